@@ -1,0 +1,54 @@
+# Each command does all of its own set-up, in .venv; it is made again when what it is made from
+# changes. Needs Python 3.11 with its venv module.
+#
+#   make demo     BN-Inception in PyTorch and Keras on a photograph, with one set of weights
+#   make test     all tests; PYTEST_ARGS='tests/test_x.py -x' to choose
+#   make lint     ruff and mypy
+#   make bench    the figures, as one table
+#   make clean    removes what the commands above made
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTEST_ARGS ?= -n 2 --dist loadfile
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+INSTALL := $(PIP) install -qq --progress-bar off --constraint constraints.txt
+
+# They ask for torchvision's own build of torch and for much that is not used here.
+PUBLISHED := torchvision timm pretrainedmodels munch tqdm
+
+# What TensorFlow tells at start is not of interest here.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.DELETE_ON_ERROR:
+.PHONY: demo test lint bench setup clean
+
+demo: setup
+	@$(BIN)/python examples/demo.py
+
+test: setup
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	@$(BIN)/python benchmarks/run.py
+
+setup: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11 was not found; PYTHON=... names it" >&2; exit 1; }
+	@echo "Installing into $(VENV): some minutes, once"
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	@$(INSTALL) --editable '.[dev]'
+	@$(INSTALL) --no-deps $(PUBLISHED)
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist generated *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,148 @@
+"""What the benchmarks share: a figure with its bar, the printed table, and fair timing.
+
+A benchmark is a script with a function that returns figures. Run by itself it prints them as a
+table; with `--json` it prints them for `run.py`, which puts those of all benchmarks into one.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SPEC = ROOT / "specs" / "bn_inception.inc"
+REFERENCE = Path(__file__).resolve().parent / "reference"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured number.
+
+    Attributes:
+        name: what was measured.
+        value: the number with its unit, as printed.
+        bar: what it must reach, as printed; empty for a number that only informs.
+        reached: whether it does; None without a bar.
+    """
+
+    name: str
+    value: str
+    bar: str = ""
+    reached: bool | None = None
+
+
+def at_most(name: str, value: float, bar: float, note: str = "") -> Figure:
+    """Returns a figure that must not exceed a bar."""
+    text = f"{value:.2f}" + (f"  {note}" if note else "")
+    return Figure(name, text, f"at most {bar:g}", value <= bar)
+
+
+def zero(name: str, faults: int) -> Figure:
+    """Returns a figure that counts faults, of which there must be none."""
+    return Figure(name, str(faults), "0", faults == 0)
+
+
+def report(figures: Sequence[Figure]) -> None:
+    """Prints figures: as a table, or as JSON if `--json` was given on the command line."""
+    if "--json" in sys.argv[1:]:
+        print(json.dumps([asdict(figure) for figure in figures]))
+    else:
+        print_table(figures)
+
+
+def from_script(script: str | Path, *arguments: str) -> list[Figure]:
+    """Runs a benchmark in a process of its own and returns its figures.
+
+    What it writes to stderr is passed on only if it fails: TensorFlow greets at length.
+    """
+    command = [sys.executable, str(script), *arguments, "--json"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        print(done.stderr, file=sys.stderr)
+        raise SystemExit(f"{Path(script).name} failed")
+    return [Figure(**figure) for figure in json.loads(done.stdout)]
+
+
+def print_table(figures: Sequence[Figure]) -> None:
+    """Prints figures as a table, one a line."""
+    verdicts = {True: "reached", False: "MISSED", None: ""}
+    rows = [("figure", "measured", "bar", "")]
+    rows += [(f.name, f.value, f.bar, verdicts[f.reached]) for f in figures]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    rows.insert(1, ("-" * widths[0], "-" * widths[1], "-" * widths[2], "-" * widths[3]))
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+
+
+def seconds(action: Callable[[], object]) -> float:
+    """Returns how long an action takes, by the clock on the wall.
+
+    What earlier actions left behind is collected before, so that nobody else pays for it.
+    """
+    gc.collect()
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Times of two actions that were run in turn.
+
+    Attributes:
+        first: seconds of each run of the first action.
+        second: seconds of each run of the second, right before or after its partner.
+    """
+
+    first: tuple[float, ...]
+    second: tuple[float, ...]
+
+    @property
+    def medians(self) -> tuple[float, float]:
+        """The median time of each action, in seconds."""
+        return statistics.median(self.first), statistics.median(self.second)
+
+    @property
+    def ratio(self) -> float:
+        """The median of first / second over the pairs."""
+        return statistics.median(self._ratios())
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Where the median of the ratios lies with 95 % confidence, whatever they are like.
+
+        By the ranks n / 2 -+ 0.98 sqrt(n) of the sorted ratios (binomial distribution).
+        """
+        ratios = sorted(self._ratios())
+        count = len(ratios)
+        reach = 0.98 * count**0.5
+        low = max(0, int(count / 2 - reach))
+        high = min(count - 1, int(count / 2 + reach))
+        return ratios[low], ratios[high]
+
+    def _ratios(self) -> list[float]:
+        return [a / b for a, b in zip(self.first, self.second, strict=True)]
+
+
+def compare(first: Callable[[], object], second: Callable[[], object], pairs: int) -> Comparison:
+    """Times two actions in turn, A B B A A B ..., after one run of each that does not count.
+
+    The order changes from pair to pair, so that neither always runs behind the other, and a
+    machine that slows down meanwhile slows down both.
+    """
+    first()
+    second()
+    times: tuple[list[float], list[float]] = ([], [])
+    actions = (first, second)
+    for pair in range(pairs):
+        for which in (0, 1) if pair % 2 == 0 else (1, 0):
+            times[which].append(seconds(actions[which]))
+    return Comparison(tuple(times[0]), tuple(times[1]))

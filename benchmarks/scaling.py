@@ -1,0 +1,97 @@
+"""How the time for each layer grows with the number of layers.
+
+Checks and builds networks of 100, 1,000 and 10,000 convolutions, once as a `repeat` and once as
+lines written out, all in this process. The cost is in proportion to the spec if a layer of a
+large network takes no longer than one of a small network. What is fixed (starting Lark, loading
+templates) makes the layers of a small network dearer; that is shown, and not held against it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import statistics
+import tempfile
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+
+from figures import Figure, at_most, report, seconds
+
+BAR = 2.0
+SIZES = {100: 9, 1_000: 5, 10_000: 3}  # layers: how many times they are measured
+HEAD = "numerics torch\n\nnetwork deep() {\n    input 8x8 8\n"
+
+
+def repeated(layers: int) -> str:
+    """Returns a spec with so many convolutions, in a `repeat`."""
+    return f"{HEAD}    body: repeat {layers} {{ conv: conv 3x3 8 }}\n}}\n"
+
+
+def written_out(layers: int) -> str:
+    """Returns a spec with so many convolutions, one a line."""
+    lines = "".join(f"    conv{number}: conv 3x3 8\n" for number in range(layers))
+    return f"{HEAD}{lines}}}\n"
+
+
+FORMS: dict[str, Callable[[int], str]] = {"repeat": repeated, "lines": written_out}
+COMMANDS = {
+    "check": ("check",),
+    "build torch": ("build", "--target", "torch"),
+    "build keras": ("build", "--target", "keras"),
+}
+
+
+def measure() -> list[Figure]:
+    """Returns the growth of the time for each layer, for each form and command."""
+    with tempfile.TemporaryDirectory() as folder:
+        incgen(*COMMANDS["build torch"], write(folder, repeated(1)), "-o", f"{folder}/")
+        return [growth(folder, form, name) for form in FORMS for name in COMMANDS]
+
+
+def growth(folder: str, form: str, name: str) -> Figure:
+    """Measures one command on one form of spec at all sizes."""
+    costs = [cost(folder, FORMS[form](layers), name, layers) for layers in SIZES]
+    grown = max(later / earlier for earlier, later in combinations(costs, 2))
+    note = "(" + ", ".join(f"{1e6 * each:.0f}" for each in costs) + " us a layer)"
+    return at_most(f"{name}, {form}: growth from 100 to 10,000 layers", grown, BAR, note)
+
+
+def cost(folder: str, spec: str, name: str, layers: int) -> float:
+    """Returns the median time for each layer, in seconds."""
+    path = write(folder, spec)
+    output = Path(folder, "deep.py")
+
+    def run() -> None:
+        arguments = () if name == "check" else ("-o", str(output))
+        incgen(*COMMANDS[name], path, *arguments)
+
+    times = []
+    for _ in range(SIZES[layers]):
+        output.unlink(missing_ok=True)
+        times.append(seconds(run))
+    return statistics.median(times) / layers
+
+
+def write(folder: str, spec: str) -> str:
+    """Writes a spec and returns its path."""
+    path = Path(folder, "deep.inc")
+    path.write_text(spec, encoding="utf-8")
+    return str(path)
+
+
+def incgen(*arguments: str) -> None:
+    """Runs an incgen command in this process; an error if it fails."""
+    from incgen.cli import main
+
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            main(list(arguments))
+    except SystemExit as end:
+        if end.code not in (0, None):
+            raise RuntimeError(f"incgen {' '.join(arguments)}:\n{said.getvalue()}") from None
+
+
+if __name__ == "__main__":
+    report(measure())

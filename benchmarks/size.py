@@ -1,0 +1,67 @@
+"""How long the generated files are against those that a person wrote, and how clean."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import incgen
+from figures import SPEC, Figure, at_most, report, zero
+
+BAR = 1.3
+WRITTEN_BY_HAND = {"torch": 154, "keras": 109}  # lines of benchmarks/reference/*.py
+RUFF = ("--isolated", "--line-length=88", "--no-cache")
+
+
+def measure() -> list[Figure]:
+    """Returns the length and the faults of each generated file."""
+    figures = []
+    with tempfile.TemporaryDirectory() as folder:
+        incgen.build(SPEC, targets=list(WRITTEN_BY_HAND), output=folder)
+        for target, lines in WRITTEN_BY_HAND.items():
+            path = Path(folder, f"bn_inception_{target}.py")
+            figures += [length(path, lines), *cleanliness(path)]
+        figures.append(types(Path(folder, "bn_inception_torch.py")))
+    return figures
+
+
+def length(path: Path, by_hand: int) -> Figure:
+    """Returns how many times longer a file is than the one written by hand."""
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    name = f"{path.name}: lines / lines by hand"
+    return at_most(name, lines / by_hand, BAR, f"({lines} / {by_hand})")
+
+
+def cleanliness(path: Path) -> list[Figure]:
+    """Returns the faults that ruff finds in a file."""
+    check = ("check", *RUFF, "--select=E,F,I,UP,B", "--output-format=concise")
+    return [
+        zero(f"{path.name}: faults by ruff check", faults("ruff", *check, str(path))),
+        zero(f"{path.name}: by ruff format", faults("ruff", "format", "--check", *RUFF, str(path))),
+    ]
+
+
+def types(path: Path) -> Figure:
+    """Returns the faults that mypy finds in a file."""
+    options = ("--strict", "--config-file=", "--no-error-summary", "--cache-dir=/dev/null")
+    return zero(f"{path.name}: by mypy --strict", faults("mypy", *options, str(path)))
+
+
+def faults(tool: str, *arguments: str) -> int:
+    """Runs a tool on a file and counts the lines that name the file with a fault.
+
+    What the tool says is passed on to stderr. A tool that fails without a fault counts as one.
+    """
+    command = [sys.executable, "-m", tool, *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode == 0:
+        return 0
+    print(done.stdout + done.stderr, file=sys.stderr)
+    name = Path(arguments[-1]).name
+    return max(1, sum(f"{name}:" in line for line in done.stdout.splitlines()))
+
+
+if __name__ == "__main__":
+    report(measure())

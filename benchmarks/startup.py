@@ -1,0 +1,47 @@
+"""How long `incgen build` takes as a whole process, against importing what it stands on.
+
+The other side is `python -c "import lark, jinja2, click"`: what nobody who uses the three can
+save. Both are run in turn.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+from figures import SPEC, Figure, at_most, compare, report
+
+BAR = 2.5
+PAIRS = 21
+
+
+def measure() -> list[Figure]:
+    """Returns the ratio of both, and the times it comes from."""
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder, "bn_inception_torch.py")
+
+        def build() -> None:
+            output.unlink(missing_ok=True)
+            run(incgen, "build", str(SPEC), "--target", "torch", "-o", str(output))
+            output.stat()  # it was written
+
+        def imports() -> None:
+            run(sys.executable, "-c", "import lark, jinja2, click")
+
+        incgen = str(Path(sysconfig.get_path("scripts"), "incgen"))
+        compared = compare(build, imports, PAIRS)
+    ours, theirs = (1e3 * median for median in compared.medians)
+    note = f"({ours:.0f} ms / {theirs:.0f} ms)"
+    return [at_most("incgen build / its three imports, whole process", compared.ratio, BAR, note)]
+
+
+def run(*command: str) -> None:
+    """Runs a command without its output; an error if it fails."""
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    report(measure())

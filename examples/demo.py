@@ -1,0 +1,206 @@
+"""One spec, two frameworks, one set of weights, one photograph.
+
+Builds BN-Inception for PyTorch and for Keras, draws random weights for it, loads them into
+both models, runs both on a real photograph, and prints how far they agree. `make demo` runs it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import statistics
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+ROOT = Path(__file__).resolve().parent.parent
+SPEC = Path("specs/bn_inception.inc")
+OUTPUT = Path("build/demo")
+WEIGHTS = OUTPUT / "bn_inception.safetensors"
+FLOAT64_BAR = 1e-12  # relative to the largest logit; more is a difference in meaning
+
+DTYPES = ("float32", "float64")
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one model gave for the photograph.
+
+    Attributes:
+        parameters: number of trained parameters.
+        logits: the output, (1, classes).
+        seconds: median time of one forward pass.
+    """
+
+    parameters: int
+    logits: Array
+    seconds: float
+
+
+def main() -> int:
+    """Runs the demo; 0 if both models agree to the last bits, otherwise 1."""
+    os.chdir(ROOT)
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # both on the processor: a fair ratio
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+    print("1. Build\n")
+    incgen("build", SPEC, "--target", "torch", "--target", "keras", "-o", f"{OUTPUT}/")
+    incgen("weights", "init", SPEC, "-o", WEIGHTS, "--seed", 0)
+    for path in (SPEC, *sorted(OUTPUT.glob("bn_inception_*.py"))):
+        print(f"   {path}: {len(path.read_text(encoding='utf-8').splitlines())} lines")
+
+    print("\n2. Run on a photograph (china.jpg of scikit-learn, the middle 224 x 224 of it)\n")
+    image = photograph(224)
+    results = {dtype: (run_torch(image, dtype), run_keras(image, dtype)) for dtype in DTYPES}
+    print_models(*results["float32"])
+
+    print("\n3. Compare, by the largest difference relative to the largest logit\n")
+    differences = {dtype: difference(*pair) for dtype, pair in results.items()}
+    for dtype, value in differences.items():
+        print(f"   {dtype}  {value:.1e}")
+    agree = differences["float64"] <= FLOAT64_BAR
+    print(f"\nThe models {'agree' if agree else 'DIFFER'} (bar: {FLOAT64_BAR:.0e} in float64).")
+    return 0 if agree else 1
+
+
+def incgen(*arguments: object) -> None:
+    """Prints an incgen command and runs it; ends the demo if it fails."""
+    words = [str(argument) for argument in arguments]
+    print("   $ incgen", *words, flush=True)
+    command = Path(sysconfig.get_path("scripts"), "incgen")
+    status = subprocess.run([command, *words], check=False).returncode
+    if status != 0:
+        raise SystemExit(status)
+
+
+def photograph(size: int) -> Array:
+    """Returns the middle of a photograph, (1, size, size, 3), RGB in 0..255."""
+    from PIL import Image
+    from sklearn.datasets import load_sample_image
+
+    image = Image.fromarray(load_sample_image("china.jpg"))
+    scale = size / 0.875 / min(image.size)  # as is usual: 256 for a crop of 224
+    width, height = (round(side * scale) for side in image.size)
+    left, top = (width - size) // 2, (height - size) // 2
+    resized = image.resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(resized.crop((left, top, left + size, top + size)))[np.newaxis]
+
+
+def run_torch(image: Array, dtype: str) -> Result:
+    """Runs the PyTorch model on an image, (1, H, W, 3)."""
+    import torch
+    from safetensors.torch import load_file
+
+    module = import_generated("bn_inception_torch")
+    model = module.BNInception()
+    model.load_state_dict(load_file(WEIGHTS))
+    model = model.to(getattr(torch, dtype)).eval()
+    pixels = torch.from_numpy(image.transpose(0, 3, 1, 2).astype(dtype))
+    inputs = module.preprocess(pixels)
+
+    def forward() -> Array:
+        with torch.inference_mode():
+            logits: Array = model(inputs).numpy()
+        return logits
+
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return Result(parameters, forward(), median_seconds(forward))
+
+
+def run_keras(image: Array, dtype: str) -> Result:
+    """Runs the Keras model on an image, (1, H, W, 3)."""
+    with stderr_on_failure():
+        import keras
+
+    keras.config.set_floatx(dtype)
+    keras.config.set_dtype_policy(dtype)  # the one in use outlives a change of floatx
+    module = import_generated("bn_inception_keras")
+    model = module.bn_inception()
+    module.load_safetensors(model, WEIGHTS)
+    pixels = keras.ops.convert_to_tensor(image, dtype=dtype)
+    inputs = keras.ops.convert_to_numpy(module.preprocess(pixels))
+
+    def forward() -> Array:
+        logits: Array = model.predict_on_batch(inputs)
+        return logits
+
+    parameters = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    return Result(parameters, forward(), median_seconds(forward))
+
+
+def import_generated(name: str) -> ModuleType:
+    """Imports a generated file anew: nothing of incgen is needed for it."""
+    spec = importlib.util.spec_from_file_location(name, OUTPUT / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def median_seconds(forward: Callable[[], object], count: int = 10) -> float:
+    """Returns the median time of some forward passes, after one that has been made."""
+    times = []
+    for _ in range(count):
+        start = time.perf_counter()
+        forward()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def print_models(torch: Result, keras: Result) -> None:
+    """Prints what the two models gave, side by side."""
+    rows = [("", "PyTorch", "Keras")]
+    rows.append(("parameters", f"{torch.parameters:,}", f"{keras.parameters:,}"))
+    rows.append(("top 5 classes *", top5(torch), top5(keras)))
+    rows.append(("one forward, ms", f"{torch.seconds * 1e3:.0f}", f"{keras.seconds * 1e3:.0f}"))
+    rows.append(("  ratio", "1.00", f"{keras.seconds / torch.seconds:.2f}"))
+    for row in rows:
+        print("   {:<18}{:<24}{}".format(*row).rstrip())
+    print("\n   * of random weights: they say nothing of the picture, only that both models agree")
+
+
+def top5(result: Result) -> str:
+    """Returns the indices of the five largest logits, largest first."""
+    return " ".join(str(index) for index in np.argsort(-result.logits[0])[:5])
+
+
+def difference(torch: Result, keras: Result) -> float:
+    """Returns the largest difference of two outputs relative to the largest element."""
+    return float(np.abs(torch.logits - keras.logits).max() / np.abs(torch.logits).max())
+
+
+@contextmanager
+def stderr_on_failure() -> Iterator[None]:
+    """Holds back what is written to stderr, also by C++ code, unless an exception is raised.
+
+    TensorFlow greets with several lines that no setting turns off.
+    """
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(saved, held.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The grammar of the inc language, as data."""

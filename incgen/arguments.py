@@ -1,0 +1,278 @@
+"""Arguments: what is written at a use, held against what the op takes.
+
+Types and ranges are checked here, for values written in a spec while it is resolved and for the
+values of expressions while it is elaborated, with the same words.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from incgen import expressions as ex
+from incgen import syntax as st
+from incgen.definitions import ArgumentValue, SidesValue, WindowValue
+from incgen.diagnostics import Code, Reporter, listed, near
+from incgen.initializers import RULES, Initializer
+from incgen.ops import OPS, PRESETS, Argument, ByStride, DefaultValue, Kind, Op
+from incgen.source import Span
+
+#: The largest count: channels, a kernel, a stride, a padding.
+MAX_COUNT = 1_000_000
+
+
+def value_fault(argument: Argument, value: ex.Value) -> str | None:
+    """Why a value cannot be an argument's, or None if it can.
+
+    >>> value_fault(OPS["dropout"].arguments[0], 1.5)
+    'must be at most 0.999999, not 1.5'
+    """
+    match argument.kind:
+        case Kind.FLAG:
+            return None if isinstance(value, bool) else f"must be true or false, not {show(value)}"
+        case Kind.WORD:
+            words = listed(argument.words, "or")
+            return None if value in argument.words else f"must be {words}, not {show(value)}"
+        case Kind.COUNT:
+            return count_fault(value, 1)
+        case Kind.PADDING if isinstance(value, str):
+            known = ("valid", "half", "same")
+            return None if value in known else f"must be {listed(known, 'or')}, not `{value}`"
+        case Kind.PADDING:
+            return count_fault(value, 0)
+        case _:
+            return _factor_fault(argument, value)
+
+
+def count_fault(value: ex.Value, minimum: int) -> str | None:
+    """Why a value is not a whole number from a minimum, or None if it is."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        hint = "; `//` divides to a whole number" if isinstance(value, float) else ""
+        return f"must be a whole number, not {show(value)}{hint}"
+    if not minimum <= value <= MAX_COUNT:
+        least = f"at least {minimum}" if value < minimum else f"at most {MAX_COUNT}"
+        return f"must be {least}, not {value}"
+    return None
+
+
+def _factor_fault(argument: Argument, value: ex.Value) -> str | None:
+    if isinstance(value, (bool, str)):
+        return f"must be a number, not {show(value)}"
+    if not math.isfinite(value):
+        return "must be a finite number"
+    low, high = argument.minimum, argument.maximum
+    if value < low or (argument.open and value == low):
+        return f"must be {'above' if argument.open else 'at least'} {low:g}, not {value:g}"
+    if value > high:
+        return f"must be at most {high:g}, not {value:g}"
+    return None
+
+
+def fault_code(value: ex.Value, argument: Argument) -> Code:
+    """Whether a refused value is of the wrong type or out of range."""
+    numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
+    wants_number = argument.kind in (Kind.COUNT, Kind.FACTOR, Kind.PADDING)
+    if numeric and wants_number and not (argument.kind is Kind.COUNT and value != int(value)):
+        return Code.NUMBER_RANGE
+    return Code.WRONG_TYPE
+
+
+def show(value: ex.Value) -> str:
+    """A value as a spec would write it, in backticks if it is a word."""
+    if isinstance(value, str):
+        return f"`{value}`"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """What is said once for many ops: a preset and the `default` statements so far."""
+
+    preset: str | None = None
+    defaults: Mapping[tuple[str, str], ArgumentValue] | None = None
+
+    def with_preset(self, preset: str) -> Conventions:
+        """The same with a `numerics` line."""
+        return Conventions(preset, self.defaults)
+
+    def with_default(self, op: str, name: str, value: ArgumentValue) -> Conventions:
+        """The same with one `default` more."""
+        return Conventions(self.preset, {**(self.defaults or {}), (op, name): value})
+
+    def default(self, op: Op, argument: Argument) -> ArgumentValue:
+        """What an argument is where its op says nothing: the most specific that was said."""
+        said = self.defaults or {}
+        for name in (op.name, op.family):
+            if (name, argument.name) in said:
+                return said[name, argument.name]
+        value = argument.default
+        if self.preset is not None:
+            family = PRESETS[self.preset].get(op.family or op.name, {})
+            value = family.get(argument.name, value)
+        return _default_value(argument, value)
+
+
+def _default_value(argument: Argument, value: DefaultValue) -> ArgumentValue:
+    if value is None or isinstance(value, ByStride):
+        return value
+    if argument.kind is Kind.INITIALIZER:
+        return Initializer(name=str(value))
+    return ex.Literal(value)
+
+
+class Binder:
+    """Turns written arguments into values; reports what does not fit.
+
+    Args:
+        report: takes the faults.
+        resolve: gives the expression that a written one stands for, or None after a report.
+    """
+
+    def __init__(
+        self, report: Reporter, resolve: Callable[[ex.Expression], ex.Expression | None]
+    ) -> None:
+        """Keep the two."""
+        self.report = report
+        self.resolve = resolve
+
+    def value(self, owner: str, argument: Argument, written: st.Argument) -> ArgumentValue:
+        """One argument of an op; None after a report.
+
+        Args:
+            owner: the op, for messages.
+            argument: what it must fit.
+            written: what was written.
+        """
+        match argument.kind, written:
+            case Kind.WINDOW, st.Window():
+                return self.window(owner, written)
+            case Kind.WINDOW, _:
+                self.refuse(owner, argument, written, "write a window as `3x3` or `{k}x{k}`")
+            case Kind.INITIALIZER, ex.Name(text, span):
+                return self.initializer(text, (), span)
+            case Kind.INITIALIZER, st.Applied(name, arguments, span):
+                return self.initializer(name, arguments, span)
+            case Kind.PADDING, (st.Window() | st.Items()):
+                return self.sides(owner, argument, written)
+            case _, (st.Window() | st.Items() | st.Text() | st.Applied()):
+                self.refuse(owner, argument, written)
+            case _, _:
+                return self.expression(owner, argument, written)
+        return None
+
+    def refuse(
+        self, owner: str, argument: Argument, written: st.Argument, help: str | None = None
+    ) -> None:
+        """Report an argument of the wrong type."""
+        message = f"`{argument.name}` of `{owner}` must be {argument.kind.value}"
+        self.report.error(Code.WRONG_TYPE, written.span, message, help=help)
+
+    def expression(
+        self, owner: str, argument: Argument, written: ex.Expression
+    ) -> ex.Expression | None:
+        """A number, flag or word; checked now if it is already known."""
+        resolved = self.resolve(written)
+        known = ex.literal(resolved) if resolved is not None else None
+        if known is not None:
+            fault = value_fault(argument, known)
+            if fault:
+                words = argument.words or (
+                    ("valid", "half", "same") if argument.kind is Kind.PADDING else ()
+                )
+                help_ = near(known, words) if isinstance(known, str) else None
+                message = f"`{argument.name}` of `{owner}` {fault}"
+                code = fault_code(known, argument)
+                self.report.error(code, written.span, message, help=help_)
+                return None
+        return resolved
+
+    def window(self, owner: str, written: st.Window) -> WindowValue | None:
+        """A kernel and its stride."""
+        one = ex.Literal(1)
+        parts = []
+        for part, what in (
+            (written.height, "height"),
+            (written.width, "width"),
+            (written.stride_height or one, "stride"),
+            (written.stride_width or one, "stride"),
+        ):
+            resolved = self.resolve(part)
+            if resolved is None:
+                return None
+            known = ex.literal(resolved)
+            fault = count_fault(known, 1) if known is not None else None
+            if fault:
+                message = f"the {what} of the window of `{owner}` {fault}"
+                self.report.error(Code.NUMBER_RANGE, part.span or written.span, message)
+                return None
+            parts.append(resolved)
+        return WindowValue((parts[0], parts[1]), (parts[2], parts[3]), written.span)
+
+    def sides(
+        self, owner: str, argument: Argument, written: st.Window | st.Items
+    ) -> SidesValue | None:
+        """A padding of two or four numbers."""
+        if isinstance(written, st.Window):
+            values: tuple[st.Argument, ...] = (written.height, written.width)
+            if written.stride_height is not None:
+                self.report.error(Code.WRONG_TYPE, written.span, "a padding has no stride")
+                return None
+        else:
+            values = written.values
+            if len(values) != 4:
+                message = f"a padding in brackets has 4 numbers, this one has {len(values)}"
+                help_ = "write `[top, bottom, left, right]`, or `HxW` for both sides alike"
+                self.report.error(Code.ARGUMENT_COUNT, written.span, message, help=help_)
+                return None
+        found = []
+        for value in values:
+            if isinstance(value, (st.Window, st.Items, st.Text, st.Applied)):
+                self.refuse(owner, argument, value)
+                return None
+            resolved = self.resolve(value)
+            known = ex.literal(resolved) if resolved is not None else None
+            fault = count_fault(known, 0) if known is not None else None
+            if resolved is None:
+                return None
+            if fault:
+                message = f"each side of `{argument.name}` of `{owner}` {fault}"
+                self.report.error(Code.NUMBER_RANGE, value.span, message)
+                return None
+            found.append(resolved)
+        return SidesValue(tuple(found), written.span)
+
+    def initializer(
+        self, name: str, arguments: tuple[ex.Expression, ...], span: Span | None
+    ) -> Initializer | None:
+        """A named initialiser; its arguments must be constants."""
+        rule = RULES.get(name)
+        if rule is None:
+            help_ = near(name, RULES)
+            self.report.error(Code.UNKNOWN_NAME, span, f"no initialiser `{name}`", help=help_)
+            return None
+        values = []
+        for argument in arguments:
+            resolved = self.resolve(argument)
+            known = ex.literal(resolved) if resolved is not None else None
+            if known is None or isinstance(known, (bool, str)):
+                if resolved is not None:
+                    message = f"the argument of `{name}` must be a number, known when reading"
+                    self.report.error(Code.WRONG_TYPE, argument.span, message)
+                return None
+            values.append(float(known))
+        if len(values) != len(rule.arguments):
+            form = f"{name}({', '.join(rule.arguments)})" if rule.arguments else name
+            message = f"`{name}` takes {len(rule.arguments)} arguments, not {len(values)}"
+            self.report.error(Code.ARGUMENT_COUNT, span, message, help=f"write `{form}`")
+            return None
+        try:
+            return Initializer(name=name, args=tuple(values))
+        except ValueError as error:
+            self.report.error(Code.NUMBER_RANGE, span, str(error))
+            return None
+
+
+def op_named(name: str) -> Op | None:
+    """The op of a name."""
+    return OPS.get(name)

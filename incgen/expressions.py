@@ -1,0 +1,405 @@
+"""Expressions: what stands where a number may stand.
+
+The same trees serve three readers. The parser builds them, the elaborator evaluates them to
+numbers, and the targets substitute symbols into them and print them as Python. Arithmetic on
+an `Expression` with `+`, `-`, `*`, `//` and `%` gives a simplified `Expression`, so one shape
+rule written in plain Python serves numbers and symbols alike.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import TypeAlias, assert_never
+
+from incgen.source import Span
+
+#: What an expression can evaluate to. A string is a word of the language, as in `avg`.
+Value: TypeAlias = int | float | bool | str
+
+#: The binding strength of each operator, as in Python.
+PRECEDENCE = {
+    "or": 1,
+    "and": 2,
+    "not": 3,
+    "==": 4,
+    "!=": 4,
+    "<": 4,
+    "<=": 4,
+    ">": 4,
+    ">=": 4,
+    "+": 5,
+    "-": 5,
+    "*": 6,
+    "/": 6,
+    "//": 6,
+    "%": 6,
+    "negative": 7,
+}
+
+_OPERATIONS: dict[str, Callable[[Value, Value], Value]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+}
+
+
+class EvaluationError(Exception):
+    """An expression has no value: a division by zero, or an operator on a word."""
+
+
+class _Arithmetic:
+    """Operators that build simplified trees; `x == y` stays equality of trees."""
+
+    __slots__ = ()
+
+    def __add__(self, other: Operand) -> Expression:
+        return binary("+", _lift(self), _lift(other))
+
+    def __radd__(self, other: Operand) -> Expression:
+        return binary("+", _lift(other), _lift(self))
+
+    def __sub__(self, other: Operand) -> Expression:
+        return binary("-", _lift(self), _lift(other))
+
+    def __rsub__(self, other: Operand) -> Expression:
+        return binary("-", _lift(other), _lift(self))
+
+    def __mul__(self, other: Operand) -> Expression:
+        return binary("*", _lift(self), _lift(other))
+
+    def __rmul__(self, other: Operand) -> Expression:
+        return binary("*", _lift(other), _lift(self))
+
+    def __floordiv__(self, other: Operand) -> Expression:
+        return binary("//", _lift(self), _lift(other))
+
+    def __mod__(self, other: Operand) -> Expression:
+        return binary("%", _lift(self), _lift(other))
+
+    def __neg__(self) -> Expression:
+        return unary("negative", _lift(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Literal(_Arithmetic):
+    """A number, a truth value, or (after names are resolved) a word such as `avg`."""
+
+    value: Value
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Name(_Arithmetic):
+    """A name as it was written; resolving replaces it by what it stands for."""
+
+    text: str
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter(_Arithmetic):
+    """A parameter of the surrounding block, unit or network."""
+
+    name: str
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension(_Arithmetic):
+    """`channels`, `height` or `width` of the current value."""
+
+    axis: str
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unary(_Arithmetic):
+    """`not x` or `-x` (operator "negative")."""
+
+    operator: str
+    operand: Expression
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Binary(_Arithmetic):
+    """Two operands and an operator between them."""
+
+    operator: str
+    left: Expression
+    right: Expression
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(_Arithmetic):
+    """`then` if the condition holds, else `otherwise`. Specs cannot write it; shapes need it."""
+
+    condition: Expression
+    then: Expression
+    otherwise: Expression
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Item(_Arithmetic):
+    """One part of a parameter that is a pair, such as a kernel (height, width)."""
+
+    parameter: str
+    index: int
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+Expression: TypeAlias = (
+    Literal | Name | Parameter | Dimension | Unary | Binary | Choice | Item
+)
+Operand: TypeAlias = Expression | int | float | bool | str
+#: A size in a shape rule: a number while elaborating, a tree while printing code.
+Size: TypeAlias = int | Expression
+
+
+def _lift(value: object) -> Expression:
+    if isinstance(value, (int, float, bool, str)):
+        return Literal(value)
+    assert isinstance(value, Expression)
+    return value
+
+
+def lift(value: Operand) -> Expression:
+    """A value as an expression; an expression as it is."""
+    return _lift(value)
+
+
+def literal(expression: Operand) -> Value | None:
+    """The value of a literal, or None for anything else."""
+    if isinstance(expression, Literal):
+        return expression.value
+    return expression if isinstance(expression, (int, float, bool, str)) else None
+
+
+def binary(operator_: str, left: Expression, right: Expression) -> Expression:
+    """A binary operation, folded where its operands allow it."""
+    a, b = literal(left), literal(right)
+    if a is not None and b is not None and not (operator_ in ("/", "//", "%") and b == 0):
+        return Literal(apply(operator_, a, b))
+    match operator_:
+        case "+" if a == 0:
+            return right
+        case "+" | "-" if b == 0:
+            return left
+        case "+" | "-" if isinstance(b, int) and isinstance(left, Binary):
+            return _fold_constant(left, b if operator_ == "+" else -b)
+        case "*" if a == 1:
+            return right
+        case "*" | "//" | "/" if b == 1:
+            return left
+    if operator_ in ("==",) and left == right:
+        return Literal(True)
+    return Binary(operator_, left, right)
+
+
+def _fold_constant(left: Binary, constant: int) -> Expression:
+    """`(x + 2) + 3` becomes `x + 5`; padding arithmetic needs no more than this."""
+    inner = literal(left.right)
+    if left.operator in "+-" and isinstance(inner, int):
+        total = (inner if left.operator == "+" else -inner) + constant
+        if total == 0:
+            return left.left
+        return Binary("+" if total > 0 else "-", left.left, Literal(abs(total)))
+    return Binary("+" if constant > 0 else "-", left, Literal(abs(constant)))
+
+
+def unary(operator_: str, operand: Expression) -> Expression:
+    """A unary operation, folded where its operand allows it."""
+    value = literal(operand)
+    if value is None or isinstance(value, str):
+        return Unary(operator_, operand)
+    return Literal((not value) if operator_ == "not" else -value)
+
+
+def choice(condition: Expression, then: Operand, otherwise: Operand) -> Expression:
+    """A choice, folded where the condition is known or both sides are the same."""
+    yes, no = _lift(then), _lift(otherwise)
+    known = literal(condition)
+    if known is not None:
+        return yes if known else no
+    return yes if yes == no else Choice(condition, yes, no)
+
+
+def apply(operator_: str, a: Value, b: Value) -> Value:
+    """The value of `a operator b`.
+
+    Raises:
+        EvaluationError: division by zero, or arithmetic on a word.
+    """
+    if operator_ == "and":
+        return bool(a) and bool(b)
+    if operator_ == "or":
+        return bool(a) or bool(b)
+    if operator_ in ("==", "!="):
+        return _OPERATIONS[operator_](a, b)
+    if isinstance(a, str) or isinstance(b, str):
+        word = a if isinstance(a, str) else b
+        raise EvaluationError(f"`{operator_}` needs numbers, `{word}` is a word")
+    if operator_ in ("/", "//", "%") and b == 0:
+        raise EvaluationError("division by zero")
+    try:
+        return _OPERATIONS[operator_](a, b)
+    except OverflowError:
+        raise EvaluationError("the result is too large") from None
+
+
+def evaluate(
+    expression: Expression, parameters: Mapping[str, Value], dimensions: Mapping[str, int | None]
+) -> Value:
+    """The value of an expression whose names are resolved.
+
+    Raises:
+        EvaluationError: it has none.
+    """
+    match expression:
+        case Literal(value):
+            return value
+        case Parameter(name):
+            return parameters[name]
+        case Dimension(axis):
+            size = dimensions[axis]
+            if size is None:
+                raise EvaluationError(f"a vector has no `{axis}`")
+            return size
+        case Unary(operator_, operand):
+            value = evaluate(operand, parameters, dimensions)
+            if operator_ == "not":
+                return not value
+            if isinstance(value, str):
+                raise EvaluationError(f"`-` needs a number, `{value}` is a word")
+            return -value
+        case Binary("and" | "or" as operator_, left, right):
+            first = evaluate(left, parameters, dimensions)
+            if bool(first) is (operator_ == "or"):
+                return bool(first)
+            return bool(evaluate(right, parameters, dimensions))
+        case Binary(operator_, left, right):
+            return apply(
+                operator_,
+                evaluate(left, parameters, dimensions),
+                evaluate(right, parameters, dimensions),
+            )
+        case Choice() | Item() | Name():
+            raise TypeError(f"{expression!r} is not written in specs")
+        case _:
+            assert_never(expression)
+
+
+def substitute(
+    expression: Expression,
+    parameters: Mapping[str, Expression],
+    dimensions: Mapping[str, Expression],
+) -> Expression:
+    """The expression with its parameters and dimensions replaced, simplified."""
+    match expression:
+        case Literal() | Name():
+            return expression
+        case Item():
+            return expression
+        case Parameter(name):
+            return parameters.get(name, expression)
+        case Dimension(axis):
+            return dimensions.get(axis, expression)
+        case Unary(operator_, operand):
+            return unary(operator_, substitute(operand, parameters, dimensions))
+        case Binary(operator_, left, right):
+            return binary(
+                operator_,
+                substitute(left, parameters, dimensions),
+                substitute(right, parameters, dimensions),
+            )
+        case Choice(condition, then, otherwise):
+            return choice(
+                substitute(condition, parameters, dimensions),
+                substitute(then, parameters, dimensions),
+                substitute(otherwise, parameters, dimensions),
+            )
+        case _:
+            assert_never(expression)
+
+
+def children(expression: Expression) -> tuple[Expression, ...]:
+    """The operands of an expression."""
+    match expression:
+        case Unary(_, operand):
+            return (operand,)
+        case Binary(_, left, right):
+            return (left, right)
+        case Choice(condition, then, otherwise):
+            return (condition, then, otherwise)
+        case Literal() | Name() | Parameter() | Dimension() | Item():
+            return ()
+        case _:
+            assert_never(expression)
+
+
+def depth(expression: Expression) -> int:
+    """How many operators are nested; a name or number has 0."""
+    level, deepest = [expression], -1
+    while level:
+        deepest += 1
+        level = [child for node in level for child in children(node)]
+    return deepest
+
+
+def total(sizes: list[Size]) -> Size:
+    """The sum of sizes, numbers or symbols."""
+    return reduce(lambda a, b: a + b, sizes)
+
+
+def python(expression: Operand, *, outer: int = 0) -> str:
+    """The expression as Python source, with no more parentheses than needed.
+
+    >>> python(Parameter("c") * 4 + 1)
+    'c * 4 + 1'
+    """
+    node = _lift(expression)
+    match node:
+        case Literal(value):
+            return number(value)
+        case Name(text) | Parameter(text) | Dimension(text):
+            return text
+        case Item(parameter, index):
+            return f"{parameter}[{index}]"
+        case Unary("not", operand):
+            return _bracket(f"not {python(operand, outer=3)}", 3, outer)
+        case Unary(_, operand):
+            return _bracket(f"-{python(operand, outer=7)}", 7, outer)
+        case Binary(operator_, left, right):
+            strength = PRECEDENCE[operator_]
+            # A comparison binds its left side too, so `(a < b) < c` keeps its parentheses.
+            before = python(left, outer=strength + (strength == 4))
+            text = f"{before} {operator_} {python(right, outer=strength + 1)}"
+            return _bracket(text, strength, outer)
+        case Choice(condition, then, otherwise):
+            text = f"{python(then, outer=1)} if {python(condition, outer=1)} else "
+            return _bracket(text + python(otherwise), 0.5, outer)
+        case _:
+            assert_never(node)
+
+
+def number(value: Value) -> str:
+    """A value as Python source; whole floats keep their point, words are quoted."""
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def _bracket(text: str, strength: float, outer: int) -> str:
+    return f"({text})" if strength < outer else text

@@ -1,0 +1,301 @@
+"""The named initialisers of the language: each name is one exact formula.
+
+The frameworks use the same names for different things: `he_normal` is cut at two standard
+deviations in Keras and is not in PyTorch, Caffe's `xavier` divides by the inputs alone, and the
+fans of a depthwise kernel are counted in two ways.  Here a name says the distribution, its scale
+and whether it is cut, and every target writes out what the table says.
+
+A *scale* is the one number that a distribution needs: the limit of a uniform one, the standard
+deviation of a normal one (before cutting, for a cut one), the value of a constant one.  All
+arithmetic is division, multiplication and square root, which IEEE 754 rounds in one way only, so a
+scale has the same bits on every machine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+Kind: TypeAlias = Literal["uniform", "normal", "truncated_normal", "constant"]
+"""The distributions: `uniform` is U(-scale, scale), `truncated_normal` is cut at 2 x scale."""
+
+WeightKind: TypeAlias = Literal["conv", "depthwise_conv", "dense"]
+"""The weights whose fans differ; a separable convolution is a `depthwise_conv` and a `conv`."""
+
+SMALLEST = 1e-20
+"""The smallest scale.  The least nonzero draw is 2**-53 of it: still a normal float32 number, so
+flushing of subnormal numbers, which a process may have switched on, can not change a value."""
+
+LARGEST = 1e20
+"""The largest scale.  The largest draw is below 9 standard deviations: far from overflow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What one name means.
+
+    Attributes:
+        arguments: Names of the arguments in the order they are written.
+        kind: The distribution.
+        scale: Gives the scale from the fan-in, the fan-out and the arguments.
+        formula: The rule in words for the documentation.
+        source: Where the formula comes from.
+    """
+
+    arguments: tuple[str, ...] = ()
+    kind: Kind
+    scale: Callable[[int, int, tuple[float, ...]], float]
+    formula: str
+    source: str
+
+
+def _first_argument(_fan_in: int, _fan_out: int, args: tuple[float, ...]) -> float:
+    """Gives the scale of a rule whose only argument is the scale."""
+    return args[0]
+
+
+# `math.sqrt` is correctly rounded; `** 0.5` goes through pow, which is not.
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        "glorot_uniform": Rule(
+            kind="uniform",
+            scale=lambda fan_in, fan_out, _: math.sqrt(6 / (fan_in + fan_out)),
+            formula="U(-a, a), a = sqrt(6 / (fan_in + fan_out))",
+            source="Glorot & Bengio 2010, equation 16; Keras GlorotUniform, PyTorch "
+            "xavier_uniform_",
+        ),
+        "glorot_normal": Rule(
+            kind="normal",
+            scale=lambda fan_in, fan_out, _: math.sqrt(2 / (fan_in + fan_out)),
+            formula="N(0, s^2), s = sqrt(2 / (fan_in + fan_out)), not cut",
+            source="Glorot & Bengio 2010, equation 12; PyTorch xavier_normal_ (Keras GlorotNormal "
+            "is cut at 2 s)",
+        ),
+        "he_uniform": Rule(
+            kind="uniform",
+            scale=lambda fan_in, _fan_out, _: math.sqrt(6 / fan_in),
+            formula="U(-a, a), a = sqrt(6 / fan_in)",
+            source="He et al. 2015 (arXiv:1502.01852), the variance of equation 10; Keras "
+            "HeUniform, PyTorch kaiming_uniform_ with a=0",
+        ),
+        "he_normal": Rule(
+            kind="normal",
+            scale=lambda fan_in, _fan_out, _: math.sqrt(2 / fan_in),
+            formula="N(0, s^2), s = sqrt(2 / fan_in), not cut",
+            source="He et al. 2015 (arXiv:1502.01852), equation 10; PyTorch kaiming_normal_, Caffe "
+            "msra (Keras HeNormal is cut at 2 s)",
+        ),
+        "lecun_uniform": Rule(
+            kind="uniform",
+            scale=lambda fan_in, _fan_out, _: math.sqrt(3 / fan_in),
+            formula="U(-a, a), a = sqrt(3 / fan_in)",
+            source="LeCun et al. 1998, Efficient BackProp, equation 16; Keras LecunUniform, Caffe "
+            "xavier (filler.hpp, XavierFiller with its default variance_norm FAN_IN)",
+        ),
+        "lecun_normal": Rule(
+            kind="normal",
+            scale=lambda fan_in, _fan_out, _: math.sqrt(1 / fan_in),
+            formula="N(0, s^2), s = sqrt(1 / fan_in), not cut",
+            source="LeCun et al. 1998, Efficient BackProp, equation 16 (Keras LecunNormal is cut "
+            "at 2 s)",
+        ),
+        "truncated_he_normal": Rule(
+            kind="truncated_normal",
+            # 1.3 stands for 1 / 0.8796**2 = 1.2925, which would restore the variance that cutting
+            # takes away; the rounded number is what the published models were trained with.
+            scale=lambda fan_in, _fan_out, _: math.sqrt(1.3 * 2 / fan_in),
+            formula="N(0, s^2) cut at -2 s and 2 s, s = sqrt(1.3 * 2 / fan_in)",
+            source="tf_slim 1.1.0 layers/initializers.py, variance_scaling_initializer with its "
+            "defaults (factor 2, FAN_IN)",
+        ),
+        "normal": Rule(
+            arguments=("std",),
+            kind="normal",
+            scale=_first_argument,
+            formula="N(0, std^2), not cut",
+            source="PyTorch normal_, Keras RandomNormal, Caffe gaussian",
+        ),
+        "truncated_normal": Rule(
+            arguments=("std",),
+            kind="truncated_normal",
+            scale=_first_argument,
+            formula="N(0, std^2) cut at -2 std and 2 std; the values' own deviation is 0.8796 std",
+            source="Keras TruncatedNormal, TensorFlow truncated_normal (PyTorch trunc_normal_ "
+            "takes absolute bounds)",
+        ),
+        "uniform": Rule(
+            arguments=("limit",),
+            kind="uniform",
+            scale=_first_argument,
+            formula="U(-limit, limit)",
+            source="PyTorch uniform_, Keras RandomUniform, Caffe uniform",
+        ),
+        "constant": Rule(
+            arguments=("value",),
+            kind="constant",
+            scale=_first_argument,
+            formula="value",
+            source="PyTorch constant_, Keras Constant, Caffe constant",
+        ),
+        "zeros": Rule(
+            kind="constant",
+            scale=lambda _fan_in, _fan_out, _: 0.0,
+            formula="0",
+            source="PyTorch zeros_, Keras Zeros",
+        ),
+        "ones": Rule(
+            kind="constant",
+            scale=lambda _fan_in, _fan_out, _: 1.0,
+            formula="1",
+            source="PyTorch ones_, Keras Ones",
+        ),
+    }
+)
+"""Every named initialiser, in the order of the documentation."""
+
+
+def check_scale(name: str, value: float, *, kind: Kind) -> None:
+    """Checks a number that is used as a scale.
+
+    Args:
+        name: What the number is called in the message.
+        value: The number.
+        kind: The distribution it belongs to: only a constant may be zero or negative.
+
+    Raises:
+        ValueError: If the number is not finite or out of range.
+    """
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be a finite number, but is {value!r}")
+    if kind == "constant":
+        if value != 0 and not SMALLEST <= abs(value) <= LARGEST:
+            raise ValueError(
+                f"{name} must be 0 or between {SMALLEST:g} and {LARGEST:g} in size, "
+                f"but is {value!r}"
+            )
+    elif value <= 0:
+        raise ValueError(f"{name} must be greater than 0, but is {value!r}")
+    elif not SMALLEST <= value <= LARGEST:
+        raise ValueError(f"{name} must be between {SMALLEST:g} and {LARGEST:g}, but is {value!r}")
+
+
+def _to_float(name: str, value: object) -> float:
+    """Converts an argument, which a spec may write as an integer of any length."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number, but is {value!r}")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf  # refused as such
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Initializer:
+    """A named initialiser with its arguments, checked against the table.
+
+    Attributes:
+        name: A key of `RULES`.
+        args: The arguments, in the order of the rule's `arguments`.
+    """
+
+    name: str
+    args: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Checks the name, the number of arguments and their ranges.
+
+        Raises:
+            ValueError: If the table has no such name, or an argument does not fit its rule.
+            TypeError: If an argument is not a number.
+        """
+        rule = RULES.get(self.name)
+        if rule is None:
+            raise ValueError(f"unknown initialiser {self.name!r}; there are: {', '.join(RULES)}")
+        if len(self.args) != len(rule.arguments):
+            wanted = ", ".join(rule.arguments) or "no argument"
+            raise ValueError(f"{self.name} takes {wanted}, but got {len(self.args)} arguments")
+        # `constant(1)` and `constant(1.0)` are one initialiser, also where they are printed.
+        numbers = tuple(
+            _to_float(f"{self.name}: {argument}", value)
+            for argument, value in zip(rule.arguments, self.args, strict=True)
+        )
+        for argument, number in zip(rule.arguments, numbers, strict=True):
+            check_scale(f"{self.name}: {argument}", number, kind=rule.kind)
+        object.__setattr__(self, "args", numbers)
+
+    @property
+    def rule(self) -> Rule:
+        """The row of the table."""
+        return RULES[self.name]
+
+    @property
+    def kind(self) -> Kind:
+        """The distribution."""
+        return self.rule.kind
+
+    def scale(self, fan_in: int, fan_out: int) -> float:
+        """Computes the scale for a weight.
+
+        Args:
+            fan_in: Inputs that one output sums, see `fans`.
+            fan_out: Outputs that one input reaches, see `fans`.
+
+        Returns:
+            The limit, the standard deviation or the value.
+
+        Raises:
+            ValueError: If a fan is not positive.
+        """
+        if fan_in < 1 or fan_out < 1:
+            raise ValueError(f"fans must be positive, but are {fan_in} and {fan_out}")
+        return self.rule.scale(fan_in, fan_out, self.args)
+
+
+DEFAULT_KERNEL = Initializer(name="glorot_uniform")
+"""Weights of convolutions and dense layers for which a spec says nothing (as in Keras)."""
+
+DEFAULT_BIAS = Initializer(name="zeros")
+"""Biases for which a spec says nothing (as in Keras)."""
+
+
+def fans(kind: WeightKind, shape: Sequence[int], *, multiplier: int = 1) -> tuple[int, int]:
+    """Counts the fans of a weight in the layout of the weights file.
+
+    For `conv` and `dense` these are the numbers that PyTorch (`_calculate_fan_in_and_fan_out`) and
+    Keras (`compute_fans`) both compute; with groups, `fan_out` counts all outputs, as both do.
+
+    For `depthwise_conv` the frameworks disagree, because they see the kernel in different layouts:
+    PyTorch has kh * kw and C * multiplier * kh * kw, Keras has C * kh * kw and
+    multiplier * kh * kw.  Each is wrong on one side by the factor C.  The rule here is what the
+    words mean: one output sums kh * kw inputs, one input reaches multiplier * kh * kw outputs.
+
+    Args:
+        kind: What the weight belongs to.
+        shape: `conv`: (outputs, inputs / groups, kh, kw); `depthwise_conv`:
+            (inputs * multiplier, 1, kh, kw); `dense`: (outputs, inputs).
+        multiplier: Outputs for each input channel of a `depthwise_conv`.
+
+    Returns:
+        The fan-in and the fan-out.
+
+    Raises:
+        ValueError: If the shape does not fit the kind.
+    """
+    rank = 2 if kind == "dense" else 4
+    if len(shape) != rank or min(shape) < 1:
+        raise ValueError(
+            f"the weight of a {kind} has {rank} positive dimensions, not {tuple(shape)}"
+        )
+    outputs, inputs, *window = shape
+    area = math.prod(window)
+    if kind != "depthwise_conv":
+        return inputs * area, outputs * area
+    if inputs != 1 or multiplier < 1 or outputs % multiplier:
+        raise ValueError(
+            f"the weight of a depthwise_conv with multiplier {multiplier} has the shape "
+            f"(inputs * {multiplier}, 1, kh, kw), not {tuple(shape)}"
+        )
+    return area, multiplier * area

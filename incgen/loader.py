@@ -1,0 +1,139 @@
+"""Spec files and the files they use, read and parsed.
+
+A `use` reads a file beside the one that has it, inside the folder of the first spec and nowhere
+else, so that a spec from elsewhere cannot reach the rest of a disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from incgen import syntax as st
+from incgen.diagnostics import Code, Diagnostic, Reporter, SpecError, near
+from incgen.parser import parse
+from incgen.source import SourceFile, Span
+
+#: Files that use files that use files, up to this depth.
+MAX_USE_DEPTH = 20
+#: Bytes of one file.
+MAX_BYTES = 20_000_000
+
+
+@dataclass(frozen=True)
+class LoadedFile:
+    """One parsed file.
+
+    Attributes:
+        source: its text.
+        spec: its syntax tree.
+        uses: the file that each `use` of it names, by the text of its path.
+    """
+
+    source: SourceFile
+    spec: st.Spec
+    uses: dict[str, LoadedFile]
+
+
+def load(path: Path, *, text: str | None = None) -> LoadedFile:
+    """Read and parse a spec and the files it uses.
+
+    Args:
+        path: the spec.
+        text: its text, if it does not come from the file (standard input).
+
+    Raises:
+        SpecError: a file cannot be read or parsed, or a `use` cannot be followed.
+    """
+    loader = _Loader(path.parent.resolve())
+    name = path.as_posix()
+    if text is None:
+        text = _read(path, name, None)
+    unit = loader.parse(SourceFile(name, text), path.parent, (path.resolve(),))
+    loader.report.stop_on_errors()
+    return unit
+
+
+class _Loader:
+    """Follows `use` from file to file; each file is parsed once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.report = Reporter()
+        self.done: dict[Path, LoadedFile] = {}
+
+    def parse(self, source: SourceFile, folder: Path, above: tuple[Path, ...]) -> LoadedFile:
+        unit = LoadedFile(source, parse(source), {})
+        for item in unit.spec.items:
+            if isinstance(item, st.Use):
+                used = self.follow(item, folder, above)
+                if used is not None:
+                    unit.uses[item.path.value] = used
+        return unit
+
+    def follow(self, item: st.Use, folder: Path, above: tuple[Path, ...]) -> LoadedFile | None:
+        text, span = item.path.value, item.path.span
+        target = self.locate(text, folder, span)
+        if target is None:
+            return None
+        if target in above:
+            chain = " -> ".join(p.name for p in (*above[above.index(target) :], target))
+            self.report.error(Code.BAD_USE, span, f"the files use each other: {chain}")
+            return None
+        if len(above) > MAX_USE_DEPTH:
+            message = f"files use files more than {MAX_USE_DEPTH} deep"
+            self.report.error(Code.NESTING_TOO_DEEP, span, message)
+            return None
+        if target not in self.done:
+            name = (folder / text).as_posix()
+            source = SourceFile(name, _read(target, name, span))
+            self.done[target] = self.parse(source, (folder / text).parent, (*above, target))
+        return self.done[target]
+
+    def locate(self, text: str, folder: Path, span: Span) -> Path | None:
+        """The file that a path names, if it may be used."""
+        outside = "`use` only reaches files in the folder of the spec and below it"
+        if not text or "\\" in text or "\0" in text or Path(text).is_absolute():
+            help_ = "give a path relative to this file, with forward slashes"
+            self.report.error(Code.BAD_USE, span, f'"{text}" is not a relative path', help=help_)
+            return None
+        try:
+            target = (folder / text).resolve()
+            found = target.is_file()
+        except (OSError, RuntimeError, ValueError):  # a loop of links, a name too long
+            self.report.error(Code.BAD_USE, span, f'"{text}" cannot be read')
+            return None
+        if not target.is_relative_to(self.root):
+            self.report.error(Code.BAD_USE, span, f'"{text}" lies outside: {outside}')
+            return None
+        if not found:
+            beside = (p.name for p in target.parent.glob("*.inc")) if target.parent.is_dir() else ()
+            help_ = near(target.name, beside)
+            self.report.error(Code.BAD_USE, span, f'there is no file "{text}"', help=help_)
+            return None
+        return target
+
+
+def _read(path: Path, name: str, span: Span | None) -> str:
+    """The text of a file, with plain newlines."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        message = f"the file cannot be read: {reason[:1].lower()}{reason[1:]}"
+        raise SpecError([Diagnostic(Code.UNREADABLE, message, span, file=name)]) from None
+    if len(data) > MAX_BYTES:
+        message = f"the file is larger than {MAX_BYTES} bytes"
+        raise SpecError([Diagnostic(Code.TOO_LARGE, message, span, file=name)])
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        byte = data[error.start]
+        message = f"line {line} is not UTF-8: byte 0x{byte:02x} at offset {error.start}"
+        help_ = "save the file as UTF-8"
+        raise SpecError(
+            [Diagnostic(Code.NOT_UTF8, message, span, help=help_, file=name)]
+        ) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,0 +1,92 @@
+"""Names that a target cannot carry as they stand.
+
+Keys are the same in every target, so incgen renames nothing silently: such a name is an error
+with a suggestion. The lists are written out because incgen imports no framework; a test
+compares them with the frameworks.
+"""
+
+from __future__ import annotations
+
+import keyword
+
+#: Attributes of nn.Module (PyTorch 2), which a submodule of that name would shadow or break,
+#: and the methods of nn.Sequential and nn.ModuleDict, which refuse them as keys.
+MODULE_ATTRIBUTES = frozenset(
+    """
+    T_destination add_module append apply bfloat16 buffers call_super_init children clear compile
+    cpu cuda double dump_patches eval extend extra_repr float forward get_buffer get_extra_state
+    get_parameter get_submodule half insert ipu items keys load_state_dict modules mtia
+    named_buffers named_children named_modules named_parameters parameters pop
+    regularization_loss register_backward_hook register_buffer register_forward_hook
+    register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
+    register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module
+    register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
+    set_extra_state set_submodule share_memory state_dict to to_empty train training type update
+    values xpu zero_grad
+    """.split()
+)
+
+#: Names that generated functions use themselves.
+_USED_BY_CODE = frozenset(
+    """
+    F Final NamedTuple OrderedDict Tensor bool dict enumerate float getattr int isinstance keras
+    layers len list load_file load_safetensors math max min name nn ops preprocess range self set
+    str sum super torch tuple x zip
+    """.split()
+)
+
+#: Parameters of generated constructors that are not the spec's.
+_CONSTRUCTOR = frozenset({"in_channels", "in_height", "in_width", "input_shape", "l2"})
+
+_CAPITALS = {"bn": "BN", "lrn": "LRN", "se": "SE", "relu": "ReLU", "resnet": "ResNet"}
+
+
+def label_fault(name: str) -> str | None:
+    """Why a label cannot be carried by every target, or None if it can."""
+    if keyword.iskeyword(name):
+        return f"`{name}` is a Python keyword"
+    if name in MODULE_ATTRIBUTES or name.startswith("_"):
+        what = "begins with an underscore" if name.startswith("_") else "is an attribute"
+        rest = "" if name.startswith("_") else " of `nn.Module` and its containers"
+        return f"`{name}` {what}{rest}"
+    return None
+
+
+def parameter_fault(name: str) -> str | None:
+    """Why a parameter cannot be carried by every target, or None if it can."""
+    if keyword.iskeyword(name):
+        return f"`{name}` is a Python keyword"
+    if name in _USED_BY_CODE | _CONSTRUCTOR or name in MODULE_ATTRIBUTES or name[0] == "_":
+        return f"`{name}` is a name that generated code uses itself"
+    return None
+
+
+def definition_fault(name: str) -> str | None:
+    """Why a unit, block or network cannot be carried by every target, or None if it can."""
+    if keyword.iskeyword(name):
+        return f"`{name}` is a Python keyword"
+    if name in _USED_BY_CODE or name[0] == "_":
+        return f"`{name}` is a name that generated code uses itself"
+    if class_name(name) in HELPER_CLASSES:
+        return f"`{name}` would become `{class_name(name)}`, which generated code uses itself"
+    return None
+
+
+#: Classes that generated files define or import themselves where they are needed.
+HELPER_CLASSES = frozenset(
+    """
+    Add AvgPool2d AvgPool2dSame BatchNorm1d BatchNorm2d BatchNormalization CeilMaxPooling2D Concat
+    Conv2dSame Final FlattenLinear GlobalAvgPool GlobalMaxPool L2 LocalResponseNormalization
+    MaxPool2d MaxPool2dSame Mul NamedTuple OrderedDict PaddedConv2d Scale SeparableConv2d Tensor
+    """.split()
+)
+
+
+def class_name(name: str) -> str:
+    """The class that stands for a unit, block or network.
+
+    >>> class_name("bn_inception"), class_name("inception_v3")
+    ('BNInception', 'InceptionV3')
+    """
+    parts = [part for part in name.split("_") if part]
+    return "".join(_CAPITALS.get(part.lower(), part[:1].upper() + part[1:]) for part in parts)

@@ -1,0 +1,68 @@
+"""Where a thing stands in a spec: source files and spans of their text.
+
+Everything later in the pipeline carries a `Span`, so that a fault found in the graph can
+still point at the characters that a person typed. Imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass, field
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """The text of one spec file.
+
+    Attributes:
+        name: the name to show in reports, with forward slashes.
+        text: the whole text, decoded, with newlines as `\\n`.
+    """
+
+    name: str
+    text: str = field(repr=False)
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        starts = [0]
+        starts.extend(i + 1 for i, char in enumerate(self.text) if char == "\n")
+        return starts
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The lines of the text without their newlines."""
+        return self.text.split("\n")
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """Line and column of an offset, both counted from 1."""
+        line = bisect.bisect_right(self._line_starts, offset)
+        return line, offset - self._line_starts[line - 1] + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The characters from `start` up to, not including, `end` of one file."""
+
+    source: SourceFile
+    start: int
+    end: int
+
+    @property
+    def line(self) -> int:
+        """The line of the first character, counted from 1."""
+        return self.source.position(self.start)[0]
+
+    @property
+    def column(self) -> int:
+        """The column of the first character, counted from 1."""
+        return self.source.position(self.start)[1]
+
+    @property
+    def text(self) -> str:
+        """The characters themselves."""
+        return self.source.text[self.start : self.end]
+
+    def until(self, other: Span) -> Span:
+        """The span from the start of this one to the end of another of the same file."""
+        return Span(self.source, self.start, max(self.end, other.end))

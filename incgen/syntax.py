@@ -1,0 +1,245 @@
+"""What was written: the syntax tree of one spec file.
+
+Nothing is resolved here and nothing is filled in. Two trees are equal if they say the same,
+wherever it stands; a formatter must keep them so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from incgen.expressions import Expression
+from incgen.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """A name at its place."""
+
+    text: str
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """`HxW` or `HxW/SHxSW`; the strides are None where none is written."""
+
+    height: Expression
+    width: Expression
+    stride_height: Expression | None
+    stride_width: Expression | None
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A string in double quotes."""
+
+    value: str
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list in brackets."""
+
+    values: tuple[Argument, ...]
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A name with arguments, as in `init=normal(0.01)`."""
+
+    name: str
+    arguments: tuple[Expression, ...]
+    span: Span = field(compare=False, repr=False)
+
+
+Argument: TypeAlias = Expression | Window | Text | Items | Applied
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """`name=value`."""
+
+    name: Identifier
+    value: Argument
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An op, unit or block with its arguments."""
+
+    name: Identifier
+    positional: tuple[Argument, ...]
+    attributes: tuple[Attribute, ...]
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """`concat`, `add` or `mul` with its branches."""
+
+    kind: str
+    body: Body
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A body in the place of an op."""
+
+    body: Body
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """`repeat count { ... }`."""
+
+    count: Expression
+    body: Body
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    """`if condition { ... } else { ... }`."""
+
+    condition: Expression
+    then: Body
+    otherwise: Body | None
+    span: Span = field(compare=False, repr=False)
+
+
+Element: TypeAlias = Call | Join | Group | Repeat | Conditional
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """`label: from origin -> element -> element`."""
+
+    label: Identifier | None
+    origin: Identifier | None
+    elements: tuple[Element, ...]
+    doc: str
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """`input 224x224 3 order=bgr`."""
+
+    size: Window
+    channels: Argument | None
+    attributes: tuple[Attribute, ...]
+    doc: str
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Aux:
+    """`aux label { ... }`."""
+
+    label: Identifier
+    body: Body
+    doc: str
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Statements between braces."""
+
+    statements: tuple[Statement | Input | Aux, ...]
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Numerics:
+    """`numerics caffe`."""
+
+    preset: Identifier
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Default:
+    """`default op name=value`."""
+
+    op: Identifier
+    attributes: tuple[Attribute, ...]
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """`let name = expression`."""
+
+    name: Identifier
+    value: Expression
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a block or network, with its default if it has one."""
+
+    name: Identifier
+    default: Expression | None
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """`unit name = op -> op`."""
+
+    name: Identifier
+    calls: tuple[Call, ...]
+    doc: str
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """`block name(parameters) { ... }`."""
+
+    name: Identifier
+    parameters: tuple[Parameter, ...]
+    body: Body
+    doc: str
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """`network name(parameters) { ... }`."""
+
+    name: Identifier
+    parameters: tuple[Parameter, ...]
+    body: Body
+    doc: str
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """`use a, b from "file.inc"`."""
+
+    names: tuple[Identifier, ...]
+    path: Text
+    span: Span = field(compare=False, repr=False)
+
+
+Item: TypeAlias = Numerics | Default | Constant | Unit | Block | Network | Use
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One file: its items in order and the doc comment at its head."""
+
+    items: tuple[Item, ...]
+    doc: str
