@@ -2,8 +2,9 @@
 
 PyTorch against `bninception` of Cadene's pretrainedmodels, Keras against
 `reference/bn_inception_keras.py`; one forward pass in evaluation mode, at batch 1 and 32, both
-models in turn, with the same weights. "Not slower" is a statement about two noisy numbers: it
-holds if the ratio, with its 95 % interval, is not above 1, and in no case 5 % above.
+models in turn, with the same weights. "Not slower" is a statement about noisy numbers: two
+instances of one class, measured like this on a quiet machine, came out at ratios of 0.98 to 1.03.
+So it holds up to 1.03, and the 95 % interval of the ratio is printed beside it.
 
 `--only torch` and `--only keras` measure one framework; without it each is measured in a process
 of its own, because two frameworks in one process fight for the cores.
@@ -22,10 +23,10 @@ from typing import Any
 import numpy as np
 
 import incgen
-from figures import REFERENCE, SPEC, Comparison, Figure, compare, from_script, report
+from figures import REFERENCE, SPEC, Figure, compare, from_script, report
 
 PAIRS = {1: 60, 32: 9}  # batch: how many pairs of forward passes are timed
-NOISE = 1.05
+NOISE = 0.03  # of a ratio
 AGREEMENT = 1e-4  # in float32, relative to the largest logit: that both models are the same
 
 
@@ -86,12 +87,8 @@ def not_slower(
     first, second = (1e3 * median for median in compared.medians)
     times = f"{first:.0f} ms / {second:.0f} ms, 95 %: {low:.2f} to {high:.2f}"
     value = f"{compared.ratio:.2f}  ({times})"
-    return Figure(f"{name}, batch {batch}", value, "not above 1", is_not_slower(compared))
-
-
-def is_not_slower(compared: Comparison) -> bool:
-    """Tells whether the first model is not slower, as far as can be told."""
-    return compared.interval[0] <= 1 and compared.ratio <= NOISE
+    reached = compared.ratio <= 1 + NOISE
+    return Figure(f"{name}, batch {batch}", value, f"at most 1 (+ {NOISE})", reached)
 
 
 def check_same(ours: Any, theirs: Any) -> None:

@@ -125,6 +125,8 @@ def run_keras(image: Array, dtype: str) -> Result:
     with stderr_on_failure():
         import keras
 
+        keras.ops.zeros(1)  # TensorFlow looks for devices
+
     keras.config.set_floatx(dtype)
     keras.config.set_dtype_policy(dtype)  # the one in use outlives a change of floatx
     module = import_generated("bn_inception_keras")

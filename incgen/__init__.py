@@ -1,1 +1,69 @@
-"""incgen."""
+"""incgen: compiles a small textual network spec into PyTorch and Keras source.
+
+    import incgen
+
+    incgen.build("specs/bn_inception.inc", ["torch", "keras"])  # writes generated/*.py
+    net = incgen.load("specs/bn_inception.inc", "torch").BNInception()
+
+The same functions are behind the command line; `incgen.api` documents them. They are imported
+when they are first used, because the start-up time of the command counts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from incgen.api import RequestError, build, check, compile_spec, generate, load
+    from incgen.diagnostics import Diagnostic, SpecError
+    from incgen.output import GeneratedFile, OutputError
+
+    __version__: str
+
+__all__ = [
+    "Diagnostic",
+    "GeneratedFile",
+    "OutputError",
+    "RequestError",
+    "SpecError",
+    "__version__",
+    "build",
+    "check",
+    "compile_spec",
+    "generate",
+    "load",
+]
+
+_HOMES = {
+    "Diagnostic": "incgen.diagnostics",
+    "GeneratedFile": "incgen.output",
+    "OutputError": "incgen.output",
+    "RequestError": "incgen.api",
+    "SpecError": "incgen.diagnostics",
+    "build": "incgen.api",
+    "check": "incgen.api",
+    "compile_spec": "incgen.api",
+    "generate": "incgen.api",
+    "load": "incgen.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("incgen")  # written once, in pyproject.toml
+    elif name in _HOMES:
+        from importlib import import_module
+
+        value = getattr(import_module(_HOMES[name]), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, those not imported yet too."""
+    return sorted({*globals(), *__all__})

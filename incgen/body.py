@@ -148,9 +148,7 @@ class BodyResolver:
         found = [self.element(element, None, names) for element in elements]
         return _chained(found, None, span)
 
-    def in_slot(
-        self, elements: Sequence[st.Element], slot: str, span: Span
-    ) -> df.Element | None:
+    def in_slot(self, elements: Sequence[st.Element], slot: str, span: Span) -> df.Element | None:
         """A chain under a label: one element takes it, more are numbered below it."""
         if len(elements) == 1:
             return self.element(elements[0], slot, None)
@@ -281,9 +279,9 @@ class BodyResolver:
                 self.warn_unnamed(call, name)
             return df.OpCall(op, args, said, name, slot is not None, head, call.span)
         if text not in self.scope.entries and text not in self.scope.imported:
-            help_ = near(text, self.scope.callables())
+            offer = near(text, self.scope.callables())
             message = f"no op, unit or block `{text}`"
-            self.report.error(Code.UNKNOWN_OP, call.name.span, message, help=help_)
+            self.report.error(Code.UNKNOWN_OP, call.name.span, message, help=offer)
             return None
         definition = self.scope.definition(text, call.name.span)
         if definition is None:
@@ -368,9 +366,7 @@ class BodyResolver:
                 help_ = near(name, names)
                 if help_ is None:
                     help_ = f"its attributes are {listed(names)}" if names else None
-                self.report.error(
-                    Code.UNKNOWN_ATTRIBUTE, attribute.name.span, message, help=help_
-                )
+                self.report.error(Code.UNKNOWN_ATTRIBUTE, attribute.name.span, message, help=help_)
                 sound = False
             elif name in found:
                 message = f"`{name}` of `{owner}` is given twice"
@@ -490,9 +486,7 @@ def _concrete_pool(op: Op, call: st.Call) -> tuple[Op, st.Call]:
     return op, call
 
 
-def _chained(
-    found: Sequence[df.Element | None], name: str | None, span: Span
-) -> df.Element | None:
+def _chained(found: Sequence[df.Element | None], name: str | None, span: Span) -> df.Element | None:
     sound = [element for element in found if element is not None]
     if not sound or len(sound) != len(found):
         return None

@@ -73,9 +73,7 @@ def elaborate(
     for name in settings:
         if name not in parameters:
             message = f"the network `{network.name}` has no parameter `{name}`"
-            report.error(
-                Code.UNKNOWN_ATTRIBUTE, network.span, message, help=near(name, parameters)
-            )
+            report.error(Code.UNKNOWN_ATTRIBUTE, network.span, message, help=near(name, parameters))
             return None
     builder = _Builder(program, parameters, report)
     result = builder.run(network.pixels)
@@ -517,9 +515,7 @@ class _Builder:
             return True
         message = f"`{call.op.name}` needs {takes.value}, its input is a vector of {shape.channels}"
         help_ = "put it in front of the global pooling, `flatten` or `dense`"
-        self.report.error(
-            Code.WRONG_RANK, call.span, message, notes=_chain(frame.use), help=help_
-        )
+        self.report.error(Code.WRONG_RANK, call.span, message, notes=_chain(frame.use), help=help_)
         return False
 
     def arguments(self, call: df.OpCall, frame: _Frame, value: int) -> Arguments | None:
@@ -554,9 +550,7 @@ class _Builder:
         self.report.error(code, span, message, notes=_chain(frame.use), help=help_)
         return False
 
-    def argument(
-        self, written: df.ArgumentValue, frame: _Frame, value: int, span: Span
-    ) -> object:
+    def argument(self, written: df.ArgumentValue, frame: _Frame, value: int, span: Span) -> object:
         """The value of one argument, or `_FAULTY` after a report."""
         match written:
             case None | Initializer() | ByStride():
@@ -597,9 +591,7 @@ class _Builder:
             found.append(number)
         return tuple(found)
 
-    def output(
-        self, call: df.OpCall, args: Arguments, shape: Shape, frame: _Frame
-    ) -> Shape | None:
+    def output(self, call: df.OpCall, args: Arguments, shape: Shape, frame: _Frame) -> Shape | None:
         """The shape that an op gives; completes `args` with the borders in pixels."""
         match call.op.name:
             case "conv" | "depthwise_conv" | "separable_conv":
@@ -623,9 +615,7 @@ class _Builder:
         around = self.borders(call, args, shape, args["dilation"], frame)
         if around is None:
             return None
-        high, wide = spatial(
-            shape, args["window"], args["dilation"], around, False, call.op.name
-        )
+        high, wide = spatial(shape, args["window"], args["dilation"], around, False, call.op.name)
         args["borders"] = around
         if call.op.name == "depthwise_conv":
             return Shape(shape.channels * args["multiplier"], high, wide)
@@ -638,9 +628,7 @@ class _Builder:
                 raise Fault("groups", message, help_ if divisors else None)
         return Shape(args["channels"], high, wide)
 
-    def pooled(
-        self, call: df.OpCall, args: Arguments, shape: Shape, frame: _Frame
-    ) -> Shape | None:
+    def pooled(self, call: df.OpCall, args: Arguments, shape: Shape, frame: _Frame) -> Shape | None:
         window: Window = args["window"]
         around = self.borders(call, args, shape, 1, frame)
         if around is None:
@@ -664,24 +652,18 @@ class _Builder:
     ) -> Borders | None:
         assert shape.height is not None and shape.width is not None
         window: Window = args["window"]
-        found = borders(
-            args["pad"], window, dilation, shape.height, shape.width, call.op.name
-        )
+        found = borders(args["pad"], window, dilation, shape.height, shape.width, call.op.name)
         if found is None:
             why = f"with the window {window}" + (f", dilation {dilation}" if dilation > 1 else "")
             self.must_say(call, "pad", why, "pad=half", frame)
         return found
 
-    def must_say(
-        self, call: df.OpCall, name: str, why: str, form: str, frame: _Frame
-    ) -> None:
+    def must_say(self, call: df.OpCall, name: str, why: str, form: str, frame: _Frame) -> None:
         message = f"`{call.op.name}` {why} must say `{name}`: the frameworks disagree on it"
         help_ = f"write `{form}`, or begin the file with `numerics caffe`, `torch` or `tf`"
         self.report.error(Code.MUST_SAY, call.span, message, notes=_chain(frame.use), help=help_)
 
-    def padded(
-        self, call: df.OpCall, args: Arguments, shape: Shape, frame: _Frame
-    ) -> Shape | None:
+    def padded(self, call: df.OpCall, args: Arguments, shape: Shape, frame: _Frame) -> Shape | None:
         border = args["border"]
         if isinstance(border, str):
             message = f"`pad` adds a number of pixels, not `{border}`"
@@ -718,7 +700,7 @@ def _join(prefix: str, name: str | None) -> str:
 
 def _chain(use: Use | None) -> list[Note]:
     """The uses that led to a place, the innermost first."""
-    notes = []
+    notes: list[Note] = []
     while use is not None and len(notes) < 6:
         notes.append(Note(f"in `{use.definition.name}`, used here as `{use.path}`", use.span))
         use = use.outer
@@ -749,5 +731,3 @@ def _mismatch_help(first: Shape, second: Shape) -> str | None:
     if (first.height, first.width) != (second.height, second.width):
         return "give both branches the same stride and padding"
     return "give both branches the same number of channels, for instance with a 1x1 `conv`"
-
-

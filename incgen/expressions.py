@@ -85,6 +85,9 @@ class _Arithmetic:
     def __floordiv__(self, other: Operand) -> Expression:
         return binary("//", _lift(self), _lift(other))
 
+    def __rfloordiv__(self, other: Operand) -> Expression:
+        return binary("//", _lift(other), _lift(self))
+
     def __mod__(self, other: Operand) -> Expression:
         return binary("%", _lift(self), _lift(other))
 
@@ -162,9 +165,7 @@ class Item(_Arithmetic):
     span: Span | None = field(default=None, compare=False, repr=False)
 
 
-Expression: TypeAlias = (
-    Literal | Name | Parameter | Dimension | Unary | Binary | Choice | Item
-)
+Expression: TypeAlias = Literal | Name | Parameter | Dimension | Unary | Binary | Choice | Item
 Operand: TypeAlias = Expression | int | float | bool | str
 #: A size in a shape rule: a number while elaborating, a tree while printing code.
 Size: TypeAlias = int | Expression
@@ -312,8 +313,8 @@ def substitute(
     match expression:
         case Literal() | Name():
             return expression
-        case Item():
-            return expression
+        case Item(parameter, index):
+            return parameters.get(f"{parameter}[{index}]", expression)
         case Parameter(name):
             return parameters.get(name, expression)
         case Dimension(axis):
@@ -398,7 +399,9 @@ def python(expression: Operand, *, outer: int = 0) -> str:
 
 def number(value: Value) -> str:
     """A value as Python source; whole floats keep their point, words are quoted."""
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+    if isinstance(value, str):
+        return f'"{value}"'
+    return repr(value).replace("e-0", "e-")
 
 
 def _bracket(text: str, strength: float, outer: int) -> str:

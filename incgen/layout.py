@@ -282,6 +282,8 @@ def _inner(code: Code) -> Code:
             return Tuple(read.items) if isinstance(read, Tuple) else read
         case Tuple(items, True):
             return Tuple(items)
+        case Parens(Tuple() | Comprehension(kind="generator") as inside):
+            return inside  # It has parentheses itself, and a second pair would be dropped.
         case _:
             return code
 
@@ -972,6 +974,13 @@ def _looseness(operator: str) -> int:
     return 20 - _OPERATORS[operator]
 
 
+def _opens_well(end: Code | None) -> bool:
+    """Whether the first or last operand has brackets that are good to open."""
+    value = end.value if isinstance(end, Parens) else end
+    # A subscript would look odd, in parentheses or not.
+    return end is not None and not isinstance(value, Subscript) and _has_brackets(end) is True
+
+
 class _Shape:
     """What decides whether a value should rather open its brackets than get parentheses."""
 
@@ -991,11 +1000,7 @@ class _Shape:
             return False
         if self.loosest <= _LOOSE_DOT:
             return True
-        ends = (self.last, self.first)
-        return any(
-            end is not None and not isinstance(end, Subscript) and _has_brackets(end) is True
-            for end in ends
-        )
+        return any(_opens_well(end) for end in (self.last, self.first))
 
     def _visit(self, node: Code) -> None:
         self.last = node
@@ -1480,7 +1485,8 @@ def _from_right(builder: _Builder, left: Code, operator: str, value: Code) -> tu
     before = _target(builder, left)
     equals = f" {operator} "
     is_chain = isinstance(value, Call | Subscript | Attribute)
-    if not (isinstance(value, Name) or (is_chain and _need(value) is _Need.IF_FITTING)):
+    is_word = isinstance(value, Name) and value.text != "..."
+    if not (is_word or (is_chain and _need(value) is _Need.IF_FITTING)):
         return (before, equals, builder.value(value))
     doc = builder.code(value, _OUTSIDE)
     opened: _Doc = ("(", _Group((_Indent((_Line.SOFT, doc)), _Line.SOFT), expand=True), ")")

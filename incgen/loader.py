@@ -108,8 +108,8 @@ class _Loader:
             return None
         if not found:
             beside = (p.name for p in target.parent.glob("*.inc")) if target.parent.is_dir() else ()
-            help_ = near(target.name, beside)
-            self.report.error(Code.BAD_USE, span, f'there is no file "{text}"', help=help_)
+            message = f'there is no file "{text}"'
+            self.report.error(Code.BAD_USE, span, message, help=near(target.name, beside))
             return None
         return target
 
@@ -133,7 +133,5 @@ def _read(path: Path, name: str, span: Span | None) -> str:
         byte = data[error.start]
         message = f"line {line} is not UTF-8: byte 0x{byte:02x} at offset {error.start}"
         help_ = "save the file as UTF-8"
-        raise SpecError(
-            [Diagnostic(Code.NOT_UTF8, message, span, help=help_, file=name)]
-        ) from None
+        raise SpecError([Diagnostic(Code.NOT_UTF8, message, span, help=help_, file=name)]) from None
     return text.replace("\r\n", "\n").replace("\r", "\n")

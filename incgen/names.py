@@ -9,9 +9,14 @@ from __future__ import annotations
 
 import keyword
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 #: Attributes of nn.Module (PyTorch 2), which a submodule of that name would shadow or break,
 #: and the methods of nn.Sequential and nn.ModuleDict, which refuse them as keys.
-MODULE_ATTRIBUTES = frozenset(
+MODULE_ATTRIBUTES = _words(
     """
     T_destination add_module append apply bfloat16 buffers call_super_init children clear compile
     cpu cuda double dump_patches eval extend extra_repr float forward get_buffer get_extra_state
@@ -23,16 +28,16 @@ MODULE_ATTRIBUTES = frozenset(
     register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
     set_extra_state set_submodule share_memory state_dict to to_empty train training type update
     values xpu zero_grad
-    """.split()
+    """
 )
 
 #: Names that generated functions use themselves.
-_USED_BY_CODE = frozenset(
+_USED_BY_CODE = _words(
     """
     F Final NamedTuple OrderedDict Tensor bool dict enumerate float getattr int isinstance keras
     layers len list load_file load_safetensors math max min name nn ops preprocess range self set
     str sum super torch tuple x zip
-    """.split()
+    """
 )
 
 #: Parameters of generated constructors that are not the spec's.
@@ -73,12 +78,12 @@ def definition_fault(name: str) -> str | None:
 
 
 #: Classes that generated files define or import themselves where they are needed.
-HELPER_CLASSES = frozenset(
+HELPER_CLASSES = _words(
     """
     Add AvgPool2d AvgPool2dSame BatchNorm1d BatchNorm2d BatchNormalization CeilMaxPooling2D Concat
     Conv2dSame Final FlattenLinear GlobalAvgPool GlobalMaxPool L2 LocalResponseNormalization
     MaxPool2d MaxPool2dSame Mul NamedTuple OrderedDict PaddedConv2d Scale SeparableConv2d Tensor
-    """.split()
+    """
 )
 
 

@@ -109,7 +109,9 @@ class Op:
         return next((a for a in self.arguments if a.name == name), None)
 
 
-_WINDOW = Argument(name="window", kind=Kind.WINDOW, positional=True, doc="kernel and stride, pixels")
+_WINDOW = Argument(
+    name="window", kind=Kind.WINDOW, positional=True, doc="kernel and stride, pixels"
+)
 _CHANNELS = Argument(name="channels", kind=Kind.COUNT, positional=True, doc="output channels")
 _MULTIPLIER = Argument(
     name="multiplier", kind=Kind.COUNT, default=1, doc="output channels for each input channel"
@@ -135,9 +137,7 @@ _WEIGHT = (
         doc="weight decay of the kernel: adds l2 / 2 * sum(w ** 2) to the loss",
     ),
 )
-_GROUPS = Argument(
-    name="groups", kind=Kind.COUNT, default=1, doc="independent groups of channels"
-)
+_GROUPS = Argument(name="groups", kind=Kind.COUNT, default=1, doc="independent groups of channels")
 _POOL = (
     Argument(
         name="pad",
@@ -295,9 +295,7 @@ _TABLE = (
         name="leaky_relu",
         doc="x where x > 0, else slope * x.",
         arguments=(
-            Argument(
-                name="slope", kind=Kind.FACTOR, positional=True, doc="the factor for x <= 0"
-            ),
+            Argument(name="slope", kind=Kind.FACTOR, positional=True, doc="the factor for x <= 0"),
         ),
     ),
     Op(name="sigmoid", doc="1 / (1 + exp(-x))."),
@@ -338,9 +336,7 @@ _TABLE = (
     Op(
         name="scale",
         doc="The value times a constant.",
-        arguments=(
-            Argument(name="factor", kind=Kind.FACTOR, positional=True, doc="the constant"),
-        ),
+        arguments=(Argument(name="factor", kind=Kind.FACTOR, positional=True, doc="the constant"),),
     ),
     Op(
         name="pad",
@@ -365,8 +361,8 @@ WORDS: Final = frozenset({"valid", "half", "same"}) | {
     word for op in _TABLE for argument in op.arguments for word in argument.words
 }
 
-_BN_CAFFE = {"eps": 1e-5, "decay": 0.9, "variance": "unbiased"}
-_LRN = {"size": 5, "alpha": 1e-4, "beta": 0.75, "k": 1}
+_BN_CAFFE: Final[dict[str, DefaultValue]] = {"eps": 1e-5, "decay": 0.9, "variance": "unbiased"}
+_LRN: Final[dict[str, DefaultValue]] = {"size": 5, "alpha": 1e-4, "beta": 0.75, "k": 1}
 #: What each preset says, by family and argument. Sources: the defaults of Caffe
 #: (pooling_layer.cpp, lrn_layer.cpp, batch_norm as trained in BN-Inception), of PyTorch 2
 #: (nn.BatchNorm2d, nn.MaxPool2d, nn.LocalResponseNorm) and of Keras 3 (BatchNormalization, "same").

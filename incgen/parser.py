@@ -7,6 +7,7 @@ several slips are reported at once.
 
 from __future__ import annotations
 
+import itertools
 import re
 import threading
 from collections.abc import Iterator
@@ -62,10 +63,11 @@ _SIGNS = {
     "JOIN": "`concat`, `add` or `mul`",
 }
 _ITEMS = {"NUMERICS", "DEFAULT", "LET", "UNIT", "BLOCK", "NETWORK", "USE"}
-KEYWORDS = frozenset(
-    "numerics default let unit block network use from input aux concat add mul repeat if else "
-    "true false and or not".split()
-)
+_JOINS = {"CONCAT", "ADD", "MUL"}
+_STATEMENTS = {"FROM", "INPUT", "AUX", "REPEAT", "IF", "ELSE"}
+_OPERATORS = {"TRUE", "FALSE", "AND", "OR", "NOT"}
+#: The words of the language, which nothing can be called.
+KEYWORDS = frozenset(word.lower() for word in _ITEMS | _JOINS | _STATEMENTS | _OPERATORS)
 _PART = re.compile(r"\d+|\{[^{}]*\}")
 
 
@@ -118,7 +120,7 @@ def parse_value(text: str) -> ex.Expression:
     source = SourceFile("--set", text)
     try:
         with _LOCK:
-            return _run(source, text, "expression", 0)
+            return cast(ex.Expression, _run(source, text, "expression", 0))
     except _Fault as fault:
         raise SpecError([fault.diagnostic]) from None
 
@@ -370,7 +372,7 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generic
         start = base + match.start()
         if text[0] != "{":
             return self._number(text, Span(self.source, start, start + len(text)))
-        return _run(self.source, text[1:-1], "expression", start + 1)
+        return cast(ex.Expression, _run(self.source, text[1:-1], "expression", start + 1))
 
     # -- expressions
 
@@ -431,7 +433,7 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generic
 
 def _refuse_split_window(positional: list[Any]) -> None:
     """`3 x 3` and `3x` lex as a number and a name; say what was meant."""
-    for first, second in zip(positional, positional[1:], strict=False):
+    for first, second in itertools.pairwise(positional):
         if (
             isinstance(first, ex.Literal)
             and isinstance(second, ex.Name)
@@ -503,7 +505,7 @@ def _bad_character(source: SourceFile, text: str, at: int, shift: int) -> _Fault
     span = Span(source, at + shift, at + shift + 1)
     char = text[at]
     if char == '"':
-        message, help_ = "this string has no closing quote on its line", "close it with `\"`"
+        message, help_ = "this string has no closing quote on its line", 'close it with `"`'
         return _Fault(Code.BAD_CHARACTER, span, message, help=help_)
     shown = f"`{char}`" if char.isprintable() else f"U+{ord(char):04X}"
     return _Fault(Code.BAD_CHARACTER, span, f"the language does not use the character {shown}")
@@ -570,5 +572,3 @@ def _wanted(accepts: set[str]) -> str:
     if len(words) == 1:
         return f"; expected {words[0]}"
     return f"; expected {', '.join(words[:-1])} or {words[-1]}"
-
-

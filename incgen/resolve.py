@@ -169,9 +169,7 @@ class FileScope:
                 known = [a.name for a in op.attributes]
                 message = f"`{op.name}` has no attribute `{attribute.name.text}`"
                 help_ = near(attribute.name.text, known) or _attributes_help(op)
-                self.report.error(
-                    Code.UNKNOWN_ATTRIBUTE, attribute.name.span, message, help=help_
-                )
+                self.report.error(Code.UNKNOWN_ATTRIBUTE, attribute.name.span, message, help=help_)
                 continue
             value = binder.value(op.name, argument, attribute.value)
             if value is not None:
@@ -251,9 +249,7 @@ class FileScope:
             )
             return None if operand is None else ex.unary(expression.operator, operand)
         if isinstance(expression, ex.Binary):
-            left = self.resolve_expression(
-                expression.left, parameters, used, dimensions=dimensions
-            )
+            left = self.resolve_expression(expression.left, parameters, used, dimensions=dimensions)
             right = self.resolve_expression(
                 expression.right, parameters, used, dimensions=dimensions
             )
@@ -454,5 +450,3 @@ class FileScope:
 def _attributes_help(op: Op) -> str | None:
     names = [a.name for a in op.attributes]
     return f"its attributes are {listed(names)}" if names else "it has no attributes"
-
-

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from incgen.expressions import Expression, Size, choice, binary, lift
+from incgen.expressions import Size, binary, choice, lift
 from incgen.initializers import DEFAULT_KERNEL, Initializer, WeightKind, fans
 from incgen.ops import ByStride
 
@@ -118,11 +118,12 @@ def window_output(
     if not ceil:
         return room // stride + 1
     count = (room + stride - 1) // stride + 1
-    if isinstance(count, int) and not isinstance(size, Expression):
-        return count - 1 if (count - 1) * stride >= size + before else count
+    start, end = (count - 1) * stride, size + before
+    if isinstance(count, int) and isinstance(start, int) and isinstance(end, int):
+        return count - 1 if start >= end else count
     if after == 0 and before == 0:  # strides do not exceed kernels where sizes are symbols
         return count
-    starts_outside = binary(">=", lift((count - 1) * stride), lift(size + before))
+    starts_outside = binary(">=", lift(start), lift(end))
     return choice(starts_outside, count - 1, count)
 
 
@@ -306,16 +307,15 @@ def tensors(op: str, args: Arguments, shape: Shape) -> tuple[Tensor, ...]:
 def multiply_adds(op: str, args: Arguments, shape: Shape, result: Shape) -> int:
     """Multiplications with a weight for one example; everything else is not counted."""
     area = (result.height or 1) * (result.width or 1)
+    window: Window | None = args.get("window")
+    high, wide = window.kernel if window is not None else (1, 1)
     match op:
         case "conv":
-            high, wide = args["window"].kernel
-            return area * result.channels * (shape.channels // args["groups"]) * high * wide
+            return area * result.channels * (shape.channels // int(args["groups"])) * high * wide
         case "depthwise_conv":
-            high, wide = args["window"].kernel
             return area * result.channels * high * wide
         case "separable_conv":
-            high, wide = args["window"].kernel
-            middle = shape.channels * args["multiplier"]
+            middle = shape.channels * int(args["multiplier"])
             return area * middle * (high * wide + result.channels)
         case "dense":
             return shape.size * result.channels

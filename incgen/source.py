@@ -13,11 +13,11 @@ from functools import cached_property
 
 @dataclass(frozen=True)
 class SourceFile:
-    """The text of one spec file.
+    r"""The text of one spec file.
 
     Attributes:
         name: the name to show in reports, with forward slashes.
-        text: the whole text, decoded, with newlines as `\\n`.
+        text: the whole text, decoded, with newlines as `\n`.
     """
 
     name: str

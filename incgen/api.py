@@ -1,0 +1,340 @@
+"""The road of a spec, from its file to source text, and what Python programs call.
+
+`compile_spec` is the whole road to the graph; everything else here is a way to use one. Targets
+and what they stand on are imported where they are needed, so that a check does not pay for them.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from incgen import definitions as df
+from incgen import syntax as st
+from incgen.diagnostics import Code, Diagnostic, Note, Reporter, SpecError, listed, near
+from incgen.elaborate import elaborate
+from incgen.expressions import Value
+from incgen.graph import Graph
+from incgen.loader import LoadedFile
+from incgen.loader import load as load_file
+from incgen.ops import WORDS
+from incgen.parser import MAX_NUMBER
+from incgen.resolve import resolve
+
+if TYPE_CHECKING:
+    from incgen.output import GeneratedFile
+
+#: Where a spec is.
+SpecPath: TypeAlias = str | os.PathLike[str]
+#: Values for the parameters of a network, in place of their defaults.
+Parameters: TypeAlias = Mapping[str, Value]
+
+
+class Target(Protocol):
+    """What this module needs of a target."""
+
+    @property
+    def name(self) -> str:
+        """Its canonical name, which files are named after."""
+
+    def emit(self, graph: Graph) -> str:
+        """The source text of a network."""
+
+
+class RequestError(ValueError):
+    """What was asked for does not exist: a target, a parameter, a value that none can have."""
+
+
+def compile_spec(
+    spec: SpecPath,
+    parameters: Parameters | None = None,
+    *,
+    text: str | None = None,
+    report: Reporter | None = None,
+) -> Graph:
+    """Read a spec and expand its network: every layer with its shape, its key and its cost.
+
+    Args:
+        spec: its file.
+        parameters: values for parameters of the network, in place of their defaults.
+        text: the spec itself, if it does not come from the file; `spec` is then its name, and
+            the files it uses are found beside that.
+        report: takes warnings.
+
+    Raises:
+        SpecError: the spec has faults; all that could be told apart are in it.
+        RequestError: the network has no such parameter, or no parameter has such a value.
+    """
+    report = report or Reporter()
+    loaded = load_file(Path(spec), text=text)
+    program = resolve(loaded, report)
+    report.stop_on_errors()
+    if program is None:
+        raise SpecError([_not_one_network(loaded)])
+    graph = elaborate(program, _settings(program.network, parameters or {}), report)
+    report.stop_on_errors()
+    if graph is None:
+        raise AssertionError("elaboration failed without a report")
+    return graph
+
+
+def check(
+    spec: SpecPath, parameters: Parameters | None = None, *, text: str | None = None
+) -> list[Diagnostic]:
+    """All faults and warnings of a spec; a file of units and blocks needs no network.
+
+    Args:
+        spec: its file.
+        parameters: values for parameters of the network, in place of their defaults.
+        text: the spec itself, if it does not come from the file.
+
+    Raises:
+        RequestError: the network has no such parameter, or no parameter has such a value.
+    """
+    report = Reporter()
+    try:
+        compile_spec(spec, parameters, text=text, report=report)
+    except SpecError as error:
+        lone = error.diagnostics[0]
+        if lone.code is Code.NO_NETWORK and lone.span is None:
+            return report.diagnostics
+        return list(error.diagnostics)
+    return report.diagnostics
+
+
+def generate(
+    spec: SpecPath,
+    target: str = "torch",
+    parameters: Parameters | None = None,
+    *,
+    text: str | None = None,
+) -> str:
+    """The source text of a spec for one target.
+
+    Args:
+        spec: its file.
+        target: `torch` or `keras`; `tf` and `tensorflow` are other names of the latter.
+        parameters: values for parameters of the network, in place of their defaults.
+        text: the spec itself, if it does not come from the file.
+
+    Raises:
+        SpecError: the spec has faults, or the target cannot express it.
+        RequestError: there is no such target, parameter or value.
+    """
+    (found,) = find_targets([target])
+    return found.emit(compile_spec(spec, parameters, text=text))
+
+
+def build(
+    spec: SpecPath,
+    target: str | Sequence[str] = "torch",
+    output: SpecPath | None = None,
+    parameters: Parameters | None = None,
+    *,
+    force: bool = False,
+    check: bool = False,
+) -> list[GeneratedFile]:
+    """Write the source files of a spec, one for each target.
+
+    Nothing is written before everything is generated and may be written, and a file that is as
+    it should be is not touched.
+
+    Args:
+        spec: its file.
+        target: a target or several.
+        output: a file, for one target; or a folder: one that exists, or a text with a slash at
+            its end. Otherwise the folder `generated` of the current one.
+        parameters: values for parameters of the network, in place of their defaults.
+        force: also write over files that incgen did not generate or that were edited since.
+        check: write nothing.
+
+    Returns:
+        The files in the order of the targets; `changed` says which were, or with `check` are,
+        different from what was generated.
+
+    Raises:
+        SpecError: the spec has faults, or a target cannot express it.
+        RequestError: there is no such target, parameter or value.
+        OutputError: a file cannot or must not be written.
+    """
+    from incgen.output import compared, places, write_all
+
+    targets = find_targets([target] if isinstance(target, str) else target)
+    graph = compile_spec(spec, parameters)
+    sources = emit_all(graph, targets)
+    paths = places(graph.program.network.name, tuple(sources), output)
+    if check:
+        return [compared(path, sources[name]) for name, path in paths.items()]
+    return write_all({path: sources[name] for name, path in paths.items()}, force=force)
+
+
+def load(
+    spec: SpecPath,
+    target: str = "torch",
+    parameters: Parameters | None = None,
+    *,
+    text: str | None = None,
+) -> ModuleType:
+    """Generate the source of a spec and import it, without a file.
+
+    As with an import, the same source gives the same module again. Its classes can be pickled;
+    tracebacks and `inspect.getsource` show its lines.
+
+    Args:
+        spec: its file.
+        target: a target; its framework must be installed.
+        parameters: values for parameters of the network, in place of their defaults.
+        text: the spec itself, if it does not come from the file.
+
+    Raises:
+        SpecError: the spec has faults, or the target cannot express it.
+        RequestError: there is no such target, parameter or value.
+        ImportError: the framework is not installed.
+    """
+    (found,) = find_targets([target])
+    graph = compile_spec(spec, parameters, text=text)
+    return _imported(graph.program.network.name, graph.program.file, found.name, found.emit(graph))
+
+
+def find_targets(names: Sequence[str]) -> list[Target]:
+    """The targets of some names, each once, in order.
+
+    Raises:
+        RequestError: a name is no target's, or there is none.
+    """
+    from incgen.targets import TARGETS, target_named
+
+    found: dict[str, Target] = {}
+    for name in names:
+        target = target_named(name)
+        if target is None:
+            known = [*TARGETS, *(alias for each in TARGETS.values() for alias in each.aliases)]
+            offer = near(name, known) or f"the targets are {listed(sorted(TARGETS))}"
+            raise RequestError(f"there is no target `{name}`: {offer}")
+        found[target.name] = target
+    if not found:
+        raise RequestError(f"no target is given: the targets are {listed(sorted(TARGETS))}")
+    return list(found.values())
+
+
+def emit_all(graph: Graph, targets: Sequence[Target]) -> dict[str, str]:
+    """The source texts by the names of their targets.
+
+    Raises:
+        SpecError: targets cannot express the network; the reasons of all of them are in it.
+    """
+    sources: dict[str, str] = {}
+    faults: list[Diagnostic] = []
+    for target in targets:
+        try:
+            sources[target.name] = target.emit(graph)
+        except SpecError as error:
+            faults.extend(error.diagnostics)
+    if faults:
+        raise SpecError(faults)
+    return sources
+
+
+# ---------------------------------------------------------------- what is asked for
+
+
+def _not_one_network(loaded: LoadedFile) -> Diagnostic:
+    """The fault of a file from which no network can be built."""
+    networks = [item for item in loaded.spec.items if isinstance(item, st.Network)]
+    if not networks:
+        return Diagnostic(
+            Code.NO_NETWORK,
+            "the file defines no network, so there is nothing to build",
+            None,
+            help="add `network name() { ... }`, or give a spec that uses this file",
+            file=loaded.source.name,
+        )
+    first, second, *_ = networks
+    return Diagnostic(
+        Code.NO_NETWORK,
+        f"the file defines {len(networks)} networks; a spec defines one",
+        second.name.span,
+        notes=(Note(f"the first, `{first.name.text}`, is here", first.name.span),),
+        help="put each network into a file of its own, and `use` what they share",
+    )
+
+
+def _settings(network: df.Definition, parameters: Parameters) -> dict[str, Value]:
+    """The parameters as they are given, each known and a value that a spec could write."""
+    known = [formal.name for formal in network.parameters]
+    for name, value in parameters.items():
+        if name not in known:
+            offer = near(name, known) or (f"its parameters are {listed(known)}" if known else "")
+            end = f": {offer}" if offer else ""
+            raise RequestError(f"the network `{network.name}` has no parameter `{name}`{end}")
+        fault = _value_fault(value)
+        if fault:
+            raise RequestError(f"the parameter `{name}` cannot be {value!r}: {fault}")
+    return dict(parameters)
+
+
+def _value_fault(value: object) -> str | None:
+    """Why no parameter can have this value: values end up in generated code."""
+    match value:
+        case bool():
+            return None
+        case int() | float():
+            fits = math.isfinite(value) and abs(value) <= MAX_NUMBER
+            return None if fits else f"numbers go up to 2**53 = {MAX_NUMBER}"
+        case str():
+            return None if value in WORDS else near(value, WORDS) or "it is no word of the language"
+        case _:
+            return "a value is a number, `true`, `false` or a word of the language"
+
+
+# ---------------------------------------------------------------- modules
+
+_LOCK = threading.Lock()
+
+
+def _imported(network: str, file: str, target: str, source: str) -> ModuleType:
+    """The module of a source text, executed when it is first asked for."""
+    import hashlib
+
+    digest = hashlib.sha256(f"{file}\0{source}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    name = f"incgen_{network}_{target}_{digest}"
+    with _LOCK:
+        known = sys.modules.get(name)
+        if known is not None:
+            return known
+        module = ModuleType(name)
+        module.__file__ = _pseudo_file(f"incgen {file} {target}", source)
+        # Pickle, inspect and the frameworks find a class by way of sys.modules, some of them
+        # while the module is still running.
+        sys.modules[name] = module
+        try:
+            exec(compile(source, module.__file__, "exec"), module.__dict__)
+        except ModuleNotFoundError as error:
+            del sys.modules[name]
+            message = f"the target `{target}` needs {error.name}: pip install 'incgen[{target}]'"
+            raise ModuleNotFoundError(message, name=error.name) from error
+        except BaseException:
+            del sys.modules[name]
+            raise
+        return module
+
+
+def _pseudo_file(title: str, source: str) -> str:
+    """A name under which tracebacks and `inspect` find the lines of a source text."""
+    import io
+    import linecache
+
+    lines = io.StringIO(source).readlines()  # str.splitlines knows more newlines than Python code
+    number, name = 1, f"<{title}>"
+    while linecache.getlines(name) not in ([], lines):
+        number += 1
+        name = f"<{title} {number}>"
+    # Without a time of modification the entry is never taken for outdated.
+    linecache.cache[name] = (len(source), None, lines, name)
+    return name

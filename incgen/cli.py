@@ -1,0 +1,470 @@
+"""The commands. What they do is elsewhere; here are arguments, words and exit codes.
+
+Exit codes: 0 is success, 1 says that a spec has faults or that `--check` found a difference, 2
+that the command cannot be carried out as it was given. Products go to standard output, in UTF-8
+on every system, and everything said about them to standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from incgen.diagnostics import Code, Diagnostic, Reporter, Severity, SpecError
+
+if TYPE_CHECKING:
+    from incgen.expressions import Value
+    from incgen.graph import Graph
+
+OK, FAULTS, USAGE, INTERRUPTED = 0, 1, 2, 130
+_STDIN = "<stdin>"
+_MAX_BYTES = 20_000_000
+_HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+# ---------------------------------------------------------------- options
+
+
+def _settings(
+    context: click.Context, option: click.Parameter, given: Sequence[str]
+) -> dict[str, Value]:
+    """Read `--set name=value`."""
+    from incgen.expressions import Literal, Name
+    from incgen.parser import parse_value
+
+    found: dict[str, Value] = {}
+    for text in given:
+        name, equals, written = (part.strip() for part in text.partition("="))
+        if not (name and equals and written):
+            raise click.BadParameter(f"`{text}` is not of the form name=value")
+        try:
+            value = parse_value(written)
+        except SpecError as error:
+            message = error.diagnostics[0].message
+            raise click.BadParameter(f"`{text}`: {message}") from None
+        match value:
+            case Literal(constant) | Name(constant):
+                found[name] = constant
+            case _:
+                raise click.BadParameter(
+                    f"`{text}`: a value is a number, `true`, `false` or a word of the language"
+                )
+    return found
+
+
+_one_spec = click.argument("spec", metavar="SPEC")
+_specs = click.argument("specs", metavar="SPEC...", nargs=-1, required=True)
+_set = click.option(
+    "--set",
+    "parameters",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_settings,
+    help="Give a parameter of the network another value than its default. Repeatable.",
+)
+
+
+# ---------------------------------------------------------------- commands
+
+
+def _print_version(context: click.Context, option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        import incgen
+
+        click.echo(f"incgen {incgen.__version__}")
+        context.exit()
+
+
+@click.group(context_settings=_HELP)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version and exit.",
+)
+def commands() -> None:
+    """Compile network specs to readable PyTorch and Keras source.
+
+    A SPEC is a file, or - for standard input.
+    """
+
+
+@commands.command("build")
+@_one_spec
+@click.option(
+    "--target",
+    "-t",
+    "targets",
+    metavar="TARGET",
+    multiple=True,
+    default=("torch",),
+    help="torch (the default) or keras (also tf, tensorflow). Repeatable.",
+)
+@click.option(
+    "--output",
+    "-o",
+    metavar="PATH",
+    help="A file, a folder (with a slash at its end), or - for standard output. "
+    "Otherwise generated/NETWORK_TARGET.py.",
+)
+@_set
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 with a diff if files differ.")
+@click.option("--force", is_flag=True, help="Also write over files that are not incgen's own.")
+def build_command(
+    spec: str,
+    targets: Sequence[str],
+    output: str | None,
+    parameters: dict[str, Value],
+    check: bool,
+    force: bool,
+) -> int:
+    """Write the source of a network for one target or several."""
+    from incgen import api
+    from incgen.output import compared, places, sealed, write_all
+
+    found = api.find_targets(targets)
+    if output == "-" and (check or len(found) > 1):
+        what = "--check needs files" if check else f"{len(found)} targets need files"
+        raise click.UsageError(f"{what}: give another output than `-`")
+    graph = _compiled(spec, parameters, warn=True)
+    sources = api.emit_all(graph, found)
+    if output == "-":
+        _print(sealed(sources[found[0].name]))
+        return OK
+    paths = places(graph.program.network.name, tuple(sources), output)
+    if check:
+        files = [compared(path, sources[name]) for name, path in paths.items()]
+        _print("".join(file.diff() for file in files))
+        return FAULTS if any(file.changed for file in files) else OK
+    for file in write_all({path: sources[name] for name, path in paths.items()}, force=force):
+        _say(f"{'wrote' if file.changed else 'unchanged'} {file.path}")
+    return OK
+
+
+@commands.command("check")
+@_specs
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "concise", "json"]),
+    default="text",
+    help="Reports with excerpts, one line for each, or JSON on standard output.",
+)
+@_set
+def check_command(specs: Sequence[str], form: str, parameters: dict[str, Value]) -> int:
+    """Report all faults of specs; exit 1 if there are any, warnings aside."""
+    from incgen import api
+    from incgen.diagnostics import render_json
+
+    found: list[Diagnostic] = []
+    for spec in specs:
+        try:
+            path, text = _source(spec)
+            new = api.check(path, parameters, text=text)
+        except SpecError as error:  # standard input is no text
+            new = list(error.diagnostics)
+        found += [d for d in new if d not in found]  # a shared file is reported once
+    if form == "json":
+        _print(f"{render_json(found)}\n")
+    elif form == "concise":
+        _say("\n".join(map(_headline, found)))
+    else:
+        _report(found)
+        _say(_counted(found, len(specs)))
+    return _exit_code(found)
+
+
+@commands.command("show")
+@_one_spec
+@click.option("--json", "as_json", is_flag=True, help="Everything, with exact numbers.")
+@click.option("--depth", type=click.IntRange(min=1), help="Show only so many levels of labels.")
+@click.option("--all", "everything", is_flag=True, help="Show the layers inside units too.")
+@_set
+def show_command(
+    spec: str, as_json: bool, depth: int | None, everything: bool, parameters: dict[str, Value]
+) -> int:
+    """Print a network as a table: layers, shapes, parameters, multiply-adds."""
+    from incgen import show
+
+    graph = _compiled(spec, parameters)
+    if as_json:
+        _print(show.as_json(graph))
+    else:
+        _print(show.table(graph, depth=depth, everything=everything))
+    return OK
+
+
+@commands.command("format")
+@_specs
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if a spec would change.")
+@click.option("--diff", is_flag=True, help="Write nothing; print what would change.")
+def format_command(specs: Sequence[str], check: bool, diff: bool) -> int:
+    """Lay out specs in place; standard input goes to standard output."""
+    code = OK
+    for spec in specs:
+        try:
+            changed = _format(spec, check=check, diff=diff)
+        except SpecError as error:
+            _report(error.diagnostics)
+            code = max(code, _exit_code(error.diagnostics))
+        else:
+            code = max(code, FAULTS if changed and check else OK)
+    return code
+
+
+@commands.group("weights")
+def weights_commands() -> None:
+    """Make files of weights."""
+
+
+@weights_commands.command("init")
+@_one_spec
+@click.option("--output", "-o", metavar="FILE", required=True, help="The safetensors file.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**64 - 1),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="The same number gives the same bytes, on every machine.",
+)
+@_set
+@click.option("--force", is_flag=True, help="Also write over a file with other weights.")
+def weights_init_command(
+    spec: str, output: str, seed: int, parameters: dict[str, Value], force: bool
+) -> int:
+    """Write the weights that a spec's training begins with."""
+    try:
+        from incgen import weights
+    except ModuleNotFoundError as error:
+        raise click.ClickException(str(error)) from None
+    graph = _compiled(spec, parameters)
+    size = weights.write(graph, output, seed, force=force)
+    _say(f"wrote {Path(output)} ({len(graph.tensors())} tensors, {size:,} bytes)")
+    return OK
+
+
+# ---------------------------------------------------------------- input
+
+
+def _compiled(spec: str, parameters: dict[str, Value], *, warn: bool = False) -> Graph:
+    """The graph of a spec; its warnings are said."""
+    from incgen import api
+
+    path, text = _source(spec)
+    report = Reporter()
+    graph = api.compile_spec(path, parameters, text=text, report=report)
+    if warn:
+        _report(report.diagnostics)
+    return graph
+
+
+def _source(spec: str) -> tuple[str, str | None]:
+    """The name of a spec, and its text if it comes from standard input."""
+    if spec != "-":
+        return spec, None
+    return _STDIN, _decoded(_standard_input(), _STDIN)
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise click.ClickException("standard input is closed")
+    return sys.stdin.buffer.read(_MAX_BYTES + 1)
+
+
+def _decoded(data: bytes, name: str) -> str:
+    """Bytes as the text of a spec."""
+    if len(data) > _MAX_BYTES:
+        message = f"the text is larger than {_MAX_BYTES} bytes"
+        raise SpecError([Diagnostic(Code.TOO_LARGE, message, None, file=name)])
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        message = f"line {line} is not UTF-8: byte 0x{data[error.start]:02x}"
+        raise SpecError([Diagnostic(Code.NOT_UTF8, message, None, file=name)]) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _format(spec: str, *, check: bool, diff: bool) -> bool:
+    """Lay out one spec; whether it changed, or would have."""
+    from incgen.format import format_text
+    from incgen.output import replace, unified_diff
+
+    name, data = _bytes(spec)
+    text = _decoded(data, name)
+    result = format_text(text, name)
+    if diff:
+        _print(unified_diff(text, result, name, name))
+    if spec == "-" and not (check or diff):
+        _print(result)
+    elif result != text and not (check or diff):
+        newline = "\r\n" if b"\r\n" in data else "\n"  # as in the rest of the checkout
+        # A link stays one: what is laid out is the file behind it.
+        replace(Path(os.path.realpath(spec)), result.replace("\n", newline).encode("utf-8"))
+        _say(f"formatted {name}")
+    elif result != text and check:
+        _say(f"would format {name}")
+    return result != text
+
+
+def _bytes(spec: str) -> tuple[str, bytes]:
+    """The name of a spec and what is in it."""
+    if spec == "-":
+        return _STDIN, _standard_input()
+    name = Path(spec).as_posix()
+    try:
+        with open(spec, "rb") as file:
+            return name, file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        from incgen.output import reason
+
+        message = f"the file cannot be read: {reason(error)}"
+        raise SpecError([Diagnostic(Code.UNREADABLE, message, None, file=name)]) from None
+
+
+# ---------------------------------------------------------------- output
+
+
+def _print(text: str) -> None:
+    """Put a product on standard output: the same bytes on every system."""
+    if sys.stdout is None:
+        raise click.ClickException("standard output is closed")
+    buffer = getattr(sys.stdout, "buffer", None)
+    if buffer is None:  # a program has put something else in its place
+        sys.stdout.write(text)
+        return
+    sys.stdout.flush()
+    buffer.write(text.encode("utf-8", "backslashreplace"))
+
+
+def _say(text: str) -> None:
+    """Say something on standard error."""
+    if text:
+        click.echo(_harmless(text), err=True)
+
+
+def _harmless(text: str) -> str:
+    """A text without control characters: a spec or a file name could steer the terminal."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_HEADLINE = re.compile(r"^(.*?: )(error|warning)(\[[a-z0-9-]+\]): (.*)$")
+_MARKS = re.compile(r"^( *\| *)(\^.*)$")
+_COLOURS = {"error": "red", "warning": "yellow"}
+
+
+def _report(diagnostics: Sequence[Diagnostic]) -> None:
+    """Say reports with their excerpts."""
+    from incgen.diagnostics import render
+
+    if not diagnostics:
+        return
+    text = _harmless(render(diagnostics))
+    if _in_colour():
+        text = "\n".join(map(_coloured, text.split("\n")))
+    click.echo(f"{text}\n", err=True, color=True)
+
+
+def _in_colour() -> bool:
+    """Whether standard error is a terminal whose user wants colours (no-color.org)."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return not plain and sys.stderr is not None and sys.stderr.isatty()
+
+
+def _coloured(line: str) -> str:
+    if line[:1].isdigit() and " | " in line:
+        return line  # of the spec
+    if headline := _HEADLINE.match(line):
+        place, severity, code, message = headline.groups()
+        kind = click.style(severity + code, fg=_COLOURS[severity], bold=True)
+        return f"{click.style(place, bold=True)}{kind}: {click.style(message, bold=True)}"
+    if marks := _MARKS.match(line):
+        return marks[1] + click.style(marks[2], fg="red", bold=True)
+    word, colon, rest = line.partition(": ")
+    if word in ("note", "help"):
+        return click.style(word + colon, fg="cyan", bold=True) + rest
+    return line
+
+
+def _headline(diagnostic: Diagnostic) -> str:
+    return diagnostic.headline
+
+
+def _counted(found: Sequence[Diagnostic], specs: int) -> str:
+    """The last line of a check."""
+    errors = sum(d.severity is Severity.ERROR for d in found)
+    warnings = len(found) - errors
+    parts = [
+        f"{n} {word}{'s' * (n != 1)}" for n, word in ((errors, "error"), (warnings, "warning")) if n
+    ]
+    return f"{' and '.join(parts) or 'no faults'} in {specs} spec{'s' * (specs != 1)}"
+
+
+def _exit_code(diagnostics: Iterable[Diagnostic]) -> int:
+    """A spec that cannot even be read was not named rightly: that is no fault of a spec."""
+    errors = [d for d in diagnostics if d.severity is Severity.ERROR]
+    if any(d.code is Code.UNREADABLE and d.span is None for d in errors):
+        return USAGE
+    return FAULTS if errors else OK
+
+
+# ---------------------------------------------------------------- running
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit with its code; whatever fails on a user's side is one line."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    from incgen.api import RequestError
+    from incgen.output import OutputError, reason
+
+    try:
+        code: Any = commands.main(arguments, prog_name="incgen", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return int(code or OK)
+    except SpecError as error:
+        _report(error.diagnostics)
+        return _exit_code(error.diagnostics)
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except (OutputError, RequestError) as error:
+        return _failed(str(error))
+    except (click.Abort, KeyboardInterrupt):
+        _say("incgen: interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        _close_output()
+        return FAULTS
+    except OSError as error:
+        _close_output()
+        what = f"`{error.filename}`" if error.filename else "the output"
+        return _failed(f"{what} cannot be read or written: {reason(error)}")
+
+
+def _failed(message: str) -> int:
+    _say(f"Error: {message}")
+    return USAGE
+
+
+def _close_output() -> None:
+    """Nobody reads standard output any more: what is left in its buffer must not fail at exit."""
+    try:
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(descriptor, sys.stdout.fileno())
+        os.close(descriptor)
+    except (OSError, AttributeError, ValueError):
+        pass

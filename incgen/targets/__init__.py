@@ -1,0 +1,53 @@
+"""The frameworks that incgen writes. A target is one row here, one module and one folder.
+
+The module turns a graph into a view (names and lines ready-made), the folder's templates lay it
+out. Modules are imported when they are used: a build for one target pays for one.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+from incgen.graph import Graph
+
+
+@dataclass(frozen=True)
+class Target:
+    """A framework.
+
+    Attributes:
+        name: what users write.
+        aliases: what they can write instead.
+        module: the module whose `emit(graph)` gives the source text.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    module: str
+
+    def emit(self, graph: Graph) -> str:
+        """The source of a network for this framework.
+
+        Raises:
+            SpecError: the framework cannot express something; code `unsupported`.
+        """
+        text: str = importlib.import_module(self.module).emit(graph)
+        return text
+
+
+TARGETS: dict[str, Target] = {
+    target.name: target
+    for target in (
+        Target("torch", ("pytorch",), "incgen.targets.torch"),
+        Target("keras", ("tf", "tensorflow"), "incgen.targets.keras"),
+    )
+}
+
+
+def target_named(name: str) -> Target | None:
+    """The target of a name or alias, or None."""
+    for target in TARGETS.values():
+        if name == target.name or name in target.aliases:
+            return target
+    return None

@@ -1,0 +1,104 @@
+"""Text that every target shares: docstrings, numbers for people, paragraphs of a body."""
+
+from __future__ import annotations
+
+from incgen import definitions as df
+from incgen.graph import Graph
+from incgen.layout import wrap
+
+WIDTH = 88
+
+
+def escaped(doc: str) -> str:
+    """A doc comment that cannot end the docstring it stands in, nor act in it."""
+    plain = "".join(c if c.isprintable() or c == "\n" else " " for c in doc)
+    return plain.replace("\\", "\\\\").replace('"""', "'''")
+
+
+def docstring(doc: str, indent: int, facts: tuple[str, ...] = (), last: str = "") -> list[str]:
+    """A docstring as lines, closed on its own line if it has more than one.
+
+    Args:
+        doc: the words; its first line stands by itself.
+        indent: of the docstring, in spaces.
+        facts: lines that are kept as they are.
+        last: a closing paragraph.
+    """
+    lines = wrap(_titled(escaped(doc).strip()), WIDTH, indent)
+    margin = " " * indent
+    if facts:
+        lines += ["", *(f"{margin}{escaped(fact)}" for fact in facts)]
+    if last:
+        lines += ["", *wrap(escaped(last), WIDTH, indent)]
+    if not any(line.strip() for line in lines):
+        return []
+    # The quotes take room on the first line, and on the last if there is only one.
+    first, *rest = wrap(lines[0].strip(), WIDTH - 3, indent)
+    lines = [f'{margin}"""{first.strip()}', *rest, *lines[1:]]
+    if len(lines) == 1:
+        # ruff format puts a space between a quote and the closing ones
+        touching = " " if lines[0].endswith('"') else ""
+        if len(lines[0]) + len(touching) + 3 <= WIDTH:
+            return [f'{lines[0]}{touching}"""']
+    return [*lines, f'{margin}"""']
+
+
+def _titled(doc: str) -> str:
+    """The first line of a comment as a paragraph of its own, as docstrings have it."""
+    first, _, rest = doc.partition("\n")
+    if rest and rest[0] != "\n" and first.endswith("."):
+        return f"{first}\n\n{rest}"
+    return doc
+
+
+def summary(graph: Graph) -> tuple[str, str]:
+    """Title and body of the module docstring: the file's comment, or the network's."""
+    program = graph.program
+    doc = program.doc or program.network.doc or program.network.name.replace("_", " ")
+    return doc, cost(graph.multiply_adds)
+
+
+def cost(multiply_adds: int) -> str:
+    """Multiply-adds for people.
+
+    >>> cost(2032600064)
+    '2.03 G multiply-adds'
+    """
+    for unit, factor in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if multiply_adds >= factor:
+            return f"{multiply_adds / factor:.2f} {unit} multiply-adds"
+    return f"{multiply_adds} multiply-adds"
+
+
+def network_doc(graph: Graph) -> str:
+    """What the model's own docstring begins with."""
+    program = graph.program
+    own = program.network.doc or program.doc
+    return own.split("\n\n")[0].split("\n")[0] if own else program.network.name
+
+
+def paragraph_before(previous: df.Step | df.Head | None, step: df.Step | df.Head) -> bool:
+    """Whether the spec has an empty line in front of a statement."""
+    if previous is None:
+        return False
+    between = step.span.source.text[previous.span.end : step.span.start]
+    return any(not line.strip() for line in between.split("\n")[1:-1])
+
+
+def camel(name: str) -> str:
+    """A label as a part of a class name."""
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_") if part)
+
+
+def number_list(values: tuple[float, ...]) -> str:
+    """Numbers as a list, whole ones without a point.
+
+    >>> number_list((104.0, 0.5))
+    '[104, 0.5]'
+    """
+    return f"[{', '.join(shown(v) for v in values)}]"
+
+
+def shown(value: float) -> str:
+    """A number, without a point if it is whole."""
+    return str(int(value)) if value == int(value) else repr(value).replace("e-0", "e-")
