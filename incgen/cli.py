@@ -427,9 +427,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    from incgen.api import RequestError
-    from incgen.output import OutputError, reason
-
     try:
         code: Any = commands.main(arguments, prog_name="incgen", standalone_mode=False)
         if sys.stdout is not None:
@@ -441,8 +438,6 @@ def _run(arguments: Sequence[str] | None) -> int:
     except click.ClickException as error:
         error.show()
         return USAGE
-    except (OutputError, RequestError) as error:
-        return _failed(str(error))
     except (click.Abort, KeyboardInterrupt):
         _say("incgen: interrupted")
         return INTERRUPTED
@@ -452,7 +447,14 @@ def _run(arguments: Sequence[str] | None) -> int:
     except OSError as error:
         _close_output()
         what = f"`{error.filename}`" if error.filename else "the output"
-        return _failed(f"{what} cannot be read or written: {reason(error)}")
+        return _failed(f"{what} cannot be read or written: {error.strerror or error}")
+    except Exception as error:
+        from incgen.api import RequestError  # what failed has imported them already
+        from incgen.output import OutputError
+
+        if isinstance(error, (OutputError, RequestError)):
+            return _failed(str(error))
+        raise  # a fault of incgen
 
 
 def _failed(message: str) -> int:

@@ -8,7 +8,9 @@ A stage collects `Diagnostic`s in a `Reporter` and ends with `Reporter.stop_on_e
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -17,7 +19,17 @@ from incgen.source import Span
 
 #: A report longer than this helps nobody; the rest is counted.
 MAX_SHOWN = 20
+#: After this many errors a stage stops: each costs time, and there may be one for every line.
+MAX_ERRORS = 100
+#: Source lines longer than this (characters) are shown in part, around the span.
+_MAX_LINE = 110
+#: So many characters in front of the span are shown of such a line.
+_BEFORE = 40
+#: Names that are held against an unknown one; comparing takes time.
+_MAX_NEAR = 1000
 _TAB = "    "
+#: Characters that move the cursor, change colours or reverse the text of a terminal.
+_UNPRINTABLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
 
 
 class Code(str, Enum):
@@ -117,14 +129,14 @@ class Diagnostic:
 
     def render(self) -> str:
         """The whole report of this fault, several lines without a final newline."""
-        lines = [self.headline]
+        lines = [plain(self.headline)]
         if self.span is not None:
             lines += _excerpt(self.span, self.label)
         for note in self.notes:
             place = f" ({_place(note.span, '')})" if note.span else ""
-            lines.append(f"note: {note.message}{place}")
+            lines.append(plain(f"note: {note.message}{place}"))
         if self.help:
-            lines.append(f"help: {self.help}")
+            lines.append(plain(f"help: {self.help}"))
         return "\n".join(lines)
 
     def as_json(self) -> dict[str, object]:
@@ -154,6 +166,7 @@ class Reporter:
 
     def __init__(self) -> None:
         """Start empty."""
+        self.errors = 0
         self._found: list[Diagnostic] = []
         self._seen: set[tuple[object, ...]] = set()
 
@@ -168,7 +181,11 @@ class Reporter:
         help: str | None = None,
         file: str = "",
     ) -> None:
-        """Record an error; the same message at the same place is recorded once."""
+        """Record an error; the same message at the same place is recorded once.
+
+        Raises:
+            SpecError: there are `MAX_ERRORS` now.
+        """
         self._add(Diagnostic(code, message, span, label, tuple(notes), help, file=file))
 
     def warning(
@@ -184,17 +201,27 @@ class Reporter:
         """Record a warning; the same message at the same place is recorded once."""
         self._add(Diagnostic(code, message, span, label, tuple(notes), help, Severity.WARNING))
 
+    def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
+        """Record what another stage or file found."""
+        for diagnostic in diagnostics:
+            self._add(diagnostic)
+
     def _add(self, diagnostic: Diagnostic) -> None:
         # One fault inside a block that is used ten times is one fault.
-        key = (diagnostic.code, diagnostic.span, diagnostic.message)
-        if key not in self._seen:
-            self._seen.add(key)
-            self._found.append(diagnostic)
+        key = (diagnostic.code, diagnostic.span, diagnostic.message, diagnostic.file)
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        self._found.append(diagnostic)
+        if diagnostic.severity is Severity.ERROR:
+            self.errors += 1
+            if self.errors >= MAX_ERRORS:
+                raise SpecError(self.diagnostics)
 
     @property
     def failed(self) -> bool:
         """Whether an error was recorded."""
-        return any(d.severity is Severity.ERROR for d in self._found)
+        return self.errors > 0
 
     @property
     def diagnostics(self) -> list[Diagnostic]:
@@ -213,8 +240,32 @@ class Reporter:
 
 def near(name: str, known: Iterable[str]) -> str | None:
     """A help line that offers up to three names close to an unknown one."""
-    matches = difflib.get_close_matches(name, sorted(set(known)), n=3, cutoff=0.6)
+    # Names whose lengths differ by half cannot reach the cutoff, and comparing takes time.
+    similar = {word for word in known if 3 * len(word) <= 7 * len(name) <= 17 * len(word)}
+    candidates = itertools.islice(sorted(similar), _MAX_NEAR)
+    matches = difflib.get_close_matches(name, candidates, n=3, cutoff=0.6)
     return f"did you mean {listed(matches, 'or')}?" if matches else None
+
+
+def counted(count: int, what: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "argument"), counted(2, "argument")
+    ('1 argument', '2 arguments')
+    """
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def clipped(text: str, longest: int = 40) -> str:
+    """A text from a spec, short enough for a message."""
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
+def plain(text: str) -> str:
+    """A line as it can be shown: nothing in it can move the cursor of a terminal."""
+    if text.isprintable():
+        return text
+    return "".join("\ufffd" if unicodedata.category(c) in _UNPRINTABLE else c for c in text)
 
 
 def listed(names: Sequence[str], conjunction: str = "and") -> str:
@@ -227,10 +278,15 @@ def listed(names: Sequence[str], conjunction: str = "and") -> str:
 
 def render(diagnostics: Sequence[Diagnostic]) -> str:
     """All reports, an empty line between two, and a count where some are left out."""
-    shown = [d.render() for d in diagnostics[:MAX_SHOWN]]
+    shown = list(diagnostics)
+    if len(shown) > MAX_SHOWN:  # errors before warnings, and then by place as before
+        worst = sorted(range(len(shown)), key=lambda i: shown[i].severity is Severity.WARNING)
+        shown = [shown[i] for i in sorted(worst[:MAX_SHOWN])]
+    reports = [diagnostic.render() for diagnostic in shown]
     if len(diagnostics) > MAX_SHOWN:
-        shown.append(f"... and {len(diagnostics) - MAX_SHOWN} more")
-    return "\n\n".join(shown)
+        least = "at least " if len(diagnostics) >= MAX_ERRORS else ""
+        reports.append(f"... and {least}{len(diagnostics) - MAX_SHOWN} more")
+    return "\n\n".join(reports)
 
 
 def render_json(diagnostics: Sequence[Diagnostic]) -> str:
@@ -260,15 +316,36 @@ def _end_of_line(span: Span) -> int:
 
 
 def _excerpt(span: Span, label: str) -> list[str]:
+    """The source line and a line of carets under the span; long lines in part."""
     line = span.source.lines[span.line - 1]
-    before = line[: span.column - 1].replace("\t", _TAB)
-    inside = line[span.column - 1 : span.column - 1 + span.end - span.start].replace("\t", _TAB)
+    start = span.column - 1
+    end = max(start, min(len(line), start + span.end - span.start))
+    left, right = 0, len(line)
+    if right > _MAX_LINE:
+        left = max(0, min(start - _BEFORE, right - _MAX_LINE))
+        right = min(right, left + _MAX_LINE)
+    before = ("..." if left else "") + line[left:start]
+    inside = line[start : min(end, right)]
+    shown = before + line[start:right] + ("..." if right < len(line) else "")
     number = str(span.line)
     gutter = " " * len(number)
-    marks = " " * len(before) + "^" * max(1, len(inside))
-    caret_line = f"{gutter} | {marks} {label}".rstrip()
-    source_line = f"{number} | {line.replace(chr(9), _TAB)}".rstrip()
+    marks = " " * _columns(before) + "^" * max(1, _columns(inside))
+    caret_line = f"{gutter} | {marks} {plain(label)}".rstrip()
+    source_line = f"{number} | {plain(shown.replace(chr(9), _TAB))}".rstrip()
     return [f"{gutter} |", source_line, caret_line]
+
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text) + (len(_TAB) - 1) * text.count("\t")
+    total = 0
+    for char in text:
+        if char == "\t":
+            total += len(_TAB)
+        elif not unicodedata.combining(char):
+            total += 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    return total
 
 
 def _order(diagnostic: Diagnostic) -> tuple[str, int, str]:

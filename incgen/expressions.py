@@ -55,8 +55,21 @@ _OPERATIONS: dict[str, Callable[[Value, Value], Value]] = {
 }
 
 
+#: Results beyond this size are refused: whole numbers would grow without bounds.
+MAX_RESULT = 10**18
+
+
 class EvaluationError(Exception):
-    """An expression has no value: a division by zero, or an operator on a word."""
+    """An expression has no value: an operator on a word, or a result that is no number.
+
+    Attributes:
+        ranged: whether the types are right and the numbers are not.
+    """
+
+    def __init__(self, message: str, *, ranged: bool = False) -> None:
+        """Keep the message."""
+        super().__init__(message)
+        self.ranged = ranged
 
 
 class _Arithmetic:
@@ -191,30 +204,35 @@ def literal(expression: Operand) -> Value | None:
 
 
 def binary(operator_: str, left: Expression, right: Expression) -> Expression:
-    """A binary operation, folded where its operands allow it."""
+    """A binary operation, folded where its operands allow it.
+
+    Raises:
+        EvaluationError: both operands are known and the operation has no value.
+    """
     a, b = literal(left), literal(right)
-    if a is not None and b is not None and not (operator_ in ("/", "//", "%") and b == 0):
+    if a is not None and b is not None:
         return Literal(apply(operator_, a, b))
-    match operator_:
-        case "+" if a == 0:
+    # Only whole numbers are neutral: `c * 1.0` is another type than `c`.
+    match operator_, _whole(a), _whole(b):
+        case ("+", 0, _) | ("*", 1, _):
             return right
-        case "+" | "-" if b == 0:
+        case ("+" | "-", _, 0) | ("*" | "//", _, 1):
             return left
-        case "+" | "-" if isinstance(b, int) and isinstance(left, Binary):
-            return _fold_constant(left, b if operator_ == "+" else -b)
-        case "*" if a == 1:
-            return right
-        case "*" | "//" | "/" if b == 1:
-            return left
-    if operator_ in ("==",) and left == right:
+        case "+" | "-", _, int(constant) if isinstance(left, Binary):
+            return _fold_constant(left, constant if operator_ == "+" else -constant)
+    if operator_ == "==" and left == right:
         return Literal(True)
     return Binary(operator_, left, right)
 
 
+def _whole(value: Value | None) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 def _fold_constant(left: Binary, constant: int) -> Expression:
     """`(x + 2) + 3` becomes `x + 5`; padding arithmetic needs no more than this."""
-    inner = literal(left.right)
-    if left.operator in "+-" and isinstance(inner, int):
+    inner = _whole(literal(left.right))
+    if left.operator in ("+", "-") and inner is not None:
         total = (inner if left.operator == "+" else -inner) + constant
         if total == 0:
             return left.left
@@ -223,11 +241,15 @@ def _fold_constant(left: Binary, constant: int) -> Expression:
 
 
 def unary(operator_: str, operand: Expression) -> Expression:
-    """A unary operation, folded where its operand allows it."""
+    """A unary operation, folded where its operand allows it.
+
+    Raises:
+        EvaluationError: the operand is known and the operation has no value.
+    """
     value = literal(operand)
-    if value is None or isinstance(value, str):
+    if value is None:
         return Unary(operator_, operand)
-    return Literal((not value) if operator_ == "not" else -value)
+    return Literal(_unary_value(operator_, value))
 
 
 def choice(condition: Expression, then: Operand, otherwise: Operand) -> Expression:
@@ -243,23 +265,48 @@ def apply(operator_: str, a: Value, b: Value) -> Value:
     """The value of `a operator b`.
 
     Raises:
-        EvaluationError: division by zero, or arithmetic on a word.
+        EvaluationError: there is none.
     """
     if operator_ == "and":
-        return bool(a) and bool(b)
+        return truth(a) and truth(b)
     if operator_ == "or":
-        return bool(a) or bool(b)
+        return truth(a) or truth(b)
     if operator_ in ("==", "!="):
         return _OPERATIONS[operator_](a, b)
-    if isinstance(a, str) or isinstance(b, str):
-        word = a if isinstance(a, str) else b
-        raise EvaluationError(f"`{operator_}` needs numbers, `{word}` is a word")
+    _check_number(operator_, a)
+    _check_number(operator_, b)
     if operator_ in ("/", "//", "%") and b == 0:
-        raise EvaluationError("division by zero")
-    try:
-        return _OPERATIONS[operator_](a, b)
-    except OverflowError:
-        raise EvaluationError("the result is too large") from None
+        raise EvaluationError(f"`{operator_}` divides by zero", ranged=True)
+    result = _OPERATIONS[operator_](a, b)
+    if isinstance(result, (int, float)) and not abs(result) <= MAX_RESULT:
+        raise EvaluationError(f"the result of `{operator_}` is beyond 1e18", ranged=True)
+    return result
+
+
+def _unary_value(operator_: str, value: Value) -> Value:
+    if operator_ == "not":
+        return not truth(value)
+    _check_number("-", value)
+    assert not isinstance(value, str)
+    return -value
+
+
+def _check_number(operator_: str, value: Value) -> None:
+    if isinstance(value, bool):
+        raise EvaluationError(f"`{operator_}` needs numbers, not `{str(value).lower()}`")
+    if isinstance(value, str):
+        raise EvaluationError(f"`{operator_}` needs numbers, `{value}` is a word")
+
+
+def truth(value: Value) -> bool:
+    """Whether a condition holds; a number holds if it is not 0.
+
+    Raises:
+        EvaluationError: a word is neither true nor false.
+    """
+    if isinstance(value, str):
+        raise EvaluationError(f"`{value}` is a word, neither true nor false")
+    return bool(value)
 
 
 def evaluate(
@@ -281,17 +328,12 @@ def evaluate(
                 raise EvaluationError(f"a vector has no `{axis}`")
             return size
         case Unary(operator_, operand):
-            value = evaluate(operand, parameters, dimensions)
-            if operator_ == "not":
-                return not value
-            if isinstance(value, str):
-                raise EvaluationError(f"`-` needs a number, `{value}` is a word")
-            return -value
+            return _unary_value(operator_, evaluate(operand, parameters, dimensions))
         case Binary("and" | "or" as operator_, left, right):
-            first = evaluate(left, parameters, dimensions)
-            if bool(first) is (operator_ == "or"):
-                return bool(first)
-            return bool(evaluate(right, parameters, dimensions))
+            first = truth(evaluate(left, parameters, dimensions))
+            if first is (operator_ == "or"):
+                return first
+            return truth(evaluate(right, parameters, dimensions))
         case Binary(operator_, left, right):
             return apply(
                 operator_,

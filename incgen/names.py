@@ -35,7 +35,7 @@ MODULE_ATTRIBUTES = _words(
 _USED_BY_CODE = _words(
     """
     F Final NamedTuple OrderedDict Tensor bool dict enumerate float getattr int isinstance keras
-    layers len list load_file load_safetensors math max min name nn ops preprocess range self set
+    layers len list ceil_max_pool gelu_erf gelu_tanh load_file load_safetensors math max min name nn ops preprocess range self set
     str sum super torch tuple x zip
     """
 )

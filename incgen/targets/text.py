@@ -102,3 +102,37 @@ def number_list(values: tuple[float, ...]) -> str:
 def shown(value: float) -> str:
     """A number, without a point if it is whole."""
     return str(int(value)) if value == int(value) else repr(value).replace("e-0", "e-")
+
+
+def rescaled(x: str, low: float, high: float) -> str:
+    """Values in 0..255 as values in low..high, as source."""
+    if low == 0:
+        factor = 255 / high
+        return f"{x} / {shown(factor)}" if factor == int(factor) else f"{x} * {shown(high)} / 255"
+    sign = "+" if low > 0 else "-"
+    factor = 255 / (high - low)
+    return f"{x} / {shown(factor)} {sign} {shown(abs(low))}"
+
+
+def returned(lines: list[str]) -> list[str]:
+    """The last assignment to `x` as a return statement."""
+    if len(lines) > 1 and lines[-1].startswith("    x = "):
+        return [*lines[:-1], lines[-1].replace("    x = ", "    return ", 1)]
+    return [*lines, "    return x"]
+
+
+def plain(doc: str) -> str:
+    """A doc comment as a comment: no control characters, no line that is not one."""
+    return "".join(c if c.isprintable() or c == "\n" else " " for c in doc)
+
+
+def described(definition: df.Definition) -> str:
+    """A docstring for a definition without a comment: what it is made of."""
+    if definition.kind != "unit":
+        return f"The block `{definition.name}`."
+    names = [
+        element.op.name if isinstance(element, df.OpCall) else element.definition.name
+        for element in df.elements(definition.body)
+        if isinstance(element, df.OpCall | df.Instance)
+    ]
+    return f"The unit `{definition.name}`: {' -> '.join(names)}."

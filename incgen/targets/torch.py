@@ -34,6 +34,7 @@ from incgen.symbols import (
     head_arguments,
     parameters_of,
     simplest,
+    unit_arguments,
     unit_forms,
 )
 from incgen.targets import text
@@ -144,19 +145,12 @@ def _preprocess(pixels: df.Pixels, channels: int) -> list[str]:
     lines = assign("x", f"{x}.to(torch.get_default_dtype())", indent=4)
     low, high = pixels.range or (0.0, 255.0)
     if (low, high) != (0.0, 255.0):
-        scale = f"x * ({text.shown(high)} - {text.shown(low)}) / 255"
-        if low == 0:
-            scale = f"x / {text.shown(255 / high)}" if 255 % high == 0 else f"x * {text.shown(high)} / 255"
-        shift = "" if low == 0 else f" {'+' if low > 0 else '-'} {text.shown(abs(low))}"
-        lines += assign("x", f"{scale}{shift}", indent=4)
+        lines += assign("x", text.rescaled("x", low, high), indent=4)
     for values, operator in ((pixels.mean, "-"), (pixels.std, "/")):
         if values:
             tensor = f"x.new_tensor({text.number_list(values)})[:, None, None]"
             lines += assign("x", f"x {operator} {tensor}", indent=4)
-    if len(lines) > 1 and lines[-1].startswith("    x = "):
-        lines[-1] = lines[-1].replace("    x = ", "    return ", 1)
-        return lines
-    return [*lines, "    return x"]
+    return text.returned(lines)
 
 
 # ---------------------------------------------------------------- views and forms
@@ -459,7 +453,7 @@ class _Class:
         if definition.kind == "network":
             doc = text.network_doc(self.graph)
         elif not doc:
-            doc = _described(definition)
+            doc = text.described(definition)
         lines = [doc]
         if definition.kind == "block" and definition in self.graph.observed:
             lines += ["", f"Shape: {self.shape_doc(form)}"]
@@ -512,7 +506,7 @@ class _Class:
                 self.gap(self.init)
                 self.gap(self.forward)
             previous = step
-            for line in comment_lines(step.doc, indent=self.init_indent) if step.doc else []:
+            for line in comment_lines(text.plain(step.doc), indent=self.init_indent) if step.doc else []:
                 self.init.append(line)
             if isinstance(step, df.Head):
                 flow = flow if flow.variable else self.bind(flow, variable)
@@ -829,7 +823,7 @@ class _Class:
         unit = self.emitter.unit_forms[definition]
         written = dict(instance.args)
         if instance.forwards and self.unit is not None:
-            written = {**written, **head_arguments_of(self.unit)}
+            written = {**written, **unit_arguments(self.unit)}
         values = {
             name: self.resolved(value, shape, instance.span) for name, value in written.items()
         }
@@ -884,7 +878,7 @@ class _Class:
         for number, step in enumerate(join.body.steps, 1):
             assert isinstance(step, df.Step)
             name = step.label or f"branch{number}"
-            for line in comment_lines(step.doc, indent=self.init_indent) if step.doc else []:
+            for line in comment_lines(text.plain(step.doc), indent=self.init_indent) if step.doc else []:
                 self.init.append(line)
             origin = self.labels[step.origin] if step.origin is not None else flow
             branch = self.unique(name)
@@ -1291,13 +1285,6 @@ class _Class:
 # ---------------------------------------------------------------- small rules
 
 
-def head_arguments_of(form: UnitForm) -> dict[str, df.ArgumentValue]:
-    """The arguments that a unit passes to the unit at its head."""
-    from incgen.symbols import unit_arguments
-
-    return unit_arguments(form)
-
-
 def _is_one_call(code: str) -> bool:
     """Whether a text is a single call whose bracket closes at its end."""
     depth = 0
@@ -1504,17 +1491,3 @@ def _bodies(element: df.Element) -> list[df.Body]:
 
 def _camel(part: str) -> str:
     return "" if part.startswith("{") else text.camel(part)
-
-
-def _described(definition: df.Definition) -> str:
-    """A docstring for a definition without a comment: what it is made of."""
-    names = []
-    for element in df.elements(definition.body):
-        if isinstance(element, df.OpCall):
-            names.append(element.op.name)
-        elif isinstance(element, df.Instance):
-            names.append(element.definition.name)
-    if definition.kind == "unit":
-        listed = " -> ".join(names)
-        return f"The unit `{definition.name}`: {listed}."
-    return f"The block `{definition.name}`."
