@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 
+from incgen.diagnostics import SpecError
 from incgen.parser import parse
 from incgen.source import SourceFile
+from incgen.syntax import Spec
 
 INDENT = "    "
 
@@ -46,10 +48,15 @@ def format_text(text: str, name: str = "<text>") -> str:
     """
     tree = parse(SourceFile(name, text))
     result = _Layout().run(text)
-    safe = result == text or (
-        parse(SourceFile(name, result)) == tree and _Layout().run(result) == result
-    )
-    return result if safe else text
+    return result if result == text or _is_safe(result, tree) else text
+
+
+def _is_safe(result: str, tree: Spec) -> bool:
+    """Whether a layout says the same and stays."""
+    try:
+        return parse(SourceFile("", result)) == tree and _Layout().run(result) == result
+    except SpecError:
+        return False
 
 
 def _tokens(line: str) -> list[tuple[str, str]]:

@@ -395,6 +395,16 @@ def _from_ast(node: ast.expr, text: str) -> Code:
             return Starred(read(node.value))
         case ast.List():
             return List(tuple(map(read, node.elts)))
+        case ast.Dict():
+            keys = (None if key is None else read(key) for key in node.keys)
+            return Dict(tuple(zip(keys, map(read, node.values), strict=True)))
+        case ast.GeneratorExp(generators=[loop]) | ast.ListComp(generators=[loop]):
+            kind: Literal["list", "generator"] = (
+                "list" if isinstance(node, ast.ListComp) else "generator"
+            )
+            target = ast.get_source_segment(text, loop.target) or ""
+            conditions = tuple(map(read, loop.ifs))
+            return Comprehension(read(node.elt), target, read(loop.iter), conditions, kind)
         case ast.Tuple():
             bare = text[_offset(text, node) : _offset(text, node) + 1] != "("
             return Tuple(tuple(map(read, node.elts)), bare=bare)

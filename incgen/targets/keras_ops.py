@@ -246,14 +246,15 @@ def _by_fans(init: Initializer, fans: Pair | None) -> str:
     if fans is None:
         # Keras divides the deviation of a cut normal by 0.8796 to restore the variance
         # (VarianceScaling); 2.6 * 0.87962566103423978 ** 2 takes that back.
-        scale = f"2.6 * 0.87962566103423978**2"
+        scale = "2.6 * 0.87962566103423978**2"
         return f'keras.initializers.VarianceScaling({scale}, "fan_in", "truncated_normal")'
     total = fans[0] + fans[1] if outputs else fans[0]
     known = ex.literal(total)
     if isinstance(known, int):
         return f"keras.initializers.{form.format(ex.number((numerator / known) ** 0.5))}"
     scale = f"({numerator} / ({python(total)})) ** 0.5"
-    return f"keras.initializers.{form.format(f'({scale})')}"
+    negative = form.replace("-{0}", "-({0})")
+    return f"keras.initializers.{negative.format(scale)}"
 
 
 def weight_arguments(

@@ -45,7 +45,9 @@ from incgen.targets.torch_ops import (
     Layer,
     Weight,
     initial,
+    is_one_call,
     layer,
+    operand,
     padding,
     pair,
 )
@@ -287,6 +289,7 @@ class _Class:
         self.stored: dict[str, str] = {}
         self.decay: list[str] = []
         self.variables: set[str] = {"x", "self", "torch", "nn", "F"}
+        self.typed = {"x"}
         self.labels: dict[str, _Flow] = {}
         self.captured: list[str] = []
         self.init_indent, self.indent = _INIT, _BODY
@@ -323,8 +326,9 @@ class _Class:
         return form
 
     def finish(self, flow: _Flow) -> None:
-        """The return statement; a bare module call returns Any, so it goes through a name."""
-        if re.match(r"self(\.\w+)+\(", flow.code) and _is_one_call(flow.code):
+        """The return statement; what calls a module is Any, so it goes through a variable."""
+        typed = flow.variable or re.match(r"(torch|F)\.\w+\(", flow.code)
+        if not (typed and (flow.variable or is_one_call(flow.code))):
             flow = self.bind(flow, "x")
         self.forward += returns(flow.code, indent=self.indent)
 
@@ -544,7 +548,13 @@ class _Class:
         channels = flow.shape.channels
         if comment and isinstance(channels, ex.Parameter):
             comment = re.sub(r"^\(N, \d+", f"(N, {channels.name}", comment)
-        self.forward += assign(variable, flow.code, indent=self.indent, comment=comment)
+        hint = None
+        if variable not in self.typed and "self." in flow.code:
+            hint = "Tensor"  # a module call is Any to mypy
+        self.typed.add(variable)
+        self.forward += assign(
+            variable, flow.code, indent=self.indent, annotation=hint, comment=comment
+        )
         return replace(flow, code=variable, variable=True)
 
     def unique(self, name: str) -> str:
@@ -673,7 +683,7 @@ class _Class:
         if call.op.name == "identity":
             return replace(flow, shape=result.out)
         if result.function is not None and not result.stateful and not wants_name:
-            code = self.in_forward(result.function(_operand(flow.code)))
+            code = self.in_forward(result.function(flow.code))
             self.forget_helpers(result)
             return _Flow(code, result.out)
         if call.op.name in ("scale", "hard_sigmoid") and not call.labelled:
@@ -686,12 +696,12 @@ class _Class:
         """Arithmetic in `forward`, where no module is asked for."""
         self.forget_helpers(result)
         if call.op.name == "hard_sigmoid":
-            return _Flow(f"F.relu6({flow.code} + 3) / 6", result.out)
+            return _Flow(f"F.relu6({operand(flow.code, '+')} + 3) / 6", result.out)
         value = head_arguments(call, self.unit)["factor"]
         resolved = self.resolved(value, flow.shape, call.span)
         assert isinstance(resolved, Expression)
         factor = self.in_forward(python(resolved, outer=7), resolved)
-        return _Flow(f"{_operand(flow.code)} * {factor}", result.out)
+        return _Flow(f"{operand(flow.code, '*')} * {factor}", result.out)
 
     def forget_helpers(self, result: Layer) -> None:
         """The function form needs no helper class; keep those that others asked for."""
@@ -1285,23 +1295,6 @@ class _Class:
 # ---------------------------------------------------------------- small rules
 
 
-def _is_one_call(code: str) -> bool:
-    """Whether a text is a single call whose bracket closes at its end."""
-    depth = 0
-    for position, char in enumerate(code):
-        depth += (char in "([{") - (char in ")]}")
-        if depth == 0 and char in ")]}" and position < len(code) - 1:
-            return False
-    return code.endswith(")")
-
-
-def _operand(code: str) -> str:
-    """A text that a method or operator can follow."""
-    if re.fullmatch(r"[\w.]+", code) or _is_one_call(code):
-        return code
-    return f"({code})"
-
-
 def _joined(kind: str, flows: list[_Flow]) -> _Flow:
     """Values joined in `forward`."""
     shapes = [flow.shape for flow in flows]
@@ -1313,14 +1306,14 @@ def _joined(kind: str, flows: list[_Flow]) -> _Flow:
         code = f"torch.cat([{', '.join(flow.code for flow in flows)}], dim=1)"
         return _Flow(code, first.with_channels(channels))
     operands = []
+    sign = "+" if kind == "add" else "*"
     for flow in flows:
-        code = _operand(flow.code)
+        code = operand(flow.code, sign)
         if first.is_map and not flow.shape.is_map:
-            code = f"{code}[:, :, None, None]"
+            code = f"{operand(flow.code)}[:, :, None, None]"
         operands.append(code)
     sizes = simplest([shape.channels for shape in shapes])
-    sign = " + " if kind == "add" else " * "
-    return _Flow(sign.join(operands), first.with_channels(sizes))
+    return _Flow(f" {sign} ".join(operands), first.with_channels(sizes))
 
 
 def _chosen(condition: Expression, then: Symbol, otherwise: Symbol) -> Symbol:

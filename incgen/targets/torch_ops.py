@@ -6,6 +6,7 @@ define is asked for by name; its text is in templates/torch/helpers.py.jinja.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -102,6 +103,33 @@ def _by_word(
     # A function could not choose at run time without keeping the word: always a module.
     stateful = len({each.module for each in layers}) > 1 or result.stateful
     return replace(result, module=module, function=None, helpers=helpers, stateful=stateful)
+
+
+# ---------------------------------------------------------------- text of values
+
+
+def is_one_call(code: str) -> bool:
+    """Whether a text is a single call whose bracket closes at its end."""
+    depth = 0
+    for position, char in enumerate(code):
+        depth += (char in "([{") - (char in ")]}")
+        if depth == 0 and char in ")]}" and position < len(code) - 1:
+            return False
+    return code.endswith(")")
+
+
+def operand(code: str, sign: str = ".") -> str:
+    """A text that an operator or a method can follow, in brackets where it needs them.
+
+    >>> operand("a + b", "*"), operand("a * b", "+"), operand("f(a + b)")
+    ('(a + b)', 'a * b', 'f(a + b)')
+    """
+    bare = re.sub(r"\([^()]*\)|\[[^\[\]]*\]", "", code)
+    while bare != (bare := re.sub(r"\([^()]*\)|\[[^\[\]]*\]", "", bare)):
+        pass
+    loose = {".": " ", "*": " + ", "+": " if "}[sign]
+    loose_too = " if " in bare or (sign == "*" and " - " in bare)
+    return f"({code})" if loose in bare or loose_too else code
 
 
 # ---------------------------------------------------------------- text of arguments
@@ -582,7 +610,10 @@ def _either_pool(args: Args, shape: Symbol) -> Layer:
 
 def _stateless(module: str, function: str) -> Callable[[Args, Symbol], Layer]:
     """An op without arguments that keeps the shape."""
-    return lambda args, shape: Layer(shape, module, lambda x: function.format(x))
+    method = function.startswith("{}.")
+    return lambda args, shape: Layer(
+        shape, module, lambda x: function.format(operand(x) if method else x)
+    )
 
 
 def _leaky_relu(args: Args, shape: Symbol) -> Layer:
@@ -608,7 +639,7 @@ def _hard_sigmoid(args: Args, shape: Symbol) -> Layer:
 
 
 def _softmax(args: Args, shape: Symbol) -> Layer:
-    return Layer(shape, "nn.Softmax(dim=1)", lambda x: f"{x}.softmax(dim=1)")
+    return Layer(shape, "nn.Softmax(dim=1)", lambda x: f"{operand(x)}.softmax(dim=1)")
 
 
 def _dropout(args: Args, shape: Symbol) -> Layer:
@@ -624,7 +655,7 @@ def _flatten(args: Args, shape: Symbol) -> Layer:
     if not shape.is_map:
         return Layer(shape, "nn.Identity()", lambda x: x)
     size = shape.channels * shape.height() * shape.width()
-    return Layer(shape.vector(size), "nn.Flatten()", lambda x: f"{x}.flatten(1)")
+    return Layer(shape.vector(size), "nn.Flatten()", lambda x: f"{operand(x)}.flatten(1)")
 
 
 def _pad(args: Args, shape: Symbol) -> Layer:
@@ -653,7 +684,7 @@ def _global_pool(name: str, function: str) -> Callable[[Args, Symbol], Layer]:
     return lambda args, shape: Layer(
         shape.vector(shape.channels),
         f"{name}()",
-        lambda x: f"{x}.{function}((2, 3))",
+        lambda x: f"{operand(x)}.{function}((2, 3))",
         helpers=helpers,
     )
 
