@@ -6,7 +6,6 @@ and what they stand on are imported where they are needed, so that a check does 
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import threading
@@ -142,8 +141,7 @@ def build(
 ) -> list[GeneratedFile]:
     """Write the source files of a spec, one for each target.
 
-    Nothing is written before everything is generated and may be written, and a file that is as
-    it should be is not touched.
+    Nothing is written before everything is generated; a file that is as it should be stays.
 
     Args:
         spec: its file.
@@ -155,8 +153,7 @@ def build(
         check: write nothing.
 
     Returns:
-        The files in the order of the targets; `changed` says which were, or with `check` are,
-        different from what was generated.
+        The files in the order of the targets; `changed` says which differed from what is there.
 
     Raises:
         SpecError: the spec has faults, or a target cannot express it.
@@ -275,7 +272,7 @@ def _settings(network: df.Definition, parameters: Parameters) -> dict[str, Value
             raise RequestError(f"the network `{network.name}` has no parameter `{name}`{end}")
         fault = _value_fault(value)
         if fault:
-            raise RequestError(f"the parameter `{name}` cannot be {value!r}: {fault}")
+            raise RequestError(f"the parameter `{name}` cannot be set to that: {fault}")
     return dict(parameters)
 
 
@@ -285,10 +282,14 @@ def _value_fault(value: object) -> str | None:
         case bool():
             return None
         case int() | float():
-            fits = math.isfinite(value) and abs(value) <= MAX_NUMBER
+            fits = abs(value) <= MAX_NUMBER  # NaN does not
             return None if fits else f"numbers go up to 2**53 = {MAX_NUMBER}"
-        case str():
-            return None if value in WORDS else near(value, WORDS) or "it is no word of the language"
+        case str() if value in WORDS:
+            return None
+        case str() if value.isidentifier():
+            return (
+                f"no word `{value}`: {near(value, WORDS) or f'there are {listed(sorted(WORDS))}'}"
+            )
         case _:
             return "a value is a number, `true`, `false` or a word of the language"
 
@@ -314,7 +315,9 @@ def _imported(network: str, file: str, target: str, source: str) -> ModuleType:
         # while the module is still running.
         sys.modules[name] = module
         try:
-            exec(compile(source, module.__file__, "exec"), module.__dict__)
+            # Our own `from __future__ import annotations` must not reach it: TorchScript
+            # reads annotations as objects.
+            exec(compile(source, module.__file__, "exec", dont_inherit=True), module.__dict__)
         except ModuleNotFoundError as error:
             del sys.modules[name]
             message = f"the target `{target}` needs {error.name}: pip install 'incgen[{target}]'"

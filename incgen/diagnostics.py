@@ -13,7 +13,7 @@ import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from incgen.source import Span
 
@@ -32,7 +32,7 @@ _TAB = "    "
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
 
 
-class Code(str, Enum):
+class Code(StrEnum):
     """The name of each fault, with what it means. Names are part of the public surface."""
 
     summary: str
@@ -81,7 +81,7 @@ class Code(str, Enum):
     UNSUPPORTED = "unsupported", "a target cannot express this"
 
 
-class Severity(str, Enum):
+class Severity(StrEnum):
     """How bad a diagnostic is."""
 
     ERROR = "error"

@@ -207,11 +207,16 @@ def binary(operator_: str, left: Expression, right: Expression) -> Expression:
     """A binary operation, folded where its operands allow it.
 
     Raises:
-        EvaluationError: both operands are known and the operation has no value.
+        EvaluationError: both operands are known and the operator does not take such values.
     """
     a, b = literal(left), literal(right)
     if a is not None and b is not None:
-        return Literal(apply(operator_, a, b))
+        try:
+            return Literal(apply(operator_, a, b))
+        except EvaluationError as error:
+            if not error.ranged:
+                raise
+            return Binary(operator_, left, right)  # a fault only if it is ever evaluated
     # Only whole numbers are neutral: `c * 1.0` is another type than `c`.
     match operator_, _whole(a), _whole(b):
         case ("+", 0, _) | ("*", 1, _):

@@ -6,6 +6,9 @@ or body is transparent: what is inside is named beside what is outside.
 
 from __future__ import annotations
 
+from collections import ChainMap
+from collections.abc import Mapping, MutableMapping, Sequence
+
 from incgen import syntax as st
 from incgen.diagnostics import Code, Note, Reporter
 from incgen.names import label_fault
@@ -13,21 +16,50 @@ from incgen.source import Span
 
 
 class Namespace:
-    """The names of one prefix: `taken` is shared by exclusive branches, `given` is not."""
+    """The names of one prefix: labels as written, and names given to what has none.
 
-    def __init__(self, labels: dict[str, Span]) -> None:
+    The two sides of a conditional have a namespace each below the common one, because only one
+    side is built and both may give the same names.
+    """
+
+    def __init__(self, labels: Mapping[str, Span], outer: Namespace | None = None) -> None:
         """Begin with the labels that were written."""
         self.labels = labels
+        self.outer = outer
         self.given: set[str] = set()
+        self.ordinals: dict[str, int] = {}
 
     def name_for(self, base: str) -> str:
         """A free name from an op's name: `conv`, then `conv_2`, `conv_3`, ..."""
-        name, ordinal = base, 1
-        while name in self.labels or name in self.given:
+        ordinal = self._ordinal(base)
+        name = base if ordinal == 1 else f"{base}_{ordinal}"
+        while name in self.labels or self._has(name):
             ordinal += 1
             name = f"{base}_{ordinal}"
         self.given.add(name)
+        self.ordinals[base] = ordinal
         return name
+
+    def _ordinal(self, base: str) -> int:
+        """All names of a base below this number are taken."""
+        inner = self.ordinals.get(base)
+        if inner is not None:
+            return inner
+        return 1 if self.outer is None else self.outer._ordinal(base)
+
+    def _has(self, name: str) -> bool:
+        return name in self.given or (self.outer is not None and self.outer._has(name))
+
+    def side(self) -> Namespace:
+        """The namespace of one side of a conditional."""
+        return Namespace(self.labels, self)
+
+    def merge(self, sides: Sequence[Namespace]) -> None:
+        """Take the names that the sides of a conditional gave."""
+        for side in sides:
+            self.given |= side.given
+            for base, ordinal in side.ordinals.items():
+                self.ordinals[base] = max(ordinal, self._ordinal(base))
 
 
 def collect(body: st.Body, report: Reporter, parameters: dict[str, Span]) -> Namespace:
@@ -44,7 +76,7 @@ def collect(body: st.Body, report: Reporter, parameters: dict[str, Span]) -> Nam
 
 
 def _collect(
-    body: st.Body, labels: dict[str, Span], report: Reporter, parameters: dict[str, Span]
+    body: st.Body, labels: MutableMapping[str, Span], report: Reporter, parameters: dict[str, Span]
 ) -> None:
     for statement in body.statements:
         match statement:
@@ -58,17 +90,21 @@ def _collect(
 
 
 def _inside(
-    element: st.Element, labels: dict[str, Span], report: Reporter, parameters: dict[str, Span]
+    element: st.Element,
+    labels: MutableMapping[str, Span],
+    report: Reporter,
+    parameters: dict[str, Span],
 ) -> None:
     match element:
         case st.Join() | st.Group():
             _collect(element.body, labels, report, parameters)
         case st.Conditional():
             # Only one of the two is built, so both may use a label.
-            then, otherwise = dict(labels), dict(labels)
-            _collect(element.then, then, report, parameters)
+            then: dict[str, Span] = {}
+            otherwise: dict[str, Span] = {}
+            _collect(element.then, ChainMap(then, labels), report, parameters)
             if element.otherwise is not None:
-                _collect(element.otherwise, otherwise, report, parameters)
+                _collect(element.otherwise, ChainMap(otherwise, labels), report, parameters)
             labels.update(then)
             labels.update(otherwise)
         case _:
@@ -76,11 +112,14 @@ def _inside(
 
 
 def _add(
-    label: st.Identifier, labels: dict[str, Span], report: Reporter, parameters: dict[str, Span]
+    label: st.Identifier,
+    labels: MutableMapping[str, Span],
+    report: Reporter,
+    parameters: dict[str, Span],
 ) -> None:
     fault = label_fault(label.text)
     if fault:
-        help_ = f"call it `{label.text.strip('_')}_layer`"
+        help_ = f"call it `{label.text.strip('_') or 'my'}_layer`"
         message = f"{fault}, so no layer can have this label in every target"
         report.error(Code.RESERVED_NAME, label.span, message, help=help_)
     first = labels.get(label.text)

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from incgen import syntax as st
-from incgen.diagnostics import Code, Diagnostic, Reporter, SpecError, near
-from incgen.parser import parse
+from incgen.diagnostics import Code, Diagnostic, Reporter, SpecError, clipped, near
+from incgen.parser import MAX_TEXT, parse
 from incgen.source import SourceFile, Span
 
 #: Files that use files that use files, up to this depth.
 MAX_USE_DEPTH = 20
 #: Bytes of one file.
-MAX_BYTES = 20_000_000
+MAX_BYTES = 4 * MAX_TEXT
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class _Loader:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.report = Reporter()
-        self.done: dict[Path, LoadedFile] = {}
+        self.done: dict[Path, LoadedFile | None] = {}
 
     def parse(self, source: SourceFile, folder: Path, above: tuple[Path, ...]) -> LoadedFile:
         unit = LoadedFile(source, parse(source), {})
@@ -78,7 +78,10 @@ class _Loader:
             return None
         if target in above:
             chain = " -> ".join(p.name for p in (*above[above.index(target) :], target))
-            self.report.error(Code.BAD_USE, span, f"the files use each other: {chain}")
+            message = f"the files use each other: {chain}"
+            if target == above[-1]:
+                message = "the file uses itself"
+            self.report.error(Code.BAD_USE, span, message)
             return None
         if len(above) > MAX_USE_DEPTH:
             message = f"files use files more than {MAX_USE_DEPTH} deep"
@@ -86,29 +89,37 @@ class _Loader:
             return None
         if target not in self.done:
             name = (folder / text).as_posix()
-            source = SourceFile(name, _read(target, name, span))
-            self.done[target] = self.parse(source, (folder / text).parent, (*above, target))
+            self.done[target] = None
+            try:
+                source = SourceFile(name, _read(target, name, span))
+                self.done[target] = self.parse(source, (folder / text).parent, (*above, target))
+            except SpecError as error:
+                self.report.extend(error.diagnostics)
         return self.done[target]
 
     def locate(self, text: str, folder: Path, span: Span) -> Path | None:
         """The file that a path names, if it may be used."""
-        outside = "`use` only reaches files in the folder of the spec and below it"
+        shown = f'"{clipped(text, 60)}"'
         if not text or "\\" in text or "\0" in text or Path(text).is_absolute():
+            message = f"{shown} is not the relative path of a file"
             help_ = "give a path relative to this file, with forward slashes"
-            self.report.error(Code.BAD_USE, span, f'"{text}" is not a relative path', help=help_)
+            self.report.error(Code.BAD_USE, span, message, help=help_)
             return None
         try:
             target = (folder / text).resolve()
-            found = target.is_file()
+            inside = target.is_relative_to(self.root)
+            found = inside and target.is_file()
         except (OSError, RuntimeError, ValueError):  # a loop of links, a name too long
-            self.report.error(Code.BAD_USE, span, f'"{text}" cannot be read')
+            self.report.error(Code.BAD_USE, span, f"{shown} cannot be read")
             return None
-        if not target.is_relative_to(self.root):
-            self.report.error(Code.BAD_USE, span, f'"{text}" lies outside: {outside}')
+        if not inside:
+            message = f"{shown} leads out of the folder of the spec"
+            help_ = "`use` reaches files in the folder of the spec and below it"
+            self.report.error(Code.BAD_USE, span, message, help=help_)
             return None
         if not found:
+            message = f"{shown} is a folder" if target.is_dir() else f"there is no file {shown}"
             beside = (p.name for p in target.parent.glob("*.inc")) if target.parent.is_dir() else ()
-            message = f'there is no file "{text}"'
             self.report.error(Code.BAD_USE, span, message, help=near(target.name, beside))
             return None
         return target
@@ -116,22 +127,23 @@ class _Loader:
 
 def _read(path: Path, name: str, span: Span | None) -> str:
     """The text of a file, with plain newlines."""
+    which = "the file" if span is None else f'"{clipped(span.text.strip(chr(34)), 60)}"'
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        message = f"the file cannot be read: {reason[:1].lower()}{reason[1:]}"
+        message = f"{which} cannot be read: {reason[:1].lower()}{reason[1:]}"
         raise SpecError([Diagnostic(Code.UNREADABLE, message, span, file=name)]) from None
     if len(data) > MAX_BYTES:
-        message = f"the file is larger than {MAX_BYTES} bytes"
+        message = f"{which} is larger than {MAX_BYTES} bytes"
         raise SpecError([Diagnostic(Code.TOO_LARGE, message, span, file=name)])
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         byte = data[error.start]
-        message = f"line {line} is not UTF-8: byte 0x{byte:02x} at offset {error.start}"
+        message = f"{which} is not UTF-8 text: line {line} has the byte 0x{byte:02x}"
         help_ = "save the file as UTF-8"
         raise SpecError([Diagnostic(Code.NOT_UTF8, message, span, help=help_, file=name)]) from None
     return text.replace("\r\n", "\n").replace("\r", "\n")

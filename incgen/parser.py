@@ -1,13 +1,12 @@
 """Text to syntax tree. The only module that knows Lark.
 
 Lark reports a fault in its own terms (terminals, states); here it becomes a diagnostic in the
-user's. After a faulty line that holds no brace, parsing goes on without that line, so that
-several slips are reported at once.
+user's (`slips.py`). After a faulty line whose brackets are balanced, parsing goes on without that
+line, so that several slips are reported at once.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
 import threading
 from collections.abc import Iterator
@@ -24,59 +23,33 @@ from lark.visitors import Transformer_NonRecursive
 from incgen import expressions as ex
 from incgen import syntax as st
 from incgen.diagnostics import Code, Diagnostic, Note, SpecError
+from incgen.slips import (
+    ITEMS,
+    SyntaxFault,
+    explain,
+    refuse_depth,
+    refuse_split_window,
+    stray,
+    wanted,
+    without_line,
+)
 from incgen.source import SourceFile, Span
 
 #: Brackets inside brackets, and operators inside operators, up to this depth.
 MAX_NESTING = 50
 #: A spec longer than this (characters) is refused before it is read.
-MAX_TEXT = 20_000_000
+MAX_TEXT = 2_000_000
 #: The largest number a spec may write; beyond it float64 no longer holds whole numbers.
 MAX_NUMBER = 2**53
 #: Longer names would not fit the lines of generated code.
 MAX_NAME = 60
-#: So many faulty lines are reported at once.
+#: So many faulty lines are reported at once; the text is parsed again for each.
 _MAX_FAULTS = 10
+_MAX_TEXT_AGAIN = 100_000
+_MAX_DIGITS = 30
 
 _CLOSING = {"LBRACE": "RBRACE", "LPAR": "RPAR", "LSQB": "RSQB"}
-_SIGNS = {
-    "LBRACE": "`{`",
-    "RBRACE": "`}`",
-    "LPAR": "`(`",
-    "RPAR": "`)`",
-    "LSQB": "`[`",
-    "RSQB": "`]`",
-    "EQUAL": "`=`",
-    "COLON": "`:`",
-    "COMMA": "`,`",
-    "_ARROW": "`->`",
-    "_NEWLINE": "the end of the line",
-    "$END": "the end of the file",
-    "NAME": "a name",
-    "NUMBER": "a number",
-    "STRING": 'a "string"',
-    "WINDOW": "a window such as `3x3`",
-    "COMPARATOR": "a comparison",
-    "SIGN": "`+` or `-`",
-    "FACTOR": "`*` or `/`",
-    "TRUE": "`true`",
-    "FALSE": "`false`",
-    "JOIN": "`concat`, `add` or `mul`",
-}
-_ITEMS = {"NUMERICS", "DEFAULT", "LET", "UNIT", "BLOCK", "NETWORK", "USE"}
-_JOINS = {"CONCAT", "ADD", "MUL"}
-_STATEMENTS = {"FROM", "INPUT", "AUX", "REPEAT", "IF", "ELSE"}
-_OPERATORS = {"TRUE", "FALSE", "AND", "OR", "NOT"}
-#: The words of the language, which nothing can be called.
-KEYWORDS = frozenset(word.lower() for word in _ITEMS | _JOINS | _STATEMENTS | _OPERATORS)
 _PART = re.compile(r"\d+|\{[^{}]*\}")
-
-
-class _Fault(Exception):
-    """A fault found while lexing or building; carries its diagnostic."""
-
-    def __init__(self, code: Code, span: Span, message: str, **more: Any) -> None:
-        super().__init__(message)
-        self.diagnostic = Diagnostic(code, message, span, **more)
 
 
 def parse(source: SourceFile) -> st.Spec:
@@ -99,16 +72,17 @@ def parse(source: SourceFile) -> st.Spec:
     while True:
         try:
             tree = _parse_text(source, text)
-        except _Fault as fault:
+        except SyntaxFault as fault:
             faults.append(fault.diagnostic)
         else:
-            if faults:
-                raise SpecError(sorted(faults, key=lambda d: d.span.start if d.span else 0))
-            return tree
-        rest = _without_line(text, faults[-1])
-        if rest is None or len(faults) == _MAX_FAULTS:
-            raise SpecError(sorted(faults, key=lambda d: d.span.start if d.span else 0))
+            break
+        rest = without_line(text, faults[-1])
+        if rest is None or len(faults) == _MAX_FAULTS or len(text) > _MAX_TEXT_AGAIN:
+            break
         text = rest
+    if faults:
+        raise SpecError(sorted(faults, key=lambda d: d.span.start if d.span else 0))
+    return tree
 
 
 def parse_value(text: str) -> ex.Expression:
@@ -121,28 +95,15 @@ def parse_value(text: str) -> ex.Expression:
     try:
         with _LOCK:
             return cast(ex.Expression, _run(source, text, "expression", 0))
-    except _Fault as fault:
+    except SyntaxFault as fault:
         raise SpecError([fault.diagnostic]) from None
-
-
-def _without_line(text: str, fault: Diagnostic) -> str | None:
-    """The text with the faulty line blanked, or None if that would unbalance it."""
-    if fault.span is None or fault.code in (Code.MISSING_BRACE, Code.NESTING_TOO_DEEP):
-        return None
-    start = text.rfind("\n", 0, fault.span.start) + 1
-    end = text.find("\n", fault.span.start)
-    end = len(text) if end < 0 else end
-    line = text[start:end]
-    if not line.strip() or any(bracket in line for bracket in "{}()[]"):
-        return None
-    return text[:start] + " " * len(line) + text[end:]
 
 
 # ---------------------------------------------------------------- lexing
 
 
 class _Lines(PostLex):
-    """Drops newlines that end nothing, counts brackets, and bounds numbers and names."""
+    """Drops newlines that end nothing, counts brackets, and bounds names."""
 
     always_accept = ("_NEWLINE",)
 
@@ -164,14 +125,15 @@ class _Lines(PostLex):
             self._check(token)
             yield token
         if self.open:
-            opened = self.open[-1]
-            raise _Fault(
-                Code.MISSING_BRACE,
-                self.build.span_of(opened),
-                f"this `{opened}` is never closed",
-            )
+            raise self.unclosed(self.open[-1])
         if newline is not None:
             yield newline
+
+    def unclosed(self, opened: Token) -> SyntaxFault:
+        """The fault of a bracket whose other half is missing."""
+        span = self.build.span_of(opened)
+        help_ = "close it with `}`" if opened == "{" else "close it on its line"
+        return SyntaxFault(Code.MISSING_BRACE, span, f"this `{opened}` is never closed", help=help_)
 
     def _check(self, token: Token) -> None:
         span = self.build.span_of
@@ -179,21 +141,25 @@ class _Lines(PostLex):
             self.open.append(token)
             if len(self.open) > MAX_NESTING:
                 message = f"brackets are nested more than {MAX_NESTING} deep"
-                raise _Fault(Code.NESTING_TOO_DEEP, span(token), message)
+                raise SyntaxFault(Code.NESTING_TOO_DEEP, span(token), message)
         elif token.type in _CLOSING.values():
             if not self.open:
-                raise _Fault(Code.MISSING_BRACE, span(token), f"this `{token}` closes nothing")
+                message = f"this `{token}` closes nothing"
+                raise SyntaxFault(Code.MISSING_BRACE, span(token), message)
             opened = self.open.pop()
-            if _CLOSING[opened.type] != token.type:
-                raise _Fault(
-                    Code.MISSING_BRACE,
-                    span(token),
-                    f"`{token}` does not close `{opened}`",
-                    notes=(Note(f"`{opened}` is opened here", span(opened)),),
-                )
+            if _CLOSING[opened.type] == token.type:
+                return
+            if opened.line != token.line and opened != "{":
+                raise self.unclosed(opened)
+            raise SyntaxFault(
+                Code.MISSING_BRACE,
+                span(token),
+                f"`{token}` does not close `{opened}`",
+                notes=(Note(f"`{opened}` is opened here", span(opened)),),
+            )
         elif token.type == "NAME" and len(token) > MAX_NAME:
             message = f"a name has at most {MAX_NAME} characters, this one has {len(token)}"
-            raise _Fault(Code.NUMBER_RANGE, span(token), message)
+            raise SyntaxFault(Code.TOO_LARGE, span(token), message)
 
 
 # ---------------------------------------------------------------- building
@@ -225,7 +191,10 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generic
         if not self.docs:
             return ""
         line, found = span.line - 1, list[str]()
-        if self.source.lines[line][: span.column - 1].strip():
+        text, before = self.source.text, span.start
+        while before and text[before - 1] in " \t":
+            before -= 1
+        if before and text[before - 1] != "\n":
             return ""  # something else begins this line, and the comment is its own
         while line in self.docs:
             found.append(self.docs.pop(line))
@@ -235,7 +204,9 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generic
     # -- files and definitions
 
     def start(self, meta: Meta, items: list[st.Item]) -> st.Spec:
-        return st.Spec(tuple(items), self._file_doc())
+        spec = st.Spec(tuple(items), self._file_doc())
+        refuse_depth(spec, MAX_NESTING)
+        return spec
 
     def _file_doc(self) -> str:
         """The doc comment at the head, if it is not the first item's."""
@@ -306,7 +277,7 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generic
     def call(self, meta: Meta, parts: list[Any]) -> st.Call:
         attributes = [part for part in parts if isinstance(part, st.Attribute)]
         positional = parts[1 : len(parts) - len(attributes)]
-        _refuse_split_window(positional)
+        refuse_split_window(positional)
         return st.Call(parts[0], tuple(positional), tuple(attributes), self._span(meta))
 
     def join(self, meta: Meta, parts: list[Any]) -> st.Join:
@@ -321,18 +292,6 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generic
     def conditional(self, meta: Meta, parts: list[Any]) -> st.Conditional:
         condition, then, otherwise = parts
         if isinstance(otherwise, st.Conditional):  # `else if` is an `else` with one `if` in it
-            inner, depth = otherwise, 1
-            while inner.otherwise is not None:
-                first = inner.otherwise.statements[:1]
-                if not (first and isinstance(first[0], st.Statement) and first[0].elements):
-                    break
-                following = first[0].elements[0]
-                if not isinstance(following, st.Conditional):
-                    break
-                inner, depth = following, depth + 1
-            if depth > MAX_NESTING:
-                message = f"more than {MAX_NESTING} `else if` in a row"
-                raise _Fault(Code.NESTING_TOO_DEEP, self._span(meta), message)
             only = st.Statement(None, None, (otherwise,), "", otherwise.span)
             otherwise = st.Body((only,), otherwise.span)
         return st.Conditional(condition, then, otherwise, self._span(meta))
@@ -388,9 +347,10 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generic
 
     def _bounded(self, node: ex.Expression) -> ex.Expression:
         if ex.depth(node) > MAX_NESTING:
-            message = f"more than {MAX_NESTING} operators in one expression"
+            message = f"operators are nested more than {MAX_NESTING} deep"
+            help_ = "give a part of the expression a name with `let`"
             assert node.span is not None
-            raise _Fault(Code.NESTING_TOO_DEEP, node.span, message)
+            raise SyntaxFault(Code.NESTING_TOO_DEEP, node.span, message, help=help_)
         return node
 
     def and_(self, meta: Meta, parts: list[ex.Expression]) -> ex.Expression:
@@ -413,13 +373,18 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generic
     def number(self, meta: Meta, parts: list[Token]) -> ex.Expression:
         return self._number(str(parts[0]), self._span(meta))
 
-    def _number(self, text: str, span: Span) -> ex.Literal:
-        if len(text) > 30:
-            raise _Fault(Code.NUMBER_RANGE, span, "a number has at most 30 characters")
+    def signed(self, meta: Meta, parts: list[Token]) -> ex.Expression:
+        sign, digits = parts
+        return self._number(str(digits), self._span(meta), -1 if sign == "-" else 1)
+
+    def _number(self, text: str, span: Span, sign: int = 1) -> ex.Literal:
+        if len(text) > _MAX_DIGITS:
+            message = f"a number has at most {_MAX_DIGITS} characters, this one has {len(text)}"
+            raise SyntaxFault(Code.NUMBER_RANGE, span, message)
         value = int(text) if text.isdigit() else float(text)
         if value > MAX_NUMBER:
-            raise _Fault(Code.NUMBER_RANGE, span, f"numbers go up to 2**53 = {MAX_NUMBER}")
-        return ex.Literal(value, span)
+            raise SyntaxFault(Code.NUMBER_RANGE, span, f"numbers go up to 2**53 = {MAX_NUMBER}")
+        return ex.Literal(sign * value, span)
 
     def truth(self, meta: Meta, parts: list[Token]) -> ex.Expression:
         return ex.Literal(parts[0] == "true", self._span(meta))
@@ -429,24 +394,6 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generic
 
     def name(self, meta: Meta, parts: list[Token]) -> st.Identifier:
         return st.Identifier(str(parts[0]), self._span(meta))
-
-
-def _refuse_split_window(positional: list[Any]) -> None:
-    """`3 x 3` and `3x` lex as a number and a name; say what was meant."""
-    for first, second in itertools.pairwise(positional):
-        if (
-            isinstance(first, ex.Literal)
-            and isinstance(second, ex.Name)
-            and re.fullmatch(r"x\d*", second.text)
-            and first.span
-            and second.span
-        ):
-            raise _Fault(
-                Code.BAD_WINDOW,
-                first.span.until(second.span),
-                "a window is written without spaces and with both sides",
-                help="write `3x3`, or `3x3/2` with a stride",
-            )
 
 
 # ---------------------------------------------------------------- running Lark
@@ -501,74 +448,39 @@ def _run(source: SourceFile, text: str, start: str, shift: int) -> Any:
         build.source, build.shift, lines.open = before
 
 
-def _bad_character(source: SourceFile, text: str, at: int, shift: int) -> _Fault:
+def _bad_character(source: SourceFile, text: str, at: int, shift: int) -> SyntaxFault:
+    slip = stray(text[at])
     span = Span(source, at + shift, at + shift + 1)
-    char = text[at]
-    if char == '"':
-        message, help_ = "this string has no closing quote on its line", 'close it with `"`'
-        return _Fault(Code.BAD_CHARACTER, span, message, help=help_)
-    shown = f"`{char}`" if char.isprintable() else f"U+{ord(char):04X}"
-    return _Fault(Code.BAD_CHARACTER, span, f"the language does not use the character {shown}")
+    return SyntaxFault(slip.code, span, slip.message, help=slip.help)
 
 
-def _unexpected(build: _Build, lines: _Lines, error: UnexpectedToken, length: int) -> _Fault:
+def _unexpected(build: _Build, lines: _Lines, error: UnexpectedToken, length: int) -> SyntaxFault:
     token, accepts = error.token, error.accepts or set[str]()
     if token.type == "$END":
-        span = Span(build.source, build.shift + max(0, length - 1), build.shift + length)
-        return _Fault(Code.SYNTAX, span, f"the text ends too early{_wanted(accepts)}")
+        start = build.shift + max(0, length - 1)
+        span = Span(build.source, start, build.shift + length)
+        what = "text" if build.shift == 0 else "expression"
+        message = f"the {what} ends too early{wanted(accepts)}"
+        if length == 0:
+            message = "there is no expression in these braces"
+            span = Span(build.source, start - 1, start + 1)
+        return SyntaxFault(Code.SYNTAX, span, message)
     span = build.span_of(token)
-    if token.type in _ITEMS and lines.open:
-        opened = build.span_of(lines.open[-1])
-        return _Fault(
+    if lines.open and lines.open[-1] != "{" and lines.open[-1].line != token.line:
+        return lines.unclosed(lines.open[-1])
+    if token.type in ITEMS and lines.open:
+        return SyntaxFault(
             Code.MISSING_BRACE,
             span,
             f"`{token}` begins a new definition, but a `{lines.open[-1]}` is still open",
-            notes=(Note("it is opened here", opened),),
+            notes=(Note("it is opened here", build.span_of(lines.open[-1])),),
             help="close it with `}`",
         )
-    return _explain(build, token, accepts, span)
-
-
-def _explain(build: _Build, token: Token, accepts: set[str], span: Span) -> _Fault:
     text = build.source.text
-    before = text[: span.start].rstrip(" \t")
-    shown = "the end of the line" if token.type == "_NEWLINE" else f"`{token}`"
-    if token.type == "FACTOR" and re.search(r"(\d|\})x(\d+|\{[^{}\n]*\})$", before):
-        return _Fault(
-            Code.BAD_WINDOW, span, "a stride follows the `/` of a window", help="write `3x3/2`"
-        )
-    if token.type in ("FACTOR", "SIGN", "COMPARATOR") and "_ARROW" in accepts:
-        if token.type == "SIGN" and text.startswith("- >", span.start):
-            return _Fault(Code.MISSING_ARROW, span, "the arrow is written `->`")
-        return _Fault(
-            Code.SYNTAX,
-            span,
-            f"an operator in an argument needs parentheses around the expression, before {shown}",
-            help="write `(channels * 2)`",
-        )
-    if "NAME" in accepts and str(token) in KEYWORDS:
-        return _Fault(
-            Code.RESERVED_NAME,
-            span,
-            f"`{token}` is a word of the language and cannot be a name here",
-            help=f"choose another name, for instance `{token}_1`",
-        )
-    starts = {"NAME", "JOIN", "REPEAT", "IF"}
-    if token.type in starts | {"LBRACE"} and "_ARROW" in accepts and "_NEWLINE" in accepts:
-        return _Fault(
-            Code.MISSING_ARROW,
-            span,
-            f"{shown} follows without an arrow",
-            help="put `->` between two ops, or begin a new line",
-        )
-    return _Fault(Code.SYNTAX, span, f"unexpected {shown}{_wanted(accepts)}")
-
-
-def _wanted(accepts: set[str]) -> str:
-    """What could stand here, in the user's words."""
-    words = sorted({_SIGNS.get(name, f"`{name.lower()}`") for name in accepts})
-    if not words or len(words) > 6:
-        return ""
-    if len(words) == 1:
-        return f"; expected {words[0]}"
-    return f"; expected {', '.join(words[:-1])} or {words[-1]}"
+    before = text[text.rfind("\n", 0, span.start) + 1 : span.start]
+    newline = text.find("\n", span.end)
+    after = "" if token.type == "_NEWLINE" else text[span.end : None if newline < 0 else newline]
+    slip = explain(token.type, str(token), accepts, before, after)
+    start = span.start - slip.back
+    span = Span(span.source, start, span.end if slip.width is None else start + slip.width)
+    return SyntaxFault(slip.code, span, slip.message, help=slip.help)

@@ -260,7 +260,9 @@ def _json_layer(graph: Graph, node: Node) -> dict[str, object]:
     uses = []
     use = node.use
     while use is not None:
-        uses.append({"name": use.definition.name, "kind": use.definition.kind, "path": use.path})
+        definition = use.definition
+        place = {"path": use.path, "line": use.span.line}
+        uses.append({"name": definition.name, "kind": definition.kind, **place})
         use = use.outer
     return {
         "path": node.path,

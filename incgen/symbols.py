@@ -103,9 +103,7 @@ def unit_forms(graph: Graph) -> dict[df.Definition, UnitForm]:
     return forms
 
 
-def _form(
-    unit: df.Definition, uses: list[dict[str, df.ArgumentValue]], graph: Graph
-) -> UnitForm:
+def _form(unit: df.Definition, uses: list[dict[str, df.ArgumentValue]], graph: Graph) -> UnitForm:
     if unit.head is None:
         return UnitForm((), True, True, False, True)
     said = {name for use in uses for name in use}

@@ -206,7 +206,7 @@ def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     }
     assert places("net", ["a"], Path("there")) == {"a": Path("there/net_a.py")}
     assert places("net", ["a"], "some.py") == {"a": Path("some.py")}
-    with pytest.raises(OutputError, match="`some.py` is one file for 2 targets"):
+    with pytest.raises(OutputError, match=r"`some\.py` is one file for 2 targets"):
         places("net", ["a", "b"], "some.py")
     with pytest.raises(OutputError, match="no name"):
         places("net", ["a"], "")

@@ -164,5 +164,8 @@ def test_json_has_everything(small: Graph) -> None:
     assert layer["tensors"] == [
         {"name": "mixed.right.1.conv.weight", "shape": [2, 2, 3, 3], "trained": True}
     ]
-    assert [use["name"] for use in layer["part_of"]] == ["pair", "conv_bn"]
-    assert layer["line"] == 6
+    assert layer["part_of"] == [
+        {"name": "pair", "kind": "block", "path": "mixed", "line": 12},
+        {"name": "conv_bn", "kind": "unit", "path": "mixed.right.1", "line": 6},
+    ]
+    assert layer["line"] == 2

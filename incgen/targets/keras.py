@@ -74,7 +74,8 @@ def emit(graph: Graph) -> str:
         "helpers": helpers,
         "depthwise": "depthwise" in emitter.helpers,
         "math": bool({*helpers} & _USES_MATH),
-        "ops": bool({*emitter.helpers} & (_USES_OPS | {"ops"})) or any("ops." in line for line in preprocess),
+        "ops": bool({*emitter.helpers} & (_USES_OPS | {"ops"}))
+        or any("ops." in line for line in preprocess),
         "package": graph.program.network.name,
         "preprocess": preprocess,
     }
@@ -316,9 +317,7 @@ class _Function:
 
     # ------------------------------------------------------------ bodies
 
-    def body(
-        self, body: df.Body, flow: _Flow, variable: str, *, whole: bool = False
-    ) -> _Flow:
+    def body(self, body: df.Body, flow: _Flow, variable: str, *, whole: bool = False) -> _Flow:
         """The steps of a body after one another."""
         labels = dict(self.labels)
         previous: df.Step | df.Head | None = None
@@ -417,9 +416,7 @@ class _Function:
     def resolved(self, value: df.ArgumentValue, flow: _Flow) -> df.ArgumentValue:
         """An argument with `channels` and the like read off the value."""
         axes = {"channels": -1, "height": 1, "width": 2}
-        dimensions = {
-            axis: ex.Name(f"{flow.code}.shape[{index}]") for axis, index in axes.items()
-        }
+        dimensions = {axis: ex.Name(f"{flow.code}.shape[{index}]") for axis, index in axes.items()}
 
         def formula(expression: Expression) -> Expression:
             return ex.substitute(expression, {}, dimensions)
@@ -461,9 +458,7 @@ class _Function:
         seen = self.graph.observed.get(self.definition)
         return sorted(seen.values.get(parameter, []), key=str) if seen else []
 
-    def apply(
-        self, found: tuple[Step, ...], name: str, flow: _Flow, variable: str
-    ) -> _Flow:
+    def apply(self, found: tuple[Step, ...], name: str, flow: _Flow, variable: str) -> _Flow:
         """Layers after one another."""
         for step in found:
             flow = self.bound(flow, variable)

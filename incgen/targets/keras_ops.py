@@ -171,7 +171,10 @@ def padding(
     if stride == (ONE, ONE) and None not in spans:
         middle = [span // 2 for span in spans if isinstance(span, int) and span % 2]
         if len(middle) == 2 and [ex.literal(s) for s in sides] == [
-            middle[0], middle[0], middle[1], middle[1]
+            middle[0],
+            middle[0],
+            middle[1],
+            middle[1],
         ]:
             return Padding("same")
     return Padding(None, sides)
@@ -466,9 +469,7 @@ def _pool(args: Args, context: Context, average: bool) -> tuple[Step, ...]:
     return _padded_average(context, kernel, stride, sides, full, counted, stock)
 
 
-def _counted_same(
-    context: Context, kernel: Pair, stride: Pair, stock: str
-) -> tuple[Step, ...]:
+def _counted_same(context: Context, kernel: Pair, stride: Pair, stock: str) -> tuple[Step, ...]:
     spans = [ex.literal(k) for k in kernel]
     if stride == (ONE, ONE) and all(isinstance(s, int) and s % 2 for s in spans):
         high, wide = half(kernel)
@@ -499,9 +500,7 @@ def _padded_average(
     return (zero, Call(f"{head}, {full_sides(over)}"))
 
 
-def _with_ceil(
-    sides: tuple[Expression, ...], kernel: Pair, stride: Pair
-) -> tuple[Expression, ...]:
+def _with_ceil(sides: tuple[Expression, ...], kernel: Pair, stride: Pair) -> tuple[Expression, ...]:
     """Rounding up is padding by min(after + stride - 1, kernel - 1), then rounding down."""
     top, bottom, left, right = sides
     return top, _after(bottom, stride[0], kernel[0]), left, _after(right, stride[1], kernel[1])

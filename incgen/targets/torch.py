@@ -108,12 +108,17 @@ def _view(
         "network": network,
         "helpers": helpers,
         "biased": emitter.biased,
-        "functional": "F." in body or bool({*helpers} - {"GlobalAvgPool", "GlobalMaxPool",
-                                                         "Scale", "SeparableConv2d", "Add",
-                                                         "Mul", "Concat"}),
-        "torch": "torch." in body or bool({*helpers} & {"Concat", "AvgPool2dSame",
-                                                        "PaddedAvgPool2d", "BatchNorm1d",
-                                                        "BatchNorm2d"}) or emitter.decays,
+        "functional": "F." in body
+        or bool(
+            {*helpers}
+            - {"GlobalAvgPool", "GlobalMaxPool", "Scale", "SeparableConv2d", "Add", "Mul", "Concat"}
+        ),
+        "torch": "torch." in body
+        or bool(
+            {*helpers}
+            & {"Concat", "AvgPool2dSame", "PaddedAvgPool2d", "BatchNorm1d", "BatchNorm2d"}
+        )
+        or emitter.decays,
         "ordered": "OrderedDict(" in body,
         "final": "Final[" in body,
         "decays": emitter.decays,
@@ -402,7 +407,10 @@ class _Class:
         if observed is None:
             return False
         default = unit_defaults(self.definition).get("pad")
-        pads = [*observed.values.get("pad", []), ex.literal(default) if isinstance(default, ex.Literal) else None]
+        pads = [
+            *observed.values.get("pad", []),
+            ex.literal(default) if isinstance(default, ex.Literal) else None,
+        ]
         strided = any(w.strided for w in observed.values.get("window", []))  # type: ignore[attr-defined]
         return "same" in pads and strided
 
@@ -474,7 +482,9 @@ class _Class:
         first = f"(N, {source}, H, W)" if before.is_map else f"(N, {source})"
         if not after.is_map:
             return f"{first} to (N, {result})"
-        return f"{first} to (N, {result}, {'H, W' if kept else chr(72) + chr(39) + ', W' + chr(39)})"
+        return (
+            f"{first} to (N, {result}, {'H, W' if kept else chr(72) + chr(39) + ', W' + chr(39)})"
+        )
 
     def network_view(self) -> _View:
         """The network: heads, shapes behind statements, the output."""
@@ -492,9 +502,7 @@ class _Class:
 
     # ------------------------------------------------------------ bodies
 
-    def body(
-        self, body: df.Body, flow: _Flow, variable: str, *, whole: bool = False
-    ) -> _Flow:
+    def body(self, body: df.Body, flow: _Flow, variable: str, *, whole: bool = False) -> _Flow:
         """The steps of a body after one another.
 
         Args:
@@ -510,7 +518,9 @@ class _Class:
                 self.gap(self.init)
                 self.gap(self.forward)
             previous = step
-            for line in comment_lines(text.plain(step.doc), indent=self.init_indent) if step.doc else []:
+            for line in (
+                comment_lines(text.plain(step.doc), indent=self.init_indent) if step.doc else []
+            ):
                 self.init.append(line)
             if isinstance(step, df.Head):
                 flow = flow if flow.variable else self.bind(flow, variable)
@@ -652,6 +662,8 @@ class _Class:
         }
         if "init" in args and self.unit is not None and call.forwards and "init" in self.unit.args:
             args["init"] = call.args["init"]
+        if self.unit is not None and call.forwards and self.unit.odd and "window" in args:
+            args["pad"] = _odd_same(args["pad"], args["window"])
         try:
             result = layer(call.op.name, args, shape, self.cases)
         except LookupError:
@@ -679,7 +691,11 @@ class _Class:
     def op(self, call: df.OpCall, flow: _Flow) -> _Flow:
         """An op: an attribute if it has parameters or a label, else a function."""
         result = self.layer(call, flow.shape)
-        wants_name = call.labelled and not result.helpers & {"Scale", "GlobalAvgPool", "GlobalMaxPool"}
+        wants_name = call.labelled and not result.helpers & {
+            "Scale",
+            "GlobalAvgPool",
+            "GlobalMaxPool",
+        }
         if call.op.name == "identity":
             return replace(flow, shape=result.out)
         if result.function is not None and not result.stateful and not wants_name:
@@ -867,7 +883,7 @@ class _Class:
         dilation = everything.get("dilation", ONE)
         assert isinstance(dilation, Expression)
         found = padding(pad, frame.kernel, frame.stride, dilation)
-        if found.same or found.native:
+        if found.same:
             return ex.Literal("same")
         if found.both is None:
             self.unsupported(
@@ -888,7 +904,9 @@ class _Class:
         for number, step in enumerate(join.body.steps, 1):
             assert isinstance(step, df.Step)
             name = step.label or f"branch{number}"
-            for line in comment_lines(text.plain(step.doc), indent=self.init_indent) if step.doc else []:
+            for line in (
+                comment_lines(text.plain(step.doc), indent=self.init_indent) if step.doc else []
+            ):
                 self.init.append(line)
             origin = self.labels[step.origin] if step.origin is not None else flow
             branch = self.unique(name)
@@ -962,9 +980,7 @@ class _Class:
             lines += inner or [" " * (indent + 4) + "pass"]
         return done.shape
 
-    def merged(
-        self, condition: Expression, then: Symbol, otherwise: Symbol, span: Span
-    ) -> Symbol:
+    def merged(self, condition: Expression, then: Symbol, otherwise: Symbol, span: Span) -> Symbol:
         """The shape behind a condition."""
         if then.is_map != otherwise.is_map:
             message = "one side of this `if` gives a map and the other a vector"
@@ -1293,6 +1309,14 @@ class _Class:
 
 
 # ---------------------------------------------------------------- small rules
+
+
+def _odd_same(pad: df.ArgumentValue, frame: df.ArgumentValue) -> df.ArgumentValue:
+    """For odd kernels and stride 1, `same` is half the kernel: every use is known to be so."""
+    assert isinstance(frame, df.WindowValue)
+    if pad == ex.Literal("same") and frame.stride == (ONE, ONE):
+        return ex.Literal("half")
+    return pad
 
 
 def _joined(kind: str, flows: list[_Flow]) -> _Flow:

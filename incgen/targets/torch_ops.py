@@ -138,8 +138,17 @@ def operand(code: str, sign: str = ".") -> str:
 def expression(args: Args, name: str) -> Expression:
     """An argument that is an expression."""
     value = args[name]
-    assert isinstance(value, ex.Literal | ex.Parameter | ex.Unary | ex.Binary | ex.Choice | ex.Item
-                      | ex.Name | ex.Dimension), (name, value)
+    assert isinstance(
+        value,
+        ex.Literal
+        | ex.Parameter
+        | ex.Unary
+        | ex.Binary
+        | ex.Choice
+        | ex.Item
+        | ex.Name
+        | ex.Dimension,
+    ), (name, value)
     return value
 
 
@@ -189,24 +198,20 @@ def half(values: Pair, dilation: Expression = ONE) -> Pair:
 
 @dataclass(frozen=True, slots=True)
 class Padding:
-    """A padding in PyTorch's terms; exactly one of the three is meant.
+    """A padding in PyTorch's terms; exactly one of them is meant.
 
     Attributes:
         both: the same before and after, (height, width).
         sides: top, bottom, left, right.
         same: TensorFlow's `same` with a stride: depends on the input's size.
-        native: PyTorch's own "same", which it has for stride 1.
     """
 
     both: Pair | None = None
     sides: tuple[Expression, ...] | None = None
     same: bool = False
-    native: bool = False
 
 
-def padding(
-    pad: ArgumentValue, kernel: Pair, stride: Pair, dilation: Expression = ONE
-) -> Padding:
+def padding(pad: ArgumentValue, kernel: Pair, stride: Pair, dilation: Expression = ONE) -> Padding:
     """What a padding means for a window."""
     known = plain_pad(pad, stride)
     if isinstance(known, ByStride):
@@ -249,10 +254,8 @@ def _same(kernel: Pair, stride: Pair, dilation: Expression) -> Padding:
     spans = [ex.literal(effective(k, dilation)) for k in kernel]
     if spans == [1, 1]:
         return Padding(both=(ZERO, ZERO))
-    if stride == (ONE, ONE):
-        if all(isinstance(span, int) and span % 2 for span in spans):
-            return Padding(both=half(kernel, dilation))
-        return Padding(native=True)
+    if stride == (ONE, ONE) and all(isinstance(span, int) and span % 2 for span in spans):
+        return Padding(both=half(kernel, dilation))
     return Padding(same=True)
 
 
@@ -318,7 +321,9 @@ def _weights(
     if prefix == "depthwise.":
         return (kernel,)
     start = expression(args, "bias_init")
-    statement = "nn.init.zeros_({})" if start == ZERO else f"nn.init.constant_({{}}, {python(start)})"
+    statement = (
+        "nn.init.zeros_({})" if start == ZERO else f"nn.init.constant_({{}}, {python(start)})"
+    )
     bias = Weight(f"{prefix}bias", statement, expression(args, "bias"))
     return (kernel, bias) if bias.condition != ex.Literal(False) else (kernel,)
 
@@ -344,8 +349,6 @@ def _convolution(
         rest.append(f"pad=({', '.join(map(python, around.sides))})")
     elif around.same:
         name, helpers = "Conv2dSame", frozenset({"Conv2dSame", "same_pad"})
-    elif around.native:
-        rest.append('padding="same"')
     elif around.both is not None and around.both != (ZERO, ZERO):
         rest.append(f"padding={pair(around.both)}")
     if dilation != ONE:
@@ -384,9 +387,7 @@ def _depthwise_conv(args: Args, shape: Symbol) -> Layer:
 def _separable_conv(args: Args, shape: Symbol) -> Layer:
     middle = shape.channels * expression(args, "multiplier")
     outputs = expression(args, "channels")
-    first, helpers = _convolution(
-        shape.channels, middle, args, shape.channels, ex.Literal(False)
-    )
+    first, helpers = _convolution(shape.channels, middle, args, shape.channels, ex.Literal(False))
     bias = expression(args, "bias")
     tail = "" if bias == ex.Literal(True) else f", bias={python(bias)}"
     second = f"nn.Conv2d({python(middle)}, {python(outputs)}, 1{tail})"
@@ -409,7 +410,7 @@ def _moved(args: Args, shape: Symbol, channels: Expression) -> Symbol:
         before = (shape.height, shape.width)[axis]()
         span, step = effective(kernel[axis], dilation), stride[axis]
         around = padding(args["pad"], kernel, stride, dilation)
-        if around.same or around.native:
+        if around.same:
             return (before + step - 1) // step
         if around.sides is not None:
             border = around.sides[2 * axis], around.sides[2 * axis + 1]
@@ -480,13 +481,19 @@ def _bn(args: Args, shape: Symbol) -> Layer:
 
 def _lrn(args: Args, shape: Symbol) -> Layer:
     names = ("size", "alpha", "beta", "k")
-    values = [text(args, name) for name in names]
+    # TorchScript takes no whole number where a float is meant
+    values = [python(_as_float(expression(args, name), name != "size")) for name in names]
     listed = ", ".join(f"{n}={v}" for n, v in zip(names[1:], values[1:], strict=True))
 
     def function(x: str) -> str:
         return f"F.local_response_norm({x}, {values[0]}, {listed})"
 
     return Layer(shape, f"nn.LocalResponseNorm({values[0]}, {listed})", function)
+
+
+def _as_float(value: Expression, wanted: bool) -> Expression:
+    known = ex.literal(value)
+    return ex.Literal(float(known)) if wanted and isinstance(known, int) else value
 
 
 # ---------------------------------------------------------------- pooling
@@ -498,7 +505,7 @@ def _pool(args: Args, shape: Symbol, average: bool) -> Layer:
     around = padding(args["pad"], kernel, stride)
     ceil = args["ceil"] == ex.Literal(True) and stride != (ONE, ONE)
     counted = args["count_pad"] == ex.Literal(True) if average else True
-    if around.same or around.native:
+    if around.same:
         return _same_pool(out, kernel, stride, average, counted)
     sides = around.sides
     if around.both is not None:
@@ -529,9 +536,9 @@ def _stock_pool(args: Args, out: Symbol, around: Pair, ceil: bool, average: bool
         parts.append(pair(around))
     if ceil:
         parts.append("ceil_mode=True")
-    elif ex.literal(expression(args, "ceil")) is None:
+    elif isinstance(args["ceil"], ex.Parameter):
         parts.append(f"ceil_mode={text(args, 'ceil')}")
-    if average and padded and args["count_pad"] != ex.Literal(True):
+    if average and padded and args["count_pad"] not in (None, ex.Literal(True)):
         parts.append(f"count_include_pad={text(args, 'count_pad')}")
     name = "AvgPool2d" if average else "MaxPool2d"
     function = "F.avg_pool2d" if average else "F.max_pool2d"
@@ -539,16 +546,12 @@ def _stock_pool(args: Args, out: Symbol, around: Pair, ceil: bool, average: bool
     return Layer(out, f"nn.{name}({arguments})", lambda x: f"{function}({x}, {arguments})")
 
 
-def _same_pool(
-    out: Symbol, kernel: Pair, stride: Pair, average: bool, counted: bool
-) -> Layer:
+def _same_pool(out: Symbol, kernel: Pair, stride: Pair, average: bool, counted: bool) -> Layer:
     name = "AvgPool2dSame" if average else "MaxPool2dSame"
     parts = [both(kernel), both(stride)]
     if average and counted:
         parts.append("count_pad=True")
-    return Layer(
-        out, f"{name}({', '.join(parts)})", helpers=frozenset({name, "same_pad"})
-    )
+    return Layer(out, f"{name}({', '.join(parts)})", helpers=frozenset({name, "same_pad"}))
 
 
 def _padded_pool(
@@ -601,7 +604,11 @@ def _either_pool(args: Args, shape: Symbol) -> Layer:
         return _pool(args, shape, kind.value == "avg")
     assert isinstance(kind, ex.Parameter)
     return _by_word(
-        kind, ["max", "avg"], "kind", args, lambda a: _pool(a, shape, a["kind"] == ex.Literal("avg"))
+        kind,
+        ["max", "avg"],
+        "kind",
+        args,
+        lambda a: _pool(a, shape, a["kind"] == ex.Literal("avg")),
     )
 
 

@@ -1,0 +1,371 @@
+"""Syntax faults in the user's words: what was probably meant, and what to type instead.
+
+Knows nothing of Lark: the parser hands over the kind of the token that does not fit, its text,
+the text around it, and the kinds that would have fitted.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from incgen import expressions as ex
+from incgen import syntax as st
+from incgen.diagnostics import Code, Diagnostic, clipped, near
+from incgen.source import Span
+
+#: The kinds that begin an item of a file.
+ITEMS = frozenset({"NUMERICS", "DEFAULT", "LET", "UNIT", "BLOCK", "NETWORK", "USE"})
+_JOINS = {"CONCAT", "ADD", "MUL"}
+_STATEMENTS = {"FROM", "INPUT", "AUX", "REPEAT", "IF", "ELSE"}
+_OPERATORS = {"TRUE", "FALSE", "AND", "OR", "NOT"}
+#: The words of the language, which nothing can be called.
+KEYWORDS = frozenset(word.lower() for word in ITEMS | _JOINS | _STATEMENTS | _OPERATORS)
+_ITEM_WORDS = sorted(word.lower() for word in ITEMS)
+
+_SIGNS = {
+    "LBRACE": "`{`",
+    "RBRACE": "`}`",
+    "LPAR": "`(`",
+    "RPAR": "`)`",
+    "LSQB": "`[`",
+    "RSQB": "`]`",
+    "EQUAL": "`=`",
+    "COLON": "`:`",
+    "COMMA": "`,`",
+    "_ARROW": "`->`",
+    "_NEWLINE": "the end of the line",
+    "$END": "the end of the file",
+    "NAME": "a name",
+    "NUMBER": "a number",
+    "STRING": 'a "string"',
+    "WINDOW": "a window such as `3x3`",
+    "COMPARATOR": "a comparison",
+    "SIGN": "`+` or `-`",
+    "FACTOR": "`*` or `/`",
+    "JOIN": "`concat`, `add` or `mul`",
+}
+_STARTS = {"NAME", "JOIN", "REPEAT", "IF", "LBRACE"}
+_STRAY = {
+    "×": "a window is written with the letter x: `3x3`",
+    "→": "the arrow is written `->`",
+    "–": "write the plain `-`",
+    "—": "write the plain `-`",
+    "−": "write the plain `-`",
+    ";": "a new line ends a statement",
+    "'": 'a string stands in double quotes, as in `from "common.inc"`; nothing else does',
+    "“": 'write plain double quotes: `"`',
+    "”": 'write plain double quotes: `"`',
+    "^": "there is no power: write `(n * n)`",
+    "!": "write `not`, or `!=` to compare",
+    "&": "write `and`",
+    "|": "write `or`",
+    "\N{NO-BREAK SPACE}": "write a plain space",
+    ".": "a name has letters, digits and `_` only",
+    "\\": "a line that begins with `->` continues the one before",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """What is wrong with a token; `back` and `width` move the span if it is not the token."""
+
+    code: Code
+    message: str
+    help: str | None = None
+    back: int = 0
+    width: int | None = None
+
+
+class SyntaxFault(Exception):
+    """A fault found while lexing or building; carries its diagnostic."""
+
+    def __init__(self, code: Code, span: Span, message: str, **more: Any) -> None:
+        """Make the diagnostic."""
+        super().__init__(message)
+        self.diagnostic = Diagnostic(code, message, span, **more)
+
+
+# ---------------------------------------------------------------- characters
+
+
+def stray(char: str) -> Slip:
+    """A character that begins no token."""
+    if char == '"':
+        message = "this string has no closing quote on its line"
+        return Slip(Code.BAD_CHARACTER, message, 'close it with `"`')
+    shown = f"`{char}`" if char.isprintable() and char != "`" else f"U+{ord(char):04X}"
+    help_ = _STRAY.get(char)
+    if help_ is None and char.isalpha():
+        help_ = "names are written with the letters a to z, digits and `_`"
+    return Slip(Code.BAD_CHARACTER, f"the language does not use the character {shown}", help_)
+
+
+# ---------------------------------------------------------------- tokens
+
+
+def explain(kind: str, token: str, accepts: set[str], before: str, after: str) -> Slip:
+    """Why a token does not fit.
+
+    Args:
+        kind: the kind of the token.
+        token: its text.
+        accepts: the kinds that would have fitted.
+        before: its line up to it.
+        after: its line after it.
+    """
+    before = before.rstrip(" \t")
+    shown = f"`{clipped(token)}`"
+    for rule in (_line_end, _arrow, _operator, _definition, _brackets, _equals, _word, _follows):
+        slip = rule(kind, token, accepts, before, after)
+        if slip is not None:
+            return slip
+    return Slip(Code.SYNTAX, f"unexpected {shown}{wanted(accepts)}")
+
+
+def _line_end(kind: str, token: str, accepts: set[str], before: str, after: str) -> Slip | None:
+    if kind != "_NEWLINE":
+        return None
+    if before.endswith("->"):
+        help_ = "put the `->` at the beginning of the next line"
+        return Slip(Code.SYNTAX, "there is no op behind the `->` of this line", help_)
+    help_ = "put the `{` on this line" if "LBRACE" in accepts and len(accepts) < 4 else None
+    return Slip(Code.SYNTAX, f"the line ends too early{wanted(accepts)}", help_)
+
+
+def _arrow(kind: str, token: str, accepts: set[str], before: str, after: str) -> Slip | None:
+    written = token + after
+    for wrong in ("- >", "-->", "=>", "= >", "~>"):
+        if written.startswith(wrong):
+            return Slip(Code.MISSING_ARROW, "the arrow is written `->`", width=len(wrong))
+    if kind == "_ARROW":
+        place = "the `->` before it" if before.endswith("->") else "it"
+        return Slip(Code.SYNTAX, f"there is no op in front of this `->`: {place} leads nowhere")
+    return None
+
+
+def _operator(kind: str, token: str, accepts: set[str], before: str, after: str) -> Slip | None:
+    if kind not in ("FACTOR", "SIGN", "COMPARATOR", "AND", "OR", "NOT"):
+        return None
+    if kind == "FACTOR" and re.search(r"[\d}]x[\d{][^\s]*$", before):
+        message = "a window is written without spaces, its stride directly behind the `/`"
+        return Slip(Code.BAD_WINDOW, message, "write `3x3/2`")
+    if token == "//" and not before.strip():
+        return Slip(Code.SYNTAX, "a comment begins with `#`", "write `#` in place of `//`", width=2)
+    if "_ARROW" in accepts:
+        number = re.match(r"[\d.]+", after) if kind == "SIGN" and before[-1:] not in "=[" else None
+        if number:
+            message = "a negative number in an argument needs parentheses"
+            return Slip(Code.SYNTAX, message, f"write `({token}{clipped(number.group())})`")
+        if token == "==":
+            message = "an attribute has a single `=`; a comparison needs parentheses"
+            return Slip(Code.SYNTAX, message, f"write `{_last_word(before)}=...`")
+        message = f"an operator in an argument needs parentheses around it, `{token}` too"
+        return Slip(Code.SYNTAX, message, "write for instance `(channels * 2)`")
+    if kind == "COMPARATOR" and "AND" in accepts:
+        return Slip(Code.SYNTAX, "a comparison has two sides", "write `a < b and b < c`")
+    return None
+
+
+def _definition(kind: str, token: str, accepts: set[str], before: str, after: str) -> Slip | None:
+    if accepts & ITEMS and kind not in ITEMS:
+        message = f"a definition cannot begin with `{clipped(token)}`"
+        help_ = near(token, _ITEM_WORDS) if kind == "NAME" else None
+        help_ = help_ or "layers stand inside `network NAME { ... }` or `block NAME() { ... }`"
+        return Slip(Code.SYNTAX, message, help_)
+    if kind in ITEMS and "$END" in accepts:
+        return Slip(Code.SYNTAX, f"`{token}` begins a new definition", "begin a new line")
+    begins = before.split(maxsplit=1)[:1]
+    if kind == "LBRACE" and accepts == {"LPAR"}:
+        message = "a block has its parameters in parentheses, `()` if there are none"
+        return Slip(Code.SYNTAX, message, f"write `{before.strip()}() {{`")
+    if begins == ["unit"] and kind in _STARTS | {"FROM"} and kind != "NAME":
+        message = f"a unit is a chain of ops, without `{clipped(token)}`"
+        return Slip(Code.SYNTAX, message, "make it a `block`")
+    if kind == "COLON" and {"EQUAL", "RPAR"} <= accepts:
+        return Slip(Code.SYNTAX, "a parameter has no type", "write `name` or `name = 10`")
+    return None
+
+
+def _brackets(kind: str, token: str, accepts: set[str], before: str, after: str) -> Slip | None:
+    call = re.search(r"([A-Za-z_]\w*)\s*\([^()]*$", before)
+    if kind in ("WINDOW", "COMMA", "EQUAL") and call and "LBRACE" not in accepts:
+        message = "arguments follow a name without parentheses and commas"
+        return Slip(Code.SYNTAX, message, f"write `{call.group(1)} 3x3 64`")
+    if kind == "COMMA" and "_ARROW" in accepts:
+        return Slip(Code.SYNTAX, "arguments are separated by spaces", "leave out the `,`")
+    if kind == "RSQB" and before.endswith("["):
+        return Slip(Code.SYNTAX, "a list in brackets cannot be empty")
+    if kind == "RPAR" and before.endswith("("):
+        return Slip(Code.SYNTAX, "an expression is missing in these parentheses")
+    return None
+
+
+def _equals(kind: str, token: str, accepts: set[str], before: str, after: str) -> Slip | None:
+    if kind != "EQUAL":
+        return None
+    if re.fullmatch(r"\s*[A-Za-z_]\w*", before):
+        name = before.strip()
+        return Slip(Code.SYNTAX, "a label is followed by `:`", f"write `{name}:{after[:20]}`")
+    if "COMPARATOR" in accepts:
+        return Slip(Code.SYNTAX, "a comparison is written `==`", "write `==`")
+    return None
+
+
+def _word(kind: str, token: str, accepts: set[str], before: str, after: str) -> Slip | None:
+    if kind == "COLON" and _last_word(before) in KEYWORDS:
+        word = _last_word(before)
+        back = len(before) - before.rindex(word)
+        return _reserved(word, back)
+    starts_chain = kind in _STARTS and {"_ARROW", "_NEWLINE"} <= accepts
+    if kind == "ELSE":
+        return Slip(Code.SYNTAX, "this `else` follows no `if ... { ... }`")
+    if "NAME" in accepts and token in KEYWORDS and not starts_chain:
+        return _reserved(token, 0)
+    if kind == "NAME" and accepts == {"STRING"}:
+        return Slip(Code.SYNTAX, "the path of a file stands in quotes", 'write `from "file.inc"`')
+    if kind == "STRING" and accepts == {"NAME"}:
+        return Slip(Code.SYNTAX, "a name stands without quotes", f"write `{clipped(token[1:-1])}`")
+    if kind == "STRING":
+        return Slip(Code.SYNTAX, "a string cannot stand here; only `use` has one", None)
+    if accepts == {"WINDOW"} and _last_word(before) == "input":
+        message = "the size of the input is written as a window, height by width"
+        return Slip(Code.SYNTAX, message, "write `input 224x224 3`")
+    return None
+
+
+def _reserved(word: str, back: int) -> Slip:
+    message = f"`{word}` is a word of the language and cannot be a name"
+    help_ = f"choose another name, for instance `{word}_1`"
+    return Slip(Code.RESERVED_NAME, message, help_, back, len(word))
+
+
+def _follows(kind: str, token: str, accepts: set[str], before: str, after: str) -> Slip | None:
+    if "_ARROW" not in accepts:
+        return None
+    shown = clipped(token)
+    if kind in _STARTS and "_NEWLINE" in accepts:
+        message = f"`{shown}` follows without an arrow"
+        help_ = f"write `-> {shown}`, or begin a new line"
+        return Slip(Code.MISSING_ARROW, message, help_)
+    if kind in ("NUMBER", "WINDOW", "TRUE", "FALSE", "LPAR") and "=" in before:
+        message = f"`{shown}` stands behind an attribute; arguments without a name come first"
+        return Slip(Code.SYNTAX, message)
+    return None
+
+
+def _last_word(text: str) -> str:
+    found = re.search(r"[A-Za-z_]\w*$", text)
+    return found.group() if found else ""
+
+
+def wanted(accepts: set[str]) -> str:
+    """What could stand here, as the end of a message; empty if there is too much."""
+    words = sorted({_SIGNS.get(name, f"`{name.lower()}`") for name in accepts})
+    if not words or len(words) > 6:
+        return ""
+    if len(words) == 1:
+        return f"; expected {words[0]}"
+    return f"; expected {', '.join(words[:-1])} or {words[-1]}"
+
+
+# ---------------------------------------------------------------- trees
+
+
+def refuse_split_window(positional: Sequence[st.Argument]) -> None:
+    """`3 x 3`, `3x` and `3x3x3` lex as several arguments; say what was meant.
+
+    Raises:
+        SyntaxFault: the arguments hold such a window.
+    """
+    for first, second in itertools.pairwise(positional):
+        if not (isinstance(second, ex.Name) and re.fullmatch(r"[xX]\d*", second.text)):
+            continue
+        if first.span is None or second.span is None:
+            continue
+        span = first.span.until(second.span)
+        if isinstance(first, st.Window):
+            message = "a window has two sides, height and width"
+            raise SyntaxFault(Code.BAD_WINDOW, span, message, help="write `3x3`")
+        if isinstance(first, ex.Literal):
+            message = "a window is two whole numbers with an `x` between, without spaces"
+            help_ = "write `3x3`, or `3x3/2` with a stride"
+            raise SyntaxFault(Code.BAD_WINDOW, span, message, help=help_)
+
+
+def refuse_depth(spec: st.Spec, deepest: int) -> None:
+    """Bound the bodies inside bodies, which later stages walk by recursion.
+
+    Raises:
+        SyntaxFault: bodies are nested more deeply than `deepest`.
+    """
+    pending: list[tuple[st.Body, int]] = [
+        (item.body, 1) for item in spec.items if isinstance(item, (st.Block, st.Network))
+    ]
+    while pending:
+        body, depth = pending.pop()
+        if depth > deepest:
+            message = f"bodies are nested more than {deepest} deep, each `else if` counted"
+            help_ = "make the inner part a `block`"
+            raise SyntaxFault(Code.NESTING_TOO_DEEP, body.span, message, help=help_)
+        pending.extend((inner, depth + 1) for inner in _bodies(body))
+
+
+def _bodies(body: st.Body) -> list[st.Body]:
+    found: list[st.Body] = []
+    for statement in body.statements:
+        if isinstance(statement, st.Aux):
+            found.append(statement.body)
+        elif isinstance(statement, st.Statement):
+            for element in statement.elements:
+                if isinstance(element, (st.Join, st.Group, st.Repeat)):
+                    found.append(element.body)
+                elif isinstance(element, st.Conditional):
+                    found.append(element.then)
+                    if element.otherwise is not None:
+                        found.append(element.otherwise)
+    return found
+
+
+# ---------------------------------------------------------------- going on after a fault
+
+
+def without_line(text: str, fault: Diagnostic) -> str | None:
+    """The text with the faulty line blanked, and the lines that continue it.
+
+    Returns:
+        The text, as long as before; None where the braces would not be those that were meant.
+    """
+    if fault.span is None or fault.code is Code.NESTING_TOO_DEEP:
+        return None
+    start = text.rfind("\n", 0, fault.span.start) + 1
+    end = _line_end_of(text, fault.span.start)
+    while end < len(text) and text[end + 1 : end + 200].lstrip().startswith("->"):
+        end = _line_end_of(text, end + 1)
+    line = text[start:end]
+    opens_next = text[end : end + 200].lstrip().startswith("{")
+    if not line.strip() or opens_next or not _balanced(line, fault):
+        return None
+    blank = re.sub(r"[^\n]", " ", line)
+    return text[:start] + blank + text[end:]
+
+
+def _line_end_of(text: str, start: int) -> int:
+    end = text.find("\n", start)
+    return len(text) if end < 0 else end
+
+
+def _balanced(line: str, fault: Diagnostic) -> bool:
+    """Whether no bracket of a line has its other half elsewhere."""
+    code = re.sub(r'"[^"\n]*"|#[^\n]*', "", line)
+    if fault.code is Code.MISSING_BRACE:  # the half of a ( or [ that is missing is nowhere
+        return "{" not in code and "}" not in code
+    depth = 0
+    for char in code:
+        depth += (char in "{([") - (char in "})]")
+        if depth < 0:
+            return False
+    return depth == 0

@@ -1,0 +1,252 @@
+"""Both generated models of a spec, with one set of weights: what the agreement tests share.
+
+Values are compared relative to the largest element, in float64 unless said, so that a semantic
+difference shows where rounding cannot.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import tensorflow as tf
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+from safetensors.torch import load_file
+
+import incgen
+from incgen.graph import Graph
+from incgen.names import class_name
+
+Array = NDArray[Any]
+
+
+@contextmanager
+def precision(dtype: str) -> Iterator[None]:
+    """Both frameworks in one floating-point type."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(getattr(torch, dtype))
+    keras.config.set_floatx(dtype)
+    keras.config.set_dtype_policy(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")
+
+
+def random_weights(graph: Graph, seed: int, dtype: str = "float64") -> dict[str, Array]:
+    """Weights behind which nothing hides: no zeros, no ones, variances that differ."""
+    random = np.random.default_rng(seed)
+    weights = {}
+    for key, tensor in graph.tensors().items():
+        if key.endswith("running_var"):
+            value = random.uniform(0.5, 2.0, tensor.shape)
+        elif len(tensor.shape) > 1:
+            value = random.normal(0, (2 / tensor.fan_in) ** 0.5, tensor.shape)
+        elif key.endswith(".weight"):
+            value = random.uniform(0.5, 1.5, tensor.shape)
+        else:
+            value = random.normal(0, 0.3, tensor.shape)
+        weights[key] = value.astype(dtype)
+    return weights
+
+
+def difference(a: Array, b: Array) -> float:
+    """The largest difference relative to the largest element."""
+    assert a.shape == b.shape, f"{a.shape} and {b.shape}"
+    assert np.isfinite(a).all() and np.isfinite(b).all()
+    return float(np.abs(a - b).max() / max(np.abs(a).max(), 1e-30))
+
+
+def channels_last(value: Array) -> Array:
+    """(N, C, H, W) as (N, H, W, C); vectors as they are."""
+    return value.transpose(0, 2, 3, 1) if value.ndim == 4 else value
+
+
+def channels_first(value: Array) -> Array:
+    """(N, H, W, C) as (N, C, H, W); vectors as they are."""
+    return value.transpose(0, 3, 1, 2) if value.ndim == 4 else value
+
+
+@dataclass
+class Models:
+    """A PyTorch and a Keras model of one spec that hold the same weights."""
+
+    graph: Graph
+    torch_module: ModuleType
+    keras_module: ModuleType
+    torch_model: Any
+    keras_model: Any
+    weights: dict[str, Array]
+
+    @property
+    def outputs(self) -> list[str]:
+        """The names of the outputs, the network's own first."""
+        return list(self.graph.outputs)
+
+    def torch_outputs(self, x: Array, *, training: bool = False) -> dict[str, Any]:
+        """The outputs of the PyTorch model by name, as tensors."""
+        self.torch_model.train(training)
+        result = self.torch_model(torch.from_numpy(x))
+        if len(self.outputs) == 1:
+            return {self.outputs[0]: result}
+        found = result._asdict()
+        assert list(found) == self.outputs
+        return {name: value for name, value in found.items() if value is not None}
+
+    def keras_outputs(self, x: Array, *, training: bool = False) -> dict[str, Any]:
+        """The outputs of the Keras model by name, as tensors."""
+        result = self.keras_model(channels_last(x), training=training)
+        return result if isinstance(result, dict) else {self.outputs[0]: result}
+
+    def evaluation(self, x: Array) -> tuple[Array, Array]:
+        """The main output of both in evaluation mode, channels first."""
+        with torch.no_grad():
+            ours = self.torch_outputs(x)[self.outputs[0]].numpy()
+        theirs = np.asarray(self.keras_outputs(x)[self.outputs[0]])
+        return ours, channels_first(theirs)
+
+
+def build(
+    spec: Path,
+    folder: Path,
+    *,
+    size: tuple[int | None, int | None] | None = None,
+    seed: int = 0,
+    dtype: str = "float64",
+    parameters: dict[str, Any] | None = None,
+) -> Models:
+    """Generate both, build both, and load one safetensors file into both.
+
+    Args:
+        spec: the spec.
+        folder: for the weights file.
+        size: height and width of the Keras model, if not the spec's.
+        seed: of the weights.
+        dtype: of the weights; `precision` sets that of the models.
+        parameters: of the network.
+    """
+    graph = incgen.compile_spec(spec, parameters or {})
+    name = graph.program.network.name
+    torch_module = incgen.load(spec, "torch", parameters or {})
+    keras_module = incgen.load(spec, "keras", parameters or {})
+    weights = random_weights(graph, seed, dtype)
+    path = folder / f"{name}_{dtype}_{seed}.safetensors"
+    save_file(weights, path)
+    torch_model = getattr(torch_module, class_name(name))()
+    torch_model.load_state_dict(load_file(path))
+    shape = {} if size is None else {"input_shape": (*size, graph.input.channels)}
+    keras_model = getattr(keras_module, name)(**shape)
+    keras_module.load_safetensors(keras_model, path)
+    return Models(graph, torch_module, keras_module, torch_model, keras_model, weights)
+
+
+def images(graph: Graph, size: tuple[int, int], batch: int = 2, dtype: str = "float64") -> Array:
+    """Random input (N, C, H, W), negative values too."""
+    random = np.random.default_rng(size[0] * 1000 + size[1])
+    return random.normal(0, 1, (batch, graph.input.channels, *size)).astype(dtype)
+
+
+@dataclass
+class Step:
+    """A forward and backward pass in training mode: of each framework, by key."""
+
+    outputs: tuple[dict[str, Array], dict[str, Array]]
+    gradients: tuple[dict[str, Array], dict[str, Array]]
+    statistics: tuple[dict[str, Array], dict[str, Array]]
+
+
+def train(models: Models, x: Array, *, penalty: bool = False) -> Step:
+    """One pass in training mode, of a loss that weighs every output differently.
+
+    Args:
+        models: both models.
+        x: the input (N, C, H, W).
+        penalty: whether the loss has the regularisation too.
+    """
+    random = np.random.default_rng(1)
+    factors: dict[str, Array] = {}
+    inner = torch.from_numpy(x).requires_grad_()
+    models.torch_model.train()
+    result = models.torch_model(inner)
+    named = {models.outputs[0]: result} if len(models.outputs) == 1 else result._asdict()
+    loss = torch.zeros(())
+    for name, value in named.items():
+        factors[name] = random.normal(0, 1, tuple(value.shape))
+        loss = loss + (value * torch.from_numpy(factors[name])).sum()
+    if penalty:
+        loss = loss + models.torch_model.regularization_loss()
+    models.torch_model.zero_grad()
+    loss.backward()
+    gradients = {k: p.grad.numpy() for k, p in models.torch_model.named_parameters()}
+    gradients["input"] = inner.grad.numpy()
+    statistics = {k: b.numpy() for k, b in models.torch_model.named_buffers() if "running" in k}
+    ours = {name: value.detach().numpy() for name, value in named.items()}
+
+    y = tf.constant(channels_last(x))
+    with tf.GradientTape() as tape:
+        tape.watch(y)
+        found = models.keras_model(y, training=True)
+        found = found if isinstance(found, dict) else {models.outputs[0]: found}
+        total = tf.add_n(
+            [tf.reduce_sum(found[n] * channels_last(factors[n])) for n in models.outputs]
+        )
+        if penalty:
+            total += tf.add_n(models.keras_model.losses)
+    variables = {key: v for key, v in keras_variables(models.keras_model).items() if v.trainable}
+    keys = list(variables)
+    grads = tape.gradient(total, [y, *(variables[k].value for k in keys)])
+    theirs = {"input": channels_first(np.asarray(grads[0]))}
+    for key, gradient in zip(keys, grads[1:], strict=True):
+        theirs[key] = torch_layout(np.asarray(gradient), ours_shape(models, key))
+    moved = {
+        key: np.asarray(v)
+        for key, v in keras_variables(models.keras_model).items()
+        if "running" in key
+    }
+    outputs = {name: channels_first(np.asarray(value)) for name, value in found.items()}
+    return Step((ours, outputs), (gradients, theirs), (statistics, moved))
+
+
+_NAMES = {
+    "kernel": "weight",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+
+
+def keras_variables(model: Any) -> dict[str, Any]:
+    """The variables of a Keras model by PyTorch's keys."""
+    return {
+        f"{layer.name}.{_NAMES.get(v.name, v.name)}": v
+        for layer in model.layers
+        for v in layer.weights
+    }
+
+
+def ours_shape(models: Models, key: str) -> tuple[int, ...]:
+    """The shape of a parameter in the weights file."""
+    return models.weights[key].shape
+
+
+def torch_layout(value: Array, shape: tuple[int, ...]) -> Array:
+    """A Keras kernel in PyTorch's layout (OIHW, or (out, in))."""
+    if value.ndim == 4 and shape[1] == 1 and value.shape[2] * value.shape[3] == shape[0]:
+        return value.transpose(2, 3, 0, 1).reshape(shape)  # (kh, kw, C, m) of a depthwise kernel
+    if value.ndim == 4:
+        return value.transpose(3, 2, 0, 1)
+    return value.T if value.ndim == 2 else value

@@ -1,0 +1,301 @@
+"""Tests of what Python programs call: the road of a spec, and modules without files."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import incgen
+from incgen import api
+from incgen.diagnostics import Code, Diagnostic, Reporter
+from incgen.graph import Graph
+from incgen.targets import TARGETS
+
+SPEC = """\
+network net(classes = 10, kind = avg) {
+    input 8x8 3
+    pool kind 2x2 pad=0
+    a: conv 1x1 4
+    global_avg_pool
+    b: dense classes
+}
+"""
+LIBRARY = "unit conv_relu = conv -> relu\n"
+
+
+@dataclass(frozen=True)
+class Fake:
+    """A target whose code needs no framework."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    module: str = ""
+
+    def emit(self, graph: Graph) -> str:
+        """A class that knows one parameter; it refuses the number 13."""
+        if graph.parameters["classes"] == 13:
+            fault = Diagnostic(Code.UNSUPPORTED, f"no 13 in {self.name}", None, file="net.inc")
+            raise incgen.SpecError([fault])
+        return (
+            f'"""{self.name}."""\n\n\nclass Net:\n    classes = {graph.parameters["classes"]}\n\n'
+            "    def forward(self, x: int) -> float:\n        return self.classes / x\n"
+        )
+
+
+@pytest.fixture(autouse=True)
+def fakes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    before = set(sys.modules)
+    monkeypatch.setitem(TARGETS, "fake", Fake("fake", ("fiction",)))  # type: ignore[arg-type]
+    monkeypatch.setitem(TARGETS, "second", Fake("second"))  # type: ignore[arg-type]
+    yield
+    for name in set(sys.modules) - before:
+        if name.startswith("incgen_"):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "net.inc"
+    path.write_text(SPEC)
+    return path
+
+
+def codes(diagnostics: list[Diagnostic]) -> list[str]:
+    return [d.code.value for d in diagnostics]
+
+
+# ---------------------------------------------------------------- names
+
+
+def test_public_names_are_sorted_and_there() -> None:
+    assert incgen.__all__ == sorted(incgen.__all__)
+    for name in incgen.__all__:
+        assert getattr(incgen, name) is not None
+        assert name in dir(incgen)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = incgen.nonsense
+
+
+def test_no_public_name_is_hidden_by_a_module() -> None:
+    modules = {path.stem for path in Path(api.__file__).parent.glob("*.py")}
+
+    assert not modules & set(incgen.__all__)
+
+
+def test_the_import_brings_nothing_heavy() -> None:
+    code = "import sys, incgen.cli; print(*sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    loaded = set(done.stdout.split())
+    assert not loaded & {"lark", "jinja2", "numpy", "safetensors", "torch", "keras", "incgen.api"}
+
+
+# ---------------------------------------------------------------- compile and check
+
+
+def test_a_graph_follows_its_parameters(spec: Path) -> None:
+    assert incgen.compile_spec(spec).trained == 16 + 50
+    assert incgen.compile_spec(str(spec), {"classes": 2, "kind": "max"}).trained == 16 + 10
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"clases": 1}, r"`net` has no parameter `clases`: did you mean `classes`\?"),
+        ({"x": 1}, r"no parameter `x`: its parameters are `classes` and `kind`"),
+        ({"kind": "avgg"}, r"`kind` cannot be set to that: no word `avgg`: did you mean `avg`\?"),
+        ({"kind": '"); import os  # '}, r"a value is a number, `true`, `false` or a word"),
+        ({"classes": [1]}, r"a value is a number"),
+        ({"classes": float("nan")}, r"numbers go up to 2\*\*53"),
+        ({"classes": 10**400}, r"numbers go up to 2\*\*53"),
+    ],
+)
+def test_parameters_that_cannot_be(spec: Path, parameters: dict, message: str) -> None:  # type: ignore[type-arg]
+    with pytest.raises(incgen.RequestError, match=message):
+        incgen.compile_spec(spec, parameters)
+
+
+def test_a_parameter_out_of_range_is_a_fault_of_the_spec(spec: Path) -> None:
+    with pytest.raises(incgen.SpecError, match=r"net\.inc:6:14: error\[number-range\]"):
+        incgen.compile_spec(spec, {"classes": 0})
+
+
+def test_a_spec_can_come_as_text() -> None:
+    graph = incgen.compile_spec("some/name.inc", text=SPEC)
+
+    assert graph.program.file == "name.inc"
+
+
+def test_warnings_go_to_the_report() -> None:
+    report = Reporter()
+
+    incgen.compile_spec("net.inc", text=SPEC.replace("a: conv", "conv"), report=report)
+
+    assert codes(report.diagnostics) == ["unnamed"]
+
+
+def test_a_file_without_a_network_can_be_checked_and_not_built() -> None:
+    assert incgen.check("library.inc", text=LIBRARY) == []
+    with pytest.raises(incgen.SpecError, match=r"library\.inc: error\[no-network\]"):
+        incgen.compile_spec("library.inc", text=LIBRARY)
+
+
+def test_two_networks_are_a_fault() -> None:
+    found = incgen.check("two.inc", text=SPEC + SPEC.replace("net(", "other("))
+
+    assert codes(found) == ["no-network"]
+    assert found[0].headline.startswith("two.inc:8:9: ")
+    assert found[0].notes[0].message == "the first, `net`, is here"
+
+
+def test_check_gives_faults_and_warnings() -> None:
+    warning, fault = SPEC.replace("a: conv", "conv"), SPEC.replace("dense", "dens")
+
+    assert codes(incgen.check("net.inc", text=warning)) == ["unnamed"]
+    assert codes(incgen.check("net.inc", text=fault)) == ["unknown-op"]
+    assert codes(incgen.check("nowhere/net.inc")) == ["unreadable"]
+
+
+# ---------------------------------------------------------------- build
+
+
+def test_build_writes_one_file_for_each_target(spec: Path) -> None:
+    files = incgen.build(spec, ["fake", "second", "fiction"])
+
+    assert [file.path for file in files] == [
+        Path("generated/net_fake.py"),
+        Path("generated/net_second.py"),
+    ]
+    assert all(file.changed for file in files)
+    assert [Path(file).read_text() for file in files] == [file.text for file in files]
+    assert not any(file.changed for file in incgen.build(spec, ["fake", "second"]))
+
+
+def test_build_can_only_look(spec: Path) -> None:
+    (file,) = incgen.build(spec, "fake", "out.py", check=True)
+    assert (file.changed, Path("out.py").exists()) == (True, False)
+    incgen.build(spec, "fake", "out.py")
+
+    (file,) = incgen.build(spec, "fake", "out.py", {"classes": 3}, check=True)
+
+    assert "-    classes = 10\n+    classes = 3\n" in file.diff()
+    assert "classes = 10" in Path("out.py").read_text()
+
+
+def test_build_refuses_and_can_be_forced(spec: Path) -> None:
+    Path("out.py").write_text("mine\n")
+
+    with pytest.raises(incgen.OutputError, match="not generated by incgen"):
+        incgen.build(spec, "fake", "out.py")
+
+    assert incgen.build(spec, "fake", "out.py", force=True)[0].before == "mine\n"
+
+
+def test_nothing_is_written_if_a_target_cannot(spec: Path) -> None:
+    with pytest.raises(incgen.SpecError) as caught:
+        incgen.build(spec, ["fake", "second"], None, {"classes": 13})
+
+    assert codes(list(caught.value.diagnostics)) == ["unsupported"] * 2
+    assert not Path("generated").exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("fakee", r"there is no target `fakee`: did you mean `fake`\?"),
+        ("qqq", r"there is no target `qqq`: the targets are `fake`, `keras`, `second` and `torch`"),
+        ([], r"no target is given"),
+    ],
+)
+def test_an_unknown_target(spec: Path, target: str | list[str], message: str) -> None:
+    with pytest.raises(incgen.RequestError, match=message):
+        incgen.build(spec, target)
+
+
+def test_generate_gives_the_source(spec: Path) -> None:
+    source = incgen.generate(spec, "fiction", {"classes": 4})
+
+    assert source.startswith('"""fake."""\n')
+    assert "classes = 4\n" in source
+
+
+# ---------------------------------------------------------------- modules
+
+
+def test_a_loaded_module_works_like_an_imported_one(spec: Path) -> None:
+    module = incgen.load(spec, "fake")
+    net = module.Net()
+
+    assert net.forward(4) == 2.5
+    assert sys.modules[module.__name__] is module
+    assert incgen.load(spec, "fiction") is module
+    assert type(pickle.loads(pickle.dumps(net))) is module.Net
+    assert inspect.getsource(module.Net.forward) == (
+        "    def forward(self, x: int) -> float:\n        return self.classes / x\n"
+    )
+    assert inspect.getsource(module.Net).startswith("class Net:\n")
+    assert inspect.getsource(module) == incgen.generate(spec, "fake")
+
+
+def test_a_traceback_shows_the_generated_lines(spec: Path) -> None:
+    net = incgen.load(spec, "fake").Net()
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        net.forward(0)
+
+    shown = "".join(traceback.format_exception(caught.value))
+    assert 'File "<incgen net.inc fake>", line 8, in forward\n    return self.classes / x' in shown
+
+
+def test_other_parameters_give_another_module(spec: Path) -> None:
+    ten, three = incgen.load(spec, "fake"), incgen.load(spec, "fake", {"classes": 3})
+
+    assert (ten.Net.classes, three.Net.classes) == (10, 3)
+    assert three.__file__ == "<incgen net.inc fake 2>"
+    assert "classes = 10" in inspect.getsource(ten.Net)
+    assert "classes = 3" in inspect.getsource(three.Net)
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        ("import no_such_framework\n", ImportError, r"needs no_such_framework: pip install"),
+        ("1 / 0\n", ZeroDivisionError, "division"),
+    ],
+)
+def test_a_module_that_fails_is_not_kept(
+    spec: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    source: str,
+    error: type[Exception],
+    message: str,
+) -> None:
+    monkeypatch.setattr(Fake, "emit", lambda *_: source)
+
+    for _ in range(2):
+        with pytest.raises(error, match=message):
+            incgen.load(spec, "fake")
+
+    assert not [name for name in sys.modules if name.startswith("incgen_net_fake")]
+
+
+def test_a_real_model_can_be_scripted_copied_and_pickled() -> None:
+    torch = pytest.importorskip("torch")
+    module = incgen.load("net.inc", "torch", text=f"numerics torch\n{SPEC}")
+    net = module.Net().eval()
+    image = torch.ones(2, 3, 8, 8)
+
+    copy = pickle.loads(pickle.dumps(net))
+
+    assert torch.equal(copy(image), net(image))
+    assert torch.equal(torch.jit.script(net)(image), net(image))
