@@ -1,0 +1,266 @@
+"""The generated PyTorch and Keras models of a spec are the same network.
+
+One safetensors file goes into both. Evaluation must agree to 1e-12 of the largest element in
+float64; a pass in training mode to 1e-11, its gradients to 1e-9, running statistics to 1e-11.
+The expected shapes below were worked out by hand from the sizes, windows and paddings.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from parity import Models, build, difference, images, precision, train
+
+from incgen.names import class_name
+
+CASES = Path(__file__).parent / "agreement"
+SPECS = Path(__file__).parent.parent / "specs"
+
+#: Case, height and width, expected output (C, H, W) or (C,), each worked out by hand.
+SHAPES = [
+    # ceil((13 - 3) / 2) + 1 = 6, ceil(5.5) + 1 = 7; then ceil((6 - 2) / 2) + 1 = 3, ceil(2.5) + 1
+    ("ceil_pool", (13, 14), (3, 3, 4)),
+    ("ceil_pool", (14, 13), (3, 4, 3)),
+    ("ceil_pool", (7, 8), (3, 2, 2)),
+    # ceil((13 + 2 - 3) / 2) + 1 = 7; ceil((14 + 2 - 3) / 2) + 1 = 8, its last window begins at 13,
+    # before the border at 14 + 1 - 1 = 14, so it counts; four branches of 2 channels
+    ("ceil_pad_pool", (13, 14), (8, 7, 8)),
+    # 15: ceil(14 / 2) + 1 = 8 both ways
+    ("ceil_pad_pool", (15, 15), (8, 8, 8)),
+    # ceil(13 / 2) = 7, ceil(14 / 2) = 7; then ceil(7 / 3) = 3; four branches of 2 channels
+    ("same_pool", (13, 14), (8, 3, 3)),
+    ("same_pool", (19, 20), (8, 4, 4)),
+    # ceil(15 / 2) = 8, ceil(14 / 2) = 7; ceil(8 / 2) = 4, ceil(7 / 2) = 4; 4; ceil(4 / 2) = 2
+    ("same_conv", (15, 14), (6, 2, 2)),
+    ("same_conv", (22, 33), (6, 3, 5)),
+    # stride 1 and a border of 2 in all keeps 8 x 9; five branches of 2 channels
+    ("average_pad", (8, 9), (10, 8, 9)),
+    ("average_pad", (5, 4), (10, 5, 4)),
+    # 11 - 2 = 9, 12 - 2 = 10; floor((9 + 2 - 3) / 2) + 1 = 5, floor((10 + 2 - 3) / 2) + 1 = 5
+    ("strided_pools", (11, 12), (12, 5, 5)),
+    ("strided_pools", (14, 13), (12, 6, 6)),
+    ("local_norm", (5, 6), (7, 5, 6)),
+    # 17 x 18; floor((17 - 5 + 4) / 2) + 1 = 9, 9; floor((9 - 5 + 4) / 2) + 1 = 5; kept after that
+    ("dilation", (17, 18), (4, 5, 5)),
+    ("dilation", (20, 21), (4, 5, 6)),
+    # 12 -> 6 -> 3 -> 2 -> 1 (strides 2); 13 -> 7 -> 4 -> 4 -> 4; 6 -> 9 -> 18 channels
+    ("groups", (12, 13), (18, 1, 4)),
+    ("groups", (15, 10), (18, 1, 3)),
+    # ceil(15 / 2) = 8, ceil(8 / 2) = 4, 4 - 2 = 2; ceil(16 / 2) = 8, 4, 2
+    ("separable", (15, 16), (5, 2, 2)),
+    ("separable", (18, 13), (5, 3, 2)),
+    ("flatten_dense", (6, 8), (5,)),
+    ("flatten_op", (4, 6), (6,)),
+    ("batch_norms", (6, 5), (4,)),
+    ("activations", (5, 4), (120, 5, 4)),
+    # pads [0, 1, 2, 3]: 15 x 20; floor((15 - 3) / 2) + 1 = 7, floor((20 - 3) / 2) + 1 = 9; + 2: 9 x 11;
+    # half: 5 x 6; pad 2: 7 x 8; 1x2 keeps 5 x 6 of its 3x5: 7 x 8; [0, 1, 2, 0]: 3 x 4; pad 0x1: 3 x 6;
+    # half of 2x2 adds one: 4 x 7; 1x1/2: 2 x 4; same: 2 x 4
+    ("paddings", (14, 15), (2, 2, 4)),
+    # 21 x 17; 10 x 8; 12 x 10; 6 x 5; 8 x 7; 8 x 7; 4 x 4; 4 x 6; 5 x 7; 3 x 4; 3 x 4
+    ("paddings", (20, 12), (2, 3, 4)),
+    ("merges", (9, 8), (8, 9, 8)),
+    ("merges", (6, 11), (8, 6, 11)),
+    # 8 -> stride 2 -> 4; x1 and x2 have 4 channels, two has 8
+    ("skips", (8, 8), (16, 4, 4)),
+    ("skips", (9, 7), (16, 5, 4)),
+    ("repeats", (7, 8), (5, 7, 8)),
+    ("conditions", (9, 10), (6,)),
+    ("conditions", (12, 7), (6,)),
+    ("heads", (17, 20), (5,)),
+    ("units", (31, 33), (5,)),
+    ("units", (36, 34), (5,)),
+    ("decay", (8, 8), (4,)),
+    # 21 -> 21 -> 11 -> 6 -> valid (6 - 3) // 2 + 1 = 2 -> half 1 -> same 1; 22 -> 22 -> 11 -> 6 -> 2 -> 1
+    ("kinds", (21, 22), (4, 1, 1)),
+    # 70 -> 70 -> 35 -> 18 -> 8 -> 4 -> 2; 33 -> 33 -> 17 -> 9 -> 4 -> 2 -> 1
+    ("kinds", (70, 33), (4, 2, 1)),
+    ("windows", (10, 12), (3,)),
+    ("mixed_ranks", (6, 7), (3,)),
+    ("vectors", (5, 6), (4,)),
+    ("vectors", (4, 3), (4,)),
+]
+#: Sizes that are baked into dense layers or windows: only the spec's own.
+NAMES = sorted({name for name, _, _ in SHAPES})
+
+
+@pytest.fixture
+def float64() -> object:
+    with precision("float64"):
+        yield
+
+
+def test_every_case_has_a_shape() -> None:
+    assert NAMES == sorted(path.stem for path in CASES.glob("*.inc"))
+
+
+@pytest.mark.parametrize(("name", "size", "shape"), SHAPES)
+def test_evaluation_agrees(
+    name: str, size: tuple[int, int], shape: tuple[int, ...], tmp_path: Path, float64: None
+) -> None:
+    models = build(CASES / f"{name}.inc", tmp_path, size=size)
+
+    ours, theirs = models.evaluation(images(models.graph, size))
+
+    assert ours.shape == (2, *shape)
+    assert difference(ours, theirs) <= 1e-12
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_keys_and_shapes_are_the_graphs(name: str, tmp_path: Path, float64: None) -> None:
+    models = build(CASES / f"{name}.inc", tmp_path)
+    state = {k: tuple(v.shape) for k, v in models.torch_model.state_dict().items()}
+    expected = {key: tensor.shape for key, tensor in models.graph.tensors().items()}
+
+    assert {k: v for k, v in state.items() if "num_batches" not in k} == expected
+    trained = sum(p.numel() for p in models.torch_model.parameters())
+    assert trained == models.graph.trained
+    assert models.keras_model.count_params() == sum(t.size for t in models.graph.tensors().values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_training_agrees(name: str, tmp_path: Path, float64: None) -> None:
+    models = build(CASES / f"{name}.inc", tmp_path)
+    assert models.graph.input.height and models.graph.input.width
+    size = models.graph.input.height, models.graph.input.width
+
+    check_training(models, images(models.graph, size, batch=4), penalty=name == "decay")
+
+
+def check_training(models: Models, x: np.ndarray, *, penalty: bool = False) -> None:
+    step = train(models, x, penalty=penalty)
+
+    ours, theirs = step.outputs
+    assert ours.keys() == theirs.keys()
+    for key in ours:
+        assert difference(ours[key], theirs[key]) <= 1e-11, key
+    ours, theirs = step.gradients
+    assert ours.keys() == theirs.keys()
+    # A bias in front of a batch normalisation has no gradient but rounding, so what is far
+    # below the largest gradient of the network is compared with that.
+    floor = 1e-3 * max(np.abs(value).max() for value in ours.values())
+    for key in ours:
+        scale = max(np.abs(ours[key]).max(), floor)
+        assert np.abs(ours[key] - theirs[key]).max() <= 1e-9 * scale, key
+    ours, theirs = step.statistics
+    assert ours.keys() == theirs.keys()
+    for key in ours:
+        assert difference(ours[key], theirs[key]) <= 1e-11, key
+
+
+def test_statistics_move_by_algorithm_2(tmp_path: Path, float64: None) -> None:
+    models = build(CASES / "batch_norms.inc", tmp_path)
+    x = images(models.graph, (6, 5), batch=4)
+    before = models.weights
+
+    step = train(models, x)
+
+    flat = x.transpose(1, 0, 2, 3).reshape(3, -1)
+    for found in step.statistics:
+        mean, variance = found["one.running_mean"], found["one.running_var"]
+        np.testing.assert_allclose(
+            mean, 0.9 * before["one.running_mean"] + 0.1 * flat.mean(1), rtol=1e-12
+        )
+        unbiased = flat.var(1, ddof=1)  # n / (n - 1), as algorithm 2 has it
+        np.testing.assert_allclose(
+            variance, 0.9 * before["one.running_var"] + 0.1 * unbiased, rtol=1e-12
+        )
+
+
+def test_the_penalty_is_half_the_sum_of_squares(tmp_path: Path, float64: None) -> None:
+    models = build(CASES / "decay.inc", tmp_path)
+    rates = {
+        "stem.conv.weight": 1e-3,
+        "body.one.weight": 2e-3,
+        "body.two.0.conv.weight": 1e-3,
+        "body.three.0.weight": 5e-4,
+        "body.three.1.weight": 5e-4,
+        "sep.depthwise.weight": 1e-2,
+        "sep.pointwise.weight": 1e-2,
+        "logits.weight": 4e-5,
+    }
+
+    expected = sum(rate / 2 * np.square(models.weights[key]).sum() for key, rate in rates.items())
+
+    assert models.torch_model.regularization_loss().item() == pytest.approx(expected, rel=1e-14)
+    assert float(sum(models.keras_model.losses)) == pytest.approx(expected, rel=1e-14)
+
+
+def test_each_head_is_its_own_output(tmp_path: Path, float64: None) -> None:
+    models = build(CASES / "heads.inc", tmp_path)
+    x = images(models.graph, (17, 20))
+    assert models.outputs == ["logits", "aux1", "aux2"]
+    assert list(models.torch_outputs(x)) == ["logits"]  # no heads outside of training
+    before = models.torch_outputs(x, training=True), models.keras_outputs(x, training=True)
+
+    models.torch_model.aux1.fc2.bias.data += 1.0
+    layer = models.keras_model.get_layer("aux1.fc2")
+    layer.bias.assign(layer.bias + 1.0)
+    after = models.torch_outputs(x, training=True), models.keras_outputs(x, training=True)
+
+    for old, new in zip(before, after, strict=True):
+        moved = {
+            name: float(np.abs(array(new[name]) - array(old[name])).max())
+            for name in models.outputs
+        }
+        assert moved == {"logits": 0.0, "aux1": pytest.approx(1.0), "aux2": 0.0}
+
+
+def array(value: object) -> np.ndarray:
+    """A tensor of either framework as an array."""
+    return value.detach().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+
+
+@pytest.mark.parametrize("size", [(224, 224), (225, 160)])
+def test_bn_inception_agrees(size: tuple[int, int], tmp_path: Path, float64: None) -> None:
+    models = build(SPECS / "bn_inception.inc", tmp_path, size=size)
+
+    ours, theirs = models.evaluation(images(models.graph, size))
+
+    assert ours.shape == (2, 1000)
+    assert difference(ours, theirs) <= 1e-12
+
+
+def test_bn_inception_takes_any_size_in_one_keras_model(tmp_path: Path, float64: None) -> None:
+    models = build(SPECS / "bn_inception.inc", tmp_path, size=(None, None))
+
+    # 95 and 96 become 48 after the stem, so the grids stay even down to 3
+    for size in ((96, 128), (95, 64)):
+        assert difference(*models.evaluation(images(models.graph, size))) <= 1e-12
+
+
+def test_bn_inception_agrees_in_training(tmp_path: Path, float64: None) -> None:
+    models = build(SPECS / "bn_inception.inc", tmp_path)
+
+    check_training(models, images(models.graph, (224, 224)))
+
+
+def test_bn_inception_agrees_in_float32(tmp_path: Path) -> None:
+    with precision("float64"):
+        exact = build(SPECS / "bn_inception.inc", tmp_path)
+        x = images(exact.graph, (224, 224))
+        reference, _ = exact.evaluation(x)
+    with precision("float32"):
+        models = build(SPECS / "bn_inception.inc", tmp_path, dtype="float32")
+        ours, theirs = models.evaluation(x.astype("float32"))
+
+    # Rounding of 70 layers: either is as far from the float64 result as from the other.
+    assert ours.dtype == theirs.dtype == np.float32
+    apart = difference(reference, ours), difference(reference, theirs)
+    assert max(apart) <= 1e-5
+    assert difference(ours, theirs) <= 4 * max(apart)
+
+
+def test_a_parameter_of_the_network_is_one_of_both_models(float64: None) -> None:
+    import incgen
+
+    spec = SPECS / "bn_inception.inc"
+    torch_model = incgen.load(spec, "torch").BNInception(classes=7)
+    keras_model = incgen.load(spec, "keras").bn_inception(classes=7)
+
+    assert class_name("bn_inception") == "BNInception"
+    assert torch_model.logits.out_features == 7
+    assert keras_model.output_shape == (None, 7)

@@ -1,0 +1,167 @@
+"""The text of generated code: what it must look like, and that it does not change unseen.
+
+`pytest --update-goldens` writes tests/golden anew; read the diff before committing it.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import incgen
+from incgen.targets import TARGETS
+
+ROOT = Path(__file__).parent.parent
+GOLDEN = Path(__file__).parent / "golden"
+SPECS = [ROOT / "specs" / "bn_inception.inc", *sorted((ROOT / "tests/agreement").glob("*.inc"))]
+#: The cases whose text is kept: one for each way that code is laid out.
+KEPT = [
+    "batch_norms",
+    "bn_inception",
+    "conditions",
+    "decay",
+    "heads",
+    "kinds",
+    "merges",
+    "mixed_ranks",
+    "repeats",
+    "same_pool",
+    "separable",
+    "skips",
+    "units",
+    "windows",
+]
+#: The lines of the same network as a person wrote it (benchmarks/reference).
+HAND_WRITTEN = {"torch": 154, "keras": 109}
+
+
+def spec_of(name: str) -> Path:
+    return next(path for path in SPECS if path.stem == name)
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files of every spec for every target."""
+    folder = tmp_path_factory.mktemp("generated")
+    for spec in SPECS:
+        incgen.build(spec, list(TARGETS), f"{folder}/")
+    return folder
+
+
+def run(*command: str, cwd: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", *command], cwd=cwd, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+@pytest.mark.parametrize("name", KEPT)
+def test_golden(name: str, target: str, update_goldens: bool) -> None:
+    golden = GOLDEN / f"{name}_{target}.py"
+    source = incgen.generate(spec_of(name), target)
+    if update_goldens:
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(source, "utf-8")
+
+    expected = golden.read_text("utf-8")
+
+    diff = "".join(
+        difflib.unified_diff(
+            expected.splitlines(True), source.splitlines(True), golden.name, "generated"
+        )
+    )
+    assert source == expected, f"{diff}\nto accept it: pytest --update-goldens"
+
+
+def test_no_golden_is_stale() -> None:
+    kept = {f"{name}_{target}.py" for name in KEPT for target in TARGETS}
+
+    assert {path.name for path in GOLDEN.iterdir()} == kept
+
+
+def test_ruff_finds_nothing(generated: Path) -> None:
+    run("ruff", "check", "--isolated", "--select", "E,F,I,UP,B", ".", cwd=generated)
+
+
+def test_ruff_would_lay_it_out_the_same(generated: Path) -> None:
+    run("ruff", "format", "--isolated", "--diff", ".", cwd=generated)
+
+
+def test_mypy_finds_nothing(generated: Path) -> None:
+    files = sorted(path.name for path in generated.glob("*_torch.py"))
+    assert len(files) == len(SPECS)
+
+    run("mypy", "--strict", "--config-file=", *files, cwd=generated)
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_bn_inception_is_about_as_long_as_by_hand(target: str, generated: Path) -> None:
+    lines = (generated / f"bn_inception_{target}.py").read_text("utf-8").splitlines()
+
+    assert len(lines) <= 1.3 * HAND_WRITTEN[target]
+
+
+def test_the_same_text_every_time() -> None:
+    script = (
+        "import incgen, sys; "
+        f"sys.stdout.write(incgen.generate({str(spec_of('merges'))!r}, 'torch'))"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={"PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+
+    assert len(outputs) == 1
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_nothing_of_a_spec_becomes_code(target: str) -> None:
+    spec = '''
+## Ends """ the docstring \\""" and \\ goes on; import os; {{ 7 * 7 }} {% raw %}
+## \x0cos.system("true")\x0b
+
+## quote at the end"
+block part(c) {
+    ## a comment \x85import os
+    conv1: conv 1x1 c
+}
+
+## a word that is very long: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+network hostile(classes = 3) {
+    input 4x4 3
+    one: part 2
+    global_avg_pool
+    logits: dense classes
+}
+'''
+    source = incgen.generate("hostile.inc", target, text=spec)
+    tree = ast.parse(source)
+
+    allowed = {"keras", "torch", "torch.nn", "safetensors.numpy", "math", "typing", "collections"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            assert {alias.name for alias in node.names} <= allowed
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module in allowed
+        elif isinstance(node, ast.Attribute):
+            assert node.attr != "system"
+    kinds = {type(node) for node in tree.body}
+    assert kinds <= {ast.Expr, ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef}
+    assert sum(isinstance(node, ast.Expr) for node in tree.body) == 1  # the docstring
+
+
+def test_set_changes_the_default_of_the_model() -> None:
+    source = incgen.generate(spec_of("bn_inception"), "torch", {"classes": 10})
+
+    assert "def __init__(self, classes: int = 10) -> None:" in source

@@ -1,0 +1,188 @@
+"""Generated Keras models work with Keras' own tools, and begin as the spec says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from parity import build, precision
+from safetensors.numpy import load_file, save_file
+
+import incgen
+
+CASES = Path(__file__).parent / "agreement"
+SPECS = Path(__file__).parent.parent / "specs"
+#: Together these have every helper class and every way that bodies are written.
+NAMES = [
+    "activations",
+    "average_pad",
+    "batch_norms",
+    "ceil_pad_pool",
+    "ceil_pool",
+    "conditions",
+    "decay",
+    "dilation",
+    "groups",
+    "heads",
+    "local_norm",
+    "merges",
+    "repeats",
+    "same_conv",
+    "same_pool",
+]
+
+
+def model_of(name: str, size: tuple[int | None, int | None] | None = None) -> tuple[Any, Any]:
+    graph = incgen.compile_spec(CASES / f"{name}.inc")
+    shape = graph.input
+    keras.utils.set_random_seed(0)
+    sizes = {} if size is None else {"input_shape": (*size, shape.channels)}
+    model = getattr(incgen.load(CASES / f"{name}.inc", "keras"), name)(**sizes)
+    random = np.random.default_rng(0)
+    x = random.normal(size=(2, shape.height, shape.width, shape.channels)).astype("float32")
+    return model, x
+
+
+def first(result: Any) -> Any:
+    return np.asarray(next(iter(result.values())) if isinstance(result, dict) else result)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_save_and_load(name: str, tmp_path: Path) -> None:
+    model, x = model_of(name)
+    model.save(tmp_path / "model.keras")
+
+    again = keras.saving.load_model(tmp_path / "model.keras")
+
+    np.testing.assert_allclose(first(again(x)), first(model(x)), rtol=1e-5, atol=1e-6)
+    assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_jit_compile(name: str) -> None:
+    model, x = model_of(name)
+    compiled = tf.function(lambda y: model(y, training=False), jit_compile=True)
+
+    np.testing.assert_allclose(first(compiled(x)), first(model(x)), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["ceil_pad_pool", "merges", "same_pool", "repeats", "batch_norms"])
+def test_any_size(name: str) -> None:
+    fixed, x = model_of(name)
+    model, _ = model_of(name, (None, None))
+    model.set_weights(fixed.get_weights())
+
+    np.testing.assert_allclose(first(model(x)), first(fixed(x)), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("name", ["ceil_pad_pool", "conditions", "merges", "activations"])
+def test_mixed_precision(name: str, policy: str) -> None:
+    keras.config.set_dtype_policy(policy)
+    try:
+        model, x = model_of(name)
+        result = first(model(x, training=True))
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+    assert np.isfinite(result.astype("float32")).all()
+
+
+def test_fit_with_heads() -> None:
+    model, x = model_of("heads")
+    losses = dict.fromkeys(("logits", "aux1", "aux2"), "mse")
+    model.compile(optimizer="sgd", loss=losses)
+    y = {name: np.zeros((2, 5), "float32") for name in losses}
+
+    history = model.fit(x, y, epochs=2, verbose=0)
+
+    assert history.history["loss"][1] < history.history["loss"][0]
+    assert set(model.predict(x, verbose=0)) == set(losses)
+
+
+def test_summary_names_layers_by_their_labels(capsys: pytest.CaptureFixture[str]) -> None:
+    model, _ = model_of("merges")
+    model.summary(line_length=120)
+
+    assert "mix.b.1.left.conv" in capsys.readouterr().out
+
+
+def test_faults_of_a_weights_file_are_listed_together(tmp_path: Path) -> None:
+    with precision("float32"):
+        models = build(CASES / "flatten_dense.inc", tmp_path, dtype="float32")
+    weights = dict(models.weights)
+    before = [v.copy() for v in models.keras_model.get_weights()]
+    weights["logits.weight"] = weights["logits.weight"][:, :3]
+    weights["stray.bias"] = weights.pop("conv1.bias")
+    path = tmp_path / "bad.safetensors"
+    save_file({k: np.ascontiguousarray(v) for k, v in weights.items()}, path)
+
+    with pytest.raises(ValueError) as caught:
+        models.keras_module.load_safetensors(models.keras_model, path)
+
+    assert str(caught.value).splitlines() == [
+        f"{path} does not fit:",
+        "misshapen: logits.weight (3, 5), not (7, 5)",
+        "missing: conv1.bias",
+        "unexpected: stray.bias",
+    ]
+    for old, new in zip(before, models.keras_model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_loaded_weights_are_those_of_the_file(tmp_path: Path) -> None:
+    with precision("float32"):
+        models = build(CASES / "groups.inc", tmp_path, dtype="float32")
+    path = tmp_path / "groups_float32_0.safetensors"
+    stored = load_file(path)
+    kernel = models.keras_model.get_layer("wide").kernel
+
+    # (kh, kw, C, multiplier) from (C * multiplier, 1, kh, kw): output channel c * multiplier + j
+    assert kernel.shape == (3, 3, 9, 2)
+    for channel, copy_ in ((0, 0), (0, 1), (4, 1), (8, 0)):
+        np.testing.assert_array_equal(
+            np.asarray(kernel)[:, :, channel, copy_], stored["wide.weight"][2 * channel + copy_, 0]
+        )
+
+
+def test_the_model_begins_as_the_spec_says() -> None:
+    keras.utils.set_random_seed(0)
+    spec = """
+    numerics caffe
+    unit conv_relu = conv init=he_normal -> relu
+    network start {
+        input 8x8 64
+        a: conv 3x3 64 init=normal(0.02)
+        b: conv 3x3 64 init=truncated_normal(0.1) bias_init=0.2
+        c: conv_relu 3x3 64
+        d: conv_relu 3x3 64 init=lecun_uniform
+        e: depthwise_conv 9x9 multiplier=8
+        f: conv 3x3 64 init=truncated_he_normal groups=8
+        g: conv 1x1 64
+    }
+    """
+    model = incgen.load("start.inc", "keras", text=spec).start()
+    kernels = {layer.name: np.asarray(layer.kernel) for layer in model.layers if layer.weights}
+
+    assert kernels["a"].std() == pytest.approx(0.02, rel=0.03)
+    assert kernels["b"].std() == pytest.approx(0.1 * 0.8796, rel=0.03)
+    assert np.abs(kernels["b"]).max() <= 0.2
+    assert (np.asarray(model.get_layer("b").bias) == np.float32(0.2)).all()
+    assert kernels["c.conv"].std() == pytest.approx((2 / 576) ** 0.5, rel=0.03)
+    assert np.abs(kernels["d.conv"]).max() <= (3 / 576) ** 0.5
+    assert kernels["e"].std() == pytest.approx((2 / (81 + 648)) ** 0.5, rel=0.03)
+    assert kernels["f"].std() == pytest.approx(0.8796 * (2.6 / 576) ** 0.5, rel=0.03)
+    assert kernels["g"].std() == pytest.approx((2 / 128) ** 0.5, rel=0.03)
+
+
+def test_preprocess_makes_what_the_weights_expect() -> None:
+    module = incgen.load(SPECS / "bn_inception.inc", "keras")
+    image = np.array([10, 20, 30], "uint8").reshape(1, 1, 1, 3)  # red, green, blue
+
+    found = np.asarray(module.preprocess(image))
+
+    assert found.ravel().tolist() == [30 - 104, 20 - 117, 10 - 128]

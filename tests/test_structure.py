@@ -1,0 +1,126 @@
+"""The shape of the code itself: who may import what, and tables that must be complete."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from incgen.ops import OPS
+from incgen.targets import TARGETS, keras_ops, torch_ops
+
+PACKAGE = Path(__file__).parent.parent / "incgen"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """The modules that a file imports anywhere, also inside functions."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path.name}: imports are absolute"
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def users_of(library: str) -> set[str]:
+    return {
+        name_of(path)
+        for path in MODULES
+        if any(name == library or name.startswith(f"{library}.") for name in imported(path))
+    }
+
+
+def test_only_the_parser_knows_lark() -> None:
+    assert users_of("lark") == {"incgen.parser"}
+
+
+def test_only_render_knows_jinja() -> None:
+    assert users_of("jinja2") == {"incgen.render"}
+
+
+@pytest.mark.parametrize("library", ["torch", "keras", "tensorflow"])
+def test_no_framework_is_imported(library: str) -> None:
+    assert users_of(library) == set()
+
+
+def test_numpy_is_only_for_weights() -> None:
+    assert users_of("numpy") <= {"incgen.sampling", "incgen.weights"}
+    assert users_of("safetensors") <= {"incgen.weights"}
+
+
+def test_click_is_only_for_the_command_line() -> None:
+    assert users_of("click") == {"incgen.cli"}
+
+
+def module_graph() -> dict[str, set[str]]:
+    """Which of our modules each of them imports when it is imported itself."""
+    names = {name_of(path) for path in MODULES}
+    graph: dict[str, set[str]] = {}
+    for path in MODULES:
+        tree = ast.parse(path.read_text("utf-8"))
+        found: set[str] = set()
+        for node in tree.body:
+            if isinstance(node, ast.ImportFrom) and node.module:
+                whole = {f"{node.module}.{alias.name}" for alias in node.names} & names
+                found |= whole or ({node.module} & names)
+        graph[name_of(path)] = found - {name_of(path)}
+    return graph
+
+
+def test_imports_run_in_one_direction() -> None:
+    graph, done, open_ = module_graph(), set[str](), list[str]()
+
+    def visit(name: str) -> None:
+        assert name not in open_, f"a circle: {' -> '.join([*open_, name])}"
+        if name in done:
+            return
+        open_.append(name)
+        for other in sorted(graph[name]):
+            visit(other)
+        open_.pop()
+        done.add(name)
+
+    for name in graph:
+        visit(name)
+    assert len(done) == len(MODULES)
+
+
+def test_targets_do_not_import_each_other() -> None:
+    graph = module_graph()
+    for name, others in graph.items():
+        for target in TARGETS:
+            if name.startswith(f"incgen.targets.{target}"):
+                rivals = [t for t in TARGETS if t != target]
+                for rival in rivals:
+                    assert not [o for o in others if o.startswith(f"incgen.targets.{rival}")], name
+
+
+def test_the_front_does_not_know_the_back() -> None:
+    back = ("incgen.targets", "incgen.render", "incgen.layout", "incgen.symbols")
+    front = ("source", "diagnostics", "expressions", "syntax", "parser", "ops", "definitions")
+    graph = module_graph()
+    for name in front:
+        assert not [o for o in graph[f"incgen.{name}"] if o.startswith(back)], name
+
+
+def test_every_op_has_an_emitter_in_every_target() -> None:
+    assert set(torch_ops.EMITTERS) == set(OPS)
+    assert set(keras_ops.EMITTERS) == set(OPS)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_modules_are_small_and_say_what_they_are(path: Path) -> None:
+    text = path.read_text("utf-8")
+
+    assert ast.get_docstring(ast.parse(text)), "a module opens with a docstring"
+    assert len(text.splitlines()) <= 560, "split it, or it is more than one thing"

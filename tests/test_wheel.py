@@ -1,0 +1,88 @@
+"""The wheel, installed in an empty environment outside of the checkout, builds BN-Inception."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+#: What a build reads; a copy, because setuptools leaves its own folders behind.
+SOURCES = ["incgen", "grammar", "templates", "specs", "pyproject.toml", "README.md"]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment with the wheel and what it depends on; gives its folder."""
+    folder = tmp_path_factory.mktemp("wheel")
+    checkout = folder / "checkout"
+    checkout.mkdir()
+    for name in SOURCES:
+        source = ROOT / name
+        if source.is_dir():
+            ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+            shutil.copytree(source, checkout / name, ignore=ignore)
+        else:
+            shutil.copy(source, checkout / name)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-qq"]
+    wheel = [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(folder), str(checkout)]
+    subprocess.run(wheel, check=True, cwd=folder)
+    subprocess.run([sys.executable, "-m", "venv", str(folder / "env")], check=True)
+    constraints = ["-c", str(ROOT / "constraints.txt")]
+    found = next(folder.glob("incgen-*.whl"))
+    python = folder / "env" / "bin" / "python"
+    install = [str(python), "-m", "pip", "--disable-pip-version-check", "-qq", "install"]
+    subprocess.run([*install, *constraints, str(found)], check=True, cwd=folder)
+    return folder
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    command = [str(folder / "env" / "bin" / "incgen"), *arguments]
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env=environment, check=False
+    )
+
+
+def test_it_builds_for_both_targets(installed: Path) -> None:
+    shutil.copy(ROOT / "specs" / "bn_inception.inc", installed / "bn_inception.inc")
+    built = run(installed, "build", "bn_inception.inc", "--target", "torch", "--target", "keras")
+
+    assert built.returncode == 0, built.stderr
+    for target in ("torch", "keras"):
+        text = (installed / "generated" / f"bn_inception_{target}.py").read_text("utf-8")
+        golden = (ROOT / "tests" / "golden" / f"bn_inception_{target}.py").read_text("utf-8")
+        assert text.startswith(golden)  # then the checksum line
+
+
+def test_it_checks_formats_and_shows_without_a_framework(installed: Path) -> None:
+    shutil.copy(ROOT / "specs" / "bn_inception.inc", installed / "copy.inc")
+
+    assert run(installed, "check", "copy.inc").returncode == 0
+    assert run(installed, "format", "--check", "copy.inc").returncode == 0
+    assert "11,285,224" in run(installed, "show", "copy.inc").stdout
+
+
+def test_it_says_which_extra_weights_need(installed: Path) -> None:
+    result = run(installed, "weights", "init", "bn_inception.inc", "-o", "w.safetensors")
+
+    assert result.returncode == 2
+    assert "incgen[weights]" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_it_ships_grammar_templates_and_specs(installed: Path) -> None:
+    script = (
+        "from importlib import resources as r; "
+        "print(*(r.files(p).joinpath(f).is_file() for p, f in ("
+        "('incgen.grammar', 'inc.lark'), ('incgen.templates', 'torch/module.py.jinja'), "
+        "('incgen.specs', 'bn_inception.inc'), ('incgen', 'py.typed'))))"
+    )
+    python = str(installed / "env" / "bin" / "python")
+    result = subprocess.run([python, "-c", script], cwd=installed, capture_output=True, text=True)
+
+    assert result.stdout.split() == ["True"] * 4
