@@ -1,6 +1,6 @@
 """Source texts to files, without ever destroying the work of a person.
 
-A generated file ends with a checksum of all lines above it. A file without that line is not
+A generated file begins with a checksum of all lines below it. A file without that line is not
 incgen's, and one whose line does not fit was edited since: neither is written over unless that
 is forced. A file is replaced in one step, so a reader sees the old or the new one.
 """
@@ -19,8 +19,7 @@ from pathlib import Path
 FOLDER = "generated"
 
 _MARK = "# incgen sha256:"
-_LAST_LINE = re.compile(rf"^{_MARK}([0-9a-f]{{16}})\n?\Z", re.MULTILINE)
-_INDENTED_END = re.compile(r"\n[ \t][^\n]*\n\Z")
+_FIRST_LINE = re.compile(rf"{_MARK}([0-9a-f]{{16}})\n")
 
 
 class OutputError(Exception):
@@ -62,18 +61,16 @@ class GeneratedFile(os.PathLike[str]):
 def sealed(source: str) -> str:
     r"""A source text with its checksum line.
 
-    >>> sealed("x = 1\n").splitlines()[-1]
-    '# incgen sha256:9e26bf369911c45c'
+    >>> sealed("x = 1\n")
+    '# incgen sha256:9e26bf369911c45c\nx = 1\n'
     """
-    if _INDENTED_END.search(source):
-        source += "\n\n"  # as formatters want it between a function and a comment
-    return f"{source}{_MARK}{_checksum(source)}\n"
+    return f"{_MARK}{_checksum(source)}\n{source}"
 
 
 def is_untouched(text: str) -> bool:
     """Whether a text is as incgen wrote it."""
-    found = _LAST_LINE.search(text)
-    return found is not None and found[1] == _checksum(text[: found.start()])
+    found = _FIRST_LINE.match(text)
+    return found is not None and found[1] == _checksum(text[found.end() :])
 
 
 def _checksum(text: str) -> str:
