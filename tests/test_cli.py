@@ -143,7 +143,8 @@ def test_build_says_warnings(incgen: Runner) -> None:
 
     assert done.code == 0
     assert done.err.startswith("unnamed.inc:3:5: warning[unnamed]: ")
-    assert done.out.startswith("name = ")
+    assert done.out.startswith("# incgen sha256:")
+    assert "name = " in done.out
 
 
 @pytest.mark.parametrize(
