@@ -19,7 +19,7 @@ def measure() -> list[Figure]:
     """Returns the length and the faults of each generated file."""
     figures = []
     with tempfile.TemporaryDirectory() as folder:
-        incgen.build(SPEC, targets=list(WRITTEN_BY_HAND), output=folder)
+        incgen.build(SPEC, list(WRITTEN_BY_HAND), folder)
         for target, lines in WRITTEN_BY_HAND.items():
             path = Path(folder, f"bn_inception_{target}.py")
             figures += [length(path, lines), *cleanliness(path)]

@@ -6,6 +6,7 @@ save. Both are run in turn.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import sysconfig
@@ -39,8 +40,13 @@ def measure() -> list[Figure]:
 
 
 def run(*command: str) -> None:
-    """Runs a command without its output; an error if it fails."""
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    """Runs a command without its output; an error if it fails.
+
+    An installed package has its bytecode, so a checkout gets to keep it too.
+    """
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    quiet = subprocess.DEVNULL
+    subprocess.run(command, check=True, env=environment, stdout=quiet, stderr=quiet)
 
 
 if __name__ == "__main__":

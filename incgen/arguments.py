@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from incgen import expressions as ex
 from incgen import syntax as st
 from incgen.definitions import ArgumentValue, SidesValue, WindowValue
-from incgen.diagnostics import Code, Reporter, listed, near
-from incgen.initializers import RULES, Initializer
-from incgen.ops import OPS, PRESETS, Argument, ByStride, DefaultValue, Kind, Op
+from incgen.diagnostics import Code, Reporter, counted, listed, near
+from incgen.initializers import LARGEST, RULES, SMALLEST, Initializer
+from incgen.ops import PRESETS, Argument, ByStride, DefaultValue, Kind, Op
 from incgen.source import Span
 
+#: The words that a padding can be.
+PAD_WORDS = ("valid", "half", "same")
 #: The largest count: channels, a kernel, a stride, a padding.
 MAX_COUNT = 1_000_000
 
@@ -25,6 +27,7 @@ MAX_COUNT = 1_000_000
 def value_fault(argument: Argument, value: ex.Value) -> str | None:
     """Why a value cannot be an argument's, or None if it can.
 
+    >>> from incgen.ops import OPS
     >>> value_fault(OPS["dropout"].arguments[0], 1.5)
     'must be at most 0.999999, not 1.5'
     """
@@ -36,9 +39,12 @@ def value_fault(argument: Argument, value: ex.Value) -> str | None:
             return None if value in argument.words else f"must be {words}, not {show(value)}"
         case Kind.COUNT:
             return count_fault(value, 1)
+        case Kind.PADDING if argument.positional and isinstance(value, str):
+            return f"must be a number of pixels, not `{value}`"
         case Kind.PADDING if isinstance(value, str):
-            known = ("valid", "half", "same")
-            return None if value in known else f"must be {listed(known, 'or')}, not `{value}`"
+            if value in PAD_WORDS:
+                return None
+            return f"must be {listed(PAD_WORDS, 'or')}, or a number of pixels, not `{value}`"
         case Kind.PADDING:
             return count_fault(value, 0)
         case _:
@@ -48,12 +54,22 @@ def value_fault(argument: Argument, value: ex.Value) -> str | None:
 def count_fault(value: ex.Value, minimum: int) -> str | None:
     """Why a value is not a whole number from a minimum, or None if it is."""
     if isinstance(value, bool) or not isinstance(value, int):
-        hint = "; `//` divides to a whole number" if isinstance(value, float) else ""
-        return f"must be a whole number, not {show(value)}{hint}"
+        return f"must be a whole number, not {show(value)}"
     if not minimum <= value <= MAX_COUNT:
         least = f"at least {minimum}" if value < minimum else f"at most {MAX_COUNT}"
         return f"must be {least}, not {value}"
     return None
+
+
+def evaluation_code(error: ex.EvaluationError) -> Code:
+    """Whether an expression has no value because of its types or of its numbers."""
+    return Code.NUMBER_RANGE if error.ranged else Code.WRONG_TYPE
+
+
+def whole_help(value: ex.Value, written: ex.Expression) -> str | None:
+    """What to type where a division gave a number that is not whole."""
+    divides = isinstance(value, float) and isinstance(written, ex.Binary)
+    return "`//` divides to a whole number" if divides else None
 
 
 def _factor_fault(argument: Argument, value: ex.Value) -> str | None:
@@ -66,16 +82,19 @@ def _factor_fault(argument: Argument, value: ex.Value) -> str | None:
         return f"must be {'above' if argument.open else 'at least'} {low:g}, not {value:g}"
     if value > high:
         return f"must be at most {high:g}, not {value:g}"
+    if 0 < abs(value) < SMALLEST:
+        return f"must be 0 or at least {SMALLEST:g} in size, not {value:g}"
     return None
 
 
 def fault_code(value: ex.Value, argument: Argument) -> Code:
     """Whether a refused value is of the wrong type or out of range."""
     numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
-    wants_number = argument.kind in (Kind.COUNT, Kind.FACTOR, Kind.PADDING)
-    if numeric and wants_number and not (argument.kind is Kind.COUNT and value != int(value)):
-        return Code.NUMBER_RANGE
-    return Code.WRONG_TYPE
+    if argument.kind in (Kind.COUNT, Kind.PADDING):
+        numeric = numeric and isinstance(value, int)
+    elif argument.kind is not Kind.FACTOR:
+        numeric = False
+    return Code.NUMBER_RANGE if numeric else Code.WRONG_TYPE
 
 
 def show(value: ex.Value) -> str:
@@ -121,20 +140,33 @@ def _default_value(argument: Argument, value: DefaultValue) -> ArgumentValue:
     return ex.Literal(value)
 
 
+def _words(argument: Argument) -> tuple[str, ...]:
+    if argument.kind is Kind.FLAG:
+        return ("true", "false")
+    if argument.kind is Kind.PADDING and not argument.positional:
+        return PAD_WORDS
+    return argument.words
+
+
 class Binder:
     """Turns written arguments into values; reports what does not fit.
 
     Args:
         report: takes the faults.
         resolve: gives the expression that a written one stands for, or None after a report.
+        known: tells whether a name stands for something.
     """
 
     def __init__(
-        self, report: Reporter, resolve: Callable[[ex.Expression], ex.Expression | None]
+        self,
+        report: Reporter,
+        resolve: Callable[[ex.Expression], ex.Expression | None],
+        known: Callable[[str], bool],
     ) -> None:
-        """Keep the two."""
+        """Keep them."""
         self.report = report
         self.resolve = resolve
+        self.known = known
 
     def value(self, owner: str, argument: Argument, written: st.Argument) -> ArgumentValue:
         """One argument of an op; None after a report.
@@ -153,6 +185,8 @@ class Binder:
                 return self.initializer(text, (), span)
             case Kind.INITIALIZER, st.Applied(name, arguments, span):
                 return self.initializer(name, arguments, span)
+            case Kind.INITIALIZER, _:
+                self.refuse(owner, argument, written)
             case Kind.PADDING, (st.Window() | st.Items()):
                 return self.sides(owner, argument, written)
             case _, (st.Window() | st.Items() | st.Text() | st.Applied()):
@@ -165,6 +199,8 @@ class Binder:
         self, owner: str, argument: Argument, written: st.Argument, help: str | None = None
     ) -> None:
         """Report an argument of the wrong type."""
+        if isinstance(written, st.Text) and written.value.isidentifier():
+            help = f"write `{written.value}` without quotes"
         message = f"`{argument.name}` of `{owner}` must be {argument.kind.value}"
         self.report.error(Code.WRONG_TYPE, written.span, message, help=help)
 
@@ -172,15 +208,21 @@ class Binder:
         self, owner: str, argument: Argument, written: ex.Expression
     ) -> ex.Expression | None:
         """A number, flag or word; checked now if it is already known."""
+        words = _words(argument)
+        if words and isinstance(written, ex.Name) and not self.known(written.text):
+            rule = listed(words, "or")
+            message = f"`{argument.name}` of `{owner}` must be {rule}, not `{written.text}`"
+            help_ = near(written.text, words)
+            self.report.error(Code.UNKNOWN_NAME, written.span, message, help=help_)
+            return None
         resolved = self.resolve(written)
         known = ex.literal(resolved) if resolved is not None else None
         if known is not None:
             fault = value_fault(argument, known)
             if fault:
-                words = argument.words or (
-                    ("valid", "half", "same") if argument.kind is Kind.PADDING else ()
-                )
-                help_ = near(known, words) if isinstance(known, str) else None
+                help_ = whole_help(known, written)
+                if isinstance(known, str):
+                    help_ = near(known, _words(argument))
                 message = f"`{argument.name}` of `{owner}` {fault}"
                 code = fault_code(known, argument)
                 self.report.error(code, written.span, message, help=help_)
@@ -263,16 +305,27 @@ class Binder:
             values.append(float(known))
         if len(values) != len(rule.arguments):
             form = f"{name}({', '.join(rule.arguments)})" if rule.arguments else name
-            message = f"`{name}` takes {len(rule.arguments)} arguments, not {len(values)}"
+            takes = counted(len(rule.arguments), "argument") if rule.arguments else "no argument"
+            message = f"`{name}` takes {takes}, not {len(values)}"
             self.report.error(Code.ARGUMENT_COUNT, span, message, help=f"write `{form}`")
             return None
-        try:
-            return Initializer(name=name, args=tuple(values))
-        except ValueError as error:
-            self.report.error(Code.NUMBER_RANGE, span, str(error))
+        for value, argument_name, written in zip(values, rule.arguments, arguments, strict=True):
+            fault = _scale_fault(value, rule.kind)
+            if fault:
+                message = f"`{argument_name}` of `{name}` {fault}"
+                self.report.error(Code.NUMBER_RANGE, written.span, message)
+                return None
+        return Initializer(name=name, args=tuple(values))
+
+
+def _scale_fault(value: float, kind: str) -> str | None:
+    """Why a number cannot be the scale of an initialiser, or None if it can."""
+    if kind == "constant":
+        if value == 0 or SMALLEST <= abs(value) <= LARGEST:
             return None
-
-
-def op_named(name: str) -> Op | None:
-    """The op of a name."""
-    return OPS.get(name)
+        return f"must be 0 or from {SMALLEST:g} to {LARGEST:g} in size, not {value:g}"
+    if value <= 0:
+        return f"must be above 0, not {value:g}"
+    if SMALLEST <= value <= LARGEST:
+        return None
+    return f"must be from {SMALLEST:g} to {LARGEST:g}, not {value:g}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TypeAlias
 
 from incgen.expressions import Expression
@@ -292,3 +293,38 @@ def reached(network: Definition) -> tuple[Definition, ...]:
 
     visit(network)
     return tuple(found.values())
+
+
+def _head_of(unit: Definition) -> OpCall | Instance:
+    step = unit.body.steps[0]
+    assert isinstance(step, Step)
+    first = step.element.elements[0] if isinstance(step.element, Chain) else step.element
+    assert isinstance(first, (OpCall, Instance))
+    return first
+
+
+def given_by_unit(unit: Definition) -> frozenset[str]:
+    """The arguments of its head op that a unit itself says."""
+    head = _head_of(unit)
+    if isinstance(head, OpCall):
+        return head.said
+    return frozenset(head.args) | given_by_unit(head.definition)
+
+
+def unit_defaults(unit: Definition) -> dict[str, ArgumentValue]:
+    """What the arguments of its head op are where a use says nothing."""
+    head = _head_of(unit)
+    if isinstance(head, OpCall):
+        return dict(head.args)
+    return {**unit_defaults(head.definition), **head.args}
+
+
+@cache
+def has_weights(definition: Definition) -> bool:
+    """Whether something in a definition has parameters."""
+    for element in elements(definition.body):
+        if isinstance(element, OpCall) and element.op.weighted:
+            return True
+        if isinstance(element, Instance) and has_weights(element.definition):
+            return True
+    return False

@@ -345,7 +345,10 @@ def evaluate(
                 evaluate(left, parameters, dimensions),
                 evaluate(right, parameters, dimensions),
             )
-        case Choice() | Item() | Name():
+        case Choice(condition, then, otherwise):
+            holds = truth(evaluate(condition, parameters, dimensions))
+            return evaluate(then if holds else otherwise, parameters, dimensions)
+        case Item() | Name():
             raise TypeError(f"{expression!r} is not written in specs")
         case _:
             assert_never(expression)

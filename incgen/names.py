@@ -7,6 +7,7 @@ compares them with the frameworks.
 
 from __future__ import annotations
 
+import builtins
 import keyword
 
 
@@ -34,9 +35,9 @@ MODULE_ATTRIBUTES = _words(
 #: Names that generated functions use themselves.
 _USED_BY_CODE = _words(
     """
-    F Final NamedTuple OrderedDict Tensor bool dict enumerate float getattr int isinstance keras
-    layers len list ceil_max_pool gelu_erf gelu_tanh load_file load_safetensors math max min name nn ops preprocess range self set
-    str sum super torch tuple x zip
+    bool ceil_max_pool dict enumerate F Final float gelu_erf gelu_tanh getattr int isinstance keras
+    layers len list load_file load_safetensors math max min name NamedTuple nn ops OrderedDict
+    preprocess range self set str sum super Tensor torch tuple x zip
     """
 )
 
@@ -72,8 +73,11 @@ def definition_fault(name: str) -> str | None:
         return f"`{name}` is a Python keyword"
     if name in _USED_BY_CODE or name[0] == "_":
         return f"`{name}` is a name that generated code uses itself"
-    if class_name(name) in HELPER_CLASSES:
-        return f"`{name}` would become `{class_name(name)}`, which generated code uses itself"
+    made = class_name(name)
+    if made in HELPER_CLASSES:
+        return f"`{name}` would become `{made}`, which generated code uses itself"
+    if keyword.iskeyword(made) or hasattr(builtins, made):
+        return f"`{name}` would become `{made}`, which Python has itself"
     return None
 
 

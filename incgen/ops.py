@@ -109,6 +109,61 @@ class Op:
         return next((a for a in self.arguments if a.name == name), None)
 
 
+#: What help lines write for an argument that is missing.
+EXAMPLES: Final = MappingProxyType(
+    {
+        Kind.COUNT: "64",
+        Kind.FACTOR: "0.5",
+        Kind.FLAG: "true",
+        Kind.WORD: "max",
+        Kind.WINDOW: "3x3",
+        Kind.PADDING: "1",
+        Kind.INITIALIZER: "he_normal",
+    }
+)
+#: What ops are called elsewhere, for help lines; digits and `d` at the end are left out.
+ALIASES: Final = MappingProxyType(
+    {
+        "linear": "dense",
+        "fc": "dense",
+        "fully_connected": "dense",
+        "inner_product": "dense",
+        "convolution": "conv",
+        "batch_norm": "bn",
+        "batchnorm": "bn",
+        "batch_normalization": "bn",
+        "local_response_norm": "lrn",
+        "maxpool": "max_pool",
+        "max_pooling": "max_pool",
+        "avgpool": "avg_pool",
+        "average_pool": "avg_pool",
+        "average_pooling": "avg_pool",
+        "gap": "global_avg_pool",
+        "global_average_pool": "global_avg_pool",
+        "swish": "silu",
+        "hardswish": "hard_swish",
+        "hardsigmoid": "hard_sigmoid",
+        "leakyrelu": "leaky_relu",
+        "cat": "concat",
+    }
+)
+#: What attributes are called elsewhere, for help lines.
+ATTRIBUTE_ALIASES: Final = MappingProxyType(
+    {
+        "padding": "pad",
+        "use_bias": "bias",
+        "momentum": "decay",
+        "epsilon": "eps",
+        "ceil_mode": "ceil",
+        "count_include_pad": "count_pad",
+        "kernel_initializer": "init",
+        "weight_decay": "l2",
+        "dilation_rate": "dilation",
+        "depth_multiplier": "multiplier",
+        "approximate": "form",
+    }
+)
+
 _WINDOW = Argument(
     name="window", kind=Kind.WINDOW, positional=True, doc="kernel and stride, pixels"
 )
@@ -356,6 +411,8 @@ _TABLE = (
 #: Every op by name, in the order of the language reference.
 OPS: Final = MappingProxyType({op.name: op for op in _TABLE})
 
+#: The names of the sizes of the current value.
+DIMENSIONS: Final = ("channels", "height", "width")
 #: Every word that an argument can be.
 WORDS: Final = frozenset({"valid", "half", "same"}) | {
     word for op in _TABLE for argument in op.arguments for word in argument.words

@@ -15,6 +15,7 @@ from importlib import resources
 from typing import Any, cast
 
 from lark import Lark, Token, UnexpectedCharacters, UnexpectedToken, v_args
+from lark import __version__ as lark_version
 from lark.exceptions import VisitError
 from lark.lark import PostLex
 from lark.tree import Meta
@@ -22,6 +23,7 @@ from lark.visitors import Transformer_NonRecursive
 
 from incgen import expressions as ex
 from incgen import syntax as st
+from incgen.cache import folder as cache_folder
 from incgen.diagnostics import Code, Diagnostic, Note, SpecError
 from incgen.slips import (
     ITEMS,
@@ -38,7 +40,7 @@ from incgen.source import SourceFile, Span
 #: Brackets inside brackets, and operators inside operators, up to this depth.
 MAX_NESTING = 50
 #: A spec longer than this (characters) is refused before it is read.
-MAX_TEXT = 2_000_000
+MAX_TEXT = 1_000_000
 #: The largest number a spec may write; beyond it float64 no longer holds whole numbers.
 MAX_NUMBER = 2**53
 #: Longer names would not fit the lines of generated code.
@@ -408,6 +410,9 @@ def _parser() -> tuple[Lark, _Build, _Lines]:
     lines.build = build
     for keyword in ("and", "or", "not"):
         setattr(build, keyword, getattr(build, f"{keyword}_"))
+    # Lark keeps its tables in this file, and makes them anew if the grammar has changed.
+    place = cache_folder()
+    kept = str(place / f"grammar-lark{lark_version}.pickle") if place else False
     parser = Lark(
         grammar,
         parser="lalr",
@@ -415,6 +420,7 @@ def _parser() -> tuple[Lark, _Build, _Lines]:
         start=["start", "expression"],
         postlex=lines,
         propagate_positions=True,
+        cache=kept,
     )
     return parser, build, lines
 

@@ -112,7 +112,8 @@ class _Reader:
             self.report.error(Code.WRONG_TYPE, value.span, "`order` is `rgb` or `bgr`")
             return None
         if channels != 3:
-            message = f"`order` is for 3 channels, the input has {channels or 'another number'}"
+            has = f"the input has {channels}" if channels else "here a parameter decides"
+            message = f"`order` is for 3 channels, {has}"
             self.report.error(Code.ARGUMENT_COUNT, attribute.span, message)
             return None
         return value.text
@@ -121,23 +122,25 @@ class _Reader:
         name, value = attribute.name.text, attribute.value
         if not isinstance(value, st.Items):
             message = f"`{name}` is a list of numbers in brackets"
-            self.report.error(Code.WRONG_TYPE, value.span, message)
+            help_ = f"write `{name}=[{'0, 255' if name == 'range' else '0.5'}]`"
+            self.report.error(Code.WRONG_TYPE, value.span, message, help=help_)
             return None
         found = []
         for item in value.values:
             known = item.value if isinstance(item, ex.Literal) else None
             if known is None or isinstance(known, (bool, str)) or abs(known) > 1e6:
-                message = f"`{name}` is a list of numbers of at most 1e6"
+                message = f"`{name}` is a list of plain numbers, of at most 1e6"
                 self.report.error(Code.WRONG_TYPE, item.span, message)
                 return None
             found.append(float(known))
         if len(found) not in ({count} if name == "range" else {1, count}):
-            wanted = "2 numbers, low and high" if name == "range" else "one number for each channel"
+            channels = "one for each channel" + (f" ({count})" if count else "")
+            wanted = "2 numbers, low and high" if name == "range" else f"1 number, or {channels}"
             message = f"`{name}` has {wanted}, not {len(found)}"
             self.report.error(Code.ARGUMENT_COUNT, value.span, message)
             return None
         if (name == "range" and found[0] >= found[1]) or (name == "std" and min(found) <= 0):
-            wanted = "rise" if name == "range" else "be above 0"
-            self.report.error(Code.NUMBER_RANGE, value.span, f"`{name}` must {wanted}")
+            rule = "goes from low to high" if name == "range" else "must be above 0"
+            self.report.error(Code.NUMBER_RANGE, value.span, f"`{name}` {rule}")
             return None
         return tuple(found)

@@ -7,24 +7,28 @@ file that uses it where it has none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import PurePosixPath
 
 from incgen import definitions as df
 from incgen import expressions as ex
 from incgen import syntax as st
-from incgen.arguments import Binder, Conventions
+from incgen.arguments import Binder, Conventions, evaluation_code
 from incgen.body import BodyResolver
-from incgen.diagnostics import Code, Note, Reporter, listed, near
+from incgen.clashes import check_class_names
+from incgen.diagnostics import Code, Note, Reporter, clipped, listed, near
+from incgen.formals import check_used, formals
 from incgen.loader import LoadedFile
-from incgen.names import class_name, definition_fault, parameter_fault
-from incgen.ops import OPS, PRESETS, WORDS, Op
+from incgen.names import definition_fault
+from incgen.ops import DIMENSIONS, OPS, PRESETS, WORDS, Op
 from incgen.pixels import resolve_pixels
 from incgen.source import Span
 
 #: Definitions that use definitions, up to this depth.
 MAX_DEFINITION_DEPTH = 40
-_DIMENSIONS = ("channels", "height", "width")
+#: Files that are used, each counted once for every set of `numerics` and `default`s.
+MAX_SCOPES = 500
 
 
 def resolve(loaded: LoadedFile, report: Reporter) -> df.Program | None:
@@ -37,32 +41,18 @@ def resolve(loaded: LoadedFile, report: Reporter) -> df.Program | None:
     Returns:
         Its network with what it reaches; None if the file has no network (or a fault).
     """
-    scope = FileScope(loaded, report, Conventions(), [])
+    scope = FileScope(loaded, report, Conventions(), _Shared())
     scope.resolve_all()
     networks = [d for d in scope.done.values() if d is not None and d.kind == "network"]
     if len(networks) != 1:
         return None
     network = networks[0]
     reached = df.reached(network)
-    _check_class_names((*reached, network), report)
-    scope.warn_unused(reached)
+    check_class_names((*reached, network), report)
+    if not report.failed:  # a use with a fault is not seen as one
+        _warn_unused(scope, reached)
     name = PurePosixPath(loaded.source.name).name
     return df.Program(network, reached, loaded.spec.doc, name)
-
-
-def _check_class_names(found: tuple[df.Definition, ...], report: Reporter) -> None:
-    """Two definitions that would become one class are a fault, not a renaming."""
-    seen: dict[str, df.Definition] = {}
-    for definition in found:
-        first = seen.setdefault(class_name(definition.name), definition)
-        if first is not definition:
-            what = "the name of" if first.name == definition.name else "the same class name as"
-            report.error(
-                Code.DUPLICATE,
-                definition.span,
-                f"`{definition.name}` has {what} another {first.kind} that the network uses",
-                notes=[Note(f"the other `{first.name}` is here", first.span)],
-            )
 
 
 @dataclass
@@ -74,6 +64,21 @@ class _Entry:
 
 
 @dataclass
+class _Shared:
+    """What the scopes of all files have in common.
+
+    Attributes:
+        stack: the definitions being resolved; for recursion.
+        scopes: the scopes of each file, one for each set of conventions it is used under.
+        count: how many scopes there are.
+    """
+
+    stack: list[st.Unit | st.Block | st.Network] = field(default_factory=list)
+    scopes: dict[int, list[FileScope]] = field(default_factory=dict)
+    count: int = 0
+
+
+@dataclass
 class FileScope:
     """The names of one file.
 
@@ -81,18 +86,19 @@ class FileScope:
         loaded: the file.
         report: takes faults.
         inherited: the conventions of the file that uses it.
-        stack: the definitions being resolved, through all files; for recursion.
+        shared: what the scopes of all files have in common.
     """
 
     loaded: LoadedFile
     report: Reporter
     inherited: Conventions
-    stack: list[st.Unit | st.Block | st.Network]
+    shared: _Shared
     constants: dict[str, ex.Literal | None] = field(default_factory=dict)
     entries: dict[str, _Entry] = field(default_factory=dict)
     imported: dict[str, tuple[FileScope, str]] = field(default_factory=dict)
     places: dict[str, Span] = field(default_factory=dict)
     done: dict[str, df.Definition | None] = field(default_factory=dict)
+    depths: dict[str, int] = field(default_factory=dict)
     read: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -126,7 +132,8 @@ class FileScope:
                 notes=[Note("it is first defined here", first)],
             )
             return False
-        if name.text in OPS or name.text in WORDS or name.text in _DIMENSIONS:
+        self.places[name.text] = name.span
+        if name.text in OPS or name.text in WORDS or name.text in DIMENSIONS:
             what = "an op" if name.text in OPS else "a word of the language"
             self.report.error(
                 Code.RESERVED_NAME,
@@ -135,7 +142,6 @@ class FileScope:
                 help=f"choose another name, for instance `my_{name.text}`",
             )
             return False
-        self.places[name.text] = name.span
         return True
 
     def _numerics(self, item: st.Numerics, number: int, current: Conventions) -> Conventions:
@@ -162,7 +168,7 @@ class FileScope:
             message = f"no op `{item.op.text}`"
             self.report.error(Code.UNKNOWN_OP, item.op.span, message, help=help_)
             return conventions
-        binder = Binder(self.report, self.constant_expression)
+        binder = Binder(self.report, self.constant_expression, self.known)
         for attribute in item.attributes:
             argument = op.argument(attribute.name.text)
             if argument is None or (argument.positional and not argument.must):
@@ -179,42 +185,65 @@ class FileScope:
     def _constant(self, item: st.Constant) -> None:
         if not self._declare(item.name):
             return
+        resolved = self.constant_expression(item.value)
         # None marks a constant with a fault: what uses it is not reported again.
         self.constants[item.name.text] = None
-        resolved = self.constant_expression(item.value)
         if resolved is None:
             return
         try:
             self.constants[item.name.text] = ex.Literal(ex.evaluate(resolved, {}, {}))
         except ex.EvaluationError as error:
-            self.report.error(Code.NUMBER_RANGE, item.value.span, str(error))
+            self._report_evaluation(error, item.value)
+
+    def _report_evaluation(self, error: ex.EvaluationError, at: ex.Expression) -> None:
+        self.report.error(evaluation_code(error), at.span, str(error))
 
     def _use(self, item: st.Use, conventions: Conventions) -> None:
         used = self.loaded.uses.get(item.path.value)
         if used is None:
             return  # reported by the loader
-        scope = FileScope(used, self.report, conventions, self.stack)
-        scope.report_network()
+        scope = self._scope_of(used, conventions, item.span)
+        if scope is None:
+            return
         for name in item.names:
             if not self._declare(name):
                 continue
-            if name.text not in scope.entries:
-                known = [n for n, e in scope.entries.items() if not isinstance(e.item, st.Network)]
-                self.report.error(
-                    Code.BAD_USE,
-                    name.span,
-                    f'"{item.path.value}" defines no unit or block `{name.text}`',
-                    help=near(name.text, known)
-                    or (f"it defines {listed(sorted(known))}" if known else None),
-                )
-            else:
+            item_ = scope.entries.get(name.text)
+            if item_ is not None and not isinstance(item_.item, st.Network):
                 self.imported[name.text] = (scope, name.text)
+            else:
+                self._report_use(item, name, scope)
 
-    def report_network(self) -> None:
-        """A used file holds units and blocks; a network in it is simply not used."""
-        for entry in list(self.entries.values()):
-            if isinstance(entry.item, st.Network):
-                del self.entries[entry.item.name.text]
+    def _report_use(self, item: st.Use, name: st.Identifier, scope: FileScope) -> None:
+        known = [n for n, e in scope.entries.items() if not isinstance(e.item, st.Network)]
+        help_ = near(name.text, known)
+        if help_ is None and known:
+            help_ = f"it defines {listed(sorted(known)[:8])}"
+        path = clipped(item.path.value, 60)
+        message = f'"{path}" defines no unit or block `{name.text}`'
+        if name.text in scope.entries:
+            message = f'`{name.text}` of "{path}" is a network and cannot be used as a block'
+        elif name.text in scope.constants:
+            message = f'`{name.text}` of "{path}" is a constant; only units and blocks are used'
+        elif name.text in scope.imported:
+            message = f'"{path}" uses `{name.text}` itself, from another file'
+            help_ = "use it from the file that defines it"
+        self.report.error(Code.BAD_USE, name.span, message, help=help_)
+
+    def _scope_of(self, used: LoadedFile, conventions: Conventions, span: Span) -> FileScope | None:
+        """The scope of a used file; the same one wherever the conventions are the same."""
+        scopes = self.shared.scopes.setdefault(id(used), [])
+        for scope in scopes:
+            if scope.inherited == conventions:
+                return scope
+        self.shared.count += 1
+        if self.shared.count > MAX_SCOPES:
+            message = f"files are used more than {MAX_SCOPES} times under different conventions"
+            self.report.error(Code.TOO_LARGE, span, message)
+            return None
+        scope = FileScope(used, self.report, conventions, self.shared)
+        scopes.append(scope)
+        return scope
 
     # ------------------------------------------------------------ names
 
@@ -243,24 +272,21 @@ class FileScope:
         """
         if isinstance(expression, ex.Name):
             return self._resolve_name(expression, parameters, used, dimensions)
-        if isinstance(expression, ex.Unary):
-            operand = self.resolve_expression(
-                expression.operand, parameters, used, dimensions=dimensions
-            )
-            return None if operand is None else ex.unary(expression.operator, operand)
-        if isinstance(expression, ex.Binary):
-            left = self.resolve_expression(expression.left, parameters, used, dimensions=dimensions)
-            right = self.resolve_expression(
-                expression.right, parameters, used, dimensions=dimensions
-            )
-            if left is None or right is None:
-                return None
-            try:
-                return ex.binary(expression.operator, left, right)
-            except ex.EvaluationError as error:
-                self.report.error(Code.WRONG_TYPE, expression.span, str(error))
-                return None
-        return expression
+        if not isinstance(expression, (ex.Unary, ex.Binary)):
+            return expression
+        operands = [
+            self.resolve_expression(operand, parameters, used, dimensions=dimensions)
+            for operand in ex.children(expression)
+        ]
+        known = [operand for operand in operands if operand is not None]
+        if len(known) != len(operands):
+            return None
+        make = ex.unary if isinstance(expression, ex.Unary) else ex.binary
+        try:
+            return replace(make(expression.operator, *known), span=expression.span)
+        except ex.EvaluationError as error:
+            self._report_evaluation(error, expression)
+            return None
 
     def _resolve_name(
         self, name: ex.Name, parameters: dict[str, Span], used: set[str], dimensions: bool
@@ -271,26 +297,52 @@ class FileScope:
             return ex.Parameter(text, name.span)
         if text in self.constants:
             self.read.add(text)
-            return self.constants[text]
-        if text in _DIMENSIONS and dimensions:
+            value = self.constants[text]
+            return value and replace(value, span=name.span)
+        if text in DIMENSIONS and dimensions:
             return ex.Dimension(text, name.span)
         if text in WORDS:
             return ex.Literal(text, name.span)
-        if text in _DIMENSIONS:
+        if text in DIMENSIONS:
             message = f"`{text}` is of a current value, and there is none here"
             self.report.error(Code.UNKNOWN_NAME, name.span, message)
             return None
-        known = {*parameters, *self.constants, *WORDS, *(_DIMENSIONS if dimensions else ())}
+        known = {*parameters, *self.constants, *WORDS, *(DIMENSIONS if dimensions else ())}
         help_ = near(text, known)
-        if text in OPS or text in self.entries or text in self.imported:
-            help_ = f"`{text}` can be applied: put `->` in front of it, or begin a new line"
-            message = f"`{text}` is not a value"
+        if self.can_apply(text):
+            help_ = f"write `-> {text}`, or begin a new line"
+            message = f"`{text}` is applied to a value and is not one itself"
             self.report.error(Code.MISSING_ARROW, name.span, message, help=help_)
             return None
-        self.report.error(
-            Code.UNKNOWN_NAME, name.span, f"`{text}` stands for nothing here", help=help_
-        )
+        message = f"`{text}` stands for nothing here"
+        later = self._constant_below(text)
+        if later is not None and name.span is not None:
+            if later.span.start <= name.span.start < later.span.end:
+                message = f"the constant `{text}` is defined by itself"
+                self.report.error(Code.RECURSION, name.span, message)
+                return None
+            message = f"the constant `{text}` is defined further down, and acts from there"
+            help_ = "put its `let` above this line"
+        elif text in self.places:
+            return None  # its definition has a fault
+        self.report.error(Code.UNKNOWN_NAME, name.span, message, help=help_)
         return None
+
+    def _constant_below(self, name: str) -> st.Constant | None:
+        if name in self.constants:
+            return None
+        for item in self.loaded.spec.items:
+            if isinstance(item, st.Constant) and item.name.text == name:
+                return item
+        return None
+
+    def known(self, name: str) -> bool:
+        """Whether a name that is no parameter stands for something."""
+        return name in self.places or name in WORDS or name in DIMENSIONS or self.can_apply(name)
+
+    def can_apply(self, name: str) -> bool:
+        """Whether a name is an op, unit or block here."""
+        return name in OPS or name in self.entries or name in self.imported
 
     def callables(self) -> set[str]:
         """Everything that can be applied here."""
@@ -304,36 +356,75 @@ class FileScope:
             self.definition(name)
 
     def definition(self, name: str, span: Span | None = None) -> df.Definition | None:
-        """The definition of a name, resolved when it is first asked for.
+        """The definition of a name, resolved when it is first asked for; None after a report.
+
+        What a definition uses is resolved before it, without recursion: there may be many.
 
         Args:
             name: of a unit, block or network, of this file or a used one.
-            span: where it is used, for the report of a recursion.
+            span: where it is used, for a report.
         """
+        scope, name = self._home(name)
+        if name not in scope.done and not scope.is_open(name):
+            scope.resolve_after_uses(name)
+        return scope.done.get(name)
+
+    def _home(self, name: str) -> tuple[FileScope, str]:
+        """The scope that defines a name."""
         if name in self.imported:
             self.read.add(name)
-            scope, inner = self.imported[name]
-            return scope.definition(inner, span)
-        if name in self.done:
-            return self.done[name]
-        entry = self.entries[name]
-        if entry.item in self.stack:
-            index = self.stack.index(entry.item)
-            chain = [item.name.text for item in self.stack[index:]] + [name]
-            message = f"`{name}` uses itself: {' -> '.join(chain)}"
-            self.report.error(Code.RECURSION, span, message)
-            return None
-        if len(self.stack) >= MAX_DEFINITION_DEPTH:
+            return self.imported[name]
+        return self, name
+
+    def is_open(self, name: str) -> bool:
+        """Whether the definition is being resolved."""
+        item = self.entries[name].item
+        return any(item is other for other in self.shared.stack)
+
+    def resolve_after_uses(self, name: str) -> None:
+        """Resolve everything that a definition uses, and then the definition."""
+        stack = self.shared.stack
+        stack.append(self.entries[name].item)
+        frames = [(self, name, st.called(self.entries[name].item))]
+        while frames:
+            scope, name, uses = frames[-1]
+            for use in uses:
+                if use.text not in scope.entries and use.text not in scope.imported:
+                    continue
+                home, inner = scope._home(use.text)
+                if inner in home.done:
+                    scope._note_depth(name, use, home.depths[inner] + 1)
+                elif home.is_open(inner):
+                    home._report_recursion(inner, use.span)
+                else:
+                    item = home.entries[inner].item
+                    stack.append(item)
+                    frames.append((home, inner, st.called(item)))
+                    # looked at again behind it, for its depth
+                    frames[-2] = (scope, name, chain([use], uses))
+                    break
+            else:
+                deep = scope.depths.setdefault(name, 1) > MAX_DEFINITION_DEPTH
+                scope.done[name] = None if deep else scope._resolve(scope.entries[name])
+                frames.pop()
+                stack.pop()
+
+    def _note_depth(self, name: str, use: st.Identifier, depth: int) -> None:
+        """A definition is one deeper than the deepest that it uses."""
+        if depth == MAX_DEFINITION_DEPTH + 1 and self.depths.get(name, 0) < depth:
             message = f"definitions use definitions more than {MAX_DEFINITION_DEPTH} deep"
-            self.report.error(Code.NESTING_TOO_DEEP, span, message)
-            return None
-        self.stack.append(entry.item)
-        try:
-            result = self._resolve(entry)
-        finally:
-            self.stack.pop()
-        self.done[name] = result
-        return result
+            self.report.error(Code.NESTING_TOO_DEEP, use.span, message)
+        self.depths[name] = max(depth, self.depths.get(name, 0))
+
+    def _report_recursion(self, name: str, span: Span) -> None:
+        item = self.entries[name].item
+        index = next(i for i, other in enumerate(self.shared.stack) if other is item)
+        names = [other.name.text for other in self.shared.stack[index:]] + [name]
+        message = f"`{name}` uses itself"
+        if len(names) > 2:
+            between = names if len(names) < 9 else [*names[:4], "...", *names[-4:]]
+            message += f": {' -> '.join(between)}"
+        self.report.error(Code.RECURSION, span, message)
 
     def _resolve(self, entry: _Entry) -> df.Definition | None:
         item = entry.item
@@ -344,79 +435,26 @@ class FileScope:
             self.report.error(Code.RESERVED_NAME, item.name.span, message, help=help_)
         if isinstance(item, st.Unit):
             return self._unit(item, entry.conventions)
-        parameters, formals = self._formals(item.parameters)
+        errors = self.report.errors
+        parameters, found = formals(item.parameters, self.constant_expression, self.report)
         used: set[str] = set()
         network = isinstance(item, st.Network)
         bodies = BodyResolver(self, entry.conventions, parameters, used, network=network)
         pixels = None
         if isinstance(item, st.Network):
-            if any(f.default is None for f in formals):
-                bare = next(f for f in formals if f.default is None)
+            if any(f.default is None for f in found):
+                bare = next(f for f in found if f.default is None)
                 message = f"the parameter `{bare.name}` of a network needs a default"
                 help_ = f"write `{bare.name} = 1`"
                 self.report.error(Code.ARGUMENT_COUNT, bare.span, message, help=help_)
             pixels = resolve_pixels(item, self, parameters, used)
         body = bodies.definition_body(item.body)
         kind = "network" if network else "block"
-        self._check_used(item, parameters, used)
+        if self.report.errors == errors:  # a use in a faulty line is not seen
+            check_used(item, parameters, used, self.report)
         return df.Definition(
-            kind, item.name.text, formals, body, None, pixels, item.doc, item.name.span
+            kind, item.name.text, found, body, None, pixels, item.doc, item.name.span
         )
-
-    def _formals(
-        self, written: tuple[st.Parameter, ...]
-    ) -> tuple[dict[str, Span], tuple[df.Formal, ...]]:
-        places: dict[str, Span] = {}
-        formals = []
-        optional = False
-        for parameter in written:
-            name, span = parameter.name.text, parameter.name.span
-            fault = parameter_fault(name)
-            if name in WORDS or name in _DIMENSIONS:
-                fault = f"`{name}` is a word of the language"
-            if fault:
-                message = f"{fault} and cannot name a parameter"
-                help_ = f"call it `{name.strip('_')}_value`"
-                self.report.error(Code.RESERVED_NAME, span, message, help=help_)
-            if name in places:
-                self.report.error(
-                    Code.DUPLICATE,
-                    span,
-                    f"the parameter `{name}` is given twice",
-                    notes=[Note("it is first given here", places[name])],
-                )
-                continue
-            default = None
-            if parameter.default is not None:
-                optional = True
-                default = self._formal_default(parameter.default)
-            elif optional:
-                message = f"`{name}` has no default but follows a parameter that has one"
-                self.report.error(Code.ARGUMENT_COUNT, span, message)
-            places[name] = span
-            formals.append(df.Formal(name, default, span))
-        return places, tuple(formals)
-
-    def _formal_default(self, written: ex.Expression) -> ex.Expression:
-        """A default is a constant; after a report, 1 stands in for it."""
-        resolved = self.constant_expression(written)
-        if resolved is None:
-            return ex.Literal(1)
-        try:
-            return ex.Literal(ex.evaluate(resolved, {}, {}))
-        except ex.EvaluationError as error:
-            self.report.error(Code.NUMBER_RANGE, written.span, str(error))
-            return ex.Literal(1)
-
-    def _check_used(
-        self, item: st.Block | st.Network, parameters: dict[str, Span], used: set[str]
-    ) -> None:
-        for name in parameters:
-            if name not in used and not self.report.failed:
-                message = f"the parameter `{name}` of `{item.name.text}` is never used"
-                self.report.error(
-                    Code.UNUSED, parameters[name], message, help="use it or remove it"
-                )
 
     def _unit(self, item: st.Unit, conventions: Conventions) -> df.Definition | None:
         bodies = BodyResolver(self, conventions, {}, set(), unit=True)
@@ -433,20 +471,21 @@ class FileScope:
             head = first.definition.head
         return df.Definition("unit", item.name.text, (), body, head, None, item.doc, item.name.span)
 
-    def warn_unused(self, reached: tuple[df.Definition, ...]) -> None:
-        """Warn of constants, units and blocks of the network's own file that nothing uses."""
-        names = {id(definition) for definition in reached}
-        for name, entry in self.entries.items():
-            done = self.done.get(name)
-            if done is not None and id(done) not in names and done.kind != "network":
-                message = f"the {done.kind} `{name}` is never used"
-                self.report.warning(Code.UNUSED, entry.item.name.span, message)
-        for name in (*self.constants, *self.imported):
-            if name not in self.read:
-                message = f"`{name}` is never used"
-                self.report.warning(Code.UNUSED, self.places[name], message)
-
 
 def _attributes_help(op: Op) -> str | None:
     names = [a.name for a in op.attributes]
     return f"its attributes are {listed(names)}" if names else "it has no attributes"
+
+
+def _warn_unused(scope: FileScope, reached: tuple[df.Definition, ...]) -> None:
+    """Warn of constants, units and blocks of the network's own file that nothing uses."""
+    names = {id(definition) for definition in reached}
+    for name, entry in scope.entries.items():
+        done = scope.done.get(name)
+        if done is not None and id(done) not in names and done.kind != "network":
+            message = f"the {done.kind} `{name}` is never used"
+            scope.report.warning(Code.UNUSED, entry.item.name.span, message)
+    for name in (*scope.constants, *scope.imported):
+        if name not in scope.read:
+            message = f"`{name}` is never used"
+            scope.report.warning(Code.UNUSED, scope.places[name], message)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from incgen.diagnostics import counted
 from incgen.expressions import Size, binary, choice, lift
 from incgen.initializers import DEFAULT_KERNEL, Initializer, WeightKind, fans
 from incgen.ops import ByStride
@@ -70,7 +71,7 @@ class Fault(Exception):
     """An op cannot take this shape; the message says why, in numbers.
 
     Attributes:
-        reason: "window", "padding" or "groups".
+        reason: "window", "padding", "groups", "rank" or "must-say".
         help: what to type, if it can be said.
     """
 
@@ -177,8 +178,8 @@ def borders(
         if max(border) >= span:
             raise Fault(
                 "padding",
-                f"`{what}` pads by {max(border)} pixels, but its window spans only {span}: "
-                "a window would lie wholly in the border",
+                f"`{what}` pads by {counted(max(border), 'pixel')}, but its window spans only "
+                f"{span}: a window would lie wholly in the border",
                 "pad by less than the window, or put a `pad` in front",
             )
     return result

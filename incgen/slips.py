@@ -130,8 +130,8 @@ def _line_end(kind: str, token: str, accepts: set[str], before: str, after: str)
     if kind != "_NEWLINE":
         return None
     if before.endswith("->"):
-        help_ = "put the `->` at the beginning of the next line"
-        return Slip(Code.SYNTAX, "there is no op behind the `->` of this line", help_)
+        message = "there is no op behind the `->` of this line"
+        return Slip(Code.SYNTAX, message, "put the `->` at the beginning of the next line")
     help_ = "put the `{` on this line" if "LBRACE" in accepts and len(accepts) < 4 else None
     return Slip(Code.SYNTAX, f"the line ends too early{wanted(accepts)}", help_)
 
@@ -197,6 +197,8 @@ def _brackets(kind: str, token: str, accepts: set[str], before: str, after: str)
         return Slip(Code.SYNTAX, message, f"write `{call.group(1)} 3x3 64`")
     if kind == "COMMA" and "_ARROW" in accepts:
         return Slip(Code.SYNTAX, "arguments are separated by spaces", "leave out the `,`")
+    if kind in ("WINDOW", "STRING", "LSQB") and re.search(r"\[[^\]]*$", before):
+        return Slip(Code.SYNTAX, "a list in brackets has plain values, not this")
     if kind == "RSQB" and before.endswith("["):
         return Slip(Code.SYNTAX, "a list in brackets cannot be empty")
     if kind == "RPAR" and before.endswith("("):
@@ -230,7 +232,9 @@ def _word(kind: str, token: str, accepts: set[str], before: str, after: str) -> 
     if kind == "STRING" and accepts == {"NAME"}:
         return Slip(Code.SYNTAX, "a name stands without quotes", f"write `{clipped(token[1:-1])}`")
     if kind == "STRING":
-        return Slip(Code.SYNTAX, "a string cannot stand here; only `use` has one", None)
+        word = token[1:-1]
+        help_ = f"write `{word}` without quotes" if word.isidentifier() and len(word) < 40 else None
+        return Slip(Code.SYNTAX, "a string cannot stand here; only `use` has one", help_)
     if accepts == {"WINDOW"} and _last_word(before) == "input":
         message = "the size of the input is written as a window, height by width"
         return Slip(Code.SYNTAX, message, "write `input 224x224 3`")
@@ -311,23 +315,7 @@ def refuse_depth(spec: st.Spec, deepest: int) -> None:
             message = f"bodies are nested more than {deepest} deep, each `else if` counted"
             help_ = "make the inner part a `block`"
             raise SyntaxFault(Code.NESTING_TOO_DEEP, body.span, message, help=help_)
-        pending.extend((inner, depth + 1) for inner in _bodies(body))
-
-
-def _bodies(body: st.Body) -> list[st.Body]:
-    found: list[st.Body] = []
-    for statement in body.statements:
-        if isinstance(statement, st.Aux):
-            found.append(statement.body)
-        elif isinstance(statement, st.Statement):
-            for element in statement.elements:
-                if isinstance(element, (st.Join, st.Group, st.Repeat)):
-                    found.append(element.body)
-                elif isinstance(element, st.Conditional):
-                    found.append(element.then)
-                    if element.otherwise is not None:
-                        found.append(element.otherwise)
-    return found
+        pending.extend((inner, depth + 1) for inner in st.inner_bodies(body))
 
 
 # ---------------------------------------------------------------- going on after a fault

@@ -166,7 +166,7 @@ def annotation(values: list[object]) -> str:
 ARGUMENT_TYPES = {Kind.COUNT: "int", Kind.FACTOR: "float", Kind.FLAG: "bool", Kind.WORD: "str"}
 
 
-def plain_pad(pad: df.ArgumentValue, strides: tuple[ex.Expression, ex.Expression]) -> object:
+def plain_pad(pad: df.ArgumentValue, strides: tuple[ex.Expression, ex.Expression]) -> df.ArgumentValue:
     """A padding whose dependence on the stride is decided, if the stride is known.
 
     Returns:

@@ -6,6 +6,7 @@ wherever it stands; a formatter must keep them so.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -243,3 +244,38 @@ class Spec:
 
     items: tuple[Item, ...]
     doc: str
+
+
+def inner_bodies(body: Body) -> list[Body]:
+    """The bodies directly inside a body."""
+    found: list[Body] = []
+    for statement in body.statements:
+        if isinstance(statement, Aux):
+            found.append(statement.body)
+        elif isinstance(statement, Statement):
+            for element in statement.elements:
+                if isinstance(element, (Join, Group, Repeat)):
+                    found.append(element.body)
+                elif isinstance(element, Conditional):
+                    found.append(element.then)
+                    if element.otherwise is not None:
+                        found.append(element.otherwise)
+    return found
+
+
+def statements(body: Body) -> Iterator[Statement]:
+    """The statements of a body and of all bodies inside it; without recursion."""
+    pending = [body]
+    while pending:
+        current = pending.pop()
+        pending.extend(inner_bodies(current))
+        yield from (s for s in current.statements if isinstance(s, Statement))
+
+
+def called(item: Unit | Block | Network) -> Iterator[Identifier]:
+    """The names that a definition applies, ops among them."""
+    if isinstance(item, Unit):
+        yield from (call.name for call in item.calls)
+        return
+    for statement in statements(item.body):
+        yield from (e.name for e in statement.elements if isinstance(e, Call))

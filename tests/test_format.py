@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from incgen import format as module
@@ -136,6 +136,7 @@ def test_a_text_whose_tree_would_change_is_left(monkeypatch: pytest.MonkeyPatch)
 _PIECES = re.compile(r"\n|[ ]+|[^ \n]+")
 
 
+@settings(deadline=None)
 @given(some.randoms(use_true_random=False), some.sampled_from([NEAT, "bn_inception"]))
 def test_any_blanks_give_the_same_tree_and_a_layout_that_stays(random, text) -> None:  # type: ignore[no-untyped-def]
     if text == "bn_inception":

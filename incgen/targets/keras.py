@@ -12,7 +12,6 @@ from typing import assert_never
 
 from incgen import definitions as df
 from incgen import expressions as ex
-from incgen.body import unit_defaults
 from incgen.diagnostics import Code, Diagnostic, SpecError
 from incgen.expressions import Expression, python
 from incgen.graph import Graph
@@ -23,16 +22,15 @@ from incgen.render import render
 from incgen.symbols import Symbol, head_arguments, unit_arguments, unit_forms
 from incgen.targets import text
 from incgen.targets.keras_ops import (
-    ONE,
     Call,
     Context,
     Step,
-    When,
     initializer,
     padding,
     sides_code,
     steps,
 )
+from incgen.targets.values import ONE
 
 _JOINS = {"concat": "Concatenate", "add": "Add", "mul": "Multiply"}
 #: The order of helpers in a file.
@@ -189,7 +187,7 @@ class _Emitter:
 
 def use_padding(unit: df.Definition, args: Mapping[str, df.ArgumentValue]) -> str:
     """The `padding` argument of one use of a unit, as source."""
-    everything: dict[str, df.ArgumentValue] = {**unit_defaults(unit), **args}
+    everything: dict[str, df.ArgumentValue] = {**df.unit_defaults(unit), **args}
     frame, pad = everything["window"], everything.get("pad")
     if isinstance(pad, ex.Parameter) and pad.name == "padding":
         return "padding"
@@ -242,7 +240,7 @@ class _Function:
             return [(f.name, f.default) for f in self.definition.parameters]
         head = self.definition.head
         assert head is not None
-        defaults = unit_defaults(self.definition)
+        defaults = df.unit_defaults(self.definition)
         required: list[tuple[str, Expression | str | None]] = []
         optional: list[tuple[str, Expression | str | None]] = []
         for argument in head.arguments:

@@ -12,26 +12,29 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from incgen import expressions as ex
-from incgen.definitions import SidesValue
+from incgen.definitions import ArgumentValue, SidesValue
 from incgen.expressions import Expression, python
 from incgen.initializers import Initializer
 from incgen.ops import ByStride
 from incgen.symbols import UnitForm, plain_pad
-from incgen.targets.torch_ops import (
+from incgen.targets.values import (
+    FALSE,
     ONE,
+    TRUE,
     ZERO,
     Args,
     Pair,
+    Sides,
     both,
     effective,
     expression,
+    four_sides,
     half,
     pair,
     text,
     window,
+    with_ceil,
 )
-
-TRUE, FALSE = ex.Literal(True), ex.Literal(False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +134,12 @@ class Padding:
     """
 
     word: str | None = None
-    sides: tuple[Expression, ...] | None = None
+    sides: Sides | None = None
     by_stride: bool = False
 
 
 def padding(
-    pad: object,
+    pad: ArgumentValue,
     kernel: Pair,
     stride: Pair,
     dilation: Expression = ONE,
@@ -149,9 +152,7 @@ def padding(
         return Padding("same")
     spans = [ex.literal(effective(k, dilation)) for k in kernel]
     if isinstance(pad, SidesValue):
-        sides = pad.sides
-        if len(sides) == 2:
-            sides = sides[0], sides[0], sides[1], sides[1]
+        sides = four_sides(pad)
     elif pad is None or pad == ex.Literal("half"):
         if spans == [1, 1]:
             return Padding("valid")
@@ -164,8 +165,7 @@ def padding(
         if symbolic_odd and unit is not None and unit.strided and unit.square_stride:
             return Padding(None, sides, True)
     else:
-        assert isinstance(pad, Expression), pad
-        sides = pad, pad, pad, pad
+        sides = four_sides(pad)
     if all(side == ZERO for side in sides):
         return Padding("valid")
     if stride == (ONE, ONE) and None not in spans:
@@ -180,7 +180,7 @@ def padding(
     return Padding(None, sides)
 
 
-def sides_code(sides: tuple[Expression, ...]) -> str:
+def sides_code(sides: Sides) -> str:
     """A border as Keras' layers take it: `1`, `(0, 3)` or `((0, 1), (0, 1))`."""
     top, bottom, left, right = sides
     if top == bottom and left == right:
@@ -188,7 +188,7 @@ def sides_code(sides: tuple[Expression, ...]) -> str:
     return f"(({python(top)}, {python(bottom)}), ({python(left)}, {python(right)}))"
 
 
-def full_sides(sides: tuple[Expression, ...]) -> str:
+def full_sides(sides: Sides) -> str:
     """A border with all four sides."""
     top, bottom, left, right = map(python, sides)
     return f"(({top}, {bottom}), ({left}, {right}))"
@@ -483,8 +483,8 @@ def _padded_average(
     context: Context,
     kernel: Pair,
     stride: Pair,
-    sides: tuple[Expression, ...],
-    full: tuple[Expression, ...],
+    sides: Sides,
+    full: Sides,
     counted: bool,
     stock: str,
 ) -> tuple[Step, ...]:
@@ -500,18 +500,15 @@ def _padded_average(
     return (zero, Call(f"{head}, {full_sides(over)}"))
 
 
-def _with_ceil(sides: tuple[Expression, ...], kernel: Pair, stride: Pair) -> tuple[Expression, ...]:
+def _with_ceil(sides: Sides, kernel: Pair, stride: Pair) -> Sides:
     """Rounding up is padding by min(after + stride - 1, kernel - 1), then rounding down."""
     top, bottom, left, right = sides
-    return top, _after(bottom, stride[0], kernel[0]), left, _after(right, stride[1], kernel[1])
-
-
-def _after(side: Expression, stride: Expression, kernel: Expression) -> Expression:
-    a, b = side + stride - 1, kernel - 1
-    known, limit = ex.literal(a), ex.literal(b)
-    if isinstance(known, int) and isinstance(limit, int):
-        return ex.Literal(min(known, limit))
-    return ex.Name(f"min({python(a)}, {python(b)})")
+    return (
+        top,
+        with_ceil(bottom, stride[0], kernel[0]),
+        left,
+        with_ceil(right, stride[1], kernel[1]),
+    )
 
 
 def _either_pool(args: Args, context: Context) -> tuple[Step, ...]:
@@ -553,15 +550,8 @@ def _scale(args: Args, context: Context) -> tuple[Step, ...]:
 
 
 def _pad(args: Args, context: Context) -> tuple[Step, ...]:
-    border = args["border"]
-    if isinstance(border, SidesValue):
-        sides = border.sides
-        if len(sides) == 2:
-            sides = sides[0], sides[0], sides[1], sides[1]
-    else:
-        one = expression(args, "border")
-        sides = one, one, one, one
-    return (Call(f"layers.ZeroPadding2D({sides_code(sides)}"),)
+    border = sides_code(four_sides(args["border"]))
+    return (Call(f"layers.ZeroPadding2D({border}"),)
 
 
 #: How each op is written.

@@ -11,12 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn, assert_never
 
 from incgen import definitions as df
 from incgen import expressions as ex
-from incgen.body import unit_defaults
 from incgen.diagnostics import Code, Diagnostic, SpecError
 from incgen.expressions import Expression, python
 from incgen.graph import Graph
@@ -39,9 +38,6 @@ from incgen.symbols import (
 )
 from incgen.targets import text
 from incgen.targets.torch_ops import (
-    ONE,
-    ZERO,
-    Args,
     Layer,
     Weight,
     initial,
@@ -49,8 +45,8 @@ from incgen.targets.torch_ops import (
     layer,
     operand,
     padding,
-    pair,
 )
+from incgen.targets.values import ONE, ZERO, Args, pair
 
 _JOINS = {"concat": "Concat", "add": "Add", "mul": "Mul"}
 #: The order of helpers in a file.
@@ -358,7 +354,7 @@ class _Class:
         """The parameters of a unit in the order of its constructor."""
         head = self.definition.head
         assert head is not None
-        defaults = unit_defaults(self.definition)
+        defaults = df.unit_defaults(self.definition)
         required: list[tuple[str, Expression | None]] = []
         optional: list[tuple[str, Expression | None]] = []
         for argument in head.arguments:
@@ -406,7 +402,7 @@ class _Class:
         observed = self.graph.observed.get(self.definition)
         if observed is None:
             return False
-        default = unit_defaults(self.definition).get("pad")
+        default = df.unit_defaults(self.definition).get("pad")
         pads = [
             *observed.values.get("pad", []),
             ex.literal(default) if isinstance(default, ex.Literal) else None,
@@ -875,7 +871,7 @@ class _Class:
         self, unit: df.Definition, values: Mapping[str, df.ArgumentValue]
     ) -> Expression:
         """The padding of one use of a unit, as a number where it is one."""
-        everything: dict[str, df.ArgumentValue] = {**unit_defaults(unit), **values}
+        everything: dict[str, df.ArgumentValue] = {**df.unit_defaults(unit), **values}
         pad, frame = everything.get("pad"), everything["window"]
         if isinstance(pad, ex.Parameter) and pad.name == "padding":
             return pad

@@ -7,20 +7,33 @@ define is asked for by name; its text is in templates/torch/helpers.py.jinja.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, TypeAlias
 
 from incgen import expressions as ex
-from incgen.definitions import ArgumentValue, SidesValue, WindowValue
+from incgen.definitions import ArgumentValue, SidesValue
 from incgen.expressions import Expression, python
 from incgen.initializers import Initializer
 from incgen.ops import ByStride
 from incgen.symbols import Symbol, plain_pad
-
-Pair: TypeAlias = tuple[Expression, Expression]
-ZERO, ONE = ex.Literal(0), ex.Literal(1)
+from incgen.targets.values import (
+    ONE,
+    ZERO,
+    Args,
+    Pair,
+    Sides,
+    both,
+    effective,
+    expression,
+    four_sides,
+    half,
+    pair,
+    text,
+    window,
+    with_ceil,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +74,6 @@ class Layer:
     helpers: frozenset[str] = field(default_factory=frozenset)
 
 
-Args: TypeAlias = Mapping[str, ArgumentValue]
 #: The values that a parameter takes in the network: to write a case for each.
 Cases: TypeAlias = Callable[[str], list[Any]]
 
@@ -132,67 +144,6 @@ def operand(code: str, sign: str = ".") -> str:
     return f"({code})" if loose in bare or loose_too else code
 
 
-# ---------------------------------------------------------------- text of arguments
-
-
-def expression(args: Args, name: str) -> Expression:
-    """An argument that is an expression."""
-    value = args[name]
-    assert isinstance(
-        value,
-        ex.Literal
-        | ex.Parameter
-        | ex.Unary
-        | ex.Binary
-        | ex.Choice
-        | ex.Item
-        | ex.Name
-        | ex.Dimension,
-    ), (name, value)
-    return value
-
-
-def text(args: Args, name: str) -> str:
-    """An argument as source."""
-    return python(expression(args, name))
-
-
-def window(args: Args) -> WindowValue:
-    """The window of an op."""
-    value = args["window"]
-    assert isinstance(value, WindowValue)
-    return value
-
-
-def pair(values: Pair) -> str:
-    """Two numbers as one, where they are the same: `3`, `(1, 7)`, or `kernel` for a parameter."""
-    first, second = values
-    if first == second:
-        return python(first)
-    if isinstance(first, ex.Item) and isinstance(second, ex.Item):
-        if first.parameter == second.parameter:
-            return first.parameter
-    return f"({python(first)}, {python(second)})"
-
-
-def both(values: Pair) -> str:
-    """Two numbers as a tuple, always."""
-    if isinstance(values[0], ex.Item):
-        return pair(values)
-    return f"({python(values[0])}, {python(values[1])})"
-
-
-def effective(kernel: Expression, dilation: Expression) -> Expression:
-    """The pixels that a dilated kernel spans."""
-    return (kernel - 1) * dilation + 1 if dilation != ONE else kernel
-
-
-def half(values: Pair, dilation: Expression = ONE) -> Pair:
-    """Half a window on each side."""
-    high, wide = (effective(value, dilation) // 2 for value in values)
-    return high, wide
-
-
 # ---------------------------------------------------------------- padding
 
 
@@ -207,7 +158,7 @@ class Padding:
     """
 
     both: Pair | None = None
-    sides: tuple[Expression, ...] | None = None
+    sides: Sides | None = None
     same: bool = False
 
 
@@ -225,7 +176,7 @@ def padding(pad: ArgumentValue, kernel: Pair, stride: Pair, dilation: Expression
         high, wide = (ex.choice(flat, a, b) for a, b in zip(unit, strided, strict=True))
         return Padding(both=(high, wide))
     if isinstance(known, SidesValue):
-        return _sides(known.sides)
+        return _sides(known)
     if known is None or known == ex.Literal("half"):
         return Padding(both=half(kernel, dilation))
     if known == ex.Literal("valid"):
@@ -241,9 +192,8 @@ def _unstrided(stride: Pair) -> Expression:
     return high if stride[0] == stride[1] else ex.binary("and", high, wide)
 
 
-def _sides(sides: tuple[Expression, ...]) -> Padding:
-    if len(sides) == 2:
-        return Padding(both=(sides[0], sides[1]))
+def _sides(border: SidesValue) -> Padding:
+    sides = four_sides(border)
     top, bottom, left, right = sides
     if top == bottom and left == right:
         return Padding(both=(top, left))
@@ -420,12 +370,8 @@ def _moved(args: Args, shape: Symbol, channels: Expression) -> Symbol:
         total = before + border[0] + border[1] - span
         if not ceil:
             return total // step + 1
-        # See templates: ceil is padding by min(after + stride - 1, span - 1), then floor.
-        extra = border[1] + step - 1
-        known, limit = ex.literal(extra), ex.literal(span - 1)
-        if isinstance(known, int) and isinstance(limit, int):
-            extra = ex.Literal(min(known, limit))
-        return (before + border[0] + extra - span) // step + 1
+        after = with_ceil(border[1], step, span)
+        return (before + border[0] + after - span) // step + 1
 
     return Symbol(channels, True, lambda: size(0), lambda: size(1))
 
@@ -558,7 +504,7 @@ def _padded_pool(
     out: Symbol,
     kernel: Pair,
     stride: Pair,
-    sides: tuple[Expression, ...],
+    sides: Sides,
     ceil: bool,
     average: bool,
     counted: bool,
@@ -571,7 +517,7 @@ def _padded_pool(
     top, bottom, left, right = sides
     after = [bottom, right]
     if ceil:
-        after = [_ceil_border(a, s, k) for a, s, k in zip(after, stride, kernel, strict=True)]
+        after = [with_ceil(a, s, k) for a, s, k in zip(after, stride, kernel, strict=True)]
     pool = f"{pair(kernel)}, {pair(stride)}"
     if not average:
         border = ", ".join(map(python, (left, after[1], top, after[0])))
@@ -588,14 +534,6 @@ def _padded_pool(
     over = f"(0, {python(after[1] - right)}, 0, {python(after[0] - bottom)})"
     module = f"nn.Sequential({first}, PaddedAvgPool2d({pool}, {over}))"
     return Layer(out, module, helpers=helpers)
-
-
-def _ceil_border(after: Expression, stride: Expression, kernel: Expression) -> Expression:
-    a, b = after + stride - 1, kernel - 1
-    known, limit = ex.literal(a), ex.literal(b)
-    if isinstance(known, int) and isinstance(limit, int):
-        return ex.Literal(min(known, limit))
-    return ex.Name(f"min({python(a)}, {python(b)})")
 
 
 def _either_pool(args: Args, shape: Symbol) -> Layer:
@@ -666,16 +604,7 @@ def _flatten(args: Args, shape: Symbol) -> Layer:
 
 
 def _pad(args: Args, shape: Symbol) -> Layer:
-    border = args["border"]
-    if isinstance(border, SidesValue):
-        sides = border.sides if len(border.sides) == 4 else ()
-        if not sides:
-            high, wide = border.sides
-            sides = high, high, wide, wide
-    else:
-        one = expression(args, "border")
-        sides = one, one, one, one
-    top, bottom, left, right = sides
+    top, bottom, left, right = four_sides(args["border"])
     arguments = ", ".join(map(python, (left, right, top, bottom)))
     out = Symbol(
         shape.channels,

@@ -1,0 +1,333 @@
+"""Uses of ops, units and blocks: the name that is used, and the arguments it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from incgen import definitions as df
+from incgen import expressions as ex
+from incgen import syntax as st
+from incgen.arguments import Binder, Conventions
+from incgen.diagnostics import Code, Note, counted, listed, near
+from incgen.labels import Namespace
+from incgen.names import definition_fault, label_fault
+from incgen.ops import (
+    ALIASES,
+    ATTRIBUTE_ALIASES,
+    EXAMPLES,
+    OPS,
+    PRESETS,
+    Argument,
+    DefaultValue,
+    Op,
+)
+from incgen.source import Span
+
+if TYPE_CHECKING:
+    from incgen.resolve import FileScope
+
+#: Arguments whose absence only matters for some windows; elaboration tells.
+_BY_WINDOW = ("pad", "ceil", "count_pad")
+
+
+class CallResolver:
+    """Resolves the calls of one definition.
+
+    Args:
+        scope: the names of the file.
+        conventions: the presets and defaults where the definition stands.
+        binder: checks arguments.
+        parameters: of the definition.
+        unit: whether the definition is a unit, where nothing is warned of.
+    """
+
+    def __init__(
+        self,
+        scope: FileScope,
+        conventions: Conventions,
+        binder: Binder,
+        parameters: Mapping[str, Span],
+        *,
+        unit: bool,
+    ) -> None:
+        """Keep the context."""
+        self.parameters = parameters
+        self.scope, self.report = scope, scope.report
+        self.conventions, self.binder, self.unit = conventions, binder, unit
+
+    def call(
+        self, call: st.Call, slot: str | None, names: Namespace | None, *, head: bool = False
+    ) -> df.Element | None:
+        """An op, unit or block with its arguments; None after a report.
+
+        Args:
+            call: as written.
+            slot: the name it has by its label or its place in a chain, if it has one.
+            names: gives it a name if it has none.
+            head: whether it is the head of a unit, which takes the unit's arguments.
+        """
+        name = slot if slot is not None else self.own_name(call, names)
+        op = OPS.get(call.name.text)
+        if op is None:
+            return self.instance(call, slot, name, head)
+        op, call = _concrete_pool(op, call)
+        args, said = self.op_arguments(op, call, head=head)
+        if args is None:
+            return None
+        if slot is None and op.weighted and not self.unit:
+            self.warn_unnamed(call, name)
+        return df.OpCall(op, args, said, name, slot is not None, head, call.span)
+
+    def own_name(self, call: st.Call, names: Namespace | None) -> str:
+        """The name of something without a label."""
+        assert names is not None
+        text = call.name.text
+        name = names.name_for(text)
+        fault = label_fault(name)
+        if fault and self.scope.can_apply(text) and not definition_fault(text):
+            message = f"`{text}` needs a label here: {fault}"
+            help_ = f"write `{text}_1: {text} ...`"
+            if self.unit:  # which has no labels
+                message = f"`{text}` cannot stand in a unit: {fault}"
+                help_ = "make the unit a `block` and give it a label there"
+            self.report.error(Code.RESERVED_NAME, call.name.span, message, help=help_)
+        return name
+
+    def instance(
+        self, call: st.Call, slot: str | None, name: str, head: bool
+    ) -> df.Instance | None:
+        """A unit or block with its arguments."""
+        text = call.name.text
+        if not self.scope.can_apply(text):
+            if text not in self.scope.places:  # else its definition has a fault
+                self.report_unknown(call)
+            return None
+        definition = self.scope.definition(text, call.name.span)
+        if definition is None:
+            return None
+        if definition.kind == "network":
+            message = f"`{text}` is a network and cannot be used as a block"
+            self.report.error(Code.MISPLACED, call.name.span, message, help="make it a `block`")
+            return None
+        if definition.kind == "unit":
+            given = self.unit_arguments(definition, call, head)
+        else:
+            given = self.block_arguments(definition, call)
+        if given is None:
+            return None
+        if slot is None and not self.unit and df.has_weights(definition):
+            self.warn_unnamed(call, name)
+        return df.Instance(definition, given, name, slot is not None, head, call.span)
+
+    def report_unknown(self, call: st.Call) -> None:
+        """A name that cannot be applied."""
+        text = call.name.text
+        message = f"no op, unit or block `{text}`"
+        help_ = near(text, self.scope.callables())
+        known = ALIASES.get(text.lower().rstrip("123d").rstrip("_"))
+        if known is not None:
+            help_ = f"here it is called `{known}`"
+        if text in self.scope.constants or text in self.parameters:
+            message, help_ = f"`{text}` is a value, not an op, unit or block", None
+        self.report.error(Code.UNKNOWN_OP, call.name.span, message, help=help_)
+
+    def warn_unnamed(self, call: st.Call, name: str) -> None:
+        """A layer with parameters gets its key from its op if it has no label."""
+        message = f"`{call.name.text}` has parameters but no label, so its keys begin with `{name}`"
+        help_ = f"write `{name}: {call.name.text} ...` to keep the keys when lines move"
+        self.report.warning(Code.UNNAMED, call.name.span, message, help=help_)
+
+    # ------------------------------------------------------------ ops
+
+    def op_arguments(
+        self, op: Op, call: st.Call, *, head: bool
+    ) -> tuple[dict[str, df.ArgumentValue] | None, frozenset[str]]:
+        """Every argument of an op, said or by default."""
+        said = self.match(op.name, op.positional, op.attributes, call)
+        if said is None:
+            return None, frozenset()
+        args: dict[str, df.ArgumentValue] = {}
+        missing = []
+        for argument in op.arguments:
+            value = said.get(argument.name)
+            if value is None:
+                value = self.conventions.default(op, argument)
+            args[argument.name] = value
+            if value is None and (argument.positional or argument.name not in _BY_WINDOW):
+                missing.append(argument)
+        if missing and not head:
+            self.report_missing(op, missing, call)
+            return None, frozenset()
+        return args, frozenset(said)
+
+    def report_missing(self, op: Op, missing: Sequence[Argument], call: st.Call) -> None:
+        """Arguments that are needed and have no value."""
+        if all(argument.must for argument in missing):
+            preset = PRESETS["torch"][op.family or op.name]
+            values = {a.name: _default_text(preset[a.name]) for a in missing}
+            says = listed([a.name for a in missing])
+            message = f"`{op.name}` must say {says}: the frameworks disagree on it"
+            usage = _usage(call, missing, values)
+            help_ = f"{usage}, or begin the file with `numerics caffe`, `torch` or `tf`"
+            self.report.error(Code.MUST_SAY, call.span, message, help=help_)
+            return
+        wanted = " and ".join(f"{a.kind.value} for its `{a.name}`" for a in missing)
+        message = f"`{op.name}` needs {wanted}"
+        usage = _usage(call, missing, _examples(missing))
+        self.report.error(Code.ARGUMENT_COUNT, call.span, message, help=usage)
+
+    def match(
+        self,
+        owner: str,
+        positional: tuple[Argument, ...],
+        attributes: tuple[Argument, ...],
+        call: st.Call,
+    ) -> dict[str, df.ArgumentValue] | None:
+        """Written arguments by name, each checked; None after a report."""
+        found: dict[str, df.ArgumentValue] = {}
+        errors = self.report.errors
+        if len(call.positional) > len(positional):
+            self.report_surplus(owner, [a.name for a in positional], call)
+        for argument, written in zip(positional, call.positional, strict=False):
+            found[argument.name] = self.binder.value(owner, argument, written)
+        by_name = {argument.name: argument for argument in (*positional, *attributes)}
+        for attribute in call.attributes:
+            name = attribute.name.text
+            if name not in by_name:
+                self.report_attribute(owner, [a.name for a in attributes], attribute.name)
+            elif name in found:
+                message = f"`{name}` of `{owner}` is given twice"
+                self.report.error(Code.DUPLICATE, attribute.span, message)
+            else:
+                found[name] = self.binder.value(owner, by_name[name], attribute.value)
+        sound = self.report.errors == errors and None not in found.values()
+        return found if sound else None
+
+    def report_attribute(self, owner: str, names: Sequence[str], written: st.Identifier) -> None:
+        """An attribute that the op does not have."""
+        text = written.text
+        help_ = near(text, names) or (
+            f"its attributes are {listed(names)}" if names else "it has no attributes"
+        )
+        if ATTRIBUTE_ALIASES.get(text) in names:
+            help_ = f"here it is called `{ATTRIBUTE_ALIASES[text]}`"
+        if text in ("stride", "strides") and "pad" in names:
+            help_ = "a stride is written behind the window: `3x3/2`"
+        message = f"`{owner}` has no attribute `{text}`"
+        self.report.error(Code.UNKNOWN_ATTRIBUTE, written.span, message, help=help_)
+
+    def report_surplus(self, owner: str, names: Sequence[str], call: st.Call) -> None:
+        """More positional arguments than the op has: often a forgotten arrow."""
+        surplus = call.positional[len(names)]
+        if isinstance(surplus, ex.Name) and self.scope.can_apply(surplus.text):
+            message = f"`{surplus.text}` follows `{owner}` without an arrow"
+            help_ = f"write `-> {surplus.text}`"
+            self.report.error(Code.MISSING_ARROW, surplus.span, message, help=help_)
+            return
+        takes = f"{counted(len(names), 'argument')} ({', '.join(names)})" if names else "none"
+        message = f"`{owner}` takes {takes} by position, not {len(call.positional)}"
+        self.report.error(Code.ARGUMENT_COUNT, surplus.span, message)
+
+    # ------------------------------------------------------------ units and blocks
+
+    def unit_arguments(
+        self, unit: df.Definition, call: st.Call, head: bool
+    ) -> dict[str, df.ArgumentValue] | None:
+        """The arguments of a unit go to its head op."""
+        if unit.head is None:
+            return self.match(unit.name, (), (), call)
+        given = df.given_by_unit(unit)
+        open_ = tuple(a for a in unit.head.positional if a.name not in given)
+        fixed = tuple(a for a in unit.head.positional if a.name in given)
+        found = self.match(unit.name, open_, (*fixed, *unit.head.attributes), call)
+        if found is None or head:
+            return found
+        defaults = df.unit_defaults(unit)
+        missing = [
+            argument
+            for argument in (*open_, *unit.head.attributes)
+            if argument.name not in found
+            and defaults.get(argument.name) is None
+            and (argument.positional or argument.name not in _BY_WINDOW)
+        ]
+        if not missing:
+            return found
+        wanted = " and ".join(f"{a.kind.value} for the `{a.name}`" for a in missing)
+        self.report.error(
+            Code.ARGUMENT_COUNT,
+            call.span,
+            f"`{unit.name}` needs {wanted} of its `{unit.head.name}`",
+            notes=[Note(f"`{unit.name}` is defined here", unit.span)],
+            help=_usage(call, missing, _examples(missing)),
+        )
+        return None
+
+    def block_arguments(
+        self, block: df.Definition, call: st.Call
+    ) -> dict[str, df.ArgumentValue] | None:
+        """The arguments of a block by parameter."""
+        names = [formal.name for formal in block.parameters]
+        found: dict[str, df.ArgumentValue] = {}
+        errors = self.report.errors
+        if len(call.positional) > len(names):
+            self.report_surplus(block.name, names, call)
+        pairs = [*zip(names, call.positional, strict=False)]
+        for attribute in call.attributes:
+            if attribute.name.text in names:
+                pairs.append((attribute.name.text, attribute.value))
+                continue
+            message = f"`{block.name}` has no parameter `{attribute.name.text}`"
+            help_ = near(attribute.name.text, names) or (
+                f"its parameters are {listed(names)}" if names else "it has no parameters"
+            )
+            self.report.error(Code.UNKNOWN_ATTRIBUTE, attribute.name.span, message, help=help_)
+        for name, written in pairs:
+            if name in found:
+                message = f"`{name}` of `{block.name}` is given twice"
+                self.report.error(Code.DUPLICATE, written.span, message)
+            elif isinstance(written, (st.Window, st.Items, st.Text, st.Applied)):
+                message = f"`{name}` of `{block.name}` must be a number, a flag or a word"
+                self.report.error(Code.WRONG_TYPE, written.span, message)
+            else:
+                found[name] = self.binder.resolve(written)
+        missing = [f.name for f in block.parameters if f.default is None and f.name not in found]
+        if missing and self.report.errors == errors:
+            self.report.error(
+                Code.ARGUMENT_COUNT,
+                call.span,
+                f"`{block.name}` needs {listed(missing)}",
+                notes=[Note(f"`{block.name}` is defined here", block.span)],
+                help=f"its parameters are {listed(names)}, in this order",
+            )
+        sound = self.report.errors == errors and None not in found.values()
+        return found if sound else None
+
+
+def _concrete_pool(op: Op, call: st.Call) -> tuple[Op, st.Call]:
+    """`pool max 3x3` is `max_pool 3x3`; with a parameter for the kind it stays `pool`."""
+    first = call.positional[0] if call.positional else None
+    if op.name == "pool" and isinstance(first, ex.Name) and first.text in ("max", "avg"):
+        rest = call.positional[1:]
+        concrete = OPS[f"{first.text}_pool"]
+        return concrete, st.Call(call.name, rest, call.attributes, call.span)
+    return op, call
+
+
+def _usage(call: st.Call, missing: Sequence[Argument], values: Mapping[str, str]) -> str:
+    """A call with what it lacks, for a help line."""
+    attributes = " ".join(attribute.span.text for attribute in call.attributes)
+    end = call.attributes[0].span.start if call.attributes else call.span.end
+    written = call.span.source.text[call.span.start : end].strip()
+    parts = [written, *(values[a.name] for a in missing if a.positional), attributes]
+    parts += [f"{a.name}={values[a.name]}" for a in missing if not a.positional]
+    text = " ".join(part for part in parts if part)
+    return f"write for instance `{text}`" if len(text) < 80 and "\n" not in text else ""
+
+
+def _examples(missing: Sequence[Argument]) -> dict[str, str]:
+    return {a.name: a.words[0] if a.words else EXAMPLES[a.kind] for a in missing}
+
+
+def _default_text(value: DefaultValue) -> str:
+    return str(value).lower() if isinstance(value, (bool, str)) else f"{value:g}"

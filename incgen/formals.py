@@ -1,0 +1,82 @@
+"""Parameters of blocks and networks: their names and defaults, and whether they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from incgen import definitions as df
+from incgen import expressions as ex
+from incgen import syntax as st
+from incgen.arguments import evaluation_code
+from incgen.diagnostics import Code, Note, Reporter
+from incgen.names import parameter_fault
+from incgen.ops import DIMENSIONS, WORDS
+from incgen.source import Span
+
+#: Resolves an expression outside of every definition; None after a report.
+Constant: TypeAlias = Callable[[ex.Expression], ex.Expression | None]
+
+
+def formals(
+    written: tuple[st.Parameter, ...], constant: Constant, report: Reporter
+) -> tuple[dict[str, Span], tuple[df.Formal, ...]]:
+    """The parameters of a block or network, with their places.
+
+    Args:
+        written: as parsed.
+        constant: gives the expression of a default, or None after a report.
+        report: takes faults.
+    """
+    places: dict[str, Span] = {}
+    formals = []
+    optional = False
+    for parameter in written:
+        name, span = parameter.name.text, parameter.name.span
+        fault = parameter_fault(name)
+        if name in WORDS or name in DIMENSIONS:
+            fault = f"`{name}` is a word of the language"
+        if fault:
+            message = f"{fault} and cannot name a parameter"
+            help_ = f"call it `{name.strip('_')}_value`"
+            report.error(Code.RESERVED_NAME, span, message, help=help_)
+        if name in places:
+            report.error(
+                Code.DUPLICATE,
+                span,
+                f"the parameter `{name}` is given twice",
+                notes=[Note("it is first given here", places[name])],
+            )
+            continue
+        default = None
+        if parameter.default is not None:
+            optional = True
+            default = _default(parameter.default, constant, report)
+        elif optional:
+            message = f"`{name}` has no default but follows a parameter that has one"
+            report.error(Code.ARGUMENT_COUNT, span, message)
+        places[name] = span
+        formals.append(df.Formal(name, default, span))
+    return places, tuple(formals)
+
+
+def _default(written: ex.Expression, constant: Constant, report: Reporter) -> ex.Expression:
+    """A default is a constant; after a report, 1 stands in for it."""
+    resolved = constant(written)
+    if resolved is None:
+        return ex.Literal(1)
+    try:
+        return ex.Literal(ex.evaluate(resolved, {}, {}))
+    except ex.EvaluationError as error:
+        report.error(evaluation_code(error), written.span, str(error))
+        return ex.Literal(1)
+
+
+def check_used(
+    item: st.Block | st.Network, parameters: dict[str, Span], used: set[str], report: Reporter
+) -> None:
+    """A parameter that nothing uses is a fault: it promises what it does not do."""
+    for name in parameters:
+        if name not in used:
+            message = f"the parameter `{name}` of `{item.name.text}` is never used"
+            report.error(Code.UNUSED, parameters[name], message, help="use it or remove it")

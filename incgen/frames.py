@@ -1,0 +1,75 @@
+"""Where elaboration stands: the parameters, the prefix of keys, the chain of uses, the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from incgen import expressions as ex
+from incgen.diagnostics import Note
+from incgen.graph import Use
+
+#: So many uses are told, the innermost first.
+_MAX_USES = 6
+
+
+@dataclass(slots=True)
+class Frame:
+    """Where the builder stands, in one body.
+
+    Attributes:
+        parameters: of the definition, with their values.
+        prefix: of the keys.
+        use: the use that led here.
+        values: labelled values that a later `from` names; None after a report.
+        outer: the frame of the body around this one.
+        forwarded: the arguments that a unit passes to its head.
+        network: whether this is the network's own body.
+        depth: how many uses and bodies are around.
+    """
+
+    parameters: Mapping[str, ex.Value]
+    prefix: str
+    use: Use | None
+    values: dict[str, int | None] = field(default_factory=dict)
+    outer: Frame | None = None
+    forwarded: Mapping[str, object] | None = None
+    network: bool = False
+    depth: int = 0
+
+    def inside(self, name: str | None) -> Frame:
+        """The same with a longer prefix; labels of this frame stay visible."""
+        return Frame(
+            self.parameters,
+            join_key(self.prefix, name),
+            self.use,
+            outer=self,
+            forwarded=self.forwarded,
+            depth=self.depth + 1,
+        )
+
+    def labelled(self, label: str) -> int | None:
+        """The value of a label of this body or of one around it; None if it has a fault."""
+        frame: Frame | None = self
+        while frame is not None:
+            if label in frame.values:
+                return frame.values[label]
+            frame = frame.outer
+        return None
+
+
+def join_key(prefix: str, name: str | None) -> str:
+    """A key with one part more; None and "" add nothing."""
+    if not name:
+        return prefix
+    return f"{prefix}.{name}" if prefix else name
+
+
+def uses_of(use: Use | None) -> list[Note]:
+    """The uses that led to a place, the innermost first."""
+    notes: list[Note] = []
+    while use is not None and len(notes) < _MAX_USES:
+        path = use.path if len(use.path) <= 60 else f"{use.path[:20]}...{use.path[-37:]}"
+        notes.append(Note(f"in `{use.definition.name}`, used here as `{path}`", use.span))
+        use = use.outer
+    return notes

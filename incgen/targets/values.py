@@ -1,0 +1,102 @@
+"""Arguments as source text: what the op emitters of every target share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from incgen import expressions as ex
+from incgen.definitions import ArgumentValue, SidesValue, WindowValue
+from incgen.expressions import Expression, python
+
+#: Two numbers, for height and for width.
+Pair: TypeAlias = tuple[Expression, Expression]
+#: Top, bottom, left, right.
+Sides: TypeAlias = tuple[Expression, Expression, Expression, Expression]
+#: The arguments of an op by name.
+Args: TypeAlias = Mapping[str, ArgumentValue]
+
+ZERO, ONE = ex.Literal(0), ex.Literal(1)
+TRUE, FALSE = ex.Literal(True), ex.Literal(False)
+
+
+def expression(args: Args, name: str) -> Expression:
+    """An argument that is an expression."""
+    value = args[name]
+    assert isinstance(value, Expression), (name, value)
+    return value
+
+
+def text(args: Args, name: str) -> str:
+    """An argument as source."""
+    return python(expression(args, name))
+
+
+def window(args: Args) -> WindowValue:
+    """The window of an op."""
+    value = args["window"]
+    assert isinstance(value, WindowValue)
+    return value
+
+
+def pair(values: Pair) -> str:
+    """Two numbers as one, where they are the same: `3`, `(1, 7)`, or `kernel` for a parameter."""
+    first, second = values
+    if first == second:
+        return python(first)
+    if _items_of_one(values):
+        assert isinstance(first, ex.Item)
+        return first.parameter
+    return f"({python(first)}, {python(second)})"
+
+
+def both(values: Pair) -> str:
+    """Two numbers as a tuple, always."""
+    if _items_of_one(values):
+        return pair(values)
+    return f"({python(values[0])}, {python(values[1])})"
+
+
+def _items_of_one(values: Pair) -> bool:
+    """Whether two numbers are what one parameter holds, in order."""
+    match values:
+        case ex.Item(first, 0), ex.Item(second, 1):
+            return first == second
+        case _:
+            return False
+
+
+def effective(kernel: Expression, dilation: Expression) -> Expression:
+    """The pixels that a dilated kernel spans."""
+    return (kernel - 1) * dilation + 1 if dilation != ONE else kernel
+
+
+def half(values: Pair, dilation: Expression = ONE) -> Pair:
+    """Half a window on each side."""
+    high, wide = (effective(value, dilation) // 2 for value in values)
+    return high, wide
+
+
+def four_sides(value: ArgumentValue) -> Sides:
+    """A border of one, two or four numbers as top, bottom, left, right."""
+    match value:
+        case SidesValue((high, wide)):
+            return high, high, wide, wide
+        case SidesValue((top, bottom, left, right)):
+            return top, bottom, left, right
+        case _:
+            assert isinstance(value, Expression), value
+            return value, value, value, value
+
+
+def with_ceil(after: Expression, stride: Expression, kernel: Expression) -> Expression:
+    """The border after the input with which rounding down gives what rounding up gave.
+
+    It is min(after + stride - 1, kernel - 1), for every size of the input: a window that begins
+    in the border is never counted (PyTorch's rule, aten/src/ATen/native/Pool.h).
+    """
+    wanted, limit = after + stride - 1, kernel - 1
+    a, b = ex.literal(wanted), ex.literal(limit)
+    if isinstance(a, int) and isinstance(b, int):
+        return ex.Literal(min(a, b))
+    return ex.Name(f"min({python(wanted)}, {python(limit)})")

@@ -1,0 +1,473 @@
+"""The documentation is run: its specs are built, its commands tried, its tables compared.
+
+A fence that begins with `inc` is a spec. What follows the word says how it is tried:
+
+    inc                     a whole spec
+    inc body                statements, tried inside a network whose input is 16 x 32 x 32
+    inc block USE           definitions, tried by the statement USE inside such a network
+    inc file NAME           a file that later examples of the page can `use`
+
+At the end may stand `error: CODE` or `warning: CODE`: the example has that fault and no other;
+without it an example has no fault at all. Examples in `body` and `block` may use `conv_bn` and
+`classes`; `numerics caffe` holds in them.
+
+In a fence `console`, lines that begin with `$ incgen` are run in a folder that has `specs/`. Where
+lines follow, they are the output; a line `...` stands for any lines. Fences `python` of the README
+are run in that folder afterwards.
+
+Between `<!-- table: NAME -->` and `<!-- end -->` stands a table made here from incgen's own tables;
+`pytest tests/test_docs.py --update-goldens` writes it anew.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from textwrap import indent
+
+import pytest
+
+from incgen import api
+from incgen.diagnostics import Code, Diagnostic, SpecError
+from incgen.format import format_text
+from incgen.initializers import RULES
+from incgen.ops import OPS, PRESETS, Argument, ByStride, Kind
+from incgen.targets import TARGETS
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LANGUAGE = ROOT / "docs" / "language.md"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+TEXTS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
+
+# ---------------------------------------------------------------- fences
+
+_FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_EXPECTED = re.compile(r"^(.*?)\s*(?:\b(error|warning): ([a-z0-9-]+))?$")
+
+
+@dataclass(frozen=True)
+class Fence:
+    """A fenced block of a page."""
+
+    page: Path
+    line: int
+    language: str
+    info: str
+    text: str
+
+    def __str__(self) -> str:
+        """Where it is."""
+        return f"{self.page.name}:{self.line}"
+
+    @property
+    def trial(self) -> tuple[str, str, set[tuple[str, str]]]:
+        """How a spec is tried, with what, and the faults that it has."""
+        matched = _EXPECTED.match(self.info)
+        assert matched is not None
+        how, _, what = matched[1].partition(" ")
+        assert how in ("", "body", "block", "file"), f"{self}: what is `{how}`?"
+        return how, what, {(matched[2], matched[3])} if matched[3] else set()
+
+
+def fences(page: Path, language: str) -> list[Fence]:
+    text = page.read_text("utf-8")
+    return [
+        Fence(page, text.count("\n", 0, found.start()) + 1, found[1], found[2].strip(), found[3])
+        for found in _FENCE.finditer(text)
+        if found[1] == language
+    ]
+
+
+SPECS = [fence for page in PAGES for fence in fences(page, "inc")]
+
+# ---------------------------------------------------------------- specs
+
+
+def whole(fence: Fence, how: str, use: str) -> str:
+    """The example as a spec that can be built."""
+    if how == "":
+        return fence.text
+    above = ["numerics caffe"]
+    if re.search(r"\bclasses\b", fence.text) and "(classes" not in fence.text:
+        above.append("let classes = 10")
+    if "conv_bn" in fence.text + use and "unit conv_bn" not in fence.text:
+        above.append("unit conv_bn = conv bias=false -> bn -> relu")
+    statements = fence.text if how == "body" else use
+    if how == "block":
+        above.append(fence.text)
+    lines = [] if statements.lstrip().startswith("input ") else ["input 32x32 16"]
+    return "\n".join([*above, "network example {", *lines, statements, "}", ""])
+
+
+def files_of(page: Path, folder: Path) -> None:
+    """Put the `inc file` examples of a page into a folder."""
+    for fence in fences(page, "inc"):
+        how, name, _ = fence.trial
+        if how == "file":
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(fence.text, "utf-8")
+
+
+def faults(path: Path, text: str) -> list[Diagnostic]:
+    """The faults of a spec, those of the targets too."""
+    found = api.check(path, text=text)
+    if not any(d.severity == "error" for d in found):
+        graph = api.compile_spec(path, text=text)
+        for target in TARGETS:
+            try:
+                ast.parse(api.find_targets([target])[0].emit(graph))
+            except SpecError as error:
+                found += [d for d in error.diagnostics if d not in found]
+    return found
+
+
+@pytest.mark.parametrize("fence", SPECS, ids=str)
+def test_an_example_is_as_the_page_says(fence: Fence, tmp_path: Path) -> None:
+    how, what, expected = fence.trial
+    files_of(fence.page, tmp_path)
+    if how == "file":
+        found = api.check(tmp_path / what)
+    else:
+        found = faults(tmp_path / "example.inc", whole(fence, how, what))
+
+    report = "\n".join(d.render() for d in found)
+    assert {(d.severity.value, d.code.value) for d in found} == expected, report
+
+
+@pytest.mark.parametrize("fence", SPECS, ids=str)
+def test_an_example_is_laid_out(fence: Fence) -> None:
+    text = fence.text
+    if fence.trial[0] == "body":
+        text = f"block example() {{\n{indent(text, '    ')}}}\n"
+
+    assert format_text(text) == text
+
+
+# ---------------------------------------------------------------- commands
+
+
+def commands(fence: Fence) -> Iterator[tuple[str, list[str]]]:
+    """Each command of a `console` fence with the lines that follow it."""
+    command, lines = "", list[str]()
+    for line in fence.text.splitlines():
+        if line.startswith("$ "):
+            if command:
+                yield command, lines
+            command, lines = line[2:], []
+        else:
+            lines.append(line)
+    if command:
+        yield command, lines
+
+
+def matches(lines: list[str], output: str) -> bool:
+    """Whether an output is what a page shows; a line `...` stands for any lines."""
+    parts = [".*" if line == "..." else re.escape(line) for line in lines]
+    pattern = r"\n".join(parts).replace(r".*\n", r"(?:.*\n)?").replace(r"\n.*", r"(?:\n.*)?")
+    return re.fullmatch(pattern, output, re.DOTALL) is not None
+
+
+def run_page(page: Path, folder: Path) -> None:
+    """Run the `incgen` commands of a page and compare what they print."""
+    shutil.copytree(ROOT / "specs", folder / "specs", dirs_exist_ok=True)
+    files_of(page, folder)
+    for fence in fences(page, "console"):
+        for command, lines in commands(fence):
+            words = shlex.split(command, comments=True)
+            assert words[0] in ("incgen", "make", "pip", "git", "cd"), f"{fence}: {command}"
+            if words[0] != "incgen":
+                continue
+            done = subprocess.run(
+                [sys.executable, "-m", "incgen", *words[1:]],
+                cwd=folder,
+                env={**os.environ, "NO_COLOR": "1"},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                check=False,
+            )
+            while lines and not lines[-1]:
+                lines.pop()
+            output = done.stdout.rstrip("\n")
+            if lines:
+                assert matches(lines, output), f"{fence}: {command} gives\n{output}"
+            else:
+                assert done.returncode == 0, f"{fence}: {command} gives\n{output}"
+
+
+@pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: str(page.name))
+def test_the_commands_of_a_page(page: Path, tmp_path: Path) -> None:
+    run_page(page, tmp_path)
+
+
+def test_the_commands_and_programs_of_the_readme(tmp_path: Path) -> None:
+    if any(find_spec(name) is None for name in ("torch", "keras", "safetensors")):
+        pytest.skip("the programs of the README need both frameworks")
+    run_page(ROOT / "README.md", tmp_path)
+    program = "\n".join(fence.text for fence in fences(ROOT / "README.md", "python"))
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, **quiet},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+# ---------------------------------------------------------------- tables
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in lines)
+
+
+def shown(value: object) -> str:
+    """A value as a spec writes it."""
+    match value:
+        case ByStride(plain, strided):
+            return f"`{plain}`; strided `{strided}`"
+        case bool():
+            return f"`{str(value).lower()}`"
+        case float() if 0 < abs(value) < 0.01:
+            mantissa, exponent = f"{value:e}".split("e")
+            return f"`{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}`"
+        case _:
+            return f"`{value}`"
+
+
+def values(argument: Argument) -> str:
+    """The values that an argument can have."""
+    low, high = argument.minimum > -1e19, argument.maximum < 1e19
+    match argument.kind:
+        case Kind.WORD:
+            return ", ".join(f"`{word}`" for word in argument.words)
+        case Kind.FACTOR if low and high:
+            return f"a number from {argument.minimum:g} to {argument.maximum:g}"
+        case Kind.FACTOR if low:
+            return f"a number {'above' if argument.open else 'from'} {argument.minimum:g}"
+        case Kind.PADDING if argument.positional:
+            return "pixels"  # its own text says which forms
+        case Kind.WINDOW:
+            return "a window"
+        case Kind.PADDING:
+            return "a [padding](#padding)"
+        case Kind.INITIALIZER:
+            return "an [initialiser](#initialisers)"
+        case _:
+            return argument.kind.value
+
+
+def default(argument: Argument) -> str:
+    if argument.must:
+        return "must be said"
+    return "required" if argument.positional else shown(argument.default)
+
+
+def arguments_of(op: str) -> str:
+    rows = []
+    for argument in OPS[op].arguments:
+        name = f"{argument.name}" if argument.positional else f"`{argument.name}=`"
+        rows.append((name, values(argument), default(argument), argument.doc))
+    return table(("argument", "value", "default", "meaning"), rows)
+
+
+def presets() -> str:
+    rows = []
+    families: dict[str, list[str]] = {}
+    for preset in PRESETS.values():
+        for family, said in preset.items():
+            known = families.setdefault(family, [])
+            known += [name for name in said if name not in known]
+    for family, names in families.items():
+        for name in names:
+            cells = (shown(preset[family][name]) for preset in PRESETS.values())
+            rows.append((f"`{family}`", f"`{name}`", *cells))
+    return table(("family", "argument", *(f"`{name}`" for name in PRESETS)), rows)
+
+
+def initializers() -> str:
+    rows = []
+    for name, rule in RULES.items():
+        form = f"`{name}({', '.join(rule.arguments)})`" if rule.arguments else f"`{name}`"
+        rows.append((form, rule.formula, rule.source))
+    return table(("name", "values", "source, and who means something else"), rows)
+
+
+def codes() -> str:
+    rows = [(f"`{code.value}`", code.summary.replace("|", "\\|")) for code in Code]
+    return table(("code", "what is wrong"), rows)
+
+
+LIMITS = (
+    ("characters of a file", "parser", "MAX_TEXT"),
+    ("characters of a name", "parser", "MAX_NAME"),
+    ("brackets, bodies or operators inside one another", "parser", "MAX_NESTING"),
+    ("a number that is written", "parser", "MAX_NUMBER"),
+    ("the result of an expression", "expressions", "MAX_RESULT"),
+    ("channels, the parts of a window, a padding", "arguments", "MAX_COUNT"),
+    ("files that use files, one inside the other", "loader", "MAX_USE_DEPTH"),
+    ("definitions that use definitions, one inside the other", "resolve", "MAX_DEFINITION_DEPTH"),
+    ("iterations of one `repeat`", "elaborate", "MAX_REPEAT"),
+    ("layers and other elements of a network, expanded", "elaborate", "MAX_ELEMENTS"),
+    ("uses and bodies inside one another, expanded", "elaborate", "MAX_DEPTH"),
+    ("rows or columns of a value", "elaborate", "MAX_SIZE"),
+    ("numbers in one value of one example, and in all parameters", "elaborate", "MAX_NUMBERS"),
+    ("characters of a key", "elaborate", "MAX_PATH"),
+    ("numbers in a file of `incgen weights init`", "weights", "MAX_NUMBERS"),
+    ("errors after which a check stops", "diagnostics", "MAX_ERRORS"),
+    ("reports that are printed; the rest is counted", "diagnostics", "MAX_SHOWN"),
+)
+
+
+def limits() -> str:
+    rows = []
+    for what, module, name in LIMITS:
+        value = getattr(import_module(f"incgen.{module}"), name)
+        exponent = value.bit_length() - 1
+        power = value > 10**6 and value == 2**exponent
+        digits = len(str(value)) - 1
+        text = f"{value:,}"
+        if power:
+            text = f"2**{exponent}"
+        elif value > 10**12 and value == 10**digits:
+            text = f"1e{digits}"
+        rows.append((what, text))
+    return table(("what", "at most"), rows)
+
+
+def modules() -> str:
+    package = ROOT / "incgen"
+    rows = []
+    for path in sorted(package.rglob("*.py"), key=lambda path: (len(path.parts), path)):
+        doc = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+        rows.append((f"`{path.relative_to(package).as_posix()}`", doc.split("\n")[0]))
+    return table(("module", "what it is"), rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "modules": modules,
+    "presets": presets,
+    "initialisers": initializers,
+    "codes": codes,
+    "limits": limits,
+    **{f"op {op.name}": lambda name=op.name: arguments_of(name) for op in OPS.values()},
+}
+_TABLE = re.compile(r"(<!-- table: ([^\n]+?) -->\n)(.*?)(\n?<!-- end -->)", re.DOTALL)
+
+
+@pytest.mark.parametrize("page", [LANGUAGE, ARCHITECTURE], ids=lambda page: str(page.name))
+def test_the_tables_are_incgens_own(page: Path, update_goldens: bool) -> None:
+    text = page.read_text("utf-8")
+    fresh = _TABLE.sub(lambda found: f"{found[1]}{TABLES[found[2]]()}\n<!-- end -->", text)
+    if update_goldens:
+        page.write_text(fresh, "utf-8")
+        text = fresh
+
+    assert text == fresh, "write them anew with `pytest tests/test_docs.py --update-goldens`"
+
+
+def test_no_table_is_missing() -> None:
+    texts = LANGUAGE.read_text("utf-8") + ARCHITECTURE.read_text("utf-8")
+    there = {found[2] for found in _TABLE.finditer(texts)}
+    needed = {name for name in TABLES if not name.startswith("op ")}
+    needed |= {f"op {op.name}" for op in OPS.values() if op.arguments}
+
+    assert there == needed
+
+
+def test_every_op_has_its_place_and_its_formula() -> None:
+    text = LANGUAGE.read_text("utf-8")
+    sections = text[text.index("\n## Ops\n") :]
+
+    for op in OPS.values():
+        head = re.search(rf"^### .*`{op.name}`.*\n", sections, re.MULTILINE)
+        row = re.search(rf"^\| `{op.name}\b[^|]*` \| [^|]+ \|", sections, re.MULTILINE)
+        assert head or row, f"docs/language.md does not explain `{op.name}`"
+
+
+_KEYS = re.compile(r"^\| `([^`]+)` \| ((?:`[\w.]+` ?)+)\|", re.MULTILINE)
+_KEYS_PREAMBLE = """\
+numerics caffe
+let n = 2
+unit conv_bn = conv bias=false -> bn -> relu
+block part(c) { left: conv 3x3 c
+right: relu }
+"""
+
+
+def keys() -> list[tuple[str, str]]:
+    text = LANGUAGE.read_text("utf-8")
+    section = text[text.index("\n## Keys\n") : text.index("\n## Expressions\n")]
+    return [(found[1], found[2].replace("`", "").strip()) for found in _KEYS.finditer(section)]
+
+
+@pytest.mark.parametrize(("written", "expected"), keys())
+def test_keys_are_as_the_page_says(written: str, expected: str) -> None:
+    body = written.replace("; ", "\n")
+    text = f"{_KEYS_PREAMBLE}network example {{\ninput 8x8 3\n{body}\n}}\n"
+    graph = api.compile_spec("example.inc", text=text)
+
+    layers = [node.path for node in graph.nodes if node.op in OPS]
+    assert " ".join(layers) == expected
+
+
+def test_the_table_of_keys_is_found() -> None:
+    assert len(keys()) >= 15
+
+
+# ---------------------------------------------------------------- links and words
+
+
+def test_the_architecture_names_modules_that_exist() -> None:
+    for name in re.findall(r"`((?:targets/)?\w+\.py)`", ARCHITECTURE.read_text("utf-8")):
+        assert (ROOT / "incgen" / name).exists(), f"there is no {name}"
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_every_helper_of_generated_code_is_explained(target: str) -> None:
+    text = (ROOT / "docs" / "generated-code.md").read_text("utf-8")
+    helpers = (ROOT / "templates" / target / "helpers.py.jinja").read_text("utf-8")
+    for name in re.findall(r"^(?:class|def) (\w+)\(", helpers, re.MULTILINE):
+        assert f"`{name}" in text, f"docs/generated-code.md does not mention `{name}`"
+
+
+def test_the_changelog_counts_the_ops() -> None:
+    assert f"{len(OPS)} ops" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def anchor(heading: str) -> str:
+    """The anchor that GitHub makes of a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: str(page.name))
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("https://"):
+            continue
+        name, _, fragment = target.partition("#")
+        other = (page.parent / name).resolve() if name else page
+        assert other.exists(), f"{page.name}: {target}"
+        if fragment:
+            headings = re.findall(r"^#+ (.*)$", other.read_text("utf-8"), re.MULTILINE)
+            assert fragment in map(anchor, headings), f"{page.name}: {target}"

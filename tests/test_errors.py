@@ -1,0 +1,300 @@
+"""Faults of a spec: one input for each, with the exact report that it must give.
+
+`errors/CODE[_WHAT].inc` is checked, and `errors/CODE[_WHAT].err` is what must come out. Its first
+error has that code. `pytest --update-goldens` writes the reports anew: read them before committing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import random
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from incgen.api import compile_spec
+from incgen.diagnostics import MAX_ERRORS, Code, Reporter, SpecError, render
+from incgen.parser import MAX_TEXT, parse_value
+
+FOLDER = Path(__file__).parent / "errors"
+SPECS = Path(__file__).parent.parent / "specs"
+INPUTS = sorted(FOLDER.glob("*.inc"))
+#: No check of the corpus may take longer (seconds), on a busy machine.
+SLOWEST = 20.0
+#: Codes that no text of a spec leads to.
+UNREACHED = {
+    Code.UNREADABLE: "the file itself: test_a_file_that_cannot_be_read",
+    Code.UNDECIDED: "of the targets, for what they cannot generate",
+    Code.UNSUPPORTED: "of the targets, for what they cannot generate",
+}
+
+
+def report_of(path: Path, text: str | None = None) -> str:
+    """Everything that a check of a spec prints, with file names relative to its folder."""
+    report = Reporter()
+    try:
+        compile_spec(path, text=text, report=report)
+    except SpecError as error:
+        shown = str(error)
+    else:
+        shown = render(report.diagnostics)
+    return shown.replace(f"{path.parent.as_posix()}/", "")
+
+
+def check_text(text: str, folder: Path = FOLDER) -> str:
+    """The report of a text, which must come soon and without another exception."""
+    start = time.monotonic()
+    report = report_of(folder / "text.inc", text)
+    assert time.monotonic() - start < SLOWEST
+    return report
+
+
+def codes(report: str) -> list[str]:
+    """The codes of the errors and warnings of a report."""
+    return re.findall(r"^\S+: (?:error|warning)\[([\w-]+)\]: ", report, re.MULTILINE)
+
+
+def network(body: str, head: str = "numerics caffe") -> str:
+    return f"{head}\nnetwork n {{\ninput 8x8 3\n{body}\n}}\n"
+
+
+# ---------------------------------------------------------------- the corpus
+
+
+@pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.stem)
+def test_report(path: Path, update_goldens: bool) -> None:
+    found = report_of(path) + "\n"
+    golden = path.with_suffix(".err")
+    if update_goldens:
+        golden.write_text(found, "utf-8")
+        return
+
+    expected = golden.read_text("utf-8") if golden.exists() else ""
+    if found != expected:
+        lines = difflib.unified_diff(
+            expected.splitlines(), found.splitlines(), golden.name, "now", lineterm=""
+        )
+        pytest.fail("\n".join(lines) + "\nto accept: pytest tests/test_errors.py --update-goldens")
+
+
+@pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.stem)
+def test_the_name_of_an_input_is_its_code(path: Path) -> None:
+    report = path.with_suffix(".err").read_text("utf-8")
+
+    assert path.stem.split("_")[0] in codes(report)
+
+
+def test_every_code_has_an_input() -> None:
+    covered = {path.stem.split("_")[0] for path in INPUTS}
+
+    assert covered | set(UNREACHED) == set(Code)
+    assert not covered & set(UNREACHED)
+
+
+def test_no_report_is_left_behind() -> None:
+    assert {path.stem for path in FOLDER.glob("*.err")} == {path.stem for path in INPUTS}
+
+
+@pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.stem)
+def test_a_report_can_be_shown_and_acted_on(path: Path) -> None:
+    """Headlines are one line with a place; nothing controls a terminal; lines are not endless."""
+    report = path.with_suffix(".err").read_text("utf-8")
+
+    assert codes(report)
+    for line in report.splitlines():
+        assert line.replace("\N{NO-BREAK SPACE}", " ").isprintable(), line
+        assert len(line) < 400, line
+        headline = re.match(r"\S+: (error|warning)\[[\w-]+\]: (.*)", line)
+        if headline:
+            assert not headline.group(2).endswith("."), line
+            assert headline.group(2).count("`") % 2 == 0, line
+
+
+# ---------------------------------------------------------------- files
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    assert report_of(tmp_path / "nothing.inc") == (
+        "nothing.inc: error[unreadable]: the file cannot be read: no such file or directory"
+    )
+    assert codes(report_of(tmp_path)) == ["unreadable"]
+
+
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret.inc").write_text("block a() {\n    relu\n}\n")
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "link.inc").symlink_to(tmp_path / "secret.inc")
+    (folder / "self.inc").symlink_to("self.inc")
+    (folder / "pipe.inc").touch()
+    (folder / "pipe.inc").unlink()
+    os.mkfifo(folder / "pipe.inc")
+    spec = folder / "spec.inc"
+    spec.write_text(
+        'use a from "link.inc"\nuse b from "self.inc"\nuse c from "pipe.inc"\n'
+        "network n {\n    input 8x8 3\n    a -> b -> c\n}\n"
+    )
+
+    report = report_of(spec)
+
+    assert codes(report) == ["bad-use"] * 3
+    assert '"link.inc" leads out of the folder of the spec' in report
+    assert 'there is no file "pipe.inc"' in report
+
+
+def test_a_file_that_is_too_large(tmp_path: Path) -> None:
+    assert codes(check_text("#" * (MAX_TEXT + 1))) == ["too-large"]
+    spec = tmp_path / "large.inc"
+    spec.write_bytes(b"#" * (4 * MAX_TEXT + 1))
+
+    assert codes(report_of(spec)) == ["too-large"]
+
+
+def test_a_file_used_in_many_ways_is_resolved_once(tmp_path: Path) -> None:
+    """20 files, each of which uses the next one twice: a million ways to the last."""
+    for i in range(19):
+        (tmp_path / f"f{i}.inc").write_text(
+            f'use a{i + 1} from "f{i + 1}.inc"\nuse b{i + 1} from "f{i + 1}.inc"\n'
+            f"block a{i}() {{\n    a{i + 1}\n}}\nblock b{i}() {{\n    b{i + 1}\n}}\n"
+        )
+    (tmp_path / "f19.inc").write_text("block a19() {\n    relu\n}\nblock b19() {\n    tanh\n}\n")
+    text = 'use a0, b0 from "f0.inc"\nnetwork n {\n    input 8x8 3\n    a0 -> b0\n}\n'
+
+    assert check_text(text, tmp_path) == ""
+
+
+def test_conventions_cannot_multiply_without_bounds(tmp_path: Path) -> None:
+    """The same, but each use stands under other defaults."""
+    for i in range(18):
+        (tmp_path / f"f{i}.inc").write_text(
+            f'use a{i + 1} from "f{i + 1}.inc"\ndefault bn eps={i + 1}e-6\n'
+            f'use b{i + 1} from "f{i + 1}.inc"\ndefault bn decay=0.{i + 1}\n'
+            f'use c{i + 1} from "f{i + 1}.inc"\nblock a{i}() {{\n    a{i + 1}\n}}\n'
+            f"block b{i}() {{\n    b{i + 1} -> c{i + 1}\n}}\nblock c{i}() {{\n    relu\n}}\n"
+        )
+    blocks = "".join(f"block {x}18() {{\n    relu\n}}\n" for x in "abc")
+    (tmp_path / "f18.inc").write_text(blocks)
+    text = 'use a0, b0 from "f0.inc"\nnetwork n {\n    input 8x8 3\n    a0 -> b0\n}\n'
+
+    assert codes(check_text(text, tmp_path))
+
+
+# ---------------------------------------------------------------- sizes
+
+
+def test_long_numbers() -> None:
+    nines = "9" * 5000
+    for body in (f"a: conv 3x3 {nines}", f"a: conv {nines}x{nines} 3", f"a: scale 1e{nines}"):
+        assert codes(check_text(network(body))) == ["number-range"], body
+    assert codes(check_text(network(f"a: conv 3x3 3 pad=-{nines}"))) == ["number-range"]
+
+
+def test_long_lines_take_proportional_time() -> None:
+    chain = "a: relu" + " -> relu" * 12_000
+    assert check_text(network(chain)) == ""
+    assert codes(check_text(network(f"{chain} -> rellu"))) == ["unknown-op"]
+    assert codes(check_text(network("a: scale (" + "1 + " * 25_000 + "1)"))) == ["nesting-too-deep"]
+    wide = "(" + " + ".join(["(1 + (2 * 3))"] * 40) + ")"
+    assert check_text(network(f"a: scale ({wide} * {wide})")) == ""
+    assert codes(check_text(network("a: " + "{" * 50_000))) == ["nesting-too-deep"]
+    assert codes(check_text(network("x" * 100_000))) == ["too-large"]
+    assert codes(check_text("{" + " " * 100_000 + "}")) == ["syntax"]
+
+
+def test_many_faults_end_early() -> None:
+    lines = "\n".join(f"a{i}: block_{i} 3" for i in range(2_000))
+    blocks = "\n".join(f"block blocks_{i}() {{ relu }}" for i in range(2_000))
+    report = check_text(network(lines, head=blocks))
+
+    assert report.endswith(f"... and at least {MAX_ERRORS - 20} more")
+
+
+def test_warnings_do_not_hide_an_error() -> None:
+    report = check_text(network("\n".join(["conv 1x1 3"] * 100 + ["a: conv 9x9 3 pad=valid"])))
+
+    assert codes(report).count("window-too-large") == 1
+
+
+def test_many_names_and_labels_take_proportional_time() -> None:
+    unlabelled = "\n".join(["relu"] * 8_000)
+    labelled = "\n".join(f"a{i}: relu\nfrom a{i} -> tanh" for i in range(3_000))
+    decided = "\n".join(f"if channels == 3 {{ b{i}: relu }} else {{ tanh }}" for i in range(3_000))
+    repeated = "k: relu\n" + "\n".join(["repeat 2 { from k -> relu }"] * 3_000)
+    for body in (unlabelled, labelled, decided, repeated):
+        assert check_text(network(body)) == ""
+
+
+def test_deep_definitions() -> None:
+    def chain(length: int, name: str = "b") -> str:
+        first = f"block {name}0() {{ identity -> identity }}\n"
+        rest = "".join(
+            f"block {name}{i}() {{ {name}{i - 1} -> {name}{i - 1} }}\n" for i in range(1, length)
+        )
+        return first + rest
+
+    assert codes(check_text(network("b38", head=chain(39)))) == ["too-large"]
+    assert codes(check_text(network("b3000", head=chain(3_001)))) == ["nesting-too-deep"]
+    backwards = "".join(f"block c{i}() {{ c{i + 1} }}\n" for i in range(3_000))
+    backwards += "block c3000() { relu }\n"
+    assert codes(check_text(network("c0", head=backwards))) == ["nesting-too-deep"]
+    circle = "".join(f"block c{i}() {{ c{(i + 1) % 3_000} }}\n" for i in range(3_000))
+    assert "recursion" in codes(check_text(network("c0", head=circle)))
+
+
+def test_deep_bodies_inside_deep_definitions() -> None:
+    """What is nested in one definition multiplies with the depth of definitions."""
+    inner = "block b0() { relu }\n"
+    for i in range(1, 39):
+        inner += f"block b{i}() {{ {'{ ' * 40}b{i - 1}{' }' * 40} }}\n"
+    chain = "if channels == 0 { relu }" + " else if channels == 0 { relu }" * 47
+    ladder = f"{chain} else {{ {chain} else {{ {chain} }} }}"
+
+    assert codes(check_text(network("b38", head=inner))) == ["nesting-too-deep"]
+    assert codes(check_text(network(ladder))) == ["nesting-too-deep"]
+    assert check_text(network(f"{chain} else {{ relu }}")) == ""
+
+
+@pytest.mark.parametrize("text", ["", "(", "1 +", "x" * 5000, "9" * 5000, "1\n2", '"', "\0", "{1}"])
+def test_values_of_the_command_line(text: str) -> None:
+    try:
+        parse_value(text)
+    except SpecError as error:
+        assert codes(str(error))
+
+
+# ---------------------------------------------------------------- anything else
+
+_TOKEN = re.compile(r"\s+|[A-Za-z_]\w*|\d[\dx/.]*|->|[^\w\s]")
+
+
+def mutated(text: str, others: list[str], source: random.Random) -> str:
+    """A spec with a few tokens deleted, doubled, swapped or taken from another spec."""
+    tokens = _TOKEN.findall(text)
+    for _ in range(source.randint(1, 4)):
+        i, j = source.randrange(len(tokens)), source.randrange(len(tokens))
+        match source.randrange(5):
+            case 0:
+                del tokens[i]
+            case 1:
+                tokens.insert(i, tokens[j])
+            case 2:
+                tokens[i], tokens[j] = tokens[j], tokens[i]
+            case 3:
+                tokens[i] = source.choice(_TOKEN.findall(source.choice(others)))
+            case _:
+                tokens[i : i + source.randint(1, 9)] = []
+        tokens = tokens or ["x"]
+    return "".join(tokens)
+
+
+def test_mutated_specs_give_reports_and_nothing_else() -> None:
+    source = random.Random(20150211)
+    texts = [path.read_bytes().decode("utf-8", "replace") for path in INPUTS]
+    texts = [text for text in texts if 0 < len(text) < 1_500]
+    texts += [(SPECS / "bn_inception.inc").read_text("utf-8")] * (len(texts) // 8)
+    for _ in range(400):
+        text = mutated(source.choice(texts), texts, source)
+        check_text(text)

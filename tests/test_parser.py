@@ -1,0 +1,259 @@
+"""Text to syntax tree: small texts with the trees they must give."""
+
+from __future__ import annotations
+
+import pytest
+
+from incgen import expressions as ex
+from incgen import syntax as st
+from incgen.parser import parse
+from incgen.source import SourceFile, Span
+
+NOWHERE = Span(SourceFile("none", ""), 0, 0)
+
+
+def parsed(text: str) -> st.Spec:
+    return parse(SourceFile("test.inc", text))
+
+
+def item(text: str) -> st.Item:
+    (only,) = parsed(text).items
+    return only
+
+
+def body(text: str) -> tuple[st.Statement | st.Input | st.Aux, ...]:
+    block = item(f"block b() {{\n{text}\n}}")
+    assert isinstance(block, st.Block)
+    return block.body.statements
+
+
+def statement(text: str) -> st.Statement:
+    (only,) = body(text)
+    assert isinstance(only, st.Statement)
+    return only
+
+
+def call(text: str) -> st.Call:
+    (only,) = statement(text).elements
+    assert isinstance(only, st.Call)
+    return only
+
+
+def name(text: str) -> st.Identifier:
+    return st.Identifier(text, NOWHERE)
+
+
+def window(*parts: int | None) -> st.Window:
+    height, width, high, wide = (ex.Literal(part) if part is not None else None for part in parts)
+    assert height is not None and width is not None
+    return st.Window(height, width, high, wide, NOWHERE)
+
+
+# ---------------------------------------------------------------- items
+
+
+def test_an_empty_file_and_one_of_comments() -> None:
+    assert parsed("") == st.Spec((), "")
+    assert parsed("\n\n# nothing\n\n").items == ()
+
+
+def test_every_kind_of_item() -> None:
+    spec = parsed(
+        "numerics caffe\ndefault conv bias=false\nlet k = 3\nunit u = conv -> bn\n"
+        'use a, b from "x.inc"\nblock c(n, m = 1) { relu }\nnetwork d { relu }\n'
+    )
+
+    assert [type(i).__name__ for i in spec.items] == [
+        "Numerics",
+        "Default",
+        "Constant",
+        "Unit",
+        "Use",
+        "Block",
+        "Network",
+    ]
+    use, block = spec.items[4], spec.items[5]
+    assert isinstance(use, st.Use) and isinstance(block, st.Block)
+    assert use.names == (name("a"), name("b"))
+    assert use.path.value == "x.inc"
+    assert block.parameters == (
+        st.Parameter(name("n"), None, NOWHERE),
+        st.Parameter(name("m"), ex.Literal(1), NOWHERE),
+    )
+
+
+# ---------------------------------------------------------------- statements
+
+
+def test_a_chain_with_a_label() -> None:
+    found = statement("a: from b -> relu -> tanh")
+
+    assert (found.label, found.origin) == (name("a"), name("b"))
+    assert [e.name.text for e in found.elements if isinstance(e, st.Call)] == ["relu", "tanh"]
+
+
+def test_a_line_that_begins_with_an_arrow_continues_the_one_before() -> None:
+    assert statement("a: relu\n   -> tanh\n\n  # a comment between\n   -> relu") == statement(
+        "a: relu -> tanh -> relu"
+    )
+
+
+def test_newlines_inside_brackets_are_nothing() -> None:
+    assert call("conv 3x3 (\n1 +\n2\n) pad=[\n1, 2,\n3, 4,\n]") == call(
+        "conv 3x3 (1 + 2) pad=[1, 2, 3, 4]"
+    )
+
+
+def test_joins_groups_and_repeats_hold_bodies() -> None:
+    (join,) = statement("concat { relu\ntanh }").elements
+    (group,) = statement("{ relu }").elements
+    (repeat,) = statement("repeat n + 1 { relu }").elements
+
+    assert isinstance(join, st.Join) and join.kind == "concat"
+    assert len(join.body.statements) == 2
+    assert isinstance(group, st.Group)
+    assert isinstance(repeat, st.Repeat)
+    assert repeat.count == ex.Binary("+", ex.Name("n"), ex.Literal(1))
+
+
+def test_else_if_is_an_else_with_one_if_in_it() -> None:
+    short = statement("if a { relu } else if b { tanh } else { gelu erf }")
+    long = statement("if a { relu } else { if b { tanh } else { gelu erf } }")
+    (outer,) = short.elements
+
+    assert short == long
+    assert isinstance(outer, st.Conditional) and outer.otherwise is not None
+
+
+def test_else_may_stand_on_the_next_line() -> None:
+    assert statement("if a { relu }\nelse { tanh }") == statement("if a { relu } else { tanh }")
+
+
+def test_words_of_the_language_may_begin_a_longer_name() -> None:
+    for text in ("input_1", "repeated", "concatenate", "ifs", "add_1", "orders", "truely"):
+        assert call(text).name == name(text)
+
+
+# ---------------------------------------------------------------- arguments
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("3x5", (3, 5, None, None)),
+        ("3x5/2", (3, 5, 2, 2)),
+        ("3x5/2x1", (3, 5, 2, 1)),
+        ("{3}x{5}/{2}", (3, 5, 2, 2)),
+        ("11x11/4", (11, 11, 4, 4)),
+    ],
+)
+def test_windows(text: str, expected: tuple[int | None, ...]) -> None:
+    assert call(f"conv {text}").positional == (window(*expected),)
+
+
+def test_a_window_of_expressions() -> None:
+    (found,) = call("conv 1x{n * 2}/{s}").positional
+
+    assert isinstance(found, st.Window)
+    assert found.height == ex.Literal(1)
+    assert found.width == ex.Binary("*", ex.Name("n"), ex.Literal(2))
+    assert found.stride_height == found.stride_width == ex.Name("s")
+
+
+def test_kinds_of_arguments() -> None:
+    found = call("op 1 2.5 true avg (c * 2) a=-1 b=3x3 c=[1, -2] d=normal(0.01)")
+
+    assert found.positional == (
+        ex.Literal(1),
+        ex.Literal(2.5),
+        ex.Literal(True),
+        ex.Name("avg"),
+        ex.Binary("*", ex.Name("c"), ex.Literal(2)),
+    )
+    assert [attribute.name.text for attribute in found.attributes] == ["a", "b", "c", "d"]
+    assert [attribute.value for attribute in found.attributes] == [
+        ex.Literal(-1),
+        window(3, 3, None, None),
+        st.Items((ex.Literal(1), ex.Literal(-2)), NOWHERE),
+        st.Applied("normal", (ex.Literal(0.01),), NOWHERE),
+    ]
+
+
+def test_the_input_line() -> None:
+    (found,) = body("input 224x{w} 3 order=bgr range=[0, 255]")
+
+    assert isinstance(found, st.Input)
+    assert found.size.width == ex.Name("w")
+    assert found.channels == ex.Literal(3)
+    assert [attribute.name.text for attribute in found.attributes] == ["order", "range"]
+
+
+# ---------------------------------------------------------------- comments
+
+
+def test_doc_comments_belong_to_what_follows() -> None:
+    spec = parsed(
+        "## The file,\n## in two lines.\n\n## A block\nblock b() {\n    ## Its first line.\n"
+        "    a: relu  ## not this one\n\n    ## Two\n    ## lines.\n    tanh\n}\n"
+    )
+    (block,) = spec.items
+    assert isinstance(block, st.Block)
+    first, second = block.body.statements
+
+    assert spec.doc == "The file,\nin two lines."
+    assert block.doc == "A block"
+    assert isinstance(first, st.Statement) and first.doc == "Its first line."
+    assert isinstance(second, st.Statement) and second.doc == "Two\nlines."
+
+
+def test_a_doc_comment_directly_above_the_first_item_is_that_items() -> None:
+    spec = parsed("## A block\nblock b() { relu }")
+
+    assert spec.doc == ""
+    assert isinstance(spec.items[0], st.Block) and spec.items[0].doc == "A block"
+
+
+def test_a_plain_comment_or_an_empty_line_ends_a_doc_comment() -> None:
+    for between in ("", "# plain"):
+        spec = parsed(f"let k = 1\n## Not of the block\n{between}\nblock b() {{ relu }}")
+        block = spec.items[1]
+
+        assert isinstance(block, st.Block) and block.doc == ""
+
+
+def test_a_doc_comment_may_hold_anything() -> None:
+    text = 'a """ \\N{BULLET} {{ x }} \' ` #'
+    (block,) = parsed(f"## {text}\nblock b() {{ relu }}").items
+
+    assert isinstance(block, st.Block) and block.doc == text
+
+
+# ---------------------------------------------------------------- equality and places
+
+
+def test_trees_are_equal_if_they_say_the_same() -> None:
+    one = "block b(n) {\n    a: conv 3x3 (n * 2)   # wide\n        -> relu\n}\n"
+    other = "# moved\n\n\nblock b( n , ) { a : conv 3x3 ((n*2)) -> relu }"
+
+    assert parsed(one) == parsed(other)
+    assert parsed(one) != parsed(one.replace("relu", "tanh"))
+    assert parsed(one) != parsed(one.replace("n * 2", "2 * n"))
+    assert parsed(one) != parsed("## doc\n" + one)
+
+
+def test_places() -> None:
+    source = SourceFile("test.inc", "let k = 3\nblock b() {\n    a: conv {k + 1}x3 8\n}\n")
+    block = parse(source).items[1]
+    assert isinstance(block, st.Block)
+    found = block.body.statements[0]
+    assert isinstance(found, st.Statement) and found.label is not None
+    (conv,) = found.elements
+    assert isinstance(conv, st.Call)
+    first = conv.positional[0]
+    assert isinstance(first, st.Window) and first.height.span is not None
+
+    assert (block.name.span.line, block.name.span.column) == (2, 7)
+    assert found.label.span.text == "a"
+    assert conv.span.text == "conv {k + 1}x3 8"
+    assert first.height.span.text == "k + 1"
+    assert (first.height.span.line, first.height.span.column) == (3, 14)
