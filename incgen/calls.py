@@ -55,6 +55,7 @@ class CallResolver:
         self.parameters = parameters
         self.scope, self.report = scope, scope.report
         self.conventions, self.binder, self.unit = conventions, binder, unit
+        self.refused = False  # whether a call was left out after a report, here or elsewhere
 
     def call(
         self, call: st.Call, slot: str | None, names: Namespace | None, *, head: bool = False
@@ -98,7 +99,8 @@ class CallResolver:
         self, call: st.Call, slot: str | None, name: str, head: bool
     ) -> df.Instance | None:
         """A unit or block with its arguments."""
-        text = call.name.text
+        text, was_refused = call.name.text, self.refused
+        self.refused = True  # until all is well
         if not self.scope.can_apply(text):
             if text not in self.scope.places:  # else its definition has a fault
                 self.report_unknown(call)
@@ -116,6 +118,7 @@ class CallResolver:
             given = self.block_arguments(definition, call)
         if given is None:
             return None
+        self.refused = was_refused
         if slot is None and not self.unit and df.has_weights(definition):
             self.warn_unnamed(call, name)
         return df.Instance(definition, given, name, slot is not None, head, call.span)

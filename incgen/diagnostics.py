@@ -70,7 +70,7 @@ class Code(StrEnum):
     NO_INPUT = "no-input", "the network does not begin with `input`"
     RECURSION = "recursion", "a block or unit uses itself"
     BAD_USE = "bad-use", "`use` names a file or a definition that cannot be used"
-    UNUSED = "unused", "a parameter, constant, unit or block is never used"
+    UNUSED = "unused", "a parameter, constant, unit, block or value is never used"
     UNNAMED = "unnamed", "a layer with parameters has no label"
     WINDOW_TOO_LARGE = "window-too-large", "a window does not fit into its padded input"
     BAD_PADDING = "bad-padding", "a padding that the op cannot have"

@@ -121,7 +121,25 @@ class _Builder:
             help_ = "give the last line a label of its own"
             self.report.error(Code.DUPLICATE, last.span, message, help=help_)
         self.outputs = {name: result, **heads}
+        self.check_reached()
         return result
+
+    def check_reached(self) -> None:
+        """Every value leads to an output; a target that drops what does not would lose its keys."""
+        reached = [False] * len(self.nodes)
+        consumed = [False] * len(self.nodes)
+        for index in self.outputs.values():
+            reached[index] = True
+        for index in range(len(self.nodes) - 1, 0, -1):
+            for before in self.nodes[index].inputs:
+                consumed[before] = True
+                reached[before] = reached[before] or reached[index]
+        for node, needed, used in zip(self.nodes[1:], reached[1:], consumed[1:], strict=True):
+            if not needed and not used:
+                message = f"nothing uses `{node.path}`: no output depends on it"
+                help_ = "remove it, or join it with what follows"
+                notes = uses_of(node.use)
+                self.report.error(Code.UNUSED, node.span, message, notes=notes, help=help_)
 
     # ------------------------------------------------------------ nodes
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from incgen.diagnostics import Code, counted, listed
 from incgen.ops import Op, Takes
-from incgen.shapes import Arguments, Borders, Fault, Shape, Window, borders, spatial
+from incgen.shapes import Arguments, Borders, Fault, Shape, Window, borders, sides, spatial
 
 #: The code of each reason of a `Fault`.
 FAULT_CODES = {
@@ -104,15 +104,6 @@ def _must_say(name: str, argument: str, why: str, form: str) -> Fault:
 
 def _padded(args: Arguments, shape: Shape) -> Shape:
     assert shape.height is not None and shape.width is not None
-    around: Borders
-    match args["border"]:
-        case int(n):
-            around = (n, n), (n, n)
-        case (int(h), int(w)):
-            around = (h, h), (w, w)
-        case (int(t), int(b), int(l), int(r)):
-            around = (t, b), (l, r)
-        case _:
-            raise AssertionError(args["border"])
+    around = sides(args["border"])
     args["borders"] = around
     return Shape(shape.channels, shape.height + sum(around[0]), shape.width + sum(around[1]))

@@ -158,7 +158,7 @@ class FileScope:
                 f"no preset `{name}`",
                 help=near(name, PRESETS) or f"the presets are {listed(tuple(PRESETS))}",
             )
-            return current
+            name = next(iter(PRESETS))  # so that nothing else is missing
         return current.with_preset(name)
 
     def _default(self, item: st.Default, conventions: Conventions) -> Conventions:
@@ -450,7 +450,8 @@ class FileScope:
             pixels = resolve_pixels(item, self, parameters, used)
         body = bodies.definition_body(item.body)
         kind = "network" if network else "block"
-        if self.report.errors == errors:  # a use in a faulty line is not seen
+        # a use in a line that is faulty, or applies something faulty, is not seen
+        if self.report.errors == errors and not bodies.calls.refused:
             check_used(item, parameters, used, self.report)
         return df.Definition(
             kind, item.name.text, found, body, None, pixels, item.doc, item.name.span

@@ -128,6 +128,23 @@ def window_output(
     return choice(starts_outside, count - 1, count)
 
 
+def sides(pad: Any) -> Borders:
+    """A padding that is written in pixels: a number, (height, width) or four sides.
+
+    >>> sides((0, 1, 2, 3))
+    ((0, 1), (2, 3))
+    """
+    match pad:
+        case int(n):
+            return (n, n), (n, n)
+        case (int(h), int(w)):
+            return (h, h), (w, w)
+        case (int(t), int(b), int(l), int(r)):
+            return (t, b), (l, r)
+        case _:
+            raise AssertionError(pad)
+
+
 def borders(
     pad: Any, window: Window, dilation: int, height: int, width: int, what: str
 ) -> Borders | None:
@@ -162,19 +179,13 @@ def borders(
     if pad == "half":
         high, wide = ((span // 2, span // 2) for span in spans)
         return high, wide
-    result: Borders
-    match pad:
-        case "valid":
-            result = (0, 0), (0, 0)
-        case int(n):
-            result = (n, n), (n, n)
-        case (int(h), int(w)):
-            result = (h, h), (w, w)
-        case (int(t), int(b), int(l), int(r)):
-            result = (t, b), (l, r)
-        case _:
-            raise AssertionError(pad)
-    for border, span in zip(result, spans, strict=True):
+    result = ((0, 0), (0, 0)) if pad == "valid" else sides(pad)
+    _check_border(result, spans, what)
+    return result
+
+
+def _check_border(around: Borders, spans: tuple[int, ...], what: str) -> None:
+    for border, span in zip(around, spans, strict=True):
         if max(border) >= span:
             raise Fault(
                 "padding",
@@ -182,7 +193,6 @@ def borders(
                 f"{span}: a window would lie wholly in the border",
                 "pad by less than the window, or put a `pad` in front",
             )
-    return result
 
 
 def spatial(
@@ -259,6 +269,14 @@ def _bias(args: Arguments, size: int, prefix: str = "") -> tuple[Tensor, ...]:
     return (Tensor(f"{prefix}bias", (size,), True, _constant(args["bias_init"])),)
 
 
+def _statistics(args: Arguments, channels: int) -> tuple[Tensor, ...]:
+    size = (channels,)
+    scale = (Tensor("weight", size, True, _constant(1)),) if args["scale"] else ()
+    shift = (Tensor("bias", size, True, _constant(0)),) if args["shift"] else ()
+    mean = Tensor("running_mean", size, False, _constant(0))
+    return (*scale, *shift, mean, Tensor("running_var", size, False, _constant(1)))
+
+
 def tensors(op: str, args: Arguments, shape: Shape) -> tuple[Tensor, ...]:
     """The parameters and statistics of a layer.
 
@@ -292,15 +310,7 @@ def tensors(op: str, args: Arguments, shape: Shape) -> tuple[Tensor, ...]:
             first = _kernel("weight", "dense", (outputs, shape.size), args)
             return (first, *_bias(args, outputs))
         case "bn":
-            size = (inputs,)
-            found = []
-            if args["scale"]:
-                found.append(Tensor("weight", size, True, _constant(1)))
-            if args["shift"]:
-                found.append(Tensor("bias", size, True, _constant(0)))
-            found.append(Tensor("running_mean", size, False, _constant(0)))
-            found.append(Tensor("running_var", size, False, _constant(1)))
-            return tuple(found)
+            return _statistics(args, inputs)
         case _:
             return ()
 

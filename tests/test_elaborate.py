@@ -122,22 +122,27 @@ def test_a_unit_of_a_unit_passes_its_arguments_on() -> None:
 
 
 def test_branches_start_from_one_value_and_from_goes_back() -> None:
-    found = graph("a: conv 1x1 4\nb: conv 1x1 5\nadd { from a\nfrom a -> relu }\nfrom b -> tanh")
+    found = graph(
+        "a: conv 1x1 4\nb: conv 1x1 5\nc: add { from a\nfrom a -> relu }\n"
+        "concat { from c\nfrom b -> tanh }"
+    )
     indices = {node.path: i for i, node in enumerate(found.nodes)}
 
-    assert layers(found)["add"].inputs == (indices["a"], indices["relu"])
-    assert layers(found)["relu"].inputs == (indices["a"],)
+    assert layers(found)["c"].inputs == (indices["a"], indices["c.relu"])
+    assert layers(found)["c.relu"].inputs == (indices["a"],)
     assert layers(found)["tanh"].inputs == (indices["b"],)
     assert layers(found)["tanh"].shape.channels == 5
 
 
 def test_from_reaches_the_bodies_around_and_inner_labels_hide_outer_ones() -> None:
     found = graph(
-        "a: conv 1x1 4\nb: conv 1x1 5\nc: { a: conv 1x1 6\ntanh\nfrom a -> relu }\nfrom a"
+        "a: conv 1x1 4\nb: conv 1x1 5\nc: { a: conv 1x1 6\nt: tanh\n"
+        "add { from a -> relu\nfrom t } }\nd: concat { from a\nfrom c }"
     )
+    indices = {node.path: i for i, node in enumerate(found.nodes)}
 
     assert layers(found)["c.relu"].shape.channels == 6
-    assert found.nodes[found.outputs["output"]].path == "a"
+    assert layers(found)["d"].inputs == (indices["a"], indices["c.add"])
 
 
 def test_sizes_of_the_current_value_inside_branches() -> None:
