@@ -104,10 +104,10 @@ def run_torch(image: Array, dtype: str) -> Result:
     import torch
     from safetensors.torch import load_file
 
+    torch.set_default_dtype(getattr(torch, dtype))  # of the model and of `preprocess`
     module = import_generated("bn_inception_torch")
-    model = module.BNInception()
+    model = module.BNInception().eval()
     model.load_state_dict(load_file(WEIGHTS))
-    model = model.to(getattr(torch, dtype)).eval()
     pixels = torch.from_numpy(image.transpose(0, 3, 1, 2).astype(dtype))
     inputs = module.preprocess(pixels)
 
