@@ -15,10 +15,11 @@ from typing import TypeAlias
 from incgen.expressions import Expression
 from incgen.initializers import Initializer
 from incgen.ops import ByStride, Op
+from incgen.records import record
 from incgen.source import Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WindowValue:
     """A window whose parts are resolved; strides are literals 1 where none was written."""
 
@@ -27,7 +28,7 @@ class WindowValue:
     span: Span | None = field(default=None, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SidesValue:
     """A padding of two or four numbers."""
 
@@ -39,7 +40,7 @@ class SidesValue:
 ArgumentValue: TypeAlias = Expression | WindowValue | SidesValue | Initializer | ByStride | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Formal:
     """A parameter of a block or network."""
 
@@ -48,7 +49,7 @@ class Formal:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OpCall:
     """An op with every argument filled in.
 
@@ -70,7 +71,7 @@ class OpCall:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Instance:
     """A unit or block that is used.
 
@@ -91,7 +92,7 @@ class Instance:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Chain:
     """Elements after one another; with a name their own names are 0, 1, ..."""
 
@@ -100,7 +101,7 @@ class Chain:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Join:
     """`concat`, `add` or `mul`; each step of the body is a branch from the same value.
 
@@ -114,7 +115,7 @@ class Join:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Group:
     """A body in the place of an op."""
 
@@ -123,7 +124,7 @@ class Group:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Repeat:
     """A body several times; the names of iteration i begin with `name.i`."""
 
@@ -133,7 +134,7 @@ class Repeat:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Conditional:
     """One of two bodies; without `otherwise` the value passes."""
 
@@ -146,7 +147,7 @@ class Conditional:
 Element: TypeAlias = OpCall | Instance | Chain | Join | Group | Repeat | Conditional
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Step:
     """A statement: an element on the current value, or on an earlier one.
 
@@ -166,7 +167,7 @@ class Step:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Head:
     """`aux label { ... }`."""
 
@@ -176,7 +177,7 @@ class Head:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Body:
     """Steps in order."""
 
@@ -184,7 +185,7 @@ class Body:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pixels:
     """What the input line says: a size, and what the weights expect of pixels.
 
@@ -238,7 +239,7 @@ class Definition:
     span: Span = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Program:
     """A network and everything that it reaches.
 

@@ -7,14 +7,15 @@ wherever it stands; a formatter must keep them so.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from incgen.expressions import Expression
+from incgen.records import record
 from incgen.source import Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Identifier:
     """A name at its place."""
 
@@ -22,7 +23,7 @@ class Identifier:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Window:
     """`HxW` or `HxW/SHxSW`; the strides are None where none is written."""
 
@@ -33,7 +34,7 @@ class Window:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Text:
     """A string in double quotes."""
 
@@ -41,7 +42,7 @@ class Text:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Items:
     """A list in brackets."""
 
@@ -49,7 +50,7 @@ class Items:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Applied:
     """A name with arguments, as in `init=normal(0.01)`."""
 
@@ -61,7 +62,7 @@ class Applied:
 Argument: TypeAlias = Expression | Window | Text | Items | Applied
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Attribute:
     """`name=value`."""
 
@@ -70,7 +71,7 @@ class Attribute:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """An op, unit or block with its arguments."""
 
@@ -80,7 +81,7 @@ class Call:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Join:
     """`concat`, `add` or `mul` with its branches."""
 
@@ -89,7 +90,7 @@ class Join:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Group:
     """A body in the place of an op."""
 
@@ -97,7 +98,7 @@ class Group:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Repeat:
     """`repeat count { ... }`."""
 
@@ -106,7 +107,7 @@ class Repeat:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Conditional:
     """`if condition { ... } else { ... }`."""
 
@@ -119,7 +120,7 @@ class Conditional:
 Element: TypeAlias = Call | Join | Group | Repeat | Conditional
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Statement:
     """`label: from origin -> element -> element`."""
 
@@ -130,7 +131,7 @@ class Statement:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Input:
     """`input 224x224 3 order=bgr`."""
 
@@ -141,7 +142,7 @@ class Input:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Aux:
     """`aux label { ... }`."""
 
@@ -151,7 +152,7 @@ class Aux:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Body:
     """Statements between braces."""
 
@@ -159,7 +160,7 @@ class Body:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Numerics:
     """`numerics caffe`."""
 
@@ -167,7 +168,7 @@ class Numerics:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Default:
     """`default op name=value`."""
 
@@ -176,7 +177,7 @@ class Default:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Constant:
     """`let name = expression`."""
 
@@ -185,7 +186,7 @@ class Constant:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Parameter:
     """A parameter of a block or network, with its default if it has one."""
 
@@ -194,7 +195,7 @@ class Parameter:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unit:
     """`unit name = op -> op`."""
 
@@ -204,7 +205,7 @@ class Unit:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Block:
     """`block name(parameters) { ... }`."""
 
@@ -215,7 +216,7 @@ class Block:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Network:
     """`network name(parameters) { ... }`."""
 
@@ -226,7 +227,7 @@ class Network:
     span: Span = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Use:
     """`use a, b from "file.inc"`."""
 
@@ -238,7 +239,7 @@ class Use:
 Item: TypeAlias = Numerics | Default | Constant | Unit | Block | Network | Use
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Spec:
     """One file: its items in order and the doc comment at its head."""
 
