@@ -27,9 +27,9 @@ def record(cls: type[T]) -> type[T]:
 
 
 def _equal(self: Any, other: Any) -> bool:
-    if type(self) is not type(other):
-        return NotImplemented
-    return all(getattr(self, name) == getattr(other, name) for name in self._compared)
+    return type(self) is type(other) and all(
+        getattr(self, name) == getattr(other, name) for name in self._compared
+    )
 
 
 def _hash(self: Any) -> int:
