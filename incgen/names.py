@@ -28,21 +28,22 @@ MODULE_ATTRIBUTES = _words(
     register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module
     register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
     set_extra_state set_submodule share_memory state_dict to to_empty train training type update
-    values xpu zero_grad
+    values weight_decay xpu zero_grad
     """
 )
 
 #: Names that generated functions use themselves.
 _USED_BY_CODE = _words(
     """
-    bool ceil_max_pool dict enumerate F Final float gelu_erf gelu_tanh getattr int isinstance keras
-    layers len list load_file load_safetensors math max min name NamedTuple nn ops OrderedDict
-    preprocess range self set str sum super Tensor torch tuple x zip
+    any bool ceil_max_pool dict F Final float gelu_erf gelu_tanh getattr inputs int isinstance keras
+    layers list load_file load_safetensors map math max min name NamedTuple nn ops OrderedDict
+    preprocess range same_pad self sorted str sum super Tensor torch truncated_he_normal_ tuple
+    ValueError x zip
     """
 )
 
 #: Parameters of generated constructors that are not the spec's.
-_CONSTRUCTOR = frozenset({"in_channels", "in_height", "in_width", "input_shape", "l2"})
+_CONSTRUCTOR = frozenset({"in_channels", "in_height", "in_width", "input_shape"})
 
 _CAPITALS = {"bn": "BN", "lrn": "LRN", "se": "SE", "relu": "ReLU", "resnet": "ResNet"}
 
@@ -62,7 +63,8 @@ def parameter_fault(name: str) -> str | None:
     """Why a parameter cannot be carried by every target, or None if it can."""
     if keyword.iskeyword(name):
         return f"`{name}` is a Python keyword"
-    if name in _USED_BY_CODE | _CONSTRUCTOR or name in MODULE_ATTRIBUTES or name[0] == "_":
+    reserved = _USED_BY_CODE | _CONSTRUCTOR | MODULE_ATTRIBUTES | HELPER_CLASSES
+    if name in reserved or name[0] == "_":
         return f"`{name}` is a name that generated code uses itself"
     return None
 
@@ -84,9 +86,10 @@ def definition_fault(name: str) -> str | None:
 #: Classes that generated files define or import themselves where they are needed.
 HELPER_CLASSES = _words(
     """
-    Add AvgPool2d AvgPool2dSame BatchNorm1d BatchNorm2d BatchNormalization CeilMaxPooling2D Concat
-    Conv2dSame Final FlattenLinear GlobalAvgPool GlobalMaxPool L2 LocalResponseNormalization
-    MaxPool2d MaxPool2dSame Mul NamedTuple OrderedDict PaddedConv2d Scale SeparableConv2d Tensor
+    Add AvgPool2dSame BatchNorm1d BatchNorm2d BatchNormalization Concat Conv2dSame Final
+    FlattenLinear GlobalAvgPool GlobalMaxPool GroupedConv2D HardSigmoid L2 LeakyReLU
+    LocalResponseNormalization MaxPool2dSame Mul NamedTuple OrderedDict PaddedAveragePooling2D
+    PaddedAvgPool2d PaddedConv2d SamePadding2D Scale SeparableConv2d Tensor
     """
 )
 

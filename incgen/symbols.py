@@ -7,38 +7,99 @@ block. Heights and widths are computed only if something asks, because most code
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 
 from incgen import definitions as df
 from incgen import expressions as ex
 from incgen.graph import Graph
 from incgen.ops import ByStride, Kind
-
-#: Arguments of a unit that become parameters under other names.
-_WINDOW_PARAMETERS = ("kernel", "stride")
-
-
-def _unknown() -> ex.Expression:
-    raise LookupError("a size that depends on the input is not known here")
+from incgen.records import record
+from incgen.shapes import Window
 
 
-@dataclass(frozen=True)
+class Unknown(LookupError):
+    """A size has no formula.
+
+    Attributes:
+        help: what to do about it.
+    """
+
+    def __init__(self, message: str, help: str) -> None:
+        """Keep the parts of a report."""
+        super().__init__(message)
+        self.help = help
+
+
+def _no_size() -> ex.Expression:
+    raise Unknown("a vector comes here, without height and width", "use the map in front of it")
+
+
 class Symbol:
-    """A shape as formulas; height and width are thunks."""
+    """A shape as formulas, each computed when it is first asked for."""
 
-    channels: ex.Expression
-    is_map: bool
-    height: Callable[[], ex.Expression] = field(default=_unknown, compare=False)
-    width: Callable[[], ex.Expression] = field(default=_unknown, compare=False)
+    __slots__ = ("_channels", "_height", "_width", "is_map")
 
-    def with_channels(self, channels: ex.Operand) -> Symbol:
+    def __init__(
+        self,
+        channels: ex.Expression | Callable[[], ex.Expression],
+        is_map: bool,
+        height: Callable[[], ex.Expression] = _no_size,
+        width: Callable[[], ex.Expression] = _no_size,
+    ) -> None:
+        """Keep the formulas, or what computes them."""
+        self._channels, self.is_map = channels, is_map
+        self._height: ex.Expression | Callable[[], ex.Expression] = height
+        self._width: ex.Expression | Callable[[], ex.Expression] = width
+
+    @property
+    def channels(self) -> ex.Expression:
+        """The formula of the channels."""
+        if callable(self._channels):
+            self._channels = self._channels()
+        return self._channels
+
+    @property
+    def named(self) -> str | None:
+        """The parameter that the channels are, if they are one."""
+        with suppress(Unknown):
+            if isinstance(self.channels, ex.Parameter):
+                return self.channels.name
+        return None
+
+    def height(self) -> ex.Expression:
+        """The formula of the height."""
+        if callable(self._height):
+            self._height = self._height()
+        return self._height
+
+    def width(self) -> ex.Expression:
+        """The formula of the width."""
+        if callable(self._width):
+            self._width = self._width()
+        return self._width
+
+    def settle(self) -> None:
+        """Compute what can be computed now."""
+        with suppress(Unknown):
+            _ = self.channels
+        for size in (self.height, self.width):
+            with suppress(Unknown):
+                size()
+
+    def with_channels(self, channels: ex.Expression | Callable[[], ex.Expression]) -> Symbol:
         """The same map or vector with other channels."""
-        return Symbol(ex.lift(channels), self.is_map, self.height, self.width)
+        return Symbol(channels, self.is_map, self.height, self.width)
 
-    def vector(self, channels: ex.Operand) -> Symbol:
+    def replaced(self, axis: str, size: Callable[[], ex.Expression]) -> Symbol:
+        """The same with another formula for one axis."""
+        sizes = {"channels": lambda: self.channels, "height": self.height, "width": self.width}
+        sizes[axis] = size
+        return Symbol(sizes["channels"], self.is_map, sizes["height"], sizes["width"])
+
+    def vector(self, channels: ex.Expression) -> Symbol:
         """A vector."""
-        return Symbol(ex.lift(channels), False)
+        return Symbol(channels, False)
 
     @property
     def dimensions(self) -> Mapping[str, ex.Expression]:
@@ -53,7 +114,7 @@ class _Dimensions(dict[str, ex.Expression]):
         super().__init__()
         self._shape = shape
 
-    def get(self, axis: str, default: object = None) -> ex.Expression:  # type: ignore[override]
+    def get(self, axis: str, default: object = None) -> ex.Expression:
         """The formula of one axis."""
         shape = self._shape
         if axis == "channels":
@@ -61,7 +122,7 @@ class _Dimensions(dict[str, ex.Expression]):
         return shape.height() if axis == "height" else shape.width()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UnitForm:
     """The parameters that a unit has, because its uses say them.
 
@@ -70,7 +131,9 @@ class UnitForm:
         square_kernel: whether every kernel is a square, written as one number.
         square_stride: likewise for strides.
         strided: whether a use has a stride.
-        odd: whether every kernel is odd where strides are 1.
+        odd: whether every kernel is odd, whatever parameters a network is given.
+        pad_sides: how many numbers the padding is: 1, 2 or 4.
+        same: whether a use may pad by TensorFlow's `same` in a way that depends on sizes.
     """
 
     args: tuple[str, ...]
@@ -78,6 +141,8 @@ class UnitForm:
     square_stride: bool
     strided: bool
     odd: bool
+    pad_sides: int = 1
+    same: bool = False
 
     @property
     def padding(self) -> bool:
@@ -89,39 +154,193 @@ def unit_forms(graph: Graph) -> dict[df.Definition, UnitForm]:
     """The form of every unit that a network reaches."""
     uses: dict[df.Definition, list[dict[str, df.ArgumentValue]]] = {}
     forms: dict[df.Definition, UnitForm] = {}
+    opened = open_parameters(graph.program)
+    loose: set[df.Definition] = set()
+    words: set[df.Definition] = set()
     # Users come before what they use, so a unit's form is known before its head is looked at.
     for definition in (graph.program.network, *reversed(graph.program.definitions)):
         if definition.kind == "unit":
-            forms[definition] = _form(definition, uses.get(definition, []), graph)
+            odd = definition not in loose and _odd_kernels(definition, graph)
+            same = definition in words
+            forms[definition] = _form(definition, uses.get(definition, []), odd, same)
         for element in df.elements(definition.body):
             if isinstance(element, df.Instance) and element.definition.kind == "unit":
                 given = dict(element.args)
                 if element.forwards:
-                    form = forms[definition]
-                    given.update(unit_arguments(form))
+                    given.update(unit_arguments(forms[definition]))
+                    if definition in loose:
+                        loose.add(element.definition)
+                    if definition in words:
+                        words.add(element.definition)
+                if _may_be_same(element, definition, graph, opened):
+                    words.add(element.definition)
                 uses.setdefault(element.definition, []).append(given)
+                frame = element.args.get("window")
+                if isinstance(frame, df.WindowValue) and opened.any(definition, frame.kernel):
+                    loose.add(element.definition)
     return forms
 
 
-def _form(unit: df.Definition, uses: list[dict[str, df.ArgumentValue]], graph: Graph) -> UnitForm:
+class OpenParameters:
+    """The parameters whose values depend on those of the network, which users may change."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._found: set[tuple[df.Definition, str]] = set()
+        self.fixed = True
+
+    def add(self, definition: df.Definition, name: str) -> None:
+        """Note a parameter."""
+        self._found.add((definition, name))
+        self.fixed = False
+
+    def has(self, definition: df.Definition, name: str) -> bool:
+        """Whether a parameter of a definition is open."""
+        return (definition, name) in self._found
+
+    def any(self, definition: df.Definition, expressions: Iterable[ex.Expression]) -> bool:
+        """Whether expressions inside a definition depend on something open."""
+        pending = list(expressions)
+        while pending:
+            node = pending.pop()
+            if isinstance(node, ex.Parameter) and self.has(definition, node.name):
+                return True
+            if isinstance(node, ex.Dimension) and not self.fixed:
+                return True
+            pending.extend(ex.children(node))
+        return False
+
+
+def open_parameters(program: df.Program) -> OpenParameters:
+    """The open parameters of a network and of what it reaches."""
+    found = OpenParameters()
+    for formal in program.network.parameters:
+        found.add(program.network, formal.name)
+    for definition in (program.network, *reversed(program.definitions)):
+        for element in df.elements(definition.body):
+            if not isinstance(element, df.Instance):
+                continue
+            for formal in element.definition.parameters:
+                value = element.args.get(formal.name, formal.default)
+                if isinstance(value, ex.Expression) and found.any(definition, [value]):
+                    found.add(element.definition, formal.name)
+    return found
+
+
+def float_parameters(program: df.Program) -> set[tuple[df.Definition, str]]:
+    """The parameters that are used as numbers with a point, and as nothing else."""
+    found: set[tuple[df.Definition, str]] = set()
+    for definition in (*program.definitions, program.network):
+        as_floats: set[str] = set()
+        others: set[str] = set()
+        for element in df.elements(definition.body):
+            for value, is_float in _typed_values(element, found):
+                direct = isinstance(value, ex.Parameter) and is_float
+                (as_floats if direct else others).update(parameters_of(_expressions(value)))
+        found |= {(definition, name) for name in as_floats - others}
+    return found
+
+
+def _typed_values(
+    element: df.Element, floats: set[tuple[df.Definition, str]]
+) -> Iterator[tuple[df.ArgumentValue, bool]]:
+    """The values in an element, and whether each is a number with a point."""
+    match element:
+        case df.OpCall():
+            for argument in element.op.arguments:
+                yield element.args[argument.name], argument.kind is Kind.FACTOR
+        case df.Instance():
+            head = element.definition.head
+            for name, value in element.args.items():
+                own = head.argument(name) if head is not None else None
+                by_kind = own is not None and own.kind is Kind.FACTOR
+                yield value, by_kind or (element.definition, name) in floats
+        case df.Repeat():
+            yield element.count, False
+        case df.Conditional():
+            yield element.condition, False
+        case _:
+            pass
+
+
+def _expressions(value: df.ArgumentValue) -> list[ex.Expression]:
+    match value:
+        case df.WindowValue():
+            return [*value.kernel, *value.stride]
+        case df.SidesValue():
+            return list(value.sides)
+        case _ if isinstance(value, ex.Expression):
+            return [value]
+        case _:
+            return []
+
+
+def _odd_kernels(unit: df.Definition, graph: Graph) -> bool:
+    seen = graph.observed[unit].values.get("window", []) if unit in graph.observed else []
+    return all(k % 2 for w in seen if isinstance(w, Window) for k in w.kernel)
+
+
+def _form(
+    unit: df.Definition,
+    uses: list[dict[str, df.ArgumentValue]],
+    odd: bool,
+    same: bool,
+) -> UnitForm:
     if unit.head is None:
         return UnitForm((), True, True, False, True)
     said = {name for use in uses for name in use}
     args = tuple(a.name for a in unit.head.arguments if a.name in said)
     windows = [w for use in uses if isinstance(w := use.get("window"), df.WindowValue)]
     one = ex.Literal(1)
-    seen = graph.observed[unit].values.get("window", []) if unit in graph.observed else []
+    defaults = df.unit_defaults(unit)
+    strided = any(w.stride != (one, one) for w in windows)
     return UnitForm(
         args,
         all(w.kernel[0] == w.kernel[1] for w in windows),
         all(w.stride[0] == w.stride[1] for w in windows),
-        any(w.stride != (one, one) for w in windows),
-        all(k % 2 for w in seen for k in w.kernel),  # type: ignore[attr-defined]
+        strided,
+        odd,
+        max((_pad_sides({**defaults, **use}) for use in uses), default=1),
+        "pad" in args and same and (strided or not odd),
     )
 
 
-def unit_arguments(form: UnitForm) -> dict[str, df.ArgumentValue]:
-    """The arguments of a unit's head op inside the unit: its own parameters."""
+def _may_be_same(
+    use: df.Instance, definition: df.Definition, graph: Graph, opened: OpenParameters
+) -> bool:
+    """Whether the padding of a use is `same`, or a parameter that can be."""
+    pad = use.args.get("pad", df.unit_defaults(use.definition).get("pad"))
+    if not isinstance(pad, ex.Parameter):
+        return pad == ex.Literal("same")
+    if definition.kind == "network":
+        values: list[object] = [graph.parameters.get(pad.name)]
+    else:
+        observed = graph.observed.get(definition)
+        values = observed.values.get(pad.name, []) if observed else []
+    words = any(isinstance(value, str) for value in values)
+    return "same" in values or (words and opened.has(definition, pad.name))
+
+
+def _pad_sides(args: Mapping[str, df.ArgumentValue]) -> int:
+    """How many numbers a padding takes."""
+    pad, frame = args.get("pad"), args.get("window")
+    match pad:
+        case df.SidesValue((top, bottom, left, right)) if top != bottom or left != right:
+            return 4
+        case df.SidesValue((first, *_, last)):
+            return 1 if first == last else 2
+        case _:
+            square = not isinstance(frame, df.WindowValue) or frame.kernel[0] == frame.kernel[1]
+            return 1 if square or isinstance(pad, ex.Parameter | ex.Binary) else 2
+
+
+def unit_arguments(form: UnitForm, *, whole: bool = False) -> dict[str, df.ArgumentValue]:
+    """The arguments of a unit's head op inside the unit: its own parameters.
+
+    Args:
+        form: of the unit.
+        whole: whether a padding of several numbers stays one parameter.
+    """
     result: dict[str, df.ArgumentValue] = {}
     for name in form.args:
         if name == "window":
@@ -129,6 +348,9 @@ def unit_arguments(form: UnitForm) -> dict[str, df.ArgumentValue]:
             one = ex.Literal(1)
             stride = _pair("stride", form.square_stride) if form.strided else (one, one)
             result[name] = df.WindowValue(kernel, stride)
+        elif name == "pad" and form.pad_sides > 1 and not whole:
+            sides = (ex.Item("padding", index) for index in range(form.pad_sides))
+            result[name] = df.SidesValue(tuple(sides))
         else:
             result[name] = ex.Parameter("padding" if name == "pad" else name)
     return result
@@ -140,11 +362,13 @@ def _pair(name: str, square: bool) -> tuple[ex.Expression, ex.Expression]:
     return ex.Item(name, 0), ex.Item(name, 1)
 
 
-def head_arguments(call: df.OpCall, form: UnitForm | None) -> dict[str, df.ArgumentValue]:
+def head_arguments(
+    call: df.OpCall, form: UnitForm | None, *, whole: bool = False
+) -> dict[str, df.ArgumentValue]:
     """The arguments of an op; those of a unit's head come from the unit's parameters."""
     if not call.forwards or form is None:
         return call.args
-    return {**call.args, **unit_arguments(form)}
+    return {**call.args, **unit_arguments(form, whole=whole)}
 
 
 def annotation(values: list[object]) -> str:
@@ -166,7 +390,9 @@ def annotation(values: list[object]) -> str:
 ARGUMENT_TYPES = {Kind.COUNT: "int", Kind.FACTOR: "float", Kind.FLAG: "bool", Kind.WORD: "str"}
 
 
-def plain_pad(pad: df.ArgumentValue, strides: tuple[ex.Expression, ex.Expression]) -> df.ArgumentValue:
+def plain_pad(
+    pad: df.ArgumentValue, strides: tuple[ex.Expression, ex.Expression]
+) -> df.ArgumentValue:
     """A padding whose dependence on the stride is decided, if the stride is known.
 
     Returns:

@@ -7,12 +7,12 @@ out. Modules are imported when they are used: a build for one target pays for on
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
 
 from incgen.graph import Graph
+from incgen.records import record
 
 
-@dataclass(frozen=True)
+@record
 class Target:
     """A framework.
 

@@ -1,39 +1,24 @@
 """Keras: a function for each unit and block, and one that builds the model.
 
-The functional style has no attributes, so a body is straight-line code whatever stands in it;
-every layer carries its label path as its name, which is how weights find it.
+The functional style has no attributes, so a body is straight-line code whatever stands in it
+(`keras_functions.py`). Each op is one layer or several (`keras_ops.py`). This module lays out
+the file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import assert_never
+import re
+from typing import Any
 
 from incgen import definitions as df
-from incgen import expressions as ex
-from incgen.diagnostics import Code, Diagnostic, SpecError
-from incgen.expressions import Expression, python
 from incgen.graph import Graph
-from incgen.initializers import Initializer
-from incgen.layout import assign, comment_lines, def_header, for_header, if_header, returns
-from incgen.ops import Kind
+from incgen.layout import assign
 from incgen.render import render
-from incgen.symbols import Symbol, head_arguments, unit_arguments, unit_forms
+from incgen.symbols import open_parameters, unit_forms
 from incgen.targets import text
-from incgen.targets.keras_ops import (
-    Call,
-    Context,
-    Step,
-    initializer,
-    padding,
-    sides_code,
-    steps,
-)
-from incgen.targets.values import ONE
+from incgen.targets.keras_functions import Form, FunctionWriter, View, use_padding
 
-_JOINS = {"concat": "Concatenate", "add": "Add", "mul": "Multiply"}
-#: The order of helpers in a file.
+#: What a file can define for itself, in this order; all of it uses keras.ops.
 HELPERS = (
     "BatchNormalization",
     "ceil_max_pool",
@@ -46,45 +31,100 @@ HELPERS = (
     "gelu_tanh",
     "L2",
 )
-#: Helpers whose text uses keras.ops, or math.
-_USES_MATH = {"gelu_tanh"}
-_USES_OPS = set(HELPERS)
-#: Names that a variable of a generated function must not hide.
-_TAKEN = {"x", "name", "keras", "layers", "ops", "math", "load_file", "input_shape", *HELPERS}
 
 
 def emit(graph: Graph) -> str:
     """The Keras source of a network.
 
     Raises:
-        SpecError: something cannot be expressed; code `unsupported`.
+        SpecError: something cannot be expressed; code `unsupported` or `undecided`.
     """
-    emitter = _Emitter(graph)
-    network = emitter.network()
-    pixels = graph.program.network.pixels
-    assert pixels is not None
-    preprocess = _preprocess(pixels) if pixels.described else []
-    helpers = [name for name in HELPERS if name in emitter.helpers]
-    view = {
-        "docstring": _module_doc(graph, emitter),
-        "functions": emitter.functions,
-        "network": network,
-        "helpers": helpers,
-        "depthwise": "depthwise" in emitter.helpers,
-        "math": bool({*helpers} & _USES_MATH),
-        "ops": bool({*emitter.helpers} & (_USES_OPS | {"ops"}))
-        or any("ops." in line for line in preprocess),
-        "package": graph.program.network.name,
-        "preprocess": preprocess,
-    }
-    return render("keras/module.py.jinja", view)
+    text.check_used(graph)
+    return render("keras/module.py.jinja", _File(graph).view())
 
 
-def _module_doc(graph: Graph, emitter: _Emitter) -> list[str]:
+class _File:
+    """Writes the functions of one file; each definition once for maps and once for vectors."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.unit_forms = unit_forms(graph)
+        self.opened = open_parameters(graph.program)
+        self.forms: dict[tuple[df.Definition, bool], Form] = {}
+        self.views: list[View] = []
+        names = {d.name for d in graph.program.definitions}
+        ranked = {f"{name}_{rank}" for name in names for rank in ("1d", "2d")}
+        self.names = names | ranked | {graph.program.network.name, *HELPERS}
+        self.taken = names | {graph.program.network.name}
+        self.explicit = self.units_with_sides()
+
+    def units_with_sides(self) -> set[df.Definition]:
+        """The units for which some use needs its padding written out."""
+        found = set()
+        for definition in (self.graph.program.network, *self.graph.program.definitions):
+            for element in df.elements(definition.body):
+                if not isinstance(element, df.Instance) or element.forwards:
+                    continue
+                form = self.unit_forms.get(element.definition)
+                if form is not None and form.padding:
+                    plan = use_padding(element.definition, element.args, form)
+                    if not plan.startswith('"'):
+                        found.add(element.definition)
+        return found
+
+    def form(self, definition: df.Definition, is_map: bool) -> Form:
+        """The function of a definition, written when it is first used."""
+        key = (definition, is_map)
+        if key not in self.forms:
+            name = definition.name
+            if (definition, not is_map) in self.forms:
+                name = f"{name}_{'2d' if is_map else '1d'}"
+                while name in self.taken:
+                    name += "_"
+            self.taken.add(name)
+            self.forms[key], view = FunctionWriter(self, name, definition, is_map).definition_view()
+            self.views.append(view)
+        return self.forms[key]
+
+    def view(self) -> dict[str, Any]:
+        """What the template is given."""
+        network = self.graph.program.network
+        writer = FunctionWriter(self, network.name, network, True)
+        whole = writer.network_view()
+        pixels = network.pixels
+        assert pixels is not None
+        preprocess = _preprocess(pixels) if pixels.described else []
+        code = "\n".join(
+            line
+            for lines in (*(view.code for view in (*self.views, whole)), preprocess)
+            for line in lines
+            if not line.lstrip().startswith("#")
+        )
+        helpers = _helpers(code)
+        return {
+            "docstring": _module_doc(self.graph, writer.output_channels()),
+            "functions": self.views,
+            "network": whole,
+            "helpers": helpers,
+            "depthwise": "layers.DepthwiseConv2D(" in code,
+            "math": "gelu_tanh" in helpers,
+            "ops": bool(helpers) or re.search(r"(?<![\w.\"])ops\.", code) is not None,
+            "package": network.name,
+            "preprocess": preprocess,
+        }
+
+
+def _helpers(code: str) -> list[str]:
+    """The helpers that are called, or passed to an activation."""
+    found = set(re.findall(r"(?<![\w.\"])(\w+)\(", code))
+    found |= set(re.findall(r"\.Activation\(\s*(\w+)", code))
+    return [name for name in HELPERS if name in found]
+
+
+def _module_doc(graph: Graph, last: str) -> list[str]:
     doc, cost = text.summary(graph)
     shape = graph.input
     out = graph.nodes[next(iter(graph.outputs.values()))].shape
-    last = emitter.output_channels
     after = f"(N, {out.height}, {out.width}, {last})" if out.is_map else f"(N, {last}), logits"
     facts = (
         f"Input       (N, {shape.height}, {shape.width}, {shape.channels})",
@@ -110,562 +150,3 @@ def _preprocess(pixels: df.Pixels) -> list[str]:
             tensor = f"ops.convert_to_tensor({text.number_list(values)}, x.dtype)"
             lines += assign("x", f"x {operator} {tensor}", indent=4)
     return text.returned(lines)
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """A function as finished lines."""
-
-    doc: list[str]
-    header: list[str]
-    body: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Form:
-    """What a user of a function has to know: its name, its parameters, what comes out."""
-
-    name: str
-    formals: tuple[tuple[str, Expression | str | None], ...]
-    out: Symbol
-
-
-@dataclass(frozen=True, slots=True)
-class _Flow:
-    """A value: its source, whether it is a map, and whether it is a plain variable."""
-
-    code: str
-    is_map: bool
-    variable: bool = False
-
-
-class _Emitter:
-    """Writes the functions of one file; each definition once for maps and once for vectors."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.unit_forms = unit_forms(graph)
-        self.forms: dict[tuple[df.Definition, bool], _Form] = {}
-        self.functions: list[_View] = []
-        self.helpers: set[str] = set()
-        self.output_channels = ""
-        self.explicit = self.units_with_sides()
-        names = {d.name for d in graph.program.definitions}
-        self.names = names | {graph.program.network.name}
-
-    def units_with_sides(self) -> set[df.Definition]:
-        """The units for which some use needs its padding written out."""
-        found = set()
-        for definition in (self.graph.program.network, *self.graph.program.definitions):
-            for element in df.elements(definition.body):
-                if isinstance(element, df.Instance) and element.definition in self.unit_forms:
-                    unit = element.definition
-                    if self.unit_forms[unit].padding and not element.forwards:
-                        plan = use_padding(unit, element.args)
-                        if not plan.startswith('"'):
-                            found.add(unit)
-        return found
-
-    def form(self, definition: df.Definition, is_map: bool) -> _Form:
-        """The function of a definition, written when it is first used."""
-        key = (definition, is_map)
-        if key not in self.forms:
-            name = definition.name
-            if (definition, not is_map) in self.forms:
-                name = f"{name}_{'2d' if is_map else '1d'}"
-                while name in self.names:
-                    name += "_"
-            self.names.add(name)
-            self.forms[key] = _Function(self, name, definition, is_map).build()
-        return self.forms[key]
-
-    def network(self) -> _View:
-        """The function that builds the model."""
-        network = self.graph.program.network
-        return _Function(self, network.name, network, True).network_view()
-
-
-def use_padding(unit: df.Definition, args: Mapping[str, df.ArgumentValue]) -> str:
-    """The `padding` argument of one use of a unit, as source."""
-    everything: dict[str, df.ArgumentValue] = {**df.unit_defaults(unit), **args}
-    frame, pad = everything["window"], everything.get("pad")
-    if isinstance(pad, ex.Parameter) and pad.name == "padding":
-        return "padding"
-    assert isinstance(frame, df.WindowValue)
-    dilation = everything.get("dilation", ONE)
-    assert isinstance(dilation, Expression)
-    plan = padding(pad, frame.kernel, frame.stride, dilation)
-    if plan.word is not None:
-        return f'"{plan.word}"'
-    assert plan.sides is not None
-    return sides_code(plan.sides)
-
-
-class _Function:
-    """Writes one function."""
-
-    def __init__(
-        self, emitter: _Emitter, name: str, definition: df.Definition, is_map: bool
-    ) -> None:
-        self.emitter, self.graph = emitter, emitter.graph
-        self.name, self.definition = name, definition
-        self.unit = emitter.unit_forms.get(definition)
-        self.is_map = is_map
-        self.lines: list[str] = []
-        self.indent = 4
-        self.prefix = "" if definition.kind == "network" else "{name}"
-        self.variables = {*_TAKEN, *emitter.names, *(f.name for f in definition.parameters)}
-        self.labels: dict[str, _Flow] = {}
-        self.heads: dict[str, str] = {}
-        self.loops = 0
-        self.last = _last(definition.body)
-
-    # ------------------------------------------------------------ whole functions
-
-    def build(self) -> _Form:
-        """A unit or block: its view is appended to the file, its form returned."""
-        flow = self.body(self.definition.body, _Flow("x", self.is_map, True), "x")
-        self.lines += returns(flow.code, indent=4)
-        formals = self.formals()
-        header = ["x", *(_formal(name, default) for name, default in formals), "*", "name"]
-        doc = self.definition.doc or text.described(self.definition)
-        self.emitter.functions.append(
-            _View(text.docstring(doc, 4), def_header(self.name, header), self.lines)
-        )
-        return _Form(self.name, tuple(formals), Symbol(ONE, flow.is_map))
-
-    def formals(self) -> list[tuple[str, Expression | str | None]]:
-        """The parameters of the function."""
-        if self.unit is None:
-            return [(f.name, f.default) for f in self.definition.parameters]
-        head = self.definition.head
-        assert head is not None
-        defaults = df.unit_defaults(self.definition)
-        required: list[tuple[str, Expression | str | None]] = []
-        optional: list[tuple[str, Expression | str | None]] = []
-        for argument in head.arguments:
-            if argument.name not in self.unit.args:
-                continue
-            if argument.kind is Kind.WINDOW:
-                required.append(("kernel", None))
-                if self.unit.strided:
-                    optional.insert(0, ("stride", ONE))
-            elif argument.kind is Kind.PADDING:
-                optional.append(("padding", '"valid"'))
-            elif argument.kind is Kind.INITIALIZER:
-                default = defaults["init"]
-                assert isinstance(default, Initializer)
-                optional.append(("init", initializer(default)))
-            else:
-                known = defaults.get(argument.name)
-                value = known if isinstance(known, ex.Literal) else None
-                (required if value is None else optional).append((argument.name, value))
-        required.sort(key=lambda item: item[0] == "kernel")
-        return required + optional
-
-    def network_view(self) -> _View:
-        """The function of the network, with its input and its model."""
-        pixels = self.definition.pixels
-        assert pixels is not None
-        sizes = (pixels.height, pixels.width, pixels.channels)
-        shape = f"({', '.join(map(python, sizes))})"
-        fixed = all(isinstance(size, ex.Literal) for size in sizes)
-        parameters = [
-            f"{f.name}={ex.number(self.graph.parameters[f.name])}"
-            for f in self.definition.parameters
-        ]
-        if fixed:
-            parameters.append(f"input_shape={shape}")
-        parameters.append(f'name="{self.definition.name}"')
-        source = "input_shape" if fixed else shape
-        self.lines += assign("inputs", f'keras.Input({source}, name="input")', indent=4)
-        self.variables |= {"inputs", "outputs"}
-        flow = self.body(self.definition.body, _Flow("inputs", True, True), "x", whole=True)
-        outputs = flow.code
-        names = list(self.graph.outputs)
-        if self.heads:
-            pairs = [f'"{names[0]}": {flow.code}', *(f'"{n}": {v}' for n, v in self.heads.items())]
-            outputs = f"{{{', '.join(pairs)}}}"
-        self.lines += returns(f"keras.Model(inputs, {outputs}, name=name)", indent=4)
-        self.emitter.output_channels = self.output_channels()
-        doc = self.network_doc(fixed)
-        return _View(doc, def_header(self.name, parameters), self.lines)
-
-    def output_channels(self) -> str:
-        """The features of the output; a parameter by its name where the last op takes one."""
-        body = self.definition.body
-        last = next(s for s in reversed(body.steps) if isinstance(s, df.Step))
-        element = last.element
-        while isinstance(element, df.Chain):
-            element = element.elements[-1]
-        if isinstance(element, df.OpCall):
-            for name in ("features", "channels"):
-                value = element.args.get(name)
-                if isinstance(value, ex.Parameter):
-                    return value.name
-        index = next(iter(self.graph.outputs.values()))
-        return str(self.graph.nodes[index].shape.channels)
-
-    def network_doc(self, fixed: bool) -> list[str]:
-        lines = [text.network_doc(self.graph), ""]
-        if self.heads:
-            names = ", ".join(f'"{n}"' for n in self.graph.outputs)
-            lines.append(f"The model gives a dictionary with the outputs {names}.")
-        return text.docstring("\n".join(lines).strip(), 4)
-
-    # ------------------------------------------------------------ bodies
-
-    def body(self, body: df.Body, flow: _Flow, variable: str, *, whole: bool = False) -> _Flow:
-        """The steps of a body after one another."""
-        labels = dict(self.labels)
-        previous: df.Step | df.Head | None = None
-        for number, step in enumerate(body.steps):
-            if whole and text.paragraph_before(previous, step) and self.lines[-1]:
-                self.lines.append("")
-            previous = step
-            if step.doc:
-                self.lines += comment_lines(text.plain(step.doc), indent=self.indent)
-            if isinstance(step, df.Head):
-                flow = self.bound(flow, variable)
-                done = self.body(step.body, flow, self.unique(step.label))
-                self.heads[step.label] = self.bind(done, self.unique(step.label, True)).code
-                continue
-            origin = self.labels[step.origin] if step.origin is not None else flow
-            target = variable
-            if step.kept and step.label is not None:
-                target = self.unique(step.label)
-            done = origin if step.element is None else self.element(step.element, origin, target)
-            last = number == len(body.steps) - 1
-            if step.kept and step.label is not None:
-                done = self.bind(done, target)
-                self.labels[step.label] = done
-            elif (whole or not last) and not done.variable:
-                done = self.bind(done, variable)
-            flow = done
-        self.labels = labels
-        return flow
-
-    def bind(self, flow: _Flow, variable: str) -> _Flow:
-        """Give a value a name."""
-        if flow.code != variable:
-            self.lines += assign(variable, flow.code, indent=self.indent)
-        return replace(flow, code=variable, variable=True)
-
-    def bound(self, flow: _Flow, variable: str) -> _Flow:
-        """A value with a name; it keeps one that it has."""
-        return flow if flow.variable else self.bind(flow, variable)
-
-    def unique(self, name: str, again: bool = False) -> str:
-        """A variable that nothing else has; `again` gives the one that was made of the name."""
-        candidate, number = name, 1
-        if again:
-            return self.made[name]
-        while candidate in self.variables:
-            number += 1
-            candidate = f"{name}_{number}"
-        self.variables.add(candidate)
-        self.made = {**getattr(self, "made", {}), name: candidate}
-        return candidate
-
-    # ------------------------------------------------------------ names
-
-    def quoted(self, name: str) -> str:
-        """A layer's name as source: the prefix of this place and its own."""
-        path = _joined(self.prefix, name)
-        if path == "{name}":
-            return "name"
-        return f'f"{path}"' if "{" in path else f'"{path}"'
-
-    # ------------------------------------------------------------ elements
-
-    def element(self, element: df.Element, flow: _Flow, variable: str) -> _Flow:
-        """An element in straight-line code."""
-        match element:
-            case df.OpCall():
-                return self.op(element, flow, variable)
-            case df.Instance():
-                return self.instance(element, flow, variable)
-            case df.Chain():
-                outer = self.enter(element.name)
-                for child in element.elements:
-                    flow = self.element(child, flow, variable)
-                self.prefix = outer
-                return flow
-            case df.Join():
-                return self.join(element, flow, variable)
-            case df.Group():
-                outer = self.enter(element.name)
-                done = self.body(element.body, flow, variable)
-                self.prefix = outer
-                return done
-            case df.Repeat():
-                return self.repeat(element, flow, variable)
-            case df.Conditional():
-                return self.conditional(element, flow, variable)
-            case _:
-                assert_never(element)
-
-    def enter(self, name: str | None) -> str:
-        """Lengthen the prefix; gives the one before."""
-        outer = self.prefix
-        self.prefix = _joined(outer, name)
-        return outer
-
-    def resolved(self, value: df.ArgumentValue, flow: _Flow) -> df.ArgumentValue:
-        """An argument with `channels` and the like read off the value."""
-        axes = {"channels": -1, "height": 1, "width": 2}
-        dimensions = {axis: ex.Name(f"{flow.code}.shape[{index}]") for axis, index in axes.items()}
-
-        def formula(expression: Expression) -> Expression:
-            return ex.substitute(expression, {}, dimensions)
-
-        match value:
-            case df.WindowValue((a, b), (c, d)):
-                return df.WindowValue((formula(a), formula(b)), (formula(c), formula(d)))
-            case df.SidesValue(sides):
-                return df.SidesValue(tuple(formula(side) for side in sides))
-            case _ if isinstance(value, Expression):
-                return formula(value)
-            case _:
-                return value
-
-    def op(self, call: df.OpCall, flow: _Flow, variable: str) -> _Flow:
-        """An op as its layers."""
-        flow = self.bound(flow, variable)
-        args = {
-            name: self.resolved(value, flow)
-            for name, value in head_arguments(call, self.unit).items()
-        }
-        context = Context(
-            self.emitter.helpers.add,
-            flow.is_map,
-            f"{flow.code}.shape[-1]",
-            self.unit if call.forwards else None,
-            self.words,
-        )
-        done = self.apply(steps(call.op.name, args, context), call.name, flow, variable)
-        vectors = ("dense", "flatten", "global_avg_pool", "global_max_pool")
-        return replace(done, is_map=flow.is_map and call.op.name not in vectors)
-
-    def words(self, parameter: str) -> list[object]:
-        """The values that a parameter takes."""
-        if parameter == "\x00sides":
-            return [True] if self.definition in self.emitter.explicit else []
-        if self.definition.kind == "network":
-            return [self.graph.parameters.get(parameter)]
-        seen = self.graph.observed.get(self.definition)
-        return sorted(seen.values.get(parameter, []), key=str) if seen else []
-
-    def apply(self, found: tuple[Step, ...], name: str, flow: _Flow, variable: str) -> _Flow:
-        """Layers after one another."""
-        for step in found:
-            flow = self.bound(flow, variable)
-            if isinstance(step, Call):
-                flow = replace(flow, code=self.layer(step, name, flow), variable=False)
-                continue
-            if not step.otherwise:
-                flow = self.bind(flow, variable)
-            header = if_header(step.condition, indent=self.indent)
-            self.block(header, step.then, name, flow, variable)
-            if step.otherwise:
-                header = [" " * self.indent + "else:"]
-                self.block(header, step.otherwise, name, flow, variable)
-            flow = replace(flow, code=variable, variable=True)
-        return flow
-
-    def block(
-        self,
-        header: list[str],
-        found: tuple[Step, ...],
-        name: str,
-        flow: _Flow,
-        variable: str,
-    ) -> None:
-        """Layers under a condition; their result is in the variable."""
-        self.lines += header
-        self.indent += 4
-        before = len(self.lines)
-        self.bind(self.apply(found, name, flow, variable), variable)
-        if len(self.lines) == before:
-            self.lines.append(" " * self.indent + "pass")
-        self.indent -= 4
-
-    def layer(self, call: Call, name: str, flow: _Flow) -> str:
-        """One layer applied."""
-        if not call.named:
-            return call.constructor.format(x=flow.code)
-        comma = "" if call.constructor.endswith("(") else ", "
-        title = self.quoted(f"{name}{call.suffix}" if name else call.suffix.lstrip("."))
-        if call.applied:
-            return f"{call.constructor.format(x=flow.code)}{comma}name={title})"
-        return f"{call.constructor}{comma}name={title})({flow.code})"
-
-    def instance(self, instance: df.Instance, flow: _Flow, variable: str) -> _Flow:
-        """A unit or block as a call of its function."""
-        definition = instance.definition
-        form = self.emitter.form(definition, flow.is_map)
-        flow = self.bound(flow, variable)
-        if definition.kind == "unit":
-            given = self.unit_given(instance, flow)
-        else:
-            given = {}
-            for name, value in instance.args.items():
-                resolved = self.resolved(value, flow)
-                assert isinstance(resolved, Expression)
-                given[name] = python(resolved)
-        parts = [flow.code]
-        by_name = False
-        for name, default in form.formals:
-            source = default if isinstance(default, str) else None
-            if isinstance(default, Expression):
-                source = python(default)
-            value = given.get(name, source)
-            if value is None or value == source:
-                by_name = True
-                continue
-            named = by_name or default is not None
-            parts.append(f"{name}={value}" if named else value)
-        parts.append(f"name={self.quoted(instance.name)}")
-        return _Flow(f"{form.name}({', '.join(parts)})", form.out.is_map)
-
-    def unit_given(self, instance: df.Instance, flow: _Flow) -> dict[str, str]:
-        """The arguments of a unit's function, as source."""
-        definition = instance.definition
-        unit = self.emitter.unit_forms[definition]
-        written = dict(instance.args)
-        if instance.forwards and self.unit is not None:
-            written.update(unit_arguments(self.unit))
-        values = {name: self.resolved(value, flow) for name, value in written.items()}
-        given: dict[str, str] = {}
-        for name, value in values.items():
-            if isinstance(value, df.WindowValue):
-                given["kernel"] = _pair(value.kernel, unit.square_kernel)
-                if unit.strided:
-                    given["stride"] = _pair(value.stride, unit.square_stride)
-            elif isinstance(value, Initializer):
-                given["init"] = initializer(value)
-            elif name != "pad":
-                assert isinstance(value, Expression)
-                given[name] = python(value)
-        if unit.padding:
-            given["padding"] = use_padding(definition, values)
-        return given
-
-    # ------------------------------------------------------------ joins and control
-
-    def join(self, join: df.Join, flow: _Flow, variable: str) -> _Flow:
-        """Branches on one value."""
-        flow = self.bound(flow, variable)
-        outer = self.enter(join.name)
-        labels = dict(self.labels)
-        values = []
-        for number, step in enumerate(join.body.steps, 1):
-            assert isinstance(step, df.Step)
-            if step.doc:
-                self.lines += comment_lines(text.plain(step.doc), indent=self.indent)
-            origin = self.labels[step.origin] if step.origin is not None else flow
-            branch = self.unique(step.label or f"branch{number}")
-            done = origin if step.element is None else self.element(step.element, origin, branch)
-            done = self.bound(done, branch)
-            if step.kept and step.label is not None:
-                self.labels[step.label] = done
-            values.append(done)
-        self.labels = labels
-        is_map = any(value.is_map for value in values)
-        codes = []
-        for number, value in enumerate(values, 1):
-            if is_map and not value.is_map and join.kind != "concat":
-                title = self.quoted(f"{join.title}.reshape{number}")
-                code = f"layers.Reshape((1, 1, -1), name={title})({value.code})"
-                value = self.bind(replace(value, code=code, variable=False), value.code)
-            codes.append(value.code)
-        # A block that ends in a join is that join: it needs no longer name.
-        own = join is self.last and self.prefix == "{name}"
-        title = self.quoted("" if own or join.name is not None else join.title)
-        if join.name is not None and not title.strip('f"'):
-            title = f'"{join.title}"'
-        self.prefix = outer
-        code = f"layers.{_JOINS[join.kind]}(name={title})([{', '.join(codes)}])"
-        return _Flow(code, is_map)
-
-    def repeat(self, repeat: df.Repeat, flow: _Flow, variable: str) -> _Flow:
-        """A repeat as a loop."""
-        flow = self.bound(flow, variable)
-        count = self.resolved(repeat.count, flow)
-        assert isinstance(count, Expression)
-        flow = self.bind(flow, variable)
-        index = "ijklmn"[min(self.loops, 5)]
-        self.loops += 1
-        self.variables.add(index)
-        self.lines += for_header(index, f"range({python(count)})", indent=self.indent)
-        outer = self.enter(_joined(repeat.name, f"{{{index}}}") if repeat.name else f"{{{index}}}")
-        self.indent += 4
-        done = self.bind(self.body(repeat.body, flow, variable), variable)
-        self.indent -= 4
-        self.prefix = outer
-        self.loops -= 1
-        return done
-
-    def conditional(self, element: df.Conditional, flow: _Flow, variable: str) -> _Flow:
-        """One of two bodies, decided when the model is built."""
-        known = ex.literal(element.condition)
-        if known is not None:
-            body = element.then if known else element.otherwise
-            return flow if body is None else self.body(body, flow, variable)
-        flow = self.bound(flow, variable)
-        condition = self.resolved(element.condition, flow)
-        assert isinstance(condition, Expression)
-        start = flow
-        maps = []
-        for header, body in (
-            (if_header(python(condition), indent=self.indent), element.then),
-            ([" " * self.indent + "else:"], element.otherwise),
-        ):
-            if body is None:
-                if start.code != variable:
-                    self.lines += header
-                    self.lines += assign(variable, start.code, indent=self.indent + 4)
-                maps.append(start.is_map)
-                continue
-            self.lines += header
-            before = len(self.lines)
-            self.indent += 4
-            done = self.bind(self.body(body, start, variable), variable)
-            if len(self.lines) == before:
-                self.lines.append(" " * self.indent + "pass")
-            self.indent -= 4
-            maps.append(done.is_map)
-        if maps[0] != maps[1]:
-            message = "one side of this `if` gives a map and the other a vector"
-            help_ = "pool or flatten on both sides, or behind the `if`"
-            raise SpecError([Diagnostic(Code.UNDECIDED, message, element.span, help=help_)])
-        return _Flow(variable, maps[0], True)
-
-
-def _last(body: df.Body) -> df.Element | None:
-    """The element that gives a body its value."""
-    step = body.steps[-1]
-    element = step.element if isinstance(step, df.Step) else None
-    while isinstance(element, df.Chain):
-        element = element.elements[-1]
-    return element
-
-
-def _joined(prefix: str, name: str | None) -> str:
-    if not name:
-        return prefix
-    return f"{prefix}.{name}" if prefix else name
-
-
-def _formal(name: str, default: Expression | str | None) -> str:
-    if default is None:
-        return name
-    return f"{name}={default if isinstance(default, str) else python(default)}"
-
-
-def _pair(values: tuple[Expression, Expression], square: bool) -> str:
-    if square:
-        return python(values[0])
-    if isinstance(values[0], ex.Item):
-        return values[0].parameter
-    return f"({python(values[0])}, {python(values[1])})"

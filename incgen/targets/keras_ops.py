@@ -8,7 +8,7 @@ to define are asked for by name; their text is in templates/keras/helpers.py.jin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 from incgen import expressions as ex
@@ -16,6 +16,7 @@ from incgen.definitions import ArgumentValue, SidesValue
 from incgen.expressions import Expression, python
 from incgen.initializers import Initializer
 from incgen.ops import ByStride
+from incgen.records import record
 from incgen.symbols import UnitForm, plain_pad
 from incgen.targets.values import (
     FALSE,
@@ -37,7 +38,7 @@ from incgen.targets.values import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """One layer: the constructor without its name, and how its name ends.
 
@@ -54,7 +55,7 @@ class Call:
     applied: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class When:
     """Steps that depend on a condition of parameters."""
 
@@ -66,23 +67,21 @@ class When:
 Step: TypeAlias = Call | When
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Context:
     """What an op's emitter can ask for.
 
     Attributes:
-        need: asks for a helper class or function.
         is_map: whether the input is a map.
-        channels: the channels of the input, as source.
         unit: the form of the unit whose head this is, if it is one.
-        function: makes a registered function and returns its name.
+        words: gives the values that a parameter takes.
+        explicit: whether a use of the unit needs its padding written out.
     """
 
-    need: Callable[[str], None]
     is_map: bool
-    channels: str
     unit: UnitForm | None
     words: Callable[[str], list[object]]
+    explicit: bool
 
 
 def steps(op: str, args: Args, context: Context) -> tuple[Step, ...]:
@@ -122,7 +121,7 @@ def _cases(
 # ---------------------------------------------------------------- padding
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Padding:
     """A padding in Keras' terms.
 
@@ -260,16 +259,13 @@ def _by_fans(init: Initializer, fans: Pair | None) -> str:
     return f"keras.initializers.{negative.format(scale)}"
 
 
-def weight_arguments(
-    args: Args, context: Context, kind: str = "kernel", fans: Pair | None = None
-) -> list[str]:
+def weight_arguments(args: Args, kind: str = "kernel", fans: Pair | None = None) -> list[str]:
     """The keyword arguments for a kernel: how it begins, and its weight decay."""
     init = args["init"]
     value = "init" if isinstance(init, ex.Parameter) else initializer(_init(init), fans)
     result = [f"{kind}_initializer={value}"]
     l2 = expression(args, "l2")
     if l2 != ZERO:
-        context.need("L2")
         result.append(f"{kind}_regularizer=L2({python(l2)})")
     return result
 
@@ -292,21 +288,23 @@ def _conv(args: Args, context: Context) -> tuple[Step, ...]:
     groups = expression(args, "groups")
     head = "layers.Conv2D"
     if groups != ONE:
-        context.need("GroupedConv2D")
         head = "GroupedConv2D"
     extra = [f"groups={python(groups)}"] if groups != ONE else []
     channels = f"{text(args, 'channels')}, "
-    rest = [*extra, *bias_arguments(args), *weight_arguments(args, context)]
+    rest = [*extra, *bias_arguments(args), *weight_arguments(args)]
     return _moving(args, context, f"{head}({channels}", rest)
 
 
-def _depthwise(args: Args, context: Context, bias: list[str]) -> tuple[Step, ...]:
-    context.need("depthwise")
-    multiplier = expression(args, "multiplier")
+def depthwise_fans(args: Args) -> Pair:
+    """(fan_in, fan_out) of a depthwise kernel as PyTorch counts them."""
     high, wide = window(args).kernel
-    area = high * wide
+    return high * wide, high * wide * expression(args, "multiplier")
+
+
+def _depthwise(args: Args, context: Context, bias: list[str]) -> tuple[Step, ...]:
+    multiplier = expression(args, "multiplier")
     extra = [] if multiplier == ONE else [f"depth_multiplier={python(multiplier)}"]
-    kernel = weight_arguments(args, context, "depthwise", (area, area * multiplier))
+    kernel = weight_arguments(args, "depthwise", depthwise_fans(args))
     rest = [*extra, *bias, *kernel]
     # TensorFlow has no depthwise convolution whose strides differ
     stride = window(args).stride
@@ -320,7 +318,7 @@ def _depthwise_conv(args: Args, context: Context) -> tuple[Step, ...]:
 def _separable_conv(args: Args, context: Context) -> tuple[Step, ...]:
     first = _depthwise(args, context, ["use_bias=False"])
     renamed = tuple(_renamed(step, ".depthwise") for step in first)
-    rest = [*bias_arguments(args), *weight_arguments(args, context)]
+    rest = [*bias_arguments(args), *weight_arguments(args)]
     parts = ", ".join([text(args, "channels"), "1", *rest])
     return (*renamed, Call(f"layers.Conv2D({parts}", ".pointwise"))
 
@@ -372,7 +370,6 @@ def _conv_padding(
     plan = padding(pad, kernel, stride, dilation, context.unit)
     if plan.word is not None:
         if plan.word == "same" and apart:
-            context.need("SamePadding2D")
             spans = effective(kernel[0], dilation), effective(kernel[1], dilation)
             return (Call(f"SamePadding2D({both(spans)}, {both(stride)}", ".pad"),), '"valid"'
         return (), f'"{plan.word}"'
@@ -385,7 +382,7 @@ def _conv_padding(
 
 def _given_padding(context: Context) -> tuple[tuple[Step, ...], str]:
     """A unit whose uses say the padding: a word, or pixels to be written out."""
-    if not context.words("\x00sides"):
+    if not context.explicit:
         return (), "padding"
     zero = Call("layers.ZeroPadding2D(padding", ".pad")
     return (
@@ -395,7 +392,7 @@ def _given_padding(context: Context) -> tuple[tuple[Step, ...], str]:
 
 
 def _dense(args: Args, context: Context) -> tuple[Step, ...]:
-    rest = [*bias_arguments(args), *weight_arguments(args, context)]
+    rest = [*bias_arguments(args), *weight_arguments(args)]
     parts = ", ".join([text(args, "features"), *rest])
     dense = Call(f"layers.Dense({parts}")
     return (*_flat(), dense) if context.is_map else (dense,)
@@ -414,8 +411,6 @@ def _flat() -> tuple[Step, ...]:
 
 def _bn(args: Args, context: Context) -> tuple[Step, ...]:
     unbiased = args["variance"] == ex.Literal("unbiased")
-    if unbiased:
-        context.need("BatchNormalization")
     head = "BatchNormalization" if unbiased else "layers.BatchNormalization"
     parts = [f"epsilon={text(args, 'eps')}", f"momentum={text(args, 'decay')}"]
     for name, argument in (("shift", "center"), ("scale", "scale")):
@@ -425,7 +420,6 @@ def _bn(args: Args, context: Context) -> tuple[Step, ...]:
 
 
 def _lrn(args: Args, context: Context) -> tuple[Step, ...]:
-    context.need("LocalResponseNormalization")
     parts = [text(args, "size"), *(f"{n}={text(args, n)}" for n in ("alpha", "beta", "k"))]
     return (Call(f"LocalResponseNormalization({', '.join(parts)}"),)
 
@@ -457,11 +451,9 @@ def _pool(args: Args, context: Context, average: bool) -> tuple[Step, ...]:
         return (Call(stock),)
     square = kernel[0] == kernel[1] and stride[0] == stride[1]
     if ceil and plan.word == "valid" and not average and square:
-        context.need("ceil_max_pool")
         return (Call(f"ceil_max_pool({{x}}, {pair(kernel)}, {pair(stride)}", applied=True),)
     full = _with_ceil(sides, kernel, stride) if ceil else sides
     if not average:
-        context.need("ops")
         top, bottom, left, right = map(python, full)
         border = f"((0, 0), ({top}, {bottom}), ({left}, {right}), (0, 0))"
         lowest = f'ops.pad({{x}}, {border}, constant_values=float("-inf"))'
@@ -475,7 +467,6 @@ def _counted_same(context: Context, kernel: Pair, stride: Pair, stock: str) -> t
         high, wide = half(kernel)
         border = sides_code((high, high, wide, wide))
         return (Call(f"layers.ZeroPadding2D({border}", ".pad"), Call(stock))
-    context.need("SamePadding2D")
     return (Call(f"SamePadding2D({both(kernel)}, {both(stride)}", ".pad"), Call(stock))
 
 
@@ -492,7 +483,6 @@ def _padded_average(
     padded = any(side != ZERO for side in sides)
     if counted and full == sides:
         return (zero, Call(stock))
-    context.need("PaddedAveragePooling2D")
     head = f"PaddedAveragePooling2D({pair(kernel)}, {pair(stride)}"
     if not counted or not padded:
         return (Call(f"{head}, {full_sides(full)}"),)
@@ -523,13 +513,11 @@ def _layer(constructor: str) -> Callable[[Args, Context], tuple[Step, ...]]:
 
 
 def _leaky_relu(args: Args, context: Context) -> tuple[Step, ...]:
-    context.need("LeakyReLU")
     return (Call(f"LeakyReLU({text(args, 'slope')}"),)
 
 
 def _gelu(args: Args, context: Context) -> tuple[Step, ...]:
     name = "gelu_tanh" if args["form"] == ex.Literal("tanh") else "gelu_erf"
-    context.need(name)
     return (Call(f"layers.Activation({name}"),)
 
 

@@ -3,10 +3,37 @@
 from __future__ import annotations
 
 from incgen import definitions as df
+from incgen.diagnostics import Code, Diagnostic, SpecError
 from incgen.graph import Graph
 from incgen.layout import wrap
 
 WIDTH = 88
+
+
+def check_used(graph: Graph) -> None:
+    """Refuse layers whose values no output uses: a functional model cannot hold them.
+
+    Raises:
+        SpecError: there are such layers.
+    """
+    used = set(graph.outputs.values())
+    for index in range(len(graph.nodes) - 1, 0, -1):
+        if index in used:
+            used.update(graph.nodes[index].inputs)
+    unused = {
+        (node.span.source.name, node.span.start): node
+        for index, node in enumerate(graph.nodes)
+        if index and index not in used
+    }
+    if unused:
+        message = "the value of `{}` is used by nothing: it does not lead to an output"
+        help_ = "remove it, or let a later line start `from` it"
+        raise SpecError(
+            [
+                Diagnostic(Code.UNSUPPORTED, message.format(node.path), node.span, help=help_)
+                for node in unused.values()
+            ]
+        )
 
 
 def escaped(doc: str) -> str:

@@ -1,135 +1,202 @@
 """PyTorch: a class for each unit and block, and one for the network.
 
-A body becomes attributes in `__init__` and straight-line code in `forward`. What stands under a
-label is one module, so that `state_dict` has the label paths as keys: a chain is an
-`nn.Sequential`, a join under a label one of the small containers, and anything that neither can
-hold becomes a class of its own, named after the block and the label.
+A body becomes attributes in `__init__` and straight-line code in `forward`
+(`torch_classes.py`). What stands under a label is one module (`torch_modules.py`), so that
+`state_dict` has the label paths as keys. Each op is a module or a function (`torch_ops.py`).
+This module lays out the file.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any, NoReturn, assert_never
+from typing import Any
 
 from incgen import definitions as df
 from incgen import expressions as ex
-from incgen.diagnostics import Code, Diagnostic, SpecError
-from incgen.expressions import Expression, python
+from incgen.expressions import Expression
 from incgen.graph import Graph
-from incgen.initializers import Initializer
-from incgen.layout import assign, comment_lines, def_header, expression, if_header, returns
+from incgen.layout import assign
 from incgen.names import class_name
-from incgen.ops import Kind
 from incgen.render import render
-from incgen.source import Span
-from incgen.symbols import (
-    ARGUMENT_TYPES,
-    Symbol,
-    UnitForm,
-    annotation,
-    head_arguments,
-    parameters_of,
-    simplest,
-    unit_arguments,
-    unit_forms,
-)
+from incgen.shapes import Shape
+from incgen.symbols import Symbol, float_parameters, open_parameters, parameters_of, unit_forms
 from incgen.targets import text
-from incgen.targets.torch_ops import (
-    Layer,
-    Weight,
-    initial,
-    is_one_call,
-    layer,
-    operand,
-    padding,
-)
-from incgen.targets.values import ONE, ZERO, Args, pair
+from incgen.targets.shaping import Shaper, own_input
+from incgen.targets.structure import written_in
+from incgen.targets.torch_classes import ClassWriter
+from incgen.targets.torch_code import Form, View
+from incgen.targets.torch_scope import Part, Scope, part_input
 
-_JOINS = {"concat": "Concat", "add": "Add", "mul": "Mul"}
-#: The order of helpers in a file.
-HELPERS = (
-    "same_pad",
-    "Conv2dSame",
-    "PaddedConv2d",
-    "SeparableConv2d",
-    "FlattenLinear",
-    "BatchNorm1d",
-    "BatchNorm2d",
-    "MaxPool2dSame",
-    "AvgPool2dSame",
-    "PaddedAvgPool2d",
-    "GlobalAvgPool",
-    "GlobalMaxPool",
-    "HardSigmoid",
-    "Scale",
-    "Concat",
-    "Add",
-    "Mul",
-)
-_INIT, _BODY = 8, 8
+#: What a file can define for itself, in this order, and what each piece uses.
+HELPERS: dict[str, tuple[str, ...]] = {
+    "same_pad": (),
+    "truncated_he_normal_": (),
+    "Conv2dSame": ("same_pad", "F"),
+    "PaddedConv2d": ("F",),
+    "SeparableConv2d": (),
+    "FlattenLinear": ("F",),
+    "BatchNorm1d": ("torch",),  # and F, if one keeps the biased variance
+    "BatchNorm2d": ("torch",),
+    "MaxPool2dSame": ("same_pad", "F"),
+    "AvgPool2dSame": ("same_pad", "torch", "F"),
+    "PaddedAvgPool2d": ("torch", "F"),
+    "GlobalAvgPool": (),
+    "GlobalMaxPool": (),
+    "HardSigmoid": ("F",),
+    "Scale": (),
+    "Concat": ("torch",),
+    "Add": (),
+    "Mul": (),
+}
+#: Other classes that a file may import.
+_IMPORTED = ("Final", "NamedTuple", "OrderedDict", "Tensor")
 
 
 def emit(graph: Graph) -> str:
     """The PyTorch source of a network.
 
     Raises:
-        SpecError: something cannot be expressed; code `unsupported`.
+        SpecError: something cannot be expressed; code `unsupported` or `undecided`.
     """
-    emitter = _Emitter(graph)
-    network = emitter.network()
-    # Raised late, so that each class could be written and all faults are known.
-    body = "\n".join(line for view in (*emitter.classes, network) for line in view.code)
-    helpers = _with_bases(emitter.helpers)
-    return render("torch/module.py.jinja", _view(graph, emitter, network, body, helpers))
+    text.check_used(graph)
+    return render("torch/module.py.jinja", _File(graph).view())
 
 
-def _with_bases(helpers: set[str]) -> list[str]:
-    return [name for name in HELPERS if name in helpers]
+class _File:
+    """Writes the classes of one file; each definition once for maps and once for vectors."""
 
+    def __init__(self, graph: Graph) -> None:
+        self.graph, self.shaper = graph, Shaper(graph)
+        self.unit_forms = unit_forms(graph)
+        self.opened = open_parameters(graph.program)
+        self.floats = float_parameters(graph.program)
+        self.forms: dict[tuple[df.Definition, bool], Form] = {}
+        self.views: list[View] = []
+        self.numbers: dict[str, int] = {}
+        self.taken = {*HELPERS, *_IMPORTED}
+        network = graph.program.network
+        self.name = self.free(class_name(network.name))
+        self.taken.add(f"{self.name}Output")
+        self.names = {d: self.free(class_name(d.name)) for d in graph.program.definitions}
 
-def _view(
-    graph: Graph, emitter: _Emitter, network: _View, body: str, helpers: list[str]
-) -> dict[str, Any]:
-    pixels = graph.program.network.pixels
-    assert pixels is not None
-    shape, out = graph.input, graph.nodes[next(iter(graph.outputs.values()))].shape
-    texts = body + "".join(helpers)
-    title = _module_doc(graph, emitter, out)
-    return {
-        "docstring": title,
-        "classes": emitter.classes,
-        "network": network,
-        "helpers": helpers,
-        "biased": emitter.biased,
-        "functional": "F." in body
-        or bool(
-            {*helpers}
-            - {"GlobalAvgPool", "GlobalMaxPool", "Scale", "SeparableConv2d", "Add", "Mul", "Concat"}
-        ),
-        "torch": "torch." in body
-        or bool(
-            {*helpers}
-            & {"Concat", "AvgPool2dSame", "PaddedAvgPool2d", "BatchNorm1d", "BatchNorm2d"}
+    def free(self, name: str) -> str:
+        """A class name that nothing else has."""
+        candidate = name
+        while candidate in self.taken:
+            self.numbers[name] = self.numbers.get(name, 1) + 1
+            candidate = f"{name}{self.numbers[name]}"
+        self.taken.add(candidate)
+        return candidate
+
+    # ------------------------------------------------------------ classes
+
+    def form(self, definition: df.Definition, is_map: bool) -> Form:
+        """The class of a unit or block, written when it is first used."""
+        key = definition, is_map
+        if key not in self.forms:
+            name = self.names[definition]
+            if (definition, not is_map) in self.forms:
+                name = self.free(f"{name}{'2d' if is_map else '1d'}")
+            writer = ClassWriter(self, name, definition, own_input(is_map))
+            self.forms[key], view = writer.definition_class()
+            self.views.append(view)
+        return self.forms[key]
+
+    def part(self, part: Part, outer: Scope, shape: Symbol) -> tuple[Form, dict[str, Expression]]:
+        """Write a class for a part of another; gives what its constructor takes and is given."""
+        name = self.free(outer.name + "".join(map(_camel, part.path.split("."))))
+        where = re.sub(r"\.?\{\w+\}", "", part.path)
+        owner = outer.definition.name
+        doc = f"The part `{where}` of `{owner}`." if where else f"A part of `{owner}`."
+        body = df.Body((df.Step(None, None, part.element, False, "", part.span),), part.span)
+        if isinstance(part.element, df.Group):
+            body = part.element.body
+        known = [name for name, _ in outer.formals()]
+        used = sorted(parameters_of(written_in(body)), key=known.index)
+        formals = tuple(df.Formal(each, None, part.span) for each in used)
+        inner = df.Definition("part", owner, formals, body, None, None, doc, part.span)
+        captured = {label: outer.labels[label].shape for label in part.captured}
+        start, shapes = part_input(shape.is_map, captured)
+        writer = ClassWriter(self, name, inner, start, outer)
+        form, view = writer.part_class(part, shapes)
+        self.views.append(view)
+        given: dict[str, Expression] = {each: ex.Parameter(each) for each in used}
+        for label, value in captured.items():
+            sizes = {"channels": lambda v=value: v.channels, "height": value.height}  # type: ignore[misc]
+            for axis, size in {**sizes, "width": value.width}.items():
+                if f"{label}_{axis}" in form.sizes:
+                    with outer.known_at(part.span):
+                        given[f"{label}_{axis}"] = size()
+        return form, given
+
+    def network(self) -> tuple[View, Symbol]:
+        """The class of the network, and the shape of its output."""
+        network = self.graph.program.network
+        pixels = network.pixels
+        assert pixels is not None
+        start = Symbol(pixels.channels, True, lambda: pixels.height, lambda: pixels.width)
+        writer = ClassWriter(self, self.name, network, start)
+        view = writer.network_class()
+        return view, writer.output
+
+    # ------------------------------------------------------------ the file
+
+    def view(self) -> dict[str, Any]:
+        """What the template is given."""
+        network, out = self.network()
+        pixels = self.graph.program.network.pixels
+        assert pixels is not None
+        preprocess = _preprocess(pixels) if pixels.described else []
+        code = "\n".join(
+            line.partition("  # ")[0]
+            for lines in (*(view.code for view in (*self.views, network)), preprocess)
+            for line in lines
+            if not line.lstrip().startswith("#")
         )
-        or emitter.decays,
-        "ordered": "OrderedDict(" in body,
-        "final": "Final[" in body,
-        "decays": emitter.decays,
-        "heads": emitter.heads(),
-        "outputs": f"{class_name(graph.program.network.name)}Output",
-        "preprocess": _preprocess(pixels, shape.channels) if pixels.described else [],
-        "texts": texts,
-    }
+        helpers = _helpers(code)
+        needs = {need for name in helpers for need in HELPERS[name]}
+        decays = "self.weight_decay" in code
+        biased = _uses(r"unbiased=", code)
+        names = list(self.graph.outputs)
+        heads = [(names[0], "Tensor"), *((name, "Tensor | None") for name in names[1:])]
+        return {
+            "docstring": _module_doc(self.graph, out),
+            "classes": self.views,
+            "network": network,
+            "helpers": helpers,
+            "biased": biased,
+            "functional": biased or "F" in needs or _uses(r"F\.", code),
+            "torch": "torch" in needs or decays or _uses(r"torch\.", code),
+            "ordered": _uses(r"OrderedDict\(", code),
+            "final": _uses(r"Final\[", code),
+            "decays": decays,
+            "heads": heads if len(names) > 1 else [],
+            "outputs": f"{self.name}Output",
+            "preprocess": preprocess,
+        }
 
 
-def _module_doc(graph: Graph, emitter: _Emitter, out: Any) -> list[str]:
+def _uses(what: str, code: str) -> bool:
+    return re.search(rf"(?<![\w.\"]){what}", code) is not None
+
+
+def _helpers(code: str) -> list[str]:
+    """The helpers that are called, and those that they call."""
+    found = set(re.findall(r"(?<![\w.\"])(\w+)\(", code)) & HELPERS.keys()
+    found |= {need for name in found for need in HELPERS[name] if need in HELPERS}
+    return [name for name in HELPERS if name in found]
+
+
+def _camel(part: str) -> str:
+    return "" if part.startswith("{") else text.camel(part)
+
+
+def _module_doc(graph: Graph, symbol: Symbol) -> list[str]:
     doc, cost = text.summary(graph)
-    shape = graph.input
+    shape: Shape = graph.input
+    out = graph.nodes[next(iter(graph.outputs.values()))].shape
     size = f"{shape.height} x {shape.width}"
-    last = emitter.output_channels
+    last = symbol.named or str(out.channels)
     after = f"(N, {last}, {out.height}, {out.width})" if out.is_map else f"(N, {last})"
     what = ", logits" if not out.is_map else ""
     facts = (
@@ -142,7 +209,7 @@ def _module_doc(graph: Graph, emitter: _Emitter, out: Any) -> list[str]:
     return text.docstring(doc, 0, facts, origin)
 
 
-def _preprocess(pixels: df.Pixels, channels: int) -> list[str]:
+def _preprocess(pixels: df.Pixels) -> list[str]:
     """The body of `preprocess`, from pixels in 0..255 to what the weights expect."""
     x = "images.flip(1)" if pixels.order == "bgr" else "images"
     lines = assign("x", f"{x}.to(torch.get_default_dtype())", indent=4)
@@ -154,1353 +221,3 @@ def _preprocess(pixels: df.Pixels, channels: int) -> list[str]:
             tensor = f"x.new_tensor({text.number_list(values)})[:, None, None]"
             lines += assign("x", f"x {operator} {tensor}", indent=4)
     return text.returned(lines)
-
-
-# ---------------------------------------------------------------- views and forms
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """A class as finished lines."""
-
-    name: str
-    doc: list[str]
-    finals: list[str]
-    init: list[str]
-    forward: list[str]
-
-    @property
-    def code(self) -> list[str]:
-        """Every line, to see which imports are needed."""
-        return [*self.finals, *self.init, *self.forward]
-
-
-@dataclass(frozen=True, slots=True)
-class _Form:
-    """What a user of a class has to know.
-
-    Attributes:
-        name: of the class.
-        formals: the spec's parameters in the order of the constructor: (name, default).
-        channels: whether the constructor takes `in_channels`.
-        height: whether it takes `in_height`.
-        width: whether it takes `in_width`.
-        out: the shape behind it, in its own parameters.
-        captured: the labels of outer values that `forward` takes besides the input.
-    """
-
-    name: str
-    formals: tuple[tuple[str, Expression | None], ...]
-    channels: bool
-    height: bool
-    width: bool
-    out: Symbol
-    captured: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Flow:
-    """A value in `forward`: its source, its shape, and whether it is a plain variable."""
-
-    code: str
-    shape: Symbol
-    variable: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Pending:
-    """An initialisation that waits for its attribute."""
-
-    path: str
-    weight: Weight
-    around: tuple[str, ...] = ()
-    statement: str | None = None
-
-
-class _NotAModule(Exception):
-    """What stands under a label cannot be written as one expression."""
-
-
-# ---------------------------------------------------------------- the emitter
-
-
-class _Emitter:
-    """Writes the classes of one file; each definition once for maps and once for vectors."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.unit_forms = unit_forms(graph)
-        self.forms: dict[tuple[df.Definition, bool], _Form] = {}
-        self.classes: list[_View] = []
-        self.names: set[str] = {class_name(graph.program.network.name)}
-        self.names |= {class_name(d.name) for d in graph.program.definitions}
-        self.taken: set[str] = set()
-        self.helpers: set[str] = set()
-        self.biased = False
-        self.decays = False
-        self.output_channels = ""
-
-    def form(self, definition: df.Definition, is_map: bool) -> _Form:
-        """The class of a definition, written when it is first used."""
-        key = (definition, is_map)
-        if key not in self.forms:
-            name = class_name(definition.name)
-            if (definition, not is_map) in self.forms:
-                name = self.free(f"{name}1d" if not is_map else f"{name}2d")
-            self.taken.add(name)
-            builder = _Class(self, name, definition, is_map)
-            self.forms[key] = builder.build()
-        return self.forms[key]
-
-    def free(self, name: str) -> str:
-        """A class name that nothing else has."""
-        candidate, number = name, 1
-        while candidate in self.names or candidate in self.taken or candidate in HELPERS:
-            number += 1
-            candidate = f"{name}{number}"
-        self.taken.add(candidate)
-        return candidate
-
-    def heads(self) -> list[tuple[str, str]]:
-        """The fields of the model's output, if it has heads."""
-        names = list(self.graph.outputs)
-        if len(names) < 2:
-            return []
-        return [(names[0], "Tensor"), *((name, "Tensor | None") for name in names[1:])]
-
-    def network(self) -> _View:
-        """The class of the network."""
-        network = self.graph.program.network
-        builder = _Class(self, class_name(network.name), network, True)
-        return builder.network_view()
-
-
-class _Class:
-    """Writes one class: attributes into `init`, code into `forward`."""
-
-    def __init__(
-        self, emitter: _Emitter, name: str, definition: df.Definition, is_map: bool
-    ) -> None:
-        self.emitter, self.graph = emitter, emitter.graph
-        self.name, self.definition = name, definition
-        self.unit = emitter.unit_forms.get(definition)
-        self.init: list[str] = []
-        self.forward: list[str] = []
-        self.finals: dict[str, str] = {}
-        self.stored: dict[str, str] = {}
-        self.decay: list[str] = []
-        self.variables: set[str] = {"x", "self", "torch", "nn", "F"}
-        self.typed = {"x"}
-        self.labels: dict[str, _Flow] = {}
-        self.captured: list[str] = []
-        self.init_indent, self.indent = _INIT, _BODY
-        self.pending: list[_Pending] = []
-        self.paragraphs = definition.kind == "network"
-        self.comments = definition.kind == "network"
-        self.input = self.start(is_map)
-
-    def start(self, is_map: bool) -> Symbol:
-        """The shape of the input in the terms of this class."""
-        if self.definition.kind == "network":
-            pixels = self.definition.pixels
-            assert pixels is not None
-            return Symbol(pixels.channels, True, lambda: pixels.height, lambda: pixels.width)
-        return Symbol(
-            ex.Parameter("in_channels"),
-            is_map,
-            lambda: ex.Parameter("in_height"),
-            lambda: ex.Parameter("in_width"),
-        )
-
-    def unsupported(self, span: Span, message: str, help: str) -> NoReturn:
-        """Stop: PyTorch code cannot say this."""
-        raise SpecError([Diagnostic(Code.UNSUPPORTED, message, span, help=help)])
-
-    # ------------------------------------------------------------ whole classes
-
-    def build(self) -> _Form:
-        """A unit or block: its view is appended to the file, its form returned."""
-        flow = self.body(self.definition.body, _Flow("x", self.input, True), "x")
-        self.finish(flow)
-        form = self.form(flow.shape)
-        self.emitter.classes.append(self.view(form))
-        return form
-
-    def finish(self, flow: _Flow) -> None:
-        """The return statement; what calls a module is Any, so it goes through a variable."""
-        typed = flow.variable or re.match(r"(torch|F)\.\w+\(", flow.code)
-        if not (typed and (flow.variable or is_one_call(flow.code))):
-            flow = self.bind(flow, "x")
-        self.forward += returns(flow.code, indent=self.indent)
-
-    def form(self, out: Symbol) -> _Form:
-        used = "\n".join(self.init)
-        formals: list[tuple[str, Expression | None]]
-        if self.unit is not None:
-            formals = self.unit_formals(self.unit)
-        else:
-            formals = [(f.name, f.default) for f in self.definition.parameters]
-        return _Form(
-            self.name,
-            tuple(formals),
-            bool(re.search(r"\bin_channels\b", used)),
-            bool(re.search(r"\bin_height\b", used)),
-            bool(re.search(r"\bin_width\b", used)),
-            out,
-            tuple(self.captured),
-        )
-
-    def unit_formals(self, form: UnitForm) -> list[tuple[str, Expression | None]]:
-        """The parameters of a unit in the order of its constructor."""
-        head = self.definition.head
-        assert head is not None
-        defaults = df.unit_defaults(self.definition)
-        required: list[tuple[str, Expression | None]] = []
-        optional: list[tuple[str, Expression | None]] = []
-        for argument in head.arguments:
-            if argument.name not in form.args or argument.kind is Kind.INITIALIZER:
-                continue
-            if argument.kind is Kind.WINDOW:
-                required.append(("kernel", None))
-                if form.strided:
-                    optional.insert(0, ("stride", ONE))
-            elif argument.kind is Kind.PADDING:
-                optional.append(("padding", ZERO))
-            else:
-                default = defaults.get(argument.name)
-                known = default if isinstance(default, ex.Literal) else None
-                (required if known is None else optional).append((argument.name, known))
-        # channels before the kernel, as in nn.Conv2d
-        required.sort(key=lambda pair: pair[0] == "kernel")
-        return required + optional
-
-    def annotation(self, name: str) -> str:
-        """The type of a parameter."""
-        if self.unit is not None and self.definition.head is not None:
-            square = {"kernel": self.unit.square_kernel, "stride": self.unit.square_stride}
-            if name in square:
-                return "int" if square[name] else "tuple[int, int]"
-            if name == "padding":
-                words = " | str" if self.same_by_use() else ""
-                mixed = "" if self.unit.square_kernel else " | tuple[int, int]"
-                return f"int{mixed}{words}"
-            argument = self.definition.head.argument(name)
-            assert argument is not None
-            return ARGUMENT_TYPES[argument.kind]
-        values: list[object] = []
-        if self.definition.kind == "network":
-            values = [self.graph.parameters[name]]
-        elif self.definition in self.graph.observed:
-            values = list(self.graph.observed[self.definition].values.get(name, []))
-        for formal in self.definition.parameters:
-            if formal.name == name and isinstance(formal.default, ex.Literal):
-                values.append(formal.default.value)
-        return annotation(values)
-
-    def same_by_use(self) -> bool:
-        """Whether a use of this unit pads by TensorFlow's `same` with a stride."""
-        observed = self.graph.observed.get(self.definition)
-        if observed is None:
-            return False
-        default = df.unit_defaults(self.definition).get("pad")
-        pads = [
-            *observed.values.get("pad", []),
-            ex.literal(default) if isinstance(default, ex.Literal) else None,
-        ]
-        strided = any(w.strided for w in observed.values.get("window", []))  # type: ignore[attr-defined]
-        return "same" in pads and strided
-
-    def parameters(self, form: _Form) -> list[str]:
-        """The parameters of the constructor as source."""
-        result = ["self"]
-        for name in ("channels", "height", "width"):
-            if getattr(form, name):
-                result.append(f"in_{name}: int")
-        for name, default in form.formals:
-            if self.definition.kind == "network":
-                default = ex.Literal(self.graph.parameters[name])
-            tail = "" if default is None else f" = {python(default)}"
-            result.append(f"{name}: {self.annotation(name)}{tail}")
-        return result
-
-    def view(self, form: _Form) -> _View:
-        stored = [
-            line
-            for name, source in self.stored.items()
-            for line in assign(f"self.{name}", source, indent=_INIT)
-        ]
-        decay = self.decay_lines()
-        init = [
-            *def_header("__init__", self.parameters(form), "None", indent=4),
-            "        super().__init__()",
-            *stored,
-            *self.init,
-            *decay,
-        ]
-        if len(init) == 2 and len(self.parameters(form)) == 1 and not stored:
-            init = []
-        result = "Tensor"
-        if self.definition.kind == "network" and self.emitter.heads():
-            result = f"{self.name}Output"
-        inputs = ["self", "x: Tensor", *(f"{name}: Tensor" for name in self.captured)]
-        forward = [*def_header("forward", inputs, result, indent=4), *self.forward]
-        finals = [f"    {name}: Final[{kind}]" for name, kind in self.finals.items()]
-        return _View(self.name, self.docs(form), finals, init, forward)
-
-    def decay_lines(self) -> list[str]:
-        """The rates of weight decay, for `regularization_loss`."""
-        if not self.decay:
-            return []
-        self.emitter.decays = True
-        return assign("self.l2", "{" + ", ".join(self.decay) + "}", indent=_INIT)
-
-    def docs(self, form: _Form) -> list[str]:
-        """The docstring of a class: the spec's words and the shapes."""
-        definition = self.definition
-        doc = definition.doc
-        if definition.kind == "network":
-            doc = text.network_doc(self.graph)
-        elif not doc:
-            doc = text.described(definition)
-        lines = [doc]
-        if definition.kind == "block" and definition in self.graph.observed:
-            lines += ["", f"Shape: {self.shape_doc(form)}"]
-        return text.docstring("\n".join(lines), 4)
-
-    def shape_doc(self, form: _Form) -> str:
-        shapes = self.graph.observed[self.definition].shapes
-        before, after = shapes[0]
-        source = python(self.input.channels)
-        if not form.channels:
-            source = "C"
-        result = re.sub(r"\bin_channels\b", source, python(form.out.channels))
-        kept = all((a.height, a.width) == (b.height, b.width) for a, b in shapes)
-        first = f"(N, {source}, H, W)" if before.is_map else f"(N, {source})"
-        if not after.is_map:
-            return f"{first} to (N, {result})"
-        return (
-            f"{first} to (N, {result}, {'H, W' if kept else chr(72) + chr(39) + ', W' + chr(39)})"
-        )
-
-    def network_view(self) -> _View:
-        """The network: heads, shapes behind statements, the output."""
-        body = self.definition.body
-        flow = self.body(body, _Flow("x", self.input, True), "x", whole=True)
-        heads = self.emitter.heads()
-        self.emitter.output_channels = python(flow.shape.channels)
-        if heads:
-            fields = [f"{heads[0][0]}={flow.code}", *(f"{n}={n}" for n, _ in heads[1:])]
-            code = f"{self.name}Output({', '.join(fields)})"
-            self.forward += returns(code, indent=self.indent)
-        else:
-            self.forward += returns(flow.code, indent=self.indent)
-        return self.view(self.form(flow.shape))
-
-    # ------------------------------------------------------------ bodies
-
-    def body(self, body: df.Body, flow: _Flow, variable: str, *, whole: bool = False) -> _Flow:
-        """The steps of a body after one another.
-
-        Args:
-            body: the steps.
-            flow: the value they start from.
-            variable: the name that values in between take.
-            whole: whether every step gets a line of its own, as in a network.
-        """
-        labels = dict(self.labels)
-        previous: df.Step | df.Head | None = None
-        for number, step in enumerate(body.steps):
-            if whole and text.paragraph_before(previous, step):
-                self.gap(self.init)
-                self.gap(self.forward)
-            previous = step
-            for line in (
-                comment_lines(text.plain(step.doc), indent=self.init_indent) if step.doc else []
-            ):
-                self.init.append(line)
-            if isinstance(step, df.Head):
-                flow = flow if flow.variable else self.bind(flow, variable)
-                self.head(step, flow)
-                continue
-            origin = self.labels[step.origin] if step.origin is not None else flow
-            done = origin if step.element is None else self.element(step.element, origin, variable)
-            last = number == len(body.steps) - 1
-            if step.kept and step.label is not None:
-                done = self.bind(done, self.unique(step.label), self.shape_comment(step))
-                self.labels[step.label] = done
-            elif whole or not last:
-                if done.code != origin.code or not origin.variable:
-                    done = self.bind(done, variable, self.shape_comment(step))
-            flow = done
-        self.labels = labels
-        return flow
-
-    def gap(self, lines: list[str]) -> None:
-        if lines and lines[-1]:
-            lines.append("")
-
-    def shape_comment(self, step: df.Step) -> str | None:
-        """The shape behind a statement of the network, `classes` and the like by name."""
-        shape = self.graph.steps.get(step.span.start)
-        if not self.comments or shape is None:
-            return None
-        parts: list[object] = [shape.channels]
-        if shape.is_map:
-            parts += [shape.height, shape.width]
-        return f"(N, {', '.join(map(str, parts))})"
-
-    def bind(self, flow: _Flow, variable: str, comment: str | None = None) -> _Flow:
-        """Give a value a name."""
-        channels = flow.shape.channels
-        if comment and isinstance(channels, ex.Parameter):
-            comment = re.sub(r"^\(N, \d+", f"(N, {channels.name}", comment)
-        hint = None
-        if variable not in self.typed and "self." in flow.code:
-            hint = "Tensor"  # a module call is Any to mypy
-        self.typed.add(variable)
-        self.forward += assign(
-            variable, flow.code, indent=self.indent, annotation=hint, comment=comment
-        )
-        return replace(flow, code=variable, variable=True)
-
-    def unique(self, name: str) -> str:
-        """A variable of `forward` that nothing else has."""
-        candidate, number = name, 1
-        while candidate in self.variables:
-            number += 1
-            candidate = f"{name}_{number}"
-        self.variables.add(candidate)
-        return candidate
-
-    def head(self, head: df.Head, flow: _Flow) -> None:
-        """A head that is only computed in training."""
-        variable = self.unique(head.label)
-        done = self.slot_value(head.body, head.label, flow, head.span)
-        code = f"{done.code} if self.training else None"
-        self.forward += assign(variable, code, indent=self.indent)
-
-    def slot_value(self, body: df.Body, label: str, flow: _Flow, span: Span) -> _Flow:
-        """The body of a head as one module call."""
-        step = body.steps[0]
-        assert isinstance(step, df.Step)
-        if len(body.steps) == 1 and step.element is not None and step.origin is None:
-            return self.slotted(step.element, label, flow, span)
-        raise AssertionError("a head has one slot")
-
-    # ------------------------------------------------------------ elements
-
-    def element(self, element: df.Element, flow: _Flow, variable: str) -> _Flow:
-        """An element in straight-line code."""
-        match element:
-            case df.OpCall():
-                return self.op(element, flow)
-            case df.Instance():
-                return self.instance(element, flow)
-            case df.Chain():
-                if element.name is not None:
-                    return self.slotted(element, element.name, flow, element.span)
-                for child in element.elements:
-                    flow = self.element(child, flow, variable)
-                return flow
-            case df.Join():
-                if element.name is not None:
-                    return self.slotted(element, element.name, flow, element.span)
-                return self.join(element, flow, variable)
-            case df.Group():
-                if element.name is not None:
-                    return self.slotted(element, element.name, flow, element.span)
-                return self.body(element.body, flow, variable)
-            case df.Repeat():
-                return self.slotted(element, element.name, flow, element.span)
-            case df.Conditional():
-                return self.conditional(element, flow, variable)
-            case _:
-                assert_never(element)
-
-    def dimensions(self, flow_shape: Symbol) -> Mapping[str, Expression]:
-        return flow_shape.dimensions
-
-    def resolved(self, value: df.ArgumentValue, shape: Symbol, span: Span) -> df.ArgumentValue:
-        """An argument with `channels` and the like in the terms of this class."""
-        try:
-            match value:
-                case None | Initializer():
-                    return value
-                case df.WindowValue(kernel, stride):
-                    high, wide = (self.formula(e, shape) for e in kernel)
-                    down, right = (self.formula(e, shape) for e in stride)
-                    return df.WindowValue((high, wide), (down, right), value.span)
-                case df.SidesValue(sides):
-                    return df.SidesValue(tuple(self.formula(e, shape) for e in sides), value.span)
-                case _ if isinstance(value, Expression):
-                    return self.formula(value, shape)
-                case _:
-                    return value
-        except LookupError:
-            self.no_size(span)
-
-    def no_size(self, span: Span) -> NoReturn:
-        self.unsupported(
-            span,
-            "the height or width here depends on how often a `repeat` ran, and PyTorch needs it "
-            "when the model is built",
-            "put a `global_avg_pool` in front, or write the repeat out",
-        )
-
-    def formula(self, expression_: Expression, shape: Symbol) -> Expression:
-        return ex.substitute(expression_, {}, shape.dimensions)
-
-    def layer(self, call: df.OpCall, shape: Symbol) -> Layer:
-        """The PyTorch form of an op."""
-        args: dict[str, df.ArgumentValue] = {
-            name: self.resolved(value, shape, call.span)
-            for name, value in head_arguments(call, self.unit).items()
-        }
-        if "init" in args and self.unit is not None and call.forwards and "init" in self.unit.args:
-            args["init"] = call.args["init"]
-        if self.unit is not None and call.forwards and self.unit.odd and "window" in args:
-            args["pad"] = _odd_same(args["pad"], args["window"])
-        try:
-            result = layer(call.op.name, args, shape, self.cases)
-        except LookupError:
-            self.no_size(call.span)
-        if self.unit is not None and call.forwards and self.unit.padding and self.same_by_use():
-            result = self.with_same(result, args, shape, call)
-        self.emitter.helpers |= result.helpers
-        if result.helpers & {"BatchNorm1d", "BatchNorm2d"} and "unbiased=" in str(result.module):
-            self.emitter.biased = True
-        return result
-
-    def with_same(self, plain: Layer, args: Args, shape: Symbol, call: df.OpCall) -> Layer:
-        """A unit whose uses pad by numbers and by `same` with a stride: choose the class."""
-        same = layer(call.op.name, {**args, "pad": ex.Literal("same")}, shape, self.cases)
-        module = f'{same.module} if padding == "same" else {plain.module}'
-        return replace(plain, module=module, helpers=plain.helpers | same.helpers)
-
-    def cases(self, parameter: str) -> list[Any]:
-        """The words that a parameter takes."""
-        if self.definition.kind == "network":
-            return [self.graph.parameters.get(parameter)]
-        seen = self.graph.observed.get(self.definition)
-        return sorted(seen.values.get(parameter, []), key=str) if seen else []
-
-    def op(self, call: df.OpCall, flow: _Flow) -> _Flow:
-        """An op: an attribute if it has parameters or a label, else a function."""
-        result = self.layer(call, flow.shape)
-        wants_name = call.labelled and not result.helpers & {
-            "Scale",
-            "GlobalAvgPool",
-            "GlobalMaxPool",
-        }
-        if call.op.name == "identity":
-            return replace(flow, shape=result.out)
-        if result.function is not None and not result.stateful and not wants_name:
-            code = self.in_forward(result.function(flow.code))
-            self.forget_helpers(result)
-            return _Flow(code, result.out)
-        if call.op.name in ("scale", "hard_sigmoid") and not call.labelled:
-            return self.inline(call, flow, result)
-        assert result.module is not None
-        self.attribute(call.name, result.module, result.weights)
-        return _Flow(f"self.{call.name}({flow.code})", result.out)
-
-    def inline(self, call: df.OpCall, flow: _Flow, result: Layer) -> _Flow:
-        """Arithmetic in `forward`, where no module is asked for."""
-        self.forget_helpers(result)
-        if call.op.name == "hard_sigmoid":
-            return _Flow(f"F.relu6({operand(flow.code, '+')} + 3) / 6", result.out)
-        value = head_arguments(call, self.unit)["factor"]
-        resolved = self.resolved(value, flow.shape, call.span)
-        assert isinstance(resolved, Expression)
-        factor = self.in_forward(python(resolved, outer=7), resolved)
-        return _Flow(f"{operand(flow.code, '*')} * {factor}", result.out)
-
-    def forget_helpers(self, result: Layer) -> None:
-        """The function form needs no helper class; keep those that others asked for."""
-        self.emitter.helpers -= result.helpers - self.kept_helpers()
-
-    def kept_helpers(self) -> set[str]:
-        lines = [*self.init, *(line for view in self.emitter.classes for line in view.code)]
-        source = "\n".join(lines)
-        return {name for name in HELPERS if f"{name}(" in source}
-
-    def in_forward(self, code: str, value: Expression | None = None) -> str:
-        """Parameters that `forward` reads are kept as attributes."""
-        names = [name for name, _ in self.formal_names()] + ["in_channels", "in_height", "in_width"]
-        for name in names:
-            if re.search(rf"(?<![\w.\"]){name}\b(?!=)", code):
-                self.stored[name] = name
-                code = re.sub(rf"(?<![\w.\"]){name}\b(?!=)", f"self.{name}", code)
-        return code
-
-    def formal_names(self) -> list[tuple[str, Expression | None]]:
-        if self.unit is not None:
-            return self.unit_formals(self.unit)
-        return [(f.name, f.default) for f in self.definition.parameters]
-
-    def attribute(
-        self, name: str, module: str, weights: tuple[Weight, ...], annotation_: str | None = None
-    ) -> None:
-        """Write `self.name = module` and what initialises it."""
-        self.init += assign(f"self.{name}", module, indent=self.init_indent, annotation=annotation_)
-        for weight in weights:
-            self.initialise(_Pending(f"{name}.{weight.path}", weight))
-
-    def initialise(self, pending: _Pending) -> None:
-        """Write the initialisation of one parameter, and note its weight decay."""
-        weight, indent = pending.weight, self.init_indent
-        lines: list[str] = []
-        for header in pending.around:
-            lines.append(" " * indent + header)
-            indent += 4
-        if weight.condition != ex.Literal(True):
-            lines += if_header(python(weight.condition), indent=indent)
-            indent += 4
-        # mypy knows `self.conv.weight`, but neither the items of a container nor a bias
-        simple = pending.path.count(".") == 1 and pending.path.endswith(".weight")
-        loop = "{" in pending.path
-        tensor = f"self.{pending.path}"
-        if not simple or pending.around:
-            tensor = f'self.get_parameter({"f" if loop else ""}"{pending.path}")'
-        if weight.statement.count("{0}") > 1:
-            lines += assign("kernel", tensor, indent=indent)
-            tensor = "kernel"
-        lines += expression(weight.statement.format(tensor), indent=indent)
-        self.init += lines
-        if weight.l2 != ZERO and not loop:
-            self.decay.append(f'"{pending.path}": {python(weight.l2)}')
-        elif weight.l2 != ZERO:
-            count = re.findall(r"for (\w+) in (.*):", "\n".join(pending.around))
-            loops = " ".join(f"for {v} in {r}" for v, r in count)
-            self.decay.append(f'**{{f"{pending.path}": {python(weight.l2)} {loops}}}')
-
-    def instance(self, instance: df.Instance, flow: _Flow) -> _Flow:
-        """A unit or block as an attribute."""
-        module, out, captured = self.constructor(instance, flow.shape, instance.name)
-        self.attribute(instance.name, module, ())
-        self.flush()
-        values = ", ".join([flow.code, *captured])
-        return _Flow(f"self.{instance.name}({values})", out)
-
-    def flush(self) -> None:
-        """Write the initialisations that wait."""
-        for pending in self.pending:
-            self.initialise(pending)
-        self.pending.clear()
-
-    # ------------------------------------------------------------ constructors
-
-    def constructor(
-        self, instance: df.Instance, shape: Symbol, path: str
-    ) -> tuple[str, Symbol, list[str]]:
-        """The constructor call of a unit or block, the shape behind it, outer values it takes."""
-        definition = instance.definition
-        form = self.emitter.form(definition, shape.is_map)
-        given: dict[str, Expression] = {}
-        if definition.kind == "unit":
-            given = self.unit_given(instance, shape, form, path)
-        else:
-            for formal in definition.parameters:
-                written = instance.args.get(formal.name)
-                if written is not None:
-                    value = self.resolved(written, shape, instance.span)
-                    assert isinstance(value, Expression)
-                    given[formal.name] = value
-        return self.call_form(form, given, shape, instance.span)
-
-    def call_form(
-        self, form: _Form, given: dict[str, Expression], shape: Symbol, span: Span
-    ) -> tuple[str, Symbol, list[str]]:
-        """A constructor call from its arguments."""
-        parts = []
-        try:
-            if form.channels:
-                parts.append(python(shape.channels))
-            if form.height:
-                parts.append(python(shape.height()))
-            if form.width:
-                parts.append(python(shape.width()))
-        except LookupError:
-            self.no_size(span)
-        by_name = False
-        for name, default in form.formals:
-            value = given.get(name, default)
-            if value is None or (default is not None and value == default):
-                by_name = True
-                continue
-            optional = default is not None
-            parts.append(f"{name}={python(value)}" if by_name or optional else python(value))
-        code = f"{form.name}({', '.join(parts)})"
-        bound = dict(given)
-        for name, default in form.formals:
-            if name not in bound and default is not None:
-                bound[name] = default
-        return code, _substituted(form.out, bound, shape), list(form.captured)
-
-    def unit_given(
-        self, instance: df.Instance, shape: Symbol, form: _Form, path: str
-    ) -> dict[str, Expression]:
-        """The arguments of a unit's constructor, by its parameters."""
-        definition = instance.definition
-        unit = self.emitter.unit_forms[definition]
-        written = dict(instance.args)
-        if instance.forwards and self.unit is not None:
-            written = {**written, **unit_arguments(self.unit)}
-        values = {
-            name: self.resolved(value, shape, instance.span) for name, value in written.items()
-        }
-        given: dict[str, Expression] = {}
-        for name, value in values.items():
-            if isinstance(value, df.WindowValue):
-                given["kernel"] = _pair_expression(value.kernel, unit.square_kernel)
-                if unit.strided:
-                    given["stride"] = _pair_expression(value.stride, unit.square_stride)
-            elif name == "init":
-                assert isinstance(value, Initializer)
-                self.pending.append(
-                    _Pending(f"{path}.{_head_path(definition)}weight", Weight("", initial(value)))
-                )
-            elif name != "pad":
-                assert isinstance(value, Expression)
-                given[name] = value
-        if unit.padding:
-            given["padding"] = self.unit_padding(definition, values)
-        return given
-
-    def unit_padding(
-        self, unit: df.Definition, values: Mapping[str, df.ArgumentValue]
-    ) -> Expression:
-        """The padding of one use of a unit, as a number where it is one."""
-        everything: dict[str, df.ArgumentValue] = {**df.unit_defaults(unit), **values}
-        pad, frame = everything.get("pad"), everything["window"]
-        if isinstance(pad, ex.Parameter) and pad.name == "padding":
-            return pad
-        assert isinstance(frame, df.WindowValue)
-        dilation = everything.get("dilation", ONE)
-        assert isinstance(dilation, Expression)
-        found = padding(pad, frame.kernel, frame.stride, dilation)
-        if found.same:
-            return ex.Literal("same")
-        if found.both is None:
-            self.unsupported(
-                frame.span or unit.span,
-                f"a padding of four different sides cannot be given to the unit `{unit.name}`",
-                "put a `pad` in front of it",
-            )
-        return ex.Name(pair(found.both)) if found.both[0] != found.both[1] else found.both[0]
-
-    # ------------------------------------------------------------ joins and conditions
-
-    def join(self, join: df.Join, flow: _Flow, variable: str) -> _Flow:
-        """Branches in straight-line code."""
-        if not flow.variable:
-            flow = self.bind(flow, variable)
-        labels = dict(self.labels)
-        branches = []
-        for number, step in enumerate(join.body.steps, 1):
-            assert isinstance(step, df.Step)
-            name = step.label or f"branch{number}"
-            for line in (
-                comment_lines(text.plain(step.doc), indent=self.init_indent) if step.doc else []
-            ):
-                self.init.append(line)
-            origin = self.labels[step.origin] if step.origin is not None else flow
-            branch = self.unique(name)
-            done = origin if step.element is None else self.element(step.element, origin, branch)
-            if not done.variable and (step.kept or done.code.count("(") > 2):
-                done = self.bind(done, branch)
-            if step.kept and step.label is not None:
-                self.labels[step.label] = done
-            branches.append(done)
-        self.labels = labels
-        return _joined(join.kind, branches)
-
-    def conditional(self, element: df.Conditional, flow: _Flow, variable: str) -> _Flow:
-        """One of two bodies; decided when the model is built, kept for `forward`."""
-        condition = self.formula(element.condition, flow.shape)
-        known = ex.literal(condition)
-        if known is not None:
-            body = element.then if known else element.otherwise
-            return flow if body is None else self.body(body, flow, variable)
-        slot = _slot_of(element)
-        if slot is not None:
-            return self.slotted(element, slot, flow, element.span)
-        if not flow.variable or flow.code != variable:
-            flow = self.bind(flow, variable)
-        flag = self.flag(condition)
-        then = self.branch(element.then, flow, variable, python(condition), f"self.{flag}")
-        otherwise = flow.shape
-        if element.otherwise is not None:
-            otherwise = self.branch(element.otherwise, flow, variable, None, None)
-        shape = self.merged(condition, then, otherwise, element.span)
-        return _Flow(variable, shape, True)
-
-    def flag(self, condition: Expression) -> str:
-        """An attribute that holds a condition; Final, so that TorchScript prunes the other side."""
-        if isinstance(condition, ex.Parameter):
-            name = condition.name
-        else:
-            name, number = "condition", 1
-            while name in self.stored:
-                number += 1
-                name = f"condition_{number}"
-        self.stored[name] = python(condition)
-        self.finals[name] = self.annotation(name) if isinstance(condition, ex.Parameter) else "bool"
-        return name
-
-    def branch(
-        self,
-        body: df.Body,
-        flow: _Flow,
-        variable: str,
-        built: str | None,
-        run: str | None,
-    ) -> Symbol:
-        """One side of a condition, in `__init__` and in `forward`."""
-        init, forward = self.init, self.forward
-        self.init, self.forward = [], []
-        self.init_indent += 4
-        self.indent += 4
-        done = self.body(body, flow, variable)
-        if done.code != variable:
-            self.bind(done, variable)
-        inner_init, inner_forward = self.init, self.forward
-        self.init_indent -= 4
-        self.indent -= 4
-        self.init, self.forward = init, forward
-        for lines, inner, header, indent in (
-            (self.init, inner_init, built, self.init_indent),
-            (self.forward, inner_forward, run, self.indent),
-        ):
-            lines += if_header(header, indent=indent) if header else [" " * indent + "else:"]
-            lines += inner or [" " * (indent + 4) + "pass"]
-        return done.shape
-
-    def merged(self, condition: Expression, then: Symbol, otherwise: Symbol, span: Span) -> Symbol:
-        """The shape behind a condition."""
-        if then.is_map != otherwise.is_map:
-            message = "one side of this `if` gives a map and the other a vector"
-            help_ = "pool or flatten on both sides, or behind the `if`"
-            raise SpecError([Diagnostic(Code.UNDECIDED, message, span, help=help_)])
-        return _chosen(condition, then, otherwise)
-
-    # ------------------------------------------------------------ slots
-
-    def slotted(self, element: df.Element, slot: str, flow: _Flow, span: Span) -> _Flow:
-        """What stands under a label, as one attribute."""
-        if isinstance(element, df.OpCall | df.Instance):
-            return self.element(element, flow, slot)
-        if isinstance(element, df.Group) and element.name is None and len(element.body.steps) == 1:
-            step = element.body.steps[0]
-            if isinstance(step, df.Step) and step.element is not None and step.origin is None:
-                return self.slotted(step.element, slot, flow, span)
-        if isinstance(element, df.Conditional):
-            return self.slot_conditional(element, slot, flow)
-        pending = list(self.pending)
-        try:
-            module, out = self.module(element, flow.shape, slot)
-        except _NotAModule:
-            self.pending = pending
-            return self.lifted(element, slot, flow, span)
-        self.attribute(slot, module, ())
-        self.flush()
-        return _Flow(f"self.{slot}({flow.code})", out)
-
-    def slot_conditional(self, element: df.Conditional, slot: str, flow: _Flow) -> _Flow:
-        """`if` under a label: two modules for one attribute."""
-        condition = self.formula(element.condition, flow.shape)
-        known = ex.literal(condition)
-        if known is not None:
-            body = element.then if known else element.otherwise
-            if body is None:
-                return flow
-            return self.slot_value(body, slot, flow, element.span)
-        shapes = []
-        for header, body in (("if", element.then), ("else", element.otherwise)):
-            margin = " " * self.init_indent
-            self.init += (
-                if_header(python(condition), indent=self.init_indent)
-                if header == "if"
-                else [f"{margin}else:"]
-            )
-            self.init_indent += 4
-            module, out = "nn.Identity()", flow.shape
-            if body is not None:
-                module, out = self.body_module(body, flow.shape, slot, element.span)
-            hint = "nn.Module" if header == "if" else None
-            self.attribute(slot, module, (), hint)
-            self.flush()
-            self.init_indent -= 4
-            shapes.append(out)
-        out = self.merged(condition, shapes[0], shapes[1], element.span)
-        return _Flow(f"self.{slot}({flow.code})", out)
-
-    def body_module(
-        self, body: df.Body, shape: Symbol, path: str, span: Span
-    ) -> tuple[str, Symbol]:
-        """A slot's body as a module expression, or as a class of its own."""
-        pending = list(self.pending)
-        try:
-            return self.sequence(body, shape, path)
-        except _NotAModule:
-            self.pending = pending
-            return self.lifted_module(body, path, shape, span)
-
-    def module(self, element: df.Element, shape: Symbol, path: str) -> tuple[str, Symbol]:
-        """An element as one expression for a module.
-
-        Raises:
-            _NotAModule: it cannot be one.
-        """
-        match element:
-            case df.OpCall():
-                result = self.layer(element, shape)
-                assert result.module is not None
-                for weight in result.weights:
-                    self.pending.append(_Pending(f"{path}.{weight.path}", weight))
-                return result.module, result.out
-            case df.Instance():
-                module, out, captured = self.constructor(element, shape, path)
-                if captured:
-                    raise _NotAModule
-                return module, out
-            case df.Chain():
-                return self.chain(element, shape, path)
-            case df.Join():
-                return self.joined_module(element, shape, path)
-            case df.Group():
-                return self.sequence(element.body, shape, path)
-            case df.Repeat():
-                return self.repeated(element, shape, path)
-            case df.Conditional():
-                return self.either(element, shape, path)
-            case _:
-                assert_never(element)
-
-    def chain(self, chain: df.Chain, shape: Symbol, path: str) -> tuple[str, Symbol]:
-        modules = []
-        for child in chain.elements:
-            inner = f"{path}.{child.name}" if _named(child) else f"{path}.{len(modules)}"
-            try:
-                module, shape = self.module(child, shape, inner)
-            except _NotAModule:
-                body = df.Body((df.Step(None, None, child, False, "", child.span),), child.span)
-                module, shape = self.lifted_module(body, inner, shape, child.span)
-            modules.append(module)
-        return f"nn.Sequential({', '.join(modules)})", shape
-
-    def sequence(self, body: df.Body, shape: Symbol, path: str) -> tuple[str, Symbol]:
-        """A body under a label: its steps after one another, under their names."""
-        steps = body.steps
-        if any(isinstance(s, df.Head) or s.origin is not None or s.kept for s in steps):
-            raise _NotAModule
-        if len(steps) == 1:
-            step = steps[0]
-            assert isinstance(step, df.Step) and step.element is not None
-            if not _named(step.element) or _name(step.element) in ("", path.rsplit(".", 1)[-1]):
-                return self.module(step.element, shape, path)
-        pairs = []
-        for step in steps:
-            assert isinstance(step, df.Step) and step.element is not None
-            parts = [step.element]
-            if isinstance(step.element, df.Chain) and step.element.name is None:
-                parts = list(step.element.elements)
-            for part in parts:
-                name = _name(part)
-                if not name:
-                    raise _NotAModule
-                module, shape = self.module(part, shape, f"{path}.{name}")
-                pairs.append(f'("{name}", {module})')
-        return f"nn.Sequential(OrderedDict([{', '.join(pairs)}]))", shape
-
-    def joined_module(self, join: df.Join, shape: Symbol, path: str) -> tuple[str, Symbol]:
-        """A join under a label, as a container of its branches."""
-        pairs, flows = [], []
-        for step in join.body.steps:
-            assert isinstance(step, df.Step)
-            if step.origin is not None or step.kept or step.element is None:
-                raise _NotAModule
-            name = step.label or _name(step.element)
-            if not name:
-                raise _NotAModule
-            module, out = self.module(step.element, shape, f"{path}.{name}")
-            pairs.append((name, module))
-            flows.append(_Flow(name, out))
-        maps = {flow.shape.is_map for flow in flows}
-        if len(maps) > 1:
-            pairs = [
-                (n, m if f.shape.is_map else f"nn.Sequential({m}, nn.Unflatten(1, (-1, 1, 1)))")
-                for (n, m), f in zip(pairs, flows, strict=True)
-            ]
-            if any("weight" in p.path for p in self.pending) or any(
-                not f.shape.is_map and "nn.Sequential(" in m
-                for (_, m), f in zip(pairs, flows, strict=True)
-            ):
-                raise _NotAModule  # the extra Sequential would change the keys
-        helper = _JOINS[join.kind]
-        self.emitter.helpers.add(helper)
-        items = ", ".join(f'"{name}": {module}' for name, module in pairs)
-        return f"{helper}({{{items}}})", _joined(join.kind, flows).shape
-
-    def either(self, element: df.Conditional, shape: Symbol, path: str) -> tuple[str, Symbol]:
-        """`if` inside a module expression."""
-        condition = self.formula(element.condition, shape)
-        known = ex.literal(condition)
-        if known is not None:
-            body = element.then if known else element.otherwise
-            return ("nn.Identity()", shape) if body is None else self.sequence(body, shape, path)
-        with self.around(f"if {python(condition)}:"):
-            then, first = self.sequence(element.then, shape, path)
-        otherwise, second = "nn.Identity()", shape
-        if element.otherwise is not None:
-            with self.around(f"if {python(ex.unary('not', condition))}:"):
-                otherwise, second = self.sequence(element.otherwise, shape, path)
-        code = f"{then} if {python(condition)} else {otherwise}"
-        return code, self.merged(condition, first, second, element.span)
-
-    @contextmanager
-    def around(self, header: str) -> Iterator[None]:
-        """Initialisations found inside are written under a header."""
-        count = len(self.pending)
-        yield
-        for index in range(count, len(self.pending)):
-            found = self.pending[index]
-            self.pending[index] = replace(found, around=(header, *found.around))
-
-    def repeated(self, repeat: df.Repeat, shape: Symbol, path: str) -> tuple[str, Symbol]:
-        """A repeat: the same module `count` times, with what changes written as a formula."""
-        count = self.formula(repeat.count, shape)
-        variable = "ijklmn"[min(path.count("{"), 5)]
-        index = ex.Name(variable)
-        before, after = self.progress(repeat, shape, index, count)
-        header = f"for {variable} in range({python(count)}):"
-        with self.around(header):
-            inner = f"{path}.{{{variable}}}"
-            module, out = self.body_module(repeat.body, before, inner, repeat.span)
-        used = re.search(rf"\b{variable}\b", module)
-        loop = variable if used else "_"
-        code = f"nn.Sequential(*({module} for {loop} in range({python(count)})))"
-        return code, Symbol(after, out.is_map, out.height, out.width)
-
-    def progress(
-        self, repeat: df.Repeat, shape: Symbol, index: Expression, count: Expression
-    ) -> tuple[Symbol, Expression]:
-        """The shape in front of iteration `index`, and the channels behind the last one."""
-        probe = ex.Parameter("\x00channels")
-        behind = self.probe(repeat.body, shape.with_channels(probe)).channels
-        first = shape.channels
-        if ex.substitute(behind, {probe.name: first}, {}) == first:
-            return shape, first
-        if behind == probe:
-            return shape, first
-        if probe.name not in parameters_of([behind]):
-            start = ex.binary("==", index, ZERO)
-            return shape.with_channels(ex.choice(start, first, behind)), behind
-        grown = _difference(behind, probe)
-        if grown is not None:
-            return shape.with_channels(first + index * grown), first + count * grown
-        factor = _factor(behind, probe)
-        if factor is not None:
-            power = ex.Name(f"{python(factor, outer=8)} ** {python(index, outer=8)}")
-            last = ex.Name(f"{python(factor, outer=8)} ** {python(count, outer=8)}")
-            return shape.with_channels(first * power), first * last
-        self.unsupported(
-            repeat.span,
-            "the channels after each iteration follow no simple formula, so the classes cannot "
-            "be written with their sizes",
-            "write the repeat out, or keep the channels the same, growing by a constant or by a "
-            "factor",
-        )
-
-    def probe(self, body: df.Body, shape: Symbol) -> Symbol:
-        """The shape behind a body, without writing anything."""
-        state = (self.init, self.forward, self.pending, self.labels, dict(self.stored))
-        saved_variables, helpers = set(self.variables), set(self.emitter.helpers)
-        decay, finals = list(self.decay), dict(self.finals)
-        self.init, self.forward, self.pending = [], [], []
-        try:
-            return self.body(body, _Flow("x", shape, True), "x").shape
-        finally:
-            self.init, self.forward, self.pending, self.labels, self.stored = state
-            self.variables, self.emitter.helpers = saved_variables, helpers
-            self.decay, self.finals = decay, finals
-
-    # ------------------------------------------------------------ classes for labels
-
-    def lifted(self, element: df.Element, slot: str, flow: _Flow, span: Span) -> _Flow:
-        """What no container can hold becomes a class of its own."""
-        body = df.Body((df.Step(None, None, element, False, "", span),), span)
-        if isinstance(element, df.Group):
-            body = element.body
-        elif isinstance(element, df.Join):
-            body = df.Body(
-                (df.Step(None, None, replace(element, name=None), False, "", span),), span
-            )
-        else:
-            return self.unrolled(element, slot, flow, span)
-        module, out, captured = self.own_class(body, slot, flow.shape, span)
-        self.attribute(slot, module, ())
-        self.flush()
-        values = [flow.code, *(self.labels[label].code for label in captured)]
-        return _Flow(f"self.{slot}({', '.join(values)})", out)
-
-    def unrolled(self, element: df.Element, slot: str, flow: _Flow, span: Span) -> _Flow:
-        self.unsupported(
-            span,
-            f"`{slot}` uses an earlier value from inside a chain or a repeat, which a PyTorch "
-            "module cannot be given there",
-            "give the statements of the chain labels of their own, in a body",
-        )
-
-    def lifted_module(
-        self, body: df.Body, path: str, shape: Symbol, span: Span
-    ) -> tuple[str, Symbol]:
-        """A body as a class of its own, in a place where only a constructor can stand."""
-        inner = body
-        if len(body.steps) == 1:
-            step = body.steps[0]
-            assert isinstance(step, df.Step)
-            if isinstance(step.element, df.Group):
-                inner = step.element.body
-            elif isinstance(step.element, df.Join):
-                own = replace(step.element, name=None)
-                inner = df.Body((replace(step, element=own),), span)
-        module, out, captured = self.own_class(inner, path, shape, span)
-        if captured:
-            self.unrolled(df.Group(body, None, span), path, _Flow("x", shape), span)
-        return module, out
-
-    def own_class(
-        self, body: df.Body, path: str, shape: Symbol, span: Span
-    ) -> tuple[str, Symbol, list[str]]:
-        """Write a class for a body; its free parameters become the constructor's."""
-        names = sorted(_free_parameters(body), key=self.formal_order)
-        formals = tuple(df.Formal(name, None, span) for name in names)
-        parts = [camel for part in path.split(".") if (camel := _camel(part))]
-        title = self.emitter.free(class_name(self.definition.name) + "".join(parts))
-        where = path.replace(".{i}", "").replace(".{j}", "")
-        doc = f"The part `{where}` of `{self.definition.name}`."
-        inner = df.Definition("block", self.definition.name, formals, body, None, None, doc, span)
-        builder = _Class(self.emitter, title, inner, shape.is_map)
-        builder.values_from(self)
-        outer = {label for label in _origins(body) if label in self.labels}
-        for label in sorted(outer):
-            builder.captured.append(builder.unique(label))
-            known = self.labels[label].shape
-            builder.labels[label] = _Flow(builder.captured[-1], known, True)
-        form = builder.build()
-        given: dict[str, Expression] = {name: ex.Parameter(name) for name in names}
-        code, out, _ = self.call_form(form, given, shape, span)
-        return code, out, sorted(outer)
-
-    def values_from(self, outer: _Class) -> None:
-        """A class inside another sees the same values of parameters."""
-        self.outer_annotation = outer.annotation
-        self.annotation = outer.annotation  # type: ignore[method-assign]
-        self.cases = outer.cases  # type: ignore[method-assign]
-
-    def formal_order(self, name: str) -> int:
-        names = [formal for formal, _ in self.formal_names()]
-        return names.index(name) if name in names else len(names)
-
-
-# ---------------------------------------------------------------- small rules
-
-
-def _odd_same(pad: df.ArgumentValue, frame: df.ArgumentValue) -> df.ArgumentValue:
-    """For odd kernels and stride 1, `same` is half the kernel: every use is known to be so."""
-    assert isinstance(frame, df.WindowValue)
-    if pad == ex.Literal("same") and frame.stride == (ONE, ONE):
-        return ex.Literal("half")
-    return pad
-
-
-def _joined(kind: str, flows: list[_Flow]) -> _Flow:
-    """Values joined in `forward`."""
-    shapes = [flow.shape for flow in flows]
-    first = next((shape for shape in shapes if shape.is_map), shapes[0])
-    if kind == "concat":
-        channels = shapes[0].channels
-        for shape in shapes[1:]:
-            channels = channels + shape.channels
-        code = f"torch.cat([{', '.join(flow.code for flow in flows)}], dim=1)"
-        return _Flow(code, first.with_channels(channels))
-    operands = []
-    sign = "+" if kind == "add" else "*"
-    for flow in flows:
-        code = operand(flow.code, sign)
-        if first.is_map and not flow.shape.is_map:
-            code = f"{operand(flow.code)}[:, :, None, None]"
-        operands.append(code)
-    sizes = simplest([shape.channels for shape in shapes])
-    return _Flow(f" {sign} ".join(operands), first.with_channels(sizes))
-
-
-def _chosen(condition: Expression, then: Symbol, otherwise: Symbol) -> Symbol:
-    """One of two shapes."""
-    return Symbol(
-        ex.choice(condition, then.channels, otherwise.channels),
-        then.is_map,
-        lambda: ex.choice(condition, then.height(), otherwise.height()),
-        lambda: ex.choice(condition, then.width(), otherwise.width()),
-    )
-
-
-def _substituted(out: Symbol, given: dict[str, Expression], shape: Symbol) -> Symbol:
-    """A shape in the terms of a class, in the terms of its user."""
-    values: dict[str, Expression] = dict(given)
-    for name in ("kernel", "stride"):
-        value = given.get(name)
-        if isinstance(value, ex.Name) and value.text.startswith("("):
-            for index, part in enumerate(value.text[1:-1].split(", ")):
-                values[f"{name}[{index}]"] = ex.Name(part)
-    values["in_channels"] = shape.channels
-
-    def size(formula: Any) -> Any:
-        def thunk() -> Expression:
-            expression_ = formula()
-            for axis in ("height", "width"):
-                if f"in_{axis}" in parameters_of([expression_]):
-                    values[f"in_{axis}"] = getattr(shape, axis)()
-            return ex.substitute(expression_, values, {})
-
-        return thunk
-
-    channels = ex.substitute(out.channels, values, {})
-    return Symbol(channels, out.is_map, size(out.height), size(out.width))
-
-
-def _pair_expression(values: tuple[Expression, Expression], square: bool) -> Expression:
-    if square:
-        return values[0]
-    if isinstance(values[0], ex.Item):
-        return ex.Parameter(values[0].parameter)
-    return ex.Name(f"({python(values[0])}, {python(values[1])})")
-
-
-def _head_path(unit: df.Definition) -> str:
-    """The key of a unit's head op inside it, with its dot."""
-    step = unit.body.steps[0]
-    assert isinstance(step, df.Step)
-    first = step.element.elements[0] if isinstance(step.element, df.Chain) else step.element
-    if isinstance(first, df.Instance):
-        return f"{first.name}.{_head_path(first.definition)}"
-    assert isinstance(first, df.OpCall)
-    return f"{first.name}."
-
-
-def _name(element: df.Element) -> str | None:
-    """The name that an element adds, if it is one thing."""
-    if isinstance(element, df.Conditional):
-        return _slot_of(element)
-    if isinstance(element, df.Group) and element.name is None and len(element.body.steps) == 1:
-        step = element.body.steps[0]
-        if isinstance(step, df.Step) and step.element is not None:
-            return _name(step.element)
-    return element.name
-
-
-def _named(element: df.Element) -> bool:
-    return _name(element) is not None
-
-
-def _slot_of(element: df.Conditional) -> str | None:
-    """The one name that both sides of a condition fill, if there is one."""
-    names = set()
-    for body in (element.then, element.otherwise):
-        if body is None:
-            continue
-        step = body.steps[0]
-        if len(body.steps) != 1 or not isinstance(step, df.Step) or step.element is None:
-            return None
-        if step.origin is not None or isinstance(step.element, df.Conditional):
-            return None
-        names.add(_name(step.element))
-        if isinstance(step.element, df.OpCall) and not step.element.labelled:
-            return None
-        if isinstance(step.element, df.Instance) and not step.element.labelled:
-            return None
-    return names.pop() if len(names) == 1 else None
-
-
-def _difference(behind: Expression, probe: Expression) -> Expression | None:
-    """What an iteration adds, if it adds the same every time."""
-    if isinstance(behind, ex.Binary) and behind.operator == "+":
-        if behind.left == probe and _without(behind.right, probe):
-            return behind.right
-        if behind.right == probe and _without(behind.left, probe):
-            return behind.left
-        inner = _difference(behind.left, probe)
-        if inner is not None and _without(behind.right, probe):
-            return inner + behind.right
-    return None
-
-
-def _factor(behind: Expression, probe: Expression) -> Expression | None:
-    """By what an iteration multiplies, if it is the same every time."""
-    if isinstance(behind, ex.Binary) and behind.operator == "*":
-        if behind.left == probe and _without(behind.right, probe):
-            return behind.right
-        if behind.right == probe and _without(behind.left, probe):
-            return behind.left
-    return None
-
-
-def _without(expression_: Expression, probe: Expression) -> bool:
-    assert isinstance(probe, ex.Parameter)
-    return probe.name not in parameters_of([expression_])
-
-
-def _values(element: df.Element) -> Iterator[df.ArgumentValue]:
-    match element:
-        case df.OpCall() | df.Instance():
-            yield from element.args.values()
-        case df.Repeat():
-            yield element.count
-        case df.Conditional():
-            yield element.condition
-        case _:
-            pass
-
-
-def _free_parameters(body: df.Body) -> set[str]:
-    """The parameters that occur in a body."""
-    found: set[str] = set()
-    for element in df.elements(body):
-        for value in _values(element):
-            if isinstance(value, df.WindowValue):
-                found |= parameters_of([*value.kernel, *value.stride])
-            elif isinstance(value, df.SidesValue):
-                found |= parameters_of(list(value.sides))
-            elif isinstance(value, Expression):
-                found |= parameters_of([value])
-    return found
-
-
-def _origins(body: df.Body) -> set[str]:
-    """The labels that `from` names in a body."""
-    found: set[str] = set()
-    for step in body.steps:
-        if isinstance(step, df.Head):
-            continue
-        if step.origin is not None:
-            found.add(step.origin)
-        if step.element is not None:
-            for element in df.within(step.element):
-                for inner in _bodies(element):
-                    found |= _origins(inner)
-    return found
-
-
-def _bodies(element: df.Element) -> list[df.Body]:
-    match element:
-        case df.Join() | df.Group() | df.Repeat():
-            return [element.body]
-        case df.Conditional():
-            return [element.then] + ([element.otherwise] if element.otherwise else [])
-        case _:
-            return []
-
-
-def _camel(part: str) -> str:
-    return "" if part.startswith("{") else text.camel(part)

@@ -6,9 +6,8 @@ define is asked for by name; its text is in templates/torch/helpers.py.jinja.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -17,13 +16,18 @@ from incgen.definitions import ArgumentValue, SidesValue
 from incgen.expressions import Expression, python
 from incgen.initializers import Initializer
 from incgen.ops import ByStride
+from incgen.records import record
 from incgen.symbols import Symbol, plain_pad
+from incgen.targets.shaping import flat_size, unstrided
 from incgen.targets.values import (
+    FALSE,
     ONE,
+    TRUE,
     ZERO,
     Args,
     Pair,
     Sides,
+    as_float,
     both,
     effective,
     expression,
@@ -36,7 +40,7 @@ from incgen.targets.values import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Weight:
     """How a parameter begins, and its weight decay.
 
@@ -49,32 +53,50 @@ class Weight:
 
     path: str
     statement: str
-    condition: Expression = ex.Literal(True)
+    condition: Expression = TRUE
     l2: Expression = ZERO
 
 
-@dataclass(frozen=True, slots=True)
+#: How tightly source binds: a call or a name, a product, a sum, anything.
+ATOM, PRODUCT, SUM, LOOSE = 4, 3, 2, 0
+
+
+@record
+class Function:
+    """An op as a piece of an expression.
+
+    Attributes:
+        template: with `{x}` for its input.
+        takes: how tightly the input has to bind.
+        gives: how tightly the result binds.
+        typed: whether type checkers know the result to be a tensor whatever the input is.
+    """
+
+    template: str
+    takes: int = LOOSE
+    gives: int = ATOM
+    typed: bool = True
+
+
+@record
 class Layer:
     """One op in PyTorch.
 
     Attributes:
-        out: the shape behind it.
-        module: the constructor of a module, if there is one.
-        function: the call as a function, if there is one: text of the input to text.
+        module: the constructor of a module.
+        function: the op without a module, if it can go without.
         weights: parameters to initialise.
-        stateful: whether it must be a module, because it has parameters or depends on the mode.
-        helpers: the classes and functions it needs in the file.
+        inline: whether the function is preferred even for a layer with a label, because the
+            module would be a class of its own.
     """
 
-    out: Symbol
-    module: str | None = None
-    function: Callable[[str], str] | None = None
+    module: str
+    function: Function | None = None
     weights: tuple[Weight, ...] = ()
-    stateful: bool = False
-    helpers: frozenset[str] = field(default_factory=frozenset)
+    inline: bool = False
 
 
-#: The values that a parameter takes in the network: to write a case for each.
+#: The words that a parameter takes in the network: to write a case for each.
 Cases: TypeAlias = Callable[[str], list[Any]]
 
 
@@ -85,69 +107,34 @@ def layer(op: str, args: Args, shape: Symbol, cases: Cases) -> Layer:
         op: its name.
         args: its arguments, with the symbols of the class substituted.
         shape: of its input.
-        cases: gives the words that a parameter takes.
+        cases: gives the values that a parameter takes, if words are among them.
     """
     emitter = EMITTERS[op]
-    for name in ("pad", "kind"):
-        value = args.get(name)
-        if isinstance(value, ex.Parameter) and value.name != "padding":
-            words = cases(value.name)
-            if any(isinstance(word, str) for word in words):
-                return _by_word(value, words, name, args, lambda a: emitter(a, shape))
+    pad = args.get("pad")
+    if isinstance(pad, ex.Parameter) and pad.name != "padding" and cases(pad.name):
+        return _by_word(pad, cases(pad.name), lambda value: emitter({**args, "pad": value}, shape))
     return emitter(args, shape)
 
 
 def _by_word(
-    parameter: ex.Parameter,
-    words: list[Any],
-    name: str,
-    args: Args,
-    build: Callable[[Args], Layer],
+    parameter: ex.Parameter, words: list[Any], build: Callable[[Expression], Layer]
 ) -> Layer:
     """A layer for each word that a parameter takes, chosen when the model is built."""
-    layers = [build({**args, name: ex.Literal(word)}) for word in words]
+    layers = [build(ex.Literal(word)) for word in words]
     result = layers[-1]
     module = result.module
     for word, each in reversed(list(zip(words[:-1], layers[:-1], strict=True))):
         if each.module != module:
             module = f"{each.module} if {parameter.name} == {ex.number(word)} else {module}"
-    helpers = frozenset[str]().union(*(each.helpers for each in layers))
-    # A function could not choose at run time without keeping the word: always a module.
-    stateful = len({each.module for each in layers}) > 1 or result.stateful
-    return replace(result, module=module, function=None, helpers=helpers, stateful=stateful)
-
-
-# ---------------------------------------------------------------- text of values
-
-
-def is_one_call(code: str) -> bool:
-    """Whether a text is a single call whose bracket closes at its end."""
-    depth = 0
-    for position, char in enumerate(code):
-        depth += (char in "([{") - (char in ")]}")
-        if depth == 0 and char in ")]}" and position < len(code) - 1:
-            return False
-    return code.endswith(")")
-
-
-def operand(code: str, sign: str = ".") -> str:
-    """A text that an operator or a method can follow, in brackets where it needs them.
-
-    >>> operand("a + b", "*"), operand("a * b", "+"), operand("f(a + b)")
-    ('(a + b)', 'a * b', 'f(a + b)')
-    """
-    bare = re.sub(r"\([^()]*\)|\[[^\[\]]*\]", "", code)
-    while bare != (bare := re.sub(r"\([^()]*\)|\[[^\[\]]*\]", "", bare)):
-        pass
-    loose = {".": " ", "*": " + ", "+": " if "}[sign]
-    loose_too = " if " in bare or (sign == "*" and " - " in bare)
-    return f"({code})" if loose in bare or loose_too else code
+    # A function would have to keep the word and choose every time: always a module.
+    function = result.function if module == result.module else None
+    return replace(result, module=module, function=function)
 
 
 # ---------------------------------------------------------------- padding
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Padding:
     """A padding in PyTorch's terms; exactly one of them is meant.
 
@@ -172,7 +159,7 @@ def padding(pad: ArgumentValue, kernel: Pair, stride: Pair, dilation: Expression
         )
         if unit is None or strided is None:
             return Padding(same=True)
-        flat = _unstrided(stride)
+        flat = unstrided(stride)
         high, wide = (ex.choice(flat, a, b) for a, b in zip(unit, strided, strict=True))
         return Padding(both=(high, wide))
     if isinstance(known, SidesValue):
@@ -185,11 +172,6 @@ def padding(pad: ArgumentValue, kernel: Pair, stride: Pair, dilation: Expression
         return _same(kernel, stride, dilation)
     assert isinstance(known, ex.Literal | ex.Parameter | ex.Binary | ex.Unary | ex.Choice)
     return Padding(both=(known, known))
-
-
-def _unstrided(stride: Pair) -> Expression:
-    high, wide = (ex.binary("==", s, ONE) for s in stride)
-    return high if stride[0] == stride[1] else ex.binary("and", high, wide)
 
 
 def _sides(border: SidesValue) -> Padding:
@@ -251,16 +233,16 @@ def _scaled(init: Initializer, fans: tuple[Expression, Expression] | None) -> st
     if init.name in plain and (fans is None or per_input):
         return plain[init.name]
     if init.name == "truncated_he_normal":
-        # torch counts the fan-in of a depthwise kernel as the language does, so this serves all
-        return (
-            "nn.init.trunc_normal_({0}, std=(2.6 / {0}[0].numel()) ** 0.5, "
-            "a=-2 * (2.6 / {0}[0].numel()) ** 0.5, b=2 * (2.6 / {0}[0].numel()) ** 0.5)"
-        )
+        return "truncated_he_normal_({})"
     assert fans is not None
     numerator = 6 if init.name == "glorot_uniform" else 2
-    scale = f"({numerator} / ({python(fans[0] + fans[1])})) ** 0.5"
+    total = fans[0] + fans[1]
+    known = ex.literal(total)
+    scale, minus = f"({numerator} / {python(total, outer=7)}) ** 0.5", "-({})"
+    if isinstance(known, int):
+        scale, minus = ex.number((numerator / known) ** 0.5), "-{}"
     if init.name == "glorot_uniform":
-        return f"nn.init.uniform_({{}}, -({scale}), {scale})"
+        return f"nn.init.uniform_({{}}, {minus.format(scale)}, {scale})"
     return f"nn.init.normal_({{}}, std={scale})"
 
 
@@ -278,14 +260,31 @@ def _weights(
     return (kernel, bias) if bias.condition != ex.Literal(False) else (kernel,)
 
 
+def kernels(op: str, args: Args) -> tuple[Weight, ...]:
+    """How the kernels of an op begin, for a use of a unit; their decay is the unit's matter."""
+    match op:
+        case "depthwise_conv":
+            found = _weights(args, "", _depthwise_fans(args))
+        case "separable_conv":
+            found = _separable_weights(args)
+        case _:
+            found = _weights(args)
+    return tuple(replace(each, l2=ZERO) for each in found if each.path.endswith("weight"))
+
+
+def _separable_weights(args: Args) -> tuple[Weight, ...]:
+    depthwise = _weights(args, "depthwise.", _depthwise_fans(args))
+    return *depthwise, *_weights(args, "pointwise.")
+
+
 def _convolution(
     inputs: Expression,
     outputs: Expression,
     args: Args,
     groups: Expression,
     bias: Expression,
-) -> tuple[str, frozenset[str]]:
-    """The constructor of a convolution and the helpers it needs."""
+) -> str:
+    """The constructor of a convolution."""
     kernel, stride = window(args).kernel, window(args).stride
     dilation = expression(args, "dilation")
     around = padding(args["pad"], kernel, stride, dilation)
@@ -293,12 +292,12 @@ def _convolution(
     if stride != (ONE, ONE):
         parts.append(pair(stride))
     rest = []
-    name, helpers = "nn.Conv2d", frozenset[str]()
+    name = "nn.Conv2d"
     if around.sides is not None:
-        name, helpers = "PaddedConv2d", frozenset({"PaddedConv2d"})
+        name = "PaddedConv2d"
         rest.append(f"pad=({', '.join(map(python, around.sides))})")
     elif around.same:
-        name, helpers = "Conv2dSame", frozenset({"Conv2dSame", "same_pad"})
+        name = "Conv2dSame"
     elif around.both is not None and around.both != (ZERO, ZERO):
         rest.append(f"padding={pair(around.both)}")
     if dilation != ONE:
@@ -307,16 +306,13 @@ def _convolution(
         rest.append(f"groups={python(groups)}")
     if bias != ex.Literal(True):
         rest.append(f"bias={python(bias)}")
-    return f"{name}({', '.join(parts + rest)})", helpers
+    return f"{name}({', '.join(parts + rest)})"
 
 
 def _conv(args: Args, shape: Symbol) -> Layer:
-    outputs = expression(args, "channels")
-    module, helpers = _convolution(
-        shape.channels, outputs, args, expression(args, "groups"), expression(args, "bias")
-    )
-    out = _moved(args, shape, outputs)
-    return Layer(out, module, None, _weights(args), True, helpers)
+    outputs, groups = expression(args, "channels"), expression(args, "groups")
+    module = _convolution(shape.channels, outputs, args, groups, expression(args, "bias"))
+    return Layer(module, None, _weights(args))
 
 
 def _depthwise_fans(args: Args) -> tuple[Expression, Expression]:
@@ -326,70 +322,30 @@ def _depthwise_fans(args: Args) -> tuple[Expression, Expression]:
 
 
 def _depthwise_conv(args: Args, shape: Symbol) -> Layer:
-    outputs = shape.channels * expression(args, "multiplier")
-    module, helpers = _convolution(
-        shape.channels, outputs, args, shape.channels, expression(args, "bias")
-    )
-    weights = _weights(args, "", _depthwise_fans(args))
-    return Layer(_moved(args, shape, outputs), module, None, weights, True, helpers)
+    inputs = shape.channels
+    outputs = inputs * expression(args, "multiplier")
+    module = _convolution(inputs, outputs, args, inputs, expression(args, "bias"))
+    return Layer(module, None, _weights(args, "", _depthwise_fans(args)))
 
 
 def _separable_conv(args: Args, shape: Symbol) -> Layer:
-    middle = shape.channels * expression(args, "multiplier")
-    outputs = expression(args, "channels")
-    first, helpers = _convolution(shape.channels, middle, args, shape.channels, ex.Literal(False))
+    inputs = shape.channels
+    middle = inputs * expression(args, "multiplier")
+    first = _convolution(inputs, middle, args, inputs, FALSE)
+    second = f"nn.Conv2d({python(middle)}, {text(args, 'channels')}, 1{_bias_argument(args)})"
+    return Layer(f"SeparableConv2d({first}, {second})", None, _separable_weights(args))
+
+
+def _bias_argument(args: Args) -> str:
     bias = expression(args, "bias")
-    tail = "" if bias == ex.Literal(True) else f", bias={python(bias)}"
-    second = f"nn.Conv2d({python(middle)}, {python(outputs)}, 1{tail})"
-    weights = (
-        *_weights(args, "depthwise.", _depthwise_fans(args)),
-        *_weights(args, "pointwise."),
-    )
-    module = f"SeparableConv2d({first}, {second})"
-    helpers |= {"SeparableConv2d"}
-    return Layer(_moved(args, shape, outputs), module, None, weights, True, helpers)
-
-
-def _moved(args: Args, shape: Symbol, channels: Expression) -> Symbol:
-    """The map behind a window that moves over a map."""
-    kernel, stride = window(args).kernel, window(args).stride
-    dilation = expression(args, "dilation") if "dilation" in args else ONE
-    ceil = "ceil" in args and args["ceil"] == ex.Literal(True)
-
-    def size(axis: int) -> Expression:
-        before = (shape.height, shape.width)[axis]()
-        span, step = effective(kernel[axis], dilation), stride[axis]
-        around = padding(args["pad"], kernel, stride, dilation)
-        if around.same:
-            return (before + step - 1) // step
-        if around.sides is not None:
-            border = around.sides[2 * axis], around.sides[2 * axis + 1]
-        else:
-            assert around.both is not None
-            border = around.both[axis], around.both[axis]
-        total = before + border[0] + border[1] - span
-        if not ceil:
-            return total // step + 1
-        after = with_ceil(border[1], step, span)
-        return (before + border[0] + after - span) // step + 1
-
-    return Symbol(channels, True, lambda: size(0), lambda: size(1))
+    return "" if bias == TRUE else f", bias={python(bias)}"
 
 
 def _dense(args: Args, shape: Symbol) -> Layer:
-    features = expression(args, "features")
-    inputs = shape.channels
-    if shape.is_map:
-        inputs = shape.channels * shape.height() * shape.width()
-    bias = expression(args, "bias")
-    tail = "" if bias == ex.Literal(True) else f", bias={python(bias)}"
-    arguments = f"({python(inputs)}, {python(features)}{tail})"
-    weights = _weights(args)
-    if shape.is_map:
-        helpers = frozenset({"FlattenLinear"})
-        module = f"FlattenLinear{arguments}"
-        return Layer(shape.vector(features), module, None, weights, True, helpers)
-    return Layer(shape.vector(features), f"nn.Linear{arguments}", None, weights, True)
+    name = "FlattenLinear" if shape.is_map else "nn.Linear"
+    inputs = python(flat_size(shape))
+    module = f"{name}({inputs}, {text(args, 'features')}{_bias_argument(args)})"
+    return Layer(module, None, _weights(args))
 
 
 # ---------------------------------------------------------------- normalisation
@@ -408,63 +364,61 @@ def _bn(args: Args, shape: Symbol) -> Layer:
     rank = "2d" if shape.is_map else "1d"
     parts = [python(shape.channels), f"eps={text(args, 'eps')}"]
     parts.append(f"momentum={one_minus(expression(args, 'decay'))}")
-    name, helpers = f"nn.BatchNorm{rank}", frozenset[str]()
-    truth = ex.Literal(True)
-    plain = args["scale"] == truth and args["shift"] == truth
-    if not plain or args["variance"] != ex.Literal("unbiased"):
-        name, helpers = f"BatchNorm{rank}", frozenset({f"BatchNorm{rank}"})
-        for flag in ("scale", "shift"):
-            if args[flag] != truth:
-                parts.append(f"{flag}={text(args, flag)}")
-        if args["variance"] != ex.Literal("unbiased"):
-            variance = expression(args, "variance")
-            unbiased = "False"
-            if ex.literal(variance) is None:
-                unbiased = f'{python(variance)} == "unbiased"'
-            parts.append(f"unbiased={unbiased}")
-    return Layer(shape, f"{name}({', '.join(parts)})", None, (), True, helpers)
+    name = f"nn.BatchNorm{rank}"
+    variance = expression(args, "variance")
+    unbiased = variance == ex.Literal("unbiased")
+    if not unbiased or args["scale"] != TRUE or args["shift"] != TRUE:
+        name = f"BatchNorm{rank}"
+        parts += [f"{f}={text(args, f)}" for f in ("scale", "shift") if args[f] != TRUE]
+    if not unbiased:
+        known = ex.literal(variance)
+        says = "False" if known else f'{python(variance, outer=5)} == "unbiased"'
+        parts.append(f"unbiased={says}")
+    return Layer(f"{name}({', '.join(parts)})")
 
 
 def _lrn(args: Args, shape: Symbol) -> Layer:
     names = ("size", "alpha", "beta", "k")
-    # TorchScript takes no whole number where a float is meant
-    values = [python(_as_float(expression(args, name), name != "size")) for name in names]
+    values = [text(args, "size"), *(python(as_float(expression(args, n))) for n in names[1:])]
     listed = ", ".join(f"{n}={v}" for n, v in zip(names[1:], values[1:], strict=True))
-
-    def function(x: str) -> str:
-        return f"F.local_response_norm({x}, {values[0]}, {listed})"
-
-    return Layer(shape, f"nn.LocalResponseNorm({values[0]}, {listed})", function)
-
-
-def _as_float(value: Expression, wanted: bool) -> Expression:
-    known = ex.literal(value)
-    return ex.Literal(float(known)) if wanted and isinstance(known, int) else value
+    function = Function(f"F.local_response_norm({{x}}, {values[0]}, {listed})")
+    return Layer(f"nn.LocalResponseNorm({values[0]}, {listed})", function)
 
 
 # ---------------------------------------------------------------- pooling
 
 
-def _pool(args: Args, shape: Symbol, average: bool) -> Layer:
+def _pool(args: Args, average: bool) -> Layer:
     kernel, stride = window(args).kernel, window(args).stride
-    out = _moved(args, shape, shape.channels)
     around = padding(args["pad"], kernel, stride)
-    ceil = args["ceil"] == ex.Literal(True) and stride != (ONE, ONE)
-    counted = args["count_pad"] == ex.Literal(True) if average else True
+    flags = ("ceil", "count_pad") if average else ("ceil",)
+    for flag in flags:
+        # Only the stock poolings take these as they are.
+        value = args[flag]
+        if isinstance(value, Expression) and ex.literal(value) is None and not _stock(args, around):
+            then, otherwise = (_pool({**args, flag: ex.Literal(b)}, average) for b in (True, False))
+            return Layer(f"{then.module} if {python(value)} else {otherwise.module}")
     if around.same:
-        return _same_pool(out, kernel, stride, average, counted)
+        return _same_pool(args, average)
+    if _stock(args, around):
+        assert around.both is not None
+        return _stock_pool(args, around.both, average)
     sides = around.sides
-    if around.both is not None:
-        high, wide = around.both
-        if all(_at_most_half(p, k) for p, k in zip((high, wide), kernel, strict=True)):
-            return _stock_pool(args, out, around.both, ceil, average)
-        sides = high, high, wide, wide
-    assert sides is not None
-    return _padded_pool(out, kernel, stride, sides, ceil, average, counted)
+    if sides is None:
+        assert around.both is not None
+        sides = around.both[0], around.both[0], around.both[1], around.both[1]
+    return _padded_pool(args, sides, average)
+
+
+def _stock(args: Args, around: Padding) -> bool:
+    """Whether nn.MaxPool2d and nn.AvgPool2d take a padding: no more than half the window."""
+    kernel = window(args).kernel
+    return around.both is not None and all(
+        _at_most_half(p, k) for p, k in zip(around.both, kernel, strict=True)
+    )
 
 
 def _at_most_half(pad: Expression, kernel: Expression) -> bool:
-    """nn.MaxPool2d and nn.AvgPool2d take no more than half the window."""
     p, k = ex.literal(pad), ex.literal(kernel)
     if isinstance(p, int) and isinstance(k, int):
         return p <= k // 2
@@ -473,97 +427,79 @@ def _at_most_half(pad: Expression, kernel: Expression) -> bool:
     return p == 0 or pad == kernel // 2
 
 
-def _stock_pool(args: Args, out: Symbol, around: Pair, ceil: bool, average: bool) -> Layer:
+def _stock_pool(args: Args, around: Pair, average: bool) -> Layer:
     kernel, stride = window(args).kernel, window(args).stride
     # nn.MaxPool2d's own stride is the kernel, so the stride is always written.
     parts = [pair(kernel), pair(stride)]
     padded = around != (ZERO, ZERO)
     if padded:
         parts.append(pair(around))
-    if ceil:
-        parts.append("ceil_mode=True")
-    elif isinstance(args["ceil"], ex.Parameter):
+    ceil = args["ceil"]
+    if ceil not in (None, FALSE) and stride != (ONE, ONE):
         parts.append(f"ceil_mode={text(args, 'ceil')}")
-    if average and padded and args["count_pad"] not in (None, ex.Literal(True)):
+    if average and padded and args["count_pad"] not in (None, TRUE):
         parts.append(f"count_include_pad={text(args, 'count_pad')}")
     name = "AvgPool2d" if average else "MaxPool2d"
     function = "F.avg_pool2d" if average else "F.max_pool2d"
     arguments = ", ".join(parts)
-    return Layer(out, f"nn.{name}({arguments})", lambda x: f"{function}({x}, {arguments})")
+    return Layer(f"nn.{name}({arguments})", Function(f"{function}({{x}}, {arguments})"))
 
 
-def _same_pool(out: Symbol, kernel: Pair, stride: Pair, average: bool, counted: bool) -> Layer:
-    name = "AvgPool2dSame" if average else "MaxPool2dSame"
-    parts = [both(kernel), both(stride)]
-    if average and counted:
+def _same_pool(args: Args, average: bool) -> Layer:
+    frame = window(args)
+    parts = [both(frame.kernel), both(frame.stride)]
+    if average and args["count_pad"] == TRUE:
         parts.append("count_pad=True")
-    return Layer(out, f"{name}({', '.join(parts)})", helpers=frozenset({name, "same_pad"}))
+    name = "AvgPool2dSame" if average else "MaxPool2dSame"
+    return Layer(f"{name}({', '.join(parts)})")
 
 
-def _padded_pool(
-    out: Symbol,
-    kernel: Pair,
-    stride: Pair,
-    sides: Sides,
-    ceil: bool,
-    average: bool,
-    counted: bool,
-) -> Layer:
-    """A border that the stock poolings do not take: pad first, then pool.
-
-    Rounding sizes up is the same as padding by min(after + stride - 1, kernel - 1) after the
-    input and rounding down, for every size of the input.
-    """
+def _padded_pool(args: Args, sides: Sides, average: bool) -> Layer:
+    """A border that the stock poolings do not take: pad first, then pool."""
+    kernel, stride = window(args).kernel, window(args).stride
     top, bottom, left, right = sides
-    after = [bottom, right]
-    if ceil:
-        after = [with_ceil(a, s, k) for a, s, k in zip(after, stride, kernel, strict=True)]
+    below, beside = bottom, right
+    if args["ceil"] == TRUE and stride != (ONE, ONE):
+        below = with_ceil(bottom, stride[0], kernel[0])
+        beside = with_ceil(right, stride[1], kernel[1])
     pool = f"{pair(kernel)}, {pair(stride)}"
+    full = ", ".join(map(python, (left, beside, top, below)))
     if not average:
-        border = ", ".join(map(python, (left, after[1], top, after[0])))
-        inner = f'nn.ConstantPad2d(({border}), float("-inf")), nn.MaxPool2d({pool})'
-        return Layer(out, f"nn.Sequential({inner})")
-    helpers = frozenset({"PaddedAvgPool2d"})
-    if not counted:
-        border = ", ".join(map(python, (left, after[1], top, after[0])))
-        return Layer(out, f"PaddedAvgPool2d({pool}, ({border}))", helpers=helpers)
-    border = ", ".join(map(python, (left, right, top, bottom)))
-    first = f"nn.ZeroPad2d(({border}))"
-    if not ceil:
-        return Layer(out, f"nn.Sequential({first}, nn.AvgPool2d({pool}))")
-    over = f"(0, {python(after[1] - right)}, 0, {python(after[0] - bottom)})"
-    module = f"nn.Sequential({first}, PaddedAvgPool2d({pool}, {over}))"
-    return Layer(out, module, helpers=helpers)
+        inner = f'nn.ConstantPad2d(({full}), float("-inf")), nn.MaxPool2d({pool})'
+        return Layer(f"nn.Sequential({inner})")
+    if args["count_pad"] != TRUE:
+        return Layer(f"PaddedAvgPool2d({pool}, ({full}))")
+    first = f"nn.ZeroPad2d(({', '.join(map(python, (left, right, top, bottom)))}))"
+    if (below, beside) == (bottom, right):
+        return Layer(f"nn.Sequential({first}, nn.AvgPool2d({pool}))")
+    over = f"(0, {python(beside - right)}, 0, {python(below - bottom)})"
+    return Layer(f"nn.Sequential({first}, PaddedAvgPool2d({pool}, {over}))")
 
 
 def _either_pool(args: Args, shape: Symbol) -> Layer:
-    kind = args["kind"]
+    kind = expression(args, "kind")
     if isinstance(kind, ex.Literal):
-        return _pool(args, shape, kind.value == "avg")
-    assert isinstance(kind, ex.Parameter)
-    return _by_word(
-        kind,
-        ["max", "avg"],
-        "kind",
-        args,
-        lambda a: _pool(a, shape, a["kind"] == ex.Literal("avg")),
-    )
+        return _pool(args, kind.value == "avg")
+    largest, average = _pool(args, False), _pool(args, True)
+    return Layer(f'{largest.module} if {python(kind, outer=5)} == "max" else {average.module}')
 
 
 # ---------------------------------------------------------------- the rest
 
 
-def _stateless(module: str, function: str) -> Callable[[Args, Symbol], Layer]:
-    """An op without arguments that keeps the shape."""
-    method = function.startswith("{}.")
-    return lambda args, shape: Layer(
-        shape, module, lambda x: function.format(operand(x) if method else x)
-    )
+def _called(module: str, function: str) -> Callable[[Args, Symbol], Layer]:
+    """An op without arguments, as a function."""
+    return lambda args, shape: Layer(module, Function(f"{function}({{x}})"))
+
+
+def _method(module: str, method: str) -> Callable[[Args, Symbol], Layer]:
+    """An op without arguments, as a method."""
+    return lambda args, shape: Layer(module, Function(f"{{x}}.{method}", ATOM, typed=False))
 
 
 def _leaky_relu(args: Args, shape: Symbol) -> Layer:
     slope = text(args, "slope")
-    return Layer(shape, f"nn.LeakyReLU({slope})", lambda x: f"F.leaky_relu({x}, {slope})")
+    return Layer(f"nn.LeakyReLU({slope})", Function(f"F.leaky_relu({{x}}, {slope})"))
 
 
 def _gelu(args: Args, shape: Symbol) -> Layer:
@@ -571,58 +507,45 @@ def _gelu(args: Args, shape: Symbol) -> Layer:
     known = ex.literal(form)
     word = '"tanh"' if known == "tanh" else '"none"'
     if known is None:
-        word = f'"tanh" if {python(form)} == "tanh" else "none"'
-    return Layer(
-        shape, f"nn.GELU(approximate={word})", lambda x: f"F.gelu({x}, approximate={word})"
-    )
+        word = f'"tanh" if {python(form, outer=5)} == "tanh" else "none"'
+    function = Function(f"F.gelu({{x}}, approximate={word})")
+    return Layer(f"nn.GELU(approximate={word})", function)
 
 
 def _hard_sigmoid(args: Args, shape: Symbol) -> Layer:
     # The float64 gradient of nn.Hardsigmoid is off by 3e-8: its 1/6 is a float32.
-    helpers = frozenset({"HardSigmoid"})
-    return Layer(shape, "HardSigmoid()", None, helpers=helpers)
-
-
-def _softmax(args: Args, shape: Symbol) -> Layer:
-    return Layer(shape, "nn.Softmax(dim=1)", lambda x: f"{operand(x)}.softmax(dim=1)")
+    return Layer("HardSigmoid()", Function("F.relu6({x} + 3) / 6", SUM, PRODUCT), inline=True)
 
 
 def _dropout(args: Args, shape: Symbol) -> Layer:
-    return Layer(shape, f"nn.Dropout({text(args, 'rate')})", None, (), True)
+    return Layer(f"nn.Dropout({python(as_float(expression(args, 'rate')))})")
 
 
 def _scale(args: Args, shape: Symbol) -> Layer:
-    factor = text(args, "factor")
-    return Layer(shape, f"Scale({factor})", None, helpers=frozenset({"Scale"}))
+    factor = expression(args, "factor")
+    function = Function(f"{{x}} * {python(factor, outer=7)}", PRODUCT, PRODUCT, typed=False)
+    return Layer(f"Scale({python(factor)})", function, inline=True)
 
 
 def _flatten(args: Args, shape: Symbol) -> Layer:
     if not shape.is_map:
-        return Layer(shape, "nn.Identity()", lambda x: x)
-    size = shape.channels * shape.height() * shape.width()
-    return Layer(shape.vector(size), "nn.Flatten()", lambda x: f"{operand(x)}.flatten(1)")
+        return _identity(args, shape)
+    return _method("nn.Flatten()", "flatten(1)")(args, shape)
+
+
+def _identity(args: Args, shape: Symbol) -> Layer:
+    return Layer("nn.Identity()", Function("{x}", typed=False), inline=True)
 
 
 def _pad(args: Args, shape: Symbol) -> Layer:
     top, bottom, left, right = four_sides(args["border"])
-    arguments = ", ".join(map(python, (left, right, top, bottom)))
-    out = Symbol(
-        shape.channels,
-        True,
-        lambda: shape.height() + top + bottom,
-        lambda: shape.width() + left + right,
-    )
-    return Layer(out, f"nn.ZeroPad2d(({arguments}))", lambda x: f"F.pad({x}, ({arguments}))")
+    border = ", ".join(map(python, (left, right, top, bottom)))
+    return Layer(f"nn.ZeroPad2d(({border}))", Function(f"F.pad({{x}}, ({border}))"))
 
 
 def _global_pool(name: str, function: str) -> Callable[[Args, Symbol], Layer]:
-    helpers = frozenset({name})
-    return lambda args, shape: Layer(
-        shape.vector(shape.channels),
-        f"{name}()",
-        lambda x: f"{operand(x)}.{function}((2, 3))",
-        helpers=helpers,
-    )
+    pooled = Function(f"{{x}}.{function}((2, 3))", ATOM, typed=False)
+    return lambda args, shape: Layer(f"{name}()", pooled, inline=True)
 
 
 #: How each op is written.
@@ -633,24 +556,24 @@ EMITTERS: dict[str, Callable[[Args, Symbol], Layer]] = {
     "dense": _dense,
     "bn": _bn,
     "lrn": _lrn,
-    "max_pool": lambda args, shape: _pool(args, shape, False),
-    "avg_pool": lambda args, shape: _pool(args, shape, True),
+    "max_pool": lambda args, shape: _pool(args, False),
+    "avg_pool": lambda args, shape: _pool(args, True),
     "pool": _either_pool,
     "global_avg_pool": _global_pool("GlobalAvgPool", "mean"),
     "global_max_pool": _global_pool("GlobalMaxPool", "amax"),
-    "relu": _stateless("nn.ReLU()", "F.relu({})"),
-    "relu6": _stateless("nn.ReLU6()", "F.relu6({})"),
+    "relu": _called("nn.ReLU()", "F.relu"),
+    "relu6": _called("nn.ReLU6()", "F.relu6"),
     "leaky_relu": _leaky_relu,
-    "sigmoid": _stateless("nn.Sigmoid()", "{}.sigmoid()"),
-    "tanh": _stateless("nn.Tanh()", "{}.tanh()"),
-    "silu": _stateless("nn.SiLU()", "F.silu({})"),
+    "sigmoid": _method("nn.Sigmoid()", "sigmoid()"),
+    "tanh": _method("nn.Tanh()", "tanh()"),
+    "silu": _called("nn.SiLU()", "F.silu"),
     "gelu": _gelu,
     "hard_sigmoid": _hard_sigmoid,
-    "hard_swish": _stateless("nn.Hardswish()", "F.hardswish({})"),
-    "softmax": _softmax,
+    "hard_swish": _called("nn.Hardswish()", "F.hardswish"),
+    "softmax": _method("nn.Softmax(dim=1)", "softmax(dim=1)"),
     "dropout": _dropout,
     "flatten": _flatten,
-    "identity": _stateless("nn.Identity()", "{}"),
+    "identity": _identity,
     "scale": _scale,
     "pad": _pad,
 }

@@ -100,3 +100,10 @@ def with_ceil(after: Expression, stride: Expression, kernel: Expression) -> Expr
     if isinstance(a, int) and isinstance(b, int):
         return ex.Literal(min(a, b))
     return ex.Name(f"min({python(wanted)}, {python(limit)})")
+
+
+def as_float(value: Expression) -> Expression:
+    """A whole number as a float: TorchScript takes no other where a float is meant."""
+    known = ex.literal(value)
+    whole = isinstance(known, int) and not isinstance(known, bool)
+    return ex.Literal(float(known)) if whole and known is not None else value

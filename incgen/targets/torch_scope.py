@@ -1,0 +1,386 @@
+"""One PyTorch class while it is written: its lines, its names, what it says of its parameters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, NoReturn, Protocol
+
+from incgen import definitions as df
+from incgen import expressions as ex
+from incgen.diagnostics import Code, Diagnostic, SpecError
+from incgen.expressions import Expression, python
+from incgen.graph import Graph
+from incgen.layout import assign, expression, if_header
+from incgen.ops import Kind
+from incgen.records import record
+from incgen.source import Span
+from incgen.symbols import (
+    ARGUMENT_TYPES,
+    OpenParameters,
+    Symbol,
+    UnitForm,
+    Unknown,
+    annotation,
+    head_arguments,
+    parameters_of,
+)
+from incgen.targets.shaping import Shaper, own_input, resolved
+from incgen.targets.structure import expressions_of, names_in
+from incgen.targets.torch_code import INPUT_SIZES, Flow, Form, Start
+from incgen.targets.torch_ops import Layer, layer
+from incgen.targets.values import ONE, TRUE, ZERO
+
+#: Where the lines of a method begin.
+METHOD = 8
+_PADS = ("half", "same", "valid")
+
+
+class File(Protocol):
+    """What a class asks of the file that it is written into."""
+
+    graph: Graph
+    shaper: Shaper
+    unit_forms: dict[df.Definition, UnitForm]
+    opened: OpenParameters
+    floats: set[tuple[df.Definition, str]]
+
+    def form(self, definition: df.Definition, is_map: bool) -> Form:
+        """The class of a unit or block, written when it is first used."""
+
+    def part(self, part: Part, outer: Scope, shape: Symbol) -> tuple[Form, dict[str, Expression]]:
+        """Write a class for a part; gives what its constructor takes and is given."""
+
+
+@record
+class Part:
+    """A part of a definition that becomes a class of its own.
+
+    Attributes:
+        element: the part: a group, join, chain or repeat.
+        path: where it stands in the class around it.
+        captured: the outer values that it uses.
+        span: where it is written.
+    """
+
+    element: df.Element
+    path: str
+    captured: tuple[str, ...]
+    span: Span
+
+
+class Scope:
+    """The state of one class, and what every part of its writer asks of it."""
+
+    def __init__(
+        self,
+        file: File,
+        name: str,
+        definition: df.Definition,
+        start: Symbol,
+        owner: Scope | None = None,
+    ) -> None:
+        """Begin an empty class.
+
+        Args:
+            file: the file.
+            name: of the class.
+            definition: what it is written for; for a part a definition made of it.
+            start: the shape of its input.
+            owner: for a part, the class around it.
+        """
+        self.file, self.graph, self.shaper = file, file.graph, file.shaper
+        self.name, self.definition, self.owner = name, definition, owner
+        self.unit = file.unit_forms.get(definition)
+        self.input = start
+        self.init: list[str] = []
+        self.forward: list[str] = []
+        self.init_indent = self.indent = METHOD
+        self.finals: dict[str, str] = {}
+        self.stored: dict[str, str] = {}
+        self.starts: list[Start] = []
+        self.decays: list[str] = []
+        self.labels: dict[str, Flow] = {}
+        self.heads: dict[str, str] = {}
+        parameters = {formal for formal, _ in self.formals()}
+        self.variables = {"x", "self", "torch", "nn", "F", *parameters, *INPUT_SIZES}
+        self.typed = {"x"}
+        self.attributes = names_in(definition.body) | parameters
+        self.in_place = self.decays_in_place()
+
+    def decays_in_place(self) -> bool:
+        """Whether weight decay depends on conditions or loops, so that no one dictionary has it."""
+        found = list(df.elements(self.definition.body))
+        branches = any(isinstance(e, df.Conditional | df.Repeat) for e in found)
+        return branches and any(
+            isinstance(e, df.OpCall) and e.args.get("l2", ZERO) != ZERO for e in found
+        )
+
+    # ------------------------------------------------------------ faults
+
+    def unsupported(self, span: Span, message: str, help: str) -> NoReturn:
+        """Stop: PyTorch code cannot say this."""
+        raise SpecError([Diagnostic(Code.UNSUPPORTED, message, span, help=help)])
+
+    @contextmanager
+    def known_at(self, span: Span) -> Iterator[None]:
+        """Sizes that are asked for inside must have a formula."""
+        try:
+            yield
+        except Unknown as error:
+            message = f"PyTorch needs a size here when the model is built: {error}"
+            self.unsupported(span, message, error.help)
+
+    # ------------------------------------------------------------ parameters
+
+    def formals(self) -> list[tuple[str, Expression | None]]:
+        """The parameters of the constructor, with their defaults, in order."""
+        if self.unit is not None:
+            return unit_formals(self.definition, self.unit)
+        formals = [(f.name, _constant(f.default)) for f in self.definition.parameters]
+        # Whatever has a default comes last, and a default that depends on the use is none.
+        return sorted(formals, key=lambda formal: formal[1] is not None)
+
+    def annotation(self, name: str) -> str:
+        """The type of a parameter."""
+        if self.owner is not None:
+            return self.owner.annotation(name)
+        if self.unit is not None and self.definition.head is not None:
+            return self.unit_annotation(name, self.unit, self.definition.head)
+        if (self.definition, name) in self.file.floats:
+            return "float"
+        values: list[object] = []
+        if self.definition.kind == "network":
+            values = [self.graph.parameters[name]]
+        elif self.definition in self.graph.observed:
+            values = list(self.graph.observed[self.definition].values.get(name, []))
+        for formal in self.definition.parameters:
+            if formal.name == name and isinstance(formal.default, ex.Literal):
+                values.append(formal.default.value)
+        return annotation(values)
+
+    def unit_annotation(self, name: str, unit: UnitForm, head: Any) -> str:
+        """The type of a parameter of a unit."""
+        square = {"kernel": unit.square_kernel, "stride": unit.square_stride}
+        if name in square:
+            return "int" if square[name] else "tuple[int, int]"
+        if name == "padding":
+            numbers = ", ".join(["int"] * unit.pad_sides)
+            several = "int" if unit.pad_sides == 1 else f"tuple[{numbers}]"
+            return f"{several} | str" if unit.same else several
+        argument = head.argument(name)
+        assert argument is not None
+        return ARGUMENT_TYPES[argument.kind]
+
+    def words(self, parameter: str) -> list[Any]:
+        """The values that a parameter takes if words are among them, to write a case for each."""
+        if self.owner is not None:
+            return self.owner.words(parameter)
+        seen: list[Any]
+        if self.definition.kind == "network":
+            seen = [self.graph.parameters.get(parameter)]
+        else:
+            observed = self.graph.observed.get(self.definition)
+            seen = list(observed.values.get(parameter, [])) if observed else []
+        if not any(isinstance(value, str) for value in seen):
+            return []
+        if self.file.opened.has(self.definition, parameter):
+            seen += [word for word in _PADS if word not in seen]
+        return sorted(seen, key=str)
+
+    # ------------------------------------------------------------ formulas
+
+    def formula(self, written: Expression, shape: Symbol) -> Expression:
+        """An expression with `channels` and the like in the terms of this class."""
+        return ex.substitute(written, {}, shape.dimensions)
+
+    def arguments(self, call: df.OpCall, shape: Symbol) -> dict[str, df.ArgumentValue]:
+        """The arguments of an op in the terms of this class."""
+        args = {n: resolved(v, shape) for n, v in head_arguments(call, self.unit).items()}
+        if self.unit is not None and call.forwards:
+            if "init" in self.unit.args:
+                args["init"] = call.args["init"]  # a use that says another writes it itself
+            if self.unit.odd and "window" in args:
+                args["pad"] = _odd_same(args["pad"], args["window"])
+        return args
+
+    def layer(self, call: df.OpCall, shape: Symbol) -> Layer:
+        """The PyTorch form of an op."""
+        with self.known_at(call.span):
+            args = self.arguments(call, shape)
+            result = layer(call.op.name, args, shape, self.words)
+            if self.unit is not None and call.forwards and self.unit.same:
+                same = layer(call.op.name, {**args, "pad": ex.Literal("same")}, shape, self.words)
+                module = f"{same.module} if isinstance(padding, str) else {result.module}"
+                result = replace(result, module=module, function=None)
+        if result.function is None:
+            return result
+        return replace(result, function=self.function(call, args, shape))
+
+    def function(self, call: df.OpCall, args: dict[str, df.ArgumentValue], shape: Symbol) -> Any:
+        """The function of an op; the parameters it reads become attributes when it is used."""
+        used = parameters_of([e for value in args.values() for e in expressions_of(value)])
+        kept: dict[str, Expression] = {name: ex.Name(f"self.{name}") for name in used}
+        inside = {name: _substituted(value, kept) for name, value in args.items()}
+        return layer(call.op.name, inside, shape, self.words).function
+
+    def store(self, template: str) -> None:
+        """Keep the parameters that a function reads."""
+        for name in re.findall(r"(?<![\w.\"])self\.(\w+)", template):
+            self.stored.setdefault(name, name)
+
+    # ------------------------------------------------------------ attributes
+
+    def attribute(self, name: str, module: str, hint: str | None = None) -> None:
+        """Write `self.name = module`, and how its parameters begin."""
+        self.init += assign(f"self.{name}", module, indent=self.init_indent, annotation=hint)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write how parameters begin; those in the same loops and conditions together."""
+        around: tuple[str, ...] = ()
+        for start in self.starts:
+            weight = start.weight
+            if weight.condition != TRUE:
+                header = f"if {python(weight.condition)}:"
+                start = replace(start, around=(*start.around, header))
+            same = 0
+            while same < min(len(around), len(start.around)) and around[same] == start.around[same]:
+                same += 1
+            around = start.around
+            for depth in range(same, len(around)):
+                self.init += _header(around[depth], self.init_indent + 4 * depth)
+            self.begin(start, self.init_indent + 4 * len(around))
+        self.starts.clear()
+
+    def begin(self, start: Start, indent: int) -> None:
+        """Write how one parameter begins, and its weight decay."""
+        path, weight = start.path, start.weight
+        prefix = "f" if "{" in path else ""
+        # mypy knows `self.conv.weight`, but neither the items of a container nor a bias
+        simple = re.fullmatch(r"[^\W\d]\w*\.weight", path) and not start.around
+        tensor = f"self.{path}" if simple else f'self.get_parameter({prefix}"{path}")'
+        self.init += expression(weight.statement.format(tensor), indent=indent)
+        if weight.l2 == ZERO:
+            return
+        if self.in_place:
+            key = f'self.weight_decay[{prefix}"{path}"]'
+            self.init += assign(key, python(weight.l2), indent=indent)
+            self.decays.append("")
+        else:
+            self.decays.append(f'"{path}": {python(weight.l2)}')
+
+    @contextmanager
+    def around(self, header: str) -> Iterator[None]:
+        """What is found inside about parameters is written under a header."""
+        count = len(self.starts)
+        yield
+        for index in range(count, len(self.starts)):
+            found = self.starts[index]
+            self.starts[index] = replace(found, around=(header, *found.around))
+
+    def unique(self, name: str) -> str:
+        """A variable of `forward` that nothing else has."""
+        candidate, number = name, 1
+        while candidate in self.variables:
+            number += 1
+            candidate = f"{name}_{number}"
+        self.variables.add(candidate)
+        return candidate
+
+    def flag(self, condition: Expression) -> str:
+        """An attribute that holds a condition; Final, so that TorchScript prunes the other side."""
+        source = python(condition)
+        if isinstance(condition, ex.Parameter):
+            self.stored[condition.name] = source
+            self.finals[condition.name] = self.annotation(condition.name)
+            return condition.name
+        for name, known in self.stored.items():
+            if known == source:
+                return name
+        name, number = "condition", 1
+        while name in self.stored or name in self.attributes:
+            number += 1
+            name = f"condition_{number}"
+        self.stored[name], self.finals[name] = source, "bool"
+        return name
+
+
+def part_input(is_map: bool, captured: Mapping[str, Symbol]) -> tuple[Symbol, dict[str, Symbol]]:
+    """The shapes of a part's input and of the outer values it uses, in its own terms."""
+
+    def own(label: str, shape: Symbol) -> Symbol:
+        return Symbol(
+            ex.Parameter(f"{label}_channels"),
+            shape.is_map,
+            lambda: ex.Parameter(f"{label}_height"),
+            lambda: ex.Parameter(f"{label}_width"),
+        )
+
+    return own_input(is_map), {label: own(label, shape) for label, shape in captured.items()}
+
+
+def unit_formals(unit: df.Definition, form: UnitForm) -> list[tuple[str, Expression | None]]:
+    """The parameters of a unit in the order of its constructor."""
+    head = unit.head
+    assert head is not None
+    defaults = df.unit_defaults(unit)
+    required: list[tuple[str, Expression | None]] = []
+    optional: list[tuple[str, Expression | None]] = []
+    for argument in head.arguments:
+        if argument.name not in form.args or argument.kind is Kind.INITIALIZER:
+            continue
+        if argument.kind is Kind.WINDOW:
+            required.append(("kernel", None))
+            if form.strided:
+                optional.insert(0, ("stride", ONE if form.square_stride else ex.Name("(1, 1)")))
+        elif argument.kind is Kind.PADDING:
+            several = ex.Name(f"({', '.join(['0'] * form.pad_sides)})")
+            optional.append(("padding", ZERO if form.pad_sides == 1 else several))
+        else:
+            default = defaults.get(argument.name)
+            known = default if isinstance(default, ex.Literal) else None
+            (required if known is None else optional).append((argument.name, known))
+    # channels before the kernel, as in nn.Conv2d
+    required.sort(key=lambda pair: pair[0] == "kernel")
+    return required + optional
+
+
+def _constant(default: Expression | None) -> Expression | None:
+    return default if isinstance(default, ex.Literal) else None
+
+
+def _odd_same(pad: df.ArgumentValue, frame: df.ArgumentValue) -> df.ArgumentValue:
+    """For odd kernels and stride 1, `same` is half the kernel: every use is known to be so."""
+    assert isinstance(frame, df.WindowValue)
+    if pad == ex.Literal("same") and frame.stride == (ONE, ONE):
+        return ex.Literal("half")
+    return pad
+
+
+def _substituted(value: df.ArgumentValue, names: Mapping[str, Expression]) -> df.ArgumentValue:
+    """An argument with other names for parameters."""
+
+    def other(expression_: Expression) -> Expression:
+        if isinstance(expression_, ex.Item):
+            return replace(expression_, parameter=f"self.{expression_.parameter}")
+        return ex.substitute(expression_, names, {})
+
+    match value:
+        case df.WindowValue((a, b), (c, d)):
+            return df.WindowValue((other(a), other(b)), (other(c), other(d)))
+        case df.SidesValue(sides):
+            return df.SidesValue(tuple(map(other, sides)))
+        case _ if isinstance(value, Expression):
+            return other(value)
+        case _:
+            return value
+
+
+def _header(header: str, indent: int) -> list[str]:
+    """A loop or condition as lines."""
+    if header.startswith("if "):
+        return if_header(header[3:-1], indent=indent)
+    return [" " * indent + header]
