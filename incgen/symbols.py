@@ -290,9 +290,11 @@ def _form(
         return UnitForm((), True, True, False, True)
     said = {name for use in uses for name in use}
     args = tuple(a.name for a in unit.head.arguments if a.name in said)
-    windows = [w for use in uses if isinstance(w := use.get("window"), df.WindowValue)]
-    one = ex.Literal(1)
     defaults = df.unit_defaults(unit)
+    # Where some uses give a window, those that do not pass the unit's own.
+    found = [use.get("window", defaults.get("window")) for use in uses] if "window" in said else []
+    windows = [window for window in found if isinstance(window, df.WindowValue)]
+    one = ex.Literal(1)
     strided = any(w.stride != (one, one) for w in windows)
     return UnitForm(
         args,

@@ -509,6 +509,8 @@ class FunctionWriter:
         written = dict(instance.args)
         if instance.forwards and self.unit is not None:
             written.update(unit_arguments(self.unit, whole=True))
+        if "window" in unit.args:
+            written.setdefault("window", df.unit_defaults(definition)["window"])
         values = {name: self.resolved(value, flow) for name, value in written.items()}
         given: dict[str, str] = {}
         for name, value in values.items():

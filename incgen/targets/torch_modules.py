@@ -243,6 +243,8 @@ class Modules(Scope):
         written = dict(instance.args)
         if instance.forwards and self.unit is not None:
             written.update(unit_arguments(self.unit))
+        if "window" in form.args:
+            written.setdefault("window", df.unit_defaults(unit)["window"])
         values = {name: resolved(value, shape) for name, value in written.items()}
         given: dict[str, Expression] = {}
         for name, value in values.items():

@@ -125,10 +125,20 @@ def _by_word(
     module = result.module
     for word, each in reversed(list(zip(words[:-1], layers[:-1], strict=True))):
         if each.module != module:
-            module = f"{each.module} if {parameter.name} == {ex.number(word)} else {module}"
+            module = f"{_bracketed(each.module)} if {parameter.name} == {ex.number(word)} else {module}"
     # A function would have to keep the word and choose every time: always a module.
     function = result.function if module == result.module else None
     return replace(result, module=module, function=function)
+
+
+def _bracketed(module: str | None) -> str:
+    """A module that is itself a choice needs brackets in front of `if`."""
+    assert module is not None
+    outside, depth = "", 0
+    for char in module:
+        depth += (char in "([{") - (char in ")]}")
+        outside += char if depth == 0 else ""
+    return f"({module})" if " if " in outside else module
 
 
 # ---------------------------------------------------------------- padding
