@@ -96,8 +96,16 @@ def test_the_trunk_is_figure_5() -> None:
     # the rows of figure 5; 4c and 4d have the 608 that their widths add up to, and the grids of
     # 3c and 4e are those behind their stride
     rows = {
-        "3a": (256, 28), "3b": (320, 28), "3c": (576, 14), "4a": (576, 14), "4b": (576, 14),
-        "4c": (608, 14), "4d": (608, 14), "4e": (1056, 7), "5a": (1024, 7), "5b": (1024, 7),
+        "3a": (256, 28),
+        "3b": (320, 28),
+        "3c": (576, 14),
+        "4a": (576, 14),
+        "4b": (576, 14),
+        "4c": (608, 14),
+        "4d": (608, 14),
+        "4e": (1056, 7),
+        "5a": (1024, 7),
+        "5b": (1024, 7),
     }
     found = {
         node.path.split(".")[0][-2:]: (node.shape.channels, node.shape.height)

@@ -67,6 +67,9 @@ def docstring(doc: str, indent: int, facts: tuple[str, ...] = (), last: str = ""
         touching = " " if lines[0].endswith('"') else ""
         if len(lines[0]) + len(touching) + 3 <= WIDTH:
             return [f'{lines[0]}{touching}"""']
+        # ruff format closes a single line where it ends, however long, so make it two
+        first, *rest = wrap(lines[0].strip().removeprefix('"""'), WIDTH - 7, indent)
+        lines = [f'{margin}"""{first.strip()}', *rest]
     return [*lines, f'{margin}"""']
 
 

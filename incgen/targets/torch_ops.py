@@ -125,7 +125,9 @@ def _by_word(
     module = result.module
     for word, each in reversed(list(zip(words[:-1], layers[:-1], strict=True))):
         if each.module != module:
-            module = f"{_bracketed(each.module)} if {parameter.name} == {ex.number(word)} else {module}"
+            module = (
+                f"{_bracketed(each.module)} if {parameter.name} == {ex.number(word)} else {module}"
+            )
     # A function would have to keep the word and choose every time: always a module.
     function = result.function if module == result.module else None
     return replace(result, module=module, function=function)
