@@ -137,14 +137,14 @@ block part(c) {
     conv1: conv 1x1 c
 }
 
-## a word that is very long: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+## a word that is very long: LONG
 network hostile(classes = 3) {
     input 4x4 3
     one: part 2
     global_avg_pool
     logits: dense classes
 }
-'''
+'''.replace("LONG", "a" * 200)
     source = incgen.generate("hostile.inc", target, text=spec)
     tree = ast.parse(source)
 
