@@ -96,14 +96,21 @@ def check(
     Raises:
         RequestError: the network has no such parameter, or no parameter has such a value.
     """
+    from incgen.targets import TARGETS
+
     report = Reporter()
     try:
-        compile_spec(spec, parameters, text=text, report=report)
+        graph = compile_spec(spec, parameters, text=text, report=report)
     except SpecError as error:
         lone = error.diagnostics[0]
         if lone.code is Code.NO_NETWORK and lone.span is None:
             return report.diagnostics
         return list(error.diagnostics)
+    try:
+        emit_all(graph, find_targets(list(TARGETS)))
+    except SpecError as error:
+        # what no target can express is said once
+        return [*dict.fromkeys(error.diagnostics), *report.diagnostics]
     return report.diagnostics
 
 
