@@ -84,6 +84,9 @@ SHAPES = [
     # max without a border: 19 - 2 = 17
     ("words", (19, 19), (3, 17, 17)),
     ("unit_windows", (9, 6), (4, 9, 6)),
+    # half of 3x3 keeps 9, valid leaves 7; 3 channels doubled four times
+    ("pool_units", (9, 9), (48, 7, 7)),
+    ("found", (13, 12), (7,)),
     ("chained_if", (6, 7), (4, 6, 7)),
     ("vectors", (5, 6), (4,)),
     ("vectors", (4, 3), (4,)),
@@ -269,3 +272,17 @@ def test_a_parameter_of_the_network_is_one_of_both_models(float64: None) -> None
     assert class_name("bn_inception") == "BNInception"
     assert torch_model.logits.out_features == 7
     assert keras_model.output_shape == (None, 7)
+
+
+def test_dropout_drops_in_training_only(tmp_path: Path, float64: None) -> None:
+    spec = tmp_path / "drop.inc"
+    spec.write_text("network drop {\n    input 50x40 3\n    dropout 0.4\n}\n")
+    models = build(spec, tmp_path)
+    x = np.ones((2, 3, 50, 40))
+
+    for found in models.evaluation(x):
+        np.testing.assert_array_equal(found, x)
+    for outputs in (models.torch_outputs(x, training=True), models.keras_outputs(x, training=True)):
+        found = array(outputs["output"])
+        assert set(np.unique(found)) == {0.0, 1 / (1 - 0.4)}
+        assert 0.35 < (found == 0).mean() < 0.45

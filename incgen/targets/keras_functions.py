@@ -15,10 +15,10 @@ from incgen.expressions import Expression, python
 from incgen.graph import Graph
 from incgen.initializers import Initializer
 from incgen.layout import assign, comment_lines, def_header, for_header, if_header, returns
-from incgen.ops import Kind
+from incgen.ops import ByStride, Kind
 from incgen.records import record
 from incgen.source import Span
-from incgen.symbols import OpenParameters, UnitForm, head_arguments, unit_arguments
+from incgen.symbols import OpenParameters, UnitForm, head_arguments, plain_pad, unit_arguments
 from incgen.targets import text
 from incgen.targets.keras_ops import (
     Call,
@@ -112,11 +112,37 @@ def use_padding(
     assert isinstance(frame, df.WindowValue)
     dilation = everything.get("dilation", ONE)
     assert isinstance(dilation, Expression)
+    pad = plain_pad(pad, frame.stride)
+    if isinstance(pad, ByStride):
+        message = f"the padding of `{unit.name}` follows a stride that is a parameter here"
+        place = frame.span or unit.span
+        help_ = "say `pad` at this use"
+        raise SpecError([Diagnostic(Code.UNSUPPORTED, message, place, help=help_)])
     plan = padding(pad, frame.kernel, frame.stride, dilation, replace(form, strided=False))
-    if plan.word is not None:
+    if plan.word is not None and not _pools(unit):
         return f'"{plan.word}"'
+    if plan.word == "valid":
+        return "0"
+    if plan.word == "same":
+        return _pool_padding(unit, frame)
     assert plan.sides is not None
     return sides_code(plan.sides)
+
+
+def _pools(unit: df.Definition) -> bool:
+    """Whether a unit begins with a pooling, whose borders are pixels and never words."""
+    return unit.head is not None and unit.head.family == "pool"
+
+
+def _pool_padding(unit: df.Definition, frame: df.WindowValue) -> str:
+    """Keras' "same" in pixels, which it has for stride 1."""
+    if frame.stride != (ONE, ONE):
+        message = f"`same` with a stride cannot be given to the unit `{unit.name}`"
+        help_ = "write its pooling out, or give every use the same padding"
+        place = frame.span or unit.span
+        raise SpecError([Diagnostic(Code.UNSUPPORTED, message, place, help=help_)])
+    high, wide = (kernel // 2 for kernel in frame.kernel)
+    return sides_code((high, high, wide, wide))
 
 
 def _padding_by_word(
@@ -195,7 +221,7 @@ class FunctionWriter:
                 if self.unit.strided:
                     optional.insert(0, ("stride", ONE))
             elif argument.kind is Kind.PADDING:
-                optional.append(("padding", '"valid"'))
+                optional.append(("padding", "0" if _pools(self.definition) else '"valid"'))
             elif argument.kind is Kind.INITIALIZER:
                 default = defaults["init"]
                 assert isinstance(default, Initializer)

@@ -488,9 +488,14 @@ def _factor(behind: Expression) -> Expression | None:
 
 def power(base: Expression, exponent: Expression) -> Expression:
     """A power, which the language does not have; printed as ruff does."""
-    simple = all(isinstance(e, ex.Literal | ex.Parameter | ex.Name) for e in (base, exponent))
-    sign = "**" if simple else " ** "
-    return ex.Name(f"{ex.python(base, outer=8)}{sign}{ex.python(exponent, outer=8)}")
+    known, times = ex.literal(base), ex.literal(exponent)
+    if isinstance(known, int) and isinstance(times, int) and abs(known) ** min(times, 60) < 2**53:
+        return ex.Literal(known**times)
+    # what is a power itself needs brackets, and then ruff spaces the sign
+    texts = [ex.python(e, outer=8) for e in (base, exponent)]
+    texts = [t if t.isidentifier() or t.isdigit() or t[0] == "(" else f"({t})" for t in texts]
+    sign = " ** " if any("(" in t for t in texts) else "**"
+    return ex.Name(sign.join(texts))
 
 
 def _steady(behind: Callable[[], Expression], shape: Symbol, axis: str) -> Callable[[], Expression]:
