@@ -52,6 +52,7 @@ _OPERATIONS: dict[str, Callable[[Value, Value], Value]] = {
     "/": operator.truediv,
     "//": operator.floordiv,
     "%": operator.mod,
+    "min": min,  # specs cannot write it; the borders of pooling need it
 }
 
 
@@ -430,6 +431,8 @@ def python(expression: Operand, *, outer: int = 0) -> str:
             return text
         case Item(parameter, index):
             return f"{parameter}[{index}]"
+        case Binary("min", left, right):
+            return f"min({python(left)}, {python(right)})"
         case Unary("not", operand):
             return _bracket(f"not {python(operand, outer=3)}", 3, outer)
         case Unary(_, operand):

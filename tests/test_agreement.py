@@ -87,6 +87,7 @@ SHAPES = [
     # half of 3x3 keeps 9, valid leaves 7; 3 channels doubled four times
     ("pool_units", (9, 9), (48, 7, 7)),
     ("found", (13, 12), (7,)),
+    ("ceil_sizes", (23, 19), (3,)),
     ("chained_if", (6, 7), (4, 6, 7)),
     ("vectors", (5, 6), (4,)),
     ("vectors", (4, 3), (4,)),

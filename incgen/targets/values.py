@@ -99,7 +99,7 @@ def with_ceil(after: Expression, stride: Expression, kernel: Expression) -> Expr
     a, b = ex.literal(wanted), ex.literal(limit)
     if isinstance(a, int) and isinstance(b, int):
         return ex.Literal(min(a, b))
-    return ex.Name(f"min({python(wanted)}, {python(limit)})")
+    return ex.binary("min", ex.lift(wanted), ex.lift(limit))
 
 
 def as_float(value: Expression) -> Expression:
