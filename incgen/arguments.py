@@ -67,9 +67,12 @@ def evaluation_code(error: ex.EvaluationError) -> Code:
 
 
 def whole_help(value: ex.Value, written: ex.Expression) -> str | None:
-    """What to type where a division gave a number that is not whole."""
-    divides = isinstance(value, float) and isinstance(written, ex.Binary)
-    return "`//` divides to a whole number" if divides else None
+    """What to type where a calculation gave a number that is not whole."""
+    if not isinstance(value, float) or not isinstance(written, ex.Binary):
+        return None
+    if written.operator == "/":
+        return "`//` divides to a whole number"
+    return "`int(...)` cuts to a whole number, `round(...)` gives the nearest"
 
 
 def _factor_fault(argument: Argument, value: ex.Value) -> str | None:

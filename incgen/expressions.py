@@ -9,7 +9,7 @@ rule written in plain Python serves numbers and symbols alike.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import TypeAlias, assert_never
@@ -37,6 +37,7 @@ PRECEDENCE = {
     "//": 6,
     "%": 6,
     "negative": 7,
+    "**": 8,
 }
 
 _OPERATIONS: dict[str, Callable[[Value, Value], Value]] = {
@@ -52,9 +53,16 @@ _OPERATIONS: dict[str, Callable[[Value, Value], Value]] = {
     "/": operator.truediv,
     "//": operator.floordiv,
     "%": operator.mod,
-    "min": min,  # specs cannot write it; the borders of pooling need it
+    "**": operator.pow,  # specs cannot write it; channels that a repeat multiplies need it
 }
 
+#: The functions of the language, and how many arguments they take.
+FUNCTIONS: dict[str, tuple[Callable[..., Value], range]] = {
+    "int": (int, range(1, 2)),
+    "round": (round, range(1, 2)),
+    "min": (min, range(2, 100)),
+    "max": (max, range(2, 100)),
+}
 
 #: Results beyond this size are refused: whole numbers would grow without bounds.
 MAX_RESULT = 10**18
@@ -161,6 +169,23 @@ class Binary(_Arithmetic):
 
 
 @dataclass(frozen=True, slots=True)
+class Call(_Arithmetic):
+    """A function of `FUNCTIONS` with its arguments."""
+
+    function: str
+    arguments: tuple[Expression, ...]
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Tuple(_Arithmetic):
+    """Several numbers for one parameter of generated code. Specs cannot write it."""
+
+    parts: tuple[Expression, ...]
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Choice(_Arithmetic):
     """`then` if the condition holds, else `otherwise`. Specs cannot write it; shapes need it."""
 
@@ -179,7 +204,9 @@ class Item(_Arithmetic):
     span: Span | None = field(default=None, compare=False, repr=False)
 
 
-Expression: TypeAlias = Literal | Name | Parameter | Dimension | Unary | Binary | Choice | Item
+Expression: TypeAlias = (
+    Literal | Name | Parameter | Dimension | Unary | Binary | Call | Tuple | Choice | Item
+)
 Operand: TypeAlias = Expression | int | float | bool | str
 #: A size in a shape rule: a number while elaborating, a tree while printing code.
 Size: TypeAlias = int | Expression
@@ -256,6 +283,30 @@ def unary(operator_: str, operand: Expression) -> Expression:
     if value is None:
         return Unary(operator_, operand)
     return Literal(_unary_value(operator_, value))
+
+
+def called(function: str, arguments: tuple[Expression, ...]) -> Expression:
+    """A function of expressions, folded where all of them are known.
+
+    Raises:
+        EvaluationError: they are known and the function does not take such values.
+    """
+    values = [literal(argument) for argument in arguments]
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return Call(function, arguments)
+    return Literal(call(function, known))
+
+
+def call(function: str, values: Sequence[Value]) -> Value:
+    """The value of a function.
+
+    Raises:
+        EvaluationError: it does not take such values.
+    """
+    for value in values:
+        _check_number(function, value)
+    return FUNCTIONS[function][0](*values)
 
 
 def choice(condition: Expression, then: Operand, otherwise: Operand) -> Expression:
@@ -346,10 +397,12 @@ def evaluate(
                 evaluate(left, parameters, dimensions),
                 evaluate(right, parameters, dimensions),
             )
+        case Call(function, arguments):
+            return call(function, [evaluate(a, parameters, dimensions) for a in arguments])
         case Choice(condition, then, otherwise):
             holds = truth(evaluate(condition, parameters, dimensions))
             return evaluate(then if holds else otherwise, parameters, dimensions)
-        case Item() | Name():
+        case Item() | Name() | Tuple():
             raise TypeError(f"{expression!r} is not written in specs")
         case _:
             assert_never(expression)
@@ -378,6 +431,10 @@ def substitute(
                 substitute(left, parameters, dimensions),
                 substitute(right, parameters, dimensions),
             )
+        case Call(function, arguments):
+            return called(function, tuple(substitute(a, parameters, dimensions) for a in arguments))
+        case Tuple(parts):
+            return Tuple(tuple(substitute(part, parameters, dimensions) for part in parts))
         case Choice(condition, then, otherwise):
             return choice(
                 substitute(condition, parameters, dimensions),
@@ -388,6 +445,26 @@ def substitute(
             assert_never(expression)
 
 
+def replaced(expression: Expression, known: Expression, by: Expression) -> Expression:
+    """The expression with every occurrence of a part replaced."""
+    if expression == known:
+        return by
+    match expression:
+        case Unary(operator_, operand):
+            return unary(operator_, replaced(operand, known, by))
+        case Binary(operator_, left, right):
+            return binary(operator_, replaced(left, known, by), replaced(right, known, by))
+        case Call(function, arguments):
+            return called(function, tuple(replaced(a, known, by) for a in arguments))
+        case Tuple(parts):
+            return Tuple(tuple(replaced(part, known, by) for part in parts))
+        case Choice(condition, then, otherwise):
+            sides = (replaced(side, known, by) for side in (condition, then, otherwise))
+            return choice(*sides)
+        case _:
+            return expression
+
+
 def children(expression: Expression) -> tuple[Expression, ...]:
     """The operands of an expression."""
     match expression:
@@ -395,6 +472,10 @@ def children(expression: Expression) -> tuple[Expression, ...]:
             return (operand,)
         case Binary(_, left, right):
             return (left, right)
+        case Call(_, arguments):
+            return arguments
+        case Tuple(parts):
+            return parts
         case Choice(condition, then, otherwise):
             return (condition, then, otherwise)
         case Literal() | Name() | Parameter() | Dimension() | Item():
@@ -410,6 +491,15 @@ def depth(expression: Expression) -> int:
         deepest += 1
         level = [child for node in level for child in children(node)]
     return deepest
+
+
+def is_longer(expression: Expression, limit: int) -> bool:
+    """Whether an expression has more parts than a limit, found in that many steps."""
+    pending = [expression]
+    while pending and limit:
+        pending.extend(children(pending.pop()))
+        limit -= 1
+    return bool(pending)
 
 
 def total(sizes: list[Size]) -> Size:
@@ -431,8 +521,15 @@ def python(expression: Operand, *, outer: int = 0) -> str:
             return text
         case Item(parameter, index):
             return f"{parameter}[{index}]"
-        case Binary("min", left, right):
-            return f"min({python(left)}, {python(right)})"
+        case Call(function, arguments):
+            return f"{function}({', '.join(map(python, arguments))})"
+        case Tuple(parts):
+            return f"({', '.join(map(python, parts))})"
+        case Binary("**", left, right):
+            # What is a power itself needs brackets on both sides.
+            sides = [python(side, outer=9) for side in (left, right)]
+            simple = all(side.isidentifier() or side.isdigit() for side in sides)
+            return _bracket(("**" if simple else " ** ").join(sides), 8, outer)
         case Unary("not", operand):
             return _bracket(f"not {python(operand, outer=3)}", 3, outer)
         case Unary(_, operand):

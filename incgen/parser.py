@@ -372,6 +372,16 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generic
             return ex.Literal(-operand.value, self._span(meta))
         return self._bounded(ex.Unary("negative", operand, self._span(meta)))
 
+    def function(self, meta: Meta, parts: list[Any]) -> ex.Expression:
+        name, span = str(parts[0]), self._span(meta)
+        arguments = tuple(parts[1:])
+        takes = ex.FUNCTIONS[name][1]
+        if len(arguments) not in takes:
+            wanted = "one number" if takes.start == 1 else "two numbers or more"
+            message = f"`{name}` takes {wanted}, here are {len(arguments)}"
+            raise SyntaxFault(Code.ARGUMENT_COUNT, span, message)
+        return self._bounded(ex.Call(name, arguments, span))
+
     def number(self, meta: Meta, parts: list[Token]) -> ex.Expression:
         return self._number(str(parts[0]), self._span(meta))
 

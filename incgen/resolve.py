@@ -272,7 +272,7 @@ class FileScope:
         """
         if isinstance(expression, ex.Name):
             return self._resolve_name(expression, parameters, used, dimensions)
-        if not isinstance(expression, (ex.Unary, ex.Binary)):
+        if not isinstance(expression, (ex.Unary, ex.Binary, ex.Call)):
             return expression
         operands = [
             self.resolve_expression(operand, parameters, used, dimensions=dimensions)
@@ -281,9 +281,8 @@ class FileScope:
         known = [operand for operand in operands if operand is not None]
         if len(known) != len(operands):
             return None
-        make = ex.unary if isinstance(expression, ex.Unary) else ex.binary
         try:
-            return replace(make(expression.operator, *known), span=expression.span)
+            return replace(_made(expression, known), span=expression.span)
         except ex.EvaluationError as error:
             self._report_evaluation(error, expression)
             return None
@@ -490,3 +489,14 @@ def _warn_unused(scope: FileScope, reached: tuple[df.Definition, ...]) -> None:
         if name not in scope.read:
             message = f"`{name}` is never used"
             scope.report.warning(Code.UNUSED, scope.places[name], message)
+
+
+def _made(written: ex.Unary | ex.Binary | ex.Call, operands: list[ex.Expression]) -> ex.Expression:
+    """The same operation on other operands, simplified."""
+    match written:
+        case ex.Unary(operator):
+            return ex.unary(operator, *operands)
+        case ex.Binary(operator):
+            return ex.binary(operator, *operands)
+        case ex.Call(function):
+            return ex.called(function, tuple(operands))

@@ -46,6 +46,7 @@ _SIGNS = {
     "COMPARATOR": "a comparison",
     "SIGN": "`+` or `-`",
     "FACTOR": "`*` or `/`",
+    "FUNCTION": "a function",
     "JOIN": "`concat`, `add` or `mul`",
 }
 _STARTS = {"NAME", "JOIN", "REPEAT", "IF", "LBRACE"}
@@ -201,6 +202,12 @@ def _brackets(kind: str, token: str, accepts: set[str], before: str, after: str)
         return Slip(Code.SYNTAX, "a list in brackets has plain values, not this")
     if kind == "RSQB" and before.endswith("["):
         return Slip(Code.SYNTAX, "a list in brackets cannot be empty")
+    if kind == "LPAR" and before[-1:].isalnum() and "AND" in accepts:
+        message = f"there is no function `{clipped(_last_word(before))}`"
+        return Slip(Code.SYNTAX, message, f"there are {', '.join(f'`{f}`' for f in ex.FUNCTIONS)}")
+    if kind == "FUNCTION":
+        message = f"`{token}` in front of a parenthesis is a function"
+        return Slip(Code.RESERVED_NAME, message, f"choose another name, for instance `{token}_1`")
     if kind == "RPAR" and before.endswith("("):
         return Slip(Code.SYNTAX, "an expression is missing in these parentheses")
     return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from typing import TypeAlias
 
 from incgen import definitions as df
 from incgen import expressions as ex
@@ -35,6 +36,11 @@ def _no_size() -> ex.Expression:
     raise Unknown("a vector comes here, without height and width", "use the map in front of it")
 
 
+#: Parts of a formula: nobody would read a longer one, and they can grow like 2**layers.
+_LONGEST = 150
+_Formula: TypeAlias = ex.Expression | Callable[[], ex.Expression]
+
+
 class Symbol:
     """A shape as formulas, each computed when it is first asked for."""
 
@@ -42,22 +48,21 @@ class Symbol:
 
     def __init__(
         self,
-        channels: ex.Expression | Callable[[], ex.Expression],
+        channels: _Formula,
         is_map: bool,
         height: Callable[[], ex.Expression] = _no_size,
         width: Callable[[], ex.Expression] = _no_size,
     ) -> None:
         """Keep the formulas, or what computes them."""
         self._channels, self.is_map = channels, is_map
-        self._height: ex.Expression | Callable[[], ex.Expression] = height
-        self._width: ex.Expression | Callable[[], ex.Expression] = width
+        self._height: _Formula = height
+        self._width: _Formula = width
 
     @property
     def channels(self) -> ex.Expression:
         """The formula of the channels."""
-        if callable(self._channels):
-            self._channels = self._channels()
-        return self._channels
+        self._channels = _settled("channels", self._channels)
+        return self._channels() if callable(self._channels) else self._channels
 
     @property
     def named(self) -> str | None:
@@ -69,15 +74,13 @@ class Symbol:
 
     def height(self) -> ex.Expression:
         """The formula of the height."""
-        if callable(self._height):
-            self._height = self._height()
-        return self._height
+        self._height = _settled("height", self._height)
+        return self._height() if callable(self._height) else self._height
 
     def width(self) -> ex.Expression:
         """The formula of the width."""
-        if callable(self._width):
-            self._width = self._width()
-        return self._width
+        self._width = _settled("width", self._width)
+        return self._width() if callable(self._width) else self._width
 
     def settle(self) -> None:
         """Compute what can be computed now."""
@@ -105,6 +108,25 @@ class Symbol:
     def dimensions(self) -> Mapping[str, ex.Expression]:
         """What `channels`, `height` and `width` stand for."""
         return _Dimensions(self)
+
+
+def _settled(axis: str, formula: _Formula) -> _Formula:
+    """A formula, computed; where there is none, what tells again why."""
+    if not callable(formula):
+        return formula
+    try:
+        formula = formula()
+        if ex.is_longer(formula, _LONGEST):
+            what = f"the formula of the {axis} is too long to be written"
+            raise Unknown(what, "give the number by a parameter of the block")
+    except Unknown as error:
+        message, help_ = str(error), error.help
+
+        def again() -> ex.Expression:
+            raise Unknown(message, help_)
+
+        return again
+    return formula
 
 
 class _Dimensions(dict[str, ex.Expression]):
@@ -333,7 +355,7 @@ def _pad_sides(args: Mapping[str, df.ArgumentValue]) -> int:
             return 1 if first == last else 2
         case _:
             square = not isinstance(frame, df.WindowValue) or frame.kernel[0] == frame.kernel[1]
-            return 1 if square or isinstance(pad, ex.Parameter | ex.Binary) else 2
+            return 1 if square or isinstance(pad, ex.Parameter | ex.Binary | ex.Call) else 2
 
 
 def unit_arguments(form: UnitForm, *, whole: bool = False) -> dict[str, df.ArgumentValue]:

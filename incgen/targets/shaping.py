@@ -228,7 +228,7 @@ class Shaper:
             return lambda: first + index * grown, None
         factor = _factor(behind)
         if factor is not None:
-            return lambda: first * power(factor, index), None
+            return lambda: first * ex.binary("**", factor, index), None
         return lambda: ex.Parameter("in_channels"), ex.substitute(
             behind, {_PROBE.name: ex.Parameter("in_channels")}, {}
         )
@@ -261,13 +261,19 @@ def resolved(value: df.ArgumentValue, shape: Symbol) -> df.ArgumentValue:
     def formula(expression_: Expression) -> Expression:
         return ex.substitute(expression_, {}, shape.dimensions)
 
+    return mapped(value, formula)
+
+
+def mapped(value: df.ArgumentValue, change: Callable[[Expression], Expression]) -> df.ArgumentValue:
+    """An argument with every expression in it changed."""
     match value:
         case df.WindowValue((a, b), (c, d)):
-            return df.WindowValue((formula(a), formula(b)), (formula(c), formula(d)), value.span)
+            kernel, stride = (change(a), change(b)), (change(c), change(d))
+            return df.WindowValue(kernel, stride, value.span)
         case df.SidesValue(sides):
-            return df.SidesValue(tuple(map(formula, sides)), value.span)
+            return df.SidesValue(tuple(map(change, sides)), value.span)
         case _ if isinstance(value, Expression):
-            return formula(value)
+            return change(value)
         case _:
             return value
 
@@ -486,18 +492,6 @@ def _factor(behind: Expression) -> Expression | None:
     return None
 
 
-def power(base: Expression, exponent: Expression) -> Expression:
-    """A power, which the language does not have; printed as ruff does."""
-    known, times = ex.literal(base), ex.literal(exponent)
-    if isinstance(known, int) and isinstance(times, int) and abs(known) ** min(times, 60) < 2**53:
-        return ex.Literal(known**times)
-    # what is a power itself needs brackets, and then ruff spaces the sign
-    texts = [ex.python(e, outer=8) for e in (base, exponent)]
-    texts = [t if t.isidentifier() or t.isdigit() or t[0] == "(" else f"({t})" for t in texts]
-    sign = " ** " if any("(" in t for t in texts) else "**"
-    return ex.Name(sign.join(texts))
-
-
 def _steady(behind: Callable[[], Expression], shape: Symbol, axis: str) -> Callable[[], Expression]:
     """A size that every iteration keeps; otherwise it has no formula inside the repeat."""
 
@@ -528,6 +522,6 @@ def _after_all(behind: Expression, first: Expression, count: Expression, axis: s
         return first + count * grown
     factor = _factor(behind)
     if factor is not None:
-        return first * power(factor, count)
+        return first * ex.binary("**", factor, count)
     what = f"the {axis} behind this `repeat` follows no simple formula of its count"
     raise Unknown(what, "write the `repeat` out, or let it end in a layer that says its channels")

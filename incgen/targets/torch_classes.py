@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 from typing import assert_never
 
@@ -10,7 +11,7 @@ from incgen import definitions as df
 from incgen import expressions as ex
 from incgen.expressions import Expression, python
 from incgen.layout import assign, comment_lines, def_header, expression, for_header, returns
-from incgen.symbols import Symbol, unit_arguments
+from incgen.symbols import Symbol, Unknown, unit_arguments
 from incgen.targets import text
 from incgen.targets.shaping import SETTLED
 from incgen.targets.structure import only, slot_of, unwrapped
@@ -22,6 +23,8 @@ from incgen.targets.values import as_float
 
 #: An expression of `forward` that is longer gets a variable.
 _LONG = 48
+#: Parts of a formula for the channels in a docstring; a longer one is no help to a reader.
+_SHOWN = 15
 
 
 class ClassWriter(Modules):
@@ -88,6 +91,9 @@ class ClassWriter(Modules):
             for line in assign(f"self.{name}", source, indent=METHOD)
         ]
         body = [*stored, *self.decay_lines(), *self.init]
+        for name, formula in reversed(self.computed.items()):
+            if mentions(name, body):
+                body = [*assign(name, python(formula), indent=METHOD), *body]
         if self.decays and not self.in_place:
             code = "{" + ", ".join(self.decays) + "}"
             body += assign("self.weight_decay", code, indent=METHOD)
@@ -146,10 +152,11 @@ class ClassWriter(Modules):
         """The shapes in front of a block and behind it."""
         shapes = self.graph.observed[self.definition].shapes
         before, after = shapes[0]
-        with self.known_at(self.definition.span):
-            out = python(self.shaper.definition(self.definition, self.input.is_map).channels)
-        source = "in_channels" if "in_channels" in form.sizes else "C"
-        result = re.sub(r"\bin_channels\b", source, out)
+        formula = self.shaper.definition(self.definition, self.input.is_map)
+        source, result = "in_channels" if "in_channels" in form.sizes else "C", "C'"
+        with suppress(Unknown):
+            if not ex.is_longer(formula.channels, _SHOWN):
+                result = re.sub(r"\bin_channels\b", source, python(formula.channels))
         first = f"(N, {source}, H, W)" if before.is_map else f"(N, {source})"
         if not after.is_map:
             return f"{first} to (N, {result})"
@@ -193,7 +200,10 @@ class ClassWriter(Modules):
         origin = self.labels[step.origin] if step.origin is not None else flow
         done = origin
         if step.element is not None:
+            if self.init_indent == METHOD and self.unit is None:
+                self.name_channels(self.behind(step.element, origin.shape), step.label or "out")
             done = self.element(step.element, origin, variable)
+            done = replace(done, shape=self.named(done.shape)) if self.computed else done
         if step.kept and step.label is not None:
             done = self.bind(done, self.unique(step.label), self.shape_comment(step))
             self.labels[step.label] = done
@@ -225,8 +235,9 @@ class ClassWriter(Modules):
 
     def bind(self, flow: Flow, variable: str, comment: str | None = None) -> Flow:
         """Give a value a name."""
-        if comment and flow.shape.named:
-            comment = re.sub(r"^\(N, \d+", f"(N, {flow.shape.named}", comment)
+        channels = flow.shape.named
+        if comment and channels and channels not in self.computed:
+            comment = re.sub(r"^\(N, \d+", f"(N, {channels}", comment)
         hint = None if variable in self.typed or flow.typed else "Tensor"
         self.typed.add(variable)
         self.forward += assign(

@@ -15,12 +15,11 @@ from incgen.expressions import Expression, python
 from incgen.initializers import Initializer
 from incgen.source import Span
 from incgen.symbols import Symbol, unit_arguments
-from incgen.targets.shaping import resolved
 from incgen.targets.structure import only, outer_labels, part_name, single, unwrapped
 from incgen.targets.torch_code import Built, Flow, Form, Start, is_ternary, mentions
 from incgen.targets.torch_ops import kernels, padding
 from incgen.targets.torch_scope import Part, Scope
-from incgen.targets.values import ONE, as_float, both
+from incgen.targets.values import ONE, as_float
 
 _JOINS = {"concat": "Concat", "add": "Add", "mul": "Mul"}
 #: Named parts in one constructor.
@@ -210,7 +209,7 @@ class Modules(Scope):
         for formal in instance.definition.parameters:
             written = instance.args.get(formal.name, formal.default)
             if formal.name in instance.args or not isinstance(formal.default, ex.Literal):
-                value = resolved(written, shape)
+                value = self.resolved(written, shape)
                 assert isinstance(value, Expression)
                 given[formal.name] = value
         return given
@@ -245,7 +244,7 @@ class Modules(Scope):
             written.update(unit_arguments(self.unit))
         if "window" in form.args:
             written.setdefault("window", df.unit_defaults(unit)["window"])
-        values = {name: resolved(value, shape) for name, value in written.items()}
+        values = {name: self.resolved(value, shape) for name, value in written.items()}
         given: dict[str, Expression] = {}
         for name, value in values.items():
             if isinstance(value, df.WindowValue):
@@ -304,7 +303,7 @@ class Modules(Scope):
         if isinstance(sides[0], ex.Item):
             return ex.Parameter(sides[0].parameter)
         listed = sides if form.pad_sides == 4 else (sides[0], sides[2])
-        return ex.Name(f"({', '.join(map(python, listed))})")
+        return ex.Tuple(listed)
 
     def padding_by_word(
         self, unit: df.Definition, values: Mapping[str, df.ArgumentValue], pad: ex.Parameter
@@ -364,8 +363,10 @@ def _same(value: Expression, default: Expression) -> bool:
 def _pair_of(values: tuple[Expression, Expression], square: bool) -> Expression:
     if square:
         return values[0]
-    source = both(values)
-    return ex.Parameter(source) if source.isidentifier() else ex.Name(source)
+    first, second = values
+    if isinstance(first, ex.Item) and isinstance(second, ex.Item):
+        return ex.Parameter(first.parameter)
+    return ex.Tuple(values)
 
 
 def _head_path(unit: df.Definition) -> str:

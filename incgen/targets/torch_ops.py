@@ -182,7 +182,7 @@ def padding(pad: ArgumentValue, kernel: Pair, stride: Pair, dilation: Expression
         return Padding(both=(ZERO, ZERO))
     if known == ex.Literal("same"):
         return _same(kernel, stride, dilation)
-    assert isinstance(known, ex.Literal | ex.Parameter | ex.Binary | ex.Unary | ex.Choice)
+    assert isinstance(known, Expression)
     return Padding(both=(known, known))
 
 

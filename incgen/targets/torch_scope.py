@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, NoReturn, Protocol
 
@@ -27,7 +27,7 @@ from incgen.symbols import (
     head_arguments,
     parameters_of,
 )
-from incgen.targets.shaping import Shaper, own_input, resolved
+from incgen.targets.shaping import Shaper, mapped, own_input, resolved
 from incgen.targets.structure import expressions_of, names_in
 from incgen.targets.torch_code import INPUT_SIZES, Flow, Form, Start
 from incgen.targets.torch_ops import Layer, layer
@@ -35,6 +35,8 @@ from incgen.targets.values import ONE, TRUE, ZERO
 
 #: Where the lines of a method begin.
 METHOD = 8
+#: Parts of a formula that can stand in several places; a longer one gets a variable.
+_READABLE = 5
 _PADS = ("half", "same", "valid")
 
 
@@ -100,6 +102,7 @@ class Scope:
         self.init_indent = self.indent = METHOD
         self.finals: dict[str, str] = {}
         self.stored: dict[str, str] = {}
+        self.computed: dict[str, Expression] = {}
         self.starts: list[Start] = []
         self.decays: list[str] = []
         self.labels: dict[str, Flow] = {}
@@ -194,11 +197,36 @@ class Scope:
 
     def formula(self, written: Expression, shape: Symbol) -> Expression:
         """An expression with `channels` and the like in the terms of this class."""
-        return ex.substitute(written, {}, shape.dimensions)
+        return self.shortened(ex.substitute(written, {}, shape.dimensions))
+
+    def resolved(self, value: df.ArgumentValue, shape: Symbol) -> df.ArgumentValue:
+        """An argument in the terms of this class."""
+        value = resolved(value, shape)
+        return mapped(value, self.shortened) if self.computed else value
+
+    def shortened(self, formula: Expression) -> Expression:
+        """A formula by its variable, if it has one."""
+        for name, known in self.computed.items():
+            formula = ex.replaced(formula, known, ex.Parameter(name))
+        return formula
+
+    def name_channels(self, shape: Symbol, label: str) -> None:
+        """Give a variable to channels whose formula is too long to be read again and again."""
+        with suppress(Unknown):
+            formula = self.shortened(shape.channels)
+            if ex.is_longer(formula, _READABLE):
+                self.computed[self.unique(f"{label}_channels")] = formula
+
+    def named(self, shape: Symbol) -> Symbol:
+        """A shape whose channels are a variable, if they have one."""
+        with suppress(Unknown):
+            return shape.with_channels(self.shortened(shape.channels))
+        return shape
 
     def arguments(self, call: df.OpCall, shape: Symbol) -> dict[str, df.ArgumentValue]:
         """The arguments of an op in the terms of this class."""
-        args = {n: resolved(v, shape) for n, v in head_arguments(call, self.unit).items()}
+        written = head_arguments(call, self.unit)
+        args = {name: self.resolved(value, shape) for name, value in written.items()}
         if self.unit is not None and call.forwards:
             if "init" in self.unit.args:
                 args["init"] = call.args["init"]  # a use that says another writes it itself
@@ -335,9 +363,9 @@ def unit_formals(unit: df.Definition, form: UnitForm) -> list[tuple[str, Express
         if argument.kind is Kind.WINDOW:
             required.append(("kernel", None))
             if form.strided:
-                optional.insert(0, ("stride", ONE if form.square_stride else ex.Name("(1, 1)")))
+                optional.insert(0, ("stride", ONE if form.square_stride else ex.Tuple((ONE, ONE))))
         elif argument.kind is Kind.PADDING:
-            several = ex.Name(f"({', '.join(['0'] * form.pad_sides)})")
+            several = ex.Tuple((ZERO,) * form.pad_sides)
             optional.append(("padding", ZERO if form.pad_sides == 1 else several))
         else:
             default = defaults.get(argument.name)
@@ -368,15 +396,7 @@ def _substituted(value: df.ArgumentValue, names: Mapping[str, Expression]) -> df
             return replace(expression_, parameter=f"self.{expression_.parameter}")
         return ex.substitute(expression_, names, {})
 
-    match value:
-        case df.WindowValue((a, b), (c, d)):
-            return df.WindowValue((other(a), other(b)), (other(c), other(d)))
-        case df.SidesValue(sides):
-            return df.SidesValue(tuple(map(other, sides)))
-        case _ if isinstance(value, Expression):
-            return other(value)
-        case _:
-            return value
+    return mapped(value, other)
 
 
 def _header(header: str, indent: int) -> list[str]:

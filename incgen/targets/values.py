@@ -95,11 +95,7 @@ def with_ceil(after: Expression, stride: Expression, kernel: Expression) -> Expr
     It is min(after + stride - 1, kernel - 1), for every size of the input: a window that begins
     in the border is never counted (PyTorch's rule, aten/src/ATen/native/Pool.h).
     """
-    wanted, limit = after + stride - 1, kernel - 1
-    a, b = ex.literal(wanted), ex.literal(limit)
-    if isinstance(a, int) and isinstance(b, int):
-        return ex.Literal(min(a, b))
-    return ex.binary("min", ex.lift(wanted), ex.lift(limit))
+    return ex.called("min", (after + stride - 1, kernel - 1))
 
 
 def as_float(value: Expression) -> Expression:
