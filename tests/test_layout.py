@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 import sysconfig
 import time
 import warnings
@@ -16,16 +15,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from incgen import layout
 from incgen.layout import (
+    LINE_LENGTH,
+    assign,
+    comment_lines,
+    def_header,
+    expression,
+    for_header,
+    if_header,
+    returns,
+    wrap,
+)
+from incgen.layout.nodes import (
     Attribute,
     Call,
-    Code,
     Comprehension,
     Dict,
     Keyword,
     List,
     Name,
+    Node,
     Operation,
     Parens,
     Starred,
@@ -33,27 +42,8 @@ from incgen.layout import (
     Ternary,
     Tuple,
     Unary,
-    assign,
-    binary,
-    call,
-    class_header,
-    code,
-    comment_lines,
-    def_header,
-    elif_header,
-    expression,
-    flat,
-    for_header,
-    if_header,
-    list_of,
-    method,
-    returns,
-    subscript,
-    ternary,
-    tuple_of,
-    while_header,
-    wrap,
 )
+from incgen.layout.text import flat, read
 
 
 def ruff() -> str:
@@ -65,7 +55,7 @@ def ruff() -> str:
 
 def formatter_diff(source: str) -> str:
     """What ``ruff format`` would change, as a diff."""
-    command = [ruff(), "format", "--isolated", "--diff", "--line-length", "88", "-"]
+    command = [ruff(), "format", "--isolated", "--diff", "--line-length", str(LINE_LENGTH), "-"]
     done = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stderr
     return done.stdout
@@ -76,25 +66,41 @@ def text(lines: list[str]) -> str:
 
 
 # ------------------------------------------------------------------------------------------
-# One line
+# Trees
 # ------------------------------------------------------------------------------------------
 
 
+def call(func: str, *args: str | Node) -> Call:
+    return Call(read(func), tuple(map(node, args)))
+
+
+def binary(operator: str, *operands: str | Node) -> Operation:
+    return Operation(operator, tuple(map(node, operands)))
+
+
+def ternary(then: str | Node, condition: str | Node, otherwise: str | Node) -> Ternary:
+    return Ternary(node(then), node(condition), node(otherwise))
+
+
+def node(value: str | Node) -> Node:
+    return read(value) if isinstance(value, str) else value
+
+
 @pytest.mark.parametrize(
-    ("node", "expected"),
+    ("tree", "expected"),
     [
-        (call("nn.Conv2d", "3", "width", bias="False"), "nn.Conv2d(3, width, bias=False)"),
-        (call(call("layers.ReLU", name='"relu"'), "x"), 'layers.ReLU(name="relu")(x)'),
+        (Call(Name("f"), (Name("x"), Keyword("bias", Name("b")))), "f(x, bias=b)"),
+        (Call(call("layers.ReLU"), (Name("x"),)), "layers.ReLU()(x)"),
         (Call(Name("f"), (Starred(Name("a")), Starred(Name("b"), 2))), "f(*a, **b)"),
-        (subscript("x", ":", "0"), "x[:, 0]"),
-        (subscript("x", tuple_of("1", "2")), "x[(1, 2)]"),
-        (tuple_of("1"), "(1,)"),
-        (tuple_of("a", "b", bare=True), "a, b"),
-        (List((tuple_of("a", "b", bare=True),)), "[(a, b)]"),
+        (Subscript(Name("x"), (Name(":"), Name("0"))), "x[:, 0]"),
+        (Subscript(Name("x"), (read("(1, 2)"),)), "x[(1, 2)]"),
+        (Tuple((Name("1"),)), "(1,)"),
+        (Tuple((Name("a"), Name("b")), bare=True), "a, b"),
+        (List((Tuple((Name("a"), Name("b")), bare=True),)), "[(a, b)]"),
         (Dict(((Name('"a"'), Name("1")), (None, Name("rest")))), '{"a": 1, **rest}'),
         (Attribute(Name("2"), "real"), "(2).real"),
         (Attribute(binary("+", "a", "b"), "shape"), "(a + b).shape"),
-        (call(ternary("f", "a", "g"), "x"), "(f if a else g)(x)"),
+        (Call(ternary("f", "a", "g"), (Name("x"),)), "(f if a else g)(x)"),
         (binary("*", "a + b", "c"), "(a + b) * c"),
         (binary("-", "a", binary("-", "b", "c")), "a - (b - c)"),
         (binary("-", binary("-", "a", "b"), "c"), "a - b - c"),
@@ -110,8 +116,8 @@ def text(lines: list[str]) -> str:
         (binary("**", "x**y", "z"), "(x**y) ** z"),
         (Unary("-", binary("**", "x", "2")), "-(x**2)"),
         (Unary("-", binary("+", "x", "2")), "-(x + 2)"),
-        (Unary("not", code("a in b")), "not a in b"),
-        (Unary("not", code("a and b")), "not (a and b)"),
+        (Unary("not", read("a in b")), "not a in b"),
+        (Unary("not", read("a and b")), "not (a and b)"),
         (binary("+", "a", Unary("-", Name("b"))), "a + -b"),
         (ternary("a", "b", ternary("c", "d", "e")), "a if b else c if d else e"),
         (ternary(ternary("a", "b", "c"), "d", "e"), "(a if b else c) if d else e"),
@@ -120,7 +126,7 @@ def text(lines: list[str]) -> str:
         (binary("*", "(a + b)", "c"), "(a + b) * c"),
         (binary("+", "{1, 2}", "'a'"), "{1, 2} + 'a'"),
         (binary("+", "lambda: 1", "d"), "(lambda: 1) + d"),
-        (Comprehension(Name("f(x)"), "x", Name("xs")), "[f(x) for x in xs]"),
+        (Comprehension(read("f(x)"), "x", Name("xs")), "[f(x) for x in xs]"),
         (
             call("sum", Comprehension(Name("x"), "x", Name("xs"), (Name("x"),), "generator")),
             "sum(x for x in xs if x)",
@@ -129,13 +135,11 @@ def text(lines: list[str]) -> str:
             call("sum", Comprehension(Name("x"), "x", Name("xs"), kind="generator"), "0"),
             "sum((x for x in xs), 0)",
         ),
-        (method(call("x.mean", "(2, 3)"), "flatten", "1"), "x.mean((2, 3)).flatten(1)"),
-        (method("x", "call", "y", name='"n"', func="f"), 'x.call(y, name="n", func=f)'),
-        (Parens(Name("a")), "(a)"),
+        (Parens(Parens(Name("a"))), "(a)"),
     ],
 )
-def test_flat(node: Code, expected: str) -> None:
-    assert flat(node) == expected
+def test_a_tree_has_the_parentheses_it_needs(tree: Node, expected: str) -> None:
+    assert flat(tree) == expected
 
 
 @pytest.mark.parametrize(
@@ -156,53 +160,40 @@ def test_flat(node: Code, expected: str) -> None:
         ("a if b else c", Ternary),
         ("a + b", Operation),
         ("(a + b)", Parens),
+        ("a < b < c", Operation),
+        ("a < b == c", Name),
+        ("[f(x) for x in xs]", Comprehension),
+        ("{f(x) for x in xs if x}", Comprehension),
+        ("é[α, 1](x)", Call),
         ("(a) + b", Name),  # kept as it is: a tree would lose the parentheses
         ("a  + b", Name),
         ("lambda x: x", Name),
     ],
 )
 def test_texts_are_read(source: str, kind: type) -> None:
-    node = code(source)
-    assert isinstance(node, kind)
-    assert flat(node) == source
-
-
-def test_an_unknown_operator_is_refused() -> None:
-    with pytest.raises(ValueError, match="not an operation"):
-        binary("=>", "a", "b")
+    tree = read(source)
+    assert type(tree) is kind
+    assert flat(tree) == source
 
 
 # ------------------------------------------------------------------------------------------
 # Broken lines
 # ------------------------------------------------------------------------------------------
 
-CONV = call(
-    "nn.Conv2d",
-    "in_channels",
-    "out_channels",
-    kernel_size="3",
-    stride="stride",
-    padding="1",
-    bias="False",
-)
+CONV = "nn.Conv2d(in_channels, out_channels, kernel_size=3, stride=stride, padding=1, bias=False)"
+
+
+SUM = " + ".join(f"branch_{index}_out_channels" for index in range(4))
 
 
 def test_a_call_that_fits_is_one_line() -> None:
-    assert assign("self.pool", call("nn.MaxPool2d", "2"), indent=8) == [
+    assert assign("self.pool", "nn.MaxPool2d(2)", indent=8) == [
         "        self.pool = nn.MaxPool2d(2)"
     ]
 
 
 def test_arguments_first_move_to_one_line_of_their_own() -> None:
-    narrow = call(
-        "nn.Conv2d",
-        "in_channels",
-        "out_channels",
-        kernel_size="3",
-        stride="2",
-        padding="1",
-        bias="False",
-    )
+    narrow = CONV.replace("stride=stride", "stride=2")
     assert text(assign("self.conv", narrow, indent=8)) == (
         "        self.conv = nn.Conv2d(\n"
         "            in_channels, out_channels, kernel_size=3, stride=2, padding=1, bias=False\n"
@@ -211,7 +202,7 @@ def test_arguments_first_move_to_one_line_of_their_own() -> None:
 
 
 def test_then_they_stand_one_a_line_with_a_comma_at_the_end() -> None:
-    wide = Call(CONV.func, (*CONV.args, Keyword("padding_mode", Name('"replicate"'))))
+    wide = CONV.replace("bias=False", 'bias=False, padding_mode="replicate"')
     assert text(assign("self.conv", wide, indent=8)) == (
         "        self.conv = nn.Conv2d(\n"
         "            in_channels,\n"
@@ -226,8 +217,8 @@ def test_then_they_stand_one_a_line_with_a_comma_at_the_end() -> None:
 
 
 def test_a_single_argument_gets_no_comma() -> None:
-    items = [f"branch_number_{index}_of_the_block" for index in range(4)]
-    assert text(assign("x", call("concatenate", list_of(*items)), indent=4)) == (
+    items = ", ".join(f"branch_number_{index}_of_the_block" for index in range(4))
+    assert text(assign("x", f"concatenate([{items}])", indent=4)) == (
         "    x = concatenate(\n"
         "        [\n"
         "            branch_number_0_of_the_block,\n"
@@ -240,16 +231,8 @@ def test_a_single_argument_gets_no_comma() -> None:
 
 
 def test_a_layer_is_called_after_its_own_brackets() -> None:
-    layer = call(
-        "layers.Conv2D",
-        "channels",
-        "3",
-        strides="2",
-        padding='"same"',
-        use_bias="False",
-        name='f"{name}.conv"',
-    )
-    assert text(assign("x", call(layer, "x"), indent=4)) == (
+    options = 'strides=2, padding="same", use_bias=False, name=f"{name}.conv"'
+    assert text(assign("x", f"layers.Conv2D(channels, 3, {options})(x)", indent=4)) == (
         "    x = layers.Conv2D(\n"
         '        channels, 3, strides=2, padding="same", use_bias=False, name=f"{name}.conv"\n'
         "    )(x)"
@@ -257,8 +240,8 @@ def test_a_layer_is_called_after_its_own_brackets() -> None:
 
 
 def test_a_nest_of_modules() -> None:
-    inner = call("nn.Sequential", CONV, call("nn.BatchNorm2d", "out_channels"), call("nn.ReLU"))
-    assert text(returns(call("nn.Sequential", inner, call("Pool", "2")), indent=8)) == (
+    inner = f"nn.Sequential({CONV}, nn.BatchNorm2d(out_channels), nn.ReLU())"
+    assert text(returns(f"nn.Sequential({inner}, Pool(2))", indent=8)) == (
         "        return nn.Sequential(\n"
         "            nn.Sequential(\n"
         "                nn.Conv2d(\n"
@@ -278,8 +261,7 @@ def test_a_nest_of_modules() -> None:
 
 
 def test_a_long_sum_gets_parentheses() -> None:
-    total = binary("+", *(f"branch_{index}_out_channels" for index in range(4)))
-    assert text(assign("channels", total, indent=8)) == (
+    assert text(assign("channels", SUM, indent=8)) == (
         "        channels = (\n"
         "            branch_0_out_channels\n"
         "            + branch_1_out_channels\n"
@@ -290,8 +272,7 @@ def test_a_long_sum_gets_parentheses() -> None:
 
 
 def test_a_long_sum_inside_a_call_gets_none() -> None:
-    total = binary("+", *(f"branch_{index}_out_channels" for index in range(4)))
-    assert text(assign("self.bn", call("nn.BatchNorm2d", total), indent=8)) == (
+    assert text(assign("self.bn", f"nn.BatchNorm2d({SUM})", indent=8)) == (
         "        self.bn = nn.BatchNorm2d(\n"
         "            branch_0_out_channels\n"
         "            + branch_1_out_channels\n"
@@ -302,8 +283,8 @@ def test_a_long_sum_inside_a_call_gets_none() -> None:
 
 
 def test_a_sum_that_ends_in_a_call_opens_the_call() -> None:
-    branch = call("self.branch", list_of("first_of_the_features", "second_of_the_features"))
-    assert text(returns(binary("+", "the_identity_of_the_input", branch), indent=8)) == (
+    branch = "self.branch([first_of_the_features, second_of_the_features])"
+    assert text(returns(f"the_identity_of_the_input + {branch}", indent=8)) == (
         "        return the_identity_of_the_input + self.branch(\n"
         "            [first_of_the_features, second_of_the_features]\n"
         "        )"
@@ -311,10 +292,9 @@ def test_a_sum_that_ends_in_a_call_opens_the_call() -> None:
 
 
 def test_a_ternary_gets_parentheses() -> None:
-    value = ternary(
-        call("Downsample", "in_channels", "out_channels", "stride"),
-        "stride != 1 or in_channels != out_channels",
-        "nn.Identity()",
+    value = (
+        "Downsample(in_channels, out_channels, stride) "
+        "if stride != 1 or in_channels != out_channels else nn.Identity()"
     )
     assert text(assign("self.shortcut", value, indent=8)) == (
         "        self.shortcut = (\n"
@@ -326,8 +306,8 @@ def test_a_ternary_gets_parentheses() -> None:
 
 
 def test_a_ternary_as_a_keyword_gets_none() -> None:
-    value = ternary("first_of_the_two_names", "some_condition_holds_here", "second_of_the_names")
-    assert text(expression(call("function", "argument", keyword=value), indent=4)) == (
+    value = "first_of_the_two_names if some_condition_holds_here else second_of_the_names"
+    assert text(expression(f"function(argument, keyword={value})", indent=4)) == (
         "    function(\n"
         "        argument,\n"
         "        keyword=first_of_the_two_names\n"
@@ -338,8 +318,8 @@ def test_a_ternary_as_a_keyword_gets_none() -> None:
 
 
 def test_a_comprehension_breaks_before_for() -> None:
-    element = call("Block", "channels", "channels", stride="1", name='f"{name}.block{index}"')
-    value = Comprehension(element, "index", code("range(number_of_blocks)"))
+    element = 'Block(channels, channels, stride=1, name=f"{name}.block{index}")'
+    value = f"[{element} for index in range(number_of_blocks)]"
     assert text(assign("blocks", value, indent=8)) == (
         "        blocks = [\n"
         '            Block(channels, channels, stride=1, name=f"{name}.block{index}")\n'
@@ -349,8 +329,8 @@ def test_a_comprehension_breaks_before_for() -> None:
 
 
 def test_a_short_method_chain_opens_its_last_brackets() -> None:
-    pooled = call("x.mean", "(2, 3)", keepdim="the_value_of_the_keepdim_flag")
-    chain = method(pooled, "flatten", "the_first_dimension_to_flatten")
+    pooled = "x.mean((2, 3), keepdim=the_value_of_the_keepdim_flag)"
+    chain = f"{pooled}.flatten(the_first_dimension_to_flatten)"
     assert text(assign("x", chain, indent=8)) == (
         "        x = x.mean((2, 3), keepdim=the_value_of_the_keepdim_flag).flatten(\n"
         "            the_first_dimension_to_flatten\n"
@@ -359,8 +339,8 @@ def test_a_short_method_chain_opens_its_last_brackets() -> None:
 
 
 def test_a_longer_method_chain_breaks_before_its_dots() -> None:
-    pooled = method(call("self.features_of_the_backbone", "inputs"), "mean", "(2, 3)")
-    assert text(returns(method(pooled, "flatten", "1"), indent=32)) == (
+    chain = "self.features_of_the_backbone(inputs).mean((2, 3)).flatten(1)"
+    assert text(returns(chain, indent=32)) == (
         "                                return (\n"
         "                                    self.features_of_the_backbone(inputs)\n"
         "                                    .mean((2, 3))\n"
@@ -373,11 +353,11 @@ def test_parentheses_around_a_whole_value_are_dropped() -> None:
     assert returns("(a + b)") == ["return a + b"]
     assert returns("(a, b)") == ["return (a, b)"]
     assert returns("a, b") == ["return a, b"]
-    assert if_header(Parens(Parens(Name("a")))) == ["if a:"]
+    assert if_header("(a)") == ["if a:"]
 
 
 def test_a_condition_gets_parentheses() -> None:
-    condition = binary("or", "stride != 1", "in_channels != out_channels * expansion", "project")
+    condition = "stride != 1 or in_channels != out_channels * expansion or project"
     lines = if_header(condition, indent=20)
     assert text(lines) == (
         "                    if (\n"
@@ -387,15 +367,13 @@ def test_a_condition_gets_parentheses() -> None:
         "                    ):"
     )
     assert if_header("x is None", indent=4) == ["    if x is None:"]
-    assert elif_header("x is None", indent=4) == ["    elif x is None:"]
-    assert while_header("x is None", indent=4) == ["    while x is None:"]
 
 
 def test_loops() -> None:
     assert for_header("index, block", "enumerate(blocks)", indent=4) == [
         "    for index, block in enumerate(blocks):"
     ]
-    iterable = call("zip", "the_first_of_the_sequences", "the_second_of_them", strict="True")
+    iterable = "zip(the_first_of_the_sequences, the_second_of_them, strict=True)"
     assert text(for_header("first_of_the_pair, second", iterable, indent=4)) == (
         "    for first_of_the_pair, second in zip(\n"
         "        the_first_of_the_sequences, the_second_of_them, strict=True\n"
@@ -427,15 +405,9 @@ def test_function_headers() -> None:
     assert def_header("build", []) == ["def build():"]
 
 
-def test_class_headers() -> None:
-    assert class_header("Net", ["nn.Module"]) == ["class Net(nn.Module):"]
-    assert class_header("Net") == ["class Net:"]
-
-
 def test_targets_and_annotations() -> None:
     assert assign("n, c, h, w", "x.shape", indent=4) == ["    n, c, h, w = x.shape"]
-    assert assign("total", "1", operator="+=") == ["total += 1"]
-    assert assign("widths", list_of("64"), annotation="list[int]") == ["widths: list[int] = [64]"]
+    assert assign("widths", "[64]", annotation="list[int]") == ["widths: list[int] = [64]"]
 
 
 # ------------------------------------------------------------------------------------------
@@ -447,12 +419,11 @@ def test_a_short_comment_stands_beside() -> None:
     assert assign("x", "self.stem(x)", indent=8, comment="56 x 56") == [
         "        x = self.stem(x)  # 56 x 56"
     ]
-    assert returns("x", indent=8, comment="done") == ["        return x  # done"]
 
 
 def test_a_long_comment_stands_above() -> None:
     comment = "a comment of quite some length about the shape of x"
-    assert assign("x", call("self.features", "x", "and_more"), indent=8, comment=comment) == [
+    assert assign("x", "self.features(x, and_more)", indent=8, comment=comment) == [
         f"        # {comment}",
         "        x = self.features(x, and_more)",
     ]
@@ -505,18 +476,16 @@ class _Fuzz:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
 
-    def name(self) -> Code:
+    def name(self) -> Node:
         pool = self.random.choice([NAMES, NAMES, NAMES, STRINGS, TEXTS])
-        return code(self.random.choice(pool))
+        return read(self.random.choice(pool))
 
-    def codes(self, depth: int, low: int, high: int) -> tuple[Code, ...]:
-        return tuple(self.code(depth) for _ in range(self.random.randint(low, high)))
+    def nodes(self, depth: int, low: int, high: int) -> tuple[Node, ...]:
+        return tuple(self.node(depth) for _ in range(self.random.randint(low, high)))
 
-    def code(self, depth: int) -> Code:
+    def node(self, depth: int) -> Node:
         if depth <= 0 or self.random.random() < 0.15:
             return self.name()
-        if self.random.random() < 0.02:
-            return Parens(self.code(depth))
         makers = [self.call] * 6 + [
             self.layer,
             self.layer,
@@ -536,26 +505,26 @@ class _Fuzz:
         return self.random.choice(makers)(depth - 1)
 
     def call(self, depth: int) -> Call:
-        args = self.codes(depth, 0, 3)
+        args = self.nodes(depth, 0, 3)
         if self.random.random() < 0.05:
-            args = (*args, Starred(self.code(depth)))
+            args = (*args, Starred(self.node(depth)))
         names = self.random.sample(KEYWORDS, self.random.randint(0, 4))
-        keywords = [Keyword(name, self.code(depth - 1)) for name in names]
+        keywords = [Keyword(name, self.node(depth - 1)) for name in names]
         return Call(Name(self.random.choice(FUNCTIONS)), (*args, *keywords))
 
     def layer(self, depth: int) -> Call:
-        return Call(self.call(depth), self.codes(depth, 0, 2))
+        return Call(self.call(depth), self.nodes(depth, 0, 2))
 
-    def chain(self, depth: int) -> Code:
-        node: Code = self.call(depth) if self.random.random() < 0.7 else self.code(depth)
+    def chain(self, depth: int) -> Node:
+        link: Node = self.call(depth) if self.random.random() < 0.7 else self.node(depth)
         for _ in range(self.random.randint(1, 3)):
-            node = Attribute(node, self.random.choice(["mean", "flatten", "T", "shape"]))
+            link = Attribute(link, self.random.choice(["mean", "flatten", "T", "shape"]))
             if self.random.random() < 0.7:
-                node = Call(node, self.codes(depth - 1, 0, 2))
-        return node
+                link = Call(link, self.nodes(depth - 1, 0, 2))
+        return link
 
-    def collection(self, depth: int) -> Code:
-        items = self.codes(depth, 0, 5)
+    def collection(self, depth: int) -> Node:
+        items = self.nodes(depth, 0, 5)
         match self.random.randrange(5):
             case 0:
                 keys = (Name('"key"'), Name("key_number_two"), None)
@@ -565,30 +534,31 @@ class _Fuzz:
             case _:
                 return List(items)
 
-    def operation(self, depth: int) -> Code:
-        return Operation(self.random.choice(OPERATORS), self.codes(depth, 2, 5))
+    def operation(self, depth: int) -> Node:
+        return Operation(self.random.choice(OPERATORS), self.nodes(depth, 2, 5))
 
-    def unary(self, depth: int) -> Code:
+    def unary(self, depth: int) -> Node:
         operators = ("not", "-", "~")
-        return Unary(self.random.choice(operators), self.code(depth))
+        return Unary(self.random.choice(operators), self.node(depth))
 
-    def ternary(self, depth: int) -> Code:
-        return Ternary(self.code(depth), self.code(depth), self.code(depth))
+    def ternary(self, depth: int) -> Node:
+        return Ternary(self.node(depth), self.node(depth), self.node(depth))
 
-    def subscript(self, depth: int) -> Code:
-        return Subscript(self.code(depth), self.codes(depth, 1, 3))
+    def subscript(self, depth: int) -> Node:
+        return Subscript(self.node(depth), self.nodes(depth, 1, 3))
 
-    def comprehension(self, depth: int) -> Code:
+    def comprehension(self, depth: int) -> Node:
         kind = self.random.choice(("list", "generator", "generator", "set"))
-        conditions = self.codes(depth - 1, 0, 1)
-        element, iterable = self.code(depth), self.code(depth)
+        conditions = self.nodes(depth - 1, 0, 1)
+        element, iterable = self.node(depth), self.node(depth)
         target = self.random.choice(["x", "key, value"])
-        node = Comprehension(element, target, iterable, conditions, kind)
-        return call("sum", node) if self.random.random() < 0.5 else node
+        loop = Comprehension(element, target, iterable, conditions, kind)
+        return call("sum", loop) if self.random.random() < 0.5 else loop
 
     def statement(self, indent: int) -> list[str]:
         depth = self.random.choice([1, 1, 2, 2, 3, 4])
-        value = self.code(depth)
+        tree = self.node(depth)
+        value = flat(Parens(tree) if self.random.random() < 0.02 else tree)
         comment = self.random.choice(
             [None, None, "56 x 56", "a comment that is rather long, or two of them " * 2]
         )
@@ -596,44 +566,42 @@ class _Fuzz:
         match self.random.randrange(12):
             case 0 | 1:
                 if self.random.random() < 0.3:
-                    value = Tuple(self.codes(depth, 1, 3), bare=True)
-                return returns(value, indent=indent, comment=comment)
+                    value = flat(Tuple(self.nodes(depth, 1, 3), bare=True))
+                return returns(value, indent=indent)
             case 2:
                 return expression(value, indent=indent)
             case 3:
-                lines = if_header(value, indent=indent) + inside
-                return lines + elif_header(self.code(depth), indent=indent) + inside
+                return if_header(value, indent=indent) + inside
             case 4:
                 return for_header(self.random.choice(["x", "a, b"]), value, indent=indent) + inside
             case 5:
                 return self.definition(indent) + inside
             case 6:
-                return self.annotated(self.stable(value), indent)
+                return self.annotated(self.stable(tree), indent)
             case 7:
-                target = flat(Subscript(self.name(), self.codes(0, 1, 2)))
+                target = flat(Subscript(self.name(), self.nodes(0, 1, 2)))
                 target = target if target[0].isalpha() else "a, b"
                 target = self.random.choice(["n, c, h, w", "self.a, b", "cache[0]", target])
                 if target.startswith(("None", "True", 'f"')):
                     target = "x[1]"
-                return assign(target, self.stable(value), indent=indent)
+                return assign(target, self.stable(tree), indent=indent)
             case _:
                 target = self.random.choice(
                     ["x", "self.conv", "self.block_number_seven.projection"]
                 )
-                operator = self.random.choice(["=", "=", "=", "+="])
-                return assign(target, value, indent=indent, comment=comment, operator=operator)
+                return assign(target, value, indent=indent, comment=comment)
 
-    def stable(self, value: Code) -> Code:
+    def stable(self, tree: Node) -> str:
         """A value for a target that can break itself.
 
         For these the formatter is not stable where several pairs of brackets follow one another:
         its first pass agrees with the layout, and a second one changes what the first one made.
         """
-        link, pairs = value, 0
+        link, pairs = tree, 0
         while isinstance(link, Call | Subscript | Attribute):
             pairs += not isinstance(link, Attribute)
             link = link.value if isinstance(link, Subscript | Attribute) else link.func
-        return value if pairs < 2 else call("f", value)
+        return flat(tree if pairs < 2 else call("f", tree))
 
     def definition(self, indent: int) -> list[str]:
         pool = ["x: Tensor", "stride: int = 1", "in_channels: int", "norm_layer=nn.BatchNorm2d"]
@@ -646,7 +614,7 @@ class _Fuzz:
         name = self.random.choice(["f", "a_function_with_quite_a_long_name_" * 2])
         return def_header(name, params, self.random.choice(annotations), indent=indent)
 
-    def annotated(self, value: Code, indent: int) -> list[str]:
+    def annotated(self, value: str, indent: int) -> list[str]:
         annotations = ["int", "list[int]", "dict[str, tuple[int, ...]]", "Tensor | None"]
         annotation = self.random.choice(annotations)
         return assign("self.widths", value, indent=indent, annotation=annotation)
@@ -680,13 +648,22 @@ def test_the_formatter_changes_nothing(seed: int) -> None:
     assert formatter_diff(source) == ""
 
 
+def test_a_tree_is_read_back() -> None:
+    fuzz = _Fuzz(2)
+    for _ in range(300):
+        tree = fuzz.node(3)
+        assert type(read(flat(tree))) is type(tree), flat(tree)
+        assert flat(read(flat(tree))) == flat(tree)
+
+
 def test_no_line_ends_in_a_space() -> None:
     assert all(line == line.rstrip() for line in _Fuzz(1).module(200).splitlines())
 
 
 def test_large_statements_take_linear_time() -> None:
     def seconds(size: int) -> float:
-        value: Code = call("nn.Sequential", *([CONV] * size))
+        value = f"nn.Sequential({', '.join([CONV] * size)})"
+        read.cache_clear()
         start = time.process_time()
         assign("self.layers", value, indent=8)
         return time.process_time() - start
@@ -696,20 +673,10 @@ def test_large_statements_take_linear_time() -> None:
 
 
 def test_deep_nests_take_no_time() -> None:
-    node: Code = Name("x")
+    value = "x"
     for _ in range(40):
-        node = call("nn.Sequential", node, "stride")
+        value = f"nn.Sequential({value}, stride)"
     start = time.process_time()
-    lines = assign("self.layers", node, indent=8)
+    lines = assign("self.layers", value, indent=8)
     assert len(lines) > 80
     assert time.process_time() - start < 1
-
-
-def test_the_module_imports_only_the_standard_library() -> None:
-    source = Path(layout.__file__).read_text(encoding="utf-8")
-    imported = {
-        line.split()[1].split(".")[0]
-        for line in source.splitlines()
-        if line.startswith(("import ", "from "))
-    }
-    assert imported <= sys.stdlib_module_names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,16 @@ def test_numpy_is_only_for_weights() -> None:
 
 def test_click_is_only_for_the_command_line() -> None:
     assert users_of("click") == {"incgen.cli"}
+
+
+def test_the_layout_would_do_for_any_python() -> None:
+    """It knows nothing of specs, and needs nothing installed."""
+    layout = [path for path in MODULES if path.parent.name == "layout"]
+    assert layout
+    for path in layout:
+        for name in imported(path):
+            ours = name.startswith(("incgen.layout", "incgen.records"))
+            assert ours or name.split(".")[0] in sys.stdlib_module_names, f"{path.name}: {name}"
 
 
 def module_graph() -> dict[str, set[str]]:

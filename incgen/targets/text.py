@@ -5,9 +5,7 @@ from __future__ import annotations
 from incgen import definitions as df
 from incgen.diagnostics import Code, Diagnostic, SpecError
 from incgen.graph import Graph
-from incgen.layout import wrap
-
-WIDTH = 88
+from incgen.layout import LINE_LENGTH, wrap
 
 
 def check_used(graph: Graph) -> None:
@@ -51,24 +49,24 @@ def docstring(doc: str, indent: int, facts: tuple[str, ...] = (), last: str = ""
         facts: lines that are kept as they are.
         last: a closing paragraph.
     """
-    lines = wrap(_titled(escaped(doc).strip()), WIDTH, indent)
+    lines = wrap(_titled(escaped(doc).strip()), LINE_LENGTH, indent)
     margin = " " * indent
     if facts:
         lines += ["", *(f"{margin}{escaped(fact)}" for fact in facts)]
     if last:
-        lines += ["", *wrap(escaped(last), WIDTH, indent)]
+        lines += ["", *wrap(escaped(last), LINE_LENGTH, indent)]
     if not any(line.strip() for line in lines):
         return []
     # The quotes take room on the first line, and on the last if there is only one.
-    first, *rest = wrap(lines[0].strip(), WIDTH - 3, indent)
+    first, *rest = wrap(lines[0].strip(), LINE_LENGTH - 3, indent)
     lines = [f'{margin}"""{first.strip()}', *rest, *lines[1:]]
     if len(lines) == 1:
         # ruff format puts a space between a quote and the closing ones
         touching = " " if lines[0].endswith('"') else ""
-        if len(lines[0]) + len(touching) + 3 <= WIDTH:
+        if len(lines[0]) + len(touching) + 3 <= LINE_LENGTH:
             return [f'{lines[0]}{touching}"""']
         # ruff format closes a single line where it ends, however long, so make it two
-        first, *rest = wrap(lines[0].strip().removeprefix('"""'), WIDTH - 7, indent)
+        first, *rest = wrap(lines[0].strip().removeprefix('"""'), LINE_LENGTH - 7, indent)
         lines = [f'{margin}"""{first.strip()}', *rest]
     return [*lines, f'{margin}"""']
 
