@@ -16,7 +16,9 @@ from incgen.layout import assign
 from incgen.render import render
 from incgen.symbols import open_parameters, unit_forms
 from incgen.targets import text
-from incgen.targets.keras_functions import Form, FunctionWriter, View, use_padding
+from incgen.targets.keras_code import Form, View
+from incgen.targets.keras_functions import FunctionWriter
+from incgen.targets.keras_padding import use_padding
 
 #: What a file can define for itself, in this order; all of it uses keras.ops.
 HELPERS = (

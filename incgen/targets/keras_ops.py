@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TypeAlias
 
 from incgen import expressions as ex
-from incgen.definitions import ArgumentValue, SidesValue
 from incgen.expressions import Expression, python
-from incgen.initializers import Initializer
 from incgen.ops import ByStride
 from incgen.records import record
 from incgen.symbols import UnitForm, plain_pad
+from incgen.targets.keras_code import Call, Step, When
+from incgen.targets.keras_padding import full_sides, padding, sides_code
+from incgen.targets.keras_weights import bias_arguments, depthwise_fans, weight_arguments
 from incgen.targets.values import (
     FALSE,
     ONE,
@@ -36,35 +36,6 @@ from incgen.targets.values import (
     window,
     with_ceil,
 )
-
-
-@record
-class Call:
-    """One layer: the constructor without its name, and how its name ends.
-
-    Attributes:
-        constructor: `layers.Conv2D(64, 3, padding="same"`, without the closing bracket.
-        suffix: behind the op's own name; "" for the layer that the op is named after.
-        named: whether it is a layer; else a finished expression.
-        applied: whether the constructor already holds `{x}`, as our own functions do.
-    """
-
-    constructor: str
-    suffix: str = ""
-    named: bool = True
-    applied: bool = False
-
-
-@record
-class When:
-    """Steps that depend on a condition of parameters."""
-
-    condition: str
-    then: tuple[Step, ...]
-    otherwise: tuple[Step, ...] = ()
-
-
-Step: TypeAlias = Call | When
 
 
 @record
@@ -118,170 +89,7 @@ def _cases(
     return (When(condition, then, otherwise),)
 
 
-# ---------------------------------------------------------------- padding
-
-
-@record
-class Padding:
-    """A padding in Keras' terms.
-
-    Attributes:
-        word: "same" or "valid", where Keras' own padding is meant.
-        sides: top, bottom, left, right, where it has to be written out.
-        by_stride: `half` where the stride is a parameter and kernels are odd: "same" for stride
-            1, else written out.
-    """
-
-    word: str | None = None
-    sides: Sides | None = None
-    by_stride: bool = False
-
-
-def padding(
-    pad: ArgumentValue,
-    kernel: Pair,
-    stride: Pair,
-    dilation: Expression = ONE,
-    unit: UnitForm | None = None,
-) -> Padding:
-    """What a padding means for a window."""
-    if pad == ex.Literal("valid"):
-        return Padding("valid")
-    if pad == ex.Literal("same"):
-        return Padding("same")
-    spans = [ex.literal(effective(k, dilation)) for k in kernel]
-    if isinstance(pad, SidesValue):
-        sides = four_sides(pad)
-    elif pad is None or pad == ex.Literal("half"):
-        if spans == [1, 1]:
-            return Padding("valid")
-        high, wide = half(kernel, dilation)
-        sides = high, high, wide, wide
-        odd = all(isinstance(s, int) and s % 2 for s in spans)
-        symbolic_odd = unit is not None and unit.odd and None in spans
-        if stride == (ONE, ONE) and (odd or symbolic_odd):
-            return Padding("same")
-        if symbolic_odd and unit is not None and unit.strided and unit.square_stride:
-            return Padding(None, sides, True)
-    else:
-        sides = four_sides(pad)
-    if all(side == ZERO for side in sides):
-        return Padding("valid")
-    if stride == (ONE, ONE) and None not in spans:
-        middle = [span // 2 for span in spans if isinstance(span, int) and span % 2]
-        if len(middle) == 2 and [ex.literal(s) for s in sides] == [
-            middle[0],
-            middle[0],
-            middle[1],
-            middle[1],
-        ]:
-            return Padding("same")
-    return Padding(None, sides)
-
-
-def sides_code(sides: Sides) -> str:
-    """A border as Keras' layers take it: `1`, `(0, 3)` or `((0, 1), (0, 1))`."""
-    top, bottom, left, right = sides
-    if top == bottom and left == right:
-        return pair((top, left))
-    return f"(({python(top)}, {python(bottom)}), ({python(left)}, {python(right)}))"
-
-
-def full_sides(sides: Sides) -> str:
-    """A border with all four sides."""
-    top, bottom, left, right = map(python, sides)
-    return f"(({top}, {bottom}), ({left}, {right}))"
-
-
 # ---------------------------------------------------------------- convolutions
-
-
-def initializer(init: Initializer, fans: Pair | None = None) -> str:
-    """An initialiser as a Keras argument.
-
-    Args:
-        init: the initialiser.
-        fans: (fan_in, fan_out) where Keras counts them otherwise, as for depthwise kernels.
-    """
-    values = [ex.number(a) for a in init.args]
-    plain = {
-        "zeros": '"zeros"',
-        "ones": '"ones"',
-        "glorot_uniform": '"glorot_uniform"',
-        "he_uniform": '"he_uniform"',
-        "lecun_uniform": '"lecun_uniform"',
-    }
-    scaled = {
-        "glorot_normal": '1.0, "fan_avg", "untruncated_normal"',
-        "he_normal": '2.0, "fan_in", "untruncated_normal"',
-        "lecun_normal": '1.0, "fan_in", "untruncated_normal"',
-    }
-    named = {
-        "constant": "Constant({})",
-        "uniform": "RandomUniform(-{0}, {0})",
-        "normal": "RandomNormal(stddev={})",
-        "truncated_normal": "TruncatedNormal(stddev={})",
-    }
-    if init.name in named:
-        return f"keras.initializers.{named[init.name].format(*values)}"
-    if init.name in ("zeros", "ones") or (fans is None and init.name in plain):
-        return plain[init.name]
-    if fans is None and init.name in scaled:
-        return f"keras.initializers.VarianceScaling({scaled[init.name]})"
-    return _by_fans(init, fans)
-
-
-#: Numerator under the root, whether the fan-out counts too, and the distribution.
-_SCALES = {
-    "glorot_uniform": (6, True, "RandomUniform(-{0}, {0})"),
-    "glorot_normal": (2, True, "RandomNormal(stddev={0})"),
-    "he_uniform": (6, False, "RandomUniform(-{0}, {0})"),
-    "he_normal": (2, False, "RandomNormal(stddev={0})"),
-    "lecun_uniform": (3, False, "RandomUniform(-{0}, {0})"),
-    "lecun_normal": (1, False, "RandomNormal(stddev={0})"),
-    "truncated_he_normal": (2.6, False, "TruncatedNormal(stddev={0})"),
-}
-
-
-def _by_fans(init: Initializer, fans: Pair | None) -> str:
-    numerator, outputs, form = _SCALES[init.name]
-    if fans is None:
-        # Keras divides the deviation of a cut normal by 0.8796 to restore the variance
-        # (VarianceScaling); 2.6 * 0.87962566103423978 ** 2 takes that back.
-        scale = "2.6 * 0.87962566103423978**2"
-        return f'keras.initializers.VarianceScaling({scale}, "fan_in", "truncated_normal")'
-    total = fans[0] + fans[1] if outputs else fans[0]
-    known = ex.literal(total)
-    if isinstance(known, int):
-        return f"keras.initializers.{form.format(ex.number((numerator / known) ** 0.5))}"
-    scale = f"({numerator} / ({python(total)})) ** 0.5"
-    negative = form.replace("-{0}", "-({0})")
-    return f"keras.initializers.{negative.format(scale)}"
-
-
-def weight_arguments(args: Args, kind: str = "kernel", fans: Pair | None = None) -> list[str]:
-    """The keyword arguments for a kernel: how it begins, and its weight decay."""
-    init = args["init"]
-    value = "init" if isinstance(init, ex.Parameter) else initializer(_init(init), fans)
-    result = [f"{kind}_initializer={value}"]
-    l2 = expression(args, "l2")
-    if l2 != ZERO:
-        result.append(f"{kind}_regularizer=L2({python(l2)})")
-    return result
-
-
-def _init(value: object) -> Initializer:
-    assert isinstance(value, Initializer)
-    return value
-
-
-def bias_arguments(args: Args) -> list[str]:
-    """The keyword arguments for a bias."""
-    bias, start = expression(args, "bias"), expression(args, "bias_init")
-    result = [] if bias == TRUE else [f"use_bias={python(bias)}"]
-    if bias != FALSE and start != ZERO:
-        result.append(f"bias_initializer=keras.initializers.Constant({python(start)})")
-    return result
 
 
 def _conv(args: Args, context: Context) -> tuple[Step, ...]:
@@ -293,12 +101,6 @@ def _conv(args: Args, context: Context) -> tuple[Step, ...]:
     channels = f"{text(args, 'channels')}, "
     rest = [*extra, *bias_arguments(args), *weight_arguments(args)]
     return _moving(args, context, f"{head}({channels}", rest)
-
-
-def depthwise_fans(args: Args) -> Pair:
-    """(fan_in, fan_out) of a depthwise kernel as PyTorch counts them."""
-    high, wide = window(args).kernel
-    return high * wide, high * wide * expression(args, "multiplier")
 
 
 def _depthwise(args: Args, context: Context, bias: list[str]) -> tuple[Step, ...]:
@@ -443,7 +245,7 @@ def _pool(args: Args, context: Context, average: bool) -> tuple[Step, ...]:
     plan = padding(pad, kernel, stride)
     stock = f"layers.{'Average' if average else 'Max'}Pooling2D({pair(kernel)}, {pair(stride)}"
     if plan.word == "same" and counted:
-        return _counted_same(context, kernel, stride, stock)
+        return _counted_same(kernel, stride, stock)
     if plan.word == "same":
         return (Call(f'{stock}, "same"'),)
     sides = plan.sides or (ZERO, ZERO, ZERO, ZERO)
@@ -458,10 +260,10 @@ def _pool(args: Args, context: Context, average: bool) -> tuple[Step, ...]:
         border = f"((0, 0), ({top}, {bottom}), ({left}, {right}), (0, 0))"
         lowest = f'ops.pad({{x}}, {border}, constant_values=float("-inf"))'
         return (Call(lowest, named=False), Call(stock))
-    return _padded_average(context, kernel, stride, sides, full, counted, stock)
+    return _padded_average(kernel, stride, sides, full, counted, stock)
 
 
-def _counted_same(context: Context, kernel: Pair, stride: Pair, stock: str) -> tuple[Step, ...]:
+def _counted_same(kernel: Pair, stride: Pair, stock: str) -> tuple[Step, ...]:
     spans = [ex.literal(k) for k in kernel]
     if stride == (ONE, ONE) and all(isinstance(s, int) and s % 2 for s in spans):
         high, wide = half(kernel)
@@ -471,7 +273,6 @@ def _counted_same(context: Context, kernel: Pair, stride: Pair, stock: str) -> t
 
 
 def _padded_average(
-    context: Context,
     kernel: Pair,
     stride: Pair,
     sides: Sides,

@@ -1,0 +1,69 @@
+"""The pieces that Keras source is made of: layers, values, finished functions."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from incgen.expressions import Expression
+from incgen.records import record
+
+
+@record
+class Call:
+    """One layer: the constructor without its name, and how its name ends.
+
+    Attributes:
+        constructor: `layers.Conv2D(64, 3, padding="same"`, without the closing bracket.
+        suffix: behind the op's own name; "" for the layer that the op is named after.
+        named: whether it is a layer; else a finished expression.
+        applied: whether the constructor already holds `{x}`, as our own functions do.
+    """
+
+    constructor: str
+    suffix: str = ""
+    named: bool = True
+    applied: bool = False
+
+
+@record
+class When:
+    """Steps that depend on a condition of parameters."""
+
+    condition: str
+    then: tuple[Step, ...]
+    otherwise: tuple[Step, ...] = ()
+
+
+Step: TypeAlias = Call | When
+
+
+@record
+class View:
+    """A function as finished lines."""
+
+    doc: list[str]
+    header: list[str]
+    body: list[str]
+
+    @property
+    def code(self) -> list[str]:
+        """Every line of code, to see what it needs."""
+        return [*self.header, *self.body]
+
+
+@record
+class Form:
+    """What a user of a function has to know: its name, its parameters, what comes out."""
+
+    name: str
+    formals: tuple[tuple[str, Expression | str | None], ...]
+    gives_map: bool
+
+
+@record
+class Flow:
+    """A value: its source, whether it is a map, and whether it is a plain variable."""
+
+    code: str
+    is_map: bool
+    variable: bool = False

@@ -1,0 +1,170 @@
+"""Padding in Keras' terms: its two words, or pixels that are written out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from incgen import definitions as df
+from incgen import expressions as ex
+from incgen.definitions import ArgumentValue, SidesValue
+from incgen.diagnostics import Code, Diagnostic, SpecError
+from incgen.expressions import Expression, python
+from incgen.ops import ByStride
+from incgen.records import record
+from incgen.symbols import UnitForm, plain_pad
+from incgen.targets.values import ONE, ZERO, Args, Pair, Sides, effective, four_sides, half, pair
+
+
+@record
+class Padding:
+    """A padding in Keras' terms.
+
+    Attributes:
+        word: "same" or "valid", where Keras' own padding is meant.
+        sides: top, bottom, left, right, where it has to be written out.
+        by_stride: `half` where the stride is a parameter and kernels are odd: "same" for stride
+            1, else written out.
+    """
+
+    word: str | None = None
+    sides: Sides | None = None
+    by_stride: bool = False
+
+
+def padding(
+    pad: ArgumentValue,
+    kernel: Pair,
+    stride: Pair,
+    dilation: Expression = ONE,
+    unit: UnitForm | None = None,
+) -> Padding:
+    """What a padding means for a window."""
+    if pad == ex.Literal("valid"):
+        return Padding("valid")
+    if pad == ex.Literal("same"):
+        return Padding("same")
+    spans = [ex.literal(effective(k, dilation)) for k in kernel]
+    if isinstance(pad, SidesValue):
+        sides = four_sides(pad)
+    elif pad is None or pad == ex.Literal("half"):
+        if spans == [1, 1]:
+            return Padding("valid")
+        high, wide = half(kernel, dilation)
+        sides = high, high, wide, wide
+        odd = all(isinstance(s, int) and s % 2 for s in spans)
+        symbolic_odd = unit is not None and unit.odd and None in spans
+        if stride == (ONE, ONE) and (odd or symbolic_odd):
+            return Padding("same")
+        if symbolic_odd and unit is not None and unit.strided and unit.square_stride:
+            return Padding(None, sides, True)
+    else:
+        sides = four_sides(pad)
+    if all(side == ZERO for side in sides):
+        return Padding("valid")
+    if stride == (ONE, ONE) and None not in spans:
+        middle = [span // 2 for span in spans if isinstance(span, int) and span % 2]
+        if len(middle) == 2 and [ex.literal(s) for s in sides] == [
+            middle[0],
+            middle[0],
+            middle[1],
+            middle[1],
+        ]:
+            return Padding("same")
+    return Padding(None, sides)
+
+
+def sides_code(sides: Sides) -> str:
+    """A border as Keras' layers take it: `1`, `(0, 3)` or `((0, 1), (0, 1))`."""
+    top, bottom, left, right = sides
+    if top == bottom and left == right:
+        return pair((top, left))
+    return f"(({python(top)}, {python(bottom)}), ({python(left)}, {python(right)}))"
+
+
+def full_sides(sides: Sides) -> str:
+    """A border with all four sides."""
+    top, bottom, left, right = map(python, sides)
+    return f"(({top}, {bottom}), ({left}, {right}))"
+
+
+def use_padding(
+    unit: df.Definition,
+    args: Args,
+    form: UnitForm,
+    words: Callable[[str], list[object]] | None = None,
+) -> str:
+    """The `padding` argument of one use of a unit, as source.
+
+    Args:
+        unit: what is used.
+        args: what the use says.
+        form: of the unit.
+        words: gives the values of a parameter; None if the source itself does not matter.
+    """
+    everything: dict[str, df.ArgumentValue] = {**df.unit_defaults(unit), **args}
+    frame, pad = everything["window"], everything.get("pad")
+    if isinstance(pad, ex.Parameter) and pad.name == "padding":
+        return "padding"
+    if isinstance(pad, ex.Parameter) and words is not None:
+        found = words(pad.name)
+        if any(isinstance(word, str) for word in found):
+            return _padding_by_word(unit, args, form, pad.name, found)
+    assert isinstance(frame, df.WindowValue)
+    dilation = everything.get("dilation", ONE)
+    assert isinstance(dilation, Expression)
+    pad = plain_pad(pad, frame.stride)
+    if isinstance(pad, ByStride):
+        message = f"the padding of `{unit.name}` follows a stride that is a parameter here"
+        place = frame.span or unit.span
+        help_ = "say `pad` at this use"
+        raise SpecError([Diagnostic(Code.UNSUPPORTED, message, place, help=help_)])
+    plan = padding(pad, frame.kernel, frame.stride, dilation, replace(form, strided=False))
+    if plan.word is not None and not _begins_with_pool(unit):
+        return f'"{plan.word}"'
+    if plan.word == "valid":
+        return "0"
+    if plan.word == "same":
+        return _pool_padding(unit, frame)
+    assert plan.sides is not None
+    return sides_code(plan.sides)
+
+
+def no_padding(unit: df.Definition) -> str:
+    """The `padding` argument that adds nothing, as source."""
+    return "0" if _begins_with_pool(unit) else '"valid"'
+
+
+def _begins_with_pool(unit: df.Definition) -> bool:
+    """Whether a unit begins with a pooling, whose borders are pixels and never words."""
+    return unit.head is not None and unit.head.family == "pool"
+
+
+def _pool_padding(unit: df.Definition, frame: df.WindowValue) -> str:
+    """Keras' "same" in pixels, which it has for stride 1."""
+    if frame.stride != (ONE, ONE):
+        message = f"`same` with a stride cannot be given to the unit `{unit.name}`"
+        help_ = "write its pooling out, or give every use the same padding"
+        place = frame.span or unit.span
+        raise SpecError([Diagnostic(Code.UNSUPPORTED, message, place, help=help_)])
+    high, wide = (kernel // 2 for kernel in frame.kernel)
+    return sides_code((high, high, wide, wide))
+
+
+def _padding_by_word(
+    unit: df.Definition,
+    args: Args,
+    form: UnitForm,
+    parameter: str,
+    words: list[object],
+) -> str:
+    """The padding of a use that passes a word on: a case for each."""
+    plans = []
+    for word in words:
+        assert isinstance(word, bool | int | str)
+        plans.append((word, use_padding(unit, {**args, "pad": ex.Literal(word)}, form)))
+    result = plans[-1][1]
+    for word, plan in reversed(plans[:-1]):
+        if plan != result:
+            result = f"{plan} if {parameter} == {ex.number(word)} else {result}"
+    return result

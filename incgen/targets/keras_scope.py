@@ -1,0 +1,221 @@
+"""One Keras function while it is written: its lines, its names, the values in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Protocol
+
+from incgen import definitions as df
+from incgen import expressions as ex
+from incgen.expressions import Expression
+from incgen.graph import Graph
+from incgen.layout import assign, if_header
+from incgen.symbols import OpenParameters, UnitForm
+from incgen.targets.keras_code import Call, Flow, Form, Step
+from incgen.targets.structure import axes_in, expressions_of
+
+#: Names that a variable of a generated function must not hide.
+_TAKEN = {"x", "name", "keras", "layers", "ops", "math", "load_file", "input_shape", "padding"}
+_AXES = {"channels": -1, "height": 1, "width": 2}
+_NOTHING: Mapping[str, Expression] = MappingProxyType({})
+_LOOPS = ("i", "j", "k", "l", "m", "n")
+_PADS = ("half", "same", "valid")
+
+
+class File(Protocol):
+    """What a function asks of the file that it is written into."""
+
+    graph: Graph
+    unit_forms: dict[df.Definition, UnitForm]
+    opened: OpenParameters
+    names: set[str]
+    explicit: set[df.Definition]
+
+    def form(self, definition: df.Definition, is_map: bool) -> Form:
+        """The function of a unit or block, written when it is first used."""
+
+
+class Scope:
+    """The state of one function, and what every part of its writer asks of it."""
+
+    def __init__(self, file: File, name: str, definition: df.Definition, is_map: bool) -> None:
+        """Begin an empty function.
+
+        Args:
+            file: the file.
+            name: of the function.
+            definition: what it is written for.
+            is_map: whether its input is a map.
+        """
+        self.file, self.graph = file, file.graph
+        self.name, self.definition = name, definition
+        self.unit = file.unit_forms.get(definition)
+        self.is_map = is_map
+        self.lines: list[str] = []
+        self.indent = 4
+        self.prefix = "" if definition.kind == "network" else "{name}"
+        self.variables = {*_TAKEN, *file.names, *(f.name for f in definition.parameters)}
+        self.labels: dict[str, Flow] = {}
+        self.heads: dict[str, str] = {}
+
+    # ------------------------------------------------------------ lines
+
+    @contextmanager
+    def suite(self, header: list[str]) -> Iterator[None]:
+        """What is written inside stands under a header, or `pass` if it is nothing."""
+        self.lines += header
+        self.indent += 4
+        before = len(self.lines)
+        yield
+        if len(self.lines) == before:
+            self.lines.append(" " * self.indent + "pass")
+        self.indent -= 4
+
+    def if_line(self, condition: str) -> list[str]:
+        """The head of an if statement in this place."""
+        return if_header(condition, indent=self.indent)
+
+    def else_line(self) -> list[str]:
+        """The head of its other side."""
+        return [" " * self.indent + "else:"]
+
+    def bind(self, flow: Flow, variable: str) -> Flow:
+        """Give a value a name."""
+        if flow.code != variable:
+            self.lines += assign(variable, flow.code, indent=self.indent)
+        return replace(flow, code=variable, variable=True)
+
+    def bound(self, flow: Flow, variable: str) -> Flow:
+        """A value with a name; it keeps one that it has."""
+        return flow if flow.variable else self.bind(flow, variable)
+
+    # ------------------------------------------------------------ names
+
+    def unique(self, name: str) -> str:
+        """A variable that nothing else has."""
+        candidate, number = name, 1
+        while candidate in self.variables:
+            number += 1
+            candidate = f"{name}_{number}"
+        self.variables.add(candidate)
+        return candidate
+
+    @contextmanager
+    def under(self, name: str | None) -> Iterator[None]:
+        """Layers that are written inside have a name in front of theirs."""
+        outer = self.prefix
+        self.prefix = _joined(outer, name)
+        yield
+        self.prefix = outer
+
+    def quoted(self, name: str) -> str:
+        """A layer's name as source: the prefix of this place and its own."""
+        path = _joined(self.prefix, name)
+        if path == "{name}":
+            return "name"
+        return f'f"{path}"' if "{" in path else f'"{path}"'
+
+    def loop_variable(self) -> str:
+        """A variable for a loop in this place, which may lie in other loops."""
+        taken = {formal.name for formal in self.definition.parameters}
+        free = [name for name in _LOOPS if name not in taken and f"{{{name}}}" not in self.prefix]
+        index = free[0] if free else f"index_{self.prefix.count('{')}"
+        self.variables.add(index)
+        return index
+
+    # ------------------------------------------------------------ values
+
+    def kept_sizes(self, args: Mapping[str, df.ArgumentValue], flow: Flow) -> dict[str, Expression]:
+        """Variables for the sizes that arguments name."""
+        kept: dict[str, Expression] = {}
+        used = {
+            axis for value in args.values() for e in expressions_of(value) for axis in axes_in(e)
+        }
+        for axis in sorted(used):
+            variable = self.unique(axis)
+            self.lines += assign(variable, f"{flow.code}.shape[{_AXES[axis]}]", indent=self.indent)
+            kept[axis] = ex.Name(variable)
+        return kept
+
+    def resolved(
+        self, value: df.ArgumentValue, flow: Flow, kept: Mapping[str, Expression] = _NOTHING
+    ) -> df.ArgumentValue:
+        """An argument with `channels` and the like read off the value, or off variables."""
+        dimensions: dict[str, Expression] = {
+            axis: ex.Name(f"{flow.code}.shape[{index}]") for axis, index in _AXES.items()
+        }
+        dimensions.update(kept)
+
+        def formula(expression: Expression) -> Expression:
+            return ex.substitute(expression, {}, dimensions)
+
+        match value:
+            case df.WindowValue((a, b), (c, d)):
+                return df.WindowValue((formula(a), formula(b)), (formula(c), formula(d)))
+            case df.SidesValue(sides):
+                return df.SidesValue(tuple(formula(side) for side in sides))
+            case _ if isinstance(value, Expression):
+                return formula(value)
+            case _:
+                return value
+
+    def words(self, parameter: str) -> list[object]:
+        """The values that a parameter takes."""
+        seen: list[object]
+        if self.definition.kind == "network":
+            seen = [self.graph.parameters.get(parameter)]
+        else:
+            observed = self.graph.observed.get(self.definition)
+            seen = list(observed.values.get(parameter, [])) if observed else []
+        is_open = self.file.opened.has(self.definition, parameter)
+        if is_open and any(word in _PADS for word in seen):
+            seen += [word for word in _PADS if word not in seen]
+        return sorted(seen, key=str)
+
+    # ------------------------------------------------------------ layers
+
+    def apply(self, found: tuple[Step, ...], name: str, flow: Flow, variable: str) -> Flow:
+        """Layers after one another."""
+        for step in found:
+            flow = self.bound(flow, variable)
+            if isinstance(step, Call):
+                flow = replace(flow, code=self.layer(step, name, flow), variable=False)
+                continue
+            if not step.otherwise:
+                flow = self.bind(flow, variable)
+            self.block(self.if_line(step.condition), step.then, name, flow, variable)
+            if step.otherwise:
+                self.block(self.else_line(), step.otherwise, name, flow, variable)
+            flow = replace(flow, code=variable, variable=True)
+        return flow
+
+    def block(
+        self,
+        header: list[str],
+        found: tuple[Step, ...],
+        name: str,
+        flow: Flow,
+        variable: str,
+    ) -> None:
+        """Layers under a condition; their result is in the variable."""
+        with self.suite(header):
+            self.bind(self.apply(found, name, flow, variable), variable)
+
+    def layer(self, call: Call, name: str, flow: Flow) -> str:
+        """One layer applied."""
+        if not call.named:
+            return call.constructor.format(x=flow.code)
+        comma = "" if call.constructor.endswith("(") else ", "
+        title = self.quoted(f"{name}{call.suffix}" if name else call.suffix.lstrip("."))
+        if call.applied:
+            return f"{call.constructor.format(x=flow.code)}{comma}name={title})"
+        return f"{call.constructor}{comma}name={title})({flow.code})"
+
+
+def _joined(prefix: str, name: str | None) -> str:
+    if not name:
+        return prefix
+    return f"{prefix}.{name}" if prefix else name

@@ -1,0 +1,102 @@
+"""Uses of units and blocks in Keras: calls of their functions, and what they are given."""
+
+from __future__ import annotations
+
+from incgen import definitions as df
+from incgen import expressions as ex
+from incgen.diagnostics import Code, Diagnostic, SpecError
+from incgen.expressions import Expression, python
+from incgen.initializers import Initializer
+from incgen.source import Span
+from incgen.symbols import unit_arguments
+from incgen.targets.keras_code import Flow
+from incgen.targets.keras_padding import use_padding
+from incgen.targets.keras_scope import Scope
+from incgen.targets.keras_weights import depthwise_fans, initializer
+from incgen.targets.values import ONE, Args, Pair, both
+
+
+def use(scope: Scope, instance: df.Instance, flow: Flow, variable: str) -> Flow:
+    """A unit or block as a call of its function."""
+    definition = instance.definition
+    form = scope.file.form(definition, flow.is_map)
+    flow = scope.bound(flow, variable)
+    if definition.kind == "unit":
+        given = _unit_given(scope, instance, flow)
+    else:
+        given = _block_given(scope, instance, flow)
+    parts = [flow.code]
+    by_name = False
+    for name, default in form.formals:
+        source = default if isinstance(default, str) else None
+        if isinstance(default, Expression):
+            source = python(default)
+        value = given.get(name, source)
+        if value is None or value == source:
+            by_name = True
+            continue
+        named = by_name or default is not None
+        parts.append(f"{name}={value}" if named else value)
+    parts.append(f"name={scope.quoted(instance.name)}")
+    return Flow(f"{form.name}({', '.join(parts)})", form.gives_map)
+
+
+def _block_given(scope: Scope, instance: df.Instance, flow: Flow) -> dict[str, str]:
+    """The arguments of a block's function; defaults that depend on the use are written."""
+    given = {}
+    for formal in instance.definition.parameters:
+        if formal.name in instance.args or not isinstance(formal.default, ex.Literal):
+            written = instance.args.get(formal.name, formal.default)
+            value = scope.resolved(written, flow)
+            assert isinstance(value, Expression)
+            given[formal.name] = python(value)
+    return given
+
+
+def _unit_given(scope: Scope, instance: df.Instance, flow: Flow) -> dict[str, str]:
+    """The arguments of a unit's function, as source."""
+    definition = instance.definition
+    unit = scope.file.unit_forms[definition]
+    written = dict(instance.args)
+    if instance.forwards and scope.unit is not None:
+        written.update(unit_arguments(scope.unit, whole=True))
+    if "window" in unit.args:
+        written.setdefault("window", df.unit_defaults(definition)["window"])
+    values = {name: scope.resolved(value, flow) for name, value in written.items()}
+    given: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, df.WindowValue):
+            given["kernel"] = _numbers(value.kernel, unit.square_kernel)
+            if unit.strided:
+                given["stride"] = _numbers(value.stride, unit.square_stride)
+        elif isinstance(value, Initializer):
+            given["init"] = _unit_initializer(definition, value, values, instance.span)
+        elif name != "pad":
+            assert isinstance(value, Expression)
+            given[name] = python(value)
+    if "init" in unit.args and "init" not in given:
+        default = df.unit_defaults(definition)["init"]
+        assert isinstance(default, Initializer)
+        given["init"] = _unit_initializer(definition, default, values, instance.span)
+    if unit.padding:
+        given["padding"] = use_padding(definition, values, unit, scope.words)
+    return given
+
+
+def _unit_initializer(unit: df.Definition, init: Initializer, values: Args, span: Span) -> str:
+    """How the kernels of a unit's head begin, as a use says."""
+    head = unit.head
+    assert head is not None
+    if head.name == "separable_conv" and initializer(init) != initializer(init, (ONE, ONE)):
+        message = f"`{unit.name}` has two kernels, which Keras would begin in different ways"
+        help_ = "say `init` in the unit, or an initialiser with numbers: `normal(0.01)`"
+        raise SpecError([Diagnostic(Code.UNSUPPORTED, message, span, help=help_)])
+    fans = None
+    if head.name == "depthwise_conv":
+        fans = depthwise_fans({**df.unit_defaults(unit), **values})
+    return initializer(init, fans)
+
+
+def _numbers(values: Pair, is_square: bool) -> str:
+    """A kernel or stride as the function of a unit takes it."""
+    return python(values[0]) if is_square else both(values)
