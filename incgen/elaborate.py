@@ -14,13 +14,13 @@ from incgen import definitions as df
 from incgen import expressions as ex
 from incgen.arguments import count_fault, whole_help
 from incgen.diagnostics import Code, Note, Reporter, near
+from incgen.evaluation import FAULTY, Evaluator
 from incgen.frames import Frame, join_key, uses_of
 from incgen.graph import Graph, Node, Observed, Use
 from incgen.joins import Mismatch, history, joined, mismatch_help
-from incgen.layers import FAULT_CODES, output
+from incgen.shape_inference import FAULT_CODES, output
 from incgen.shapes import Arguments, Fault, Shape, Tensor, multiply_adds, tensors
 from incgen.source import Span
-from incgen.values import FAULTY, Evaluator
 
 #: Layers, and statements that lead to them, of one network.
 MAX_ELEMENTS = 200_000

@@ -8,8 +8,8 @@ from incgen.expressions import Parameter, evaluate, python
 from incgen.graph import Node
 from incgen.initializers import Initializer
 from incgen.joins import Mismatch, history, joined
-from incgen.layers import output
 from incgen.ops import OPS, ByStride
+from incgen.shape_inference import output
 from incgen.shapes import (
     Fault,
     Shape,
