@@ -14,7 +14,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from incgen import definitions as df
 from incgen import syntax as st
 from incgen.diagnostics import Code, Diagnostic, Note, Reporter, SpecError, listed, near
 from incgen.elaborate import elaborate
@@ -31,7 +30,8 @@ if TYPE_CHECKING:
 
 #: Where a spec is.
 SpecPath: TypeAlias = str | os.PathLike[str]
-#: Values for the parameters of a network, in place of their defaults.
+#: Values for the parameters of a network and the constants (`let`) of its file, in place of what
+#: the spec says.
 Parameters: TypeAlias = Mapping[str, Value]
 
 
@@ -61,22 +61,23 @@ def compile_spec(
 
     Args:
         spec: its file.
-        parameters: values for parameters of the network, in place of their defaults.
+        parameters: values for parameters and constants, in place of what the spec says.
         text: the spec itself, if it does not come from the file; `spec` is then its name, and
             the files it uses are found beside that.
         report: takes warnings.
 
     Raises:
         SpecError: the spec has faults; all that could be told apart are in it.
-        RequestError: the network has no such parameter, or no parameter has such a value.
+        RequestError: the spec has no such parameter, or no parameter has such a value.
     """
     report = report or Reporter()
     loaded = load_file(Path(spec), text=text)
-    program = resolve(loaded, report)
+    constants, settings = _settings(loaded, parameters or {})
+    program = resolve(loaded, constants, report)
     report.stop_on_errors()
     if program is None:
         raise SpecError([_not_one_network(loaded)])
-    graph = elaborate(program, _settings(program.network, parameters or {}), report)
+    graph = elaborate(program, settings, report)
     report.stop_on_errors()
     if graph is None:
         raise AssertionError("elaboration failed without a report")
@@ -90,11 +91,11 @@ def check(
 
     Args:
         spec: its file.
-        parameters: values for parameters of the network, in place of their defaults.
+        parameters: values for parameters and constants, in place of what the spec says.
         text: the spec itself, if it does not come from the file.
 
     Raises:
-        RequestError: the network has no such parameter, or no parameter has such a value.
+        RequestError: the spec has no such parameter, or no parameter has such a value.
     """
     from incgen.targets import TARGETS
 
@@ -126,7 +127,7 @@ def generate(
     Args:
         spec: its file.
         target: `torch` or `keras`; `tf` and `tensorflow` are other names of the latter.
-        parameters: values for parameters of the network, in place of their defaults.
+        parameters: values for parameters and constants, in place of what the spec says.
         text: the spec itself, if it does not come from the file.
 
     Raises:
@@ -155,7 +156,7 @@ def build(
         target: a target or several.
         output: a file, for one target; or a folder: one that exists, or a text with a slash at
             its end. Otherwise the folder `generated` of the current one.
-        parameters: values for parameters of the network, in place of their defaults.
+        parameters: values for parameters and constants, in place of what the spec says.
         force: also write over files that incgen did not generate or that were edited since.
         check: write nothing.
 
@@ -193,7 +194,7 @@ def load(
     Args:
         spec: its file.
         target: a target; its framework must be installed.
-        parameters: values for parameters of the network, in place of their defaults.
+        parameters: values for parameters and constants, in place of what the spec says.
         text: the spec itself, if it does not come from the file.
 
     Raises:
@@ -269,18 +270,23 @@ def _not_one_network(loaded: LoadedFile) -> Diagnostic:
     )
 
 
-def _settings(network: df.Definition, parameters: Parameters) -> dict[str, Value]:
-    """The parameters as they are given, each known and a value that a spec could write."""
-    known = [formal.name for formal in network.parameters]
-    for name, value in parameters.items():
+def _settings(loaded: LoadedFile, values: Parameters) -> tuple[dict[str, Value], dict[str, Value]]:
+    """The values for constants and for parameters: each known, and what a spec could write."""
+    items = loaded.spec.items
+    networks = [item for item in items if isinstance(item, st.Network)]
+    parameters = [p.name.text for network in networks for p in network.parameters]
+    constants = [item.name.text for item in items if isinstance(item, st.Constant)]
+    for name, value in values.items():
+        known = [*parameters, *constants]
         if name not in known:
-            offer = near(name, known) or (f"its parameters are {listed(known)}" if known else "")
+            offer = near(name, known) or (f"there are {listed(known)}" if known else "")
             end = f": {offer}" if offer else ""
-            raise RequestError(f"the network `{network.name}` has no parameter `{name}`{end}")
+            raise RequestError(f"the spec has no parameter and no constant `{name}`{end}")
         fault = _value_fault(value)
         if fault:
-            raise RequestError(f"the parameter `{name}` cannot be set to that: {fault}")
-    return dict(parameters)
+            raise RequestError(f"`{name}` cannot be set to that: {fault}")
+    given = {name: value for name, value in values.items() if name in parameters}
+    return {name: value for name, value in values.items() if name not in given}, given
 
 
 def _value_fault(value: object) -> str | None:

@@ -86,10 +86,21 @@ class BodyResolver:
         whole = chain.elements[0] if len(chain.elements) == 1 else chain
         return df.Body((df.Step(None, None, whole, False, "", unit.span),), unit.span)
 
-    def body(self, body: st.Body, names: Namespace, *, top: bool = False) -> df.Body:
-        """The steps of a body whose names live in a namespace."""
+    def body(
+        self, body: st.Body, names: Namespace, *, top: bool = False, heads: bool = False
+    ) -> df.Body:
+        """The steps of a body whose names live in a namespace.
+
+        Args:
+            body: as parsed.
+            names: of the keys.
+            top: whether it is the body of a definition itself.
+            heads: whether it can have heads.
+        """
         self.frames.append({})
         kept = _origins(body)
+        heads = heads or (top and self.network)
+        errors = self.report.errors
         steps: list[df.Step | df.Head] = []
         for number, statement in enumerate(body.statements):
             match statement:
@@ -98,12 +109,16 @@ class BodyResolver:
                         message = "`input` is the first line of a network"
                         self.report.error(Code.MISPLACED, statement.span, message)
                 case st.Aux():
-                    head = self.head(statement, top)
+                    head = self.head(statement, heads)
                     if head is not None:
                         steps.append(head)
+                case st.Statement() if heads and (choice := st.choice_of_heads(statement)):
+                    steps.extend(self.decided(choice, names))
                 case st.Statement():
                     steps.append(self.step(statement, names, kept))
-        if not steps and (body.statements or not (top and self.network)):
+        lacking = heads and any(map(st.choice_of_heads, body.statements))
+        sound = steps or lacking or self.report.errors > errors
+        if not sound and (body.statements or not (top and self.network)):
             what = "statement besides `input`" if body.statements else "statement"
             message = f"this body has no {what}"
             help_ = "write `identity` if the value should pass through"
@@ -111,9 +126,30 @@ class BodyResolver:
         self.frames.pop()
         return df.Body(tuple(steps), body.span)
 
-    def head(self, statement: st.Aux, top: bool) -> df.Head | None:
+    def decided(self, choice: st.Conditional, names: Namespace) -> tuple[df.Step | df.Head, ...]:
+        """An `if` around heads: which outputs there are is decided when the code is generated."""
+        condition = self.expression(choice.condition)
+        known = ex.literal(condition) if condition is not None else True
+        if known is None or isinstance(known, str):
+            message = "whether there is an `aux` is decided by constants only"
+            help_ = "let a constant decide, `let heads = true`; `--set heads=false` changes it"
+            self.report.error(Code.MISPLACED, choice.condition.span, message, help=help_)
+            return ()
+        sides = [names.side() for _ in range(2)]
+        then = self.body(choice.then, sides[0], heads=True).steps
+        otherwise: tuple[df.Step | df.Head, ...] = ()
+        if choice.otherwise is not None:
+            otherwise = self.body(choice.otherwise, sides[1], heads=True).steps
+        names.merge(sides)
+        # what the other side applies is used all the same
+        for body in (choice.then, choice.otherwise):
+            if body is not None:
+                self.scope.read.update(name.text for name in st.applied(body))
+        return then if known else otherwise
+
+    def head(self, statement: st.Aux, allowed: bool) -> df.Head | None:
         """An auxiliary head of the network."""
-        if not (top and self.network):
+        if not allowed:
             message = "`aux` stands in the body of a network itself"
             help_ = "put the layers of the head into a block, and the `aux` into the network"
             self.report.error(Code.MISPLACED, statement.span, message, help=help_)

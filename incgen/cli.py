@@ -67,7 +67,7 @@ _set = click.option(
     metavar="NAME=VALUE",
     multiple=True,
     callback=_settings,
-    help="Give a parameter of the network another value than its default. Repeatable.",
+    help="Give a parameter of the network, or a `let`, another value. Repeatable.",
 )
 
 

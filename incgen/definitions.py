@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TypeAlias
 
-from incgen.expressions import Expression
+from incgen.expressions import Expression, Value
 from incgen.initializers import Initializer
 from incgen.ops import ByStride, Op
 from incgen.records import record
@@ -248,12 +248,14 @@ class Program:
         definitions: the units and blocks it reaches, each after those it uses.
         doc: the doc comment at the head of its file.
         file: the name of its file, without folders.
+        settings: the constants of the file that were given another value than it says.
     """
 
     network: Definition
     definitions: tuple[Definition, ...]
     doc: str
     file: str
+    settings: dict[str, Value]
 
 
 def elements(body: Body) -> Iterator[Element]:

@@ -13,7 +13,7 @@ from typing import assert_never
 from incgen import definitions as df
 from incgen import expressions as ex
 from incgen.arguments import count_fault, whole_help
-from incgen.diagnostics import Code, Note, Reporter, near
+from incgen.diagnostics import Code, Note, Reporter
 from incgen.evaluation import FAULTY, Evaluator
 from incgen.frames import Frame, join_key, uses_of
 from incgen.graph import Graph, Node, Observed, Use
@@ -58,11 +58,6 @@ def elaborate(
         if default is None:
             return None
         parameters[formal.name] = settings.get(formal.name, default)
-    for name in settings:
-        if name not in parameters:
-            message = f"the network `{network.name}` has no parameter `{name}`"
-            report.error(Code.UNKNOWN_ATTRIBUTE, network.span, message, help=near(name, parameters))
-            return None
     builder = _Builder(program, parameters, report)
     result = builder.run(network.pixels)
     if result is None or report.failed:

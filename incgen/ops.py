@@ -344,6 +344,33 @@ _TABLE = (
         doc="The largest value over height and width; gives a vector.",
         takes=Takes.MAP,
     ),
+    Op(
+        name="adaptive_avg_pool",
+        doc="The average of as many windows as the map behind it is to have pixels.",
+        arguments=(
+            Argument(
+                name="window",
+                kind=Kind.WINDOW,
+                positional=True,
+                doc="the size of the map behind it, without a stride",
+            ),
+        ),
+        takes=Takes.MAP,
+    ),
+    Op(
+        name="l2_normalize",
+        doc="x / max(eps, the root of the sum of x ** 2 over the channels).",
+        arguments=(
+            Argument(
+                name="eps",
+                kind=Kind.FACTOR,
+                default=1e-12,
+                minimum=0,
+                open=True,
+                doc="the least norm that is divided by",
+            ),
+        ),
+    ),
     Op(name="relu", doc="max(x, 0)."),
     Op(name="relu6", doc="min(max(x, 0), 6)."),
     Op(

@@ -7,6 +7,7 @@ file that uses it where it has none.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import PurePosixPath
@@ -31,17 +32,20 @@ MAX_DEFINITION_DEPTH = 40
 MAX_SCOPES = 500
 
 
-def resolve(loaded: LoadedFile, report: Reporter) -> df.Program | None:
+def resolve(
+    loaded: LoadedFile, settings: Mapping[str, ex.Value], report: Reporter
+) -> df.Program | None:
     """Resolve a spec and the files it uses.
 
     Args:
         loaded: the spec.
+        settings: values for constants of the spec's own file, in place of what it says.
         report: takes faults; warnings too.
 
     Returns:
         Its network with what it reaches; None if the file has no network (or a fault).
     """
-    scope = FileScope(loaded, report, Conventions(), _Shared())
+    scope = FileScope(loaded, report, Conventions(), _Shared(), settings)
     scope.resolve_all()
     networks = [d for d in scope.done.values() if d is not None and d.kind == "network"]
     if len(networks) != 1:
@@ -52,7 +56,7 @@ def resolve(loaded: LoadedFile, report: Reporter) -> df.Program | None:
     if not report.failed:  # a use with a fault is not seen as one
         _warn_unused(scope, reached)
     name = PurePosixPath(loaded.source.name).name
-    return df.Program(network, reached, loaded.spec.doc, name)
+    return df.Program(network, reached, loaded.spec.doc, name, dict(settings))
 
 
 @dataclass
@@ -87,12 +91,14 @@ class FileScope:
         report: takes faults.
         inherited: the conventions of the file that uses it.
         shared: what the scopes of all files have in common.
+        settings: values for its constants, in place of what it says.
     """
 
     loaded: LoadedFile
     report: Reporter
     inherited: Conventions
     shared: _Shared
+    settings: Mapping[str, ex.Value] = field(default_factory=dict)
     constants: dict[str, ex.Literal | None] = field(default_factory=dict)
     entries: dict[str, _Entry] = field(default_factory=dict)
     imported: dict[str, tuple[FileScope, str]] = field(default_factory=dict)
@@ -189,6 +195,9 @@ class FileScope:
         # None marks a constant with a fault: what uses it is not reported again.
         self.constants[item.name.text] = None
         if resolved is None:
+            return
+        if item.name.text in self.settings:
+            self.constants[item.name.text] = ex.Literal(self.settings[item.name.text])
             return
         try:
             self.constants[item.name.text] = ex.Literal(ex.evaluate(resolved, {}, {}))
@@ -482,7 +491,8 @@ def _warn_unused(scope: FileScope, reached: tuple[df.Definition, ...]) -> None:
     names = {id(definition) for definition in reached}
     for name, entry in scope.entries.items():
         done = scope.done.get(name)
-        if done is not None and id(done) not in names and done.kind != "network":
+        idle = done is not None and id(done) not in names and name not in scope.read
+        if done is not None and idle and done.kind != "network":
             message = f"the {done.kind} `{name}` is never used"
             scope.report.warning(Code.UNUSED, entry.item.name.span, message)
     for name in (*scope.constants, *scope.imported):

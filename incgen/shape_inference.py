@@ -14,6 +14,7 @@ from incgen.shapes import Arguments, Borders, Fault, Shape, Window, borders, sid
 FAULT_CODES = {
     "window": Code.WINDOW_TOO_LARGE,
     "padding": Code.BAD_PADDING,
+    "size": Code.BAD_WINDOW,
     "groups": Code.GROUPS,
     "rank": Code.WRONG_RANK,
     "must-say": Code.MUST_SAY,
@@ -44,6 +45,8 @@ def output(op: Op, args: Arguments, shape: Shape) -> Shape:
             return Shape(args["features"])
         case "global_avg_pool" | "global_max_pool":
             return Shape(shape.channels)
+        case "adaptive_avg_pool":
+            return _adapted(args, shape)
         case "flatten":
             return Shape(shape.size)
         case "pad":
@@ -84,6 +87,15 @@ def _pooled(name: str, args: Arguments, shape: Shape) -> Shape:
     high, wide = spatial(shape, window, 1, around, args["ceil"], name)
     args["borders"] = around
     return Shape(shape.channels, high, wide)
+
+
+def _adapted(args: Arguments, shape: Shape) -> Shape:
+    window: Window = args["window"]
+    if window.strided:
+        message = f"`adaptive_avg_pool` takes the size behind it, which has no stride: {window}"
+        high, wide = window.kernel
+        raise Fault("size", message, f"write `adaptive_avg_pool {high}x{wide}`")
+    return Shape(shape.channels, *window.kernel)
 
 
 def _borders(name: str, args: Arguments, shape: Shape, dilation: int) -> Borders:

@@ -278,5 +278,22 @@ def called(item: Unit | Block | Network) -> Iterator[Identifier]:
     if isinstance(item, Unit):
         yield from (call.name for call in item.calls)
         return
-    for statement in statements(item.body):
+    yield from applied(item.body)
+
+
+def applied(body: Body) -> Iterator[Identifier]:
+    """The names that a body applies, ops among them."""
+    for statement in statements(body):
         yield from (e.name for e in statement.elements if isinstance(e, Call))
+
+
+def choice_of_heads(statement: Statement | Input | Aux) -> Conditional | None:
+    """The `if` that a statement is, if there are heads in it or in its `else if`s."""
+    if not isinstance(statement, Statement) or statement.label or statement.origin:
+        return None
+    choice = statement.elements[0] if len(statement.elements) == 1 else None
+    if not isinstance(choice, Conditional):
+        return None
+    inner = [*choice.then.statements, *(choice.otherwise.statements if choice.otherwise else ())]
+    found = any(isinstance(each, Aux) or choice_of_heads(each) for each in inner)
+    return choice if found else None

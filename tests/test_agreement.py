@@ -90,6 +90,9 @@ SHAPES = [
     ("ceil_sizes", (23, 19), (3,)),
     ("chained_if", (6, 7), (4, 6, 7)),
     ("computed", (10, 11), (3,)),
+    # the dense layer takes 6 x 4 x 5 whatever comes in
+    ("adaptive", (14, 13), (5,)),
+    ("adaptive", (3, 21), (5,)),
     ("vectors", (5, 6), (4,)),
     ("vectors", (4, 3), (4,)),
 ]

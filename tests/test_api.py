@@ -111,8 +111,8 @@ def test_a_graph_follows_its_parameters(spec: Path) -> None:
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"clases": 1}, r"`net` has no parameter `clases`: did you mean `classes`\?"),
-        ({"x": 1}, r"no parameter `x`: its parameters are `classes` and `kind`"),
+        ({"clases": 1}, r"no parameter and no constant `clases`: did you mean `classes`\?"),
+        ({"x": 1}, r"no constant `x`: there are `classes` and `kind`"),
         ({"kind": "avgg"}, r"`kind` cannot be set to that: no word `avgg`: did you mean `avg`\?"),
         ({"kind": '"); import os  # '}, r"a value is a number, `true`, `false` or a word"),
         ({"classes": [1]}, r"a value is a number"),
@@ -128,6 +128,50 @@ def test_parameters_that_cannot_be(spec: Path, parameters: dict, message: str) -
 def test_a_parameter_out_of_range_is_a_fault_of_the_spec(spec: Path) -> None:
     with pytest.raises(incgen.SpecError, match=r"net\.inc:6:14: error\[number-range\]"):
         incgen.compile_spec(spec, {"classes": 0})
+
+
+CONSTANTS = """
+numerics torch
+let gamma = true
+let heads = gamma
+default bn scale=gamma
+
+network net(classes = 3) {
+    input 8x8 3
+    a: conv 3x3 4 bias=false -> bn
+    if heads {
+        aux side { fc: dense classes }
+    } else {
+        b: conv 1x1 2 bias=false
+    }
+    fc: dense classes bias=false
+}
+"""
+
+
+def test_constants_of_the_spec_can_be_set() -> None:
+    # 3 * 9 * 4 kernels, 4 gammas and betas, a head and a dense layer on 4 x 8 x 8
+    said = incgen.compile_spec("net.inc", text=CONSTANTS)
+    assert said.trained == 108 + 8 + 3 * 257 + 3 * 256
+    assert list(said.outputs) == ["fc", "side"]
+
+    # what is calculated from a constant follows it; 4 * 2 kernels and 2 x 8 x 8 into the dense layer
+    other = incgen.compile_spec("net.inc", {"gamma": False, "classes": 2}, text=CONSTANTS)
+    assert other.trained == 108 + 4 + 8 + 2 * 128
+    assert list(other.outputs) == ["fc"]
+    source = incgen.generate("net.inc", "torch", {"gamma": False}, text=CONSTANTS)
+    assert "from net.inc with gamma=false; edit the spec" in source
+    assert "def __init__(self, classes: int = 3)" in source
+
+
+def test_constants_of_used_files_stay_theirs(tmp_path: Path) -> None:
+    (tmp_path / "shared.inc").write_text("let wide = 4\nblock part() { a: conv 1x1 wide }\n")
+    (tmp_path / "net.inc").write_text(
+        'use part from "shared.inc"\nnetwork net {\n    input 8x8 3\n    p: part\n}\n'
+    )
+
+    with pytest.raises(incgen.RequestError, match="no parameter and no constant `wide`"):
+        incgen.compile_spec(tmp_path / "net.inc", {"wide": 8})
 
 
 def test_a_spec_can_come_as_text() -> None:

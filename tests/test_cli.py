@@ -151,7 +151,7 @@ def test_build_says_warnings(incgen: Runner) -> None:
     ("arguments", "message"),
     [
         (("-t", "fak"), "Error: there is no target `fak`: did you mean `fake`?"),
-        (("-t", "fake", "--set", "clases=1"), "no parameter `clases`: did you mean `classes`?"),
+        (("-t", "fake", "--set", "clases=1"), "no constant `clases`: did you mean `classes`?"),
         (("--set", "classes"), "`classes` is not of the form name=value"),
         (("--set", "classes="), "is not of the form name=value"),
         (("--set", "classes=1 2"), "`classes=1 2`: unexpected `2`"),

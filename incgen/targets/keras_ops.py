@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from incgen import expressions as ex
 from incgen.expressions import Expression, python
-from incgen.ops import ByStride
+from incgen.ops import OPS, ByStride
 from incgen.records import record
 from incgen.symbols import UnitForm, plain_pad
 from incgen.targets.keras_code import Call, Step, When
@@ -64,10 +64,11 @@ def steps(op: str, args: Args, context: Context) -> tuple[Step, ...]:
         words = context.words(value.name)
         if name in ("ceil", "count_pad"):
             words = [True, False]
-        elif name == "kind":
-            words = ["max", "avg"]
         elif name == "pad" and not any(isinstance(word, str) for word in words):
             continue
+        elif name == "kind" or not words:
+            argument = OPS[op].argument(name)
+            words = list[object](argument.words) if argument is not None else []
         return _cases(op, args, context, name, value.name, words)
     return EMITTERS[op](args, context)
 
@@ -338,6 +339,14 @@ def _scale(args: Args, context: Context) -> tuple[Step, ...]:
     return (Call(f"{{x}} * {factor}", named=False),)
 
 
+def _adaptive_avg_pool(args: Args, context: Context) -> tuple[Step, ...]:
+    return (Call(f"layers.AdaptiveAveragePooling2D({pair(window(args).kernel)}"),)
+
+
+def _l2_normalize(args: Args, context: Context) -> tuple[Step, ...]:
+    return (Call(f"l2_normalize({{x}}, {text(args, 'eps')})", named=False),)
+
+
 def _pad(args: Args, context: Context) -> tuple[Step, ...]:
     border = sides_code(four_sides(args["border"]))
     return (Call(f"layers.ZeroPadding2D({border}"),)
@@ -364,6 +373,8 @@ EMITTERS: dict[str, Callable[[Args, Context], tuple[Step, ...]]] = {
     "silu": _layer('layers.Activation("silu"'),
     "gelu": _gelu,
     "hard_sigmoid": _layer('layers.Activation("hard_sigmoid"'),
+    "adaptive_avg_pool": _adaptive_avg_pool,
+    "l2_normalize": _l2_normalize,
     "hard_swish": _layer('layers.Activation("hard_silu"'),
     "softmax": _layer("layers.Softmax("),
     "dropout": _dropout,

@@ -303,6 +303,9 @@ def op_output(op: str, args: Args, shape: Symbol, words: Words) -> Symbol:
             return shape.vector(expression(args, "features"))
         case "global_avg_pool" | "global_max_pool":
             return Symbol(lambda: shape.channels, False)
+        case "adaptive_avg_pool":
+            high, wide = window(args).kernel
+            return Symbol(lambda: shape.channels, True, lambda: high, lambda: wide)
         case "flatten" if shape.is_map:
             return Symbol(lambda: flat_size(shape), False)
         case "pad":

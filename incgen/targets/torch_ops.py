@@ -533,6 +533,19 @@ def _dropout(args: Args, shape: Symbol) -> Layer:
     return Layer(f"nn.Dropout({python(as_float(expression(args, 'rate')))})")
 
 
+def _adaptive_avg_pool(args: Args, shape: Symbol) -> Layer:
+    size = pair(window(args).kernel)
+    function = Function(f"F.adaptive_avg_pool2d({{x}}, {size})")
+    return Layer(f"nn.AdaptiveAvgPool2d({size})", function)
+
+
+def _l2_normalize(args: Args, shape: Symbol) -> Layer:
+    eps = text(args, "eps")
+    own = "" if args["eps"] == ex.Literal(1e-12) else eps  # PyTorch's default
+    function = Function(f"F.normalize({{x}}{own and f', eps={own}'})")
+    return Layer(f"L2Normalize({own})", function, inline=True)
+
+
 def _scale(args: Args, shape: Symbol) -> Layer:
     factor = expression(args, "factor")
     function = Function(f"{{x}} * {python(factor, outer=7)}", PRODUCT, PRODUCT, typed=False)
@@ -581,6 +594,8 @@ EMITTERS: dict[str, Callable[[Args, Symbol], Layer]] = {
     "silu": _called("nn.SiLU()", "F.silu"),
     "gelu": _gelu,
     "hard_sigmoid": _hard_sigmoid,
+    "adaptive_avg_pool": _adaptive_avg_pool,
+    "l2_normalize": _l2_normalize,
     "hard_swish": _called("nn.Hardswish()", "F.hardswish"),
     "softmax": _method("nn.Softmax(dim=1)", "softmax(dim=1)"),
     "dropout": _dropout,

@@ -252,6 +252,10 @@ class Scope:
         used = parameters_of([e for value in args.values() for e in expressions_of(value)])
         kept: dict[str, Expression] = {name: ex.Name(f"self.{name}") for name in used}
         inside = {name: _substituted(value, kept) for name, value in args.items()}
+        pad = args.get("pad")
+        if isinstance(pad, ex.Parameter) and self.words(pad.name):
+            # There is a function only where every word gives the same layer.
+            inside["pad"] = ex.Literal(self.words(pad.name)[0])
         return layer(call.op.name, inside, shape, self.words).function
 
     def store(self, template: str) -> None:
