@@ -155,7 +155,7 @@ def test_constants_of_the_spec_can_be_set() -> None:
     assert said.trained == 108 + 8 + 3 * 257 + 3 * 256
     assert list(said.outputs) == ["fc", "side"]
 
-    # what is calculated from a constant follows it; 4 * 2 kernels and 2 x 8 x 8 into the dense layer
+    # `heads` follows from `gamma`; 4 * 2 kernels, then 2 x 8 x 8 into the dense layer
     other = incgen.compile_spec("net.inc", {"gamma": False, "classes": 2}, text=CONSTANTS)
     assert other.trained == 108 + 4 + 8 + 2 * 128
     assert list(other.outputs) == ["fc"]

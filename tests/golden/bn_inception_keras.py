@@ -67,11 +67,11 @@ def inception(x, n1x1, n3x3_reduce, n3x3, ndouble_reduce, ndouble, kind, proj, *
     double3x3 = conv_bn(x, ndouble_reduce, 1, name=f"{name}.double3x3.0")
     double3x3 = conv_bn(double3x3, ndouble, 3, name=f"{name}.double3x3.1")
     double3x3 = conv_bn(double3x3, ndouble, 3, name=f"{name}.double3x3.2")
-    if kind == "avg":
+    if kind == "max":
+        pool = layers.MaxPooling2D(3, 1, "same", name=f"{name}.pool.0")(x)
+    else:
         pool = layers.ZeroPadding2D(1, name=f"{name}.pool.0.pad")(x)
         pool = layers.AveragePooling2D(3, 1, name=f"{name}.pool.0")(pool)
-    else:
-        pool = layers.MaxPooling2D(3, 1, "same", name=f"{name}.pool.0")(x)
     pool = conv_bn(pool, proj, 1, name=f"{name}.pool.1")
     return layers.Concatenate(name=name)([conv1x1, conv3x3, double3x3, pool])
 

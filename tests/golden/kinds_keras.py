@@ -37,7 +37,10 @@ class PaddedAveragePooling2D(layers.AveragePooling2D):
 
 def pooling(x, kind, stride, counts=True, *, name):
     """The block `pooling`."""
-    if kind == "avg":
+    if kind == "max":
+        x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=float("-inf"))
+        x = layers.MaxPooling2D(3, stride, name=f"{name}.pool")(x)
+    else:
         if counts:
             x = layers.ZeroPadding2D(1, name=f"{name}.pool.pad")(x)
             x = layers.AveragePooling2D(3, stride, name=f"{name}.pool")(x)
@@ -45,9 +48,6 @@ def pooling(x, kind, stride, counts=True, *, name):
             x = PaddedAveragePooling2D(
                 3, stride, ((1, 1), (1, 1)), name=f"{name}.pool"
             )(x)
-    else:
-        x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=float("-inf"))
-        x = layers.MaxPooling2D(3, stride, name=f"{name}.pool")(x)
     return x
 
 
