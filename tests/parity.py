@@ -147,7 +147,8 @@ def build(
     save_file(weights, path)
     torch_model = getattr(torch_module, class_name(name))()
     torch_model.load_state_dict(load_file(path))
-    shape = {} if size is None else {"input_shape": (*size, graph.input.channels)}
+    own = graph.input.height, graph.input.width
+    shape = {} if size in (None, own) else {"input_shape": (*size, graph.input.channels)}
     keras_model = getattr(keras_module, name)(**shape)
     keras_module.load_safetensors(keras_model, path)
     return Models(graph, torch_module, keras_module, torch_model, keras_model, weights)

@@ -9,12 +9,23 @@ The expected shapes below were worked out by hand from the sizes, windows and pa
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from parity import Models, build, difference, images, precision, train
+from parity import (
+    Models,
+    build,
+    channels_first,
+    channels_last,
+    difference,
+    images,
+    precision,
+    train,
+)
 
+import incgen
 from incgen.names import class_name
 
 CASES = Path(__file__).parent / "agreement"
@@ -96,9 +107,56 @@ SHAPES = [
     ("adaptive", (3, 21), (5,)),
     ("vectors", (5, 6), (4,)),
     ("vectors", (4, 3), (4,)),
+    # `down` rounds up without a border: ceil((13 - 3) / 2) + 1 = 6, ceil((14 - 3) / 2) + 1 = 7;
+    # `shrink` is `same`: ceil(6 / 2) = 3, ceil(7 / 2) = 4; then 2, 2
+    ("used", (13, 14), (7, 2, 2)),
+    # ceil(20 / 2) + 1 = 11, ceil(9 / 2) + 1 = 6; 6, 3; 3, 2
+    ("used", (23, 12), (7, 3, 2)),
+    ("drops", (8, 9), (4,)),
+    ("drops", (5, 6), (4,)),
+    # valid: 12 x 11; same: ceil(12 / 2) = 6, ceil(11 / 2) = 6; 2 all around: 8 x 8;
+    # 3x5 with 0x1: 6 x 6; [0, 2, 1, 0]: floor((6 + 2 - 3) / 2) + 1 = 3, floor((6 + 1 - 3) / 2) + 1;
+    # 2 all around: 5 x 5; 1x2: 5 x 7; [1, 0, 2, 2]: floor(3 / 2) + 1 = 2, floor(8 / 2) + 1 = 5
+    ("borders", (14, 13), (4, 2, 5)),
+    # 13 x 16; 7 x 8; 9 x 10; 7 x 8; 4 x 4; 6 x 6; 6 x 8; floor(4 / 2) + 1 = 3, floor(9 / 2) + 1 = 5
+    ("borders", (15, 18), (4, 3, 5)),
+    # up: ceil((19 + 2 - 3) / 2) + 1 = 10, ceil((18 + 2 - 3) / 2) + 1 = 10, whose last window
+    # begins at 18 < 18 + 1; ceil((10 + 2 - 3) / 2) + 1 = 6; down: floor((6 + 2 - 3) / 2) + 1 = 3;
+    # floor((3 + 2 - 3) / 2) + 1 = 2; same: 1, then 1; 2 channels, three branches, four times
+    ("pool_borders", (19, 18), (162, 1, 1)),
+    # ceil(29 / 2) + 1 = 16, ceil(40 / 2) + 1 = 21; ceil(15 / 2) + 1 = 9, ceil(20 / 2) + 1 = 11;
+    # floor(8 / 2) + 1 = 5, floor(10 / 2) + 1 = 6; floor(4 / 2) + 1 = 3, floor(5 / 2) + 1 = 3; 2; 1
+    ("pool_borders", (30, 41), (162, 1, 1)),
+    # 3 channels behind `four`: 3 * 2 + 7 % 4 = 9
+    ("operators", (6, 7), (9, 6, 7)),
+    ("elements", (7, 8), (3, 7, 8)),
+    ("elements", (5, 4), (3, 5, 4)),
+    ("pixels_rgb", (8, 9), (4, 8, 9)),
+    ("pixels_bgr", (8, 9), (4, 8, 9)),
+    ("initials", (6, 7), (5,)),
 ]
 #: Sizes that are baked into dense layers or windows: only the spec's own.
 NAMES = sorted({name for name, _, _ in SHAPES})
+#: Other values for the parameters of the networks, and the expected output.
+SETTINGS: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
+    ("ceil_sizes", {"q": 4}, (4,)),
+    ("chained_if", {"classes": 7}, (4, 6, 7)),  # of the head alone
+    ("conditions", {"classes": 3, "large": True}, (3,)),
+    ("decay", {"classes": 9}, (9,)),
+    ("drops", {"classes": 3, "rate": 0.75}, (3,)),
+    ("elements", {"classes": 1}, (3, 7, 8)),
+    ("flatten_dense", {"classes": 2}, (2,)),
+    ("heads", {"classes": 2}, (2,)),
+    # 3 * 2 + 7 % 4, as above
+    ("operators", {"n": 6}, (9, 6, 7)),
+    ("pixels_rgb", {"size": 10}, (4, 10, 11)),
+    ("repeats", {"depth": 0}, (5, 7, 8)),
+    ("repeats", {"depth": 3}, (5, 7, 8)),
+    ("units", {"classes": 1}, (1,)),
+    ("windows", {"n": 5}, (3,)),
+]
+#: What training cannot be compared with: what is random in it.
+STEADY = {"drops": {"rate": 0}}
 
 
 @pytest.fixture
@@ -107,8 +165,25 @@ def float64() -> object:
         yield
 
 
+def size_of(models: Models) -> tuple[int, int]:
+    """The height and width of the spec's own input."""
+    height, width = models.graph.input.height, models.graph.input.width
+    assert height is not None and width is not None
+    return height, width
+
+
 def test_every_case_has_a_shape() -> None:
     assert sorted(path.stem for path in CASES.glob("*.inc")) == NAMES
+
+
+def test_every_parameter_of_a_network_is_set_once() -> None:
+    known = {
+        (name, parameter)
+        for name in NAMES
+        for parameter in incgen.compile_spec(CASES / f"{name}.inc").parameters
+    }
+
+    assert known == {(name, parameter) for name, given, _ in SETTINGS for parameter in given}
 
 
 @pytest.mark.parametrize(("name", "size", "shape"), SHAPES)
@@ -121,6 +196,40 @@ def test_evaluation_agrees(
 
     assert ours.shape == (2, *shape)
     assert difference(ours, theirs) <= 1e-12
+
+
+@pytest.mark.parametrize(("name", "parameters", "shape"), SETTINGS, ids=str)
+def test_evaluation_agrees_with_other_parameters(
+    name: str,
+    parameters: dict[str, Any],
+    shape: tuple[int, ...],
+    tmp_path: Path,
+    float64: None,
+) -> None:
+    models = build(CASES / f"{name}.inc", tmp_path, parameters=parameters)
+
+    ours, theirs = models.evaluation(images(models.graph, size_of(models)))
+
+    assert ours.shape == (2, *shape)
+    assert difference(ours, theirs) <= 1e-12
+
+
+@pytest.mark.parametrize("name", ["pixels_rgb", "pixels_bgr"])
+def test_preprocessing_agrees(name: str, tmp_path: Path, float64: None) -> None:
+    models = build(CASES / f"{name}.inc", tmp_path)
+    pixels = models.graph.program.network.pixels
+    assert pixels is not None and pixels.range is not None
+    x = np.random.default_rng(0).uniform(0, 255, (2, 3, 4, 5))
+
+    ours = models.torch_module.preprocess(torch.from_numpy(x)).numpy()
+    theirs = channels_first(np.asarray(models.keras_module.preprocess(channels_last(x))))
+
+    low, high = pixels.range
+    expected = (x[:, ::-1] if pixels.order == "bgr" else x) / 255 * (high - low) + low
+    expected = expected - np.reshape(pixels.mean, (-1, 1, 1))
+    expected = expected / np.reshape(pixels.std, (-1, 1, 1))
+    assert difference(expected, ours) <= 1e-14
+    assert difference(expected, theirs) <= 1e-14
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -138,8 +247,7 @@ def check_float32(spec: Path, folder: Path) -> None:
     """
     with precision("float64"):
         exact = build(spec, folder)
-        assert exact.graph.input.height and exact.graph.input.width
-        x = images(exact.graph, (exact.graph.input.height, exact.graph.input.width))
+        x = images(exact.graph, size_of(exact))
         reference, _ = exact.evaluation(x)
     with precision("float32"):
         models = build(spec, folder, dtype="float32")
@@ -164,15 +272,14 @@ def test_keys_and_shapes_are_the_graphs(name: str, tmp_path: Path, float64: None
 
 @pytest.mark.parametrize("name", NAMES)
 def test_training_agrees(name: str, tmp_path: Path, float64: None) -> None:
-    models = build(CASES / f"{name}.inc", tmp_path)
-    assert models.graph.input.height and models.graph.input.width
-    size = models.graph.input.height, models.graph.input.width
+    models = build(CASES / f"{name}.inc", tmp_path, parameters=STEADY.get(name))
 
-    check_training(models, images(models.graph, size, batch=4), penalty=name == "decay")
+    check_training(models, images(models.graph, size_of(models), batch=4))
 
 
-def check_training(models: Models, x: np.ndarray, *, penalty: bool = False) -> None:
-    step = train(models, x, penalty=penalty)
+def check_training(models: Models, x: np.ndarray) -> None:
+    decays = any(node.args.get("l2") for node in models.graph.nodes)
+    step = train(models, x, penalty=decays)
 
     ours, theirs = step.outputs
     assert ours.keys() == theirs.keys()
@@ -284,8 +391,6 @@ def test_bn_inception_agrees_in_float32(tmp_path: Path) -> None:
 
 
 def test_a_parameter_of_the_network_is_one_of_both_models(float64: None) -> None:
-    import incgen
-
     spec = SPECS / "bn_inception.inc"
     torch_model = incgen.load(spec, "torch").BNInception(classes=7)
     keras_model = incgen.load(spec, "keras").bn_inception(classes=7)
