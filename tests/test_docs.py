@@ -8,8 +8,8 @@ A fence that begins with `inc` is a spec. What follows the word says how it is t
     inc file NAME           a file that later examples of the page can `use`
 
 At the end may stand `error: CODE` or `warning: CODE`: the example has that fault and no other;
-without it an example has no fault at all. Examples in `body` and `block` may use `conv_bn` and
-`classes`; `numerics caffe` holds in them.
+without it an example has no fault at all. What has no error is built and run in both frameworks.
+Examples in `body` and `block` may use `conv_bn` and `classes`; `numerics caffe` holds in them.
 
 In a fence `console`, lines that begin with `$ incgen` are run in a folder that has `specs/`. Where
 lines follow, they are the output; a line `...` stands for any lines. Fences `python` of the README
@@ -40,7 +40,9 @@ import pytest
 from incgen import api
 from incgen.diagnostics import Code, Diagnostic, SpecError
 from incgen.format import format_text
+from incgen.graph import Graph
 from incgen.initializers import RULES
+from incgen.names import class_name
 from incgen.ops import OPS, PRESETS, Argument, ByStride, Kind
 from incgen.targets import TARGETS
 
@@ -153,6 +155,69 @@ def test_an_example_is_laid_out(fence: Fence) -> None:
         text = f"block example() {{\n{indent(text, '    ')}}}\n"
 
     assert format_text(text) == text
+
+
+# ---------------------------------------------------------------- generated code
+
+
+def graph_of(fence: Fence, folder: Path) -> Graph:
+    """The network of an example; the folder has the files that it uses."""
+    how, use, _ = fence.trial
+    return api.compile_spec(folder / "example.inc", text=whole(fence, how, use))
+
+
+def buildable(page: Path) -> list[Fence]:
+    """The examples of a page that are networks without errors."""
+    return [
+        fence
+        for fence in fences(page, "inc")
+        if fence.trial[0] != "file" and not any(kind == "error" for kind, _ in fence.trial[2])
+    ]
+
+
+BUILT = [page for page in PAGES if buildable(page)]
+
+
+@pytest.mark.parametrize("page", BUILT, ids=lambda page: str(page.name))
+def test_the_pytorch_models_of_a_page_run(page: Path, tmp_path: Path) -> None:
+    import torch
+
+    files_of(page, tmp_path)
+    for fence in buildable(page):
+        how, use, _ = fence.trial
+        text = whole(fence, how, use)
+        graph = graph_of(fence, tmp_path)
+        module = api.load(tmp_path / "example.inc", "torch", text=text)
+        model = getattr(module, class_name(graph.program.network.name))()
+        image = torch.zeros(2, *shape_of(graph, 0))
+        for mode in (False, True):
+            found = model.train(mode)(image)
+            outputs = found._asdict() if len(graph.outputs) > 1 else {"": found}
+            shapes = [tuple(v.shape[1:]) for v in outputs.values() if v is not None]
+            nodes = list(graph.outputs.values())[: None if mode else 1]
+            assert shapes == [shape_of(graph, node) for node in nodes], f"{fence}"
+
+
+@pytest.mark.parametrize("page", BUILT, ids=lambda page: str(page.name))
+def test_the_keras_models_of_a_page_are_built(page: Path, tmp_path: Path) -> None:
+    files_of(page, tmp_path)
+    for fence in buildable(page):
+        how, use, _ = fence.trial
+        text = whole(fence, how, use)
+        graph = graph_of(fence, tmp_path)
+        module = api.load(tmp_path / "example.inc", "keras", text=text)
+        model = getattr(module, graph.program.network.name)()
+        outputs = model.output if isinstance(model.output, dict) else {"": model.output}
+        shapes = [tuple(value.shape[1:]) for value in outputs.values()]
+        expected = [shape_of(graph, node) for node in graph.outputs.values()]
+        assert shapes == [(*shape[1:], shape[0]) for shape in expected], f"{fence}"
+
+
+def shape_of(graph: Graph, node: int) -> tuple[int, ...]:
+    """A shape without the batch, channels first."""
+    shape = graph.nodes[node].shape
+    sizes = (shape.channels, shape.height, shape.width)
+    return tuple(size for size in sizes if size is not None)
 
 
 # ---------------------------------------------------------------- commands
