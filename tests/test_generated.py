@@ -18,7 +18,7 @@ from incgen.targets import TARGETS
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden"
-SPECS = [ROOT / "specs" / "bn_inception.inc", *sorted((ROOT / "tests/agreement").glob("*.inc"))]
+SPECS = [*sorted((ROOT / "specs").glob("*.inc")), *sorted((ROOT / "tests/agreement").glob("*.inc"))]
 #: The cases whose text is kept: one for each way that code is laid out.
 KEPT = [
     "batch_norms",

@@ -80,9 +80,10 @@ def test_it_ships_grammar_templates_and_specs(installed: Path) -> None:
         "from importlib import resources as r; "
         "print(*(r.files(p).joinpath(f).is_file() for p, f in ("
         "('incgen.grammar', 'inc.lark'), ('incgen.templates', 'torch/module.py.jinja'), "
-        "('incgen.specs', 'bn_inception.inc'), ('incgen', 'py.typed'))))"
+        "('incgen.specs', 'bn_inception.inc'), ('incgen.specs', 'parts/inception_v1.inc'), "
+        "('incgen', 'py.typed'))))"
     )
     python = str(installed / "env" / "bin" / "python")
     result = subprocess.run([python, "-c", script], cwd=installed, capture_output=True, text=True)
 
-    assert result.stdout.split() == ["True"] * 4
+    assert result.stdout.split() == ["True"] * 5

@@ -1,0 +1,55 @@
+"""Every spec that comes with incgen has the parameters of the publication that it states.
+
+The figures count what is trained, without running statistics. Where a publication counts
+something else, or none exists, the source says how the figure comes about.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import incgen
+
+SPECS = Path(__file__).parent.parent / "specs"
+
+#: Spec, parameters without heads, parameters of the auxiliary heads, where the figures come from.
+PUBLISHED = [
+    ("bn_inception", 11_285_224, 0, "Cadene's bninception, without its 10,016 redundant biases"),
+    ("bn_inception_paper", 11_278_528, 0, "figure 5: 9,408 of conv1 are 1,176 + 1,536"),
+    ("bn_inception_slim", 11_179_361, 0, "tf_slim 1.1.0 inception_v2, 1001 classes"),
+    ("googlenet", 6_998_552, 6_379_728, "the layers of Caffe's bvlc_googlenet, summed"),
+    ("googlenet_bn", 6_624_904, 6_379_984, "torchvision's googlenet, its own num_params"),
+    ("inception_v1_block", 164_208, 0, "inception_3a of bvlc_googlenet, 163,696, and 2 * 256"),
+    ("inception_v1_slim", 6_618_649, 0, "tf_slim 1.1.0 inception_v1, 1001 classes"),
+    ("inception_v2_factorized", 10_486_440, 0, "counted by hand, as below"),
+]
+
+
+def test_every_spec_is_listed() -> None:
+    assert [row[0] for row in PUBLISHED] == sorted(path.stem for path in SPECS.glob("*.inc"))
+
+
+@pytest.mark.parametrize(("name", "main", "heads", "source"), PUBLISHED)
+def test_it_has_the_published_parameters(name: str, main: int, heads: int, source: str) -> None:
+    graph = incgen.compile_spec(SPECS / f"{name}.inc")
+    aux = tuple(f"{output}." for output in list(graph.outputs)[1:])
+
+    trained = {key: tensor.size for key, tensor in graph.tensors().items() if tensor.trained}
+    found = sum(size for key, size in trained.items() if key.startswith(aux))
+
+    assert (sum(trained.values()) - found, found) == (main, heads), source
+
+
+def test_what_the_asymmetric_form_saves() -> None:
+    # A 3x3 from r to n channels has 9 r n weights; a 1x3 to r and a 3x1 to n have 3 r r + 3 r n,
+    # and 2 r more in the normalisation. The second of a double 3x3 keeps its n channels.
+    def saved(r: int, n: int) -> int:
+        return 9 * r * n - (3 * r * r + 3 * r * n) - 2 * r
+
+    blocks = [(64, 96, 96, 128), (96, 128, 96, 128), (128, 160, 128, 160), (128, 192, 160, 192)]
+    total = sum(saved(r, n) + saved(d, e) + saved(e, e) for r, n, d, e in blocks)
+
+    counts = {name: main for name, main, _, _ in PUBLISHED}
+    assert counts["inception_v2_factorized"] == counts["bn_inception"] - total
