@@ -14,36 +14,54 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from incgen.api import RequestError, build, check, compile_spec, generate, load
+    from incgen.api import (
+        RequestError,
+        build,
+        check,
+        compile_spec,
+        export_weights,
+        generate,
+        import_weights,
+        load,
+    )
     from incgen.diagnostics import Diagnostic, SpecError
     from incgen.output import GeneratedFile, OutputError
+    from incgen.weights.errors import MismatchError, WeightsError
 
     __version__: str
 
 __all__ = [
     "Diagnostic",
     "GeneratedFile",
+    "MismatchError",
     "OutputError",
     "RequestError",
     "SpecError",
+    "WeightsError",
     "__version__",
     "build",
     "check",
     "compile_spec",
+    "export_weights",
     "generate",
+    "import_weights",
     "load",
 ]
 
 _HOMES = {
     "Diagnostic": "incgen.diagnostics",
     "GeneratedFile": "incgen.output",
+    "MismatchError": "incgen.weights.errors",
     "OutputError": "incgen.output",
     "RequestError": "incgen.api",
     "SpecError": "incgen.diagnostics",
+    "WeightsError": "incgen.weights.errors",
     "build": "incgen.api",
     "check": "incgen.api",
     "compile_spec": "incgen.api",
+    "export_weights": "incgen.api",
     "generate": "incgen.api",
+    "import_weights": "incgen.api",
     "load": "incgen.api",
 }
 

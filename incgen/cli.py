@@ -1,8 +1,8 @@
 """The commands. What they do is elsewhere; here are arguments, words and exit codes.
 
-Exit codes: 0 is success, 1 says that a spec has faults or that `--check` found a difference, 2
-that the command cannot be carried out as it was given. Products go to standard output, in UTF-8
-on every system, and everything said about them to standard error.
+Exit codes: 0 is success, 1 says that a spec has faults, that weights do not fit it or that
+`--check` found a difference, 2 that the command cannot be carried out as it was given. Products go
+to standard output, in UTF-8 on every system, and everything said about them to standard error.
 """
 
 from __future__ import annotations
@@ -223,12 +223,16 @@ def format_command(specs: Sequence[str], check: bool, diff: bool) -> int:
 
 @commands.group("weights")
 def weights_commands() -> None:
-    """Make files of weights."""
+    """Make, read and convert files of weights."""
+
+
+_output_file = click.option("--output", "-o", metavar="FILE", required=True)
+_force = click.option("--force", is_flag=True, help="Also write over a file with other weights.")
 
 
 @weights_commands.command("init")
 @_one_spec
-@click.option("--output", "-o", metavar="FILE", required=True, help="The safetensors file.")
+@_output_file
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**64 - 1),
@@ -238,18 +242,97 @@ def weights_commands() -> None:
     help="The same number gives the same bytes, on every machine.",
 )
 @_set
-@click.option("--force", is_flag=True, help="Also write over a file with other weights.")
+@_force
 def weights_init_command(
     spec: str, output: str, seed: int, parameters: dict[str, Value], force: bool
 ) -> int:
     """Write the weights that a spec's training begins with."""
     try:
-        from incgen import weights
+        from incgen.weights import first
     except ModuleNotFoundError as error:
         raise click.ClickException(str(error)) from None
     graph = _compiled(spec, parameters)
-    size = weights.write(graph, output, seed, force=force)
+    size = first.write(graph, output, seed, force=force)
     _say(f"wrote {Path(output)} ({len(graph.tensors())} tensors, {size:,} bytes)")
+    return OK
+
+
+@weights_commands.command("import")
+@click.argument("checkpoint", metavar="CHECKPOINT")
+@_one_spec
+@_output_file
+@click.option(
+    "--layout", metavar="NAME", help="Where the checkpoint keeps each layer; else what fits."
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float16", "bfloat16", "float32", "float64"]),
+    default="float32",
+    show_default=True,
+    help="The type of the numbers that are written.",
+)
+@_set
+@_force
+def weights_import_command(
+    checkpoint: str,
+    spec: str,
+    output: str,
+    layout: str | None,
+    dtype: str,
+    parameters: dict[str, Value],
+    force: bool,
+) -> int:
+    """Write published weights as one safetensors file that all targets load.
+
+    A CHECKPOINT is a file of PyTorch, safetensors, Keras, TensorFlow, NumPy or Caffe. Unless all of
+    it fits, everything that differs is listed, nothing is written, and the exit code is 1.
+    """
+    from incgen import api
+
+    path, text = _source(spec)
+    manifest = api.import_weights(
+        checkpoint, path, output, parameters, layout=layout, dtype=dtype, force=force, text=text
+    )
+    count, name = len(manifest["tensors"]), manifest["layout"]["name"]
+    _say(f"wrote {Path(output)} ({count} tensors, layout {name})")
+    return OK
+
+
+@weights_commands.command("show")
+@click.argument("file", metavar="FILE")
+@click.option("--json", "as_json", is_flag=True, help="Everything, for programs.")
+def weights_show_command(file: str, as_json: bool) -> int:
+    """Print what a file of weights holds and where it comes from."""
+    from incgen.weights import manifest
+    from incgen.weights.readers import open_checkpoint
+
+    with open_checkpoint(Path(file)) as checkpoint:
+        _print(manifest.as_json(checkpoint) if as_json else manifest.text(checkpoint))
+    return OK
+
+
+@weights_commands.command("export")
+@click.argument("file", metavar="FILE")
+@_one_spec
+@_output_file
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["torch", "keras", "npz"]),
+    required=True,
+    help="A state dict (.pth), Keras weights (.weights.h5) or a model (.keras), arrays (.npz).",
+)
+@_set
+@click.option("--force", is_flag=True, help="Also write over a file that is there.")
+def weights_export_command(
+    file: str, spec: str, output: str, form: str, parameters: dict[str, Value], force: bool
+) -> int:
+    """Write weights as a framework's own file."""
+    from incgen import api
+
+    path, text = _source(spec)
+    api.export_weights(file, path, output, parameters, format=form, force=force, text=text)
+    _say(f"wrote {Path(output)}")
     return OK
 
 
@@ -455,8 +538,12 @@ def _run(arguments: Sequence[str] | None) -> int:
     except Exception as error:
         from incgen.api import RequestError  # what failed has imported them already
         from incgen.output import OutputError
+        from incgen.weights.errors import MismatchError, WeightsError
 
-        if isinstance(error, (OutputError, RequestError)):
+        if isinstance(error, MismatchError):
+            _failed(str(error))
+            return FAULTS
+        if isinstance(error, (OutputError, RequestError, WeightsError)):
             return _failed(str(error))
         raise  # a fault of incgen
 

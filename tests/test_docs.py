@@ -397,7 +397,7 @@ LIMITS = (
     ("rows or columns of a value", "elaborate", "MAX_SIZE"),
     ("numbers in one value of one example, and in all parameters", "elaborate", "MAX_NUMBERS"),
     ("characters of a key", "elaborate", "MAX_PATH"),
-    ("numbers in a file of `incgen weights init`", "weights", "MAX_NUMBERS"),
+    ("numbers in a file of `incgen weights init`", "weights.first", "MAX_NUMBERS"),
     ("errors after which a check stops", "diagnostics", "MAX_ERRORS"),
     ("reports that are printed; the rest is counted", "diagnostics", "MAX_SHOWN"),
 )

@@ -18,8 +18,8 @@ from incgen.output import OutputError
 
 np = pytest.importorskip("numpy")
 
-from incgen import weights  # noqa: E402 - after numpy is known to be there
-from incgen.sampling import sample  # noqa: E402
+from incgen.sampling import sample  # noqa: E402 - after numpy is known to be there
+from incgen.weights import first  # noqa: E402
 
 SPEC = """\
 numerics torch
@@ -42,7 +42,7 @@ def graph() -> Graph:
 
 
 def test_every_tensor_begins_as_its_spec_says(graph: Graph) -> None:
-    found = weights.init(graph, 7)
+    found = first.init(graph, 7)
 
     assert {key: values.shape for key, values in found.items()} == {
         "a.weight": (8, 4, 3, 3),
@@ -76,9 +76,7 @@ def test_every_tensor_begins_as_its_spec_says(graph: Graph) -> None:
 
 
 def test_another_seed_gives_other_weights(graph: Graph) -> None:
-    assert not np.array_equal(
-        weights.init(graph, 0)["a.weight"], weights.init(graph, 1)["a.weight"]
-    )
+    assert not np.array_equal(first.init(graph, 0)["a.weight"], first.init(graph, 1)["a.weight"])
 
 
 def test_the_file_is_one_that_safetensors_reads(graph: Graph, tmp_path: Path) -> None:
@@ -86,10 +84,10 @@ def test_the_file_is_one_that_safetensors_reads(graph: Graph, tmp_path: Path) ->
     numpy_files = pytest.importorskip("safetensors.numpy")
     path = tmp_path / "new" / "net.safetensors"
 
-    size = weights.write(graph, path, 7)
+    size = first.write(graph, path, 7)
 
     assert size == path.stat().st_size
-    read, made = numpy_files.load_file(path), weights.init(graph, 7)
+    read, made = numpy_files.load_file(path), first.init(graph, 7)
     assert sorted(read) == sorted(made)
     assert all(np.array_equal(read[key], made[key]) for key in made)
     with safetensors.safe_open(path, "numpy") as file:
@@ -103,7 +101,7 @@ def test_the_file_is_one_that_safetensors_reads(graph: Graph, tmp_path: Path) ->
 
 def test_the_bytes_are_the_same_everywhere(graph: Graph, tmp_path: Path) -> None:
     path = tmp_path / "net.safetensors"
-    weights.write(graph, path, 7)
+    first.write(graph, path, 7)
     data = path.read_bytes()
 
     assert int.from_bytes(data[:8], "little") % 8 == 0
@@ -112,7 +110,7 @@ def test_the_bytes_are_the_same_everywhere(graph: Graph, tmp_path: Path) -> None
 
 def test_the_header_is_in_the_order_of_the_network(graph: Graph, tmp_path: Path) -> None:
     path = tmp_path / "net.safetensors"
-    weights.write(graph, path, 0)
+    first.write(graph, path, 0)
     data = path.read_bytes()
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
 
@@ -125,16 +123,16 @@ def test_the_header_is_in_the_order_of_the_network(graph: Graph, tmp_path: Path)
 def test_only_first_weights_are_written_over(graph: Graph, tmp_path: Path) -> None:
     numpy_files = pytest.importorskip("safetensors.numpy")
     path = tmp_path / "net.safetensors"
-    weights.write(graph, path, 0)
-    weights.write(graph, path, 1)  # its own
-    numpy_files.save_file(weights.init(graph, 0), path)  # as after a training
+    first.write(graph, path, 0)
+    first.write(graph, path, 1)  # its own
+    numpy_files.save_file(first.init(graph, 0), path)  # as after a training
     trained = path.read_bytes()
 
     with pytest.raises(OutputError, match="was not written by `incgen weights init`"):
-        weights.write(graph, path, 2)
+        first.write(graph, path, 2)
 
     assert path.read_bytes() == trained
-    weights.write(graph, path, 2, force=True)
+    first.write(graph, path, 2, force=True)
     assert path.read_bytes() != trained
 
 
@@ -144,7 +142,7 @@ def test_a_file_of_another_kind_is_kept(graph: Graph, tmp_path: Path, content: b
     path.write_bytes(content)
 
     with pytest.raises(OutputError):
-        weights.write(graph, path, 0)
+        first.write(graph, path, 0)
 
     assert path.read_bytes() == content
 
@@ -155,20 +153,20 @@ def test_a_network_too_large_for_a_file_is_refused_before_anything_is_written(
     text = "network net {\n input 1000x1000 1000\n d: dense 3\n}\n"
 
     with pytest.raises(SpecError, match=r"error\[too-large\]: the network has 3000000003 numbers"):
-        weights.write(compile_spec("net.inc", text=text), tmp_path / "net.safetensors", 0)
+        first.write(compile_spec("net.inc", text=text), tmp_path / "net.safetensors", 0)
 
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_seed_out_of_range_leaves_no_file(graph: Graph, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a seed is from 0"):
-        weights.write(graph, tmp_path / "net.safetensors", -1)
+        first.write(graph, tmp_path / "net.safetensors", -1)
 
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_numpy_the_extra_is_named() -> None:
-    code = "import sys; sys.modules['numpy'] = None\nfrom incgen import weights"
+    code = "import sys; sys.modules['numpy'] = None\nfrom incgen.weights import first"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 

@@ -1,0 +1,101 @@
+"""What every reader gives: named tensors with known shapes, whose values are read on demand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from incgen.records import record
+from incgen.weights.errors import WeightsError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    #: An array of any type.
+    Array: TypeAlias = NDArray[Any]
+
+
+@record
+class Stored:
+    """One tensor of a file.
+
+    Attributes:
+        name: what the file calls it.
+        shape: as it is stored.
+        dtype: as it is stored, in words.
+        load: reads its values, as an array of that shape in a floating-point type of numpy.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    load: Callable[[], Array]
+
+    def values(self) -> Array:
+        """Read the values.
+
+        Raises:
+            WeightsError: the file is damaged.
+        """
+        try:
+            values = self.load()
+        except WeightsError:
+            raise
+        except Exception as error:  # each library has its own; all mean that the file is damaged
+            raise WeightsError(f"`{self.name}` cannot be read: {first_line(error)}") from error
+        if values.shape != self.shape or values.dtype.kind not in "fiu":
+            raise WeightsError(f"`{self.name}` is not the array that its file announces")
+        return values
+
+
+class Checkpoint:
+    """An open file of weights; a context manager that closes it.
+
+    Attributes:
+        format: what kind of file it is, for reports.
+        tensors: by their names, in the order of the file.
+        metadata: what else the file says of itself.
+    """
+
+    def __init__(
+        self,
+        format: str,
+        tensors: Mapping[str, Stored],
+        metadata: Mapping[str, str] | None = None,
+        resources: ExitStack | None = None,
+    ) -> None:
+        """Take what a reader has found; `resources` are closed with it."""
+        self.format = format
+        self.tensors = dict(tensors)
+        self.metadata = dict(metadata or {})
+        self._resources = resources or ExitStack()
+
+    def __enter__(self) -> Checkpoint:
+        """Nothing more: a reader has opened it."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self._resources.close()
+
+
+def size_of(shape: tuple[int, ...]) -> int:
+    """How many numbers an array has."""
+    return math.prod(shape)
+
+
+def shown(shape: tuple[int, ...]) -> str:
+    """`64 x 3 x 7 x 7`; a scalar is `()`."""
+    return " x ".join(map(str, shape)) if shape else "()"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what a library says, short enough for a message."""
+    lines = str(error).strip().splitlines()
+    text = lines[0].strip() if lines else type(error).__name__
+    return text if len(text) <= 200 else f"{text[:197]}..."

@@ -1,0 +1,162 @@
+"""What frameworks call the tensors of a layer, and in which order their axes are.
+
+A convention says for each op, and for each tensor that we have of it, under which names it can
+stand behind the name of a layer, and its axes:
+
+    outputs first    (O, I, kh, kw) and (O, I): ours, PyTorch's and Caffe's
+    inputs first     (kh, kw, I, O) and (I, O): TensorFlow's and Keras's
+    multiplier last  (kh, kw, C, M): depthwise kernels of TensorFlow and Keras
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+from incgen.records import record
+
+
+class Axes(Enum):
+    """The order of the axes of a stored tensor."""
+
+    VECTOR = "vector"
+    OUTPUTS_FIRST = "outputs first"
+    INPUTS_FIRST = "inputs first"
+    MULTIPLIER_LAST = "multiplier last"
+
+
+@record
+class Slot:
+    """Where a tensor of ours is in a layer of theirs.
+
+    Attributes:
+        axes: their order.
+        names: what it can be called.
+    """
+
+    axes: Axes
+    names: tuple[str, ...]
+
+
+#: Of one op: slots by our names of its tensors.
+Slots = Mapping[str, Slot]
+
+
+@record
+class Convention:
+    """How one framework calls the tensors of a layer.
+
+    Attributes:
+        name: as layout files have it.
+        separator: between the name of a layer and that of its tensor.
+        channels_last: whether a flattened map has the order H, W, C; ours is C, H, W.
+        slots: by op; `separable_conv` is a layer that has both of its kernels.
+        counters: ends of names that are no weights: they are left.
+    """
+
+    name: str
+    separator: str
+    channels_last: bool
+    slots: Mapping[str, Slots]
+    counters: tuple[str, ...] = ()
+
+
+def _vector(*names: str) -> Slot:
+    return Slot(Axes.VECTOR, names)
+
+
+def _outputs_first() -> dict[str, Slots]:
+    def kernel(name: str) -> Slot:
+        return Slot(Axes.OUTPUTS_FIRST, (name,))
+
+    plain = {"weight": kernel("weight"), "bias": _vector("bias")}
+    return {
+        "conv": plain,
+        "depthwise_conv": plain,
+        "dense": plain,
+        "separable_conv": {
+            "depthwise.weight": kernel("depthwise.weight"),
+            "pointwise.weight": kernel("pointwise.weight"),
+            "pointwise.bias": _vector("pointwise.bias"),
+        },
+    }
+
+
+_TORCH = Convention(
+    "torch",
+    ".",
+    False,
+    {
+        **_outputs_first(),
+        "bn": {name: _vector(name) for name in ("weight", "bias", "running_mean", "running_var")},
+    },
+    ("num_batches_tracked",),
+)
+
+_CAFFE = Convention(
+    "caffe",
+    "/",
+    False,
+    {
+        **_outputs_first(),
+        "bn": {
+            "weight": _vector("scale"),
+            "bias": _vector("shift"),
+            "running_mean": _vector("mean"),
+            "running_var": _vector("variance"),
+        },
+    },
+)
+
+
+def _inputs_first(
+    kernel: str, bias: str, depthwise: tuple[str, ...], pointwise: str
+) -> dict[str, Slots]:
+    last = Slot(Axes.MULTIPLIER_LAST, depthwise)
+    plain = {"weight": Slot(Axes.INPUTS_FIRST, (kernel,)), "bias": _vector(bias)}
+    return {
+        "conv": plain,
+        "dense": plain,
+        "depthwise_conv": {"weight": last, "bias": _vector(bias)},
+        "separable_conv": {
+            "depthwise.weight": Slot(Axes.MULTIPLIER_LAST, depthwise[:1]),
+            "pointwise.weight": Slot(Axes.INPUTS_FIRST, (pointwise,)),
+            "pointwise.bias": _vector(bias),
+        },
+    }
+
+
+_SLIM = Convention(
+    "slim",
+    "/",
+    True,
+    {
+        **_inputs_first("weights", "biases", ("depthwise_weights",), "pointwise_weights"),
+        "bn": {
+            "weight": _vector("gamma"),
+            "bias": _vector("beta"),
+            "running_mean": _vector("moving_mean"),
+            "running_var": _vector("moving_variance"),
+        },
+    },
+    ("global_step",),
+)
+
+# `gamma_or_beta`: files of Keras 3 number variables, so where a layer has only one of the two they
+# do not say which. It is the one that our layer has.
+_KERAS = Convention(
+    "keras",
+    "/",
+    True,
+    {
+        **_inputs_first("kernel", "bias", ("depthwise_kernel", "kernel"), "pointwise_kernel"),
+        "bn": {
+            "weight": _vector("gamma", "gamma_or_beta"),
+            "bias": _vector("beta", "gamma_or_beta"),
+            "running_mean": _vector("moving_mean"),
+            "running_var": _vector("moving_variance"),
+        },
+    },
+)
+
+CONVENTIONS = {each.name: each for each in (_TORCH, _CAFFE, _SLIM, _KERAS)}

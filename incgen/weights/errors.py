@@ -1,0 +1,55 @@
+"""What can be wrong with a file of weights, as exceptions whose text is the whole report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from incgen.diagnostics import plain
+from incgen.records import record
+
+
+class WeightsError(Exception):
+    """A file of weights, or a layout, cannot be used; the text says why and what to do."""
+
+    def __init__(self, message: str) -> None:
+        """Keep a message that a terminal can show: names in it come from the file."""
+        super().__init__("\n".join(map(plain, message.split("\n"))))
+
+
+@record
+class Fault:
+    """One thing in which a checkpoint and a network differ.
+
+    Attributes:
+        kind: `missing`, `unexpected`, `misshapen`, `ambiguous`, or what is wrong with values.
+        key: the tensor: ours, or theirs if it is unexpected.
+        detail: the rest of the line; empty where the key says it all.
+    """
+
+    kind: str
+    key: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        """`key: detail`."""
+        return f"{self.key}: {self.detail}" if self.detail else self.key
+
+
+class MismatchError(WeightsError):
+    """A file of weights can be read but does not fit; nothing was written.
+
+    Attributes:
+        faults: everything that differs.
+    """
+
+    def __init__(self, title: str, faults: Sequence[Fault], *, most: int | None = None) -> None:
+        """Make the report: faults by their kinds, of each kind at most so many if that is said."""
+        self.faults = tuple(faults)
+        lines = [title]
+        for kind in dict.fromkeys(fault.kind for fault in faults):
+            found = [str(fault) for fault in faults if fault.kind == kind]
+            lines.append(f"  {kind} ({len(found)}):")
+            lines += [f"    {line}" for line in found[:most]]
+            if most is not None and len(found) > most:
+                lines.append(f"    ... and {len(found) - most} more")
+        super().__init__("\n".join(lines))

@@ -1,0 +1,113 @@
+"""The first weights of a network, as its spec says, and their file.
+
+The file is safetensors in PyTorch's layout, with the keys that every target uses; its bytes are
+the same everywhere.
+
+Needs numpy, which is an extra: `pip install 'incgen[weights]'`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from incgen.diagnostics import Code, Diagnostic, SpecError
+from incgen.graph import Graph
+from incgen.shapes import Tensor
+from incgen.weights import safetensors
+
+try:
+    import numpy as np
+
+    from incgen.sampling import sample
+except ModuleNotFoundError as _error:
+    if _error.name != "numpy":
+        raise
+    _message = "weights need numpy: pip install 'incgen[weights]'"
+    raise ModuleNotFoundError(_message, name="numpy") from None
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Numbers in one file: 8 GiB.
+MAX_NUMBERS = 2**31
+
+#: What its files say they were written by.
+GENERATOR = "incgen weights init"
+
+
+def init(graph: Graph, seed: int = 0) -> dict[str, NDArray[np.float32]]:
+    """The first value of every parameter and running statistic of a network.
+
+    Args:
+        graph: the network.
+        seed: from 0 to 2**64 - 1; each tensor has a stream of its own, so that a layer keeps its
+            weights when others come or go.
+
+    Returns:
+        Arrays in float32 by their keys, in the order of the network.
+
+    Raises:
+        SpecError: the network has too many parameters.
+        ValueError: the seed is out of range.
+    """
+    return dict(_tensors(graph, seed))
+
+
+def write(graph: Graph, path: str | os.PathLike[str], seed: int = 0, *, force: bool = False) -> int:
+    """Write the first weights of a network as a safetensors file.
+
+    Args:
+        graph: the network.
+        path: the file; one that is there must be a file of first weights too.
+        seed: from 0 to 2**64 - 1.
+        force: also write over a file with other weights.
+
+    Returns:
+        The size of the file in bytes.
+
+    Raises:
+        SpecError: the network has too many parameters.
+        OutputError: the file cannot or must not be written.
+        ValueError: the seed is out of range.
+    """
+    place = Path(path)
+    if not force:
+        safetensors.check_replaceable(place, [GENERATOR], GENERATOR)
+    _check_size(graph)
+    metadata = {
+        "format": "pt",
+        "generator": GENERATOR,
+        "network": graph.program.network.name,
+        "seed": str(seed),
+    }
+    shapes = {key: tensor.shape for key, tensor in graph.tensors().items()}
+    return safetensors.write(
+        place, safetensors.header(shapes, "F32", metadata), _bytes(graph, seed)
+    )
+
+
+def _bytes(graph: Graph, seed: int) -> Iterator[bytes]:
+    for _, values in _tensors(graph, seed):  # one at a time: networks may be large
+        yield np.ascontiguousarray(values, dtype="<f4").tobytes()
+
+
+def _tensors(graph: Graph, seed: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    _check_size(graph)
+    for key, tensor in graph.tensors().items():
+        yield key, _drawn(seed, key, tensor)
+
+
+def _drawn(seed: int, key: str, tensor: Tensor) -> NDArray[np.float32]:
+    initializer = tensor.initializer
+    scale = initializer.scale(tensor.fan_in, tensor.fan_out)
+    return sample(seed, key, tensor.shape, kind=initializer.kind, scale=scale)
+
+
+def _check_size(graph: Graph) -> None:
+    numbers = sum(tensor.size for tensor in graph.tensors().values())
+    if numbers > MAX_NUMBERS:
+        message = f"the network has {numbers} numbers, and a weights file at most {MAX_NUMBERS}"
+        raise SpecError([Diagnostic(Code.TOO_LARGE, message, graph.program.network.span)])

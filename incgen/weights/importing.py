@@ -1,0 +1,160 @@
+"""A published checkpoint to our file of weights: all of it fits, or nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from incgen.api import Parameters, compile_spec
+from incgen.diagnostics import listed
+from incgen.graph import Graph
+from incgen.loader import load as load_spec
+from incgen.weights import first, layouts, manifest, matching, safetensors
+from incgen.weights.checkpoint import Checkpoint
+from incgen.weights.errors import Fault, MismatchError, WeightsError
+from incgen.weights.matching import Match
+from incgen.weights.readers import files_of, open_checkpoint
+
+if TYPE_CHECKING:
+    from incgen.weights.checkpoint import Array
+
+#: Types of the numbers that can be written, and what safetensors calls them.
+DTYPES = {"float16": "F16", "bfloat16": "BF16", "float32": "F32", "float64": "F64"}
+_NUMPY = {"float16": "<f2", "float32": "<f4", "float64": "<f8"}
+#: Faults of each kind that a report shows where no layout was named.
+_MOST = 10
+
+
+def import_checkpoint(
+    path: Path,
+    spec: Path,
+    output: Path,
+    parameters: Parameters,
+    *,
+    layout: str | None = None,
+    dtype: str = "float32",
+    force: bool = False,
+    text: str | None = None,
+) -> dict[str, Any]:
+    """Write the weights of a checkpoint under the keys of a spec, and give the manifest.
+
+    Args:
+        path: the checkpoint.
+        spec: the spec.
+        output: the file to write.
+        parameters: values for parameters of the network.
+        layout: the name of a layout; otherwise the one that fits.
+        dtype: one of `DTYPES`.
+        force: also write over weights that incgen could not make again.
+        text: the spec itself, if it does not come from the file.
+
+    Raises:
+        SpecError, RequestError: as `compile_spec`.
+        WeightsError: the checkpoint cannot be read, or does not fit.
+        OutputError: the file cannot or must not be written.
+    """
+    if dtype not in DTYPES:
+        raise WeightsError(f"there is no type `{dtype}`: there are {listed(list(DTYPES))}")
+    if not force:
+        known = (manifest.GENERATOR, first.GENERATOR)
+        safetensors.check_replaceable(output, known, manifest.GENERATOR)
+    graph = compile_spec(spec, parameters, text=text)
+    known_layouts = layouts.find(spec, graph.program.network.name)
+    chosen = None if layout is None else layouts.named(layout, known_layouts)
+    with open_checkpoint(path) as checkpoint:
+        if chosen is None:
+            match = _recognised(path, graph, checkpoint, known_layouts)
+        else:
+            match = matching.match(graph, checkpoint.tensors, chosen)
+            if match.faults:
+                raise MismatchError(_title(path, graph, match), match.faults)
+        loaded = load_spec(spec, text=text)
+        files = files_of(path)
+        made = manifest.of_import(graph, parameters, loaded, files, checkpoint, match, dtype)
+        shapes = {key: tensor.shape for key, tensor in graph.tensors().items()}
+        head = safetensors.header(shapes, DTYPES[dtype], manifest.metadata(made))
+        safetensors.write(output, head, _converted(path, graph, match, dtype))
+    return made
+
+
+def _recognised(
+    path: Path, graph: Graph, checkpoint: Checkpoint, known: list[layouts.Layout]
+) -> Match:
+    """The layout under which everything fits.
+
+    Raises:
+        MismatchError: there is none; the report is that of the closest.
+        WeightsError: there are several that say different things.
+    """
+    matches = [matching.match(graph, checkpoint.tensors, layout) for layout in known]
+    fitting = [match for match in matches if not match.faults]
+    for match in fitting[1:]:
+        if match.recipes != fitting[0].recipes:
+            names = listed([match.layout.name for match in fitting])
+            raise WeightsError(
+                f"`{path.as_posix()}` fits the layouts {names}, which say different things of it: "
+                "choose one with --layout"
+            )
+    if fitting:
+        return fitting[0]
+    closest = min(matches, key=lambda match: len(match.faults))
+    title = f"{_title(path, graph, closest)}, which is the closest of {len(known)}"
+    hint = Fault("hint", f"`--layout {closest.layout.name}` lists everything")
+    more = len(closest.faults) > _MOST
+    raise MismatchError(title, [*closest.faults, *([hint] if more else [])], most=_MOST)
+
+
+def _title(path: Path, graph: Graph, match: Match) -> str:
+    name = graph.program.network.name
+    return f"`{path.as_posix()}` does not fit `{name}` under the layout `{match.layout.name}`"
+
+
+# ---------------------------------------------------------------- values
+
+
+def _converted(path: Path, graph: Graph, match: Match, dtype: str) -> Iterator[memoryview]:
+    """The bytes of each tensor of ours, in order; one is in memory at a time.
+
+    Raises:
+        MismatchError: values that no weights can have; raised behind the last tensor.
+    """
+    faults: list[Fault] = []
+    for check in match.checks:
+        if not (check.stored.values() == check.value).all():
+            text = f"`{check.stored.name}` is not {check.value:g} everywhere"
+            faults.append(Fault("without a place here", check.key, text))
+    for key in graph.tensors():
+        values = match.recipes[key].values()
+        made = _cast(values, dtype)
+        if not _finite(values):
+            faults.append(Fault("not finite", key, "it has NaN or infinite values"))
+        elif not _finite(made):
+            faults.append(Fault("too large", key, f"it has values that {dtype} cannot hold"))
+        elif key.endswith(".running_var") and (values < 0).any():
+            faults.append(Fault("negative", key, "a variance is never below 0"))
+        data = made if dtype != "bfloat16" else (made.view("<u4") >> 16).astype("<u2")
+        yield data.data.cast("B")
+    if faults:
+        raise MismatchError(f"{_title(path, graph, match)}: its values are damaged", faults)
+
+
+def _cast(values: Array, dtype: str) -> Array:
+    """Values in the type that is written; bfloat16 as the float32 that it is the half of."""
+    import numpy as np
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        if dtype != "bfloat16":
+            return np.ascontiguousarray(values, _NUMPY[dtype])
+        bits = np.ascontiguousarray(values, "<f4").view("<u4")
+        even = (bits >> 16) & 1  # to the nearest, and halves to the even one
+        rounded: Array = (bits + 0x7FFF + even) & 0xFFFF0000
+        return rounded.view("<f4")
+
+
+def _finite(values: Array) -> bool:
+    """Whether there is no NaN and no infinity: the sum tells, unless it overflows itself."""
+    import numpy as np
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(values.sum())) or bool(np.isfinite(values).all())

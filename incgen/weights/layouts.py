@@ -1,0 +1,289 @@
+"""Layouts: data files that say where a published checkpoint keeps each of our layers.
+
+`docs/weights.md` explains them to people who write one. A layout belongs to a network by the name
+of its folder; it is looked for in `layouts/NETWORK/` beside the spec, then among those that come
+with incgen. A file beside the spec wins over a packaged one of the same name.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from incgen.diagnostics import listed, near
+from incgen.output import reason
+from incgen.records import record
+from incgen.weights import templates
+from incgen.weights.conventions import CONVENTIONS, Convention
+from incgen.weights.errors import WeightsError
+from incgen.weights.templates import Pattern, Tables, TemplateError
+
+FOLDER = "layouts"
+#: In place of a rule's right side, in the table `parts`.
+_LAYER = "layer"
+#: Bytes of one file.
+_MAX_BYTES = 1_000_000
+
+_NUMBERED = re.compile(
+    r"(conv2d|convolution2d|separable_conv2d|separableconvolution2d|depthwise_conv2d|dense"
+    r"|batch_normalization|batchnormalization)(?:_(\d+))?"
+)
+#: What Keras 1 called them.
+_OLD_KINDS = {
+    "convolution2d": "conv2d",
+    "separableconvolution2d": "separable_conv2d",
+    "batchnormalization": "batch_normalization",
+}
+
+
+class AmbiguousError(ValueError):
+    """Two rules of a layout say different things of one layer; the text is a sentence."""
+
+
+@record
+class Rule:
+    """One line of a layout: our layer, and theirs; several where they keep one of ours in parts."""
+
+    left: Pattern
+    right: tuple[str, ...]
+
+
+@record
+class Layout:
+    """Where a checkpoint keeps each of our layers.
+
+    Attributes:
+        name: of the layout: that of its file.
+        place: its file, for reports.
+        convention: what their tensors are called.
+        source: where its owner publishes the checkpoint.
+        file: what the published file is called.
+        rules: layer by layer.
+        parts: what a layer inside of a unit is called, by the end of our name.
+        tables: what placeholders can stand for.
+        ignored: wildcards of what is left of theirs without being needed.
+        background: our classifiers, of which theirs may have one class more, the first.
+        missing_gamma: whether theirs keeps no gamma where it is 1.
+        numbered: whether Keras numbered layers without a name: then only their order counts.
+    """
+
+    name: str
+    place: str
+    convention: Convention
+    source: str
+    file: str
+    rules: tuple[Rule, ...]
+    parts: Mapping[str, tuple[str, ...]]
+    tables: Tables
+    ignored: tuple[str, ...]
+    background: tuple[str, ...]
+    missing_gamma: bool
+    numbered: bool
+
+    def layers(self, ours: str) -> tuple[str, ...]:
+        """Their layers for one of ours; empty if no rule is for it.
+
+        A rule without placeholders wins over one with; a rule for the layer itself and one for the
+        unit that it is in are equal.
+
+        Raises:
+            AmbiguousError: two rules say different things.
+        """
+        for exact in (True, False):
+            found: dict[tuple[str, ...], str] = {}
+            for rule in self.rules:
+                if rule.left.exact is exact:
+                    for layers in self._said(rule, ours):
+                        found[layers] = rule.left.text
+            if len(found) > 1:
+                one, other, *_ = found.values()
+                raise AmbiguousError(f"`{one}` and `{other}` say different things of it")
+            for layers in found:
+                return layers
+        return ()
+
+    def _said(self, rule: Rule, ours: str) -> Iterable[tuple[str, ...]]:
+        values = rule.left.match(ours)
+        if values is not None:
+            yield tuple(templates.fill(text, values, self.tables) for text in rule.right)
+        for end, forms in self.parts.items():
+            values = rule.left.match(ours.removesuffix(end)) if ours.endswith(end) else None
+            if values is not None and len(rule.right) == 1:
+                layer = templates.fill(rule.right[0], values, self.tables)
+                yield tuple(templates.fill(form, {_LAYER: layer}, {}) for form in forms)
+
+
+def identity(convention: str) -> Layout:
+    """The layout of files with our own layers: those that we write, or trained from them."""
+    left = Pattern(".*", False, re.compile("(?P<name>.*)"), frozenset(["name"]))
+    everything = Rule(left, ("{name}",))
+    name = "incgen" if convention == "torch" else f"incgen-{convention}"
+    return Layout(
+        name, "", CONVENTIONS[convention], "", "", (everything,), {}, {}, (), (), False, False
+    )
+
+
+def find(spec: Path, network: str) -> list[Layout]:
+    """All layouts of a network by the order of their names, our own first.
+
+    Raises:
+        WeightsError: a layout is faulty.
+    """
+    found: dict[str, Layout] = {}
+    beside = spec.parent / FOLDER / network
+    packaged = resources.files("incgen.specs").joinpath(FOLDER, network)
+    for folder in (beside, packaged):
+        for file in _files(folder):
+            name = file.name.removesuffix(".toml")
+            if name not in found:
+                found[name] = read(file, name)
+    own = (identity("torch"), identity("keras"))
+    return [*own, *(found[name] for name in sorted(found))]
+
+
+def named(name: str, layouts: Iterable[Layout]) -> Layout:
+    """The layout of a name.
+
+    Raises:
+        WeightsError: there is none.
+    """
+    known = {layout.name: layout for layout in layouts}
+    if name not in known:
+        offer = near(name, known) or f"there are {listed(list(known))}"
+        raise WeightsError(f"this network has no layout `{name}`: {offer}")
+    return known[name]
+
+
+def renumbered(layers: Iterable[str]) -> dict[str, str]:
+    """Layers that Keras numbered, counted from 0: `conv2d_7` and `conv2d_9` are 0 and 1.
+
+    Numbers go on from model to model in one program, and Keras 1 and 2 began with 1. The first of
+    a program has no number in Keras 3; here it is `conv2d_0`.
+
+    >>> renumbered(["conv2d", "conv2d_1", "block1_conv1"])
+    {'conv2d': 'conv2d_0', 'conv2d_1': 'conv2d_1', 'block1_conv1': 'block1_conv1'}
+    """
+    names = {layer: layer for layer in layers}
+    kinds: dict[str, list[tuple[int, str]]] = {}
+    for layer in names:
+        if numbered := _NUMBERED.fullmatch(layer):
+            kind = _OLD_KINDS.get(numbered[1], numbered[1])
+            kinds.setdefault(kind, []).append((int(numbered[2] or 0), layer))
+    for kind, found in kinds.items():
+        names |= {layer: f"{kind}_{place}" for place, (_, layer) in enumerate(sorted(found))}
+    return names
+
+
+def _files(folder: Traversable) -> list[Traversable]:
+    try:
+        return [file for file in folder.iterdir() if file.name.endswith(".toml")]
+    except OSError:
+        return []
+
+
+# ---------------------------------------------------------------- one file
+
+
+def read(file: Traversable, name: str) -> Layout:
+    """Read a layout.
+
+    Raises:
+        WeightsError: it is faulty.
+    """
+    place = file.as_posix() if isinstance(file, Path) else f"{FOLDER}/{file.name}"
+    try:
+        data = file.read_bytes()
+        if len(data) > _MAX_BYTES:
+            raise WeightsError(f"{place}: it is larger than {_MAX_BYTES} bytes")
+        return _layout(tomllib.loads(data.decode("utf-8")), name, place)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TemplateError) as error:
+        raise WeightsError(f"{place}: {error}") from None
+    except OSError as error:
+        raise WeightsError(f"{place}: it cannot be read: {reason(error)}") from None
+
+
+class _Table:
+    """A table of a layout, from which each entry is taken once and has to have its type."""
+
+    def __init__(self, content: dict[str, Any], place: str) -> None:
+        self.content = dict(content)
+        self.place = place
+        self.known: list[str] = []
+
+    def fault(self, message: str) -> WeightsError:
+        return WeightsError(f"{self.place}: {message}")
+
+    def take(self, name: str, default: Any) -> Any:
+        self.known.append(name)
+        value = self.content.pop(name, default)
+        if type(value) is not type(default):
+            kinds = {str: "a text", bool: "`true` or `false`", list: "a list", dict: "a table"}
+            raise self.fault(f"`{name}` is {kinds[type(default)]}")
+        return value
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        return self.all_texts(name, self.take(name, []))
+
+    def all_texts(self, name: str, value: object) -> tuple[str, ...]:
+        """A text or a list of texts, as a tuple."""
+        values = [value] if isinstance(value, str) else value
+        if not isinstance(values, list) or not all(isinstance(text, str) for text in values):
+            raise self.fault(f"`{name}`: what belongs here is a text or a list of texts")
+        return tuple(values)
+
+    def end(self) -> None:
+        for name in self.content:
+            offer = near(name, self.known) or f"there are {listed(self.known)}"
+            raise self.fault(f"a layout has no `{name}`: {offer}")
+
+
+def _layout(content: dict[str, Any], name: str, place: str) -> Layout:
+    table = _Table(content, place)
+    convention = table.take("convention", "")
+    if convention not in CONVENTIONS:
+        raise table.fault(f"`convention` is one of {listed(list(CONVENTIONS), 'or')}")
+    tables = {
+        placeholder: {key: str(value) for key, value in _entries(table, placeholder, entries)}
+        for placeholder, entries in table.take("tables", {}).items()
+    }
+    parts = {end: table.all_texts(end, forms) for end, forms in table.take("parts", {}).items()}
+    for forms in parts.values():
+        for form in forms:
+            templates.check(form, frozenset([_LAYER]))
+    rules = []
+    for left, right in table.take("layers", {}).items():
+        made = Rule(templates.pattern(left, tables), table.all_texts(left, right))
+        for text in made.right:
+            templates.check(text, made.left.names)
+        if not made.right:
+            raise table.fault(f"`{left}`: a rule names at least one layer of theirs")
+        rules.append(made)
+    layout = Layout(
+        name=name,
+        place=place,
+        convention=CONVENTIONS[convention],
+        source=table.take("source", ""),
+        file=table.take("file", ""),
+        rules=tuple(rules),
+        parts=parts,
+        tables=tables,
+        ignored=table.texts("ignore"),
+        background=table.texts("background"),
+        missing_gamma=table.take("missing_gamma", False),
+        numbered=table.take("numbered", False),
+    )
+    table.end()
+    return layout
+
+
+def _entries(table: _Table, name: str, entries: object) -> Iterable[tuple[str, object]]:
+    if not isinstance(entries, dict) or not entries:
+        raise table.fault(f"`tables.{name}` is a table with an entry for each value")
+    if not all(isinstance(value, str | int) for value in entries.values()):
+        raise table.fault(f"`tables.{name}`: its values are texts or whole numbers")
+    return entries.items()

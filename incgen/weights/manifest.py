@@ -1,0 +1,172 @@
+"""The manifest: where the weights of a file come from, tensor by tensor. It stands in the file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import incgen
+from incgen.api import Parameters
+from incgen.graph import Graph
+from incgen.loader import LoadedFile
+from incgen.weights.checkpoint import Checkpoint, shown, size_of
+from incgen.weights.matching import Match
+
+#: What imported files say they were written by.
+GENERATOR = "incgen weights import"
+
+
+def of_import(
+    graph: Graph,
+    parameters: Parameters,
+    loaded: LoadedFile,
+    files: list[Path],
+    checkpoint: Checkpoint,
+    match: Match,
+    dtype: str,
+) -> dict[str, Any]:
+    """The manifest of an import, as plain values.
+
+    Args:
+        graph: the network.
+        parameters: those that were given.
+        loaded: the files of its spec.
+        files: the files of the checkpoint.
+        checkpoint: what was read.
+        match: how it was taken.
+        dtype: of the numbers that are written.
+    """
+    layout = match.layout
+    tensors: dict[str, Any] = {}
+    for key, recipe in match.recipes.items():
+        tensors[key] = {"from": [source.name for source in recipe.sources]}
+        if recipe.notes:
+            tensors[key]["notes"] = list(recipe.notes)
+    return {
+        "incgen": incgen.__version__,
+        "network": graph.program.network.name,
+        "parameters": dict(parameters),
+        "spec": {name: digest for name, digest in _specs(loaded)},
+        "checkpoint": {
+            "file": files[0].name,
+            "format": checkpoint.format,
+            "bytes": sum(file.stat().st_size for file in files),
+            "sha256": _sha256(files),
+        },
+        "layout": {
+            "name": layout.name,
+            "convention": layout.convention.name,
+            "source": layout.source,
+        },
+        "dtype": dtype,
+        "left": list(match.left),
+        "checked": [f"{c.stored.name}: {c.value:g} everywhere" for c in match.checks],
+        "tensors": tensors,
+    }
+
+
+def metadata(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """What the file says of itself."""
+    return {
+        "format": "pt",
+        "generator": GENERATOR,
+        "network": str(manifest["network"]),
+        "manifest": json.dumps(manifest, separators=(",", ":")),
+    }
+
+
+def of_file(checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """The manifest in a file; None if there is none."""
+    try:
+        found = json.loads(checkpoint.metadata["manifest"])
+    except (KeyError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("tensors"), dict) else None
+
+
+def _specs(loaded: LoadedFile) -> list[tuple[str, str]]:
+    """The files of a spec, without their folder, and the SHA-256 of their texts."""
+    found = [loaded]
+    for file in found:
+        found += [used for used in file.uses.values() if used not in found]
+    root = Path(loaded.source.name).parent
+    result = []
+    for file in found:
+        name = Path(file.source.name)
+        name = name.relative_to(root) if name.is_relative_to(root) else name
+        digest = hashlib.sha256(file.source.text.encode("utf-8")).hexdigest()
+        result.append((name.as_posix(), digest))
+    return result
+
+
+def _sha256(files: list[Path]) -> str:
+    """The SHA-256 of files, one behind the other."""
+    digest = hashlib.sha256()
+    buffer = memoryview(bytearray(1 << 20))
+    for path in files:
+        with path.open("rb") as file:
+            while count := file.readinto(buffer):
+                digest.update(buffer[:count])
+    return digest.hexdigest()
+
+
+# ---------------------------------------------------------------- for people
+
+
+def text(checkpoint: Checkpoint) -> str:
+    """What a file says of itself, and a table of its tensors."""
+    manifest = of_file(checkpoint) or {}
+    described: Mapping[str, Any] = manifest.get("tensors", {})
+    lines = [f"{name:<11} {value}" for name, value in _facts(checkpoint, manifest)]
+    rows = [("tensor", "shape", "from", "notes")]
+    for name, stored in checkpoint.tensors.items():
+        entry = described.get(name)
+        entry = entry if isinstance(entry, dict) else {}
+        sources, notes = (entry.get(part, []) for part in ("from", "notes"))
+        rows.append((name, shown(stored.shape), _joined(sources, ", "), _joined(notes, "; ")))
+    columns = [column for column in range(4) if any(row[column] for row in rows[1:])]
+    widths = [max(len(row[column]) for row in rows) for column in columns]
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    table = [
+        "  ".join(row[c].ljust(w) for c, w in zip(columns, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return "\n".join([*lines, "", table[0], rule, *table[1:]]) + "\n"
+
+
+def as_json(checkpoint: Checkpoint) -> str:
+    """The same for programs."""
+    manifest = of_file(checkpoint)
+    metadata = {name: value for name, value in checkpoint.metadata.items() if name != "manifest"}
+    content = {
+        "metadata": metadata,
+        "manifest": manifest,
+        "tensors": {
+            name: {"shape": list(stored.shape), "dtype": stored.dtype}
+            for name, stored in checkpoint.tensors.items()
+        },
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+def _facts(checkpoint: Checkpoint, manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The first lines: what is not said of single tensors."""
+    numbers = sum(size_of(stored.shape) for stored in checkpoint.tensors.values())
+    dtypes = sorted({stored.dtype for stored in checkpoint.tensors.values()})
+    count = len(checkpoint.tensors)
+    found = [("tensors", f"{count} with {numbers:,} numbers, {', '.join(dtypes)}")]
+    found += [(name, value) for name, value in checkpoint.metadata.items() if name != "manifest"]
+    for part in ("parameters", "spec", "checkpoint", "layout"):
+        value = manifest.get(part)
+        if isinstance(value, dict):
+            found += [(part, f"{name} {content}") for name, content in value.items()]
+    for part in ("left", "checked"):
+        found += [(part, str(value)) for value in manifest.get(part) or []]
+    return found
+
+
+def _joined(texts: object, separator: str) -> str:
+    return separator.join(map(str, texts)) if isinstance(texts, list) else ""

@@ -1,0 +1,202 @@
+"""Caffe's `.caffemodel`: the blobs of each layer, as `layer/name`.
+
+The file is one protobuf message. Of its fields only those that lead to blobs are looked at, so a
+few lines read them; every length is checked against what is around it.
+
+Source: BVLC/caffe, src/caffe/proto/caffe.proto. What the blobs of a layer are: base_conv_layer.cpp,
+inner_product_layer.cpp, batch_norm_layer.cpp, scale_layer.cpp; `BN` is the layer of the fork with
+which BN-Inception was published (yjxiong/caffe, bn_layer.cpp).
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from incgen.records import record
+from incgen.weights.checkpoint import Checkpoint, Stored
+from incgen.weights.errors import WeightsError
+from incgen.weights.readers.libraries import extra
+
+if TYPE_CHECKING:
+    from incgen.weights.checkpoint import Array
+
+# Numbers of fields: those of NetParameter with layers, by their age, and in each kind of layer
+# those of its name, its type and its blobs; then those of BlobProto and of BlobShape.
+_LAYERS = {100: (1, 2, 7), 2: (4, 5, 6)}
+_OLD_SHAPE, _DATA, _SHAPE, _DOUBLES = (1, 2, 3, 4), 5, 7, 8
+_DIM = 1
+
+#: Of V1LayerParameter.LayerType.
+_TYPES_V1 = {4: "Convolution", 14: "InnerProduct"}
+_BLOB_NAMES = {
+    "Convolution": ("weight", "bias"),
+    "InnerProduct": ("weight", "bias"),
+    "BatchNorm": ("mean", "variance", "factor"),
+    "Scale": ("scale", "shift"),
+    "BN": ("scale", "shift", "mean", "variance"),
+}
+#: Wire types of protobuf; numbers of fixed length with their bytes.
+_VARINT, _BYTES, _FIXED = 0, 2, {1: 8, 5: 4}
+
+#: Where a message or a run of numbers lies in the file: from, to.
+Range: TypeAlias = tuple[int, int]
+
+
+def read(path: Path) -> Checkpoint:
+    """Open a file.
+
+    Raises:
+        WeightsError: it is none, or it is damaged.
+    """
+    with ExitStack() as stack:
+        file = stack.enter_context(path.open("rb"))
+        try:
+            data = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        except ValueError:
+            raise WeightsError("the file is empty") from None
+        tensors: dict[str, Stored] = {}
+        for layer in _layers(data):
+            names = _BLOB_NAMES.get(layer.kind, ())
+            for number, blob in enumerate(layer.blobs):
+                name = names[number] if number < len(names) else str(number)
+                stored = _stored(data, f"{layer.name}/{name}", _blob(data, blob))
+                if stored.name in tensors:
+                    raise WeightsError(f"it has two blobs `{stored.name}`")
+                tensors[stored.name] = stored
+        if not tensors:
+            raise WeightsError("it is no Caffe network with weights")
+        return Checkpoint("Caffe", tensors, resources=stack.pop_all())
+    raise AssertionError
+
+
+@record
+class _Layer:
+    name: str
+    kind: str
+    blobs: list[Range]
+
+
+@record
+class _Blob:
+    shape: tuple[int, ...]
+    runs: list[Range]
+    width: int
+
+
+def _layers(data: mmap.mmap) -> Iterator[_Layer]:
+    for number, wire, value in _fields(data, (0, len(data))):
+        if wire != _BYTES or number not in _LAYERS:
+            continue
+        of_name, of_type, of_blobs = _LAYERS[number]
+        name, kind, blobs = "", "", list[Range]()
+        for field, form, inner in _fields(data, value):
+            if field == of_name and form == _BYTES:
+                name = _text(data, inner)
+            elif field == of_type and form == _BYTES:
+                kind = _text(data, inner)
+            elif field == of_type and form == _VARINT:
+                kind = _TYPES_V1.get(inner[0], "")
+            elif field == of_blobs and form == _BYTES:
+                blobs.append(inner)
+        if blobs:
+            yield _Layer(name, kind, blobs)
+
+
+def _blob(data: mmap.mmap, where: Range) -> _Blob:
+    old: dict[int, int] = {}
+    dims: list[int] | None = None
+    runs: dict[int, list[Range]] = {_DATA: [], _DOUBLES: []}
+    for number, wire, value in _fields(data, where):
+        if number in _OLD_SHAPE and wire == _VARINT:
+            old[number] = value[0]
+        elif number == _SHAPE and wire == _BYTES:
+            dims = _dims(data, value)
+        elif number in runs and wire != _VARINT:
+            runs[number].append(value)
+    shape = tuple(dims) if dims is not None else tuple(old.get(number, 1) for number in _OLD_SHAPE)
+    doubles = bool(runs[_DOUBLES])
+    width = 8 if doubles else 4
+    found = runs[_DOUBLES if doubles else _DATA]
+    if sum(end - start for start, end in found) != width * math.prod(shape):
+        raise WeightsError(f"a blob of shape {list(shape)} does not hold that many numbers")
+    return _Blob(shape, found, width)
+
+
+def _dims(data: mmap.mmap, where: Range) -> list[int]:
+    dims: list[int] = []
+    for number, wire, value in _fields(data, where):
+        if number == _DIM and wire == _VARINT:
+            dims.append(value[0])
+        elif number == _DIM and wire == _BYTES:
+            at, end = value
+            while at < end:
+                size, at = _varint(data, at, end)
+                dims.append(size)
+        if len(dims) > 32:  # kMaxBlobAxes
+            raise WeightsError("a blob has more than 32 axes")
+    return dims
+
+
+def _stored(data: mmap.mmap, name: str, blob: _Blob) -> Stored:
+    def load() -> Array:
+        with extra("weights", "weights"):
+            import numpy as np
+        dtype = np.dtype("<f8" if blob.width == 8 else "<f4")
+        parts = [np.frombuffer(data[start:end], dtype) for start, end in blob.runs]
+        return (parts[0] if len(parts) == 1 else np.concatenate(parts)).reshape(blob.shape)
+
+    return Stored(name, blob.shape, "float64" if blob.width == 8 else "float32", load)
+
+
+# ---------------------------------------------------------------- protobuf
+
+
+def _fields(data: mmap.mmap, where: Range) -> Iterator[tuple[int, int, Range]]:
+    """The fields of a message: number, wire type, and where the value lies.
+
+    For a variable-length number the value itself stands in place of the range, twice.
+    """
+    at, end = where
+    while at < end:
+        tag, at = _varint(data, at, end)
+        number, wire = tag >> 3, tag & 7
+        if wire == _VARINT:
+            value, at = _varint(data, at, end)
+            yield number, wire, (value, value)
+            continue
+        if wire == _BYTES:
+            length, at = _varint(data, at, end)
+        elif wire in _FIXED:
+            length = _FIXED[wire]
+        else:
+            raise WeightsError("it is no Caffe network: it does not follow protobuf")
+        if length > end - at:
+            raise WeightsError(
+                "it is no Caffe network, or damaged: a field is longer than it can be"
+            )
+        yield number, wire, (at, at + length)
+        at += length
+
+
+def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
+    value = shift = 0
+    while at < end and shift < 64:
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, at
+        shift += 7
+    raise WeightsError("it is no Caffe network, or damaged: a number does not end")
+
+
+def _text(data: mmap.mmap, where: Range) -> str:
+    start, end = where
+    if end - start > 1000:
+        raise WeightsError("the name of a layer is longer than 1000 bytes")
+    return data[start:end].decode("utf-8", "replace")

@@ -1,0 +1,223 @@
+"""Keras files: `.h5` of all ages, `.weights.h5` and `.keras`, as `layer/variable`.
+
+Layers are called as their model calls them. A file of Keras 3 stores variables by their place in
+their layer; their names follow from the kind of the layer.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import zipfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from incgen.records import record
+from incgen.weights.checkpoint import Checkpoint, Stored, first_line
+from incgen.weights.errors import WeightsError
+from incgen.weights.readers.libraries import extra
+
+if TYPE_CHECKING:
+    from incgen.weights.checkpoint import Array
+
+#: The file of weights in a `.keras` archive.
+MEMBER = "model.weights.h5"
+
+#: What Keras 1 called variables.
+_OLD_VARIABLES = {
+    "W": "kernel",
+    "b": "bias",
+    "gamma": "gamma",
+    "beta": "beta",
+    "running_mean": "moving_mean",
+    "running_std": "moving_variance",  # the variance, in spite of its name
+}
+#: The variables of a layer in order, by the kind of the layer and their number.
+_VARIABLES = {
+    ("conv2d", 1): ("kernel",),
+    ("conv2d", 2): ("kernel", "bias"),
+    ("dense", 1): ("kernel",),
+    ("dense", 2): ("kernel", "bias"),
+    ("depthwise_conv2d", 1): ("kernel",),
+    ("depthwise_conv2d", 2): ("kernel", "bias"),
+    ("separable_conv2d", 2): ("depthwise_kernel", "pointwise_kernel"),
+    ("separable_conv2d", 3): ("depthwise_kernel", "pointwise_kernel", "bias"),
+    ("batch_normalization", 2): ("moving_mean", "moving_variance"),
+    ("batch_normalization", 3): ("gamma_or_beta", "moving_mean", "moving_variance"),
+    ("batch_normalization", 4): ("gamma", "beta", "moving_mean", "moving_variance"),
+}
+
+
+def read(path: Path) -> Checkpoint:
+    """Open an HDF5 file.
+
+    Raises:
+        WeightsError: it is none, or not one that Keras writes.
+    """
+    with ExitStack() as stack:
+        file = stack.enter_context(path.open("rb"))
+        return _opened(file, stack)
+    raise AssertionError
+
+
+def read_archive(path: Path) -> Checkpoint:
+    """Open a `.keras` archive.
+
+    Raises:
+        WeightsError: it is none, or not one that Keras writes.
+    """
+    with ExitStack() as stack:
+        file = stack.enter_context(path.open("rb"))
+        return _opened(io.BufferedReader(_Member(file, path)), stack)
+    raise AssertionError
+
+
+def _opened(file: Any, stack: ExitStack) -> Checkpoint:
+    with extra("keras", "Keras files"):
+        import h5py
+    try:
+        root = stack.enter_context(h5py.File(file, "r"))
+        found = _new(root) if "layers" in root else _old(root)
+    except WeightsError:
+        raise
+    except Exception as error:  # h5py raises many kinds for a damaged file
+        raise WeightsError(f"it is no HDF5 file of Keras: {first_line(error)}") from error
+    tensors: dict[str, Stored] = {}
+    for variable in found:
+        stored = _stored(f"{variable.layer}/{variable.name}", variable.data)
+        if stored.name in tensors:
+            raise WeightsError(f"it has two variables `{stored.name}`")
+        tensors[stored.name] = stored
+    return Checkpoint("Keras", tensors, resources=stack.pop_all())
+
+
+@record
+class _Variable:
+    layer: str
+    name: str
+    data: Any
+
+
+def _old(root: Any) -> list[_Variable]:
+    """A legacy file: groups of layers, which hold variables under their names."""
+    group = root.get("model_weights", root)
+    found = []
+    for path, data in _datasets(group):
+        layer, _, _ = path.partition("/")
+        if layer == "optimizer_weights":
+            continue
+        leaf = path.rpartition("/")[2].partition(":")[0]
+        old = leaf.removeprefix(f"{layer}_")
+        found.append(_Variable(layer, _OLD_VARIABLES.get(old, leaf), data))
+    return found
+
+
+def _new(root: Any) -> list[_Variable]:
+    """A file of Keras 3: layers by class, their names as attributes, variables by number."""
+    groups: dict[str, list[tuple[int, Any]]] = {}
+    for path, data in _datasets(root["layers"]):
+        place, _, leaf = path.rpartition("/")
+        if not place.endswith("vars") or not leaf.isdecimal():
+            raise WeightsError(f"`layers/{path}` is not a variable of a layer of Keras")
+        groups.setdefault(place, []).append((int(leaf), data))
+    found = []
+    for place, numbered in groups.items():
+        name = root["layers"][place].attrs.get("name")
+        if not isinstance(name, str):
+            raise WeightsError(
+                "its layers have no names, because an older Keras 3 wrote it: "
+                "load it into its model and save that again"
+            )
+        kind = re.sub(r"_\d+$", "", place.removesuffix("/vars").rpartition("/")[2])
+        kinds = _VARIABLES.get((kind, len(numbered)))
+        variables = kinds or tuple(str(number) for number, _ in sorted(numbered, key=_first))
+        for variable, (_, data) in zip(variables, sorted(numbered, key=_first), strict=True):
+            found.append(_Variable(name, variable, data))
+    return found
+
+
+def _first(pair: tuple[int, Any]) -> int:
+    return pair[0]
+
+
+def _datasets(group: Any) -> list[tuple[str, Any]]:
+    """The arrays below a group by their paths; links out of the file are not followed."""
+    import h5py
+
+    found: list[tuple[str, Any]] = []
+
+    def visit(path: str, item: Any) -> None:
+        if not isinstance(item, h5py.Dataset):
+            return
+        if item.external or item.is_virtual:
+            raise WeightsError(f"`{path}` lies in another file")
+        if item.dtype.kind not in "fiu" and not _is_bfloat16(item):
+            raise WeightsError(f"`{path}` holds no numbers")
+        found.append((path, item))
+
+    group.visititems(visit)
+    return found
+
+
+def _is_bfloat16(data: Any) -> bool:
+    """Whether an array has the type that HDF5 lacks: its bytes are kept, and an attribute."""
+    return bool(data.attrs.get("dtype") == "bfloat16" and data.dtype.itemsize == 2)
+
+
+def _stored(name: str, data: Any) -> Stored:
+    half = _is_bfloat16(data)
+
+    def load() -> Array:
+        values: Array = data[()]
+        if half:  # kept as the bytes of its numbers
+            values = (values.view("<u2").astype("<u4") << 16).view("<f4")
+        return values
+
+    return Stored(name, tuple(data.shape), "bfloat16" if half else str(data.dtype), load)
+
+
+class _Member(io.RawIOBase):
+    """The file of weights in an archive, in its place: it is not packed, and may be large."""
+
+    def __init__(self, file: Any, path: Path) -> None:
+        """Find it in the open archive."""
+        try:
+            info = zipfile.ZipFile(file).getinfo(MEMBER)
+            file.seek(info.header_offset)
+            head = struct.unpack("<4s5H3I2H", file.read(30))
+        except (zipfile.BadZipFile, KeyError, struct.error, ValueError) as error:
+            raise WeightsError(f"it is no archive of Keras: {first_line(error)}") from None
+        if info.compress_type != zipfile.ZIP_STORED:
+            raise WeightsError(f"`{MEMBER}` in it is packed, which Keras does not do: save it anew")
+        self._file = file
+        self._start = info.header_offset + 30 + head[9] + head[10]
+        self._size = max(0, min(info.file_size, path.stat().st_size - self._start))
+        self._at = 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move inside of the member."""
+        origin = (0, self._at, self._size)[whence]
+        self._at = max(0, origin + offset)
+        return self._at
+
+    def tell(self) -> int:
+        """The place inside of the member."""
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """Read from there."""
+        view = memoryview(buffer).cast("B")
+        self._file.seek(self._start + self._at)
+        count: int = self._file.readinto(view[: max(0, self._size - self._at)])
+        self._at += count
+        return count

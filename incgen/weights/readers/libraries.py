@@ -1,0 +1,26 @@
+"""Libraries that only some files need: a missing one names the extra that brings it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from incgen.weights.errors import WeightsError
+
+
+@contextmanager
+def extra(name: str, what: str) -> Iterator[None]:
+    """Import libraries inside of this.
+
+    Args:
+        name: the extra of incgen that has them.
+        what: what needs them, in the plural.
+
+    Raises:
+        WeightsError: one is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        message = f"{what} need {error.name}: pip install 'incgen[{name}]'"
+        raise WeightsError(message) from None

@@ -1,0 +1,98 @@
+"""PyTorch's `.pth` and `.pt`: state dicts, also where they lie inside of something else.
+
+Only what `torch.load(weights_only=True)` takes is read: tensors and plain containers. A pickle can
+run programs, so a file that needs more is refused.
+"""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from incgen.weights.checkpoint import Checkpoint, Stored, first_line
+from incgen.weights.errors import WeightsError
+from incgen.weights.readers.libraries import extra
+
+if TYPE_CHECKING:
+    import torch
+
+    from incgen.weights.checkpoint import Array
+
+#: Under these names training programs keep the state dict beside other things.
+_WRAPPERS = ("state_dict", "model_state_dict", "model_state", "state_dict_ema", "model", "net")
+#: What `DataParallel` and compiled models put in front of every key.
+_PREFIXES = ("module.", "_orig_mod.")
+_REMEDY = (
+    "load it where you trust it and save what the model holds: "
+    "torch.save(model.state_dict(), 'weights.pth')"
+)
+
+
+def read(path: Path) -> Checkpoint:
+    """Open a file.
+
+    Raises:
+        WeightsError: it is none, or it holds more than tensors.
+    """
+    content = _loaded(path)
+    while isinstance(content, Mapping) and not _has_tensors(content):
+        inner = next((content[name] for name in _WRAPPERS if name in content), None)
+        if inner is None:
+            break
+        content = inner
+    if not isinstance(content, Mapping) or not _has_tensors(content):
+        raise WeightsError(f"it holds no state dict: {_REMEDY}")
+    found = {str(key): value for key, value in content.items()}
+    for prefix in _PREFIXES:
+        if all(key.startswith(prefix) for key in found):
+            found = {key.removeprefix(prefix): value for key, value in found.items()}
+    return Checkpoint("PyTorch", {key: _stored(key, value) for key, value in found.items()})
+
+
+def _loaded(path: Path) -> Any:
+    with extra("torch", "PyTorch files"):
+        import torch
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            zipped = zipfile.is_zipfile(path)  # older files are one pickle: not mapped but read
+            return torch.load(path, "cpu", weights_only=True, mmap=zipped or None)
+    except pickle.UnpicklingError as error:
+        what = "it holds more than tensors, which could run programs, so it is not read"
+        if "TorchScript" in str(error):
+            what = "it is a TorchScript archive, not a state dict"
+        raise WeightsError(f"{what}: {_REMEDY}") from error
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:  # torch raises whatever it stumbles over in a damaged file
+        raise WeightsError(f"PyTorch cannot read it: {first_line(error)}") from error
+
+
+def _has_tensors(content: Mapping[Any, Any]) -> bool:
+    import torch
+
+    return any(isinstance(value, torch.Tensor) for value in content.values())
+
+
+def _stored(key: str, value: object) -> Stored:
+    import torch
+
+    if not isinstance(value, torch.Tensor):
+        raise WeightsError(f"`{key}` is no tensor but {type(value).__name__}: {_REMEDY}")
+    dtype = str(value.dtype).removeprefix("torch.")
+    if value.layout is not torch.strided or value.is_quantized or value.is_complex():
+        raise WeightsError(f"`{key}` is not a plain array of real numbers")
+    return Stored(key, tuple(value.shape), dtype, lambda: _values(value))
+
+
+def _values(value: torch.Tensor) -> Array:
+    import torch
+
+    if value.dtype is torch.bfloat16:  # numpy has no such type
+        value = value.float()
+    values: Array = value.detach().numpy()
+    return values

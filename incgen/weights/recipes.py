@@ -1,0 +1,141 @@
+"""How one tensor of ours comes from theirs: which axes move, and what has to be undone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from incgen.records import record
+from incgen.weights.checkpoint import Stored, shown, size_of
+from incgen.weights.conventions import Axes
+
+if TYPE_CHECKING:
+    from incgen.weights.checkpoint import Array
+
+#: Rows, columns and channels of a map that a dense layer takes.
+Map: TypeAlias = tuple[int, int, int]
+
+
+@record
+class Recipe:
+    """One tensor of ours.
+
+    Attributes:
+        shape: ours.
+        stored: theirs; None where it is a constant.
+        axes: the order of their axes.
+        flattened: (C, H, W) of the map behind a dense layer whose inputs they order H, W, C.
+        first_dropped: whether their first class is for background and ours has none.
+        divided_by: Caffe's factor of running statistics: what is stored is multiplied by it.
+        minus: the bias of a convolution in front, which ours does without.
+        constant: the value where theirs stores none.
+    """
+
+    shape: tuple[int, ...]
+    stored: Stored | None
+    axes: Axes = Axes.VECTOR
+    flattened: Map | None = None
+    first_dropped: bool = False
+    divided_by: Stored | None = None
+    minus: Stored | None = None
+    constant: float = 0.0
+
+    @property
+    def sources(self) -> tuple[Stored, ...]:
+        """Everything of theirs that goes into it."""
+        return tuple(s for s in (self.stored, self.divided_by, self.minus) if s is not None)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was undone, in words; nothing where only axes move."""
+        found = []
+        if self.stored is None:
+            found.append(f"theirs has none: {self.constant:g} everywhere")
+        elif _oriented(self.stored.shape, self.axes) != self._before and self.flattened is None:
+            found.append(f"{shown(self.stored.shape)} without its axes of length 1")
+        if self.flattened is not None:
+            found.append("inputs reordered from H, W, C to C, H, W")
+        if self.first_dropped:
+            found.append("class 0, the background, dropped")
+        if self.divided_by is not None:
+            found.append("divided by the factor")
+        if self.minus is not None:
+            found.append("minus the bias in front of the normalisation")
+        return tuple(found)
+
+    @property
+    def _before(self) -> tuple[int, ...]:
+        """Our shape before a class is dropped."""
+        return (self.shape[0] + self.first_dropped, *self.shape[1:])
+
+    def fault(self) -> str:
+        """Why theirs does not have the shape that ours needs; empty if it does."""
+        if self.stored is None:
+            return ""
+        theirs = _oriented(self.stored.shape, self.axes)
+        if not _same(theirs, self._before):
+            return (
+                f"{shown(self.shape)} here, but `{self.stored.name}` is {shown(self.stored.shape)}"
+            )
+        if self.divided_by is not None and size_of(self.divided_by.shape) != 1:
+            return f"`{self.divided_by.name}` is {shown(self.divided_by.shape)}, not one number"
+        if self.minus is not None and not _same(self.minus.shape, self.shape):
+            return f"{shown(self.shape)} here, but `{self.minus.name}` is {shown(self.minus.shape)}"
+        return ""
+
+    def values(self) -> Array:
+        """Read theirs and make ours, in their type or, where it is computed, in float64."""
+        import numpy as np
+
+        if self.stored is None:
+            return np.full(self.shape, self.constant)
+        values = _arranged(self.stored.values(), self.axes)
+        if self.flattened is not None:
+            channels, height, width = self.flattened
+            values = values.reshape(-1, height, width, channels).transpose(0, 3, 1, 2)
+        values = values.reshape(self._before)
+        if self.first_dropped:
+            values = values[1:]
+        if self.divided_by is not None:
+            factor = float(self.divided_by.values().reshape(()))
+            # batch_norm_layer.cpp: a factor of 0 stands for statistics that were never gathered
+            values = values.astype("f8") * (1 / factor if factor else 0.0)
+        if self.minus is not None:
+            values = values.astype("f8") - self.minus.values().reshape(self.shape)
+        return values
+
+
+def _oriented(shape: tuple[int, ...], axes: Axes) -> tuple[int, ...]:
+    """A shape of theirs with its axes in our order."""
+    match axes, shape:
+        case Axes.INPUTS_FIRST, (high, wide, inputs, outputs):
+            return outputs, inputs, high, wide
+        case Axes.INPUTS_FIRST, (inputs, outputs):
+            return outputs, inputs
+        case Axes.MULTIPLIER_LAST, (high, wide, inputs, multiplier):
+            return inputs * multiplier, 1, high, wide
+        case _:
+            return shape
+
+
+def _arranged(values: Array, axes: Axes) -> Array:
+    """An array of theirs with its axes in our order."""
+    match axes, values.ndim:
+        case Axes.INPUTS_FIRST, 4:
+            return values.transpose(3, 2, 0, 1)
+        case Axes.INPUTS_FIRST, 2:
+            return values.transpose()
+        case Axes.MULTIPLIER_LAST, 4:
+            high, wide, _, _ = values.shape
+            return values.transpose(2, 3, 0, 1).reshape(-1, 1, high, wide)
+        case _:
+            return values
+
+
+def _same(theirs: tuple[int, ...], ours: tuple[int, ...]) -> bool:
+    """Whether two shapes hold the same numbers in the same order, whatever axes have length 1.
+
+    A kernel over a whole map is a dense layer: its axes C, H, W are then one axis.
+    """
+    if [n for n in theirs if n != 1] == [n for n in ours if n != 1]:
+        return True
+    return len(ours) == 2 and len(theirs) == 4 and ours == (theirs[0], size_of(theirs[1:]))

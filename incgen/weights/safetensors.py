@@ -1,0 +1,174 @@
+"""The safetensors format: a header in JSON, then the tensors, one after the other.
+
+It is written here and not by the safetensors package, whose header is laid out differently from
+version to version and lists its metadata in a random order: these bytes are the same everywhere.
+It is read here because that package knows no bfloat16 in numpy, and because what a header says
+is checked against the file before anything is believed.
+
+Source: the format's description in the README of huggingface/safetensors.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from incgen.output import OutputError, Replacement, make_folder
+from incgen.weights.checkpoint import Checkpoint, Stored, size_of
+from incgen.weights.errors import WeightsError
+
+if TYPE_CHECKING:
+    from incgen.weights.checkpoint import Array
+
+#: The longest header that the format allows.
+MAX_HEADER = 100_000_000
+#: Bytes of one number.
+SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1}
+_NUMPY = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "BF16": "<u2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "|i1",
+    "U8": "|u1",
+}
+
+
+# ---------------------------------------------------------------- writing
+
+
+def header(shapes: Mapping[str, tuple[int, ...]], dtype: str, metadata: Mapping[str, str]) -> bytes:
+    """The header of a file whose tensors all have one type.
+
+    Args:
+        shapes: of the tensors by their keys, in the order in which they will be written.
+        dtype: a name of the format, as in `SIZES`.
+        metadata: what the file says of itself.
+    """
+    entries: dict[str, Any] = {"__metadata__": dict(metadata)}
+    end = 0
+    for key, shape in shapes.items():
+        start, end = end, end + SIZES[dtype] * size_of(shape)
+        entries[key] = {"dtype": dtype, "shape": list(shape), "data_offsets": [start, end]}
+    text = json.dumps(entries, separators=(",", ":")).encode("ascii")
+    text += b" " * (-len(text) % 8)  # aligns what follows
+    return len(text).to_bytes(8, "little") + text
+
+
+def write(path: Path, head: bytes, chunks: Iterable[bytes | memoryview]) -> int:
+    """Write a file in one step: a header and the tensors as they come.
+
+    Returns:
+        The size of the file in bytes.
+
+    Raises:
+        OutputError: the file cannot be written; nothing has changed then.
+    """
+    size = len(head)
+    make_folder(path.parent)
+    with Replacement(path) as file:
+        file.write(head)
+        for chunk in chunks:
+            file.write(chunk)
+            size += len(chunk) if isinstance(chunk, bytes) else chunk.nbytes
+    return size
+
+
+def check_replaceable(path: Path, generators: Collection[str], command: str) -> None:
+    """Refuse to write over weights that nobody could make again, such as trained ones.
+
+    Args:
+        path: the file to be written.
+        generators: what may be written over.
+        command: what wants to write, for the message.
+
+    Raises:
+        OutputError: the file is another's.
+    """
+    name = path.as_posix()
+    if path.is_symlink():
+        raise OutputError(f"`{name}` is a symbolic link: give the file that it leads to")
+    if path.exists() and not path.is_file():
+        raise OutputError(f"`{name}` is no regular file: choose another")
+    if path.exists() and (generator(path) or "") not in generators:
+        raise OutputError(
+            f"`{name}` was not written by `{command}`: choose another output with -o, "
+            "or write over it with --force"
+        )
+
+
+# ---------------------------------------------------------------- reading
+
+
+def generator(path: Path) -> str | None:
+    """What the header of a file says it was written by; None for any other file."""
+    try:
+        entries, _, _ = _header_of(path)
+        return str(entries["__metadata__"]["generator"])
+    except (OSError, KeyError, WeightsError):
+        return None
+
+
+def read(path: Path) -> Checkpoint:
+    """Open a file.
+
+    Raises:
+        WeightsError: it is none, or its header does not fit it.
+    """
+    entries, start, end = _header_of(path)
+    metadata = {str(name): str(value) for name, value in entries.pop("__metadata__", {}).items()}
+    tensors = {}
+    for key, entry in entries.items():
+        dtype, shape, offset = _checked(key, entry, end - start)
+        tensors[key] = _stored(path, key, dtype, shape, start + offset)
+    return Checkpoint("safetensors", tensors, metadata)
+
+
+def _header_of(path: Path) -> tuple[dict[str, Any], int, int]:
+    """The header as JSON, where the data begins, and where the file ends."""
+    with path.open("rb") as file:
+        end = os.fstat(file.fileno()).st_size
+        length = int.from_bytes(file.read(8), "little")
+        if length > min(end - 8, MAX_HEADER):
+            raise WeightsError("its header is longer than the file")
+        text = file.read(length)
+    try:
+        entries = json.loads(text)
+    except (ValueError, RecursionError):
+        raise WeightsError("its header is not JSON") from None
+    if not isinstance(entries, dict) or not isinstance(entries.get("__metadata__", {}), dict):
+        raise WeightsError("its header is not a table of tensors")
+    return entries, 8 + length, end
+
+
+def _checked(key: str, entry: object, room: int) -> tuple[str, tuple[int, ...], int]:
+    """Type, shape and place of a tensor, held against the file."""
+    match entry:
+        case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [int(start), int(end)]}:
+            whole = len(shape) <= 32 and all(type(n) is int and n >= 0 for n in shape)
+        case _:
+            raise WeightsError(f"the header's entry of `{key}` is malformed")
+    if dtype not in SIZES:
+        raise WeightsError(f"`{key}` has the type {dtype}, which weights here cannot have")
+    size = SIZES[dtype] * size_of(tuple(shape)) if whole else -1
+    if not (whole and 0 <= start <= end <= room and end - start == size):
+        raise WeightsError(f"the header's entry of `{key}` does not fit the file")
+    return dtype, tuple(shape), start
+
+
+def _stored(path: Path, key: str, dtype: str, shape: tuple[int, ...], offset: int) -> Stored:
+    def load() -> Array:
+        import numpy as np
+
+        values = np.fromfile(path, _NUMPY[dtype], size_of(shape), offset=offset)
+        if dtype == "BF16":  # the upper half of a float32
+            values = (values.astype("<u4") << 16).view("<f4")
+        return values.reshape(shape)
+
+    return Stored(key, shape, dtype, load)
