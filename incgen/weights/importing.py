@@ -124,8 +124,9 @@ def _converted(path: Path, graph: Graph, match: Match, dtype: str) -> Iterator[m
         if not (check.stored.values() == check.value).all():
             text = f"`{check.stored.name}` is not {check.value:g} everywhere"
             faults.append(Fault("without a place here", check.key, text))
-    for key in graph.tensors():
-        values = match.recipes[key].values()
+    for key, tensor in graph.tensors().items():
+        recipe = match.recipes[key]
+        values = first.drawn(0, key, tensor) if recipe.drawn else recipe.values()
         made = _cast(values, dtype)
         if not _finite(values):
             faults.append(Fault("not finite", key, "it has NaN or infinite values"))

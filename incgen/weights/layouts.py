@@ -68,6 +68,8 @@ class Layout:
         tables: what placeholders can stand for.
         ignored: wildcards of what is left of theirs without being needed.
         background: our classifiers, of which theirs may have one class more, the first.
+        absent: wildcards of our tensors that theirs lacks: they begin as the spec says.
+        channels_last: whether they flatten maps in the order H, W, C.
         missing_gamma: whether theirs keeps no gamma where it is 1.
         numbered: whether Keras numbered layers without a name: then only their order counts.
     """
@@ -82,6 +84,8 @@ class Layout:
     tables: Tables
     ignored: tuple[str, ...]
     background: tuple[str, ...]
+    absent: tuple[str, ...]
+    channels_last: bool
     missing_gamma: bool
     numbered: bool
 
@@ -124,7 +128,20 @@ def identity(convention: str) -> Layout:
     everything = Rule(left, ("{name}",))
     name = "incgen" if convention == "torch" else f"incgen-{convention}"
     return Layout(
-        name, "", CONVENTIONS[convention], "", "", (everything,), {}, {}, (), (), False, False
+        name=name,
+        place="",
+        convention=CONVENTIONS[convention],
+        source="",
+        file="",
+        rules=(everything,),
+        parts={},
+        tables={},
+        ignored=(),
+        background=(),
+        absent=(),
+        channels_last=False,  # generated models turn maps to C, H, W before they flatten them
+        missing_gamma=False,
+        numbered=False,
     )
 
 
@@ -257,7 +274,9 @@ def _layout(content: dict[str, Any], name: str, place: str) -> Layout:
             templates.check(form, frozenset([_LAYER]))
     rules = []
     for left, right in table.take("layers", {}).items():
-        made = Rule(templates.pattern(left, tables), table.all_texts(left, right))
+        texts = table.all_texts(left, right)
+        numbers = frozenset[str]().union(*map(templates.computed, texts))
+        made = Rule(templates.pattern(left, tables, numbers), texts)
         for text in made.right:
             templates.check(text, made.left.names)
         if not made.right:
@@ -274,6 +293,8 @@ def _layout(content: dict[str, Any], name: str, place: str) -> Layout:
         tables=tables,
         ignored=table.texts("ignore"),
         background=table.texts("background"),
+        absent=table.texts("absent"),
+        channels_last=CONVENTIONS[convention].channels_last,
         missing_gamma=table.take("missing_gamma", False),
         numbered=table.take("numbered", False),
     )

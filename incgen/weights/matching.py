@@ -143,7 +143,10 @@ class _Matcher:
             return
         if stored is None or slot is None:
             if node.op == "bn" and tensor.name == "weight" and self.layout.missing_gamma and wanted:
-                self.recipes[key] = Recipe(tensor.shape, None, constant=1.0)
+                self.recipes[key] = Recipe(tensor.shape, None)
+                return
+            if any(fnmatchcase(key, pattern) for pattern in self.layout.absent):
+                self.recipes[key] = Recipe(tensor.shape, None, drawn=True)
                 return
             why = (
                 f"no `{wanted}`" if wanted else f"the layout {self.layout.name} has no rule for it"
@@ -203,7 +206,7 @@ class _Matcher:
         """The map behind a dense layer, if theirs has its values in another order than ours."""
         if node.op != "dense" or tensor.name != "weight" or len(stored.shape) != 2:
             return None
-        if not self.layout.convention.channels_last:
+        if not self.layout.channels_last:
             return None
         before = self.graph.nodes[node.inputs[0]]
         while before.op in _ELEMENTWISE and not before.shape.is_map:

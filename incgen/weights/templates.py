@@ -2,7 +2,7 @@
 
 On the left, `{block}` stands for any text without a dot, or, if the layout has a table of that
 name, for one of its entries. On the right it stands for the same text, or for what the table makes
-of it; `{i+1}`, `{i*6+7}` compute with it if it is a whole number.
+of it. `{i+1}` and `{i*6+7}` compute: what such a placeholder stands for is a whole number.
 """
 
 from __future__ import annotations
@@ -46,8 +46,18 @@ class Pattern:
         return found.groupdict() if found else None
 
 
-def pattern(text: str, tables: Tables) -> Pattern:
+def computed(text: str) -> frozenset[str]:
+    """The placeholders of a right side that it computes with."""
+    return frozenset(f[1] for f in _PLACEHOLDER.finditer(text) if f[2] or f[3])
+
+
+def pattern(text: str, tables: Tables, numbers: frozenset[str]) -> Pattern:
     """Read the left side of a rule.
+
+    Args:
+        text: as it is written.
+        tables: what placeholders can stand for.
+        numbers: the placeholders that stand for whole numbers.
 
     Raises:
         TemplateError: it is malformed.
@@ -60,7 +70,9 @@ def pattern(text: str, tables: Tables) -> Pattern:
         if found[2] or found[3]:
             raise TemplateError(f"`{found[0]}`: only the right side of a rule computes")
         parts.append(_literal(text[at : found.start()]))
-        known = "|".join(re.escape(key) for key in tables[name]) if name in tables else "[^.]+"
+        known = r"\d{1,6}" if name in numbers else "[^.]+"
+        if name in tables:
+            known = "|".join(re.escape(key) for key in tables[name])
         parts.append(f"(?P={name})" if name in names else f"(?P<{name}>{known})")
         names.append(name)
         at = found.end()
