@@ -20,7 +20,6 @@ from incgen.targets.keras_ops import Context, steps
 from incgen.targets.keras_padding import no_padding
 from incgen.targets.keras_scope import Scope
 from incgen.targets.keras_uses import use
-from incgen.targets.keras_weights import initializer
 from incgen.targets.shaping import vector_in_repeat
 from incgen.targets.values import ONE
 
@@ -67,14 +66,7 @@ class FunctionWriter(Scope):
             elif argument.kind is Kind.PADDING:
                 optional.append(("padding", no_padding(self.definition)))
             elif argument.kind is Kind.INITIALIZER:
-                default = defaults["init"]
-                assert isinstance(default, Initializer)
-                source = initializer(default)
-                # ruff's B008: no call in a default
-                if source.startswith('"'):
-                    optional.append(("init", source))
-                else:
-                    required.append(("init", None))
+                optional.append(("init", "None"))
             else:
                 known = defaults.get(argument.name)
                 value = known if isinstance(known, ex.Literal) else None
@@ -192,7 +184,10 @@ class FunctionWriter(Scope):
         flow = self.bound(flow, variable)
         written = head_arguments(call, self.unit, whole=True)
         unit = self.unit if call.forwards else None
-        context = Context(flow.is_map, unit, self.words, self.definition in self.file.explicit)
+        explicit = self.definition in self.file.explicit
+        own = call.args.get("init")
+        init = own if isinstance(own, Initializer) else None
+        context = Context(flow.is_map, unit, self.words, explicit, init)
         args = {name: self.resolved(value, flow) for name, value in written.items()}
         found = steps(call.op.name, args, context)
         if len(found) > 1:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from incgen import expressions as ex
 from incgen.expressions import Expression, python
+from incgen.initializers import Initializer
 from incgen.ops import OPS, ByStride
 from incgen.records import record
 from incgen.symbols import UnitForm, plain_pad
@@ -47,12 +48,14 @@ class Context:
         unit: the form of the unit whose head this is, if it is one.
         words: gives the values that a parameter takes.
         explicit: whether a use of the unit needs its padding written out.
+        init: how the kernels begin where a use of the unit does not say it.
     """
 
     is_map: bool
     unit: UnitForm | None
     words: Callable[[str], list[object]]
     explicit: bool
+    init: Initializer | None = None
 
 
 def steps(op: str, args: Args, context: Context) -> tuple[Step, ...]:
@@ -100,14 +103,14 @@ def _conv(args: Args, context: Context) -> tuple[Step, ...]:
         head = "GroupedConv2D"
     extra = [f"groups={python(groups)}"] if groups != ONE else []
     channels = f"{text(args, 'channels')}, "
-    rest = [*extra, *bias_arguments(args), *weight_arguments(args)]
+    rest = [*extra, *bias_arguments(args), *weight_arguments(args, context.init)]
     return _moving(args, context, f"{head}({channels}", rest)
 
 
 def _depthwise(args: Args, context: Context, bias: list[str]) -> tuple[Step, ...]:
     multiplier = expression(args, "multiplier")
     extra = [] if multiplier == ONE else [f"depth_multiplier={python(multiplier)}"]
-    kernel = weight_arguments(args, "depthwise", depthwise_fans(args))
+    kernel = weight_arguments(args, context.init, "depthwise", depthwise_fans(args))
     rest = [*extra, *bias, *kernel]
     # TensorFlow has no depthwise convolution whose strides differ
     stride = window(args).stride
@@ -121,7 +124,7 @@ def _depthwise_conv(args: Args, context: Context) -> tuple[Step, ...]:
 def _separable_conv(args: Args, context: Context) -> tuple[Step, ...]:
     first = _depthwise(args, context, ["use_bias=False"])
     renamed = tuple(_renamed(step, ".depthwise") for step in first)
-    rest = [*bias_arguments(args), *weight_arguments(args)]
+    rest = [*bias_arguments(args), *weight_arguments(args, context.init)]
     parts = ", ".join([text(args, "channels"), "1", *rest])
     return (*renamed, Call(f"layers.Conv2D({parts}", ".pointwise"))
 
@@ -195,7 +198,7 @@ def _given_padding(context: Context) -> tuple[tuple[Step, ...], str]:
 
 
 def _dense(args: Args, context: Context) -> tuple[Step, ...]:
-    rest = [*bias_arguments(args), *weight_arguments(args)]
+    rest = [*bias_arguments(args), *weight_arguments(args, context.init)]
     parts = ", ".join([text(args, "features"), *rest])
     dense = Call(f"layers.Dense({parts}")
     return (*_flat(), dense) if context.is_map else (dense,)

@@ -74,10 +74,9 @@ def _unit_given(scope: Scope, instance: df.Instance, flow: Flow) -> dict[str, st
         elif name != "pad":
             assert isinstance(value, Expression)
             given[name] = python(value)
-    if "init" in unit.args and "init" not in given:
-        default = df.unit_defaults(definition)["init"]
-        assert isinstance(default, Initializer)
-        given["init"] = _unit_initializer(definition, default, values, instance.span)
+        own = instance.args.get(name)
+        if isinstance(value, ex.Parameter) and isinstance(own, Initializer):
+            given["init"] = f"init or {_unit_initializer(definition, own, values, instance.span)}"
     if unit.padding:
         given["padding"] = use_padding(definition, values, unit, scope.words)
     return given

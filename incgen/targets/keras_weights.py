@@ -71,10 +71,23 @@ def _by_fans(init: Initializer, fans: Pair | None) -> str:
     return f"keras.initializers.{negative.format(scale)}"
 
 
-def weight_arguments(args: Args, kind: str = "kernel", fans: Pair | None = None) -> list[str]:
-    """The keyword arguments for a kernel: how it begins, and its weight decay."""
+def weight_arguments(
+    args: Args, default: Initializer | None, kind: str = "kernel", fans: Pair | None = None
+) -> list[str]:
+    """The keyword arguments for a kernel: how it begins, and its weight decay.
+
+    Args:
+        args: of the op.
+        default: how the kernel begins where the parameter `init` of a unit is None.
+        kind: of the kernel, as the layer calls it.
+        fans: as for `initializer`.
+    """
     init = args["init"]
-    value = "init" if isinstance(init, ex.Parameter) else initializer(_init(init), fans)
+    if isinstance(init, ex.Parameter):
+        assert default is not None
+        value = f"init or {initializer(default, fans)}"
+    else:
+        value = initializer(_init(init), fans)
     result = [f"{kind}_initializer={value}"]
     l2 = expression(args, "l2")
     if l2 != ZERO:
