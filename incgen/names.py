@@ -36,14 +36,17 @@ MODULE_ATTRIBUTES = _words(
 _USED_BY_CODE = _words(
     """
     any bool ceil_max_pool dict F Final float gelu_erf gelu_tanh getattr inputs int isinstance keras
-    layers list load_file load_safetensors map math max min name NamedTuple nn ops OrderedDict
-    preprocess range same_pad self sorted str sum super Tensor torch truncated_he_normal_ tuple
+    l2_normalize layers list load_file load_safetensors map math max min name NamedTuple nn ops
+    OrderedDict preprocess range round same_pad self sorted str sum super Tensor torch truncated_he_normal_ tuple
     ValueError x zip
     """
 )
 
 #: Parameters of generated constructors that are not the spec's.
 _CONSTRUCTOR = frozenset({"in_channels", "in_height", "in_width", "input_shape"})
+
+#: Letters that look like digits; ruff's E741 refuses them as variables.
+_AMBIGUOUS = frozenset("lIO")
 
 _CAPITALS = {"bn": "BN", "lrn": "LRN", "se": "SE", "relu": "ReLU", "resnet": "ResNet"}
 
@@ -52,6 +55,8 @@ def label_fault(name: str) -> str | None:
     """Why a label cannot be carried by every target, or None if it can."""
     if keyword.iskeyword(name):
         return f"`{name}` is a Python keyword"
+    if name in _AMBIGUOUS:
+        return f"`{name}` looks like a digit"
     if name in MODULE_ATTRIBUTES or name.startswith("_"):
         what = "begins with an underscore" if name.startswith("_") else "is an attribute"
         rest = "" if name.startswith("_") else " of `nn.Module` and its containers"
@@ -63,6 +68,8 @@ def parameter_fault(name: str) -> str | None:
     """Why a parameter cannot be carried by every target, or None if it can."""
     if keyword.iskeyword(name):
         return f"`{name}` is a Python keyword"
+    if name in _AMBIGUOUS:
+        return f"`{name}` looks like a digit"
     reserved = _USED_BY_CODE | _CONSTRUCTOR | MODULE_ATTRIBUTES | HELPER_CLASSES
     if name in reserved or name[0] == "_":
         return f"`{name}` is a name that generated code uses itself"
@@ -87,7 +94,7 @@ def definition_fault(name: str) -> str | None:
 HELPER_CLASSES = _words(
     """
     Add AvgPool2dSame BatchNorm1d BatchNorm2d BatchNormalization Concat Conv2dSame Final
-    FlattenLinear GlobalAvgPool GlobalMaxPool GroupedConv2D HardSigmoid L2 LeakyReLU
+    FlattenLinear GlobalAvgPool GlobalMaxPool GroupedConv2D HardSigmoid L2 L2Normalize LeakyReLU
     LocalResponseNormalization MaxPool2dSame Mul NamedTuple OrderedDict PaddedAveragePooling2D
     PaddedAvgPool2d PaddedConv2d SamePadding2D Scale SeparableConv2d Tensor
     """

@@ -84,7 +84,7 @@ class Op:
         arguments: positional ones first, in order.
         takes: the rank of its input.
         weighted: whether it has parameters, and therefore a key in weights files.
-        family: the name under which `numerics` and `default` know it, where it differs.
+        family: the name under which `numerics` and `default` know several ops.
     """
 
     name: str
@@ -220,6 +220,7 @@ _TABLE = (
         arguments=(_WINDOW, _CHANNELS, *_CONV, _GROUPS, *_WEIGHT),
         takes=Takes.MAP,
         weighted=True,
+        family="conv",
     ),
     Op(
         name="depthwise_conv",
@@ -333,6 +334,7 @@ _TABLE = (
             _COUNT_PAD,
         ),
         takes=Takes.MAP,
+        family="pool",
     ),
     Op(
         name="global_avg_pool",

@@ -332,10 +332,11 @@ def _form(
 def _may_be_same(
     use: df.Instance, definition: df.Definition, graph: Graph, opened: OpenParameters
 ) -> bool:
-    """Whether the padding of a use is `same`, or a parameter that can be."""
-    pad = use.args.get("pad", df.unit_defaults(use.definition).get("pad"))
+    """Whether the padding of a use is `same` by sizes, or a parameter that can be."""
+    args = {**df.unit_defaults(use.definition), **use.args}
+    pad = args.get("pad")
     if not isinstance(pad, ex.Parameter):
-        return pad == ex.Literal("same")
+        return pad == ex.Literal("same") and not _is_middle(args.get("window"))
     if definition.kind == "network":
         values: list[object] = [graph.parameters.get(pad.name)]
     else:
@@ -343,6 +344,13 @@ def _may_be_same(
         values = observed.values.get(pad.name, []) if observed else []
     words = any(isinstance(value, str) for value in values)
     return "same" in values or (words and opened.has(definition, pad.name))
+
+
+def _is_middle(frame: df.ArgumentValue) -> bool:
+    """Whether `same` is half the window: it is odd and moves by 1."""
+    if not isinstance(frame, df.WindowValue) or frame.stride != (ex.Literal(1), ex.Literal(1)):
+        return False
+    return all(isinstance(k := ex.literal(side), int) and k % 2 for side in frame.kernel)
 
 
 def _pad_sides(args: Mapping[str, df.ArgumentValue]) -> int:

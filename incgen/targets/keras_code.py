@@ -53,11 +53,19 @@ class View:
 
 @record
 class Form:
-    """What a user of a function has to know: its name, its parameters, what comes out."""
+    """What a user of a function has to know.
+
+    Attributes:
+        name: of the function.
+        formals: its parameters (name, default).
+        gives_map: whether a map comes out.
+        either: the parameters that take one number for several equal ones.
+    """
 
     name: str
     formals: tuple[tuple[str, Expression | str | None], ...]
     gives_map: bool
+    either: frozenset[str] = frozenset()
 
 
 @record

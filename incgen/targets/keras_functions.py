@@ -41,7 +41,15 @@ class FunctionWriter(Scope):
         header = ["x", *(_formal(name, default) for name, default in formals), "*", "name"]
         doc = self.definition.doc or text.described(self.definition)
         view = View(text.docstring(doc, 4), def_header(self.name, header), self.lines)
-        return Form(self.name, tuple(formals), flow.is_map), view
+        return Form(self.name, tuple(formals), flow.is_map, self.one_or_several()), view
+
+    def one_or_several(self) -> frozenset[str]:
+        """The parameters of a unit's window that can be one number in place of equal ones."""
+        head = self.definition.head
+        if head is None or head.family != "conv":
+            return frozenset()
+        names = {"kernel", "stride"} - self.strict
+        return frozenset(n for n in names if not any(f"{n}[" in line for line in self.lines))
 
     def formals(self) -> list[tuple[str, Expression | str | None]]:
         """The parameters of the function."""

@@ -60,6 +60,7 @@ class Scope:
         self.variables = {*_TAKEN, *file.names, *(f.name for f in definition.parameters)}
         self.labels: dict[str, Flow] = {}
         self.heads: dict[str, str] = {}
+        self.strict: set[str] = set()
 
     # ------------------------------------------------------------ lines
 

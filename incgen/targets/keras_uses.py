@@ -66,9 +66,13 @@ def _unit_given(scope: Scope, instance: df.Instance, flow: Flow) -> dict[str, st
     given: dict[str, str] = {}
     for name, value in values.items():
         if isinstance(value, df.WindowValue):
-            given["kernel"] = _numbers(value.kernel, unit.square_kernel)
-            if unit.strided:
-                given["stride"] = _numbers(value.stride, unit.square_stride)
+            one = scope.file.form(definition, flow.is_map).either
+            square = {"kernel": unit.square_kernel, "stride": unit.square_stride}
+            for part, sides in (("kernel", value.kernel), ("stride", value.stride)):
+                if part == "kernel" or unit.strided:
+                    given[part] = _numbers(sides, square[part], part in one)
+                if part not in one and isinstance(sides[0], ex.Item):
+                    scope.strict.add(sides[0].parameter)
         elif isinstance(value, Initializer):
             given["init"] = _unit_initializer(definition, value, values, instance.span)
         elif name != "pad":
@@ -96,6 +100,7 @@ def _unit_initializer(unit: df.Definition, init: Initializer, values: Args, span
     return initializer(init, fans)
 
 
-def _numbers(values: Pair, is_square: bool) -> str:
+def _numbers(values: Pair, is_square: bool, either: bool) -> str:
     """A kernel or stride as the function of a unit takes it."""
-    return python(values[0]) if is_square else both(values)
+    single = is_square or (either and values[0] == values[1])
+    return python(values[0]) if single else both(values)

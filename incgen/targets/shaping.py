@@ -408,6 +408,10 @@ def _total(sizes: list[Expression]) -> Expression:
 
 def _plus(a: Expression, b: Expression) -> Expression:
     """A sum that counts what it has more than once: `in_channels + growth * 3`."""
+    if ex.literal(b) is None and (a == b or _is_product(a, b)):
+        times = ex.literal(a.right) if _is_product(a, b) else 1  # type: ignore[union-attr]
+        if isinstance(times, int):
+            return b * (times + 1)
     if isinstance(a, ex.Binary) and a.operator == "+" and ex.literal(b) is None:
         times = ex.literal(a.right.right) if _is_product(a.right, b) else None  # type: ignore[union-attr]
         if a.right == b or isinstance(times, int):

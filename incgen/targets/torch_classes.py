@@ -19,7 +19,7 @@ from incgen.targets.torch_code import INPUT_SIZES, Built, Flow, Form, View, case
 from incgen.targets.torch_modules import Modules
 from incgen.targets.torch_ops import ATOM, LOOSE, PRODUCT, SUM
 from incgen.targets.torch_scope import METHOD, Part
-from incgen.targets.values import as_float
+from incgen.targets.values import as_float, one_of_equal
 
 #: An expression of `forward` that is longer gets a variable.
 _LONG = 48
@@ -101,7 +101,8 @@ class ClassWriter(Modules):
         sizes = tuple(name for name in (*INPUT_SIZES, *outer) if mentions(name, body))
         formals = tuple(self.formals())
         floats = frozenset(name for name, _ in formals if self.annotation(name) == "float")
-        form = Form(self.name, sizes, formals, floats)
+        self.singles = self.one_or_several(body)
+        form = Form(self.name, sizes, formals, floats, self.singles)
         header = ["self", *(f"{name}: int" for name in sizes), *map(self.parameter, form.formals)]
         init = [
             *def_header("__init__", header, "None", indent=4),
@@ -118,6 +119,14 @@ class ClassWriter(Modules):
         forward = forward if self.forward else []
         return form, View(self.name, self.base, self.docs(form), finals, init, forward)
 
+    def one_or_several(self, body: list[str]) -> frozenset[str]:
+        """The parameters of a unit's window that can be one number in place of equal ones."""
+        head = self.definition.head
+        if self.unit is None or head is None or head.family != "conv":
+            return frozenset()
+        indexed = {name for name in self.several() if any(f"{name}[" in line for line in body)}
+        return self.several() - indexed - self.strict
+
     def parameter(self, formal: tuple[str, Expression | None]) -> str:
         """A parameter of the constructor as source."""
         name, default = formal
@@ -126,6 +135,8 @@ class ClassWriter(Modules):
         kind = self.annotation(name)
         if default is not None and kind == "float":
             default = as_float(default)
+        if default is not None and name in self.singles:
+            default = one_of_equal(default)
         tail = "" if default is None else f" = {python(default)}"
         return f"{name}: {kind}{tail}"
 

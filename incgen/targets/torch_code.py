@@ -52,12 +52,14 @@ class Form:
         sizes: which sizes of its inputs the constructor takes, in order.
         formals: the spec's parameters in the order of the constructor: (name, default).
         floats: those that are floats.
+        either: those that take one number for several equal ones.
     """
 
     name: str
     sizes: tuple[str, ...]
     formals: tuple[tuple[str, Expression | None], ...]
     floats: frozenset[str] = frozenset()
+    either: frozenset[str] = frozenset()
 
 
 @record

@@ -19,7 +19,7 @@ from incgen.targets.structure import only, outer_labels, part_name, single, unwr
 from incgen.targets.torch_code import Built, Flow, Form, Start, is_ternary, mentions
 from incgen.targets.torch_ops import kernels, padding
 from incgen.targets.torch_scope import Part, Scope
-from incgen.targets.values import ONE, as_float
+from incgen.targets.values import ONE, as_float, one_of_equal
 
 _JOINS = {"concat": "Concat", "add": "Add", "mul": "Mul"}
 #: Named parts in one constructor.
@@ -231,6 +231,10 @@ class Modules(Scope):
                 by_name = True
                 continue
             by_name = by_name or default is not None
+            if name in form.either:
+                value = one_of_equal(value)
+            elif isinstance(value, ex.Parameter) and value.name in self.several():
+                self.strict.add(value.name)
             source = python(as_float(value) if name in form.floats else value)
             parts.append(f"{name}={source}" if by_name else source)
         return f"{form.name}({', '.join(parts)})"

@@ -61,6 +61,10 @@ class Weight:
 ATOM, PRODUCT, SUM, LOOSE = 4, 3, 2, 0
 
 
+#: Half of an odd kernel whose sides are in one parameter, with stride 1: PyTorch's own "same".
+CENTRED = ex.Literal("centred")
+
+
 @record
 class Function:
     """An op as a piece of an expression.
@@ -299,7 +303,8 @@ def _convolution(
     """The constructor of a convolution."""
     kernel, stride = window(args).kernel, window(args).stride
     dilation = expression(args, "dilation")
-    around = padding(args["pad"], kernel, stride, dilation)
+    centred = args["pad"] == CENTRED
+    around = padding(None if centred else args["pad"], kernel, stride, dilation)
     parts = [python(inputs), python(outputs), pair(kernel)]
     if stride != (ONE, ONE):
         parts.append(pair(stride))
@@ -311,7 +316,7 @@ def _convolution(
     elif around.same:
         name = "Conv2dSame"
     elif around.both is not None and around.both != (ZERO, ZERO):
-        rest.append(f"padding={pair(around.both)}")
+        rest.append('padding="same"' if centred else f"padding={pair(around.both)}")
     if dilation != ONE:
         rest.append(f"dilation={python(dilation)}")
     if groups != ONE:

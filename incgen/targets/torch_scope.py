@@ -26,11 +26,12 @@ from incgen.symbols import (
     annotation,
     head_arguments,
     parameters_of,
+    plain_pad,
 )
 from incgen.targets.shaping import Shaper, mapped, own_input, resolved
 from incgen.targets.structure import expressions_of, names_in
 from incgen.targets.torch_code import INPUT_SIZES, Flow, Form, Start
-from incgen.targets.torch_ops import Layer, layer
+from incgen.targets.torch_ops import CENTRED, Layer, layer
 from incgen.targets.values import ONE, TRUE, ZERO
 
 #: Where the lines of a method begin.
@@ -107,6 +108,8 @@ class Scope:
         self.decays: list[str] = []
         self.labels: dict[str, Flow] = {}
         self.heads: dict[str, str] = {}
+        self.singles: frozenset[str] = frozenset()
+        self.strict: set[str] = set()
         parameters = {formal for formal, _ in self.formals()}
         self.variables = {"x", "self", "torch", "nn", "F", *parameters, *INPUT_SIZES}
         self.typed = {"x"}
@@ -166,16 +169,23 @@ class Scope:
 
     def unit_annotation(self, name: str, unit: UnitForm, head: Any) -> str:
         """The type of a parameter of a unit."""
-        square = {"kernel": unit.square_kernel, "stride": unit.square_stride}
-        if name in square:
-            return "int" if square[name] else "tuple[int, int]"
-        if name == "padding":
-            numbers = ", ".join(["int"] * unit.pad_sides)
-            several = "int" if unit.pad_sides == 1 else f"tuple[{numbers}]"
-            return f"{several} | str" if unit.same else several
+        if name in ("kernel", "stride", "padding"):
+            numbers = ", ".join(["int"] * (unit.pad_sides if name == "padding" else 2))
+            kind = f"tuple[{numbers}]" if name in self.several() else "int"
+            kind = f"int | {kind}" if name in self.singles else kind
+            return f"{kind} | str" if name == "padding" and unit.same else kind
         argument = head.argument(name)
         assert argument is not None
         return ARGUMENT_TYPES[argument.kind]
+
+    def several(self) -> frozenset[str]:
+        """The parameters of a unit's window that are several numbers."""
+        unit = self.unit
+        if unit is None:
+            return frozenset()
+        square = {"kernel": unit.square_kernel, "stride": unit.square_stride}
+        sides = {"padding": unit.pad_sides == 1}
+        return frozenset(name for name, single in (square | sides).items() if not single)
 
     def words(self, parameter: str) -> list[Any]:
         """The values that a parameter takes if words are among them, to write a case for each."""
@@ -232,6 +242,8 @@ class Scope:
                 args["init"] = call.args["init"]  # a use that says another writes it itself
             if self.unit.odd and "window" in args:
                 args["pad"] = _odd_same(args["pad"], args["window"])
+                if call.op.family == "conv" and _is_centred(args["pad"], args["window"]):
+                    args["pad"] = CENTRED
         return args
 
     def layer(self, call: df.OpCall, shape: Symbol) -> Layer:
@@ -382,6 +394,13 @@ def unit_formals(unit: df.Definition, form: UnitForm) -> list[tuple[str, Express
 
 def _constant(default: Expression | None) -> Expression | None:
     return default if isinstance(default, ex.Literal) else None
+
+
+def _is_centred(pad: df.ArgumentValue, frame: df.ArgumentValue) -> bool:
+    """Whether a window whose sides are in one parameter stands in the middle of its border."""
+    assert isinstance(frame, df.WindowValue)
+    plain = isinstance(frame.kernel[0], ex.Item) and frame.stride == (ONE, ONE)
+    return plain and plain_pad(pad, frame.stride) == ex.Literal("half")
 
 
 def _odd_same(pad: df.ArgumentValue, frame: df.ArgumentValue) -> df.ArgumentValue:

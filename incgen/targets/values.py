@@ -103,3 +103,12 @@ def as_float(value: Expression) -> Expression:
     known = ex.literal(value)
     whole = isinstance(known, int) and not isinstance(known, bool)
     return ex.Literal(float(known)) if whole and known is not None else value
+
+
+def one_of_equal(value: Expression) -> Expression:
+    """One number for two equal ones, as every framework takes them; other values as they are."""
+    match value:
+        case ex.Tuple((first, second)) if first == second:
+            return first
+        case _:
+            return value

@@ -46,16 +46,10 @@ class ConvBN(nn.Module):
     """The unit `conv_bn`: conv -> bn -> relu."""
 
     def __init__(
-        self, in_channels: int, channels: int, kernel: tuple[int, int]
+        self, in_channels: int, channels: int, kernel: int | tuple[int, int]
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(
-            in_channels,
-            channels,
-            kernel,
-            padding=(kernel[0] // 2, kernel[1] // 2),
-            bias=False,
-        )
+        self.conv = nn.Conv2d(in_channels, channels, kernel, padding="same", bias=False)
         nn.init.xavier_uniform_(self.conv.weight)
         self.bn = nn.BatchNorm2d(channels, eps=1e-5, momentum=0.1)
 
@@ -68,13 +62,13 @@ class MergesMix(nn.Module):
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
-        self.a = ConvBN(in_channels, 4, (1, 1))
+        self.a = ConvBN(in_channels, 4, 1)
         self.b = nn.Sequential(
-            ConvBN(in_channels, 4, (1, 1)),
+            ConvBN(in_channels, 4, 1),
             Concat({"left": ConvBN(4, 3, (1, 3)), "right": ConvBN(4, 3, (3, 1))}),
         )
-        self.c = ConvBN(in_channels, 6, (3, 3))
-        self.d = nn.Sequential(ConvBN(in_channels, 6, (1, 1)), nn.ReLU())
+        self.c = ConvBN(in_channels, 6, 3)
+        self.d = nn.Sequential(ConvBN(in_channels, 6, 1), nn.ReLU())
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([self.a(x), self.b(x), self.c(x) + self.d(x)], dim=1)
@@ -105,9 +99,9 @@ class MergesSumLong(nn.Module):
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
-        self.first = ConvBN(in_channels, 8, (1, 1))
-        self.second = ConvBN(8, 16, (3, 3))
-        self.third = ConvBN(8, 16, (1, 1))
+        self.first = ConvBN(in_channels, 8, 1)
+        self.second = ConvBN(8, 16, 3)
+        self.third = ConvBN(8, 16, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         first: Tensor = self.first(x)
@@ -121,15 +115,12 @@ class Merges(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = ConvBN(4, 8, (3, 3))
+        self.stem = ConvBN(4, 8, 3)
         self.mix = MergesMix(8)
         self.gated = Gate(16, 16)
         self.sum = Add({"identity": nn.Identity(), "long": MergesSumLong(16)})
         self.product = Mul(
-            {
-                "e": ConvBN(16, 8, (1, 1)),
-                "f": nn.Sequential(ConvBN(16, 8, (1, 1)), nn.Tanh()),
-            }
+            {"e": ConvBN(16, 8, 1), "f": nn.Sequential(ConvBN(16, 8, 1), nn.Tanh())}
         )
 
     def forward(self, x: Tensor) -> Tensor:

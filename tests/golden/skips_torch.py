@@ -33,7 +33,7 @@ class ConvBN(nn.Module):
 class Refine(nn.Module):
     """The block `refine`.
 
-    Shape: (N, in_channels, H, W) to (N, c + c, H, W)
+    Shape: (N, in_channels, H, W) to (N, c * 2, H, W)
     """
 
     def __init__(self, in_channels: int, c: int) -> None:

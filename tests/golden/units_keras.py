@@ -57,13 +57,13 @@ def conv_bn(x, channels, kernel, stride=1, padding="valid", l2=0, *, name):
 
 def wide_bn(x, channels, *, name):
     """The unit `wide_bn`: conv_bn -> conv_bn."""
-    x = conv_bn(x, channels, (1, 1), padding="same", name=f"{name}.conv_bn")
-    return conv_bn(x, 8, (3, 3), padding="same", name=f"{name}.conv_bn_2")
+    x = conv_bn(x, channels, 1, padding="same", name=f"{name}.conv_bn")
+    return conv_bn(x, 8, 3, padding="same", name=f"{name}.conv_bn_2")
 
 
 def strict(x, channels, kernel, l2=0, *, name):
     """The unit `strict`: conv_bn -> tanh."""
-    x = conv_bn(x, channels, (kernel, kernel), l2=l2, name=f"{name}.conv_bn")
+    x = conv_bn(x, channels, kernel, l2=l2, name=f"{name}.conv_bn")
     return layers.Activation("tanh", name=f"{name}.tanh")(x)
 
 
@@ -73,9 +73,7 @@ def pooled(x, *, name):
     return layers.ReLU(name=f"{name}.relu")(x)
 
 
-def group_conv(
-    x, channels, kernel, groups=1, bias=True, init="glorot_uniform", *, name
-):
+def group_conv(x, channels, kernel, groups=1, bias=True, init=None, *, name):
     """The unit `group_conv`: conv -> silu."""
     x = GroupedConv2D(
         channels,
@@ -83,18 +81,18 @@ def group_conv(
         padding="same",
         groups=groups,
         use_bias=bias,
-        kernel_initializer=init,
+        kernel_initializer=init or "glorot_uniform",
         name=f"{name}.conv",
     )(x)
     return layers.Activation("silu", name=f"{name}.silu")(x)
 
 
-def fc(x, features, init="glorot_uniform", bias_init=0, *, name):
+def fc(x, features, init=None, bias_init=0, *, name):
     """The unit `fc`: dense -> relu."""
     x = layers.Dense(
         features,
         bias_initializer=keras.initializers.Constant(bias_init),
-        kernel_initializer=init,
+        kernel_initializer=init or "glorot_uniform",
         name=f"{name}.dense",
     )(x)
     return layers.ReLU(name=f"{name}.relu")(x)
@@ -105,12 +103,12 @@ def units(classes=5, input_shape=(31, 33, 3), name="units"):
     kind.
     """
     inputs = keras.Input(input_shape, name="input")
-    x = conv_bn(inputs, 8, (3, 3), stride=2, name="a")
-    x = conv_bn(x, 8, (3, 3), stride=2, padding="same", name="b")
+    x = conv_bn(inputs, 8, 3, stride=2, name="a")
+    x = conv_bn(x, 8, 3, stride=2, padding="same", name="b")
     x = conv_bn(x, 8, (1, 3), padding="same", name="c")
     x = wide_bn(x, 6, name="d")
     x = strict(x, 7, 3, l2=0.0001, name="e")
-    x = conv_bn(x, 6, (3, 3), padding="same", name="f.0")
+    x = conv_bn(x, 6, 3, padding="same", name="f.0")
     x = pooled(x, name="f.1")
     x = group_conv(
         x,

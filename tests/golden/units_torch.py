@@ -102,9 +102,9 @@ class ConvBN(nn.Module):
         self,
         in_channels: int,
         channels: int,
-        kernel: tuple[int, int],
+        kernel: int | tuple[int, int],
         stride: int = 1,
-        padding: tuple[int, int] | str = (0, 0),
+        padding: int | tuple[int, int] | str = 0,
         l2: float = 0.0,
     ) -> None:
         super().__init__()
@@ -128,8 +128,8 @@ class WideBN(nn.Module):
 
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
-        self.conv_bn = ConvBN(in_channels, channels, (1, 1))
-        self.conv_bn_2 = ConvBN(channels, 8, (3, 3), padding=(1, 1))
+        self.conv_bn = ConvBN(in_channels, channels, 1)
+        self.conv_bn_2 = ConvBN(channels, 8, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv_bn_2(self.conv_bn(x))
@@ -143,7 +143,7 @@ class Strict(nn.Module):
         self, in_channels: int, channels: int, kernel: int, l2: float = 0.0
     ) -> None:
         super().__init__()
-        self.conv_bn = ConvBN(in_channels, channels, (kernel, kernel), l2=l2)
+        self.conv_bn = ConvBN(in_channels, channels, kernel, l2=l2)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv_bn(x).tanh()
@@ -204,12 +204,12 @@ class Units(nn.Module):
 
     def __init__(self, classes: int = 5) -> None:
         super().__init__()
-        self.a = ConvBN(3, 8, (3, 3), stride=2)
-        self.b = ConvBN(8, 8, (3, 3), stride=2, padding="same")
+        self.a = ConvBN(3, 8, 3, stride=2)
+        self.b = ConvBN(8, 8, 3, stride=2, padding="same")
         self.c = ConvBN(8, 8, (1, 3), padding=(0, 1))
         self.d = WideBN(8, 6)
         self.e = Strict(8, 7, 3, l2=0.0001)
-        self.f = nn.Sequential(ConvBN(7, 6, (3, 3), padding=(1, 1)), Pooled())
+        self.f = nn.Sequential(ConvBN(7, 6, 3, padding=1), Pooled())
         self.g = GroupConv(6, 8, 3, groups=2)
         nn.init.kaiming_normal_(
             self.get_parameter("g.conv.weight"), nonlinearity="relu"

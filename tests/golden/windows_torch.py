@@ -16,7 +16,7 @@ from torch import Tensor, nn
 class Factorised(nn.Module):
     """The block `factorised`.
 
-    Shape: (N, in_channels, H, W) to (N, c + c * 2, H, W)
+    Shape: (N, in_channels, H, W) to (N, c * 3, H, W)
     """
 
     def __init__(self, in_channels: int, n: int, c: int) -> None:
