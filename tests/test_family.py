@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import incgen
+from incgen.expressions import Value
 
 SPECS = Path(__file__).parent.parent / "specs"
 
@@ -21,9 +22,28 @@ PUBLISHED = [
     ("bn_inception_slim", 11_179_361, 0, "tf_slim 1.1.0 inception_v2, 1001 classes"),
     ("googlenet", 6_998_552, 6_379_728, "the layers of Caffe's bvlc_googlenet, summed"),
     ("googlenet_bn", 6_624_904, 6_379_984, "torchvision's googlenet, its own num_params"),
+    ("inception_resnet_v1", 27_910_327, 0, "facenet-pytorch's layers with 8631 faces, summed"),
+    ("inception_resnet_v2", 55_813_192, 3_366_760, "Keras' InceptionResNetV2; TF-slim's head"),
     ("inception_v1_block", 164_208, 0, "inception_3a of bvlc_googlenet, 163,696, and 2 * 256"),
     ("inception_v1_slim", 6_618_649, 0, "tf_slim 1.1.0 inception_v1, 1001 classes"),
     ("inception_v2_factorized", 10_486_440, 0, "counted by hand, as below"),
+    ("inception_v3", 23_834_568, 3_326_696, "torchvision's inception_v3, its own num_params"),
+    ("inception_v3_tf", 23_817_352, 3_325_800, "Keras' InceptionV3; TF-slim's head"),
+    ("inception_v4", 42_648_232, 3_358_568, "TF-slim's inception_v4, 46,009,106 with 1001 classes"),
+    ("xception", 22_855_952, 0, "Keras' Xception"),
+]
+
+#: Spec, what is set, parameters with heads, where the figure comes from.
+SET = [
+    ("inception_resnet_v1", {"classes": 10575}, 28_907_599, "facenet-pytorch, casia-webface"),
+    ("inception_resnet_v1", {"classify": False}, 23_482_624, "facenet-pytorch without `logits`"),
+    ("inception_resnet_v2", {"classes": 1001}, 59_182_258, "TF-slim's inception_resnet_v2"),
+    ("inception_resnet_v2", {"heads": False, "gamma": True}, 55_843_464, "timm"),
+    ("inception_v3", {"heads": False}, 23_834_568, "timm's inception_v3"),
+    ("inception_v3_tf", {"classes": 1001}, 27_145_970, "TF-slim's inception_v3"),
+    ("inception_v4", {"classes": 1001}, 46_009_106, "TF-slim's inception_v4"),
+    ("inception_v4", {"heads": False, "gamma": True}, 42_679_816, "timm's inception_v4"),
+    ("xception", {"eps": 1e-5, "pool_pad": "half"}, 22_855_952, "timm's legacy_xception"),
 ]
 
 
@@ -40,6 +60,15 @@ def test_it_has_the_published_parameters(name: str, main: int, heads: int, sourc
     found = sum(size for key, size in trained.items() if key.startswith(aux))
 
     assert (sum(trained.values()) - found, found) == (main, heads), source
+
+
+@pytest.mark.parametrize(("name", "settings", "total", "source"), SET)
+def test_a_port_has_the_published_parameters(
+    name: str, settings: dict[str, Value], total: int, source: str
+) -> None:
+    graph = incgen.compile_spec(SPECS / f"{name}.inc", settings)
+
+    assert graph.trained == total, source
 
 
 def test_what_the_asymmetric_form_saves() -> None:
