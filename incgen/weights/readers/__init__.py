@@ -14,11 +14,12 @@ from incgen.weights.readers import tensorflow
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _PICKLE = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-_PACKED = {
-    b"\x1f\x8b": "tar xzf",
-    b"BZh": "tar xjf",
-    b"\xfd7zXZ": "tar xJf",
-    b"version https://git-lfs": "git lfs pull",
+#: What is no file of weights yet, by its first bytes, and what makes one of it.
+_WRAPPED = {
+    b"\x1f\x8b": "it is packed: `tar xzf {name}`",
+    b"BZh": "it is packed: `tar xjf {name}`",
+    b"\xfd7zXZ": "it is packed: `tar xJf {name}`",
+    b"version https://git-lfs": "it is only a pointer to the file: `git lfs pull`",
 }
 #: Where the mark of a tar archive stands.
 _TAR = slice(257, 262)
@@ -58,9 +59,9 @@ def _reader(path: Path) -> Callable[[Path], Checkpoint]:
         file.seek(0, 2)
         file.seek(max(0, file.tell() - len(tensorflow.MAGIC)))
         end = file.read()
-    for mark, command in _PACKED.items():
+    for mark, message in _WRAPPED.items():
         if start.startswith(mark):
-            raise WeightsError(f"it is not unpacked yet: `{command} {path.name}`")
+            raise WeightsError(message.format(name=path.name))
     module, function = _kind(path, start, end)
     reader: Callable[[Path], Checkpoint] = getattr(
         import_module(f"incgen.weights.{module}"), function

@@ -62,7 +62,7 @@ def _loaded(path: Path) -> Any:
             zipped = zipfile.is_zipfile(path)  # older files are one pickle: not mapped but read
             return torch.load(path, "cpu", weights_only=True, mmap=zipped or None)
     except pickle.UnpicklingError as error:
-        what = "it holds more than tensors, which could run programs, so it is not read"
+        what = "it is damaged or holds more than tensors, which could run programs"
         if "TorchScript" in str(error):
             what = "it is a TorchScript archive, not a state dict"
         raise WeightsError(f"{what}: {_REMEDY}") from error

@@ -1,0 +1,236 @@
+"""Checkpoints as others write them, of given arrays: what the tests of weights read.
+
+Nothing here uses incgen: each file is made by the library of its format, and Caffe's by a protobuf
+message whose fields are copied from caffe.proto.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+Arrays: TypeAlias = Mapping[str, Array]
+
+LISTS = Path(__file__).parent / "published"
+
+
+def random_arrays(shapes: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict[str, Array]:
+    """Numbers above 0, so that they can be variances, in float32."""
+    random = np.random.default_rng(seed)
+    return {
+        name: random.uniform(0.5, 1.5, shape).astype("float32") for name, shape in shapes.items()
+    }
+
+
+def listed(name: str) -> dict[str, tuple[int, ...]]:
+    """Layers of a published checkpoint and the shapes of their kernels, in their order."""
+    with (LISTS / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+        return {
+            row["name"]: tuple(map(int, row["shape"].split("x"))) for row in csv.DictReader(file)
+        }
+
+
+def listed_slim(name: str) -> dict[str, tuple[int, ...]]:
+    """The variables of a checkpoint of TF-slim: what has no bias has a normalisation."""
+    found: dict[str, tuple[int, ...]] = {}
+    kernels = listed(name)
+    for variable, shape in kernels.items():
+        found[variable] = shape
+        scope, _, kind = variable.rpartition("/")
+        if kind == "weights" and f"{scope}/biases" not in kernels:
+            for end in ("beta", "moving_mean", "moving_variance"):
+                found[f"{scope}/BatchNorm/{end}"] = shape[-1:]
+    return found
+
+
+# ---------------------------------------------------------------- writers
+
+
+def write_torch(path: Path, arrays: Arrays) -> None:
+    import torch
+
+    torch.save({name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}, path)
+
+
+def write_old_torch(path: Path, arrays: Arrays) -> None:
+    """As PyTorch before 1.6: one pickle, no zip."""
+    import torch
+
+    state = {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
+    torch.save(state, path, _use_new_zipfile_serialization=False)
+
+
+def write_safetensors(path: Path, arrays: Arrays) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, path)
+
+
+def write_npz(path: Path, arrays: Arrays) -> None:
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+
+
+def write_packed_npz(path: Path, arrays: Arrays) -> None:
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+
+
+def write_tensorflow(path: Path, arrays: Arrays) -> None:
+    """A checkpoint of several files (V2); the path is their prefix."""
+    _saved_by_tensorflow(path, arrays, 2)
+
+
+def write_old_tensorflow(path: Path, arrays: Arrays) -> None:
+    """A checkpoint of one file (V1), as in 2016."""
+    _saved_by_tensorflow(path, arrays, 1)
+
+
+def _saved_by_tensorflow(path: Path, arrays: Arrays, version: int) -> None:
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        variables = [
+            v1.get_variable(name, value.shape, value.dtype, use_resource=False)
+            for name, value in arrays.items()
+        ]
+        for variable, value in zip(variables, arrays.values(), strict=True):
+            variable.load(value, session)
+        saver = v1.train.Saver(variables, write_version=version)
+        saver.save(session, str(path), write_meta_graph=False, write_state=False)
+
+
+def write_legacy_keras(path: Path, arrays: Arrays) -> None:
+    """Weights of Keras 2: `layer/variable` as `layer/layer/variable:0`."""
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        _legacy_layers(file, arrays, "{layer}/{variable}:0")
+
+
+def write_old_keras(path: Path, arrays: Arrays) -> None:
+    """Weights of Keras 1, which had other names for variables."""
+    import h5py
+
+    old = {
+        "kernel": "W",
+        "bias": "b",
+        "moving_mean": "running_mean",
+        "moving_variance": "running_std",
+    }
+    renamed = {}
+    for name, value in arrays.items():
+        layer, _, variable = name.partition("/")
+        renamed[f"{layer}/{layer}_{old.get(variable, variable)}"] = value
+    with h5py.File(path, "w") as file:
+        _legacy_layers(file, renamed, "{variable}:0")
+
+
+def _legacy_layers(group: Any, arrays: Arrays, form: str) -> None:
+    layers: dict[str, list[tuple[str, Array]]] = {}
+    for name, value in arrays.items():
+        layer, _, variable = name.partition("/")
+        layers.setdefault(layer, []).append((variable, value))
+    group.attrs["layer_names"] = [layer.encode() for layer in layers]
+    for layer, variables in layers.items():
+        part = group.create_group(layer)
+        names = [form.format(layer=layer, variable=variable) for variable, _ in variables]
+        part.attrs["weight_names"] = [name.encode() for name in names]
+        for name, (_, value) in zip(names, variables, strict=True):
+            part[name] = value
+
+
+# ---------------------------------------------------------------- Caffe
+
+#: Of caffe.proto: message, field, number, type, repeated, packed.
+_FIELDS = [
+    ("BlobShape", "dim", 1, "INT64", True, True),
+    ("BlobProto", "num", 1, "INT32", False, False),
+    ("BlobProto", "channels", 2, "INT32", False, False),
+    ("BlobProto", "height", 3, "INT32", False, False),
+    ("BlobProto", "width", 4, "INT32", False, False),
+    ("BlobProto", "data", 5, "FLOAT", True, True),
+    ("BlobProto", "diff", 6, "FLOAT", True, True),
+    ("BlobProto", "shape", 7, "BlobShape", False, False),
+    ("BlobProto", "double_data", 8, "DOUBLE", True, True),
+    ("LayerParameter", "name", 1, "STRING", False, False),
+    ("LayerParameter", "type", 2, "STRING", False, False),
+    ("LayerParameter", "bottom", 3, "STRING", True, False),
+    ("LayerParameter", "blobs", 7, "BlobProto", True, False),
+    ("V1LayerParameter", "bottom", 2, "STRING", True, False),
+    ("V1LayerParameter", "name", 4, "STRING", False, False),
+    ("V1LayerParameter", "type", 5, "INT32", False, False),  # an enum, the same on the wire
+    ("V1LayerParameter", "blobs", 6, "BlobProto", True, False),
+    ("NetParameter", "name", 1, "STRING", False, False),
+    ("NetParameter", "layers", 2, "V1LayerParameter", True, False),
+    ("NetParameter", "layer", 100, "LayerParameter", True, False),
+]
+
+
+def caffe_message(name: str) -> Any:
+    """A class of caffe.proto, as protobuf makes it from a description."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    pool = descriptor_pool.DescriptorPool()
+    file = descriptor_pb2.FileDescriptorProto(name="caffe.proto", package="caffe", syntax="proto2")
+    field_type = descriptor_pb2.FieldDescriptorProto
+    messages: dict[str, Any] = {}
+    for message, field, number, kind, repeated, packed in _FIELDS:
+        if message not in messages:
+            messages[message] = file.message_type.add(name=message)
+        made = messages[message].field.add(name=field, number=number)
+        made.label = field_type.LABEL_REPEATED if repeated else field_type.LABEL_OPTIONAL
+        if kind.isupper():
+            made.type = getattr(field_type, f"TYPE_{kind}")
+        else:
+            made.type, made.type_name = field_type.TYPE_MESSAGE, f".caffe.{kind}"
+        if packed:
+            made.options.packed = True
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"caffe.{name}"))
+
+
+#: A layer of Caffe: its name, its type, its blobs.
+CaffeLayer: TypeAlias = tuple[str, str, list[Array]]
+
+
+def write_caffe(path: Path, layers: Iterable[CaffeLayer], *, old: bool = False) -> None:
+    """A `.caffemodel`; an old one has layers with numbers for types and shapes of four axes."""
+    net = caffe_message("NetParameter")(name="net")
+    types = {"Convolution": 4, "InnerProduct": 14}
+    for name, kind, blobs in layers:
+        layer = net.layers.add(type=types[kind]) if old else net.layer.add(type=kind)
+        layer.name = name
+        layer.bottom.append("data")
+        for value in blobs:
+            blob = layer.blobs.add()
+            if old:
+                axes = (1,) * (4 - value.ndim) + value.shape
+                blob.num, blob.channels, blob.height, blob.width = axes
+            else:
+                blob.shape.dim.extend(value.shape)
+            data = blob.double_data if value.dtype == np.float64 else blob.data
+            data.extend(value.ravel().tolist())
+    path.write_bytes(net.SerializeToString())
+
+
+#: Files that take any names: what they end in, and what writes them.
+WRITERS: dict[str, tuple[str, Callable[[Path, Arrays], None]]] = {
+    "torch": (".pth", write_torch),
+    "old torch": (".pth", write_old_torch),
+    "safetensors": (".safetensors", write_safetensors),
+    "npz": (".npz", write_npz),
+    "packed npz": (".npz", write_packed_npz),
+    "tensorflow": (".ckpt", write_tensorflow),
+    "old tensorflow": (".ckpt", write_old_tensorflow),
+    "legacy keras": (".h5", write_legacy_keras),
+    "old keras": (".h5", write_old_keras),
+}

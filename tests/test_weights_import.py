@@ -1,0 +1,592 @@
+"""Tests of the import: each quirk of published files by hand; all fits, or nothing is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from checkpoints import Array, Arrays, random_arrays, write_caffe, write_legacy_keras, write_torch
+from safetensors import safe_open
+from safetensors.numpy import load_file
+
+import incgen
+from incgen.weights.readers import open_checkpoint
+
+SPEC = """\
+numerics torch
+unit conv_bn = conv bias=false -> bn -> relu
+network net(classes = 4) {
+    input 6x6 3
+    a: conv_bn 3x3 8
+    b: depthwise_conv 3x3 multiplier=2
+    c: separable_conv 3x3 6
+    d: dense 7
+    logits: dense classes
+}
+"""
+#: Theirs, as PyTorch has it.
+TORCH = {
+    "first.weight": (8, 3, 3, 3),
+    "first_bn.weight": (8,),
+    "first_bn.bias": (8,),
+    "first_bn.running_mean": (8,),
+    "first_bn.running_var": (8,),
+    "second.weight": (16, 1, 3, 3),
+    "second.bias": (16,),
+    "third.deep.weight": (16, 1, 3, 3),
+    "third.flat.weight": (6, 16, 1, 1),
+    "third.flat.bias": (6,),
+    "fourth.weight": (7, 216),
+    "fourth.bias": (7,),
+    "last.weight": (4, 7),
+    "last.bias": (4,),
+}
+LAYOUT = """\
+convention = "torch"
+source = "where it is"
+
+[parts]
+".conv" = "{layer}"
+".bn" = "{layer}_bn"
+
+[layers]
+"a" = "first"
+"b" = "second"
+"c.depthwise" = "third.deep"
+"c.pointwise" = "third.flat"
+"d" = "fourth"
+"logits" = "last"
+"""
+#: Ours for theirs, where nothing is undone.
+OURS = {
+    "a.conv.weight": "first.weight",
+    "a.bn.weight": "first_bn.weight",
+    "a.bn.bias": "first_bn.bias",
+    "a.bn.running_mean": "first_bn.running_mean",
+    "a.bn.running_var": "first_bn.running_var",
+    "b.weight": "second.weight",
+    "b.bias": "second.bias",
+    "c.depthwise.weight": "third.deep.weight",
+    "c.pointwise.weight": "third.flat.weight",
+    "c.pointwise.bias": "third.flat.bias",
+    "d.weight": "fourth.weight",
+    "d.bias": "fourth.bias",
+    "logits.weight": "last.weight",
+    "logits.bias": "last.bias",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the spec and its layout."""
+    (tmp_path / "net.inc").write_text(SPEC, "utf-8")
+    put_layout(tmp_path, "theirs", LAYOUT)
+    return tmp_path
+
+
+def put_layout(folder: Path, name: str, text: str) -> None:
+    place = folder / "layouts" / "net" / f"{name}.toml"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(text, "utf-8")
+
+
+def imported(folder: Path, arrays: Arrays, **options: Any) -> dict[str, Array]:
+    """What becomes of a state dict."""
+    write_torch(folder / "x.pth", arrays)
+    incgen.import_weights(
+        folder / "x.pth", folder / "net.inc", folder / "w.safetensors", force=True, **options
+    )
+    return load_file(folder / "w.safetensors")
+
+
+def refused(folder: Path, arrays: Arrays, **options: Any) -> incgen.MismatchError:
+    """Why a state dict does not fit; nothing is written then."""
+    with pytest.raises(incgen.MismatchError) as caught:
+        imported(folder, arrays, **options)
+    assert not (folder / "w.safetensors").exists()
+    assert not list(folder.glob(".w*"))
+    return caught.value
+
+
+def test_every_tensor_has_its_place(folder: Path) -> None:
+    theirs = random_arrays(TORCH)
+
+    found = imported(folder, theirs)
+
+    assert list(found) == list(OURS)
+    for ours, name in OURS.items():
+        assert found[ours].dtype == np.float32
+        assert np.array_equal(found[ours], theirs[name]), ours
+
+
+def test_the_order_of_the_file_does_not_matter(folder: Path) -> None:
+    theirs = random_arrays(TORCH)
+    one = imported(folder, theirs)
+    other = imported(folder, dict(reversed(theirs.items())))
+
+    assert all(np.array_equal(one[key], other[key]) for key in one)
+
+
+# ---------------------------------------------------------------- quirks
+
+
+def test_a_bias_in_front_of_a_normalisation_moves_its_mean(folder: Path) -> None:
+    theirs = random_arrays(TORCH | {"first.bias": (8,)})
+
+    found = imported(folder, theirs, dtype="float64")
+
+    mean = theirs["first_bn.running_mean"].astype("f8") - theirs["first.bias"].astype("f8")
+    assert np.array_equal(found["a.bn.running_mean"], mean)
+
+
+def test_a_bias_without_a_normalisation_has_no_place(folder: Path) -> None:
+    spec = SPEC.replace("b: depthwise_conv 3x3", "b: depthwise_conv 3x3 bias=false")
+    (folder / "net.inc").write_text(spec, "utf-8")
+
+    error = refused(folder, random_arrays(TORCH))
+
+    assert [(fault.kind, fault.key) for fault in error.faults] == [("unexpected", "second.bias")]
+
+
+def test_a_bias_in_front_of_two_users_has_no_place(folder: Path) -> None:
+    spec = """\
+numerics torch
+network net {
+    input 6x6 3
+    a: conv 3x3 8 bias=false
+    concat { b: bn
+        identity }
+}
+"""
+    (folder / "net.inc").write_text(spec, "utf-8")
+    put_layout(folder, "theirs", 'convention = "torch"\n[layers]\n"{x}" = "{x}"\n')
+    theirs = random_arrays(
+        {"a.weight": (8, 3, 3, 3), "a.bias": (8,)}
+        | {f"b.{end}": (8,) for end in ("weight", "bias", "running_mean", "running_var")}
+    )
+
+    error = refused(folder, theirs, layout="theirs")
+
+    assert [(fault.kind, fault.key) for fault in error.faults] == [("unexpected", "a.bias")]
+
+
+def test_axes_of_length_1_do_not_matter(folder: Path) -> None:
+    theirs = random_arrays(TORCH | {"first_bn.running_mean": (1, 8), "last.weight": (4, 7, 1, 1)})
+
+    found = imported(folder, theirs)
+
+    assert np.array_equal(found["a.bn.running_mean"], theirs["first_bn.running_mean"][0])
+    assert np.array_equal(found["logits.weight"], theirs["last.weight"][:, :, 0, 0])
+
+
+def test_counters_are_left(folder: Path) -> None:
+    theirs = random_arrays(TORCH)
+    found = imported(folder, theirs | {"first_bn.num_batches_tracked": np.array(3)})
+
+    assert list(found) == list(OURS)
+
+
+def test_what_the_layout_ignores_is_left_and_listed(folder: Path) -> None:
+    put_layout(folder, "theirs", f'ignore = ["ema.*"]\n{LAYOUT}')
+    theirs = random_arrays(TORCH | {"ema.first.weight": (8, 3, 3, 3)})
+
+    imported(folder, theirs)
+
+    with open_checkpoint(folder / "w.safetensors") as checkpoint:
+        assert json.loads(checkpoint.metadata["manifest"])["left"] == ["ema.first.weight"]
+
+
+GAMMALESS = {name: shape for name, shape in TORCH.items() if name != "first_bn.weight"}
+
+
+def test_a_gamma_that_is_left_out_is_1_if_the_layout_says_so(folder: Path) -> None:
+    error = refused(folder, random_arrays(GAMMALESS))
+    assert [(fault.kind, fault.key) for fault in error.faults] == [("missing", "a.bn.weight")]
+
+    put_layout(folder, "theirs", f"missing_gamma = true\n{LAYOUT}")
+    found = imported(folder, random_arrays(GAMMALESS))
+
+    assert (found["a.bn.weight"] == 1).all()
+
+
+def test_a_gamma_for_which_there_is_no_place_has_to_be_1(folder: Path) -> None:
+    spec = SPEC.replace("-> bn", "-> bn scale=false")
+    (folder / "net.inc").write_text(spec, "utf-8")
+    theirs = random_arrays(TORCH)
+
+    error = refused(folder, theirs)
+    assert str(error.faults[0]) == "a.bn.weight: `first_bn.weight` is not 1 everywhere"
+
+    theirs["first_bn.weight"][:] = 1
+    found = imported(folder, theirs)
+    assert "a.bn.weight" not in found
+
+
+def test_a_background_class_is_dropped_if_the_layout_says_so(folder: Path) -> None:
+    theirs = random_arrays(TORCH | {"last.weight": (5, 7), "last.bias": (5,)})
+    assert {fault.kind for fault in refused(folder, theirs).faults} == {"misshapen"}
+
+    put_layout(folder, "theirs", f'background = ["logits"]\n{LAYOUT}')
+    found = imported(folder, theirs)
+    assert np.array_equal(found["logits.weight"], theirs["last.weight"][1:])
+    assert np.array_equal(found["logits.bias"], theirs["last.bias"][1:])
+
+    whole = imported(folder, theirs, parameters={"classes": 5})
+    assert np.array_equal(whole["logits.weight"], theirs["last.weight"])
+
+
+def test_layers_that_are_not_published_begin_as_the_spec_says(folder: Path) -> None:
+    from incgen.weights import first
+
+    put_layout(folder, "theirs", f'absent = ["d.*"]\n{LAYOUT}')
+    theirs = random_arrays({k: v for k, v in TORCH.items() if not k.startswith("fourth")})
+
+    found = imported(folder, theirs)
+
+    drawn = first.init(incgen.compile_spec(folder / "net.inc"), 0)
+    assert np.array_equal(found["d.weight"], drawn["d.weight"])
+    with open_checkpoint(folder / "w.safetensors") as checkpoint:
+        tensors = json.loads(checkpoint.metadata["manifest"])["tensors"]
+    assert tensors["d.weight"] == {"from": [], "notes": ["not published: first weights, seed 0"]}
+    # what is there is taken
+    found = imported(folder, random_arrays(TORCH))
+    assert np.array_equal(found["d.weight"], random_arrays(TORCH)["fourth.weight"])
+
+
+KERAS = {
+    "first/kernel": (3, 3, 3, 8),
+    "first_bn/gamma": (8,),
+    "first_bn/beta": (8,),
+    "first_bn/moving_mean": (8,),
+    "first_bn/moving_variance": (8,),
+    "second/depthwise_kernel": (3, 3, 8, 2),
+    "second/bias": (16,),
+    "third/depthwise_kernel": (3, 3, 16, 1),
+    "third/pointwise_kernel": (1, 1, 16, 6),
+    "third/bias": (6,),
+    "fourth/kernel": (216, 7),
+    "fourth/bias": (7,),
+    "last/kernel": (7, 4),
+    "last/bias": (4,),
+}
+
+
+def test_the_axes_of_keras(folder: Path) -> None:
+    layout = LAYOUT.replace('"torch"', '"keras"').replace('"c.depthwise" = "third.deep"\n', "")
+    put_layout(folder, "theirs", layout.replace('"c.pointwise" = "third.flat"', '"c" = "third"'))
+    theirs = random_arrays(KERAS)
+    write_legacy_keras(folder / "x.h5", theirs)
+
+    incgen.import_weights(folder / "x.h5", folder / "net.inc", folder / "w.safetensors")
+
+    found = load_file(folder / "w.safetensors")
+    assert found["a.conv.weight"][5, 1, 2, 0] == theirs["first/kernel"][2, 0, 1, 5]
+    assert found["a.bn.running_var"][3] == theirs["first_bn/moving_variance"][3]
+    # output 2 c + j belongs to input c
+    assert found["b.weight"][2 * 6 + 1, 0, 2, 1] == theirs["second/depthwise_kernel"][2, 1, 6, 1]
+    assert found["c.depthwise.weight"][9, 0, 1, 2] == theirs["third/depthwise_kernel"][1, 2, 9, 0]
+    assert found["c.pointwise.weight"][4, 11, 0, 0] == theirs["third/pointwise_kernel"][0, 0, 11, 4]
+    assert np.array_equal(found["c.pointwise.bias"], theirs["third/bias"])
+    # a dense layer on a map of 6 channels, 6 x 6: theirs has the channels last
+    ours = found["d.weight"].reshape(7, 6, 6, 6)
+    assert ours[3, 4, 1, 2] == theirs["fourth/kernel"].reshape(6, 6, 6, 7)[1, 2, 4, 3]
+    assert np.array_equal(found["logits.weight"], theirs["last/kernel"].T)
+
+
+def caffe_layers(factor: float) -> list[tuple[str, str, list[Array]]]:
+    random = np.random.default_rng(0)
+
+    def blob(*shape: int) -> Array:
+        return random.uniform(0.5, 1.5, shape).astype("f4")
+
+    return [
+        ("first", "Convolution", [blob(8, 3, 3, 3), blob(8)]),
+        ("first_bn", "BatchNorm", [blob(8), blob(8), np.array([factor], "f4")]),
+        ("first_scale", "Scale", [blob(8), blob(8)]),
+        ("second", "Convolution", [blob(16, 1, 3, 3), blob(16)]),
+        ("third/deep", "Convolution", [blob(16, 1, 3, 3)]),
+        ("third/flat", "Convolution", [blob(6, 16, 1, 1), blob(6)]),
+        ("fourth", "InnerProduct", [blob(7, 216), blob(7)]),
+        ("last", "InnerProduct", [blob(4, 7), blob(4)]),
+    ]
+
+
+@pytest.mark.parametrize("factor", [999.98, 1.0, 0.0])
+def test_caffes_normalisation_is_two_layers_and_a_factor(factor: float, folder: Path) -> None:
+    layout = LAYOUT.replace('"torch"', '"caffe"').replace("third.", "third/")
+    layout = layout.replace('"{layer}_bn"', '["{layer}_bn", "{layer}_scale"]')
+    put_layout(folder, "theirs", layout)
+    layers = caffe_layers(factor)
+    write_caffe(folder / "x.caffemodel", layers)
+
+    incgen.import_weights(
+        folder / "x.caffemodel", folder / "net.inc", folder / "w.safetensors", dtype="float64"
+    )
+
+    found = load_file(folder / "w.safetensors")
+    (kernel, bias), (mean, variance, stored), (scale, shift), *_ = (blobs for *_, blobs in layers)
+    times = 1 / float(stored[0]) if factor else 0.0
+    assert np.array_equal(found["a.conv.weight"], kernel)
+    assert np.allclose(found["a.bn.running_mean"], mean.astype("f8") * times - bias, 1e-15)
+    assert np.allclose(found["a.bn.running_var"], variance.astype("f8") * times, 1e-15)
+    assert np.array_equal(found["a.bn.weight"], scale)
+    assert np.array_equal(found["a.bn.bias"], shift)
+
+
+# ---------------------------------------------------------------- strictness
+
+
+def test_everything_that_differs_is_listed(folder: Path) -> None:
+    shapes = dict(TORCH)
+    del shapes["second.bias"]
+    shapes |= {"last.weight": (4, 8), "more.weight": (2, 3)}
+
+    error = refused(folder, random_arrays(shapes), layout="theirs")
+
+    assert str(error).split("\n") == [
+        f"`{(folder / 'x.pth').as_posix()}` does not fit `net` under the layout `theirs`",
+        "  missing (1):",
+        "    b.bias: 16, no `second.bias`",
+        "  unexpected (1):",
+        "    more.weight: 2 x 3",
+        "  misshapen (1):",
+        "    logits.weight: 4 x 7 here, but `last.weight` is 4 x 8",
+    ]
+
+
+def test_of_a_file_that_fits_nothing_the_closest_layout_is_shown(folder: Path) -> None:
+    put_layout(folder, "other", LAYOUT.replace("third", "drei").replace("fourth", "vier"))
+
+    error = refused(folder, random_arrays({f"x{i}": (1,) for i in range(30)} | GAMMALESS))
+
+    assert "under the layout `theirs`, which is the closest of 4" in str(error)
+    assert "  unexpected (30):\n" in str(error)
+    assert "    ... and 20 more" in str(error)
+    assert "`--layout theirs` lists everything" in str(error)
+
+
+def test_two_layouts_that_say_different_things_are_told(folder: Path) -> None:
+    spec = SPEC.replace("b: depthwise_conv 3x3 multiplier=2", "b: conv 3x3 8\n    b2: conv 3x3 8")
+    (folder / "net.inc").write_text(spec.replace("c: separable_conv 3x3 6", ""), "utf-8")
+    shapes = {k: v for k, v in TORCH.items() if not k.startswith("third")}
+    shapes |= {"second.weight": (8, 8, 3, 3), "second.bias": (8,), "fourth.weight": (7, 288)}
+    shapes |= {"zweite.weight": (8, 8, 3, 3), "zweite.bias": (8,)}
+    one = LAYOUT.replace('"b" = "second"', '"b" = "second"\n"b2" = "zweite"')
+    two = LAYOUT.replace('"b" = "second"', '"b2" = "second"\n"b" = "zweite"')
+    put_layout(folder, "theirs", one)
+    put_layout(folder, "same", one)
+    assert imported(folder, random_arrays(shapes))  # two that say the same are no question
+    put_layout(folder, "same", two)
+    (folder / "w.safetensors").unlink()
+
+    with pytest.raises(incgen.WeightsError, match="fits the layouts `same` and `theirs`"):
+        imported(folder, random_arrays(shapes))
+
+    found = imported(folder, random_arrays(shapes), layout="theirs")
+    assert np.array_equal(found["b.weight"], random_arrays(shapes)["second.weight"])
+
+
+def test_one_of_theirs_is_not_taken_twice(folder: Path) -> None:
+    put_layout(
+        folder, "theirs", LAYOUT.replace('"c.depthwise" = "third.deep"', '"c.depthwise" = "second"')
+    )
+    shapes = {k: v for k, v in TORCH.items() if not k.startswith("third.deep")}
+
+    error = refused(folder, random_arrays(shapes), layout="theirs")
+
+    assert [str(fault) for fault in error.faults if fault.kind == "ambiguous"] == [
+        "c.depthwise.weight: `second.weight` is also taken for b.weight"
+    ]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_none_are_listed(value: float, folder: Path) -> None:
+    theirs = random_arrays(TORCH)
+    theirs["second.weight"][3, 0, 1, 1] = value
+    theirs["last.bias"][0] = value
+
+    error = refused(folder, theirs)
+
+    assert [str(fault) for fault in error.faults] == [
+        "b.weight: it has NaN or infinite values",
+        "logits.bias: it has NaN or infinite values",
+    ]
+
+
+def test_a_variance_below_0_is_told(folder: Path) -> None:
+    theirs = random_arrays(TORCH)
+    theirs["first_bn.running_var"][2] = -0.5
+
+    assert [fault.key for fault in refused(folder, theirs).faults] == ["a.bn.running_var"]
+
+
+def test_sums_that_overflow_are_no_fault(folder: Path) -> None:
+    theirs = random_arrays(TORCH)
+    theirs["last.bias"][:] = 3e38
+
+    assert (imported(folder, theirs)["logits.bias"] == np.float32(3e38)).all()
+
+
+# ---------------------------------------------------------------- types
+
+
+def test_every_type_becomes_float32(folder: Path) -> None:
+    theirs = {
+        name: value.astype(["f2", "f4", "f8"][i % 3])
+        for i, (name, value) in enumerate(random_arrays(TORCH).items())
+    }
+
+    found = imported(folder, theirs)
+
+    for ours, name in OURS.items():
+        assert found[ours].dtype == np.float32
+        assert np.array_equal(found[ours], theirs[name].astype("f4"))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_another_type_if_that_is_said(dtype: str, folder: Path) -> None:
+    import torch
+    from safetensors.torch import load_file as load_tensors
+
+    theirs = random_arrays(TORCH)
+    theirs["last.bias"] = np.array([1 + 2**-8, 1 + 3 * 2**-8, -1.00390625, 1e-3], "f4")
+    imported_ = imported_raw(folder, theirs, dtype)
+
+    found = load_tensors(imported_)
+    for ours, name in OURS.items():
+        expected = torch.from_numpy(theirs[name]).to(getattr(torch, dtype))
+        assert torch.equal(found[ours], expected), ours  # PyTorch rounds halves to even too
+
+
+def imported_raw(folder: Path, arrays: Arrays, dtype: str) -> Path:
+    write_torch(folder / "x.pth", arrays)
+    incgen.import_weights(
+        folder / "x.pth", folder / "net.inc", folder / "w.safetensors", dtype=dtype
+    )
+    return folder / "w.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"), [("float16", 7e4), ("float32", 1e39), ("bfloat16", 3.4028e38)]
+)
+def test_what_a_type_cannot_hold_is_told(dtype: str, value: float, folder: Path) -> None:
+    theirs = {name: array.astype("f8") for name, array in random_arrays(TORCH).items()}
+    theirs["last.bias"][1] = value
+
+    error = refused(folder, theirs, dtype=dtype)
+
+    assert str(error.faults[0]) == f"logits.bias: it has values that {dtype} cannot hold"
+
+
+# ---------------------------------------------------------------- the file
+
+
+def test_the_same_input_gives_the_same_bytes(folder: Path) -> None:
+    imported(folder, random_arrays(TORCH))
+    one = (folder / "w.safetensors").read_bytes()
+    imported(folder, random_arrays(TORCH))
+
+    assert (folder / "w.safetensors").read_bytes() == one
+    assert str(folder).encode() not in one
+
+
+def test_the_manifest_says_where_everything_comes_from(folder: Path) -> None:
+    theirs = random_arrays(TORCH | {"first.bias": (8,)})
+    write_torch(folder / "x.pth", theirs)
+
+    returned = incgen.import_weights(
+        folder / "x.pth", folder / "net.inc", folder / "w.safetensors", {"classes": 4}
+    )
+
+    with safe_open(folder / "w.safetensors", "numpy") as file:
+        metadata = file.metadata()
+    manifest = json.loads(metadata.pop("manifest"))
+    assert metadata == {"format": "pt", "generator": "incgen weights import", "network": "net"}
+    assert manifest == returned
+    tensors = manifest.pop("tensors")
+    assert manifest == {
+        "incgen": incgen.__version__,
+        "network": "net",
+        "parameters": {"classes": 4},
+        "spec": {"net.inc": hashlib.sha256(SPEC.encode()).hexdigest()},
+        "checkpoint": {
+            "file": "x.pth",
+            "format": "PyTorch",
+            "bytes": (folder / "x.pth").stat().st_size,
+            "sha256": hashlib.sha256((folder / "x.pth").read_bytes()).hexdigest(),
+        },
+        "layout": {"name": "theirs", "convention": "torch", "source": "where it is"},
+        "dtype": "float32",
+        "left": [],
+        "checked": [],
+    }
+    assert list(tensors) == list(incgen.compile_spec(folder / "net.inc").tensors())
+    assert tensors["b.weight"] == {"from": ["second.weight"]}
+    assert tensors["a.bn.running_mean"] == {
+        "from": ["first_bn.running_mean", "first.bias"],
+        "notes": ["minus the bias in front of the normalisation"],
+    }
+
+
+def test_the_manifest_names_every_file_of_the_spec(folder: Path) -> None:
+    unit = "unit conv_bn = conv bias=false -> bn -> relu\n"
+    (folder / "parts").mkdir()
+    (folder / "parts" / "unit.inc").write_text(unit, "utf-8")
+    spec = SPEC.replace(unit, 'use conv_bn from "parts/unit.inc"\n')
+    (folder / "net.inc").write_text(spec, "utf-8")
+    write_torch(folder / "x.pth", random_arrays(TORCH))
+
+    manifest = incgen.import_weights(folder / "x.pth", folder / "net.inc", folder / "w.safetensors")
+
+    assert manifest["spec"] == {
+        "net.inc": hashlib.sha256(spec.encode()).hexdigest(),
+        "parts/unit.inc": hashlib.sha256(unit.encode()).hexdigest(),
+    }
+
+
+def test_weights_that_were_trained_are_not_written_over(folder: Path) -> None:
+    from safetensors.numpy import save_file
+
+    theirs = random_arrays(TORCH)
+    found = imported(folder, theirs)
+    save_file(found, folder / "w.safetensors")
+
+    def again(force: bool) -> None:
+        paths = (folder / "x.pth", folder / "net.inc", folder / "w.safetensors")
+        incgen.import_weights(*paths, force=force)
+
+    with pytest.raises(incgen.OutputError, match="was not written by `incgen weights import`"):
+        again(False)
+    again(True)
+    again(False)  # its own
+
+
+def test_our_own_files_are_read_too(folder: Path) -> None:
+    found = imported(folder, random_arrays(TORCH))
+
+    manifest = incgen.import_weights(
+        folder / "w.safetensors", folder / "net.inc", folder / "v.safetensors"
+    )
+
+    assert manifest["layout"]["name"] == "incgen"
+    again = load_file(folder / "v.safetensors")
+    assert all(np.array_equal(again[key], found[key]) for key in found)
+
+
+@pytest.mark.parametrize("name", ["x.weights.h5", "x.keras"])
+def test_a_generated_keras_model_comes_back(name: str, folder: Path) -> None:
+    found = imported(folder, random_arrays(TORCH))
+    module = incgen.load(folder / "net.inc", "keras")
+    model = module.net()
+    module.load_safetensors(model, folder / "w.safetensors")
+    model.save_weights(folder / name) if name.endswith(".h5") else model.save(folder / name)
+
+    manifest = incgen.import_weights(folder / name, folder / "net.inc", folder / "v.safetensors")
+
+    assert manifest["layout"]["name"] == "incgen-keras"
+    again = load_file(folder / "v.safetensors")
+    assert all(np.array_equal(again[key], found[key]) for key in found)

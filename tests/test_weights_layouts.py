@@ -1,0 +1,214 @@
+"""Tests of layout files: their language, their faults, and those that come with incgen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from incgen.api import compile_spec
+from incgen.weights import layouts, templates
+from incgen.weights.errors import WeightsError
+from incgen.weights.layouts import AmbiguousError, Layout, renumbered
+
+ROOT = Path(__file__).parent.parent
+PACKAGED = sorted((ROOT / "specs" / "layouts").rglob("*.toml"))
+
+
+def read(folder: Path, text: str) -> Layout:
+    path = folder / "theirs.toml"
+    path.write_text(text, "utf-8")
+    return layouts.read(path, "theirs")
+
+
+def rules(folder: Path, text: str) -> Layout:
+    return read(folder, f'convention = "torch"\n{text}')
+
+
+# ---------------------------------------------------------------- rules
+
+
+@pytest.mark.parametrize(
+    ("rule", "ours", "theirs"),
+    [
+        ('"a.b" = "x"', "a.b", "x"),
+        ('"a.b" = "x"', "a.bb", None),
+        ('"a.b" = "x"', "aab", None),  # a dot is a dot
+        ('"a.b" = ["x", "y"]', "a.b", "x y"),
+        ('"a_{n}.b" = "x{n}y"', "a_3c.b", "x3cy"),
+        ('"a_{n}.b" = "x{n}y"', "a_3.c.b", None),  # no dots
+        ('"a_{n}.{m}" = "{m}/{n}/{m}"', "a_1.2", "2/1/2"),
+        ('"{n}.{n}" = "{n}"', "a.a", "a"),
+        ('"{n}.{n}" = "{n}"', "a.b", None),
+        ('"a.{n}" = "x{n+1}"', "a.9", "x10"),
+        ('"a.{n}" = "x{n-1}"', "a.9", "x8"),
+        ('"a.{n}" = "x{n*6+12}"', "a.9", "x66"),
+        ('"a.{n}" = "x{n*2}"', "a.9", "x18"),
+        ('"a.{n}" = "x{n+1}"', "a.b", None),  # computing is for numbers
+    ],
+)
+def test_a_rule(rule: str, ours: str, theirs: str | None, tmp_path: Path) -> None:
+    found = rules(tmp_path, f"[layers]\n{rule}\n").layers(ours)
+
+    assert found == tuple((theirs or "").split())
+
+
+def test_tables_translate_and_limit(tmp_path: Path) -> None:
+    text = '[tables.n]\n3a = "4b"\n3c = 7\n[layers]\n"a_{n}" = "x{n}"\n"b_{n}" = "{n+1}"\n'
+    layout = rules(tmp_path, text)
+
+    assert layout.layers("a_3a") == ("x4b",)
+    assert layout.layers("a_3c") == ("x7",)
+    assert layout.layers("a_3d") == ()
+    assert layout.layers("b_3c") == ("8",)
+    with pytest.raises(templates.TemplateError, match="computes with `4b`"):
+        layout.layers("b_3a")
+
+
+def test_parts_are_the_ends_of_layers_in_units(tmp_path: Path) -> None:
+    text = '[parts]\n".conv" = "{layer}"\n".bn" = ["{layer}_bn", "{layer}_scale"]\n'
+    layout = rules(tmp_path, f'{text}[layers]\n"a{{n}}" = "x{{n}}"\n"logits" = "fc"\n')
+
+    assert layout.layers("a1.conv") == ("x1",)
+    assert layout.layers("a1.bn") == ("x1_bn", "x1_scale")
+    assert layout.layers("logits") == ("fc",)
+    assert layout.layers("a1.relu") == ()
+
+
+def test_a_rule_without_placeholders_wins(tmp_path: Path) -> None:
+    text = (
+        '[parts]\n".conv" = "{layer}"\n[layers]\n"a.{n}" = "x{n}"\n"a.1" = "y"\n"a.2.conv" = "z"\n'
+    )
+    layout = rules(tmp_path, text)
+
+    assert layout.layers("a.3.conv") == ("x3",)
+    assert layout.layers("a.1.conv") == ("y",)
+    assert layout.layers("a.2.conv") == ("z",)
+
+
+def test_rules_that_say_different_things_are_ambiguous(tmp_path: Path) -> None:
+    layout = rules(tmp_path, '[layers]\n"a.{n}" = "x{n}"\n"{m}.b" = "{m}y"\n"{k}.c" = "xc"\n')
+
+    with pytest.raises(AmbiguousError, match=r"`a\.\{n\}` and `\{m\}\.b` say different things"):
+        layout.layers("a.b")
+    assert layout.layers("a.c") == ("xc",)  # the same is no question
+
+
+#: Faults of a layout of PyTorch's convention.
+FAULTS = {
+    "backgrund = []": "a layout has no `backgrund`: did you mean `background`?",
+    'background = "a"': "`background` is a list",
+    "ignore = [1]": "`ignore`: what belongs here is a text or a list of texts",
+    "numbered = 1": "`numbered` is `true` or `false`",
+    '[layers]\n"a" = 1': "`a`: what belongs here is a text or a list of texts",
+    '[layers]\n"a" = []': "`a`: a rule names at least one layer of theirs",
+    '[layers]\n"a{" = "b"': "`{` in `a{` belongs to no placeholder",
+    '[layers]\n"a{}" = "b"': "`{` in `a{}` belongs to no placeholder",
+    '[layers]\n"a{1}" = "b"': "`a{1}`: a placeholder has a name, such as `{block}`",
+    '[layers]\n"a{n+1}" = "b"': "`{n+1}`: only the right side of a rule computes",
+    '[layers]\n"a{n}" = "{m}"': "`{m}`: no placeholder `m` on the left: there are `n`",
+    '[layers]\n"a" = "{m}"': "`{m}`: no placeholder `m` on the left: there is none",
+    '[layers]\n"a" = "b}"': "`}` in `b}` belongs to no placeholder",
+    '[parts]\n".x" = "{n}"': "`{n}`: no placeholder `n` on the left: there are `layer`",
+    "[tables]\nn = 3": "`tables.n` is a table with an entry for each value",
+    "[tables.n]\na = 1.5": "`tables.n`: its values are texts or whole numbers",
+}
+
+
+@pytest.mark.parametrize("text", list(FAULTS))
+def test_a_faulty_layout_is_told(text: str, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError) as caught:
+        rules(tmp_path, text)
+
+    assert str(caught.value) == f"{(tmp_path / 'theirs.toml').as_posix()}: {FAULTS[text]}"
+
+
+@pytest.mark.parametrize("text", ["", 'convention = "pytorch"'])
+def test_a_layout_has_a_convention(text: str, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="one of `torch`, `caffe`, `slim` or `keras`"):
+        read(tmp_path, text)
+
+
+def test_a_layout_that_is_no_toml_is_told(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="Invalid value"):
+        read(tmp_path, "convention = ")
+
+
+def test_a_layout_that_is_no_text_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.toml"
+    path.write_bytes(b"\xff\xfe")
+
+    with pytest.raises(WeightsError, match="can't decode byte 0xff"):
+        layouts.read(path, "theirs")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["conv2d", "conv2d_1", "conv2d_2"],
+        ["conv2d_1", "conv2d_2", "conv2d_3"],
+        ["conv2d_94", "conv2d_98", "conv2d_101"],
+        ["convolution2d_1", "convolution2d_2", "convolution2d_10"],
+    ],
+)
+def test_names_that_keras_numbered_count_from_0(names: list[str]) -> None:
+    found = renumbered([*reversed(names), "block1_conv1", "batch_normalization_7"])
+
+    assert [found[name] for name in names] == ["conv2d_0", "conv2d_1", "conv2d_2"]
+    assert found["block1_conv1"] == "block1_conv1"
+    assert found["batch_normalization_7"] == "batch_normalization_0"
+
+
+# ---------------------------------------------------------------- where layouts are
+
+
+def test_a_layout_beside_the_spec_wins_over_a_packaged_one(tmp_path: Path) -> None:
+    place = tmp_path / "layouts" / "bn_inception"
+    place.mkdir(parents=True)
+    (place / "cadene.toml").write_text('convention = "keras"\n', "utf-8")
+    (place / "mine.toml").write_text('convention = "torch"\n', "utf-8")
+
+    found = {each.name: each for each in layouts.find(tmp_path / "x.inc", "bn_inception")}
+
+    assert list(found)[:2] == ["incgen", "incgen-keras"]
+    assert found["cadene"].convention.name == "keras"
+    assert {"mine", "yjxiong", "caffe"} <= set(found)
+
+
+def test_a_network_without_layouts_has_our_own(tmp_path: Path) -> None:
+    found = layouts.find(tmp_path / "x.inc", "nothing")
+
+    assert [each.name for each in found] == ["incgen", "incgen-keras"]
+
+
+def test_a_name_that_no_layout_has_is_told(tmp_path: Path) -> None:
+    known = layouts.find(tmp_path / "x.inc", "nothing")
+
+    with pytest.raises(WeightsError, match="no layout `incgn`: did you mean `incgen`"):
+        layouts.named("incgn", known)
+
+
+# ---------------------------------------------------------------- those that are packaged
+
+
+@pytest.mark.parametrize("path", PACKAGED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_packaged_layout_has_nothing_superfluous(path: Path) -> None:
+    """Every rule, every part and every entry of a table is for a layer of the spec."""
+    layout = layouts.read(path, path.stem)
+    graph = compile_spec(ROOT / "specs" / f"{path.parent.name}.inc")
+    names = {node.path for node in graph.nodes if node.tensors}
+    names |= {f"{name}.{end}" for name in names for end in ("depthwise", "pointwise")}
+    heads = {name.removesuffix(end) for name in names for end in layout.parts} | names
+
+    for rule in layout.rules:
+        values = [v for v in map(rule.left.match, heads) if v is not None]
+        assert values, f"no layer is called `{rule.left.text}`"
+        for placeholder, table in layout.tables.items():
+            if placeholder in rule.left.names:
+                assert {value[placeholder] for value in values} == set(table), rule.left.text
+    for end in layout.parts:
+        assert any(name.endswith(end) for name in names), f"no layer ends in `{end}`"
+    used = {name for rule in layout.rules for name in rule.left.names}
+    assert set(layout.tables) <= used
+    assert set(layout.background) <= names
+    assert layout.source and layout.file

@@ -1,0 +1,400 @@
+"""Tests of the readers: every container gives the arrays that were put into it, or one report."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from checkpoints import WRITERS, Array, caffe_message, random_arrays, write_caffe
+
+from incgen.weights.errors import WeightsError
+from incgen.weights.readers import open_checkpoint
+
+SHAPES = {
+    "conv/kernel": (3, 5, 2, 4),
+    "conv/bias": (4,),
+    "bn/gamma": (4,),
+    "bn/beta": (4,),
+    "bn/moving_mean": (4,),
+    "bn/moving_variance": (4,),
+    "logits/kernel": (4, 1),
+}
+
+
+def contents(path: Path) -> dict[str, Array]:
+    """Everything that a file holds."""
+    with open_checkpoint(path) as checkpoint:
+        found = {}
+        for name, stored in checkpoint.tensors.items():
+            found[name] = np.array(stored.values())
+            assert found[name].shape == stored.shape
+        return found
+
+
+def written(kind: str, folder: Path) -> Path:
+    suffix, write = WRITERS[kind]
+    path = folder / f"file{suffix}"
+    write(path, random_arrays(SHAPES))
+    return path
+
+
+@pytest.mark.parametrize("kind", list(WRITERS))
+def test_a_file_gives_what_was_put_into_it(kind: str, tmp_path: Path) -> None:
+    found = contents(written(kind, tmp_path))
+
+    expected = random_arrays(SHAPES)
+    assert sorted(found) == sorted(expected)
+    for name, value in expected.items():
+        assert found[name].dtype == np.float32
+        assert np.array_equal(found[name], value), name
+
+
+@pytest.mark.parametrize("name", ["file.ckpt", "file.ckpt.index", "file.ckpt.data-00000-of-00001"])
+def test_a_checkpoint_of_tensorflow_has_several_names(name: str, tmp_path: Path) -> None:
+    written("tensorflow", tmp_path)
+
+    assert len(contents(tmp_path / name)) == len(SHAPES)
+
+
+LAYERS = [
+    ("conv1/7x7_s2", "Convolution", (8, 3, 7, 7), (8,)),
+    ("fc", "InnerProduct", (5, 6), (5,)),
+]
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["new", "V1"])
+def test_a_caffemodel_names_its_blobs(old: bool, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    layers = [
+        (name, kind, [random.normal(size=shape).astype("f4") for shape in shapes])
+        for name, kind, *shapes in LAYERS
+    ]
+    write_caffe(tmp_path / "x.caffemodel", layers, old=old)
+
+    found = contents(tmp_path / "x.caffemodel")
+
+    assert list(found) == ["conv1/7x7_s2/weight", "conv1/7x7_s2/bias", "fc/weight", "fc/bias"]
+    blobs = [blob for _, _, blobs in layers for blob in blobs]
+    for value, blob in zip(found.values(), blobs, strict=True):
+        assert np.array_equal(value.ravel(), blob.ravel())
+    assert found["fc/weight"].shape == ((1, 1, 5, 6) if old else (5, 6))
+
+
+def test_the_blobs_of_caffes_normalisations(tmp_path: Path) -> None:
+    vector, one = np.ones(4, "f4"), np.ones(1, "f4")
+    layers: list[tuple[str, str, list[Array]]] = [
+        ("a", "BatchNorm", [vector, vector, one]),
+        ("b", "Scale", [vector, vector]),
+        ("c", "BN", [vector.reshape(1, 4)] * 4),
+        ("d", "PReLU", [vector]),
+        ("e", "ReLU", []),
+        ("f", "Convolution", [np.ones((2, 3), "f8")]),
+    ]
+    write_caffe(tmp_path / "x.caffemodel", layers)
+
+    found = contents(tmp_path / "x.caffemodel")
+
+    assert list(found) == [
+        *("a/mean", "a/variance", "a/factor", "b/scale", "b/shift"),
+        *("c/scale", "c/shift", "c/mean", "c/variance", "d/0", "f/weight"),
+    ]
+    assert found["c/mean"].shape == (1, 4)
+    assert found["f/weight"].dtype == np.float64
+
+
+def test_numbers_that_caffe_did_not_pack(tmp_path: Path) -> None:
+    blob = caffe_message("BlobProto")(num=2)
+    head = blob.SerializeToString()
+    data = b"".join(b"\x2d" + np.float32(x).tobytes() for x in (1.5, -2))  # field 5, 32 bits each
+    blob_bytes = head + data
+    layer = b"\x0a\x01a\x12\x05Other" + b"\x3a" + bytes([len(blob_bytes)]) + blob_bytes
+    (tmp_path / "x.caffemodel").write_bytes(b"\xa2\x06" + bytes([len(layer)]) + layer)
+
+    assert contents(tmp_path / "x.caffemodel")["a/0"].ravel().tolist() == [1.5, -2]
+
+
+# ---------------------------------------------------------------- PyTorch
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["zip", "old"])
+def test_a_state_dict_inside_of_something_else(old: bool, tmp_path: Path) -> None:
+    import torch
+
+    state = {"module.a.weight": torch.ones(2), "module.a.num_batches_tracked": torch.tensor(3)}
+    whole = {"epoch": 3, "best": 0.5, "state_dict": state, "optimizer": {"lr": 0.1}}
+    torch.save(whole, tmp_path / "x.pth", _use_new_zipfile_serialization=not old)
+
+    assert sorted(contents(tmp_path / "x.pth")) == ["a.num_batches_tracked", "a.weight"]
+
+
+def test_parameters_views_and_half_precision(tmp_path: Path) -> None:
+    import torch
+
+    base = torch.arange(12.0)
+    state = {
+        "parameter": torch.nn.Parameter(torch.ones(2)),
+        "view": base[2:8].reshape(2, 3).T,
+        "half": torch.tensor([0.5], dtype=torch.float16),
+        "brain": torch.tensor([1.5, -3.0], dtype=torch.bfloat16),
+        "double": torch.tensor([0.1], dtype=torch.float64),
+    }
+    torch.save(state, tmp_path / "x.pth")
+
+    found = contents(tmp_path / "x.pth")
+
+    assert found["view"].tolist() == base[2:8].reshape(2, 3).T.tolist()
+    assert found["brain"].dtype == np.float32 and found["brain"].tolist() == [1.5, -3.0]
+    assert found["double"].dtype == np.float64 and found["double"][0] == 0.1
+
+
+class Program:
+    """Runs a program when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """What pickle calls."""
+        return os.mkdir, ("created_by_a_pickle",)
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["zip", "old"])
+def test_a_pickle_that_runs_a_program_does_not_run(
+    old: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.chdir(tmp_path)
+    torch.save(
+        {"a": torch.ones(1), "b": Program()}, "x.pth", _use_new_zipfile_serialization=not old
+    )
+
+    with pytest.raises(WeightsError, match="it is damaged or holds more than tensors") as caught:
+        contents(Path("x.pth"))
+
+    assert "torch.save(model.state_dict()" in str(caught.value)
+    assert not Path("created_by_a_pickle").exists()
+
+
+def test_a_whole_model_is_refused(tmp_path: Path) -> None:
+    import torch
+
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "x.pth")
+    with pytest.raises(WeightsError, match="it is damaged or holds more than tensors"):
+        contents(tmp_path / "x.pth")
+    torch.save({"epoch": 1}, tmp_path / "y.pth")
+    with pytest.raises(WeightsError, match="it holds no state dict"):
+        contents(tmp_path / "y.pth")
+    torch.save({"a": torch.ones(1), "epoch": 1}, tmp_path / "z.pth")
+    with pytest.raises(WeightsError, match="`epoch` is no tensor but int"):
+        contents(tmp_path / "z.pth")
+
+
+# ---------------------------------------------------------------- Keras
+
+
+def keras_model() -> Any:
+    import keras
+    from keras import layers
+
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, name="a.conv")(inputs)
+    x = layers.BatchNormalization(name="a.bn")(x)
+    x = layers.BatchNormalization(scale=False, name="b.bn")(x)
+    x = layers.SeparableConv2D(5, 3, depth_multiplier=2, name="c")(x)
+    x = layers.DepthwiseConv2D(3, name="d")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, layers.Dense(2, name="logits")(x))
+    random = np.random.default_rng(0)
+    model.set_weights([random.uniform(0.5, 1.5, w.shape) for w in model.get_weights()])
+    return model
+
+
+@pytest.mark.parametrize("name", ["x.weights.h5", "x.keras", "x.h5"])
+def test_every_file_that_keras_writes(name: str, tmp_path: Path) -> None:
+    model = keras_model()
+    if name.endswith(".weights.h5"):
+        model.save_weights(tmp_path / name)
+    else:
+        model.save(tmp_path / name)
+
+    found = contents(tmp_path / name)
+
+    expected = {f"{layer.name}/{v.name}": v for layer in model.layers for v in layer.weights}
+    new = not name.endswith("x.h5")
+    if new:  # which of the two a layer has cannot be seen
+        expected["b.bn/gamma_or_beta"] = expected.pop("b.bn/beta")
+    assert sorted(found) == sorted(expected)
+    for key, variable in expected.items():
+        assert np.array_equal(found[key], np.asarray(variable)), key
+
+
+def test_a_half_precision_file_of_keras(tmp_path: Path) -> None:
+    import keras
+
+    keras.config.set_dtype_policy("bfloat16")
+    try:
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="logits")])
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.save_weights(tmp_path / "x.weights.h5")
+
+    found = contents(tmp_path / "x.weights.h5")
+
+    assert found["logits/kernel"].dtype == np.float32
+    kernel = np.asarray(model.layers[0].kernel.numpy(), "f4")
+    assert np.array_equal(found["logits/kernel"], kernel)
+
+
+def test_links_out_of_a_keras_file_are_not_followed(tmp_path: Path) -> None:
+    import h5py
+
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["secret"] = np.ones(3, "f4")
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["a/kernel:0"] = np.ones(2, "f4")
+        file["b"] = h5py.ExternalLink("other.h5", "secret")
+        file["c"] = h5py.SoftLink("/a")
+    assert list(contents(tmp_path / "x.h5")) == ["a/kernel"]
+
+    (tmp_path / "raw").write_bytes(bytes(12))
+    with h5py.File(tmp_path / "y.h5", "w") as file:
+        file.create_dataset("a/kernel:0", (3,), "f4", external=[("raw", 0, 12)])
+    with pytest.raises(WeightsError, match="`a/kernel:0` lies in another file"):
+        contents(tmp_path / "y.h5")
+
+
+def test_a_packed_keras_archive_is_refused(tmp_path: Path) -> None:
+    keras_model().save(tmp_path / "x.keras")
+    with zipfile.ZipFile(tmp_path / "x.keras") as archive:
+        data = archive.read("model.weights.h5")
+    with zipfile.ZipFile(tmp_path / "y.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.weights.h5", data)
+
+    with pytest.raises(WeightsError, match="is packed"):
+        contents(tmp_path / "y.keras")
+
+
+# ---------------------------------------------------------------- safetensors
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16", "int64"])
+def test_types_of_safetensors(dtype: str, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    value = torch.tensor([1.0, -2.5, 3e4]).to(getattr(torch, dtype))
+    save_file({"a": value}, tmp_path / "x.safetensors")
+
+    assert contents(tmp_path / "x.safetensors")["a"].tolist() == value.double().tolist()
+
+
+HEADERS = {
+    "too short": b"1234",
+    "longer than the file": (1 << 40).to_bytes(8, "little") + b"{}",
+    "no JSON": (3).to_bytes(8, "little") + b"{a}",
+    "a list": (2).to_bytes(8, "little") + b"[]",
+}
+
+
+def header(entry: object) -> bytes:
+    text = json.dumps({"a": entry}).encode()
+    return len(text).to_bytes(8, "little") + text + bytes(8)
+
+
+ENTRIES = {
+    "no entry": 3,
+    "no offsets": {"dtype": "F32", "shape": [2]},
+    "beyond the file": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]},
+    "another size": {"dtype": "F32", "shape": [1], "data_offsets": [0, 8]},
+    "negative": {"dtype": "F32", "shape": [-2], "data_offsets": [8, 0]},
+    "backwards": {"dtype": "F32", "shape": [2], "data_offsets": [8, 0]},
+    "fractions": {"dtype": "F32", "shape": [2.0], "data_offsets": [0, 8]},
+    "too many axes": {"dtype": "F32", "shape": [1] * 40, "data_offsets": [0, 4]},
+    "an unknown type": {"dtype": "F8_E4M3", "shape": [8], "data_offsets": [0, 8]},
+    "huge": {"dtype": "F32", "shape": [2**62] * 30, "data_offsets": [0, 8]},
+}
+
+
+@pytest.mark.parametrize("data", [*HEADERS.values(), *map(header, ENTRIES.values())])
+def test_a_lying_header_is_told(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(data)
+
+    with pytest.raises(WeightsError, match=r"`.*x\.safetensors` cannot be read: "):
+        contents(path)
+
+
+# ---------------------------------------------------------------- files that are none
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("x.pth", b"", "it is empty"),
+        ("x.tar.gz", b"\x1f\x8b\x08\x00", "it is packed: `tar xzf x.tar.gz`"),
+        ("x.pth", b"version https://git-lfs.github.com/spec/v1\n", "`git lfs pull`"),
+        ("x.txt", b"hello, this is a text", "it is none of PyTorch, safetensors"),
+        ("x.caffemodel", b"hello, this is a text", "it is no Caffe network"),
+        ("x.caffemodel", b"\x0a\x03net", "it is no Caffe network with weights"),
+        ("x.h5", b"\x89HDF\r\n\x1a\n" + bytes(100), "it is no HDF5 file of Keras"),
+        ("x.npz", b"PK\x03\x04" + bytes(50), "perhaps it is cut off"),
+        ("x.pth", b"\x80\x02" + bytes(50), "it is damaged"),
+    ],
+)
+def test_what_is_no_checkpoint_is_told(name: str, data: bytes, says: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(data)
+
+    with pytest.raises(WeightsError) as caught:
+        contents(tmp_path / name)
+
+    assert says in str(caught.value)
+
+
+def test_what_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="no such file or directory"):
+        contents(tmp_path / "x.pth")
+    with pytest.raises(WeightsError, match="it is a folder"):
+        contents(tmp_path)
+
+
+def test_objects_in_an_npz_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", a=np.array([Program()], dtype=object))
+
+    with pytest.raises(WeightsError, match="`a` holds no numbers"):
+        contents(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize("kind", [*WRITERS, "caffe", "keras archive"])
+def test_a_damaged_file_gives_a_report_or_numbers(kind: str, tmp_path: Path) -> None:
+    """Cut off anywhere, or with other bytes anywhere: never another exception."""
+    if kind == "caffe":
+        path = tmp_path / "x.caffemodel"
+        write_caffe(path, [("a", "Convolution", [np.ones((2, 1, 3, 3), "f4"), np.ones(2, "f4")])])
+    elif kind == "keras archive":
+        path = tmp_path / "x.keras"
+        keras_model().save(path)
+    else:
+        path = written(kind, tmp_path)
+    if kind == "tensorflow":
+        path = path.with_name("file.ckpt.index")
+    data = path.read_bytes()
+    random = np.random.default_rng(0)
+    reports = 0
+    for trial in range(60):
+        made = bytearray(data)
+        if trial % 3 == 0:
+            made = made[: int(random.integers(1, len(data)))]
+        else:
+            for place in random.integers(0, len(data), 1 + trial % 5):
+                made[place] = int(random.integers(256))
+        path.write_bytes(made)
+        try:
+            contents(path)
+        except WeightsError:
+            reports += 1
+
+    assert reports > 5
