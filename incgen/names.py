@@ -37,7 +37,8 @@ _USED_BY_CODE = _words(
     """
     any bool ceil_max_pool dict F Final float gelu_erf gelu_tanh getattr inputs int isinstance keras
     l2_normalize layers list load_file load_safetensors map math max min name NamedTuple nn ops
-    OrderedDict preprocess range round same_pad self sorted str sum super Tensor torch truncated_he_normal_ tuple
+    OrderedDict preprocess range round same_pad self sorted str sum super Tensor torch
+    truncated_he_normal_ tuple
     ValueError x zip
     """
 )
