@@ -46,15 +46,18 @@ class Weight:
 
     Attributes:
         path: behind the layer's name: `weight`, `bias`, `pointwise.weight`.
-        statement: what comes around the tensor: `nn.init.zeros_({})`.
+        statement: what comes around the tensor: `nn.init.zeros_({})`; for one that its module
+            lacks, the tensor itself.
         condition: when the parameter exists at all.
         l2: the decay of a kernel.
+        added: whether its module lacks it.
     """
 
     path: str
     statement: str
     condition: Expression = TRUE
     l2: Expression = ZERO
+    added: bool = False
 
 
 #: How tightly source binds: a call or a name, a product, a sum, anything.
@@ -384,6 +387,9 @@ def _bn(args: Args, shape: Symbol) -> Layer:
     name = f"nn.BatchNorm{rank}"
     variance = expression(args, "variance")
     unbiased = variance == ex.Literal("unbiased")
+    flags = args["scale"], args["shift"]
+    if unbiased and flags != (TRUE, TRUE) and all(flag in (TRUE, FALSE) for flag in flags):
+        return _partly_affine(f"{name}({', '.join(parts)}, affine=False)", flags, shape)
     if not unbiased or args["scale"] != TRUE or args["shift"] != TRUE:
         name = f"BatchNorm{rank}"
         parts += [f"{f}={text(args, f)}" for f in ("scale", "shift") if args[f] != TRUE]
@@ -392,6 +398,17 @@ def _bn(args: Args, shape: Symbol) -> Layer:
         says = "False" if known else f'{python(variance, outer=5)} == "unbiased"'
         parts.append(f"unbiased={says}")
     return Layer(f"{name}({', '.join(parts)})")
+
+
+def _partly_affine(module: str, flags: tuple[ArgumentValue, ArgumentValue], shape: Symbol) -> Layer:
+    """Batch normalisation with a gamma or a beta alone, which the stock layer gets from outside."""
+    starts = (("weight", "ones"), ("bias", "zeros"))
+    added = tuple(
+        Weight(path, f"nn.Parameter(torch.{begin}({python(shape.channels)}))", added=True)
+        for (path, begin), flag in zip(starts, flags, strict=True)
+        if flag == TRUE
+    )
+    return Layer(module, None, added)
 
 
 def _lrn(args: Args, shape: Symbol) -> Layer:

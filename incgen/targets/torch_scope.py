@@ -118,10 +118,11 @@ class Scope:
 
     def decays_in_place(self) -> bool:
         """Whether weight decay depends on conditions or loops, so that no one dictionary has it."""
-        found = list(df.elements(self.definition.body))
-        branches = any(isinstance(e, df.Conditional | df.Repeat) for e in found)
-        return branches and any(
-            isinstance(e, df.OpCall) and e.args.get("l2", ZERO) != ZERO for e in found
+        return any(
+            isinstance(inner, df.OpCall) and inner.args.get("l2", ZERO) != ZERO
+            for element in df.elements(self.definition.body)
+            if isinstance(element, df.Conditional | df.Repeat)
+            for inner in df.within(element)
         )
 
     # ------------------------------------------------------------ faults
@@ -303,6 +304,12 @@ class Scope:
         """Write how one parameter begins, and its weight decay."""
         path, weight = start.path, start.weight
         prefix = "f" if "{" in path else ""
+        if weight.added:
+            owner, _, name = path.rpartition(".")
+            module = f"self.{owner}" if owner.isidentifier() and not start.around else ""
+            module = module or f'self.get_submodule({prefix}"{owner}")'
+            self.init += assign(f"{module}.{name}", weight.statement, indent=indent)
+            return
         # mypy knows `self.conv.weight`, but neither the items of a container nor a bias
         simple = re.fullmatch(r"[^\W\d]\w*\.weight", path) and not start.around
         tensor = f"self.{path}" if simple else f'self.get_parameter({prefix}"{path}")'

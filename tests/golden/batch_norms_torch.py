@@ -114,11 +114,12 @@ class BatchNorms(nn.Module):
         super().__init__()
         self.one = nn.BatchNorm2d(3, eps=1e-5, momentum=0.1)
         self.two = BatchNorm2d(3, eps=0.001, momentum=0.01, unbiased=False)
-        self.three = BatchNorm2d(3, eps=0.01, momentum=0.5, scale=False)
+        self.three = nn.BatchNorm2d(3, eps=0.01, momentum=0.5, affine=False)
+        self.three.bias = nn.Parameter(torch.zeros(3))
         self.four = BatchNorm2d(
             3, eps=0.001, momentum=0.25, shift=False, unbiased=False
         )
-        self.five = BatchNorm2d(3, eps=0.001, momentum=0.1, scale=False, shift=False)
+        self.five = nn.BatchNorm2d(3, eps=0.001, momentum=0.1, affine=False)
         self.conv1 = nn.Conv2d(3, 4, 3, padding=1)
         nn.init.xavier_uniform_(self.conv1.weight)
         nn.init.zeros_(self.get_parameter("conv1.bias"))
