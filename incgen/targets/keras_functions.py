@@ -17,7 +17,7 @@ from incgen.symbols import head_arguments
 from incgen.targets import text
 from incgen.targets.keras_code import Flow, Form, View
 from incgen.targets.keras_ops import Context, steps
-from incgen.targets.keras_padding import no_padding
+from incgen.targets.keras_padding import usual_padding
 from incgen.targets.keras_scope import Scope
 from incgen.targets.keras_uses import use
 from incgen.targets.shaping import vector_in_repeat
@@ -72,7 +72,8 @@ class FunctionWriter(Scope):
                 if self.unit.strided:
                     optional.insert(0, ("stride", ONE))
             elif argument.kind is Kind.PADDING:
-                optional.append(("padding", no_padding(self.definition)))
+                usual = usual_padding(self.graph.program, self.definition, self.unit)
+                optional.append(("padding", usual))
             elif argument.kind is Kind.INITIALIZER:
                 optional.append(("init", "None"))
             else:

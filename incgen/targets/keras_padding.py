@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -130,9 +131,31 @@ def use_padding(
     return sides_code(plan.sides)
 
 
-def no_padding(unit: df.Definition) -> str:
-    """The `padding` argument that adds nothing, as source."""
-    return "0" if _begins_with_pool(unit) else '"valid"'
+def usual_padding(program: df.Program, unit: df.Definition, form: UnitForm) -> str:
+    """The default of a unit's `padding`, as source: what most of its uses want."""
+    none = "0" if _begins_with_pool(unit) else '"valid"'
+    found = Counter({none: 0})
+    for definition in (program.network, *program.definitions):
+        for element in df.elements(definition.body):
+            if isinstance(element, df.Instance) and element.definition is unit:
+                args = {**df.unit_defaults(unit), **element.args}
+                if not element.forwards and _is_plain(args) and not is_pointwise(args):
+                    found[use_padding(unit, element.args, form)] += 1
+    return found.most_common(1)[0][0]
+
+
+def _is_plain(args: Args) -> bool:
+    """Whether a padding says by itself what it is."""
+    pad, frame = args.get("pad"), args["window"]
+    assert isinstance(frame, df.WindowValue)
+    pad = plain_pad(pad, frame.stride)
+    return isinstance(pad, ex.Literal) and all(ex.literal(k) is not None for k in frame.kernel)
+
+
+def is_pointwise(args: Args) -> bool:
+    """Whether a window is one pixel, for which Keras' "same" and "valid" are equal."""
+    frame = args.get("window")
+    return isinstance(frame, df.WindowValue) and frame.kernel == (ONE, ONE)
 
 
 def _begins_with_pool(unit: df.Definition) -> bool:

@@ -10,7 +10,7 @@ from incgen.initializers import Initializer
 from incgen.source import Span
 from incgen.symbols import unit_arguments
 from incgen.targets.keras_code import Flow
-from incgen.targets.keras_padding import use_padding
+from incgen.targets.keras_padding import is_pointwise, use_padding
 from incgen.targets.keras_scope import Scope
 from incgen.targets.keras_weights import depthwise_fans, initializer
 from incgen.targets.values import ONE, Args, Pair, both
@@ -82,7 +82,11 @@ def _unit_given(scope: Scope, instance: df.Instance, flow: Flow) -> dict[str, st
         if isinstance(value, ex.Parameter) and isinstance(own, Initializer):
             given["init"] = f"init or {_unit_initializer(definition, own, values, instance.span)}"
     if unit.padding:
-        given["padding"] = use_padding(definition, values, unit, scope.words)
+        found = use_padding(definition, values, unit, scope.words)
+        usual = dict(scope.file.form(definition, flow.is_map).formals)["padding"]
+        pointwise = is_pointwise({**df.unit_defaults(definition), **values})
+        if not (pointwise and {found, usual} <= {'"same"', '"valid"'}):
+            given["padding"] = found
     return given
 
 

@@ -39,7 +39,7 @@ class L2(keras.regularizers.Regularizer):
         return {"rate": self.rate}
 
 
-def conv_bn(x, channels, kernel, stride=1, padding="valid", l2=0, *, name):
+def conv_bn(x, channels, kernel, stride=1, padding="same", l2=0, *, name):
     """The unit `conv_bn`: conv -> bn -> relu."""
     x = layers.Conv2D(
         channels,
@@ -57,13 +57,13 @@ def conv_bn(x, channels, kernel, stride=1, padding="valid", l2=0, *, name):
 
 def wide_bn(x, channels, *, name):
     """The unit `wide_bn`: conv_bn -> conv_bn."""
-    x = conv_bn(x, channels, 1, padding="same", name=f"{name}.conv_bn")
-    return conv_bn(x, 8, 3, padding="same", name=f"{name}.conv_bn_2")
+    x = conv_bn(x, channels, 1, name=f"{name}.conv_bn")
+    return conv_bn(x, 8, 3, name=f"{name}.conv_bn_2")
 
 
 def strict(x, channels, kernel, l2=0, *, name):
     """The unit `strict`: conv_bn -> tanh."""
-    x = conv_bn(x, channels, kernel, l2=l2, name=f"{name}.conv_bn")
+    x = conv_bn(x, channels, kernel, padding="valid", l2=l2, name=f"{name}.conv_bn")
     return layers.Activation("tanh", name=f"{name}.tanh")(x)
 
 
@@ -103,12 +103,12 @@ def units(classes=5, input_shape=(31, 33, 3), name="units"):
     kind.
     """
     inputs = keras.Input(input_shape, name="input")
-    x = conv_bn(inputs, 8, 3, stride=2, name="a")
-    x = conv_bn(x, 8, 3, stride=2, padding="same", name="b")
-    x = conv_bn(x, 8, (1, 3), padding="same", name="c")
+    x = conv_bn(inputs, 8, 3, stride=2, padding="valid", name="a")
+    x = conv_bn(x, 8, 3, stride=2, name="b")
+    x = conv_bn(x, 8, (1, 3), name="c")
     x = wide_bn(x, 6, name="d")
     x = strict(x, 7, 3, l2=0.0001, name="e")
-    x = conv_bn(x, 6, 3, padding="same", name="f.0")
+    x = conv_bn(x, 6, 3, name="f.0")
     x = pooled(x, name="f.1")
     x = group_conv(
         x,
