@@ -49,7 +49,14 @@ _CONSTRUCTOR = frozenset({"in_channels", "in_height", "in_width", "input_shape"}
 #: Letters that look like digits; ruff's E741 refuses them as variables.
 _AMBIGUOUS = frozenset("lIO")
 
-_CAPITALS = {"bn": "BN", "lrn": "LRN", "se": "SE", "relu": "ReLU", "resnet": "ResNet"}
+_CAPITALS = {
+    "bn": "BN",
+    "googlenet": "GoogLeNet",
+    "lrn": "LRN",
+    "relu": "ReLU",
+    "resnet": "ResNet",
+    "se": "SE",
+}
 
 
 def label_fault(name: str) -> str | None:
@@ -94,7 +101,8 @@ def definition_fault(name: str) -> str | None:
 #: Classes that generated files define or import themselves where they are needed.
 HELPER_CLASSES = _words(
     """
-    Add AvgPool2dSame BatchNorm1d BatchNorm2d BatchNormalization Concat Conv2dSame Final
+    Add AvgPool2dSame BatchNorm1d BatchNorm2d BatchNormalization
+    BiasedBatchNorm1d BiasedBatchNorm2d Concat Conv2dSame Final
     FlattenLinear GlobalAvgPool GlobalMaxPool GroupedConv2D HardSigmoid L2 L2Normalize LeakyReLU
     LocalResponseNormalization MaxPool2dSame Mul NamedTuple OrderedDict PaddedAveragePooling2D
     PaddedAvgPool2d PaddedConv2d SamePadding2D Scale SeparableConv2d Tensor

@@ -147,7 +147,7 @@ def described(node: Node) -> str:
         for key in ("groups", "dilation", "multiplier")
         if node.args.get(key, 1) != 1
     ]
-    if "window" in node.args:
+    if "window" in node.args and "borders" in node.args:
         words += _borders(node.args["window"], node.args.get("dilation", 1), node.args["borders"])
     if node.args.get("ceil") and node.args["window"].strided:
         words.append("ceil")
@@ -180,9 +180,17 @@ def _row(label: str, group: Group) -> tuple[str, ...]:
     numbers = (f"{count:,}" if count else "" for count in counts)
     label, op = (
         text if len(text) <= widest else f"{text[: widest - 3]}..."
-        for text, widest in zip((label, group.op), _WIDEST, strict=True)
+        for text, widest in zip((label, group.op or _alike(group)), _WIDEST, strict=True)
     )
     return label, op, shape, *numbers
+
+
+def _alike(group: Group) -> str:
+    """What stands several times under a label, as a repeat gives it: `4 x inception_a`."""
+    ops = {child.op for child in group.children}
+    count = len(group.children)
+    numbered = [child.name for child in group.children] == [str(i) for i in range(count)]
+    return f"{count} x {ops.pop()}" if numbered and count > 1 and len(ops) == 1 else ""
 
 
 def _aligned(row: tuple[str, ...], widths: list[int]) -> str:

@@ -128,11 +128,12 @@ def _module_doc(graph: Graph, last: str) -> list[str]:
     doc, cost = text.summary(graph)
     shape = graph.input
     out = graph.nodes[next(iter(graph.outputs.values()))].shape
-    after = f"(N, {out.height}, {out.width}, {last})" if out.is_map else f"(N, {last}), logits"
+    after = f"(N, {out.height}, {out.width}, {last})" if out.is_map else f"(N, {last})"
+    after += text.output_label(graph)
     facts = (
         f"Input       (N, {shape.height}, {shape.width}, {shape.channels})",
         f"Output      {after}",
-        f"Parameters  {graph.trained:,}",
+        f"Parameters  {text.parameters(graph)}",
         f"Cost        {cost} for one {shape.height} x {shape.width} image",
     )
     return text.docstring(doc, 0, facts, text.origin(graph.program))

@@ -21,6 +21,7 @@ from incgen.targets.keras_padding import usual_padding
 from incgen.targets.keras_scope import Scope
 from incgen.targets.keras_uses import use
 from incgen.targets.shaping import vector_in_repeat
+from incgen.targets.structure import unnamed_branch
 from incgen.targets.values import ONE
 
 _JOINS = {"concat": "Concatenate", "add": "Add", "mul": "Multiply"}
@@ -231,7 +232,7 @@ class FunctionWriter(Scope):
             if step.doc:
                 self.lines += comment_lines(text.plain(step.doc), indent=self.indent)
             origin = self.labels[step.origin] if step.origin is not None else flow
-            branch = self.unique(step.label or f"branch{number}")
+            branch = self.unique(step.label or unnamed_branch(join, number))
             done = origin if step.element is None else self.element(step.element, origin, branch)
             done = self.bound(done, branch)
             if step.kept and step.label is not None:

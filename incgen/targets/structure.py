@@ -157,3 +157,15 @@ def outer_labels_of_body(body: df.Body) -> frozenset[str]:
         if step.label is not None:
             known.add(step.label)
     return frozenset(found)
+
+
+def unnamed_branch(join: df.Join, number: int) -> str:
+    """The variable of a branch without a label: `residual` beside the value itself."""
+    plain = [_is_identity(step) for step in join.body.steps]
+    alone = join.kind == "add" and len(plain) == 2 and any(plain)
+    return "residual" if alone and not plain[number - 1] else f"branch{number}"
+
+
+def _is_identity(step: df.Step | df.Head) -> bool:
+    element = step.element if isinstance(step, df.Step) else None
+    return isinstance(element, df.OpCall) and element.op.name == "identity"

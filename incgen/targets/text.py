@@ -99,6 +99,21 @@ def summary(graph: Graph) -> tuple[str, str]:
     return doc, cost(graph.multiply_adds)
 
 
+def output_label(graph: Graph) -> str:
+    """The label of the network's own output, to stand behind its shape."""
+    name = next(iter(graph.outputs))
+    return "" if name == "output" else f", {name}"
+
+
+def parameters(graph: Graph) -> str:
+    """How many parameters there are, those of heads apart: they are for training only."""
+    _, *heads = graph.outputs
+    beside = sum(node.parameters for node in graph.nodes if node.path.split(".")[0] in heads)
+    if not beside:
+        return f"{graph.trained:,}"
+    return f"{graph.trained - beside:,}, and {beside:,} in the heads"
+
+
 def cost(multiply_adds: int) -> str:
     """Multiply-adds for people.
 

@@ -35,6 +35,8 @@ HELPERS: dict[str, tuple[str, ...]] = {
     "PaddedConv2d": ("F",),
     "SeparableConv2d": (),
     "FlattenLinear": ("F",),
+    "BiasedBatchNorm1d": ("torch", "F"),
+    "BiasedBatchNorm2d": ("torch", "F"),
     "BatchNorm1d": ("torch",),  # and F, if one keeps the biased variance
     "BatchNorm2d": ("torch",),
     "MaxPool2dSame": ("same_pad", "F"),
@@ -199,11 +201,11 @@ def _module_doc(graph: Graph, symbol: Symbol) -> list[str]:
     size = f"{shape.height} x {shape.width}"
     last = symbol.named or str(out.channels)
     after = f"(N, {last}, {out.height}, {out.width})" if out.is_map else f"(N, {last})"
-    what = ", logits" if not out.is_map else ""
+    what = text.output_label(graph)
     facts = (
         f"Input       (N, {shape.channels}, {shape.height}, {shape.width})",
         f"Output      {after}{what}",
-        f"Parameters  {graph.trained:,}",
+        f"Parameters  {text.parameters(graph)}",
         f"Cost        {cost} for one {size} image",
     )
     return text.docstring(doc, 0, facts, text.origin(graph.program))

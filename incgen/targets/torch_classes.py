@@ -14,7 +14,7 @@ from incgen.layout import assign, comment_lines, def_header, expression, for_hea
 from incgen.symbols import Symbol, Unknown, unit_arguments
 from incgen.targets import text
 from incgen.targets.shaping import SETTLED
-from incgen.targets.structure import only, slot_of, unwrapped
+from incgen.targets.structure import only, slot_of, unnamed_branch, unwrapped
 from incgen.targets.torch_code import INPUT_SIZES, Built, Flow, Form, View, cases, mentions
 from incgen.targets.torch_modules import Modules
 from incgen.targets.torch_ops import ATOM, LOOSE, PRODUCT, SUM
@@ -360,7 +360,7 @@ class ClassWriter(Modules):
         for number, step in enumerate(join.body.steps, 1):
             assert isinstance(step, df.Step)
             places = len(self.init), len(self.forward)
-            branch = self.unique(step.label or f"branch{number}")
+            branch = self.unique(step.label or unnamed_branch(join, number))
             origin = self.labels[step.origin] if step.origin is not None else flow
             done = origin
             if step.element is not None:
@@ -397,11 +397,13 @@ class ClassWriter(Modules):
         if any(forwards):
             last = max(number for number, lines in enumerate(forwards) if lines)
             flags = [
-                None if condition is None else f"self.{self.flag(condition)}"
+                None if condition is None else self.flag(condition)
                 for condition in conditions[: last + 1]
             ]
             pairs = list(zip(flags, forwards[: last + 1], strict=True))
-            self.forward += cases(pairs, self.indent, negative=f"not {flags[0]}")
+            first = flags[0] or ""
+            opposite = first[4:] if first.startswith("not ") else f"not {first}"
+            self.forward += cases(pairs, self.indent, negative=opposite)
         return Flow(variable, out, True, typed=True)
 
     def sides(

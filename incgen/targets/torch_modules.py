@@ -160,7 +160,7 @@ class Modules(Scope):
         def call(module: str, x: str) -> str:
             calls = [(flag, built.call(module, x)) for flag, built in flags]
             chosen = "".join(
-                f"{f'({code})' if is_ternary(code) else code} if self.{flag} else "
+                f"{f'({code})' if is_ternary(code) else code} if {flag} else "
                 for flag, code in calls
             )
             return f"{chosen}{otherwise.call(module, x)}"

@@ -388,7 +388,10 @@ def _bn(args: Args, shape: Symbol) -> Layer:
     variance = expression(args, "variance")
     unbiased = variance == ex.Literal("unbiased")
     flags = args["scale"], args["shift"]
-    if unbiased and flags != (TRUE, TRUE) and all(flag in (TRUE, FALSE) for flag in flags):
+    if ex.literal(variance) is not None and all(flag in (TRUE, FALSE) for flag in flags):
+        name = name if unbiased else f"BiasedBatchNorm{rank}"
+        if flags == (TRUE, TRUE):
+            return Layer(f"{name}({', '.join(parts)})")
         return _partly_affine(f"{name}({', '.join(parts)}, affine=False)", flags, shape)
     if not unbiased or args["scale"] != TRUE or args["shift"] != TRUE:
         name = f"BatchNorm{rank}"

@@ -342,21 +342,23 @@ class Scope:
         return candidate
 
     def flag(self, condition: Expression) -> str:
-        """An attribute that holds a condition; Final, so that TorchScript prunes the other side."""
+        """A condition in `forward`; Final attributes, so that TorchScript prunes the other side."""
+        if isinstance(condition, ex.Unary) and condition.operator == "not":
+            return f"not {self.flag(condition.operand)}"
         source = python(condition)
         if isinstance(condition, ex.Parameter):
             self.stored[condition.name] = source
             self.finals[condition.name] = self.annotation(condition.name)
-            return condition.name
+            return f"self.{condition.name}"
         for name, known in self.stored.items():
             if known == source:
-                return name
+                return f"self.{name}"
         name, number = "condition", 1
         while name in self.stored or name in self.attributes:
             number += 1
             name = f"condition_{number}"
         self.stored[name], self.finals[name] = source, "bool"
-        return name
+        return f"self.{name}"
 
 
 def part_input(is_map: bool, captured: Mapping[str, Symbol]) -> tuple[Symbol, dict[str, Symbol]]:

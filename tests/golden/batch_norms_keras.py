@@ -1,7 +1,7 @@
 """Every form of batch normalisation, on maps and on vectors.
 
 Input       (N, 6, 5, 3)
-Output      (N, 4), logits
+Output      (N, 4), seven
 Parameters  142
 Cost        3.24 k multiply-adds for one 6 x 5 image
 

@@ -1,7 +1,7 @@
 """Every form of batch normalisation, on maps and on vectors.
 
 Input       (N, 3, 6, 5)
-Output      (N, 4), logits
+Output      (N, 4), seven
 Parameters  142
 Cost        3.24 k multiply-adds for one 6 x 5 image
 
@@ -13,29 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class BatchNorm1d(nn.BatchNorm1d):
-    """Batch normalisation without a scale or shift, or with the biased variance."""
+class BiasedBatchNorm1d(nn.BatchNorm1d):
+    """Batch normalisation whose running variance averages the biased variance."""
 
     momentum: float
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
-
-    def __init__(
-        self,
-        channels: int,
-        eps: float,
-        momentum: float,
-        scale: bool = True,
-        shift: bool = True,
-        unbiased: bool = True,
-    ) -> None:
-        super().__init__(channels, eps, momentum, affine=False)
-        if scale:
-            self.weight = nn.Parameter(torch.ones(channels))
-        if shift:
-            self.bias = nn.Parameter(torch.zeros(channels))
-        self.unbiased = unbiased
 
     def forward(self, input: Tensor) -> Tensor:
         # Autograd needs the variance that the function saw, so a copy is updated.
@@ -51,38 +35,21 @@ class BatchNorm1d(nn.BatchNorm1d):
             self.eps,
         )
         if self.training:
-            if not self.unbiased:
-                # What was added is n / (n - 1) times too much, n = values per channel.
-                kept = (1 - self.momentum) * self.running_var
-                updated = torch.lerp(updated, kept, input.size(1) / input.numel())
+            # What was added is n / (n - 1) times too much, n = values per channel.
+            kept = (1 - self.momentum) * self.running_var
+            updated = torch.lerp(updated, kept, input.size(1) / input.numel())
             self.running_var.copy_(updated)
             self.num_batches_tracked.add_(1)
         return output
 
 
-class BatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation without a scale or shift, or with the biased variance."""
+class BiasedBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation whose running variance averages the biased variance."""
 
     momentum: float
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
-
-    def __init__(
-        self,
-        channels: int,
-        eps: float,
-        momentum: float,
-        scale: bool = True,
-        shift: bool = True,
-        unbiased: bool = True,
-    ) -> None:
-        super().__init__(channels, eps, momentum, affine=False)
-        if scale:
-            self.weight = nn.Parameter(torch.ones(channels))
-        if shift:
-            self.bias = nn.Parameter(torch.zeros(channels))
-        self.unbiased = unbiased
 
     def forward(self, input: Tensor) -> Tensor:
         # Autograd needs the variance that the function saw, so a copy is updated.
@@ -98,10 +65,9 @@ class BatchNorm2d(nn.BatchNorm2d):
             self.eps,
         )
         if self.training:
-            if not self.unbiased:
-                # What was added is n / (n - 1) times too much, n = values per channel.
-                kept = (1 - self.momentum) * self.running_var
-                updated = torch.lerp(updated, kept, input.size(1) / input.numel())
+            # What was added is n / (n - 1) times too much, n = values per channel.
+            kept = (1 - self.momentum) * self.running_var
+            updated = torch.lerp(updated, kept, input.size(1) / input.numel())
             self.running_var.copy_(updated)
             self.num_batches_tracked.add_(1)
         return output
@@ -113,20 +79,18 @@ class BatchNorms(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.one = nn.BatchNorm2d(3, eps=1e-5, momentum=0.1)
-        self.two = BatchNorm2d(3, eps=0.001, momentum=0.01, unbiased=False)
+        self.two = BiasedBatchNorm2d(3, eps=0.001, momentum=0.01)
         self.three = nn.BatchNorm2d(3, eps=0.01, momentum=0.5, affine=False)
         self.three.bias = nn.Parameter(torch.zeros(3))
-        self.four = BatchNorm2d(
-            3, eps=0.001, momentum=0.25, shift=False, unbiased=False
-        )
+        self.four = BiasedBatchNorm2d(3, eps=0.001, momentum=0.25, affine=False)
+        self.four.weight = nn.Parameter(torch.ones(3))
         self.five = nn.BatchNorm2d(3, eps=0.001, momentum=0.1, affine=False)
         self.conv1 = nn.Conv2d(3, 4, 3, padding=1)
         nn.init.xavier_uniform_(self.conv1.weight)
         nn.init.zeros_(self.get_parameter("conv1.bias"))
         self.six = nn.BatchNorm1d(4, eps=0.001, momentum=0.1)
-        self.seven = BatchNorm1d(
-            4, eps=0.001, momentum=0.1, shift=False, unbiased=False
-        )
+        self.seven = BiasedBatchNorm1d(4, eps=0.001, momentum=0.1, affine=False)
+        self.seven.weight = nn.Parameter(torch.ones(4))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.one(x)  # (N, 3, 6, 5)

@@ -1,7 +1,7 @@
 """Words as arguments of blocks: the kind of pooling, the padding, flags.
 
 Input       (N, 21, 22, 3)
-Output      (N, 1, 1, 4)
+Output      (N, 1, 1, 4), six
 Parameters  404
 Cost        720 multiply-adds for one 21 x 22 image
 

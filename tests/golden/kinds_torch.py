@@ -1,7 +1,7 @@
 """Words as arguments of blocks: the kind of pooling, the padding, flags.
 
 Input       (N, 3, 21, 22)
-Output      (N, 4, 1, 1)
+Output      (N, 4, 1, 1), six
 Parameters  404
 Cost        720 multiply-adds for one 21 x 22 image
 
@@ -25,9 +25,10 @@ class Conv2dSame(nn.Conv2d):
         (kh, kw), (sh, sw), (dh, dw) = self.kernel_size, self.stride, self.dilation
         top, bottom = same_pad(input.size(2), kh, sh, dh)
         left, right = same_pad(input.size(3), kw, sw, dw)
-        x = F.pad(input, (left, right, top, bottom))
+        if top or bottom or left or right:  # else it would copy the map
+            input = F.pad(input, (left, right, top, bottom))
         return F.conv2d(
-            x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups
+            input, self.weight, self.bias, self.stride, 0, self.dilation, self.groups
         )
 
 

@@ -86,9 +86,9 @@ def merges(input_shape=(9, 8, 4), name="merges"):
     f = conv_bn(x, 8, 1, name="product.f.0")
     f = layers.Activation("tanh", name="product.f.1")(f)
     x = layers.Multiply(name="product")([e, f])
-    branch2 = layers.GlobalMaxPooling2D(name="global_max_pool")(x)
-    branch2 = layers.Reshape((1, 1, -1), name="add.reshape2")(branch2)
-    x = layers.Add(name="add")([x, branch2])
+    residual = layers.GlobalMaxPooling2D(name="global_max_pool")(x)
+    residual = layers.Reshape((1, 1, -1), name="add.reshape2")(residual)
+    x = layers.Add(name="add")([x, residual])
     x = layers.ReLU(name="relu")(x)
     return keras.Model(inputs, x, name=name)
 

@@ -1,7 +1,7 @@
 """One block on a map and on a vector.
 
 Input       (N, 6, 7, 3)
-Output      (N, 3), logits
+Output      (N, 3), d
 Parameters  1,017
 Cost        6.52 k multiply-adds for one 6 x 7 image
 

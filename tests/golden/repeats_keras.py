@@ -1,7 +1,7 @@
 """Repeats: of a block, a chain, a body; with channels that stay, grow and multiply.
 
 Input       (N, 7, 8, 3)
-Output      (N, 7, 8, 5)
+Output      (N, 7, 8, 5), tower1
 Parameters  6,807
 Cost        352.07 k multiply-adds for one 7 x 8 image
 
@@ -47,12 +47,12 @@ def conv_bn(x, channels, kernel, *, name):
 
 def residual(x, c, factor=0.1, *, name):
     """The block `residual`."""
-    branch2 = conv_bn(x, c, 3, name=f"{name}.inner")
-    branch2 = layers.Conv2D(
+    residual_2 = conv_bn(x, c, 3, name=f"{name}.inner")
+    residual_2 = layers.Conv2D(
         8, 1, kernel_initializer="glorot_uniform", name=f"{name}.up"
-    )(branch2)
-    branch2 = branch2 * factor
-    x = layers.Add(name=f"{name}.add")([x, branch2])
+    )(residual_2)
+    residual_2 = residual_2 * factor
+    x = layers.Add(name=f"{name}.add")([x, residual_2])
     return layers.ReLU(name=f"{name}.relu")(x)
 
 

@@ -1,7 +1,7 @@
 """Repeats: of a block, a chain, a body; with channels that stay, grow and multiply.
 
 Input       (N, 3, 7, 8)
-Output      (N, 5, 7, 8)
+Output      (N, 5, 7, 8), tower1
 Parameters  6,807
 Cost        352.07 k multiply-adds for one 7 x 8 image
 
@@ -43,9 +43,9 @@ class Residual(nn.Module):
         nn.init.zeros_(self.get_parameter("up.bias"))
 
     def forward(self, x: Tensor) -> Tensor:
-        branch2: Tensor = self.inner(x)
-        branch2 = self.up(branch2)
-        return F.relu(x + branch2 * self.factor)
+        residual: Tensor = self.inner(x)
+        residual = self.up(residual)
+        return F.relu(x + residual * self.factor)
 
 
 class DenseLayer(nn.Module):

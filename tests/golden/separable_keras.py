@@ -1,7 +1,7 @@
 """Separable convolutions, alone and in a unit.
 
 Input       (N, 15, 16, 3)
-Output      (N, 2, 2, 5)
+Output      (N, 2, 2, 5), last
 Parameters  1,059
 Cost        53.54 k multiply-adds for one 15 x 16 image
 

@@ -1,7 +1,7 @@
 """Separable convolutions, alone and in a unit.
 
 Input       (N, 3, 15, 16)
-Output      (N, 5, 2, 2)
+Output      (N, 5, 2, 2), last
 Parameters  1,059
 Cost        53.54 k multiply-adds for one 15 x 16 image
 
@@ -26,9 +26,10 @@ class Conv2dSame(nn.Conv2d):
         (kh, kw), (sh, sw), (dh, dw) = self.kernel_size, self.stride, self.dilation
         top, bottom = same_pad(input.size(2), kh, sh, dh)
         left, right = same_pad(input.size(3), kw, sw, dw)
-        x = F.pad(input, (left, right, top, bottom))
+        if top or bottom or left or right:  # else it would copy the map
+            input = F.pad(input, (left, right, top, bottom))
         return F.conv2d(
-            x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups
+            input, self.weight, self.bias, self.stride, 0, self.dilation, self.groups
         )
 
 
@@ -41,29 +42,13 @@ class SeparableConv2d(nn.Sequential):
         self.pointwise = pointwise
 
 
-class BatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation without a scale or shift, or with the biased variance."""
+class BiasedBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation whose running variance averages the biased variance."""
 
     momentum: float
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
-
-    def __init__(
-        self,
-        channels: int,
-        eps: float,
-        momentum: float,
-        scale: bool = True,
-        shift: bool = True,
-        unbiased: bool = True,
-    ) -> None:
-        super().__init__(channels, eps, momentum, affine=False)
-        if scale:
-            self.weight = nn.Parameter(torch.ones(channels))
-        if shift:
-            self.bias = nn.Parameter(torch.zeros(channels))
-        self.unbiased = unbiased
 
     def forward(self, input: Tensor) -> Tensor:
         # Autograd needs the variance that the function saw, so a copy is updated.
@@ -79,10 +64,9 @@ class BatchNorm2d(nn.BatchNorm2d):
             self.eps,
         )
         if self.training:
-            if not self.unbiased:
-                # What was added is n / (n - 1) times too much, n = values per channel.
-                kept = (1 - self.momentum) * self.running_var
-                updated = torch.lerp(updated, kept, input.size(1) / input.numel())
+            # What was added is n / (n - 1) times too much, n = values per channel.
+            kept = (1 - self.momentum) * self.running_var
+            updated = torch.lerp(updated, kept, input.size(1) / input.numel())
             self.running_var.copy_(updated)
             self.num_batches_tracked.add_(1)
         return output
@@ -107,7 +91,7 @@ class Sep(nn.Module):
             (6 / (kernel * kernel + kernel * kernel)) ** 0.5,
         )
         nn.init.xavier_uniform_(self.get_parameter("separable_conv.pointwise.weight"))
-        self.bn = BatchNorm2d(channels, eps=0.001, momentum=0.01, unbiased=False)
+        self.bn = BiasedBatchNorm2d(channels, eps=0.001, momentum=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu6(self.bn(self.separable_conv(x)))

@@ -1,7 +1,7 @@
 """Earlier values: long skips, inside branches and bodies.
 
 Input       (N, 8, 8, 3)
-Output      (N, 4, 4, 16)
+Output      (N, 4, 4, 16), inner
 Parameters  1,110
 Cost        24.19 k multiply-adds for one 8 x 8 image
 

@@ -1,7 +1,7 @@
 """Earlier values: long skips, inside branches and bodies.
 
 Input       (N, 3, 8, 8)
-Output      (N, 16, 4, 4)
+Output      (N, 16, 4, 4), inner
 Parameters  1,110
 Cost        24.19 k multiply-adds for one 8 x 8 image
 
