@@ -37,7 +37,6 @@ PRECEDENCE = {
     "//": 6,
     "%": 6,
     "negative": 7,
-    "**": 8,
 }
 
 _OPERATIONS: dict[str, Callable[[Value, Value], Value]] = {

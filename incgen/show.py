@@ -190,7 +190,9 @@ def _alike(group: Group) -> str:
     ops = {child.op for child in group.children}
     count = len(group.children)
     numbered = [child.name for child in group.children] == [str(i) for i in range(count)]
-    return f"{count} x {ops.pop()}" if numbered and count > 1 and len(ops) == 1 else ""
+    if not numbered or count < 2 or len(ops) > 1 or "" in ops:
+        return ""
+    return f"{count} x {ops.pop()}"
 
 
 def _aligned(row: tuple[str, ...], widths: list[int]) -> str:

@@ -141,6 +141,8 @@ NAMES = sorted({name for name, _, _ in SHAPES})
 SETTINGS: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("ceil_sizes", {"q": 4}, (4,)),
     ("chained_if", {"classes": 7}, (4, 6, 7)),  # of the head alone
+    # the pooling is round(4 * 0.25) = 1 high; max(3, 5) features
+    ("computed", {"alpha": 0.25, "least": 5}, (5,)),
     ("conditions", {"classes": 3, "large": True}, (3,)),
     ("decay", {"classes": 9}, (9,)),
     ("drops", {"classes": 3, "rate": 0.75}, (3,)),

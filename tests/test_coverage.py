@@ -58,6 +58,8 @@ def statements() -> Iterator[str]:
     yield from ("concat", "add", "mul")
     for operator in ex.PRECEDENCE:
         yield f"operator {operator}"
+    for function in ex.FUNCTIONS:
+        yield f"function {function}"
     for cls in (st.Window, st.Items, st.Applied):
         yield kind(cls)
 
@@ -76,7 +78,7 @@ def details() -> Iterator[str]:
     yield "a unit as the head of a unit"
     yield from ("use of one name", "use of several names", "use of a file that has `numerics`")
     yield "use of a file that has no `numerics`"
-    yield from ("if without else", "if with else", "if with else if")
+    yield from ("if without else", "if with else", "if with else if", "if around heads")
     yield from ("from and nothing else", "from and a chain")
     yield from ("window with braces", "window with a stride", "window with two strides")
     yield from ("a constant", "a word", *DIMENSIONS)
@@ -164,6 +166,8 @@ def of_thing(thing: object) -> Iterator[str]:
             yield "use of one name" if len(names) == 1 else "use of several names"
         case st.Statement():
             yield from of_statement(thing)
+            if st.choice_of_heads(thing):
+                yield "if around heads"
         case st.Join():
             yield thing.kind
         case st.Conditional(otherwise=None):
@@ -185,6 +189,8 @@ def of_thing(thing: object) -> Iterator[str]:
                 yield f"window with {'a stride' if same else 'two strides'}"
         case ex.Unary() | ex.Binary():
             yield f"operator {thing.operator}"
+        case ex.Call(function):
+            yield f"function {function}"
         case ex.Name(text):
             yield "a word" if text in WORDS else text
 

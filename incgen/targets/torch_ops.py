@@ -51,6 +51,7 @@ class Weight:
         condition: when the parameter exists at all.
         l2: the decay of a kernel.
         added: whether its module lacks it.
+        known: whether type checkers know the attribute to be a tensor.
     """
 
     path: str
@@ -58,6 +59,7 @@ class Weight:
     condition: Expression = TRUE
     l2: Expression = ZERO
     added: bool = False
+    known: bool = False
 
 
 #: How tightly source binds: a call or a name, a product, a sum, anything.
@@ -268,7 +270,8 @@ def _scaled(init: Initializer, fans: tuple[Expression, Expression] | None) -> st
 def _weights(
     args: Args, prefix: str = "", fans: tuple[Expression, Expression] | None = None
 ) -> tuple[Weight, ...]:
-    kernel = Weight(f"{prefix}weight", initial(args["init"], fans), l2=expression(args, "l2"))
+    begin, decay = initial(args["init"], fans), expression(args, "l2")
+    kernel = Weight(f"{prefix}weight", begin, l2=decay, known=not prefix)
     if prefix == "depthwise.":
         return (kernel,)
     start = expression(args, "bias_init")
@@ -365,7 +368,8 @@ def _dense(args: Args, shape: Symbol) -> Layer:
     name = "FlattenLinear" if shape.is_map else "nn.Linear"
     inputs = python(flat_size(shape))
     module = f"{name}({inputs}, {text(args, 'features')}{_bias_argument(args)})"
-    return Layer(module, None, _weights(args))
+    # nn.Linear says that it has a bias; nn.Conv2d says that it may have one
+    return Layer(module, None, tuple(replace(w, known=True) for w in _weights(args)))
 
 
 # ---------------------------------------------------------------- normalisation

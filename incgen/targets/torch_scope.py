@@ -310,8 +310,9 @@ class Scope:
             module = module or f'self.get_submodule({prefix}"{owner}")'
             self.init += assign(f"{module}.{name}", weight.statement, indent=indent)
             return
-        # mypy knows `self.conv.weight`, but neither the items of a container nor a bias
-        simple = re.fullmatch(r"[^\W\d]\w*\.weight", path) and not start.around
+        # mypy knows `self.conv.weight`, but not the items of a container
+        owner = path.rpartition(".")[0]
+        simple = weight.known and owner.isidentifier() and not start.around
         tensor = f"self.{path}" if simple else f'self.get_parameter({prefix}"{path}")'
         self.init += expression(weight.statement.format(tensor), indent=indent)
         if weight.l2 == ZERO:

@@ -122,7 +122,7 @@ class BNInception(nn.Module):
 
         self.logits = nn.Linear(1024, classes)
         nn.init.xavier_uniform_(self.logits.weight)
-        nn.init.zeros_(self.get_parameter("logits.bias"))
+        nn.init.zeros_(self.logits.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv1(x)  # (N, 64, 112, 112)

@@ -125,7 +125,7 @@ class Conditions(nn.Module):
         self.six = ConvBN(9 if large else 6, 7, 1)
         self.logits = nn.Linear(7, classes)
         nn.init.xavier_uniform_(self.logits.weight)
-        nn.init.zeros_(self.get_parameter("logits.bias"))
+        nn.init.zeros_(self.logits.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)  # (N, 8, 9, 10)

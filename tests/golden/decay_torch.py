@@ -88,7 +88,7 @@ class Decay(nn.Module):
         nn.init.zeros_(self.get_parameter("sep.pointwise.bias"))
         self.logits = nn.Linear(6, classes)
         nn.init.xavier_uniform_(self.logits.weight)
-        nn.init.zeros_(self.get_parameter("logits.bias"))
+        nn.init.zeros_(self.logits.bias)
         self.weight_decay = {
             "sep.depthwise.weight": 0.01,
             "sep.pointwise.weight": 0.01,

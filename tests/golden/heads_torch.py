@@ -66,7 +66,7 @@ class Head(nn.Module):
         nn.init.zeros_(self.get_parameter("fc1.0.bias"))
         self.fc2 = nn.Linear(6, classes)
         nn.init.xavier_uniform_(self.fc2.weight)
-        nn.init.zeros_(self.get_parameter("fc2.bias"))
+        nn.init.zeros_(self.fc2.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.avg_pool2d(x, 5, 3, ceil_mode=True)
@@ -97,7 +97,7 @@ class Heads(nn.Module):
         nn.init.zeros_(self.get_parameter("aux2.1.bias"))
         self.logits = nn.Linear(8, classes)
         nn.init.xavier_uniform_(self.logits.weight)
-        nn.init.zeros_(self.get_parameter("logits.bias"))
+        nn.init.zeros_(self.logits.bias)
 
     def forward(self, x: Tensor) -> HeadsOutput:
         x = self.conv1(x)  # (N, 8, 17, 20)

@@ -84,10 +84,10 @@ class Gate(nn.Module):
         super().__init__()
         self.dense = nn.Linear(in_channels, in_channels // 2)
         nn.init.xavier_uniform_(self.dense.weight)
-        nn.init.zeros_(self.get_parameter("dense.bias"))
+        nn.init.zeros_(self.dense.bias)
         self.dense_2 = nn.Linear(in_channels // 2, c)
         nn.init.xavier_uniform_(self.dense_2.weight)
-        nn.init.zeros_(self.get_parameter("dense_2.bias"))
+        nn.init.zeros_(self.dense_2.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         branch2: Tensor = self.dense_2(F.relu(self.dense(x.mean((2, 3))))).sigmoid()

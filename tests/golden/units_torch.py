@@ -175,7 +175,7 @@ class Fc(nn.Module):
         super().__init__()
         self.dense = nn.Linear(in_channels, features)
         nn.init.xavier_uniform_(self.dense.weight)
-        nn.init.constant_(self.get_parameter("dense.bias"), bias_init)
+        nn.init.constant_(self.dense.bias, bias_init)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.dense(x))

@@ -84,7 +84,7 @@ class Windows(nn.Module):
         )
         self.logits = nn.Linear(out_channels, 3)
         nn.init.xavier_uniform_(self.logits.weight)
-        nn.init.zeros_(self.get_parameter("logits.bias"))
+        nn.init.zeros_(self.logits.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)  # (N, 4, 5, 12)
