@@ -47,6 +47,13 @@ def resolve(
     """
     scope = FileScope(loaded, report, Conventions(), _Shared(), settings)
     scope.resolve_all()
+    if not scope.entries and not report.failed:
+        report.error(
+            Code.NO_NETWORK,
+            Span(loaded.source, 0, 0),
+            "the file defines no network, unit or block",
+            help="add `network name { ... }`, or `unit`s and `block`s for other files to use",
+        )
     networks = [d for d in scope.done.values() if d is not None and d.kind == "network"]
     if len(networks) != 1:
         return None
@@ -267,6 +274,7 @@ class FileScope:
         used: set[str],
         *,
         dimensions: bool = True,
+        operand: bool = False,
     ) -> ex.Expression | None:
         """Replace the names of an expression by what they stand for.
 
@@ -275,17 +283,18 @@ class FileScope:
             parameters: of the surrounding definition.
             used: gets the parameters that occur.
             dimensions: whether `channels`, `height` and `width` can be used here.
+            operand: whether it is a part of another expression.
 
         Returns:
             The expression, simplified; None after a report.
         """
         if isinstance(expression, ex.Name):
-            return self._resolve_name(expression, parameters, used, dimensions)
+            return self._resolve_name(expression, parameters, used, dimensions, operand)
         if not isinstance(expression, (ex.Unary, ex.Binary, ex.Call)):
             return expression
         operands = [
-            self.resolve_expression(operand, parameters, used, dimensions=dimensions)
-            for operand in ex.children(expression)
+            self.resolve_expression(part, parameters, used, dimensions=dimensions, operand=True)
+            for part in ex.children(expression)
         ]
         known = [operand for operand in operands if operand is not None]
         if len(known) != len(operands):
@@ -297,7 +306,12 @@ class FileScope:
             return None
 
     def _resolve_name(
-        self, name: ex.Name, parameters: dict[str, Span], used: set[str], dimensions: bool
+        self,
+        name: ex.Name,
+        parameters: dict[str, Span],
+        used: set[str],
+        dimensions: bool,
+        operand: bool,
     ) -> ex.Expression | None:
         text = name.text
         if text in parameters:
@@ -317,6 +331,12 @@ class FileScope:
             return None
         known = {*parameters, *self.constants, *WORDS, *(DIMENSIONS if dimensions else ())}
         help_ = near(text, known)
+        if self.can_apply(text) and operand:
+            what = "an op" if text in OPS else "a unit or block"
+            message = f"`{text}` is {what}, and no value to compare or compute with"
+            help_ = "let a parameter be `true` or `false`, and write `if parameter { ... }`"
+            self.report.error(Code.WRONG_TYPE, name.span, message, help=help_)
+            return None
         if self.can_apply(text):
             help_ = f"write `-> {text}`, or begin a new line"
             message = f"`{text}` is applied to a value and is not one itself"

@@ -343,3 +343,11 @@ def test_a_real_model_can_be_scripted_copied_and_pickled() -> None:
 
     assert torch.equal(copy(image), net(image))
     assert torch.equal(torch.jit.script(net)(image), net(image))
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# nothing\n", "numerics caffe\nlet wide = 4\n"])
+def test_a_file_that_defines_nothing_has_a_fault(text: str) -> None:
+    (fault,) = incgen.check("nothing.inc", text=text)
+
+    assert (fault.severity.value, fault.code) == ("error", Code.NO_NETWORK)
+    assert fault.span is not None and fault.help
