@@ -88,7 +88,7 @@ def definition_fault(name: str) -> str | None:
     """Why a unit, block or network cannot be carried by every target, or None if it can."""
     if keyword.iskeyword(name):
         return f"`{name}` is a Python keyword"
-    if name in _USED_BY_CODE or name[0] == "_":
+    if name in _USED_BY_CODE | _CONSTRUCTOR or name[0] == "_":
         return f"`{name}` is a name that generated code uses itself"
     made = class_name(name)
     if made in HELPER_CLASSES:

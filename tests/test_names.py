@@ -70,7 +70,7 @@ def test_names_of_classes(name: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["none", "value_error", "exception", "tensor", "add", "class", "_a"]
+    "name", ["none", "value_error", "exception", "tensor", "add", "class", "_a", "input_shape"]
 )
 def test_definitions_that_would_hide_what_code_needs(name: str) -> None:
     assert definition_fault(name)
