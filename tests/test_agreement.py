@@ -121,12 +121,12 @@ SHAPES = [
     # 13 x 16; 7 x 8; 9 x 10; 7 x 8; 4 x 4; 6 x 6; 6 x 8; floor(4 / 2) + 1 = 3, floor(9 / 2) + 1 = 5
     ("borders", (15, 18), (4, 3, 5)),
     # up: ceil((19 + 2 - 3) / 2) + 1 = 10, ceil((18 + 2 - 3) / 2) + 1 = 10, whose last window
-    # begins at 18 < 18 + 1; ceil((10 + 2 - 3) / 2) + 1 = 6; down: floor((6 + 2 - 3) / 2) + 1 = 3;
-    # floor((3 + 2 - 3) / 2) + 1 = 2; same: 1, then 1; 2 channels, three branches, four times
-    ("pool_borders", (19, 18), (162, 1, 1)),
-    # ceil(29 / 2) + 1 = 16, ceil(40 / 2) + 1 = 21; ceil(15 / 2) + 1 = 9, ceil(20 / 2) + 1 = 11;
-    # floor(8 / 2) + 1 = 5, floor(10 / 2) + 1 = 6; floor(4 / 2) + 1 = 3, floor(5 / 2) + 1 = 3; 2; 1
-    ("pool_borders", (30, 41), (162, 1, 1)),
+    # begins at 18 < 18 + 1; down: floor((10 + 2 - 3) / 2) + 1 = 5; same: 3, then 2;
+    # 2 channels, three branches, twice
+    ("pool_borders", (19, 18), (18, 2, 2)),
+    # ceil(13 / 2) + 1 = 8, ceil(20 / 2) + 1 = 11; floor(7 / 2) + 1 = 4, floor(10 / 2) + 1 = 6;
+    # 2, 3; 1, 2
+    ("pool_borders", (14, 21), (18, 1, 2)),
     # 3 channels behind `four`: 3 * 2 + 7 % 4 = 9
     ("operators", (6, 7), (9, 6, 7)),
     ("elements", (7, 8), (3, 7, 8)),

@@ -438,7 +438,8 @@ def _pool(args: Args, average: bool) -> Layer:
         value = args[flag]
         if isinstance(value, Expression) and ex.literal(value) is None and not _stock(args, around):
             then, otherwise = (_pool({**args, flag: ex.Literal(b)}, average) for b in (True, False))
-            return Layer(f"{then.module} if {python(value)} else {otherwise.module}")
+            first = _bracketed(then.module)
+            return Layer(f"{first} if {python(value)} else {otherwise.module}")
     if around.same:
         return _same_pool(args, average)
     if _stock(args, around):
@@ -522,7 +523,8 @@ def _either_pool(args: Args, shape: Symbol) -> Layer:
     if isinstance(kind, ex.Literal):
         return _pool(args, kind.value == "avg")
     largest, average = _pool(args, False), _pool(args, True)
-    return Layer(f'{largest.module} if {python(kind, outer=5)} == "max" else {average.module}')
+    first = _bracketed(largest.module)
+    return Layer(f'{first} if {python(kind, outer=5)} == "max" else {average.module}')
 
 
 # ---------------------------------------------------------------- the rest
