@@ -175,6 +175,31 @@ def buildable(page: Path) -> list[Fence]:
     ]
 
 
+def test_the_code_of_all_examples_is_clean(tmp_path: Path) -> None:
+    """Undefined and unused names, imports, layout: all files in one process of ruff each."""
+    code = tmp_path / "code"
+    code.mkdir()
+    for page in PAGES:
+        folder = tmp_path / page.stem
+        files_of(page, folder)
+        for fence in buildable(page):
+            graph = graph_of(fence, folder)
+            for target in api.find_targets(list(TARGETS)):
+                name = f"{page.stem.lower()}_{fence.line}_{target.name}.py"
+                (code / name.replace("-", "_")).write_text(target.emit(graph), "utf-8")
+
+    assert len(list(code.iterdir())) >= 70
+    for command in (["check", "--select", "E,F,I,UP,B"], ["format", "--diff"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "--isolated", "."],
+            cwd=code,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
 BUILT = [page for page in PAGES if buildable(page)]
 
 

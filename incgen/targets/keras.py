@@ -34,6 +34,8 @@ HELPERS = (
     "l2_normalize",
     "L2",
 )
+#: Those that do without keras.layers.
+_FUNCTIONS = {"gelu_erf", "gelu_tanh", "l2_normalize", "L2"}
 
 
 def emit(graph: Graph) -> str:
@@ -111,6 +113,8 @@ class _File:
             "helpers": helpers,
             "depthwise": "layers.DepthwiseConv2D(" in code,
             "math": "gelu_tanh" in helpers,
+            "layers": bool({*helpers} - _FUNCTIONS)
+            or re.search(r"(?<![\w.\"])layers\.", code) is not None,
             "ops": bool(helpers) or re.search(r"(?<![\w.\"])ops\.", code) is not None,
             "package": network.name,
             "preprocess": preprocess,
