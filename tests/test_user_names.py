@@ -1,0 +1,274 @@
+"""Names that users choose, against the names that generated code has itself.
+
+Every identifier of generated code, of Python and of the frameworks' modules is tried as the name
+of everything that can be named. It is refused as a reserved name, or both models are built with
+it, have its keys, and agree. Many names are tried in one spec; only where that fails are they
+halved until the culprits are left.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import keyword
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from parity import build, difference, images, keras_variables, precision
+
+import incgen
+from incgen.diagnostics import Code, Severity, SpecError
+from incgen.names import class_name
+from incgen.ops import OPS, WORDS
+from incgen.slips import KEYWORDS
+from incgen.targets import TARGETS
+
+ROOT = Path(__file__).parent.parent
+SPECS = [ROOT / "specs" / "bn_inception.inc", *sorted((ROOT / "tests/agreement").glob("*.inc"))]
+
+#: One of each thing for which generated code has names: helpers, loops, flags, parts, parameters.
+EVERYTHING = """
+    own_a: own_unit 3x3 4
+    own_b: conv 3x3/2 4 pad=same init=truncated_he_normal l2=1e-3
+    if own_deep { own_c: conv 1x1 4 -> bn variance=biased } else { own_c: conv 1x1 4 -> tanh }
+    own_d: repeat own_n { conv 1x1 4 -> repeat 2 { conv 3x3 4 groups=2 } }
+    own_e: repeat 2 { concat { identity
+        own_f: conv 3x3 2 } }
+    own_g: conv 1x1 4 -> bn
+    pool own_kind 3x3/1 pad=half ceil=false count_pad=false
+    max_pool 3x3/2 pad=1 ceil=true
+    avg_pool {own_n}x3/1 pad=half count_pad=false
+    max_pool 3x3/1 pad=[2, 0, 1, 1]
+    lrn 3 -> leaky_relu 0.1 -> gelu erf -> gelu tanh -> hard_sigmoid -> hard_swish
+    scale own_n
+    own_h: separable_conv 3x3 4 -> depthwise_conv 3x3
+    own_i: concat {
+        own_j: conv 1x1 2 -> relu -> conv 1x1 2
+        add { identity
+            own_k: conv 1x1 4 -> leaky_relu 0.2 }
+    }
+    own_l: conv 1x1 4
+    own_m: { own_n1: conv 1x1 4
+        own_n2: from own_l -> conv 3x3 4 -> relu
+        add { from own_n1
+            from own_l
+            own_n3: { global_avg_pool -> dense channels -> sigmoid } } }
+"""
+HEAD = "numerics torch\nunit own_unit = conv bias=false -> bn -> relu\n"
+INPUT = "    input 12x12 3  order=bgr range=[0, 1] mean=[0.5] std=[2]\n"
+OWN = "own_n = 3, own_kind = max, own_deep = true"
+END = "    global_avg_pool\n    own_out: dense 2\n"
+
+
+def lines(form: str, names: list[str]) -> str:
+    return "".join(f"{form.replace('NAME', name)}\n" for name in ["own_first", *names])
+
+
+def network(body: str, head: str = "", parameters: str = OWN) -> str:
+    """A network that has everything, and some lines more."""
+    return f"{HEAD}{head}network own({parameters}) {{\n{INPUT}{EVERYTHING}{body}{END}}}\n"
+
+
+def block(parameters: list[str], form: str) -> str:
+    """The same as a block with parameters more; all are used."""
+    formals = ", ".join(["own_first", *parameters, OWN])
+    given = " ".join("2" for _ in ["own_first", *parameters])
+    body = f"{EVERYTHING}{lines(form, parameters)}"
+    head = f"{HEAD}block own_block({formals}) {{\n{body}}}\n"
+    return f"{head}network own {{\n{INPUT}    own_use: own_block {given}\n{END}}}\n"
+
+
+def with_defaults(parameters: list[str]) -> str:
+    return ", ".join([*(f"{name} = 2" for name in ["own_first", *parameters]), OWN])
+
+
+#: What can be named, and a spec in which all of some names are such names.
+ROLES: dict[str, Callable[[list[str]], str]] = {
+    "label": lambda names: network(lines("NAME: conv 1x1 2", names)),
+    "label in a body": lambda names: network(f"own_x: {{\n{lines('NAME: conv 1x1 2', names)}}}\n"),
+    "branch": lambda names: network(
+        f"own_x: concat {{\nidentity\n{lines('NAME: conv 1x1 1', names)}}}\n"
+    ),
+    "label that `from` names": lambda names: network(
+        f"{lines('NAME: conv 1x1 2', names)}add {{\nidentity\n{lines('from NAME', names)}}}\n"
+    ),
+    "label that an inner `from` names": lambda names: network(
+        f"{lines('NAME: conv 1x1 2', names)}own_x: {{\nrelu\nown_y: add {{\nidentity\n"
+        f"{lines('from NAME -> conv 1x1 2', names)}}}\n}}\n"
+    ),
+    "head": lambda names: network(lines("aux NAME { global_avg_pool -> dense 2 }", names)),
+    "parameter of a block": lambda names: block(names, "conv 1x1 channels=NAME"),
+    "parameter of a block that `forward` reads": lambda names: block(names, "scale NAME"),
+    "parameter of a block that decides": lambda names: block(
+        names, "if NAME > 1 { repeat NAME { identity } }"
+    ),
+    "parameter of a network": lambda names: network(
+        lines("conv 1x1 channels=NAME", names), parameters=with_defaults(names)
+    ),
+    "parameter of a network that `forward` reads": lambda names: network(
+        lines("scale NAME", names), parameters=with_defaults(names)
+    ),
+    "block": lambda names: network(
+        lines("NAME", names), lines("block NAME() { own_y: conv 1x1 2 }", names)
+    ),
+    "block with parts": lambda names: network(
+        lines("NAME", names),
+        lines("block NAME() { own_y: { own_z: conv 1x1 2\nadd { identity\ntanh } } }", names),
+    ),
+    "unit": lambda names: network(
+        lines("NAME", names), lines("unit NAME = conv 1x1 2 -> relu", names)
+    ),
+}
+#: Roles in which two names must not become one class.
+CLASSES = ("block", "block with parts", "unit")
+
+
+# ---------------------------------------------------------------- names
+
+
+@cache
+def tried() -> list[str]:
+    """Every name that could mean something to generated code.
+
+    Words of the specs are not among them: generated code has those from its user.
+    """
+    found, written = set[str](), set(re.findall(r"\w+", "".join(r([]) for r in ROLES.values())))
+    for target in TARGETS:
+        for path in SPECS:
+            found.update(identifiers(incgen.generate(path, target)))
+        for role in ROLES.values():
+            found.update(identifiers(incgen.generate("own.inc", target, text=role([]))))
+        helpers = (ROOT / "templates" / target / "helpers.py.jinja").read_text("utf-8")
+        found.update(re.findall(r"[A-Za-z_]\w*", re.sub(r"\{%.*?%\}|\{#.*?#\}", "", helpers)))
+    for path in SPECS:
+        written.update(re.findall(r"\w+", path.read_text("utf-8")))
+    found -= (written | {class_name(word) for word in written}) - {*OPS, *WORDS}
+    for thing in (torch.nn.Module(), torch.nn.Sequential(), torch.nn.ModuleDict(), (1,)):
+        found.update(dir(thing))
+    found.update(keyword.kwlist, keyword.softkwlist, dir(builtins))
+    return sorted(name for name in found - KEYWORDS if not name.startswith(("__", "own_")))
+
+
+def identifiers(source: str) -> Iterator[str]:
+    """Every identifier of Python source."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name):
+                yield name
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+            case ast.keyword(arg=str(name)):
+                yield name
+            case ast.alias(name=name, asname=other):
+                yield from name.split(".")
+                if other:
+                    yield other
+
+
+def refused(names: list[str], role: Callable[[list[str]], str]) -> set[str]:
+    """The names for which a spec is refused, each because it is reserved."""
+    found: set[str] = set()
+    for start in range(0, len(names), 40):  # a check stops after 100 errors
+        part = names[start : start + 40]
+        while faults := errors(role([name for name in part if name not in found])):
+            new = [fault for fault in faults if fault.code is Code.RESERVED_NAME]
+            assert new, faults[0].render()
+            for fault in new:
+                assert fault.span is not None and f"`{fault.span.text}`" in fault.message
+                found.add(fault.span.text)
+    return found
+
+
+def errors(text: str) -> list[incgen.Diagnostic]:
+    try:
+        incgen.compile_spec("own.inc", text=text)
+    except SpecError as error:
+        return [d for d in error.diagnostics if d.severity is Severity.ERROR]
+    return []
+
+
+# ---------------------------------------------------------------- trials
+
+
+def fault_of(text: str, folder: Path) -> str | None:
+    """What is wrong with the generated code of a spec, if anything is."""
+    spec = folder / "own.inc"
+    spec.write_text(text, "utf-8")
+    try:
+        for target in TARGETS:
+            (folder / f"own_{target}.py").write_text(incgen.generate(spec, target), "utf-8")
+        models = build(spec, folder)
+        expected = set(models.graph.tensors())
+        state = {k for k in models.torch_model.state_dict() if not k.endswith("_batches_tracked")}
+        assert state == expected, f"PyTorch's keys: {state ^ expected}"
+        found = set(keras_variables(models.keras_model))
+        assert found == expected, f"Keras' keys: {found ^ expected}"
+        assert difference(*models.evaluation(images(models.graph, (12, 12)))) <= 1e-9
+    except Exception as error:  # whatever it is, the names led there
+        return f"{type(error).__name__}: {error}"
+    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F", str(folder)]
+    done = subprocess.run(ruff, capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode else None
+
+
+def culprits(names: list[str], trial: Callable[[list[str]], str | None]) -> Iterator[str]:
+    """The fewest names that lead to a fault, found by halving, with the fault."""
+    fault = trial(names)
+    if fault is None:
+        return
+    half = len(names) // 2
+    found = []
+    if half:
+        found = [*culprits(names[:half], trial), *culprits(names[half:], trial)]
+    yield from found or [f"{', '.join(names[:8])}: {fault[:400]}"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("word", sorted(KEYWORDS))
+def test_a_word_of_the_language_is_no_name(word: str, role: str) -> None:
+    first, *_ = errors(ROLES[role]([word]))
+
+    assert first.span is not None and word in first.span.text.split()
+    assert f"`{word}`" in first.message
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    with precision("float64"):
+        yield
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_name_is_refused_or_works(role: str, tmp_path: Path, float64: None) -> None:
+    names = tried()
+    out = refused(names, ROLES[role])
+    left = [name for name in names if name not in out]
+    rounds = [left]
+    if role in CLASSES:
+        rounds = one_class_each(left)
+
+    faults = [
+        fault
+        for part in rounds
+        for fault in culprits(part, lambda some: fault_of(ROLES[role](some), tmp_path))
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def one_class_each(names: list[str]) -> list[list[str]]:
+    """The names in rounds in which no two become one class."""
+    rounds: list[dict[str, str]] = []
+    for name in names:
+        made = class_name(name)
+        free = next((part for part in rounds if made not in part), None)
+        if free is None:
+            free = {}
+            rounds.append(free)
+        free[made] = name
+    return [list(part.values()) for part in rounds]
