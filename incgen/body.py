@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from incgen.resolve import FileScope
 
 
+#: Branches of one join.
+MAX_BRANCHES = 200
+
+
 class BodyResolver:
     """Resolves the bodies of one definition.
 
@@ -248,6 +252,11 @@ class BodyResolver:
             message = f"`{element.kind}` joins at least two branches"
             help_ = "each line of its body is a branch"
             self.report.error(Code.ARGUMENT_COUNT, element.body.span, message, help=help_)
+        if len(element.body.statements) > MAX_BRANCHES:
+            count = len(element.body.statements)
+            message = f"a join has at most {MAX_BRANCHES} branches, this one has {count}"
+            self.report.error(Code.TOO_LARGE, element.span, message)
+            return None
         if slot is None:
             assert names is not None
             title = names.name_for(element.kind)

@@ -244,6 +244,8 @@ def binary(operator_: str, left: Expression, right: Expression) -> Expression:
             if not error.ranged:
                 raise
             return Binary(operator_, left, right)  # a fault only if it is ever evaluated
+    if operator_ in ("and", "or"):
+        return _joined(operator_, left, right)
     # Only whole numbers are neutral: `c * 1.0` is another type than `c`.
     match operator_, _whole(a), _whole(b):
         case ("+", 0, _) | ("*", 1, _):
@@ -255,6 +257,30 @@ def binary(operator_: str, left: Expression, right: Expression) -> Expression:
     if operator_ == "==" and left == right:
         return Literal(True)
     return Binary(operator_, left, right)
+
+
+def _joined(operator_: str, left: Expression, right: Expression) -> Expression:
+    """`and` or `or`, without the side that decides nothing."""
+    for known, other in ((left, right), (right, left)):
+        value = literal(known)
+        if isinstance(value, bool) and value is (operator_ == "and") and _is_truth(other):
+            return other
+    value = literal(left)
+    decides = isinstance(value, bool) and value is (operator_ == "or")
+    return left if decides else Binary(operator_, left, right)
+
+
+def _is_truth(expression: Expression) -> bool:
+    """Whether an expression is true or false, whatever its parameters are."""
+    match expression:
+        case Literal(value):
+            return isinstance(value, bool)
+        case Unary(operator_):
+            return operator_ == "not"
+        case Binary(operator_):
+            return PRECEDENCE.get(operator_, 9) <= PRECEDENCE["=="]
+        case _:
+            return False
 
 
 def _whole(value: Value | None) -> int | None:

@@ -33,10 +33,10 @@ MODULE_ATTRIBUTES = _words(
 )
 
 #: Names that generated functions use themselves.
-_USED_BY_CODE = _words(
+USED_BY_CODE = _words(
     """
     any bool ceil_max_pool dict F Final float gelu_erf gelu_tanh getattr inputs int isinstance keras
-    l2_normalize layers list load_file load_safetensors map math max min name NamedTuple nn ops
+    layers list load_file load_safetensors map math max min name NamedTuple nn ops
     OrderedDict preprocess range round same_pad self sorted str sum super Tensor torch
     truncated_he_normal_ tuple
     ValueError x zip
@@ -78,7 +78,7 @@ def parameter_fault(name: str) -> str | None:
         return f"`{name}` is a Python keyword"
     if name in _AMBIGUOUS:
         return f"`{name}` looks like a digit"
-    reserved = _USED_BY_CODE | _CONSTRUCTOR | MODULE_ATTRIBUTES | HELPER_CLASSES
+    reserved = USED_BY_CODE | _CONSTRUCTOR | MODULE_ATTRIBUTES | HELPER_CLASSES
     if name in reserved or name[0] == "_":
         return f"`{name}` is a name that generated code uses itself"
     return None
@@ -88,7 +88,7 @@ def definition_fault(name: str) -> str | None:
     """Why a unit, block or network cannot be carried by every target, or None if it can."""
     if keyword.iskeyword(name):
         return f"`{name}` is a Python keyword"
-    if name in _USED_BY_CODE | _CONSTRUCTOR or name[0] == "_":
+    if name in USED_BY_CODE | _CONSTRUCTOR or name[0] == "_":
         return f"`{name}` is a name that generated code uses itself"
     made = class_name(name)
     if made in HELPER_CLASSES:
@@ -101,11 +101,11 @@ def definition_fault(name: str) -> str | None:
 #: Classes that generated files define or import themselves where they are needed.
 HELPER_CLASSES = _words(
     """
-    Add AvgPool2dSame BatchNorm1d BatchNorm2d BatchNormalization
-    BiasedBatchNorm1d BiasedBatchNorm2d Concat Conv2dSame Final
-    FlattenLinear GlobalAvgPool GlobalMaxPool GroupedConv2D HardSigmoid L2 L2Normalize LeakyReLU
-    LocalResponseNormalization MaxPool2dSame Mul NamedTuple OrderedDict PaddedAveragePooling2D
-    PaddedAvgPool2d PaddedConv2d SamePadding2D Scale SeparableConv2d Tensor
+    Add AvgPool2dSame BatchNorm1d BatchNorm2d BatchNormalization BiasedBatchNorm1d BiasedBatchNorm2d
+    Concat Conv2dSame Final FlattenLinear GlobalAvgPool GlobalMaxPool GroupedConv2D HardSigmoid L2
+    L2Normalize LeakyReLU LocalResponseNormalization MaxPool2dSame Mul NamedTuple OrderedDict
+    PaddedAveragePooling2D PaddedAvgPool2d PaddedConv2d PaddedMaxPooling2D SamePadding2D Scale
+    SeparableConv2d Tensor
     """
 )
 

@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from incgen import definitions as df
+from incgen.diagnostics import Code, Diagnostic, SpecError
 from incgen.graph import Graph
 from incgen.layout import assign
 from incgen.render import render
@@ -24,6 +25,7 @@ from incgen.targets.keras_padding import use_padding
 HELPERS = (
     "BatchNormalization",
     "ceil_max_pool",
+    "PaddedMaxPooling2D",
     "PaddedAveragePooling2D",
     "SamePadding2D",
     "GroupedConv2D",
@@ -31,11 +33,12 @@ HELPERS = (
     "LeakyReLU",
     "gelu_erf",
     "gelu_tanh",
-    "l2_normalize",
+    "L2Normalize",
+    "Scale",
     "L2",
 )
 #: Those that do without keras.layers.
-_FUNCTIONS = {"gelu_erf", "gelu_tanh", "l2_normalize", "L2"}
+_FUNCTIONS = {"gelu_erf", "gelu_tanh", "L2"}
 
 
 def emit(graph: Graph) -> str:
@@ -106,6 +109,8 @@ class _File:
             if not line.lstrip().startswith("#")
         )
         helpers = _helpers(code)
+        if "ceil_max_pool" in helpers:
+            _check_pads(self.graph)
         return {
             "docstring": _module_doc(self.graph, writer.output_channels()),
             "functions": self.views,
@@ -119,6 +124,19 @@ class _File:
             "package": network.name,
             "preprocess": preprocess,
         }
+
+
+def _check_pads(graph: Graph) -> None:
+    """Refuse names that Keras gives to the border of `ceil_max_pool`, which has no name of its own.
+
+    Raises:
+        SpecError: a layer of the network itself has such a name.
+    """
+    for node in graph.nodes:
+        if re.fullmatch(r"pad(_\d+)?", node.path):
+            message = f"Keras itself gives the name `{node.path}`, to the border of a max pooling"
+            help_ = "give this layer another label"
+            raise SpecError([Diagnostic(Code.UNSUPPORTED, message, node.span, help=help_)])
 
 
 def _helpers(code: str) -> list[str]:

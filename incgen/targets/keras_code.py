@@ -15,13 +15,11 @@ class Call:
     Attributes:
         constructor: `layers.Conv2D(64, 3, padding="same"`, without the closing bracket.
         suffix: behind the op's own name; "" for the layer that the op is named after.
-        named: whether it is a layer; else a finished expression.
         applied: whether the constructor already holds `{x}`, as our own functions do.
     """
 
     constructor: str
     suffix: str = ""
-    named: bool = True
     applied: bool = False
 
 

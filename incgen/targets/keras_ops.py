@@ -260,10 +260,8 @@ def _pool(args: Args, context: Context, average: bool) -> tuple[Step, ...]:
         return (Call(f"ceil_max_pool({{x}}, {pair(kernel)}, {pair(stride)}", applied=True),)
     full = _with_ceil(sides, kernel, stride) if ceil else sides
     if not average:
-        top, bottom, left, right = map(python, full)
-        border = f"((0, 0), ({top}, {bottom}), ({left}, {right}), (0, 0))"
-        lowest = f'ops.pad({{x}}, {border}, constant_values=float("-inf"))'
-        return (Call(lowest, named=False), Call(stock))
+        head = f"PaddedMaxPooling2D({pair(kernel)}, {pair(stride)}"
+        return (Call(f"{head}, {full_sides(full)}"),)
     return _padded_average(kernel, stride, sides, full, counted, stock)
 
 
@@ -338,8 +336,7 @@ def _flatten(args: Args, context: Context) -> tuple[Step, ...]:
 
 
 def _scale(args: Args, context: Context) -> tuple[Step, ...]:
-    factor = python(expression(args, "factor"), outer=6)
-    return (Call(f"{{x}} * {factor}", named=False),)
+    return (Call(f"Scale({text(args, 'factor')}"),)
 
 
 def _adaptive_avg_pool(args: Args, context: Context) -> tuple[Step, ...]:
@@ -347,7 +344,7 @@ def _adaptive_avg_pool(args: Args, context: Context) -> tuple[Step, ...]:
 
 
 def _l2_normalize(args: Args, context: Context) -> tuple[Step, ...]:
-    return (Call(f"l2_normalize({{x}}, {text(args, 'eps')})", named=False),)
+    return (Call(f"L2Normalize({text(args, 'eps')}"),)
 
 
 def _pad(args: Args, context: Context) -> tuple[Step, ...]:

@@ -13,12 +13,13 @@ from incgen import expressions as ex
 from incgen.expressions import Expression
 from incgen.graph import Graph
 from incgen.layout import assign, if_header
+from incgen.names import USED_BY_CODE
 from incgen.symbols import OpenParameters, UnitForm
 from incgen.targets.keras_code import Call, Flow, Form, Step
 from incgen.targets.structure import axes_in, expressions_of
 
 #: Names that a variable of a generated function must not hide.
-_TAKEN = {"x", "name", "keras", "layers", "ops", "math", "load_file", "input_shape", "padding"}
+_TAKEN = {"input_shape", "padding", *USED_BY_CODE}
 _AXES = {"channels": -1, "height": 1, "width": 2}
 _NOTHING: Mapping[str, Expression] = MappingProxyType({})
 _LOOPS = ("i", "j", "k", "l", "m", "n")
@@ -207,8 +208,6 @@ class Scope:
 
     def layer(self, call: Call, name: str, flow: Flow) -> str:
         """One layer applied."""
-        if not call.named:
-            return call.constructor.format(x=flow.code)
         comma = "" if call.constructor.endswith("(") else ", "
         title = self.quoted(f"{name}{call.suffix}" if name else call.suffix.lstrip("."))
         if call.applied:

@@ -77,6 +77,8 @@ class _File:
         self.views: list[View] = []
         self.numbers: dict[str, int] = {}
         self.taken = {*HELPERS, *_IMPORTED}
+        for definition in (graph.program.network, *graph.program.definitions):
+            self.taken |= {formal.name for formal in definition.parameters}
         network = graph.program.network
         self.name = self.free(class_name(network.name))
         self.taken.add(f"{self.name}Output")

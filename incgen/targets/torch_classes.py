@@ -42,7 +42,7 @@ class ClassWriter(Modules):
 
     def network_class(self) -> View:
         """The class of the network: heads, shapes behind statements, the output."""
-        self.attributes.add("weight_decay")
+        self.modules.add("weight_decay")
         start = Flow("x", self.input, True, typed=True)
         flow = self.body(self.definition.body, start, "x", whole=True)
         self.output = flow.shape
@@ -114,6 +114,7 @@ class ClassWriter(Modules):
         inputs = ["self", "x: Tensor", *(f"{self.labels[c].code}: Tensor" for c in captured)]
         forward = [*def_header("forward", inputs, result, indent=4), *self.forward]
         finals = [f"    {name}: Final[{kind}]" for name, kind in self.finals.items()]
+        finals += [f"    {name}: nn.Module" for name in sorted(self.mixed)]
         if self.decays and self.in_place:
             finals.append("    weight_decay: dict[str, float]")
         forward = forward if self.forward else []

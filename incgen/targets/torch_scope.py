@@ -14,6 +14,7 @@ from incgen.diagnostics import Code, Diagnostic, SpecError
 from incgen.expressions import Expression, python
 from incgen.graph import Graph
 from incgen.layout import assign, expression, if_header
+from incgen.names import USED_BY_CODE
 from incgen.ops import Kind
 from incgen.records import record
 from incgen.source import Span
@@ -49,6 +50,7 @@ class File(Protocol):
     unit_forms: dict[df.Definition, UnitForm]
     opened: OpenParameters
     floats: set[tuple[df.Definition, str]]
+    taken: set[str]
 
     def form(self, definition: df.Definition, is_map: bool) -> Form:
         """The class of a unit or block, written when it is first used."""
@@ -108,12 +110,14 @@ class Scope:
         self.decays: list[str] = []
         self.labels: dict[str, Flow] = {}
         self.heads: dict[str, str] = {}
+        self.kinds: dict[str, str] = {}
+        self.mixed: set[str] = set()
         self.singles: frozenset[str] = frozenset()
         self.strict: set[str] = set()
         parameters = {formal for formal, _ in self.formals()}
-        self.variables = {"x", "self", "torch", "nn", "F", *parameters, *INPUT_SIZES}
+        self.variables = {*USED_BY_CODE, *file.taken, *parameters, *INPUT_SIZES}
         self.typed = {"x"}
-        self.attributes = names_in(definition.body) | parameters
+        self.modules = names_in(definition.body)
         self.in_place = self.decays_in_place()
 
     def decays_in_place(self) -> bool:
@@ -263,7 +267,7 @@ class Scope:
     def function(self, call: df.OpCall, args: dict[str, df.ArgumentValue], shape: Symbol) -> Any:
         """The function of an op; the parameters it reads become attributes when it is used."""
         used = parameters_of([e for value in args.values() for e in expressions_of(value)])
-        kept: dict[str, Expression] = {name: ex.Name(f"self.{name}") for name in used}
+        kept = {name: f"self.{self.attribute_of(name)}" for name in used}
         inside = {name: _substituted(value, kept) for name, value in args.items()}
         pad = args.get("pad")
         if isinstance(pad, ex.Parameter) and self.words(pad.name):
@@ -273,13 +277,23 @@ class Scope:
 
     def store(self, template: str) -> None:
         """Keep the parameters that a function reads."""
+        parameters = {self.attribute_of(name): name for name, _ in self.formals()}
+        parameters.update({name: name for name in self.computed})
         for name in re.findall(r"(?<![\w.\"])self\.(\w+)", template):
-            self.stored.setdefault(name, name)
+            self.stored.setdefault(name, parameters[name])
+
+    def attribute_of(self, parameter: str) -> str:
+        """The attribute that keeps a parameter; a module of its name is there already."""
+        return f"{parameter}_value" if parameter in self.modules else parameter
 
     # ------------------------------------------------------------ attributes
 
     def attribute(self, name: str, module: str, hint: str | None = None) -> None:
         """Write `self.name = module`, and how its parameters begin."""
+        kind = module.partition("(")[0]
+        known = self.kinds.setdefault(name, "" if hint else kind)
+        if self.init_indent > METHOD and known and known != kind:
+            self.mixed.add(name)
         self.init += assign(f"self.{name}", module, indent=self.init_indent, annotation=hint)
         self.flush()
 
@@ -348,14 +362,15 @@ class Scope:
             return f"not {self.flag(condition.operand)}"
         source = python(condition)
         if isinstance(condition, ex.Parameter):
-            self.stored[condition.name] = source
-            self.finals[condition.name] = self.annotation(condition.name)
-            return f"self.{condition.name}"
+            name = self.attribute_of(condition.name)
+            self.stored[name] = source
+            self.finals[name] = self.annotation(condition.name)
+            return f"self.{name}"
         for name, known in self.stored.items():
             if known == source:
                 return f"self.{name}"
         name, number = "condition", 1
-        while name in self.stored or name in self.attributes:
+        while name in self.stored or name in self.modules or name in self.variables:
             number += 1
             name = f"condition_{number}"
         self.stored[name], self.finals[name] = source, "bool"
@@ -421,13 +436,13 @@ def _odd_same(pad: df.ArgumentValue, frame: df.ArgumentValue) -> df.ArgumentValu
     return pad
 
 
-def _substituted(value: df.ArgumentValue, names: Mapping[str, Expression]) -> df.ArgumentValue:
+def _substituted(value: df.ArgumentValue, names: Mapping[str, str]) -> df.ArgumentValue:
     """An argument with other names for parameters."""
 
     def other(expression_: Expression) -> Expression:
         if isinstance(expression_, ex.Item):
-            return replace(expression_, parameter=f"self.{expression_.parameter}")
-        return ex.substitute(expression_, names, {})
+            return replace(expression_, parameter=names[expression_.parameter])
+        return ex.substitute(expression_, {n: ex.Name(code) for n, code in names.items()}, {})
 
     return mapped(value, other)
 
