@@ -192,7 +192,8 @@ class FunctionWriter(Scope):
     def op(self, call: df.OpCall, flow: Flow, variable: str) -> Flow:
         """An op as its layers."""
         flow = self.bound(flow, variable)
-        written = head_arguments(call, self.unit, whole=True)
+        # a pooling calculates with its border, a convolution hands it on
+        written = head_arguments(call, self.unit, whole=call.op.family != "pool")
         unit = self.unit if call.forwards else None
         explicit = self.definition in self.file.explicit
         own = call.args.get("init")

@@ -124,16 +124,25 @@ def use_padding(
     if plan.word is not None and not _begins_with_pool(unit):
         return f'"{plan.word}"'
     if plan.word == "valid":
-        return "0"
+        return _border(unit, form, (ZERO, ZERO, ZERO, ZERO))
     if plan.word == "same":
-        return _pool_padding(unit, frame)
+        return _border(unit, form, _pool_padding(unit, frame))
     assert plan.sides is not None
-    return sides_code(plan.sides)
+    return _border(unit, form, plan.sides)
+
+
+def _border(unit: df.Definition, form: UnitForm, sides: Sides) -> str:
+    """A border in pixels: as Keras' layers take it, or as many numbers as a pooling's unit has."""
+    if not _begins_with_pool(unit) or form.pad_sides == 1:
+        return sides_code(sides)
+    numbers = sides if form.pad_sides == 4 else (sides[0], sides[2])
+    return python(ex.Tuple(numbers))
 
 
 def usual_padding(program: df.Program, unit: df.Definition, form: UnitForm) -> str:
     """The default of a unit's `padding`, as source: what most of its uses want."""
-    none = "0" if _begins_with_pool(unit) else '"valid"'
+    nothing = _border(unit, form, (ZERO, ZERO, ZERO, ZERO))
+    none = nothing if _begins_with_pool(unit) else '"valid"'
     found = Counter({none: 0})
     for definition in (program.network, *program.definitions):
         for element in df.elements(definition.body):
@@ -163,7 +172,7 @@ def _begins_with_pool(unit: df.Definition) -> bool:
     return unit.head is not None and unit.head.family == "pool"
 
 
-def _pool_padding(unit: df.Definition, frame: df.WindowValue) -> str:
+def _pool_padding(unit: df.Definition, frame: df.WindowValue) -> Sides:
     """Keras' "same" in pixels, which it has for stride 1."""
     if frame.stride != (ONE, ONE):
         message = f"`same` with a stride cannot be given to the unit `{unit.name}`"
@@ -171,7 +180,7 @@ def _pool_padding(unit: df.Definition, frame: df.WindowValue) -> str:
         place = frame.span or unit.span
         raise SpecError([Diagnostic(Code.UNSUPPORTED, message, place, help=help_)])
     high, wide = (kernel // 2 for kernel in frame.kernel)
-    return sides_code((high, high, wide, wide))
+    return high, high, wide, wide
 
 
 def _padding_by_word(
