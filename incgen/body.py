@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 #: Branches of one join.
-MAX_BRANCHES = 200
+MAX_BRANCHES = 256
 
 
 class BodyResolver:

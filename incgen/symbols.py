@@ -363,7 +363,8 @@ def _pad_sides(args: Mapping[str, df.ArgumentValue]) -> int:
             return 1 if first == last else 2
         case _:
             square = not isinstance(frame, df.WindowValue) or frame.kernel[0] == frame.kernel[1]
-            return 1 if square or isinstance(pad, ex.Parameter | ex.Binary | ex.Call) else 2
+            # a parameter may be a word, which means as much as the kernel is high and wide
+            return 1 if square or isinstance(pad, ex.Binary | ex.Call) else 2
 
 
 def unit_arguments(form: UnitForm, *, whole: bool = False) -> dict[str, df.ArgumentValue]:

@@ -21,7 +21,7 @@ from incgen.targets.keras_code import Form, View
 from incgen.targets.keras_functions import FunctionWriter
 from incgen.targets.keras_padding import use_padding
 
-#: What a file can define for itself, in this order; all of it uses keras.ops.
+#: What a file can define for itself, in this order; all but `Scale` uses keras.ops.
 HELPERS = (
     "BatchNormalization",
     "ceil_max_pool",
@@ -120,7 +120,8 @@ class _File:
             "math": "gelu_tanh" in helpers,
             "layers": bool({*helpers} - _FUNCTIONS)
             or re.search(r"(?<![\w.\"])layers\.", code) is not None,
-            "ops": bool(helpers) or re.search(r"(?<![\w.\"])ops\.", code) is not None,
+            "ops": bool({*helpers} - {"Scale"})
+            or re.search(r"(?<![\w.\"])ops\.", code) is not None,
             "package": network.name,
             "preprocess": preprocess,
         }

@@ -14,6 +14,27 @@ from safetensors.numpy import load_file
 
 
 @keras.saving.register_keras_serializable("kinds")
+class PaddedMaxPooling2D(layers.MaxPooling2D):
+    """Max pooling; pads, ((top, bottom), (left, right)), never win."""
+
+    def __init__(self, pool_size, strides, pads, **kwargs):
+        super().__init__(pool_size, strides, **kwargs)
+        self.pads = pads
+
+    def call(self, inputs):
+        pads = ((0, 0), *self.pads, (0, 0))
+        return super().call(ops.pad(inputs, pads, constant_values=float("-inf")))
+
+    def compute_output_shape(self, input_shape):
+        n, h, w, c = input_shape
+        height, width = map(sum, self.pads)
+        return super().compute_output_shape((n, h and h + height, w and w + width, c))
+
+    def get_config(self):
+        return {**super().get_config(), "pads": self.pads}
+
+
+@keras.saving.register_keras_serializable("kinds")
 class PaddedAveragePooling2D(layers.AveragePooling2D):
     """Average pooling; pads, ((top, bottom), (left, right)), do not count."""
 
@@ -38,8 +59,7 @@ class PaddedAveragePooling2D(layers.AveragePooling2D):
 def pooling(x, kind, stride, counts=True, *, name):
     """The block `pooling`."""
     if kind == "max":
-        x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=float("-inf"))
-        x = layers.MaxPooling2D(3, stride, name=f"{name}.pool")(x)
+        x = PaddedMaxPooling2D(3, stride, ((1, 1), (1, 1)), name=f"{name}.pool")(x)
     else:
         if counts:
             x = layers.ZeroPadding2D(1, name=f"{name}.pool.pad")(x)

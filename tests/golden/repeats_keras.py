@@ -31,6 +31,21 @@ class BatchNormalization(layers.BatchNormalization):
         return outputs
 
 
+@keras.saving.register_keras_serializable("repeats")
+class Scale(layers.Layer):
+    """Multiplies by a constant."""
+
+    def __init__(self, factor, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, inputs):
+        return inputs * self.factor
+
+    def get_config(self):
+        return {**super().get_config(), "factor": self.factor}
+
+
 def conv_bn(x, channels, kernel, *, name):
     """The unit `conv_bn`: conv -> bn -> relu."""
     x = layers.Conv2D(
@@ -51,7 +66,7 @@ def residual(x, c, factor=0.1, *, name):
     residual_2 = layers.Conv2D(
         8, 1, kernel_initializer="glorot_uniform", name=f"{name}.up"
     )(residual_2)
-    residual_2 = residual_2 * factor
+    residual_2 = Scale(factor, name=f"{name}.scale")(residual_2)
     x = layers.Add(name=f"{name}.add")([x, residual_2])
     return layers.ReLU(name=f"{name}.relu")(x)
 

@@ -43,8 +43,8 @@ def same_pool(input_shape=(13, 14, 2), name="same_pool"):
     count = SamePadding2D((3, 3), (3, 3), name="count.pad")(x)
     count = layers.AveragePooling2D(3, 3, name="count")(count)
     even = layers.AveragePooling2D(2, 3, "same", name="even")(x)
-    max = layers.MaxPooling2D((2, 4), 3, "same", name="max")(x)
-    x = layers.Concatenate(name="concat")([avg, count, even, max])
+    max_2 = layers.MaxPooling2D((2, 4), 3, "same", name="max")(x)
+    x = layers.Concatenate(name="concat")([avg, count, even, max_2])
     return keras.Model(inputs, x, name=name)
 
 

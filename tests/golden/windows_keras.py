@@ -14,6 +14,27 @@ from keras import layers, ops
 from safetensors.numpy import load_file
 
 
+@keras.saving.register_keras_serializable("windows")
+class PaddedMaxPooling2D(layers.MaxPooling2D):
+    """Max pooling; pads, ((top, bottom), (left, right)), never win."""
+
+    def __init__(self, pool_size, strides, pads, **kwargs):
+        super().__init__(pool_size, strides, **kwargs)
+        self.pads = pads
+
+    def call(self, inputs):
+        pads = ((0, 0), *self.pads, (0, 0))
+        return super().call(ops.pad(inputs, pads, constant_values=float("-inf")))
+
+    def compute_output_shape(self, input_shape):
+        n, h, w, c = input_shape
+        height, width = map(sum, self.pads)
+        return super().compute_output_shape((n, h and h + height, w and w + width, c))
+
+    def get_config(self):
+        return {**super().get_config(), "pads": self.pads}
+
+
 def factorised(x, n, c, *, name):
     """The block `factorised`."""
     one = layers.ZeroPadding2D((0, n // 2), name=f"{name}.one.0.pad")(x)
@@ -55,8 +76,7 @@ def windows(n=3, input_shape=(10, 12, 3), name="windows"):
         4, (5, 3), (2, 1), kernel_initializer="glorot_uniform", name="stem"
     )(x)
     x = factorised(x, n, 5, name="mid")
-    x = ops.pad(x, ((0, 0), (0, 1), (0, 0), (0, 0)), constant_values=float("-inf"))
-    x = layers.MaxPooling2D((2, 3), (2, 1), name="pool1")(x)
+    x = PaddedMaxPooling2D((2, 3), (2, 1), ((0, 1), (0, 0)), name="pool1")(x)
     x = whole(x, 7, name="last")
     x = layers.Permute((3, 1, 2), name="flatten.permute")(x)
     x = layers.Flatten(name="flatten")(x)
