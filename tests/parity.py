@@ -169,23 +169,17 @@ class Step:
     statistics: tuple[dict[str, Array], dict[str, Array]]
 
 
-def train(models: Models, x: Array, *, penalty: bool = False) -> Step:
-    """One pass in training mode, of a loss that weighs every output differently.
-
-    Args:
-        models: both models.
-        x: the input (N, C, H, W).
-        penalty: whether the loss has the regularisation too.
-    """
-    random = np.random.default_rng(1)
-    factors: dict[str, Array] = {}
+def torch_pass(
+    models: Models, x: Array, *, penalty: bool = False
+) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
+    """One pass of the PyTorch model in training mode: outputs, gradients, running statistics."""
     inner = torch.from_numpy(x).requires_grad_()
     models.torch_model.train()
     result = models.torch_model(inner)
     named = {models.outputs[0]: result} if len(models.outputs) == 1 else result._asdict()
+    factors = loss_factors({name: tuple(value.shape) for name, value in named.items()})
     loss = torch.zeros(())
     for name, value in named.items():
-        factors[name] = random.normal(0, 1, tuple(value.shape))
         loss = loss + (value * torch.from_numpy(factors[name])).sum()
     if penalty:
         loss = loss + models.torch_model.regularization_loss()
@@ -194,7 +188,25 @@ def train(models: Models, x: Array, *, penalty: bool = False) -> Step:
     gradients = {k: p.grad.numpy() for k, p in models.torch_model.named_parameters()}
     gradients["input"] = inner.grad.numpy()
     statistics = {k: b.numpy() for k, b in models.torch_model.named_buffers() if "running" in k}
-    ours = {name: value.detach().numpy() for name, value in named.items()}
+    return {name: value.detach().numpy() for name, value in named.items()}, gradients, statistics
+
+
+def loss_factors(shapes: dict[str, tuple[int, ...]]) -> dict[str, Array]:
+    """What each element of the outputs counts in the loss (channels first)."""
+    random = np.random.default_rng(1)
+    return {name: random.normal(0, 1, shape) for name, shape in shapes.items()}
+
+
+def train(models: Models, x: Array, *, penalty: bool = False) -> Step:
+    """One pass in training mode, of a loss that weighs every output differently.
+
+    Args:
+        models: both models.
+        x: the input (N, C, H, W).
+        penalty: whether the loss has the regularisation too.
+    """
+    ours, gradients, statistics = torch_pass(models, x, penalty=penalty)
+    factors = loss_factors({name: value.shape for name, value in ours.items()})
 
     y = tf.constant(channels_last(x))
     with tf.GradientTape() as tape:
