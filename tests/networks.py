@@ -32,6 +32,7 @@ from safetensors.torch import load_file
 
 import incgen
 from incgen.diagnostics import Code, SpecError
+from incgen.expressions import Literal, Name
 from incgen.format import format_text
 from incgen.fuzz import tree
 from incgen.fuzz.coverage import Coverage
@@ -40,6 +41,7 @@ from incgen.fuzz.strategies import random_specs
 from incgen.fuzz.tracking import Misfit, TooLarge, output_of
 from incgen.graph import Graph
 from incgen.names import class_name
+from incgen.parser import parse_value
 from incgen.targets import TARGETS
 
 #: What the tests of agreement ask for.
@@ -51,6 +53,8 @@ ROUNDING = 1e-15
 REACTION = 100
 #: Seconds that are spent on making a failing spec small.
 REDUCING = 90
+#: How many specs whose numbers differ are made small: they may do so for different reasons.
+REPORTED = 4
 
 
 class Fault(AssertionError):
@@ -103,7 +107,7 @@ def examine(text: str, tally: Tally, spec: tree.Spec | None = None) -> bool:
     """Check a spec and, if it is valid, its models.
 
     Args:
-        text: the spec.
+        text: the spec; a line `# arguments: n=3` in it asks for the models of these too.
         tally: what is seen goes there.
         spec: the same as a tree, if it is a random one.
 
@@ -191,8 +195,9 @@ def _climb(text: str, folder: Path, tally: Tally, spec: tree.Spec | None) -> Non
     _training(models, size, tally)
     if number % 3 == 0:
         _other_size(text, path, models, (size[0] + 3, size[1] + 2), tally)
-    if spec is not None and other_values(spec):
-        _other_parameters(path, folder, models, other_values(spec), tally)
+    other = arguments_of(text)
+    if other:
+        _other_parameters(path, folder, models, other, tally)
 
 
 def _same_shape(spec: tree.Spec, graph: Graph) -> None:
@@ -316,30 +321,42 @@ def _floor(values: dict[str, Array], part: str) -> float:
 def _reaction(
     models: Models, x: Array, *, training: bool, penalty: bool = False
 ) -> list[dict[str, float]]:
-    """How much PyTorch's results move if weights and inputs do by what rounding could."""
+    """How much PyTorch's results move if all that is rounded moves by what rounding could.
+
+    That is the weights, the input, and what comes out of every module. Zero moves to nothing,
+    so what is exact stays exact.
+    """
     random = np.random.default_rng(5)
 
-    def result(change: float) -> list[dict[str, Array]]:
-        state = {
-            key: torch.from_numpy(value * (1 + change * random.choice([-1.0, 1.0], value.shape)))
-            for key, value in models.weights.items()
-        }
+    def noise(shape: tuple[int, ...]) -> Array:
+        return 1 + ROUNDING * random.choice([-1.0, 1.0], shape)
+
+    def hook(module: torch.nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
+        return output * torch.from_numpy(noise(tuple(output.shape)))
+
+    def result(weights: dict[str, Array], value: Array) -> list[dict[str, Array]]:
+        state = {key: torch.from_numpy(weight.copy()) for key, weight in weights.items()}
         models.torch_model.load_state_dict(state, strict=False)
-        moved = x * (1 + change * random.choice([-1.0, 1.0], x.shape))
         if not training:
             with torch.no_grad():
-                return [{k: v.numpy() for k, v in models.torch_outputs(moved).items()}]
-        found = parity.torch_pass(models, moved, penalty=penalty)
+                return [{k: v.numpy() for k, v in models.torch_outputs(value).items()}]
+        found = parity.torch_pass(models, value, penalty=penalty)
         return [{key: value.copy() for key, value in part.items()} for part in found]
 
-    exact = result(0.0)
+    exact = result(models.weights, x)
     largest: list[dict[str, float]] = [dict.fromkeys(part, 0.0) for part in exact]
+    leaves = [m for m in models.torch_model.modules() if not list(m.children())]
+    hooks = [leaf.register_forward_hook(hook) for leaf in leaves]
     for _ in range(5):
-        for number, (part, other) in enumerate(zip(exact, result(ROUNDING), strict=True)):
+        moved = {key: weight * noise(weight.shape) for key, weight in models.weights.items()}
+        others = result(moved, x * noise(x.shape))
+        for number, (part, other) in enumerate(zip(exact, others, strict=True)):
             floor = _floor(part, "gradients" if number == 1 else "")
             for key in part:
-                moved = _apart(part[key], other[key], floor)
-                largest[number][key] = max(largest[number][key], moved)
+                apart = _apart(part[key], other[key], floor)
+                largest[number][key] = max(largest[number][key], apart)
+    for each in hooks:
+        each.remove()
     return largest
 
 
@@ -396,7 +413,10 @@ def _other_parameters(
     )
     assert graph.input.height and graph.input.width
     _without_dropout(changed)
-    _evaluation(changed, (graph.input.height, graph.input.width), tally)
+    try:
+        _evaluation(changed, (graph.input.height, graph.input.width), tally)
+    except Fault as fault:
+        raise Fault("arguments", f"{other} {fault}") from None
 
 
 # ---------------------------------------------------------------- generated text
@@ -430,16 +450,26 @@ def lint(tally: Tally) -> None:
 # ---------------------------------------------------------------- searches
 
 
-def other_values(spec: tree.Spec) -> dict[str, Any]:
-    """The other arguments of a spec's network as values."""
-    words = {"true": True, "false": False}
+def examined_text(spec: tree.Spec) -> str:
+    """A random spec with a line that says which other arguments its models are to be tried with."""
     known = [formal.name for formal in spec.network.formals]
-    found: dict[str, Any] = {}
-    for name, text in (each for each in spec.other if each[0] in known):
-        number = float(text) if re.fullmatch(r"[\d.]+", text) else None
-        whole = int(number) if number is not None and "." not in text else number
-        found[name] = words.get(text, text if whole is None else whole)
-    return found
+    other = [f"{name}={value}" for name, value in spec.other if name in known]
+    return f"# arguments: {' '.join(other)}\n{spec.text}" if other else spec.text
+
+
+def arguments_of(text: str) -> dict[str, Any]:
+    """The values that such a line says."""
+    line = re.match(r"# arguments: (.*)", text)
+    given = dict(each.split("=") for each in line[1].split()) if line else {}
+    return {name: _setting(value) for name, value in given.items()}
+
+
+def _setting(text: str) -> Any:
+    match parse_value(text):
+        case Literal(value) | Name(value):
+            return value
+        case _:
+            raise ValueError(text)
 
 
 def examine_spec(spec: tree.Spec, tally: Tally) -> None:
@@ -448,7 +478,7 @@ def examine_spec(spec: tree.Spec, tally: Tally) -> None:
     Raises:
         Fault: a bar is missed.
     """
-    if examine(spec.text, tally, spec):
+    if examine(examined_text(spec), tally, spec):
         tally.coverage.add(spec)
 
 
@@ -488,13 +518,14 @@ class Search:
             except Fault as fault:
                 kind = self.kind(fault)
                 self.known[kind] += 1
-                if self.known[kind] == 1:
+                if self.known[kind] <= (REPORTED if "apart by" in kind else 1):
                     self._found(spec, fault, number)
 
     @staticmethod
     def kind(fault: Fault) -> str:
         """What makes two faults the same: the rung and the message without numbers and names."""
-        text = re.sub(r"`[^`]*`", "`...`", str(fault).split("\n")[0][:160])
+        text = re.sub(r"`[^`]*`|\{[^}]*\}", "`...`", str(fault).split("\n")[0][:160])
+        text = re.sub(r"\S* apart by.*", "apart by", text)
         return re.sub(r"[\d.]+(e[-+]\d+)?|[a-z_]+\d[\w.]*", "9", text)
 
     def _found(self, spec: tree.Spec, fault: Fault, number: int) -> None:
@@ -515,11 +546,12 @@ class Search:
             return False
 
         small = reduced(spec, fails) if self.shrink else spec
-        print(f"\n==== seed {number}: {message[-1]}\n{small.text}", flush=True)
+        text = examined_text(small)
+        print(f"\n==== seed {number}: {message[-1]}\n{text}", flush=True)
         if self.save:
             self.save.mkdir(parents=True, exist_ok=True)
-            name = f"{fault.rung.replace(' ', '_')}_{zlib.crc32(small.text.encode())}.inc"
-            (self.save / name).write_text(small.text, "utf-8")
+            name = f"{fault.rung.replace(' ', '_')}_{zlib.crc32(text.encode())}.inc"
+            (self.save / name).write_text(text, "utf-8")
 
     def _lint(self) -> None:
         sources = dict(self.tally.sources)

@@ -265,9 +265,9 @@ def strided(choose: Choices, place: Place, size: tree.Window, pad: str) -> tree.
 def _padding(choose: Choices, place: Place, kernel: tuple[str, str]) -> tree.Value | None:
     """What `pad=` says; None for what holds without it."""
     if place.even:
-        return choose.one(
-            None, "half", "same", tree.Sides((f"{_half(kernel[0])}", _half(kernel[1])))
-        )
+        halves = tree.Sides((_half(kernel[0]), _half(kernel[1])))
+        options: list[tree.Value | None] = [None, "half", "same", halves]
+        return choose.one(*options)
     kinds = ["none", "none", "none", "word", "word", "number", "pair", "sides", "expression"]
     match choose.one(*kinds):
         case "none":
@@ -292,11 +292,12 @@ def _half(text: str) -> str:
 def _border(choose: Choices, place: Place) -> tree.Value:
     """What the op `pad` takes."""
     if place.even:
-        return choose.one("0", tree.Sides(("0", "0")))
+        none: list[tree.Value] = ["0", tree.Sides(("0", "0"))]
+        return choose.one(*none)
     names = place.named("times", "stride")
     last = choose.one("3", *names)
     sides = (("1", "0"), ("0", "1", "0", "1"), ("2", "0", "1", last))
-    options: list[tree.Value] = ["1", "3", *names, *map(tree.Sides, sides)]
+    options: list[tree.Value] = ["1", "3", *names, *(tree.Sides(s) for s in sides)]
     return choose.one(*options)
 
 
