@@ -293,8 +293,12 @@ def weights_import_command(
     manifest = api.import_weights(
         checkpoint, path, output, parameters, layout=layout, dtype=dtype, force=force, text=text
     )
-    count, name = len(manifest["tensors"]), manifest["layout"]["name"]
-    _say(f"wrote {Path(output)} ({count} tensors, layout {name})")
+    found = manifest["layout"]
+    _say(f"wrote {Path(output)} ({len(manifest['tensors'])} tensors, layout {found['name']})")
+    other = {name: value for name, value in found["set"].items() if parameters.get(name) != value}
+    if other:
+        words = " ".join(f"--set {name}={str(value).lower()}" for name, value in other.items())
+        _say(f"note: in the published network it is `{words}`")
     return OK
 
 

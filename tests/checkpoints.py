@@ -85,27 +85,20 @@ def write_packed_npz(path: Path, arrays: Arrays) -> None:
 
 def write_tensorflow(path: Path, arrays: Arrays) -> None:
     """A checkpoint of several files (V2); the path is their prefix."""
-    _saved_by_tensorflow(path, arrays, 2)
+    import tensorflow as tf
+
+    names, values = list(arrays), [tf.constant(value) for value in arrays.values()]
+    shapes = [""] * len(names)
+    prefix = str(path)
+    tf.raw_ops.SaveV2(prefix=prefix, tensor_names=names, shape_and_slices=shapes, tensors=values)
 
 
 def write_old_tensorflow(path: Path, arrays: Arrays) -> None:
     """A checkpoint of one file (V1), as in 2016."""
-    _saved_by_tensorflow(path, arrays, 1)
-
-
-def _saved_by_tensorflow(path: Path, arrays: Arrays, version: int) -> None:
     import tensorflow as tf
 
-    v1 = tf.compat.v1
-    with tf.Graph().as_default(), v1.Session() as session:
-        variables = [
-            v1.get_variable(name, value.shape, value.dtype, use_resource=False)
-            for name, value in arrays.items()
-        ]
-        for variable, value in zip(variables, arrays.values(), strict=True):
-            variable.load(value, session)
-        saver = v1.train.Saver(variables, write_version=version)
-        saver.save(session, str(path), write_meta_graph=False, write_state=False)
+    values = [tf.constant(value) for value in arrays.values()]
+    tf.raw_ops.Save(filename=str(path), tensor_names=list(arrays), data=values)
 
 
 def write_legacy_keras(path: Path, arrays: Arrays) -> None:

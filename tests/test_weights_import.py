@@ -239,24 +239,6 @@ def test_a_background_class_is_dropped_if_the_layout_says_so(folder: Path) -> No
     assert np.array_equal(whole["logits.weight"], theirs["last.weight"])
 
 
-def test_layers_that_are_not_published_begin_as_the_spec_says(folder: Path) -> None:
-    from incgen.weights import first
-
-    put_layout(folder, "theirs", f'absent = ["d.*"]\n{LAYOUT}')
-    theirs = random_arrays({k: v for k, v in TORCH.items() if not k.startswith("fourth")})
-
-    found = imported(folder, theirs)
-
-    drawn = first.init(incgen.compile_spec(folder / "net.inc"), 0)
-    assert np.array_equal(found["d.weight"], drawn["d.weight"])
-    with open_checkpoint(folder / "w.safetensors") as checkpoint:
-        tensors = json.loads(checkpoint.metadata["manifest"])["tensors"]
-    assert tensors["d.weight"] == {"from": [], "notes": ["not published: first weights, seed 0"]}
-    # what is there is taken
-    found = imported(folder, random_arrays(TORCH))
-    assert np.array_equal(found["d.weight"], random_arrays(TORCH)["fourth.weight"])
-
-
 KERAS = {
     "first/kernel": (3, 3, 3, 8),
     "first_bn/gamma": (8,),
@@ -366,7 +348,17 @@ def test_of_a_file_that_fits_nothing_the_closest_layout_is_shown(folder: Path) -
     assert "under the layout `theirs`, which is the closest of 4" in str(error)
     assert "  unexpected (30):\n" in str(error)
     assert "    ... and 20 more" in str(error)
-    assert "`--layout theirs` lists everything" in str(error)
+    assert str(error).endswith("\nhelp: `--layout theirs` lists everything")
+
+
+def test_settings_of_the_published_network_are_told(folder: Path) -> None:
+    put_layout(folder, "theirs", LAYOUT.replace("[parts]", "[set]\nclasses = 5\n\n[parts]"))
+    theirs = random_arrays(TORCH | {"last.weight": (5, 7), "last.bias": (5,)})
+
+    error = refused(folder, theirs)
+
+    assert str(error).endswith("\nhelp: the published network is that of `--set classes=5`")
+    assert "help:" not in str(refused(folder, random_arrays(TORCH), parameters={"classes": 5}))
 
 
 def test_two_layouts_that_say_different_things_are_told(folder: Path) -> None:
@@ -519,7 +511,12 @@ def test_the_manifest_says_where_everything_comes_from(folder: Path) -> None:
             "bytes": (folder / "x.pth").stat().st_size,
             "sha256": hashlib.sha256((folder / "x.pth").read_bytes()).hexdigest(),
         },
-        "layout": {"name": "theirs", "convention": "torch", "source": "where it is"},
+        "layout": {
+            "name": "theirs",
+            "convention": "torch",
+            "source": "where it is",
+            "set": {},
+        },
         "dtype": "float32",
         "left": [],
         "checked": [],

@@ -195,7 +195,7 @@ def test_a_name_that_no_layout_has_is_told(tmp_path: Path) -> None:
 def test_a_packaged_layout_has_nothing_superfluous(path: Path) -> None:
     """Every rule, every part and every entry of a table is for a layer of the spec."""
     layout = layouts.read(path, path.stem)
-    graph = compile_spec(ROOT / "specs" / f"{path.parent.name}.inc")
+    graph = compile_spec(ROOT / "specs" / f"{path.parent.name}.inc", layout.settings)
     names = {node.path for node in graph.nodes if node.tensors}
     names |= {f"{name}.{end}" for name in names for end in ("depthwise", "pointwise")}
     heads = {name.removesuffix(end) for name in names for end in layout.parts} | names

@@ -42,8 +42,22 @@ class MismatchError(WeightsError):
         faults: everything that differs.
     """
 
-    def __init__(self, title: str, faults: Sequence[Fault], *, most: int | None = None) -> None:
-        """Make the report: faults by their kinds, of each kind at most so many if that is said."""
+    def __init__(
+        self,
+        title: str,
+        faults: Sequence[Fault],
+        *,
+        help: Sequence[str] = (),
+        most: int | None = None,
+    ) -> None:
+        """Make the report.
+
+        Args:
+            title: its first line.
+            faults: everything that differs; they are shown by their kinds.
+            help: what may be the matter, a line each.
+            most: how many of each kind are shown, if not all.
+        """
         self.faults = tuple(faults)
         lines = [title]
         for kind in dict.fromkeys(fault.kind for fault in faults):
@@ -52,4 +66,5 @@ class MismatchError(WeightsError):
             lines += [f"    {line}" for line in found[:most]]
             if most is not None and len(found) > most:
                 lines.append(f"    ... and {len(found) - most} more")
+        lines += [f"help: {line}" for line in help]
         super().__init__("\n".join(lines))

@@ -13,6 +13,7 @@ from incgen.loader import load as load_spec
 from incgen.weights import first, layouts, manifest, matching, safetensors
 from incgen.weights.checkpoint import Checkpoint
 from incgen.weights.errors import Fault, MismatchError, WeightsError
+from incgen.weights.layouts import Layout
 from incgen.weights.matching import Match
 from incgen.weights.readers import files_of, open_checkpoint
 
@@ -64,11 +65,12 @@ def import_checkpoint(
     chosen = None if layout is None else layouts.named(layout, known_layouts)
     with open_checkpoint(path) as checkpoint:
         if chosen is None:
-            match = _recognised(path, graph, checkpoint, known_layouts)
+            match = _recognised(path, graph, checkpoint, parameters, known_layouts)
         else:
             match = matching.match(graph, checkpoint.tensors, chosen)
             if match.faults:
-                raise MismatchError(_title(path, graph, match), match.faults)
+                help_ = _settings(match.layout, parameters)
+                raise MismatchError(_title(path, graph, match), match.faults, help=help_)
         loaded = load_spec(spec, text=text)
         files = files_of(path)
         made = manifest.of_import(graph, parameters, loaded, files, checkpoint, match, dtype)
@@ -79,7 +81,11 @@ def import_checkpoint(
 
 
 def _recognised(
-    path: Path, graph: Graph, checkpoint: Checkpoint, known: list[layouts.Layout]
+    path: Path,
+    graph: Graph,
+    checkpoint: Checkpoint,
+    parameters: Parameters,
+    known: list[Layout],
 ) -> Match:
     """The layout under which everything fits.
 
@@ -100,9 +106,17 @@ def _recognised(
         return fitting[0]
     closest = min(matches, key=lambda match: len(match.faults))
     title = f"{_title(path, graph, closest)}, which is the closest of {len(known)}"
-    hint = Fault("hint", f"`--layout {closest.layout.name}` lists everything")
-    more = len(closest.faults) > _MOST
-    raise MismatchError(title, [*closest.faults, *([hint] if more else [])], most=_MOST)
+    help_ = _settings(closest.layout, parameters)
+    if len(closest.faults) > _MOST:
+        help_.append(f"`--layout {closest.layout.name}` lists everything")
+    raise MismatchError(title, closest.faults, help=help_, most=_MOST)
+
+
+def _settings(layout: Layout, parameters: Parameters) -> list[str]:
+    """A line on settings of the published network, where they are not those that were given."""
+    settings = {k: v for k, v in layout.settings.items() if parameters.get(k) != v}
+    words = [f"--set {name}={str(value).lower()}" for name, value in settings.items()]
+    return [f"the published network is that of `{' '.join(words)}`"] if words else []
 
 
 def _title(path: Path, graph: Graph, match: Match) -> str:
@@ -124,9 +138,8 @@ def _converted(path: Path, graph: Graph, match: Match, dtype: str) -> Iterator[m
         if not (check.stored.values() == check.value).all():
             text = f"`{check.stored.name}` is not {check.value:g} everywhere"
             faults.append(Fault("without a place here", check.key, text))
-    for key, tensor in graph.tensors().items():
-        recipe = match.recipes[key]
-        values = first.drawn(0, key, tensor) if recipe.drawn else recipe.values()
+    for key in graph.tensors():
+        values = match.recipes[key].values()
         made = _cast(values, dtype)
         if not _finite(values):
             faults.append(Fault("not finite", key, "it has NaN or infinite values"))

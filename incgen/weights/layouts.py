@@ -68,10 +68,10 @@ class Layout:
         tables: what placeholders can stand for.
         ignored: wildcards of what is left of theirs without being needed.
         background: our classifiers, of which theirs may have one class more, the first.
-        absent: wildcards of our tensors that theirs lacks: they begin as the spec says.
         channels_last: whether they flatten maps in the order H, W, C.
         missing_gamma: whether theirs keeps no gamma where it is 1.
         numbered: whether Keras numbered layers without a name: then only their order counts.
+        settings: what the spec's parameters and constants have to be for the published network.
     """
 
     name: str
@@ -84,10 +84,10 @@ class Layout:
     tables: Tables
     ignored: tuple[str, ...]
     background: tuple[str, ...]
-    absent: tuple[str, ...]
     channels_last: bool
     missing_gamma: bool
     numbered: bool
+    settings: Mapping[str, bool | int | float | str]
 
     def layers(self, ours: str) -> tuple[str, ...]:
         """Their layers for one of ours; empty if no rule is for it.
@@ -138,10 +138,10 @@ def identity(convention: str) -> Layout:
         tables={},
         ignored=(),
         background=(),
-        absent=(),
         channels_last=False,  # generated models turn maps to C, H, W before they flatten them
         missing_gamma=False,
         numbered=False,
+        settings={},
     )
 
 
@@ -293,10 +293,10 @@ def _layout(content: dict[str, Any], name: str, place: str) -> Layout:
         tables=tables,
         ignored=table.texts("ignore"),
         background=table.texts("background"),
-        absent=table.texts("absent"),
         channels_last=CONVENTIONS[convention].channels_last,
         missing_gamma=table.take("missing_gamma", False),
         numbered=table.take("numbered", False),
+        settings=table.take("set", {}),
     )
     table.end()
     return layout

@@ -60,6 +60,7 @@ def of_import(
             "name": layout.name,
             "convention": layout.convention.name,
             "source": layout.source,
+            "set": dict(layout.settings),
         },
         "dtype": dtype,
         "left": list(match.left),

@@ -145,9 +145,6 @@ class _Matcher:
             if node.op == "bn" and tensor.name == "weight" and self.layout.missing_gamma and wanted:
                 self.recipes[key] = Recipe(tensor.shape, None)
                 return
-            if any(fnmatchcase(key, pattern) for pattern in self.layout.absent):
-                self.recipes[key] = Recipe(tensor.shape, None, drawn=True)
-                return
             why = (
                 f"no `{wanted}`" if wanted else f"the layout {self.layout.name} has no rule for it"
             )

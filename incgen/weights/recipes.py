@@ -21,14 +21,12 @@ class Recipe:
 
     Attributes:
         shape: ours.
-        stored: theirs; None where it has none.
+        stored: theirs; None where it has none, because it leaves out a gamma that is 1.
         axes: the order of their axes.
         flattened: (C, H, W) of the map behind a dense layer whose inputs they order H, W, C.
         first_dropped: whether their first class is for background and ours has none.
         divided_by: Caffe's factor of running statistics: what is stored is multiplied by it.
         minus: the bias of a convolution in front, which ours does without.
-        drawn: whether it begins as the spec says, because theirs has no such layer; otherwise
-            what theirs has none of is 1, the gamma that some leave out.
     """
 
     shape: tuple[int, ...]
@@ -38,7 +36,6 @@ class Recipe:
     first_dropped: bool = False
     divided_by: Stored | None = None
     minus: Stored | None = None
-    drawn: bool = False
 
     @property
     def sources(self) -> tuple[Stored, ...]:
@@ -50,7 +47,7 @@ class Recipe:
         """What was undone, in words; nothing where only axes move."""
         found = []
         if self.stored is None:
-            found.append("not published: first weights, seed 0" if self.drawn else "ones: no gamma")
+            found.append("ones: theirs has no gamma")
         elif _oriented(self.stored.shape, self.axes) != self._before and self.flattened is None:
             found.append(f"{shown(self.stored.shape)} without its axes of length 1")
         if self.flattened is not None:
@@ -84,10 +81,7 @@ class Recipe:
         return ""
 
     def values(self) -> Array:
-        """Read theirs and make ours, in their type or, where it is computed, in float64.
-
-        What is drawn has no values here: `first.drawn` has them.
-        """
+        """Read theirs and make ours, in their type or, where it is computed, in float64."""
         import numpy as np
 
         if self.stored is None:

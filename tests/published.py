@@ -1,0 +1,510 @@
+"""Published implementations against ours, by way of the files in which their weights are published.
+
+Each is built with random weights and random running statistics, saved in its own format, imported,
+and compared with the generated models. Everything is in float64, and differences are relative to
+the largest element, so that what is more than rounding is a difference of meaning.
+
+`python tests/published.py` prints a table of all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from parity import channels_last, difference, precision
+from torch import nn
+
+import incgen
+from incgen.names import class_name
+
+SPECS = Path(__file__).parent.parent / "specs"
+
+Array = NDArray[Any]
+State = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Published:
+    """One implementation and its file.
+
+    Attributes:
+        name: of the implementation.
+        spec: ours.
+        layout: the one that its file has to be recognised as.
+        build: makes its model, with any weights.
+        file: what its file is called here.
+        settings: with which ours is the same.
+        size: of the images that are compared; odd and not square where it takes any.
+        saved: what its file has in place of what its model has.
+        background: whether it has a class 0 that ours has not.
+        heads: our names of its auxiliary outputs, in the order in which it gives them.
+        steps: size of the images of a training step.
+        again: whether an earlier one has compared the two models of this spec.
+    """
+
+    name: str
+    spec: str
+    layout: str
+    build: Callable[[], Any]
+    file: str = "weights.pth"
+    settings: dict[str, Any] = field(default_factory=dict)
+    size: tuple[int, int] = (107, 123)
+    saved: Callable[[State], State] | None = None
+    background: bool = False
+    heads: tuple[str, ...] = ()
+    steps: tuple[int, int] | None = None
+    again: bool = False
+
+
+# ---------------------------------------------------------------- theirs
+
+_LIBRARY: list[Any] = []
+
+
+def imported(module: str) -> Any:
+    """A package of published models.
+
+    The wheel of torchvision that most of them import is built for CUDA; with a CPU build of torch
+    its operators have to be declared before the import.
+    """
+    if "torchvision" not in sys.modules and not _LIBRARY:
+        library = torch.library.Library("torchvision", "DEF")
+        library.define("nms(Tensor dets, Tensor scores, float threshold) -> Tensor")
+        library.define("qnms(Tensor dets, Tensor scores, float threshold) -> Tensor")
+        _LIBRARY.append(library)  # it must stay alive
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return import_module(module)
+
+
+def torchvision(name: str) -> Callable[[], nn.Module]:
+    return lambda: getattr(imported("torchvision.models"), name)(
+        aux_logits=True, init_weights=False, transform_input=False
+    )
+
+
+def timm(name: str) -> Callable[[], nn.Module]:
+    return lambda: imported("timm").create_model(name)
+
+
+def cadene(name: str, classes: int = 1000) -> Callable[[], nn.Module]:
+    def build() -> nn.Module:
+        module = imported(f"pretrainedmodels.models.{name}")
+        model: nn.Module = getattr(module, name)(num_classes=classes, pretrained=None)
+        return model
+
+    return build
+
+
+def facenet() -> nn.Module:
+    module = imported("facenet_pytorch.models.inception_resnet_v1")
+    model: nn.Module = module.InceptionResnetV1(classify=True, num_classes=8631)
+    return model
+
+
+def application(name: str) -> Callable[[], Any]:
+    return lambda: getattr(keras.applications, name)(
+        weights=None, input_shape=(107, 123, 3), classifier_activation=None
+    )
+
+
+def without_counters(state: State) -> State:
+    """As before PyTorch 0.4.1."""
+    return {key: value for key, value in state.items() if "num_batches" not in key}
+
+
+def as_yjxiong(state: State) -> State:
+    """As in 2017: normalisations of 1 x C, another name for the classifier."""
+    found = without_counters(state)
+    found = {key: value[None] if "_bn." in key else value for key, value in found.items()}
+    return {key.replace("last_linear", "fc"): value for key, value in found.items()}
+
+
+def as_cadenes_xception(state: State) -> State:
+    """The file has the name of the attribute as it is before loading."""
+    return {key.replace("last_linear", "fc"): value for key, value in state.items()}
+
+
+PUBLISHED = [
+    Published(
+        "pretrainedmodels bninception",
+        "bn_inception",
+        "cadene",
+        cadene("bninception"),
+        size=(224, 224),
+        saved=without_counters,
+        steps=(224, 224),
+    ),
+    Published(
+        "yjxiong bninception",
+        "bn_inception",
+        "yjxiong",
+        cadene("bninception"),
+        size=(224, 224),
+        saved=as_yjxiong,
+        again=True,
+    ),
+    Published(
+        "torchvision googlenet",
+        "googlenet_bn",
+        "torchvision",
+        torchvision("googlenet"),
+        heads=("aux2", "aux1"),
+        steps=(96, 96),
+    ),
+    Published(
+        "torchvision inception_v3",
+        "inception_v3",
+        "torchvision",
+        torchvision("inception_v3"),
+        size=(299, 299),
+        heads=("aux_logits",),
+        steps=(299, 299),
+    ),
+    Published(
+        "timm inception_v3",
+        "inception_v3",
+        "timm",
+        timm("inception_v3"),
+        file="weights.safetensors",
+        settings={"heads": False},
+        steps=(107, 123),
+    ),
+    Published(
+        "keras InceptionV3",
+        "inception_v3_tf",
+        "keras",
+        application("InceptionV3"),
+        file="weights.h5",
+        settings={"heads": False},
+    ),
+    Published(
+        "timm inception_v4",
+        "inception_v4",
+        "timm",
+        timm("inception_v4"),
+        file="weights.safetensors",
+        settings={"heads": False, "gamma": True},
+        steps=(107, 123),
+    ),
+    Published(
+        "pretrainedmodels inceptionv4",
+        "inception_v4",
+        "timm",
+        cadene("inceptionv4", 1001),
+        settings={"heads": False, "gamma": True},
+        size=(299, 299),
+        background=True,
+        again=True,
+    ),
+    Published(
+        "timm inception_resnet_v2",
+        "inception_resnet_v2",
+        "timm",
+        timm("inception_resnet_v2"),
+        file="weights.safetensors",
+        settings={"heads": False, "gamma": True},
+        steps=(107, 123),
+    ),
+    Published(
+        "pretrainedmodels inceptionresnetv2",
+        "inception_resnet_v2",
+        "cadene",
+        cadene("inceptionresnetv2", 1001),
+        settings={"heads": False, "gamma": True},
+        size=(299, 299),
+        background=True,
+        again=True,
+    ),
+    Published(
+        "keras InceptionResNetV2",
+        "inception_resnet_v2",
+        "keras",
+        application("InceptionResNetV2"),
+        file="weights.h5",
+        settings={"heads": False},
+    ),
+    Published(
+        "facenet_pytorch InceptionResnetV1",
+        "inception_resnet_v1",
+        "facenet",
+        facenet,
+        file="weights.pt",
+        steps=(107, 123),
+    ),
+    Published(
+        "keras Xception",
+        "xception",
+        "keras",
+        application("Xception"),
+        file="weights.h5",
+    ),
+    Published(
+        "timm legacy_xception",
+        "xception",
+        "timm",
+        timm("legacy_xception"),
+        file="weights.safetensors",
+        settings={"eps": 1e-5, "pool_pad": "half"},
+        steps=(107, 123),
+    ),
+    Published(
+        "pretrainedmodels xception",
+        "xception",
+        "timm",
+        cadene("xception"),
+        settings={"eps": 1e-5, "pool_pad": "half"},
+        saved=as_cadenes_xception,
+        again=True,
+    ),
+]
+
+
+def randomise(model: Any) -> None:
+    """Weights behind which nothing hides; the same for every run."""
+    if isinstance(model, nn.Module):
+        torch.manual_seed(0)
+        for layer in model.modules():
+            if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+                nn.init.uniform_(layer.weight, 0.5, 1.5)
+                nn.init.normal_(layer.bias, std=0.3)
+                layer.running_mean.normal_(0, 0.3)  # type: ignore[union-attr]
+                layer.running_var.uniform_(0.5, 2.0)  # type: ignore[union-attr]
+            elif isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(layer.weight)
+                if layer.bias is not None:
+                    nn.init.normal_(layer.bias, std=0.3)
+            elif isinstance(layer, nn.Dropout):
+                layer.p = 0.0  # what is random cannot be compared
+        return
+    random = np.random.default_rng(0)
+    for layer in model.layers:
+        for variable in layer.weights:
+            shape = tuple(variable.shape)
+            if variable.name in ("gamma", "moving_variance"):
+                variable.assign(random.uniform(0.5, 1.5, shape))
+            elif len(shape) == 1:
+                variable.assign(random.normal(0, 0.3, shape))
+            else:
+                fan = np.prod(shape[:2]) if "depthwise" in variable.name else np.prod(shape[:-1])
+                variable.assign(random.normal(0, (2 / fan) ** 0.5, shape))
+
+
+def save(model: Any, path: Path, saved: Callable[[State], State] | None) -> None:
+    """Write a model's weights as their owner does."""
+    if not isinstance(model, nn.Module):
+        import h5py
+        from keras.src.legacy.saving import legacy_h5_format
+
+        with h5py.File(path, "w") as file:
+            legacy_h5_format.save_weights_to_hdf5_group(file, model)
+        return
+    state = dict(model.state_dict())
+    state = saved(state) if saved else state
+    if path.suffix == ".safetensors":
+        from safetensors.torch import save_file
+
+        save_file(state, path)
+    else:  # most of them were written before PyTorch 1.6
+        torch.save(state, path, _use_new_zipfile_serialization=path.suffix == ".pt")
+
+
+# ---------------------------------------------------------------- the comparison
+
+
+@dataclass
+class Trial:
+    """An implementation with random weights, and ours with the file of them."""
+
+    published: Published
+    theirs: Any
+    manifest: dict[str, Any]
+    weights: Path
+
+    @property
+    def spec(self) -> Path:
+        """Our spec."""
+        return SPECS / f"{self.published.spec}.inc"
+
+    def torch_model(self) -> Any:
+        """Our model for PyTorch, with the imported weights."""
+        from safetensors.torch import load_file
+
+        module = incgen.load(self.spec, "torch", self.published.settings)
+        model = getattr(module, class_name(self.published.spec))()
+        model.load_state_dict(load_file(self.weights))
+        return model
+
+    def keras_model(self) -> Any:
+        """Our model for Keras, with the imported weights."""
+        module = incgen.load(self.spec, "keras", self.published.settings)
+        model = getattr(module, self.published.spec)(input_shape=(*self.published.size, 3))
+        module.load_safetensors(model, self.weights)
+        return model
+
+
+@contextmanager
+def trial(published: Published, folder: Path) -> Iterator[Trial]:
+    """Build, save and import one implementation, in float64."""
+    with precision("float64"):
+        theirs = published.build()
+        randomise(theirs)
+        path = folder / published.file
+        save(theirs, path, published.saved)
+        weights = folder / "imported.safetensors"
+        manifest = incgen.import_weights(
+            path,
+            SPECS / f"{published.spec}.inc",
+            weights,
+            published.settings,
+            dtype="float64",
+            force=True,
+        )
+        yield Trial(published, theirs, manifest, weights)
+        keras.backend.clear_session()
+
+
+def images(size: tuple[int, int], batch: int = 2) -> Array:
+    """Random images (N, C, H, W)."""
+    return np.random.default_rng(0).normal(0, 1, (batch, 3, *size))
+
+
+def first(result: Any) -> Any:
+    """The main output of a model."""
+    if isinstance(result, dict):
+        return next(iter(result.values()))
+    return result[0] if isinstance(result, tuple) else result
+
+
+def evaluate(model: Any, x: Array) -> Array:
+    """The main output of a model in evaluation mode."""
+    if isinstance(model, nn.Module):
+        model.eval()
+        with torch.no_grad():
+            return np.asarray(first(model(torch.from_numpy(x))))
+    return np.asarray(first(model(channels_last(x), training=False)))
+
+
+def evaluation(found: Trial) -> dict[str, float]:
+    """Differences in evaluation: ours to theirs in its framework, ours in one to the other."""
+    x = images(found.published.size)
+    expected = evaluate(found.theirs, x)[:, int(found.published.background) :]
+    models = [found.torch_model, found.keras_model]
+    if not isinstance(found.theirs, nn.Module):
+        models.reverse()
+    same = evaluate(models[0](), x)
+    differences = {"to theirs": difference(expected, same)}
+    if not found.published.again:
+        differences["PyTorch to Keras"] = difference(same, evaluate(models[1](), x))
+    return differences
+
+
+def training(found: Trial) -> dict[str, float]:
+    """Differences of a training step in PyTorch: of a loss that weighs every output."""
+    published = found.published
+    assert published.steps is not None
+    ours = found.torch_model()
+    for layer in ours.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.p = 0.0
+    x = torch.from_numpy(images(published.steps, 3))
+    results = []
+    for model in (found.theirs, ours):
+        model.train()
+        model.zero_grad()
+        inputs = x.clone().requires_grad_()
+        result = model(inputs)
+        outputs = [result] if isinstance(result, torch.Tensor) else list(result)
+        if model is ours and published.heads:
+            named = result._asdict()
+            outputs = [outputs[0], *(named[head] for head in published.heads)]
+        random = np.random.default_rng(1)
+        loss = torch.zeros(())
+        for output in outputs:
+            loss = loss + (output * torch.from_numpy(random.normal(size=output.shape))).sum()
+        loss.backward()
+        results.append((outputs, inputs.grad))
+    (their_outputs, their_grad), (our_outputs, our_grad) = results
+    assert len(their_outputs) == len(our_outputs) == 1 + len(published.heads)
+    pairs = [(a.detach(), b.detach()) for a, b in zip(their_outputs, our_outputs, strict=True)]
+    heads = f" and {len(published.heads)} heads" if published.heads else ""
+    return {
+        f"outputs{heads}": max(difference(a.numpy(), b.numpy()) for a, b in pairs),
+        "gradients": max(difference(their_grad.numpy(), our_grad.numpy()), _gradients(found, ours)),
+        "batch statistics": _statistics(found, ours),
+    }
+
+
+def _gradients(found: Trial, ours: nn.Module) -> float:
+    """The largest difference of the gradients by our parameters, relative to all of their layer."""
+    theirs = dict(found.theirs.named_parameters())
+    largest = 0.0
+    for key, parameter in ours.named_parameters():
+        other = theirs[found.manifest["tensors"][key]["from"][0]]
+        assert parameter.grad is not None and other.grad is not None
+        a, b = other.grad.numpy(), parameter.grad.numpy().reshape(other.shape)
+        largest = max(largest, difference(a, b))
+    return largest
+
+
+def _statistics(found: Trial, ours: nn.Module) -> float:
+    """The largest difference of what a step has added to the running statistics.
+
+    It is divided by how much of it was added: some ports forget faster than the original, and the
+    spec follows the original. For the same reason biased variances are not compared.
+    """
+    before = dict(found.torch_model().named_buffers())
+    theirs, largest = found.theirs.state_dict(), 0.0
+    for node in incgen.compile_spec(found.spec, found.published.settings).nodes:
+        if node.op != "bn":
+            continue
+        mine = ours.get_submodule(node.path)
+        for name in ("running_mean", "running_var"):
+            key = f"{node.path}.{name}"
+            source, *bias = found.manifest["tensors"][key]["from"]
+            other = found.theirs.get_submodule(source.rpartition(".")[0])
+            a = theirs[source] - (theirs[bias[0]] if bias else 0.0)
+            a = (a - before[key]) / other.momentum + before[key]
+            b = (getattr(mine, name) - before[key]) / mine.momentum + before[key]
+            if name == "running_mean" or node.args["variance"] == "unbiased":
+                largest = max(largest, difference(a.numpy(), b.numpy()))
+    return largest
+
+
+# ---------------------------------------------------------------- the table
+
+
+def table(chosen: list[Published]) -> Iterator[tuple[str, ...]]:
+    """A row for each implementation: spec, implementation, what was compared and how it differs."""
+    for published in chosen:
+        with tempfile.TemporaryDirectory() as folder, trial(published, Path(folder)) as found:
+            compared = {f"evaluation, {k}": v for k, v in evaluation(found).items()}
+            if published.steps is not None:
+                compared |= {f"training, {k}": v for k, v in training(found).items()}
+            for what, value in compared.items():
+                yield published.spec, published.name, what, f"{value:.1e}"
+
+
+if __name__ == "__main__":
+    wanted = [p for p in PUBLISHED if not sys.argv[1:] or p.spec in sys.argv[1:]]
+    print("| spec | implementation | compared | largest difference |\n|---|---|---|---|")
+    start = time.monotonic()
+    for row in table(wanted):
+        print(f"| {' | '.join(row)} |", flush=True)
+    print(f"{time.monotonic() - start:.0f} s", file=sys.stderr)
