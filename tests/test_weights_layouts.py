@@ -110,6 +110,7 @@ FAULTS = {
     '[layers]\n"a" = "{m}"': "`{m}`: no placeholder `m` on the left: there is none",
     '[layers]\n"a" = "b}"': "`}` in `b}` belongs to no placeholder",
     '[parts]\n".x" = "{n}"': "`{n}`: no placeholder `n` on the left: there are `layer`",
+    "set = { heads = [1] }": "`set`: its values are those of parameters and constants",
     "[tables]\nn = 3": "`tables.n` is a table with an entry for each value",
     "[tables.n]\na = 1.5": "`tables.n`: its values are texts or whole numbers",
 }

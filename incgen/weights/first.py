@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 #: Numbers in one file: 8 GiB.
 MAX_NUMBERS = 2**31
 
-#: What its files say they were written by.
-GENERATOR = "incgen weights init"
-
 
 def init(graph: Graph, seed: int = 0) -> dict[str, NDArray[np.float32]]:
     """The first value of every parameter and running statistic of a network.
@@ -75,11 +72,11 @@ def write(graph: Graph, path: str | os.PathLike[str], seed: int = 0, *, force: b
     """
     place = Path(path)
     if not force:
-        safetensors.check_replaceable(place, [GENERATOR], GENERATOR)
+        safetensors.check_replaceable(place, [safetensors.BY_INIT], safetensors.BY_INIT)
     _check_size(graph)
     metadata = {
         "format": "pt",
-        "generator": GENERATOR,
+        "generator": safetensors.BY_INIT,
         "network": graph.program.network.name,
         "seed": str(seed),
     }

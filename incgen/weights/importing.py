@@ -10,12 +10,13 @@ from incgen.api import Parameters, compile_spec
 from incgen.diagnostics import listed
 from incgen.graph import Graph
 from incgen.loader import load as load_spec
-from incgen.weights import first, layouts, manifest, matching, safetensors
+from incgen.weights import layouts, manifest, matching, safetensors
 from incgen.weights.checkpoint import Checkpoint
 from incgen.weights.errors import Fault, MismatchError, WeightsError
 from incgen.weights.layouts import Layout
 from incgen.weights.matching import Match
 from incgen.weights.readers import files_of, open_checkpoint
+from incgen.weights.readers.libraries import extra
 
 if TYPE_CHECKING:
     from incgen.weights.checkpoint import Array
@@ -55,11 +56,13 @@ def import_checkpoint(
         WeightsError: the checkpoint cannot be read, or does not fit.
         OutputError: the file cannot or must not be written.
     """
+    with extra("weights", "weights"):
+        import numpy  # noqa: F401 - every reader gives its arrays
     if dtype not in DTYPES:
         raise WeightsError(f"there is no type `{dtype}`: there are {listed(list(DTYPES))}")
     if not force:
-        known = (manifest.GENERATOR, first.GENERATOR)
-        safetensors.check_replaceable(output, known, manifest.GENERATOR)
+        again = (safetensors.BY_IMPORT, safetensors.BY_INIT)
+        safetensors.check_replaceable(output, again, safetensors.BY_IMPORT)
     graph = compile_spec(spec, parameters, text=text)
     known_layouts = layouts.find(spec, graph.program.network.name)
     chosen = None if layout is None else layouts.named(layout, known_layouts)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from incgen.diagnostics import listed, near
+from incgen.expressions import Value
 from incgen.output import reason
 from incgen.records import record
 from incgen.weights import templates
@@ -87,7 +88,7 @@ class Layout:
     channels_last: bool
     missing_gamma: bool
     numbered: bool
-    settings: Mapping[str, bool | int | float | str]
+    settings: Mapping[str, Value]
 
     def layers(self, ours: str) -> tuple[str, ...]:
         """Their layers for one of ours; empty if no rule is for it.
@@ -253,6 +254,12 @@ class _Table:
             raise self.fault(f"`{name}`: what belongs here is a text or a list of texts")
         return tuple(values)
 
+    def settings(self, name: str) -> dict[str, Value]:
+        found = self.take(name, {})
+        if not all(isinstance(value, bool | int | float | str) for value in found.values()):
+            raise self.fault(f"`{name}`: its values are those of parameters and constants")
+        return dict(found)
+
     def end(self) -> None:
         for name in self.content:
             offer = near(name, self.known) or f"there are {listed(self.known)}"
@@ -296,7 +303,7 @@ def _layout(content: dict[str, Any], name: str, place: str) -> Layout:
         channels_last=CONVENTIONS[convention].channels_last,
         missing_gamma=table.take("missing_gamma", False),
         numbered=table.take("numbered", False),
-        settings=table.take("set", {}),
+        settings=table.settings("set"),
     )
     table.end()
     return layout

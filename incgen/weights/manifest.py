@@ -10,13 +10,12 @@ from typing import Any
 
 import incgen
 from incgen.api import Parameters
+from incgen.diagnostics import plain
 from incgen.graph import Graph
 from incgen.loader import LoadedFile
 from incgen.weights.checkpoint import Checkpoint, shown, size_of
 from incgen.weights.matching import Match
-
-#: What imported files say they were written by.
-GENERATOR = "incgen weights import"
+from incgen.weights.safetensors import BY_IMPORT
 
 
 def of_import(
@@ -73,7 +72,7 @@ def metadata(manifest: Mapping[str, Any]) -> dict[str, str]:
     """What the file says of itself."""
     return {
         "format": "pt",
-        "generator": GENERATOR,
+        "generator": BY_IMPORT,
         "network": str(manifest["network"]),
         "manifest": json.dumps(manifest, separators=(",", ":")),
     }
@@ -135,7 +134,8 @@ def text(checkpoint: Checkpoint) -> str:
         "  ".join(row[c].ljust(w) for c, w in zip(columns, widths, strict=True)).rstrip()
         for row in rows
     ]
-    return "\n".join([*lines, "", table[0], rule, *table[1:]]) + "\n"
+    shown_lines = map(plain, [*lines, "", table[0], rule, *table[1:]])
+    return "\n".join(shown_lines) + "\n"
 
 
 def as_json(checkpoint: Checkpoint) -> str:
@@ -165,7 +165,8 @@ def _facts(checkpoint: Checkpoint, manifest: Mapping[str, Any]) -> list[tuple[st
         if isinstance(value, dict):
             found += [(part, f"{name} {content}") for name, content in value.items()]
     for part in ("left", "checked"):
-        found += [(part, str(value)) for value in manifest.get(part) or []]
+        values = manifest.get(part)
+        found += [(part, str(value)) for value in values] if isinstance(values, list) else []
     return found
 
 

@@ -23,6 +23,8 @@ from incgen.weights.errors import WeightsError
 if TYPE_CHECKING:
     from incgen.weights.checkpoint import Array
 
+#: What files say they were written by: the commands, whose files can be made again.
+BY_INIT, BY_IMPORT = "incgen weights init", "incgen weights import"
 #: The longest header that the format allows.
 MAX_HEADER = 100_000_000
 #: Bytes of one number.

@@ -22,5 +22,6 @@ def extra(name: str, what: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        message = f"{what} need {error.name}: pip install 'incgen[{name}]'"
+        missing = (error.name or "a library").partition(".")[0]
+        message = f"{what} need {missing}: pip install 'incgen[{name}]'"
         raise WeightsError(message) from None

@@ -1,0 +1,288 @@
+"""Tests of `incgen weights`: words, exit codes, and the frameworks' own files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checkpoints import Array, random_arrays, write_npz, write_torch
+
+import incgen
+from incgen.weights import first
+from incgen.weights.readers import open_checkpoint
+
+SPEC = """\
+numerics torch
+unit conv_bn = conv bias=false -> bn -> relu
+network net(classes = 4) {
+    input 6x6 3
+    a: conv_bn 3x3 8
+    b: bn shift=false
+    c: bn scale=false variance=biased
+    d: separable_conv 3x3 5
+    aux side { global_avg_pool
+        fc: dense 2 }
+    e: dense 7 -> bn
+    logits: dense classes
+}
+"""
+LAYOUT = 'convention = "torch"\n[layers]\n"{a}" = "their_{a}"\n"{a}.{b}" = "their_{a}_{b}"\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a spec, first weights and a checkpoint of theirs."""
+    monkeypatch.chdir(tmp_path)
+    Path("net.inc").write_text(SPEC, "utf-8")
+    first.write(incgen.compile_spec("net.inc"), "ours.safetensors", 3)
+    Path("layouts/net").mkdir(parents=True)
+    Path("layouts/net/theirs.toml").write_text(LAYOUT, "utf-8")
+    write_torch(Path("theirs.pth"), theirs())
+    return tmp_path
+
+
+def theirs() -> dict[str, Array]:
+    found = {}
+    for key, tensor in incgen.compile_spec("net.inc").tensors().items():
+        layer, _, name = key.rpartition(".")
+        found[f"their_{layer.replace('.', '_')}.{name}"] = tensor.shape
+    return random_arrays(found)
+
+
+def run(*arguments: str, without: str = "") -> tuple[int, str, str]:
+    """Run a command as it is run; `without` a library, if that is said."""
+    script = f"import sys; sys.modules['{without}'] = None\n" if without else ""
+    script += "from incgen.cli import main; main()"
+    command = [sys.executable, "-c", script, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    words = [line for line in done.stderr.splitlines() if not line.startswith(("W0", "I0", "WARN"))]
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stdout, "\n".join(words)
+
+
+def arrays(path: str | Path) -> dict[str, Array]:
+    with open_checkpoint(Path(path)) as checkpoint:
+        return {name: stored.values().copy() for name, stored in checkpoint.tensors.items()}
+
+
+# ---------------------------------------------------------------- import
+
+
+def test_an_import_says_what_it_did(folder: Path) -> None:
+    code, out, said = run("weights", "import", "theirs.pth", "net.inc", "-o", "w.safetensors")
+
+    assert (code, out) == (0, "")
+    assert said.endswith(f"wrote w.safetensors ({len(theirs())} tensors, layout theirs)")
+
+
+def test_settings_that_differ_from_the_published_ones_are_told(folder: Path) -> None:
+    text = f"{LAYOUT}[set]\nclasses = 5\nheads = false\n"
+    Path("layouts/net/theirs.toml").write_text(text, "utf-8")
+
+    command = ("weights", "import", "theirs.pth", "net.inc", "-o", "w.safetensors")
+    code, _, said = run(*command)
+
+    assert code == 0
+    note = "note: in the published network it is `--set classes=5 --set heads=false`"
+    assert said.splitlines()[-1] == note
+
+
+def test_what_does_not_fit_is_listed_and_the_exit_code_is_1(folder: Path) -> None:
+    found = theirs()
+    del found["their_logits.bias"]
+    write_torch(Path("theirs.pth"), found)
+
+    code, out, said = run("weights", "import", "theirs.pth", "net.inc", "-o", "w.safetensors")
+
+    assert (code, out) == (1, "")
+    assert said.splitlines()[-3:] == [
+        "Error: `theirs.pth` does not fit `net` under the layout `theirs`, "
+        "which is the closest of 3",
+        "  missing (1):",
+        "    logits.bias: 4, no `their_logits.bias`",
+    ]
+    assert not Path("w.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["gone.pth", "net.inc"], "Error: `gone.pth` cannot be read: no such file or directory"),
+        (["net.inc", "net.inc"], "Error: `net.inc` cannot be read: it is none of PyTorch"),
+        (["theirs.pth", "net.inc", "--layout", "their"], "did you mean `theirs`?"),
+        (["theirs.pth", "net.inc", "--set", "clases=3"], "did you mean `classes`?"),
+        (["theirs.pth", "net.inc", "--dtype", "int8"], "Invalid value for '--dtype'"),
+    ],
+)
+def test_what_cannot_be_done_is_told_and_the_exit_code_is_2(
+    folder: Path, arguments: list[str], says: str
+) -> None:
+    code, _, said = run("weights", "import", *arguments, "-o", "w.safetensors")
+
+    assert code == 2
+    assert says in said
+    assert not Path("w.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("library", "file", "says"),
+    [
+        ("numpy", "theirs.pth", "weights need numpy: pip install 'incgen[weights]'"),
+        ("torch", "theirs.pth", "PyTorch files need torch: pip install 'incgen[torch]'"),
+        ("h5py", "x.h5", "Keras files need h5py: pip install 'incgen[keras]'"),
+        ("tensorflow", "x.ckpt", "TensorFlow checkpoints need tensorflow: pip install"),
+    ],
+)
+def test_a_missing_library_is_an_extra_to_install(
+    folder: Path, library: str, file: str, says: str
+) -> None:
+    Path("x.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    Path("x.ckpt").write_bytes(bytes.fromhex("57fb808b247547db"))
+
+    command = ("weights", "import", file, "net.inc", "-o", "w.safetensors")
+    code, _, said = run(*command, without=library)
+
+    assert code == 2
+    assert says in said
+
+
+def test_names_in_a_file_cannot_steer_the_terminal(folder: Path) -> None:
+    write_npz(Path("x.npz"), {"\x1b[2Jevil": np.ones(1)})
+    assert "\x1b" not in run("weights", "show", "x.npz")[1]
+
+    code, _, said = run("weights", "import", "x.npz", "net.inc", "-o", "w.safetensors")
+
+    assert code == 1
+    assert "\x1b" not in said and "[2Jevil" in said
+
+
+# ---------------------------------------------------------------- show
+
+
+def test_show_prints_where_weights_come_from(folder: Path) -> None:
+    run("weights", "import", "theirs.pth", "net.inc", "-o", "w.safetensors")
+
+    code, out, _ = run("weights", "show", "w.safetensors")
+
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0].startswith(f"tensors     {len(theirs())} with ")
+    assert "generator   incgen weights import" in lines
+    assert "layout      name theirs" in lines
+    assert "checkpoint  file theirs.pth" in lines
+    table = lines[lines.index("") + 1 :]
+    assert table[0].split() == ["tensor", "shape", "from"]
+    assert table[2].split() == [
+        *("a.conv.weight", "8", "x", "3", "x", "3", "x", "3", "their_a_conv.weight")
+    ]
+
+
+def test_show_prints_json_for_programs(folder: Path) -> None:
+    run("weights", "import", "theirs.pth", "net.inc", "-o", "w.safetensors")
+
+    code, out, _ = run("weights", "show", "w.safetensors", "--json")
+
+    assert code == 0
+    found = json.loads(out)
+    assert found["metadata"]["generator"] == "incgen weights import"
+    assert found["manifest"]["tensors"]["logits.bias"] == {"from": ["their_logits.bias"]}
+    assert found["tensors"]["logits.bias"] == {"shape": [4], "dtype": "F32"}
+
+
+@pytest.mark.parametrize("file", ["ours.safetensors", "theirs.pth"])
+def test_show_takes_any_file_of_weights(folder: Path, file: str) -> None:
+    code, out, _ = run("weights", "show", file)
+
+    assert code == 0
+    assert out.splitlines()[-1].split()[0].endswith("logits.bias")
+
+
+def test_show_survives_a_manifest_of_somebody_else(folder: Path) -> None:
+    from safetensors.numpy import save_file
+
+    for manifest in ("[]", "{", '{"tensors": {"a": 3}, "left": 3, "layout": "x"}', "[" * 100000):
+        save_file({"a": np.ones(1)}, "x.safetensors", {"manifest": manifest})
+        assert run("weights", "show", "x.safetensors")[0] == 0
+
+
+# ---------------------------------------------------------------- export
+
+
+def test_a_state_dict_is_one_that_the_generated_module_loads(folder: Path) -> None:
+    import torch
+
+    command = ("weights", "export", "ours.safetensors", "net.inc", "--format", "torch")
+    assert run(*command, "-o", "out/w.pth")[0] == 0
+
+    state = torch.load("out/w.pth", weights_only=True)
+    module = incgen.load("net.inc", "torch").Net()
+    assert list(state) == list(module.state_dict())
+    module.load_state_dict(state)
+    for key, value in arrays("ours.safetensors").items():
+        assert np.array_equal(module.state_dict()[key].numpy(), value)
+
+
+@pytest.mark.parametrize("name", ["w.weights.h5", "w.keras"])
+def test_keras_loads_what_is_exported_for_it(folder: Path, name: str) -> None:
+    import keras
+
+    command = ("weights", "export", "ours.safetensors", "net.inc", "--format", "keras")
+    code, _, said = run(*command, "-o", name)
+    assert code == 0, said
+
+    module = incgen.load("net.inc", "keras")
+    if name.endswith(".keras"):
+        model = keras.models.load_model(name)
+    else:
+        model = module.net()
+        model.load_weights(name)
+    expected = module.net()
+    module.load_safetensors(expected, "ours.safetensors")
+    pairs = list(zip(model.get_weights(), expected.get_weights(), strict=True))
+    assert pairs and all(np.array_equal(a, b) for a, b in pairs)
+
+
+def test_arrays_under_our_keys(folder: Path) -> None:
+    command = ("weights", "export", "ours.safetensors", "net.inc", "--format", "npz")
+    assert run(*command, "-o", "w.npz")[0] == 0
+
+    found, expected = arrays("w.npz"), arrays("ours.safetensors")
+    assert list(found) == list(expected)
+    assert all(np.array_equal(found[key], expected[key]) for key in found)
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.weights.h5", "w.keras", "w.npz"])
+def test_what_is_exported_can_be_imported(folder: Path, name: str) -> None:
+    form = "torch" if name.endswith("pth") else "npz" if name.endswith("npz") else "keras"
+    incgen.export_weights("ours.safetensors", "net.inc", name, format=form)
+
+    incgen.import_weights(name, "net.inc", "again.safetensors")
+
+    found, expected = arrays("again.safetensors"), arrays("ours.safetensors")
+    assert list(found) == list(expected)
+    assert all(np.array_equal(found[key], expected[key]) for key in found)
+
+
+def test_an_export_takes_what_fits_and_writes_over_nothing(folder: Path) -> None:
+    with pytest.raises(incgen.MismatchError, match="does not hold the weights of `net`"):
+        incgen.export_weights("theirs.pth", "net.inc", "w.pth", format="torch")
+    with pytest.raises(incgen.MismatchError, match="misshapen"):
+        incgen.export_weights(
+            "ours.safetensors", "net.inc", "w.pth", {"classes": 5}, format="torch"
+        )
+    with pytest.raises(incgen.OutputError, match=r"ends in `\.pth` or `\.pt`"):
+        incgen.export_weights("ours.safetensors", "net.inc", "w.npz", format="torch")
+    with pytest.raises(incgen.WeightsError, match="there is no format `onnx`"):
+        incgen.export_weights("ours.safetensors", "net.inc", "w.pth", format="onnx")
+    Path("w.pth").write_bytes(b"precious")
+    with pytest.raises(incgen.OutputError, match="is there: write over it with --force"):
+        incgen.export_weights("ours.safetensors", "net.inc", "w.pth", format="torch")
+    assert Path("w.pth").read_bytes() == b"precious"
+    incgen.export_weights("ours.safetensors", "net.inc", "w.pth", format="torch", force=True)
+    assert {path.name for path in folder.iterdir()} == {
+        *("net.inc", "layouts", "ours.safetensors", "theirs.pth", "w.pth")
+    }
