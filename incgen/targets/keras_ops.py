@@ -69,7 +69,8 @@ def steps(op: str, args: Args, context: Context) -> tuple[Step, ...]:
             words = [True, False]
         elif name == "pad" and not any(isinstance(word, str) for word in words):
             continue
-        elif name == "kind" or not words:
+        elif name != "pad":
+            # every word: a user of the model may give another one than its spec
             argument = OPS[op].argument(name)
             words = list[object](argument.words) if argument is not None else []
         return _cases(op, args, context, name, value.name, words)
