@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 INSTALL := $(PIP) install -qq --progress-bar off --constraint constraints.txt
 
 # They ask for torchvision's own build of torch and for much that is not used here.
-PUBLISHED := torchvision timm pretrainedmodels munch tqdm
+PUBLISHED := torchvision timm pretrainedmodels facenet-pytorch munch tqdm
 
 # What TensorFlow tells at start is not of interest here.
 export TF_CPP_MIN_LOG_LEVEL ?= 2

@@ -509,6 +509,11 @@ def children(expression: Expression) -> tuple[Expression, ...]:
             assert_never(expression)
 
 
+def has_dimension(expression: Expression) -> bool:
+    """Whether `channels`, `height` or `width` occur."""
+    return isinstance(expression, Dimension) or any(map(has_dimension, children(expression)))
+
+
 def depth(expression: Expression) -> int:
     """How many operators are nested; a name or number has 0."""
     level, deepest = [expression], -1

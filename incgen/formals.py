@@ -61,10 +61,12 @@ def formals(
 
 
 def _default(written: ex.Expression, constant: Constant, report: Reporter) -> ex.Expression:
-    """A default is a constant; after a report, 1 stands in for it."""
+    """A default is a constant, or depends on what comes in; after a report, 1 stands in for it."""
     resolved = constant(written)
     if resolved is None:
         return ex.Literal(1)
+    if ex.has_dimension(resolved):
+        return resolved
     try:
         return ex.Literal(ex.evaluate(resolved, {}, {}))
     except ex.EvaluationError as error:

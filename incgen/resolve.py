@@ -267,6 +267,10 @@ class FileScope:
         """An expression outside of every definition: numbers, constants and words."""
         return self.resolve_expression(expression, {}, set(), dimensions=False)
 
+    def default_expression(self, expression: ex.Expression) -> ex.Expression | None:
+        """The default of a block's parameter, which may depend on what the block is used on."""
+        return self.resolve_expression(expression, {}, set())
+
     def resolve_expression(
         self,
         expression: ex.Expression,
@@ -464,9 +468,10 @@ class FileScope:
         if isinstance(item, st.Unit):
             return self._unit(item, entry.conventions)
         errors = self.report.errors
-        parameters, found = formals(item.parameters, self.constant_expression, self.report)
         used: set[str] = set()
         network = isinstance(item, st.Network)
+        default = self.constant_expression if network else self.default_expression
+        parameters, found = formals(item.parameters, default, self.report)
         bodies = BodyResolver(self, entry.conventions, parameters, used, network=network)
         pixels = None
         if isinstance(item, st.Network):
