@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, assert_never
 
 from incgen import definitions as df
@@ -51,12 +52,22 @@ class BodyResolver:
         self.network = network
         binder = Binder(self.report, self.expression, self.known)
         self.calls = CallResolver(scope, conventions, binder, parameters, unit=unit)
+        self.idle: set[str] = set()
         self.frames: list[dict[str, Span]] = []
         self.written: set[str] = set()
 
     def expression(self, written: ex.Expression) -> ex.Expression | None:
         """The expression that a written one stands for; None after a report."""
         return self.scope.resolve_expression(written, self.parameters, self.used)
+
+    @contextmanager
+    def side(self, built: bool) -> Iterator[None]:
+        """Inside, parameters that occur count as used only if the side of an `if` is built."""
+        used = self.used
+        if not built:
+            self.used = self.idle
+        yield
+        self.used = used
 
     def known(self, name: str) -> bool:
         """Whether a name stands for something here."""
@@ -140,10 +151,12 @@ class BodyResolver:
             self.report.error(Code.MISPLACED, choice.condition.span, message, help=help_)
             return ()
         sides = [names.side() for _ in range(2)]
-        then = self.body(choice.then, sides[0], heads=True).steps
+        with self.side(bool(known)):
+            then = self.body(choice.then, sides[0], heads=True).steps
         otherwise: tuple[df.Step | df.Head, ...] = ()
         if choice.otherwise is not None:
-            otherwise = self.body(choice.otherwise, sides[1], heads=True).steps
+            with self.side(not known):
+                otherwise = self.body(choice.otherwise, sides[1], heads=True).steps
         names.merge(sides)
         # what the other side applies is used all the same
         for body in (choice.then, choice.otherwise):
@@ -294,10 +307,13 @@ class BodyResolver:
             message = "a condition is true or false, not a word"
             self.report.error(Code.WRONG_TYPE, element.condition.span, message)
         sides = [names.side() if names is not None else None for _ in range(2)]
-        then = self.branch(element.then, slot, sides[0])
+        known = ex.literal(condition) if condition is not None else None
+        with self.side(known is None or bool(known)):
+            then = self.branch(element.then, slot, sides[0])
         otherwise = None
         if element.otherwise is not None:
-            otherwise = self.branch(element.otherwise, slot, sides[1])
+            with self.side(not known):
+                otherwise = self.branch(element.otherwise, slot, sides[1])
         if names is not None:
             names.merge([side for side in sides if side is not None])
         if condition is None:

@@ -485,7 +485,10 @@ class FileScope:
         kind = "network" if network else "block"
         # a use in a line that is faulty, or applies something faulty, is not seen
         if self.report.errors == errors and not bodies.calls.refused:
-            check_used(item, parameters, used, self.report)
+            check_used(item, parameters, used | bodies.idle, self.report)
+        if network:
+            # what only a side that constants exclude would use is no argument of the model
+            found = tuple(formal for formal in found if formal.name in used)
         return df.Definition(
             kind, item.name.text, found, body, None, pixels, item.doc, item.name.span
         )

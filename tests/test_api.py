@@ -136,13 +136,13 @@ let gamma = true
 let heads = gamma
 default bn scale=gamma
 
-network net(classes = 3) {
+network net(classes = 3, wide = 2) {
     input 8x8 3
     a: conv 3x3 4 bias=false -> bn
     if heads {
         aux side { fc: dense classes }
     } else {
-        b: conv 1x1 2 bias=false
+        b: conv 1x1 wide bias=false
     }
     fc: dense classes bias=false
 }
@@ -161,7 +161,10 @@ def test_constants_of_the_spec_can_be_set() -> None:
     assert list(other.outputs) == ["fc"]
     source = incgen.generate("net.inc", "torch", {"gamma": False}, text=CONSTANTS)
     assert "from net.inc with gamma=false; edit the spec" in source
-    assert "def __init__(self, classes: int = 3)" in source
+    assert "def __init__(self, classes: int = 3, wide: int = 2)" in source
+    # what nothing uses that is built is no argument
+    source = incgen.generate("net.inc", "keras", text=CONSTANTS)
+    assert "def net(classes=3, input_shape=(8, 8, 3)" in source
 
 
 def test_constants_of_used_files_stay_theirs(tmp_path: Path) -> None:
