@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,7 @@ def import_checkpoint(
     if not force:
         again = (safetensors.BY_IMPORT, safetensors.BY_INIT)
         safetensors.check_replaceable(output, again, safetensors.BY_IMPORT)
+    digest = _in_background(lambda: manifest.sha256(files_of(path)))
     graph = compile_spec(spec, parameters, text=text)
     known_layouts = layouts.find(spec, graph.program.network.name)
     chosen = None if layout is None else layouts.named(layout, known_layouts)
@@ -75,12 +77,20 @@ def import_checkpoint(
                 help_ = _settings(match.layout, parameters)
                 raise MismatchError(_title(path, graph, match), match.faults, help=help_)
         loaded = load_spec(spec, text=text)
-        files = files_of(path)
-        made = manifest.of_import(graph, parameters, loaded, files, checkpoint, match, dtype)
+        source = manifest.source(files_of(path), checkpoint, digest())
+        made = manifest.of_import(graph, parameters, loaded, source, match, dtype)
         shapes = {key: tensor.shape for key, tensor in graph.tensors().items()}
         head = safetensors.header(shapes, DTYPES[dtype], manifest.metadata(made))
         safetensors.write(output, head, _converted(path, graph, match, dtype))
     return made
+
+
+def _in_background(work: Callable[[], str]) -> Callable[[], str]:
+    """Begin to read a large file while other things are done; gives what waits for the result."""
+    pool = ThreadPoolExecutor(1)
+    future = pool.submit(work)
+    pool.shutdown(wait=False)
+    return future.result
 
 
 def _recognised(
@@ -96,7 +106,9 @@ def _recognised(
         MismatchError: there is none; the report is that of the closest.
         WeightsError: there are several that say different things.
     """
-    matches = [matching.match(graph, checkpoint.tensors, layout) for layout in known]
+    tensors = checkpoint.tensors
+    plausible = [layout for layout in known if matching.is_plausible(graph, tensors, layout)]
+    matches = [matching.match(graph, tensors, layout) for layout in plausible or known]
     fitting = [match for match in matches if not match.faults]
     for match in fitting[1:]:
         if match.recipes != fitting[0].recipes:

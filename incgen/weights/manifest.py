@@ -18,12 +18,27 @@ from incgen.weights.matching import Match
 from incgen.weights.safetensors import BY_IMPORT
 
 
+def source(files: list[Path], checkpoint: Checkpoint, digest: str) -> dict[str, Any]:
+    """What is said of a checkpoint.
+
+    Args:
+        files: what it consists of.
+        checkpoint: what was read.
+        digest: of the files.
+    """
+    return {
+        "file": files[0].name,
+        "format": checkpoint.format,
+        "bytes": sum(file.stat().st_size for file in files),
+        "sha256": digest,
+    }
+
+
 def of_import(
     graph: Graph,
     parameters: Parameters,
     loaded: LoadedFile,
-    files: list[Path],
-    checkpoint: Checkpoint,
+    source: Mapping[str, Any],
     match: Match,
     dtype: str,
 ) -> dict[str, Any]:
@@ -33,8 +48,7 @@ def of_import(
         graph: the network.
         parameters: those that were given.
         loaded: the files of its spec.
-        files: the files of the checkpoint.
-        checkpoint: what was read.
+        source: what is said of the checkpoint.
         match: how it was taken.
         dtype: of the numbers that are written.
     """
@@ -49,12 +63,7 @@ def of_import(
         "network": graph.program.network.name,
         "parameters": dict(parameters),
         "spec": {name: digest for name, digest in _specs(loaded)},
-        "checkpoint": {
-            "file": files[0].name,
-            "format": checkpoint.format,
-            "bytes": sum(file.stat().st_size for file in files),
-            "sha256": _sha256(files),
-        },
+        "checkpoint": dict(source),
         "layout": {
             "name": layout.name,
             "convention": layout.convention.name,
@@ -102,7 +111,7 @@ def _specs(loaded: LoadedFile) -> list[tuple[str, str]]:
     return result
 
 
-def _sha256(files: list[Path]) -> str:
+def sha256(files: list[Path]) -> str:
     """The SHA-256 of files, one behind the other."""
     digest = hashlib.sha256()
     buffer = memoryview(bytearray(1 << 20))

@@ -94,6 +94,16 @@ def match(graph: Graph, tensors: Tensors, layout: Layout) -> Match:
     return _Matcher(graph, tensors, layout).run()
 
 
+def is_plausible(graph: Graph, tensors: Tensors, layout: Layout) -> bool:
+    """Whether anything can fit: the first or the last layer with tensors is found."""
+    matcher = _Matcher(graph, tensors, layout)
+    nodes = [node for node in graph.nodes if node.tensors]
+    try:
+        return any(matcher.find(n, n.tensors[0].name)[0] for n in nodes[:1] + nodes[-1:])
+    except (AmbiguousError, TemplateError):
+        return True
+
+
 class _Matcher:
     """The state of one match."""
 
@@ -103,6 +113,7 @@ class _Matcher:
         self.tensors = _as_numbered(tensors) if layout.numbered else dict(tensors)
         self.recipes: dict[str, Recipe] = {}
         self.taken: set[str] = set()
+        self.known: dict[str, tuple[str, ...]] = {}
         self.checks: list[Check] = []
         self.faults: list[Fault] = []
         self.users: dict[int, list[Node]] = {}
@@ -170,13 +181,19 @@ class _Matcher:
         wanted = ""
         for path, op, inner in places:
             slot = self.layout.convention.slots[op][inner]
-            for layer in self.layout.layers(path):
+            for layer in self.layers(path):
                 for theirs in self.names(node, name, slot):
                     full = f"{layer}{separator}{theirs}"
                     if full in self.tensors:
                         return self.tensors[full], slot, full
                     wanted = wanted or full
         return None, None, wanted
+
+    def layers(self, path: str) -> tuple[str, ...]:
+        """Their layers for one of ours, which is asked for each of its tensors."""
+        if path not in self.known:
+            self.known[path] = self.layout.layers(path)
+        return self.known[path]
 
     def names(self, node: Node, name: str, slot: Slot) -> tuple[str, ...]:
         """The names that a tensor can have; `gamma_or_beta` only where it is clear which."""
@@ -189,7 +206,7 @@ class _Matcher:
         """Caffe's factor, which its statistics are multiplied by."""
         if node.op != "bn" or tensor.trained or self.layout.convention.name != "caffe":
             return None
-        layers = self.layout.layers(node.path)
+        layers = self.layers(node.path)
         return next((s for s in (self.tensors.get(f"{name}/factor") for name in layers) if s), None)
 
     def background(self, node: Node, tensor: Tensor, stored: Stored, slot: Slot) -> bool:

@@ -1,0 +1,142 @@
+"""What `incgen weights import` costs: time and memory, on the largest network of the family.
+
+The other side reads and writes the same bytes with the libraries alone, in a process of its own as
+well: load the checkpoint, and save its tensors as safetensors, without renaming or checking
+anything. The memory is the largest that the process had at a time, held against the size of the
+checkpoint; what the libraries themselves take when they are imported is a part of it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from importlib import import_module
+from pathlib import Path
+
+from figures import ROOT, Figure, at_most, compare, report
+
+SPEC = ROOT / "specs" / "inception_resnet_v2.inc"
+BAR_TIME, BAR_MEMORY = 2.0, 3.0
+PAIRS = 5
+
+#: By format: the file, and a program that copies what is in it.
+COPIES = {
+    "PyTorch": (
+        "x.pth",
+        "import sys, torch\n"
+        "from safetensors.torch import save_file\n"
+        "save_file(torch.load(sys.argv[1], weights_only=True, mmap=True), sys.argv[2])",
+    ),
+    "Keras": (
+        "x.h5",
+        "import sys, h5py\n"
+        "from safetensors.numpy import save_file\n"
+        "found = {}\n"
+        "def visit(name, item):\n"
+        "    if isinstance(item, h5py.Dataset): found[name] = item[()]\n"
+        "h5py.File(sys.argv[1]).visititems(visit)\n"
+        "save_file(found, sys.argv[2])",
+    ),
+    "TensorFlow": (
+        "x.ckpt",
+        "import sys, tensorflow as tf\n"
+        "from safetensors.numpy import save_file\n"
+        "reader = tf.train.load_checkpoint(sys.argv[1])\n"
+        "names = reader.get_variable_to_shape_map()\n"
+        "save_file({name: reader.get_tensor(name) for name in names}, sys.argv[2])",
+    ),
+}
+
+
+def measure() -> list[Figure]:
+    """Returns the ratios for each format, and the times and sizes that they come from."""
+    figures = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, (file, copy) in COPIES.items():
+            path, output = Path(folder, file), Path(folder, "w.safetensors")
+            run(sys.executable, str(Path(__file__)), "--make", str(path))
+            size = sum(part.stat().st_size for part in Path(folder).glob(f"{file}*"))
+            figures += _figures(name, path, output, copy, size)
+            for part in Path(folder).iterdir():
+                part.unlink()
+    return figures
+
+
+def _figures(name: str, path: Path, output: Path, copy: str, size: int) -> list[Figure]:
+    peaks: list[float] = []
+
+    def ours() -> None:
+        arguments = ["weights", "import", str(path), str(SPEC), "-o", str(output)]
+        settings = ["--set", "heads=false"]
+        output.unlink(missing_ok=True)
+        peaks.append(run(sys.executable, "-m", "incgen", *arguments, *settings))
+        output.stat()  # it was written
+
+    def theirs() -> None:
+        output.unlink(missing_ok=True)
+        run(sys.executable, "-c", copy, str(path), str(output))
+
+    compared = compare(ours, theirs, PAIRS)
+    mine, other = compared.medians
+    megabytes, peak = size / 1e6, max(peaks) / 1e6
+    return [
+        at_most(
+            f"weights import, {name}: time / reading and writing with the libraries",
+            compared.ratio,
+            BAR_TIME,
+            f"({mine:.1f} s / {other:.1f} s)",
+        ),
+        at_most(
+            f"weights import, {name}: peak memory / file",
+            peak / megabytes,
+            BAR_MEMORY,
+            f"({peak:.0f} MB / {megabytes:.0f} MB)",
+        ),
+    ]
+
+
+def run(*command: str) -> float:
+    """Runs a command without its output; returns the most memory that it had, in bytes."""
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+# ---------------------------------------------------------------- the checkpoints
+
+
+def make(path: Path) -> None:
+    """Writes a checkpoint of the network with random weights, in the format of its suffix."""
+    sys.path.insert(0, str(ROOT / "tests"))  # they know the published networks
+    if path.suffix == ".ckpt":
+        checkpoints = import_module("checkpoints")
+        shapes = checkpoints.listed_slim("slim_inception_resnet_v2")
+        checkpoints.write_tensorflow(path, checkpoints.random_arrays(shapes))
+        return
+    published = import_module("published")
+    name = {".pth": "pretrainedmodels inceptionresnetv2", ".h5": "keras InceptionResNetV2"}
+    (chosen,) = (each for each in published.PUBLISHED if each.name == name[path.suffix])
+    model = chosen.build()
+    if path.suffix == ".pth":
+        import torch
+
+        for key, value in model.state_dict().items():
+            if key.endswith("bn.weight"):  # as published
+                value.fill_(1)
+        torch.save(model.state_dict(), path)
+    else:
+        published.save(model, path, None)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--make"]:
+        make(Path(sys.argv[2]))
+    else:
+        report(measure())
