@@ -47,6 +47,9 @@ TORCH = {
 }
 LAYOUT = """\
 convention = "torch"
+
+[[published]]
+file = "theirs.pth"
 source = "where it is"
 
 [parts]
@@ -514,7 +517,7 @@ def test_the_manifest_says_where_everything_comes_from(folder: Path) -> None:
         "layout": {
             "name": "theirs",
             "convention": "torch",
-            "source": "where it is",
+            "published": ["where it is"],
             "set": {},
         },
         "dtype": "float32",

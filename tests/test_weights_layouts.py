@@ -110,6 +110,8 @@ FAULTS = {
     '[layers]\n"a" = "{m}"': "`{m}`: no placeholder `m` on the left: there is none",
     '[layers]\n"a" = "b}"': "`}` in `b}` belongs to no placeholder",
     '[parts]\n".x" = "{n}"': "`{n}`: no placeholder `n` on the left: there are `layer`",
+    'published = ["x"]': "`published`: each checkpoint is a table `[[published]]`",
+    "[[published]]\nfiel = 1": "in `published`: a layout has no `fiel`: did you mean `file`?",
     "set = { heads = [1] }": "`set`: its values are those of parameters and constants",
     "[tables]\nn = 3": "`tables.n` is a table with an entry for each value",
     "[tables.n]\na = 1.5": "`tables.n`: its values are texts or whole numbers",
@@ -212,4 +214,5 @@ def test_a_packaged_layout_has_nothing_superfluous(path: Path) -> None:
     used = {name for rule in layout.rules for name in rule.left.names}
     assert set(layout.tables) <= used
     assert set(layout.background) <= names
-    assert layout.source and layout.file
+    assert all(published.source and published.file for published in layout.published)
+    assert layout.published

@@ -55,6 +55,21 @@ class Rule:
 
 
 @record
+class Published:
+    """A checkpoint that has a layout.
+
+    Attributes:
+        file: what it is called.
+        source: where its owner publishes it.
+        settings: parameters and constants of the spec for it alone.
+    """
+
+    file: str
+    source: str
+    settings: Mapping[str, Value]
+
+
+@record
 class Layout:
     """Where a checkpoint keeps each of our layers.
 
@@ -62,8 +77,7 @@ class Layout:
         name: of the layout: that of its file.
         place: its file, for reports.
         convention: what their tensors are called.
-        source: where its owner publishes the checkpoint.
-        file: what the published file is called.
+        published: the checkpoints that have it.
         rules: layer by layer.
         parts: what a layer inside of a unit is called, by the end of our name.
         tables: what placeholders can stand for.
@@ -78,8 +92,7 @@ class Layout:
     name: str
     place: str
     convention: Convention
-    source: str
-    file: str
+    published: tuple[Published, ...]
     rules: tuple[Rule, ...]
     parts: Mapping[str, tuple[str, ...]]
     tables: Tables
@@ -132,8 +145,7 @@ def identity(convention: str) -> Layout:
         name=name,
         place="",
         convention=CONVENTIONS[convention],
-        source="",
-        file="",
+        published=(),
         rules=(everything,),
         parts={},
         tables={},
@@ -293,8 +305,7 @@ def _layout(content: dict[str, Any], name: str, place: str) -> Layout:
         name=name,
         place=place,
         convention=CONVENTIONS[convention],
-        source=table.take("source", ""),
-        file=table.take("file", ""),
+        published=_published(table),
         rules=tuple(rules),
         parts=parts,
         tables=tables,
@@ -307,6 +318,18 @@ def _layout(content: dict[str, Any], name: str, place: str) -> Layout:
     )
     table.end()
     return layout
+
+
+def _published(table: _Table) -> tuple[Published, ...]:
+    found = []
+    for content in table.take("published", []):
+        if not isinstance(content, dict):
+            raise table.fault("`published`: each checkpoint is a table `[[published]]`")
+        entry = _Table(content, f"{table.place}: in `published`")
+        settings = entry.settings("set")
+        found.append(Published(entry.take("file", ""), entry.take("source", ""), settings))
+        entry.end()
+    return tuple(found)
 
 
 def _entries(table: _Table, name: str, entries: object) -> Iterable[tuple[str, object]]:

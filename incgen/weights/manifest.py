@@ -67,7 +67,7 @@ def of_import(
         "layout": {
             "name": layout.name,
             "convention": layout.convention.name,
-            "source": layout.source,
+            "published": [published.source for published in layout.published],
             "set": dict(layout.settings),
         },
         "dtype": dtype,

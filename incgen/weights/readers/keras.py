@@ -146,24 +146,27 @@ def _datasets(group: Any) -> list[tuple[str, Any]]:
     """The arrays below a group by their paths; links out of the file are not followed."""
     import h5py
 
-    found: list[tuple[str, Any]] = []
+    names: list[bytes] = []
 
-    def visit(path: str, item: Any) -> None:
-        if not isinstance(item, h5py.Dataset):
-            return
+    def visit(name: bytes, info: Any) -> None:
+        if info.type == h5py.h5o.TYPE_DATASET:
+            names.append(name)
+
+    h5py.h5o.visit(group.id, visit, info=True)  # `visititems` makes an object of each thing
+    found = [(name.decode("utf-8"), group[name]) for name in names]
+    for path, item in found:
         if item.external or item.is_virtual:
             raise WeightsError(f"`{path}` lies in another file")
         if item.dtype.kind not in "fiu" and not _is_bfloat16(item):
             raise WeightsError(f"`{path}` holds no numbers")
-        found.append((path, item))
-
-    group.visititems(visit)
     return found
 
 
 def _is_bfloat16(data: Any) -> bool:
     """Whether an array has the type that HDF5 lacks: its bytes are kept, and an attribute."""
-    return bool(data.attrs.get("dtype") == "bfloat16" and data.dtype.itemsize == 2)
+    dtype = data.dtype
+    opaque = dtype.kind == "V" and dtype.itemsize == 2
+    return bool(opaque and data.attrs.get("dtype") == "bfloat16")
 
 
 def _stored(name: str, data: Any) -> Stored:
