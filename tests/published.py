@@ -31,6 +31,7 @@ from parity import channels_last, difference, precision
 from torch import nn
 
 import incgen
+from incgen.diagnostics import counted
 from incgen.names import class_name
 
 SPECS = Path(__file__).parent.parent / "specs"
@@ -443,9 +444,8 @@ def training(found: Trial) -> dict[str, float]:
     (their_outputs, their_grad), (our_outputs, our_grad) = results
     assert len(their_outputs) == len(our_outputs) == 1 + len(published.heads)
     pairs = [(a.detach(), b.detach()) for a, b in zip(their_outputs, our_outputs, strict=True)]
-    heads = f" and {len(published.heads)} heads" if published.heads else ""
     return {
-        f"outputs{heads}": max(difference(a.numpy(), b.numpy()) for a, b in pairs),
+        "outputs": max(difference(a.numpy(), b.numpy()) for a, b in pairs),
         "gradients": max(difference(their_grad.numpy(), our_grad.numpy()), _gradients(found, ours)),
         "batch statistics": _statistics(found, ours),
     }
@@ -490,20 +490,37 @@ def _statistics(found: Trial, ours: nn.Module) -> float:
 # ---------------------------------------------------------------- the table
 
 
-def table(chosen: list[Published]) -> Iterator[tuple[str, ...]]:
-    """A row for each implementation: spec, implementation, what was compared and how it differs."""
+#: What is compared, as the head of the table and as the functions above call it.
+COLUMNS = {
+    "ours to theirs": "to theirs",
+    "PyTorch to Keras": "PyTorch to Keras",
+    "training: outputs": "outputs",
+    "gradients": "gradients",
+    "statistics": "batch statistics",
+}
+
+
+def table(chosen: list[Published]) -> Iterator[list[str]]:
+    """A row for each implementation: spec, implementation, and the largest differences."""
     for published in chosen:
         with tempfile.TemporaryDirectory() as folder, trial(published, Path(folder)) as found:
-            compared = {f"evaluation, {k}": v for k, v in evaluation(found).items()}
+            differences = evaluation(found)
             if published.steps is not None:
-                compared |= {f"training, {k}": v for k, v in training(found).items()}
-            for what, value in compared.items():
-                yield published.spec, published.name, what, f"{value:.1e}"
+                differences |= training(found)
+        name = f"`{published.spec}`"
+        if published.settings:
+            words = (f"{k}={str(v).lower()}" for k, v in published.settings.items())
+            name += f" with `{' '.join(words)}`"
+        heads = f", {counted(len(published.heads), 'head')}" if published.heads else ""
+        cells = (differences.get(key) for key in COLUMNS.values())
+        values = ["" if value is None else f"{value:.0e}" if value else "0" for value in cells]
+        yield [name, f"{published.name}{heads}", *values]
 
 
 if __name__ == "__main__":
     wanted = [p for p in PUBLISHED if not sys.argv[1:] or p.spec in sys.argv[1:]]
-    print("| spec | implementation | compared | largest difference |\n|---|---|---|---|")
+    print(f"| spec | implementation | {' | '.join(COLUMNS)} |")
+    print(f"|{'---|' * (2 + len(COLUMNS))}")
     start = time.monotonic()
     for row in table(wanted):
         print(f"| {' | '.join(row)} |", flush=True)

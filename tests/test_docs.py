@@ -45,11 +45,13 @@ from incgen.initializers import RULES
 from incgen.names import class_name
 from incgen.ops import OPS, PRESETS, Argument, ByStride, Kind
 from incgen.targets import TARGETS
+from incgen.weights import layouts
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LANGUAGE = ROOT / "docs" / "language.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
+WEIGHTS = ROOT / "docs" / "weights.md"
 TEXTS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
 
 # ---------------------------------------------------------------- fences
@@ -454,7 +456,21 @@ def modules() -> str:
     return table(("module", "what it is"), rows)
 
 
+def checkpoints() -> str:
+    rows = []
+    for path in sorted((ROOT / "specs" / "layouts").rglob("*.toml")):
+        layout = layouts.read(path, path.stem)
+        for published in layout.published:
+            settings = {**layout.settings, **published.settings}
+            words = (f"--set {name}={str(value).lower()}" for name, value in settings.items())
+            more = f"`{' '.join(words)}`" if settings else ""
+            link = f"[{published.source.partition('://')[2].partition('/')[0]}]({published.source})"
+            rows.append((f"`{path.parent.name}`", f"`{published.file}`", link, path.stem, more))
+    return table(("spec", "file", "published at", "layout", "settings"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "checkpoints": checkpoints,
     "modules": modules,
     "presets": presets,
     "initialisers": initializers,
@@ -465,7 +481,7 @@ TABLES: dict[str, Callable[[], str]] = {
 _TABLE = re.compile(r"(<!-- table: ([^\n]+?) -->\n)(.*?)(\n?<!-- end -->)", re.DOTALL)
 
 
-@pytest.mark.parametrize("page", [LANGUAGE, ARCHITECTURE], ids=lambda page: str(page.name))
+@pytest.mark.parametrize("page", [LANGUAGE, ARCHITECTURE, WEIGHTS], ids=lambda page: page.name)
 def test_the_tables_are_incgens_own(page: Path, update_goldens: bool) -> None:
     text = page.read_text("utf-8")
     fresh = _TABLE.sub(lambda found: f"{found[1]}{TABLES[found[2]]()}\n<!-- end -->", text)
@@ -477,7 +493,7 @@ def test_the_tables_are_incgens_own(page: Path, update_goldens: bool) -> None:
 
 
 def test_no_table_is_missing() -> None:
-    texts = LANGUAGE.read_text("utf-8") + ARCHITECTURE.read_text("utf-8")
+    texts = "".join(page.read_text("utf-8") for page in (LANGUAGE, ARCHITECTURE, WEIGHTS))
     there = {found[2] for found in _TABLE.finditer(texts)}
     needed = {name for name in TABLES if not name.startswith("op ")}
     needed |= {f"op {op.name}" for op in OPS.values() if op.arguments}
@@ -554,7 +570,7 @@ def anchor(heading: str) -> str:
 def test_links_lead_somewhere(page: Path) -> None:
     text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if target.startswith("https://"):
+        if target.startswith(("https://", "http://")):
             continue
         name, _, fragment = target.partition("#")
         other = (page.parent / name).resolve() if name else page
