@@ -459,14 +459,18 @@ def modules() -> str:
 def checkpoints() -> str:
     rows = []
     for path in sorted((ROOT / "specs" / "layouts").rglob("*.toml")):
-        layout = layouts.read(path, path.stem)
+        layout, network = layouts.read(path, path.stem), path.parent.name
         for published in layout.published:
+            source, file = published.source, published.file
+            packed = source.rpartition("/")[2]
+            unpack = f"`tar xzf {packed}`, then " if packed.endswith(".tar.gz") else ""
             settings = {**layout.settings, **published.settings}
-            words = (f"--set {name}={str(value).lower()}" for name, value in settings.items())
-            more = f"`{' '.join(words)}`" if settings else ""
-            link = f"[{published.source.partition('://')[2].partition('/')[0]}]({published.source})"
-            rows.append((f"`{path.parent.name}`", f"`{published.file}`", link, path.stem, more))
-    return table(("spec", "file", "published at", "layout", "settings"), rows)
+            words = [f"--set {name}={str(value).lower()}" for name, value in settings.items()]
+            spec, output = f"specs/{network}.inc", f"-o {network}.safetensors"
+            command = " ".join(["incgen weights import", file, spec, *words, output])
+            place = source.partition("://")[2].removesuffix(f"/{file}")
+            rows.append((f"`{network}`", f"[{place}]({source})", f"{unpack}`{command}`"))
+    return table(("spec", "published at", "command"), rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {

@@ -67,8 +67,9 @@ def test_it_checks_formats_and_shows_without_a_framework(installed: Path) -> Non
     assert "11,285,224" in run(installed, "show", "copy.inc").stdout
 
 
-def test_it_says_which_extra_weights_need(installed: Path) -> None:
-    result = run(installed, "weights", "init", "bn_inception.inc", "-o", "w.safetensors")
+@pytest.mark.parametrize("arguments", [["init"], ["import", "x.pth"]], ids=lambda a: str(a[0]))
+def test_it_says_which_extra_weights_need(installed: Path, arguments: list[str]) -> None:
+    result = run(installed, "weights", *arguments, "bn_inception.inc", "-o", "w.safetensors")
 
     assert result.returncode == 2
     assert "incgen[weights]" in result.stderr
@@ -81,9 +82,9 @@ def test_it_ships_grammar_templates_and_specs(installed: Path) -> None:
         "print(*(r.files(p).joinpath(f).is_file() for p, f in ("
         "('incgen.grammar', 'inc.lark'), ('incgen.templates', 'torch/module.py.jinja'), "
         "('incgen.specs', 'bn_inception.inc'), ('incgen.specs', 'parts/inception_v1.inc'), "
-        "('incgen', 'py.typed'))))"
+        "('incgen.specs', 'layouts/bn_inception/cadene.toml'), ('incgen', 'py.typed'))))"
     )
     python = str(installed / "env" / "bin" / "python")
     result = subprocess.run([python, "-c", script], cwd=installed, capture_output=True, text=True)
 
-    assert result.stdout.split() == ["True"] * 5
+    assert result.stdout.split() == ["True"] * 6
