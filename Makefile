@@ -1,11 +1,12 @@
 # Each command does all of its own set-up, in .venv; it is made again when what it is made from
 # changes. Needs Python 3.11 with its venv module.
 #
-#   make demo     BN-Inception in PyTorch and Keras on a photograph, with one set of weights
-#   make test     all tests; PYTEST_ARGS='tests/test_x.py -x' to choose
-#   make lint     ruff and mypy
-#   make bench    the figures, as one table
-#   make clean    removes what the commands above made
+#   make demo       BN-Inception in PyTorch and Keras on a photograph, with one set of weights
+#   make test       all tests; PYTEST_ARGS='tests/test_x.py -x' to choose
+#   make lint       ruff and mypy
+#   make bench      the figures, as one table
+#   make agreement  published implementations against ours, as one table; some minutes
+#   make clean      removes what the commands above made
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PYTEST_ARGS ?= -n 2 --dist loadfile
@@ -23,7 +24,7 @@ PUBLISHED := torchvision timm pretrainedmodels facenet-pytorch munch tqdm
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench setup clean
+.PHONY: demo test lint bench agreement setup clean
 
 demo: setup
 	@$(BIN)/python examples/demo.py
@@ -38,6 +39,9 @@ lint: setup
 
 bench: setup
 	@$(BIN)/python benchmarks/run.py
+
+agreement: setup
+	@$(BIN)/python tests/published.py
 
 setup: $(INSTALLED)
 
