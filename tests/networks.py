@@ -371,8 +371,13 @@ def _other_size(text: str, path: Path, models: Models, size: tuple[int, int], ta
         return
     if graph.tensors() != models.graph.tensors():
         return
+    # A dense layer on a map has to know its size, also where several sizes end in the same one.
+    maps = any(
+        node.op in ("dense", "flatten") and graph.nodes[node.inputs[0]].shape.is_map
+        for node in graph.nodes
+    )
     try:
-        flexible = parity.build(path, path.parent, size=(None, None))
+        flexible = parity.build(path, path.parent, size=size if maps else (None, None))
     except Exception as error:
         raise Fault("any size", place_of(error)) from error
     _without_dropout(flexible)

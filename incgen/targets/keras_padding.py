@@ -173,9 +173,11 @@ def _begins_with_pool(unit: df.Definition) -> bool:
 
 
 def _pool_padding(unit: df.Definition, frame: df.WindowValue) -> Sides:
-    """Keras' "same" in pixels, which it has for stride 1."""
-    if frame.stride != (ONE, ONE):
-        message = f"`same` with a stride cannot be given to the unit `{unit.name}`"
+    """Keras' "same" in pixels, which are the same on both sides of an odd window with stride 1."""
+    odd = all(isinstance(k := ex.literal(side), int) and k % 2 for side in frame.kernel)
+    if frame.stride != (ONE, ONE) or not odd:
+        what = "a stride" if frame.stride != (ONE, ONE) else "a window that may be even"
+        message = f"`same` with {what} cannot be given to the unit `{unit.name}`"
         help_ = "write its pooling out, or give every use the same padding"
         place = frame.span or unit.span
         raise SpecError([Diagnostic(Code.UNSUPPORTED, message, place, help=help_)])
