@@ -298,6 +298,11 @@ def _expressions(value: df.ArgumentValue) -> list[ex.Expression]:
 
 
 def _odd_kernels(unit: df.Definition, graph: Graph) -> bool:
+    own = df.unit_defaults(unit).get("window") if unit.head is not None else None
+    if isinstance(own, df.WindowValue):
+        known = [ex.literal(side) for side in own.kernel]
+        if any(isinstance(side, int) and side % 2 == 0 for side in known):
+            return False
     seen = graph.observed[unit].values.get("window", []) if unit in graph.observed else []
     return all(k % 2 for w in seen if isinstance(w, Window) for k in w.kernel)
 

@@ -40,9 +40,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    command = [str(folder / "env" / "bin" / "incgen"), *arguments]
+    command = [str(folder / "env" / "bin" / program), *arguments]
     return subprocess.run(
         command, cwd=folder, capture_output=True, text=True, env=environment, check=False
     )
@@ -50,7 +50,9 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_it_builds_for_both_targets(installed: Path) -> None:
     shutil.copy(ROOT / "specs" / "bn_inception.inc", installed / "bn_inception.inc")
-    built = run(installed, "build", "bn_inception.inc", "--target", "torch", "--target", "keras")
+    built = run(
+        installed, "incgen", "build", "bn_inception.inc", "--target", "torch", "--target", "keras"
+    )
 
     assert built.returncode == 0, built.stderr
     for target in ("torch", "keras"):
@@ -62,14 +64,16 @@ def test_it_builds_for_both_targets(installed: Path) -> None:
 def test_it_checks_formats_and_shows_without_a_framework(installed: Path) -> None:
     shutil.copy(ROOT / "specs" / "bn_inception.inc", installed / "copy.inc")
 
-    assert run(installed, "check", "copy.inc").returncode == 0
-    assert run(installed, "format", "--check", "copy.inc").returncode == 0
-    assert "11,285,224" in run(installed, "show", "copy.inc").stdout
+    assert run(installed, "incgen", "check", "copy.inc").returncode == 0
+    assert run(installed, "incgen", "format", "--check", "copy.inc").returncode == 0
+    assert "11,285,224" in run(installed, "incgen", "show", "copy.inc").stdout
 
 
 @pytest.mark.parametrize("arguments", [["init"], ["import", "x.pth"]], ids=lambda a: str(a[0]))
 def test_it_says_which_extra_weights_need(installed: Path, arguments: list[str]) -> None:
-    result = run(installed, "weights", *arguments, "bn_inception.inc", "-o", "w.safetensors")
+    result = run(
+        installed, "incgen", "weights", *arguments, "bn_inception.inc", "-o", "w.safetensors"
+    )
 
     assert result.returncode == 2
     assert "incgen[weights]" in result.stderr
@@ -84,7 +88,6 @@ def test_it_ships_grammar_templates_and_specs(installed: Path) -> None:
         "('incgen.specs', 'bn_inception.inc'), ('incgen.specs', 'parts/inception_v1.inc'), "
         "('incgen.specs', 'layouts/bn_inception/cadene.toml'), ('incgen', 'py.typed'))))"
     )
-    python = str(installed / "env" / "bin" / "python")
-    result = subprocess.run([python, "-c", script], cwd=installed, capture_output=True, text=True)
+    result = run(installed, "python", "-c", script)
 
     assert result.stdout.split() == ["True"] * 6

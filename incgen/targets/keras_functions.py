@@ -49,8 +49,13 @@ class FunctionWriter(Scope):
         head = self.definition.head
         if head is None or head.family != "conv":
             return frozenset()
-        names = {"kernel", "stride"} - self.strict
-        return frozenset(n for n in names if not any(f"{n}[" in line for line in self.lines))
+        code = " ".join(self.lines)
+        apart = re.findall(r"SamePadding2D\((.*?)name=", code)  # which takes both numbers
+        return frozenset(
+            name
+            for name in {"kernel", "stride"} - self.strict
+            if f"{name}[" not in code and not any(name in arguments for arguments in apart)
+        )
 
     def formals(self) -> list[tuple[str, Expression | str | None]]:
         """The parameters of the function."""

@@ -172,13 +172,18 @@ def _conv_padding(
 ) -> tuple[tuple[Step, ...], str]:
     """The steps in front of a convolution, and its own `padding`."""
     pad = args["pad"]
+    spans = effective(kernel[0], dilation), effective(kernel[1], dilation)
+    same = Call(f"SamePadding2D({both(spans)}, {both(stride)}", ".pad")
     if isinstance(pad, ex.Parameter) and pad.name == "padding":
-        return _given_padding(context)
+        before, word = _given_padding(context)
+        # "same" of the strided window is not that of the layer, whose stride is 1
+        return (
+            ((When('padding == "same"', (same,)), *before), '"valid"') if apart else (before, word)
+        )
     plan = padding(pad, kernel, stride, dilation, context.unit)
     if plan.word is not None:
         if plan.word == "same" and apart:
-            spans = effective(kernel[0], dilation), effective(kernel[1], dilation)
-            return (Call(f"SamePadding2D({both(spans)}, {both(stride)}", ".pad"),), '"valid"'
+            return (same,), '"valid"'
         return (), f'"{plan.word}"'
     assert plan.sides is not None
     zero = Call(f"layers.ZeroPadding2D({sides_code(plan.sides)}", ".pad")

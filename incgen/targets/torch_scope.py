@@ -431,9 +431,7 @@ def _is_centred(pad: df.ArgumentValue, frame: df.ArgumentValue) -> bool:
 def _odd_same(pad: df.ArgumentValue, frame: df.ArgumentValue) -> df.ArgumentValue:
     """For odd kernels and stride 1, `same` is half the kernel: every use is known to be so."""
     assert isinstance(frame, df.WindowValue)
-    known = [ex.literal(side) for side in frame.kernel]
-    even = any(isinstance(side, int) and side % 2 == 0 for side in known)
-    if pad == ex.Literal("same") and frame.stride == (ONE, ONE) and not even:
+    if pad == ex.Literal("same") and frame.stride == (ONE, ONE):
         return ex.Literal("half")
     return pad
 
