@@ -66,7 +66,7 @@ def _by_fans(init: Initializer, fans: Pair | None) -> str:
     known = ex.literal(total)
     if isinstance(known, int):
         return f"keras.initializers.{form.format(ex.number((numerator / known) ** 0.5))}"
-    scale = f"({numerator} / ({python(total)})) ** 0.5"
+    scale = f"({numerator} / {python(total, outer=7)}) ** 0.5"
     negative = form.replace("-{0}", "-({0})")
     return f"keras.initializers.{negative.format(scale)}"
 

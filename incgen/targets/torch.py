@@ -117,7 +117,8 @@ class _File:
         if isinstance(part.element, df.Group):
             body = part.element.body
         known = [name for name, _ in outer.formals()]
-        used = sorted(parameters_of(written_in(body)), key=known.index)
+        written = parameters_of(written_in(body))
+        used = [each for each in known if each in written]
         formals = tuple(df.Formal(each, None, part.span) for each in used)
         inner = df.Definition("part", owner, formals, body, None, None, doc, part.span)
         captured = {label: outer.labels[label].shape for label in part.captured}
