@@ -44,6 +44,9 @@ from incgen.names import class_name
 from incgen.parser import parse_value
 from incgen.targets import TARGETS
 
+# Frameworks are hundreds of thousands of objects, which need not be looked through again.
+gc.freeze()
+
 #: What the tests of agreement ask for.
 EVALUATION, TRAINING, GRADIENTS, STATISTICS = 1e-12, 1e-11, 1e-9, 1e-11
 #: A relative change that rounding could have made, of each weight and of each input.
@@ -52,7 +55,7 @@ ROUNDING = 1e-15
 #: in every layer, the change is made once.
 REACTION = 100
 #: Seconds that are spent on making a failing spec small.
-REDUCING = 90
+REDUCING = 240
 #: How many specs whose numbers differ are made small: they may do so for different reasons.
 REPORTED = 4
 

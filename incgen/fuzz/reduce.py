@@ -26,29 +26,30 @@ def reduced(spec: tree.Spec, fails: Callable[[tree.Spec], bool], tries: int = 60
         tries: how often that is asked at most.
     """
     tried = {spec.text}
-    left = tries
-    while True:
-        for part in _smaller(spec):
-            smaller = _tidied(part)
-            text = smaller.text
-            if text in tried:
-                continue
-            tried.add(text)
-            left -= 1
-            if fails(smaller):
-                spec = smaller
+    smaller, place, found = list(_smaller(spec)), 0, False
+    while tries > 0:
+        if place == len(smaller):
+            if not found:
                 break
-            if left <= 0:
-                return spec
-        else:
-            return spec
+            place, found = 0, False  # what was needed before may not be needed any more
+            continue
+        other = _tidied(smaller[place])
+        text = other.text
+        if text not in tried:
+            tried.add(text)
+            tries -= 1
+            if fails(other):
+                # what stands at this place now is what came behind the part that is gone
+                spec, smaller, found = other, list(_smaller(other)), True
+                place = min(place, len(smaller))
+                continue
+        place += 1
+    return spec
 
 
 def _smaller(spec: tree.Spec) -> Iterator[tree.Spec]:
     """Specs with a part less, those with large parts less first."""
-    plain = replace(spec, doc="", other=())
-    if plain != spec:
-        yield plain
+    yield _plain(spec)
     for number in range(len(spec.definitions)):
         yield replace(spec, definitions=_without(spec.definitions, number))
     for number in range(len(spec.defaults)):
@@ -82,6 +83,17 @@ def _smaller(spec: tree.Spec) -> Iterator[tree.Spec]:
     for preset in ("torch", "caffe", "tf"):
         if spec.preset is None:
             yield replace(spec, preset=preset)
+
+
+def _plain(spec: tree.Spec) -> tree.Spec:
+    """A spec without comments."""
+    definitions: list[tree.Unit | tree.Block] = []
+    for each in spec.definitions:
+        if isinstance(each, tree.Block):
+            each = replace(each, body=_mapped(each.body, comments=False))
+        definitions.append(replace(each, doc=""))
+    network = replace(spec.network, doc="", body=_mapped(spec.network.body, comments=False))
+    return replace(spec, doc="", definitions=tuple(definitions), network=network)
 
 
 def _tidied(spec: tree.Spec) -> tree.Spec:
@@ -140,8 +152,13 @@ def _without_formal(spec: tree.Spec, number: int, place: int) -> tree.Spec:
     )
 
 
-def _mapped(body: tree.Body, change: _Calls) -> tree.Body:
-    """A body with every call changed."""
+def _mapped(
+    body: tree.Body, change: _Calls = lambda call: call, *, comments: bool = True
+) -> tree.Body:
+    """A body with every call changed, and without its comments if they are not wanted."""
+
+    def inner(each: tree.Body) -> tree.Body:
+        return _mapped(each, change, comments=comments)
 
     def element(each: tree.Element) -> tree.Element:
         match each:
@@ -150,20 +167,26 @@ def _mapped(body: tree.Body, change: _Calls) -> tree.Body:
             case tree.Chain():
                 return tree.Chain(tuple(map(element, each.elements)))
             case tree.Conditional():
-                otherwise = each.otherwise
-                if isinstance(otherwise, tree.Body):
-                    otherwise = _mapped(otherwise, change)
-                elif otherwise is not None:
-                    found = element(otherwise)
-                    assert isinstance(found, tree.Conditional)
-                    otherwise = found
-                return replace(each, then=_mapped(each.then, change), otherwise=otherwise)
+                return conditional(each)
             case _:
-                return replace(each, body=_mapped(each.body, change))
+                return replace(each, body=inner(each.body))
+
+    def conditional(each: tree.Conditional) -> tree.Conditional:
+        match each.otherwise:
+            case tree.Conditional() as otherwise:
+                return replace(each, then=inner(each.then), otherwise=conditional(otherwise))
+            case tree.Body() as otherwise:
+                return replace(each, then=inner(each.then), otherwise=inner(otherwise))
+            case None:
+                return replace(each, then=inner(each.then))
 
     def statement(each: tree.Statement | tree.Head) -> tree.Statement | tree.Head:
+        if not comments:
+            each = replace(each, doc="")
         if isinstance(each, tree.Head):
-            return replace(each, body=_mapped(each.body, change))
+            return replace(each, body=inner(each.body))
+        if not comments:
+            each = replace(each, comment="")
         return each if each.element is None else replace(each, element=element(each.element))
 
     return tree.Body(tuple(map(statement, body.statements)))
