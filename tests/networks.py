@@ -399,6 +399,9 @@ def _other_parameters(
     if any(d.severity.value == "error" for d in incgen.check(path, other)):
         return
     graph = incgen.compile_spec(path, other)
+    if not {*other} <= {formal.name for formal in graph.program.network.parameters}:
+        _other_constants(path, other, tally)
+        return
     name = graph.program.network.name
     weights = parity.random_weights(graph, 0)
     save_file(weights, folder / "other.safetensors")
@@ -425,6 +428,18 @@ def _other_parameters(
         _evaluation(changed, (graph.input.height, graph.input.width), tally)
     except Fault as fault:
         raise Fault("arguments", f"{other} {fault}") from None
+
+
+def _other_constants(path: Path, other: dict[str, Any], tally: Tally) -> None:
+    """The models that are generated with other constants."""
+    try:
+        changed = parity.build(path, path.parent, parameters=other)
+    except Exception as error:
+        raise Fault("constants", f"{other} {place_of(error)}") from error
+    _keys(changed)
+    _without_dropout(changed)
+    assert changed.graph.input.height and changed.graph.input.width
+    _evaluation(changed, (changed.graph.input.height, changed.graph.input.width), tally)
 
 
 # ---------------------------------------------------------------- generated text
@@ -460,14 +475,14 @@ def lint(tally: Tally) -> None:
 
 def examined_text(spec: tree.Spec) -> str:
     """A random spec with a line that says which other arguments its models are to be tried with."""
-    known = [formal.name for formal in spec.network.formals]
+    known = [*(formal.name for formal in spec.network.formals), *(n for n, _ in spec.constants)]
     other = [f"{name}={value}" for name, value in spec.other if name in known]
     return f"# arguments: {' '.join(other)}\n{spec.text}" if other else spec.text
 
 
 def arguments_of(text: str) -> dict[str, Any]:
     """The values that such a line says."""
-    line = re.match(r"# arguments: (.*)", text)
+    line = re.search(r"^# arguments: (.*)", text, re.MULTILINE)
     given = dict(each.split("=") for each in line[1].split()) if line else {}
     return {name: _setting(value) for name, value in given.items()}
 

@@ -205,6 +205,14 @@ def argument(choose: Choices, place: Place, role: str) -> str:
     return choose.one(*options)
 
 
+def default(choose: Choices, role: str) -> str:
+    """What a parameter of a block can be where a use says nothing."""
+    options: list[str] = [*PLAIN[role]]
+    if role == "count":
+        options += ["channels", "channels // 2 + 1"]
+    return choose.one(*options)
+
+
 def condition(choose: Choices, place: Place) -> str:
     """What an `if` can ask."""
     simple = [name for name in place.named("flag")]
@@ -479,7 +487,9 @@ def rest_of(choose: Choices, name: str, head: tree.Call, said: dict[str, tree.Va
     given = bound(head, positional)
     rest = tuple(given[n] for n in positional if n not in said and n in given)
     named = tuple((n, v) for n, v in given.items() if n not in positional)
-    over = [(n, given[n]) for n in positional if n in said and n in given and choose.chance(4)]
+    # a kind that is said makes the head a max_pool or an avg_pool, which have none
+    known = [n for n in positional if n in said and n in given and n != "kind"]
+    over = [(n, given[n]) for n in known if choose.chance(4)]
     return tree.Call(name, rest, (*named, *over))
 
 

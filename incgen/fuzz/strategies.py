@@ -66,15 +66,17 @@ class _Author(Choices):
 
     def __init__(self, draw: st.DrawFn) -> None:
         super().__init__(draw)
-        preset = self.one("torch", "caffe", "tf", None)
-        self.defaults = self._defaults(preset)
-        self.preset = preset
-        self.tracker = Tracker(preset, self.defaults)
+        self.numbers: dict[str, int] = {}
+        self.preset = self.one("torch", "caffe", "tf", None)
         self.constants: list[tuple[str, str]] = []
+        self.roles: dict[str, str] = {}  # of the constants
+        for _ in range(self.one(0, 0, 1, 2)):
+            self._constant()
+        self.defaults = self._defaults(self.preset)
+        self.tracker = Tracker(self.preset, self.defaults, self.constants)
         self.units: list[tree.Unit] = []
         self.blocks: list[tree.Block] = []
         self.definitions: list[tree.Unit | tree.Block] = []
-        self.numbers: dict[str, int] = {}
 
     # ------------------------------------------------------------ names
 
@@ -91,22 +93,24 @@ class _Author(Choices):
     # ------------------------------------------------------------ the file
 
     def spec(self) -> tree.Spec:
-        roles: dict[str, str] = {}
-        for _ in range(self.one(0, 0, 1, 2)):
-            name = self.fresh("let")
-            options = ["4", "3", "6", *(f"{n} {o}" for n in roles for o in ("+ 1", "// 2 + 1"))]
-            self.constants.append((name, self.one(*options)))
-            scene = Scene(self.tracker.constants, Shape(1))
-            self.tracker.constants[name] = evaluate(self.constants[-1][1], scene)
-            roles[name] = "count"
         doc = self.doc(4)
-        network, other = self._network(roles)
+        network, other = self._network(dict(self.roles))
         order = list(self.definitions)
         if self.chance(4):
             order.reverse()
         return tree.Spec(
             doc, self.preset, self.defaults, tuple(self.constants), tuple(order), network, other
         )
+
+    def _constant(self) -> None:
+        counts = [name for name, role in self.roles.items() if role == "count"]
+        if self.chance(3):
+            name, role, value = self.fresh("flag"), "flag", self.one("true", "false")
+        else:
+            options = ["4", "3", "6", *(f"{n} {o}" for n in counts for o in ("+ 1", "// 2 + 1"))]
+            name, role, value = self.fresh("let"), "count", self.one(*options)
+        self.constants.append((name, value))
+        self.roles[name] = role
 
     def _defaults(self, preset: str | None) -> tuple[tuple[str, str, tree.Value], ...]:
         found: list[tuple[str, str, tree.Value]] = []
@@ -125,6 +129,9 @@ class _Author(Choices):
             ]
         for _ in range(self.one(0, 0, 0, 1, 2)):
             extra = self.one(*calls.DEFAULTS)
+            flags = [name for name, role in self.roles.items() if role == "flag"]
+            if flags and extra[2] in ("true", "false"):
+                extra = (*extra[:2], self.one(*flags))
             if extra[:2] not in [each[:2] for each in found]:
                 found.append(extra)
         return tuple(found)
@@ -141,6 +148,9 @@ class _Author(Choices):
             roles = {**roles, formal.name: formal.role}
             if self.chance(2):
                 other.append((formal.name, self.one(*calls.PLAIN[formal.role])))
+        for name, role in self.roles.items():
+            if not other and self.chance(3):
+                other.append((name, self.one(*calls.PLAIN[role])))
         high, wide = self.one(8, 7, 9, 12, 13, 16, 5, 4, 17), self.one(8, 6, 9, 11, 16, 15, 1)
         channels = self.one(3, 1, 4, 2)
         scene = Scene(names, Shape(channels, high, wide))
@@ -460,7 +470,13 @@ class _Author(Choices):
         if inner.maps and self.chance(2):
             statements += self._try(inner, tree.Call("global_avg_pool"), None)
             statements += self._try(inner, calls.dense(self, inner))
-        head = tree.Head(self.fresh("side"), tree.Body(tuple(statements)), self.doc(8))
+        head: tree.Statement | tree.Head = tree.Head(
+            self.fresh("side"), tree.Body(tuple(statements)), self.doc(8)
+        )
+        flags = [name for name, role in self.roles.items() if role == "flag"]
+        if flags and self.chance(2):
+            condition = self.one(*flags, f"not {flags[0]}")
+            head = tree.Statement(tree.Conditional(condition, tree.Body((head,))))
         return [head, *self._try(place, calls.op(self, place))]
 
     # ------------------------------------------------------------ definitions
@@ -485,17 +501,16 @@ class _Author(Choices):
             if formal.role == "flag" and self.chance(3):
                 formal = replace(formal, default=self.one("true", "false"))
             elif any(each.default for each in formals) or self.chance(6):
-                formal = replace(formal, default=self.one(*calls.PLAIN[formal.role]))
+                formal = replace(formal, default=calls.default(self, formal.role))
             if formals and formals[-1].default and not formal.default:
-                formal = replace(formal, default=self.one(*calls.PLAIN[formal.role]))
+                formal = replace(formal, default=calls.default(self, formal.role))
             formals.append(formal)
             arguments.append(calls.argument(self, place, formal.role))
         scenes = []
         for scene in place.scenes:
             values = {f.name: evaluate(a, scene) for f, a in zip(formals, arguments, strict=True)}
             scenes.append(Scene({**self.tracker.constants, **values}, scene.shape))
-        roles = {name: "count" for name in self.tracker.constants}
-        roles |= {formal.name: formal.role for formal in formals}
+        roles = {**self.roles, **{formal.name: formal.role for formal in formals}}
         inner = Place(scenes, roles, even=place.even, ranked=place.ranked)
         doc = self.doc(6)
         statements = self.statements(inner, depth - 1, self.one(1, 2, 3, 4))
@@ -586,7 +601,7 @@ class _Author(Choices):
     def _tail(self, inner: Place) -> list[tree.Call]:
         """The calls behind the head of a unit: they say all they need, in constants."""
         found: list[tree.Call] = []
-        fixed = replace(inner, roles={n: "count" for n in self.tracker.constants})
+        fixed = replace(inner, roles=dict(self.roles))
         for _ in range(self.upto(3)):
             call = self.one(tree.Call("bn"), tree.Call("relu"), None) or calls.op(self, fixed)
             names = re.findall(r"channels|height|width", repr(call))

@@ -73,11 +73,18 @@ def evaluate(expression: str, scene: Scene) -> Any:
 class Tracker:
     """Shapes behind elements, for the definitions and defaults of one spec."""
 
-    def __init__(self, preset: str | None, defaults: Iterable[tuple[str, str, tree.Value]]) -> None:
-        """Keep what decides on paddings; definitions come later."""
+    def __init__(
+        self,
+        preset: str | None,
+        defaults: Iterable[tuple[str, str, tree.Value]],
+        constants: Iterable[tuple[str, str]],
+    ) -> None:
+        """Keep what decides on paddings, and constants; definitions come later."""
         self.preset = preset
         self.defaults = {(op, name): value for op, name, value in defaults}
         self.constants: dict[str, Any] = {}
+        for name, expression in constants:
+            self.constants[name] = evaluate(expression, Scene(self.constants, Shape(1)))
         self.definitions: dict[str, tree.Unit | tree.Block] = {}
         self._layers = 0
 
@@ -358,9 +365,7 @@ def output_of(spec: tree.Spec) -> Shape:
     Raises:
         Misfit: something does not fit.
     """
-    tracker = Tracker(spec.preset, spec.defaults)
-    for name, expression in spec.constants:
-        tracker.constants[name] = evaluate(expression, Scene(tracker.constants, Shape(1)))
+    tracker = Tracker(spec.preset, spec.defaults, spec.constants)
     tracker.definitions = {each.name: each for each in spec.definitions}
     network, names = spec.network, dict(tracker.constants)
     for formal in network.formals:

@@ -250,10 +250,10 @@ def _spec(spec: Spec) -> Iterator[str]:
         yield ""
     if spec.preset:
         yield f"numerics {spec.preset}"
-    for op, name, value in spec.defaults:
-        yield f"default {op} {name}={_argument(value, named=True)}"
     for name, expression in spec.constants:
         yield f"let {name} = {expression}"
+    for op, name, value in spec.defaults:
+        yield f"default {op} {name}={_argument(value, named=True)}"
     for definition in spec.definitions:
         if isinstance(definition, Block):
             yield ""
