@@ -25,6 +25,7 @@ from typing import Any
 import keras
 import numpy as np
 import parity
+import tensorflow as tf
 import torch
 from parity import Array, Models, images, precision
 from safetensors.numpy import save_file
@@ -310,8 +311,34 @@ def _training(models: Models, size: tuple[int, int], tally: Tally) -> None:
     for part, keys in missed.items():
         for key, found in keys.items():
             if found > REACTION * reaction[part][key]:
+                if part == "gradients" and not _derives(models, x):
+                    raise Fault("TensorFlow", "its gradient is not that of its own function")
                 raise Fault(part, f"{key} apart by {found:.1e}, reaction {reaction[part][key]:.1e}")
         tally.conditioned[part] += 1
+
+
+def _derives(models: Models, x: Array) -> bool:
+    """Whether TensorFlow's gradient by the input is that of the function it computes."""
+    random = np.random.default_rng(3)
+    y = tf.constant(parity.channels_last(x))
+    step = 1e-6 * random.normal(0, 1, y.shape)
+
+    def outputs(value: Any) -> Any:
+        found = models.keras_model(value, training=True)
+        return found if isinstance(found, dict) else {models.outputs[0]: found}
+
+    shapes = {name: tuple(value.shape) for name, value in outputs(y).items()}
+    factors = {name: random.normal(0, 1, shape) for name, shape in shapes.items()}
+
+    def loss(value: Any) -> Any:
+        return tf.add_n([tf.reduce_sum(v * factors[k]) for k, v in outputs(value).items()])
+
+    with tf.GradientTape() as tape:
+        tape.watch(y)
+        total = loss(y)
+    expected = float(tf.reduce_sum(tape.gradient(total, y) * step))
+    found = float(loss(y + step) - loss(y - step)) / 2
+    return abs(found - expected) <= 1e-3 * max(abs(found), abs(expected))
 
 
 def _floor(values: dict[str, Array], part: str) -> float:
@@ -366,7 +393,7 @@ def _reaction(
 def _other_size(text: str, path: Path, models: Models, size: tuple[int, int], tally: Tally) -> None:
     """The same models at another size, if the spec has none that is fixed."""
     other = re.sub(r"input \S+x\S+", f"input {size[0]}x{size[1]}", text, count=1)
-    if re.search(r"\b(height|width)\b", text):
+    if re.search(r"\b(height|width)\b|input \{", text):
         return
     try:
         graph = incgen.compile_spec("random.inc", text=other)

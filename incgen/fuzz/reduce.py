@@ -76,10 +76,11 @@ def _smaller(spec: tree.Spec) -> Iterator[tree.Spec]:
     if network.doc or network.pixels:
         yield replace(spec, network=replace(network, doc="", pixels=""))
     for size in (("4", "4"), ("5", "5"), ("8", "8"), ("9", "8")):
-        if int(network.size[0]) + int(network.size[1]) > int(size[0]) + int(size[1]):
+        if not "".join(network.size).isdigit() or sum(map(int, network.size)) > sum(map(int, size)):
             yield replace(spec, network=replace(network, size=size))
-    if network.channels > "1":
-        yield replace(spec, network=replace(network, channels=str(int(network.channels) - 1)))
+    for channels in ("1", "2", "3"):
+        if not network.channels.isdigit() or channels < network.channels:
+            yield replace(spec, network=replace(network, channels=channels))
     for preset in ("torch", "caffe", "tf"):
         if spec.preset is None:
             yield replace(spec, preset=preset)
@@ -104,13 +105,14 @@ def _tidied(spec: tree.Spec) -> tree.Spec:
                 spec = _without_formal(spec, number, place)
     network = spec.network
     formals = network.formals
-    for place in reversed(_unnamed(formals, network.body)):
+    size = " ".join((*network.size, network.channels))
+    for place in reversed(_unnamed(formals, network.body, size)):
         formals = _without(formals, place)
     return replace(spec, network=replace(network, formals=formals))
 
 
-def _unnamed(formals: tuple[tree.Formal, ...], body: tree.Body) -> list[int]:
-    text = tree.body_text(body)
+def _unnamed(formals: tuple[tree.Formal, ...], body: tree.Body, before: str = "") -> list[int]:
+    text = f"{before}\n{tree.body_text(body)}"
     return [n for n, formal in enumerate(formals) if not tree.names(formal.name, text)]
 
 

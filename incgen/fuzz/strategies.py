@@ -153,6 +153,17 @@ class _Author(Choices):
                 other.append((name, self.one(*calls.PLAIN[role])))
         high, wide = self.one(8, 7, 9, 12, 13, 16, 5, 4, 17), self.one(8, 6, 9, 11, 16, 15, 1)
         channels = self.one(3, 1, 4, 2)
+        size, colours, pixels = (str(high), str(wide)), str(channels), self._pixels(channels)
+        if self.chance(8):
+            sizes = [
+                tree.Formal("rows", "size", str(high)),
+                tree.Formal("colours", "count", colours),
+            ]
+            formals += sizes
+            names |= {"rows": high, "colours": channels}
+            pixels = pixels.replace("order=bgr ", "")  # needs 3 channels whatever is set
+            size, colours = ("rows", self.one(str(wide), f"rows + {wide}")), "colours"
+            wide = wide if size[1].isdigit() else high + wide
         scene = Scene(names, Shape(channels, high, wide))
         place = Place([scene], roles, top=True)
         statements = self.statements(place, 3, self.one(1, 2, 3, 4, 5))
@@ -163,9 +174,9 @@ class _Author(Choices):
         network = tree.Network(
             self.one("net", "small_net"),
             tuple(formals),
-            (str(high), str(wide)),
-            str(channels),
-            self._pixels(channels),
+            size,
+            colours,
+            pixels,
             tree.Body(tuple(statements)),
             doc,
         )

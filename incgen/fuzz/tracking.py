@@ -233,7 +233,7 @@ class Tracker:
         return _small(found)
 
     def _convolved(self, name: str, args: dict[str, Any], shape: Shape) -> Shape:
-        multiplier = _whole(args.get("multiplier", 1))
+        multiplier = _whole(args.get("multiplier", self._default(name, "multiplier") or 1))
         groups = _whole(args.get("groups", 1))
         inside = shape.channels * multiplier
         outputs = inside if name == "depthwise_conv" else _whole(args["channels"])
