@@ -55,6 +55,8 @@ ROUNDING = 1e-15
 #: How far above its own reaction to such a change a network may be off: two frameworks round
 #: in every layer, the change is made once.
 REACTION = 100
+#: A reaction above which nothing of a number is left to compare.
+HOPELESS = 1e-3
 #: Seconds that are spent on making a failing spec small.
 REDUCING = 240
 #: How many specs whose numbers differ are made small: they may do so for different reasons.
@@ -266,9 +268,14 @@ def _evaluation(models: Models, size: tuple[int, int], tally: Tally) -> None:
     found = _apart(ours, theirs)
     if found > EVALUATION:
         moved = _reaction(models, x, training=False)[0]
-        if found > REACTION * moved[models.outputs[0]]:
+        if _is_more(found, moved[models.outputs[0]]):
             raise Fault("evaluation", f"apart by {found:.1e}, reaction {moved}")
         tally.conditioned["evaluation"] += 1
+
+
+def _is_more(found: float, reaction: float) -> bool:
+    """Whether a difference is more than rounding can explain in a network that reacts so."""
+    return found > REACTION * reaction and reaction < HOPELESS
 
 
 def _apart(ours: Array, theirs: Array, floor: float = 1e-30) -> float:
@@ -310,7 +317,7 @@ def _training(models: Models, size: tuple[int, int], tally: Tally) -> None:
     reaction = dict(zip(parts, _reaction(models, x, training=True, penalty=penalty), strict=True))
     for part, keys in missed.items():
         for key, found in keys.items():
-            if found > REACTION * reaction[part][key]:
+            if _is_more(found, reaction[part][key]):
                 if part == "gradients" and not _derives(models, x):
                     raise Fault("TensorFlow", "its gradient is not that of its own function")
                 raise Fault(part, f"{key} apart by {found:.1e}, reaction {reaction[part][key]:.1e}")
