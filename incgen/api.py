@@ -7,8 +7,6 @@ and what they stand on are imported where they are needed, so that a check does 
 from __future__ import annotations
 
 import os
-import sys
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +19,7 @@ from incgen.expressions import Value
 from incgen.graph import Graph
 from incgen.loader import LoadedFile
 from incgen.loader import load as load_file
+from incgen.modules import import_source
 from incgen.ops import WORDS
 from incgen.parser import MAX_NUMBER
 from incgen.resolve import resolve
@@ -204,7 +203,8 @@ def load(
     """
     (found,) = find_targets([target])
     graph = compile_spec(spec, parameters, text=text)
-    return _imported(graph.program.network.name, graph.program.file, found.name, found.emit(graph))
+    network = graph.program.network.name
+    return import_source(network, graph.program.file, found.name, found.emit(graph))
 
 
 def import_weights(
@@ -385,52 +385,3 @@ def _value_fault(value: object) -> str | None:
             )
         case _:
             return "a value is a number, `true`, `false` or a word of the language"
-
-
-# ---------------------------------------------------------------- modules
-
-_LOCK = threading.Lock()
-
-
-def _imported(network: str, file: str, target: str, source: str) -> ModuleType:
-    """The module of a source text, executed when it is first asked for."""
-    import hashlib
-
-    digest = hashlib.sha256(f"{file}\0{source}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    name = f"incgen_{network}_{target}_{digest}"
-    with _LOCK:
-        known = sys.modules.get(name)
-        if known is not None:
-            return known
-        module = ModuleType(name)
-        module.__file__ = _pseudo_file(f"incgen {file} {target}", source)
-        # Pickle, inspect and the frameworks find a class by way of sys.modules, some of them
-        # while the module is still running.
-        sys.modules[name] = module
-        try:
-            # Our own `from __future__ import annotations` must not reach it: TorchScript
-            # reads annotations as objects.
-            exec(compile(source, module.__file__, "exec", dont_inherit=True), module.__dict__)
-        except ModuleNotFoundError as error:
-            del sys.modules[name]
-            message = f"the target `{target}` needs {error.name}: pip install 'incgen[{target}]'"
-            raise ModuleNotFoundError(message, name=error.name) from error
-        except BaseException:
-            del sys.modules[name]
-            raise
-        return module
-
-
-def _pseudo_file(title: str, source: str) -> str:
-    """A name under which tracebacks and `inspect` find the lines of a source text."""
-    import io
-    import linecache
-
-    lines = io.StringIO(source).readlines()  # str.splitlines knows more newlines than Python code
-    number, name = 1, f"<{title}>"
-    while linecache.getlines(name) not in ([], lines):
-        number += 1
-        name = f"<{title} {number}>"
-    # Without a time of modification the entry is never taken for outdated.
-    linecache.cache[name] = (len(source), None, lines, name)
-    return name

@@ -62,7 +62,7 @@ def export_weights(
         raise OutputError(f"`{output.as_posix()}` is there: write over it with --force")
     graph = compile_spec(spec, parameters, text=text)
     with open_checkpoint(weights) as checkpoint:
-        arrays = _arrays(weights, graph, checkpoint)
+        arrays = arrays_of(weights, graph, checkpoint)
     make_folder(output.parent)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".incgen-") as folder:
         temporary = Path(folder, output.name)
@@ -78,8 +78,12 @@ def export_weights(
             raise OutputError(f"`{output.as_posix()}` cannot be written: {error}") from None
 
 
-def _arrays(path: Path, graph: Graph, checkpoint: Checkpoint) -> dict[str, Array]:
-    """The tensors of a file with our keys, in the order of the network."""
+def arrays_of(path: Path, graph: Graph, checkpoint: Checkpoint) -> dict[str, Array]:
+    """The tensors of a file with our keys, in the order of the network.
+
+    Raises:
+        MismatchError: the file has other tensors.
+    """
     match = matching.match(graph, checkpoint.tensors, identity("torch"))
     if match.faults:
         name = graph.program.network.name

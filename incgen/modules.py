@@ -1,0 +1,63 @@
+"""Source text to a module that is imported, without a file."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from types import ModuleType
+
+_LOCK = threading.Lock()
+
+
+def import_source(network: str, file: str, target: str, source: str) -> ModuleType:
+    """The module of a source text, executed when it is first asked for.
+
+    Args:
+        network: the name of the network.
+        file: the spec it comes from, for tracebacks.
+        target: the name of the target.
+        source: the text.
+
+    Raises:
+        ModuleNotFoundError: the framework is not installed.
+    """
+    import hashlib
+
+    digest = hashlib.sha256(f"{file}\0{source}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    name = f"incgen_{network}_{target}_{digest}"
+    with _LOCK:
+        known = sys.modules.get(name)
+        if known is not None:
+            return known
+        module = ModuleType(name)
+        module.__file__ = _pseudo_file(f"incgen {file} {target}", source)
+        # Pickle, inspect and the frameworks find a class by way of sys.modules, some of them
+        # while the module is still running.
+        sys.modules[name] = module
+        try:
+            # Our own `from __future__ import annotations` must not reach it: TorchScript
+            # reads annotations as objects.
+            exec(compile(source, module.__file__, "exec", dont_inherit=True), module.__dict__)
+        except ModuleNotFoundError as error:
+            del sys.modules[name]
+            message = f"the target `{target}` needs {error.name}: pip install 'incgen[{target}]'"
+            raise ModuleNotFoundError(message, name=error.name) from error
+        except BaseException:
+            del sys.modules[name]
+            raise
+        return module
+
+
+def _pseudo_file(title: str, source: str) -> str:
+    """A name under which tracebacks and `inspect` find the lines of a source text."""
+    import io
+    import linecache
+
+    lines = io.StringIO(source).readlines()  # str.splitlines knows more newlines than Python code
+    number, name = 1, f"<{title}>"
+    while linecache.getlines(name) not in ([], lines):
+        number += 1
+        name = f"<{title} {number}>"
+    # Without a time of modification the entry is never taken for outdated.
+    linecache.cache[name] = (len(source), None, lines, name)
+    return name

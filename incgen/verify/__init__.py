@@ -1,0 +1,14 @@
+"""Proof that the generated models of a spec are the same network: the ladder of `incgen verify`.
+
+    from incgen.verify import verify
+
+    report = verify("specs/bn_inception.inc")
+    assert report.passed, report
+
+Needs numpy and safetensors (`pip install 'incgen[verify]'`), and the frameworks of the targets.
+"""
+
+from incgen.verify.report import RUNGS, Comparison, Divergence, Omission, Report
+from incgen.verify.verifying import verify
+
+__all__ = ["RUNGS", "Comparison", "Divergence", "Omission", "Report", "verify"]

@@ -1,0 +1,73 @@
+"""The random numbers of a verification: all from one seed and the key that they are for."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from incgen.verify.measure import ROUNDING
+
+if TYPE_CHECKING:
+    from incgen.graph import Graph
+    from incgen.verify.runners import Array
+
+
+def generator(seed: int, *keys: str | int) -> np.random.Generator:
+    """A stream of random numbers of its own for each key."""
+    return np.random.default_rng([seed, *(zlib.crc32(str(key).encode()) for key in keys)])
+
+
+def weights(graph: Graph, seed: int) -> dict[str, Array]:
+    """Weights in float64 behind which nothing hides: no zeros, no ones, variances that differ.
+
+    Kernels have the deviation sqrt(2 / fan_in), so that values keep their size through a ReLU
+    (He et al. 2015, equation 10).
+    """
+    found: dict[str, Array] = {}
+    for key, tensor in graph.tensors().items():
+        random = generator(seed, "weights", key)
+        if tensor.name == "running_var":
+            found[key] = random.uniform(0.5, 2.0, tensor.shape)
+        elif len(tensor.shape) > 1:
+            found[key] = random.normal(0, (2 / tensor.fan_in) ** 0.5, tensor.shape)
+        elif tensor.name == "weight":
+            found[key] = random.uniform(0.5, 1.5, tensor.shape)
+        else:
+            found[key] = random.normal(0, 0.3, tensor.shape)
+    return found
+
+
+def images(graph: Graph, seed: int, batch: int, which: str = "x") -> Array:
+    """Random input (N, C, H, W) in float64, of negative values too."""
+    shape = graph.input
+    assert shape.height is not None and shape.width is not None
+    size = (batch, shape.channels, shape.height, shape.width)
+    return generator(seed, "input", which).normal(0, 1, size)
+
+
+def factors(name: str, shape: tuple[int, ...], seed: int) -> Array:
+    """What each element of an output counts in a loss (channels first)."""
+    return generator(seed, "factors", name).normal(0, 1, shape)
+
+
+def aims(name: str, shape: tuple[int, ...], number: int) -> Array:
+    """What descent brings an output towards in a step (channels first)."""
+    return generator(number, "aims", name).normal(0, 1, shape)
+
+
+def kept(path: str, shape: tuple[int, ...], rate: float, seed: int) -> Array:
+    """What a dropout layer multiplies with: 0, or 1 / (1 - rate) where a value is kept."""
+    keep = generator(seed, "dropout", path).uniform(0, 1, shape) >= rate
+    return keep / (1 - rate) if rate < 1 else np.zeros(shape)
+
+
+def noise(random: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Factors that move a value by what rounding could."""
+    return 1 + ROUNDING * random.choice([-1.0, 1.0], shape)
+
+
+def direction(x: Array, seed: int) -> Array:
+    """A small random step from an input, to see how a loss changes: 1e-6 of what images have."""
+    return 1e-6 * generator(seed, "direction").normal(0, 1, x.shape)

@@ -1,0 +1,289 @@
+"""Climbs the ladder: the same network, rung by rung, in every target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from incgen.verify import measure, structure
+from incgen.verify.models import STEPS, Failure, Models
+from incgen.verify.record import Record
+from incgen.verify.report import RUNGS, Omission
+
+if TYPE_CHECKING:
+    from incgen.verify.runners import Array, Runner
+
+#: Is told what runs now.
+Progress = Callable[[str], None]
+
+#: What is compared on the rungs from 1 to 5, and their bars.
+_WHAT = {1: "value", 2: "value", 3: "gradient", 4: "statistic", 5: "number"}
+_BARS = {
+    1: measure.EVALUATION,
+    2: measure.TRAINING,
+    3: measure.GRADIENTS,
+    4: measure.STATISTICS,
+    5: measure.TRAJECTORY,
+}
+
+
+class _Stop(Exception):
+    """Nothing more can be compared."""
+
+
+class Ladder:
+    """The rungs for the models of one floating-point type.
+
+    Attributes:
+        record: what was found.
+    """
+
+    def __init__(
+        self,
+        models: Models,
+        exact: Models | None,
+        dump: Path | None,
+        progress: Progress,
+        *,
+        kept: bool,
+    ) -> None:
+        """Begin at the ground.
+
+        Args:
+            models: the models.
+            exact: those in float64, which models of another type are measured by.
+            dump: a folder for what is around a divergence.
+            progress: is told what runs now.
+            kept: whether results are needed when this is done.
+        """
+        self.kept = kept
+        self.models, self.exact, self.dump, self.progress = models, exact, dump, progress
+        self.record = Record(models)
+
+    def climb(self, rungs: Sequence[int]) -> None:
+        """Compare rung by rung, up to the first that diverges."""
+        dtype, rung = self.models.dtype, 0
+        with self.models.precision():
+            try:
+                self.progress(f"{dtype}: making the models")
+                self._build()
+                for rung in rungs:
+                    self.progress(f"{dtype}: rung {rung}, {RUNGS[rung]}")
+                    self._rung(rung)
+                    if self.record.divergences:
+                        break
+                    if not self.kept:
+                        self.models.drop(rung)
+            except Failure as failure:
+                self.record.failure(rung, failure)
+            except _Stop:
+                pass
+            if self.record.divergences and self.dump is not None:
+                self._save(self.dump)
+        if self.record.divergences:
+            below = self.record.divergences[0].rung
+            self.record.omissions += [
+                Omission(above, dtype, f"rung {below} diverges") for above in rungs if above > below
+            ]
+
+    def _build(self) -> None:
+        """Make the models; without the right tensors no weights can be loaded.
+
+        Raises:
+            _Stop: they have other tensors.
+        """
+        self.models.build()
+        wanted = {key: tensor.shape for key, tensor in self.models.graph.tensors().items()}
+        for facts in self.models.facts.values():
+            if {key: value.shape for key, value in facts.tensors.items()} != wanted:
+                self._structure()
+                self.record.close(0)
+                raise _Stop
+
+    def _rung(self, rung: int) -> None:
+        if rung == 0:
+            self._structure()
+        elif rung == 6:
+            self._round_trip()
+        elif len(self.models.names) == 1:
+            reason = f"{self.models.names[0]} is the only target"
+            self.record.omissions.append(Omission(rung, self.models.dtype, reason))
+        else:
+            self._results(rung)
+        self.record.close(rung)
+
+    # ------------------------------------------------------------ rungs
+
+    def _structure(self) -> None:
+        models = self.models
+        for name, facts in models.facts.items():
+            for finding in structure.findings(models.graph, facts, models.dtype):
+                self.record.fact(name, finding)
+            for finding in models.run(
+                name,
+                lambda r: list(structure.pixels(models.graph, r, models.dtype, models.seed)),
+            ):
+                self.record.fact(name, finding)
+
+    def _results(self, rung: int) -> None:
+        """Compare the results of every other target with the first's."""
+        models = self.models
+        first, *others = models.names
+        exact = self.exact
+        models.climb(rung, exact.rate if exact is not None and rung == 5 else None)
+        if exact is not None and rung not in exact.results:
+            with exact.precision():
+                exact.climb(rung)
+        if rung == 1:
+            self._shapes()
+        if rung == 3:
+            self._penalties()
+        found = models.results[rung]
+        for name in models.names if rung > 2 else ():
+            self.record.keys(rung, _WHAT[rung], name, self._stated(rung), set(found[name]))
+        for other in others:
+            pair = found[first], found[other]
+            if exact is None:
+                floor = measure.gradient_floor(pair[0]) if rung == 3 else 0.0
+                self.record.arrays(
+                    rung,
+                    _WHAT[rung],
+                    (first, other),
+                    pair,
+                    bar=_BARS[rung],
+                    floor=floor,
+                    reaction=partial(models.reaction, rung),
+                )
+            else:
+                self._rounded(rung, first, other, exact)
+
+    def _stated(self, rung: int) -> set[str]:
+        """The keys of what there is on a rung from 3 to 5."""
+        tensors = self.models.graph.tensors()
+        match rung:
+            case 3:
+                return {"input", *(key for key, tensor in tensors.items() if tensor.trained)}
+            case 4:
+                return {key for key, tensor in tensors.items() if not tensor.trained}
+            case _:
+                return {*tensors, *(f"loss {i}" for i in range(STEPS))}
+
+    def _rounded(self, rung: int, first: str, other: str, exact: Models) -> None:
+        """No target is much farther from its float64 result than the other is from its own."""
+        apart: dict[str, dict[str, float]] = {}
+        floors: dict[str, float] = {}
+        for name in (first, other):
+            before, after = exact.results[rung][name], self.models.results[rung][name]
+            floors[name] = measure.gradient_floor(before) if rung == 3 else 0.0
+            apart[name] = {
+                key: measure.difference(before[key], after[key], floors[name])[1]
+                for key in before.keys() & after.keys()
+            }
+        for name, rival in ((first, other), (other, first)):
+            least = measure.LEAST
+            bars = {
+                key: max(measure.MULTIPLE * apart[rival].get(key, 0.0), least)
+                for key in apart[name]
+            }
+            before, after = exact.results[rung][name], self.models.results[rung][name]
+            shared = apart[name].keys() & apart[rival].keys()
+            pair = {k: before[k] for k in shared}, {k: after[k] for k in shared}
+            self.record.arrays(
+                rung,
+                _WHAT[rung],
+                (f"{name} in float64", f"{name} in {self.models.dtype}"),
+                pair,
+                bar=bars,
+                floor=floors[name],
+            )
+
+    def _shapes(self) -> None:
+        """Outputs have the shapes of the spec.
+
+        Raises:
+            _Stop: one has not.
+        """
+        models = self.models
+        for output, number in models.graph.outputs.items():
+            node = models.graph.nodes[number]
+            sizes = (node.shape.channels, node.shape.height, node.shape.width)
+            wanted = (models.batch, *(size for size in sizes if size is not None))
+            for name in models.names:
+                found = models.evaluated[name].outputs[output].shape
+                if found != wanted:
+                    message = f"{name}: the output {output} has the shape {found}, not {wanted}"
+                    self.record.fault(1, "shape", node.path, ("spec", name), message)
+        self.record.close(1)
+        if self.record.divergences:
+            raise _Stop
+
+    def _penalties(self) -> None:
+        """The penalty of the weight decay is half of the sum of l2 * w ** 2."""
+        models, total = self.models, 0.0
+        for node in models.graph.nodes:
+            decay = node.args.get("l2") or 0
+            for tensor in node.tensors if decay else ():
+                if len(tensor.shape) > 1:
+                    value = models.weights[f"{node.path}.{tensor.name}"]
+                    total += decay / 2 * float(np.square(value).sum())
+        for name in models.names:
+            found = models.steps[name].penalty
+            self.record.number(3, "penalty", ("spec", name), total, found)
+
+    def _round_trip(self) -> None:
+        """Every form of every model gives what the model itself gives."""
+        models, main = self.models, next(iter(self.models.graph.outputs))
+        expected: dict[str, Array] = {}
+        for name in models.names:
+            models.load(name)
+            expected[name] = models.run(name, lambda r: r.evaluate(models.x)).outputs[main]
+        for name, runner in models.runners.items():
+            for form, use in runner.forms(models.folder):
+                self.progress(f"{models.dtype}: rung 6, {name}: {form}")
+                try:
+                    after = models.run(name, partial(_used, use, models.x))
+                except Failure as failure:
+                    self.record.failure(6, failure, form)
+                else:
+                    self.record.array(6, form, "", (name, form), expected[name], after)
+        for name in models.names:
+            path = models.folder / f"{name}.safetensors"
+            if models.run(name, partial(_written, path)):
+                for other in models.names:
+                    models.load(other, path)
+                    after = models.run(other, lambda r: r.evaluate(models.x)).outputs[main]
+                    what = f"safetensors written by {name}"
+                    self.record.array(6, what, "", (name, other), expected[name], after)
+
+    # ------------------------------------------------------------ what is around a divergence
+
+    def _save(self, folder: Path) -> None:
+        """Keep what goes into a diverging place, and what comes out of it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        models, found = self.models, self.record.divergences[0]
+        values = {1: models.evaluated, 2: {n: s.values for n, s in models.steps.items()}}
+        for name in models.names:
+            arrays: dict[str, Array] = {}
+            result = models.results.get(found.rung, {}).get(name, {})
+            if found.path in result:
+                arrays["output" if found.rung < 3 else _WHAT[found.rung]] = result[found.path]
+            if found.rung in values and name in values[found.rung]:
+                taken = values[found.rung][name].inputs.get(found.path, ())
+                arrays |= {f"input_{number}": value for number, value in enumerate(taken)}
+            if arrays:
+                place = found.path or "network"
+                file = folder / f"{models.dtype}_rung{found.rung}_{place}_{name}.npz"
+                with file.open("wb") as stream:
+                    np.savez(stream, allow_pickle=False, **arrays)
+
+
+def _used(use: Callable[[Array], Array], x: Array, runner: Runner) -> Array:
+    return use(x)
+
+
+def _written(path: Path, runner: Runner) -> bool:
+    return runner.write(path)

@@ -1,0 +1,73 @@
+"""Which line of a generated file makes each layer, unit and block."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import wraps
+from types import FrameType
+from typing import Any
+
+
+def _frames(file: str) -> Iterator[FrameType]:
+    """The frames of a file that are being run, the innermost first."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        if frame.f_code.co_filename == file:
+            yield frame
+        frame = frame.f_back
+
+
+@contextmanager
+def seen_by_object(cls: type, file: str, lines: dict[int, int]) -> Iterator[None]:
+    """Note for each object of a class, by its id, the line of a file that makes it.
+
+    A class's own constructor is in that file too: what makes its object is the frame around it.
+    """
+
+    def note(made: object) -> None:
+        for frame in _frames(file):
+            if frame.f_locals.get("self") is not made:
+                lines[id(made)] = frame.f_lineno
+                return
+
+    with _after_init(cls, note):
+        yield
+
+
+@contextmanager
+def seen_by_name(cls: type, file: str, lines: dict[str, int]) -> Iterator[None]:
+    """Note for each object of a class, by its `name`, the line of a file that makes it.
+
+    Functions of the file that take a `name` make what has that name: they are noted too.
+    """
+
+    def note(made: Any) -> None:
+        name: str | None = made.name
+        for frame in _frames(file):
+            if frame.f_locals.get("self") is made:
+                continue
+            if name is not None:
+                lines.setdefault(name, frame.f_lineno)
+            found = frame.f_locals.get("name")
+            name = found if isinstance(found, str) else None
+
+    with _after_init(cls, note):
+        yield
+
+
+@contextmanager
+def _after_init(cls: Any, note: Any) -> Iterator[None]:
+    original = cls.__init__
+
+    @wraps(original)
+    def noting(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        note(self)
+
+    cls.__init__ = noting
+    try:
+        yield
+    finally:
+        cls.__init__ = original

@@ -1,0 +1,75 @@
+"""How far apart two results are, and how far rounding alone could have brought them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from incgen.verify.runners import Array
+
+#: The bars of the rungs in float64, relative to the largest element.
+EVALUATION, TRAINING, GRADIENTS, STATISTICS, TRAJECTORY = 1e-12, 1e-11, 1e-9, 1e-11, 1e-8
+#: A relative change that rounding could have made, of a number in float64.
+ROUNDING = 1e-15
+#: How far above its own reaction to such a change a network may be off: two frameworks round in
+#: every layer, the change is made once.
+REACTION = 100
+#: A reaction above which nothing of a number is left to compare.
+HOPELESS = 1e-3
+#: In float32 a target may be so many times as far from its float64 result as any other is.
+#: Sums of thousands of products differ by that when they are made in another order.
+MULTIPLE = 8
+#: What counts as rounding of float32 in any case: 64 units in the last place, 64 * 2**-23.
+#: A sum of n products in random order is off by about sqrt(n) of them.
+LEAST = 64 * 2.0**-23
+#: Gradients far below the largest of the network are rounding: their floor.
+SMALL_GRADIENT = 1e-3
+
+
+def difference(a: Array, b: Array, floor: float = 0.0) -> tuple[float, float]:
+    """The largest difference, absolute and relative to the largest element.
+
+    Args:
+        a: one.
+        b: the other; infinite where their shapes differ or other elements are finite.
+        floor: what the largest element counts as at least.
+    """
+    if a.shape != b.shape:
+        return np.inf, np.inf
+    if not a.size:
+        return 0.0, 0.0
+    a, b = a.astype(np.float64, copy=False), b.astype(np.float64, copy=False)
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        whole = np.isfinite(a) & np.isfinite(b)
+        if not np.array_equal(a[~whole], b[~whole], equal_nan=True):
+            return np.inf, np.inf
+        a, b = a[whole], b[whole]
+        if not a.size:
+            return 0.0, 0.0
+    absolute = float(np.abs(a - b).max())
+    if not absolute:
+        return 0.0, 0.0
+    return absolute, absolute / max(float(np.abs(a).max()), floor, 1e-30)
+
+
+def largest(values: Iterable[Array]) -> float:
+    """The largest finite element of several arrays."""
+    found = 0.0
+    for value in values:
+        sizes = np.abs(value[np.isfinite(value)])
+        if sizes.size:
+            found = max(found, float(sizes.max()))
+    return found
+
+
+def gradient_floor(gradients: Mapping[str, Array]) -> float:
+    """Below what a gradient is rounding of the others."""
+    return SMALL_GRADIENT * largest(gradients.values())
+
+
+def explained(found: float, reaction: float) -> bool:
+    """Whether rounding can explain a difference in a network that reacts so to it."""
+    return found <= REACTION * reaction or reaction >= HOPELESS

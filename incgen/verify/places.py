@@ -1,0 +1,105 @@
+"""The places of a network at which two models can be compared, and where each is written.
+
+A place is the path of a graph's node. What frameworks have are modules and layers, whose names are
+such paths or those of the units and blocks around them: `Places` says which node's value that is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from incgen.graph import Graph, Node
+from incgen.source import Span
+
+
+class Places:
+    """The places of one graph."""
+
+    def __init__(self, graph: Graph) -> None:
+        """Number the nodes by their paths."""
+        self.graph = graph
+        self.numbers = {node.path: number for number, node in enumerate(graph.nodes)}
+
+    @cached_property
+    def _ends(self) -> dict[str, int | None]:
+        """The node whose value leaves a unit, block or body; None where several do."""
+        users: dict[int, list[str]] = {}
+        for node in self.graph.nodes:
+            for number in node.inputs:
+                users.setdefault(number, []).append(node.path)
+        outputs = set(self.graph.outputs.values())
+        ends: dict[str, int | None] = {}
+        for number, node in enumerate(self.graph.nodes):
+            for prefix in prefixes(node.path):
+                inside = f"{prefix}."
+                outside = [path for path in users.get(number, ()) if not path.startswith(inside)]
+                if outside or number in outputs:
+                    ends[prefix] = number if prefix not in ends else None
+        return ends
+
+    def node_of(self, path: str) -> int | None:
+        """The node whose value something of this path gives, if it is one node's."""
+        number = self.numbers.get(path)
+        return self._ends.get(path) if number is None else number
+
+    def name_of(self, path: str) -> str | None:
+        """The place of something that a framework calls by a path.
+
+        What is not in the graph keeps its own name: the parts of a separable convolution.
+        None: it has no place of its own.
+        """
+        number = self.node_of(path)
+        if number is not None:
+            return self.graph.nodes[number].path
+        outer, _, last = path.rpartition(".")
+        if outer in self.numbers and self.graph.nodes[self.numbers[outer]].op == "separable_conv":
+            return outer if last == "pointwise" else path
+        return None
+
+    def order(self, place: str) -> tuple[int, int]:
+        """Places in the order in which they are computed."""
+        number = self.numbers.get(place)
+        if number is not None:
+            return number, 1
+        return self.numbers.get(place.rpartition(".")[0], len(self.numbers)), 0
+
+    def inputs_of(self, path: str) -> list[str]:
+        """The nodes that go into a place, or into the block of this path, from outside of it."""
+        own = {
+            number
+            for number, node in enumerate(self.graph.nodes)
+            if node.path == path or node.path.startswith(f"{path}.")
+        }
+        found = {n for number in own for n in self.graph.nodes[number].inputs if n not in own}
+        return [self.graph.nodes[number].path for number in sorted(found)]
+
+    def span_of(self, path: str) -> Span:
+        """Where something of a path is written in the spec: the innermost use that has it."""
+        for candidate in (path, *reversed(list(prefixes(path)))):
+            for node in self._inside(candidate):
+                if node.path == candidate:
+                    return node.span
+                use = node.use
+                while use is not None:
+                    if use.path == candidate:
+                        return use.span
+                    use = use.outer
+        inside = next(self._inside(path), None)
+        return inside.span if inside else self.graph.program.network.span
+
+    def _inside(self, path: str) -> Iterator[Node]:
+        for node in self.graph.nodes:
+            if node.path == path or node.path.startswith(f"{path}."):
+                yield node
+
+
+def prefixes(path: str) -> Iterator[str]:
+    """The paths around a path, the outermost first.
+
+    >>> list(prefixes("inception_3a.conv3x3.0"))
+    ['inception_3a', 'inception_3a.conv3x3']
+    """
+    parts = path.split(".")
+    for length in range(1, len(parts)):
+        yield ".".join(parts[:length])

@@ -1,0 +1,198 @@
+"""Collects what a ladder compares, and says where a divergence begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from incgen.verify import measure
+from incgen.verify.places import Places
+from incgen.verify.report import Comparison, Divergence, Omission, Place, Verdict
+
+if TYPE_CHECKING:
+    from incgen.verify.models import Failure, Models
+    from incgen.verify.runners import Array
+    from incgen.verify.structure import Finding
+
+#: How far rounding alone moves each number, by key; it is asked for only where a bar is missed.
+Reaction = Callable[[], Mapping[str, float]]
+
+
+class Record:
+    """What is known of the models of one floating-point type.
+
+    Attributes:
+        comparisons: all that was compared.
+        divergences: where rungs diverge, one for each.
+        omissions: what was not compared.
+    """
+
+    def __init__(self, models: Models) -> None:
+        """Begin with nothing."""
+        self.models = models
+        self.places = Places(models.graph)
+        self.comparisons: list[Comparison] = []
+        self.divergences: list[Divergence] = []
+        self.omissions: list[Omission] = []
+
+    # ------------------------------------------------------------ comparing
+
+    def arrays(
+        self,
+        rung: int,
+        what: str,
+        sides: tuple[str, str],
+        pair: tuple[Mapping[str, Array], Mapping[str, Array]],
+        *,
+        bar: float | Mapping[str, float],
+        floor: float = 0.0,
+        reaction: Reaction | None = None,
+    ) -> None:
+        """Compare the arrays of each key; what only one side has is not compared."""
+        for key in sorted(pair[0].keys() & pair[1].keys(), key=self._order):
+            absolute, relative = measure.difference(pair[0][key], pair[1][key], floor)
+            limit = bar if isinstance(bar, float) else bar[key]
+            self._note(rung, what, key, sides, absolute, relative, limit, reaction)
+
+    def keys(self, rung: int, what: str, name: str, stated: set[str], found: set[str]) -> None:
+        """A target has what the spec states, and nothing else; that may be nothing at all."""
+        for key in sorted(stated ^ found):
+            has = f"has no {what} of {key}" if key in stated else f"has a {what} of {key}"
+            self.fault(rung, what, key, ("spec", name), f"{name} {has}")
+        if stated == found:
+            self._keep(rung, f"{what}s", "", ("spec", name), (0.0, 0.0, 0.0), "agrees", "")
+
+    def number(
+        self, rung: int, what: str, sides: tuple[str, str], expected: float, found: float
+    ) -> None:
+        """Compare two numbers that are computed in one way."""
+        self.array(rung, what, "", sides, np.asarray([expected]), np.asarray([found]))
+
+    def array(
+        self, rung: int, what: str, path: str, sides: tuple[str, str], a: Array, b: Array
+    ) -> None:
+        """Compare two arrays that should differ by rounding alone."""
+        absolute, relative = measure.difference(a, b)
+        bar = measure.EVALUATION if self.models.dtype == "float64" else measure.LEAST
+        self._note(rung, what, path, sides, absolute, relative, bar, None)
+
+    def fact(self, name: str, finding: Finding) -> None:
+        """Keep a fact of a model's structure."""
+        verdict: Verdict = "diverges" if finding.message else "agrees"
+        message = f"{name}: {finding.what} {finding.message}" if finding.message else ""
+        numbers = finding.absolute, finding.relative, finding.bar
+        self._keep(0, finding.what, finding.path, ("spec", name), numbers, verdict, message)
+
+    def fault(self, rung: int, what: str, path: str, sides: tuple[str, str], message: str) -> None:
+        """Keep that something is not as it must be."""
+        self._keep(rung, what, path, sides, (np.inf, np.inf, 0.0), "diverges", message)
+
+    def failure(self, rung: int, failure: Failure, what: str = "run") -> None:
+        """Keep that a model cannot do something, with the line at which it failed."""
+        name = failure.target
+        prefix = "" if what == "run" else f"{what}: "
+        message = f"{name}: {prefix}{failure.reason}"
+        self.fault(rung, what, "", (name, name), message)
+        lines = (self._line(name, failure.line),) if failure.line is not None else ()
+        self.divergences.append(Divergence(rung, self.models.dtype, "", message, lines))
+
+    def _note(
+        self,
+        rung: int,
+        what: str,
+        path: str,
+        sides: tuple[str, str],
+        absolute: float,
+        relative: float,
+        bar: float,
+        reaction: Reaction | None,
+    ) -> None:
+        verdict: Verdict = "agrees" if relative <= bar else "diverges"
+        message = ""
+        if verdict == "diverges" and reaction is not None and np.isfinite(relative):
+            moved = reaction().get(path, 0.0)
+            if measure.explained(relative, moved):
+                verdict, message = "undecided", f"rounding alone moves it by {moved:.1e}"
+        self._keep(rung, what, path, sides, (absolute, relative, bar), verdict, message)
+
+    def _keep(
+        self,
+        rung: int,
+        what: str,
+        path: str,
+        sides: tuple[str, str],
+        numbers: tuple[float, float, float],
+        verdict: Verdict,
+        message: str,
+    ) -> None:
+        self.comparisons.append(
+            Comparison(rung, self.models.dtype, what, path, sides, *numbers, verdict, message)
+        )
+
+    # ------------------------------------------------------------ where it begins
+
+    def close(self, rung: int) -> None:
+        """Name the place where a rung's divergence begins.
+
+        Values and statistics go wrong from a place on, gradients from a place back.
+        """
+        if any(each.rung == rung for each in self.divergences):
+            return  # said already
+        wrong = [c for c in self.comparisons if c.rung == rung and c.verdict == "diverges"]
+        if not wrong:
+            return
+        ordered = sorted(wrong, key=lambda each: self._order(each.path))
+        first = ordered[-1] if rung == 3 else ordered[0]
+        message = first.message or _sentence(first)
+        if rung == 3:
+            message += self._wrong_slope()
+        lines = tuple(self._lines(first.path))
+        self.divergences.append(Divergence(rung, self.models.dtype, first.path, message, lines))
+
+    def _order(self, key: str) -> tuple[int, int, str]:
+        """Places and keys in the order in which a network computes them."""
+        path = key
+        while path and self.places.node_of(path) is None:
+            path = path.rpartition(".")[0]
+        number = self.places.node_of(path) if path else None
+        last = len(self.models.graph.nodes)
+        return (last if number is None else number), -len(path), key
+
+    def _wrong_slope(self) -> str:
+        """Which framework's gradient is not that of its own function."""
+        models = self.models
+        if models.dtype != "float64":
+            return ""
+        for name in models.names:
+            models.load(name)
+            gradient, apart = models.run(name, lambda r: r.slope(models.x, models.seed))
+            if abs(gradient - apart) > 1e-3 * max(abs(gradient), abs(apart)):
+                return f"; in {name} it is not the slope of the loss itself"
+        return ""
+
+    def _lines(self, path: str) -> Iterator[Place]:
+        """The line of the spec, and those of the generated files, that make a place."""
+        span = self.places.span_of(path)
+        yield Place(span.source.name, span.line, span.source.lines[span.line - 1].strip())
+        for name, runner in self.models.runners.items():
+            inner = path
+            while inner and inner not in runner.lines:
+                inner = inner.rpartition(".")[0]
+            if inner:
+                yield self._line(name, runner.lines[inner])
+
+    def _line(self, name: str, number: int) -> Place:
+        file = f"{self.models.graph.program.network.name}_{name}.py"
+        return Place(file, number, self.models.sources[name].split("\n")[number - 1].strip())
+
+
+def _sentence(comparison: Comparison) -> str:
+    first, second = comparison.between
+    if not np.isfinite(comparison.relative):
+        return f"{comparison.what} of {first} and {second} differ in shape or are not finite"
+    return (
+        f"{comparison.what} of {first} and {second} differ by {comparison.relative:.1e} of the "
+        f"largest element (bar {comparison.bar:.0e})"
+    )

@@ -1,0 +1,181 @@
+"""What runs the generated source of a target: one module for each, imported when it is used.
+
+A runner is the only thing that the ladder knows of a framework. Arrays go in and come out in our
+layout, channels first, under our keys.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from incgen.records import record
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from incgen.graph import Graph
+
+    Array: TypeAlias = NDArray[Any]
+
+
+class RunFault(Exception):
+    """A generated model does something that it must not do."""
+
+
+@record
+class Facts:
+    """What a fresh model is made of.
+
+    Attributes:
+        tensors: every parameter and statistic by key, with its initial values.
+        trained: the keys of those that are trained.
+        count: how many numbers the framework itself counts.
+    """
+
+    tensors: dict[str, Array]
+    trained: frozenset[str]
+    count: int
+
+
+@record
+class Values:
+    """What a forward pass gave.
+
+    Attributes:
+        outputs: by the names of the network's outputs.
+        places: by the path of the layer, unit or block that gave it, as far as the framework
+            lets one look.
+        inputs: what went into each place, if that was asked for.
+    """
+
+    outputs: dict[str, Array]
+    places: dict[str, Array]
+    inputs: dict[str, tuple[Array, ...]]
+
+
+@record
+class Step:
+    """A forward and backward pass in training mode.
+
+    Attributes:
+        values: of the forward pass.
+        penalty: what the weight decay adds to the loss.
+        gradients: of the loss by every parameter, and by the `input`.
+        statistics: the running statistics after it.
+    """
+
+    values: Values
+    penalty: float
+    gradients: dict[str, Array]
+    statistics: dict[str, Array]
+
+
+@record
+class Trajectory:
+    """Some steps of stochastic gradient descent.
+
+    Attributes:
+        losses: before each step.
+        tensors: every parameter and statistic after the last.
+    """
+
+    losses: tuple[float, ...]
+    tensors: dict[str, Array]
+
+
+#: A form of a model that it can be brought into and used in: what it is called, and a function
+#: that makes it and gives its main output for an input (N, C, H, W).
+Form: TypeAlias = "tuple[str, Callable[[Array], Array]]"
+
+
+class Runner(Protocol):
+    """A generated model of one target, in one floating-point type."""
+
+    @property
+    def versions(self) -> str:
+        """The framework and its version, as users write it."""
+
+    @property
+    def lines(self) -> dict[str, int]:
+        """The line of the source that makes each layer, unit and block, by its path."""
+
+    def precision(self) -> AbstractContextManager[None]:
+        """The framework in this floating-point type; everything else is called inside."""
+
+    def build(self) -> None:
+        """Import the source and make the model, anew each time."""
+
+    def facts(self) -> Facts:
+        """What the model is made of."""
+
+    def preprocess(self, images: Array) -> Array:
+        """What `preprocess` of the module makes of images (N, C, H, W)."""
+
+    def load(self, path: Path) -> None:
+        """Load a safetensors file as the module's users do."""
+
+    def write(self, path: Path) -> bool:
+        """Write a safetensors file as the module's users do, or say that there is no such way."""
+
+    def evaluate(self, x: Array, *, inputs: bool = False) -> Values:
+        """The model in evaluation mode, its heads too.
+
+        Raises:
+            RunFault: it gives other outputs than it should.
+        """
+
+    def step(self, x: Array, seed: int, *, inputs: bool = False) -> Step:
+        """A pass in training mode, of a loss that weighs each element of the outputs differently.
+
+        Args:
+            x: the input.
+            seed: of the factors of the loss and of what dropout leaves out.
+            inputs: whether what goes into each place is asked for.
+        """
+
+    def descend(self, batches: list[Array], rate: float, momentum: float) -> Trajectory:
+        """Steps of gradient descent towards random outputs, one for each batch.
+
+        The loss is half of the mean square of the distance, and the penalty.
+        """
+
+    def slope(self, x: Array, seed: int) -> tuple[float, float]:
+        """The loss's derivative in a random direction of the input: by the gradient, by itself."""
+
+    def noise(self, seed: int) -> AbstractContextManager[None]:
+        """Every layer's output is moved by what rounding could."""
+
+    def forms(self, folder: Path) -> Iterator[Form]:
+        """Saved, compiled and exported forms of the model."""
+
+    def forget(self) -> None:
+        """Free what the framework would otherwise keep."""
+
+
+@record
+class Kind:
+    """Where the runner of a target is, and the libraries that it needs."""
+
+    module: str
+    libraries: tuple[str, ...]
+
+    def missing(self) -> tuple[str, ...]:
+        """The libraries that are not installed."""
+        return tuple(name for name in self.libraries if importlib.util.find_spec(name) is None)
+
+    def make(self, graph: Graph, source: str, dtype: str) -> Runner:
+        """A runner of a source text."""
+        made: Runner = importlib.import_module(self.module).make(graph, source, dtype)
+        return made
+
+
+#: By the names of targets.
+KINDS = {
+    "torch": Kind("incgen.verify.runners.torch", ("torch", "safetensors")),
+    "keras": Kind("incgen.verify.runners.keras", ("keras", "tensorflow", "safetensors")),
+}

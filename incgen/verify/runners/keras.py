@@ -1,0 +1,317 @@
+"""Runs generated Keras models, on TensorFlow."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from incgen.modules import import_source
+from incgen.verify import inputs as random_inputs
+from incgen.verify.lines import seen_by_name
+from incgen.verify.places import Places
+from incgen.verify.runners import Facts, Form, RunFault, Step, Trajectory, Values
+
+if TYPE_CHECKING:
+    from incgen.graph import Graph
+    from incgen.verify.runners import Array
+
+#: Keras' names of tensors, and ours.
+_NAMES = {
+    "kernel": "weight",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+
+
+class KerasRunner:
+    """A generated Keras model; see `Runner`."""
+
+    def __init__(self, graph: Graph, source: str, dtype: str) -> None:
+        """Keep what is to be run."""
+        self.graph, self.source, self.dtype = graph, source, dtype
+        self.places = Places(graph)
+        self.lines: dict[str, int] = {}
+        self.module: ModuleType | None = None
+        self.model: Any = None
+        self.inner: Any = None
+        self.recorded: list[str] = []
+
+    @property
+    def versions(self) -> str:
+        """The framework, what it runs on, and their versions."""
+        return f"Keras {keras.__version__} on TensorFlow {tf.__version__}"
+
+    @contextmanager
+    def precision(self) -> Iterator[None]:
+        """New layers are of this runner's type."""
+        before = keras.config.floatx(), keras.config.dtype_policy()
+        keras.config.set_floatx(self.dtype)
+        keras.config.set_dtype_policy(self.dtype)
+        try:
+            yield
+        finally:
+            keras.config.set_floatx(before[0])
+            keras.config.set_dtype_policy(before[1])
+
+    def build(self) -> None:
+        """Import the source and make the model."""
+        network = self.graph.program.network.name
+        module = import_source(network, self.graph.program.file, "keras", self.source)
+        self.module = module
+        keras.utils.set_random_seed(0)
+        with seen_by_name(keras.layers.Layer, module.__file__ or "", self.lines):
+            self.model = self._fresh()
+        self.inner, self.recorded = self._with_places()
+
+    def _fresh(self) -> Any:
+        return getattr(self.module, self.graph.program.network.name)()
+
+    def _with_places(self) -> tuple[Any, list[str]]:
+        """A model of the same layers that also gives what each of them gives."""
+        names = {layer.name for layer in self.model.layers}
+        found: dict[str, Any] = {}
+        for layer in self.model.layers:
+            name, end = layer.name.removesuffix(".stride"), f"{layer.name}.stride"
+            place = None if end in names else self.places.name_of(name)
+            if place is not None and isinstance(layer.output, keras.KerasTensor):
+                found[place] = layer.output
+        return keras.Model(self.model.inputs, [*found.values(), *self._outputs()]), list(found)
+
+    def _outputs(self) -> list[Any]:
+        result, names = self.model.output, list(self.graph.outputs)
+        if not isinstance(result, dict):
+            result = {names[0]: result}
+        if list(result) != names:
+            raise RunFault(f"the outputs are {', '.join(result)}, not {', '.join(names)}")
+        return list(result.values())
+
+    def facts(self) -> Facts:
+        """The layers' variables."""
+        variables = self._variables()
+        tensors = {key: self._ours(key, np.asarray(v)) for key, v in variables.items()}
+        trained = frozenset(key for key, variable in variables.items() if variable.trainable)
+        return Facts(tensors, trained, int(self.model.count_params()))
+
+    def preprocess(self, images: Array) -> Array:
+        """As `Runner`."""
+        preprocess = getattr(self.module, "preprocess")  # noqa: B009
+        return _first(np.asarray(preprocess(_last(images))))
+
+    def load(self, path: Path) -> None:
+        """By the generated function."""
+        getattr(self.module, "load_safetensors")(self.model, path)  # noqa: B009
+
+    def write(self, path: Path) -> bool:
+        """There is no such function."""
+        return False
+
+    # ------------------------------------------------------------ running
+
+    def evaluate(self, x: Array, *, inputs: bool = False) -> Values:
+        """The model in evaluation mode."""
+        return self._values(self.inner(self._tensor(x), training=False), inputs)
+
+    def step(self, x: Array, seed: int, *, inputs: bool = False) -> Step:
+        """As `Runner`."""
+        start = self._tensor(x)
+        with tf.GradientTape() as tape, self._dropout(seed):
+            tape.watch(start)
+            results = self.inner(start, training=True)
+            loss, penalty = self._loss(results, seed), self._penalty()
+            total = loss + penalty
+        variables = {key: v for key, v in self._variables().items() if v.trainable}
+        wanted = [start, *(variable.value for variable in variables.values())]
+        found = tape.gradient(total, wanted, unconnected_gradients="zero")
+        gradients = {"input": _first(np.asarray(found[0]))}
+        for key, gradient in zip(variables, found[1:], strict=True):
+            gradients[key] = self._ours(key, np.asarray(gradient))
+        statistics = {key: np.asarray(v) for key, v in self._variables().items() if not v.trainable}
+        return Step(self._values(results, inputs), float(penalty), gradients, statistics)
+
+    def descend(self, batches: list[Array], rate: float, momentum: float) -> Trajectory:
+        """As `Runner`, by keras.optimizers.SGD."""
+        optimizer = keras.optimizers.SGD(rate, momentum)
+        variables = self.model.trainable_variables
+        losses = []
+        for number, x in enumerate(batches):
+            with tf.GradientTape() as tape, self._dropout(number):
+                results = self.model(self._tensor(x), training=True)
+                loss = self._penalty()
+                for name, value in self._named(results).items():
+                    aim = random_inputs.aims(name, _first_shape(value), number)
+                    loss += tf.reduce_mean(tf.square(value - self._tensor(aim))) / 2
+            losses.append(float(loss))
+            if variables:
+                optimizer.apply_gradients(
+                    zip(tape.gradient(loss, [v.value for v in variables]), variables, strict=True)
+                )
+        return Trajectory(tuple(losses), self.facts().tensors)
+
+    def slope(self, x: Array, seed: int) -> tuple[float, float]:
+        """As `Runner`."""
+        start, move = self._tensor(x), self._tensor(random_inputs.direction(x, seed))
+
+        def loss(value: Any) -> Any:
+            with self._dropout(seed):
+                return self._loss(self.inner(value, training=True), seed)
+
+        with tf.GradientTape() as tape:
+            tape.watch(start)
+            total = loss(start)
+        by_gradient = float(tf.reduce_sum(tape.gradient(total, start) * move))
+        return by_gradient, float(loss(start + move) - loss(start - move)) / 2
+
+    @contextmanager
+    def noise(self, seed: int) -> Iterator[None]:
+        """Not done here: one framework's reaction is enough."""
+        raise NotImplementedError
+        yield
+
+    @contextmanager
+    def _dropout(self, seed: int) -> Iterator[None]:
+        """What dropout leaves out comes from the seed and the layer's path."""
+        layers = [each for each in self.model.layers if isinstance(each, keras.layers.Dropout)]
+        originals = [layer.call for layer in layers]
+        for layer in layers:
+            layer.call = self._given(layer, seed)
+        try:
+            yield
+        finally:
+            for layer, original in zip(layers, originals, strict=True):
+                layer.call = original
+
+    def _given(self, layer: Any, seed: int) -> Any:
+        path = self.places.name_of(layer.name) or layer.name
+
+        def call(inputs: Any, training: bool = False) -> Any:
+            if not training:
+                return inputs
+            kept = random_inputs.kept(path, _first_shape(inputs), layer.rate, seed)
+            return inputs * self._tensor(kept)
+
+        return call
+
+    def _loss(self, results: list[Any], seed: int) -> Any:
+        total = tf.zeros((), self.dtype)
+        ends = results[len(self.recorded) :]
+        for name, value in zip(self.graph.outputs, ends, strict=True):
+            factors = random_inputs.factors(name, _first_shape(value), seed)
+            total += tf.reduce_sum(value * self._tensor(factors))
+        return total
+
+    def _penalty(self) -> Any:
+        return tf.add_n([tf.zeros((), self.dtype), *self.model.losses])
+
+    def _named(self, results: Any) -> dict[str, Any]:
+        return results if isinstance(results, dict) else {next(iter(self.graph.outputs)): results}
+
+    def _values(self, results: list[Any], inputs: bool) -> Values:
+        arrays = [_first(np.asarray(value)) for value in results]
+        places = dict(zip(self.recorded, arrays, strict=False))
+        outputs = dict(zip(self.graph.outputs, arrays[len(self.recorded) :], strict=True))
+        taken = {}
+        if inputs:
+            taken = {
+                place: tuple(
+                    places[path] for path in self.places.inputs_of(place) if path in places
+                )
+                for place in places
+            }
+        return Values(outputs, places, taken)
+
+    def _variables(self) -> dict[str, Any]:
+        return {
+            f"{layer.name}.{_NAMES.get(v.name, v.name)}": v
+            for layer in self.model.layers
+            for v in layer.weights
+        }
+
+    def _ours(self, key: str, value: Array) -> Array:
+        """A tensor of Keras in our layout: OIHW, or (out, in)."""
+        if value.ndim == 2:
+            return value.T
+        if value.ndim != 4:
+            return value
+        layer = self.model.get_layer(key.rpartition(".")[0])
+        if isinstance(layer, keras.layers.DepthwiseConv2D):  # (kh, kw, C, multiplier)
+            high, wide, channels, multiplier = value.shape
+            return value.transpose(2, 3, 0, 1).reshape(channels * multiplier, 1, high, wide)
+        return value.transpose(3, 2, 0, 1)
+
+    def _tensor(self, value: Array) -> Any:
+        return tf.constant(_last(value), self.dtype)
+
+    # ------------------------------------------------------------ forms
+
+    def forms(self, folder: Path) -> Iterator[Form]:
+        """As `Runner`: weights and models in Keras' files, XLA, TensorFlow's SavedModel."""
+        weights, whole = folder / "model.weights.h5", folder / "model.keras"
+        saved = str(folder / "saved_model")
+
+        def weights_file(x: Array) -> Array:
+            self.model.save_weights(weights)
+            model = self._fresh()
+            model.load_weights(weights)
+            return self._main(model, x)
+
+        def model_file(x: Array) -> Array:
+            self.model.save(whole)
+            return self._main(keras.saving.load_model(whole), x)
+
+        def compiled(x: Array) -> Array:
+            jitted = tf.function(lambda y: self.model(y, training=False), jit_compile=True)
+            return self._main_of(jitted(self._tensor(x)))
+
+        def saved_model(x: Array) -> Array:
+            self.model.export(saved, "tf_saved_model", verbose=False)
+            loaded = tf.saved_model.load(saved)  # its variables live as long as it does
+            return self._main_of(loaded.serve(self._tensor(x)))
+
+        yield ".weights.h5", weights_file
+        yield ".keras", model_file
+        yield "tf.function with XLA", compiled
+        yield "SavedModel", saved_model
+
+    def _main(self, model: Any, x: Array) -> Array:
+        return self._main_of(model(self._tensor(x), training=False))
+
+    def _main_of(self, results: Any) -> Array:
+        return _first(np.asarray(self._named(results)[next(iter(self.graph.outputs))]))
+
+    def forget(self) -> None:
+        """Free what Keras keeps of every model."""
+        keras.backend.clear_session()
+        gc.collect()
+
+
+def _last(value: Array) -> Array:
+    """(N, C, H, W) as (N, H, W, C); vectors as they are."""
+    return value.transpose(0, 2, 3, 1) if value.ndim == 4 else value
+
+
+def _first(value: Array) -> Array:
+    """(N, H, W, C) as (N, C, H, W); vectors as they are."""
+    return value.transpose(0, 3, 1, 2) if value.ndim == 4 else value
+
+
+def _first_shape(value: Any) -> tuple[int, ...]:
+    shape = tuple(int(size) for size in value.shape)
+    return (shape[0], shape[3], shape[1], shape[2]) if len(shape) == 4 else shape
+
+
+def make(graph: Graph, source: str, dtype: str) -> KerasRunner:
+    """A runner of a source text."""
+    return KerasRunner(graph, source, dtype)

@@ -1,0 +1,318 @@
+"""Runs generated PyTorch modules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from incgen.modules import import_source
+from incgen.names import class_name
+from incgen.verify import inputs as random_inputs
+from incgen.verify.lines import seen_by_object
+from incgen.verify.places import Places
+from incgen.verify.runners import Facts, Form, RunFault, Step, Trajectory, Values
+
+if TYPE_CHECKING:
+    from incgen.graph import Graph
+    from incgen.verify.runners import Array
+
+#: Counts the batches that a batch norm has seen: no number that a model computes with.
+_COUNTER = "num_batches_tracked"
+
+
+class TorchRunner:
+    """A generated PyTorch module; see `Runner`."""
+
+    def __init__(self, graph: Graph, source: str, dtype: str) -> None:
+        """Keep what is to be run."""
+        self.graph, self.source = graph, source
+        self.dtype: torch.dtype = getattr(torch, dtype)
+        self.places = Places(graph)
+        self.lines: dict[str, int] = {}
+        self.module: ModuleType | None = None
+        self.model: nn.Module = nn.Module()
+        self.penalised = False
+
+    @property
+    def versions(self) -> str:
+        """The framework and its version."""
+        return f"PyTorch {torch.__version__.partition('+')[0]}"
+
+    @contextmanager
+    def precision(self) -> Iterator[None]:
+        """New tensors are of this runner's type."""
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(self.dtype)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(before)
+
+    def build(self) -> None:
+        """Import the source and make the module."""
+        network = self.graph.program.network.name
+        module = import_source(network, self.graph.program.file, "torch", self.source)
+        self.module = module
+        torch.manual_seed(0)
+        seen: dict[int, int] = {}
+        with seen_by_object(nn.Module, module.__file__ or "", seen):
+            self.model = self._fresh()
+        self.lines = {
+            name: seen[id(each)] for name, each in self.model.named_modules() if id(each) in seen
+        }
+        self.penalised = hasattr(self.model, "regularization_loss")
+
+    def _fresh(self) -> nn.Module:
+        name = class_name(self.graph.program.network.name)
+        model: nn.Module = getattr(self.module, name)()
+        return model
+
+    def facts(self) -> Facts:
+        """The state dict, less its counters."""
+        state = {k: v for k, v in self.model.state_dict().items() if not k.endswith(_COUNTER)}
+        trained = frozenset(key for key, each in self.model.named_parameters())
+        count = sum(value.numel() for value in state.values())
+        return Facts({key: _array(value) for key, value in state.items()}, trained, count)
+
+    def preprocess(self, images: Array) -> Array:
+        """As `Runner`."""
+        return _array(getattr(self.module, "preprocess")(torch.from_numpy(images)))  # noqa: B009
+
+    def load(self, path: Path) -> None:
+        """By the two calls of the README."""
+        self.model.load_state_dict(safetensors.torch.load_file(path))
+
+    def write(self, path: Path) -> bool:
+        """By safetensors' own function."""
+        safetensors.torch.save_file(self.model.state_dict(), path)
+        return True
+
+    # ------------------------------------------------------------ running
+
+    def evaluate(self, x: Array, *, inputs: bool = False) -> Values:
+        """The model in evaluation mode; its heads too, which it leaves out by itself."""
+        self.model.eval()
+        heads = len(self.graph.outputs) > 1
+        with torch.no_grad():
+            if heads:
+                found = self.model(self._tensor(x))._asdict()
+                running = [name for name in list(found)[1:] if found[name] is not None]
+                if running:
+                    raise RunFault(f"the heads {', '.join(running)} run in evaluation")
+                # Only the network itself asks whether it is in training.
+                self.model.training = True
+            try:
+                return self._recorded(self._tensor(x), inputs)[1]
+            finally:
+                self.model.training = False
+
+    def step(self, x: Array, seed: int, *, inputs: bool = False) -> Step:
+        """As `Runner`."""
+        start = self._tensor(x).requires_grad_()
+        self.model.train()
+        self.model.zero_grad()
+        with self._dropout(seed):
+            outputs, values = self._recorded(start, inputs)
+        loss, penalty = self._loss(outputs, seed), self._penalty()
+        torch.autograd.backward(loss + penalty)
+        gradients = {
+            key: _array(torch.zeros_like(each) if each.grad is None else each.grad)
+            for key, each in self.model.named_parameters()
+        }
+        assert start.grad is not None
+        gradients["input"] = _array(start.grad)
+        return Step(values, float(penalty.detach()), gradients, self._statistics())
+
+    def descend(self, batches: list[Array], rate: float, momentum: float) -> Trajectory:
+        """As `Runner`, by torch.optim.SGD."""
+        self.model.train()
+        parameters = list(self.model.parameters())
+        optimizer = torch.optim.SGD(parameters, rate, momentum) if parameters else None
+        losses = []
+        for number, x in enumerate(batches):
+            with self._dropout(number):
+                outputs = self._named(self.model(self._tensor(x)))
+            loss = self._penalty()
+            for name, value in outputs.items():
+                aim = random_inputs.aims(name, tuple(value.shape), number)
+                loss = loss + (value - self._tensor(aim)).square().mean() / 2
+            losses.append(float(loss.detach()))
+            if optimizer is not None:
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+        return Trajectory(tuple(losses), self.facts().tensors)
+
+    def slope(self, x: Array, seed: int) -> tuple[float, float]:
+        """As `Runner`."""
+        self.model.train()
+        start = self._tensor(x).requires_grad_()
+        move = self._tensor(random_inputs.direction(x, seed))
+
+        def loss(value: Tensor) -> Tensor:
+            with self._dropout(seed):
+                return self._loss(self._named(self.model(value)), seed)
+
+        (gradient,) = torch.autograd.grad(loss(start), start)
+        with torch.no_grad():
+            apart = float(loss(start + move) - loss(start - move)) / 2
+        return float((gradient * move).sum()), apart
+
+    @contextmanager
+    def noise(self, seed: int) -> Iterator[None]:
+        """Every innermost module's output is moved by what rounding could."""
+        random = random_inputs.generator(seed, "noise")
+
+        def move(module: nn.Module, given: object, output: Any) -> Any:
+            if not isinstance(output, Tensor):
+                return None
+            return output * torch.from_numpy(random_inputs.noise(random, tuple(output.shape)))
+
+        with ExitStack() as stack:
+            for each in self.model.modules():
+                if not list(each.children()):
+                    stack.callback(each.register_forward_hook(move).remove)
+            yield
+
+    def _recorded(self, x: Tensor, inputs: bool) -> tuple[dict[str, Tensor], Values]:
+        """The outputs of a pass, and what every module gave on the way."""
+        places: dict[str, Array] = {}
+        taken: dict[str, tuple[Array, ...]] = {}
+
+        def keep(place: str) -> Callable[[nn.Module, Any, Any], None]:
+            def hook(module: nn.Module, given: Any, output: Any) -> None:
+                if isinstance(output, Tensor):
+                    places[place] = _array(output)
+                    if inputs:
+                        taken[place] = tuple(_array(v) for v in given if isinstance(v, Tensor))
+
+            return hook
+
+        with ExitStack() as stack:
+            for name, each in self.model.named_modules():
+                place = self.places.name_of(name)
+                if name and place is not None:
+                    stack.callback(each.register_forward_hook(keep(place)).remove)
+            outputs = self._named(self.model(x))
+        values = Values({name: _array(v) for name, v in outputs.items()}, places, taken)
+        return outputs, values
+
+    def _named(self, result: Any) -> dict[str, Tensor]:
+        names = list(self.graph.outputs)
+        if len(names) == 1:
+            if not isinstance(result, Tensor):
+                raise RunFault(f"the output is a {type(result).__name__}, not a tensor")
+            return {names[0]: result}
+        found: dict[str, Tensor] = result._asdict()
+        if list(found) != names or any(value is None for value in found.values()):
+            given = [name for name, value in found.items() if value is not None]
+            raise RunFault(f"the outputs are {', '.join(given)}, not {', '.join(names)}")
+        return found
+
+    @contextmanager
+    def _dropout(self, seed: int) -> Iterator[None]:
+        """What dropout leaves out comes from the seed and the layer's path."""
+
+        def given(path: str) -> Callable[[nn.Module, Any, Tensor], Tensor | None]:
+            def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
+                if not module.training or not isinstance(module, nn.Dropout):
+                    return None
+                shape = tuple(output.shape)
+                kept = random_inputs.kept(path, shape, module.p, seed)
+                return args[0] * self._tensor(kept)  # type: ignore[no-any-return]
+
+            return hook
+
+        with ExitStack() as stack:
+            for name, each in self.model.named_modules():
+                if isinstance(each, nn.Dropout):
+                    path = self.places.name_of(name) or name
+                    stack.callback(each.register_forward_hook(given(path)).remove)
+            yield
+
+    def _loss(self, outputs: dict[str, Tensor], seed: int) -> Tensor:
+        total = torch.zeros(())
+        for name, value in outputs.items():
+            factors = random_inputs.factors(name, tuple(value.shape), seed)
+            total = total + (value * self._tensor(factors)).sum()
+        return total
+
+    def _penalty(self) -> Tensor:
+        if not self.penalised:
+            return torch.zeros(())
+        found: Tensor = getattr(self.model, "regularization_loss")()  # noqa: B009
+        return found
+
+    def _statistics(self) -> dict[str, Array]:
+        found = self.model.named_buffers()
+        return {key: _array(value) for key, value in found if not key.endswith(_COUNTER)}
+
+    def _tensor(self, value: Array) -> Tensor:
+        return torch.from_numpy(value).to(self.dtype)
+
+    # ------------------------------------------------------------ forms
+
+    def forms(self, folder: Path) -> Iterator[Form]:
+        """As `Runner`: files of state dicts, TorchScript, torch.export, torch.compile, layout."""
+        path = folder / "model"
+
+        def state_dict(x: Array) -> Array:
+            torch.save(self.model.state_dict(), path.with_suffix(".pth"))
+            return self._other(x, torch.load(path.with_suffix(".pth"), weights_only=True))
+
+        def script(x: Array) -> Array:
+            torch.jit.save(torch.jit.script(self.model.eval()), path.with_suffix(".pt"))
+            load: Any = torch.jit.load
+            return self._main(load(path.with_suffix(".pt")), x)
+
+        def export(x: Array) -> Array:
+            program = torch.export.export(self.model.eval(), (self._tensor(x),))
+            torch.export.save(program, path.with_suffix(".pt2"))
+            return self._main(torch.export.load(path.with_suffix(".pt2")).module(), x)
+
+        def compiled(x: Array) -> Array:
+            return self._main(torch.compile(self.model.eval(), fullgraph=True), x)
+
+        def channels_last(x: Array) -> Array:
+            model = self._fresh()
+            model.load_state_dict(self.model.state_dict())
+            model.eval()
+            move: Any = model.to
+            return self._main(move(memory_format=torch.channels_last), x)
+
+        yield "state dict", state_dict
+        yield "TorchScript", script
+        yield "torch.export", export
+        yield "torch.compile", compiled
+        yield "channels_last", channels_last
+
+    def _other(self, x: Array, state: dict[str, Tensor]) -> Array:
+        model = self._fresh()
+        model.load_state_dict(state)
+        return self._main(model.eval(), x)
+
+    def _main(self, model: Any, x: Array) -> Array:
+        with torch.no_grad():
+            result = model(self._tensor(x))
+        return _array(result[0] if isinstance(result, tuple) else result)
+
+    def forget(self) -> None:
+        """Nothing: modules are freed with their runner."""
+        torch.compiler.reset()
+
+
+def _array(value: Tensor) -> Array:
+    found: Array = value.detach().cpu().numpy().copy()
+    return found
+
+
+def make(graph: Graph, source: str, dtype: str) -> TorchRunner:
+    """A runner of a source text."""
+    return TorchRunner(graph, source, dtype)

@@ -1,0 +1,224 @@
+"""Verifies a spec: generates its sources, climbs the ladder, and says what was not compared."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from incgen.api import Parameters, RequestError, SpecPath, compile_spec, find_targets
+from incgen.diagnostics import SpecError, listed
+from incgen.graph import Graph
+from incgen.targets import TARGETS
+from incgen.verify.report import RUNGS, Omission, Report
+from incgen.verify.runners import KINDS
+from incgen.weights.readers.libraries import extra
+
+if TYPE_CHECKING:
+    from incgen.verify.ladder import Ladder
+    from incgen.verify.runners import Array
+
+#: The floating-point types, in the order in which they are compared.
+DTYPES = ("float64", "float32")
+
+
+def verify(
+    spec: SpecPath | Graph,
+    parameters: Parameters | None = None,
+    *,
+    targets: Sequence[str] = tuple(TARGETS),
+    rungs: Sequence[int] = tuple(range(len(RUNGS))),
+    dtypes: Sequence[str] = DTYPES,
+    weights: SpecPath | None = None,
+    seed: int = 0,
+    batch: int = 4,
+    dump: SpecPath | None = None,
+    sources: Mapping[str, str] | None = None,
+    text: str | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Report:
+    """Prove that the generated models of a spec are the same network, or find where they differ.
+
+    Args:
+        spec: its file, or its graph.
+        parameters: values for parameters and constants, in place of what the spec says.
+        targets: what to compare.
+        rungs: the rungs of the ladder, by their numbers in `RUNGS`.
+        dtypes: `float64`, `float32` or both. What is in float32 is measured by float64.
+        weights: a safetensors file with the spec's keys; otherwise they are random.
+        seed: of the weights, the inputs and what dropout leaves out.
+        batch: how many examples there are in an input.
+        dump: a folder for what goes into and comes out of the first place that diverges.
+        sources: source texts by target, in place of those that are generated.
+        text: the spec itself, if it does not come from the file.
+        progress: is told what runs now.
+
+    Returns:
+        All that was compared, and what was not; `passed` says whether it is all that was asked
+        for and agrees.
+
+    Raises:
+        SpecError: the spec has faults, or no target can express it.
+        RequestError: there is no such target, rung, type, parameter or value.
+        MismatchError: the weights do not fit the spec.
+        WeightsError: the weights cannot be read, or a library is missing.
+    """
+    _check(rungs, dtypes, batch, seed)
+    graph = spec if isinstance(spec, Graph) else compile_spec(spec, parameters, text=text)
+    names = [target.name for target in find_targets(targets)]
+    texts, omissions = _sources(graph, names, sources or {})
+    asked, types = tuple(sorted(set(rungs))), tuple(t for t in DTYPES if t in dtypes)
+    ladders: list[Ladder] = []
+    if texts:
+        values = _weights(graph, weights, seed)
+        with tempfile.TemporaryDirectory(prefix="incgen-") as folder:
+            ladders = _climbed(
+                graph,
+                texts,
+                values,
+                asked,
+                types,
+                seed=seed,
+                batch=batch,
+                folder=Path(folder),
+                dump=Path(dump) if dump is not None else None,
+                progress=progress or _silent,
+            )
+    records = [ladder.record for ladder in ladders]
+    shape = graph.input
+    assert shape.height is not None and shape.width is not None
+    return Report(
+        graph.program.network.name,
+        graph.program.file,
+        {n: r.versions for ladder in ladders[:1] for n, r in ladder.models.runners.items()},
+        (batch, shape.channels, shape.height, shape.width),
+        f"random, seed {seed}" if weights is None else Path(weights).as_posix(),
+        tuple(each for record in records for each in record.comparisons),
+        tuple(each for record in records for each in record.divergences),
+        (*omissions, *(each for record in records for each in record.omissions)),
+        asked,
+        types,
+    )
+
+
+def _climbed(
+    graph: Graph,
+    texts: Mapping[str, str],
+    values: Mapping[str, Array],
+    rungs: tuple[int, ...],
+    dtypes: tuple[str, ...],
+    *,
+    seed: int,
+    batch: int,
+    folder: Path,
+    dump: Path | None,
+    progress: Callable[[str], None],
+) -> list[Ladder]:
+    """A ladder for each type; above a divergence in float64 nothing else is climbed."""
+    from incgen.verify.ladder import Ladder
+    from incgen.verify.models import Models
+
+    ladders: list[Ladder] = []
+    made = {
+        dtype: Models(
+            graph,
+            texts,
+            values,
+            dtype=dtype,
+            seed=seed,
+            batch=batch,
+            folder=folder,
+            inputs=dump is not None,
+        )
+        for dtype in (DTYPES if "float32" in dtypes else dtypes)
+    }
+    try:
+        for dtype in dtypes:
+            exact = made["float64"] if dtype != "float64" else None
+            ladder = Ladder(made[dtype], exact, dump, progress, kept=dtype != dtypes[-1])
+            if ladders and ladders[0].record.divergences:
+                ladder.record.omissions.append(Omission(None, dtype, "float64 diverges"))
+            else:
+                ladder.climb(rungs)
+            ladders.append(ladder)
+    finally:
+        for models in made.values():
+            for runner in models.runners.values():
+                runner.forget()
+    return ladders
+
+
+def _sources(
+    graph: Graph, names: Sequence[str], given: Mapping[str, str]
+) -> tuple[dict[str, str], list[Omission]]:
+    """The source texts of what can be compared, and what cannot be.
+
+    Raises:
+        SpecError: no target can express the network.
+    """
+    texts: dict[str, str] = {}
+    omissions: list[Omission] = []
+    faults: list[SpecError] = []
+    for target in find_targets(names):
+        try:
+            source = given.get(target.name) or target.emit(graph)
+        except SpecError as error:
+            faults.append(error)
+            reason = f"{target.name} cannot express it: {error.diagnostics[0].headline}"
+            omissions.append(Omission(None, "", reason))
+            continue
+        missing = KINDS[target.name].missing()
+        if missing:
+            reason = f"{target.name} needs {listed(missing)}: pip install 'incgen[{target.name}]'"
+            omissions.append(Omission(None, "", reason))
+        else:
+            texts[target.name] = source
+    if len(faults) == len(names):
+        raise SpecError([each for fault in faults for each in fault.diagnostics])
+    return texts, omissions
+
+
+def _weights(graph: Graph, file: SpecPath | None, seed: int) -> dict[str, Array]:
+    """Weights by key, in float64: random ones, or those of a file.
+
+    Raises:
+        MismatchError: they do not fit.
+        WeightsError: they cannot be read.
+    """
+    with extra("verify", "verifications"):
+        import numpy as np
+        import safetensors  # noqa: F401
+    if file is None:
+        from incgen.verify import inputs
+
+        return inputs.weights(graph, seed)
+    from incgen.weights.exporting import arrays_of
+    from incgen.weights.readers import open_checkpoint
+
+    with open_checkpoint(Path(file)) as checkpoint:
+        found = arrays_of(Path(file), graph, checkpoint)
+    return {key: np.asarray(value, np.float64) for key, value in found.items()}
+
+
+def _check(rungs: Sequence[int], dtypes: Sequence[str], batch: int, seed: int) -> None:
+    """Refuse what does not exist.
+
+    Raises:
+        RequestError: there is no such rung or type, or nothing is asked for.
+    """
+    wrong = [rung for rung in rungs if rung not in range(len(RUNGS))]
+    if wrong or not rungs:
+        names = ", ".join(f"{number} ({name})" for number, name in enumerate(RUNGS))
+        what = f"there is no rung {wrong[0]}" if wrong else "no rung is given"
+        raise RequestError(f"{what}: the rungs are {names}")
+    other = [dtype for dtype in dtypes if dtype not in DTYPES]
+    if other or not dtypes:
+        what = f"there is no type `{other[0]}`" if other else "no type is given"
+        raise RequestError(f"{what}: the types are {listed(DTYPES)}")
+    if batch < 1 or seed < 0:
+        raise RequestError("a batch has at least 1 example, and a seed is not negative")
+
+
+def _silent(message: str) -> None:
+    """Take no note."""
