@@ -11,7 +11,8 @@ import gc
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -338,6 +339,180 @@ def weights_export_command(
     api.export_weights(file, path, output, parameters, format=form, force=force, text=text)
     _say(f"wrote {Path(output)}")
     return OK
+
+
+def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]) -> list[int]:
+    """Read `--rung 3` and `--rung 0-4`."""
+    found: list[int] = []
+    for text in given:
+        first, dash, last = (part.strip() for part in text.partition("-"))
+        if not (first.isdecimal() and (last.isdecimal() or not dash)):
+            raise click.BadParameter(f"`{text}` is not a number or a range such as 0-4")
+        found += range(int(first), int(last if dash else first) + 1)
+    return found
+
+
+@commands.command("verify")
+@_one_spec
+@click.option(
+    "--target",
+    "-t",
+    "targets",
+    metavar="TARGET",
+    multiple=True,
+    default=("torch", "keras"),
+    help="What to compare; otherwise torch and keras. Repeatable.",
+)
+@click.option(
+    "--rung",
+    "rungs",
+    metavar="N",
+    multiple=True,
+    callback=_rungs,
+    help="A rung of the ladder, or a range such as 0-4; otherwise all. Repeatable.",
+)
+@click.option("--float64/--float32", "double", default=None, help="In this type only.")
+@click.option("--weights", metavar="FILE", help="Weights of the spec; otherwise random ones.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="Of the weights, the inputs and what dropout leaves out.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    metavar="N",
+    default=4,
+    show_default=True,
+    help="How many examples there are in an input.",
+)
+@click.option(
+    "--depth",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Show so many levels of labels.",
+)
+@click.option("--dump", metavar="DIR", help="Save what is around the first divergence there.")
+@click.option("--json", "as_json", is_flag=True, help="Every comparison, for programs.")
+@_set
+def verify_command(
+    spec: str,
+    targets: Sequence[str],
+    rungs: list[int],
+    double: bool | None,
+    weights: str | None,
+    seed: int,
+    batch: int,
+    depth: int,
+    dump: str | None,
+    as_json: bool,
+    parameters: dict[str, Value],
+) -> int:
+    """Prove that the generated models are the same network.
+
+    The models run with the same weights and climb a ladder: structure (0), evaluation (1), training
+    forward (2), gradients (3), running statistics (4), a trajectory of descent (5), saved and
+    compiled forms (6). The exit code is 1 if anything diverges or is not compared.
+    """
+    with _for_proof():
+        from incgen import verify
+        from incgen.verify.text import as_json as in_json
+        from incgen.verify.text import text
+
+    graph = _compiled(spec, parameters, warn=True)
+    with _frameworks_silent(), _progress() as progress:
+        report = verify.verify(
+            graph,
+            targets=targets,
+            rungs=rungs or range(len(verify.RUNGS)),
+            dtypes=verify.DTYPES if double is None else ["float64" if double else "float32"],
+            weights=weights,
+            seed=seed,
+            batch=batch,
+            dump=dump,
+            progress=progress,
+        )
+    _print(in_json(report) if as_json else _harmless(text(report, graph, depth=depth)))
+    return OK if report.passed else FAULTS
+
+
+@contextmanager
+def _for_proof() -> Iterator[None]:
+    """Import what needs the extra `verify`."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        message = f"this needs {error.name}: pip install 'incgen[verify]'"
+        raise click.ClickException(message) from None
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Shows what runs now in one line of a terminal, and nothing elsewhere."""
+    shown = sys.stderr is not None and sys.stderr.isatty()
+
+    def show(message: str) -> None:
+        if shown:
+            click.echo(f"\r\x1b[K{_harmless(message)}", nl=False, err=True)
+
+    try:
+        yield show
+    finally:
+        if shown:
+            click.echo("\r\x1b[K", nl=False, err=True)
+
+
+@contextmanager
+def _frameworks_silent() -> Iterator[None]:
+    """Keeps what frameworks say of themselves from the terminal: warnings, and TensorFlow's log.
+
+    That comes from C++ and knows no level before it is set up, so its descriptor is led away; what
+    Python writes goes on to where it went.
+    """
+    import io
+    import warnings
+
+    if sys.stderr is None or not _is_file(2):
+        yield
+        return
+    ours, before = os.dup(2), sys.stderr
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        sys.stderr.flush()
+        os.dup2(nowhere, 2)
+        if _descriptor(before) == 2:
+            sys.stderr = io.TextIOWrapper(
+                os.fdopen(ours, "wb", closefd=False), before.encoding, write_through=True
+            )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        sys.stderr.flush()
+        sys.stderr = before
+        os.dup2(ours, 2)
+        os.close(ours)
+        os.close(nowhere)
+
+
+def _is_file(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def _descriptor(stream: Any) -> int | None:
+    try:
+        number: int = stream.fileno()
+    except (OSError, AttributeError, ValueError):
+        return None
+    return number
 
 
 # ---------------------------------------------------------------- input

@@ -9,6 +9,6 @@ Needs numpy and safetensors (`pip install 'incgen[verify]'`), and the frameworks
 """
 
 from incgen.verify.report import RUNGS, Comparison, Divergence, Omission, Report
-from incgen.verify.verifying import verify
+from incgen.verify.verifying import DTYPES, verify
 
-__all__ = ["RUNGS", "Comparison", "Divergence", "Omission", "Report", "verify"]
+__all__ = ["DTYPES", "RUNGS", "Comparison", "Divergence", "Omission", "Report", "verify"]

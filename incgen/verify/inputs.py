@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from incgen.verify.measure import ROUNDING
-
 if TYPE_CHECKING:
     from incgen.graph import Graph
     from incgen.verify.runners import Array
@@ -63,9 +61,9 @@ def kept(path: str, shape: tuple[int, ...], rate: float, seed: int) -> Array:
     return keep / (1 - rate) if rate < 1 else np.zeros(shape)
 
 
-def noise(random: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Factors that move a value by what rounding could."""
-    return 1 + ROUNDING * random.choice([-1.0, 1.0], shape)
+def noise(random: np.random.Generator, shape: tuple[int, ...], size: float) -> Array:
+    """Factors that move a value up or down by a relative amount."""
+    return 1 + size * random.choice([-1.0, 1.0], shape)
 
 
 def direction(x: Array, seed: int) -> Array:

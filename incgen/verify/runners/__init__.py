@@ -88,9 +88,19 @@ class Trajectory:
     tensors: dict[str, Array]
 
 
-#: A form of a model that it can be brought into and used in: what it is called, and a function
-#: that makes it and gives its main output for an input (N, C, H, W).
-Form: TypeAlias = "tuple[str, Callable[[Array], Array]]"
+@record
+class Form:
+    """A form that a model can be brought into.
+
+    Attributes:
+        name: what it is called.
+        use: makes it and gives its main output for an input (N, C, H, W).
+        missing: why it cannot be made on this machine; "" if it can.
+    """
+
+    name: str
+    use: Callable[[Array], Array]
+    missing: str = ""
 
 
 class Runner(Protocol):
@@ -147,8 +157,8 @@ class Runner(Protocol):
     def slope(self, x: Array, seed: int) -> tuple[float, float]:
         """The loss's derivative in a random direction of the input: by the gradient, by itself."""
 
-    def noise(self, seed: int) -> AbstractContextManager[None]:
-        """Every layer's output is moved by what rounding could."""
+    def noise(self, seed: int, size: float) -> AbstractContextManager[None]:
+        """Every layer's output is moved up or down by a relative amount."""
 
     def forms(self, folder: Path) -> Iterator[Form]:
         """Saved, compiled and exported forms of the model."""

@@ -6,11 +6,12 @@ import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
@@ -175,10 +176,30 @@ class KerasRunner:
         return by_gradient, float(loss(start + move) - loss(start - move)) / 2
 
     @contextmanager
-    def noise(self, seed: int) -> Iterator[None]:
-        """Not done here: one framework's reaction is enough."""
-        raise NotImplementedError
-        yield
+    def noise(self, seed: int, size: float) -> Iterator[None]:
+        """As `Runner`, for every layer."""
+        random = random_inputs.generator(seed, "noise")
+        layers = [
+            each for each in self.model.layers if not isinstance(each, keras.layers.InputLayer)
+        ]
+        originals = [layer.call for layer in layers]
+
+        def moving(call: Any) -> Any:
+            @wraps(call)
+            def moved(*args: Any, **kwargs: Any) -> Any:
+                output = call(*args, **kwargs)
+                factors = random_inputs.noise(random, _first_shape(output), size)
+                return output * self._tensor(factors)
+
+            return moved
+
+        for layer, original in zip(layers, originals, strict=True):
+            layer.call = moving(original)
+        try:
+            yield
+        finally:
+            for layer, original in zip(layers, originals, strict=True):
+                layer.call = original
 
     @contextmanager
     def _dropout(self, seed: int) -> Iterator[None]:
@@ -280,10 +301,10 @@ class KerasRunner:
             loaded = tf.saved_model.load(saved)  # its variables live as long as it does
             return self._main_of(loaded.serve(self._tensor(x)))
 
-        yield ".weights.h5", weights_file
-        yield ".keras", model_file
-        yield "tf.function with XLA", compiled
-        yield "SavedModel", saved_model
+        yield Form(".weights.h5", weights_file)
+        yield Form(".keras", model_file)
+        yield Form("tf.function with XLA", compiled)
+        yield Form("SavedModel", saved_model)
 
     def _main(self, model: Any, x: Array) -> Array:
         return self._main_of(model(self._tensor(x), training=False))

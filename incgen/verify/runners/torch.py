@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -166,14 +168,14 @@ class TorchRunner:
         return float((gradient * move).sum()), apart
 
     @contextmanager
-    def noise(self, seed: int) -> Iterator[None]:
-        """Every innermost module's output is moved by what rounding could."""
+    def noise(self, seed: int, size: float) -> Iterator[None]:
+        """As `Runner`, for every innermost module."""
         random = random_inputs.generator(seed, "noise")
 
         def move(module: nn.Module, given: object, output: Any) -> Any:
             if not isinstance(output, Tensor):
                 return None
-            return output * torch.from_numpy(random_inputs.noise(random, tuple(output.shape)))
+            return output * self._tensor(random_inputs.noise(random, tuple(output.shape), size))
 
         with ExitStack() as stack:
             for each in self.model.modules():
@@ -274,8 +276,10 @@ class TorchRunner:
 
         def export(x: Array) -> Array:
             program = torch.export.export(self.model.eval(), (self._tensor(x),))
-            torch.export.save(program, path.with_suffix(".pt2"))
-            return self._main(torch.export.load(path.with_suffix(".pt2")).module(), x)
+            if len(self.graph.outputs) == 1:  # PyTorch 2.13 writes no named tuples to files
+                torch.export.save(program, path.with_suffix(".pt2"))
+                program = torch.export.load(path.with_suffix(".pt2"))
+            return self._main(program.module(), x)
 
         def compiled(x: Array) -> Array:
             return self._main(torch.compile(self.model.eval(), fullgraph=True), x)
@@ -287,11 +291,11 @@ class TorchRunner:
             move: Any = model.to
             return self._main(move(memory_format=torch.channels_last), x)
 
-        yield "state dict", state_dict
-        yield "TorchScript", script
-        yield "torch.export", export
-        yield "torch.compile", compiled
-        yield "channels_last", channels_last
+        yield Form("state dict", state_dict)
+        yield Form("TorchScript", script)
+        yield Form("torch.export", export)
+        yield Form("torch.compile", compiled, _no_compiler())
+        yield Form("channels_last", channels_last)
 
     def _other(self, x: Array, state: dict[str, Tensor]) -> Array:
         model = self._fresh()
@@ -306,6 +310,12 @@ class TorchRunner:
     def forget(self) -> None:
         """Nothing: modules are freed with their runner."""
         torch.compiler.reset()
+
+
+def _no_compiler() -> str:
+    """Why torch.compile cannot work here."""
+    names = [os.environ["CXX"]] if "CXX" in os.environ else ["g++", "clang++", "c++", "cl"]
+    return "" if any(map(shutil.which, names)) else "torch.compile needs a C++ compiler"
 
 
 def _array(value: Tensor) -> Array:

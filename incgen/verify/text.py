@@ -1,0 +1,272 @@
+"""A report as a person reads it, and as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+from incgen.graph import Graph
+from incgen.verify.places import Places, prefixes
+from incgen.verify.report import RUNGS, Comparison, Divergence, Omission, Report, worst
+
+_GAP = "  "
+_INDENT = "  "
+#: Columns of the tree: the rungs whose comparisons each belong to a place.
+_BY_PLACE = (1, 2, 3, 4, 5)
+_NAMES = {2: "training", 4: "statistics"}
+_WIDEST = 36
+
+
+def text(report: Report, graph: Graph, *, depth: int = 1) -> str:
+    """The verdicts, block by block and rung by rung.
+
+    Args:
+        report: what was found.
+        graph: the network.
+        depth: how many levels of labels to show; what diverges is shown to its place.
+    """
+    parts = [_heading(report)]
+    parts += [_tree(report, graph, dtype, depth) for dtype in report.dtypes]
+    parts += [_forms(report, dtype) for dtype in report.dtypes]
+    parts.append(_rungs(report))
+    parts += [_divergence(each) for each in report.divergences]
+    if report.ill_conditioned:
+        parts.append(_undecided(report.ill_conditioned))
+    if report.omissions:
+        parts.append("\n".join(["not compared:", *map(_omission, report.omissions)]))
+    parts.append(_verdict(report))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _heading(report: Report) -> str:
+    shape = " x ".join(map(str, report.input))
+    rows = [
+        *report.targets.items(),
+        ("input", f"{shape}"),
+        ("weights", report.weights),
+    ]
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{name.ljust(width)}{_GAP}{value}" for name, value in rows]
+    return "\n".join([f"{report.network}  from {report.file}", *lines])
+
+
+# ---------------------------------------------------------------- the tree
+
+
+def _tree(report: Report, graph: Graph, dtype: str, depth: int) -> str:
+    """The largest relative difference of each block on each rung."""
+    columns = [rung for rung in _BY_PLACE if rung in report.asked and report.of(rung, dtype)]
+    if not columns:
+        return ""
+    places = Places(graph)
+    found: dict[tuple[str, int], list[Comparison]] = {}
+    shown = {each.path for each in report.divergences if each.dtype == dtype}
+    for comparison in report.comparisons:
+        if comparison.dtype == dtype and comparison.rung in columns:
+            path = _place(comparison.path, places)
+            for prefix in (*prefixes(path), path) if path else ():
+                found.setdefault((prefix, comparison.rung), []).append(comparison)
+    names = [_NAMES.get(rung, RUNGS[rung]) for rung in columns]
+    rows = [(f"{dtype}, relative", *names)]
+    for path in _paths(graph, depth, shown):
+        cells = [_cell(found.get((path, rung), ())) for rung in columns]
+        if any(cells):
+            label = _INDENT * path.count(".") + path.rpartition(".")[2]
+            rows.append((_short(label), *cells))
+    return _table(rows, rule=True)
+
+
+def _place(key: str, places: Places) -> str:
+    """The path in the graph that a place or the key of a tensor belongs to."""
+    path = key
+    while path and places.node_of(path) is None:
+        path = path.rpartition(".")[0]
+    return path
+
+
+def _paths(graph: Graph, depth: int, shown: Iterable[str]) -> Iterator[str]:
+    """Labels down to a depth, and down to what is shown, in the order of the network."""
+    opened = {prefix for path in shown for prefix in (*prefixes(path), path)}
+    seen: set[str] = set()
+    for node in graph.nodes:
+        for level, path in enumerate((*prefixes(node.path), node.path)):
+            around = path.rpartition(".")[0]
+            if path not in seen and (level < depth or around in opened):
+                seen.add(path)
+                yield path
+
+
+def _cell(comparisons: Sequence[Comparison]) -> str:
+    found = worst(comparisons)
+    if found is None:
+        return ""
+    largest = max(each.relative for each in comparisons)
+    verdicts = {each.verdict for each in comparisons}
+    mark = " !" if "diverges" in verdicts else " ?" if "undecided" in verdicts else "  "
+    return ("equal" if not largest else _number(largest)) + mark
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _WIDEST else f"{label[: _WIDEST - 3]}..."
+
+
+def _forms(report: Report, dtype: str) -> str:
+    """The forms that models were brought into."""
+    last = len(RUNGS) - 1
+    made = [each for each in report.comparisons if (each.rung, each.dtype) == (last, dtype)]
+    if not made:
+        return ""
+    rows: list[tuple[str, ...]] = [(f"{dtype}, relative", "", RUNGS[last])]
+    for each in made:
+        form = each.what if each.between[1] == each.what else f"{each.what} in {each.between[1]}"
+        rows.append((each.between[0], form, _cell([each])))
+    return _table(rows, rule=True, texts=(0, 1))
+
+
+# ---------------------------------------------------------------- the rungs
+
+
+def _rungs(report: Report) -> str:
+    """What was compared on each rung, and the largest differences."""
+    rows: list[tuple[str, ...]] = [
+        ("rung", "", "compared", "absolute", "relative", "bar", "at", "verdict")
+    ]
+    for dtype in report.dtypes:
+        for rung in report.asked:
+            made = report.of(rung, dtype)
+            head = f"{rung} {RUNGS[rung]}", dtype, f"{len(made):,}"
+            rows.append((*head, *_numbers(worst(made)), _rung_verdict(made)))
+    return _table(rows, rule=True, texts=(0, 1, 6, 7))
+
+
+def _numbers(found: Comparison | None) -> tuple[str, str, str, str]:
+    """The differences of a comparison, their bar and their place."""
+    if found is None:
+        return "", "", "", ""
+    if not found.bar:
+        return "", "equal" if found.verdict == "agrees" else "", "equal", _short(found.path)
+    place = _short(found.path or found.what)
+    return _number(found.absolute), _number(found.relative), f"{found.bar:.0e}", place
+
+
+def _rung_verdict(made: Sequence[Comparison]) -> str:
+    verdicts = {each.verdict for each in made}
+    for verdict in ("diverges", "undecided", "agrees"):
+        if verdict in verdicts:
+            return verdict
+    return "not compared"
+
+
+def _divergence(divergence: Divergence) -> str:
+    where = f"`{divergence.path}`: " if divergence.path else ""
+    title = f"rung {divergence.rung} ({RUNGS[divergence.rung]}), {divergence.dtype}: "
+    width = max((len(f"{each.file}:{each.line}") for each in divergence.lines), default=0)
+    lines = [
+        f"{_INDENT}{f'{each.file}:{each.line}'.ljust(width)}{_GAP}{each.text}"
+        for each in divergence.lines
+    ]
+    return "\n".join([f"{title}{where}{divergence.message}", *lines])
+
+
+def _undecided(comparisons: Sequence[Comparison]) -> str:
+    found = worst(comparisons)
+    assert found is not None
+    count = len(comparisons)
+    return (
+        f"{count} comparison{'s' * (count != 1)} cannot be decided with these weights: what "
+        f"rounding alone does is above the bar. The worst is `{found.path}` on rung {found.rung}: "
+        f"{_number(found.relative)}, and {found.message}. Give other --weights or another --seed."
+    )
+
+
+def _omission(omission: Omission) -> str:
+    parts = [] if omission.rung is None else [f"rung {omission.rung} ({RUNGS[omission.rung]})"]
+    parts += [omission.dtype] if omission.dtype else []
+    where = ", ".join(parts)
+    return f"{_INDENT}{where}: {omission.reason}" if where else f"{_INDENT}{omission.reason}"
+
+
+def _verdict(report: Report) -> str:
+    count = f"{len(report.comparisons):,} comparisons"
+    if report.passed:
+        return f"the same network: {count} agree"
+    if report.divergences:
+        return "not the same network"
+    return f"not proved: {count} were made, but not all that was asked for"
+
+
+# ---------------------------------------------------------------- layout
+
+
+def _table(rows: Sequence[Sequence[str]], *, rule: bool, texts: Sequence[int] = (0,)) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = (
+            cell.ljust(width) if number in texts else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        lines.append(_GAP.join(cells).rstrip())
+    if rule:
+        lines.insert(1, "-" * max(map(len, lines)))
+    return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    return f"{value:.1e}" if math.isfinite(value) else "-"
+
+
+# ---------------------------------------------------------------- JSON
+
+
+def as_json(report: Report) -> str:
+    """Everything that was compared, as one JSON object."""
+    whole = {
+        "network": report.network,
+        "file": report.file,
+        "passed": report.passed,
+        "targets": report.targets,
+        "input": list(report.input),
+        "weights": report.weights,
+        "rungs": {str(rung): RUNGS[rung] for rung in report.asked},
+        "dtypes": list(report.dtypes),
+        "divergences": [
+            {
+                "rung": each.rung,
+                "dtype": each.dtype,
+                "path": each.path,
+                "message": each.message,
+                "lines": [
+                    {"file": place.file, "line": place.line, "text": place.text}
+                    for place in each.lines
+                ],
+            }
+            for each in report.divergences
+        ],
+        "not_compared": [
+            {"rung": each.rung, "dtype": each.dtype, "reason": each.reason}
+            for each in report.omissions
+        ],
+        "comparisons": [
+            {
+                "rung": each.rung,
+                "dtype": each.dtype,
+                "what": each.what,
+                "path": each.path,
+                "between": list(each.between),
+                "absolute": _json(each.absolute),
+                "relative": _json(each.relative),
+                "bar": each.bar,
+                "verdict": each.verdict,
+                "message": each.message,
+            }
+            for each in report.comparisons
+        ],
+    }
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+
+
+def _json(value: float) -> float | None:
+    """JSON has no infinity: what cannot be measured is null."""
+    return value if math.isfinite(value) else None
