@@ -1,0 +1,428 @@
+"""The ladder: what it compares, where it says that models part, and when it says nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+import incgen
+from incgen import testing
+from incgen.graph import Graph
+from incgen.initializers import Initializer
+from incgen.shapes import Tensor
+from incgen.verify import Report, inputs, measure, structure, verify
+from incgen.verify.places import Places
+from incgen.verify.report import Omission
+from incgen.verify.runners import KINDS
+from incgen.verify.text import as_json, text
+
+CASES = Path(__file__).parent / "agreement"
+SPEC = """\
+numerics caffe
+unit conv_bn = conv bias=false l2=1e-2 -> bn -> relu
+
+block mix(c) {
+    concat {
+        left: conv_bn 1x1 c
+        right: conv_bn 1x1 c -> conv_bn 3x3 c
+    }
+}
+
+network small(classes = 3) {
+    input 9x8 3  mean=[1, 2, 3]
+    stem: conv_bn 3x3/2 4
+    one: mix 4
+    two: mix 2
+    aux side { global_avg_pool -> dense classes }
+    global_avg_pool
+    drop: dropout 0.4
+    logits: dense classes
+}
+"""
+
+
+def graph_of(spec: str = SPEC) -> Graph:
+    return incgen.compile_spec("small.inc", text=spec)
+
+
+def broken(
+    old: str, new: str, target: str = "keras", *, spec: str = SPEC, **options: Any
+) -> Report:
+    """A verification with a fault in one of the generated files."""
+    source = incgen.generate("small.inc", target, text=spec)
+    assert old in source, source
+    options = {"dtypes": ["float64"], "rungs": range(6), **options}
+    return verify(graph_of(spec), sources={target: source.replace(old, new)}, **options)
+
+
+def first(report: Report) -> tuple[int, str, list[str]]:
+    """Rung, path and places of the first divergence."""
+    found = report.divergences[0]
+    return found.rung, found.path, [f"{p.file}:{p.line} {p.text}" for p in found.lines]
+
+
+# ---------------------------------------------------------------- what agrees
+
+
+def test_sound_models_pass_every_rung() -> None:
+    report = verify(graph_of())
+
+    assert report.passed, text(report, graph_of())
+    for dtype in report.dtypes:
+        for rung in report.asked:
+            assert report.of(rung, dtype), f"nothing is compared on rung {rung} in {dtype}"
+    assert report.omissions == () and report.ill_conditioned == ()
+
+
+def test_every_block_is_compared() -> None:
+    report = verify(graph_of(), rungs=[1], dtypes=["float64"])
+    found = {each.path for each in report.comparisons}
+
+    # the ends of the units, of both blocks, the head, and what stands alone
+    assert {"stem.relu", "one.left.relu", "one.right.0.relu", "one.right.1.relu"} <= found
+    assert {"one.concat", "two.concat", "side.1", "logits"} <= found
+
+
+def test_a_network_without_statistics_has_equal_ones() -> None:
+    spec = "numerics caffe\nnetwork small { input 5x5 2\n conv 3x3 3 -> relu }"
+    report = verify(graph_of(spec), rungs=[4], dtypes=["float64"])
+
+    assert report.passed
+    assert [(c.what, c.between) for c in report.of(4, "float64")] == [
+        ("statistics", ("spec", "torch")),
+        ("statistics", ("spec", "keras")),
+    ]
+
+
+def test_weights_come_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_file(inputs.weights(graph_of(), 5), path)
+
+    report = verify(graph_of(), weights=path, rungs=[1], dtypes=["float64"])
+
+    assert report.passed and report.weights == path.as_posix()
+    random = verify(graph_of(), seed=6, rungs=[1], dtypes=["float64"])
+    assert [c.absolute for c in random.comparisons] != [c.absolute for c in report.comparisons]
+
+
+def test_weights_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_file({"stem.conv.weight": np.zeros((4, 3, 3, 3), np.float32)}, path)
+
+    with pytest.raises(incgen.MismatchError, match=r"logits\.weight"):
+        verify(graph_of(), weights=path)
+
+
+# ---------------------------------------------------------------- what diverges
+
+
+def test_a_divergence_is_named_where_it_begins() -> None:
+    report = broken("epsilon=1e-5", "epsilon=0.001")
+
+    rung, path, lines = first(report)
+    assert (rung, path) == (1, "stem.bn")
+    assert lines[0] == "small.inc:2 unit conv_bn = conv bias=false l2=1e-2 -> bn -> relu"
+    assert re.match(r"small_torch\.py:\d+ self\.bn = nn\.BatchNorm2d\(", lines[1])
+    assert re.match(r"small_keras\.py:\d+ x = BatchNormalization\(epsilon=0\.001", lines[2])
+
+
+def test_the_line_of_a_block_is_where_it_is_made() -> None:
+    report = broken(
+        "Concatenate(name=name)([left, right])", "Concatenate(name=name)([right, left])"
+    )
+
+    rung, path, lines = first(report)
+    assert (rung, path) == (1, "one.concat")
+    assert lines[0] == "small.inc:5 concat {"
+    assert re.match(r"small_torch\.py:\d+ self\.one = Mix\(4, 4\)", lines[1])
+    assert re.match(r'small_keras\.py:\d+ .*mix\(x, 4, name="one"\)', lines[2])
+    assert {o.rung for o in report.omissions} == {2, 3, 4, 5}  # nothing above is climbed
+
+
+@pytest.mark.parametrize(
+    ("rung", "old", "new", "target"),
+    [
+        (0, "x - ops.convert_to_tensor", "x + ops.convert_to_tensor", "keras"),
+        (0, "nn.init.zeros_(self.logits.bias)", "nn.init.ones_(self.logits.bias)", "torch"),
+        (0, "def small(classes=3", "def small(classes=4", "keras"),
+        (0, "import torch", "import torch\nimport no_such_module", "torch"),
+        (1, "if self.training else None", "", "torch"),
+        (2, "layers.Dropout(0.4", "layers.Dropout(0.6", "keras"),
+        (3, "L2(0.01)", "L2(0.005)", "keras"),
+        (4, "momentum=0.1", "momentum=0.9", "torch"),
+    ],
+)
+def test_each_rung_catches_its_faults(rung: int, old: str, new: str, target: str) -> None:
+    report = broken(old, new, target)
+
+    assert report.divergences and report.divergences[0].rung == rung, text(report, graph_of())
+
+
+def test_a_wrong_gradient_is_found_and_its_framework_named() -> None:
+    report = broken(
+        'name="drop")(x)',
+        'name="drop")(ops.stop_gradient(0.5 * x) + 0.5 * x)',
+    )
+
+    # the last tensor in front of the fault: everything behind it has the right gradient
+    rung, path, _ = first(report)
+    assert (rung, path) == (3, "two.right.1.bn.weight")
+    end = "; in keras it is not the slope of the loss itself"
+    assert report.divergences[0].message.endswith(end)
+
+
+def test_forms_that_fail_are_all_named() -> None:
+    report = broken(
+        "return torch.cat(", "return (lambda t, dim: torch.cat(t, dim))(", "torch", rungs=[0, 1, 6]
+    )
+
+    assert [d.rung for d in report.divergences] == [6]
+    assert report.divergences[0].message.startswith("torch: TorchScript: ")
+    agreeing = {c.what for c in report.of(6, "float64") if c.verdict == "agrees"}
+    assert {"state dict", "torch.export", ".keras", "tf.function with XLA"} <= agreeing
+
+
+def test_float32_is_held_to_float64() -> None:
+    report = verify(graph_of(), rungs=range(5), dtypes=["float32"])
+
+    assert report.passed, text(report, graph_of())
+    between = {each.between for each in report.of(1, "float32")}
+    assert between == {
+        ("torch in float64", "torch in float32"),
+        ("keras in float64", "keras in float32"),
+    }
+
+
+def test_half_precision_inside_is_found_in_float32() -> None:
+    report = broken(
+        "x = self.logits(x)",
+        "x = self.logits(x.bfloat16().to(x.dtype) if x.dtype == torch.float32 else x)",
+        "torch",
+        dtypes=["float64", "float32"],
+        rungs=[1],
+    )
+
+    assert [(d.rung, d.dtype, d.path) for d in report.divergences] == [(1, "float32", "logits")]
+
+
+# ---------------------------------------------------------------- what is not compared
+
+
+def test_one_target_proves_no_parity() -> None:
+    report = verify(graph_of(), targets=["torch"], rungs=[0, 1], dtypes=["float64"])
+
+    assert not report.passed and not report.divergences
+    assert report.omissions == (Omission(1, "float64", "torch is the only target"),)
+    assert verify(graph_of(), targets=["torch"], rungs=[0], dtypes=["float64"]).passed
+
+
+def test_a_target_that_is_not_installed_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = KINDS["keras"].__class__("incgen.verify.runners.keras", ("no_such_library",))
+    monkeypatch.setitem(KINDS, "keras", missing)
+
+    report = verify(graph_of(), rungs=[0], dtypes=["float64"])
+
+    assert not report.passed
+    assert report.omissions == (
+        Omission(None, "", "keras needs `no_such_library`: pip install 'incgen[keras]'"),
+    )
+
+
+def test_what_a_target_cannot_express_is_not_compared() -> None:
+    spec = """
+    numerics caffe
+    unit shrink = max_pool
+    network small { input 9x9 2
+        one: shrink 3x3/2 pad=same
+        two: shrink 2x2 pad=same }
+    """
+    report = verify(graph_of(spec), rungs=[0], dtypes=["float64"])
+
+    assert not report.passed
+    assert [o.reason.partition(":")[0] for o in report.omissions] == ["keras cannot express it"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rungs": [7]}, "there is no rung 7: the rungs are 0 (structure), "),
+        ({"rungs": []}, "no rung is given"),
+        ({"dtypes": ["float16"]}, "there is no type `float16`"),
+        ({"targets": ["jax"]}, "there is no target `jax`"),
+        ({"batch": 0}, "a batch has at least 1 example"),
+    ],
+)
+def test_what_does_not_exist_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(incgen.RequestError, match=re.escape(message)):
+        verify(graph_of(), **options)
+
+
+def test_ill_conditioned_numbers_are_not_passed() -> None:
+    # a mean less the same mean, summed in another way: nothing but rounding is left
+    spec = """
+    numerics caffe
+    network small { input 6x7 5
+        add { global_avg_pool
+              avg_pool 6x7 pad=valid -> flatten -> scale -1 } }
+    """
+    report = verify(graph_of(spec), rungs=[1], dtypes=["float64"])
+
+    assert report.ill_conditioned, [c.relative for c in report.comparisons]
+    assert not report.passed and not report.divergences
+    assert "cannot be decided with these weights" in text(report, graph_of(spec))
+
+
+# ---------------------------------------------------------------- dumps and texts
+
+
+def test_what_is_around_a_divergence_is_saved(tmp_path: Path) -> None:
+    broken("epsilon=1e-5", "epsilon=0.001", dump=tmp_path)
+
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["float64_rung1_stem.bn_keras.npz", "float64_rung1_stem.bn_torch.npz"]
+    keras, torch = (np.load(tmp_path / name) for name in names)
+    # (9 + 2 - 3) // 2 + 1 = 5, (8 + 2 - 3) // 2 + 1 = 4
+    assert keras["input_0"].shape == torch["input_0"].shape == (4, 4, 5, 4)
+    np.testing.assert_allclose(keras["input_0"], torch["input_0"], rtol=1e-12)
+    assert np.abs(keras["output"] - torch["output"]).max() > 1e-6
+
+
+def test_the_report_as_text() -> None:
+    report = broken("epsilon=1e-5", "epsilon=0.001", rungs=[0, 1, 2])
+    # numbers depend on the machine, lines of generated files on their layout
+    found = re.sub(r"\d\.\de[-+]\d\d", "0.0e-00", text(report, graph_of()))
+    found = re.sub(r"(PyTorch|Keras|TensorFlow) [\d.]+", r"\1 0.0", found)
+
+    assert "stem" in found and "not the same network\n" in found
+    assert "\nnot compared:\n  rung 2 (training forward), float64: rung 1 diverges\n" in found
+    assert "rung 1 (evaluation), float64: `stem.bn`: value of torch and keras differ by " in found
+
+
+def test_the_report_as_json() -> None:
+    report = broken("epsilon=1e-5", "epsilon=0.001", rungs=[0, 1])
+    found = json.loads(as_json(report))
+
+    assert found["passed"] is False
+    assert found["divergences"][0]["path"] == "stem.bn"
+    assert found["divergences"][0]["lines"][0]["line"] == 2
+    assert len(found["comparisons"]) == len(report.comparisons)
+
+
+# ---------------------------------------------------------------- parts
+
+
+def test_places_of_modules_are_those_of_their_last_node() -> None:
+    places = Places(graph_of())
+
+    assert places.name_of("one") == "one.concat"
+    assert places.name_of("one.right") == "one.right.1.relu"
+    assert places.name_of("stem.bn") == "stem.bn"
+    assert places.name_of("no.such") is None
+    assert places.inputs_of("one") == ["stem.relu"]
+    assert places.inputs_of("one.concat") == ["one.left.relu", "one.right.1.relu"]
+
+
+def test_places_of_a_body_whose_values_leave_it_twice() -> None:
+    spec = """
+    numerics caffe
+    network small { input 4x4 2
+        body: { first: conv 1x1 2
+                second: conv 1x1 2 }
+        add { from body
+              identity } }
+    """
+    places = Places(graph_of(spec))
+
+    assert places.name_of("body") == "body.second"
+
+
+def test_differences_are_relative_to_the_largest_element() -> None:
+    a, b = np.array([1.0, -8.0]), np.array([1.5, -8.0])
+
+    assert measure.difference(a, b) == (0.5, 0.0625)
+    assert measure.difference(a, b, floor=50.0) == (0.5, 0.01)
+    assert measure.difference(a, a) == (0.0, 0.0)
+    assert measure.difference(a, b[:1]) == (np.inf, np.inf)
+    infinite = np.array([np.inf, -8.0])
+    assert measure.difference(infinite, infinite) == (0.0, 0.0)
+    assert measure.difference(infinite, -infinite) == (np.inf, np.inf)
+    assert measure.difference(a, infinite) == (np.inf, np.inf)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("he_normal", lambda r, s: r.normal(0, s, 4000), ""),
+        ("he_normal", lambda r, s: r.normal(0, 1.1 * s, 4000), "deviation"),
+        ("he_normal", lambda r, s: r.normal(s / 5, s, 4000), "deviation|mean"),
+        ("he_normal", lambda r, s: r.uniform(-(3**0.5) * s, 3**0.5 * s, 4000), "another"),
+        ("he_uniform", lambda r, s: r.uniform(-s, s, 4000), ""),
+        ("he_uniform", lambda r, s: r.normal(0, s / 3**0.5, 4000), "outside of he_uniform"),
+        ("he_uniform", lambda r, s: np.zeros(4000), "from 0 to 0"),
+        ("truncated_he_normal", lambda r, s: cut(r, s), ""),
+        ("truncated_he_normal", lambda r, s: r.normal(0, 0.8796 * s, 4000), "outside"),
+        ("ones", lambda r, s: np.ones(4000), ""),
+        ("ones", lambda r, s: np.zeros(4000), "from 0 to 0, not 1"),
+    ],
+)
+def test_initial_values_are_of_their_distribution(name: str, values: Any, message: str) -> None:
+    tensor = Tensor("weight", (4000,), True, Initializer(name=name), 8, 4)
+    scale = tensor.initializer.scale(8, 4)
+    x = values(np.random.default_rng(0), scale)
+
+    found = structure._initial(x, tensor, "float64")
+
+    assert bool(found) == bool(message) and re.search(message, found), found
+
+
+def cut(random: np.random.Generator, scale: float) -> Any:
+    values = random.normal(0, 1, 20_000)
+    return scale * values[np.abs(values) <= 2][:4000]
+
+
+def test_moments_of_the_cut_normal_distribution() -> None:
+    # by numerical integration of x^n exp(-x^2 / 2) over -2..2
+    x = np.linspace(-2, 2, 2_000_001)
+    density = np.exp(-(x**2) / 2)
+    for number, power in enumerate((0, 2, 4, 6, 8)):
+        expected = float((x**power * density).sum() / density.sum())
+        assert structure._CUT[number] == pytest.approx(expected, rel=1e-5)
+
+
+# ---------------------------------------------------------------- helpers for other projects
+
+
+def test_a_file_that_is_up_to_date(tmp_path: Path) -> None:
+    spec = tmp_path / "small.inc"
+    spec.write_text(SPEC, "utf-8")
+    (file,) = incgen.build(spec, "torch", tmp_path / "small_torch.py")
+
+    testing.assert_up_to_date(spec, file.path)
+
+    with file.path.open("a", encoding="utf-8") as stream:
+        stream.write("x = 1\n")
+    with pytest.raises(AssertionError) as caught:
+        testing.assert_up_to_date(spec, file.path)
+    message = str(caught.value)
+    assert f"run `incgen build {spec} --target torch -o {file.path}`" in message
+    assert "-x = 1" in message
+
+
+def test_files_that_are_the_same_network(tmp_path: Path) -> None:
+    spec = tmp_path / "small.inc"
+    spec.write_text(SPEC, "utf-8")
+    file = tmp_path / "small_keras.py"
+    incgen.build(spec, "keras", file)
+    options: dict[str, Any] = {"rungs": [0, 1], "dtypes": ["float64"]}
+
+    testing.assert_same_network(spec, files={"keras": file}, **options)
+
+    file.write_text(file.read_text("utf-8").replace("epsilon=1e-5", "epsilon=0.001"), "utf-8")
+    with pytest.raises(AssertionError, match=r"`stem\.bn`: value of torch and keras differ"):
+        testing.assert_same_network(spec, files={"keras": file}, **options)
