@@ -269,7 +269,7 @@ def test_ill_conditioned_numbers_are_not_passed() -> None:
     numerics caffe
     network small { input 6x7 5
         add { global_avg_pool
-              avg_pool 6x7 pad=valid -> flatten -> scale -1 } }
+              avg_pool 6x7 pad=valid -> flatten -> scale (-1) } }
     """
     report = verify(graph_of(spec), rungs=[1], dtypes=["float64"])
 
