@@ -25,9 +25,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+import tensorflow as tf
 import torch
 from numpy.typing import NDArray
-from parity import channels_last, difference, precision
+from parity import channels_last, difference, keras_variables, precision
 from torch import nn
 
 import incgen
@@ -194,6 +195,7 @@ PUBLISHED = [
         application("InceptionV3"),
         file="weights.h5",
         settings={"heads": False},
+        steps=(107, 123),
     ),
     Published(
         "timm inception_v4",
@@ -240,6 +242,7 @@ PUBLISHED = [
         application("InceptionResNetV2"),
         file="weights.h5",
         settings={"heads": False},
+        steps=(107, 123),
     ),
     Published(
         "facenet_pytorch InceptionResnetV1",
@@ -255,6 +258,7 @@ PUBLISHED = [
         "keras",
         application("Xception"),
         file="weights.h5",
+        steps=(107, 123),
     ),
     Published(
         "timm legacy_xception",
@@ -414,72 +418,116 @@ def evaluation(found: Trial) -> dict[str, float]:
     return differences
 
 
+#: The share of a running average that a step replaces: some ports forget faster than the
+#: original and the spec.
+REPLACED = 0.25
+
+
+@dataclass
+class Step:
+    """What a training step computes: outputs, gradients and running statistics by their names."""
+
+    outputs: list[Array]
+    gradients: dict[str, Array]
+    statistics: dict[str, Array]
+
+
 def training(found: Trial) -> dict[str, float]:
-    """Differences of a training step in PyTorch: of a loss that weighs every output."""
+    """Differences of a training step in the framework of the implementation."""
     published = found.published
     assert published.steps is not None
-    ours = found.torch_model()
-    for layer in [*ours.modules(), *found.theirs.modules()]:
-        if isinstance(layer, nn.Dropout):
-            layer.p = 0.0  # what is random cannot be compared
-        elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-            layer.momentum = 0.25  # some ports forget faster than the original and the spec
-    x = torch.from_numpy(images(published.steps, 3))
-    results = []
-    for model in (found.theirs, ours):
-        model.train()
-        model.zero_grad()
-        inputs = x.clone().requires_grad_()
-        result = model(inputs)
-        outputs = [result] if isinstance(result, torch.Tensor) else list(result)
-        if model is ours and published.heads:
-            named = result._asdict()
-            outputs = [outputs[0], *(named[head] for head in published.heads)]
-        random = np.random.default_rng(1)
-        loss = torch.zeros(())
-        for output in outputs:
-            loss = loss + (output * torch.from_numpy(random.normal(size=output.shape))).sum()
-        loss.backward()
-        results.append((outputs, inputs.grad))
-    (their_outputs, their_grad), (our_outputs, our_grad) = results
-    assert len(their_outputs) == len(our_outputs) == 1 + len(published.heads)
-    pairs = [(a.detach(), b.detach()) for a, b in zip(their_outputs, our_outputs, strict=True)]
+    x = images(published.steps, 3)
+    if isinstance(found.theirs, nn.Module):
+        theirs = torch_step(found.theirs, x)
+        ours = torch_step(found.torch_model(), x, published.heads)
+    else:
+        names = {
+            f"{layer.name}/{v.name}": v for layer in found.theirs.layers for v in layer.weights
+        }
+        theirs = keras_step(found.theirs, x, names)
+        model = found.keras_model()
+        ours = keras_step(model, x, keras_variables(model))
+    assert len(theirs.outputs) == len(ours.outputs) == 1 + len(published.heads)
+    pairs = zip(theirs.outputs, ours.outputs, strict=True)
     return {
-        "outputs": max(difference(a.numpy(), b.numpy()) for a, b in pairs),
-        "gradients": max(difference(their_grad.numpy(), our_grad.numpy()), _gradients(found, ours)),
-        "batch statistics": _statistics(found, ours),
+        "outputs": max(difference(a, b) for a, b in pairs),
+        "gradients": _gradients(found, theirs, ours),
+        "batch statistics": _statistics(found, theirs, ours),
     }
 
 
-def _gradients(found: Trial, ours: nn.Module) -> float:
-    """The largest difference of the gradients by our parameters, relative to all of their layer."""
-    theirs = dict(found.theirs.named_parameters())
+def torch_step(model: nn.Module, x: Array, heads: tuple[str, ...] = ()) -> Step:
+    """A step in PyTorch, of a loss that weighs every output; ours gives its heads by name."""
+    for layer in model.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.p = 0.0  # what is random cannot be compared
+        elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            layer.momentum = REPLACED
+    model.train()
+    inputs = torch.from_numpy(x).requires_grad_()
+    result = model(inputs)
+    outputs = [result] if isinstance(result, torch.Tensor) else list(result)
+    if heads:
+        outputs = [outputs[0], *(getattr(result, head) for head in heads)]
+    random = np.random.default_rng(1)
+    loss = torch.zeros(())
+    for output in outputs:
+        loss = loss + (output * torch.from_numpy(random.normal(size=output.shape))).sum()
+    leaves = {"input": inputs, **dict(model.named_parameters())}
+    found = torch.autograd.grad(loss, list(leaves.values()))
+    gradients = {name: value.numpy() for name, value in zip(leaves, found, strict=True)}
+    statistics = {name: value.numpy() for name, value in model.named_buffers()}
+    return Step([output.detach().numpy() for output in outputs], gradients, statistics)
+
+
+def keras_step(model: Any, x: Array, variables: dict[str, Any]) -> Step:
+    """A step in Keras, of a loss that weighs the output; the variables have their names."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
+        elif isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 1 - REPLACED
+    inputs = tf.constant(channels_last(x))
+    leaves = {"input": inputs, **{n: v.value for n, v in variables.items() if v.trainable}}
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        output = first(model(inputs, training=True))
+        loss = tf.reduce_sum(output * np.random.default_rng(1).normal(size=output.shape))
+    gradients = tape.gradient(loss, leaves)
+    statistics = {name: np.asarray(v) for name, v in variables.items() if not v.trainable}
+    return Step([np.asarray(output)], {n: np.asarray(g) for n, g in gradients.items()}, statistics)
+
+
+def _gradients(found: Trial, theirs: Step, ours: Step) -> float:
+    """The largest difference of the gradients, each relative to the largest of its tensor."""
+    sources = {key: origin["from"][0] for key, origin in found.manifest["tensors"].items()}
+    sources["input"] = "input"
     largest = 0.0
-    for key, parameter in ours.named_parameters():
-        other = theirs[found.manifest["tensors"][key]["from"][0]]
-        assert parameter.grad is not None and other.grad is not None
-        a, b = other.grad.numpy(), parameter.grad.numpy().reshape(other.shape)
-        largest = max(largest, difference(a, b))
+    for key, gradient in ours.gradients.items():
+        other = theirs.gradients[sources[key]]
+        largest = max(largest, difference(other, gradient.reshape(other.shape)))
     return largest
 
 
-def _statistics(found: Trial, ours: nn.Module) -> float:
+def _statistics(found: Trial, theirs: Step, ours: Step) -> float:
     """The largest difference of the running statistics after a step.
 
-    The variance of some specs is the biased one of the original, whose ports have the other: that
-    is not compared.
+    PyTorch averages the unbiased variance and Keras the biased one. Where a spec has the other,
+    that of its original, it is not compared.
     """
-    theirs, mine = found.theirs.state_dict(), ours.state_dict()
+    kept = "unbiased" if isinstance(found.theirs, nn.Module) else "biased"
     largest = 0.0
     for node in incgen.compile_spec(found.spec, found.published.settings).nodes:
         if node.op != "bn":
             continue
-        unbiased = node.args["variance"] == "unbiased"
-        for name in ("running_mean", "running_var") if unbiased else ("running_mean",):
+        same = node.args["variance"] == kept
+        for name in ("running_mean", "running_var") if same else ("running_mean",):
             key = f"{node.path}.{name}"
             source, *bias = found.manifest["tensors"][key]["from"]
-            expected = theirs[source] - (theirs[bias[0]] if bias else 0.0)
-            largest = max(largest, difference(expected.numpy(), mine[key].numpy()))
+            expected = theirs.statistics[source]
+            if bias:
+                expected = expected - found.theirs.state_dict()[bias[0]].numpy()
+            largest = max(largest, difference(expected, ours.statistics[key]))
     return largest
 
 

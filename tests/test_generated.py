@@ -161,6 +161,39 @@ network hostile(classes = 3) {
     assert sum(isinstance(node, ast.Expr) for node in tree.body) == 1  # the docstring
 
 
+def test_every_comment_stands_in_front_of_its_statement() -> None:
+    """Even where what it is about would share the line of another call, or be returned."""
+    source = """
+network net {
+    input 8x8 3
+    body: body
+}
+block body() {
+    ## of the pooling
+    max_pool 2x2/2 pad=valid ceil=false
+    conv: conv 3x3 4
+    relu
+    ## of dropout
+    dropout 0.5
+    ## of the last
+    relu
+}
+"""
+    code = incgen.generate("net.inc", "torch", text=source)
+
+    forward = code.partition("    def forward")[2].partition("\n\n\n")[0].splitlines()[1:]
+    assert [line.strip() for line in forward] == [
+        "# of the pooling",
+        "x = F.max_pool2d(x, 2, 2)",
+        "x = F.relu(self.conv(x))",
+        "x = self.dropout(x)",
+        "# of the last",
+        "x = F.relu(x)",
+        "return x",
+    ]
+    assert "        # of dropout\n        self.dropout = nn.Dropout(0.5)\n" in code
+
+
 def test_set_changes_the_default_of_the_model() -> None:
     source = incgen.generate(spec_of("bn_inception"), "torch", {"classes": 10})
 

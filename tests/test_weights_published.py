@@ -52,7 +52,7 @@ def test_it_computes_the_same(found: Trial) -> None:
 def test_it_trains_the_same(found: Trial) -> None:
     """Auxiliary outputs, gradients by every parameter and statistics too."""
     if found.published.steps is None:
-        return  # the same implementation as another, or Keras: see test_agreement.py
+        return  # the same implementation as another
     for what, apart in training(found).items():
         assert apart <= (BAR_GRADIENTS if what == "gradients" else BAR_TRAINING), what
 

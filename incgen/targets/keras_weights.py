@@ -5,7 +5,7 @@ from __future__ import annotations
 from incgen import expressions as ex
 from incgen.expressions import python
 from incgen.initializers import Initializer
-from incgen.targets.values import FALSE, TRUE, ZERO, Args, Pair, expression, window
+from incgen.targets.values import FALSE, TRUE, ZERO, Args, Pair, expression, sum_of, window
 
 
 def initializer(init: Initializer, fans: Pair | None = None) -> str:
@@ -62,7 +62,7 @@ def _by_fans(init: Initializer, fans: Pair | None) -> str:
         # (VarianceScaling); 2.6 * 0.87962566103423978 ** 2 takes that back.
         scale = "2.6 * 0.87962566103423978**2"
         return f'keras.initializers.VarianceScaling({scale}, "fan_in", "truncated_normal")'
-    total = fans[0] + fans[1] if outputs else fans[0]
+    total = sum_of(fans) if outputs else fans[0]
     known = ex.literal(total)
     if isinstance(known, int):
         return f"keras.initializers.{form.format(ex.number((numerator / known) ** 0.5))}"

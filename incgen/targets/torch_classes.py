@@ -185,10 +185,12 @@ class ClassWriter(Modules):
             body: the steps.
             flow: the value they start from.
             variable: the name that values in between take.
-            whole: whether every step gets a line of its own, as in a network.
+            whole: whether every step gets a line of its own, as in a network; else what has no
+                parameters shares the line of a layer beside it.
         """
         labels = dict(self.labels)
         previous: df.Step | df.Head | None = None
+        weighted = False  # whether the value's own expression calls a layer with parameters
         for number, step in enumerate(body.steps, 1):
             if whole and text.paragraph_before(previous, step):
                 _gap(self.init)
@@ -199,8 +201,13 @@ class ClassWriter(Modules):
                 flow = flow if flow.variable else self.bind(flow, variable)
                 self.head(step, flow)
             else:
-                last = number == len(body.steps)
-                flow = self.step(step, flow, variable, bound=whole or not last)
+                weighted = _is_weighted(step) or (weighted and not flow.variable)
+                flow = self.step(step, flow, variable, bound=whole)
+                following = body.steps[number] if number < len(body.steps) else None
+                told = step.doc and (len(self.init), len(self.forward)) == places
+                shares = following is None or _shares(flow, weighted, following)
+                if not flow.variable and (told or not shares):  # a comment needs a line
+                    flow = self.bind(flow, variable)
             self.note(step.doc, *places)
             if number % SETTLED == 0:
                 flow.shape.settle()
@@ -329,8 +336,11 @@ class ClassWriter(Modules):
         if function is not None and (result.inline or not call.labelled):
             self.store(function.template)
             return flow.through(function, out)
-        module = Built(self.module(call, flow.shape, call.name))
-        return self.attached(call.name, module, call, flow)
+        built = Built(self.module(call, flow.shape, call.name))
+        if result.apart is not None:
+            before, module = result.apart
+            flow, built = flow.through(before, flow.shape), Built(module)
+        return self.attached(call.name, built, call, flow)
 
     def attached(self, slot: str, built: Built, element: df.Element, flow: Flow) -> Flow:
         """A module as an attribute, called."""
@@ -512,6 +522,19 @@ class ClassWriter(Modules):
             code = built.call("module", "x")
             self.forward += assign("x", code, indent=self.indent + 4)
             self.forward += returns("x", indent=self.indent)
+
+
+def _is_weighted(step: df.Step) -> bool:
+    """Whether a step is more than an op without parameters."""
+    return not (isinstance(step.element, df.OpCall) and not step.element.op.weighted)
+
+
+def _shares(flow: Flow, weighted: bool, following: df.Step | df.Head) -> bool:
+    """Whether a value can stand in the call of the step behind it, and be read there."""
+    if isinstance(following, df.Head) or following.origin is not None or following.doc:
+        return False
+    plain = isinstance(following.element, df.OpCall | df.Instance)
+    return plain and len(flow.code) <= _LONG and not (weighted and _is_weighted(following))
 
 
 def _gap(lines: list[str]) -> None:

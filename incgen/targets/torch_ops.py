@@ -34,6 +34,7 @@ from incgen.targets.values import (
     four_sides,
     half,
     pair,
+    sum_of,
     text,
     window,
     with_ceil,
@@ -97,12 +98,15 @@ class Layer:
         weights: parameters to initialise.
         inline: whether the function is preferred even for a layer with a label, because the
             module would be a class of its own.
+        apart: a function and a stock module behind it, for `forward`; a container takes one
+            module, which would be a class of its own.
     """
 
     module: str
     function: Function | None = None
     weights: tuple[Weight, ...] = ()
     inline: bool = False
+    apart: tuple[Function, str] | None = None
 
 
 #: The words that a parameter takes in the network: to write a case for each.
@@ -257,7 +261,7 @@ def _scaled(init: Initializer, fans: tuple[Expression, Expression] | None) -> st
         return "truncated_he_normal_({})"
     assert fans is not None
     numerator = 6 if init.name == "glorot_uniform" else 2
-    total = fans[0] + fans[1]
+    total = sum_of(fans)
     known = ex.literal(total)
     scale, minus = f"({numerator} / {python(total, outer=7)}) ** 0.5", "-({})"
     if isinstance(known, int):
@@ -365,11 +369,14 @@ def _bias_argument(args: Args) -> str:
 
 
 def _dense(args: Args, shape: Symbol) -> Layer:
-    name = "FlattenLinear" if shape.is_map else "nn.Linear"
     inputs = python(flat_size(shape))
-    module = f"{name}({inputs}, {text(args, 'features')}{_bias_argument(args)})"
+    arguments = f"({inputs}, {text(args, 'features')}{_bias_argument(args)})"
     # nn.Linear says that it has a bias; nn.Conv2d says that it may have one
-    return Layer(module, None, tuple(replace(w, known=True) for w in _weights(args)))
+    weights = tuple(replace(w, known=True) for w in _weights(args))
+    if not shape.is_map:
+        return Layer(f"nn.Linear{arguments}", None, weights)
+    flat = Function("{x}.flatten(1)", ATOM, typed=False)
+    return Layer(f"FlattenLinear{arguments}", None, weights, apart=(flat, f"nn.Linear{arguments}"))
 
 
 # ---------------------------------------------------------------- normalisation

@@ -77,6 +77,12 @@ def half(values: Pair, dilation: Expression = ONE) -> Pair:
     return high, wide
 
 
+def sum_of(values: Pair) -> Expression:
+    """Two numbers added; twice the one where they are the same."""
+    first, second = values
+    return first * 2 if first == second else first + second
+
+
 def four_sides(value: ArgumentValue) -> Sides:
     """A border of one, two or four numbers as top, bottom, left, right."""
     match value:

@@ -69,8 +69,7 @@ class Head(nn.Module):
         nn.init.zeros_(self.fc2.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.avg_pool2d(x, 5, 3, ceil_mode=True)
-        x = self.reduce(x)
+        x = self.reduce(F.avg_pool2d(x, 5, 3, ceil_mode=True))
         x = self.fc1(x)
         x = self.fc2(x)
         return x

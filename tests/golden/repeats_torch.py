@@ -44,8 +44,7 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         residual: Tensor = self.inner(x)
-        residual = self.up(residual)
-        return F.relu(x + residual * self.factor)
+        return F.relu(x + self.up(residual) * self.factor)
 
 
 class DenseLayer(nn.Module):

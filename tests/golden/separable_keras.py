@@ -21,8 +21,7 @@ def sep(x, channels, kernel, stride=1, *, name):
         padding="same",
         use_bias=False,
         depthwise_initializer=keras.initializers.RandomUniform(
-            -((6 / (kernel * kernel + kernel * kernel)) ** 0.5),
-            (6 / (kernel * kernel + kernel * kernel)) ** 0.5,
+            -((6 / (kernel * kernel * 2)) ** 0.5), (6 / (kernel * kernel * 2)) ** 0.5
         ),
         name=f"{name}.separable_conv.depthwise",
     )(x)

@@ -87,8 +87,8 @@ class Sep(nn.Module):
         )
         nn.init.uniform_(
             self.get_parameter("separable_conv.depthwise.weight"),
-            -((6 / (kernel * kernel + kernel * kernel)) ** 0.5),
-            (6 / (kernel * kernel + kernel * kernel)) ** 0.5,
+            -((6 / (kernel * kernel * 2)) ** 0.5),
+            (6 / (kernel * kernel * 2)) ** 0.5,
         )
         nn.init.xavier_uniform_(self.get_parameter("separable_conv.pointwise.weight"))
         self.bn = BiasedBatchNorm2d(channels, eps=0.001, momentum=0.01)
