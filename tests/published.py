@@ -27,8 +27,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 import torch
+from checkpoints import write_tensorflow
 from numpy.typing import NDArray
 from parity import channels_last, difference, keras_variables, precision
+from slim import Slim
 from torch import nn
 
 import incgen
@@ -36,6 +38,10 @@ from incgen.diagnostics import counted
 from incgen.names import class_name
 
 SPECS = Path(__file__).parent.parent / "specs"
+
+#: The share of a running average that a step replaces: some ports forget faster than the
+#: original and the spec.
+REPLACED = 0.25
 
 Array = NDArray[Any]
 State = dict[str, torch.Tensor]
@@ -126,6 +132,10 @@ def application(name: str) -> Callable[[], Any]:
     )
 
 
+def slim(name: str, size: tuple[int, int]) -> Callable[[], Slim]:
+    return lambda: Slim(name, size, decay=1 - REPLACED)
+
+
 def without_counters(state: State) -> State:
     """As before PyTorch 0.4.1."""
     return {key: value for key, value in state.items() if "num_batches" not in key}
@@ -163,6 +173,24 @@ PUBLISHED = [
         again=True,
     ),
     Published(
+        "tf_slim inception_v2",
+        "bn_inception_slim",
+        "slim",
+        slim("inception_v2", (224, 224)),
+        file="weights.ckpt",
+        size=(224, 224),
+        steps=(224, 224),
+    ),
+    Published(
+        "tf_slim inception_v1",
+        "inception_v1_slim",
+        "slim",
+        slim("inception_v1", (224, 224)),
+        file="weights.ckpt",
+        size=(224, 224),
+        steps=(224, 224),
+    ),
+    Published(
         "torchvision googlenet",
         "googlenet_bn",
         "torchvision",
@@ -187,6 +215,17 @@ PUBLISHED = [
         file="weights.safetensors",
         settings={"heads": False},
         steps=(107, 123),
+    ),
+    Published(
+        "tf_slim inception_v3",
+        "inception_v3_tf",
+        "slim",
+        slim("inception_v3", (299, 299)),
+        file="weights.ckpt",
+        settings={"classes": 1001},
+        size=(299, 299),
+        heads=("aux_logits",),
+        steps=(299, 299),
     ),
     Published(
         "keras InceptionV3",
@@ -297,20 +336,30 @@ def randomise(model: Any) -> None:
                     nn.init.normal_(layer.bias, std=0.3)
         return
     random = np.random.default_rng(0)
+    if isinstance(model, Slim):
+        for name, value in model.weights.items():
+            model.weights[name] = random_variable(random, name, value.shape)
+        return
     for layer in model.layers:
         for variable in layer.weights:
-            shape = tuple(variable.shape)
-            if variable.name in ("gamma", "moving_variance"):
-                variable.assign(random.uniform(0.5, 1.5, shape))
-            elif len(shape) == 1:
-                variable.assign(random.normal(0, 0.3, shape))
-            else:
-                fan = np.prod(shape[:2]) if "depthwise" in variable.name else np.prod(shape[:-1])
-                variable.assign(random.normal(0, (2 / fan) ** 0.5, shape))
+            variable.assign(random_variable(random, variable.name, tuple(variable.shape)))
+
+
+def random_variable(random: np.random.Generator, name: str, shape: tuple[int, ...]) -> Array:
+    """A value for a variable of TensorFlow."""
+    if name.endswith(("gamma", "moving_variance")):
+        return random.uniform(0.5, 1.5, shape)
+    if len(shape) == 1:
+        return random.normal(0, 0.3, shape)
+    fan = np.prod(shape[:2]) if "depthwise" in name else np.prod(shape[:-1])
+    return random.normal(0, (2 / fan) ** 0.5, shape)
 
 
 def save(model: Any, path: Path, saved: Callable[[State], State] | None) -> None:
     """Write a model's weights as their owner does."""
+    if isinstance(model, Slim):
+        write_tensorflow(path, model.weights)
+        return
     if not isinstance(model, nn.Module):
         import h5py
         from keras.src.legacy.saving import legacy_h5_format
@@ -401,6 +450,8 @@ def evaluate(model: Any, x: Array) -> Array:
         model.eval()
         with torch.no_grad():
             return np.asarray(first(model(torch.from_numpy(x))))
+    if isinstance(model, Slim):
+        return model.evaluate(channels_last(x))
     return np.asarray(first(model(channels_last(x), training=False)))
 
 
@@ -416,11 +467,6 @@ def evaluation(found: Trial) -> dict[str, float]:
     if not found.published.again:
         differences["PyTorch to Keras"] = difference(same, evaluate(models[1](), x))
     return differences
-
-
-#: The share of a running average that a step replaces: some ports forget faster than the
-#: original and the spec.
-REPLACED = 0.25
 
 
 @dataclass
@@ -440,13 +486,12 @@ def training(found: Trial) -> dict[str, float]:
     if isinstance(found.theirs, nn.Module):
         theirs = torch_step(found.theirs, x)
         ours = torch_step(found.torch_model(), x, published.heads)
+    elif isinstance(found.theirs, Slim):
+        theirs = Step(*found.theirs.step(channels_last(x)))
+        ours = keras_step(found.keras_model(), x, keras_variables)
     else:
-        names = {
-            f"{layer.name}/{v.name}": v for layer in found.theirs.layers for v in layer.weights
-        }
-        theirs = keras_step(found.theirs, x, names)
-        model = found.keras_model()
-        ours = keras_step(model, x, keras_variables(model))
+        theirs = keras_step(found.theirs, x, _layer_variables)
+        ours = keras_step(found.keras_model(), x, keras_variables)
     assert len(theirs.outputs) == len(ours.outputs) == 1 + len(published.heads)
     pairs = zip(theirs.outputs, ours.outputs, strict=True)
     return {
@@ -480,22 +525,35 @@ def torch_step(model: nn.Module, x: Array, heads: tuple[str, ...] = ()) -> Step:
     return Step([output.detach().numpy() for output in outputs], gradients, statistics)
 
 
-def keras_step(model: Any, x: Array, variables: dict[str, Any]) -> Step:
-    """A step in Keras, of a loss that weighs the output; the variables have their names."""
+def keras_step(model: Any, x: Array, named: Callable[[Any], dict[str, Any]]) -> Step:
+    """A step in Keras, of a loss that weighs every output; `named` gives variables their names."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0
         elif isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 1 - REPLACED
+    variables = named(model)
     inputs = tf.constant(channels_last(x))
     leaves = {"input": inputs, **{n: v.value for n, v in variables.items() if v.trainable}}
+    random = np.random.default_rng(1)
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        output = first(model(inputs, training=True))
-        loss = tf.reduce_sum(output * np.random.default_rng(1).normal(size=output.shape))
+        result = model(inputs, training=True)
+        outputs = list(result.values()) if isinstance(result, dict) else [result]
+        parts = [tf.reduce_sum(output * random.normal(size=output.shape)) for output in outputs]
+        loss = tf.add_n(parts)
     gradients = tape.gradient(loss, leaves)
     statistics = {name: np.asarray(v) for name, v in variables.items() if not v.trainable}
-    return Step([np.asarray(output)], {n: np.asarray(g) for n, g in gradients.items()}, statistics)
+    return Step(
+        [np.asarray(output) for output in outputs],
+        {name: np.asarray(gradient) for name, gradient in gradients.items()},
+        statistics,
+    )
+
+
+def _layer_variables(model: Any) -> dict[str, Any]:
+    """The variables of a Keras model by the names that its files have."""
+    return {f"{layer.name}/{v.name}": v for layer in model.layers for v in layer.weights}
 
 
 def _gradients(found: Trial, theirs: Step, ours: Step) -> float:
