@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 #: Branches of one join.
 MAX_BRANCHES = 256
+#: Repeats inside one another, in one definition: in generated code each is a loop inside of a
+#: loop, of which Python takes 20.
+MAX_LOOPS = 10
 
 
 class BodyResolver:
@@ -55,6 +58,7 @@ class BodyResolver:
         self.idle: set[str] = set()
         self.frames: list[dict[str, Span]] = []
         self.written: set[str] = set()
+        self.loops = 0
 
     def expression(self, written: ex.Expression) -> ex.Expression | None:
         """The expression that a written one stands for; None after a report."""
@@ -286,7 +290,14 @@ class BodyResolver:
         if slot is None:
             assert names is not None
             slot = names.name_for("repeat")
+        if self.loops == MAX_LOOPS:
+            message = f"repeats are nested more than {MAX_LOOPS} deep"
+            help_ = "make the inner part a `block`"
+            self.report.error(Code.NESTING_TOO_DEEP, element.span, message, help=help_)
+            return None
+        self.loops += 1
         body = self.slot_body(element.body, "")
+        self.loops -= 1
         if count is None:
             return None
         known = ex.literal(count)

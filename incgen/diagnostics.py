@@ -122,14 +122,13 @@ class Diagnostic:
 
     @property
     def headline(self) -> str:
-        """`file:line:column: severity[code]: message`."""
-        return f"{_place(self.span, self.file)}: {self.severity.value}[{self.code.value}]: " + (
-            self.message
-        )
+        """`file:line:column: severity[code]: message`, on one line that can be shown."""
+        place, severity = _place(self.span, self.file), self.severity.value
+        return plain(f"{place}: {severity}[{self.code.value}]: {self.message}")
 
     def render(self) -> str:
         """The whole report of this fault, several lines without a final newline."""
-        lines = [plain(self.headline)]
+        lines = [self.headline]
         if self.span is not None:
             lines += _excerpt(self.span, self.label)
         for note in self.notes:

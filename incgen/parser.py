@@ -477,7 +477,7 @@ def _unexpected(build: _Build, lines: _Lines, error: UnexpectedToken, length: in
         span = Span(build.source, start, build.shift + length)
         what = "text" if build.shift == 0 else "expression"
         message = f"the {what} ends too early{wanted(accepts)}"
-        if length == 0:
+        if length == 0 and build.shift:
             message = "there is no expression in these braces"
             span = Span(build.source, start - 1, start + 1)
         return SyntaxFault(Code.SYNTAX, span, message)

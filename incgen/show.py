@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from incgen.diagnostics import plain
 from incgen.graph import Graph, Node, Use
 from incgen.initializers import Initializer
 from incgen.ops import OPS, ByStride, Kind
@@ -205,7 +206,7 @@ def _heading(graph: Graph) -> list[str]:
     network = graph.program.network
     parameters = ", ".join(f"{name} = {_value(v)}" for name, v in graph.parameters.items())
     heading = f"{network.name}({parameters})  from {graph.program.file}"
-    return [heading, *(network.doc or graph.program.doc).splitlines()]
+    return [*map(plain, (heading, *(network.doc or graph.program.doc).splitlines()))]
 
 
 def _summary(graph: Graph) -> list[str]:

@@ -419,6 +419,7 @@ LIMITS = (
     ("files that use files, one inside the other", "loader", "MAX_USE_DEPTH"),
     ("definitions that use definitions, one inside the other", "resolve", "MAX_DEFINITION_DEPTH"),
     ("branches of a join", "body", "MAX_BRANCHES"),
+    ("repeats inside one another, in one definition", "body", "MAX_LOOPS"),
     ("iterations of one `repeat`", "elaborate", "MAX_REPEAT"),
     ("layers and other elements of a network, expanded", "elaborate", "MAX_ELEMENTS"),
     ("uses and bodies inside one another, expanded", "elaborate", "MAX_DEPTH"),

@@ -1,0 +1,59 @@
+"""Generated code of a hostile spec: it is Python, and nothing in it was smuggled in."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from incgen.fuzz.broken import hostile
+from incgen.fuzz.broken.cases import Case
+from incgen.fuzz.broken.trial import Failure
+
+#: What generated files import.
+_IMPORTS = frozenset({"collections", "keras", "math", "safetensors", "torch", "typing"})
+_NO_CODE = re.compile(r'"[^"\n]*"|#[^\n]*')
+
+
+def check(case: Case, target: str, source: str) -> None:
+    """Look at the generated text of one target.
+
+    Raises:
+        Failure: it has what it should not have.
+    """
+    try:
+        compile(source, target, "exec", dont_inherit=True)
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise Failure(f"no Python, {error.args[0]}", f"{target}: {type(error).__name__}: {error}") from error
+    if hostile.PRODUCT in source:
+        raise Failure("smuggled", f"{target}: a template was run")
+    legal = any(hostile.MARK in _NO_CODE.sub("", _text(data)) for _, data in case.files)
+    for identifier in _identifiers(tree):
+        if hostile.MARK in identifier and not legal:
+            raise Failure("smuggled", f"{target}: `{identifier}` is in the code")
+    for module in _imported(tree):
+        if module.partition(".")[0] not in _IMPORTS:
+            raise Failure("smuggled", f"{target}: it imports {module}")
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace").replace("\r", "\n")
+
+
+def _identifiers(tree: ast.AST) -> Iterator[str]:
+    """Every name in the code, whatever it is for."""
+    for node in ast.walk(tree):
+        for _, value in ast.iter_fields(node):
+            if isinstance(value, str) and not isinstance(node, ast.Constant):
+                yield value
+            elif isinstance(value, list):
+                yield from (each for each in value if isinstance(each, str))
+
+
+def _imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or "."

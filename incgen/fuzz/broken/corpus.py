@@ -1,0 +1,97 @@
+"""What broken specs are made from: whole specs, and pieces of large ones that are soon read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from random import Random
+
+#: A spec up to this length (characters) is taken whole; of a longer one mostly pieces.
+_SMALL = 350
+_FENCE = re.compile(r"^```inc([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_ITEM = re.compile(r"^(?=(?:numerics|default|let|unit|block|network|use)\b)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Texts of specs.
+
+    Attributes:
+        small: those that are short.
+        large: the others.
+    """
+
+    small: tuple[str, ...]
+    large: tuple[str, ...]
+
+    def any(self, dice: Random) -> str:
+        """A text: mostly a short one or a piece, seldom a long one."""
+        if not self.large or (self.small and dice.random() < 0.7):
+            return dice.choice(self.small)
+        text = dice.choice(self.large)
+        return text if dice.random() < 0.02 else _piece(dice, text)
+
+
+def corpus(folders: Iterable[Path] = ()) -> Corpus:
+    """The specs that come with incgen, and those in `.inc` and `.md` files of folders."""
+    texts = [text for _, text in sorted(_shipped(resources.files("incgen.specs"), ""))]
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in (".inc", ".md"):
+                text = path.read_bytes().decode("utf-8", "replace").replace("\r", "\n")
+                texts += [text] if path.suffix == ".inc" else _examples(text)
+    distinct = dict.fromkeys(text for text in texts if text.strip())
+    return Corpus(
+        tuple(text for text in distinct if len(text) <= _SMALL),
+        tuple(text for text in distinct if len(text) > _SMALL),
+    )
+
+
+def _shipped(folder: Traversable, prefix: str) -> Iterator[tuple[str, str]]:
+    for each in folder.iterdir():
+        if each.is_dir():
+            yield from _shipped(each, f"{prefix}{each.name}/")
+        elif each.name.endswith(".inc"):
+            yield f"{prefix}{each.name}", each.read_text("utf-8")
+
+
+def _examples(page: str) -> list[str]:
+    """The specs on a page; those that are parts of one are put into one."""
+    found = []
+    for info, text in _FENCE.findall(page):
+        how, _, rest = info.strip().partition(" ")
+        if how in ("body", "block"):
+            use = rest.partition(" error")[0] if how == "block" else text
+            above = text if how == "block" else ""
+            text = (
+                "numerics caffe\nlet classes = 10\n"
+                "unit conv_bn = conv bias=false -> bn -> relu\n"
+                f"{above}network example {{\n    input 16x16 8\n    {use}\n}}\n"
+            )
+        found.append(text)
+    return found
+
+
+def _piece(dice: Random, text: str) -> str:
+    """A few definitions of a spec, and a few lines of its network."""
+    items = _ITEM.split(text)[1:]
+    if not items:
+        return text[:_SMALL]
+    network = next((item for item in items if item.startswith("network")), "")
+    others = [item for item in items if item is not network and not item.startswith("use")]
+    short = [item for item in others if len(item) <= _SMALL]
+    few = dice.sample(range(len(short)), min(len(short), dice.randint(0, 3)))
+    chosen = [
+        item
+        for number, item in enumerate(short)
+        if number in few or item.startswith(("numerics", "unit"))
+    ]
+    lines = network.split("\n")
+    start = dice.randrange(len(lines))
+    body = lines[start : start + dice.randint(1, 4)]
+    head = "network piece(classes = 10) {\n    input 35x35 16\n"
+    return "".join(chosen) + head + "\n".join(body) + "\n}\n"

@@ -1,0 +1,205 @@
+"""How a broken spec ends: in diagnostics that can be shown, or in clean code. Anything else fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from incgen import api
+from incgen.diagnostics import (
+    Code,
+    Diagnostic,
+    Reporter,
+    Severity,
+    SpecError,
+    plain,
+    render,
+    render_json,
+)
+from incgen.expressions import Literal, Name, Value
+from incgen.format import format_text
+from incgen.fuzz.broken import code
+from incgen.fuzz.broken.cases import Case
+from incgen.fuzz.broken.trial import Failure
+from incgen.graph import Graph
+from incgen.output import FOLDER, OutputError, is_untouched
+from incgen.parser import parse, parse_value
+from incgen.show import as_json, table
+from incgen.source import SourceFile
+from incgen.targets import TARGETS
+
+#: Ends that are no code of a diagnostic.
+CLEAN, REFUSED = "clean", "refused"
+
+
+def examine_spec(case: Case, folder: Path, *, thorough: bool = True) -> tuple[str, ...]:
+    """Look at how an input ends.
+
+    Args:
+        case: the input.
+        folder: an empty folder.
+        thorough: also look at what other commands make of it: its layout, its table, its files.
+
+    Returns:
+        The codes of its diagnostics, or what it ended in otherwise.
+
+    Raises:
+        Failure: it does not end as it should.
+    """
+    path = case.put(folder)
+    try:
+        values = _values(case.settings)
+    except SpecError as error:
+        _check_diagnostics(error.diagnostics)
+        return (REFUSED,)
+    report = Reporter()
+    graph, sources = None, dict[str, str]()
+    try:
+        graph = api.compile_spec(path, values, report=report)
+        sources = api.emit_all(graph, api.find_targets(list(TARGETS)))
+    except SpecError as error:
+        found = error.diagnostics
+        if not any(each.severity is Severity.ERROR for each in found):
+            raise Failure("no error", "a SpecError holds warnings only") from error
+        ends = tuple(dict.fromkeys(each.code.value for each in found))
+    except api.RequestError as error:
+        if not str(error):
+            raise Failure("no message", "a RequestError says nothing") from error
+        found, ends = (), (REFUSED,)
+    else:
+        found, ends = tuple(report.diagnostics), (CLEAN,)
+    _check_diagnostics(found)
+    if graph is not None:
+        for name, source in sources.items():
+            code.check(case, name, source)
+    if thorough:
+        if not any(each.code in _UNREAD for each in found):
+            _check_format(path, parsed=graph is not None)
+        if graph is not None:
+            _check_shown(graph)
+        _check_build(path, folder, values, sources)
+    return ends
+
+
+#: The text of the file cannot be had.
+_UNREAD = (Code.UNREADABLE, Code.NOT_UTF8, Code.TOO_LARGE)
+
+
+def _values(settings: Sequence[str]) -> dict[str, Value]:
+    """What the command line makes of `--set`."""
+    values: dict[str, Value] = {}
+    for text in settings:
+        name, _, written = (part.strip() for part in text.partition("="))
+        parsed = parse_value(written)
+        values[name] = parsed.value if isinstance(parsed, Literal) else "1 + 1"
+        if isinstance(parsed, Name):
+            values[name] = parsed.text
+    return values
+
+
+# ---------------------------------------------------------------- diagnostics
+
+
+def _check_diagnostics(found: Sequence[Diagnostic]) -> None:
+    """Each has a message and a place inside of its file, and all can be shown in each form."""
+    for each in found:
+        if not each.message.strip():
+            raise Failure("no message", each.code.value)
+        span = each.span
+        for place in (span, *(note.span for note in each.notes)):
+            if place is None:
+                continue
+            text = place.source.text
+            if not 0 <= place.start <= place.end <= len(text):
+                raise Failure("bad place", f"{place.start}-{place.end} of {len(text)}")
+            if place.line > len(place.source.lines):
+                raise Failure("bad place", f"line {place.line}")
+        if span is None and not each.file:
+            raise Failure("no place", each.headline)
+        _check_lines(each.headline, 1)
+        for line in each.render().split("\n"):
+            _check_lines(line, 1)
+    _check_lines(render(found), None)
+    listed = json.loads(render_json(found))
+    if len(listed) != len(found):
+        raise Failure("bad JSON", f"{len(listed)} of {len(found)}")
+
+
+#: Longer lines of a report nobody reads.
+_LONGEST = 600
+
+
+def _check_lines(text: str, count: int | None) -> None:
+    """So many lines, of which nothing controls a terminal."""
+    lines = text.split("\n")
+    if count is not None and len(lines) != count:
+        raise Failure("newline in a report", repr(text[:200]))
+    for line in lines:
+        if plain(line) != line:
+            raise Failure("control character in a report", repr(line[:200]))
+        if len(line) > _LONGEST:
+            raise Failure("long report", repr(line[:200]))
+
+
+# ---------------------------------------------------------------- other products
+
+
+def _check_format(path: Path, *, parsed: bool) -> None:
+    """The layout of a text says the same and stays; a text without a tree has none."""
+    data = path.read_bytes()
+    text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    try:
+        laid_out = format_text(text, "spec.inc")
+    except SpecError as error:
+        if parsed:
+            raise Failure("format refuses what check takes", str(error)) from error
+        _check_diagnostics(error.diagnostics)
+        return
+    if format_text(laid_out) != laid_out:
+        raise Failure("format changes its own layout", repr(laid_out[:200]))
+    if parse(SourceFile("", laid_out)) != parse(SourceFile("", text)):
+        raise Failure("format changes the meaning", repr(laid_out[:200]))
+
+
+def _check_shown(graph: Graph) -> None:
+    """The table has nothing that controls a terminal, and the JSON is such."""
+    for line in table(graph).split("\n"):
+        if plain(line) != line:
+            raise Failure("control character in a table", repr(line[:200]))
+    json.loads(as_json(graph))
+
+
+def _check_build(
+    path: Path, folder: Path, values: dict[str, Value], sources: dict[str, str]
+) -> None:
+    """The road of `incgen build`: every file, or nothing at all."""
+    output = folder / FOLDER
+    before = _listed(folder)
+    try:
+        built = api.build(path, list(TARGETS), f"{output}/", values)
+    except (SpecError, api.RequestError, OutputError):
+        if sources:
+            raise Failure("not written", "what can be generated cannot be written") from None
+        if _listed(folder) != before:
+            raise Failure("partial output", str(sorted(_listed(folder) - before))) from None
+        return
+    texts = {file.path.name: file.path.read_text("utf-8") for file in built}
+    if set(sources) != {name.rpartition("_")[2].removesuffix(".py") for name in texts}:
+        raise Failure("partial output", str(sorted(texts)))
+    if _listed(folder) - before != {str(file.path.relative_to(folder)) for file in built}:
+        raise Failure("left behind", str(sorted(_listed(folder) - before)))
+    for name, text in texts.items():
+        if not is_untouched(text) or text.partition("\n")[2] not in sources.values():
+            raise Failure("written otherwise", name)
+    shutil.rmtree(output)
+
+
+def _listed(folder: Path) -> set[str]:
+    return {
+        os.path.relpath(os.path.join(place, name), folder)
+        for place, _, names in os.walk(folder)
+        for name in names
+    }

@@ -1,0 +1,74 @@
+"""Bounds for a piece of work: its time, and the memory of its process."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What one input may take.
+
+    Attributes:
+        seconds: of the processor's time.
+        waiting: seconds by the clock; more than the above, since other programs run too.
+        memory: bytes that the process may take beyond what it has at its beginning.
+    """
+
+    seconds: float = 2.0
+    waiting: float = 20.0
+    memory: int = 1 << 30
+
+
+class Hang(BaseException):
+    """Something takes too long. No `Exception`: nothing that is examined may catch it."""
+
+
+@contextmanager
+def bounded(bounds: Bounds) -> Iterator[None]:
+    """Interrupt what is done inside of this when its time is over.
+
+    Raises:
+        Hang: it is.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        place = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "somewhere"
+        spent = bounds.seconds if number == signal.SIGPROF else bounds.waiting
+        raise Hang(f"more than {spent:g} seconds, at {place}")
+
+    signals = (signal.SIGPROF, signal.SIGALRM)
+    before = [signal.signal(number, interrupt) for number in signals]
+    try:
+        signal.setitimer(signal.ITIMER_PROF, bounds.seconds)
+        signal.setitimer(signal.ITIMER_REAL, bounds.waiting)
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+
+
+def limit_memory(bounds: Bounds) -> None:
+    """Let this process have so much memory more and no more; what is beyond is a MemoryError."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + bounds.memory
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def peak_memory() -> int:
+    """The most bytes of memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def spent() -> float:
+    """Seconds of the processor's time so far."""
+    return time.process_time()

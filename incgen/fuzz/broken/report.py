@@ -1,0 +1,90 @@
+"""What a run of broken inputs found, in counts; parts of a run are added up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from incgen.fuzz.broken.cases import Case
+
+#: So many of the slowest inputs are told.
+_SLOWEST = 5
+
+
+@dataclass
+class Failed:
+    """A failure.
+
+    Attributes:
+        number: of the input.
+        kind: what is wrong, in a few words.
+        detail: the rest of it.
+        case: the input, made small; None where one of the kind is known already.
+        kept: where it was saved.
+    """
+
+    number: int
+    kind: str
+    detail: str
+    case: Case | None = None
+    kept: Path | None = None
+
+
+@dataclass
+class Report:
+    """Counts of a run, or of a part of one.
+
+    Attributes:
+        inputs: how many were tried.
+        ends: how often they ended in what; an input counts for each code in it.
+        kinds: how many were made in which way.
+        slowest: seconds of the processor's time, with the number of the input.
+        memory: the most bytes that a process had.
+        failures: everything that is wrong.
+        seconds: by the clock, of the whole run.
+    """
+
+    inputs: int = 0
+    ends: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
+    slowest: list[tuple[float, int]] = field(default_factory=list)
+    memory: int = 0
+    failures: list[Failed] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def add(self, other: Report) -> None:
+        """Add the counts of another part."""
+        self.inputs += other.inputs
+        self.ends += other.ends
+        self.kinds += other.kinds
+        self.slowest = sorted(self.slowest + other.slowest, reverse=True)[:_SLOWEST]
+        self.memory = max(self.memory, other.memory)
+        self.failures += other.failures
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything is wrong."""
+        return bool(self.failures)
+
+    def text(self) -> str:
+        """The report for people, without a final newline."""
+        rate = self.inputs / self.seconds if self.seconds else 0.0
+        lines = [f"{self.inputs:,} inputs in {self.seconds:,.0f} s, {rate:,.0f} a second"]
+        lines.append("made by: " + _listed(self.kinds))
+        lines.append("ended in: " + _listed(self.ends))
+        slow = ", ".join(f"{seconds:.2f} s (input {number})" for seconds, number in self.slowest)
+        lines.append(f"slowest: {slow}")
+        lines.append(f"peak memory: {self.memory / 2**20:,.0f} MiB")
+        kinds = Counter(each.kind for each in self.failures)
+        lines.append(f"failures: {len(self.failures)}")
+        for kind, count in kinds.most_common():
+            first = next(each for each in self.failures if each.kind == kind)
+            place = f", kept as {first.kept}" if first.kept else ""
+            lines.append(f"  {count} x {kind}: input {first.number}{place}")
+            lines += [f"      {line}" for line in first.detail.splitlines()]
+        return "\n".join(lines)
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.most_common())

@@ -1,0 +1,227 @@
+"""Many broken inputs tried, in processes of their own, with their time and memory bounded.
+
+A process that crashes, or that cannot be interrupted, is replaced; the input that it was at is a
+failure like any other.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import re
+import tempfile
+import time
+from collections.abc import Callable
+from ctypes import c_double, c_longlong
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from incgen.fuzz.broken import cases
+from incgen.fuzz.broken.cases import Case
+from incgen.fuzz.broken.guard import limit_memory, peak_memory
+from incgen.fuzz.broken.report import Failed, Report
+from incgen.fuzz.broken.shrink import shrunk
+from incgen.fuzz.broken.trial import Subject, tried
+
+#: Seconds after which a process tells what it has done.
+_TELL = 0.5
+#: Seconds that a process has in addition, before it is ended from outside.
+_GRACE = 10.0
+#: Not every failure of a kind is made small: the first of them do.
+_MOST_FAILURES = 1_000
+
+
+def run(
+    subject: Subject,
+    count: int,
+    processes: int = 1,
+    progress: Callable[[Report], None] | None = None,
+    *,
+    keep: Path | None = None,
+    first: int = 0,
+) -> Report:
+    """Try inputs.
+
+    Args:
+        subject: what is fuzzed.
+        count: how many inputs.
+        processes: how many at once; the inputs are the same for any number of them.
+        progress: is told about twice a second what there is so far.
+        keep: the folder where failing inputs are saved, made small.
+        first: the number of the first input.
+    """
+    report, start = Report(), time.monotonic()
+    workers = [
+        _Worker(subject, range(first + i, first + count, processes)) for i in range(processes)
+    ]
+    try:
+        while any(worker.running for worker in workers):
+            wait([worker.results for worker in workers if worker.running], timeout=_TELL)
+            for worker in workers:
+                for part in worker.collected():
+                    report.add(part)
+            report.seconds = time.monotonic() - start
+            if progress is not None:
+                progress(report)
+            if len(report.failures) > _MOST_FAILURES:
+                break
+    finally:
+        for worker in workers:
+            worker.end()
+    report.failures.sort(key=lambda each: each.number)
+    if keep is not None:
+        _save(report, keep)
+    return report
+
+
+def _save(report: Report, folder: Path) -> None:
+    """Save one case of each kind of failure."""
+    known = set[str]()
+    for each in report.failures:
+        if each.kind not in known and each.case is not None:
+            known.add(each.kind)
+            words = re.sub(r"\W+", "_", each.kind).strip("_").lower()
+            each.kept = cases.keep(each.case, folder, f"{words}_{each.number}")
+
+
+# ---------------------------------------------------------------- processes
+
+
+@dataclass
+class _Shared:
+    """What a process and the one that watches it both see."""
+
+    number: Any = field(default_factory=lambda: multiprocessing.RawValue(c_longlong, -1))
+    began: Any = field(default_factory=lambda: multiprocessing.RawValue(c_double, 0.0))
+
+
+class _Worker:
+    """A process that tries some of the inputs, and its successors if it does not survive."""
+
+    def __init__(self, subject: Subject, numbers: range) -> None:
+        self.subject, self.numbers = subject, numbers
+        self.skipped: set[int] = set()
+        self.running = bool(numbers)
+        self.shared = _Shared()
+        self.results: Connection
+        self.process: BaseProcess | None = None
+        if numbers:
+            self.start()
+
+    def start(self) -> None:
+        """Start a process for the inputs that are left."""
+        context = multiprocessing.get_context("spawn")
+        self.results, theirs = context.Pipe(duplex=False)
+        self.shared.began.value = time.monotonic() + 120  # it has to import what it needs
+        self.process = context.Process(
+            target=_work,
+            args=(self.subject, self.numbers, frozenset(self.skipped), self.shared, theirs),
+            daemon=True,
+        )
+        self.process.start()
+        theirs.close()
+
+    def collected(self) -> list[Report]:
+        """What it has told since it was asked; replaces it if it has ended too early."""
+        found: list[Report] = []
+        try:
+            while self.running and self.results.poll():
+                number, part = self.results.recv()
+                found.append(part)
+                if number is None:
+                    self.running = False
+                    self.end()
+                else:
+                    self.numbers = self.numbers[self.numbers.index(number) + 1 :]
+        except EOFError:
+            found.append(self.replaced("crash"))
+            return found
+        patience = self.subject.bounds.waiting + _GRACE
+        if self.running and time.monotonic() - self.shared.began.value > patience:
+            found.append(self.replaced("hang that cannot be interrupted"))
+        return found
+
+    def replaced(self, kind: str) -> Report:
+        """Go on without the input at which the process was; that is the failure."""
+        self.end()
+        number = self.shared.number.value
+        code = self.process.exitcode if self.process else None
+        if number in self.skipped or number not in self.numbers:
+            self.running = False
+            failed = Failed(number, "process", f"it does not start, exit code {code}")
+            return Report(failures=[failed])
+        self.skipped.add(number)
+        self.start()
+        failed = Failed(number, kind, f"exit code {code}", self.subject.make(number))
+        return Report(inputs=1, failures=[failed])
+
+    def end(self) -> None:
+        """End the process."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.join()
+            self.results.close()
+
+
+def _work(
+    subject: Subject,
+    numbers: range,
+    skipped: frozenset[int],
+    shared: _Shared,
+    results: Connection,
+) -> None:
+    """What a process does."""
+    gc.set_threshold(100_000, 50, 50)  # as the command does
+    subject.prepare()
+    limit_memory(subject.bounds)
+    with tempfile.TemporaryDirectory(prefix="incgen-broken-") as folder:
+        bench = _Bench(subject, Path(folder), shared)
+        part, told = Report(), time.monotonic()
+        for number in numbers:
+            if number in skipped:
+                continue
+            shared.number.value = number
+            bench.try_one(number, part)
+            if time.monotonic() - told > _TELL:
+                part.memory = peak_memory()
+                results.send((number, part))
+                part, told = Report(), time.monotonic()
+        part.memory = peak_memory()
+        results.send((None, part))
+
+
+class _Bench:
+    """Where a process tries its inputs."""
+
+    def __init__(self, subject: Subject, folder: Path, shared: _Shared) -> None:
+        self.subject, self.folder, self.shared = subject, folder, shared
+        self.known: set[str] = set()
+
+    def try_one(self, number: int, report: Report) -> None:
+        """Try an input and count it."""
+        self.shared.began.value = time.monotonic()
+        case = self.subject.make(number)
+        outcome = tried(self.subject, case, self.folder / "case", number)
+        report.inputs += 1
+        report.ends.update(outcome.ends)
+        report.kinds[case.kind] += 1
+        report.slowest = sorted([*report.slowest, (outcome.seconds, number)], reverse=True)[:5]
+        if outcome.failure is None:
+            return
+        failed = Failed(number, outcome.failure, outcome.detail)
+        if outcome.failure not in self.known:
+            self.known.add(outcome.failure)
+            failed.case = self.smallest(case, outcome.failure, number)
+        report.failures.append(failed)
+
+    def smallest(self, case: Case, failure: str, number: int) -> Case:
+        """A small case that fails in the same way."""
+
+        def fails(other: Case) -> bool:
+            self.shared.began.value = time.monotonic()
+            return tried(self.subject, other, self.folder / "case", number).failure == failure
+
+        return shrunk(case, fails, 60 if failure == "hang" else 1_000)

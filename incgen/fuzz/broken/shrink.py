@@ -1,0 +1,84 @@
+"""A failing input made small: files, lines, tokens and bytes are left out as long as it fails."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from incgen.fuzz.broken.cases import Case
+
+T = TypeVar("T")
+_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
+_TOKEN = re.compile(rb"\s+|\w+|[^\w\s]")
+#: Content that is shorter than this is tried without each of its bytes.
+_BYTES = 400
+
+
+class _Tries:
+    """Counts how often a case is tried."""
+
+    def __init__(self, fails: Callable[[Case], bool], most: int) -> None:
+        self.fails, self.left = fails, most
+
+    def __call__(self, case: Case) -> bool:
+        self.left -= 1
+        return self.left >= 0 and self.fails(case)
+
+
+def shrunk(case: Case, fails: Callable[[Case], bool], tries: int = 400) -> Case:
+    """The smallest case that is found to fail too.
+
+    Args:
+        case: one that fails.
+        fails: whether another does, in the same way.
+        tries: how often that is asked at most.
+    """
+    again = _Tries(fails, tries)
+
+    def with_settings(parts: Sequence[str]) -> Case:
+        return replace(case, settings=tuple(parts))
+
+    def with_files(parts: Sequence[tuple[str, bytes]]) -> Case:
+        return replace(case, files=tuple(parts))
+
+    case = with_settings(_minimal(case.settings, lambda parts: again(with_settings(parts))))
+    case = with_files(_minimal(case.files, lambda parts: again(with_files(parts))))
+    for name, _ in case.files:
+        for pattern in (_LINE, _TOKEN, None):
+            data = dict(case.files)[name]
+            if pattern is not None:
+                parts = pattern.findall(data)
+            elif len(data) <= _BYTES:
+                parts = [data[i : i + 1] for i in range(len(data))]
+            else:
+                break
+            found = _minimal(parts, lambda parts: again(_with_data(case, name, parts)))
+            case = _with_data(case, name, found)
+    return case
+
+
+def _with_data(case: Case, name: str, parts: Sequence[bytes]) -> Case:
+    files = tuple((n, b"".join(parts) if n == name else data) for n, data in case.files)
+    return replace(case, files=files)
+
+
+def _minimal(parts: Sequence[T], fails: Callable[[Sequence[T]], bool]) -> Sequence[T]:
+    """Fewer parts with which it fails: runs of them are left out, long ones first.
+
+    Zeller & Hildebrandt 2002, "Simplifying and isolating failure-inducing input".
+    """
+    size = max(1, len(parts) // 2)
+    while parts:
+        start, smaller = 0, False
+        while start < len(parts):
+            rest = [*parts[:start], *parts[start + size :]]
+            if fails(rest):
+                parts, smaller = rest, True
+            else:
+                start += size
+        if size == 1 and not smaller:
+            break
+        size = max(1, size // 2)
+    return parts

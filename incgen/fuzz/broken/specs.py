@@ -1,0 +1,74 @@
+"""Broken specs as a subject of the runner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from incgen.fuzz.broken import runner
+from incgen.fuzz.broken.cases import Case
+from incgen.fuzz.broken.corpus import Corpus, corpus
+from incgen.fuzz.broken.examine import examine_spec
+from incgen.fuzz.broken.guard import Bounds
+from incgen.fuzz.broken.inputs import spec_case
+from incgen.fuzz.broken.report import Report
+
+#: One input in so many is looked at in every way; of the others only what `check` does.
+_THOROUGH = 10
+
+
+@dataclass(frozen=True)
+class Specs:
+    """Broken specs.
+
+    Attributes:
+        corpus: what they are made from.
+        seed: of the whole run.
+        bounds: what one of them may take.
+    """
+
+    corpus: Corpus
+    seed: int
+    bounds: Bounds = field(default_factory=Bounds)
+
+    def prepare(self) -> None:
+        """Read the grammar and the templates."""
+        from incgen import api
+
+        text = "network n {\n    input 8x8 3\n    relu\n}\n"
+        for target in ("torch", "keras"):
+            api.generate("n.inc", target, text=text)
+
+    def make(self, number: int) -> Case:
+        """A broken spec."""
+        return spec_case(self.corpus, self.seed, number)
+
+    def examine(self, case: Case, folder: Path, number: int) -> tuple[str, ...]:
+        """How it ends."""
+        return examine_spec(case, folder, thorough=number % _THOROUGH == 0)
+
+
+def run(
+    count: int,
+    seed: int = 0,
+    processes: int = 1,
+    progress: Callable[[Report], None] | None = None,
+    *,
+    keep: Path | None = None,
+    folders: Iterable[Path] = (),
+    first: int = 0,
+) -> Report:
+    """Try broken specs.
+
+    Args:
+        count: how many.
+        seed: the same number gives the same specs, if `folders` are the same.
+        processes: how many at once.
+        progress: is told about twice a second what there is so far.
+        keep: the folder where failing ones are saved, made small.
+        folders: where `.inc` and `.md` files lie that are broken too, beside incgen's own specs.
+        first: the number of the first.
+    """
+    subject = Specs(corpus(folders), seed)
+    return runner.run(subject, count, processes, progress, keep=keep, first=first)

@@ -1,0 +1,94 @@
+"""One input tried: how it ends, what it took, and what is wrong with that."""
+
+from __future__ import annotations
+
+import shutil
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from incgen.fuzz.broken.cases import Case
+from incgen.fuzz.broken.guard import Bounds, Hang, bounded, spent
+
+
+class Failure(Exception):
+    """An input does not end as every input should."""
+
+    def __init__(self, kind: str, detail: str) -> None:
+        """Keep what is wrong, and where.
+
+        Args:
+            kind: a few words; two failures of one kind are likely to be one fault.
+            detail: the rest.
+        """
+        super().__init__(f"{kind}: {detail}")
+        self.kind = kind
+
+
+class Subject(Protocol):
+    """What is fuzzed. It is sent to other processes."""
+
+    @property
+    def bounds(self) -> Bounds:
+        """What one input may take."""
+
+    def prepare(self) -> None:
+        """Do what a process has to do before its memory is bounded."""
+
+    def make(self, number: int) -> Case:
+        """An input; the same number gives the same."""
+
+    def examine(self, case: Case, folder: Path, number: int) -> tuple[str, ...]:
+        """How an input ends, in words to be counted; anything that is raised is a failure.
+
+        Args:
+            case: the input.
+            folder: an empty folder.
+            number: of the input; some may be looked at more closely than others.
+        """
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an input ended.
+
+    Attributes:
+        ends: words to be counted, the worst first.
+        seconds: of the processor's time.
+        failure: what is wrong, in a few words; None if nothing is.
+        detail: the rest of it.
+    """
+
+    ends: tuple[str, ...]
+    seconds: float
+    failure: str | None = None
+    detail: str = ""
+
+
+def tried(subject: Subject, case: Case, folder: Path, number: int) -> Outcome:
+    """Try an input in a folder, which is made and removed."""
+    folder.mkdir()
+    start = spent()
+    failure, detail, ends = None, "", tuple[str, ...]()
+    try:
+        with bounded(subject.bounds):
+            ends = subject.examine(case, folder, number)
+    except Hang as error:
+        failure, detail = "hang", str(error)
+    except MemoryError as error:
+        failure, detail = "memory", _last_lines(error)
+    except Failure as error:
+        failure, detail = error.kind, str(error)
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        failure = f"{type(error).__name__} in {Path(frame.filename).name}, {frame.name}"
+        detail = _last_lines(error)
+    seconds = spent() - start
+    shutil.rmtree(folder, ignore_errors=True)
+    return Outcome(ends or ("failed",), seconds, failure, detail)
+
+
+def _last_lines(error: BaseException) -> str:
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    return "\n".join(line[:300] for line in lines[-12:])
