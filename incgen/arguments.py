@@ -202,7 +202,11 @@ class Binder:
         self, owner: str, argument: Argument, written: st.Argument, help: str | None = None
     ) -> None:
         """Report an argument of the wrong type."""
-        if isinstance(written, st.Text) and written.value.isidentifier():
+        if (
+            isinstance(written, st.Text)
+            and written.value.isidentifier()
+            and len(written.value) < 40
+        ):
             help = f"write `{written.value}` without quotes"
         message = f"`{argument.name}` of `{owner}` must be {argument.kind.value}"
         self.report.error(Code.WRONG_TYPE, written.span, message, help=help)

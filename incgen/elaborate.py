@@ -23,7 +23,7 @@ from incgen.shapes import Arguments, Fault, Shape, Tensor, multiply_adds, tensor
 from incgen.source import Span
 
 #: Layers, and statements that lead to them, of one network.
-MAX_ELEMENTS = 50_000
+MAX_ELEMENTS = 25_000
 #: Iterations of one repeat.
 MAX_REPEAT = 10_000
 #: Rows and columns of any value.

@@ -420,6 +420,8 @@ def _parser() -> tuple[Lark, _Build, _Lines]:
     lines.build = build
     for keyword in ("and", "or", "not"):
         setattr(build, keyword, getattr(build, f"{keyword}_"))
+    for rule in [name for name in vars(_Build) if not name.startswith("_")]:
+        setattr(build, rule, getattr(build, rule))  # `v_args` makes a function at each look-up
     # Lark keeps its tables in this file, and makes them anew if the grammar has changed.
     place = cache_folder()
     kept = str(place / f"grammar-lark{lark_version}.pickle") if place else False

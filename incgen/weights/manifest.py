@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -90,10 +91,20 @@ def metadata(manifest: Mapping[str, Any]) -> dict[str, str]:
 def of_file(checkpoint: Checkpoint) -> dict[str, Any] | None:
     """The manifest in a file; None if there is none."""
     try:
-        found = json.loads(checkpoint.metadata["manifest"])
+        text = checkpoint.metadata["manifest"]
+        found = json.loads(text, parse_constant=_finite, parse_float=_finite)
+        json.dumps(found, indent=2)  # what can be read may still be too deep to be written
     except (KeyError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) and isinstance(found.get("tensors"), dict) else None
+
+
+def _finite(text: str) -> float:
+    """A number that JSON can write again."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
 
 
 def _specs(loaded: LoadedFile) -> list[tuple[str, str]]:

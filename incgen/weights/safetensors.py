@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from incgen.diagnostics import clipped
 from incgen.output import OutputError, Replacement, make_folder
 from incgen.weights.checkpoint import Checkpoint, Stored, size_of
 from incgen.weights.errors import WeightsError
@@ -124,11 +126,13 @@ def read(path: Path) -> Checkpoint:
         WeightsError: it is none, or its header does not fit it.
     """
     entries, start, end = _header_of(path)
-    metadata = {str(name): str(value) for name, value in entries.pop("__metadata__", {}).items()}
-    tensors = {}
+    metadata = entries.pop("__metadata__", {})
+    tensors, places = {}, []
     for key, entry in entries.items():
         dtype, shape, offset = _checked(key, entry, end - start)
         tensors[key] = _stored(path, key, dtype, shape, start + offset)
+        places.append((offset, offset + SIZES[dtype] * size_of(shape), key))
+    _check_places(places, end - start)
     return Checkpoint("safetensors", tensors, metadata)
 
 
@@ -141,12 +145,22 @@ def _header_of(path: Path) -> tuple[dict[str, Any], int, int]:
             raise WeightsError("its header is longer than the file")
         text = file.read(length)
     try:
-        entries = json.loads(text)
+        entries = json.loads(text, object_pairs_hook=_table)
     except (ValueError, RecursionError):
         raise WeightsError("its header is not JSON") from None
-    if not isinstance(entries, dict) or not isinstance(entries.get("__metadata__", {}), dict):
+    metadata = entries.get("__metadata__", {}) if isinstance(entries, dict) else None
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         raise WeightsError("its header is not a table of tensors")
     return entries, 8 + length, end
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; what stands in it twice could mean either."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        name, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise WeightsError(f"its header has `{clipped(name)}` twice")
+    return found
 
 
 def _checked(key: str, entry: object, room: int) -> tuple[str, tuple[int, ...], int]:
@@ -154,6 +168,7 @@ def _checked(key: str, entry: object, room: int) -> tuple[str, tuple[int, ...], 
     match entry:
         case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [int(start), int(end)]}:
             whole = len(shape) <= 32 and all(type(n) is int and n >= 0 for n in shape)
+            whole = whole and type(start) is int and type(end) is int  # `true` is none
         case _:
             raise WeightsError(f"the header's entry of `{key}` is malformed")
     if dtype not in SIZES:
@@ -162,6 +177,24 @@ def _checked(key: str, entry: object, room: int) -> tuple[str, tuple[int, ...], 
     if not (whole and 0 <= start <= end <= room and end - start == size):
         raise WeightsError(f"the header's entry of `{key}` does not fit the file")
     return dtype, tuple(shape), start
+
+
+def _check_places(places: list[tuple[int, int, str]], room: int) -> None:
+    """Tensors lie one behind the other, as the format has it: a file that has them otherwise lies.
+
+    Args:
+        places: from where to where each lies, with its key.
+        room: bytes for all of them.
+    """
+    at, before = 0, "the header"
+    for start, end, key in sorted(places):
+        if start < at:
+            raise WeightsError(f"`{key}` overlaps {before}")
+        if start > at:
+            raise WeightsError(f"{start - at} bytes between {before} and `{key}` are no tensor's")
+        at, before = end, f"`{key}`"
+    if at < room:
+        raise WeightsError(f"{room - at} bytes at its end are no tensor's")
 
 
 def _stored(path: Path, key: str, dtype: str, shape: tuple[int, ...], offset: int) -> Stored:

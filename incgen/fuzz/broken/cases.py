@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
-#: The file of a kept case that has one setting a line.
-_SETTINGS = "settings"
+#: What the file is called that incgen is given, if its name does not matter.
+_MAIN = "spec.inc"
 
 
 @dataclass(frozen=True)
@@ -43,35 +43,31 @@ class Case:
 
 def single(data: bytes, kind: str = "kept") -> Case:
     """A spec in one file."""
-    return Case("spec.inc", (("spec.inc", data),), kind=kind)
+    return Case(_MAIN, ((_MAIN, data),), kind=kind)
 
 
 def keep(case: Case, folder: Path, name: str) -> Path:
-    """Save a case: as a file if it is a spec and nothing else, otherwise as a folder."""
+    """Save a case in one file: as it is if it is a spec and nothing else, otherwise in JSON.
+
+    In JSON bytes are written as the characters of those numbers, so that names and contents of any
+    kind can be carried by any system.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    if case.main == "spec.inc" and len(case.files) == 1 and not case.settings:
+    if case.main == _MAIN and len(case.files) == 1 and not case.settings:
         path = folder / f"{name}.inc"
         path.write_bytes(case.data)
         return path
-    path = folder / name
-    shutil.rmtree(path, ignore_errors=True)
-    (path / "files").mkdir(parents=True)
-    case.put(path / "files")
-    (path / "main").write_text(case.main, "utf-8", "surrogateescape")
-    settings = "".join(f"{text}\n" for text in case.settings)
-    (path / _SETTINGS).write_text(settings, "utf-8", "surrogateescape", newline="\n")
+    files = {each: data.decode("latin-1") for each, data in case.files}
+    content = {"main": case.main, "settings": case.settings, "files": files}
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(content, indent=2) + "\n", "utf-8", newline="\n")
     return path
 
 
 def kept(path: Path) -> Case:
     """Read a case that was saved."""
-    if path.is_file():
+    if path.suffix == ".inc":
         return single(path.read_bytes())
-    files = path / "files"
-    found = sorted(each for each in files.rglob("*") if each.is_file())
-    settings = (path / _SETTINGS).read_bytes().decode("utf-8", "surrogateescape")
-    return Case(
-        (path / "main").read_text("utf-8", "surrogateescape"),
-        tuple((each.relative_to(files).as_posix(), each.read_bytes()) for each in found),
-        tuple(settings.split("\n")[:-1]),
-    )
+    content = json.loads(path.read_text("utf-8"))
+    files = tuple((name, text.encode("latin-1")) for name, text in content["files"].items())
+    return Case(content["main"], files, tuple(content["settings"]))

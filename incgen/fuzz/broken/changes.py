@@ -7,16 +7,14 @@ from collections.abc import Callable
 from random import Random
 from typing import TypeAlias
 
-from incgen.fuzz.broken import hostile
+from incgen.fuzz.broken import hostile, structures
 from incgen.fuzz.broken.corpus import Corpus
 from incgen.ops import OPS
 
 #: A change of a text; others are there to take from.
 Change: TypeAlias = Callable[[Random, str, Corpus], str]
 
-_TOKEN = re.compile(
-    r'\s+|#[^\n]*|"[^"\n]*"|[A-Za-z_]\w*|\d[\dx/.]*|->|[=!<>]=|//|.', re.DOTALL
-)
+_TOKEN = re.compile(r'\s+|#[^\n]*|"[^"\n]*"|[A-Za-z_]\w*|\d[\dx/.]*|->|[=!<>]=|//|.', re.DOTALL)
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])")
 _WINDOW = re.compile(r"\b\d+x\d+(?:/\d+(?:x\d+)?)?")
 _NAME = re.compile(r"\b[A-Za-z_]\w*")
@@ -89,7 +87,7 @@ def name(dice: Random, text: str, others: Corpus) -> str:
 
 def expression(dice: Random, text: str, others: Corpus) -> str:
     """An expression in the place of a number, or as another argument."""
-    return _replaced(dice, text, _NUMBER, hostile.expression(dice))
+    return _replaced(dice, text, _NUMBER, structures.expression(dice))
 
 
 def op(dice: Random, text: str, others: Corpus) -> str:
@@ -97,7 +95,9 @@ def op(dice: Random, text: str, others: Corpus) -> str:
     new = dice.choice(_OPS)
     if dice.random() < 0.6:
         return _replaced(dice, text, _OP, new)
-    form = dice.choice(("{0} 3x3 4", "{0} 4", "{0}", "{0} 3x3/2", "{0} max 3x3", "{0} 0.5", "{0} 1x1 c"))
+    form = dice.choice(
+        ("{0} 3x3 4", "{0} 4", "{0}", "{0} 3x3/2", "{0} max 3x3", "{0} 0.5", "{0} 1x1 c")
+    )
     places = [found.start() for found in _STATEMENT_END.finditer(text)]
     if not places:
         return text
@@ -109,9 +109,16 @@ def op(dice: Random, text: str, others: Corpus) -> str:
 def attribute(dice: Random, text: str, others: Corpus) -> str:
     """One more attribute behind a line."""
     value = dice.choice(
-        (hostile.number(dice), dice.choice(hostile.WORDS), f"({hostile.expression(dice)})", "1x0")
+        (
+            hostile.number(dice),
+            dice.choice(hostile.WORDS),
+            f"({structures.expression(dice)})",
+            "1x0",
+        )
     )
-    value = dice.choice((value, value, "[0, 1, 2, 3]", "[0, 1]", "normal(0.1)", "constant(c)", "valid"))
+    value = dice.choice(
+        (value, value, "[0, 1, 2, 3]", "[0, 1]", "normal(0.1)", "constant(c)", "valid")
+    )
     places = [found.start() for found in _STATEMENT_END.finditer(text)]
     place = dice.choice(places) if places else 0
     return f"{text[:place]} {dice.choice(_ATTRIBUTES)}={value}{text[place:]}"
@@ -253,7 +260,19 @@ def characters(dice: Random, text: str, others: Corpus) -> str:
 def numerics(dice: Random, text: str, others: Corpus) -> str:
     """Another first line, or one more somewhere."""
     preset = dice.choice(
-        ("", "caffe", "torch", "tf", "Torch", "tensorflow", "caffe torch", "1", '"tf"', "numerics", "a=1")
+        (
+            "",
+            "caffe",
+            "torch",
+            "tf",
+            "Torch",
+            "tensorflow",
+            "caffe torch",
+            "1",
+            '"tf"',
+            "numerics",
+            "a=1",
+        )
     )
     line = f"numerics {preset}\n"
     if dice.random() < 0.5:
@@ -263,9 +282,13 @@ def numerics(dice: Random, text: str, others: Corpus) -> str:
 
 def default(dice: Random, text: str, others: Corpus) -> str:
     """A default for something."""
-    owner = dice.choice((*hostile.WORDS, "max_pool", "avg_pool", "depthwise_conv", "lrn", "dropout"))
+    owner = dice.choice(
+        (*hostile.WORDS, "max_pool", "avg_pool", "depthwise_conv", "lrn", "dropout")
+    )
     argument = dice.choice(_ATTRIBUTES)
-    value = dice.choice((hostile.number(dice), dice.choice(hostile.WORDS), "1x1", "[1, 2, 3, 4]", '"a"'))
+    value = dice.choice(
+        (hostile.number(dice), dice.choice(hostile.WORDS), "1x1", "[1, 2, 3, 4]", '"a"')
+    )
     place = dice.choice([found.start() for found in _LINE_START.finditer(text)])
     return f"{text[:place]}default {owner} {argument}={value}\n{text[place:]}"
 
@@ -289,13 +312,17 @@ def encoded(dice: Random, text: str) -> bytes:
         case 0:
             return b"\xef\xbb\xbf" * dice.randint(1, 2) + data
         case 1:
-            return data.replace(b"\n", dice.choice((b"\r\n", b"\r", b"\n\r", b"\x0b", b"\x0c", b"\x85")))
+            return data.replace(
+                b"\n", dice.choice((b"\r\n", b"\r", b"\n\r", b"\x0b", b"\x0c", b"\x85"))
+            )
         case 2:
             return text.encode(dice.choice(("utf-16", "utf-16-le", "utf-32", "utf-7")), "replace")
         case 3:
             return text.encode("latin-1", "replace") + bytes([dice.randrange(128, 256)])
         case 4:
-            wrong = dice.choice((b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x80"))
+            wrong = dice.choice(
+                (b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x80")
+            )
             place = dice.randrange(len(data) + 1)
             return data[:place] + wrong + data[place:]
         case 5:

@@ -25,7 +25,9 @@ def check(case: Case, target: str, source: str) -> None:
         compile(source, target, "exec", dont_inherit=True)
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise Failure(f"no Python, {error.args[0]}", f"{target}: {type(error).__name__}: {error}") from error
+        raise Failure(
+            f"no Python, {error.args[0]}", f"{target}: {type(error).__name__}: {error}"
+        ) from error
     if hostile.PRODUCT in source:
         raise Failure("smuggled", f"{target}: a template was run")
     legal = any(hostile.MARK in _NO_CODE.sub("", _text(data)) for _, data in case.files)

@@ -1,4 +1,4 @@
-"""How a broken spec ends: in diagnostics that can be shown, or in clean code. Anything else fails."""
+"""How a broken spec ends: in diagnostics that can be shown, or in clean code; all else fails."""
 
 from __future__ import annotations
 

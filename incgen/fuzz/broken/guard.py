@@ -1,4 +1,4 @@
-"""Bounds for a piece of work: its time, and the memory of its process."""
+"""Bounds for a piece of work: its time, and the memory of its process. Needs Linux."""
 
 from __future__ import annotations
 
@@ -38,11 +38,16 @@ def bounded(bounds: Bounds) -> Iterator[None]:
     Raises:
         Hang: it is.
     """
+    start = spent()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        left = bounds.seconds - (spent() - start)
+        if number == signal.SIGPROF and left > 0:  # the timer counts in ticks of the system
+            signal.setitimer(signal.ITIMER_PROF, max(left, 0.01))
+            return
+        limit = bounds.seconds if number == signal.SIGPROF else bounds.waiting
         place = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "somewhere"
-        spent = bounds.seconds if number == signal.SIGPROF else bounds.waiting
-        raise Hang(f"more than {spent:g} seconds, at {place}")
+        raise Hang(f"more than {limit:g} seconds, at {place}")
 
     signals = (signal.SIGPROF, signal.SIGALRM)
     before = [signal.signal(number, interrupt) for number in signals]

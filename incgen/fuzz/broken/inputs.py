@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from incgen.fuzz.broken import hostile
+from incgen.fuzz.broken import hostile, structures
 from incgen.fuzz.broken.cases import Case, single
 from incgen.fuzz.broken.changes import broken, encoded, spliced, truncated
 from incgen.fuzz.broken.corpus import Corpus
@@ -54,15 +54,15 @@ def _cut(dice: Random, corpus: Corpus) -> Case:
 
 
 def _nested(dice: Random, corpus: Corpus) -> Case:
-    return single(hostile.nested(dice).encode(), "nested")
+    return single(structures.nested(dice).encode(), "nested")
 
 
 def _chained(dice: Random, corpus: Corpus) -> Case:
-    return single(hostile.chained(dice).encode(), "chained")
+    return single(structures.chained(dice).encode(), "chained")
 
 
 def _many(dice: Random, corpus: Corpus) -> Case:
-    return single(hostile.many(dice).encode(), "many")
+    return single(structures.many(dice).encode(), "many")
 
 
 def _named(dice: Random, corpus: Corpus) -> Case:
@@ -81,7 +81,10 @@ _PARTS = ("block a(n) {\n    conv 1x1 n\n}\n", "block a(n) {\n    identity\n    
 
 def _used(dice: Random, corpus: Corpus) -> Case:
     """Several files, of which some use others: wrong paths, circles, damaged files."""
-    names = ["spec.inc", *dice.sample(("b.inc", "parts/a.inc", "parts/c.inc", "d.inc"), dice.randint(1, 3))]
+    names = [
+        "spec.inc",
+        *dice.sample(("b.inc", "parts/a.inc", "parts/c.inc", "d.inc"), dice.randint(1, 3)),
+    ]
     files = []
     for name in names:
         folder = "parts/" if name.startswith("parts/") else ""
@@ -92,7 +95,9 @@ def _used(dice: Random, corpus: Corpus) -> Case:
                 path = path.removeprefix(folder) if path.startswith(folder) else f"../{path}"
             if dice.random() < 0.25:
                 path = dice.choice(hostile.PATHS)
-            what = dice.choice(("a", "a", "a", "a, a", "b", "n", "conv", dice.choice(hostile.NAMES)))
+            what = dice.choice(
+                ("a", "a", "a", "a, a", "b", "n", "conv", dice.choice(hostile.NAMES))
+            )
             uses += f'use {what} from "{path}"\n'
         text = dice.choice(_PARTS)
         if name == "spec.inc":
@@ -126,7 +131,9 @@ def _set(dice: Random, corpus: Corpus) -> Case:
             name = dice.choice(hostile.NAMES)
         value = hostile.number(dice)
         if dice.random() < 0.5:
-            value = dice.choice((*hostile.WORDS, *hostile.NAMES, *hostile.TEXTS, "True", "None", "1+1"))
+            value = dice.choice(
+                (*hostile.WORDS, *hostile.NAMES, *hostile.TEXTS, "True", "None", "1+1")
+            )
         equals = dice.choice(("=", "=", "=", "=", "=", "==", " = ", "", ":="))
         settings.append(f"{name}{equals}{value}".replace("\n", " "))
     return Case("spec.inc", (("spec.inc", text.encode()),), tuple(settings), kind="set")

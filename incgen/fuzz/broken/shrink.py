@@ -12,6 +12,7 @@ from incgen.fuzz.broken.cases import Case
 T = TypeVar("T")
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 _TOKEN = re.compile(rb"\s+|\w+|[^\w\s]")
+_BYTE = re.compile(rb".", re.DOTALL)
 #: Content that is shorter than this is tried without each of its bytes.
 _BYTES = 400
 
@@ -46,17 +47,18 @@ def shrunk(case: Case, fails: Callable[[Case], bool], tries: int = 400) -> Case:
     case = with_settings(_minimal(case.settings, lambda parts: again(with_settings(parts))))
     case = with_files(_minimal(case.files, lambda parts: again(with_files(parts))))
     for name, _ in case.files:
-        for pattern in (_LINE, _TOKEN, None):
-            data = dict(case.files)[name]
-            if pattern is not None:
-                parts = pattern.findall(data)
-            elif len(data) <= _BYTES:
-                parts = [data[i : i + 1] for i in range(len(data))]
-            else:
-                break
-            found = _minimal(parts, lambda parts: again(_with_data(case, name, parts)))
-            case = _with_data(case, name, found)
+        for pattern in (_LINE, _TOKEN, _BYTE):
+            case = _with_less(case, name, pattern, again)
     return case
+
+
+def _with_less(case: Case, name: str, pattern: re.Pattern[bytes], again: _Tries) -> Case:
+    """A case with less in one file, of which only whole lines, tokens or bytes are left out."""
+    data = dict(case.files)[name]
+    if pattern is _BYTE and len(data) > _BYTES:
+        return case
+    found = _minimal(pattern.findall(data), lambda parts: again(_with_data(case, name, parts)))
+    return _with_data(case, name, found)
 
 
 def _with_data(case: Case, name: str, parts: Sequence[bytes]) -> Case:

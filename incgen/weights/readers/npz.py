@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,9 @@ def read(path: Path) -> Checkpoint:
             raise WeightsError(f"it is no zip file: {first_line(error)}") from None
         names = [name for name in archive.namelist() if name.endswith(".npy")]
         tensors = {name[:-4]: _stored(archive, name) for name in names}
+        if len(tensors) < len(names):
+            name, _ = Counter(names).most_common(1)[0]
+            raise WeightsError(f"it has two arrays `{name[:-4]}`")
         return Checkpoint("NumPy", tensors, resources=stack.pop_all())
     raise AssertionError
 

@@ -39,11 +39,10 @@ def read(path: Path) -> Checkpoint:
         WeightsError: it is none, or it holds more than tensors.
     """
     content = _loaded(path)
-    while isinstance(content, Mapping) and not _has_tensors(content):
-        inner = next((content[name] for name in _WRAPPERS if name in content), None)
-        if inner is None:
+    for _ in _WRAPPERS:  # no deeper than that: what is pickled can contain itself
+        if not isinstance(content, Mapping) or _has_tensors(content):
             break
-        content = inner
+        content = next((content[name] for name in _WRAPPERS if name in content), None)
     if not isinstance(content, Mapping) or not _has_tensors(content):
         raise WeightsError(f"it holds no state dict: {_REMEDY}")
     found = {str(key): value for key, value in content.items()}

@@ -1,0 +1,226 @@
+"""Broken files of weights as a subject of the runner."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from incgen import api
+from incgen.diagnostics import plain
+from incgen.fuzz.broken import runner
+from incgen.fuzz.broken.archives import PICKLES, RAN, bitten, repacked
+from incgen.fuzz.broken.cases import Case
+from incgen.fuzz.broken.guard import Bounds
+from incgen.fuzz.broken.headers import lying
+from incgen.fuzz.broken.report import Report
+from incgen.fuzz.broken.trial import Failure
+from incgen.weights import first, manifest
+from incgen.weights.errors import MismatchError, WeightsError
+from incgen.weights.readers import open_checkpoint
+
+#: The network of all files.
+SPEC = """\
+numerics torch
+unit conv_bn = conv bias=false -> bn -> relu
+
+network net(classes = 3) {
+    input 6x6 3
+    a: conv_bn 3x3 4
+    b: depthwise_conv 3x3
+    c: separable_conv 3x3 5
+    logits: dense classes
+}
+"""
+_SPEC, _OUTPUT = "net.inc", "written.safetensors"
+
+#: A good file of weights: what it is called, and the files that it consists of.
+Base = tuple[str, tuple[tuple[str, bytes], ...]]
+
+
+def bases(folders: Iterable[Path] = ()) -> tuple[Base, ...]:
+    """Good files: those that incgen writes, and those in folders, which are of any network.
+
+    A checkpoint of TensorFlow is the files that have a name in common.
+    """
+    found: list[Base] = []
+    with TemporaryDirectory() as name:
+        made = Path(name)
+        spec, ours = made / _SPEC, made / "ours.safetensors"
+        spec.write_text(SPEC, "utf-8")
+        first.write(api.compile_spec(spec), ours)
+        for output in ("w.pth", "w.npz", "w.weights.h5", "w.keras"):
+            form = {"w.pth": "torch", "w.npz": "npz"}.get(output, "keras")
+            api.export_weights(ours, spec, made / output, format=form)
+        spec.unlink()
+        for folder in (made, *folders):
+            grouped: dict[str, list[Path]] = {}
+            for path in sorted(each for each in folder.iterdir() if each.is_file()):
+                stem = path.name.partition(".index")[0].partition(".data-")[0]
+                grouped.setdefault(stem, []).append(path)
+            for stem, paths in grouped.items():
+                found.append((stem, tuple((path.name, path.read_bytes()) for path in paths)))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Broken files of weights.
+
+    Attributes:
+        bases: the good ones that they are made from.
+        seed: of the whole run.
+        bounds: what one of them may take.
+        keras: whether those that can be are also loaded by the generated Keras code.
+    """
+
+    bases: tuple[Base, ...]
+    seed: int
+    bounds: Bounds = field(default_factory=Bounds)
+    keras: bool = True
+
+    def prepare(self) -> None:
+        """Import what readers need."""
+        with TemporaryDirectory() as name:
+            spec = Path(name, _SPEC)
+            spec.write_text(SPEC, "utf-8")
+            for main, files in self.bases:
+                for other, data in files:
+                    Path(name, other).write_bytes(data)
+                with open_checkpoint(Path(name, main)) as checkpoint:
+                    for stored in checkpoint.tensors.values():
+                        stored.values()
+        if self.keras:
+            _model()
+
+    def make(self, number: int) -> Case:
+        """A broken file."""
+        dice = Random(f"weights/{self.seed}/{number}")
+        ours = dice.random() < 0.3  # what incgen reads itself, not by way of a library
+        main, files = self.bases[0] if ours else dice.choice(self.bases)
+        place = dice.randrange(len(files))
+        name, data = files[place]
+        kind, change = "bitten", bitten
+        if data.startswith(b"PK\x03\x04") and dice.random() < 0.6:
+            kind, change = "repacked", repacked
+        elif name.endswith(".safetensors") and dice.random() < 0.7:
+            kind, change = "lying", lying
+        data = change(dice, data)
+        if name.endswith(".pth") and dice.random() < 0.2:
+            kind, data = "pickle", dice.choice(PICKLES)
+        changed = (*files[:place], (name, data), *files[place + 1 :])
+        return Case(main, (*changed, (_SPEC, SPEC.encode())), kind=kind)
+
+    def examine(self, case: Case, folder: Path, number: int) -> tuple[str, ...]:
+        """How it ends: shown, read, imported, loaded."""
+        path = case.put(folder)
+        os.environ.pop(RAN, None)
+        ends = [_shown(path), _imported(path, folder)]
+        if self.keras and path.suffix == ".safetensors":
+            ends.append(_loaded(path))
+        if RAN in os.environ:
+            raise Failure("a pickle has run", case.main)
+        return tuple(ends)
+
+
+def _shown(path: Path) -> str:
+    """`weights show`, and the values of all tensors."""
+    try:
+        with open_checkpoint(path) as checkpoint:
+            for line in manifest.text(checkpoint).split("\n"):
+                if plain(line) != line:
+                    raise Failure("control character in a table", repr(line[:200]))
+            json.loads(manifest.as_json(checkpoint), parse_constant=_no_number)
+            for stored in checkpoint.tensors.values():
+                stored.values()
+    except WeightsError as error:
+        _check_message(error)
+        return "not shown"
+    return "shown"
+
+
+def _no_number(text: str) -> None:
+    raise Failure("no JSON", text)
+
+
+def _imported(path: Path, folder: Path) -> str:
+    """`weights import`: a file, or nothing."""
+    before = sorted(folder.iterdir())
+    output = folder / _OUTPUT
+    try:
+        api.import_weights(path, folder / _SPEC, output)
+    except WeightsError as error:
+        _check_message(error)
+        if sorted(folder.iterdir()) != before:
+            raise Failure("partial output", str(sorted(folder.iterdir()))) from error
+        return "mismatch" if isinstance(error, MismatchError) else "not imported"
+    with open_checkpoint(output) as checkpoint:
+        for stored in checkpoint.tensors.values():
+            if stored.values().size and not abs(stored.values()).max() < float("inf"):
+                raise Failure("damaged values are written", stored.name)
+    return "imported"
+
+
+def _check_message(error: WeightsError) -> None:
+    text = str(error)
+    if not text.strip():
+        raise Failure("no message", type(error).__name__)
+    for line in text.split("\n"):
+        if plain(line) != line:
+            raise Failure("control character in a report", repr(line[:200]))
+
+
+@cache
+def _model() -> tuple[Any, Any]:
+    """The generated Keras module and its model."""
+    module = api.load(_SPEC, "keras", text=SPEC)
+    return module, module.net()
+
+
+def _loaded(path: Path) -> str:
+    """The generated `load_safetensors`: all weights, or none of them."""
+    module, model = _model()
+    before = [value.tobytes() for value in model.get_weights()]
+    try:
+        module.load_safetensors(model, path)
+    except Exception as error:  # that of the safetensors package has no base that can be named here
+        if (
+            not isinstance(error, (ValueError, OSError))
+            and "safetensors" not in str(type(error)).lower()
+        ):
+            raise
+        if [value.tobytes() for value in model.get_weights()] != before:
+            raise Failure("partly loaded", str(error)) from error
+        return "not loaded"
+    return "loaded"
+
+
+def run(
+    count: int,
+    seed: int = 0,
+    processes: int = 1,
+    progress: Callable[[Report], None] | None = None,
+    *,
+    keep: Path | None = None,
+    folders: Iterable[Path] = (),
+    first: int = 0,
+) -> Report:
+    """Try broken files of weights.
+
+    Args:
+        count: how many.
+        seed: the same number gives the same files, if `folders` are the same.
+        processes: how many at once.
+        progress: is told about twice a second what there is so far.
+        keep: the folder where failing ones are saved, made small.
+        folders: where good files lie that are broken too, beside those that incgen writes.
+        first: the number of the first.
+    """
+    subject = Weights(bases(folders), seed)
+    return runner.run(subject, count, processes, progress, keep=keep, first=first)
