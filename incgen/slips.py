@@ -70,6 +70,10 @@ _STRAY = {
 }
 
 
+#: Of a long line only so many characters of its beginning and in front of the token are looked at.
+_LOOKED_AT = 200
+
+
 @dataclass(frozen=True, slots=True)
 class Slip:
     """What is wrong with a token; `back` and `width` move the span if it is not the token."""
@@ -119,6 +123,8 @@ def explain(kind: str, token: str, accepts: set[str], before: str, after: str) -
         after: its line after it.
     """
     before = before.rstrip(" \t")
+    if len(before) > 2 * _LOOKED_AT:  # patterns take time with the square of what they search
+        before = f"{before[:_LOOKED_AT]} {before[-_LOOKED_AT:]}"
     shown = f"`{clipped(token)}`"
     for rule in (_line_end, _arrow, _operator, _definition, _brackets, _equals, _word, _follows):
         slip = rule(kind, token, accepts, before, after)

@@ -67,12 +67,12 @@ class Scope:
 
     @contextmanager
     def suite(self, header: list[str]) -> Iterator[None]:
-        """What is written inside stands under a header, or `pass` if it is nothing."""
+        """What is written inside stands under a header, with `pass` if none of it is code."""
         self.lines += header
         self.indent += 4
         before = len(self.lines)
         yield
-        if len(self.lines) == before:
+        if all(line.lstrip().startswith("#") for line in self.lines[before:]):
             self.lines.append(" " * self.indent + "pass")
         self.indent -= 4
 
