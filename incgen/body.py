@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 #: Branches of one join.
 MAX_BRANCHES = 256
-#: Repeats inside one another, in one definition: in generated code each is a loop inside of a
-#: loop, of which Python takes 20.
-MAX_LOOPS = 10
+#: Repeats inside one another, in one definition: each is a loop in a loop in generated code, and
+#: finding a formula for its channels takes three times as long as for what is in it.
+MAX_LOOPS = 6
 
 
 class BodyResolver:

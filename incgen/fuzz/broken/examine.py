@@ -33,15 +33,18 @@ from incgen.targets import TARGETS
 
 #: Ends that are no code of a diagnostic.
 CLEAN, REFUSED = "clean", "refused"
+#: Commands whose products can be looked at, beside those of `check`.
+LOOKS = ("build", "format", "show")
 
 
-def examine_spec(case: Case, folder: Path, *, thorough: bool = True) -> tuple[str, ...]:
+def examine_spec(case: Case, folder: Path, look: str = "") -> tuple[str, ...]:
     """Look at how an input ends.
 
     Args:
         case: the input.
         folder: an empty folder.
-        thorough: also look at what other commands make of it: its layout, its table, its files.
+        look: one of `LOOKS`: what another command makes of it is looked at too. Not of all of
+            them, because the bound of its time is that of one command.
 
     Returns:
         The codes of its diagnostics, or what it ended in otherwise.
@@ -75,12 +78,12 @@ def examine_spec(case: Case, folder: Path, *, thorough: bool = True) -> tuple[st
     if graph is not None:
         for name, source in sources.items():
             code.check(case, name, source)
-    if thorough:
-        if not any(each.code in _UNREAD for each in found):
-            _check_format(path, parsed=graph is not None)
-        if graph is not None:
-            _check_shown(graph)
+    if look == "build":
         _check_build(path, folder, values, sources)
+    elif look == "format" and not any(each.code in _UNREAD for each in found):
+        _check_format(path, parsed=graph is not None)
+    elif look == "show" and graph is not None:
+        _check_shown(graph)
     return ends
 
 
