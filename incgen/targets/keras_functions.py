@@ -16,7 +16,7 @@ from incgen.ops import Kind
 from incgen.symbols import head_arguments
 from incgen.targets import text
 from incgen.targets.keras_code import Flow, Form, View
-from incgen.targets.keras_ops import Context, steps
+from incgen.targets.keras_ops import Context, several, steps
 from incgen.targets.keras_padding import usual_padding
 from incgen.targets.keras_scope import Scope
 from incgen.targets.keras_uses import use
@@ -206,7 +206,7 @@ class FunctionWriter(Scope):
         context = Context(flow.is_map, unit, self.words, explicit, init)
         args = {name: self.resolved(value, flow) for name, value in written.items()}
         found = steps(call.op.name, args, context)
-        if len(found) > 1:
+        if several(found):
             # Later layers must not read the sizes off what the first ones give.
             kept = self.kept_sizes(written, flow)
             args = {name: self.resolved(value, flow, kept) for name, value in written.items()}

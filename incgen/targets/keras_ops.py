@@ -59,39 +59,46 @@ class Context:
 
 
 def steps(op: str, args: Args, context: Context) -> tuple[Step, ...]:
-    """The layers of an op; words that a parameter carries become cases."""
-    for name in ("pad", "kind", "ceil", "count_pad", "variance", "form"):
+    """The layers of an op; words that a parameter carries, and flags, become cases."""
+    for name in ("pad", "kind", "variance", "form"):
         value = args.get(name)
         if not isinstance(value, ex.Parameter) or value.name == "padding":
             continue
         words = context.words(value.name)
-        if name in ("ceil", "count_pad"):
-            words = [True, False]
-        elif name == "pad" and not any(isinstance(word, str) for word in words):
+        if name == "pad" and not any(isinstance(word, str) for word in words):
             continue
-        elif name != "pad":
+        if name != "pad":
             # every word: a user of the model may give another one than its spec
             argument = OPS[op].argument(name)
             words = list[object](argument.words) if argument is not None else []
         return _cases(op, args, context, name, value.name, words)
+    for name in ("ceil", "count_pad"):
+        flag = args.get(name)
+        if isinstance(flag, Expression) and ex.literal(flag) is None:
+            then, otherwise = (steps(op, {**args, name: side}, context) for side in (TRUE, FALSE))
+            return then if then == otherwise else (When(python(flag), then, otherwise),)
     return EMITTERS[op](args, context)
+
+
+def several(found: tuple[Step, ...]) -> bool:
+    """Whether a layer is applied to what another one of these gives."""
+    return len(found) > 1 or any(
+        several(step.then) or several(step.otherwise) for step in found if isinstance(step, When)
+    )
 
 
 def _cases(
     op: str, args: Args, context: Context, name: str, parameter: str, words: list[object]
 ) -> tuple[Step, ...]:
     first, *rest = words
-    assert isinstance(first, (bool, int, str))
+    assert isinstance(first, (int, str))
     then = steps(op, {**args, name: ex.Literal(first)}, context)
     if not rest:
         return then
     otherwise = _cases(op, args, context, name, parameter, rest)
     if then == otherwise:
         return then
-    condition = f"{parameter} == {ex.number(first)}"
-    if isinstance(first, bool):
-        condition = parameter if first else f"not {parameter}"
-    return (When(condition, then, otherwise),)
+    return (When(f"{parameter} == {ex.number(first)}", then, otherwise),)
 
 
 # ---------------------------------------------------------------- convolutions
