@@ -104,6 +104,7 @@ class Scope:
         self.forward: list[str] = []
         self.init_indent = self.indent = METHOD
         self.finals: dict[str, str] = {}
+        self.kept: dict[str, str] = {}  # parameters by the attributes that could keep them
         self.stored: dict[str, str] = {}
         self.computed: dict[str, Expression] = {}
         self.starts: list[Start] = []
@@ -267,6 +268,7 @@ class Scope:
     def function(self, call: df.OpCall, args: dict[str, df.ArgumentValue], shape: Symbol) -> Any:
         """The function of an op; the parameters it reads become attributes when it is used."""
         used = parameters_of([e for value in args.values() for e in expressions_of(value)])
+        self.kept.update({self.attribute_of(name): name for name in used})
         kept = {name: f"self.{self.attribute_of(name)}" for name in used}
         inside = {name: _substituted(value, kept) for name, value in args.items()}
         pad = args.get("pad")
@@ -277,10 +279,8 @@ class Scope:
 
     def store(self, template: str) -> None:
         """Keep the parameters that a function reads."""
-        parameters = {self.attribute_of(name): name for name, _ in self.formals()}
-        parameters.update({name: name for name in self.computed})
         for name in re.findall(r"(?<![\w.\"])self\.(\w+)", template):
-            self.stored.setdefault(name, parameters[name])
+            self.stored.setdefault(name, self.kept[name])
 
     def attribute_of(self, parameter: str) -> str:
         """The attribute that keeps a parameter; a module of its name is there already."""
