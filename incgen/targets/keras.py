@@ -15,7 +15,7 @@ from incgen.diagnostics import Code, Diagnostic, SpecError
 from incgen.graph import Graph
 from incgen.layout import assign
 from incgen.render import render
-from incgen.symbols import open_parameters, unit_forms
+from incgen.symbols import open_parameters, unit_arguments, unit_forms
 from incgen.targets import text
 from incgen.targets.keras_code import Form, View
 from incgen.targets.keras_functions import FunctionWriter
@@ -68,16 +68,21 @@ class _File:
 
     def units_with_sides(self) -> set[df.Definition]:
         """The units for which some use needs its padding written out."""
-        found = set()
-        for definition in (self.graph.program.network, *self.graph.program.definitions):
+        found: set[df.Definition] = set()
+        # Users come before what they use, so it is known what a unit hands on to its head.
+        for definition in (self.graph.program.network, *reversed(self.graph.program.definitions)):
             for element in df.elements(definition.body):
-                if not isinstance(element, df.Instance) or element.forwards:
+                if not isinstance(element, df.Instance):
                     continue
                 form = self.unit_forms.get(element.definition)
-                if form is not None and form.padding:
-                    plan = use_padding(element.definition, element.args, form)
-                    if not plan.startswith('"'):
-                        found.add(element.definition)
+                if form is None or not form.padding:
+                    continue
+                args = dict(element.args)
+                if element.forwards:
+                    args.update(unit_arguments(self.unit_forms[definition], whole=True))
+                plan = use_padding(element.definition, args, form)
+                if definition in found if plan == "padding" else not plan.startswith('"'):
+                    found.add(element.definition)
         return found
 
     def form(self, definition: df.Definition, is_map: bool) -> Form:
