@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from incgen.expressions import Expression
@@ -33,6 +34,16 @@ class When:
 
 
 Step: TypeAlias = Call | When
+
+
+def sources(steps: Iterable[Step]) -> Iterator[str]:
+    """All source in steps: constructors and conditions."""
+    for step in steps:
+        if isinstance(step, Call):
+            yield step.constructor
+        else:
+            yield step.condition
+            yield from sources((*step.then, *step.otherwise))
 
 
 @record

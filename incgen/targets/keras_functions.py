@@ -208,7 +208,7 @@ class FunctionWriter(Scope):
         found = steps(call.op.name, args, context)
         if several(found):
             # Later layers must not read the sizes off what the first ones give.
-            kept = self.kept_sizes(written, flow)
+            kept = self.kept_sizes(found, flow)
             args = {name: self.resolved(value, flow, kept) for name, value in written.items()}
             found = steps(call.op.name, args, context)
         done = self.apply(found, call.name, flow, variable)

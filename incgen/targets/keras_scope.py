@@ -10,13 +10,12 @@ from typing import Protocol
 
 from incgen import definitions as df
 from incgen import expressions as ex
-from incgen.expressions import Expression
+from incgen.expressions import Expression, python
 from incgen.graph import Graph
 from incgen.layout import assign, if_header
 from incgen.names import USED_BY_CODE
 from incgen.symbols import OpenParameters, UnitForm
-from incgen.targets.keras_code import Call, Flow, Form, Step
-from incgen.targets.structure import axes_in, expressions_of
+from incgen.targets.keras_code import Call, Flow, Form, Step, sources
 
 #: Names that a variable of a generated function must not hide.
 _TAKEN = {"input_shape", "padding", *USED_BY_CODE}
@@ -130,26 +129,26 @@ class Scope:
 
     # ------------------------------------------------------------ values
 
-    def kept_sizes(self, args: Mapping[str, df.ArgumentValue], flow: Flow) -> dict[str, Expression]:
-        """Variables for the sizes that arguments name."""
+    def kept_sizes(self, found: tuple[Step, ...], flow: Flow) -> dict[str, Expression]:
+        """Variables for the sizes that steps read off a value."""
         kept: dict[str, Expression] = {}
-        used = {
-            axis for value in args.values() for e in expressions_of(value) for axis in axes_in(e)
-        }
-        for axis in sorted(used):
-            variable = self.unique(axis)
-            self.lines += assign(variable, f"{flow.code}.shape[{_AXES[axis]}]", indent=self.indent)
-            kept[axis] = ex.Name(variable)
+        code = " ".join(sources(found))
+        for axis, size in self.sizes(flow).items():
+            if python(size) in code:
+                variable = self.unique(axis)
+                self.lines += assign(variable, python(size), indent=self.indent)
+                kept[axis] = ex.Name(variable)
         return kept
+
+    def sizes(self, flow: Flow) -> dict[str, Expression]:
+        """The sizes of a value, as they are read off it."""
+        return {axis: ex.Name(f"{flow.code}.shape[{index}]") for axis, index in _AXES.items()}
 
     def resolved(
         self, value: df.ArgumentValue, flow: Flow, kept: Mapping[str, Expression] = _NOTHING
     ) -> df.ArgumentValue:
         """An argument with `channels` and the like read off the value, or off variables."""
-        dimensions: dict[str, Expression] = {
-            axis: ex.Name(f"{flow.code}.shape[{index}]") for axis, index in _AXES.items()
-        }
-        dimensions.update(kept)
+        dimensions = {**self.sizes(flow), **kept}
 
         def formula(expression: Expression) -> Expression:
             return ex.substitute(expression, {}, dimensions)
