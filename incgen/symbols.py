@@ -172,6 +172,10 @@ class UnitForm:
         return "pad" in self.args
 
 
+#: The arguments that are borders; every unit has them as its `padding`.
+BORDERS = ("pad", "border")
+
+
 def unit_forms(graph: Graph) -> dict[df.Definition, UnitForm]:
     """The form of every unit that a network reaches."""
     uses: dict[df.Definition, list[dict[str, df.ArgumentValue]]] = {}
@@ -360,7 +364,7 @@ def _is_middle(frame: df.ArgumentValue) -> bool:
 
 def _pad_sides(args: Mapping[str, df.ArgumentValue]) -> int:
     """How many numbers a padding takes."""
-    pad, frame = args.get("pad"), args.get("window")
+    pad, frame = args.get("pad", args.get("border")), args.get("window")
     match pad:
         case df.SidesValue((top, bottom, left, right)) if top != bottom or left != right:
             return 4
@@ -386,11 +390,11 @@ def unit_arguments(form: UnitForm, *, whole: bool = False) -> dict[str, df.Argum
             one = ex.Literal(1)
             stride = _pair("stride", form.square_stride) if form.strided else (one, one)
             result[name] = df.WindowValue(kernel, stride)
-        elif name == "pad" and form.pad_sides > 1 and not whole:
+        elif name in BORDERS and form.pad_sides > 1 and not whole:
             sides = (ex.Item("padding", index) for index in range(form.pad_sides))
             result[name] = df.SidesValue(tuple(sides))
         else:
-            result[name] = ex.Parameter("padding" if name == "pad" else name)
+            result[name] = ex.Parameter("padding" if name in BORDERS else name)
     return result
 
 

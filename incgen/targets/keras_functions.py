@@ -78,7 +78,9 @@ class FunctionWriter(Scope):
                 if self.unit.strided:
                     optional.insert(0, ("stride", ONE))
             elif argument.kind is Kind.PADDING:
-                usual = usual_padding(self.graph.program, self.definition, self.unit)
+                usual = "0"
+                if self.unit.padding:
+                    usual = usual_padding(self.graph.program, self.definition, self.unit)
                 optional.append(("padding", usual))
             elif argument.kind is Kind.INITIALIZER:
                 optional.append(("init", "None"))

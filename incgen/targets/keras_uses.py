@@ -8,12 +8,12 @@ from incgen.diagnostics import Code, Diagnostic, SpecError
 from incgen.expressions import Expression, python
 from incgen.initializers import Initializer
 from incgen.source import Span
-from incgen.symbols import unit_arguments
+from incgen.symbols import BORDERS, unit_arguments
 from incgen.targets.keras_code import Flow
-from incgen.targets.keras_padding import is_pointwise, use_padding
+from incgen.targets.keras_padding import is_pointwise, sides_code, use_padding
 from incgen.targets.keras_scope import Scope
 from incgen.targets.keras_weights import depthwise_fans, initializer
-from incgen.targets.values import ONE, Args, Pair, both
+from incgen.targets.values import ONE, Args, Pair, both, four_sides
 
 
 def use(scope: Scope, instance: df.Instance, flow: Flow, variable: str) -> Flow:
@@ -75,7 +75,7 @@ def _unit_given(scope: Scope, instance: df.Instance, flow: Flow) -> dict[str, st
                     scope.strict.add(sides[0].parameter)
         elif isinstance(value, Initializer):
             given["init"] = _unit_initializer(definition, value, values, instance.span)
-        elif name != "pad":
+        elif name not in BORDERS:
             assert isinstance(value, Expression)
             given[name] = python(value)
         own = instance.args.get(name)
@@ -87,6 +87,9 @@ def _unit_given(scope: Scope, instance: df.Instance, flow: Flow) -> dict[str, st
         pointwise = is_pointwise({**df.unit_defaults(definition), **values})
         if not (pointwise and {found, usual} <= {'"same"', '"valid"'}):
             given["padding"] = found
+    elif "border" in unit.args:
+        border = {**df.unit_defaults(definition), **values}["border"]
+        given["padding"] = sides_code(four_sides(border))
     return given
 
 

@@ -14,12 +14,12 @@ from incgen import expressions as ex
 from incgen.expressions import Expression, python
 from incgen.initializers import Initializer
 from incgen.source import Span
-from incgen.symbols import Symbol, unit_arguments
+from incgen.symbols import BORDERS, Symbol, unit_arguments
 from incgen.targets.structure import only, outer_labels, part_name, single, unwrapped
 from incgen.targets.torch_code import Built, Flow, Form, Start, is_ternary, mentions
 from incgen.targets.torch_ops import kernels, padding
 from incgen.targets.torch_scope import Part, Scope
-from incgen.targets.values import ONE, as_float, one_of_equal
+from incgen.targets.values import ONE, Sides, as_float, four_sides, one_of_equal
 
 _JOINS = {"concat": "Concat", "add": "Add", "mul": "Mul"}
 #: Named parts in one constructor.
@@ -259,11 +259,14 @@ class Modules(Scope):
                 # Inside a unit on this one the use that said it writes it, further out.
                 if isinstance(value, Initializer):
                     self.start_kernels(unit, values, path)
-            elif name != "pad":
+            elif name not in BORDERS:
                 assert isinstance(value, Expression)
                 given[name] = value
         if form.padding:
             given["padding"] = self.unit_padding(unit, values)
+        elif "border" in form.args:
+            border = four_sides({**df.unit_defaults(unit), **values}["border"])
+            given["padding"] = _border(border, form.pad_sides)
         return given
 
     def start_kernels(
@@ -301,13 +304,8 @@ class Modules(Scope):
         if sides is None:
             assert found.both is not None
             (high, wide) = found.both
-            if form.pad_sides == 1:
-                return high
             sides = high, high, wide, wide
-        if isinstance(sides[0], ex.Item):
-            return ex.Parameter(sides[0].parameter)
-        listed = sides if form.pad_sides == 4 else (sides[0], sides[2])
-        return ex.Tuple(listed)
+        return _border(sides, form.pad_sides)
 
     def padding_by_word(
         self, unit: df.Definition, values: Mapping[str, df.ArgumentValue], pad: ex.Parameter
@@ -319,6 +317,15 @@ class Modules(Scope):
             value = self.unit_padding(unit, {**values, "pad": ex.Literal(word)})
             result = ex.choice(ex.binary("==", pad, ex.Literal(word)), value, result)
         return result
+
+
+def _border(sides: Sides, numbers: int) -> Expression:
+    """A border as one, two or four numbers."""
+    if numbers == 1:
+        return sides[0]
+    if isinstance(sides[0], ex.Item):
+        return ex.Parameter(sides[0].parameter)
+    return ex.Tuple(sides if numbers == 4 else (sides[0], sides[2]))
 
 
 def _named_parts(body: df.Body) -> list[tuple[str, df.Element]] | None:
