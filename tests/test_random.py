@@ -1,57 +1,63 @@
-"""Random networks agree in both frameworks, and so do those that once did not.
+"""Random networks are the same in both frameworks, and so are those that once were not.
 
-`python tests/networks.py --count N --seed S` tries more of them. A spec that fails there is made
-small, and kept in `random/` when it is mended.
+`incgen fuzz --count N --seed S` tries more of them. A spec that fails there is made small and
+saved; it is kept in `random/` when it is mended.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
-from networks import Tally, examine, examine_spec, lint
 
-from incgen.fuzz import tree
+from incgen.fuzz import examine as fuzz_examine
+from incgen.fuzz import search, tree
+from incgen.fuzz.examine import examine
+from incgen.fuzz.faults import Fault
+from incgen.fuzz.lint import lint
+from incgen.fuzz.processes import spread
 from incgen.fuzz.reduce import reduced
-from incgen.fuzz.strategies import random_specs
+from incgen.fuzz.specs import random_spec
 from incgen.fuzz.tracking import output_of
+from incgen.targets import keras_ops, torch_ops
+from incgen.targets.keras_code import Call
 
 KEPT = sorted((Path(__file__).parent / "random").glob("*.inc"))
-#: Specs of each group, and how many of those may be no valid ones.
-SPECS, INVALID = 8, 4
+#: Networks of each group, and how many of those may be no valid ones.
+NETWORKS, INVALID = 8, 3
 
 
-@pytest.mark.filterwarnings("ignore:You are using a softmax over axis -1:UserWarning")
-@pytest.mark.parametrize("number", [1, 2, 3, 4])
-def test_random_networks_agree(number: int) -> None:
-    tally = Tally()
+@pytest.mark.parametrize("group", [0, 1, 2, 3])
+def test_random_networks_agree(group: int) -> None:
+    numbers = range(group * NETWORKS, (group + 1) * NETWORKS)
 
-    for spec in random_specs(SPECS, number):
-        examine_spec(spec, tally)
+    tally = search.examine_batch(numbers, seed=0, rungs=search.RUNGS)
 
-    lint(tally)
-    assert tally.agreed >= SPECS - INVALID, tally.report()
+    assert not tally.found, tally.found[0].message + "\n" + tally.found[0].text
+    assert tally.agreed >= NETWORKS - INVALID, "\n".join(tally.lines())
 
 
-@pytest.mark.filterwarnings("ignore:You are using a softmax over axis -1:UserWarning")
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
 def test_what_once_failed_agrees(path: Path) -> None:
-    tally = Tally()
+    examined = examine(path.read_text("utf-8"))
 
-    assert examine(path.read_text("utf-8"), tally), tally.report()
-    lint(tally)
+    assert examined.has_models, examined
+    assert not lint({0: examined.sources})
 
 
-def test_the_same_number_gives_the_same_specs() -> None:
-    first, second = (random_specs(5, 7) for _ in range(2))
+def test_the_same_numbers_give_the_same_spec_in_any_order() -> None:
+    forward = [random_spec(7, number).text for number in range(5)]
+    backward = [random_spec(7, number).text for number in reversed(range(5))]
 
-    assert [spec.text for spec in first] == [spec.text for spec in second]
+    assert forward == backward[::-1]
+    assert len({*forward, random_spec(8, 0).text}) == 6
 
 
 def test_a_failing_spec_is_made_small() -> None:
     found = [
         spec
-        for spec in random_specs(30, 1)
+        for spec in (random_spec(1, number) for number in range(30))
         if any(isinstance(each, tree.Block) for each in spec.definitions)
     ]
     assert found
@@ -76,3 +82,98 @@ def test_shapes_have_rules_of_their_own() -> None:
     spec = tree.Spec("", "caffe", (), (), (), network)
 
     assert str(output_of(spec)) == "7 x 4 x 4"
+
+
+# ---------------------------------------------------------------- searches
+
+
+def test_a_fault_is_found_made_small_and_saved(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fails(args: object, shape: object) -> None:
+        raise KeyError("planted")
+
+    monkeypatch.setitem(torch_ops.EMITTERS, "lrn", fails)
+    number = next(n for n in range(99) if " lrn " in random_spec(3, n).text)
+
+    tally = search.examine_batch(range(number, number + 1), 3, search.RUNGS)
+    (found,) = tally.found
+    small = search.minimised(found, 3, search.RUNGS)
+    path = search.saved(small, 3, tmp_path)
+
+    assert found.where == "build" and "planted" in found.message and tally.agreed == 0
+    assert path.name == f"build_3_{number}.inc"
+    assert len(small.text) < 120, small.text
+    with pytest.raises(Fault, match="planted"):
+        examine(path.read_text("utf-8"))
+
+
+def test_models_that_differ_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "numerics torch\nnetwork n {\n    input 4x4 2\n    a: bn decay=0.7\n}\n"
+    assert examine(text).has_models
+
+    monkeypatch.setattr(torch_ops, "one_minus", lambda decay: "0.7")
+
+    with pytest.raises(Fault, match=r"rung 4: statistic") as caught:
+        examine(text)
+    assert caught.value.kind == "rung 4: statistic" and caught.value.numeric
+
+
+def test_other_arguments_are_those_of_the_same_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (
+        "# arguments: n=2\nnumerics torch\n"
+        "network net(n = 1) {\n    input 4x4 2\n    a: bn\n    scale n\n}\n"
+    )
+    assert examine(text).has_models
+
+    monkeypatch.setitem(keras_ops.EMITTERS, "scale", lambda args, context: (Call("Scale(1", ""),))
+
+    with pytest.raises(Fault, match="other arguments: n=2: rung 1"):
+        examine(text)
+
+
+def test_a_network_is_evaluated_at_another_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fuzz_examine, "RESIZED", 1)
+    text = "numerics torch\nnetwork n {\n    input 4x4 2\n    global_avg_pool\n}\n"
+    assert examine(text).has_models
+
+    corner = (Call("layers.AveragePooling2D(4", ".pool"), Call("layers.Flatten("))
+    monkeypatch.setitem(keras_ops.EMITTERS, "global_avg_pool", lambda args, context: corner)
+
+    with pytest.raises(Fault, match="other size: 7x6: rung 1"):
+        examine(text)
+
+
+def test_what_ruff_says_is_a_fault_of_its_network() -> None:
+    fine, wrong = "x = 1\n", "import os\nx = 1\n"
+
+    found = lint({1: {"torch": fine}, 2: {"torch": fine, "keras": wrong}})
+
+    assert list(found) == [2] and "F401" in found[2]
+
+
+def test_a_process_that_dies_takes_no_other_task_along() -> None:
+    done = dict(spread(_dies_at_two, range(4), 2))
+
+    assert done == {0: 0, 1: 10, 2: None, 3: 30}
+
+
+def _dies_at_two(number: int) -> int:
+    if number == 2:
+        os._exit(1)
+    return number * 10
+
+
+def test_an_interrupt_ends_with_what_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "BATCH", 1)
+    said: list[str] = []
+
+    def progress(line: str) -> None:
+        said.append(line)
+        if len(said) == 2:
+            raise KeyboardInterrupt
+
+    report = search.search(5, seed=0, processes=1, rungs=(0,), progress=progress)
+
+    assert report.interrupted and report.tally.seen == 2 and not report.kinds
+    assert "2 random networks" in report.text() and said[1].startswith("2 of 5 networks")

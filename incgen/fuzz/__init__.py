@@ -1,4 +1,4 @@
 """Random specs: texts that a person could have written, to find where targets disagree.
 
-Nothing else of incgen imports this package, and only it needs hypothesis.
+Nothing that builds or verifies imports this package.
 """

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
-
-from hypothesis import strategies as st
 
 from incgen.fuzz.tracking import Scene
 from incgen.shapes import Shape
@@ -59,20 +58,20 @@ class Place:
 
 
 class Choices:
-    """Random choices; what stands first is the simplest."""
+    """Random choices."""
 
-    def __init__(self, draw: st.DrawFn) -> None:
+    def __init__(self, source: random.Random) -> None:
         """Keep where choices come from."""
-        self.draw = draw
+        self.source = source
 
     def one(self, *options: T) -> T:
         """One of some options, each as likely."""
-        return self.draw(st.sampled_from(options))
+        return self.source.choice(options)
 
     def chance(self, among: int) -> bool:
         """Whether something that happens once among so many times happens."""
-        return self.draw(st.sampled_from(range(among))) == among - 1
+        return self.source.randrange(among) == 0
 
     def upto(self, most: int) -> int:
         """0 up to a number, each as likely."""
-        return self.draw(st.sampled_from(range(most + 1)))
+        return self.source.randrange(most + 1)

@@ -22,7 +22,13 @@ class Coverage:
     values: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     contexts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def add(self, spec: tree.Spec) -> None:
+    def add(self, other: Coverage) -> None:
+        """Add other counts."""
+        self.ops += other.ops
+        self.values += other.values
+        self.contexts += other.contexts
+
+    def count(self, spec: tree.Spec) -> None:
         """Count what is in a spec."""
         ops = {name: name for name in OPS}
         units = [each for each in spec.definitions if isinstance(each, tree.Unit)]

@@ -1,20 +1,18 @@
-"""Random specs as a hypothesis strategy.
+"""Random specs.
 
 Statements are drawn one after another. Each is tried on the shapes that the values have where it
 would stand, in every use of its definition that is known (`tracking.py`), and one that does not fit
 becomes a `relu`. Units and blocks come about where they are first used, so that they fit there,
-and are used again where they fit by luck. What stands first in a list is what failures shrink to.
+and are used again where they fit by luck.
 """
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
-
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
 
 from incgen.fuzz import calls, tree
 from incgen.fuzz.choices import Choices, Place
@@ -35,37 +33,16 @@ _DOCS = (
 )
 
 
-@st.composite
-def specs(draw: st.DrawFn) -> tree.Spec:
-    """Specs that are nearly always valid."""
-    return _Author(draw).spec()
-
-
-def random_specs(count: int, number: int) -> list[tree.Spec]:
-    """Some specs; the same number gives the same ones."""
-    found: list[tree.Spec] = []
-
-    @seed(number)
-    @settings(
-        max_examples=count,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(specs())
-    def collect(spec: tree.Spec) -> None:
-        found.append(spec)
-
-    collect()
-    return found
+def random_spec(seed: int, number: int) -> tree.Spec:
+    """A spec that is nearly always valid; the same numbers give the same one, in any order."""
+    return _Author(random.Random(f"{seed}/{number}")).spec()
 
 
 class _Author(Choices):
     """One spec while it is drawn."""
 
-    def __init__(self, draw: st.DrawFn) -> None:
-        super().__init__(draw)
+    def __init__(self, source: random.Random) -> None:
+        super().__init__(source)
         self.numbers: dict[str, int] = {}
         self.preset = self.one("torch", "caffe", "tf", None)
         self.constants: list[tuple[str, str]] = []

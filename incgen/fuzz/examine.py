@@ -1,0 +1,148 @@
+"""All that one random spec is held to: its text, its shapes, its models, its generated source."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from incgen.api import compile_spec
+from incgen.diagnostics import SpecError
+from incgen.expressions import Literal, Name
+from incgen.format import format_text
+from incgen.fuzz import tree
+from incgen.fuzz.climbing import climb, climb_at_other_size, climb_with_arguments, generated
+from incgen.fuzz.faults import Fault, place_of
+from incgen.fuzz.tracking import Misfit, TooLarge, output_of
+from incgen.graph import Graph
+from incgen.parser import parse_value
+
+#: The rungs of the ladder that random networks climb.
+RUNGS = (0, 1, 2, 3, 4)
+#: One network among so many is evaluated at another size too.
+RESIZED = 3
+
+
+@dataclass
+class Examined:
+    """What was seen of a spec.
+
+    Attributes:
+        rejected: its first error, if it is no valid one.
+        refused: why a target cannot express it, if one cannot.
+        counts: what could not be told; see `climb`.
+        sources: the source text of each target.
+    """
+
+    rejected: str = ""
+    refused: str = ""
+    counts: Counter[str] = field(default_factory=Counter)
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def has_models(self) -> bool:
+        """Whether the spec is valid and every target can express it."""
+        return not (self.rejected or self.refused)
+
+
+def examine(
+    text: str, spec: tree.Spec | None = None, rungs: Sequence[int] = RUNGS, *, models: bool = True
+) -> Examined:
+    """Check a spec and, if it is valid, its models.
+
+    Args:
+        text: the spec; a line `# arguments: n=3` in it asks for the models of these too.
+        spec: the same as a tree, if it is a random one.
+        rungs: of the ladder.
+        models: whether models are made of it.
+
+    Raises:
+        Fault: something is wrong.
+    """
+    try:
+        graph = compile_spec("random.inc", text=text)
+    except SpecError as error:
+        return Examined(rejected=_headline(error))
+    except Exception as error:
+        raise Fault("check", place_of(error)) from error
+    try:
+        sources = generated(graph)
+    except SpecError as error:
+        return Examined(refused=_headline(error))
+    _format_keeps_it(text, graph)
+    if spec is not None:
+        _same_shape(spec, graph)
+    found = Examined(sources=sources)
+    if models:
+        number = zlib.crc32(text.encode())
+        found.counts += climb(graph, sources, rungs, number)
+        if number % RESIZED == 0:
+            found.counts += climb_at_other_size(text, graph, sources, number)
+        given = arguments_of(text)
+        if given:
+            found.counts += climb_with_arguments(text, graph, sources, given, number)
+    return found
+
+
+def _headline(error: SpecError) -> str:
+    """The first error, without numbers and names."""
+    first = error.diagnostics[0]
+    message = re.sub(r"\d+", "9", re.sub(r"`\w+\d`", "`...`", first.message))
+    return f"{first.code.value}: {message}"
+
+
+def _format_keeps_it(text: str, graph: Graph) -> None:
+    neat = format_text(text)
+    if neat != text:
+        if format_text(neat) != neat:
+            raise Fault("format", "formatting twice is not formatting once")
+        if _facts(compile_spec("random.inc", text=neat)) != _facts(graph):
+            raise Fault("format", "the formatted spec is another network")
+    untidy = re.sub(r"^ +", "", text, flags=re.MULTILINE)
+    if format_text(untidy) != neat:
+        raise Fault("format", "the layout depends on the indentation before")
+
+
+def _facts(graph: Graph) -> list[object]:
+    return [(n.path, n.op, repr(n.args), n.inputs, n.shape, n.tensors) for n in graph.nodes]
+
+
+def _same_shape(spec: tree.Spec, graph: Graph) -> None:
+    """The generator has rules of its own for shapes; they must say the same."""
+    found = graph.nodes[next(iter(graph.outputs.values()))].shape
+    try:
+        expected = output_of(spec)
+    except TooLarge:
+        return
+    except Misfit as error:
+        raise Fault("rules", f"the generator says that it does not fit: {error}") from error
+    if found != expected:
+        raise Fault("rules", f"the generator expects {expected}, the graph has {found}")
+
+
+# ---------------------------------------------------------------- other arguments
+
+
+def examined_text(spec: tree.Spec) -> str:
+    """A random spec with a line that says which other arguments its models are to be tried with."""
+    known = [*(formal.name for formal in spec.network.formals), *(n for n, _ in spec.constants)]
+    other = [f"{name}={value}" for name, value in spec.other if name in known]
+    return f"# arguments: {' '.join(other)}\n{spec.text}" if other else spec.text
+
+
+def arguments_of(text: str) -> dict[str, Any]:
+    """The values that such a line says."""
+    line = re.search(r"^# arguments: (.*)", text, re.MULTILINE)
+    given = dict(each.split("=") for each in line[1].split()) if line else {}
+    return {name: _setting(value) for name, value in given.items()}
+
+
+def _setting(text: str) -> Any:
+    match parse_value(text):
+        case Literal(value) | Name(value):
+            return value
+        case _:
+            raise ValueError(text)

@@ -1,0 +1,75 @@
+"""What is wrong with a random network, and which faults are the same."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from pathlib import Path
+
+from incgen.records import record
+
+#: Faults of frameworks that are known, by what the ladder says of them; docs/fuzz.md has an
+#: example of each.
+KNOWN = {
+    "TensorFlow: gradient of AveragePooling2D with same": re.compile(
+        r"gradient .*in keras it is not the slope of the loss itself"
+    ),
+}
+
+
+class Fault(Exception):
+    """What is wrong with a spec or its models: the first thing that is found."""
+
+    def __init__(self, where: str, message: str) -> None:
+        """Keep where it was found: `check`, `format`, `rung 1`, ..."""
+        super().__init__(f"{where}: {message}")
+        self.where, self.message = where, message
+
+    @property
+    def kind(self) -> str:
+        """What makes two faults the same: the first line without numbers and names."""
+        text = re.sub(r"`[^`]*`|\{[^}]*\}", "`...`", self.message.split("\n")[0][:160])
+        if self.numeric:
+            text = text.partition(" of ")[0]
+        return (
+            f"{self.where}: {re.sub(r'[0-9.]+(e[-+][0-9]+)?|[a-z_]+[0-9][a-z0-9_.]*', '9', text)}"
+        )
+
+    @property
+    def numeric(self) -> bool:
+        """Whether numbers differ, for which there may be many reasons."""
+        return " differ by " in str(self)
+
+
+@record
+class Found:
+    """A fault of one random network.
+
+    Attributes:
+        number: of the network.
+        where: what it does not pass: `check`, `format`, `rung 1`, ...
+        kind: what it has in common with others.
+        message: what is wrong.
+        text: the spec, as far as it is made small.
+        numeric: whether numbers differ.
+    """
+
+    number: int
+    where: str
+    kind: str
+    message: str
+    text: str
+    numeric: bool = False
+
+
+def known(message: str) -> str | None:
+    """The name of the framework's fault that a divergence is, if it is one that is known."""
+    return next((name for name, pattern in KNOWN.items() if pattern.search(message)), None)
+
+
+def place_of(error: BaseException) -> str:
+    """An exception and the last place of ours that it came through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [f for f in frames if "incgen" in f.filename and "fuzz" not in f.filename] or frames
+    where = f"{Path(ours[-1].filename).name}:{ours[-1].lineno} `{ours[-1].line}`"
+    return f"{type(error).__name__} at {where}: {str(error)[:300]}"

@@ -1,0 +1,247 @@
+"""A search for specs whose generated models are not the same network.
+
+Network n of a seed is the same whatever else is drawn, in however many processes.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from incgen.fuzz import tree
+from incgen.fuzz.examine import RUNGS, Examined, examine, examined_text
+from incgen.fuzz.faults import Fault, Found
+from incgen.fuzz.lint import can_lint, lint
+from incgen.fuzz.processes import spread
+from incgen.fuzz.reduce import reduced
+from incgen.fuzz.specs import random_spec
+from incgen.fuzz.tally import Tally
+
+#: Networks that a process examines at once.
+BATCH = 20
+#: Seconds that are spent on making a failing spec small.
+REDUCING = 240
+#: How many networks with faults of one kind are made small; more where numbers differ.
+REPORTED, REPORTED_NUMERIC = 1, 4
+
+
+@dataclass
+class Report:
+    """What a search found.
+
+    Attributes:
+        seed: of the networks.
+        tally: what was seen.
+        kinds: how many networks have faults of each kind.
+        faults: one of each kind or some, made small.
+        saved: the files that were written.
+        linted: whether generated source was held to ruff's rules.
+        interrupted: whether the search was ended before its time.
+        elapsed: seconds.
+    """
+
+    seed: int
+    tally: Tally = field(default_factory=Tally)
+    kinds: Counter[str] = field(default_factory=Counter)
+    faults: list[Found] = field(default_factory=list)
+    saved: list[Path] = field(default_factory=list)
+    linted: bool = True
+    interrupted: bool = False
+    elapsed: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether networks were seen, and nothing is wrong with any."""
+        return self.tally.agreed > 0 and not self.kinds
+
+    def text(self) -> str:
+        """The report as it is printed."""
+        lines = []
+        for found in self.faults:
+            lines += [f"network {found.number} of seed {self.seed}: {found.message}", found.text]
+        lines += self.tally.lines()
+        if self.kinds:
+            lines.append(f"{sum(self.kinds.values()):,} with faults:")
+            lines += [f"  {count:,}  {kind}" for kind, count in self.kinds.most_common()]
+        if not self.linted:
+            lines.append("generated source was not linted: ruff is not installed")
+        if self.interrupted:
+            lines.append("interrupted")
+        seen, seconds = self.tally.seen, self.tally.seconds
+        rate = f"{seen / seconds:.2f} networks a second and process" if seconds else "no time"
+        lines.append(f"{self.elapsed:.0f} seconds, {rate}")
+        return "\n".join(lines)
+
+
+def search(
+    count: int,
+    seed: int = 0,
+    processes: int = 1,
+    save: Path | None = None,
+    rungs: Sequence[int] = RUNGS,
+    progress: Callable[[str], None] | None = None,
+    shrink: bool = True,
+) -> Report:
+    """Examine random networks, and make those small that are not right.
+
+    Args:
+        count: how many.
+        seed: of the networks, their weights and inputs.
+        processes: how many run at the same time.
+        save: a folder for specs that fail.
+        rungs: the rungs of the ladder.
+        progress: is told how far it is.
+        shrink: whether specs that fail are made small.
+    """
+    began = time.monotonic()
+    report = Report(seed, linted=can_lint())
+    batches = [range(first, min(first + BATCH, count)) for first in range(0, count, BATCH)]
+    action = partial(examine_batch, seed=seed, rungs=tuple(rungs))
+    try:
+        for batch, tally in spread(action, batches, processes):
+            report.tally.add(_died(batch, seed) if tally is None else tally)
+            report.kinds = Counter(found.kind for found in report.tally.found)
+            if progress is not None:
+                progress(_progress(report, count))
+        chosen = _chosen(report.tally.found)
+        small = partial(minimised, seed=seed, rungs=tuple(rungs))
+        report.faults = chosen
+        if shrink and chosen:
+            if progress is not None:
+                progress(f"making {len(chosen)} specs small")
+            done = {found.number: result for found, result in spread(small, chosen, processes)}
+            report.faults = [done.get(found.number) or found for found in chosen]
+    except KeyboardInterrupt:
+        report.interrupted = True
+        report.faults = _chosen(report.tally.found)
+    if save is not None:
+        report.saved = [saved(found, seed, save) for found in report.faults]
+    report.elapsed = time.monotonic() - began
+    return report
+
+
+def _progress(report: Report, count: int) -> str:
+    tally, faults = report.tally, sum(report.kinds.values())
+    return f"{tally.seen:,} of {count:,} networks, {tally.agreed:,} agree, {faults} with faults"
+
+
+def _died(batch: range, seed: int) -> Tally:
+    """What is known of networks whose process died."""
+    text = "\n".join(f"# network {n}\n{random_spec(seed, n).text}" for n in batch)
+    message = f"the process died at one of the networks {batch.start} to {batch.stop - 1}"
+    return Tally(seen=len(batch), found=[Found(batch.start, "crash", "crash", message, text)])
+
+
+def _chosen(found: Sequence[Found]) -> list[Found]:
+    """Some faults of each kind."""
+    seen: Counter[str] = Counter()
+    chosen = []
+    for each in found:
+        seen[each.kind] += 1
+        if seen[each.kind] <= (REPORTED_NUMERIC if each.numeric else REPORTED):
+            chosen.append(each)
+    return chosen
+
+
+def saved(found: Found, seed: int, folder: Path) -> Path:
+    """Write a spec that fails; the first line says how it was found."""
+    folder.mkdir(parents=True, exist_ok=True)
+    title = re.sub(r"\W+", "_", found.kind.partition(":")[0])
+    path = folder / f"{title}_{seed}_{found.number}.inc"
+    first = found.message.split("\n")[0][:200]
+    head = f"# Network {found.number} of seed {seed}: {first}\n"
+    path.write_text(head + found.text, "utf-8")
+    return path
+
+
+# ---------------------------------------------------------------- in a process of its own
+
+
+def examine_batch(batch: range, seed: int, rungs: Sequence[int]) -> Tally:
+    """Examine some networks of a seed."""
+    began = time.process_time()
+    tally, sources = Tally(), {}
+    with _quiet():
+        for number in batch:
+            spec = random_spec(seed, number)
+            tally.seen += 1
+            text = examined_text(spec)
+            try:
+                examined = examine(text, spec, rungs)
+            except Fault as fault:
+                tally.found.append(_found(number, fault, text))
+                continue
+            _count(tally, examined, spec, text)
+            if examined.has_models:
+                sources[number] = examined.sources
+        if can_lint():
+            for number, message in lint(sources).items():
+                tally.agreed -= 1
+                text = examined_text(random_spec(seed, number))
+                tally.found.append(_found(number, Fault("lint", message), text))
+    tally.seconds = time.process_time() - began
+    return tally
+
+
+def _found(number: int, fault: Fault, text: str) -> Found:
+    return Found(number, fault.where, fault.kind, str(fault), text, fault.numeric)
+
+
+def _count(tally: Tally, examined: Examined, spec: tree.Spec, text: str) -> None:
+    if examined.rejected:
+        tally.invalid(tally.rejected, examined.rejected, text)
+    elif examined.refused:
+        tally.invalid(tally.refused, examined.refused, text)
+    else:
+        tally.agreed += 1
+        tally.untold += examined.counts
+        tally.coverage.count(spec)
+
+
+def minimised(found: Found, seed: int, rungs: Sequence[int]) -> Found:
+    """A fault with the smallest spec that is found to have it too."""
+    if found.where == "crash":
+        return found
+    end, messages = time.monotonic() + REDUCING, [found.message]
+    lower = tuple(rung for rung in rungs if f"rung {rung}" <= found.where) or tuple(rungs)
+    models = found.where not in ("check", "build", "format", "rules", "lint")
+
+    def fails(other: tree.Spec) -> bool:
+        fault = _fault_of(other, lower, models) if time.monotonic() < end else None
+        if fault is None or fault.kind != found.kind:
+            return False
+        messages.append(str(fault))
+        return True
+
+    with _quiet():
+        small = reduced(random_spec(seed, found.number), fails)
+    return replace(found, message=messages[-1], text=examined_text(small))
+
+
+def _fault_of(spec: tree.Spec, rungs: Sequence[int], models: bool) -> Fault | None:
+    try:
+        examined = examine(examined_text(spec), spec, rungs, models=models)
+    except Fault as fault:
+        return fault
+    if models or not can_lint():
+        return None
+    message = lint({0: examined.sources}).get(0)
+    return None if message is None else Fault("lint", message)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Frameworks' warnings on what random networks do on purpose are of no interest."""
+    gc.collect()
+    gc.freeze()  # frameworks are millions of objects, which need not be looked through again
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

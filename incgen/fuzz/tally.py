@@ -1,0 +1,73 @@
+"""What was seen in a search; counts of several processes add up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from incgen.fuzz.coverage import Coverage
+from incgen.fuzz.faults import Found
+
+
+@dataclass
+class Tally:
+    """Counts of random networks.
+
+    Attributes:
+        seen: how many were drawn.
+        agreed: how many are right in all that was asked.
+        rejected: how many were no valid specs, by the first error.
+        refused: how many some target cannot express, by the message.
+        untold: how often something could not be told, by what.
+        found: what is wrong with the others.
+        examples: for every error the shortest spec.
+        coverage: what the agreed ones contained.
+        seconds: the time that they took, of all processes together.
+    """
+
+    seen: int = 0
+    agreed: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    untold: Counter[str] = field(default_factory=Counter)
+    found: list[Found] = field(default_factory=list)
+    examples: dict[str, str] = field(default_factory=dict)
+    coverage: Coverage = field(default_factory=Coverage)
+    seconds: float = 0.0
+
+    def invalid(self, counter: Counter[str], kind: str, text: str) -> None:
+        """Count an error and keep the shortest spec that has it."""
+        counter[kind] += 1
+        self._example(kind, text)
+
+    def _example(self, kind: str, text: str) -> None:
+        known = self.examples.get(kind)
+        if known is None or (len(text), text) < (len(known), known):
+            self.examples[kind] = text
+
+    def add(self, other: Tally) -> None:
+        """Add what another process has seen."""
+        self.seen += other.seen
+        self.agreed += other.agreed
+        self.rejected += other.rejected
+        self.refused += other.refused
+        self.untold += other.untold
+        self.found = sorted([*self.found, *other.found], key=lambda found: found.number)
+        for kind, text in other.examples.items():
+            self._example(kind, text)
+        self.coverage.add(other.coverage)
+        self.seconds += other.seconds
+
+    def lines(self) -> list[str]:
+        """The counts as text."""
+        lines = [f"{self.seen:,} random networks, {self.agreed:,} agree in every target"]
+        parts = (
+            ("could not be told", self.untold),
+            ("no valid specs", self.rejected),
+            ("refused by a target", self.refused),
+        )
+        for title, counter in parts:
+            if counter:
+                lines.append(f"{sum(counter.values()):,} {title}:")
+                lines += [f"  {count:,}  {kind}" for kind, count in counter.most_common()]
+        return lines
