@@ -225,7 +225,10 @@ class FunctionWriter(Scope):
             values = self.branches(join, flow)
             is_map = any(value.is_map for value in values)
             if is_map and join.kind != "concat":
-                named = enumerate(values, 1)
+                named = list(enumerate(values, 1))
+                if join.kind == "add":
+                    # Keras takes (N, 1, 1, 1) behind a map of N rows for a bias of its rows
+                    named.sort(key=lambda branch: branch[1].is_map)
                 values = [self.as_map(value, f"{join.title}.reshape{n}") for n, value in named]
             title = self.join_title(join)
         codes = ", ".join(value.code for value in values)

@@ -88,7 +88,7 @@ def merges(input_shape=(9, 8, 4), name="merges"):
     x = layers.Multiply(name="product")([e, f])
     residual = layers.GlobalMaxPooling2D(name="global_max_pool")(x)
     residual = layers.Reshape((1, 1, -1), name="add.reshape2")(residual)
-    x = layers.Add(name="add")([x, residual])
+    x = layers.Add(name="add")([residual, x])
     x = layers.ReLU(name="relu")(x)
     return keras.Model(inputs, x, name=name)
 
