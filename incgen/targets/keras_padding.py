@@ -154,11 +154,13 @@ def usual_padding(program: df.Program, unit: df.Definition, form: UnitForm) -> s
 
 
 def _is_plain(args: Args) -> bool:
-    """Whether a padding says by itself what it is."""
+    """Whether a padding says by itself what it is, wherever it is read."""
     pad, frame = args.get("pad"), args["window"]
     assert isinstance(frame, df.WindowValue)
     pad = plain_pad(pad, frame.stride)
-    return isinstance(pad, ex.Literal) and all(ex.literal(k) is not None for k in frame.kernel)
+    spans = (*frame.kernel, args.get("dilation", ONE))
+    known = all(isinstance(span, ex.Literal) for span in spans)
+    return isinstance(pad, ex.Literal) and known
 
 
 def is_pointwise(args: Args) -> bool:
