@@ -88,7 +88,8 @@ def _initial(value: Array, tensor: Tensor, dtype: str) -> str:
     kind = tensor.initializer.kind
     scale = tensor.initializer.scale(tensor.fan_in, tensor.fan_out)
     if kind == "constant":
-        right = (value == np.asarray(scale, dtype)).all()
+        # Keras makes its constants in float32, whatever the model is in.
+        right = bool((np.abs(value - scale) <= 2.0**-24 * abs(scale)).all())
         return "" if right else f"{_seen(value)}, not {scale:g}"
     x = value.astype(np.float64) / scale
     name, sizes = f"{tensor.initializer.name}, scale {scale:.4g}", np.abs(x)
