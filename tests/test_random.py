@@ -7,12 +7,16 @@ saved; it is kept in `random/` when it is mended.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from incgen.api import compile_spec
+from incgen.diagnostics import SpecError
 from incgen.fuzz import examine as fuzz_examine
 from incgen.fuzz import search, tree
+from incgen.fuzz.coverage import Coverage, everything
 from incgen.fuzz.examine import examine
 from incgen.fuzz.faults import Fault
 from incgen.fuzz.lint import lint
@@ -42,7 +46,7 @@ def test_random_networks_agree(group: int) -> None:
 def test_what_once_failed_agrees(path: Path) -> None:
     examined = examine(path.read_text("utf-8"))
 
-    assert examined.has_models, examined
+    assert examined.graph is not None, examined
     assert not lint({0: examined.sources})
 
 
@@ -66,6 +70,29 @@ def test_a_failing_spec_is_made_small() -> None:
         small = reduced(spec, lambda other: "block" in other.text)
 
         assert len(small.text) <= 120, small.text
+
+
+def test_random_specs_reach_nearly_all_of_the_language() -> None:
+    seen = Coverage()
+    for number in range(500):
+        spec = random_spec(2, number)
+        with suppress(SpecError):
+            seen.count(spec, compile_spec("random.inc", text=spec.text))
+
+    missing = seen.missing()
+
+    assert len(missing) <= 0.06 * len(list(everything())), seen.table()
+    whole = ("statements", "definitions", "expressions", "numerics")
+    assert not [key for key in missing if key[0] in whole or key[0].endswith(" in")]
+
+
+def test_coverage_names_what_was_never_seen() -> None:
+    spec = random_spec(2, 0)
+    seen = Coverage()
+    seen.count(spec, compile_spec("random.inc", text=spec.text))
+
+    assert set(seen.missing()) == set(everything()) - set(seen.counts)
+    assert f"{len(seen.missing()):,} never seen" in seen.table()
 
 
 def test_shapes_have_rules_of_their_own() -> None:
@@ -110,7 +137,7 @@ def test_a_fault_is_found_made_small_and_saved(
 
 def test_models_that_differ_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "numerics torch\nnetwork n {\n    input 4x4 2\n    a: bn decay=0.7\n}\n"
-    assert examine(text).has_models
+    assert examine(text).graph
 
     monkeypatch.setattr(torch_ops, "one_minus", lambda decay: "0.7")
 
@@ -124,7 +151,7 @@ def test_other_arguments_are_those_of_the_same_file(monkeypatch: pytest.MonkeyPa
         "# arguments: n=2\nnumerics torch\n"
         "network net(n = 1) {\n    input 4x4 2\n    a: bn\n    scale n\n}\n"
     )
-    assert examine(text).has_models
+    assert examine(text).graph
 
     monkeypatch.setitem(keras_ops.EMITTERS, "scale", lambda args, context: (Call("Scale(1", ""),))
 
@@ -135,7 +162,7 @@ def test_other_arguments_are_those_of_the_same_file(monkeypatch: pytest.MonkeyPa
 def test_a_network_is_evaluated_at_another_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fuzz_examine, "RESIZED", 1)
     text = "numerics torch\nnetwork n {\n    input 4x4 2\n    global_avg_pool\n}\n"
-    assert examine(text).has_models
+    assert examine(text).graph
 
     corner = (Call("layers.AveragePooling2D(4", ".pool"), Call("layers.Flatten("))
     monkeypatch.setitem(keras_ops.EMITTERS, "global_avg_pool", lambda args, context: corner)

@@ -24,6 +24,7 @@ PLAIN: Final = {
     "flag": ("true", "false"),
     "kind": ("max", "avg"),
     "factor": ("0.5", "0.1", "1", "0.17", "2"),
+    "share": ("0.9", "0.5", "0", "0.99"),
     "form": ("erf", "tanh"),
     "padding": ("half", "same", "valid"),
     "variance": ("unbiased", "biased"),
@@ -37,6 +38,7 @@ NAMES: Final = {
     "flag": ("deep", "act", "wide"),
     "kind": ("kind",),
     "factor": ("factor", "rate"),
+    "share": ("share", "keep"),
     "form": ("form",),
     "padding": ("border",),
     "variance": ("which",),
@@ -117,7 +119,7 @@ def op(choose: Choices, place: Place) -> tree.Call:
                 "dense", "flatten", "global_avg_pool", "global_max_pool", "adaptive_avg_pool"
             )
         case "map":
-            name = choose.one("pad", "lrn", "softmax", "l2_normalize")
+            name = choose.one("pad", "lrn", "softmax", "l2_normalize", "adaptive_avg_pool")
         case "vector":
             name = choose.one("dense", "dense", "bn", "flatten", "l2_normalize")
         case _:
@@ -150,14 +152,16 @@ def call(choose: Choices, place: Place, name: str) -> tree.Call:
         case "scale":
             return tree.Call(name, (_number(choose, place, "0.17", "-1", "0", "2", "1 / 3"),))
         case "dropout":
-            return tree.Call(name, (choose.one("0.5", "0", "0.9", "1e-3"),))
+            return tree.Call(name, (_share(choose, place, "0.5", "0", "0.9", "1e-3"),))
         case "gelu":
             return tree.Call(name, (argument(choose, place, "form"),))
         case "pad":
             return tree.Call(name, (_border(choose, place),))
         case "adaptive_avg_pool":
-            sides = ("2", "1", "3", "4", "7", *place.named("kernel", "count"))
-            return tree.Call(name, (tree.Window((choose.one(*sides), choose.one(*sides))),))
+            names = place.named("kernel", "count")
+            sides = ("2", "1", "3", "4", "7", *names, *(f"{n} + 1" for n in names))
+            sizes = (choose.one(*sides), choose.one(*sides))
+            return tree.Call(name, (tree.Window(("height", "width") if place.even else sizes),))
         case "l2_normalize":
             return tree.Call(name, (), _some(choose, place, _NORM))
         case _:
@@ -222,6 +226,7 @@ def condition(choose: Choices, place: Place) -> str:
     simple += [f"{name} != 1" for name in place.named("stride")]
     for name in place.named("count", "times", "kernel"):
         simple += [f"{name} > 2", f"{name} % 2 == 0", f"channels != {name}", f"{name} - 1"]
+        simple += [f"{name} < 3", f"{name} <= channels", f"channels >= {name}"]
     simple += ["channels > 3", "channels % 2 == 0"]
     if place.maps:
         simple += ["height > 6", "height == width", "height % 2 == 1"]
@@ -234,7 +239,26 @@ def condition(choose: Choices, place: Place) -> str:
 
 def _number(choose: Choices, place: Place, *plain: str) -> str:
     names = place.named("factor")
-    return choose.one(*plain, *names, *names, *(f"-{name}" for name in names))
+    halves = [f"{name} / 2" for name in names]
+    return choose.one(*plain, *names, *names, *(f"-{name}" for name in names), *halves)
+
+
+def _positive(choose: Choices, place: Place, *plain: str) -> str:
+    """A number above 0, or one of the plain ones."""
+    names = place.named("factor")
+    return choose.one(*plain, *names, *(f"{name} / 10" for name in names))
+
+
+def _share(choose: Choices, place: Place, *plain: str) -> str:
+    """A number from 0 up to 1."""
+    names = place.named("share")
+    return choose.one(*plain, *names, *names, *(f"{name} / 2" for name in names))
+
+
+def _few(choose: Choices, place: Place, *plain: str) -> str:
+    """A small whole number from 1."""
+    names = place.named("kernel", "stride")
+    return choose.one(*plain, *names, *(f"max(1, {name} - 1)" for name in names))
 
 
 # ---------------------------------------------------------------- windows
@@ -305,7 +329,8 @@ def _border(choose: Choices, place: Place) -> tree.Value:
     names = place.named("times", "stride")
     last = choose.one("3", *names)
     sides = (("1", "0"), ("0", "1", "0", "1"), ("2", "0", "1", last))
-    options: list[tree.Value] = ["1", "3", *names, *(tree.Sides(s) for s in sides)]
+    sums = [f"{name} + 1" for name in names]
+    options: list[tree.Value] = ["1", "3", *names, *sums, *(tree.Sides(s) for s in sides)]
     return choose.one(*options)
 
 
@@ -330,25 +355,25 @@ def _init(choose: Choices, place: Place) -> tree.Value:
 _WEIGHT: tuple[tuple[str, _Draw], ...] = (
     ("bias", _of("flag")),
     ("init", _init),
-    ("bias_init", lambda choose, place: choose.one("0.2", "-1", "1e-3", *place.named("factor"))),
-    ("l2", lambda choose, place: choose.one("1e-4", "0", "0.5", *place.named("factor"))),
+    ("bias_init", lambda c, p: _number(c, p, "0.2", "-1", "1e-3")),
+    ("l2", lambda c, p: _positive(c, p, "1e-4", "0", "0.5")),
 )
 _BN: tuple[tuple[str, _Draw], ...] = (
-    ("eps", lambda c, p: c.one("1e-3", "1e-5", "1", "1e-8", *p.named("factor"))),
-    ("decay", lambda c, p: c.one("0.9", "0.5", "0", "1", "0.99", "1 - 0.1")),
+    ("eps", lambda c, p: _positive(c, p, "1e-3", "1e-5", "1", "1e-8")),
+    ("decay", lambda c, p: _share(c, p, "0.9", "0.5", "0", "1", "0.99", "1 - 0.1")),
     ("scale", _of("flag")),
     ("shift", _of("flag")),
     ("variance", _of("variance")),
 )
 _LRN: tuple[tuple[str, _Draw], ...] = (
-    ("alpha", lambda c, p: c.one("1e-4", "1", "0", "0.1", *p.named("factor"))),
-    ("beta", lambda c, p: c.one("0.75", "0.5", "0", "1", "2", *p.named("factor"))),
-    ("k", lambda c, p: c.one("1", "2", "0.1", *p.named("count"))),
+    ("alpha", lambda c, p: _positive(c, p, "1e-4", "1", "0", "0.1")),
+    ("beta", lambda c, p: _positive(c, p, "0.75", "0.5", "0", "1", "2")),
+    ("k", lambda c, p: _positive(c, p, "1", "2", "0.1", *p.named("count"))),
 )
 
 
 _NORM: tuple[tuple[str, _Draw], ...] = (
-    ("eps", lambda c, p: c.one("1e-12", "1e-5", "0.5", *p.named("factor"))),
+    ("eps", lambda c, p: _positive(c, p, "1e-12", "1e-5", "0.5")),
 )
 
 
@@ -370,7 +395,7 @@ def _convolution(choose: Choices, place: Place, name: str, shape: list[tree.Valu
     found: list[tuple[str, tree.Value]] = []
     dilation = "1"
     if choose.chance(6):
-        dilation = choose.one("2", "1", "3", *place.named("kernel", "stride"))
+        dilation = _few(choose, place, "2", "1", "3")
         found.append(("dilation", dilation))
     if dilation != "1" and choose.chance(2):
         found.append(("pad", choose.one("half", "same") if place.even else choose.one("2", "same")))
@@ -378,7 +403,7 @@ def _convolution(choose: Choices, place: Place, name: str, shape: list[tree.Valu
         pad = _padding(choose, place, size.kernel)
         found += [("pad", pad)] if pad is not None else []
     if name != "conv" and choose.chance(3):
-        found.append(("multiplier", choose.one("2", "1", "3", *place.named("stride", "count"))))
+        found.append(("multiplier", _few(choose, place, "2", "1", "3")))
     if name == "conv" and choose.chance(5):
         groups = choose.one("2", "channels", "1", "3", *place.named("stride", "count"))
         if choose.chance(3):
@@ -433,6 +458,8 @@ def user(choose: Choices, place: Place, formal: tree.Formal) -> tree.Element:
             options.append(tree.Call("pool", (name, tree.Window(("3", "3"))), attributes))
         case "factor":
             options += [tree.Call("scale", (name,)), tree.Call("leaky_relu", (name,))]
+        case "share":
+            options.append(tree.Call("dropout", (name,)))
         case "form":
             options.append(tree.Call("gelu", (name,)))
         case "padding" if place.maps and not place.even:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from incgen.api import compile_spec
-from incgen.diagnostics import SpecError
+from incgen.diagnostics import Severity, SpecError
 from incgen.expressions import Literal, Name
 from incgen.format import format_text
 from incgen.fuzz import tree
@@ -35,17 +35,14 @@ class Examined:
         refused: why a target cannot express it, if one cannot.
         counts: what could not be told; see `climb`.
         sources: the source text of each target.
+        graph: the network, if every target can express it.
     """
 
     rejected: str = ""
     refused: str = ""
     counts: Counter[str] = field(default_factory=Counter)
     sources: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def has_models(self) -> bool:
-        """Whether the spec is valid and every target can express it."""
-        return not (self.rejected or self.refused)
+    graph: Graph | None = None
 
 
 def examine(
@@ -75,7 +72,7 @@ def examine(
     _format_keeps_it(text, graph)
     if spec is not None:
         _same_shape(spec, graph)
-    found = Examined(sources=sources)
+    found = Examined(sources=sources, graph=graph)
     if models:
         number = zlib.crc32(text.encode())
         found.counts += climb(graph, sources, rungs, number)
@@ -89,7 +86,7 @@ def examine(
 
 def _headline(error: SpecError) -> str:
     """The first error, without numbers and names."""
-    first = error.diagnostics[0]
+    first = next(each for each in error.diagnostics if each.severity is Severity.ERROR)
     message = re.sub(r"\d+", "9", re.sub(r"`\w+\d`", "`...`", first.message))
     return f"{first.code.value}: {message}"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from incgen.records import record
 
-#: Faults of frameworks that are known, by what the ladder says of them; docs/fuzz.md has an
+#: Faults of frameworks that are known, by what the ladder says of them; CONTRIBUTING.md has an
 #: example of each.
 KNOWN = {
     "TensorFlow: gradient of AveragePooling2D with same": re.compile(

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from incgen.fuzz import tree
+from incgen.fuzz.coverage import everything
 from incgen.fuzz.examine import RUNGS, Examined, examine, examined_text
 from incgen.fuzz.faults import Fault, Found
 from incgen.fuzz.lint import can_lint, lint
@@ -63,7 +64,7 @@ class Report:
         return self.tally.agreed > 0 and not self.kinds
 
     def text(self) -> str:
-        """The report as it is printed."""
+        """The report as it is printed; `tally.coverage.table()` says all that was seen."""
         lines = []
         for found in self.faults:
             lines += [f"network {found.number} of seed {self.seed}: {found.message}", found.text]
@@ -71,6 +72,8 @@ class Report:
         if self.kinds:
             lines.append(f"{sum(self.kinds.values()):,} with faults:")
             lines += [f"  {count:,}  {kind}" for kind, count in self.kinds.most_common()]
+        things, never = len(list(everything())), len(self.tally.coverage.missing())
+        lines.append(f"{things - never} of {things} things of the language seen")
         if not self.linted:
             lines.append("generated source was not linted: ruff is not installed")
         if self.interrupted:
@@ -180,7 +183,7 @@ def examine_batch(batch: range, seed: int, rungs: Sequence[int]) -> Tally:
                 tally.found.append(_found(number, fault, text))
                 continue
             _count(tally, examined, spec, text)
-            if examined.has_models:
+            if examined.graph is not None:
                 sources[number] = examined.sources
         if can_lint():
             for number, message in lint(sources).items():
@@ -200,10 +203,10 @@ def _count(tally: Tally, examined: Examined, spec: tree.Spec, text: str) -> None
         tally.invalid(tally.rejected, examined.rejected, text)
     elif examined.refused:
         tally.invalid(tally.refused, examined.refused, text)
-    else:
+    elif examined.graph is not None:
         tally.agreed += 1
         tally.untold += examined.counts
-        tally.coverage.count(spec)
+        tally.coverage.count(spec, examined.graph)
 
 
 def minimised(found: Found, seed: int, rungs: Sequence[int]) -> Found:

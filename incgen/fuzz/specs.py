@@ -1,4 +1,4 @@
-"""Random specs.
+"""Random specs, statement by statement, each of which fits where it stands.
 
 Statements are drawn one after another. Each is tried on the shapes that the values have where it
 would stand, in every use of its definition that is known (`tracking.py`), and one that does not fit
@@ -22,6 +22,15 @@ from incgen.shapes import Shape
 #: Ways to draw an element, and statements that belong together; None if none fits.
 _Element: TypeAlias = Callable[[Place, int], tree.Element | None]
 _Statements: TypeAlias = Callable[[Place, int], list[tree.Statement | tree.Head]]
+#: Names of constants by what they are for; another is a number of channels.
+_CONSTANTS = {
+    "flag": "flag",
+    "factor": "amount",
+    "share": "portion",
+    "kernel": "extent",
+    "stride": "step",
+    "times": "some",
+}
 _LABELS = ("a", "stem", "body", "left", "right", "mix", "one", "cell", "part", "path")
 _DOCS = (
     "A comment.",
@@ -81,11 +90,12 @@ class _Author(Choices):
 
     def _constant(self) -> None:
         counts = [name for name, role in self.roles.items() if role == "count"]
-        if self.chance(3):
-            name, role, value = self.fresh("flag"), "flag", self.one("true", "false")
+        role = self.one("count", "count", *_CONSTANTS)
+        if role != "count":
+            name, value = self.fresh(_CONSTANTS[role]), self.one(*calls.PLAIN[role])
         else:
             options = ["4", "3", "6", *(f"{n} {o}" for n in counts for o in ("+ 1", "// 2 + 1"))]
-            name, role, value = self.fresh("let"), "count", self.one(*options)
+            name, value = self.fresh("let"), self.one(*options)
         self.constants.append((name, value))
         self.roles[name] = role
 
