@@ -18,7 +18,7 @@ from incgen.targets import text
 from incgen.targets.keras_code import Flow, Form, View
 from incgen.targets.keras_ops import Context, several, steps
 from incgen.targets.keras_padding import usual_padding
-from incgen.targets.keras_scope import Scope
+from incgen.targets.keras_scope import Scope, only_comments
 from incgen.targets.keras_uses import use
 from incgen.targets.shaping import vector_in_repeat
 from incgen.targets.structure import unnamed_branch
@@ -282,7 +282,7 @@ class FunctionWriter(Scope):
         once = ex.literal(count) in (0, 1)
         if done.is_map != flow.is_map and not once:
             raise vector_in_repeat(repeat.span)
-        if body:
+        if not only_comments(body):
             used = index if _mentions(body, index) else "_"
             self.lines += for_header(used, f"range({python(count)})", indent=self.indent)
             self.lines += body

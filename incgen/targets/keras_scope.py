@@ -71,7 +71,7 @@ class Scope:
         self.indent += 4
         before = len(self.lines)
         yield
-        if all(line.lstrip().startswith("#") for line in self.lines[before:]):
+        if only_comments(self.lines[before:]):
             self.lines.append(" " * self.indent + "pass")
         self.indent -= 4
 
@@ -212,6 +212,11 @@ class Scope:
         if call.applied:
             return f"{call.constructor.format(x=flow.code)}{comma}name={title})"
         return f"{call.constructor}{comma}name={title})({flow.code})"
+
+
+def only_comments(lines: list[str]) -> bool:
+    """Whether there is no statement in some lines."""
+    return all(line.lstrip().startswith("#") for line in lines)
 
 
 def _joined(prefix: str, name: str | None) -> str:
