@@ -50,6 +50,19 @@ def test_what_once_failed_agrees(path: Path) -> None:
     assert not lint({0: examined.sources})
 
 
+@pytest.mark.parametrize(
+    "uses",
+    [
+        "unit u = conv 2x2 -> dense 2\nnetwork n {\n    input 4x4 1\n    a: u 1 pad=same\n}\n",
+        "unit v = u -> relu\nunit u = conv\nnetwork n {\n    input 6x6 1\n    a: u 1x3 2 pad=0x1\n"
+        "    b: v 3x3/2 2 pad=same\n}\n",
+    ],
+    ids=["size behind a padding by a word", "word for a border of two numbers"],
+)
+def test_what_no_class_can_say_is_refused(uses: str) -> None:
+    assert examine(f"numerics torch\n{uses}").refused.startswith("unsupported: ")
+
+
 def test_the_same_numbers_give_the_same_spec_in_any_order() -> None:
     forward = [random_spec(7, number).text for number in range(5)]
     backward = [random_spec(7, number).text for number in reversed(range(5))]

@@ -7,7 +7,7 @@ for them, most code never meets one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, assert_never
 
@@ -41,6 +41,9 @@ SETTLED = 50
 #: Stands for a size while the formula of one iteration is sought.
 _PROBE = ex.Parameter("size before")
 
+#: The padding of a unit that may be `same`: no size follows from it.
+EITHER = ex.Parameter("padding, a word or a number")
+
 Given = Mapping[str, df.ArgumentValue]
 Labels = Mapping[str, Symbol]
 Words = Mapping[str, bool]
@@ -72,6 +75,7 @@ class Shaper:
         values: list[tuple[str, object]] = list(graph.parameters.items())
         for seen in graph.observed.values():
             values += [(name, value) for name, found in seen.values.items() for value in found]
+        values += _unseen(graph)
         words = {name for name, value in values if isinstance(value, str)}
         others = {name for name, value in values if not isinstance(value, str)}
         self._words = {name: name not in others for name in words}
@@ -348,9 +352,10 @@ def _windows(args: Args, size: Expression, axis: int, words: Words) -> Expressio
         return ex.choice(unstrided(frame.stride), plain, strided)
     if pad == ex.Literal("same"):
         return (size + stride - 1) // stride
-    if isinstance(pad, ex.Parameter) and pad.name in words:
-        if not words[pad.name]:
-            what = f"the height and width depend on whether `{pad.name}` is a word or a number"
+    if pad == EITHER or (isinstance(pad, ex.Parameter) and pad.name in words):
+        if pad == EITHER or not words[pad.name]:
+            name = "pad" if pad == EITHER else pad.name
+            what = f"the height and width depend on whether `{name}` is a word or a number"
             raise Unknown(what, "write the padding here, or put a `global_avg_pool` behind it")
         valid, half_, same = (
             _windows({**args, "pad": ex.Literal(word)}, size, axis, words)
@@ -368,6 +373,18 @@ def _windows(args: Args, size: Expression, axis: int, words: Words) -> Expressio
     rounded_up = (size + before + with_ceil(after, stride, span) - span) // stride + 1
     assert isinstance(ceil, Expression)
     return rounded_up if ceil == TRUE else ex.choice(ceil, rounded_up, floored)
+
+
+def _unseen(graph: Graph) -> Iterator[tuple[str, object]]:
+    """What is written for parameters of blocks that the network, as it is, never builds."""
+    program = graph.program
+    for definition in (program.network, *program.definitions):
+        for element in df.elements(definition.body):
+            if isinstance(element, df.Instance) and element.definition not in graph.observed:
+                for formal in element.definition.parameters:
+                    value = element.args.get(formal.name, formal.default)
+                    if isinstance(value, ex.Literal):
+                        yield formal.name, value.value
 
 
 def unstrided(stride: tuple[Expression, Expression]) -> Expression:

@@ -13,11 +13,11 @@ from incgen.expressions import Expression, python
 from incgen.layout import assign, comment_lines, def_header, expression, for_header, returns
 from incgen.symbols import Symbol, Unknown, unit_arguments
 from incgen.targets import text
-from incgen.targets.shaping import SETTLED
+from incgen.targets.shaping import EITHER, SETTLED
 from incgen.targets.structure import only, slot_of, unnamed_branch, unwrapped
 from incgen.targets.torch_code import INPUT_SIZES, Built, Flow, Form, View, cases, mentions
 from incgen.targets.torch_modules import Modules
-from incgen.targets.torch_ops import ATOM, LOOSE, PRODUCT, SUM
+from incgen.targets.torch_ops import ATOM, LOOSE, PRODUCT, SUM, UNCHANGED
 from incgen.targets.torch_scope import METHOD, Part
 from incgen.targets.values import as_float, one_of_equal
 
@@ -324,15 +324,17 @@ class ClassWriter(Modules):
         given = {}
         if isinstance(element, df.OpCall | df.Instance) and element.forwards and self.unit:
             given = unit_arguments(self.unit)
+            if self.unit.same:
+                given["pad"] = EITHER
         with self.known_at(element.span):
             return self.shaper.element(element, shape, self.shapes(), given)
 
     def op(self, call: df.OpCall, flow: Flow) -> Flow:
         """An op: a module if it has parameters, a mode or a label, else a function."""
         result, out = self.layer(call, flow.shape), self.behind(call, flow.shape)
-        if call.op.name == "identity":
-            return replace(flow, shape=out)
         function = result.function
+        if function == UNCHANGED:
+            return replace(flow, shape=out)
         if function is not None and (result.inline or not call.labelled):
             self.store(function.template)
             return flow.through(function, out)

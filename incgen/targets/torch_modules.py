@@ -286,6 +286,12 @@ class Modules(Scope):
         frame, form = everything["window"], self.file.unit_forms[unit]
         pad = everything.get("pad")
         if isinstance(pad, ex.Parameter) and pad.name == "padding":
+            if self.unit is not None and self.unit.pad_sides < form.pad_sides:
+                if self.unit.same:
+                    message = f"`{unit.name}` takes its border for height and width apart"
+                    help_ = "write the border of every use in pixels"
+                    self.unsupported(unit.span, message, help_)
+                return _border(four_sides(pad), form.pad_sides)
             return pad
         assert isinstance(frame, df.WindowValue)
         if isinstance(pad, ex.Parameter) and self.words(pad.name):
@@ -323,9 +329,12 @@ def _border(sides: Sides, numbers: int) -> Expression:
     """A border as one, two or four numbers."""
     if numbers == 1:
         return sides[0]
-    if isinstance(sides[0], ex.Item):
-        return ex.Parameter(sides[0].parameter)
-    return ex.Tuple(sides if numbers == 4 else (sides[0], sides[2]))
+    listed = sides if numbers == 4 else (sides[0], sides[2])
+    match listed[0]:
+        case ex.Item(name, 0) if listed == tuple(ex.Item(name, n) for n in range(numbers)):
+            return ex.Parameter(name)
+        case _:
+            return ex.Tuple(listed)
 
 
 def _named_parts(body: df.Body) -> list[tuple[str, df.Element]] | None:

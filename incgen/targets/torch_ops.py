@@ -88,6 +88,10 @@ class Function:
     typed: bool = True
 
 
+#: What gives its input.
+UNCHANGED = Function("{x}", typed=False)
+
+
 @record
 class Layer:
     """One op in PyTorch.
@@ -597,7 +601,7 @@ def _flatten(args: Args, shape: Symbol) -> Layer:
 
 
 def _identity(args: Args, shape: Symbol) -> Layer:
-    return Layer("nn.Identity()", Function("{x}", typed=False), inline=True)
+    return Layer("nn.Identity()", UNCHANGED, inline=True)
 
 
 def _pad(args: Args, shape: Symbol) -> Layer:
