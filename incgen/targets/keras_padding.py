@@ -13,7 +13,7 @@ from incgen.diagnostics import Code, Diagnostic, SpecError
 from incgen.expressions import Expression, python
 from incgen.ops import ByStride
 from incgen.records import record
-from incgen.symbols import UnitForm, plain_pad
+from incgen.symbols import UnitForm, plain_pad, unit_arguments
 from incgen.targets.values import ONE, ZERO, Args, Pair, Sides, effective, four_sides, half, pair
 
 
@@ -137,6 +137,14 @@ def _border(unit: df.Definition, form: UnitForm, sides: Sides) -> str:
         return sides_code(sides)
     numbers = sides if form.pad_sides == 4 else (sides[0], sides[2])
     return python(ex.Tuple(numbers))
+
+
+def handed_on(unit: df.Definition, outer: UnitForm, form: UnitForm) -> str:
+    """The padding that a unit gives the unit inside it, whose border may have more numbers."""
+    if not _begins_with_pool(unit) or outer.pad_sides == form.pad_sides:
+        return "padding"
+    pad = unit_arguments(outer)["pad"]
+    return _border(unit, form, four_sides(pad))
 
 
 def usual_padding(program: df.Program, unit: df.Definition, form: UnitForm) -> str:

@@ -10,7 +10,7 @@ from incgen.initializers import Initializer
 from incgen.source import Span
 from incgen.symbols import BORDERS, unit_arguments
 from incgen.targets.keras_code import Flow
-from incgen.targets.keras_padding import is_pointwise, sides_code, use_padding
+from incgen.targets.keras_padding import handed_on, is_pointwise, sides_code, use_padding
 from incgen.targets.keras_scope import Scope
 from incgen.targets.keras_weights import depthwise_fans, initializer
 from incgen.targets.values import ONE, Args, Pair, both, four_sides
@@ -85,6 +85,8 @@ def _unit_given(scope: Scope, instance: df.Instance, flow: Flow) -> dict[str, st
         found = use_padding(definition, values, unit, scope.words)
         usual = dict(scope.file.form(definition, flow.is_map).formals)["padding"]
         pointwise = is_pointwise({**df.unit_defaults(definition), **values})
+        if found == "padding" and scope.unit is not None and instance.forwards:
+            found = handed_on(definition, scope.unit, unit)
         if not (pointwise and {found, usual} <= {'"same"', '"valid"'}):
             given["padding"] = found
     elif "border" in unit.args:
