@@ -346,13 +346,29 @@ def _may_be_same(
     pad = args.get("pad")
     if not isinstance(pad, ex.Parameter):
         return pad == ex.Literal("same") and not _is_middle(args.get("window"))
-    if definition.kind == "network":
-        values: list[object] = [graph.parameters.get(pad.name)]
-    else:
-        observed = graph.observed.get(definition)
-        values = observed.values.get(pad.name, []) if observed else []
+    values = values_of(graph, definition, pad.name)
     words = any(isinstance(value, str) for value in values)
     return "same" in values or (words and opened.has(definition, pad.name))
+
+
+def values_of(graph: Graph, definition: df.Definition, parameter: str) -> list[object]:
+    """The values that a parameter takes; for a block that is not built, what is written for it."""
+    if definition.kind == "network":
+        # one that only an excluded side would use is none
+        return [graph.parameters[parameter]] if parameter in graph.parameters else []
+    if definition in graph.observed:
+        return list(graph.observed[definition].values.get(parameter, []))
+    found: list[object] = []
+    default = {formal.name: formal.default for formal in definition.parameters}.get(parameter)
+    for user in (graph.program.network, *graph.program.definitions):
+        for element in df.elements(user.body):
+            if isinstance(element, df.Instance) and element.definition is definition:
+                match element.args.get(parameter, default):
+                    case ex.Literal(value):
+                        found.append(value)
+                    case ex.Parameter(name) if user.kind != "unit":
+                        found += values_of(graph, user, name)
+    return [value for n, value in enumerate(found) if value not in found[:n]]
 
 
 def _is_middle(frame: df.ArgumentValue) -> bool:

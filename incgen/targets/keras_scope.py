@@ -14,7 +14,7 @@ from incgen.expressions import Expression, python
 from incgen.graph import Graph
 from incgen.layout import assign, if_header
 from incgen.names import USED_BY_CODE
-from incgen.symbols import OpenParameters, UnitForm
+from incgen.symbols import OpenParameters, UnitForm, values_of
 from incgen.targets.keras_code import Call, Flow, Form, Step, sources
 
 #: Names that a variable of a generated function must not hide.
@@ -165,12 +165,7 @@ class Scope:
 
     def words(self, parameter: str) -> list[object]:
         """The values that a parameter takes."""
-        seen: list[object]
-        if self.definition.kind == "network":
-            seen = [self.graph.parameters.get(parameter)]
-        else:
-            observed = self.graph.observed.get(self.definition)
-            seen = list(observed.values.get(parameter, [])) if observed else []
+        seen = values_of(self.graph, self.definition, parameter)
         is_open = self.file.opened.has(self.definition, parameter)
         if is_open and any(word in _PADS for word in seen):
             seen += [word for word in _PADS if word not in seen]

@@ -7,7 +7,7 @@ for them, most code never meets one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, assert_never
 
@@ -19,7 +19,7 @@ from incgen.graph import Graph
 from incgen.ops import ByStride
 from incgen.records import record
 from incgen.source import Span
-from incgen.symbols import Symbol, Unknown, parameters_of, plain_pad, simplest
+from incgen.symbols import Symbol, Unknown, parameters_of, plain_pad, simplest, values_of
 from incgen.targets.values import (
     FALSE,
     ONE,
@@ -75,7 +75,11 @@ class Shaper:
         values: list[tuple[str, object]] = list(graph.parameters.items())
         for seen in graph.observed.values():
             values += [(name, value) for name, found in seen.values.items() for value in found]
-        values += _unseen(graph)
+        for block in graph.program.definitions:
+            if block.kind == "block" and block not in graph.observed:
+                for formal in block.parameters:
+                    found = values_of(graph, block, formal.name)
+                    values += [(formal.name, value) for value in found]
         words = {name for name, value in values if isinstance(value, str)}
         others = {name for name, value in values if not isinstance(value, str)}
         self._words = {name: name not in others for name in words}
@@ -373,18 +377,6 @@ def _windows(args: Args, size: Expression, axis: int, words: Words) -> Expressio
     rounded_up = (size + before + with_ceil(after, stride, span) - span) // stride + 1
     assert isinstance(ceil, Expression)
     return rounded_up if ceil == TRUE else ex.choice(ceil, rounded_up, floored)
-
-
-def _unseen(graph: Graph) -> Iterator[tuple[str, object]]:
-    """What is written for parameters of blocks that the network, as it is, never builds."""
-    program = graph.program
-    for definition in (program.network, *program.definitions):
-        for element in df.elements(definition.body):
-            if isinstance(element, df.Instance) and element.definition not in graph.observed:
-                for formal in element.definition.parameters:
-                    value = element.args.get(formal.name, formal.default)
-                    if isinstance(value, ex.Literal):
-                        yield formal.name, value.value
 
 
 def unstrided(stride: tuple[Expression, Expression]) -> Expression:

@@ -28,6 +28,7 @@ from incgen.symbols import (
     head_arguments,
     parameters_of,
     plain_pad,
+    values_of,
 )
 from incgen.targets.shaping import Shaper, mapped, own_input, resolved
 from incgen.targets.structure import expressions_of, names_in
@@ -163,11 +164,7 @@ class Scope:
             return self.unit_annotation(name, self.unit, self.definition.head)
         if (self.definition, name) in self.file.floats:
             return "float"
-        values: list[object] = []
-        if self.definition.kind == "network":
-            values = [self.graph.parameters[name]]
-        elif self.definition in self.graph.observed:
-            values = list(self.graph.observed[self.definition].values.get(name, []))
+        values = values_of(self.graph, self.definition, name)
         for formal in self.definition.parameters:
             if formal.name == name and isinstance(formal.default, ex.Literal):
                 values.append(formal.default.value)
@@ -197,12 +194,7 @@ class Scope:
         """The values that a parameter takes if words are among them, to write a case for each."""
         if self.owner is not None:
             return self.owner.words(parameter)
-        seen: list[Any]
-        if self.definition.kind == "network":
-            seen = [self.graph.parameters.get(parameter)]
-        else:
-            observed = self.graph.observed.get(self.definition)
-            seen = list(observed.values.get(parameter, [])) if observed else []
+        seen: list[Any] = values_of(self.graph, self.definition, parameter)
         if not any(isinstance(value, str) for value in seen):
             return []
         if self.file.opened.has(self.definition, parameter):
