@@ -513,7 +513,9 @@ def rest_of(choose: Choices, name: str, head: tree.Call, said: dict[str, tree.Va
     positional = [a.name for a in OPS[head.name].positional]
     given = bound(head, positional)
     rest = tuple(given[n] for n in positional if n not in said and n in given)
-    named = tuple((n, v) for n, v in given.items() if n not in positional)
+    # a largest value has no average
+    barred = {*positional, "count_pad"} if said.get("kind") == "max" else {*positional}
+    named = tuple((n, v) for n, v in given.items() if n not in barred)
     # a kind that is said makes the head a max_pool or an avg_pool, which have none
     known = [n for n in positional if n in said and n in given and n != "kind"]
     over = [(n, given[n]) for n in known if choose.chance(4)]

@@ -148,7 +148,8 @@ class _Author(Choices):
             ]
             formals += sizes
             names |= {"rows": high, "colours": channels}
-            pixels = pixels.replace("order=bgr ", "")  # needs 3 channels whatever is set
+            # what needs 3 channels needs them whatever is set
+            pixels = pixels.replace("order=bgr ", "").replace("104, 117, 128", "104")
             size, colours = ("rows", self.one(str(wide), f"rows + {wide}")), "colours"
             wide = wide if size[1].isdigit() else high + wide
         scene = Scene(names, Shape(channels, high, wide))
