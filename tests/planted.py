@@ -1,0 +1,197 @@
+"""Planted faults: each is put into a copy of the compiler, and the ladder has to catch it.
+
+    python tests/planted.py                     # every fault
+    python tests/planted.py lrn_not_divided     # some
+
+A ladder that finds nothing may be blind. The faults are data: `tests/faults/*.toml`, a file for
+each rung, with the small specs that show them. Exits with 1 if one is not caught where it is
+said to be.
+"""
+
+from __future__ import annotations
+
+import compileall
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import incgen
+from incgen.targets import TARGETS
+
+ROOT = Path(__file__).parent.parent
+FAULTS = Path(__file__).parent / "faults"
+#: Where the folders of the checkout lie in the copy, which is laid out as in a wheel.
+_PLACES = {
+    "incgen": "incgen",
+    "templates": "incgen/templates",
+    "grammar": "incgen/grammar",
+}
+#: Runs one compiler after another in one process, which saves two thirds of the time. Each line
+#: that comes in is a folder with a compiler, a spec's name and text, and a target.
+_COMPILE = """\
+import importlib, json, sys, traceback
+
+for line in sys.stdin:
+    folder, name, text, target = json.loads(line)
+    for module in [m for m in sys.modules if m.partition(".")[0] == "incgen"]:
+        del sys.modules[module]
+    sys.path[0] = folder
+    try:
+        answer = [importlib.import_module("incgen").generate(name, target, text=text), ""]
+    except Exception:
+        answer = ["", traceback.format_exc()]
+    print(json.dumps(answer), flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One change of the compiler that makes what it generates wrong.
+
+    Attributes:
+        name: of the fault.
+        about: what it stands for, in one line.
+        target: the one target that gets it.
+        file: what is changed, from the root of the checkout.
+        old: the text that is replaced.
+        new: what it is replaced by.
+        place: which of the places of `old` is meant, counted from 1; None if there is just one.
+        spec: the name of the spec that shows it.
+        text: that spec.
+        rung: at which the ladder has to catch it first.
+        block: the block that the ladder has to name; None if none can be named.
+    """
+
+    name: str
+    about: str
+    target: str
+    file: str
+    old: str
+    new: str
+    place: int | None
+    spec: str
+    text: str
+    rung: int
+    block: str | None
+
+
+class ListError(Exception):
+    """The list of faults is wrong: one of them does not fit the compiler any more."""
+
+
+def read_faults(folder: Path = FAULTS) -> dict[str, Fault]:
+    """The faults by name, in the order of the rungs."""
+    found: dict[str, Fault] = {}
+    for path in sorted(folder.glob("*.toml")):
+        data = tomllib.loads(path.read_text("utf-8"))
+        for row in data["fault"]:
+            fault = Fault(
+                **{"place": None, "block": None, **row},
+                text=data["specs"][row["spec"]],
+                rung=data["rung"],
+            )
+            if fault.name in found:
+                raise ListError(f"{path.name}: two faults have the name {fault.name}")
+            found[fault.name] = fault
+    return found
+
+
+# ---------------------------------------------------------------- planting
+
+
+class Workshop:
+    """Makes generated files that have a fault, in a folder and a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        """Copy what generates code.
+
+        Args:
+            folder: an empty one.
+        """
+        self.folder = folder
+        self.sound = folder / "sound"
+        for source, place in _PLACES.items():
+            shutil.copytree(ROOT / source, self.sound / place, dirs_exist_ok=True)
+        compileall.compile_dir(self.sound, quiet=1)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _COMPILE],
+            cwd=folder,
+            env={**os.environ, "INCGEN_CACHE": str(folder / "cache")},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Workshop:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.process.communicate()
+
+    def sources(self, fault: Fault) -> dict[str, str]:
+        """The files of all targets, one of which has the fault.
+
+        Raises:
+            ListError: the fault cannot be planted, or changes nothing.
+        """
+        sound = {target: sound_source(fault.spec, fault.text, target) for target in TARGETS}
+        return {**sound, fault.target: self.faulty(fault)}
+
+    def faulty(self, fault: Fault) -> str:
+        """The file that has the fault.
+
+        Raises:
+            ListError: the fault cannot be planted, or changes nothing.
+        """
+        copy = self.folder / fault.name
+        shutil.copytree(self.sound, copy, copy_function=os.link)
+        plant(fault, copy)
+        source = self.compiled(fault, copy)
+        shutil.rmtree(copy)
+        if source == sound_source(fault.spec, fault.text, fault.target):
+            raise ListError(f"{fault.name}: the {fault.target} file of {fault.spec} is the same")
+        return source
+
+    def compiled(self, fault: Fault, copy: Path) -> str:
+        """What a copy of the compiler makes of the spec of a fault.
+
+        Raises:
+            ListError: it stops.
+        """
+        assert self.process.stdin is not None and self.process.stdout is not None
+        job = [str(copy), f"{fault.spec}.inc", fault.text, fault.target]
+        print(json.dumps(job), file=self.process.stdin, flush=True)
+        source, error = json.loads(self.process.stdout.readline())
+        if error:
+            raise ListError(f"{fault.name}: the compiler stops\n{error}")
+        return str(source)
+
+
+def plant(fault: Fault, copy: Path) -> None:
+    """Put a fault into a copy.
+
+    Raises:
+        ListError: the text to replace is not where the list says.
+    """
+    top, _, rest = fault.file.partition("/")
+    path = copy / _PLACES[top] / rest
+    parts = path.read_text("utf-8").split(fault.old)
+    found = len(parts) - 1
+    if found < 1 or (found > 1 if fault.place is None else found < fault.place):
+        raise ListError(f"{fault.name}: {found} places in {fault.file} have\n{fault.old}")
+    place = fault.place or 1
+    before, after = fault.old.join(parts[:place]), fault.old.join(parts[place:])
+    path.unlink()  # the copy shares its files with others
+    path.write_text(before + fault.new + after, "utf-8")
+
+
+@cache
+def sound_source(spec: str, text: str, target: str) -> str:
+    """The file without a fault."""
+    return incgen.generate(f"{spec}.inc", target, text=text)
