@@ -10,12 +10,15 @@ said to be.
 
 from __future__ import annotations
 
+import argparse
 import compileall
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +26,7 @@ from pathlib import Path
 
 import incgen
 from incgen.targets import TARGETS
+from incgen.verify import RUNGS, verify
 
 ROOT = Path(__file__).parent.parent
 FAULTS = Path(__file__).parent / "faults"
@@ -195,3 +199,108 @@ def plant(fault: Fault, copy: Path) -> None:
 def sound_source(spec: str, text: str, target: str) -> str:
     """The file without a fault."""
     return incgen.generate(f"{spec}.inc", target, text=text)
+
+
+# ---------------------------------------------------------------- catching
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the ladder finds in files of which one may have a fault.
+
+    Attributes:
+        rung: at which they diverge; None if they do not.
+        path: the block that is named.
+        message: what is said of it.
+        seconds: how long it took.
+    """
+
+    rung: int | None
+    path: str
+    message: str
+    seconds: float
+
+    def catches(self, fault: Fault) -> bool:
+        """Whether this is the rung, and the block, that the list says."""
+        inside = fault.block is None or f"{self.path}.".startswith(f"{fault.block}.")
+        return self.rung == fault.rung and inside
+
+
+def climbed(fault: Fault, sources: dict[str, str], highest: int = len(RUNGS) - 1) -> Verdict:
+    """Climb the ladder with the spec of a fault, up to a rung."""
+    graph = incgen.compile_spec(f"{fault.spec}.inc", text=fault.text)
+    start = time.monotonic()
+    report = verify(
+        graph,
+        targets=tuple(sources),
+        sources=sources,
+        rungs=tuple(range(highest + 1)),
+        dtypes=("float64",),
+    )
+    seconds = time.monotonic() - start
+    if not report.divergences:
+        return Verdict(None, "", "", seconds)
+    first = report.divergences[0]
+    return Verdict(first.rung, first.path, first.message, seconds)
+
+
+def sound_verdict(fault: Fault, highest: int) -> Verdict:
+    """Climb the ladder with the spec of a fault, without the fault."""
+    sources = {target: sound_source(fault.spec, fault.text, target) for target in TARGETS}
+    return climbed(fault, sources, highest)
+
+
+# ---------------------------------------------------------------- the command
+
+
+def main() -> None:
+    """Plant the faults that the command line names, or all of them."""
+    faults = read_faults()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", metavar="NAME", nargs="*", help="faults of the list")
+    names = parser.parse_args().names or list(faults)
+    if unknown := [name for name in names if name not in faults]:
+        parser.error(f"no such fault: {', '.join(unknown)}")
+    chosen = [faults[name] for name in names]
+    good = _controls(chosen)
+    with tempfile.TemporaryDirectory() as folder, Workshop(Path(folder)) as workshop:
+        caught = sum(_shown(fault, workshop) for fault in chosen)
+    print(f"{caught} of {len(chosen)} caught")
+    sys.exit(0 if good and caught == len(chosen) else 1)
+
+
+def _controls(chosen: list[Fault]) -> bool:
+    """Whether nothing is found where there is no fault: else all would count as caught."""
+    highest: dict[tuple[str, str], Fault] = {}
+    for fault in chosen:
+        known = highest.setdefault((fault.spec, fault.text), fault)
+        if fault.rung > known.rung:
+            highest[fault.spec, fault.text] = fault
+    good = True
+    for fault in highest.values():
+        verdict = sound_verdict(fault, fault.rung)
+        if verdict.rung is not None:
+            good = False
+            print(f"{fault.spec}: diverges without a fault, {verdict}", flush=True)
+    return good
+
+
+def _shown(fault: Fault, workshop: Workshop) -> bool:
+    """Plant one fault and print a line about it."""
+    verdict = climbed(fault, workshop.sources(fault))
+    caught = verdict.catches(fault)
+    where = "escapes" if verdict.rung is None else f"{verdict.rung}"
+    print(
+        f"{fault.name:32} {fault.target:6} rung {fault.rung}, found {where:8}"
+        f" {verdict.path:24} {verdict.seconds:6.1f} s",
+        flush=True,
+    )
+    if not caught:
+        print(f"    NOT CAUGHT where it should be, {fault.block}: {verdict.message}", flush=True)
+    return caught
+
+
+if __name__ == "__main__":
+    main()
