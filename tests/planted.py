@@ -26,7 +26,7 @@ from pathlib import Path
 
 import incgen
 from incgen.targets import TARGETS
-from incgen.verify import RUNGS, verify
+from incgen.verify import RUNGS, Report, verify
 
 ROOT = Path(__file__).parent.parent
 FAULTS = Path(__file__).parent / "faults"
@@ -204,50 +204,30 @@ def sound_source(spec: str, text: str, target: str) -> str:
 # ---------------------------------------------------------------- catching
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What the ladder finds in files of which one may have a fault.
-
-    Attributes:
-        rung: at which they diverge; None if they do not.
-        path: the block that is named.
-        message: what is said of it.
-        seconds: how long it took.
-    """
-
-    rung: int | None
-    path: str
-    message: str
-    seconds: float
-
-    def catches(self, fault: Fault) -> bool:
-        """Whether this is the rung, and the block, that the list says."""
-        inside = fault.block is None or f"{self.path}.".startswith(f"{fault.block}.")
-        return self.rung == fault.rung and inside
-
-
-def climbed(fault: Fault, sources: dict[str, str], highest: int = len(RUNGS) - 1) -> Verdict:
+def climbed(fault: Fault, sources: dict[str, str], highest: int = len(RUNGS) - 1) -> Report:
     """Climb the ladder with the spec of a fault, up to a rung."""
-    graph = incgen.compile_spec(f"{fault.spec}.inc", text=fault.text)
-    start = time.monotonic()
-    report = verify(
-        graph,
+    return verify(
+        incgen.compile_spec(f"{fault.spec}.inc", text=fault.text),
         targets=tuple(sources),
         sources=sources,
         rungs=tuple(range(highest + 1)),
         dtypes=("float64",),
     )
-    seconds = time.monotonic() - start
-    if not report.divergences:
-        return Verdict(None, "", "", seconds)
-    first = report.divergences[0]
-    return Verdict(first.rung, first.path, first.message, seconds)
 
 
-def sound_verdict(fault: Fault, highest: int) -> Verdict:
-    """Climb the ladder with the spec of a fault, without the fault."""
+def climbed_without(fault: Fault, highest: int) -> Report:
+    """The same without the fault: nothing must be found, else all would count as caught."""
     sources = {target: sound_source(fault.spec, fault.text, target) for target in TARGETS}
     return climbed(fault, sources, highest)
+
+
+def catches(report: Report, fault: Fault) -> bool:
+    """Whether a report names the rung, and the block, that the list says."""
+    if not report.divergences:
+        return False
+    first = report.divergences[0]
+    inside = fault.block is None or f"{first.path}.".startswith(f"{fault.block}.")
+    return first.rung == fault.rung and inside
 
 
 # ---------------------------------------------------------------- the command
@@ -264,42 +244,56 @@ def main() -> None:
     if unknown := [name for name in names if name not in faults]:
         parser.error(f"no such fault: {', '.join(unknown)}")
     chosen = [faults[name] for name in names]
-    good = _controls(chosen)
+    good = all([_control(fault) for fault in _highest(chosen)])
     with tempfile.TemporaryDirectory() as folder, Workshop(Path(folder)) as workshop:
-        caught = sum(_shown(fault, workshop) for fault in chosen)
+        caught = sum([_shown(fault, workshop) for fault in chosen])
     print(f"{caught} of {len(chosen)} caught")
     sys.exit(0 if good and caught == len(chosen) else 1)
 
 
-def _controls(chosen: list[Fault]) -> bool:
-    """Whether nothing is found where there is no fault: else all would count as caught."""
-    highest: dict[tuple[str, str], Fault] = {}
-    for fault in chosen:
-        known = highest.setdefault((fault.spec, fault.text), fault)
-        if fault.rung > known.rung:
-            highest[fault.spec, fault.text] = fault
-    good = True
-    for fault in highest.values():
-        verdict = sound_verdict(fault, fault.rung)
-        if verdict.rung is not None:
-            good = False
-            print(f"{fault.spec}: diverges without a fault, {verdict}", flush=True)
-    return good
+def _highest(chosen: list[Fault]) -> list[Fault]:
+    """For each spec the fault that has to be caught last."""
+    found: dict[tuple[str, str], Fault] = {}
+    for fault in sorted(chosen, key=lambda each: each.rung):
+        found[fault.spec, fault.text] = fault
+    return list(found.values())
+
+
+def _control(fault: Fault) -> bool:
+    """Climb without the fault, and print a line if something is found."""
+    report = climbed_without(fault, fault.rung)
+    if not report.passed:
+        print(f"{fault.spec} does not pass without a fault:\n{_findings(report)}", flush=True)
+    return report.passed
 
 
 def _shown(fault: Fault, workshop: Workshop) -> bool:
-    """Plant one fault and print a line about it."""
-    verdict = climbed(fault, workshop.sources(fault))
-    caught = verdict.catches(fault)
-    where = "escapes" if verdict.rung is None else f"{verdict.rung}"
+    """Plant a fault, and print a line about what is found."""
+    start = time.monotonic()
+    report = climbed(fault, workshop.sources(fault))
+    seconds = time.monotonic() - start
+    caught, first = catches(report, fault), next(iter(report.divergences), None)
+    where = "nowhere" if first is None else f"at {first.rung}"
+    block = "" if first is None else first.path
     print(
-        f"{fault.name:32} {fault.target:6} rung {fault.rung}, found {where:8}"
-        f" {verdict.path:24} {verdict.seconds:6.1f} s",
+        f"{fault.name:32} {fault.target:6} caught {where:8} of {fault.rung}"
+        f"  {block:24} {seconds:5.1f} s",
         flush=True,
     )
     if not caught:
-        print(f"    NOT CAUGHT where it should be, {fault.block}: {verdict.message}", flush=True)
+        wanted = f"rung {fault.rung}" + (f", {fault.block}" if fault.block else "")
+        print(f"    NOT CAUGHT at {wanted}:\n{_findings(report)}", flush=True)
     return caught
+
+
+def _findings(report: Report) -> str:
+    """What a report says against the models."""
+    found = [f"rung {each.rung}, {each.path}: {each.message}" for each in report.divergences]
+    found += [
+        f"rung {each.rung}, {each.path}: undecided, {each.message}"
+        for each in report.ill_conditioned[:3]
+    ]
+    return "\n".join(f"    {line}" for line in found or ["nothing is found"])
 
 
 if __name__ == "__main__":

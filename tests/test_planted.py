@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import planted
 import pytest
@@ -76,7 +75,8 @@ def test_a_fault_that_changes_nothing_is_an_error(workshop: Workshop) -> None:
 def test_a_fault_is_caught_at_its_rung(name: str, workshop: Workshop) -> None:
     fault = FAULTS[name]
 
-    assert planted.sound_verdict(fault, min(fault.rung, 5)).rung is None
-    verdict = planted.climbed(fault, workshop.sources(fault))
+    control = planted.climbed_without(fault, fault.rung)
+    report = planted.climbed(fault, workshop.sources(fault), fault.rung)
 
-    assert verdict.catches(fault), verdict
+    assert control.passed, control
+    assert planted.catches(report, fault), report
