@@ -153,11 +153,11 @@ class Workshop:
         Raises:
             ListError: the fault cannot be planted, or changes nothing.
         """
-        copy = self.folder / fault.name
-        shutil.copytree(self.sound, copy, copy_function=os.link)
-        plant(fault, copy)
-        source = self.compiled(fault, copy)
-        shutil.rmtree(copy)
+        with tempfile.TemporaryDirectory(dir=self.folder) as name:
+            copy = Path(name)
+            shutil.copytree(self.sound, copy, copy_function=os.link, dirs_exist_ok=True)
+            plant(fault, copy)
+            source = self.compiled(fault, copy)
         if source == sound_source(fault.spec, fault.text, fault.target):
             raise ListError(f"{fault.name}: the {fault.target} file of {fault.spec} is the same")
         return source

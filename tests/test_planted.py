@@ -17,13 +17,11 @@ SAMPLE = (
     "channels_not_reversed",
     "eps_of_keras",
     "odd_pixel_before",
-    "flatten_order",
     "dropout_keeps_the_rate",
     "heads_swapped",
     "branch_detached",
     "l2_doubled",
     "momentum_inverted",
-    "variance_biased",
     "variance_stops",
     "config_without_a_value",
 )
