@@ -440,6 +440,54 @@ def verify_command(
     return OK if report.passed else FAULTS
 
 
+@commands.command("fuzz")
+@click.option("--count", type=click.IntRange(1), metavar="N", default=100, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="The same number gives the same inputs, in however many processes.",
+)
+@click.option(
+    "--processes", "-j", type=click.IntRange(1), metavar="N", default=1, show_default=True
+)
+@click.option("--save", metavar="DIR", help="Keep what fails there, made small.")
+@click.option(
+    "--broken",
+    type=click.Choice(["specs", "weights"]),
+    help="Break specs or files of weights instead, and see that each ends in a report.",
+)
+@click.option("--coverage", is_flag=True, help="Print what the random networks contained.")
+def fuzz_command(
+    count: int, seed: int, processes: int, save: str | None, broken: str | None, coverage: bool
+) -> int:
+    """Try random networks: both models of each climb the ladder up to running statistics.
+
+    What fails is made small. The exit code is 1 if anything does.
+    """
+    if coverage and broken:
+        raise click.UsageError("--coverage is for random networks, not for --broken")
+    folder = Path(save) if save is not None else None
+    with _for_proof(), _progress() as progress:
+        if broken is not None:
+            from incgen.fuzz.broken import specs, weights
+
+            run = specs.run if broken == "specs" else weights.run
+            tried = run(count, seed, processes, lambda _: None, keep=folder)
+            _print(f"{tried.text()}\n")
+            return FAULTS if tried.failed else OK
+        from incgen.fuzz.search import search
+
+        with _frameworks_silent():
+            report = search(count, seed, processes, folder, progress=progress)
+    _print(f"{report.text()}\n")
+    if coverage:
+        _print(f"{report.tally.coverage.table()}\n")
+    return OK if report.passed else FAULTS
+
+
 @contextmanager
 def _for_proof() -> Iterator[None]:
     """Import what needs the extra `verify`."""
