@@ -153,7 +153,8 @@ class FunctionWriter(Scope):
                 flow = self.bound(flow, variable)
                 variable_ = self.unique(step.label)
                 done = self.body(step.body, flow, variable_)
-                self.heads[step.label] = self.bound(done, variable_).code
+                # a value that is there already gets another name: its own may be used again
+                self.heads[step.label] = self.bind(done, variable_).code
                 continue
             origin = self.labels[step.origin] if step.origin is not None else flow
             target = variable
