@@ -21,7 +21,7 @@ from incgen.targets.keras_code import Call, Flow, Form, Step, sources
 _TAKEN = {"input_shape", "padding", *USED_BY_CODE}
 _AXES = {"channels": -1, "height": 1, "width": 2}
 _NOTHING: Mapping[str, Expression] = MappingProxyType({})
-_LOOPS = ("i", "j", "k", "l", "m", "n")
+_LOOPS = ("i", "j", "k", "m", "n")
 _PADS = ("half", "same", "valid")
 
 
