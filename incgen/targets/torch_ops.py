@@ -143,14 +143,14 @@ def _by_word(
     for word, each in reversed(list(zip(words[:-1], layers[:-1], strict=True))):
         if each.module != module:
             module = (
-                f"{_bracketed(each.module)} if {parameter.name} == {ex.number(word)} else {module}"
+                f"{bracketed(each.module)} if {parameter.name} == {ex.number(word)} else {module}"
             )
     # A function would have to keep the word and choose every time: always a module.
     function = result.function if module == result.module else None
     return replace(result, module=module, function=function)
 
 
-def _bracketed(module: str | None) -> str:
+def bracketed(module: str | None) -> str:
     """A module that is itself a choice needs brackets in front of `if`."""
     assert module is not None
     outside, depth = "", 0
@@ -449,7 +449,9 @@ def _pool(args: Args, average: bool) -> Layer:
         value = args[flag]
         if isinstance(value, Expression) and ex.literal(value) is None and not _stock(args, around):
             then, otherwise = (_pool({**args, flag: ex.Literal(b)}, average) for b in (True, False))
-            first = _bracketed(then.module)
+            if then == otherwise:
+                return then
+            first = bracketed(then.module)
             return Layer(f"{first} if {python(value)} else {otherwise.module}")
     if around.same:
         return _same_pool(args, average)
@@ -534,7 +536,7 @@ def _either_pool(args: Args, shape: Symbol) -> Layer:
     if isinstance(kind, ex.Literal):
         return _pool(args, kind.value == "avg")
     largest, average = _pool(args, False), _pool(args, True)
-    first = _bracketed(largest.module)
+    first = bracketed(largest.module)
     return Layer(f'{first} if {python(kind, outer=5)} == "max" else {average.module}')
 
 

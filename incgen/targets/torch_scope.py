@@ -33,7 +33,7 @@ from incgen.symbols import (
 from incgen.targets.shaping import Shaper, mapped, own_input, resolved
 from incgen.targets.structure import expressions_of, names_in
 from incgen.targets.torch_code import INPUT_SIZES, Flow, Form, Start
-from incgen.targets.torch_ops import CENTRED, Layer, layer
+from incgen.targets.torch_ops import CENTRED, Layer, bracketed, layer
 from incgen.targets.values import ONE, TRUE, ZERO
 
 #: Where the lines of a method begin.
@@ -251,7 +251,9 @@ class Scope:
             result = layer(call.op.name, args, shape, self.words)
             if self.unit is not None and call.forwards and self.unit.same:
                 same = layer(call.op.name, {**args, "pad": ex.Literal("same")}, shape, self.words)
-                module = f"{same.module} if isinstance(padding, str) else {result.module}"
+                module = (
+                    f"{bracketed(same.module)} if isinstance(padding, str) else {result.module}"
+                )
                 result = replace(result, module=module, function=None)
         if result.function is None:
             return result
