@@ -24,7 +24,7 @@ from incgen.targets.values import ONE, Sides, as_float, four_sides, one_of_equal
 _JOINS = {"concat": "Concat", "add": "Add", "mul": "Mul"}
 #: Named parts in one constructor.
 _MOST = 4
-_LOOPS = ("i", "j", "k", "l", "m", "n")
+_LOOPS = ("i", "j", "k", "m", "n")
 
 
 class Modules(Scope):
@@ -256,9 +256,10 @@ class Modules(Scope):
                 if form.strided:
                     given["stride"] = _pair_of(value.stride, form.square_stride)
             elif name == "init":
-                # Inside a unit on this one the use that said it writes it, further out.
-                if isinstance(value, Initializer):
-                    self.start_kernels(unit, values, path)
+                # What this unit says of its own; a use that says another writes it, further out.
+                own = instance.args.get("init")
+                if isinstance(own, Initializer):
+                    self.start_kernels(unit, {**values, "init": own}, path)
             elif name not in BORDERS:
                 assert isinstance(value, Expression)
                 given[name] = value
