@@ -79,7 +79,8 @@ class TorchRunner:
     def facts(self) -> Facts:
         """The state dict, less its counters."""
         state = {k: v for k, v in self.model.state_dict().items() if not k.endswith(_COUNTER)}
-        trained = frozenset(key for key, each in self.model.named_parameters())
+        named = self.model.named_parameters()
+        trained = frozenset(key for key, each in named if each.requires_grad)
         count = sum(value.numel() for value in state.values())
         return Facts({key: _array(value) for key, value in state.items()}, trained, count)
 
