@@ -17,7 +17,7 @@ from incgen.syntax import Spec
 INDENT = "    "
 
 _BLANKS = " \t\r\f"
-_PART = r'(?:\d+|\{[^{}\n#"]*\})'
+_PART = r'(?:[0-9]+|\{[^{}\n#"]*\})'
 # The terminals of grammar/inc.lark, as far as spaces matter; a window is one token.
 _TOKEN = re.compile(
     rf"""
@@ -25,7 +25,7 @@ _TOKEN = re.compile(
     (?P<text>
         {_PART}x{_PART}(?:/{_PART}(?:x{_PART})?)?
         | "[^"\n]*" | \#[^\n]* | -> | == | != | <= | >= | //
-        | [A-Za-z_][A-Za-z0-9_]* | (?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)? | [^\n]
+        | [A-Za-z_][A-Za-z0-9_]* | (?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)? | [^\n]
     )
     """,
     re.VERBOSE,

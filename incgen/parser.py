@@ -51,7 +51,7 @@ _MAX_TEXT_AGAIN = 100_000
 _MAX_DIGITS = 30
 
 _CLOSING = {"LBRACE": "RBRACE", "LPAR": "RPAR", "LSQB": "RSQB"}
-_PART = re.compile(r"\d+|\{[^{}]*\}")
+_PART = re.compile(r"[0-9]+|\{[^{}]*\}")
 
 
 def parse(source: SourceFile) -> st.Spec:

@@ -157,13 +157,13 @@ def _arrow(kind: str, token: str, accepts: set[str], before: str, after: str) ->
 def _operator(kind: str, token: str, accepts: set[str], before: str, after: str) -> Slip | None:
     if kind not in ("FACTOR", "SIGN", "COMPARATOR", "AND", "OR", "NOT"):
         return None
-    if kind == "FACTOR" and re.search(r"[\d}]x[\d{][^\s]*$", before):
+    if kind == "FACTOR" and re.search(r"[0-9}]x[0-9{][^\s]*$", before):
         message = "a window is written without spaces, its stride directly behind the `/`"
         return Slip(Code.BAD_WINDOW, message, "write `3x3/2`")
     if token == "//" and not before.strip():
         return Slip(Code.SYNTAX, "a comment begins with `#`", "write `#` in place of `//`", width=2)
     if "_ARROW" in accepts:
-        number = re.match(r"[\d.]+", after) if kind == "SIGN" and before[-1:] not in "=[" else None
+        number = re.match(r"[0-9.]+", after) if kind == "SIGN" and before[-1:] not in "=[" else None
         if number:
             message = "a negative number in an argument needs parentheses"
             return Slip(Code.SYNTAX, message, f"write `({token}{clipped(number.group())})`")
@@ -299,7 +299,7 @@ def refuse_split_window(positional: Sequence[st.Argument]) -> None:
         SyntaxFault: the arguments hold such a window.
     """
     for first, second in itertools.pairwise(positional):
-        if not (isinstance(second, ex.Name) and re.fullmatch(r"[xX]\d*", second.text)):
+        if not (isinstance(second, ex.Name) and re.fullmatch(r"[xX][0-9]*", second.text)):
             continue
         if first.span is None or second.span is None:
             continue
