@@ -19,6 +19,7 @@ from incgen.shapes import Tensor
 from incgen.verify import Report, inputs, measure, structure, verify
 from incgen.verify.places import Places
 from incgen.verify.report import Omission
+from incgen.verify.resizing import resized
 from incgen.verify.runners import KINDS
 from incgen.verify.text import as_json, text
 
@@ -175,6 +176,69 @@ def test_a_wrong_gradient_is_found_and_its_framework_named() -> None:
     assert (rung, path) == (3, "two.right.1.bn.weight")
     end = "; in keras it is not the slope of the loss itself"
     assert report.divergences[0].message.endswith(end)
+
+
+def test_a_file_that_knows_the_size_is_found_at_another_one() -> None:
+    spec = "numerics torch\nnetwork small {\n    input 4x4 2\n    pool: global_avg_pool\n}\n"
+    whole, corner = "x.mean((2, 3))", "x[:, :, :4, :4].mean((2, 3))"
+
+    report = broken(whole, corner, "torch", spec=spec, rungs=[1])
+
+    assert first(report)[:2] == (1, "pool")
+    assert report.divergences[0].message.startswith("value at another size of torch and keras")
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("input 8x8 2  a: conv 3x3/2 4", (None, None, 11, 10)),
+        ("input 8x8 2  global_avg_pool  a: dense 2", (None, None, 11, 10)),
+        ("input 9x9 2  max_pool 9x9/9 pad=valid  a: dense 2", (12, 11, 12, 11)),
+        ("input 8x8 2  if height > 6 { relu }", (11, 10, 11, 10)),
+        ("input 8x8 2  if height > 9 { relu } else { sigmoid }", None),
+        ("input 8x8 2  a: dense 2", None),
+        ("input 8x8 2  avg_pool {height}x{width}", None),
+        ("input {n}x8 2  a: conv 1x1 2", None),
+    ],
+)
+def test_another_size_is_one_at_which_it_is_the_same_network(
+    body: str, expected: tuple[int | None, ...] | None
+) -> None:
+    formals = "(n = 8)" if "n}" in body else ""
+    graph = graph_of(f"numerics torch\nnetwork small{formals} {{ {body.replace('  ', chr(10))} }}")
+
+    found = resized(graph)
+
+    sizes = None
+    if found is not None:
+        given = found.graph.input
+        sizes = found.height, found.width, given.height, given.width
+    assert sizes == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "rung", "path"),
+    [
+        ("self.drop(x)", "nn.functional.dropout(x, 0.4)", 1, "logits"),
+        ("nn.Dropout(0.4)", "nn.Dropout1d(0.4)", 2, "drop"),
+    ],
+)
+def test_models_that_do_not_give_the_same_twice(old: str, new: str, rung: int, path: str) -> None:
+    report = broken(old, new, "torch")
+
+    assert first(report)[:2] == (rung, path)
+    message = "torch: the same weights and input give another value each time"
+    assert report.divergences[0].message == message
+
+
+def test_a_backward_pass_that_fails_belongs_to_the_gradients() -> None:
+    spec = "numerics torch\nnetwork small {\n    input 4x4 2\n    a: sigmoid\n    scale 2\n}\n"
+
+    report = broken("x * 2", "x.mul_(2)", "torch", spec=spec)
+
+    assert first(report)[:2] == (3, "")
+    assert "modified by an inplace operation" in report.divergences[0].message
+    assert {c.verdict for c in report.of(2, "float64")} == {"agrees"}
 
 
 def test_forms_that_fail_are_all_named() -> None:

@@ -1,13 +1,12 @@
-"""The models of a random network on the ladder: as they are, at another size, with other arguments.
+"""The models of a random network on the ladder: as they are, and with other arguments.
 
-Other sizes and arguments are those of the same generated files. The ladder makes models without
-arguments, so lines at the end of a file give it a model that has them.
+Other arguments are those of the same generated files. The ladder makes models without arguments, so
+a line at the end of a file gives it a model that has them.
 """
 
 from __future__ import annotations
 
 import linecache
-import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,9 +20,6 @@ from incgen.names import class_name
 
 if TYPE_CHECKING:
     from incgen.verify import Report
-
-#: What is added to the rows and columns of an input.
-_MORE = 3, 2
 
 
 def climb(
@@ -89,38 +85,6 @@ def _forget() -> None:
         del linecache.cache[name]
 
 
-def climb_at_other_size(
-    text: str, graph: Graph, sources: Mapping[str, str], seed: int
-) -> Counter[str]:
-    """Evaluate the same files on a larger input, if the network does not depend on its size.
-
-    Raises:
-        Fault: models diverge.
-    """
-    if re.search(r"\b(height|width)\b|input \{", text):
-        return Counter()
-    assert graph.input.height is not None and graph.input.width is not None
-    high, wide = graph.input.height + _MORE[0], graph.input.width + _MORE[1]
-    larger = re.sub(r"input \S+x\S+", f"input {high}x{wide}", text, count=1)
-    try:
-        other = compile_spec("random.inc", text=larger)
-    except SpecError:
-        return Counter()
-    if other.tensors() != graph.tensors():
-        return Counter()
-    # A dense layer on a map has to know its size, also where several sizes end in the same one.
-    fixed = any(
-        node.op in ("dense", "flatten") and other.nodes[node.inputs[0]].shape.is_map
-        for node in other.nodes
-    )
-    shape = (high, wide) if fixed else (None, None)
-    given = {"keras": {"input_shape": (*shape, graph.input.channels)}}
-    try:
-        return climb(other, _with_arguments(graph, sources, given), (1,), seed)
-    except Fault as fault:
-        raise Fault("other size", f"{high}x{wide}: {fault}") from None
-
-
 def climb_with_arguments(
     text: str, graph: Graph, sources: Mapping[str, str], given: Mapping[str, Any], seed: int
 ) -> Counter[str]:
@@ -135,7 +99,7 @@ def climb_with_arguments(
     except SpecError:
         return Counter()
     if {*given} <= {formal.name for formal in graph.program.network.parameters}:
-        changed = _with_arguments(graph, sources, dict.fromkeys(sources, given))
+        changed = _with_arguments(graph, sources, given)
     try:
         return climb(other, changed, (0, 1), seed)
     except Fault as fault:
@@ -161,14 +125,14 @@ def generated(graph: Graph) -> dict[str, str]:
 
 
 def _with_arguments(
-    graph: Graph, sources: Mapping[str, str], given: Mapping[str, Mapping[str, Any]]
+    graph: Graph, sources: Mapping[str, str], given: Mapping[str, Any]
 ) -> dict[str, str]:
     """Files whose model has other arguments where it is made without any."""
     name = graph.program.network.name
     made = {"torch": class_name(name), "keras": name}
-    changed = dict(sources)
-    for target, arguments in given.items():
-        listed = "".join(f", {key}={value!r}" for key, value in arguments.items())
-        line = f"{made[target]} = functools.partial({made[target]}{listed})"
-        changed[target] = f"{sources[target]}\n\nimport functools\n\n{line}\n"
-    return changed
+    listed = "".join(f", {key}={value!r}" for key, value in given.items())
+    return {
+        target: f"{source}\n\nimport functools\n\n"
+        f"{made[target]} = functools.partial({made[target]}{listed})\n"
+        for target, source in sources.items()
+    }

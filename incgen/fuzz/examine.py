@@ -14,7 +14,7 @@ from incgen.diagnostics import Severity, SpecError
 from incgen.expressions import Literal, Name
 from incgen.format import format_text
 from incgen.fuzz import tree
-from incgen.fuzz.climbing import climb, climb_at_other_size, climb_with_arguments, generated
+from incgen.fuzz.climbing import climb, climb_with_arguments, generated
 from incgen.fuzz.faults import Fault, place_of
 from incgen.fuzz.tracking import Misfit, TooLarge, output_of
 from incgen.graph import Graph
@@ -22,8 +22,6 @@ from incgen.parser import parse_value
 
 #: The rungs of the ladder that random networks climb.
 RUNGS = (0, 1, 2, 3, 4)
-#: One network among so many is evaluated at another size too.
-RESIZED = 3
 
 
 @dataclass
@@ -76,8 +74,6 @@ def examine(
     if models:
         number = _seed(text)
         found.counts += climb(graph, sources, rungs, number)
-        if number % RESIZED == 0:
-            found.counts += climb_at_other_size(text, graph, sources, number)
         given = arguments_of(text)
         if given:
             found.counts += climb_with_arguments(text, graph, sources, given, number)

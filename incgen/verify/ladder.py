@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from incgen.verify import measure, structure
-from incgen.verify.models import STEPS, Failure, Models
+from incgen.verify.models import PASSES, STEPS, Failure, Models, Pass
 from incgen.verify.record import Record
 from incgen.verify.report import RUNGS, Omission
 
@@ -19,16 +19,6 @@ if TYPE_CHECKING:
 
 #: Is told what runs now.
 Progress = Callable[[str], None]
-
-#: What is compared on the rungs from 1 to 5, and their bars.
-_WHAT = {1: "value", 2: "value", 3: "gradient", 4: "statistic", 5: "number"}
-_BARS = {
-    1: measure.EVALUATION,
-    2: measure.TRAINING,
-    3: measure.GRADIENTS,
-    4: measure.STATISTICS,
-    5: measure.TRAJECTORY,
-}
 
 
 class _Stop(Exception):
@@ -63,6 +53,8 @@ class Ladder:
         self.kept = kept
         self.models, self.exact, self.dump, self.progress = models, exact, dump, progress
         self.record = Record(models)
+        self.last: Pass | None = None
+        self.repeated: dict[Pass, bool] = {}
 
     def climb(self, rungs: Sequence[int]) -> None:
         """Compare rung by rung, up to the first that diverges."""
@@ -113,7 +105,7 @@ class Ladder:
             reason = f"{self.models.names[0]} is the only target"
             self.record.omissions.append(Omission(rung, self.models.dtype, reason))
         else:
-            self._results(rung)
+            self._passes(rung)
         self.record.close(rung)
 
     # ------------------------------------------------------------ rungs
@@ -129,37 +121,49 @@ class Ladder:
             ):
                 self.record.fact(name, finding)
 
-    def _results(self, rung: int) -> None:
+    def _passes(self, rung: int) -> None:
+        """Run all that belongs to a rung, up to what diverges."""
+        for each in PASSES:
+            if each.rung == rung and not (each.resized and self.models.resized is None):
+                self.last = each
+                self._results(each)
+                if self.record.wrong(rung):
+                    break
+
+    def _results(self, each: Pass) -> None:
         """Compare the results of every other target with the first's."""
         models = self.models
         first, *others = models.names
-        exact = self.exact
-        models.climb(rung, exact.rate if exact is not None and rung == 5 else None)
-        if exact is not None and rung not in exact.results:
+        exact, rung = self.exact, each.rung
+        models.climb(each, self._rate(each))
+        if exact is not None and each not in exact.results:
             with exact.precision():
-                exact.climb(rung)
+                exact.climb(each)
         if rung == 1:
-            self._shapes()
+            self._shapes(each)
         if rung == 3:
             self._penalties()
-        found = models.results[rung]
+        found = models.results[each]
         for name in models.names if rung > 2 else ():
-            self.record.keys(rung, _WHAT[rung], name, self._stated(rung), set(found[name]))
+            self.record.keys(rung, each.what, name, self._stated(rung), set(found[name]))
         for other in others:
-            pair = found[first], found[other]
             if exact is None:
-                floor = measure.gradient_floor(pair[0]) if rung == 3 else 0.0
+                pair = found[first], found[other]
                 self.record.arrays(
                     rung,
-                    _WHAT[rung],
+                    each.what,
                     (first, other),
                     pair,
-                    bar=_BARS[rung],
-                    floor=floor,
-                    reaction=partial(models.reaction, rung, measure.ROUNDING, measure.TRIALS),
+                    bar=each.bar,
+                    floor=measure.gradient_floor(pair[0]) if rung == 3 else 0.0,
+                    reaction=partial(self._reaction, each),
                 )
             else:
-                self._rounded(rung, first, other, exact)
+                self._rounded(each, first, other, exact)
+
+    def _rate(self, each: Pass) -> float | None:
+        """The learning rate: that of float64 for every type."""
+        return self.exact.rate if self.exact is not None and each.rung == 5 else None
 
     def _stated(self, rung: int) -> set[str]:
         """The keys of what there is on a rung from 3 to 5."""
@@ -172,13 +176,13 @@ class Ladder:
             case _:
                 return {*tensors, *(f"loss {i}" for i in range(STEPS))}
 
-    def _rounded(self, rung: int, first: str, other: str, exact: Models) -> None:
+    def _rounded(self, each: Pass, first: str, other: str, exact: Models) -> None:
         """No target is much farther from its float64 result than the other is from its own."""
         apart: dict[str, dict[str, float]] = {}
         floors: dict[str, float] = {}
         for name in (first, other):
-            before, after = exact.results[rung][name], self.models.results[rung][name]
-            floors[name] = measure.gradient_floor(before) if rung == 3 else 0.0
+            before, after = exact.results[each][name], self.models.results[each][name]
+            floors[name] = measure.gradient_floor(before) if each.rung == 3 else 0.0
             apart[name] = {
                 key: measure.difference(before[key], after[key], floors[name])[1]
                 for key in before.keys() & after.keys()
@@ -189,42 +193,61 @@ class Ladder:
                 key: max(measure.MULTIPLE * apart[rival].get(key, 0.0), least)
                 for key in apart[name]
             }
-            before, after = exact.results[rung][name], self.models.results[rung][name]
+            before, after = exact.results[each][name], self.models.results[each][name]
             shared = apart[name].keys() & apart[rival].keys()
             pair = {k: before[k] for k in shared}, {k: after[k] for k in shared}
             self.record.arrays(
-                rung,
-                _WHAT[rung],
+                each.rung,
+                each.what,
                 (f"{name} in float64", f"{name} in {self.models.dtype}"),
                 pair,
                 bar=bars,
                 floor=floors[name],
-                reaction=partial(self._jumps, rung, exact),
+                reaction=partial(self._jumps, each, exact),
             )
 
-    def _jumps(self, rung: int, exact: Models) -> dict[str, float]:
-        """What moving all numbers by the rounding of float32 does to the results in float64."""
-        with exact.precision():
-            return exact.reaction(rung, measure.LEAST, measure.TRIALS_IN_FLOAT32)
+    def _reaction(self, each: Pass) -> dict[str, float]:
+        """What the smallest change does to the results; nothing if they do not even repeat."""
+        if self._unrepeated(each):
+            return {}
+        return self.models.reaction(each, measure.ROUNDING, measure.TRIALS)
 
-    def _shapes(self) -> None:
+    def _jumps(self, each: Pass, exact: Models) -> dict[str, float]:
+        """What moving all numbers by the rounding of float32 does to the results in float64."""
+        if self._unrepeated(each):
+            return {}
+        with exact.precision():
+            return exact.reaction(each, measure.LEAST, measure.TRIALS_IN_FLOAT32)
+
+    def _unrepeated(self, each: Pass) -> bool:
+        """Keep where models do not give the same twice."""
+        if each not in self.repeated:
+            self.repeated[each] = True
+            for name, key in self.models.unrepeated(each, self._rate(each)):
+                self.repeated[each] = False
+                message = f"{name}: the same weights and input give another {each.what} each time"
+                self.record.fault(each.rung, each.what, key, (name, name), message)
+        return not self.repeated[each]
+
+    def _shapes(self, each: Pass) -> None:
         """Outputs have the shapes of the spec.
 
         Raises:
             _Stop: one has not.
         """
         models = self.models
-        for output, number in models.graph.outputs.items():
-            node = models.graph.nodes[number]
+        graph = models.resized.graph if each.resized and models.resized else models.graph
+        for output, number in graph.outputs.items():
+            node = graph.nodes[number]
             sizes = (node.shape.channels, node.shape.height, node.shape.width)
             wanted = (models.batch, *(size for size in sizes if size is not None))
             for name in models.names:
-                found = models.evaluated[name].outputs[output].shape
+                found = models.results[each][name][node.path].shape
                 if found != wanted:
                     message = f"{name}: the output {output} has the shape {found}, not {wanted}"
                     self.record.fault(1, "shape", node.path, ("spec", name), message)
-        self.record.close(1)
-        if self.record.divergences:
+        if self.record.wrong(1):
+            self.record.close(1)
             raise _Stop
 
     def _penalties(self) -> None:
@@ -254,11 +277,13 @@ class Ladder:
                     continue
                 self.progress(f"{models.dtype}: rung 6, {name}: {form.name}")
                 try:
+                    own = models.run(name, partial(_own, form, models.x, expected[name]))
                     after = models.run(name, partial(_used, form, models.x))
                 except Failure as failure:
                     self.record.failure(6, failure, form.name)
                 else:
-                    self.record.array(6, form.name, "", (name, form.name), expected[name], after)
+                    self.record.array(6, form.name, "", (name, form.name), own, after)
+            models.load(name)  # a form may have trained it
         for name in models.names:
             path = models.folder / f"{name}.safetensors"
             if models.run(name, partial(_written, path)):
@@ -273,21 +298,25 @@ class Ladder:
     def _save(self, folder: Path) -> None:
         """Keep what goes into a diverging place, and what comes out of it."""
         folder.mkdir(parents=True, exist_ok=True)
-        models, found = self.models, self.record.divergences[0]
-        values = {1: models.evaluated, 2: {n: s.values for n, s in models.steps.items()}}
+        models, found, each = self.models, self.record.divergences[0], self.last
+        if each is None or each.rung != found.rung:
+            return
         for name in models.names:
             arrays: dict[str, Array] = {}
-            result = models.results.get(found.rung, {}).get(name, {})
+            result = models.results.get(each, {}).get(name, {})
             if found.path in result:
-                arrays["output" if found.rung < 3 else _WHAT[found.rung]] = result[found.path]
-            if found.rung in values and name in values[found.rung]:
-                taken = values[found.rung][name].inputs.get(found.path, ())
+                arrays["output" if each.rung < 3 else each.what] = result[found.path]
+                taken = models.taken(each, name, found.path)
                 arrays |= {f"input_{number}": value for number, value in enumerate(taken)}
             if arrays:
                 place = found.path or "network"
                 file = folder / f"{models.dtype}_rung{found.rung}_{place}_{name}.npz"
                 with file.open("wb") as stream:
                     np.savez(stream, allow_pickle=False, **arrays)
+
+
+def _own(form: Form, x: Array, evaluated: Array, runner: Runner) -> Array:
+    return evaluated if form.own is None else form.own(x)
 
 
 def _used(form: Form, x: Array, runner: Runner) -> Array:

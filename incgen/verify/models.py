@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from incgen.records import record
 from incgen.verify import inputs, measure
+from incgen.verify.resizing import resized
 from incgen.verify.runners import KINDS, RunFault, Runner, Step, Values
 
 if TYPE_CHECKING:
     from incgen.graph import Graph
+    from incgen.verify.resizing import Resized
     from incgen.verify.runners import Array, Facts
 
 T = TypeVar("T")
@@ -26,6 +29,36 @@ STEPS, MOVE = 10, 1e-3
 #: The momentum: Keras keeps it in float32, also where its variables are in float64, so it is a
 #: number that every type holds exactly.
 MOMENTUM = 7 / 8
+
+
+@record
+class Pass:
+    """Something that every model does, and what is compared of it.
+
+    Attributes:
+        rung: that it belongs to.
+        what: is compared.
+        bar: for the relative difference in float64.
+        resized: whether the input is of another size than the spec's.
+    """
+
+    rung: int
+    what: str
+    bar: float
+    resized: bool = False
+
+
+#: In the order in which they are run.
+PASSES = (
+    Pass(1, "value", measure.EVALUATION),
+    Pass(1, "value at another size", measure.EVALUATION, resized=True),
+    Pass(2, "value", measure.TRAINING),
+    Pass(3, "gradient", measure.GRADIENTS),
+    Pass(4, "statistic", measure.STATISTICS),
+    Pass(5, "number", measure.TRAJECTORY),
+)
+#: The rungs that look at one step.
+_OF_STEP = (2, 3, 4)
 
 
 class Failure(Exception):
@@ -61,7 +94,6 @@ class Models:
         seed: int,
         batch: int,
         folder: Path,
-        inputs: bool,
     ) -> None:
         """Keep what is needed; nothing is run yet.
 
@@ -73,19 +105,16 @@ class Models:
             seed: of everything random.
             batch: how many examples there are in an input.
             folder: for files.
-            inputs: whether what goes into each place is kept.
         """
         self.graph, self.sources, self.weights = graph, sources, weights
         self.dtype, self.seed, self.batch, self.folder = dtype, seed, batch, folder
-        self.inputs = inputs
         self.runners: dict[str, Runner] = {
             name: KINDS[name].make(graph, source, dtype) for name, source in sources.items()
         }
         self.facts: dict[str, Facts] = {}
-        self.evaluated: dict[str, Values] = {}
         self.steps: dict[str, Step] = {}
-        self._reactions: dict[tuple[int, float], dict[str, float]] = {}
-        self.results: dict[int, dict[str, dict[str, Array]]] = {}
+        self._reactions: dict[tuple[Pass, float], dict[str, float]] = {}
+        self.results: dict[Pass, dict[str, dict[str, Array]]] = {}
 
     @property
     def names(self) -> list[str]:
@@ -117,12 +146,16 @@ class Models:
             self.run(name, lambda runner: runner.build())
             self.facts[name] = self.run(name, lambda runner: runner.facts())
 
+    @cached_property
+    def file(self) -> Path:
+        """The file with the weights of the verification."""
+        path = self.folder / f"weights_{self.dtype}.safetensors"
+        self._save(path, self.weights)
+        return path
+
     def load(self, name: str, path: Path | None = None) -> None:
         """Load weights: those of the verification, or those of a file."""
-        file = path or self.folder / f"weights_{self.dtype}.safetensors"
-        if not file.exists():
-            self._save(file, self.weights)
-        self.run(name, lambda runner: runner.load(file))
+        self.run(name, lambda runner: runner.load(path or self.file))
 
     def _save(self, file: Path, weights: Mapping[str, Array]) -> None:
         from safetensors.numpy import save_file
@@ -133,6 +166,17 @@ class Models:
     def x(self) -> Array:
         """The input (N, C, H, W)."""
         return inputs.images(self.graph, self.seed, self.batch).astype(self.dtype)
+
+    @cached_property
+    def resized(self) -> Resized | None:
+        """The network at another size of its input, if there is any."""
+        return resized(self.graph)
+
+    @cached_property
+    def larger(self) -> Array:
+        """The input of that size."""
+        assert self.resized is not None
+        return inputs.images(self.resized.graph, self.seed, self.batch).astype(self.dtype)
 
     @cached_property
     def batches(self) -> list[Array]:
@@ -152,42 +196,68 @@ class Models:
 
     # ------------------------------------------------------------ results
 
-    def climb(self, rung: int, rate: float | None = None) -> None:
-        """Fill `results` of a rung: by target, then by place or by key.
+    def climb(self, each: Pass, rate: float | None = None) -> None:
+        """Fill `results` of a pass: by target, then by place or by key.
 
         Args:
-            rung: from 1 to 5.
+            each: the pass.
             rate: the learning rate of the descent.
+
+        Raises:
+            Failure: a model cannot do it.
         """
         self.build()
-        self.results[rung] = {name: self._result(rung, name, rate) for name in self.names}
-
-    def _result(self, rung: int, name: str, rate: float | None) -> dict[str, Array]:
-        match rung:
-            case 1:
-                if name not in self.evaluated:
-                    self.load(name)
-                    self.evaluated[name] = self.run(
-                        name, lambda runner: runner.evaluate(self.x, inputs=self.inputs)
-                    )
-                return self._by_place(self.evaluated[name])
-            case 2:
-                return self._by_place(self._step(name).values)
-            case 3:
-                return self._step(name).gradients
-            case 4:
-                return self._step(name).statistics
-            case _:
-                self.load(name)
-                return self.run(name, lambda runner: self._descent(runner, rate or self.rate))
+        self.results[each] = {}
+        for name in self.names:
+            if each.rung in _OF_STEP:
+                step = self._step(name)
+                if each.rung == 3 and step.failure is not None:
+                    raise Failure(name, step.failure)
+                found = self._part(each, step)
+            else:
+                found = self.run(name, partial(self._computed, each, rate=rate))
+            self.results[each][name] = found
 
     def _step(self, name: str) -> Step:
+        """The step that several rungs share."""
         if name not in self.steps:
             self.load(name)
-            self.steps[name] = self.run(
-                name, lambda runner: runner.step(self.x, self.seed, inputs=self.inputs)
-            )
+            self.steps[name] = self.run(name, lambda runner: runner.step(self.x, self.seed))
         return self.steps[name]
+
+    def _computed(self, each: Pass, runner: Runner, rate: float | None = None) -> dict[str, Array]:
+        """What a pass gives with the weights of the verification."""
+        with self._sized(each, runner):
+            runner.load(self.file)
+            return self._given(each, runner, self._input(each), rate)
+
+    def _given(self, each: Pass, runner: Runner, x: Array, rate: float | None) -> dict[str, Array]:
+        """What a pass gives with the weights that are loaded."""
+        if each.rung == 1:
+            return self._by_place(runner.evaluate(x))
+        if each.rung == 5:
+            return self._descent(runner, rate or self.rate)
+        return self._part(each, runner.step(x, self.seed))
+
+    def _input(self, each: Pass) -> Array:
+        return self.larger if each.resized else self.x
+
+    def _sized(self, each: Pass, runner: Runner) -> AbstractContextManager[None]:
+        """The model for the size of a pass."""
+        if not each.resized:
+            return nullcontext()
+        assert self.resized is not None
+        return runner.sized(self.resized.height, self.resized.width)
+
+    def _part(self, each: Pass, step: Step) -> dict[str, Array]:
+        """What belongs to a rung of a step."""
+        match each.rung:
+            case 2:
+                return self._by_place(step.values)
+            case 3:
+                return step.gradients
+            case _:
+                return step.statistics
 
     def _by_place(self, values: Values) -> dict[str, Array]:
         """What every place gave; outputs are the places of their nodes."""
@@ -200,58 +270,75 @@ class Models:
         losses = {f"loss {i}": np.asarray([loss]) for i, loss in enumerate(found.losses)}
         return {**losses, **found.tensors}
 
+    def taken(self, each: Pass, name: str, path: str) -> tuple[Array, ...]:
+        """What goes into a place in a pass forward; the pass is run again for that."""
+
+        def values(runner: Runner) -> Values:
+            with self._sized(each, runner):
+                runner.load(self.file)
+                if each.rung == 1:
+                    return runner.evaluate(self._input(each), inputs=True)
+                return runner.step(self.x, self.seed, inputs=True).values
+
+        return self.run(name, values).inputs.get(path, ()) if each.rung in (1, 2) else ()
+
     def drop(self, rung: int) -> None:
-        """Free what was found on a rung; later ones need the step that rungs 2 to 4 share."""
-        self.results.pop(rung, None)
-        if rung == 1:
-            self.evaluated.clear()
+        """Free what was found on a rung; later ones need the step that some share."""
+        for each in [each for each in self.results if each.rung == rung]:
+            del self.results[each]
         if rung == 5:
             self.steps.clear()
 
-    def reaction(self, rung: int, size: float, trials: int) -> dict[str, float]:
-        """How far rounding alone moves each number of a rung, relative to the largest element.
+    # ------------------------------------------------------------ how sure results are
+
+    def unrepeated(self, each: Pass, rate: float | None = None) -> Iterator[tuple[str, str]]:
+        """Targets and keys for which the same pass gives something else when it is run again.
+
+        So does a model that is random where it must not be, or keeps more than its tensors.
+        """
+        bar = each.bar if self.dtype == "float64" else measure.LEAST
+        for name, before in self.results[each].items():
+            after = self.run(name, partial(self._computed, each, rate=rate))
+            floor = measure.gradient_floor(before) if each.rung == 3 else 0.0
+            for key in before.keys() & after.keys():
+                if measure.difference(before[key], after[key], floor)[1] > bar:
+                    yield name, key
+
+    def reaction(self, each: Pass, size: float, trials: int) -> dict[str, float]:
+        """How far rounding alone moves each number of a pass, relative to the largest element.
 
         All that is rounded is moved: the weights, the input and each layer's output. Zero moves to
         nothing, so what is exact stays exact.
 
         Args:
-            rung: from 1 to 5.
+            each: the pass.
             size: the relative amount by which everything is moved.
             trials: how often.
         """
-        if (rung, size) not in self._reactions:
+        if (each, size) not in self._reactions:
             name = self.names[0]
-            exact = self.results[rung][name]
-            floor = measure.gradient_floor(exact) if rung == 3 else 0.0
+            exact = self.results[each][name]
+            floor = measure.gradient_floor(exact) if each.rung == 3 else 0.0
             found = dict.fromkeys(exact, 0.0)
             for number in range(trials):
-                disturbed = partial(self._disturbed, rung=rung, size=size, number=number)
+                disturbed = partial(self._disturbed, each, size=size, number=number)
                 other = self.run(name, disturbed)
                 for key, value in exact.items():
                     apart = measure.difference(value, other[key], floor)[1]
                     found[key] = max(found[key], apart)
-            self._reactions[rung, size] = found
-        return self._reactions[rung, size]
+            self._reactions[each, size] = found
+        return self._reactions[each, size]
 
     def _disturbed(
-        self, runner: Runner, *, rung: int, size: float, number: int
+        self, each: Pass, runner: Runner, *, size: float, number: int
     ) -> dict[str, Array]:
         random = inputs.generator(self.seed, "reaction", number)
         moved = {key: v * inputs.noise(random, v.shape, size) for key, v in self.weights.items()}
         path = self.folder / "moved.safetensors"
         self._save(path, moved)
-        runner.load(path)
-        x = self.x * inputs.noise(random, self.x.shape, size)
-        with runner.noise(number, size):
-            if rung == 1:
-                return self._by_place(runner.evaluate(x))
-            if rung == 5:
-                return self._descent(runner, self.rate)
-            step = runner.step(x, self.seed)
-        match rung:
-            case 2:
-                return self._by_place(step.values)
-            case 3:
-                return step.gradients
-            case _:
-                return step.statistics
+        x = self._input(each)
+        x = x * inputs.noise(random, x.shape, size)
+        with self._sized(each, runner):
+            runner.load(path)
+            with runner.noise(number, size):
+                return self._given(each, runner, x, self.rate if each.rung == 5 else None)

@@ -136,6 +136,10 @@ class Record:
 
     # ------------------------------------------------------------ where it begins
 
+    def wrong(self, rung: int) -> list[Comparison]:
+        """What diverges on a rung."""
+        return [c for c in self.comparisons if c.rung == rung and c.verdict == "diverges"]
+
     def close(self, rung: int) -> None:
         """Name the place where a rung's divergence begins.
 
@@ -143,7 +147,7 @@ class Record:
         """
         if any(each.rung == rung for each in self.divergences):
             return  # said already
-        wrong = [c for c in self.comparisons if c.rung == rung and c.verdict == "diverges"]
+        wrong = self.wrong(rung)
         if not wrong:
             return
         ordered = sorted(wrong, key=lambda each: self._order(each.path))

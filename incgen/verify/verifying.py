@@ -129,7 +129,6 @@ def _climbed(
             seed=seed,
             batch=batch,
             folder=folder,
-            inputs=dump is not None,
         )
         for dtype in (DTYPES if "float32" in dtypes else dtypes)
     }

@@ -67,12 +67,14 @@ class Step:
         penalty: what the weight decay adds to the loss.
         gradients: of the loss by every parameter, and by the `input`.
         statistics: the running statistics after it.
+        failure: why there are no gradients.
     """
 
     values: Values
     penalty: float
     gradients: dict[str, Array]
     statistics: dict[str, Array]
+    failure: Exception | None = None
 
 
 @record
@@ -96,11 +98,13 @@ class Form:
         name: what it is called.
         use: makes it and gives its main output for an input (N, C, H, W).
         missing: why it cannot be made on this machine; "" if it can.
+        own: what the model itself gives, if that is not its main output in evaluation.
     """
 
     name: str
     use: Callable[[Array], Array]
     missing: str = ""
+    own: Callable[[Array], Array] | None = None
 
 
 class Runner(Protocol):
@@ -125,6 +129,9 @@ class Runner(Protocol):
 
     def preprocess(self, images: Array) -> Array:
         """What `preprocess` of the module makes of images (N, C, H, W)."""
+
+    def sized(self, height: int | None, width: int | None) -> AbstractContextManager[None]:
+        """The model made for another size of the input, None for any; weights are loaded anew."""
 
     def load(self, path: Path) -> None:
         """Load a safetensors file as the module's users do."""

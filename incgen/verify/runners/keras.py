@@ -6,6 +6,7 @@ import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from types import ModuleType
@@ -49,6 +50,7 @@ class KerasRunner:
         self.model: Any = None
         self.inner: Any = None
         self.recorded: list[str] = []
+        self._others: dict[tuple[int | None, int | None], Any] = {}
 
     @property
     def versions(self) -> str:
@@ -77,8 +79,21 @@ class KerasRunner:
             self.model = self._fresh()
         self.inner, self.recorded = self._with_places()
 
-    def _fresh(self) -> Any:
-        return getattr(self.module, self.graph.program.network.name)()
+    def _fresh(self, **arguments: Any) -> Any:
+        return getattr(self.module, self.graph.program.network.name)(**arguments)
+
+    @contextmanager
+    def sized(self, height: int | None, width: int | None) -> Iterator[None]:
+        """By the argument `input_shape` of the function."""
+        before = self.model, self.inner, self.recorded
+        if (height, width) not in self._others:
+            self.model = self._fresh(input_shape=(height, width, self.graph.input.channels))
+            self._others[height, width] = (self.model, *self._with_places())
+        self.model, self.inner, self.recorded = self._others[height, width]
+        try:
+            yield
+        finally:
+            self.model, self.inner, self.recorded = before
 
     def _with_places(self) -> tuple[Any, list[str]]:
         """A model of the same layers that also gives what each of them gives."""
@@ -135,12 +150,16 @@ class KerasRunner:
             total = loss + penalty
         variables = {key: v for key, v in self._variables().items() if v.trainable}
         wanted = [start, *(variable.value for variable in variables.values())]
-        found = tape.gradient(total, wanted, unconnected_gradients="zero")
+        statistics = {key: np.asarray(v) for key, v in self._variables().items() if not v.trainable}
+        step = Step(self._values(results, inputs), float(penalty), {}, statistics)
+        try:
+            found = tape.gradient(total, wanted, unconnected_gradients="zero")
+        except (tf.errors.OpError, LookupError, ValueError) as error:
+            return replace(step, failure=error)
         gradients = {"input": _first(np.asarray(found[0]))}
         for key, gradient in zip(variables, found[1:], strict=True):
             gradients[key] = self._ours(key, np.asarray(gradient))
-        statistics = {key: np.asarray(v) for key, v in self._variables().items() if not v.trainable}
-        return Step(self._values(results, inputs), float(penalty), gradients, statistics)
+        return replace(step, gradients=gradients)
 
     def descend(self, batches: list[Array], rate: float, momentum: float) -> Trajectory:
         """As `Runner`, by keras.optimizers.SGD."""
@@ -202,9 +221,10 @@ class KerasRunner:
                 layer.call = original
 
     @contextmanager
-    def _dropout(self, seed: int) -> Iterator[None]:
+    def _dropout(self, seed: int, model: Any = None) -> Iterator[None]:
         """What dropout leaves out comes from the seed and the layer's path."""
-        layers = [each for each in self.model.layers if isinstance(each, keras.layers.Dropout)]
+        every = (model or self.model).layers
+        layers = [each for each in every if isinstance(each, keras.layers.Dropout)]
         originals = [layer.call for layer in layers]
         for layer in layers:
             layer.call = self._given(layer, seed)
@@ -301,10 +321,16 @@ class KerasRunner:
             loaded = tf.saved_model.load(saved)  # its variables live as long as it does
             return self._main_of(loaded.serve(self._tensor(x)))
 
+        def trained_from_file(x: Array) -> Array:
+            return self._trained(keras.saving.load_model(whole), x)
+
         yield Form(".weights.h5", weights_file)
         yield Form(".keras", model_file)
         yield Form("tf.function with XLA", compiled)
         yield Form("SavedModel", saved_model)
+        yield Form(
+            ".keras, training", trained_from_file, own=lambda x: self._trained(self.model, x)
+        )
 
     def _main(self, model: Any, x: Array) -> Array:
         return self._main_of(model(self._tensor(x), training=False))
@@ -312,8 +338,16 @@ class KerasRunner:
     def _main_of(self, results: Any) -> Array:
         return _first(np.asarray(self._named(results)[next(iter(self.graph.outputs))]))
 
+    def _trained(self, model: Any, x: Array) -> Array:
+        """What a pass in training gives and leaves behind: output, penalty, all variables."""
+        with self._dropout(0, model):
+            output = self._main_of(model(self._tensor(x), training=True))
+        parts = [output, *map(np.asarray, (*model.losses, *model.weights))]
+        return np.concatenate([part.ravel() for part in parts])
+
     def forget(self) -> None:
         """Free what Keras keeps of every model."""
+        self._others.clear()
         keras.backend.clear_session()
         gc.collect()
 

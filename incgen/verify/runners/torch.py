@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -88,6 +90,10 @@ class TorchRunner:
         """As `Runner`."""
         return _array(getattr(self.module, "preprocess")(torch.from_numpy(images)))  # noqa: B009
 
+    def sized(self, height: int | None, width: int | None) -> AbstractContextManager[None]:
+        """A module takes inputs of any size."""
+        return nullcontext()
+
     def load(self, path: Path) -> None:
         """By the two calls of the README."""
         self.model.load_state_dict(safetensors.torch.load_file(path))
@@ -124,14 +130,17 @@ class TorchRunner:
         with self._dropout(seed):
             outputs, values = self._recorded(start, inputs)
         loss, penalty = self._loss(outputs, seed), self._penalty()
-        torch.autograd.backward(loss + penalty)
+        step = Step(values, float(penalty.detach()), {}, self._statistics())
+        try:
+            torch.autograd.backward(loss + penalty)
+        except RuntimeError as error:
+            return replace(step, failure=error)
+        wanted = {**dict(self.model.named_parameters()), "input": start}
         gradients = {
             key: _array(torch.zeros_like(each) if each.grad is None else each.grad)
-            for key, each in self.model.named_parameters()
+            for key, each in wanted.items()
         }
-        assert start.grad is not None
-        gradients["input"] = _array(start.grad)
-        return Step(values, float(penalty.detach()), gradients, self._statistics())
+        return replace(step, gradients=gradients)
 
     def descend(self, batches: list[Array], rate: float, momentum: float) -> Trajectory:
         """As `Runner`, by torch.optim.SGD."""
@@ -263,7 +272,7 @@ class TorchRunner:
     # ------------------------------------------------------------ forms
 
     def forms(self, folder: Path) -> Iterator[Form]:
-        """As `Runner`: files of state dicts, TorchScript, torch.export, torch.compile, layout."""
+        """As `Runner`: files of state dicts, what compiles it, layout, copies."""
         path = folder / "model"
 
         def state_dict(x: Array) -> Array:
@@ -286,17 +295,37 @@ class TorchRunner:
             return self._main(torch.compile(self.model.eval(), fullgraph=True), x)
 
         def channels_last(x: Array) -> Array:
-            model = self._fresh()
-            model.load_state_dict(self.model.state_dict())
-            model.eval()
-            move: Any = model.to
+            move: Any = self._twin().eval().to
             return self._main(move(memory_format=torch.channels_last), x)
+
+        def copied(x: Array) -> Array:
+            return self._main(copy.deepcopy(self._used(x)).eval(), x)
+
+        def pickled(x: Array) -> Array:
+            torch.save(self._used(x), path.with_suffix(".pickle"))
+            loaded = torch.load(path.with_suffix(".pickle"), weights_only=False)
+            return self._main(loaded.eval(), x)
 
         yield Form("state dict", state_dict)
         yield Form("TorchScript", script)
         yield Form("torch.export", export)
         yield Form("torch.compile", compiled, _no_compiler())
         yield Form("channels_last", channels_last)
+        yield Form("copy.deepcopy", copied)
+        yield Form("pickle", pickled)
+
+    def _twin(self) -> nn.Module:
+        """A module of its own with the same weights."""
+        model = self._fresh()
+        model.load_state_dict(self.model.state_dict())
+        return model
+
+    def _used(self, x: Array) -> nn.Module:
+        """One that has been trained with, with the same weights again."""
+        model = self._twin()
+        model(self._tensor(x))
+        model.load_state_dict(self.model.state_dict())
+        return model
 
     def _other(self, x: Array, state: dict[str, Tensor]) -> Array:
         model = self._fresh()

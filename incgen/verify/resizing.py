@@ -1,0 +1,73 @@
+"""The same network at another size of its input, which no generated file may know beforehand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from incgen import expressions as ex
+from incgen.diagnostics import Reporter
+from incgen.elaborate import elaborate
+from incgen.graph import Graph, Node
+from incgen.records import record
+from incgen.targets.structure import axes_in, written_in
+
+#: What is added to the rows and columns: one odd, one even, so that borders fall differently.
+MORE = 3, 2
+
+
+@record
+class Resized:
+    """A network at another size.
+
+    Attributes:
+        graph: the network.
+        height: that models are made for; None for any.
+        width: likewise.
+    """
+
+    graph: Graph
+    height: int | None
+    width: int | None
+
+
+def resized(graph: Graph) -> Resized | None:
+    """The network at a larger input; None if it is another network there, or its size is fixed.
+
+    The size is fixed where it follows from the network's parameters. A network is another one where
+    a dense layer takes more features, or where a formula uses the height or the width.
+    """
+    network = graph.program.network
+    pixels = network.pixels
+    assert pixels is not None and graph.input.height is not None and graph.input.width is not None
+    if not all(isinstance(e, ex.Literal) for e in (pixels.height, pixels.width, pixels.channels)):
+        return None
+    height, width = graph.input.height + MORE[0], graph.input.width + MORE[1]
+    larger = replace(pixels, height=ex.Literal(height), width=ex.Literal(width))
+    program = replace(graph.program, network=replace(network, pixels=larger))
+    other = elaborate(program, graph.parameters, Reporter())
+    if other is None or _facts(other) != _facts(graph):
+        return None
+    return Resized(other, height, width) if _asks(other) else Resized(other, None, None)
+
+
+def _asks(graph: Graph) -> bool:
+    """Whether a model has to know its size, also where several come to the same.
+
+    A dense layer does that takes a map, and so does a formula that names the height or width.
+    """
+    dense = any(
+        node.op in ("dense", "flatten") and graph.nodes[node.inputs[0]].shape.is_map
+        for node in graph.nodes
+    )
+    program = graph.program
+    written = [e for d in (program.network, *program.definitions) for e in written_in(d.body)]
+    return dense or any({"height", "width"} & axes_in(each) for each in written)
+
+
+def _facts(graph: Graph) -> list[object]:
+    def of(node: Node) -> object:
+        # `borders` is what `pad=same` comes to at a size
+        stated = {name: value for name, value in node.args.items() if name != "borders"}
+        return node.path, node.op, stated, node.inputs, node.tensors
+
+    return [of(node) for node in graph.nodes]
