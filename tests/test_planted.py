@@ -23,7 +23,7 @@ SAMPLE = (
     "l2_doubled",
     "momentum_inverted",
     "variance_stops",
-    "config_without_a_value",
+    "activations_kept",
 )
 
 
