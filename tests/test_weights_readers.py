@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +17,9 @@ import numpy as np
 import pytest
 from checkpoints import WRITERS, Array, caffe_message, random_arrays, write_caffe
 
+import incgen
 from incgen.weights.errors import WeightsError
-from incgen.weights.readers import open_checkpoint
+from incgen.weights.readers import apart, open_checkpoint
 
 SHAPES = {
     "conv/kernel": (3, 5, 2, 4),
@@ -213,6 +218,13 @@ def keras_model() -> Any:
     return model
 
 
+def archived(path: Path) -> Path:
+    """The file in an archive of Keras."""
+    with zipfile.ZipFile(path.with_suffix(".keras"), "w") as archive:
+        archive.write(path, "model.weights.h5")
+    return path.with_suffix(".keras")
+
+
 @pytest.mark.parametrize("name", ["x.weights.h5", "x.keras", "x.h5"])
 def test_every_file_that_keras_writes(name: str, tmp_path: Path) -> None:
     model = keras_model()
@@ -267,6 +279,51 @@ def test_links_out_of_a_keras_file_are_not_followed(tmp_path: Path) -> None:
         contents(tmp_path / "y.h5")
 
 
+@pytest.mark.parametrize("pack", [Path, archived], ids=["file", "archive"])
+def test_arrays_are_the_same_however_hdf5_keeps_them(
+    pack: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    import h5py
+
+    values = np.random.default_rng(0).normal(size=(30, 4)).astype("f4")
+    ours = h5py.h5t.IEEE_F32LE.copy()
+    ours.set_ebias(100)  # as wide as float32, with other numbers
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        layers = file.create_group("layers/dense/vars")
+        layers.attrs["name"] = "dense"
+        layers["0"] = values
+        layers["1"] = values.astype(">f8")
+        layers["2"] = values.astype("f2")
+        layers["3"] = (values * 10).astype("i8")
+        layers["4"] = np.float32(3)
+        layers["5"] = np.ones((0, 3), "f4")
+        layers.create_dataset("6", data=values, chunks=(7, 3), compression="gzip", shuffle=True)
+        layers.create_dataset("7", (3, 2), "f4", fillvalue=2.5)  # has no place
+        space = h5py.h5s.create_simple(values.shape)
+        h5py.h5d.create(layers.id, b"8", ours, space).write(h5py.h5s.ALL, h5py.h5s.ALL, values)
+        inside = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        inside.set_layout(h5py.h5d.COMPACT)
+        compact = h5py.h5d.create(layers.id, b"9", h5py.h5t.IEEE_F32LE, space, inside)
+        compact.write(h5py.h5s.ALL, h5py.h5s.ALL, values)
+        expected = {f"dense/{name}": np.asarray(data[()]) for name, data in layers.items()}
+
+    found = contents(pack(tmp_path / "x.h5"))
+
+    assert sorted(found) == sorted(expected)
+    for name, value in expected.items():
+        assert (found[name].dtype, found[name].shape) == (value.dtype, value.shape), name
+        assert np.array_equal(found[name], value), name
+
+
+def test_a_keras_file_that_grew_shorter_is_told(tmp_path: Path) -> None:
+    path = written("legacy keras", tmp_path)
+    with open_checkpoint(path) as checkpoint:
+        os.truncate(path, 3000)
+
+        with pytest.raises(WeightsError, match="`logits/kernel` is cut off"):
+            checkpoint.tensors["logits/kernel"].values()
+
+
 def test_a_packed_keras_archive_is_refused(tmp_path: Path) -> None:
     keras_model().save(tmp_path / "x.keras")
     with zipfile.ZipFile(tmp_path / "x.keras") as archive:
@@ -276,6 +333,188 @@ def test_a_packed_keras_archive_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(WeightsError, match="is packed"):
         contents(tmp_path / "y.keras")
+
+
+# ---------------------------------------------------------------- the process that reads them
+
+
+def damaged_keras(path: Path) -> Path:
+    """A small file of Keras on which libhdf5 loops: the free space of a heap says that it is 0."""
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file["layers/dense/vars/0"] = np.ones(2, "f4")
+        file["layers/dense/vars"].attrs["name"] = "dense"
+    data = bytearray(path.read_bytes())
+    space = data.index(b"GCOL") + 16 + 24  # behind the head of the heap and its one string
+    data[space : space + 16] = bytes(16)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("pack", [Path, archived], ids=["file", "archive"])
+def test_a_keras_file_without_an_end_is_told(
+    pack: Callable[[Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = pack(damaged_keras(tmp_path / "x.h5"))
+    monkeypatch.setattr(apart, "PATIENCE", 3.0)
+
+    with pytest.raises(WeightsError) as caught:
+        contents(path)
+
+    assert str(caught.value) == (
+        f"`{path.as_posix()}` cannot be read: it is damaged, or its disk is very slow: "
+        "the HDF5 library has come to no end after 3 seconds"
+    )
+
+
+def test_the_time_for_a_keras_file_grows_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = damaged_keras(tmp_path / "x.h5")
+    monkeypatch.setattr(apart, "PATIENCE", 1.0)
+    monkeypatch.setattr(apart, "PACE", path.stat().st_size / 2)
+
+    with pytest.raises(WeightsError, match="no end after 3 seconds"):
+        contents(path)
+
+
+def test_a_crash_of_the_hdf5_library_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written("legacy keras", tmp_path)
+    (tmp_path / "h5py.py").write_text("import ctypes\nctypes.string_at(0)\n", "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises(WeightsError) as caught:
+        contents(path)
+
+    assert str(caught.value) == (
+        f"`{path.as_posix()}` cannot be read: it is damaged: the HDF5 library crashes "
+        f"(exit code {-signal.SIGSEGV})"
+    )
+
+
+def test_a_crash_between_tensors_is_told_for_each_that_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import h5py
+
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Noted(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Noted)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        for name in ("a/kernel", "b/kernel", "c/kernel"):
+            file.create_dataset(name, data=np.ones(9, "f4"), compression="gzip")
+    with open_checkpoint(tmp_path / "x.h5") as checkpoint:
+        first, *others = checkpoint.tensors.values()
+        assert first.values().tolist() == [1.0] * 9
+        started[0].kill()
+
+        for stored in others:
+            with pytest.raises(WeightsError) as caught:
+                stored.values()
+            assert str(caught.value) == (
+                f"`{stored.name}` cannot be read: it is damaged: "
+                f"the HDF5 library crashes (exit code {-signal.SIGKILL})"
+            )
+
+
+def test_a_program_that_is_no_python_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\nexec sleep 1000\n", "utf-8")
+    program.chmod(0o755)
+    monkeypatch.setattr(apart, "_START", 0.5)
+    monkeypatch.setattr(sys, "executable", str(program))
+
+    with pytest.raises(WeightsError, match=r"incgen\.weights\.readers\.worker` ends with -9$"):
+        contents(written("legacy keras", tmp_path))
+
+
+def test_the_process_that_reads_ends_with_the_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where an error keeps a checkpoint from being made."""
+    ends: list[int] = []
+    close = apart._Worker.close
+
+    def closed(worker: apart._Worker) -> None:
+        close(worker)
+        ends.append(worker._process.returncode)
+
+    monkeypatch.setattr(apart._Worker, "close", closed)
+    contents(written("legacy keras", tmp_path))
+    (tmp_path / "x.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    with pytest.raises(WeightsError):
+        contents(tmp_path / "x.h5")
+
+    assert len(ends) == 2 and None not in ends
+
+
+SCRIPT = """\
+import sys
+sys.path.insert(0, {root!r})
+from incgen.weights.readers import open_checkpoint
+from pathlib import Path
+print("once")
+with open_checkpoint(Path(sys.argv[1])) as checkpoint:
+    print(len(checkpoint.tensors), checkpoint.tensors["conv/bias"].values().size)
+"""
+
+
+@pytest.mark.parametrize("flags", [(), ("-I",)], ids=["", "isolated"])
+def test_a_script_that_is_only_lines_reads_keras_files(
+    flags: tuple[str, ...], tmp_path: Path
+) -> None:
+    """It is not run twice, finds incgen where it says, and runs nothing of the folder it is in."""
+    path = written("legacy keras", tmp_path)
+    script = tmp_path / "scripts" / "script.py"
+    script.parent.mkdir()
+    script.write_text(SCRIPT.format(root=str(Path(incgen.__file__).parent.parent)), "utf-8")
+    (tmp_path / "h5py.py").write_text("raise AssertionError\n", "utf-8")
+
+    command = [sys.executable, *flags, str(script), path.name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (0, "once\n7 4\n"), done.stderr
+
+
+def test_what_python_prints_as_it_starts_is_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('good morning')\n", "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert len(contents(written("legacy keras", tmp_path))) == len(SHAPES)
+
+
+@pytest.mark.parametrize(
+    ("executable", "says"),
+    [
+        ("", "`sys.executable` does not say where Python is"),
+        (None, "`sys.executable` does not say where Python is"),
+        ("/no/python", "`/no/python` does not start: no such file or directory"),
+        (shutil.which("false"), "incgen.weights.readers.worker` ends with 1"),
+    ],
+)
+def test_a_python_that_cannot_be_started_is_told(
+    executable: str | None, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written("legacy keras", tmp_path)
+    monkeypatch.setattr(sys, "executable", executable)
+
+    with pytest.raises(WeightsError) as caught:
+        contents(path)
+
+    assert str(caught.value).startswith(f"`{path.as_posix()}` cannot be read: ")
+    assert says in str(caught.value)
 
 
 # ---------------------------------------------------------------- safetensors

@@ -27,12 +27,15 @@ class Stored:
         shape: as it is stored.
         dtype: as it is stored, in words.
         load: reads its values, as an array of that shape in a floating-point type of numpy.
+        offset: where its values lie in the file as numpy has them; None if they do not, or if
+            the reader has no use for that.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     load: Callable[[], Array]
+    offset: int | None = None
 
     def values(self) -> Array:
         """Read the values.

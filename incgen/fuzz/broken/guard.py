@@ -17,7 +17,7 @@ class Bounds:
     """What one input may take.
 
     Attributes:
-        seconds: of the processor's time.
+        seconds: of the processor's time in the process itself.
         waiting: seconds by the clock; more than the above, since other programs run too.
         memory: bytes that the process may take beyond what it has at its beginning.
     """
@@ -38,10 +38,10 @@ def bounded(bounds: Bounds) -> Iterator[None]:
     Raises:
         Hang: it is.
     """
-    start = spent()
+    start = time.process_time()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        left = bounds.seconds - (spent() - start)
+        left = bounds.seconds - (time.process_time() - start)
         if number == signal.SIGPROF and left > 0:  # the timer counts in ticks of the system
             signal.setitimer(signal.ITIMER_PROF, max(left, 0.01))
             return
@@ -75,5 +75,6 @@ def peak_memory() -> int:
 
 
 def spent() -> float:
-    """Seconds of the processor's time so far."""
-    return time.process_time()
+    """Seconds of the processor's time so far, of this process and of those it has waited for."""
+    theirs = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + theirs.ru_utime + theirs.ru_stime

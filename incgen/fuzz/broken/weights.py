@@ -24,6 +24,7 @@ from incgen.fuzz.broken.trial import Failure
 from incgen.weights import first, manifest
 from incgen.weights.errors import MismatchError, WeightsError
 from incgen.weights.readers import open_checkpoint
+from incgen.weights.readers.apart import PATIENCE
 
 #: The network of all files.
 SPEC = """\
@@ -76,13 +77,13 @@ class Weights:
     Attributes:
         bases: the good ones that they are made from.
         seed: of the whole run.
-        bounds: what one of them may take.
+        bounds: what one of them may take; in Keras files libhdf5 may find no end more than once.
         keras: whether those that can be are also loaded by the generated Keras code.
     """
 
     bases: tuple[Base, ...]
     seed: int
-    bounds: Bounds = field(default_factory=Bounds)
+    bounds: Bounds = field(default_factory=lambda: Bounds(waiting=6 * PATIENCE))
     keras: bool = True
 
     def prepare(self) -> None:

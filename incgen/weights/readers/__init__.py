@@ -73,7 +73,7 @@ def _kind(path: Path, start: bytes, end: bytes) -> tuple[str, str]:
     """The module and the function that read a file."""
     suffix = path.suffix.lower()
     if start.startswith(_HDF5):
-        return "readers.keras", "read"
+        return "readers.apart", "read"
     if start.startswith(b"PK\x03\x04"):
         return _zipped(path)
     if start.startswith(_PICKLE) or start[_TAR] == b"ustar":
@@ -96,7 +96,7 @@ def _zipped(path: Path) -> tuple[str, str]:
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
         raise WeightsError("it begins like a zip file but is none: perhaps it is cut off") from None
     if "model.weights.h5" in names:
-        return "readers.keras", "read_archive"
+        return "readers.apart", "read_archive"
     if names and all(name.endswith(".npy") for name in names):
         return "readers.npz", "read"
     return "readers.torch", "read"

@@ -58,7 +58,7 @@ def read(path: Path) -> Checkpoint:
     """
     with ExitStack() as stack:
         file = stack.enter_context(path.open("rb"))
-        return _opened(file, stack)
+        return _opened(file, 0, stack)
     raise AssertionError
 
 
@@ -70,11 +70,12 @@ def read_archive(path: Path) -> Checkpoint:
     """
     with ExitStack() as stack:
         file = stack.enter_context(path.open("rb"))
-        return _opened(io.BufferedReader(_Member(file, path)), stack)
+        member = _Member(file, path)
+        return _opened(io.BufferedReader(member), member.start, stack)
     raise AssertionError
 
 
-def _opened(file: Any, stack: ExitStack) -> Checkpoint:
+def _opened(file: Any, start: int, stack: ExitStack) -> Checkpoint:
     with extra("keras", "Keras files"):
         import h5py
     try:
@@ -86,7 +87,7 @@ def _opened(file: Any, stack: ExitStack) -> Checkpoint:
         raise WeightsError(f"it is no HDF5 file of Keras: {first_line(error)}") from error
     tensors: dict[str, Stored] = {}
     for variable in found:
-        stored = _stored(f"{variable.layer}/{variable.name}", variable.data)
+        stored = _stored(f"{variable.layer}/{variable.name}", variable.data, start)
         if stored.name in tensors:
             raise WeightsError(f"it has two variables `{stored.name}`")
         tensors[stored.name] = stored
@@ -169,7 +170,7 @@ def _is_bfloat16(data: Any) -> bool:
     return bool(opaque and data.attrs.get("dtype") == "bfloat16")
 
 
-def _stored(name: str, data: Any) -> Stored:
+def _stored(name: str, data: Any, start: int) -> Stored:
     half = _is_bfloat16(data)
 
     def load() -> Array:
@@ -178,7 +179,18 @@ def _stored(name: str, data: Any) -> Stored:
             values = (values.view("<u2").astype("<u4") << 16).view("<f4")
         return values
 
-    return Stored(name, tuple(data.shape), "bfloat16" if half else str(data.dtype), load)
+    dtype = "bfloat16" if half else str(data.dtype)
+    return Stored(name, tuple(data.shape), dtype, load, None if half else _offset(data, start))
+
+
+def _offset(data: Any, start: int) -> int | None:
+    """Where the numbers of an array lie, if they lie there as numpy has them."""
+    import h5py
+
+    offset: int | None = data.id.get_offset()  # None if in pieces, which may also be packed
+    if offset is None or data.id.get_type() != h5py.h5t.py_create(data.dtype):
+        return None
+    return start + offset
 
 
 class _Member(io.RawIOBase):
@@ -195,8 +207,8 @@ class _Member(io.RawIOBase):
         if info.compress_type != zipfile.ZIP_STORED:
             raise WeightsError(f"`{MEMBER}` in it is packed, which Keras does not do: save it anew")
         self._file = file
-        self._start = info.header_offset + 30 + head[9] + head[10]
-        self._size = max(0, min(info.file_size, path.stat().st_size - self._start))
+        self.start = info.header_offset + 30 + head[9] + head[10]
+        self._size = max(0, min(info.file_size, path.stat().st_size - self.start))
         self._at = 0
 
     def readable(self) -> bool:
@@ -220,7 +232,7 @@ class _Member(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Read from there."""
         view = memoryview(buffer).cast("B")
-        self._file.seek(self._start + self._at)
+        self._file.seek(self.start + self._at)
         count: int = self._file.readinto(view[: max(0, self._size - self._at)])
         self._at += count
         return count
