@@ -470,22 +470,24 @@ def fuzz_command(
     if coverage and broken:
         raise click.UsageError("--coverage is for random networks, not for --broken")
     folder = Path(save) if save is not None else None
-    with _for_proof(), _progress() as progress:
+    with _for_proof(), _frameworks_silent(), _progress() as progress:
         if broken is not None:
             from incgen.fuzz.broken import specs, weights
 
             run = specs.run if broken == "specs" else weights.run
-            tried = run(count, seed, processes, lambda _: None, keep=folder)
-            _print(f"{tried.text()}\n")
-            return FAULTS if tried.failed else OK
-        from incgen.fuzz.search import search
+            tried = run(
+                count, seed, processes, lambda so_far: progress(so_far.progress(count)), keep=folder
+            )
+            failed, text = tried.failed, tried.text()
+        else:
+            from incgen.fuzz.search import search
 
-        with _frameworks_silent():
             report = search(count, seed, processes, folder, progress=progress)
-    _print(f"{report.text()}\n")
-    if coverage:
-        _print(f"{report.tally.coverage.table()}\n")
-    return OK if report.passed else FAULTS
+            failed, text = not report.passed, report.text()
+            if coverage:
+                text += f"\n{report.tally.coverage.table()}"
+    _print(f"{text}\n")
+    return FAULTS if failed else OK
 
 
 @contextmanager

@@ -9,6 +9,8 @@ import ctypes
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -137,6 +139,24 @@ def test_any_number_of_processes_tries_the_same_inputs() -> None:
 
     assert (one.inputs, one.ends, one.kinds) == (two.inputs, two.ends, two.kinds)
     assert one.inputs == 90 and not one.failed and one.memory > 0
+
+
+@pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "pipe"])
+def test_progress_is_shown_on_a_terminal(terminal: bool) -> None:
+    ours, theirs = os.openpty() if terminal else os.pipe()
+    command = [sys.executable, "-m", "incgen", "fuzz", "--broken", "specs", "--count", "20"]
+
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, check=False)
+
+    os.write(theirs, b"!")  # there is something to read
+    shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+    os.close(theirs)
+    assert done.returncode == 0 and done.stdout.startswith(b"20 inputs in ")
+    if terminal:
+        assert shown.endswith("\r\x1b[K20 of 20 inputs, 0 failures\r\x1b[K!")
+    else:
+        assert shown == "!"
 
 
 # ---------------------------------------------------------------- planted faults

@@ -67,6 +67,10 @@ class Report:
         """Whether anything is wrong."""
         return bool(self.failures)
 
+    def progress(self, count: int) -> str:
+        """How far it is, in a line."""
+        return f"{self.inputs:,} of {count:,} inputs, {len(self.failures):,} failures"
+
     def text(self) -> str:
         """The report for people, without a final newline."""
         rate = self.inputs / self.seconds if self.seconds else 0.0
