@@ -271,14 +271,14 @@ class Ladder:
             models.load(name)
             expected[name] = models.run(name, lambda r: r.evaluate(models.x)).outputs[main]
         for name, runner in models.runners.items():
-            for form in runner.forms(models.folder):
+            for form in runner.forms(models.folder, models.x):
                 if form.missing:
                     self.record.omissions.append(Omission(6, models.dtype, form.missing))
                     continue
                 self.progress(f"{models.dtype}: rung 6, {name}: {form.name}")
                 try:
-                    own = models.run(name, partial(_own, form, models.x, expected[name]))
-                    after = models.run(name, partial(_used, form, models.x))
+                    own = models.run(name, partial(_own, form, expected[name]))
+                    after = models.run(name, partial(_used, form))
                 except Failure as failure:
                     self.record.failure(6, failure, form.name)
                 else:
@@ -315,12 +315,12 @@ class Ladder:
                     np.savez(stream, allow_pickle=False, **arrays)
 
 
-def _own(form: Form, x: Array, evaluated: Array, runner: Runner) -> Array:
-    return evaluated if form.own is None else form.own(x)
+def _own(form: Form, evaluated: Array, runner: Runner) -> Array:
+    return evaluated if form.own is None else form.own()
 
 
-def _used(form: Form, x: Array, runner: Runner) -> Array:
-    return form.use(x)
+def _used(form: Form, runner: Runner) -> Array:
+    return form.use()
 
 
 def _written(path: Path, runner: Runner) -> bool:

@@ -96,15 +96,15 @@ class Form:
 
     Attributes:
         name: what it is called.
-        use: makes it and gives its main output for an input (N, C, H, W).
+        use: makes it and gives its main output.
         missing: why it cannot be made on this machine; "" if it can.
         own: what the model itself gives, if that is not its main output in evaluation.
     """
 
     name: str
-    use: Callable[[Array], Array]
+    use: Callable[[], Array]
     missing: str = ""
-    own: Callable[[Array], Array] | None = None
+    own: Callable[[], Array] | None = None
 
 
 class Runner(Protocol):
@@ -167,8 +167,8 @@ class Runner(Protocol):
     def noise(self, seed: int, size: float) -> AbstractContextManager[None]:
         """Every layer's output is moved up or down by a relative amount."""
 
-    def forms(self, folder: Path) -> Iterator[Form]:
-        """Saved, compiled and exported forms of the model."""
+    def forms(self, folder: Path, x: Array) -> Iterator[Form]:
+        """Saved, compiled and exported forms of the model, for an input (N, C, H, W)."""
 
     def forget(self) -> None:
         """Free what the framework would otherwise keep."""

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -297,40 +297,42 @@ class KerasRunner:
 
     # ------------------------------------------------------------ forms
 
-    def forms(self, folder: Path) -> Iterator[Form]:
+    def forms(self, folder: Path, x: Array) -> Iterator[Form]:
         """As `Runner`: weights and models in Keras' files, XLA, TensorFlow's SavedModel."""
         weights, whole = folder / "model.weights.h5", folder / "model.keras"
         saved = str(folder / "saved_model")
 
-        def weights_file(x: Array) -> Array:
+        def weights_file() -> Array:
             self.model.save_weights(weights)
             model = self._fresh()
             model.load_weights(weights)
             return self._main(model, x)
 
-        def model_file(x: Array) -> Array:
+        @cache
+        def loaded() -> Any:
             self.model.save(whole)
-            return self._main(keras.saving.load_model(whole), x)
+            return keras.saving.load_model(whole)
 
-        def compiled(x: Array) -> Array:
+        def model_file() -> Array:
+            return self._main(loaded(), x)
+
+        def compiled() -> Array:
             jitted = tf.function(lambda y: self.model(y, training=False), jit_compile=True)
             return self._main_of(jitted(self._tensor(x)))
 
-        def saved_model(x: Array) -> Array:
+        def saved_model() -> Array:
             self.model.export(saved, "tf_saved_model", verbose=False)
             loaded = tf.saved_model.load(saved)  # its variables live as long as it does
             return self._main_of(loaded.serve(self._tensor(x)))
 
-        def trained_from_file(x: Array) -> Array:
-            return self._trained(keras.saving.load_model(whole), x)
+        def trained_from_file() -> Array:
+            return self._trained(loaded(), x)
 
         yield Form(".weights.h5", weights_file)
         yield Form(".keras", model_file)
         yield Form("tf.function with XLA", compiled)
         yield Form("SavedModel", saved_model)
-        yield Form(
-            ".keras, training", trained_from_file, own=lambda x: self._trained(self.model, x)
-        )
+        yield Form(".keras, training", trained_from_file, own=lambda: self._trained(self.model, x))
 
     def _main(self, model: Any, x: Array) -> Array:
         return self._main_of(model(self._tensor(x), training=False))

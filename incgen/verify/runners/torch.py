@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -271,45 +272,55 @@ class TorchRunner:
 
     # ------------------------------------------------------------ forms
 
-    def forms(self, folder: Path) -> Iterator[Form]:
+    def forms(self, folder: Path, x: Array) -> Iterator[Form]:
         """As `Runner`: files of state dicts, what compiles it, layout, copies."""
         path = folder / "model"
+        # Kernels take a compiler minutes; nobody runs compiled models in float64 for their speed.
+        backend = "inductor" if self.dtype is torch.float32 else "aot_eager"
 
-        def state_dict(x: Array) -> Array:
+        def state_dict() -> Array:
             torch.save(self.model.state_dict(), path.with_suffix(".pth"))
             return self._other(x, torch.load(path.with_suffix(".pth"), weights_only=True))
 
-        def script(x: Array) -> Array:
+        def script() -> Array:
             torch.jit.save(torch.jit.script(self.model.eval()), path.with_suffix(".pt"))
             load: Any = torch.jit.load
             return self._main(load(path.with_suffix(".pt")), x)
 
-        def export(x: Array) -> Array:
+        def export() -> Array:
             program = torch.export.export(self.model.eval(), (self._tensor(x),))
             if len(self.graph.outputs) == 1:  # PyTorch 2.13 writes no named tuples to files
                 torch.export.save(program, path.with_suffix(".pt2"))
                 program = torch.export.load(path.with_suffix(".pt2"))
             return self._main(program.module(), x)
 
-        def compiled(x: Array) -> Array:
-            return self._main(torch.compile(self.model.eval(), fullgraph=True), x)
+        def compiled() -> Array:
+            made = torch.compile(self.model.eval(), fullgraph=True, backend=backend)
+            return self._main(made, x)
 
-        def channels_last(x: Array) -> Array:
+        def channels_last() -> Array:
             move: Any = self._twin().eval().to
             return self._main(move(memory_format=torch.channels_last), x)
 
-        def copied(x: Array) -> Array:
-            return self._main(copy.deepcopy(self._used(x)).eval(), x)
+        @cache
+        def used() -> nn.Module:
+            return self._used(x)
 
-        def pickled(x: Array) -> Array:
-            torch.save(self._used(x), path.with_suffix(".pickle"))
+        def copied() -> Array:
+            return self._main(copy.deepcopy(used()).eval(), x)
+
+        def pickled() -> Array:
+            torch.save(used(), path.with_suffix(".pickle"))
             loaded = torch.load(path.with_suffix(".pickle"), weights_only=False)
             return self._main(loaded.eval(), x)
 
         yield Form("state dict", state_dict)
         yield Form("TorchScript", script)
         yield Form("torch.export", export)
-        yield Form("torch.compile", compiled, _no_compiler())
+        if backend == "inductor":
+            yield Form("torch.compile", compiled, _no_compiler())
+        else:
+            yield Form(f"torch.compile, {backend}", compiled)
         yield Form("channels_last", channels_last)
         yield Form("copy.deepcopy", copied)
         yield Form("pickle", pickled)
