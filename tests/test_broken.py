@@ -141,6 +141,17 @@ def test_any_number_of_processes_tries_the_same_inputs() -> None:
     assert one.inputs == 90 and not one.failed and one.memory > 0
 
 
+def test_an_interrupt_ends_with_what_was_seen() -> None:
+    def progress(so_far: Report) -> None:
+        if so_far.inputs:
+            raise KeyboardInterrupt
+
+    report = runner.run(specs_of(7), 1_000_000, 1, progress)
+
+    assert report.interrupted and 0 < report.inputs < 1_000_000
+    assert report.text().endswith("failures: 0\ninterrupted")
+
+
 @pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "pipe"])
 def test_progress_is_shown_on_a_terminal(terminal: bool) -> None:
     ours, theirs = os.openpty() if terminal else os.pipe()

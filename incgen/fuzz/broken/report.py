@@ -43,6 +43,7 @@ class Report:
         memory: the most bytes that a process had.
         failures: everything that is wrong.
         seconds: by the clock, of the whole run.
+        interrupted: whether the run was ended before its time.
     """
 
     inputs: int = 0
@@ -52,6 +53,7 @@ class Report:
     memory: int = 0
     failures: list[Failed] = field(default_factory=list)
     seconds: float = 0.0
+    interrupted: bool = False
 
     def add(self, other: Report) -> None:
         """Add the counts of another part."""
@@ -87,6 +89,8 @@ class Report:
             place = f", kept as {first.kept}" if first.kept else ""
             lines.append(f"  {count} x {kind}: input {first.number}{place}")
             lines += [f"      {line}" for line in first.detail.splitlines()]
+        if self.interrupted:
+            lines.append("interrupted")
         return "\n".join(lines)
 
 

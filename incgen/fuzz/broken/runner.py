@@ -49,7 +49,8 @@ def run(
         subject: what is fuzzed.
         count: how many inputs.
         processes: how many at once; the inputs are the same for any number of them.
-        progress: is told about twice a second what there is so far.
+        progress: is told about twice a second what there is so far. An interrupt ends the run with
+            that.
         keep: the folder where failing inputs are saved, made small.
         first: the number of the first input.
     """
@@ -68,6 +69,8 @@ def run(
                 progress(report)
             if len(report.failures) > _MOST_FAILURES:
                 break
+    except KeyboardInterrupt:
+        report.interrupted = True
     finally:
         for worker in workers:
             worker.end()
