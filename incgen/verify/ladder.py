@@ -124,7 +124,7 @@ class Ladder:
     def _passes(self, rung: int) -> None:
         """Run all that belongs to a rung, up to what diverges."""
         for each in PASSES:
-            if each.rung == rung and not (each.resized and self.models.resized is None):
+            if each.rung == rung and not (each.resized and isinstance(self.models.resized, str)):
                 self.last = each
                 self._results(each)
                 if self.record.wrong(rung):
@@ -236,7 +236,9 @@ class Ladder:
             _Stop: one has not.
         """
         models = self.models
-        graph = models.resized.graph if each.resized and models.resized else models.graph
+        graph = models.graph
+        if each.resized and not isinstance(models.resized, str):
+            graph = models.resized.graph
         for output, number in graph.outputs.items():
             node = graph.nodes[number]
             sizes = (node.shape.channels, node.shape.height, node.shape.width)

@@ -168,14 +168,14 @@ class Models:
         return inputs.images(self.graph, self.seed, self.batch).astype(self.dtype)
 
     @cached_property
-    def resized(self) -> Resized | None:
-        """The network at another size of its input, if there is any."""
+    def resized(self) -> Resized | str:
+        """The network at another size of its input, or why there is none."""
         return resized(self.graph)
 
     @cached_property
     def larger(self) -> Array:
         """The input of that size."""
-        assert self.resized is not None
+        assert not isinstance(self.resized, str)
         return inputs.images(self.resized.graph, self.seed, self.batch).astype(self.dtype)
 
     @cached_property
@@ -246,7 +246,7 @@ class Models:
         """The model for the size of a pass."""
         if not each.resized:
             return nullcontext()
-        assert self.resized is not None
+        assert not isinstance(self.resized, str)
         return runner.sized(self.resized.height, self.resized.width)
 
     def _part(self, each: Pass, step: Step) -> dict[str, Array]:

@@ -110,6 +110,7 @@ class Report:
         file: the spec.
         targets: the names of the targets that were compared, with their frameworks' versions.
         input: the shape of the input (N, C, H, W).
+        other: height and width of the other input of rung 1, or why there is none.
         weights: where they come from.
         comparisons: in the order in which they were made.
         divergences: the first place of each rung that has one.
@@ -122,6 +123,7 @@ class Report:
     file: str
     targets: dict[str, str]
     input: tuple[int, int, int, int]
+    other: tuple[int, int] | str
     weights: str
     comparisons: tuple[Comparison, ...]
     divergences: tuple[Divergence, ...]

@@ -30,23 +30,23 @@ class Resized:
     width: int | None
 
 
-def resized(graph: Graph) -> Resized | None:
-    """The network at a larger input; None if it is another network there, or its size is fixed.
+def resized(graph: Graph) -> Resized | str:
+    """The network at a larger input, or why there is none.
 
-    The size is fixed where it follows from the network's parameters. A network is another one where
-    a dense layer takes more features, or where a formula uses the height or the width.
+    There is none where the size follows from the network's parameters, nor where the network is
+    another one: a dense layer takes more features, or a formula uses the height or the width.
     """
     network = graph.program.network
     pixels = network.pixels
     assert pixels is not None and graph.input.height is not None and graph.input.width is not None
     if not all(isinstance(e, ex.Literal) for e in (pixels.height, pixels.width, pixels.channels)):
-        return None
+        return "the `input` line uses a parameter"
     height, width = graph.input.height + MORE[0], graph.input.width + MORE[1]
     larger = replace(pixels, height=ex.Literal(height), width=ex.Literal(width))
     program = replace(graph.program, network=replace(network, pixels=larger))
     other = elaborate(program, graph.parameters, Reporter())
     if other is None or _facts(other) != _facts(graph):
-        return None
+        return f"it is another network for {height} x {width}"
     return Resized(other, height, width) if _asks(other) else Resized(other, None, None)
 
 

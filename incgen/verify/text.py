@@ -43,9 +43,13 @@ def _heading(report: Report) -> str:
     shape = " x ".join(map(str, report.input))
     rows = [
         *report.targets.items(),
-        ("input", f"{shape}"),
+        ("input", shape),
         ("weights", report.weights),
     ]
+    if 1 in report.asked:
+        also = report.other if isinstance(report.other, str) else "{} x {}".format(*report.other)
+        none = "no other size: " if isinstance(report.other, str) else "and "
+        rows[-2] = ("input", f"{shape}, {none}{also}")
     width = max(len(name) for name, _ in rows)
     lines = [f"{name.ljust(width)}{_GAP}{value}" for name, value in rows]
     return "\n".join([f"{report.network}  from {report.file}", *lines])
@@ -228,6 +232,7 @@ def as_json(report: Report) -> str:
         "passed": report.passed,
         "targets": report.targets,
         "input": list(report.input),
+        "other_size": None if isinstance(report.other, str) else list(report.other),
         "weights": report.weights,
         "rungs": {str(rung): RUNGS[rung] for rung in report.asked},
         "dtypes": list(report.dtypes),

@@ -12,6 +12,7 @@ from incgen.diagnostics import SpecError, listed
 from incgen.graph import Graph
 from incgen.targets import TARGETS
 from incgen.verify.report import RUNGS, Omission, Report
+from incgen.verify.resizing import resized
 from incgen.verify.runners import KINDS
 from incgen.weights.readers.libraries import extra
 
@@ -93,6 +94,7 @@ def verify(
         graph.program.file,
         {n: r.versions for ladder in ladders[:1] for n, r in ladder.models.runners.items()},
         (batch, shape.channels, shape.height, shape.width),
+        _other_size(graph),
         f"random, seed {seed}" if weights is None else Path(weights).as_posix(),
         tuple(each for record in records for each in record.comparisons),
         tuple(each for record in records for each in record.divergences),
@@ -198,6 +200,15 @@ def _weights(graph: Graph, file: SpecPath | None, seed: int) -> dict[str, Array]
     with open_checkpoint(Path(file)) as checkpoint:
         found = arrays_of(Path(file), graph, checkpoint)
     return {key: np.asarray(value, np.float64) for key, value in found.items()}
+
+
+def _other_size(graph: Graph) -> tuple[int, int] | str:
+    other = resized(graph)
+    if isinstance(other, str):
+        return other
+    size = other.graph.input
+    assert size.height is not None and size.width is not None
+    return size.height, size.width
 
 
 def _check(rungs: Sequence[int], dtypes: Sequence[str], batch: int, seed: int) -> None:
