@@ -5,8 +5,8 @@
     incgen.build("specs/bn_inception.inc", ["torch", "keras"])  # writes generated/*.py
     net = incgen.load("specs/bn_inception.inc", "torch").BNInception()
 
-The same functions are behind the command line; `incgen.api` documents them. They are imported
-when they are first used, because the start-up time of the command counts.
+The same functions are behind the command line. They are imported when they are first used, because
+the start-up time of the command counts.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
         build,
         check,
         compile_spec,
-        export_weights,
         generate,
-        import_weights,
         load,
     )
     from incgen.diagnostics import Diagnostic, SpecError
     from incgen.output import GeneratedFile, OutputError
     from incgen.weights.errors import MismatchError, WeightsError
+    from incgen.weights.exporting import export_weights
+    from incgen.weights.importing import import_weights
 
     __version__: str
 
@@ -59,9 +59,9 @@ _HOMES = {
     "build": "incgen.api",
     "check": "incgen.api",
     "compile_spec": "incgen.api",
-    "export_weights": "incgen.api",
+    "export_weights": "incgen.weights.exporting",
     "generate": "incgen.api",
-    "import_weights": "incgen.api",
+    "import_weights": "incgen.weights.importing",
     "load": "incgen.api",
 }
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from incgen import syntax as st
 from incgen.diagnostics import Code, Diagnostic, Note, Reporter, SpecError, listed, near
@@ -205,86 +205,6 @@ def load(
     graph = compile_spec(spec, parameters, text=text)
     network = graph.program.network.name
     return import_source(network, graph.program.file, found.name, found.emit(graph))
-
-
-def import_weights(
-    checkpoint: SpecPath,
-    spec: SpecPath,
-    output: SpecPath,
-    parameters: Parameters | None = None,
-    *,
-    layout: str | None = None,
-    dtype: str = "float32",
-    force: bool = False,
-    text: str | None = None,
-) -> dict[str, Any]:
-    """Write published weights under the keys of a spec, as one safetensors file.
-
-    All of it fits, or nothing is written.
-
-    Args:
-        checkpoint: a file of PyTorch, safetensors, Keras, TensorFlow, NumPy or Caffe; several
-            files of TensorFlow by what their names have in common.
-        spec: its network.
-        output: the file.
-        parameters: values for parameters of the network, in place of their defaults.
-        layout: the name of a layout file, which says where the checkpoint keeps each layer;
-            otherwise the one under which everything fits.
-        dtype: `float32`, `float16`, `bfloat16` or `float64`: the type of what is written.
-        force: also write over weights that incgen could not make again.
-        text: the spec itself, if it does not come from the file.
-
-    Returns:
-        The manifest, which stands in the file too: where each tensor comes from.
-
-    Raises:
-        SpecError: the spec has faults.
-        RequestError: there is no such parameter or value.
-        MismatchError: checkpoint and network differ; everything that differs is in it.
-        WeightsError: the checkpoint or a layout cannot be read, or a library for it is missing.
-        OutputError: the file cannot or must not be written.
-    """
-    from incgen.weights.importing import import_checkpoint
-
-    paths = Path(checkpoint), Path(spec), Path(output)
-    return import_checkpoint(
-        *paths, parameters or {}, layout=layout, dtype=dtype, force=force, text=text
-    )
-
-
-def export_weights(
-    weights: SpecPath,
-    spec: SpecPath,
-    output: SpecPath,
-    parameters: Parameters | None = None,
-    *,
-    format: str,
-    force: bool = False,
-    text: str | None = None,
-) -> None:
-    """Write weights that have the keys of a spec as a framework's own file.
-
-    Args:
-        weights: the file.
-        spec: its network.
-        output: the file to write.
-        parameters: values for parameters of the network, in place of their defaults.
-        format: `torch` (a state dict of the generated module, `.pth`), `keras` (weights of the
-            generated model, `.weights.h5`, or the model itself, `.keras`) or `npz`.
-        force: also write over a file that is there.
-        text: the spec itself, if it does not come from the file.
-
-    Raises:
-        SpecError: the spec has faults.
-        RequestError: there is no such parameter or value.
-        MismatchError: weights and network differ.
-        WeightsError: the weights cannot be read, or a library is missing.
-        OutputError: the file cannot or must not be written.
-    """
-    from incgen.weights import exporting
-
-    paths = Path(weights), Path(spec), Path(output)
-    exporting.export_weights(*paths, parameters or {}, format=format, force=force, text=text)
 
 
 def find_targets(names: Sequence[str]) -> list[Target]:

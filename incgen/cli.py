@@ -288,10 +288,10 @@ def weights_import_command(
     A CHECKPOINT is a file of PyTorch, safetensors, Keras, TensorFlow, NumPy or Caffe. Unless all of
     it fits, everything that differs is listed, nothing is written, and the exit code is 1.
     """
-    from incgen import api
+    from incgen.weights.importing import import_weights
 
     path, text = _source(spec)
-    manifest = api.import_weights(
+    manifest = import_weights(
         checkpoint, path, output, parameters, layout=layout, dtype=dtype, force=force, text=text
     )
     found = manifest["layout"]
@@ -333,10 +333,10 @@ def weights_export_command(
     file: str, spec: str, output: str, form: str, parameters: dict[str, Value], force: bool
 ) -> int:
     """Write weights as a framework's own file."""
-    from incgen import api
+    from incgen.weights.exporting import export_weights
 
     path, text = _source(spec)
-    api.export_weights(file, path, output, parameters, format=form, force=force, text=text)
+    export_weights(file, path, output, parameters, format=form, force=force, text=text)
     _say(f"wrote {Path(output)}")
     return OK
 

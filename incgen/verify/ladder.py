@@ -136,7 +136,9 @@ class Ladder:
         first, *others = models.names
         exact, rung = self.exact, each.rung
         models.climb(each, self._rate(each))
-        if exact is not None and each not in exact.results:
+        if exact is not None and each in exact.results:
+            self.repeated[each] = True  # float64 has been climbed, where chance would show
+        elif exact is not None:
             with exact.precision():
                 exact.climb(each)
         if rung == 1:

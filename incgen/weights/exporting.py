@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from incgen.api import Parameters, compile_spec
+from incgen.api import Parameters, SpecPath, compile_spec
 from incgen.api import load as load_module
 from incgen.diagnostics import listed
 from incgen.graph import Graph
@@ -27,32 +27,36 @@ FORMATS = {"torch": (".pth", ".pt"), "keras": (".weights.h5", ".keras"), "npz": 
 
 
 def export_weights(
-    weights: Path,
-    spec: Path,
-    output: Path,
-    parameters: Parameters,
+    weights: SpecPath,
+    spec: SpecPath,
+    output: SpecPath,
+    parameters: Parameters | None = None,
     *,
     format: str,
     force: bool = False,
     text: str | None = None,
 ) -> None:
-    """Write our weights as a framework's own file.
+    """Write weights that have the keys of a spec as a framework's own file.
 
     Args:
-        weights: a file with the keys of the spec.
-        spec: the spec.
+        weights: the file.
+        spec: its network.
         output: the file to write.
-        parameters: values for parameters of the network.
-        format: one of `FORMATS`: `torch` is a state dict of the generated module, `keras` the
-            weights of the generated model or the model itself, `npz` arrays under our keys.
+        parameters: values for parameters of the network, in place of their defaults.
+        format: `torch` (a state dict of the generated module, `.pth`), `keras` (weights of the
+            generated model, `.weights.h5`, or the model itself, `.keras`) or `npz`.
         force: also write over a file that is there.
         text: the spec itself, if it does not come from the file.
 
     Raises:
-        SpecError, RequestError: as `compile_spec`.
-        WeightsError: the weights cannot be read or do not fit, or a library is missing.
+        SpecError: the spec has faults.
+        RequestError: there is no such parameter or value.
+        MismatchError: weights and network differ.
+        WeightsError: the weights cannot be read, or a library is missing.
         OutputError: the file cannot or must not be written.
     """
+    parameters, weights = parameters or {}, Path(weights)
+    spec, output = Path(spec), Path(output)
     if format not in FORMATS:
         raise WeightsError(f"there is no format `{format}`: there are {listed(list(FORMATS))}")
     if not output.name.endswith(FORMATS[format]):

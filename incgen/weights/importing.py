@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from incgen.api import Parameters, compile_spec
+from incgen.api import Parameters, SpecPath, compile_spec
 from incgen.diagnostics import listed
 from incgen.graph import Graph
 from incgen.loader import load as load_spec
@@ -29,34 +29,45 @@ _NUMPY = {"float16": "<f2", "float32": "<f4", "float64": "<f8"}
 _MOST = 10
 
 
-def import_checkpoint(
-    path: Path,
-    spec: Path,
-    output: Path,
-    parameters: Parameters,
+def import_weights(
+    checkpoint: SpecPath,
+    spec: SpecPath,
+    output: SpecPath,
+    parameters: Parameters | None = None,
     *,
     layout: str | None = None,
     dtype: str = "float32",
     force: bool = False,
     text: str | None = None,
 ) -> dict[str, Any]:
-    """Write the weights of a checkpoint under the keys of a spec, and give the manifest.
+    """Write published weights under the keys of a spec, as one safetensors file.
+
+    All of it fits, or nothing is written.
 
     Args:
-        path: the checkpoint.
-        spec: the spec.
-        output: the file to write.
-        parameters: values for parameters of the network.
-        layout: the name of a layout; otherwise the one that fits.
-        dtype: one of `DTYPES`.
+        checkpoint: a file of PyTorch, safetensors, Keras, TensorFlow, NumPy or Caffe; several
+            files of TensorFlow by what their names have in common.
+        spec: its network.
+        output: the file.
+        parameters: values for parameters of the network, in place of their defaults.
+        layout: the name of a layout file, which says where the checkpoint keeps each layer;
+            otherwise the one under which everything fits.
+        dtype: `float32`, `float16`, `bfloat16` or `float64`: the type of what is written.
         force: also write over weights that incgen could not make again.
         text: the spec itself, if it does not come from the file.
 
+    Returns:
+        The manifest, which stands in the file too: where each tensor comes from.
+
     Raises:
-        SpecError, RequestError: as `compile_spec`.
-        WeightsError: the checkpoint cannot be read, or does not fit.
+        SpecError: the spec has faults.
+        RequestError: there is no such parameter or value.
+        MismatchError: checkpoint and network differ; everything that differs is in it.
+        WeightsError: the checkpoint or a layout cannot be read, or a library for it is missing.
         OutputError: the file cannot or must not be written.
     """
+    parameters, path = parameters or {}, Path(checkpoint)
+    spec, output = Path(spec), Path(output)
     with extra("weights", "weights"):
         import numpy  # noqa: F401 - every reader gives its arrays
     if dtype not in DTYPES:
@@ -68,16 +79,16 @@ def import_checkpoint(
     graph = compile_spec(spec, parameters, text=text)
     known_layouts = layouts.find(spec, graph.program.network.name)
     chosen = None if layout is None else layouts.named(layout, known_layouts)
-    with open_checkpoint(path) as checkpoint:
+    with open_checkpoint(path) as opened:
         if chosen is None:
-            match = _recognised(path, graph, checkpoint, parameters, known_layouts)
+            match = _recognised(path, graph, opened, parameters, known_layouts)
         else:
-            match = matching.match(graph, checkpoint.tensors, chosen)
+            match = matching.match(graph, opened.tensors, chosen)
             if match.faults:
                 help_ = _settings(match.layout, parameters)
                 raise MismatchError(_title(path, graph, match), match.faults, help=help_)
         loaded = load_spec(spec, text=text)
-        source = manifest.source(files_of(path), checkpoint, digest())
+        source = manifest.source(files_of(path), opened, digest())
         made = manifest.of_import(graph, parameters, loaded, source, match, dtype)
         shapes = {key: tensor.shape for key, tensor in graph.tensors().items()}
         head = safetensors.header(shapes, DTYPES[dtype], manifest.metadata(made))

@@ -12,7 +12,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from incgen import api
+from incgen.api import compile_spec, load
 from incgen.diagnostics import plain
 from incgen.fuzz.broken import runner
 from incgen.fuzz.broken.archives import PICKLES, RAN, bitten, repacked
@@ -23,6 +23,8 @@ from incgen.fuzz.broken.report import Report
 from incgen.fuzz.broken.trial import Failure
 from incgen.weights import first, manifest
 from incgen.weights.errors import MismatchError, WeightsError
+from incgen.weights.exporting import export_weights
+from incgen.weights.importing import import_weights
 from incgen.weights.readers import open_checkpoint
 from incgen.weights.readers.apart import PATIENCE
 
@@ -55,10 +57,10 @@ def bases(folders: Iterable[Path] = ()) -> tuple[Base, ...]:
         made = Path(name)
         spec, ours = made / _SPEC, made / "ours.safetensors"
         spec.write_text(SPEC, "utf-8")
-        first.write(api.compile_spec(spec), ours)
+        first.write(compile_spec(spec), ours)
         for output in ("w.pth", "w.npz", "w.weights.h5", "w.keras"):
             form = {"w.pth": "torch", "w.npz": "npz"}.get(output, "keras")
-            api.export_weights(ours, spec, made / output, format=form)
+            export_weights(ours, spec, made / output, format=form)
         spec.unlink()
         for folder in (made, *folders):
             grouped: dict[str, list[Path]] = {}
@@ -155,7 +157,7 @@ def _imported(path: Path, folder: Path) -> str:
     before = sorted(folder.iterdir())
     output = folder / _OUTPUT
     try:
-        api.import_weights(path, folder / _SPEC, output)
+        import_weights(path, folder / _SPEC, output)
     except WeightsError as error:
         _check_message(error)
         if sorted(folder.iterdir()) != before:
@@ -180,7 +182,7 @@ def _check_message(error: WeightsError) -> None:
 @cache
 def _model() -> tuple[Any, Any]:
     """The generated Keras module and its model."""
-    module = api.load(_SPEC, "keras", text=SPEC)
+    module = load(_SPEC, "keras", text=SPEC)
     return module, module.net()
 
 
