@@ -23,7 +23,7 @@ class Bounds:
     """
 
     seconds: float = 2.0
-    waiting: float = 20.0
+    waiting: float = 60.0
     memory: int = 1 << 30
 
 
