@@ -367,6 +367,9 @@ def test_a_condition_gets_parentheses() -> None:
         "                    ):"
     )
     assert if_header("x is None", indent=4) == ["    if x is None:"]
+    fits = "a" * 40 + " == " + "b" * 40  # 84 columns, and 3 for `if :`
+    assert if_header(fits) == [f"if {fits}:"]
+    assert if_header(fits, keyword="elif")[0] == "elif ("
 
 
 def test_loops() -> None:

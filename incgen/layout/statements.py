@@ -84,9 +84,10 @@ def def_header(
     return _statement(line, indent, lambda: _def(name, params, returned))
 
 
-def if_header(condition: str, *, indent: int = 0) -> list[str]:
-    """The head of an if statement: ``if_header("stride == 1", indent=8)``."""
-    return _statement(f"if {_unwrapped(condition)}:", indent, lambda: _if(_whole(condition)))
+def if_header(condition: str, *, indent: int = 0, keyword: str = "if") -> list[str]:
+    """The head of an if statement: ``if_header("stride == 1", indent=8)``; also of an `elif`."""
+    line = f"{keyword} {_unwrapped(condition)}:"
+    return _statement(line, indent, lambda: _if(keyword, _whole(condition)))
 
 
 def for_header(target: str, iterable: str, *, indent: int = 0) -> list[str]:
@@ -132,8 +133,8 @@ def _expression(value: Node) -> Doc:
             return builder.expression(value, OUTSIDE)
 
 
-def _if(condition: Node) -> Doc:
-    return ("if ", Builder().value(condition), ":")
+def _if(keyword: str, condition: Node) -> Doc:
+    return (f"{keyword} ", Builder().value(condition), ":")
 
 
 def _for(target: str, iterable: Node) -> Doc:

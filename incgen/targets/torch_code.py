@@ -162,9 +162,6 @@ def cases(
         if condition is None:
             lines.append(" " * indent + "else:")
         else:
-            header = if_header(condition, indent=indent)
-            if number:
-                header[0] = header[0].replace("if ", "elif ", 1)
-            lines += header
+            lines += if_header(condition, indent=indent, keyword="elif" if number else "if")
         lines += inner or [" " * (indent + 4) + "pass"]
     return lines
