@@ -198,6 +198,8 @@ def unit_forms(graph: Graph) -> dict[df.Definition, UnitForm]:
                         loose.add(element.definition)
                     if definition in words:
                         words.add(element.definition)
+                if _may_be_even(element, definition, graph):
+                    loose.add(element.definition)
                 if _may_be_same(element, definition, graph, opened):
                     words.add(element.definition)
                 uses.setdefault(element.definition, []).append(given)
@@ -309,6 +311,24 @@ def _odd_kernels(unit: df.Definition, graph: Graph) -> bool:
             return False
     seen = graph.observed[unit].values.get("window", []) if unit in graph.observed else []
     return all(k % 2 for w in seen if isinstance(w, Window) for k in w.kernel)
+
+
+def _may_be_even(use: df.Instance, definition: df.Definition, graph: Graph) -> bool:
+    """Whether a use that the graph does not contain may give a window that is even."""
+    frame = use.args.get("window")
+    if not isinstance(frame, df.WindowValue):
+        return False
+    for side in frame.kernel:
+        match side:
+            case ex.Literal(value):
+                values: list[object] = [value]
+            case ex.Parameter(name):
+                values = values_of(graph, definition, name)
+            case _:
+                values = [] if definition.kind == "network" or definition in graph.observed else [0]
+        if any(isinstance(value, int) and value % 2 == 0 for value in values):
+            return True
+    return False
 
 
 def _form(
