@@ -12,7 +12,15 @@ from pathlib import Path
 
 from figures import from_script, print_table
 
-SCRIPTS = ("startup.py", "scaling.py", "size.py", "weights.py", "models.py")
+SCRIPTS = (
+    "startup.py",
+    "scaling.py",
+    "size.py",
+    "family.py",
+    "weights.py",
+    "verify.py",
+    "models.py",
+)
 
 
 def main() -> int:

@@ -1,0 +1,147 @@
+"""The networks that come with incgen: how long their files are, and how long they take to build.
+
+Lines are held against those of the published implementation that a network equals, as it lies in
+its installed package: the whole file on either side, with what else is in it. What a published
+file has besides (licences, addresses of weights, other variants) and what a generated one has
+(shapes, loading, weight decay) is not told apart; lines of code, without comments, docstrings and
+blank lines, are printed beside for that reason.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import statistics
+import subprocess
+import sysconfig
+import tempfile
+import tokenize
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+import incgen
+from figures import ROOT, Figure, at_most, report, seconds
+
+BAR_LINES, BAR_SECONDS = 0.5, 1.0
+REPEATED = 3
+SPECS = sorted((ROOT / "specs").glob("*.inc"))
+IGNORED = {
+    tokenize.COMMENT,
+    tokenize.NL,
+    tokenize.NEWLINE,
+    tokenize.INDENT,
+    tokenize.DEDENT,
+    tokenize.ENDMARKER,
+}
+
+
+@dataclass(frozen=True)
+class Equal:
+    """A published implementation that a network equals.
+
+    Attributes:
+        spec: the name of the network's spec.
+        target: of the same framework.
+        package: that it is installed with.
+        file: inside of the package.
+        settings: with which the network is the same.
+    """
+
+    spec: str
+    target: str
+    package: str
+    file: str
+    settings: dict[str, bool | float | str] = field(default_factory=dict)
+
+    def path(self) -> Path:
+        """Where its source lies; the package is not imported."""
+        found = find_spec(self.package)
+        if found is None or found.origin is None:
+            raise SystemExit(f"{self.package} is not installed")
+        return Path(found.origin).parent / self.file
+
+
+NO_HEADS: dict[str, bool | float | str] = {"heads": False}
+PORT: dict[str, bool | float | str] = {"heads": False, "gamma": True}
+XCEPTION_PORT: dict[str, bool | float | str] = {"eps": 1e-5, "pool_pad": "half"}
+CADENE = "pretrainedmodels"
+EQUAL = [
+    Equal("bn_inception", "torch", CADENE, "models/bninception.py"),
+    Equal("googlenet_bn", "torch", "torchvision", "models/googlenet.py"),
+    Equal("inception_v1_slim", "keras", "tf_slim", "nets/inception_v1.py"),
+    Equal("bn_inception_slim", "keras", "tf_slim", "nets/inception_v2.py"),
+    Equal("inception_v3", "torch", "torchvision", "models/inception.py"),
+    Equal("inception_v3", "torch", "timm", "models/inception_v3.py", NO_HEADS),
+    Equal("inception_v3_tf", "keras", "tf_slim", "nets/inception_v3.py"),
+    Equal("inception_v3_tf", "keras", "keras", "src/applications/inception_v3.py", NO_HEADS),
+    Equal("inception_v4", "torch", "timm", "models/inception_v4.py", PORT),
+    Equal("inception_v4", "torch", CADENE, "models/inceptionv4.py", PORT),
+    Equal("inception_resnet_v1", "torch", "facenet_pytorch", "models/inception_resnet_v1.py"),
+    Equal("inception_resnet_v2", "torch", "timm", "models/inception_resnet_v2.py", PORT),
+    Equal("inception_resnet_v2", "torch", CADENE, "models/inceptionresnetv2.py", PORT),
+    Equal(
+        "inception_resnet_v2", "keras", "keras", "src/applications/inception_resnet_v2.py", NO_HEADS
+    ),
+    Equal("xception", "keras", "keras", "src/applications/xception.py"),
+    Equal("xception", "torch", "timm", "models/xception.py", XCEPTION_PORT),
+    Equal("xception", "torch", CADENE, "models/xception.py", XCEPTION_PORT),
+]
+
+
+def measure() -> list[Figure]:
+    """Returns the time of the slowest build, and the length of each file."""
+    return [slowest(), *(length(each) for each in EQUAL)]
+
+
+def slowest() -> Figure:
+    """Returns how long the slowest spec takes to build for both targets, as a whole process."""
+    times = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for spec in SPECS:
+            build = partial(_build, spec, folder)
+            times[spec.stem] = statistics.median(seconds(build) for _ in range(REPEATED))
+    name = max(times, key=times.__getitem__)
+    note = f"s  ({name}; the fastest of {len(times)} {min(times.values()):.2f} s)"
+    return at_most("build for both targets, slowest spec", times[name], BAR_SECONDS, note)
+
+
+def _build(spec: Path, folder: str) -> None:
+    command = str(Path(sysconfig.get_path("scripts"), "incgen"))
+    targets = ("--target", "torch", "--target", "keras")
+    arguments = [command, "build", str(spec), *targets, "-o", f"{folder}/", "--force"]
+    quiet = subprocess.DEVNULL
+    subprocess.run(arguments, check=True, stdout=quiet, stderr=quiet)
+
+
+def length(equal: Equal) -> Figure:
+    """Returns how long a generated file is, divided by the length of the published one."""
+    spec = ROOT / "specs" / f"{equal.spec}.inc"
+    with tempfile.TemporaryDirectory() as folder:
+        (made,) = incgen.build(spec, equal.target, f"{folder}/", equal.settings)
+        ours, theirs = (path.read_text(encoding="utf-8") for path in (made.path, equal.path()))
+    own, other = len(ours.splitlines()), len(theirs.splitlines())
+    note = f"({own} / {other}; of code {lines_of_code(ours)} / {lines_of_code(theirs)})"
+    what = f"{equal.spec}, {equal.target}: lines / {equal.package} {Path(equal.file).name}"
+    return at_most(what, own / other, BAR_LINES, note)
+
+
+def lines_of_code(source: str) -> int:
+    """Counts the lines that hold more than comments and docstrings."""
+    documented: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            node, clean=False
+        ):
+            text = node.body[0]
+            documented.update(range(text.lineno, (text.end_lineno or text.lineno) + 1))
+    found: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in IGNORED:
+            found.update(range(token.start[0], token.end[0] + 1))
+    return len(found - documented)
+
+
+if __name__ == "__main__":
+    report(measure())

@@ -1,0 +1,28 @@
+"""How long `incgen verify` takes for BN-Inception: all rungs, in float64 and float32."""
+
+from __future__ import annotations
+
+import subprocess
+import sysconfig
+from pathlib import Path
+
+from figures import SPEC, Figure, at_most, report, seconds
+
+BAR = 180.0
+
+
+def measure() -> list[Figure]:
+    """Returns the seconds that the whole process takes."""
+    taken = seconds(verify)
+    return [at_most("incgen verify bn_inception, all rungs, seconds", taken, BAR)]
+
+
+def verify() -> None:
+    """Runs the command; an error if anything diverges or is not compared."""
+    incgen = str(Path(sysconfig.get_path("scripts"), "incgen"))
+    quiet = subprocess.DEVNULL
+    subprocess.run([incgen, "verify", str(SPEC)], check=True, stdout=quiet, stderr=quiet)
+
+
+if __name__ == "__main__":
+    report(measure())
