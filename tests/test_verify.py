@@ -20,7 +20,7 @@ from incgen.verify import Report, inputs, measure, structure, verify
 from incgen.verify.places import Places
 from incgen.verify.report import Omission
 from incgen.verify.resizing import resized
-from incgen.verify.runners import KINDS
+from incgen.verify.runners import KINDS, Slope
 from incgen.verify.text import as_json, text
 
 ANOTHER = "it is another network for 11 x 10"
@@ -177,6 +177,21 @@ def test_a_wrong_gradient_is_found_and_its_framework_named() -> None:
     assert (rung, path) == (3, "two.right.1.bn.weight")
     end = "; in keras it is not the slope of the loss itself"
     assert report.divergences[0].message.endswith(end)
+
+
+@pytest.mark.parametrize(
+    ("slope", "wrong"),
+    [
+        (Slope(2.0, 2.0, 2.0), False),
+        (Slope(2.0, 1.0, 1.0), True),
+        (Slope(0.0, 1.0, 1.0), True),
+        (Slope(2.0, 1.0, 1.5), False),  # the loss has a kink there
+        (Slope(0.0, 3e-17, -1e-17), False),  # it does not change: all that is left is rounding
+        (Slope(0.0, 0.0, 0.0), False),
+    ],
+)
+def test_a_slope_is_wrong_where_the_loss_says_so(slope: Slope, wrong: bool) -> None:
+    assert slope.wrong is wrong
 
 
 def test_a_file_that_knows_the_size_is_found_at_another_one() -> None:

@@ -66,6 +66,6 @@ def noise(random: np.random.Generator, shape: tuple[int, ...], size: float) -> A
     return 1 + size * random.choice([-1.0, 1.0], shape)
 
 
-def direction(x: Array, seed: int) -> Array:
-    """A small random step from an input, to see how a loss changes: 1e-6 of what images have."""
-    return 1e-6 * generator(seed, "direction").normal(0, 1, x.shape)
+def direction(shape: tuple[int, ...], seed: int, number: int) -> Array:
+    """A small random step from where a loss is taken: 1e-6 of what images have."""
+    return 1e-6 * generator(seed, "direction", number).normal(0, 1, shape)

@@ -212,7 +212,16 @@ class Ladder:
         """What the smallest change does to the results; nothing if they do not even repeat."""
         if self._unrepeated(each):
             return {}
-        return self.models.reaction(each, measure.ROUNDING, measure.TRIALS)
+        found = self.models.reaction(each, measure.ROUNDING, measure.TRIALS)
+        if each.rung != 3:
+            return found
+        # Gradients are products of one another and of what the training pass gives: noise in any
+        # of them is noise in others, which need not show in so few trials.
+        forward = next(every for every in PASSES if every.rung == 2)
+        self.models.climb(forward)
+        given = self.models.reaction(forward, measure.ROUNDING, measure.TRIALS)
+        most = max((*found.values(), *given.values()), default=0.0)
+        return dict.fromkeys(found, most) if most >= measure.HOPELESS else found
 
     def _jumps(self, each: Pass, exact: Models) -> dict[str, float]:
         """What moving all numbers by the rounding of float32 does to the results in float64."""

@@ -91,6 +91,32 @@ class Trajectory:
 
 
 @record
+class Slope:
+    """The change of a loss on a small step, in three ways.
+
+    Attributes:
+        gradient: by its gradient.
+        itself: by its values on either side.
+        twice: half of that of a step of twice the length.
+    """
+
+    gradient: float
+    itself: float
+    twice: float
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the gradient is not that of the loss, which is smooth and no rounding here."""
+        if not _near(self.itself, self.twice, 1e-4):
+            return False
+        return not _near(self.gradient, self.itself, 1e-3)
+
+
+def _near(a: float, b: float, share: float) -> bool:
+    return abs(a - b) <= share * max(abs(a), abs(b))
+
+
+@record
 class Form:
     """A form that a model can be brought into.
 
@@ -161,8 +187,8 @@ class Runner(Protocol):
         The loss is half of the mean square of the distance, and the penalty.
         """
 
-    def slope(self, x: Array, seed: int) -> tuple[float, float]:
-        """The loss's derivative in a random direction of the input: by the gradient, by itself."""
+    def slope(self, x: Array, seed: int) -> Slope:
+        """The loss's derivative in a random direction of the input and of all parameters."""
 
     def noise(self, seed: int, size: float) -> AbstractContextManager[None]:
         """Every layer's output is moved up or down by a relative amount."""

@@ -22,7 +22,7 @@ from incgen.modules import import_source
 from incgen.verify import inputs as random_inputs
 from incgen.verify.lines import seen_by_name
 from incgen.verify.places import Places
-from incgen.verify.runners import Facts, Form, RunFault, Step, Trajectory, Values
+from incgen.verify.runners import Facts, Form, RunFault, Slope, Step, Trajectory, Values
 
 if TYPE_CHECKING:
     from incgen.graph import Graph
@@ -180,19 +180,36 @@ class KerasRunner:
                 )
         return Trajectory(tuple(losses), self.facts().tensors)
 
-    def slope(self, x: Array, seed: int) -> tuple[float, float]:
+    def slope(self, x: Array, seed: int) -> Slope:
         """As `Runner`."""
-        start, move = self._tensor(x), self._tensor(random_inputs.direction(x, seed))
+        variables = self.model.trainable_variables
+        leaves = [tf.Variable(self._tensor(x)), *(each.value for each in variables)]
+        moves = [
+            tf.constant(random_inputs.direction(tuple(each.shape), seed, number), each.dtype)
+            for number, each in enumerate(leaves)
+        ]
 
-        def loss(value: Any) -> Any:
+        def loss() -> Any:
             with self._dropout(seed):
-                return self._loss(self.inner(value, training=True), seed)
+                return self._loss(self.inner(tf.identity(leaves[0]), training=True), seed)
+
+        def moved(steps: int) -> float:
+            for each, move in zip(leaves, moves, strict=True):
+                each.assign_add(steps * move)
+            value = float(loss())
+            for each, move in zip(leaves, moves, strict=True):
+                each.assign_sub(steps * move)
+            return value
 
         with tf.GradientTape() as tape:
-            tape.watch(start)
-            total = loss(start)
-        by_gradient = float(tf.reduce_sum(tape.gradient(total, start) * move))
-        return by_gradient, float(loss(start + move) - loss(start - move)) / 2
+            total = loss()
+        found = tape.gradient(total, leaves)
+        parts = [
+            float(tf.reduce_sum(gradient * move))
+            for gradient, move in zip(found, moves, strict=True)
+            if gradient is not None
+        ]
+        return Slope(sum(parts), (moved(1) - moved(-1)) / 2, (moved(2) - moved(-2)) / 4)
 
     @contextmanager
     def noise(self, seed: int, size: float) -> Iterator[None]:

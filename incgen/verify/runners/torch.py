@@ -22,7 +22,7 @@ from incgen.names import class_name
 from incgen.verify import inputs as random_inputs
 from incgen.verify.lines import seen_by_object
 from incgen.verify.places import Places
-from incgen.verify.runners import Facts, Form, RunFault, Step, Trajectory, Values
+from incgen.verify.runners import Facts, Form, RunFault, Slope, Step, Trajectory, Values
 
 if TYPE_CHECKING:
     from incgen.graph import Graph
@@ -163,20 +163,36 @@ class TorchRunner:
                 optimizer.step()
         return Trajectory(tuple(losses), self.facts().tensors)
 
-    def slope(self, x: Array, seed: int) -> tuple[float, float]:
+    def slope(self, x: Array, seed: int) -> Slope:
         """As `Runner`."""
         self.model.train()
         start = self._tensor(x).requires_grad_()
-        move = self._tensor(random_inputs.direction(x, seed))
+        leaves = [start, *(each for each in self.model.parameters() if each.requires_grad)]
+        moves = [
+            self._tensor(random_inputs.direction(tuple(each.shape), seed, number))
+            for number, each in enumerate(leaves)
+        ]
 
-        def loss(value: Tensor) -> Tensor:
+        def loss() -> Tensor:
             with self._dropout(seed):
-                return self._loss(self._named(self.model(value)), seed)
+                return self._loss(self._named(self.model(start)), seed)
 
-        (gradient,) = torch.autograd.grad(loss(start), start)
-        with torch.no_grad():
-            apart = float(loss(start + move) - loss(start - move)) / 2
-        return float((gradient * move).sum()), apart
+        def moved(steps: int) -> float:
+            with torch.no_grad():
+                for each, move in zip(leaves, moves, strict=True):
+                    each.add_(steps * move)
+                value = float(loss())
+                for each, move in zip(leaves, moves, strict=True):
+                    each.sub_(steps * move)
+            return value
+
+        found = torch.autograd.grad(loss(), leaves, allow_unused=True)
+        parts = [
+            float((gradient * move).sum())
+            for gradient, move in zip(found, moves, strict=True)
+            if gradient is not None
+        ]
+        return Slope(sum(parts), (moved(1) - moved(-1)) / 2, (moved(2) - moved(-2)) / 4)
 
     @contextmanager
     def noise(self, seed: int, size: float) -> Iterator[None]:
