@@ -19,7 +19,8 @@ INSTALL := $(PIP) install -qq --progress-bar off --constraint constraints.txt
 
 # They ask for torchvision's own build of torch and for much that is not used here. tf_keras is for
 # tf_slim.
-PUBLISHED := torchvision timm pretrainedmodels facenet-pytorch munch tqdm tf-slim tf-keras
+PUBLISHED := torchvision timm pretrainedmodels facenet-pytorch pytorchcv pytorch-fid munch tqdm \
+    tf-slim tf-keras
 
 # What TensorFlow tells at start is not of interest here.
 export TF_CPP_MIN_LOG_LEVEL ?= 2

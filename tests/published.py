@@ -126,6 +126,25 @@ def facenet() -> nn.Module:
     return model
 
 
+def pytorchcv(name: str) -> Callable[[], nn.Module]:
+    return lambda: getattr(imported(f"pytorchcv.models.{name}"), name)()
+
+
+def fid() -> nn.Module:
+    """The network of pytorch-fid, which loads its weights when it is made."""
+    module = imported("pytorch_fid.inception")
+    network = module._inception_v3(num_classes=1008, aux_logits=False, weights=None)
+    original, module.load_state_dict_from_url = (
+        module.load_state_dict_from_url,
+        lambda *_, **__: network.state_dict(),
+    )
+    try:
+        model: nn.Module = module.fid_inception_v3()
+    finally:
+        module.load_state_dict_from_url = original
+    return model
+
+
 def application(name: str) -> Callable[[], Any]:
     return lambda: getattr(keras.applications, name)(
         weights=None, input_shape=(107, 123, 3), classifier_activation=None
@@ -173,6 +192,14 @@ PUBLISHED = [
         again=True,
     ),
     Published(
+        "pytorchcv bninception",
+        "bn_inception",
+        "pytorchcv",
+        pytorchcv("bninception"),
+        size=(224, 224),
+        again=True,
+    ),
+    Published(
         "tf_slim inception_v2",
         "bn_inception_slim",
         "slim",
@@ -217,6 +244,15 @@ PUBLISHED = [
         steps=(107, 123),
     ),
     Published(
+        "pytorchcv inceptionv3",
+        "inception_v3",
+        "pytorchcv",
+        pytorchcv("inceptionv3"),
+        settings={"heads": False},
+        size=(299, 299),
+        again=True,
+    ),
+    Published(
         "tf_slim inception_v3",
         "inception_v3_tf",
         "slim",
@@ -234,6 +270,13 @@ PUBLISHED = [
         application("InceptionV3"),
         file="weights.h5",
         settings={"heads": False},
+        steps=(107, 123),
+    ),
+    Published(
+        "pytorch_fid inception_v3",
+        "inception_v3_fid",
+        "pytorch_fid",
+        fid,
         steps=(107, 123),
     ),
     Published(
@@ -256,6 +299,15 @@ PUBLISHED = [
         again=True,
     ),
     Published(
+        "pytorchcv inceptionv4",
+        "inception_v4",
+        "pytorchcv",
+        pytorchcv("inceptionv4"),
+        settings={"heads": False, "gamma": True},
+        size=(299, 299),
+        again=True,
+    ),
+    Published(
         "timm inception_resnet_v2",
         "inception_resnet_v2",
         "timm",
@@ -275,6 +327,15 @@ PUBLISHED = [
         again=True,
     ),
     Published(
+        "pytorchcv inceptionresnetv2",
+        "inception_resnet_v2",
+        "pytorchcv",
+        pytorchcv("inceptionresnetv2"),
+        settings={"heads": False, "gamma": True},
+        size=(299, 299),
+        again=True,
+    ),
+    Published(
         "keras InceptionResNetV2",
         "inception_resnet_v2",
         "keras",
@@ -290,6 +351,15 @@ PUBLISHED = [
         facenet,
         file="weights.pt",
         steps=(107, 123),
+    ),
+    Published(
+        "pytorchcv inceptionresnetv1",
+        "inception_resnet_v1",
+        "pytorchcv",
+        pytorchcv("inceptionresnetv1"),
+        settings={"classes": 1000},
+        size=(299, 299),
+        again=True,
     ),
     Published(
         "keras Xception",
@@ -315,6 +385,15 @@ PUBLISHED = [
         cadene("xception"),
         settings={"eps": 1e-5, "pool_pad": "half"},
         saved=as_cadenes_xception,
+        again=True,
+    ),
+    Published(
+        "pytorchcv xception",
+        "xception",
+        "pytorchcv",
+        pytorchcv("xception"),
+        settings={"eps": 1e-5, "pool_pad": "half"},
+        size=(299, 299),
         again=True,
     ),
 ]
@@ -620,7 +699,7 @@ def table(chosen: list[Published]) -> Iterator[list[str]]:
 
 
 if __name__ == "__main__":
-    wanted = [p for p in PUBLISHED if not sys.argv[1:] or p.spec in sys.argv[1:]]
+    wanted = [p for p in PUBLISHED if not sys.argv[1:] or {p.spec, p.name} & {*sys.argv[1:]}]
     print(f"| spec | implementation | {' | '.join(COLUMNS)} |")
     print(f"|{'---|' * (2 + len(COLUMNS))}")
     start = time.monotonic()

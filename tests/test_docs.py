@@ -464,7 +464,9 @@ def checkpoints() -> str:
         for published in layout.published:
             source, file = published.source, published.file
             packed = source.rpartition("/")[2]
-            unpack = f"`tar xzf {packed}`, then " if packed.endswith(".tar.gz") else ""
+            packers = {".tar.gz": "tar xzf", ".zip": "unzip"}
+            commands = [each for end, each in packers.items() if packed.endswith(end)]
+            unpack = "".join(f"`{each} {packed}`, then " for each in commands)
             settings = {**layout.settings, **published.settings}
             words = [f"--set {name}={str(value).lower()}" for name, value in settings.items()]
             spec, output = f"specs/{network}.inc", f"-o {network}.safetensors"

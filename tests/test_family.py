@@ -35,6 +35,7 @@ PUBLISHED: list[tuple[str, dict[str, Value], int, str]] = [
     ("inception_v2_factorized", {}, 10_486_440, "counted by hand, as below"),
     ("inception_v3", {}, 27_161_264, "torchvision's inception_v3, its own num_params"),
     ("inception_v3", {"heads": False}, 23_834_568, "timm's inception_v3"),
+    ("inception_v3_fid", {}, 23_850_960, "timm's inception_v3, and 8 classes of 2049"),
     ("inception_v3_tf", {"heads": False}, 23_817_352, "Keras' InceptionV3"),
     ("inception_v3_tf", {"classes": 1001}, 27_145_970, "TF-slim's inception_v3"),
     ("inception_v4", {"classes": 1001}, 46_009_106, "TF-slim's inception_v4"),
