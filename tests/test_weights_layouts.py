@@ -224,4 +224,5 @@ def test_a_packaged_layout_has_nothing_superfluous(path: Path) -> None:
     assert set(layout.tables) <= used
     assert set(layout.background) <= names
     assert all(published.source and published.file for published in layout.published)
-    assert layout.published
+    # what Keras saves today has no published file where that is older
+    assert layout.published or layout.name == "keras"

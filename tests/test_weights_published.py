@@ -15,6 +15,8 @@ from checkpoints import (
     listed_slim,
     random_arrays,
     write_caffe,
+    write_legacy_keras,
+    write_old_keras,
     write_old_tensorflow,
     write_tensorflow,
 )
@@ -100,9 +102,10 @@ def normalisation(graph: Graph, layer: Node) -> Node:
 
 
 def outputs_first(kernel: Array, shape: tuple[int, ...], dropped: int) -> Array:
-    """A kernel of TensorFlow as ours."""
+    """A kernel of TensorFlow as ours; a 1x1 kernel can be that of a dense layer."""
     axes = (3, 2, 0, 1) if kernel.ndim == 4 else (1, 0)
-    return kernel.transpose(axes)[dropped:].reshape(shape)
+    found = kernel.transpose(axes)[dropped:]
+    return found[:, :, 0, 0] if len(shape) == 2 and found.ndim == 4 else found
 
 
 @pytest.mark.parametrize(("spec", "name", "settings"), SLIM)
@@ -119,18 +122,24 @@ def test_a_checkpoint_of_slim(
     )
 
     assert manifest["layout"]["name"] == "slim"
-    ours = load_file(tmp_path / "w.safetensors")
     graph = incgen.compile_spec(SPECS / f"{spec}.inc", settings)
     scopes = list(dict.fromkeys(variable.rpartition("/")[0] for variable in listed(name)))
     if settings.get("heads") is False:
         scopes = [scope for scope in scopes if "AuxLogits" not in scope]
+    dropped = 1001 - graph_classes(graph)
+    is_held(graph, tmp_path / "w.safetensors", theirs, scopes, dropped)
+
+
+def is_held(
+    graph: Graph, weights: Path, theirs: dict[str, Array], scopes: list[str], dropped: int
+) -> None:
+    """Every tensor of ours is that of the scope at the same place."""
+    ours = load_file(weights)
     layers = in_their_order(graph, scopes)
     assert len(layers) == len(scopes)
     for layer, scope in zip(layers, scopes, strict=True):
         prefix = layer.path
-        dropped = int(
-            f"{scope}/biases" in theirs and "ogits" in scope and graph_classes(graph) == 1000
-        )
+        first = dropped if f"{scope}/biases" in theirs and "ogits" in scope else 0
         if layer.op == "separable_conv":
             kernel = theirs[f"{scope}/depthwise_weights"]
             expected = np.stack([kernel[:, :, c, m] for c in range(3) for m in range(8)])
@@ -139,9 +148,9 @@ def test_a_checkpoint_of_slim(
         else:
             kernel = theirs[f"{scope}/weights"]
         found = ours.pop(f"{prefix}.weight")
-        assert np.array_equal(found, outputs_first(kernel, found.shape, dropped)), prefix
+        assert np.array_equal(found, outputs_first(kernel, found.shape, first)), prefix
         if f"{scope}/biases" in theirs:
-            assert np.array_equal(ours.pop(f"{prefix}.bias"), theirs[f"{scope}/biases"][dropped:])
+            assert np.array_equal(ours.pop(f"{prefix}.bias"), theirs[f"{scope}/biases"][first:])
         else:
             norm = normalisation(graph, layer).path
             for end, variable in {
@@ -151,6 +160,8 @@ def test_a_checkpoint_of_slim(
             }.items():
                 expected = theirs[f"{scope}/BatchNorm/{variable}"]
                 assert np.array_equal(ours.pop(f"{norm}.{end}"), expected)
+            if (gamma := ours.pop(f"{norm}.weight", None)) is not None:
+                assert (gamma == 1).all()  # theirs has none
     assert not ours
 
 
@@ -217,25 +228,119 @@ def test_the_caffemodel_of_bn_inception(tmp_path: Path) -> None:
     assert np.array_equal(ours["logits.bias"], bias)
 
 
-def test_the_original_of_facenet_has_no_gamma_and_more_than_weights(tmp_path: Path) -> None:
-    """By way of Inception-ResNet-v2, whose blocks have the same names and other widths."""
-    spec = SPECS / "inception_resnet_v1.inc"
+def test_a_checkpoint_of_facenets_training(tmp_path: Path) -> None:
+    """It has no gamma, and what training needs besides."""
+    theirs = random_arrays(listed_slim("facenet_inception_resnet_v1"))
+    slots = ("ExponentialMovingAverage", "Adam", "Adam_1")
+    other: dict[str, tuple[int, ...]] = {"centers": (8631, 512), "beta1_power": ()}
+    other |= {f"{name}/{slot}": value.shape for name, value in theirs.items() for slot in slots}
+    write_tensorflow(tmp_path / "model.ckpt-9", theirs | random_arrays(other, 1))
+    spec, weights = SPECS / "inception_resnet_v1.inc", tmp_path / "w.safetensors"
+
+    manifest = incgen.import_weights(tmp_path / "model.ckpt-9", spec, weights)
+
+    assert manifest["layout"]["name"] == "facenet_tf"
+    scopes = list(dict.fromkeys(name.partition("/BatchNorm")[0] for name in theirs))
+    scopes = list(dict.fromkeys(scope.removesuffix("/weights") for scope in scopes))
+    scopes = [scope for scope in scopes if not scope.endswith("/biases")]
+    is_held(incgen.compile_spec(spec), weights, theirs, scopes, dropped=0)
+
+
+def test_the_file_of_kerass_inception_resnet_has_the_names_of_slim(tmp_path: Path) -> None:
+    slim = listed_slim("slim_inception_resnet_v2")
+    main = {name: shape for name, shape in slim.items() if "AuxLogits" not in name}
+    theirs = random_arrays({name: _with_1000(shape) for name, shape in main.items()})
+    renamed = {_as_keras_was(name): value for name, value in theirs.items()}
+    write_legacy_keras(tmp_path / "x.h5", renamed)
+    spec, weights, settings = SPECS / "inception_resnet_v2.inc", tmp_path / "w", {"heads": False}
+
+    manifest = incgen.import_weights(tmp_path / "x.h5", spec, weights, settings)
+
+    assert manifest["layout"]["name"] == "keras_slim_names"
+    kernels = listed("slim_inception_resnet_v2")
+    scopes = list(dict.fromkeys(name.rpartition("/")[0] for name in kernels))
+    scopes = [scope for scope in scopes if "AuxLogits" not in scope]
+    is_held(incgen.compile_spec(spec, settings), weights, theirs, scopes, dropped=0)
+
+
+def _with_1000(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (*shape[:-1], 1000) if shape[-1] == 1001 else shape
+
+
+def _as_keras_was(name: str) -> str:
+    """`InceptionResnetV2/Repeat/block35_1/Conv2d_1x1/weights` as `Block35_1_Conv2d_1x1/kernel`."""
+    scope, _, variable = name.removeprefix("InceptionResnetV2/").rpartition("/")
+    layer, _, _ = scope.partition("/BatchNorm")
+    if layer == "Logits/Logits":
+        layer = "Logits"
+    parts = [part for part in layer.split("/") if not part.startswith("Repeat")]
+    parts[0] = parts[0][:1].upper() + parts[0][1:]
+    if parts[0] == "Block8":
+        parts[0] = "Block8_10"
+    renamed = {"weights": "kernel", "biases": "bias"}.get(variable, variable)
+    layer = "_".join(parts) + ("_BatchNorm" if "/BatchNorm" in scope else "")
+    return f"{layer}/{renamed}"
+
+
+def test_the_file_of_kerass_xception_numbers_layers_as_they_were_written(tmp_path: Path) -> None:
+    """With the names of Keras 1; a shortcut was written in front of what it goes around."""
+    spec = SPECS / "xception.inc"
     graph = incgen.compile_spec(spec)
-    match = match_by_names(graph, spec)
+    written = ["block1_conv1", "block1_conv2"]
+    for block in ("block2", "block3", "block4"):
+        written += [f"{block}.skip", f"{block}.body.sepconv1", f"{block}.body.sepconv2"]
+    written += [f"middle.{n}.body.{i}.1" for n in range(8) for i in range(3)]
+    written += ["block13.skip", "block13.body.sepconv1", "block13.body.sepconv2"]
+    written += ["block14_sepconv1", "block14_sepconv2"]
+    nodes = {node.path: node for node in graph.nodes}
+    counts = {"convolution2d": 0, "separableconvolution2d": 0, "batchnormalization": 0}
+    shapes: dict[str, tuple[int, ...]] = {}
+    expected: dict[str, str] = {}
 
-    assert match["mixed_7a.wide3x3.1.conv.weight"] == "Mixed_7a/Branch_0/Conv2d_1a_3x3/weights"
-    names = {name.partition("/")[2] for name in listed("slim_inception_resnet_v2")}
-    kernels = [name for key, name in match.items() if key.endswith("conv.weight")]
-    assert [name for name in kernels if name not in names] == ["Conv2d_4b_3x3/weights"]
+    def layer(kind: str, path: str, variables: dict[str, tuple[str, tuple[int, ...]]]) -> None:
+        counts[kind] += 1
+        for ours, (theirs, shape) in variables.items():
+            shapes[f"{kind}_{counts[kind]}/{theirs}"] = shape
+            expected[f"{path}.{ours}"] = f"{kind}_{counts[kind]}/{theirs}"
 
+    for path in written:
+        names = [f"{path}.conv", f"{path}.separable_conv", f"{path}.0"]
+        (conv,) = (nodes[name] for name in names if name in nodes)
+        sizes = {tensor.name: tensor.shape for tensor in conv.tensors}
+        if conv.op == "conv":
+            outputs, inputs, high, wide = sizes["weight"]
+            kernel = ("kernel", (high, wide, inputs, outputs))
+            layer("convolution2d", conv.path, {"weight": kernel})
+        else:
+            outputs, inputs, _, _ = sizes["pointwise.weight"]
+            depthwise = ("depthwise_kernel", (3, 3, inputs, 1))
+            pointwise = ("pointwise_kernel", (1, 1, inputs, outputs))
+            both = {"depthwise.weight": depthwise, "pointwise.weight": pointwise}
+            layer("separableconvolution2d", conv.path, both)
+        norm = normalisation(graph, conv).path
+        variables = {
+            "weight": "gamma",
+            "bias": "beta",
+            "running_mean": "moving_mean",
+            "running_var": "moving_variance",
+        }
+        layer("batchnormalization", norm, {k: (v, (outputs,)) for k, v in variables.items()})
+    shapes |= {"dense_2/kernel": (2048, 1000), "dense_2/bias": (1000,)}
+    expected |= {"logits.weight": "dense_2/kernel", "logits.bias": "dense_2/bias"}
+    theirs = random_arrays(shapes)
+    write_old_keras(tmp_path / "x.h5", theirs)
 
-def match_by_names(graph: Graph, spec: Path) -> dict[str, str]:
-    """The names under which the layout looks for our tensors, without their scope."""
-    from incgen.weights import layouts
-    from incgen.weights.matching import match
+    manifest = incgen.import_weights(tmp_path / "x.h5", spec, tmp_path / "w.safetensors")
 
-    layout = layouts.named("facenet_tf", layouts.find(spec, "inception_resnet_v1"))
-    found = match(graph, {}, layout)
-    looked = {fault.key: fault.detail.partition("no `")[2].rstrip("`") for fault in found.faults}
-    assert not any(key.endswith("bn.weight") for key in looked)
-    return {key: name.removeprefix("InceptionResnetV1/") for key, name in looked.items()}
+    assert manifest["layout"]["name"] == "keras1"
+    ours = load_file(tmp_path / "w.safetensors")
+    assert set(ours) == set(expected)
+    for key, name in expected.items():
+        value = theirs[name]
+        if name.endswith("depthwise_kernel"):
+            value = value.transpose(2, 3, 0, 1)
+        elif value.ndim == 4:
+            value = value.transpose(3, 2, 0, 1)
+        elif value.ndim == 2:
+            value = value.T
+        assert np.array_equal(ours[key], value), key

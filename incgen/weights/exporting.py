@@ -88,12 +88,15 @@ def arrays_of(path: Path, graph: Graph, checkpoint: Checkpoint) -> dict[str, Arr
     Raises:
         MismatchError: the file has other tensors.
     """
+    with extra("weights", "weights"):
+        import numpy as np
     match = matching.match(graph, checkpoint.tensors, identity("torch"))
     if match.faults:
         name = graph.program.network.name
         title = f"`{path.as_posix()}` does not hold the weights of `{name}`"
         raise MismatchError(title, match.faults)
-    return {key: match.recipes[key].values() for key in graph.tensors()}
+    # In the order of their axes: safetensors writes the bytes as they lie.
+    return {key: np.ascontiguousarray(match.recipes[key].values()) for key in graph.tensors()}
 
 
 def _torch(graph: Graph, arrays: dict[str, Array], path: Path) -> None:

@@ -130,10 +130,23 @@ def _arranged(values: Array, axes: Axes) -> Array:
 
 
 def _same(theirs: tuple[int, ...], ours: tuple[int, ...]) -> bool:
-    """Whether two shapes hold the same numbers in the same order, whatever axes have length 1.
+    """Whether two shapes hold the same numbers in the same order.
 
-    A kernel over a whole map is a dense layer: its axes C, H, W are then one axis.
+    Axes of length 1 may be more or fewer where they cannot be mistaken for others: around a vector,
+    behind the matrix of a dense layer that is stored as a kernel, and in front of it, as Caffe did.
+    A kernel over a whole map is a dense layer too: its axes C, H, W are then one axis. A kernel is
+    never another one: 1 x 7 is not 7 x 1.
     """
-    if [n for n in theirs if n != 1] == [n for n in ours if n != 1]:
+    if theirs == ours:
         return True
-    return len(ours) == 2 and len(theirs) == 4 and ours == (theirs[0], size_of(theirs[1:]))
+    match len(ours), theirs:
+        case 1, _:
+            return [n for n in theirs if n != 1] == [n for n in ours if n != 1]
+        case 2, (1, 1, _, _):
+            return ours == theirs[2:] or ours == (1, size_of(theirs[1:]))
+        case 2, (outputs, *inputs) if len(theirs) == 4:
+            return ours == (outputs, size_of(tuple(inputs)))
+        case 4, (_, _):
+            return ours == (*theirs, 1, 1)
+        case _:
+            return False

@@ -33,6 +33,8 @@ _OLD_VARIABLES = {
     "beta": "beta",
     "running_mean": "moving_mean",
     "running_std": "moving_variance",  # the variance, in spite of its name
+    "depthwise_kernel": "depthwise_kernel",
+    "pointwise_kernel": "pointwise_kernel",
 }
 #: The variables of a layer in order, by the kind of the layer and their number.
 _VARIABLES = {
