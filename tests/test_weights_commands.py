@@ -272,6 +272,27 @@ def test_what_is_exported_can_be_imported(folder: Path, name: str) -> None:
     assert all(np.array_equal(found[key], expected[key]) for key in found)
 
 
+@pytest.mark.parametrize("name", ["w.pth", "w.weights.h5", "w.npz"])
+def test_what_lies_in_another_order_is_exported_in_that_of_its_axes(
+    folder: Path, name: str
+) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    state = load_file("ours.safetensors")
+    kernels = {key: value for key, value in state.items() if value.ndim == 4}
+    assert kernels
+    turned = {k: v.contiguous(memory_format=torch.channels_last) for k, v in kernels.items()}
+    torch.save(state | turned, "turned.pth")
+    form = "torch" if name.endswith("pth") else "npz" if name.endswith("npz") else "keras"
+
+    incgen.export_weights("turned.pth", "net.inc", name, format=form)
+
+    incgen.import_weights(name, "net.inc", "again.safetensors")
+    found, expected = arrays("again.safetensors"), arrays("ours.safetensors")
+    assert all(np.array_equal(found[key], expected[key]) for key in expected)
+
+
 def test_an_export_takes_what_fits_and_writes_over_nothing(folder: Path) -> None:
     with pytest.raises(incgen.MismatchError, match="does not hold the weights of `net`"):
         incgen.export_weights("theirs.pth", "net.inc", "w.pth", format="torch")

@@ -186,11 +186,49 @@ def test_axes_of_length_1_do_not_matter(folder: Path) -> None:
     assert np.array_equal(found["logits.weight"], theirs["last.weight"][:, :, 0, 0])
 
 
+def test_a_kernel_is_not_a_turned_one(folder: Path) -> None:
+    spec = SPEC.replace("conv_bn 3x3 8", "conv_bn 1x3 8")
+    (folder / "net.inc").write_text(spec, "utf-8")
+    right = random_arrays(TORCH | {"first.weight": (8, 3, 1, 3)})
+    imported(folder, right)
+    (folder / "w.safetensors").unlink()
+
+    error = refused(folder, right | random_arrays({"first.weight": (8, 3, 3, 1)}))
+
+    (fault,) = error.faults
+    text = "a.conv.weight: 8 x 3 x 1 x 3 here, but `first.weight` is 8 x 3 x 3 x 1"
+    assert str(fault) == text
+
+
 def test_counters_are_left(folder: Path) -> None:
     theirs = random_arrays(TORCH)
     found = imported(folder, theirs | {"first_bn.num_batches_tracked": np.array(3)})
 
     assert list(found) == list(OURS)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("first_bn.num_batches_tracked", (7, 7)),
+        ("nobody.num_batches_tracked", ()),
+        ("xnum_batches_tracked", ()),
+    ],
+)
+def test_what_only_looks_like_a_counter_is_unexpected(
+    name: str, shape: tuple[int, ...], folder: Path
+) -> None:
+    error = refused(folder, random_arrays(TORCH | {name: shape}))
+
+    assert [(fault.kind, fault.key) for fault in error.faults] == [("unexpected", name)]
+
+
+def test_whole_numbers_are_no_weights(folder: Path) -> None:
+    theirs = random_arrays(TORCH)
+    theirs["last.bias"] = np.arange(4, dtype="i1")
+
+    error = refused(folder, theirs)
+    assert [str(fault) for fault in error.faults] == ["logits.bias: it has whole numbers (int8)"]
 
 
 def test_what_the_layout_ignores_is_left_and_listed(folder: Path) -> None:
@@ -201,6 +239,19 @@ def test_what_the_layout_ignores_is_left_and_listed(folder: Path) -> None:
 
     with open_checkpoint(folder / "w.safetensors") as checkpoint:
         assert json.loads(checkpoint.metadata["manifest"])["left"] == ["ema.first.weight"]
+
+
+def test_what_is_ignored_is_not_what_ours_has_something_of(folder: Path) -> None:
+    put_layout(folder, "theirs", f'ignore = ["last.*"]    # if there are no logits\n{LAYOUT}')
+    theirs = random_arrays(TORCH | {"last.scale": (4,)})
+
+    error = refused(folder, theirs)
+    assert [(fault.kind, fault.key) for fault in error.faults] == [("unexpected", "last.scale")]
+
+    (folder / "net.inc").write_text(SPEC.replace("    logits: dense classes\n", ""), "utf-8")
+    text = (folder / "net.inc").read_text("utf-8").replace("(classes = 4)", "")
+    (folder / "net.inc").write_text(text, "utf-8")
+    assert "logits.weight" not in imported(folder, theirs)
 
 
 GAMMALESS = {name: shape for name, shape in TORCH.items() if name != "first_bn.weight"}
@@ -233,7 +284,10 @@ def test_a_background_class_is_dropped_if_the_layout_says_so(folder: Path) -> No
     theirs = random_arrays(TORCH | {"last.weight": (5, 7), "last.bias": (5,)})
     assert {fault.kind for fault in refused(folder, theirs).faults} == {"misshapen"}
 
-    put_layout(folder, "theirs", f'background = ["logits"]\n{LAYOUT}')
+    put_layout(folder, "theirs", f"background = {{ logits = 6 }}\n{LAYOUT}")
+    assert {fault.kind for fault in refused(folder, theirs).faults} == {"misshapen"}
+
+    put_layout(folder, "theirs", f"background = {{ logits = 5 }}\n{LAYOUT}")
     found = imported(folder, theirs)
     assert np.array_equal(found["logits.weight"], theirs["last.weight"][1:])
     assert np.array_equal(found["logits.bias"], theirs["last.bias"][1:])

@@ -97,7 +97,8 @@ def test_rules_that_say_different_things_are_ambiguous(tmp_path: Path) -> None:
 #: Faults of a layout of PyTorch's convention.
 FAULTS = {
     "backgrund = []": "a layout has no `backgrund`: did you mean `background`?",
-    'background = "a"': "`background` is a list",
+    'background = "a"': "`background` is a table",
+    'background = { a = "b" }': "`background`: its values are numbers of classes",
     "ignore = [1]": "`ignore`: what belongs here is a text or a list of texts",
     "numbered = 1": "`numbered` is `true` or `false`",
     '[layers]\n"a" = 1': "`a`: what belongs here is a text or a list of texts",

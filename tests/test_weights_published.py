@@ -114,6 +114,7 @@ def test_a_checkpoint_of_slim(
 ) -> None:
     """By the order in which both list their layers, and axes that are written out here."""
     theirs = random_arrays(listed_slim(name)) | {"global_step": np.array(1, "int64")}
+    theirs |= {f"{name}/RMSProp": value for name, value in theirs.items() if value.ndim == 4}
     old = name == "slim_inception_v1"
     (write_old_tensorflow if old else write_tensorflow)(tmp_path / "model.ckpt", theirs)
 

@@ -138,6 +138,41 @@ def test_a_state_dict_inside_of_something_else(old: bool, tmp_path: Path) -> Non
     assert sorted(contents(tmp_path / "x.pth")) == ["a.num_batches_tracked", "a.weight"]
 
 
+@pytest.mark.parametrize(
+    "key",
+    ["module.module.a", "module._orig_mod.a", "_orig_mod.module.a", "a"],
+)
+def test_what_programs_put_around_a_model_is_taken_off(key: str, tmp_path: Path) -> None:
+    import torch
+
+    whole = {"best": torch.tensor(0.5), "model": {f"{key}.weight": torch.ones(2)}}
+    torch.save(whole, tmp_path / "x.pth")
+
+    assert list(contents(tmp_path / "x.pth")) == ["a.weight"]
+
+
+def test_an_averaged_model_is_its_module(tmp_path: Path) -> None:
+    import torch
+
+    averaged = torch.optim.swa_utils.AveragedModel(torch.nn.Linear(2, 3))
+    torch.save(averaged.state_dict(), tmp_path / "x.pth")
+
+    assert list(contents(tmp_path / "x.pth")) == ["weight", "bias"]
+
+
+def test_of_two_state_dicts_one_has_to_be_chosen(tmp_path: Path) -> None:
+    import torch
+
+    state = {"a.weight": torch.ones(2)}
+    torch.save({"state_dict": state, "state_dict_ema": state}, tmp_path / "x.pth")
+
+    with pytest.raises(WeightsError) as caught:
+        contents(tmp_path / "x.pth")
+    says = str(caught.value)
+    end = "it holds `state_dict` and `state_dict_ema`: save the one that you mean, as "
+    assert says.endswith(f"{end}torch.load(...)['state_dict']")
+
+
 def test_parameters_views_and_half_precision(tmp_path: Path) -> None:
     import torch
 

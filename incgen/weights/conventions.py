@@ -51,7 +51,8 @@ class Convention:
         separator: between the name of a layer and that of its tensor.
         channels_last: whether a flattened map has the order H, W, C; ours is C, H, W.
         slots: by op; `separable_conv` is a layer that has both of its kernels.
-        counters: ends of names that are no weights: they are left.
+        counters: what counts steps, of a layer or of all: it is left.
+        training: wildcards of what optimisers keep, which is left too.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Convention:
     channels_last: bool
     slots: Mapping[str, Slots]
     counters: tuple[str, ...] = ()
+    training: tuple[str, ...] = ()
 
 
 def _vector(*names: str) -> Slot:
@@ -140,6 +142,16 @@ _SLIM = Convention(
         },
     },
     ("global_step",),
+    (
+        "*/Adagrad",
+        "*/Adam",
+        "*/Adam_1",
+        "*/Momentum",
+        "*/RMSProp",
+        "*/RMSProp_1",
+        "beta1_power",
+        "beta2_power",
+    ),
 )
 
 # `gamma_or_beta`: files of Keras 3 number variables, so where a layer has only one of the two they

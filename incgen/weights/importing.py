@@ -167,7 +167,11 @@ def _converted(path: Path, graph: Graph, match: Match, dtype: str) -> Iterator[m
     for key in graph.tensors():
         values = match.recipes[key].values()
         made = _cast(values, dtype)
-        if not _finite(values):
+        stored = match.recipes[key].stored
+        if values.dtype.kind != "f":  # quantised, or no weights at all
+            text = "it has whole numbers" + (f" ({stored.dtype})" if stored is not None else "")
+            faults.append(Fault("no weights", key, text))
+        elif not _finite(values):
             faults.append(Fault("not finite", key, "it has NaN or infinite values"))
         elif not _finite(made):
             faults.append(Fault("too large", key, f"it has values that {dtype} cannot hold"))

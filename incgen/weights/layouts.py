@@ -81,8 +81,10 @@ class Layout:
         rules: layer by layer.
         parts: what a layer inside of a unit is called, by the end of our name.
         tables: what placeholders can stand for.
-        ignored: wildcards of what is left of theirs without being needed.
-        background: our classifiers, of which theirs may have one class more, the first.
+        ignored: wildcards of what is left of theirs without being needed, where ours has nothing
+            of it.
+        background: our classifiers of which theirs may have one class more, the first, and how
+            many it has then.
         channels_last: whether they flatten maps in the order H, W, C.
         missing_gamma: whether theirs keeps no gamma where it is 1.
         numbered: whether Keras numbered layers without a name: then only their order counts.
@@ -97,7 +99,7 @@ class Layout:
     parts: Mapping[str, tuple[str, ...]]
     tables: Tables
     ignored: tuple[str, ...]
-    background: tuple[str, ...]
+    background: Mapping[str, int]
     channels_last: bool
     missing_gamma: bool
     numbered: bool
@@ -150,7 +152,7 @@ def identity(convention: str) -> Layout:
         parts={},
         tables={},
         ignored=(),
-        background=(),
+        background={},
         channels_last=False,  # generated models turn maps to C, H, W before they flatten them
         missing_gamma=False,
         numbered=False,
@@ -266,6 +268,12 @@ class _Table:
             raise self.fault(f"`{name}`: what belongs here is a text or a list of texts")
         return tuple(values)
 
+    def counts(self, name: str) -> dict[str, int]:
+        found = self.take(name, {})
+        if not all(type(value) is int for value in found.values()):
+            raise self.fault(f"`{name}`: its values are numbers of classes")
+        return dict(found)
+
     def settings(self, name: str) -> dict[str, Value]:
         found = self.take(name, {})
         if not all(isinstance(value, bool | int | float | str) for value in found.values()):
@@ -310,7 +318,7 @@ def _layout(content: dict[str, Any], name: str, place: str) -> Layout:
         parts=parts,
         tables=tables,
         ignored=table.texts("ignore"),
-        background=table.texts("background"),
+        background=table.counts("background"),
         channels_last=CONVENTIONS[convention].channels_last,
         missing_gamma=table.take("missing_gamma", False),
         numbered=table.take("numbered", False),

@@ -5,14 +5,14 @@ Nothing is read yet: names and shapes decide.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from typing import TypeAlias
 
 from incgen.graph import Graph, Node
 from incgen.records import record
 from incgen.shapes import Tensor
-from incgen.weights.checkpoint import Stored, shown
+from incgen.weights.checkpoint import Stored, shown, size_of
 from incgen.weights.conventions import Slot
 from incgen.weights.errors import Fault
 from incgen.weights.layouts import AmbiguousError, Layout, renumbered
@@ -130,9 +130,12 @@ class _Matcher:
             self.surplus(index, node)
         used = self.used_once()
         layout = self.layout
-        counters = layout.convention.counters
-        rest = [name for name in self.tensors if name not in used and not name.endswith(counters)]
-        left = [name for name in rest if any(fnmatchcase(name, p) for p in layout.ignored)]
+        layers = {name.rpartition(layout.convention.separator)[0] for name in used}
+        rest = [name for name in self.tensors if name not in used and not self.counts(name, layers)]
+        # What ours has something of is held to be all there.
+        ignored = (*layout.ignored, *layout.convention.training)
+        absent = [p for p in ignored if not any(fnmatchcase(name, p) for name in used)]
+        left = [name for name in rest if any(fnmatchcase(name, p) for p in absent)]
         for name in rest:
             if name not in left:
                 shape = shown(self.tensors[name].shape)
@@ -141,6 +144,13 @@ class _Matcher:
             if fault := recipe.fault():
                 self.faults.append(Fault("misshapen", key, fault))
         return Match(layout, self.recipes, tuple(self.checks), tuple(left), tuple(self.faults))
+
+    def counts(self, name: str, layers: Collection[str]) -> bool:
+        """Whether a tensor only counts steps, of a layer that is needed or of all."""
+        convention = self.layout.convention
+        layer, _, last = name.rpartition(convention.separator)
+        one = size_of(self.tensors[name].shape) == 1
+        return one and last in convention.counters and (not layer or layer in layers)
 
     # ------------------------------------------------------------ ours
 
@@ -211,7 +221,7 @@ class _Matcher:
 
     def background(self, node: Node, tensor: Tensor, stored: Stored, slot: Slot) -> bool:
         """Whether theirs has one class more than ours, and the layout says what it is."""
-        if node.path not in self.layout.background:
+        if self.layout.background.get(node.path) != tensor.shape[0] + 1:
             return False
         more = Recipe((tensor.shape[0] + 1, *tensor.shape[1:]), stored, slot.axes)
         return not more.fault()

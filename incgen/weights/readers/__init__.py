@@ -76,7 +76,9 @@ def _kind(path: Path, start: bytes, end: bytes) -> tuple[str, str]:
         return "readers.apart", "read"
     if start.startswith(b"PK\x03\x04"):
         return _zipped(path)
-    if start.startswith(_PICKLE) or start[_TAR] == b"ustar":
+    if start[_TAR] == b"ustar":  # PyTorch's first files are such archives, but pickles inside
+        raise WeightsError(f"it is an archive: `tar xf {path.name}`")
+    if start.startswith(_PICKLE):
         return "readers.torch", "read"
     if end == tensorflow.MAGIC:
         return "readers.tensorflow", "read"

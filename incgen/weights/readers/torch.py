@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from incgen.diagnostics import listed
 from incgen.weights.checkpoint import Checkpoint, Stored, first_line
 from incgen.weights.errors import WeightsError
 from incgen.weights.readers.libraries import extra
@@ -23,7 +24,15 @@ if TYPE_CHECKING:
     from incgen.weights.checkpoint import Array
 
 #: Under these names training programs keep the state dict beside other things.
-_WRAPPERS = ("state_dict", "model_state_dict", "model_state", "state_dict_ema", "model", "net")
+_WRAPPERS = (
+    "state_dict",
+    "model_state_dict",
+    "model_state",
+    "state_dict_ema",
+    "model",
+    "model_ema",
+    "net",
+)
 #: What `DataParallel` and compiled models put in front of every key.
 _PREFIXES = ("module.", "_orig_mod.")
 _REMEDY = (
@@ -40,16 +49,37 @@ def read(path: Path) -> Checkpoint:
     """
     content = _loaded(path)
     for _ in _WRAPPERS:  # no deeper than that: what is pickled can contain itself
-        if not isinstance(content, Mapping) or _has_tensors(content):
+        inner = _inside(content)
+        if inner is None:
             break
-        content = next((content[name] for name in _WRAPPERS if name in content), None)
+        content = inner
     if not isinstance(content, Mapping) or not _has_tensors(content):
         raise WeightsError(f"it holds no state dict: {_REMEDY}")
-    found = {str(key): value for key, value in content.items()}
-    for prefix in _PREFIXES:
-        if all(key.startswith(prefix) for key in found):
-            found = {key.removeprefix(prefix): value for key, value in found.items()}
+    found = _averaged({str(key): value for key, value in content.items()})
+    while prefix := next((p for p in _PREFIXES if all(key.startswith(p) for key in found)), None):
+        found = {key.removeprefix(prefix): value for key, value in found.items()}
     return Checkpoint("PyTorch", {key: _stored(key, value) for key, value in found.items()})
+
+
+def _inside(content: Any) -> Mapping[Any, Any] | None:
+    """The state dict in what a training program keeps; None if there is none.
+
+    Raises:
+        WeightsError: there are several, of which only one can be meant.
+    """
+    if not isinstance(content, Mapping):
+        return None
+    found = [name for name in _WRAPPERS if isinstance(content.get(name), Mapping)]
+    if len(found) > 1:
+        which = f"torch.load(...)[{found[0]!r}]"
+        raise WeightsError(f"it holds {listed(found)}: save the one that you mean, as {which}")
+    return content[found[0]] if found else None
+
+
+def _averaged(found: dict[str, Any]) -> dict[str, Any]:
+    """Without the counter that `AveragedModel` has beside its module."""
+    rest = {key: value for key, value in found.items() if key != "n_averaged"}
+    return rest if all(key.startswith("module.") for key in rest) else found
 
 
 def _loaded(path: Path) -> Any:
