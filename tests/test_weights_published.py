@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from checkpoints import (
@@ -23,6 +24,7 @@ from checkpoints import (
 from parity import difference
 from published import PUBLISHED, SPECS, Trial, evaluate, evaluation, images, training, trial
 from safetensors.numpy import load_file
+from torch import nn
 
 import incgen
 from incgen.graph import Graph, Node
@@ -57,6 +59,42 @@ def test_it_trains_the_same(found: Trial) -> None:
         return  # the same implementation as another
     for what, apart in training(found).items():
         assert apart <= (BAR_GRADIENTS if what == "gradients" else BAR_TRAINING), what
+
+
+#: Those of which also what only training sees is as in our spec: no ports, which trained otherwise.
+AS_TRAINED = {
+    "torchvision googlenet",
+    "torchvision inception_v3",
+    "pytorch_fid inception_v3",
+    "facenet_pytorch InceptionResnetV1",
+    "pytorchcv inceptionv3",
+    "keras Xception",
+}
+
+
+def test_what_only_training_sees_is_theirs(found: Trial) -> None:
+    """Dropout and how running averages are kept, by the attributes of their layers."""
+    if found.published.name not in AS_TRAINED:
+        return  # its header says so
+    rates, averages = seen_in_training(found.theirs)
+    nodes = incgen.compile_spec(found.spec, found.published.settings).nodes
+
+    assert sorted(node.args["rate"] for node in nodes if node.op == "dropout") == rates
+    kept = {(round(n.args["decay"], 9), n.args["eps"]) for n in nodes if n.op == "bn"}
+    assert kept == averages
+
+
+def seen_in_training(model: Any) -> tuple[list[float], set[tuple[float, float]]]:
+    """The rates of dropout; the share that running averages keep, with its epsilon."""
+    if isinstance(model, nn.Module):
+        layers = list(model.modules())
+        rates = [layer.p for layer in layers if isinstance(layer, nn.Dropout)]
+        norms = [layer for layer in layers if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
+        return sorted(rates), {(round(1 - float(n.momentum or 0), 9), n.eps) for n in norms}
+    rates = [each.rate for each in model.layers if isinstance(each, keras.layers.Dropout)]
+    batch = keras.layers.BatchNormalization
+    norms = [each for each in model.layers if isinstance(each, batch)]
+    return sorted(rates), {(each.momentum, each.epsilon) for each in norms}
 
 
 def test_the_port_of_xception_differs_from_the_original_in_two_things(tmp_path: Path) -> None:
