@@ -69,7 +69,8 @@ def _figures(name: str, path: Path, output: Path, copy: str, size: int) -> list[
 
     def ours() -> None:
         arguments = ["weights", "import", str(path), str(SPEC), "-o", str(output)]
-        settings = ["--set", "heads=false"]
+        # TF-slim's has an auxiliary head and a class for background: all that it holds is taken
+        settings = ["--set", "classes=1001" if path.suffix == ".ckpt" else "heads=false"]
         output.unlink(missing_ok=True)
         peaks.append(run(sys.executable, "-m", "incgen", *arguments, *settings))
         output.stat()  # it was written

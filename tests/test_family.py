@@ -12,6 +12,7 @@ import pytest
 
 import incgen
 from incgen.expressions import Value
+from incgen.testing import assert_same_network
 
 SPECS = Path(__file__).parent.parent / "specs"
 
@@ -71,3 +72,13 @@ def test_what_the_asymmetric_form_saves() -> None:
 
     counts = {name: count for name, settings, count, _ in PUBLISHED if not settings}
     assert counts["inception_v2_factorized"] == counts["bn_inception"] - total
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["googlenet", "bn_inception_paper", "inception_v1_block", "inception_v2_factorized"],
+)
+def test_what_nothing_else_implements_is_one_network_in_both_frameworks(name: str) -> None:
+    spec = SPECS / f"{name}.inc"
+
+    assert_same_network(spec, rungs=range(5), dtypes=["float64"], batch=2)
