@@ -279,6 +279,22 @@ def test_every_file_that_keras_writes(name: str, tmp_path: Path) -> None:
         assert np.array_equal(found[key], np.asarray(variable)), key
 
 
+def test_a_model_inside_of_a_model_gives_its_layers(tmp_path: Path) -> None:
+    import keras
+
+    base = keras_model()
+    whole = keras.Sequential([keras.Input((8, 8, 3)), base, keras.layers.Dense(3, name="head")])
+    whole.save(tmp_path / "x.h5")
+
+    found = contents(tmp_path / "x.h5")
+
+    layers = [*base.layers, *whole.layers[1:]]
+    expected = {f"{layer.name}/{v.name}": v for layer in layers for v in layer.weights}
+    assert sorted(found) == sorted(expected)
+    for key, variable in expected.items():
+        assert np.array_equal(found[key], np.asarray(variable)), key
+
+
 def test_a_half_precision_file_of_keras(tmp_path: Path) -> None:
     import keras
 

@@ -104,16 +104,24 @@ class _Variable:
 
 
 def _old(root: Any) -> list[_Variable]:
-    """A legacy file: groups of layers, which hold variables under their names."""
-    group = root.get("model_weights", root)
+    """A legacy file: groups of layers, which hold variables under their names.
+
+    A model inside of a model is one such group too, which holds those of several layers.
+    """
+    datasets = _datasets(root.get("model_weights", root))
+    inner: dict[str, set[str]] = {}
+    for path, _ in datasets:
+        group, *between, _ = path.split("/") if "/" in path else ("", path)
+        inner.setdefault(group, set()).add(between[-1] if between else group)
     found = []
-    for path, data in _datasets(group):
-        layer, _, _ = path.partition("/")
-        if layer == "optimizer_weights":
+    for path, data in datasets:
+        group, *between, leaf = path.split("/") if "/" in path else ("", path)
+        if group == "optimizer_weights":
             continue
-        leaf = path.rpartition("/")[2].partition(":")[0]
-        old = leaf.removeprefix(f"{layer}_")
-        found.append(_Variable(layer, _OLD_VARIABLES.get(old, leaf), data))
+        layer = between[-1] if between and len(inner[group]) > 1 else group
+        variable = leaf.partition(":")[0]
+        old = variable.removeprefix(f"{layer}_")
+        found.append(_Variable(layer, _OLD_VARIABLES.get(old, variable), data))
     return found
 
 
