@@ -114,7 +114,7 @@ class Record:
         if verdict == "diverges" and reaction is not None and np.isfinite(relative):
             moved = reaction().get(path, 0.0)
             if self.models.dtype == "float32":
-                bar = max(bar, moved)
+                bar = max(bar, measure.JUMP * moved)
                 verdict = "agrees" if relative <= bar else "diverges"
             elif measure.explained(relative, moved):
                 verdict, message = "undecided", f"rounding alone moves it by {moved:.1e}"

@@ -35,7 +35,7 @@ class BatchNormalization(layers.BatchNormalization):
 
 def ceil_max_pool(x, kernel, stride, *, name):
     """Max pooling that rounds sizes up: the last window may hang over the edge."""
-    if kernel == stride + 1 and not any(n is None or n % stride for n in x.shape[1:3]):
+    if kernel == stride + 1 > 2 and all(n and n % stride == 0 for n in x.shape[1:3]):
         return layers.MaxPooling2D(kernel, stride, "same", name=name)(x)
     over = (0, min(kernel, stride) - 1)
     x = ops.pad(x, ((0, 0), over, over, (0, 0)), constant_values=float("-inf"))
