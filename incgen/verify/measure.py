@@ -30,9 +30,9 @@ LEAST = 64 * 2.0**-23
 #: How often a result is computed again with what rounding could change.
 TRIALS = 5
 #: The same in float32, where every trial moves more than rounding does; and how many times as
-#: far off as the largest jump that was seen a gradient may be, since it jumps by chance. Of
-#: BN-Inception with 11 seeds it was 0.39 to 0.94 times as far off as the largest of 8 trials; as the
-#: largest of 2, up to 1.2 times.
+#: far off as the largest jump that was seen a gradient may be, since it jumps by chance. Of BN-
+#: Inception with 11 seeds it was 0.39 to 0.94 times as far off as the largest of 8 trials; as
+#: the largest of 2, up to 1.2 times.
 TRIALS_IN_FLOAT32, JUMP = 8, 2
 #: Gradients far below the largest of the network are rounding: their floor.
 SMALL_GRADIENT = 1e-3
