@@ -41,6 +41,7 @@ def test_random_networks_agree(group: int) -> None:
     assert tally.agreed >= NETWORKS - INVALID, "\n".join(tally.lines())
 
 
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis")  # on purpose
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
 def test_what_once_failed_agrees(path: Path) -> None:
     examined = examine(path.read_text("utf-8"))

@@ -76,7 +76,7 @@ def test_what_only_training_sees_is_theirs(found: Trial) -> None:
     """Dropout and how running averages are kept, by the attributes of their layers."""
     if found.published.name not in AS_TRAINED:
         return  # its header says so
-    rates, averages = seen_in_training(found.theirs)
+    rates, averages = seen_in_training(found.published.build())  # a step has changed the other
     nodes = incgen.compile_spec(found.spec, found.published.settings).nodes
 
     assert sorted(node.args["rate"] for node in nodes if node.op == "dropout") == rates
