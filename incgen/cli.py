@@ -343,12 +343,18 @@ def weights_export_command(
 
 def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]) -> list[int]:
     """Read `--rung 3` and `--rung 0-4`."""
+    from incgen.verify.report import RUNGS
+
     found: list[int] = []
     for text in given:
         first, dash, last = (part.strip() for part in text.partition("-"))
         if not (first.isdecimal() and (last.isdecimal() or not dash)):
             raise click.BadParameter(f"`{text}` is not a number or a range such as 0-4")
-        found += range(int(first), int(last if dash else first) + 1)
+        low, high = int(first), int(last if dash else first)
+        if low > high:
+            raise click.BadParameter(f"`{text}` goes down: write {high}-{low}")
+        most = min(high, len(RUNGS))  # one that is none is told below; no more are listed
+        found += [low, *range(low + 1, most + 1)]
     return found
 
 

@@ -38,7 +38,7 @@ def test_random_networks_agree(group: int) -> None:
     tally = search.examine_batch(numbers, seed=0, rungs=search.RUNGS)
 
     assert not tally.found, tally.found[0].message + "\n" + tally.found[0].text
-    assert tally.agreed >= NETWORKS - INVALID, "\n".join(tally.lines())
+    assert tally.agreed + tally.undecided >= NETWORKS - INVALID, "\n".join(tally.lines())
 
 
 @pytest.mark.filterwarnings("ignore:You are using a softmax over axis")  # on purpose

@@ -343,6 +343,36 @@ def test_what_does_not_exist_is_refused(options: dict[str, Any], message: str) -
         verify(graph_of(), **options)
 
 
+def test_sources_are_those_of_targets() -> None:
+    with pytest.raises(incgen.RequestError, match="`pytorch` is none of the targets"):
+        verify(graph_of(), sources={"pytorch": "raise SystemExit"}, rungs=[0])
+
+
+def test_an_empty_file_is_no_network() -> None:
+    report = verify(graph_of(), sources={"torch": ""}, rungs=[0], dtypes=["float64"])
+
+    assert report.divergences and not report.passed
+
+
+def test_numbers_of_which_none_is_finite_prove_nothing() -> None:
+    spec = """
+    numerics caffe
+    network small { input 4x4 1
+        repeat 25 { scale 9e15 }
+        a: conv 3x3 2 } """
+    report = verify(graph_of(spec), rungs=[1], dtypes=["float64"])
+
+    assert not report.passed and not report.divergences
+    assert {each.message for each in report.ill_conditioned} == {"no number in it is finite"}
+
+
+@pytest.mark.parametrize("dropout", ["noise_shape=(None, 1, 1, None), ", "seed=1, "])
+def test_dropout_of_another_kind_is_no_dropout(dropout: str) -> None:
+    report = broken('name="drop")', f'{dropout}name="drop")')
+
+    assert report.divergences
+
+
 def test_ill_conditioned_numbers_are_not_passed() -> None:
     # a mean less the same mean, summed in another way: nothing but rounding is left
     spec = """

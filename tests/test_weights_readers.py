@@ -151,6 +151,17 @@ def test_what_programs_put_around_a_model_is_taken_off(key: str, tmp_path: Path)
     assert list(contents(tmp_path / "x.pth")) == ["a.weight"]
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_a_tensor_of_tensors_is_refused(tmp_path: Path) -> None:
+    import torch
+
+    nested = torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])
+    torch.save({"a.weight": nested}, tmp_path / "x.pth")
+
+    with pytest.raises(WeightsError, match=r"`a\.weight` is not a plain array of real numbers"):
+        contents(tmp_path / "x.pth")
+
+
 def test_an_averaged_model_is_its_module(tmp_path: Path) -> None:
     import torch
 

@@ -50,7 +50,7 @@ def climb(
                 raise Fault("omitted", report.omissions[0].reason)
             break
         first = report.divergences[0]
-        name = known(first.message)
+        name = known(first.message, graph)
         if name is None:
             place = f" at `{first.path}`" if first.path else ""
             raise Fault(f"rung {first.rung}", f"{first.message}{place}")

@@ -6,7 +6,9 @@ import re
 import traceback
 from pathlib import Path
 
+from incgen.graph import Graph, Node
 from incgen.records import record
+from incgen.shapes import Window
 
 #: Faults of frameworks that are known, by what the ladder says of them; CONTRIBUTING.md has an
 #: example of each.
@@ -62,9 +64,24 @@ class Found:
     numeric: bool = False
 
 
-def known(message: str) -> str | None:
-    """The name of the framework's fault that a divergence is, if it is one that is known."""
+def known(message: str, graph: Graph) -> str | None:
+    """The name of the framework's fault that a divergence is, if it is one that is known.
+
+    The network has to have what the fault is one of.
+    """
+    if not any(_averages_a_smaller_map(graph, node) for node in graph.nodes):
+        return None
     return next((name for name, pattern in KNOWN.items() if pattern.search(message)), None)
+
+
+def _averages_a_smaller_map(graph: Graph, node: Node) -> bool:
+    """Whether windows of an average are larger than the map in height or width."""
+    window = node.args.get("window")
+    if node.op != "avg_pool" or not isinstance(window, Window):
+        return False
+    shape = graph.nodes[node.inputs[0]].shape
+    sizes = (shape.height or 0, shape.width or 0)
+    return any(kernel > size for kernel, size in zip(window.kernel, sizes, strict=True))
 
 
 def place_of(error: BaseException) -> str:

@@ -172,6 +172,7 @@ def examine_batch(batch: range, seed: int, rungs: Sequence[int]) -> Tally:
     """Examine some networks of a seed."""
     began = time.process_time()
     tally, sources = Tally(), {}
+    untold: set[int] = set()
     with _quiet():
         for number in batch:
             spec = random_spec(seed, number)
@@ -185,9 +186,14 @@ def examine_batch(batch: range, seed: int, rungs: Sequence[int]) -> Tally:
             _count(tally, examined, spec, text)
             if examined.graph is not None:
                 sources[number] = examined.sources
+            if examined.counts:
+                untold.add(number)
         if can_lint():
             for number, message in lint(sources).items():
-                tally.agreed -= 1
+                if number in untold:
+                    tally.undecided -= 1
+                else:
+                    tally.agreed -= 1
                 text = examined_text(random_spec(seed, number))
                 tally.found.append(_found(number, Fault("lint", message), text))
     tally.seconds = time.process_time() - began
@@ -204,7 +210,10 @@ def _count(tally: Tally, examined: Examined, spec: tree.Spec, text: str) -> None
     elif examined.refused:
         tally.invalid(tally.refused, examined.refused, text)
     elif examined.graph is not None:
-        tally.agreed += 1
+        if examined.counts:
+            tally.undecided += 1
+        else:
+            tally.agreed += 1
         tally.untold += examined.counts
         tally.coverage.count(spec, examined.graph)
 

@@ -16,6 +16,7 @@ class Tally:
     Attributes:
         seen: how many were drawn.
         agreed: how many are right in all that was asked.
+        undecided: of how many something could not be told, and all else is right.
         rejected: how many were no valid specs, by the first error.
         refused: how many some target cannot express, by the message.
         untold: how often something could not be told, by what.
@@ -27,6 +28,7 @@ class Tally:
 
     seen: int = 0
     agreed: int = 0
+    undecided: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     untold: Counter[str] = field(default_factory=Counter)
@@ -49,6 +51,7 @@ class Tally:
         """Add what another process has seen."""
         self.seen += other.seen
         self.agreed += other.agreed
+        self.undecided += other.undecided
         self.rejected += other.rejected
         self.refused += other.refused
         self.untold += other.untold
@@ -61,8 +64,10 @@ class Tally:
     def lines(self) -> list[str]:
         """The counts as text."""
         lines = [f"{self.seen:,} random networks, {self.agreed:,} agree in every target"]
+        if self.undecided:
+            lines.append(f"{self.undecided:,} agree but for what could not be told")
         parts = (
-            ("could not be told", self.untold),
+            ("things could not be told", self.untold),
             ("no valid specs", self.rejected),
             ("refused by a target", self.refused),
         )

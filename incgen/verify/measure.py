@@ -64,6 +64,11 @@ def difference(a: Array, b: Array, floor: float = 0.0) -> tuple[float, float]:
     return absolute, absolute / max(float(np.abs(a).max()), floor, 1e-30)
 
 
+def is_nothing(values: Array) -> bool:
+    """Whether an array has numbers of which none is finite: nothing can be told by them."""
+    return bool(values.size) and not np.isfinite(values).any()
+
+
 def largest(values: Iterable[Array]) -> float:
     """The largest finite element of several arrays."""
     found = 0.0

@@ -53,6 +53,11 @@ class Record:
         """Compare the arrays of each key; what only one side has is not compared."""
         for key in sorted(pair[0].keys() & pair[1].keys(), key=self._order):
             absolute, relative = measure.difference(pair[0][key], pair[1][key], floor)
+            if not relative and measure.is_nothing(pair[0][key]):
+                message = "no number in it is finite"
+                numbers = (absolute, relative, 0.0)
+                self._keep(rung, what, key, sides, numbers, "undecided", message)
+                continue
             limit = bar if isinstance(bar, float) else bar[key]
             self._note(rung, what, key, sides, absolute, relative, limit, reaction)
 

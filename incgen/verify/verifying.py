@@ -68,6 +68,9 @@ def verify(
     _check(rungs, dtypes, batch, seed)
     graph = spec if isinstance(spec, Graph) else compile_spec(spec, parameters, text=text)
     names = [target.name for target in find_targets(targets)]
+    for name in sources or {}:
+        if name not in names:
+            raise RequestError(f"`{name}` is none of the targets: {listed(names)}")
     texts, omissions = _sources(graph, names, sources or {})
     asked, types = tuple(sorted(set(rungs))), tuple(t for t in DTYPES if t in dtypes)
     ladders: list[Ladder] = []
@@ -163,7 +166,7 @@ def _sources(
     faults: list[SpecError] = []
     for target in find_targets(names):
         try:
-            source = given.get(target.name) or target.emit(graph)
+            source = given[target.name] if target.name in given else target.emit(graph)
         except SpecError as error:
             faults.append(error)
             reason = f"{target.name} cannot express it: {error.diagnostics[0].headline}"

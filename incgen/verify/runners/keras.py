@@ -241,7 +241,12 @@ class KerasRunner:
     def _dropout(self, seed: int, model: Any = None) -> Iterator[None]:
         """What dropout leaves out comes from the seed and the layer's path."""
         every = (model or self.model).layers
-        layers = [each for each in every if isinstance(each, keras.layers.Dropout)]
+        # of another kind, shape or seed it stays as it is, which is not the same twice
+        layers = [
+            each
+            for each in every
+            if type(each) is keras.layers.Dropout and each.noise_shape is None and each.seed is None
+        ]
         originals = [layer.call for layer in layers]
         for layer in layers:
             layer.call = self._given(layer, seed)

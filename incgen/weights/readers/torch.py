@@ -113,7 +113,8 @@ def _stored(key: str, value: object) -> Stored:
     if not isinstance(value, torch.Tensor):
         raise WeightsError(f"`{key}` is no tensor but {type(value).__name__}: {_REMEDY}")
     dtype = str(value.dtype).removeprefix("torch.")
-    if value.layout is not torch.strided or value.is_quantized or value.is_complex():
+    odd = value.is_nested or value.is_meta or value.is_quantized or value.is_complex()
+    if odd or value.layout is not torch.strided:
         raise WeightsError(f"`{key}` is not a plain array of real numbers")
     return Stored(key, tuple(value.shape), dtype, lambda: _values(value))
 
