@@ -171,6 +171,14 @@ def test_an_averaged_model_is_its_module(tmp_path: Path) -> None:
     assert list(contents(tmp_path / "x.pth")) == ["weight", "bias"]
 
 
+def test_a_counter_without_a_model_ends_too(tmp_path: Path) -> None:
+    import torch
+
+    torch.save({"n_averaged": torch.tensor(3)}, tmp_path / "x.pth")
+
+    assert list(contents(tmp_path / "x.pth")) == ["n_averaged"]
+
+
 def test_of_two_state_dicts_one_has_to_be_chosen(tmp_path: Path) -> None:
     import torch
 

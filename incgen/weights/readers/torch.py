@@ -79,7 +79,7 @@ def _inside(content: Any) -> Mapping[Any, Any] | None:
 def _averaged(found: dict[str, Any]) -> dict[str, Any]:
     """Without the counter that `AveragedModel` has beside its module."""
     rest = {key: value for key, value in found.items() if key != "n_averaged"}
-    return rest if all(key.startswith("module.") for key in rest) else found
+    return rest if rest and all(key.startswith("module.") for key in rest) else found
 
 
 def _loaded(path: Path) -> Any:
