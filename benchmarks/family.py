@@ -12,8 +12,6 @@ from __future__ import annotations
 import ast
 import io
 import statistics
-import subprocess
-import sysconfig
 import tempfile
 import tokenize
 from dataclasses import dataclass, field
@@ -22,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import incgen
-from figures import ROOT, Figure, at_most, report, seconds
+from figures import INCGEN, ROOT, Figure, at_most, report, run, seconds
 
 BAR_LINES, BAR_SECONDS = 0.5, 1.0
 REPEATED = 3
@@ -108,11 +106,8 @@ def slowest() -> Figure:
 
 
 def _build(spec: Path, folder: str) -> None:
-    command = str(Path(sysconfig.get_path("scripts"), "incgen"))
     targets = ("--target", "torch", "--target", "keras")
-    arguments = [command, "build", str(spec), *targets, "-o", f"{folder}/", "--force"]
-    quiet = subprocess.DEVNULL
-    subprocess.run(arguments, check=True, stdout=quiet, stderr=quiet)
+    run(INCGEN, "build", str(spec), *targets, "-o", f"{folder}/", "--force")
 
 
 def length(equal: Equal) -> Figure:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import statistics
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,6 +20,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = ROOT / "specs" / "bn_inception.inc"
+#: The command, as it is installed beside this Python.
+INCGEN = str(Path(sysconfig.get_path("scripts"), "incgen"))
 REFERENCE = Path(__file__).resolve().parent / "reference"
 
 
@@ -80,6 +84,16 @@ def print_table(figures: Sequence[Figure]) -> None:
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print("  ".join(cells).rstrip())
+
+
+def run(*command: str) -> None:
+    """Runs a command without its output; an error if it fails.
+
+    An installed package has its bytecode, so a checkout gets to keep it too.
+    """
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    quiet = subprocess.DEVNULL
+    subprocess.run(command, check=True, env=environment, stdout=quiet, stderr=quiet)
 
 
 def seconds(action: Callable[[], object]) -> float:

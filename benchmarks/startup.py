@@ -6,14 +6,11 @@ save. Both are run in turn.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-import sysconfig
 import tempfile
 from pathlib import Path
 
-from figures import SPEC, Figure, at_most, compare, report
+from figures import INCGEN, SPEC, Figure, at_most, compare, report, run
 
 BAR = 2.5
 PAIRS = 21
@@ -26,27 +23,16 @@ def measure() -> list[Figure]:
 
         def build() -> None:
             output.unlink(missing_ok=True)
-            run(incgen, "build", str(SPEC), "--target", "torch", "-o", str(output))
+            run(INCGEN, "build", str(SPEC), "--target", "torch", "-o", str(output))
             output.stat()  # it was written
 
         def imports() -> None:
             run(sys.executable, "-c", "import lark, jinja2, click")
 
-        incgen = str(Path(sysconfig.get_path("scripts"), "incgen"))
         compared = compare(build, imports, PAIRS)
     ours, theirs = (1e3 * median for median in compared.medians)
     note = f"({ours:.0f} ms / {theirs:.0f} ms)"
     return [at_most("incgen build / its three imports, whole process", compared.ratio, BAR, note)]
-
-
-def run(*command: str) -> None:
-    """Runs a command without its output; an error if it fails.
-
-    An installed package has its bytecode, so a checkout gets to keep it too.
-    """
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    quiet = subprocess.DEVNULL
-    subprocess.run(command, check=True, env=environment, stdout=quiet, stderr=quiet)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sysconfig
-from pathlib import Path
-
-from figures import SPEC, Figure, at_most, report, seconds
+from figures import INCGEN, SPEC, Figure, at_most, report, run, seconds
 
 BAR = 180.0
 
@@ -19,9 +15,7 @@ def measure() -> list[Figure]:
 
 def verify() -> None:
     """Runs the command; an error if anything diverges or is not compared."""
-    incgen = str(Path(sysconfig.get_path("scripts"), "incgen"))
-    quiet = subprocess.DEVNULL
-    subprocess.run([incgen, "verify", str(SPEC)], check=True, stdout=quiet, stderr=quiet)
+    run(INCGEN, "verify", str(SPEC))
 
 
 if __name__ == "__main__":

@@ -198,14 +198,11 @@ def unit_forms(graph: Graph) -> dict[df.Definition, UnitForm]:
                         loose.add(element.definition)
                     if definition in words:
                         words.add(element.definition)
-                if _may_be_even(element, definition, graph):
+                if _may_be_even(element, definition, graph, opened):
                     loose.add(element.definition)
                 if _may_be_same(element, definition, graph, opened):
                     words.add(element.definition)
                 uses.setdefault(element.definition, []).append(given)
-                frame = element.args.get("window")
-                if isinstance(frame, df.WindowValue) and opened.any(definition, frame.kernel):
-                    loose.add(element.definition)
     return forms
 
 
@@ -313,19 +310,26 @@ def _odd_kernels(unit: df.Definition, graph: Graph) -> bool:
     return all(k % 2 for w in seen if isinstance(w, Window) for k in w.kernel)
 
 
-def _may_be_even(use: df.Instance, definition: df.Definition, graph: Graph) -> bool:
-    """Whether a use that the graph does not contain may give a window that is even."""
+def _may_be_even(
+    use: df.Instance, definition: df.Definition, graph: Graph, opened: OpenParameters
+) -> bool:
+    """Whether a use may give a window that is even, also one that the graph does not contain."""
     frame = use.args.get("window")
     if not isinstance(frame, df.WindowValue):
         return False
+    if opened.any(definition, frame.kernel):
+        return True
+    built = definition.kind == "network" or definition in graph.observed
     for side in frame.kernel:
         match side:
             case ex.Literal(value):
                 values: list[object] = [value]
             case ex.Parameter(name):
                 values = values_of(graph, definition, name)
+            case _ if built:
+                continue  # computed: the graph has its values
             case _:
-                values = [] if definition.kind == "network" or definition in graph.observed else [0]
+                return True
         if any(isinstance(value, int) and value % 2 == 0 for value in values):
             return True
     return False

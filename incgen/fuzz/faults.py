@@ -10,11 +10,23 @@ from incgen.graph import Graph, Node
 from incgen.records import record
 from incgen.shapes import Window
 
-#: Faults of frameworks that are known, by what the ladder says of them; CONTRIBUTING.md has an
-#: example of each.
+
+def _averages_a_smaller_map(graph: Graph, node: Node) -> bool:
+    """Whether windows of an average are larger than the map in height or width."""
+    window = node.args.get("window")
+    if node.op != "avg_pool" or not isinstance(window, Window):
+        return False
+    shape = graph.nodes[node.inputs[0]].shape
+    sizes = (shape.height or 0, shape.width or 0)
+    return any(kernel > size for kernel, size in zip(window.kernel, sizes, strict=True))
+
+
+#: Faults of frameworks that are known: what the ladder says of them, and the layer that they are
+#: one of; CONTRIBUTING.md has an example of each.
 KNOWN = {
-    "TensorFlow: gradient of AveragePooling2D with same": re.compile(
-        r"gradient .*in keras it is not the slope of the loss itself"
+    "TensorFlow: gradient of AveragePooling2D with same": (
+        re.compile(r"gradient .*in keras it is not the slope of the loss itself"),
+        _averages_a_smaller_map,
     ),
 }
 
@@ -65,23 +77,11 @@ class Found:
 
 
 def known(message: str, graph: Graph) -> str | None:
-    """The name of the framework's fault that a divergence is, if it is one that is known.
-
-    The network has to have what the fault is one of.
-    """
-    if not any(_averages_a_smaller_map(graph, node) for node in graph.nodes):
-        return None
-    return next((name for name, pattern in KNOWN.items() if pattern.search(message)), None)
-
-
-def _averages_a_smaller_map(graph: Graph, node: Node) -> bool:
-    """Whether windows of an average are larger than the map in height or width."""
-    window = node.args.get("window")
-    if node.op != "avg_pool" or not isinstance(window, Window):
-        return False
-    shape = graph.nodes[node.inputs[0]].shape
-    sizes = (shape.height or 0, shape.width or 0)
-    return any(kernel > size for kernel, size in zip(window.kernel, sizes, strict=True))
+    """The name of the framework's fault that a divergence is, if it is one that is known."""
+    for name, (pattern, concerns) in KNOWN.items():
+        if pattern.search(message) and any(concerns(graph, node) for node in graph.nodes):
+            return name
+    return None
 
 
 def place_of(error: BaseException) -> str:

@@ -171,31 +171,24 @@ def saved(found: Found, seed: int, folder: Path) -> Path:
 def examine_batch(batch: range, seed: int, rungs: Sequence[int]) -> Tally:
     """Examine some networks of a seed."""
     began = time.process_time()
-    tally, sources = Tally(), {}
-    untold: set[int] = set()
+    tally = Tally()
+    passed: dict[int, tuple[Examined, tree.Spec, str]] = {}
     with _quiet():
         for number in batch:
             spec = random_spec(seed, number)
             tally.seen += 1
             text = examined_text(spec)
             try:
-                examined = examine(text, spec, rungs)
+                passed[number] = examine(text, spec, rungs), spec, text
             except Fault as fault:
                 tally.found.append(_found(number, fault, text))
-                continue
-            _count(tally, examined, spec, text)
-            if examined.graph is not None:
-                sources[number] = examined.sources
-            if examined.counts:
-                untold.add(number)
-        if can_lint():
-            for number, message in lint(sources).items():
-                if number in untold:
-                    tally.undecided -= 1
-                else:
-                    tally.agreed -= 1
-                text = examined_text(random_spec(seed, number))
-                tally.found.append(_found(number, Fault("lint", message), text))
+        sources = {n: each.sources for n, (each, _, _) in passed.items() if each.graph is not None}
+        messages = lint(sources) if can_lint() else {}
+        for number, (examined, spec, text) in passed.items():
+            if number in messages:
+                tally.found.append(_found(number, Fault("lint", messages[number]), text))
+            else:
+                _count(tally, examined, spec, text)
     tally.seconds = time.process_time() - began
     return tally
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,6 +67,9 @@ def noise(random: np.random.Generator, shape: tuple[int, ...], size: float) -> A
     return 1 + size * random.choice([-1.0, 1.0], shape)
 
 
-def direction(shape: tuple[int, ...], seed: int, number: int) -> Array:
-    """A small random step from where a loss is taken: 1e-6 of what images have."""
-    return 1e-6 * generator(seed, "direction", number).normal(0, 1, shape)
+def directions(shapes: Iterable[Iterable[int]], seed: int) -> list[Array]:
+    """A small random step from where a loss is taken, for each array: 1e-6 of what images have."""
+    return [
+        1e-6 * generator(seed, "direction", number).normal(0, 1, tuple(shape))
+        for number, shape in enumerate(shapes)
+    ]

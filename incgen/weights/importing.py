@@ -167,10 +167,8 @@ def _converted(path: Path, graph: Graph, match: Match, dtype: str) -> Iterator[m
     for key in graph.tensors():
         values = match.recipes[key].values()
         made = _cast(values, dtype)
-        stored = match.recipes[key].stored
         if values.dtype.kind != "f":  # quantised, or no weights at all
-            text = "it has whole numbers" + (f" ({stored.dtype})" if stored is not None else "")
-            faults.append(Fault("no weights", key, text))
+            faults.append(Fault("no weights", key, f"it has whole numbers ({values.dtype})"))
         elif not _finite(values):
             faults.append(Fault("not finite", key, "it has NaN or infinite values"))
         elif not _finite(made):

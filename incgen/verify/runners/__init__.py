@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -103,6 +103,16 @@ class Slope:
     gradient: float
     itself: float
     twice: float
+
+    @classmethod
+    def along(cls, parts: Iterable[float], moved: Callable[[int], float]) -> Slope:
+        """What is known of a step.
+
+        Args:
+            parts: what each gradient says of it.
+            moved: the loss so many steps away.
+        """
+        return cls(sum(parts), (moved(1) - moved(-1)) / 2, (moved(2) - moved(-2)) / 4)
 
     @property
     def wrong(self) -> bool:

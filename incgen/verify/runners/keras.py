@@ -185,8 +185,8 @@ class KerasRunner:
         variables = self.model.trainable_variables
         leaves = [tf.Variable(self._tensor(x)), *(each.value for each in variables)]
         moves = [
-            tf.constant(random_inputs.direction(tuple(each.shape), seed, number), each.dtype)
-            for number, each in enumerate(leaves)
+            tf.constant(each, self.dtype)
+            for each in random_inputs.directions((each.shape for each in leaves), seed)
         ]
 
         def loss() -> Any:
@@ -209,7 +209,7 @@ class KerasRunner:
             for gradient, move in zip(found, moves, strict=True)
             if gradient is not None
         ]
-        return Slope(sum(parts), (moved(1) - moved(-1)) / 2, (moved(2) - moved(-2)) / 4)
+        return Slope.along(parts, moved)
 
     @contextmanager
     def noise(self, seed: int, size: float) -> Iterator[None]:

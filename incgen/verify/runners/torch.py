@@ -169,8 +169,8 @@ class TorchRunner:
         start = self._tensor(x).requires_grad_()
         leaves = [start, *(each for each in self.model.parameters() if each.requires_grad)]
         moves = [
-            self._tensor(random_inputs.direction(tuple(each.shape), seed, number))
-            for number, each in enumerate(leaves)
+            self._tensor(each)
+            for each in random_inputs.directions((each.shape for each in leaves), seed)
         ]
 
         def loss() -> Tensor:
@@ -192,7 +192,7 @@ class TorchRunner:
             for gradient, move in zip(found, moves, strict=True)
             if gradient is not None
         ]
-        return Slope(sum(parts), (moved(1) - moved(-1)) / 2, (moved(2) - moved(-2)) / 4)
+        return Slope.along(parts, moved)
 
     @contextmanager
     def noise(self, seed: int, size: float) -> Iterator[None]:

@@ -108,20 +108,19 @@ def _old(root: Any) -> list[_Variable]:
 
     A model inside of a model is one such group too, which holds those of several layers.
     """
-    datasets = _datasets(root.get("model_weights", root))
+    places = [(path.split("/"), data) for path, data in _datasets(root.get("model_weights", root))]
     inner: dict[str, set[str]] = {}
-    for path, _ in datasets:
-        group, *between, _ = path.split("/") if "/" in path else ("", path)
-        inner.setdefault(group, set()).add(between[-1] if between else group)
+    for parts, _ in places:
+        inner.setdefault(parts[0], set()).add(parts[-2:][0])
     found = []
-    for path, data in datasets:
-        group, *between, leaf = path.split("/") if "/" in path else ("", path)
+    for parts, data in places:
+        group = parts[0]
         if group == "optimizer_weights":
             continue
-        layer = between[-1] if between and len(inner[group]) > 1 else group
-        variable = leaf.partition(":")[0]
-        old = variable.removeprefix(f"{layer}_")
-        found.append(_Variable(layer, _OLD_VARIABLES.get(old, variable), data))
+        layer = parts[-2:][0] if len(inner[group]) > 1 else group
+        leaf = parts[-1].partition(":")[0]
+        old = leaf.removeprefix(f"{layer}_")
+        found.append(_Variable(layer, _OLD_VARIABLES.get(old, leaf), data))
     return found
 
 
