@@ -16,7 +16,7 @@ from incgen import testing
 from incgen.graph import Graph
 from incgen.initializers import Initializer
 from incgen.shapes import Tensor
-from incgen.verify import Report, inputs, measure, structure, verify
+from incgen.verify import Report, beginnings, inputs, measure, verify
 from incgen.verify.places import Places
 from incgen.verify.report import Omission
 from incgen.verify.resizing import resized
@@ -487,7 +487,7 @@ def test_initial_values_are_of_their_distribution(name: str, values: Any, messag
     scale = tensor.initializer.scale(8, 4)
     x = values(np.random.default_rng(0), scale)
 
-    found = structure._initial(x, tensor, "float64")
+    found = beginnings.message(x, tensor, "float64")
 
     assert bool(found) == bool(message) and re.search(message, found), found
 
@@ -503,7 +503,7 @@ def test_moments_of_the_cut_normal_distribution() -> None:
     density = np.exp(-(x**2) / 2)
     for number, power in enumerate((0, 2, 4, 6, 8)):
         expected = float((x**power * density).sum() / density.sum())
-        assert structure._CUT[number] == pytest.approx(expected, rel=1e-5)
+        assert beginnings._CUT[number] == pytest.approx(expected, rel=1e-5)
 
 
 # ---------------------------------------------------------------- helpers for other projects

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from incgen.verify.record import Record
 from incgen.verify.report import RUNGS, Omission
 
 if TYPE_CHECKING:
-    from incgen.verify.runners import Array, Form, Runner
+    from incgen.verify.runners import Array, Facts, Form, Runner
 
 #: Is told what runs now.
 Progress = Callable[[str], None]
@@ -68,8 +68,7 @@ class Ladder:
                     self._rung(rung)
                     if self.record.divergences:
                         break
-                    if not self.kept:
-                        self.models.drop(rung)
+                    self.models.drop(rung, keep=self.kept)
             except Failure as failure:
                 self.record.failure(rung, failure)
             except _Stop:
@@ -101,71 +100,121 @@ class Ladder:
             self._structure()
         elif rung == 6:
             self._round_trip()
-        elif len(self.models.names) == 1:
+        elif rung > 1 and self._single:
+            reason = f"PyTorch does not train with one value for each channel: {self._single}"
+            self.record.omissions.append(Omission(rung, self.models.dtype, reason))
+        elif rung in (3, 5) and len(self.models.names) == 1:
             reason = f"{self.models.names[0]} is the only target"
             self.record.omissions.append(Omission(rung, self.models.dtype, reason))
         else:
             self._passes(rung)
         self.record.close(rung)
 
+    @cached_property
+    def _single(self) -> str:
+        """Where there is one value for each channel to be normalised in training, and what to do.
+
+        There is no unbiased variance of one number; see the language reference, `bn`.
+        """
+        models = self.models
+        for node in models.graph.nodes:
+            pixels = (node.shape.height or 1) * (node.shape.width or 1)
+            if node.op == "bn" and models.batch * pixels == 1:
+                return f"`{node.path}` needs a batch of 2 or more (--batch)"
+        return ""
+
     # ------------------------------------------------------------ rungs
 
     def _structure(self) -> None:
         models = self.models
+        # What has nothing to do with the type is seen in float64.
+        seen = self.exact is not None and self.exact.facts
+        other = None if seen else structure.another(models.graph, models.names)
         for name, facts in models.facts.items():
-            for finding in structure.findings(models.graph, facts, models.dtype):
-                self.record.fact(name, finding)
-            for finding in models.run(
+            more = None
+            if other is not None:
+                more = other, models.run(name, partial(_another, other))
+            found = list(structure.findings(models.graph, facts, models.dtype, more))
+            if other is not None:
+                found += structure.refusals(models.graph, partial(models.loads, name))
+            found += models.run(
                 name,
                 lambda r: list(structure.pixels(models.graph, r, models.dtype, models.seed)),
-            ):
+            )
+            for finding in found:
                 self.record.fact(name, finding)
 
     def _passes(self, rung: int) -> None:
         """Run all that belongs to a rung, up to what diverges."""
         for each in PASSES:
-            if each.rung == rung and not (each.resized and isinstance(self.models.resized, str)):
+            if each.rung == rung and self._applies(each):
                 self.last = each
                 self._results(each)
                 if self.record.wrong(rung):
-                    break
+                    return
+        if rung == 1:
+            self._repeated_evaluation()
+
+    def _applies(self, each: Pass) -> bool:
+        """Whether there is such an input, and whether this type has something to say of it."""
+        if each.given == "larger" and isinstance(self.models.resized, str):
+            return False  # the report says why
+        if each.given == "one" and self.models.batch == 1:
+            return False
+        # What depends on the input's size shows in float64; float32 only rounds otherwise.
+        return each.given == "examples" or self.exact is None or each not in self.exact.climbed
 
     def _results(self, each: Pass) -> None:
-        """Compare the results of every other target with the first's."""
-        models = self.models
-        first, *others = models.names
+        """Compare the targets with one another, with the spec, and float32 with float64."""
         exact, rung = self.exact, each.rung
-        models.climb(each, self._rate(each))
-        if exact is not None and each in exact.results:
-            self.repeated[each] = True  # float64 has been climbed, where chance would show
-        elif exact is not None:
+        if exact is None:
+            self._climb(each, self.models)
+            self._exactly(each, self.models)
+        elif each not in exact.climbed:
             with exact.precision():
-                exact.climb(each)
-        if rung == 1:
-            self._shapes(each)
-        if rung == 3:
-            self._penalties()
-        found = models.results[each]
-        for name in models.names if rung > 2 else ():
-            self.record.keys(rung, each.what, name, self._stated(rung), set(found[name]))
-        for other in others:
-            if exact is None:
-                pair = found[first], found[other]
-                self.record.arrays(
-                    rung,
-                    each.what,
-                    (first, other),
-                    pair,
-                    bar=each.bar,
-                    floor=measure.gradient_floor(pair[0]) if rung == 3 else 0.0,
-                    reaction=partial(self._reaction, each),
-                )
-            else:
-                self._rounded(each, first, other, exact)
+                self._climb(each, exact)
+                self._exactly(each, exact)
+                if each.given != "examples":
+                    del exact.results[each]
+                    return
+            if self.record.wrong(rung):
+                return
+        if exact is not None:
+            self._climb(each, self.models, exact.rate if rung == 5 else None)
+            self._rounded(each, exact)
 
-    def _rate(self, each: Pass) -> float | None:
-        """The learning rate: that of float64 for every type."""
-        return self.exact.rate if self.exact is not None and each.rung == 5 else None
+    def _climb(self, each: Pass, models: Models, rate: float | None = None) -> None:
+        """Run a pass, and look at what can be seen without comparing numbers."""
+        models.climb(each, rate)
+        if each.rung == 1:
+            self._shapes(each, models)
+        if each.rung < 3:
+            self._types(each, models)
+        if each.rung == 3:
+            self._penalties(models)
+        for name in models.names if each.rung > 2 else ():
+            found = set(models.results[each][name])
+            self.record.keys(each.rung, each.what, name, self._stated(each.rung), found)
+
+    def _exactly(self, each: Pass, models: Models) -> None:
+        """Compare the results in float64: of all targets with the first's, and with the spec."""
+        found = models.results[each]
+        first, *others = models.names
+        suffix = "" if models is self.models else f" in {models.dtype}"
+        sides = [(f"{first}{suffix}", f"{name}{suffix}", found[first], name) for name in others]
+        if each.stated:
+            stated = models.stated(each)
+            sides += [("spec", f"{name}{suffix}", stated, name) for name in models.names]
+        for one, other, values, name in sides:
+            self.record.arrays(
+                each.rung,
+                each.what,
+                (one, other),
+                (values, found[name]),
+                bar=each.bar,
+                floor=measure.gradient_floor(values) if each.rung == 3 else 0.0,
+                reaction=partial(self._reaction, each, models),
+            )
 
     def _stated(self, rung: int) -> set[str]:
         """The keys of what there is on a rung from 3 to 5."""
@@ -176,84 +225,91 @@ class Ladder:
             case 4:
                 return {key for key, tensor in tensors.items() if not tensor.trained}
             case _:
-                return {*tensors, *(f"loss {i}" for i in range(STEPS))}
+                outputs = (f"output {name}" for name in self.models.graph.outputs)
+                return {*tensors, *(f"loss {i}" for i in range(STEPS)), *outputs}
 
-    def _rounded(self, each: Pass, first: str, other: str, exact: Models) -> None:
-        """No target is much farther from its float64 result than the other is from its own."""
+    def _rounded(self, each: Pass, exact: Models) -> None:
+        """No target is much farther from its float64 result than another is from its own."""
+        models, found = self.models, self.models.results[each]
         apart: dict[str, dict[str, float]] = {}
         floors: dict[str, float] = {}
-        for name in (first, other):
-            before, after = exact.results[each][name], self.models.results[each][name]
+        for name in models.names:
+            before = exact.results[each][name]
             floors[name] = measure.gradient_floor(before) if each.rung == 3 else 0.0
             apart[name] = {
-                key: measure.difference(before[key], after[key], floors[name])[1]
-                for key in before.keys() & after.keys()
+                key: measure.difference(before[key], found[name][key], floors[name])[1]
+                for key in before.keys() & found[name].keys()
             }
-        for name, rival in ((first, other), (other, first)):
-            least = measure.LEAST
+        shared = set.intersection(*(set(each) for each in apart.values()))
+        beyond = {
+            key
+            for key in shared
+            if all(measure.beyond(exact.results[each][n][key], found[n][key]) for n in found)
+        }
+        for name in models.names:
+            sides = f"{name} in {exact.dtype}", f"{name} in {models.dtype}"
+            rivals = [other for other in models.names if other != name]
             bars = {
-                key: max(measure.MULTIPLE * apart[rival].get(key, 0.0), least)
-                for key in apart[name]
+                key: measure.bar_in_float32(max((apart[r][key] for r in rivals), default=0.0))
+                for key in shared
             }
-            before, after = exact.results[each][name], self.models.results[each][name]
-            shared = apart[name].keys() & apart[rival].keys()
-            pair = {k: before[k] for k in shared}, {k: after[k] for k in shared}
+            for key in beyond:
+                message = f"what is finite in {exact.dtype} is not in {models.dtype}"
+                self.record.undecided(each.rung, each.what, key, sides, message)
+            before = exact.results[each][name]
             self.record.arrays(
                 each.rung,
                 each.what,
-                (f"{name} in float64", f"{name} in {self.models.dtype}"),
-                pair,
+                sides,
+                ({k: before[k] for k in shared - beyond}, found[name]),
                 bar=bars,
                 floor=floors[name],
                 reaction=partial(self._jumps, each, exact),
+                rounded=True,
             )
 
-    def _reaction(self, each: Pass) -> dict[str, float]:
+    def _reaction(self, each: Pass, models: Models) -> dict[str, float]:
         """What the smallest change does to the results; nothing if they do not even repeat."""
-        if self._unrepeated(each):
+        if self._unrepeated(each, models):
             return {}
-        found = self.models.reaction(each, measure.ROUNDING, measure.TRIALS)
+        found = models.reaction(each, measure.ROUNDING, measure.TRIALS)
         if each.rung != 3:
             return found
         # Gradients are products of one another and of what the training pass gives: noise in any
         # of them is noise in others, which need not show in so few trials.
         forward = next(every for every in PASSES if every.rung == 2)
-        self.models.climb(forward)
-        given = self.models.reaction(forward, measure.ROUNDING, measure.TRIALS)
+        models.climb(forward)
+        given = models.reaction(forward, measure.ROUNDING, measure.TRIALS)
         most = max((*found.values(), *given.values()), default=0.0)
         return dict.fromkeys(found, most) if most >= measure.HOPELESS else found
 
     def _jumps(self, each: Pass, exact: Models) -> dict[str, float]:
         """What moving all numbers by the rounding of float32 does to the results in float64."""
-        if self._unrepeated(each):
-            return {}
         with exact.precision():
             return exact.reaction(each, measure.LEAST, measure.TRIALS_IN_FLOAT32)
 
-    def _unrepeated(self, each: Pass) -> bool:
+    def _unrepeated(self, each: Pass, models: Models) -> bool:
         """Keep where models do not give the same twice."""
         if each not in self.repeated:
             self.repeated[each] = True
-            for name, key in self.models.unrepeated(each, self._rate(each)):
+            for name, key in models.unrepeated(each):
                 self.repeated[each] = False
                 message = f"{name}: the same weights and input give another {each.what} each time"
                 self.record.fault(each.rung, each.what, key, (name, name), message)
         return not self.repeated[each]
 
-    def _shapes(self, each: Pass) -> None:
+    def _shapes(self, each: Pass, models: Models) -> None:
         """Outputs have the shapes of the spec.
 
         Raises:
             _Stop: one has not.
         """
-        models = self.models
-        graph = models.graph
-        if each.resized and not isinstance(models.resized, str):
-            graph = models.resized.graph
+        graph = models.graph_of(each)
+        count = len(models.input(each))
         for output, number in graph.outputs.items():
             node = graph.nodes[number]
             sizes = (node.shape.channels, node.shape.height, node.shape.width)
-            wanted = (models.batch, *(size for size in sizes if size is not None))
+            wanted = (count, *(size for size in sizes if size is not None))
             for name in models.names:
                 found = models.results[each][name][node.path].shape
                 if found != wanted:
@@ -263,9 +319,40 @@ class Ladder:
             self.record.close(1)
             raise _Stop
 
-    def _penalties(self) -> None:
+    def _types(self, each: Pass, models: Models) -> None:
+        """Every value is of the type that the model is of."""
+        for name in models.names:
+            for path, value in models.results[each][name].items():
+                if value.dtype != models.dtype:
+                    message = f"{name}: the {each.what} is {value.dtype}, not {models.dtype}"
+                    self.record.fault(each.rung, "type", path, ("spec", name), message)
+
+    def _repeated_evaluation(self) -> None:
+        """Evaluation leaves nothing behind, and is what a model does that is just called."""
+        models = self.models
+        other = models.batches[0]
+        for name in models.names:
+            models.load(name)
+            before = models.run(name, lambda r: r.evaluate(models.x)).outputs
+            models.run(name, lambda r: r.evaluate(other))
+            after = models.run(name, lambda r: r.called(models.x))
+            for output, value in after.items():
+                path = models.graph.nodes[models.graph.outputs[output]].path
+                self.record.array(
+                    1, "value of a plain call", path, (name, name), before[output], value
+                )
+            held = models.run(name, lambda r: r.facts()).tensors
+            for key, value in models.weights.items():
+                if not np.array_equal(held[key], value.astype(models.dtype)):
+                    message = f"{name}: it is not as it was loaded, after passes in evaluation"
+                    self.record.fault(1, "tensor", key, ("spec", name), message)
+                    break
+            else:
+                self.record.same(1, "tensors", name)
+
+    def _penalties(self, models: Models) -> None:
         """The penalty of the weight decay is half of the sum of l2 * w ** 2."""
-        models, total = self.models, 0.0
+        total = 0.0
         for node in models.graph.nodes:
             decay = node.args.get("l2") or 0
             for tensor in node.tensors if decay else ():
@@ -273,16 +360,16 @@ class Ladder:
                     value = models.weights[f"{node.path}.{tensor.name}"]
                     total += decay / 2 * float(np.square(value).sum())
         for name in models.names:
-            found = models.steps[name].penalty
-            self.record.number(3, "penalty", ("spec", name), total, found)
+            found = models.step(name).penalty
+            self.record.number(3, "penalty", ("spec", name), total, found, models.dtype)
 
     def _round_trip(self) -> None:
         """Every form of every model gives what the model itself gives."""
-        models, main = self.models, next(iter(self.models.graph.outputs))
-        expected: dict[str, Array] = {}
+        models = self.models
+        expected: dict[str, dict[str, Array]] = {}
         for name in models.names:
             models.load(name)
-            expected[name] = models.run(name, lambda r: r.evaluate(models.x)).outputs[main]
+            expected[name] = models.run(name, lambda r: r.called(models.x))
         for name, runner in models.runners.items():
             for form in runner.forms(models.folder, models.x):
                 if form.missing:
@@ -295,16 +382,27 @@ class Ladder:
                 except Failure as failure:
                     self.record.failure(6, failure, form.name)
                 else:
-                    self.record.array(6, form.name, "", (name, form.name), own, after)
+                    self._form(form.name, (name, form.name), own, after)
             models.load(name)  # a form may have trained it
         for name in models.names:
             path = models.folder / f"{name}.safetensors"
             if models.run(name, partial(_written, path)):
+                models.load(name)
+                before = models.run(name, lambda r: r.evaluate(models.x)).outputs
                 for other in models.names:
                     models.load(other, path)
-                    after = models.run(other, lambda r: r.evaluate(models.x)).outputs[main]
-                    what = f"safetensors written by {name}"
-                    self.record.array(6, what, "", (name, other), expected[name], after)
+                    after = models.run(other, lambda r: r.evaluate(models.x)).outputs
+                    self._form(f"safetensors written by {name}", (name, other), before, after)
+
+    def _form(
+        self, what: str, sides: tuple[str, str], own: dict[str, Array], after: dict[str, Array]
+    ) -> None:
+        """Compare all outputs of a form, or what else it is compared by."""
+        for key in sorted(own.keys() ^ after.keys()):
+            has = "has no" if key in own else "has a"
+            self.record.fault(6, what, key, sides, f"{sides[0]}: {what}: it {has} {key}")
+        for key in own.keys() & after.keys():
+            self.record.array(6, what, key, sides, own[key], after[key])
 
     # ------------------------------------------------------------ what is around a divergence
 
@@ -328,11 +426,15 @@ class Ladder:
                     np.savez(stream, allow_pickle=False, **arrays)
 
 
-def _own(form: Form, evaluated: Array, runner: Runner) -> Array:
+def _another(other: structure.Another, runner: Runner) -> Facts:
+    return runner.another(1, other.arguments)
+
+
+def _own(form: Form, evaluated: dict[str, Array], runner: Runner) -> dict[str, Array]:
     return evaluated if form.own is None else form.own()
 
 
-def _used(form: Form, runner: Runner) -> Array:
+def _used(form: Form, runner: Runner) -> dict[str, Array]:
     return form.use()
 
 

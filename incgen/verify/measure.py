@@ -27,6 +27,9 @@ MULTIPLE = 8
 #: numbers are moved to see what that does to a gradient, which jumps where a ReLU's input changes
 #: its sign: one in a million inputs is so near to zero.
 LEAST = 64 * 2.0**-23
+#: Above this no target's own distance from float64 excuses that of another: two that compute in
+#: half precision are equally far. What is farther off has to be what rounding does to the network.
+COARSE = 1e-4
 #: How often a result is computed again with what rounding could change.
 TRIALS = 5
 #: The same in float32, where every trial moves more than rounding does; and how many times as
@@ -34,6 +37,9 @@ TRIALS = 5
 #: Inception with 11 seeds it was 0.39 to 0.94 times as far off as the largest of 8 trials; as
 #: the largest of 2, up to 1.2 times.
 TRIALS_IN_FLOAT32, JUMP = 8, 2
+#: A jump above which a number in float32 could be anything. Gradients of BN-Inception jump by up to
+#: a third.
+UNTOLD = 0.5
 #: Gradients far below the largest of the network are rounding: their floor.
 SMALL_GRADIENT = 1e-3
 
@@ -87,3 +93,21 @@ def gradient_floor(gradients: Mapping[str, Array]) -> float:
 def explained(found: float, reaction: float) -> bool:
     """Whether rounding can explain a difference in a network that reacts so to it."""
     return found <= REACTION * reaction or reaction >= HOPELESS
+
+
+def bar_in_float32(rival: float) -> float:
+    """How far a model may be from its float64 result.
+
+    Args:
+        rival: how far another is from its own; infinite if it is not finite.
+    """
+    return max(min(MULTIPLE * rival, COARSE), LEAST)
+
+
+def beyond(before: Array, after: Array) -> bool:
+    """Whether finite numbers of float64 are not finite in a smaller type."""
+    return (
+        before.shape == after.shape
+        and bool(np.isfinite(before).all())
+        and not bool(np.isfinite(after).all())
+    )

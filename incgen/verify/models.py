@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
 from incgen.records import record
 from incgen.verify import inputs, measure
+from incgen.verify.reference import Reference
 from incgen.verify.resizing import resized
 from incgen.verify.runners import KINDS, RunFault, Runner, Step, Values
 
@@ -39,22 +40,31 @@ class Pass:
         rung: that it belongs to.
         what: is compared.
         bar: for the relative difference in float64.
-        resized: whether the input is of another size than the spec's.
+        given: the input: the examples themselves, the first of them alone, or one more example
+            of another size than the spec's.
     """
 
     rung: int
     what: str
     bar: float
-    resized: bool = False
+    given: Literal["examples", "one", "larger"] = "examples"
+
+    @property
+    def stated(self) -> bool:
+        """Whether the spec itself says what comes out, without a derivative."""
+        return self.rung in (1, 2, 4)
 
 
 #: In the order in which they are run.
 PASSES = (
     Pass(1, "value", measure.EVALUATION),
-    Pass(1, "value at another size", measure.EVALUATION, resized=True),
+    Pass(1, "value of one example", measure.EVALUATION, "one"),
+    Pass(1, "value at another size", measure.EVALUATION, "larger"),
     Pass(2, "value", measure.TRAINING),
+    Pass(2, "value at another size", measure.TRAINING, "larger"),
     Pass(3, "gradient", measure.GRADIENTS),
     Pass(4, "statistic", measure.STATISTICS),
+    Pass(4, "statistic at another size", measure.STATISTICS, "larger"),
     Pass(5, "number", measure.TRAJECTORY),
 )
 #: The rungs that look at one step.
@@ -112,9 +122,11 @@ class Models:
             name: KINDS[name].make(graph, source, dtype) for name, source in sources.items()
         }
         self.facts: dict[str, Facts] = {}
-        self.steps: dict[str, Step] = {}
+        self._steps: dict[tuple[str, str], Step] = {}
+        self._stated: dict[str, dict[str, Array]] = {}
         self._reactions: dict[tuple[Pass, float], dict[str, float]] = {}
         self.results: dict[Pass, dict[str, dict[str, Array]]] = {}
+        self.climbed: set[Pass] = set()
 
     @property
     def names(self) -> list[str]:
@@ -157,6 +169,16 @@ class Models:
         """Load weights: those of the verification, or those of a file."""
         self.run(name, lambda runner: runner.load(path or self.file))
 
+    def loads(self, name: str, weights: Mapping[str, Array]) -> bool:
+        """Whether weights are loaded, and not refused."""
+        path = self.folder / "other.safetensors"
+        self._save(path, weights)
+        try:
+            self.load(name, path)
+        except Failure:
+            return False
+        return True
+
     def _save(self, file: Path, weights: Mapping[str, Array]) -> None:
         from safetensors.numpy import save_file
 
@@ -173,10 +195,10 @@ class Models:
         return resized(self.graph)
 
     @cached_property
-    def larger(self) -> Array:
-        """The input of that size."""
+    def _larger(self) -> Array:
+        """The input of that size, with one example more."""
         assert not isinstance(self.resized, str)
-        return inputs.images(self.resized.graph, self.seed, self.batch).astype(self.dtype)
+        return inputs.images(self.resized.graph, self.seed, self.batch + 1).astype(self.dtype)
 
     @cached_property
     def batches(self) -> list[Array]:
@@ -189,7 +211,8 @@ class Models:
     @cached_property
     def rate(self) -> float:
         """A learning rate with which the first step moves the weights by a thousandth."""
-        gradients = {k: v for k, v in self._step(self.names[0]).gradients.items() if k != "input"}
+        found = self.step(self.names[0]).gradients
+        gradients = {key: value for key, value in found.items() if key != "input"}
         size = measure.largest(gradients.values())
         moved = measure.largest(self.weights[key] for key in gradients if key in self.weights)
         return float(np.float32(MOVE * moved / size)) if size else MOVE
@@ -207,10 +230,11 @@ class Models:
             Failure: a model cannot do it.
         """
         self.build()
+        self.climbed.add(each)
         self.results[each] = {}
         for name in self.names:
             if each.rung in _OF_STEP:
-                step = self._step(name)
+                step = self.step(name, each)
                 if each.rung == 3 and step.failure is not None:
                     raise Failure(name, step.failure)
                 found = self._part(each, step)
@@ -218,33 +242,50 @@ class Models:
                 found = self.run(name, partial(self._computed, each, rate=rate))
             self.results[each][name] = found
 
-    def _step(self, name: str) -> Step:
-        """The step that several rungs share."""
-        if name not in self.steps:
-            self.load(name)
-            self.steps[name] = self.run(name, lambda runner: runner.step(self.x, self.seed))
-        return self.steps[name]
+    def step(self, name: str, each: Pass | None = None) -> Step:
+        """The step that several rungs share; that at another size is one forward only."""
+        given = "examples" if each is None else each.given
+        if (name, given) not in self._steps:
+
+            def stepped(runner: Runner) -> Step:
+                x = self.x if each is None else self.input(each)
+                with nullcontext() if each is None else self._sized(each, runner):
+                    runner.load(self.file)
+                    return runner.step(x, self.seed, backward=given == "examples")
+
+            self._steps[name, given] = self.run(name, stepped)
+        return self._steps[name, given]
 
     def _computed(self, each: Pass, runner: Runner, rate: float | None = None) -> dict[str, Array]:
         """What a pass gives with the weights of the verification."""
         with self._sized(each, runner):
             runner.load(self.file)
-            return self._given(each, runner, self._input(each), rate)
+            return self._given(each, runner, self.input(each), rate)
 
     def _given(self, each: Pass, runner: Runner, x: Array, rate: float | None) -> dict[str, Array]:
         """What a pass gives with the weights that are loaded."""
         if each.rung == 1:
-            return self._by_place(runner.evaluate(x))
+            return self.by_place(runner.evaluate(x))
         if each.rung == 5:
             return self._descent(runner, rate or self.rate)
-        return self._part(each, runner.step(x, self.seed))
+        return self._part(each, runner.step(x, self.seed, backward=each.rung == 3))
 
-    def _input(self, each: Pass) -> Array:
-        return self.larger if each.resized else self.x
+    def input(self, each: Pass) -> Array:
+        """The input of a pass (N, C, H, W)."""
+        if each.given == "larger":
+            return self._larger
+        return self.x[:1] if each.given == "one" else self.x
+
+    def graph_of(self, each: Pass) -> Graph:
+        """The network at the size of a pass."""
+        if each.given != "larger":
+            return self.graph
+        assert not isinstance(self.resized, str)
+        return self.resized.graph
 
     def _sized(self, each: Pass, runner: Runner) -> AbstractContextManager[None]:
         """The model for the size of a pass."""
-        if not each.resized:
+        if each.given != "larger":
             return nullcontext()
         assert not isinstance(self.resized, str)
         return runner.sized(self.resized.height, self.resized.width)
@@ -253,22 +294,44 @@ class Models:
         """What belongs to a rung of a step."""
         match each.rung:
             case 2:
-                return self._by_place(step.values)
+                return self.by_place(step.values)
             case 3:
                 return step.gradients
             case _:
                 return step.statistics
 
-    def _by_place(self, values: Values) -> dict[str, Array]:
+    def by_place(self, values: Values) -> dict[str, Array]:
         """What every place gave; outputs are the places of their nodes."""
         nodes = self.graph.nodes
         paths = {name: nodes[number].path for name, number in self.graph.outputs.items()}
         return {**values.places, **{paths[name]: v for name, v in values.outputs.items()}}
 
     def _descent(self, runner: Runner, rate: float) -> dict[str, Array]:
+        """Losses, tensors, and what the model gives in evaluation after all that."""
         found = runner.descend(self.batches, rate, MOMENTUM)
         losses = {f"loss {i}": np.asarray([loss]) for i, loss in enumerate(found.losses)}
-        return {**losses, **found.tensors}
+        after = runner.evaluate(self.x).outputs
+        return {
+            **losses,
+            **found.tensors,
+            **{f"output {name}": value for name, value in after.items()},
+        }
+
+    def stated(self, each: Pass) -> dict[str, Array]:
+        """What the spec itself says that a pass gives, wherever a model lets one look."""
+        if each.rung != 4 or each.given not in self._stated:
+            wanted = {key for found in self.results[each].values() for key in found}
+            reference = Reference(self.graph_of(each), self.weights)
+            seed = None if each.rung == 1 else self.seed
+            with np.errstate(all="ignore"):  # what is not finite is a result like others
+                values = reference.values(self.input(each), seed=seed)
+                found = {path: value for path, value in values if path in wanted}
+            if each.rung == 1:
+                return found
+            self._stated[each.given] = reference.statistics
+            if each.rung == 2:
+                return found
+        return self._stated[each.given]
 
     def taken(self, each: Pass, name: str, path: str) -> tuple[Array, ...]:
         """What goes into a place in a pass forward; the pass is run again for that."""
@@ -277,28 +340,35 @@ class Models:
             with self._sized(each, runner):
                 runner.load(self.file)
                 if each.rung == 1:
-                    return runner.evaluate(self._input(each), inputs=True)
-                return runner.step(self.x, self.seed, inputs=True).values
+                    return runner.evaluate(self.input(each), inputs=True)
+                return runner.step(self.input(each), self.seed, inputs=True, backward=False).values
 
-        return self.run(name, values).inputs.get(path, ()) if each.rung in (1, 2) else ()
+        return self.run(name, values).inputs.get(path, ())
 
-    def drop(self, rung: int) -> None:
-        """Free what was found on a rung; later ones need the step that some share."""
+    def drop(self, rung: int, *, keep: bool) -> None:
+        """Free what was found on a rung; later ones need the step that some share.
+
+        Args:
+            rung: whose passes.
+            keep: whether another type is measured by what the examples themselves gave.
+        """
         for each in [each for each in self.results if each.rung == rung]:
-            del self.results[each]
-        if rung == 5:
-            self.steps.clear()
+            if not (keep and each.given == "examples"):
+                del self.results[each]
+        for name, given in list(self._steps):
+            if rung == 5 or (rung == 4 and given != "examples"):
+                del self._steps[name, given]
 
     # ------------------------------------------------------------ how sure results are
 
-    def unrepeated(self, each: Pass, rate: float | None = None) -> Iterator[tuple[str, str]]:
+    def unrepeated(self, each: Pass) -> Iterator[tuple[str, str]]:
         """Targets and keys for which the same pass gives something else when it is run again.
 
         So does a model that is random where it must not be, or keeps more than its tensors.
         """
         bar = each.bar if self.dtype == "float64" else measure.LEAST
         for name, before in self.results[each].items():
-            after = self.run(name, partial(self._computed, each, rate=rate))
+            after = self.run(name, partial(self._computed, each))
             floor = measure.gradient_floor(before) if each.rung == 3 else 0.0
             for key in before.keys() & after.keys():
                 if measure.difference(before[key], after[key], floor)[1] > bar:
@@ -336,7 +406,7 @@ class Models:
         moved = {key: v * inputs.noise(random, v.shape, size) for key, v in self.weights.items()}
         path = self.folder / "moved.safetensors"
         self._save(path, moved)
-        x = self._input(each)
+        x = self.input(each)
         x = x * inputs.noise(random, x.shape, size)
         with self._sized(each, runner):
             runner.load(path)

@@ -49,17 +49,33 @@ class Record:
         bar: float | Mapping[str, float],
         floor: float = 0.0,
         reaction: Reaction | None = None,
+        rounded: bool = False,
     ) -> None:
-        """Compare the arrays of each key; what only one side has is not compared."""
+        """Compare the arrays of each key; what only one side has is not compared.
+
+        Args:
+            rung: the number of the rung.
+            what: is compared.
+            sides: whose they are.
+            pair: the arrays of each side.
+            bar: for the relative difference; for all, or by key.
+            floor: what the largest element counts as at least.
+            reaction: is asked where a bar is missed.
+            rounded: whether the second side is the first in a smaller type.
+        """
         for key in sorted(pair[0].keys() & pair[1].keys(), key=self._order):
-            absolute, relative = measure.difference(pair[0][key], pair[1][key], floor)
-            if not relative and measure.is_nothing(pair[0][key]):
-                message = "no number in it is finite"
-                numbers = (absolute, relative, 0.0)
-                self._keep(rung, what, key, sides, numbers, "undecided", message)
-                continue
             limit = bar if isinstance(bar, float) else bar[key]
-            self._note(rung, what, key, sides, absolute, relative, limit, reaction)
+            self._compare(
+                rung,
+                what,
+                key,
+                sides,
+                (pair[0][key], pair[1][key]),
+                limit,
+                floor,
+                reaction,
+                rounded,
+            )
 
     def keys(self, rung: int, what: str, name: str, stated: set[str], found: set[str]) -> None:
         """A target has what the spec states, and nothing else; that may be nothing at all."""
@@ -67,21 +83,47 @@ class Record:
             has = f"has no {what} of {key}" if key in stated else f"has a {what} of {key}"
             self.fault(rung, what, key, ("spec", name), f"{name} {has}")
         if stated == found:
-            self._keep(rung, f"{what}s", "", ("spec", name), (0.0, 0.0, 0.0), "agrees", "")
+            self.same(rung, f"{what}s", name)
+
+    def same(self, rung: int, what: str, name: str) -> None:
+        """Keep that a target has all that the spec states."""
+        self._keep(rung, what, "", ("spec", name), (0.0, 0.0, 0.0), "agrees", "")
 
     def number(
-        self, rung: int, what: str, sides: tuple[str, str], expected: float, found: float
+        self,
+        rung: int,
+        what: str,
+        sides: tuple[str, str],
+        expected: float,
+        found: float,
+        dtype: str,
     ) -> None:
         """Compare two numbers that are computed in one way."""
-        self.array(rung, what, "", sides, np.asarray([expected]), np.asarray([found]))
+        self.array(rung, what, "", sides, np.asarray([expected]), np.asarray([found]), dtype)
 
     def array(
-        self, rung: int, what: str, path: str, sides: tuple[str, str], a: Array, b: Array
+        self,
+        rung: int,
+        what: str,
+        path: str,
+        sides: tuple[str, str],
+        a: Array,
+        b: Array,
+        dtype: str = "",
     ) -> None:
-        """Compare two arrays that should differ by rounding alone."""
-        absolute, relative = measure.difference(a, b)
-        bar = measure.EVALUATION if self.models.dtype == "float64" else measure.LEAST
-        self._note(rung, what, path, sides, absolute, relative, bar, None)
+        """Compare two arrays that should differ by rounding alone.
+
+        Args:
+            rung: the number of the rung.
+            what: is compared.
+            path: of the layer, or another key.
+            sides: whose they are.
+            a: one.
+            b: the other.
+            dtype: that they are computed in, if not that of the models.
+        """
+        bar = measure.EVALUATION if (dtype or self.models.dtype) == "float64" else measure.LEAST
+        self._compare(rung, what, path, sides, (a, b), bar)
 
     def fact(self, name: str, finding: Finding) -> None:
         """Keep a fact of a model's structure."""
@@ -94,6 +136,12 @@ class Record:
         """Keep that something is not as it must be."""
         self._keep(rung, what, path, sides, (np.inf, np.inf, 0.0), "diverges", message)
 
+    def undecided(
+        self, rung: int, what: str, path: str, sides: tuple[str, str], message: str
+    ) -> None:
+        """Keep that nothing can be told of something."""
+        self._keep(rung, what, path, sides, (0.0, 0.0, 0.0), "undecided", message)
+
     def failure(self, rung: int, failure: Failure, what: str = "run") -> None:
         """Keep that a model cannot do something, with the line at which it failed."""
         name = failure.target
@@ -103,25 +151,30 @@ class Record:
         lines = (self._line(name, failure.line),) if failure.line is not None else ()
         self.divergences.append(Divergence(rung, self.models.dtype, "", message, lines))
 
-    def _note(
+    def _compare(
         self,
         rung: int,
         what: str,
         path: str,
         sides: tuple[str, str],
-        absolute: float,
-        relative: float,
+        pair: tuple[Array, Array],
         bar: float,
-        reaction: Reaction | None,
+        floor: float = 0.0,
+        reaction: Reaction | None = None,
+        rounded: bool = False,
     ) -> None:
+        absolute, relative = measure.difference(*pair, floor)
+        if not relative and measure.is_nothing(pair[0]):
+            self.undecided(rung, what, path, sides, "no number in it is finite")
+            return
         verdict: Verdict = "agrees" if relative <= bar else "diverges"
         message = ""
         if verdict == "diverges" and reaction is not None and np.isfinite(relative):
             moved = reaction().get(path, 0.0)
-            if self.models.dtype == "float32":
+            if rounded and moved < measure.UNTOLD:
                 bar = max(bar, measure.JUMP * moved)
                 verdict = "agrees" if relative <= bar else "diverges"
-            elif measure.explained(relative, moved):
+            elif rounded or measure.explained(relative, moved):
                 verdict, message = "undecided", f"rounding alone moves it by {moved:.1e}"
         self._keep(rung, what, path, sides, (absolute, relative, bar), verdict, message)
 
@@ -158,8 +211,7 @@ class Record:
         ordered = sorted(wrong, key=lambda each: self._order(each.path))
         first = ordered[-1] if rung == 3 else ordered[0]
         message = first.message or _sentence(first)
-        if rung == 3:
-            message += self._wrong_slope()
+        message += self._wrong_slope() if rung == 3 else _wrong_side(first, wrong)
         lines = tuple(self._lines(first.path))
         self.divergences.append(Divergence(rung, self.models.dtype, first.path, message, lines))
 
@@ -197,6 +249,18 @@ class Record:
     def _line(self, name: str, number: int) -> Place:
         file = f"{self.models.graph.program.network.name}_{name}.py"
         return Place(file, number, self.models.sources[name].split("\n")[number - 1].strip())
+
+
+def _wrong_side(first: Comparison, wrong: list[Comparison]) -> str:
+    """Which of two targets is not what the spec says, where only one is not."""
+    found = {
+        each.between[1]
+        for each in wrong
+        if each.between[0] == "spec" and (each.what, each.path) == (first.what, first.path)
+    }
+    only = found.pop() if len(found) == 1 else None
+    told = "spec" not in first.between and only in first.between
+    return f"; {only} is not what the spec says" if told else ""
 
 
 def _sentence(comparison: Comparison) -> str:

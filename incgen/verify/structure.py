@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from incgen.diagnostics import Reporter, SpecError
+from incgen.elaborate import elaborate
+from incgen.expressions import Value
+from incgen.graph import Graph
 from incgen.records import record
-from incgen.verify import inputs
+from incgen.targets import TARGETS
+from incgen.verify import beginnings, inputs
 from incgen.verify.measure import EVALUATION, LEAST, difference
 
 if TYPE_CHECKING:
-    from incgen.graph import Graph
     from incgen.shapes import Tensor
     from incgen.verify.runners import Array, Facts, Runner
-
-#: From how many random numbers on their distribution is compared: the deviation of fewer says
-#: little.
-ENOUGH = 200
-#: How many standard errors a moment may be off: of 10**9 fair samples one is.
-ERRORS = 6.0
-#: And from how many on its fourth moment is: a few large values move that much.
-MANY = 2000
-#: The density at the cut of a standard normal distribution that is cut at two deviations, over
-#: what is inside. Its moments follow from it by parts: E x^n = (n - 1) E x^(n - 2) - 2^n density.
-_DENSITY = math.exp(-2) / math.sqrt(2 * math.pi) / math.erf(math.sqrt(2))
-_CUT = [1.0]
-for _power in (2, 4, 6, 8):
-    _CUT.append((_power - 1) * _CUT[-1] - 2**_power * _DENSITY)
-#: Second, fourth and, for its standard error, eighth moment by distribution, for the scale 1.
-_MOMENTS = {
-    "uniform": (1 / 3, 1 / 5, 1 / 9),
-    "normal": (1.0, 3.0, 105.0),
-    "truncated_normal": (_CUT[1], _CUT[2], _CUT[4]),
-}
-#: The largest value by distribution, in scales.
-_LIMITS = {"uniform": 1.0, "truncated_normal": 2.0}
 
 
 @record
@@ -52,25 +33,97 @@ class Finding:
     bar: float = 0.0
 
 
-def findings(graph: Graph, facts: Facts, dtype: str) -> Iterator[Finding]:
-    """Compare what a model is made of with the graph."""
+@record
+class Another:
+    """The same network with other values for its parameters.
+
+    Attributes:
+        arguments: for the class or function of the generated file; none if no others fit.
+        graph: the network that they make.
+    """
+
+    arguments: dict[str, Any]
+    graph: Graph
+
+
+def another(graph: Graph, targets: Iterable[str]) -> Another:
+    """Other values for the parameters: all one higher, or one of them, if the targets take that."""
+    other = {name: _other(value) for name, value in graph.parameters.items()}
+    for names in (list(other), *([name] for name in other)):
+        arguments = {name: other[name] for name in names}
+        found = elaborate(graph.program, {**graph.parameters, **arguments}, Reporter())
+        if arguments and found is not None and _expressible(found, targets):
+            return Another(arguments, found)
+    return Another({}, graph)
+
+
+def _other(value: Value) -> Value:
+    if isinstance(value, bool):
+        return not value
+    return value if isinstance(value, str) else value + 1
+
+
+def _expressible(graph: Graph, targets: Iterable[str]) -> bool:
+    try:
+        return all(TARGETS[name].emit(graph) for name in targets)
+    except SpecError:
+        return False
+
+
+def findings(
+    graph: Graph, facts: Facts, dtype: str, more: tuple[Another, Facts] | None
+) -> Iterator[Finding]:
+    """Compare what a model is made of with the graph.
+
+    Args:
+        graph: the network.
+        facts: of its model.
+        dtype: the floating-point type.
+        more: the network with other arguments, and what a model is made of that has these and
+            another seed; None if only this model is to be looked at.
+    """
+    wanted = graph.tensors()
+    yield from _parts(graph, facts, "")
+    for key, tensor in wanted.items():
+        if key in facts.tensors:
+            trained, says = key in facts.trained, "is" if tensor.trained else "is not"
+            yield Finding("trained", key, "" if trained == tensor.trained else f"{says} trained")
+            found = str(facts.tensors[key].dtype)
+            yield Finding("type", key, f"{found}, not {dtype}" if found != dtype else "")
+    values = _fitting(wanted, wanted, facts)
+    drawn = {} if more is None else _fitting(wanted, more[0].graph.tensors(), more[1])
+    for key, message in beginnings.messages(wanted, values, drawn, dtype):
+        yield Finding("initial value", key, message)
+    if more is not None and more[0].arguments:
+        other, again = more
+        given = ", ".join(f"{name}={value}" for name, value in other.arguments.items())
+        yield from _parts(other.graph, again, f" with {given}")
+
+
+def _parts(graph: Graph, facts: Facts, given: str) -> Iterator[Finding]:
+    """Keys, their count and their shapes."""
     wanted = graph.tensors()
     for key in sorted(wanted.keys() | facts.tensors.keys()):
-        yield Finding("key", key, _key(key, wanted, facts))
+        yield Finding(f"key{given}", key, _key(key, wanted, facts))
     total = sum(tensor.size for tensor in wanted.values())
     message = f"{facts.count} numbers, not {total}" if facts.count != total else ""
-    yield Finding("count", "", message)
+    yield Finding(f"count{given}", "", message)
     for key, tensor in wanted.items():
-        value = facts.tensors.get(key)
-        if value is None:
-            continue
-        yield Finding("shape", key, _shape(value, tensor))
-        trained, says = key in facts.trained, "is" if tensor.trained else "is not"
-        yield Finding("trained", key, "" if trained == tensor.trained else f"{says} trained")
-        kind = f"{value.dtype}, not {dtype}" if str(value.dtype) != dtype else ""
-        yield Finding("type", key, kind)
-        if value.shape == tensor.shape:
-            yield Finding("initial value", key, _initial(value, tensor, dtype))
+        if key in facts.tensors:
+            yield Finding(f"shape{given}", key, _shape(facts.tensors[key], tensor))
+
+
+def _fitting(
+    wanted: Mapping[str, Tensor], stated: Mapping[str, Tensor], facts: Facts
+) -> dict[str, Array]:
+    """The values of tensors that are what is wanted, in a model of what is stated."""
+    return {
+        key: facts.tensors[key]
+        for key, tensor in wanted.items()
+        if stated.get(key) == tensor
+        and key in facts.tensors
+        and facts.tensors[key].shape == tensor.shape
+    }
 
 
 def _key(key: str, wanted: dict[str, Tensor], facts: Facts) -> str:
@@ -83,40 +136,23 @@ def _shape(value: Array, tensor: Tensor) -> str:
     return f"{value.shape}, not {tensor.shape}" if value.shape != tensor.shape else ""
 
 
-def _initial(value: Array, tensor: Tensor, dtype: str) -> str:
-    """How initial values are not of the distribution that the spec gives them."""
-    kind = tensor.initializer.kind
-    scale = tensor.initializer.scale(tensor.fan_in, tensor.fan_out)
-    if kind == "constant":
-        # Keras makes its constants in float32, whatever the model is in.
-        right = bool((np.abs(value - scale) <= 2.0**-24 * abs(scale)).all())
-        return "" if right else f"{_seen(value)}, not {scale:g}"
-    x = value.astype(np.float64) / scale
-    name, sizes = f"{tensor.initializer.name}, scale {scale:.4g}", np.abs(x)
-    if sizes.max() > _LIMITS.get(kind, np.inf) * (1 + 1e-6):
-        return f"up to {sizes.max() * scale:.4g}, outside of {name}"
-    if x.size > 1 and sizes.max() == sizes.min():
-        return f"{_seen(value)}, not {name}"
-    second, fourth, eighth = _MOMENTS[kind]
-    if x.size < ENOUGH:
-        return ""
-    if abs(float((x**2).mean()) - second) > _allowed(second, fourth, x.size):
-        found = math.sqrt(float((x**2).mean())) * scale
-        return f"deviation {found:.4g}, not {math.sqrt(second) * scale:.4g} ({name})"
-    if abs(float(x.mean())) > _allowed(0, second, x.size):
-        return f"mean {float(x.mean()) * scale:.4g}, not 0 ({name})"
-    if x.size >= MANY and abs(float((x**4).mean()) - fourth) > _allowed(fourth, eighth, x.size):
-        return f"another distribution than {name}"
-    return ""
+def refusals(graph: Graph, load: Callable[[dict[str, Array]], bool]) -> Iterator[Finding]:
+    """Weights that do not fit are refused.
 
-
-def _allowed(mean: float, square: float, count: int) -> float:
-    """How far the mean of samples may be from its expectation."""
-    return ERRORS * math.sqrt((square - mean**2) / count)
-
-
-def _seen(value: Array) -> str:
-    return f"from {value.min():g} to {value.max():g}"
+    Args:
+        graph: the network.
+        load: loads weights, or says that they are refused.
+    """
+    weights = {key: np.zeros(tensor.shape) for key, tensor in graph.tensors().items()}
+    wrong = {"a tensor too many": {**weights, "no_such_layer.weight": np.zeros(1)}}
+    if weights:
+        key, value = next(iter(weights.items()))
+        rest = {name: each for name, each in weights.items() if name != key}
+        wrong["a missing tensor"] = rest
+        wrong["a tensor of another shape"] = {**rest, key: value.reshape(1, *value.shape)}
+    for what, tensors in wrong.items():
+        message = f"with {what} are loaded" if load(tensors) else ""
+        yield Finding("weights", "", message)
 
 
 def pixels(graph: Graph, runner: Runner, dtype: str, seed: int) -> Iterator[Finding]:
@@ -132,7 +168,12 @@ def pixels(graph: Graph, runner: Runner, dtype: str, seed: int) -> Iterator[Find
     expected = expected / np.reshape(stated.std or (1.0,), (-1, 1, 1))
     bar = EVALUATION if dtype == "float64" else LEAST
     for kind in ("uint8", dtype):
-        found = runner.preprocess(np.ascontiguousarray(x.astype(kind)))
+        given = np.ascontiguousarray(x.astype(kind))
+        found = runner.preprocess(given)
         absolute, relative = difference(expected, found)
         message = f"differs by {relative:.1e}" if relative > bar else ""
+        if str(found.dtype) != dtype:
+            message = f"gives {found.dtype}, not {dtype}"
+        elif not np.array_equal(given, x):
+            message = "changes the images"
         yield Finding("preprocess", f"preprocess({kind})", message, absolute, relative, bar)

@@ -122,9 +122,11 @@ def _forms(report: Report, dtype: str) -> str:
     if not made:
         return ""
     rows: list[tuple[str, ...]] = [(f"{dtype}, relative", "", RUNGS[last])]
+    forms: dict[tuple[str, str], list[Comparison]] = {}
     for each in made:
         form = each.what if each.between[1] == each.what else f"{each.what} in {each.between[1]}"
-        rows.append((each.between[0], form, _cell([each])))
+        forms.setdefault((each.between[0], form), []).append(each)
+    rows += [(target, form, _cell(compared)) for (target, form), compared in forms.items()]
     return _table(rows, rule=True, texts=(0, 1))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -132,15 +132,15 @@ class Form:
 
     Attributes:
         name: what it is called.
-        use: makes it and gives its main output.
+        use: makes it and gives its outputs by name, or all that it is compared by.
         missing: why it cannot be made on this machine; "" if it can.
-        own: what the model itself gives, if that is not its main output in evaluation.
+        own: what the model itself gives, if that is not what it gives in evaluation.
     """
 
     name: str
-    use: Callable[[], Array]
+    use: Callable[[], dict[str, Array]]
     missing: str = ""
-    own: Callable[[], Array] | None = None
+    own: Callable[[], dict[str, Array]] | None = None
 
 
 class Runner(Protocol):
@@ -163,6 +163,14 @@ class Runner(Protocol):
     def facts(self) -> Facts:
         """What the model is made of."""
 
+    def another(self, seed: int, arguments: Mapping[str, Any]) -> Facts:
+        """What another model of the same source is made of.
+
+        Args:
+            seed: of the framework's own random numbers.
+            arguments: of the network.
+        """
+
     def preprocess(self, images: Array) -> Array:
         """What `preprocess` of the module makes of images (N, C, H, W)."""
 
@@ -179,16 +187,20 @@ class Runner(Protocol):
         """The model in evaluation mode, its heads too.
 
         Raises:
-            RunFault: it gives other outputs than it should.
+            RunFault: it gives other outputs than it should, or changes its input.
         """
 
-    def step(self, x: Array, seed: int, *, inputs: bool = False) -> Step:
+    def called(self, x: Array) -> dict[str, Array]:
+        """The outputs of the model in evaluation, run as users run it, with nothing around it."""
+
+    def step(self, x: Array, seed: int, *, inputs: bool = False, backward: bool = True) -> Step:
         """A pass in training mode, of a loss that weighs each element of the outputs differently.
 
         Args:
             x: the input.
             seed: of the factors of the loss and of what dropout leaves out.
             inputs: whether what goes into each place is asked for.
+            backward: whether gradients are.
         """
 
     def descend(self, batches: list[Array], rate: float, momentum: float) -> Trajectory:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, wraps
@@ -116,10 +116,18 @@ class KerasRunner:
 
     def facts(self) -> Facts:
         """The layers' variables."""
-        variables = self._variables()
-        tensors = {key: self._ours(key, np.asarray(v)) for key, v in variables.items()}
+        return self._facts(self.model)
+
+    def another(self, seed: int, arguments: Mapping[str, Any]) -> Facts:
+        """As `Runner`."""
+        keras.utils.set_random_seed(seed)
+        return self._facts(self._fresh(**arguments))
+
+    def _facts(self, model: Any) -> Facts:
+        variables = _variables(model)
+        tensors = {key: _ours(model, key, np.asarray(v)) for key, v in variables.items()}
         trained = frozenset(key for key, variable in variables.items() if variable.trainable)
-        return Facts(tensors, trained, int(self.model.count_params()))
+        return Facts(tensors, trained, int(model.count_params()))
 
     def preprocess(self, images: Array) -> Array:
         """As `Runner`."""
@@ -140,7 +148,11 @@ class KerasRunner:
         """The model in evaluation mode."""
         return self._values(self.inner(self._tensor(x), training=False), inputs)
 
-    def step(self, x: Array, seed: int, *, inputs: bool = False) -> Step:
+    def called(self, x: Array) -> dict[str, Array]:
+        """As `Runner`, with heads."""
+        return self._outputs_of(self.model(self._tensor(x)))
+
+    def step(self, x: Array, seed: int, *, inputs: bool = False, backward: bool = True) -> Step:
         """As `Runner`."""
         start = self._tensor(x)
         with tf.GradientTape() as tape, self._dropout(seed):
@@ -148,17 +160,21 @@ class KerasRunner:
             results = self.inner(start, training=True)
             loss, penalty = self._loss(results, seed), self._penalty()
             total = loss + penalty
-        variables = {key: v for key, v in self._variables().items() if v.trainable}
+        variables = {key: v for key, v in _variables(self.model).items() if v.trainable}
         wanted = [start, *(variable.value for variable in variables.values())]
-        statistics = {key: np.asarray(v) for key, v in self._variables().items() if not v.trainable}
+        statistics = {
+            key: np.asarray(v) for key, v in _variables(self.model).items() if not v.trainable
+        }
         step = Step(self._values(results, inputs), float(penalty), {}, statistics)
+        if not backward:
+            return step
         try:
             found = tape.gradient(total, wanted, unconnected_gradients="zero")
         except (tf.errors.OpError, LookupError, ValueError) as error:
             return replace(step, failure=error)
         gradients = {"input": _first(np.asarray(found[0]))}
         for key, gradient in zip(variables, found[1:], strict=True):
-            gradients[key] = self._ours(key, np.asarray(gradient))
+            gradients[key] = _ours(self.model, key, np.asarray(gradient))
         return replace(step, gradients=gradients)
 
     def descend(self, batches: list[Array], rate: float, momentum: float) -> Trajectory:
@@ -238,8 +254,14 @@ class KerasRunner:
                 layer.call = original
 
     @contextmanager
-    def _dropout(self, seed: int, model: Any = None) -> Iterator[None]:
-        """What dropout leaves out comes from the seed and the layer's path."""
+    def _dropout(self, seed: int, model: Any = None, batch: int | None = None) -> Iterator[None]:
+        """What dropout leaves out comes from the seed and the layer's path.
+
+        Args:
+            seed: of what is left out.
+            model: whose layers, if not those of the model itself.
+            batch: how many examples there will be where a graph is made for any number.
+        """
         every = (model or self.model).layers
         # of another kind, shape or seed it stays as it is, which is not the same twice
         layers = [
@@ -249,20 +271,21 @@ class KerasRunner:
         ]
         originals = [layer.call for layer in layers]
         for layer in layers:
-            layer.call = self._given(layer, seed)
+            layer.call = self._given(layer, seed, batch)
         try:
             yield
         finally:
             for layer, original in zip(layers, originals, strict=True):
                 layer.call = original
 
-    def _given(self, layer: Any, seed: int) -> Any:
+    def _given(self, layer: Any, seed: int, batch: int | None) -> Any:
         path = self.places.name_of(layer.name) or layer.name
 
         def call(inputs: Any, training: bool = False) -> Any:
             if not training:
                 return inputs
-            kept = random_inputs.kept(path, _first_shape(inputs), layer.rate, seed)
+            shape = _first_shape(inputs, batch)
+            kept = random_inputs.kept(path, shape, layer.rate, seed)
             return inputs * self._tensor(kept)
 
         return call
@@ -295,25 +318,6 @@ class KerasRunner:
             }
         return Values(outputs, places, taken)
 
-    def _variables(self) -> dict[str, Any]:
-        return {
-            f"{layer.name}.{_NAMES.get(v.name, v.name)}": v
-            for layer in self.model.layers
-            for v in layer.weights
-        }
-
-    def _ours(self, key: str, value: Array) -> Array:
-        """A tensor of Keras in our layout: OIHW, or (out, in)."""
-        if value.ndim == 2:
-            return value.T
-        if value.ndim != 4:
-            return value
-        layer = self.model.get_layer(key.rpartition(".")[0])
-        if isinstance(layer, keras.layers.DepthwiseConv2D):  # (kh, kw, C, multiplier)
-            high, wide, channels, multiplier = value.shape
-            return value.transpose(2, 3, 0, 1).reshape(channels * multiplier, 1, high, wide)
-        return value.transpose(3, 2, 0, 1)
-
     def _tensor(self, value: Array) -> Any:
         return tf.constant(_last(value), self.dtype)
 
@@ -324,56 +328,93 @@ class KerasRunner:
         weights, whole = folder / "model.weights.h5", folder / "model.keras"
         saved = str(folder / "saved_model")
 
-        def weights_file() -> Array:
+        def weights_file() -> dict[str, Array]:
             self.model.save_weights(weights)
             model = self._fresh()
             model.load_weights(weights)
-            return self._main(model, x)
+            return self._evaluated(model, x)
 
         @cache
         def loaded() -> Any:
             self.model.save(whole)
             return keras.saving.load_model(whole)
 
-        def model_file() -> Array:
-            return self._main(loaded(), x)
+        def model_file() -> dict[str, Array]:
+            return self._evaluated(loaded(), x)
 
-        def compiled() -> Array:
+        def compiled() -> dict[str, Array]:
             jitted = tf.function(lambda y: self.model(y, training=False), jit_compile=True)
-            return self._main_of(jitted(self._tensor(x)))
+            return self._outputs_of(jitted(self._tensor(x)))
 
-        def saved_model() -> Array:
+        def saved_model() -> dict[str, Array]:
             self.model.export(saved, "tf_saved_model", verbose=False)
             loaded = tf.saved_model.load(saved)  # its variables live as long as it does
-            return self._main_of(loaded.serve(self._tensor(x)))
+            return self._outputs_of(loaded.serve(self._tensor(x)))
 
-        def trained_from_file() -> Array:
+        start = self.model.get_weights()
+
+        @cache
+        def trained() -> dict[str, Array]:
+            return self._trained(self.model, x)
+
+        def trained_in_graph() -> dict[str, Array]:
+            model = self._fresh()
+            model.set_weights(start)
+            batches = tf.TensorSpec((None, *model.input_shape[1:]), self.dtype)
+            call = tf.function(lambda y: model(y, training=True), input_signature=[batches])
+            return self._trained(model, x, call)
+
+        def trained_from_file() -> dict[str, Array]:
             return self._trained(loaded(), x)
 
         yield Form(".weights.h5", weights_file)
         yield Form(".keras", model_file)
         yield Form("tf.function with XLA", compiled)
         yield Form("SavedModel", saved_model)
-        yield Form(".keras, training", trained_from_file, own=lambda: self._trained(self.model, x))
+        yield Form("tf.function, training", trained_in_graph, own=trained)
+        yield Form(".keras, training", trained_from_file, own=trained)
 
-    def _main(self, model: Any, x: Array) -> Array:
-        return self._main_of(model(self._tensor(x), training=False))
+    def _evaluated(self, model: Any, x: Array) -> dict[str, Array]:
+        return self._outputs_of(model(self._tensor(x), training=False))
 
-    def _main_of(self, results: Any) -> Array:
-        return _first(np.asarray(self._named(results)[next(iter(self.graph.outputs))]))
+    def _outputs_of(self, results: Any) -> dict[str, Array]:
+        return {name: _first(np.asarray(each)) for name, each in self._named(results).items()}
 
-    def _trained(self, model: Any, x: Array) -> Array:
-        """What a pass in training gives and leaves behind: output, penalty, all variables."""
-        with self._dropout(0, model):
-            output = self._main_of(model(self._tensor(x), training=True))
-        parts = [output, *map(np.asarray, (*model.losses, *model.weights))]
-        return np.concatenate([part.ravel() for part in parts])
+    def _trained(self, model: Any, x: Array, call: Any = None) -> dict[str, Array]:
+        """What a pass in training gives and leaves behind: outputs, penalty, all variables."""
+        with self._dropout(0, model, len(x)):
+            y = self._tensor(x)
+            outputs = self._outputs_of(model(y, training=True) if call is None else call(y))
+        penalty = np.asarray([float(sum(model.losses))])
+        variables = {each.path: np.asarray(each) for each in model.weights}
+        return {**outputs, "penalty": penalty, **variables}
 
     def forget(self) -> None:
         """Free what Keras keeps of every model."""
         self._others.clear()
         keras.backend.clear_session()
         gc.collect()
+
+
+def _variables(model: Any) -> dict[str, Any]:
+    return {
+        f"{layer.name}.{_NAMES.get(v.name, v.name)}": v
+        for layer in model.layers
+        for v in layer.weights
+    }
+
+
+def _ours(model: Any, key: str, value: Array) -> Array:
+    """A tensor of Keras in our layout: OIHW, or (out, in)."""
+    if value.ndim == 2:
+        return value.T
+    if value.ndim != 4:
+        return value
+    layer = model.get_layer(key.rpartition(".")[0])
+    if isinstance(layer, keras.layers.DepthwiseConv2D):  # (kh, kw, C, multiplier)
+        high, wide, channels, multiplier = value.shape
+        return value.transpose(2, 3, 0, 1).reshape(channels * multiplier, 1, high, wide)
+    return value.transpose(3, 2, 0, 1)
 
 
 def _last(value: Array) -> Array:
@@ -386,8 +427,8 @@ def _first(value: Array) -> Array:
     return value.transpose(0, 3, 1, 2) if value.ndim == 4 else value
 
 
-def _first_shape(value: Any) -> tuple[int, ...]:
-    shape = tuple(int(size) for size in value.shape)
+def _first_shape(value: Any, batch: int | None = None) -> tuple[int, ...]:
+    shape = tuple(int(batch or 0) if size is None else int(size) for size in value.shape)
     return (shape[0], shape[3], shape[1], shape[2]) if len(shape) == 4 else shape
 
 

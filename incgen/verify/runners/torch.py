@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import cache
@@ -17,6 +17,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from incgen.diagnostics import listed
 from incgen.modules import import_source
 from incgen.names import class_name
 from incgen.verify import inputs as random_inputs
@@ -74,15 +75,23 @@ class TorchRunner:
         }
         self.penalised = hasattr(self.model, "regularization_loss")
 
-    def _fresh(self) -> nn.Module:
+    def _fresh(self, **arguments: Any) -> nn.Module:
         name = class_name(self.graph.program.network.name)
-        model: nn.Module = getattr(self.module, name)()
+        model: nn.Module = getattr(self.module, name)(**arguments)
         return model
 
     def facts(self) -> Facts:
         """The state dict, less its counters."""
-        state = {k: v for k, v in self.model.state_dict().items() if not k.endswith(_COUNTER)}
-        named = self.model.named_parameters()
+        return self._facts(self.model)
+
+    def another(self, seed: int, arguments: Mapping[str, Any]) -> Facts:
+        """As `Runner`."""
+        torch.manual_seed(seed)
+        return self._facts(self._fresh(**arguments))
+
+    def _facts(self, model: nn.Module) -> Facts:
+        state = {k: v for k, v in model.state_dict().items() if not k.endswith(_COUNTER)}
+        named = model.named_parameters()
         trained = frozenset(key for key, each in named if each.requires_grad)
         count = sum(value.numel() for value in state.values())
         return Facts({key: _array(value) for key, value in state.items()}, trained, count)
@@ -109,21 +118,27 @@ class TorchRunner:
     def evaluate(self, x: Array, *, inputs: bool = False) -> Values:
         """The model in evaluation mode; its heads too, which it leaves out by itself."""
         self.model.eval()
-        heads = len(self.graph.outputs) > 1
         with torch.no_grad():
-            if heads:
-                found = self.model(self._tensor(x))._asdict()
-                running = [name for name in list(found)[1:] if found[name] is not None]
-                if running:
-                    raise RunFault(f"the heads {', '.join(running)} run in evaluation")
-                # Only the network itself asks whether it is in training.
-                self.model.training = True
-            try:
+            if len(self.graph.outputs) == 1:
                 return self._recorded(self._tensor(x), inputs)[1]
+            itself = self._recorded(self._tensor(x), inputs, heads=False)[1]
+            # Only the network itself asks whether it is in training.
+            self.model.training = True
+            try:
+                also = self._recorded(self._tensor(x), inputs)[1]
             finally:
                 self.model.training = False
+        return Values(
+            {**also.outputs, **itself.outputs},
+            {**also.places, **itself.places},
+            {**also.inputs, **itself.inputs},
+        )
 
-    def step(self, x: Array, seed: int, *, inputs: bool = False) -> Step:
+    def called(self, x: Array) -> dict[str, Array]:
+        """As `Runner`; without heads."""
+        return self._main(self.model.eval(), x)
+
+    def step(self, x: Array, seed: int, *, inputs: bool = False, backward: bool = True) -> Step:
         """As `Runner`."""
         start = self._tensor(x).requires_grad_()
         self.model.train()
@@ -132,6 +147,8 @@ class TorchRunner:
             outputs, values = self._recorded(start, inputs)
         loss, penalty = self._loss(outputs, seed), self._penalty()
         step = Step(values, float(penalty.detach()), {}, self._statistics())
+        if not backward:
+            return step
         try:
             torch.autograd.backward(loss + penalty)
         except RuntimeError as error:
@@ -210,8 +227,10 @@ class TorchRunner:
                     stack.callback(each.register_forward_hook(move).remove)
             yield
 
-    def _recorded(self, x: Tensor, inputs: bool) -> tuple[dict[str, Tensor], Values]:
-        """The outputs of a pass, and what every module gave on the way."""
+    def _recorded(
+        self, x: Tensor, inputs: bool, *, heads: bool = True
+    ) -> tuple[dict[str, Tensor], Values]:
+        """The outputs of a pass, with or without heads, and what every module gave on the way."""
         places: dict[str, Array] = {}
         taken: dict[str, tuple[Array, ...]] = {}
 
@@ -229,29 +248,33 @@ class TorchRunner:
                 place = self.places.name_of(name)
                 if name and place is not None:
                     stack.callback(each.register_forward_hook(keep(place)).remove)
-            outputs = self._named(self.model(x))
+            before = x.detach().clone()
+            outputs = self._named(self.model(x), heads=heads)
+        if not torch.equal(before, x):
+            raise RunFault("it changes its input")
         values = Values({name: _array(v) for name, v in outputs.items()}, places, taken)
         return outputs, values
 
-    def _named(self, result: Any) -> dict[str, Tensor]:
+    def _named(self, result: Any, *, heads: bool = True) -> dict[str, Tensor]:
         names = list(self.graph.outputs)
         if len(names) == 1:
             if not isinstance(result, Tensor):
                 raise RunFault(f"the output is a {type(result).__name__}, not a tensor")
             return {names[0]: result}
         found: dict[str, Tensor] = result._asdict()
-        if list(found) != names or any(value is None for value in found.values()):
-            given = [name for name, value in found.items() if value is not None]
-            raise RunFault(f"the outputs are {', '.join(given)}, not {', '.join(names)}")
-        return found
+        given = [name for name, value in found.items() if value is not None]
+        if list(found) != names or given != names[: len(names) if heads else 1]:
+            mode = "with heads" if heads else "in evaluation"
+            raise RunFault(f"the outputs {mode} are {listed(given)}, not {listed(names)}")
+        return {name: found[name] for name in given}
 
     @contextmanager
     def _dropout(self, seed: int) -> Iterator[None]:
         """What dropout leaves out comes from the seed and the layer's path."""
 
-        def given(path: str) -> Callable[[nn.Module, Any, Tensor], Tensor | None]:
-            def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
-                if not module.training or not isinstance(module, nn.Dropout):
+        def given(path: str) -> Callable[[nn.Dropout, Any, Tensor], Tensor | None]:
+            def hook(module: nn.Dropout, args: Any, output: Tensor) -> Tensor | None:
+                if not module.training:
                     return None
                 shape = tuple(output.shape)
                 kept = random_inputs.kept(path, shape, module.p, seed)
@@ -261,7 +284,8 @@ class TorchRunner:
 
         with ExitStack() as stack:
             for name, each in self.model.named_modules():
-                if isinstance(each, nn.Dropout):
+                # of another kind it stays as it is, which is not the same twice
+                if type(each) is nn.Dropout and not each.inplace:
                     path = self.places.name_of(name) or name
                     stack.callback(each.register_forward_hook(given(path)).remove)
             yield
@@ -284,7 +308,7 @@ class TorchRunner:
         return {key: _array(value) for key, value in found if not key.endswith(_COUNTER)}
 
     def _tensor(self, value: Array) -> Tensor:
-        return torch.from_numpy(value).to(self.dtype)
+        return torch.tensor(value, dtype=self.dtype)
 
     # ------------------------------------------------------------ forms
 
@@ -294,38 +318,46 @@ class TorchRunner:
         # Kernels take a compiler minutes; nobody runs compiled models in float64 for their speed.
         backend = "inductor" if self.dtype is torch.float32 else "aot_eager"
 
-        def state_dict() -> Array:
+        def state_dict() -> dict[str, Array]:
             torch.save(self.model.state_dict(), path.with_suffix(".pth"))
             return self._other(x, torch.load(path.with_suffix(".pth"), weights_only=True))
 
-        def script() -> Array:
+        def script() -> dict[str, Array]:
             torch.jit.save(torch.jit.script(self.model.eval()), path.with_suffix(".pt"))
             load: Any = torch.jit.load
             return self._main(load(path.with_suffix(".pt")), x)
 
-        def export() -> Array:
+        def export() -> dict[str, Array]:
             program = torch.export.export(self.model.eval(), (self._tensor(x),))
             if len(self.graph.outputs) == 1:  # PyTorch 2.13 writes no named tuples to files
                 torch.export.save(program, path.with_suffix(".pt2"))
                 program = torch.export.load(path.with_suffix(".pt2"))
             return self._main(program.module(), x)
 
-        def compiled() -> Array:
+        def compiled() -> dict[str, Array]:
             made = torch.compile(self.model.eval(), fullgraph=True, backend=backend)
             return self._main(made, x)
 
-        def channels_last() -> Array:
+        def channels_last() -> dict[str, Array]:
             move: Any = self._twin().eval().to
             return self._main(move(memory_format=torch.channels_last), x)
+
+        def from_meta() -> dict[str, Array]:
+            # what is made outside of the state dict has no values there, or is on another device
+            with torch.device("meta"):
+                model = self._fresh().eval()
+            model(torch.empty(x.shape, device="meta"))
+            model.load_state_dict(self.model.state_dict(), assign=True)
+            return self._main(model, x)
 
         @cache
         def used() -> nn.Module:
             return self._used(x)
 
-        def copied() -> Array:
+        def copied() -> dict[str, Array]:
             return self._main(copy.deepcopy(used()).eval(), x)
 
-        def pickled() -> Array:
+        def pickled() -> dict[str, Array]:
             torch.save(used(), path.with_suffix(".pickle"))
             loaded = torch.load(path.with_suffix(".pickle"), weights_only=False)
             return self._main(loaded.eval(), x)
@@ -338,6 +370,7 @@ class TorchRunner:
         else:
             yield Form(f"torch.compile, {backend}", compiled)
         yield Form("channels_last", channels_last)
+        yield Form("meta device", from_meta)
         yield Form("copy.deepcopy", copied)
         yield Form("pickle", pickled)
 
@@ -354,15 +387,17 @@ class TorchRunner:
         model.load_state_dict(self.model.state_dict())
         return model
 
-    def _other(self, x: Array, state: dict[str, Tensor]) -> Array:
+    def _other(self, x: Array, state: dict[str, Tensor]) -> dict[str, Array]:
         model = self._fresh()
         model.load_state_dict(state)
         return self._main(model.eval(), x)
 
-    def _main(self, model: Any, x: Array) -> Array:
+    def _main(self, model: Any, x: Array) -> dict[str, Array]:
+        """The one output that a model has in evaluation."""
         with torch.no_grad():
             result = model(self._tensor(x))
-        return _array(result[0] if isinstance(result, tuple) else result)
+        main = result[0] if isinstance(result, tuple) else result
+        return {next(iter(self.graph.outputs)): _array(main)}
 
     def forget(self) -> None:
         """Nothing: modules are freed with their runner."""

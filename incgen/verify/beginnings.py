@@ -1,0 +1,129 @@
+"""How the tensors of a fresh model begin: each with numbers of its own, of its distribution."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from incgen.shapes import Tensor
+    from incgen.verify.runners import Array
+
+#: From how many random numbers on their distribution is compared: the deviation of fewer says
+#: little.
+ENOUGH = 200
+#: How many standard errors a moment may be off: of 10**9 fair samples one is.
+ERRORS = 6.0
+#: And from how many on its fourth moment is: a few large values move that much.
+MANY = 2000
+#: The density at the cut of a standard normal distribution that is cut at two deviations, over
+#: what is inside. Its moments follow from it by parts: E x^n = (n - 1) E x^(n - 2) - 2^n density.
+_DENSITY = math.exp(-2) / math.sqrt(2 * math.pi) / math.erf(math.sqrt(2))
+_CUT = [1.0]
+for _power in (2, 4, 6, 8):
+    _CUT.append((_power - 1) * _CUT[-1] - 2**_power * _DENSITY)
+#: Second, fourth and, for its standard error, eighth moment by distribution, for the scale 1.
+_MOMENTS = {
+    "uniform": (1 / 3, 1 / 5, 1 / 9),
+    "normal": (1.0, 3.0, 105.0),
+    "truncated_normal": (_CUT[1], _CUT[2], _CUT[4]),
+}
+#: The largest value by distribution, in scales.
+_LIMITS = {"uniform": 1.0, "truncated_normal": 2.0}
+#: That so many uniform numbers are all below what the largest is: likewise.
+UNLIKELY = 1e-9
+#: So many random numbers are not equal by chance.
+SEVERAL = 8
+
+
+def messages(
+    tensors: Mapping[str, Tensor],
+    values: Mapping[str, Array],
+    again: Mapping[str, Array],
+    dtype: str,
+) -> Iterator[tuple[str, str]]:
+    """What is wrong with the initial values of each tensor, by its key; "" if nothing is.
+
+    Args:
+        tensors: what the spec says, by key.
+        values: the values of a model, of the shapes of these tensors.
+        again: those of another model of the same source, as far as they are of these tensors too.
+        dtype: the floating-point type.
+    """
+    seen: dict[bytes, str] = {}
+    for key, value in values.items():
+        random = tensors[key].initializer.kind != "constant" and value.size >= SEVERAL
+        if random and key in again and np.array_equal(value, again[key]):
+            yield key, "the same in every model: a seed is fixed"
+        elif random and seen.setdefault(value.tobytes(), key) != key:
+            yield key, f"the same as those of {seen[value.tobytes()]}"
+        else:
+            both = np.concatenate([value.ravel(), again[key].ravel()]) if key in again else value
+            yield key, message(both, tensors[key], dtype)
+    yield from _pooled(tensors, values, again, dtype)
+
+
+def _pooled(
+    tensors: Mapping[str, Tensor],
+    values: Mapping[str, Array],
+    again: Mapping[str, Array],
+    dtype: str,
+) -> Iterator[tuple[str, str]]:
+    """The same of all tensors of one initialiser together, by the last of their keys.
+
+    Small kernels say little of their distribution each, and more together: all over their scale.
+    """
+    kinds: dict[str, list[str]] = {}
+    for key in values:
+        if tensors[key].initializer.kind != "constant":
+            kinds.setdefault(tensors[key].initializer.name, []).append(key)
+    for keys in kinds.values():
+        if len(keys) > 1 and min(values[key].size for key in keys) < ENOUGH:
+            drawn = [(key, each[key]) for key in keys for each in (values, again) if key in each]
+            parts = [(value / _scale(tensors[key])).ravel() for key, value in drawn]
+            last = tensors[keys[-1]]
+            yield keys[-1], message(np.concatenate(parts) * _scale(last), last, dtype)
+
+
+def _scale(tensor: Tensor) -> float:
+    return tensor.initializer.scale(tensor.fan_in, tensor.fan_out)
+
+
+def message(value: Array, tensor: Tensor, dtype: str) -> str:
+    """How initial values are not of the distribution that the spec gives them."""
+    kind, scale = tensor.initializer.kind, _scale(tensor)
+    if kind == "constant":
+        # Keras makes its constants in float32, whatever the model is in.
+        right = bool((np.abs(value - scale) <= 2.0**-24 * abs(scale)).all())
+        return "" if right else f"{_seen(value)}, not {scale:g}"
+    x = value.astype(np.float64) / scale
+    name, sizes = f"{tensor.initializer.name}, scale {scale:.4g}", np.abs(x)
+    if sizes.max() > _LIMITS.get(kind, np.inf) * (1 + 1e-6):
+        return f"up to {sizes.max() * scale:.4g}, outside of {name}"
+    if x.size > 1 and sizes.max() == sizes.min():
+        return f"{_seen(value)}, not {name}"
+    if kind == "uniform" and sizes.max() ** x.size < UNLIKELY:
+        return f"up to {sizes.max() * scale:.4g} only, not {name}"
+    second, fourth, eighth = _MOMENTS[kind]
+    if x.size < ENOUGH:
+        return ""
+    if abs(float((x**2).mean()) - second) > _allowed(second, fourth, x.size):
+        found = math.sqrt(float((x**2).mean())) * scale
+        return f"deviation {found:.4g}, not {math.sqrt(second) * scale:.4g} ({name})"
+    if abs(float(x.mean())) > _allowed(0, second, x.size):
+        return f"mean {float(x.mean()) * scale:.4g}, not 0 ({name})"
+    if x.size >= MANY and abs(float((x**4).mean()) - fourth) > _allowed(fourth, eighth, x.size):
+        return f"another distribution than {name}"
+    return ""
+
+
+def _allowed(mean: float, square: float, count: int) -> float:
+    """How far the mean of samples may be from its expectation."""
+    return ERRORS * math.sqrt((square - mean**2) / count)
+
+
+def _seen(value: Array) -> str:
+    return f"from {value.min():g} to {value.max():g}"

@@ -1,0 +1,283 @@
+"""What the spec itself says, computed in NumPy: the side that no target can pull with it.
+
+Two models that are wrong in the same way agree. This module knows neither of them: it reads the
+graph alone, and computes each op by its sentence in the language reference, in float64, in the
+plainest way there is. It shares the borders of windows with the compiler, and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from incgen.verify import inputs
+
+if TYPE_CHECKING:
+    from incgen.graph import Graph, Node
+    from incgen.shapes import Borders
+    from incgen.verify.runners import Array
+
+
+class Reference:
+    """A network as its spec says it, with one set of weights.
+
+    Attributes:
+        statistics: the running statistics by key, moved by every pass in training.
+    """
+
+    def __init__(self, graph: Graph, weights: Mapping[str, Array]) -> None:
+        """Begin with statistics that are part of the weights.
+
+        Args:
+            graph: the network, at the size of what it is to be given.
+            weights: by key, in float64.
+        """
+        self.graph, self.weights = graph, weights
+        self.statistics = {
+            key: weights[key] for key, tensor in graph.tensors().items() if not tensor.trained
+        }
+
+    def values(self, x: Array, *, seed: int | None = None) -> Iterator[tuple[str, Array]]:
+        """What every layer gives, by its path, heads too, in the order of the graph.
+
+        A value is forgotten when its last user has it, since all together are large.
+
+        Args:
+            x: the input (N, C, H, W).
+            seed: of what dropout leaves out; None in evaluation.
+        """
+        nodes = self.graph.nodes
+        last = {taken: number for number, node in enumerate(nodes) for taken in node.inputs}
+        found: dict[int, Array] = {}
+        for number, node in enumerate(nodes):
+            given = [found[taken] for taken in node.inputs]
+            found[number] = self._value(node, given, seed) if node.inputs else x
+            for taken in {taken for taken in node.inputs if last[taken] == number}:
+                del found[taken]
+            yield node.path, found[number]
+            if number not in last:
+                del found[number]
+
+    def _value(self, node: Node, given: list[Array], seed: int | None) -> Array:
+        args, x = node.args, given[0]
+        match node.op:
+            case "concat":
+                return np.concatenate(given, axis=1)
+            case "add" | "mul":
+                return _joined(node.op, given)
+            case "bn":
+                return self._normalised(node, x, seed is not None)
+            case "dropout":
+                if seed is None:
+                    return x
+                return x * inputs.kept(node.path, x.shape, args["rate"], seed)
+            case "conv":
+                return self._convolved(node, x, int(args["groups"]), "")
+            case "depthwise_conv":
+                return self._convolved(node, x, x.shape[1], "")
+            case "separable_conv":
+                middle = self._convolved(node, x, x.shape[1], "depthwise.")
+                kernel = self.weights[f"{node.path}.pointwise.weight"]
+                return self._biased(node, _correlated(middle, kernel, 1), "pointwise.")
+            case "dense":
+                product = x.reshape(len(x), -1) @ self.weights[f"{node.path}.weight"].T
+                return self._biased(node, product, "")
+            case _:
+                return _plain(node, x)
+
+    def _convolved(self, node: Node, x: Array, groups: int, part: str) -> Array:
+        kernel = self.weights[f"{node.path}.{part}weight"]
+        window, dilation = node.args["window"], int(node.args["dilation"])
+        y = _correlated(
+            _surrounded(x, node.args["borders"], 0.0), kernel, groups, window.stride, dilation
+        )
+        return self._biased(node, y, part)
+
+    def _biased(self, node: Node, y: Array, part: str) -> Array:
+        bias = self.weights.get(f"{node.path}.{part}bias")
+        return y if bias is None else y + _along(bias, y)
+
+    def _normalised(self, node: Node, x: Array, training: bool) -> Array:
+        """Ioffe & Szegedy 2015, algorithms 1 and 2."""
+        mean, variance = (f"{node.path}.running_{name}" for name in ("mean", "var"))
+        if training:
+            axes = tuple(axis for axis in range(x.ndim) if axis != 1)
+            now = {mean: x.mean(axes), variance: x.var(axes)}
+            count = x.size // x.shape[1]
+            fair = count / (count - 1) if node.args["variance"] == "unbiased" else 1.0
+            kept = node.args["decay"]
+            for key, factor in ((mean, 1.0), (variance, fair)):
+                self.statistics[key] = kept * self.statistics[key] + (1 - kept) * factor * now[key]
+        else:
+            now = self.statistics
+        y = (x - _along(now[mean], x)) / np.sqrt(_along(now[variance], x) + node.args["eps"])
+        gamma = self.weights.get(f"{node.path}.weight")
+        return self._biased(node, y if gamma is None else y * _along(gamma, y), "")
+
+
+def _along(values: Array, x: Array) -> Array:
+    """Numbers of channels, to be used with maps or vectors."""
+    return values.reshape(1, -1, *(1,) * (x.ndim - 2))
+
+
+# ---------------------------------------------------------------- joins and windows
+
+
+def _joined(kind: str, given: list[Array]) -> Array:
+    """Sums or products; a vector is one number for each map."""
+    rank = max(value.ndim for value in given)
+    total, *others = (value.reshape(*value.shape, *(1,) * (rank - value.ndim)) for value in given)
+    for value in others:
+        total = total + value if kind == "add" else total * value
+    return total
+
+
+def _surrounded(x: Array, around: Borders, value: float) -> Array:
+    return np.pad(x, ((0, 0), (0, 0), *around), constant_values=value)
+
+
+def _correlated(
+    x: Array, kernel: Array, groups: int, stride: tuple[int, int] = (1, 1), dilation: int = 1
+) -> Array:
+    """The sum over the taps of a kernel (outputs, inputs / groups, kh, kw), one tap at a time."""
+    count, channels, *size = x.shape
+    outputs, inner, *taps = kernel.shape
+    high, wide = (
+        (s - dilation * (t - 1) - 1) // step + 1
+        for s, t, step in zip(size, taps, stride, strict=True)
+    )
+    total = np.zeros((count, groups, outputs // groups, high * wide))
+    for row in range(taps[0]):
+        for column in range(taps[1]):
+            top, left = row * dilation, column * dilation
+            seen = x[
+                :,
+                :,
+                top : top + stride[0] * (high - 1) + 1 : stride[0],
+                left : left + stride[1] * (wide - 1) + 1 : stride[1],
+            ].reshape(count, groups, channels // groups, high * wide)
+            weights = kernel[:, :, row, column].reshape(groups, outputs // groups, inner)
+            total += weights * seen if inner == 1 else weights @ seen
+    return total.reshape(count, outputs, high, wide)
+
+
+def _windows(node: Node, x: Array) -> Iterator[tuple[int, int, Array, float]]:
+    """Every window of a pooling: its row and column, what it sees, by how much it is divided."""
+    (high, wide), (down, across) = node.args["window"].kernel, node.args["window"].stride
+    (top, bottom), (left, right) = node.args["borders"]
+    assert node.shape.height is not None and node.shape.width is not None
+    rows, columns = x.shape[2:]
+    for row in range(node.shape.height):
+        for column in range(node.shape.width):
+            y, z = row * down - top, column * across - left
+            seen = x[:, :, max(y, 0) : y + high, max(z, 0) : z + wide]
+            # what hangs over the border because sizes are rounded up never counts
+            inside = (min(y + high, rows + bottom) - y) * (min(z + wide, columns + right) - z)
+            count = inside if node.args.get("count_pad") else seen.shape[2] * seen.shape[3]
+            yield row, column, seen, count
+
+
+def _pooled(node: Node, x: Array, average: bool) -> Array:
+    y = np.empty((*x.shape[:2], node.shape.height or 1, node.shape.width or 1))
+    for row, column, seen, count in _windows(node, x):
+        whole = seen.sum((2, 3)) / count if average else seen.max((2, 3))
+        y[:, :, row, column] = whole
+    return y
+
+
+def _adapted(node: Node, x: Array) -> Array:
+    high, wide = node.args["window"].kernel
+    rows, columns = (
+        [(i * size // n, -(-(i + 1) * size // n)) for i in range(n)]
+        for size, n in zip(x.shape[2:], (high, wide), strict=True)
+    )
+    y = np.empty((*x.shape[:2], high, wide))
+    for row, (top, bottom) in enumerate(rows):
+        for column, (left, right) in enumerate(columns):
+            y[:, :, row, column] = x[:, :, top:bottom, left:right].mean((2, 3))
+    return y
+
+
+# ---------------------------------------------------------------- ops without weights
+
+
+def _plain(node: Node, x: Array) -> Array:
+    args = node.args
+    y: Array
+    match node.op:
+        case "max_pool" | "avg_pool" | "pool":
+            y = _pooled(node, x, node.op == "avg_pool" or args.get("kind") == "avg")
+        case "global_avg_pool":
+            y = x.mean((2, 3))
+        case "global_max_pool":
+            y = x.max((2, 3))
+        case "adaptive_avg_pool":
+            y = _adapted(node, x)
+        case "lrn":
+            y = _response_normalised(x, args)
+        case "l2_normalize":
+            norm = np.sqrt(np.square(x).sum(1, keepdims=True))
+            y = x / np.maximum(norm, args["eps"])
+        case "softmax":
+            powers = np.exp(x - x.max(1, keepdims=True))
+            y = powers / powers.sum(1, keepdims=True)
+        case "flatten":
+            y = x.reshape(len(x), -1)
+        case "identity":
+            y = x
+        case "scale":
+            y = x * args["factor"]
+        case "pad":
+            y = _surrounded(x, args["borders"], 0.0)
+        case _:
+            y = _activated(node, x)
+    return y
+
+
+def _response_normalised(x: Array, args: Mapping[str, float]) -> Array:
+    size, channels = int(args["size"]), x.shape[1]
+    total = np.zeros_like(x)
+    for channel in range(channels):
+        first = channel - size // 2
+        total[:, channel] = np.square(x[:, max(first, 0) : first + size]).sum(1)
+    y: Array = x / (args["k"] + args["alpha"] / size * total) ** args["beta"]
+    return y
+
+
+_erf = np.vectorize(math.erf, otypes=[np.float64])
+
+
+def _activated(node: Node, x: Array) -> Array:
+    y: Array
+    match node.op:
+        case "relu":
+            y = np.maximum(x, 0)
+        case "relu6":
+            y = np.clip(x, 0, 6)
+        case "leaky_relu":
+            y = np.where(x > 0, x, node.args["slope"] * x)
+        case "sigmoid":
+            y = _sigmoid(x)
+        case "tanh":
+            y = np.tanh(x)
+        case "silu":
+            y = x * _sigmoid(x)
+        case "hard_sigmoid":
+            y = np.clip(x + 3, 0, 6) / 6
+        case "hard_swish":
+            y = x * (np.clip(x + 3, 0, 6) / 6)
+        case "gelu" if node.args["form"] == "erf":
+            y = x * (1 + _erf(x / math.sqrt(2))) / 2
+        case "gelu":  # Hendrycks & Gimpel 2016, section 2
+            y = x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2
+        case _:
+            raise AssertionError(node.op)
+    return y
+
+
+def _sigmoid(x: Array) -> Array:
+    y: Array = (1 + np.tanh(x / 2)) / 2
+    return y
