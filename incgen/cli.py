@@ -377,7 +377,8 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
     callback=_rungs,
     help="A rung of the ladder, or a range such as 0-4; otherwise all. Repeatable.",
 )
-@click.option("--float64/--float32", "double", default=None, help="In this type only.")
+@click.option("--float64", "dtypes", flag_value="float64", multiple=True, help="In this type only.")
+@click.option("--float32", "dtypes", flag_value="float32", multiple=True, help="Likewise.")
 @click.option("--weights", metavar="FILE", help="Weights of the spec; otherwise random ones.")
 @click.option(
     "--seed",
@@ -409,7 +410,7 @@ def verify_command(
     spec: str,
     targets: Sequence[str],
     rungs: list[int],
-    double: bool | None,
+    dtypes: Sequence[str],
     weights: str | None,
     seed: int,
     batch: int,
@@ -435,7 +436,7 @@ def verify_command(
             graph,
             targets=targets,
             rungs=rungs or range(len(verify.RUNGS)),
-            dtypes=verify.DTYPES if double is None else ["float64" if double else "float32"],
+            dtypes=dtypes or verify.DTYPES,
             weights=weights,
             seed=seed,
             batch=batch,

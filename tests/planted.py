@@ -61,7 +61,7 @@ class Fault:
     Attributes:
         name: of the fault.
         about: what it stands for, in one line.
-        target: the one target that gets it.
+        target: the one target that gets it, or `both`.
         file: what is changed, from the root of the checkout.
         old: the text that is replaced.
         new: what it is replaced by.
@@ -83,6 +83,11 @@ class Fault:
     text: str
     rung: int
     block: str | None
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The targets whose files have the fault."""
+        return tuple(TARGETS) if self.target == "both" else (self.target,)
 
 
 class ListError(Exception):
@@ -145,10 +150,10 @@ class Workshop:
             ListError: the fault cannot be planted, or changes nothing.
         """
         sound = {target: sound_source(fault.spec, fault.text, target) for target in TARGETS}
-        return {**sound, fault.target: self.faulty(fault)}
+        return {**sound, **self.faulty(fault)}
 
-    def faulty(self, fault: Fault) -> str:
-        """The file that has the fault.
+    def faulty(self, fault: Fault) -> dict[str, str]:
+        """The files that have the fault, by target.
 
         Raises:
             ListError: the fault cannot be planted, or changes nothing.
@@ -157,19 +162,20 @@ class Workshop:
             copy = Path(name)
             shutil.copytree(self.sound, copy, copy_function=os.link, dirs_exist_ok=True)
             plant(fault, copy)
-            source = self.compiled(fault, copy)
-        if source == sound_source(fault.spec, fault.text, fault.target):
-            raise ListError(f"{fault.name}: the {fault.target} file of {fault.spec} is the same")
-        return source
+            sources = {target: self.compiled(fault, copy, target) for target in fault.targets}
+        for target, source in sources.items():
+            if source == sound_source(fault.spec, fault.text, target):
+                raise ListError(f"{fault.name}: the {target} file of {fault.spec} is the same")
+        return sources
 
-    def compiled(self, fault: Fault, copy: Path) -> str:
-        """What a copy of the compiler makes of the spec of a fault.
+    def compiled(self, fault: Fault, copy: Path, target: str) -> str:
+        """What a copy of the compiler makes of the spec of a fault for a target.
 
         Raises:
             ListError: it stops.
         """
         assert self.process.stdin is not None and self.process.stdout is not None
-        job = [str(copy), f"{fault.spec}.inc", fault.text, fault.target]
+        job = [str(copy), f"{fault.spec}.inc", fault.text, target]
         print(json.dumps(job), file=self.process.stdin, flush=True)
         source, error = json.loads(self.process.stdout.readline())
         if error:

@@ -16,6 +16,7 @@ SAMPLE = (
     "normal_cut",
     "channels_not_reversed",
     "eps_of_keras",
+    "alpha_in_both",
     "odd_pixel_before",
     "dropout_keeps_the_rate",
     "heads_swapped",
@@ -34,7 +35,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 
 
 def test_there_are_faults_for_every_rung_and_target() -> None:
-    counts = Counter((fault.rung, fault.target) for fault in FAULTS.values())
+    counts = Counter((fault.rung, name) for fault in FAULTS.values() for name in fault.targets)
 
     assert counts.keys() == {(rung, t) for rung in range(7) for t in ("torch", "keras")}
     assert {FAULTS[name].rung for name in SAMPLE} == set(range(7))
@@ -48,7 +49,7 @@ def test_every_fault_can_be_planted_and_changes_what_is_generated(workshop: Work
 def test_a_copy_without_a_fault_generates_the_same(workshop: Workshop) -> None:
     for fault in (FAULTS["bias_dropped"], FAULTS["fan_out"]):
         sound = planted.sound_source(fault.spec, fault.text, fault.target)
-        assert workshop.compiled(fault, workshop.sound) == sound
+        assert workshop.compiled(fault, workshop.sound, fault.target) == sound
 
 
 @pytest.mark.parametrize("change", [{"old": "no such text"}, {"old": "def "}, {"place": 2}])

@@ -69,6 +69,11 @@ def first(report: Report) -> tuple[int, str, list[str]]:
     return found.rung, found.path, [f"{p.file}:{p.line} {p.text}" for p in found.lines]
 
 
+#: What a model does in evaluation that must not leave anything behind.
+STATE = "self.stem.bn.running_mean.mul_(1.0 if self.training else 0.5)"
+#: A layer that says it is dropout and is none.
+OTHER = "{'forward': lambda self, x: x}"
+
 # ---------------------------------------------------------------- what agrees
 
 
@@ -97,8 +102,9 @@ def test_a_network_without_statistics_has_equal_ones() -> None:
 
     assert report.passed
     assert [(c.what, c.between) for c in report.of(4, "float64")] == [
-        ("statistics", ("spec", "torch")),
-        ("statistics", ("spec", "keras")),
+        (what, ("spec", name))
+        for what in ("statistics", "statistics at another size")
+        for name in ("torch", "keras")
     ]
 
 
@@ -158,6 +164,31 @@ def test_the_line_of_a_block_is_where_it_is_made() -> None:
         (2, "layers.Dropout(0.4", "layers.Dropout(0.6", "keras"),
         (3, "L2(0.01)", "L2(0.005)", "keras"),
         (4, "momentum=0.1", "momentum=0.9", "torch"),
+        # what a user may do, and a test that only compares two outputs does not
+        (0, "nn.Linear(4, classes)", "nn.Linear(4, 3)", "torch"),
+        (0, "x = layers.Dense(classes", "x = layers.Dense(3", "keras"),
+        (0, "self.stem = ", "torch.manual_seed(0)\n        self.stem = ", "torch"),
+        (0, "xavier_uniform_(self.conv.weight)", "xavier_uniform_(self.conv.weight, 0.7)", "torch"),
+        (0, '="glorot_uniform",\n', "=keras.initializers.GlorotUniform(3),\n", "keras"),
+        (0, "for key in found.keys() - wanted.keys()", "for key in ()", "keras"),
+        (
+            0,
+            "return x - x.new_tensor([1, 2, 3])[",
+            "return x.sub_(x.new_tensor([1, 2, 3])[",
+            "torch",
+        ),
+        (1, "x = self.drop(x)", "x = self.drop(x) if self.training else 2 * x", "torch"),
+        (1, "x = self.stem(x)", f"x = self.stem(x)\n        {STATE}", "torch"),
+        (1, "x = self.stem(x)", "y = self.stem(x)\n        x.zero_()\n        x = y", "torch"),
+        (1, "x = x.mean((2, 3))", "x = x.mean((2, 3)).squeeze()", "torch"),
+        (
+            2,
+            "x = self.one(x)",
+            "x = self.one(x) * (1 + (self.one.training and len(x) == 5))",
+            "torch",
+        ),
+        (2, "nn.Dropout(0.4)", f"type('Other', (nn.Dropout,), {OTHER})(0.4)", "torch"),
+        (2, "nn.Dropout(0.4)", "nn.Dropout(0.4, inplace=True)", "torch"),
     ],
 )
 def test_each_rung_catches_its_faults(rung: int, old: str, new: str, target: str) -> None:
@@ -268,38 +299,140 @@ def test_forms_that_fail_are_all_named() -> None:
     assert {"state dict", "torch.export", ".keras", "tf.function with XLA"} <= agreeing
 
 
-def test_float32_is_held_to_float64() -> None:
-    report = verify(graph_of(), rungs=range(5), dtypes=["float32"])
+@pytest.mark.parametrize("alone", [False, True])
+def test_float32_is_held_to_float64(alone: bool) -> None:
+    dtypes = ["float32"] if alone else ["float64", "float32"]
+    report = verify(graph_of(), rungs=range(5), dtypes=dtypes)
 
     assert report.passed, text(report, graph_of())
-    between = {each.between for each in report.of(1, "float32")}
-    assert between == {
-        ("torch in float64", "torch in float32"),
-        ("keras in float64", "keras in float32"),
-    }
-
-
-def test_half_precision_inside_is_found_in_float32() -> None:
-    report = broken(
-        "x = self.logits(x)",
-        "x = self.logits(x.bfloat16().to(x.dtype) if x.dtype == torch.float32 else x)",
-        "torch",
-        dtypes=["float64", "float32"],
-        rungs=[1],
+    between = {each.between for each in report.of(1, "float32") if each.what == "value"}
+    rounded = {(f"{name} in float64", f"{name} in float32") for name in ("torch", "keras")}
+    exact = {(side, f"{name} in float64") for side, name in (("spec", "torch"), ("spec", "keras"))}
+    assert between == (
+        rounded | exact | {("torch in float64", "keras in float64")} if alone else rounded
     )
 
+
+def test_float32_alone_compares_the_targets_in_float64() -> None:
+    report = broken("epsilon=1e-5", "epsilon=0.001", dtypes=["float32"])
+
+    assert first(report)[:2] == (1, "stem.bn")
+    message = report.divergences[0].message
+    assert message.startswith("value of torch in float64 and keras in float64 differ by ")
+    assert message.endswith("; keras in float64 is not what the spec says")
+
+
+HALF = "x = self.logits(x.bfloat16().to(x.dtype) if x.dtype == torch.float32 else x)"
+HALF_IN_KERAS = (
+    'x = ops.cast(ops.cast(x, "bfloat16"), x.dtype) if x.dtype == "float32" else x\n    '
+    "x = layers.Dense(classes"
+)
+
+
+@pytest.mark.parametrize("targets", [["torch"], ["keras"], ["torch", "keras"]])
+def test_half_precision_inside_is_found_in_float32(targets: list[str]) -> None:
+    sources = {name: incgen.generate("small.inc", name, text=SPEC) for name in targets}
+    for name, old, new in (
+        ("torch", "x = self.logits(x)", HALF),
+        ("keras", "x = layers.Dense(classes", HALF_IN_KERAS),
+    ):
+        if name in sources:
+            assert old in sources[name]
+            sources[name] = sources[name].replace(old, new)
+
+    report = verify(graph_of(), sources=sources, rungs=[1])
+
     assert [(d.rung, d.dtype, d.path) for d in report.divergences] == [(1, "float32", "logits")]
+
+
+LARGE = """
+numerics caffe
+network small {
+    input 4x4 1
+    a: conv 1x1 2
+    repeat 3 { scale 1e15 } }
+"""
+
+
+def test_numbers_beyond_float32_are_undecided() -> None:
+    report = verify(graph_of(LARGE), rungs=[1])
+
+    assert not report.divergences and not report.passed
+    assert {each.dtype for each in report.ill_conditioned} == {"float32"}
+    found = {each.message for each in report.ill_conditioned if each.what == "value"}
+    assert found == {"what is finite in float64 is not in float32"}
+    assert "Infinity" not in as_json(report)
+
+
+def test_numbers_that_only_one_target_cannot_hold_diverge() -> None:
+    spec = LARGE.replace("1e15", "1e11")
+    report = broken(
+        "x * self.factor", "x * (self.factor * 1e6) / 1e6", "torch", spec=spec, dtypes=["float32"]
+    )
+
+    assert first(report)[:2] == (1, "repeat.2")
+
+
+@pytest.mark.parametrize("target", ["torch", "keras"])
+def test_the_same_fault_in_both_targets_is_not_the_spec(target: str) -> None:
+    """Alone, a target is held to the spec; together, they do not excuse one another."""
+    both = {name: incgen.generate("small.inc", name, text=SPEC) for name in ("torch", "keras")}
+    faulty = {
+        "torch": both["torch"].replace("eps=1e-5", "eps=0.001"),
+        "keras": both["keras"].replace("epsilon=1e-5", "epsilon=0.001"),
+    }
+    assert all(faulty[name] != both[name] for name in both)
+
+    together = verify(graph_of(), sources=faulty, rungs=[1], dtypes=["float64"])
+    alone = verify(
+        graph_of(),
+        sources={target: faulty[target]},
+        targets=[target],
+        rungs=[1],
+        dtypes=["float64"],
+    )
+
+    assert together.divergences[0].message.startswith("value of spec and torch differ by ")
+    assert alone.divergences[0].message.startswith(f"value of spec and {target} differ by ")
+    assert {report.divergences[0].path for report in (together, alone)} == {"stem.bn"}
 
 
 # ---------------------------------------------------------------- what is not compared
 
 
 def test_one_target_proves_no_parity() -> None:
-    report = verify(graph_of(), targets=["torch"], rungs=[0, 1], dtypes=["float64"])
+    report = verify(graph_of(), targets=["torch"], rungs=range(6), dtypes=["float64"])
 
     assert not report.passed and not report.divergences
-    assert report.omissions == (Omission(1, "float64", "torch is the only target"),)
-    assert verify(graph_of(), targets=["torch"], rungs=[0], dtypes=["float64"]).passed
+    reason = "torch is the only target"
+    assert report.omissions == tuple(Omission(rung, "float64", reason) for rung in (3, 5))
+
+
+@pytest.mark.parametrize("target", ["torch", "keras"])
+def test_one_target_is_as_the_spec_says(target: str) -> None:
+    report = verify(graph_of(), targets=[target], rungs=[0, 1, 2, 4, 6], dtypes=["float64"])
+
+    assert report.passed
+    found = text(report, graph_of())
+    assert re.search(f"\nas the spec says: .* comparisons of {target} agree", found)
+
+
+def test_one_value_for_each_channel_is_not_trained_with() -> None:
+    spec = """
+    numerics caffe
+    network small { input 4x4 2
+        global_avg_pool
+        norm: bn }
+    """
+    single = verify(graph_of(spec), rungs=range(6), batch=1, dtypes=["float64"])
+    several = verify(graph_of(spec), rungs=range(6), batch=2, dtypes=["float64"])
+
+    reason = (
+        "PyTorch does not train with one value for each channel: "
+        "`norm` needs a batch of 2 or more (--batch)"
+    )
+    assert single.omissions == tuple(Omission(n, "float64", reason) for n in range(2, 6))
+    assert not single.divergences and several.passed
 
 
 def test_a_target_that_is_not_installed_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -346,6 +479,22 @@ def test_what_does_not_exist_is_refused(options: dict[str, Any], message: str) -
 def test_sources_are_those_of_targets() -> None:
     with pytest.raises(incgen.RequestError, match="`pytorch` is none of the targets"):
         verify(graph_of(), sources={"pytorch": "raise SystemExit"}, rungs=[0])
+
+
+def test_tensors_of_no_device_but_the_first_are_found() -> None:
+    """A model on another device fails where a forward pass makes a tensor on the CPU."""
+    report = broken("x = self.drop(x)", "x = self.drop(x) + torch.zeros(1)", "torch", rungs=[6])
+
+    assert report.divergences[0].message.startswith("torch: meta device: ")
+
+
+def test_results_of_another_type_are_found() -> None:
+    options: dict[str, Any] = {"target": "torch", "dtypes": ["float32"]}
+    value = broken("x = self.logits(x)", "x = self.logits(x).double()", **options)
+    pixels = broken("images.to(torch.get_default_dtype())", "images.double()", **options)
+
+    assert value.divergences[0].message == "torch: the value is float64, not float32"
+    assert pixels.divergences[0].message == "torch: preprocess gives float64, not float32"
 
 
 def test_an_empty_file_is_no_network() -> None:
@@ -395,13 +544,57 @@ def test_ill_conditioned_numbers_are_not_passed() -> None:
 def test_what_is_around_a_divergence_is_saved(tmp_path: Path) -> None:
     broken("epsilon=1e-5", "epsilon=0.001", dump=tmp_path)
 
+    sides = ("keras", "spec", "torch")
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["float64_rung1_stem.bn_keras.npz", "float64_rung1_stem.bn_torch.npz"]
-    keras, torch = (np.load(tmp_path / name) for name in names)
+    assert names == [f"float64_rung1_stem.bn_{side}.npz" for side in sides]
+    keras, spec, torch = (np.load(tmp_path / name) for name in names)
     # (9 + 2 - 3) // 2 + 1 = 5, (8 + 2 - 3) // 2 + 1 = 4
     assert keras["input_0"].shape == torch["input_0"].shape == (4, 4, 5, 4)
     np.testing.assert_allclose(keras["input_0"], torch["input_0"], rtol=1e-12)
     assert np.abs(keras["output"] - torch["output"]).max() > 1e-6
+    np.testing.assert_allclose(spec["output"], torch["output"], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("rung", "old", "new", "files"),
+    [
+        (
+            0,
+            '="glorot_uniform",\n',
+            '="he_normal",\n',
+            {"keras": "initial_value", "torch": "initial_value"},
+        ),
+        (3, "L2(0.01)", "L2(0.005)", {"keras": "gradient input_0", "torch": "gradient input_0"}),
+        (
+            4,
+            "momentum=0.9",
+            "momentum=0.1",
+            {"keras": "statistic input_0", "torch": "statistic input_0", "spec": "statistic"},
+        ),
+        (6, "self.rate}", "self.rate / 2}", {"keras": "penalty", ".keras,_training": "penalty"}),
+    ],
+)
+def test_what_is_saved_of_each_rung(
+    rung: int, old: str, new: str, files: dict[str, str], tmp_path: Path
+) -> None:
+    report = broken(old, new, rungs=range(7), dump=tmp_path)
+
+    place = report.divergences[0].path
+    assert report.divergences[0].rung == rung
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"float64_rung{rung}_{place}_{side}.npz" for side in files
+    }
+    for side, names in files.items():
+        found = np.load(tmp_path / f"float64_rung{rung}_{place}_{side}.npz")
+        assert {*names.split()} <= {*found}
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    file = tmp_path / "dump"
+    file.touch()
+
+    with pytest.raises(incgen.RequestError, match="dump is no folder"):
+        verify(graph_of(), rungs=[0], dump=file)
 
 
 def test_the_report_as_text() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,6 +54,7 @@ class Ladder:
         self.models, self.exact, self.dump, self.progress = models, exact, dump, progress
         self.record = Record(models)
         self.last: Pass | None = None
+        self.forms: dict[str, dict[str, Array]] = {}
         self.repeated: dict[Pass, bool] = {}
 
     def climb(self, rungs: Sequence[int]) -> None:
@@ -403,27 +404,42 @@ class Ladder:
             self.record.fault(6, what, key, sides, f"{sides[0]}: {what}: it {has} {key}")
         for key in own.keys() & after.keys():
             self.record.array(6, what, key, sides, own[key], after[key])
+        if self.record.wrong(6) and not self.forms:
+            form = what.replace(" ", "_")
+            self.forms = {sides[0]: own, f"{sides[1]}_{form}" if sides[1] != what else form: after}
 
     # ------------------------------------------------------------ what is around a divergence
 
     def _save(self, folder: Path) -> None:
-        """Keep what goes into a diverging place, and what comes out of it."""
-        folder.mkdir(parents=True, exist_ok=True)
-        models, found, each = self.models, self.record.divergences[0], self.last
-        if each is None or each.rung != found.rung:
-            return
-        for name in models.names:
-            arrays: dict[str, Array] = {}
-            result = models.results.get(each, {}).get(name, {})
-            if found.path in result:
-                arrays["output" if each.rung < 3 else each.what] = result[found.path]
-                taken = models.taken(each, name, found.path)
-                arrays |= {f"input_{number}": value for number, value in enumerate(taken)}
+        """Keep what goes into a diverging place, and what comes out of it, of each side."""
+        found = self.record.divergences[0]
+        place = found.path.replace("/", ".") or "network"
+        for side, arrays in self._around(found.rung, found.path):
             if arrays:
-                place = found.path or "network"
-                file = folder / f"{models.dtype}_rung{found.rung}_{place}_{name}.npz"
+                folder.mkdir(parents=True, exist_ok=True)
+                file = folder / f"{self.models.dtype}_rung{found.rung}_{place}_{side}.npz"
                 with file.open("wb") as stream:
                     np.savez(stream, allow_pickle=False, **arrays)
+
+    def _around(self, rung: int, path: str) -> Iterator[tuple[str, dict[str, Array]]]:
+        """The sides of a divergence, and what each has there."""
+        models, each = self.models, self.last
+        if rung == 0:
+            for name, facts in models.facts.items():
+                yield name, {"initial_value": facts.tensors[path]} if path in facts.tensors else {}
+        elif rung == 6:
+            yield from self.forms.items()
+        elif each is not None and each.rung == rung and each in models.results:
+            what = "output" if rung < 3 else each.what.replace(" ", "_")
+            layer = path if rung < 3 else path.rpartition(".")[0]
+            for name in models.names:
+                result = models.results[each][name]
+                arrays = {what: result[path]} if path in result else {}
+                # what goes into a layer in training, where the pass itself is not one forward
+                taken = models.taken(each, name, layer) if rung < 5 else ()
+                yield name, {**arrays, **{f"input_{i}": value for i, value in enumerate(taken)}}
+            stated = models.stated(each) if each.stated and models.dtype == "float64" else {}
+            yield "spec", {what: stated[path]} if path in stated else {}
 
 
 def _another(other: structure.Another, runner: Runner) -> Facts:

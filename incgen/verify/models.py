@@ -170,12 +170,18 @@ class Models:
         self.run(name, lambda runner: runner.load(path or self.file))
 
     def loads(self, name: str, weights: Mapping[str, Array]) -> bool:
-        """Whether weights are loaded, and not refused."""
+        """Whether weights are loaded, and not refused.
+
+        Raises:
+            Failure: they are not refused, but something fails.
+        """
         path = self.folder / "other.safetensors"
         self._save(path, weights)
         try:
             self.load(name, path)
-        except Failure:
+        except Failure as failure:
+            if not isinstance(failure.__cause__, (ValueError, RuntimeError)):
+                raise
             return False
         return True
 

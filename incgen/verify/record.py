@@ -83,7 +83,8 @@ class Record:
             has = f"has no {what} of {key}" if key in stated else f"has a {what} of {key}"
             self.fault(rung, what, key, ("spec", name), f"{name} {has}")
         if stated == found:
-            self.same(rung, f"{what}s", name)
+            noun, _, rest = what.partition(" ")
+            self.same(rung, f"{noun}s {rest}".rstrip(), name)
 
     def same(self, rung: int, what: str, name: str) -> None:
         """Keep that a target has all that the spec states."""
@@ -208,10 +209,12 @@ class Record:
         wrong = self.wrong(rung)
         if not wrong:
             return
-        ordered = sorted(wrong, key=lambda each: self._order(each.path))
+        placed = [each for each in wrong if each.path] or wrong  # the penalty is of all at once
+        ordered = sorted(placed, key=lambda each: self._order(each.path))
         first = ordered[-1] if rung == 3 else ordered[0]
-        message = first.message or _sentence(first)
-        message += self._wrong_slope() if rung == 3 else _wrong_side(first, wrong)
+        message = first.message or _sentence(first) + _wrong_side(first, wrong)
+        if rung == 3:
+            message += self._wrong_slope()
         lines = tuple(self._lines(first.path))
         self.divergences.append(Divergence(rung, self.models.dtype, first.path, message, lines))
 

@@ -195,6 +195,8 @@ def _omission(omission: Omission) -> str:
 
 def _verdict(report: Report) -> str:
     count = f"{len(report.comparisons):,} comparisons"
+    if report.passed and len(report.targets) == 1:
+        return f"as the spec says: {count} of {next(iter(report.targets))} agree"
     if report.passed:
         return f"the same network: {count} agree"
     if report.divergences:
@@ -264,7 +266,7 @@ def as_json(report: Report) -> str:
                 "between": list(each.between),
                 "absolute": _json(each.absolute),
                 "relative": _json(each.relative),
-                "bar": each.bar,
+                "bar": _json(each.bar),
                 "verdict": each.verdict,
                 "message": each.message,
             }

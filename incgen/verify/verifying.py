@@ -66,6 +66,8 @@ def verify(
         WeightsError: the weights cannot be read, or a library is missing.
     """
     _check(rungs, dtypes, batch, seed)
+    if dump is not None and Path(dump).exists() and not Path(dump).is_dir():
+        raise RequestError(f"{Path(dump).as_posix()} is no folder")
     graph = spec if isinstance(spec, Graph) else compile_spec(spec, parameters, text=text)
     names = [target.name for target in find_targets(targets)]
     for name in sources or {}:
