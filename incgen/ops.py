@@ -367,8 +367,7 @@ _TABLE = (
                 name="eps",
                 kind=Kind.FACTOR,
                 default=1e-12,
-                minimum=0,
-                open=True,
+                minimum=1e-18,  # float32 holds its square
                 doc="the least norm that is divided by",
             ),
         ),

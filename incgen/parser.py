@@ -41,13 +41,16 @@ from incgen.source import SourceFile, Span
 MAX_NESTING = 50
 #: A spec longer than this (characters) is refused before it is read.
 MAX_TEXT = 1_000_000
+#: Words, numbers and signs of a spec: reading that many takes half a second.
+MAX_TOKENS = 50_000
 #: The largest number a spec may write; beyond it float64 no longer holds whole numbers.
 MAX_NUMBER = 2**53
 #: Longer names would not fit the lines of generated code.
 MAX_NAME = 60
-#: So many faulty lines are reported at once; the text is parsed again for each.
+#: So many faulty lines are reported at once; the text is parsed again for each, up to so many
+#: characters in all.
 _MAX_FAULTS = 10
-_MAX_TEXT_AGAIN = 100_000
+_MAX_READ = 200_000
 _MAX_DIGITS = 30
 
 _CLOSING = {"LBRACE": "RBRACE", "LPAR": "RPAR", "LSQB": "RSQB"}
@@ -70,16 +73,20 @@ def parse(source: SourceFile) -> st.Spec:
     if len(source.text) > MAX_TEXT:
         message = f"the file has {len(source.text)} characters, more than {MAX_TEXT}"
         raise SpecError([Diagnostic(Code.TOO_LARGE, message, None, file=source.name)])
-    text, faults = source.text, list[Diagnostic]()
+    text, faults, read = source.text, list[Diagnostic](), 0
     while True:
+        read += len(text)
         try:
             tree = _parse_text(source, text)
+        except _TooLong as fault:
+            faults.append(fault.diagnostic)
+            break
         except SyntaxFault as fault:
             faults.append(fault.diagnostic)
         else:
             break
         rest = without_line(text, faults[-1])
-        if rest is None or len(faults) == _MAX_FAULTS or len(text) > _MAX_TEXT_AGAIN:
+        if rest is None or len(faults) == _MAX_FAULTS or read > _MAX_READ:
             break
         text = rest
     if faults:
@@ -104,6 +111,15 @@ def parse_value(text: str) -> ex.Expression:
 # ---------------------------------------------------------------- lexing
 
 
+class _TooLong(SyntaxFault):
+    """A text has more tokens than one may have; it is not read again without them."""
+
+    def __init__(self, span: Span) -> None:
+        message = f"the file has more than {MAX_TOKENS} words, numbers and signs"
+        help_ = "write what repeats as a `repeat`, a `unit` or a `block`"
+        super().__init__(Code.TOO_LARGE, span, message, help=help_)
+
+
 class _Lines(PostLex):
     """Drops newlines that end nothing, counts brackets, and bounds names."""
 
@@ -116,6 +132,7 @@ class _Lines(PostLex):
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         self.open = []
         newline: Token | None = None
+        count = 0
         for token in stream:
             if token.type == "_NEWLINE":
                 if not (self.open and self.open[-1].type != "LBRACE"):
@@ -124,6 +141,9 @@ class _Lines(PostLex):
             if newline is not None and token.type not in ("_ARROW", "ELSE"):
                 yield newline
             newline = None
+            count += 1
+            if count > MAX_TOKENS:
+                raise _TooLong(self.build.span_of(token))
             self._check(token)
             yield token
         if self.open:

@@ -411,6 +411,7 @@ def codes() -> str:
 
 LIMITS = (
     ("characters of a file", "parser", "MAX_TEXT"),
+    ("words, numbers and signs of a file", "parser", "MAX_TOKENS"),
     ("characters of a name", "parser", "MAX_NAME"),
     ("brackets, bodies or operators inside one another", "parser", "MAX_NESTING"),
     ("a number that is written", "parser", "MAX_NUMBER"),

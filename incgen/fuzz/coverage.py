@@ -42,16 +42,26 @@ class Coverage:
         """What the language has and was never seen."""
         return [key for key in everything() if not self.counts[key]]
 
+    def cells(self) -> tuple[int, int]:
+        """How many values of arguments were seen in how many of all places that they can have."""
+        keys = [(f"{row} in", place) for row in _rows() for place in _places(row)]
+        return sum(self.counts[key] > 0 for key in keys), len(keys)
+
     def table(self) -> str:
-        """The counts as text."""
-        lines = ["op".ljust(20) + "".join(context.rjust(9) for context in CONTEXTS)]
-        for op in (*OPS, *JOINS):
-            counts = (f"{self.counts[f'{op} in', context]:,}" for context in CONTEXTS)
-            lines.append(op.ljust(20) + "".join(count.rjust(9) for count in counts))
+        """The counts as text: every op, and every value of its arguments, by its places."""
+        width = max(map(len, _rows())) + 2
+        lines = ["".ljust(width) + "".join(context.rjust(9) for context in CONTEXTS)]
+        for row in _rows():
+            possible = _places(row)
+            counts = (
+                f"{self.counts[f'{row} in', place]:,}" if place in possible else "-"
+                for place in CONTEXTS
+            )
+            lines.append(row.ljust(width) + "".join(count.rjust(9) for count in counts))
         groups: dict[str, list[str]] = {}
         keys = {**dict.fromkeys(everything()), **dict.fromkeys(sorted(self.counts))}
         for group, name in keys:
-            if not group.endswith(" in"):
+            if not group.endswith(" in") and group.partition(" ")[0] not in OPS:
                 groups.setdefault(group, []).append(f"{name} {self.counts[group, name]:,}")
         width = max(map(len, groups))
         for group, counted in sorted(groups.items()):
@@ -93,6 +103,29 @@ def everything() -> Iterator[Key]:
     yield from (("expressions", name) for name in OPERATORS)
     yield from (("numerics", name) for name in (*PRESETS, "none"))
     yield from ((f"{what}: unusual", fact) for what, fact in all_extremes())
+
+
+def _rows() -> list[str]:
+    """Every op and every value of its arguments, and joins."""
+    rows: list[str] = []
+    for name, op in OPS.items():
+        rows.append(name)
+        rows += [
+            f"{name} {argument.name}={kind}"
+            for argument in op.arguments
+            for kind in _kinds(argument)
+            if name != "adaptive_avg_pool" or "/" not in kind
+        ]
+    return [*rows, *JOINS]
+
+
+def _places(row: str) -> tuple[str, ...]:
+    """Where a value can stand: not where nothing has the parameter that it comes from."""
+    way = row.partition("=")[2]
+    never = {"network's": ("block", "unit"), "block's": ("network", "aux", "unit")}.get(way, ())
+    if row in JOINS:
+        never = ("unit",)
+    return tuple(context for context in CONTEXTS if context not in never)
 
 
 def _kinds(argument: Argument) -> tuple[str, ...]:

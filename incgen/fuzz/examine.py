@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from incgen.api import compile_spec
@@ -16,6 +18,7 @@ from incgen.format import format_text
 from incgen.fuzz import tree
 from incgen.fuzz.climbing import climb, climb_with_arguments, generated
 from incgen.fuzz.faults import Fault, place_of
+from incgen.fuzz.refusals import UNSEEN, expected
 from incgen.fuzz.tracking import Misfit, TooLarge, output_of
 from incgen.graph import Graph
 from incgen.parser import parse_value
@@ -60,16 +63,21 @@ def examine(
     try:
         graph = compile_spec("random.inc", text=text)
     except SpecError as error:
+        if spec is not None:
+            _misfits(spec, _headline(error))
         return Examined(rejected=_headline(error))
     except Exception as error:
         raise Fault("check", place_of(error)) from error
     try:
         sources = generated(graph)
     except SpecError as error:
+        if not expected(_headline(error)):
+            raise Fault("refused", _headline(error)) from error
         return Examined(refused=_headline(error))
     _format_keeps_it(text, graph)
     if spec is not None:
         _same_shape(spec, graph)
+        _files_keep_it(spec, graph)
     found = Examined(sources=sources, graph=graph)
     if models:
         number = _seed(text)
@@ -102,10 +110,50 @@ def _format_keeps_it(text: str, graph: Graph) -> None:
     untidy = re.sub(r"^ +", "", text, flags=re.MULTILINE)
     if format_text(untidy) != neat:
         raise Fault("format", "the layout depends on the indentation before")
+    other = re.sub(r"^ +", "\t", text, flags=re.MULTILINE).replace("\n", "\r\n")
+    if _facts(compile_spec("random.inc", text=other)) != _facts(graph):
+        raise Fault("format", "tabs and Windows' ends of lines make another network")
+
+
+def _files_keep_it(spec: tree.Spec, graph: Graph) -> None:
+    """Units and blocks in a file of their own make the same network."""
+    body = repr(spec.network)
+    used = [each.name for each in spec.definitions if re.search(rf"\b{each.name}\b", body)]
+    if not used:
+        return
+    head, _, network = replace(spec, definitions=()).text.rpartition("\nnetwork ")
+    lines = head.split("\n")
+    place = len(lines)
+    while place and lines[place - 1].startswith("##"):
+        place -= 1
+    lines.insert(place, f'use {", ".join(used)} from "parts.inc"\n')
+    parts = spec.text.rpartition("\nnetwork ")[0].rstrip("\n")
+    parts = re.sub(r"(\n##.*)+\Z", "", parts)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "parts.inc").write_text(f"{parts}\n", "utf-8")
+        main = Path(folder, "random.inc")
+        main.write_text("\n".join(lines) + f"\nnetwork {network}", "utf-8")
+        try:
+            found = compile_spec(main)
+        except SpecError as error:
+            raise Fault("files", _headline(error)) from error
+    if _facts(found) != _facts(graph):
+        raise Fault("files", "definitions in a file of their own make another network")
 
 
 def _facts(graph: Graph) -> list[object]:
     return [(n.path, n.op, repr(n.args), n.inputs, n.shape, n.tensors) for n in graph.nodes]
+
+
+def _misfits(spec: tree.Spec, headline: str) -> None:
+    """What is rejected must not fit by the generator's own rules."""
+    if UNSEEN.match(headline):
+        return
+    try:
+        output_of(spec)
+    except (Misfit, TooLarge, LookupError):  # a spec that is made small may lack a definition
+        return
+    raise Fault("rejected", f"the generator says that it fits: {headline}")
 
 
 def _same_shape(spec: tree.Spec, graph: Graph) -> None:

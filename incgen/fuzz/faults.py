@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 
 from incgen.graph import Graph, Node
@@ -76,12 +77,40 @@ class Found:
     numeric: bool = False
 
 
-def known(message: str, graph: Graph) -> str | None:
-    """The name of the framework's fault that a divergence is, if it is one that is known."""
+def known(message: str, paths: Iterable[str], graph: Graph) -> str | None:
+    """The name of the framework's fault that a divergence is, if it is one that is known.
+
+    Args:
+        message: what is said of it.
+        paths: all tensors whose gradients are wrong: they must be in front of such a layer.
+        graph: the network.
+    """
     for name, (pattern, concerns) in KNOWN.items():
-        if pattern.search(message) and any(concerns(graph, node) for node in graph.nodes):
-            return name
+        if pattern.search(message):
+            ends = [number for number, node in enumerate(graph.nodes) if concerns(graph, node)]
+            if ends and all(_node(graph, path) in _in_front(graph, ends) for path in paths):
+                return name
     return None
+
+
+def _in_front(graph: Graph, ends: Iterable[int]) -> set[int]:
+    """The nodes that some nodes depend on."""
+    found: set[int] = set()
+    left = list(ends)
+    while left:
+        before = set(graph.nodes[left.pop()].inputs) - found
+        found |= before
+        left += before
+    return found
+
+
+def _node(graph: Graph, key: str) -> int | None:
+    """The layer that a tensor belongs to; that of the input is the first."""
+    numbers = {node.path: number for number, node in enumerate(graph.nodes)}
+    path = key
+    while path and path not in numbers:
+        path = path.rpartition(".")[0]
+    return 0 if key == "input" else numbers.get(path)
 
 
 def place_of(error: BaseException) -> str:

@@ -32,7 +32,7 @@ DEFINITIONS: Final = (
     *("use of a block by name", "block in a block", "head of a unit that is a pool"),
     *("definitions behind their uses", "constant", "constant of a constant", "default line"),
     *("network with parameters", "network without parameters", "size by a parameter"),
-    *("pixels", "order=bgr", "other arguments"),
+    *("pixels", "order=bgr", "order=rgb", "other arguments"),
 )
 #: A group of counts, and what is counted.
 Key = tuple[str, str]
@@ -79,8 +79,8 @@ class _Walk:
             yield "definitions", "size by a parameter"
         if network.pixels:
             yield "definitions", "pixels"
-        if "bgr" in network.pixels:
-            yield "definitions", "order=bgr"
+        for order in re.findall(r"order=\w+", network.pixels):
+            yield "definitions", order
         if spec.other:
             yield "definitions", "other arguments"
         yield from self.body(network.body, ("network",))
@@ -194,7 +194,9 @@ class _Walk:
         else:
             yield from ((f"{head} in", place) for place in {*where})
         for name, value in bound(call, free).items():
-            yield from ((f"{head} {name}", form) for form in self.forms(value))
+            for form in self.forms(value):
+                yield f"{head} {name}", form
+                yield from ((f"{head} {name}={form} in", place) for place in {*where})
             for part in _expressions(value):
                 yield from self.expression(part)
 

@@ -74,12 +74,14 @@ class Report:
             lines += [f"  {count:,}  {kind}" for kind, count in self.kinds.most_common()]
         things, never = len(list(everything())), len(self.tally.coverage.missing())
         lines.append(f"{things - never} of {things} things of the language seen")
+        seen, cells = self.tally.coverage.cells()
+        lines.append(f"{seen:,} of {cells:,} values of arguments by place seen")
         if not self.linted:
             lines.append("generated source was not linted: ruff is not installed")
         if self.interrupted:
             lines.append("interrupted")
-        seen, seconds = self.tally.seen, self.tally.seconds
-        rate = f"{seen / seconds:.2f} networks a second and process" if seconds else "no time"
+        drawn, seconds = self.tally.seen, self.tally.seconds
+        rate = f"{drawn / seconds:.2f} networks a second and process" if seconds else "no time"
         lines.append(f"{self.elapsed:.0f} seconds, {rate}")
         return "\n".join(lines)
 

@@ -149,7 +149,7 @@ class _Author(Choices):
             formals += sizes
             names |= {"rows": high, "colours": channels}
             # what needs 3 channels needs them whatever is set
-            pixels = pixels.replace("order=bgr ", "").replace("104, 117, 128", "104")
+            pixels = self._pixels(1) if pixels else ""
             size, colours = ("rows", self.one(str(wide), f"rows + {wide}")), "colours"
             wide = wide if size[1].isdigit() else high + wide
         scene = Scene(names, Shape(channels, high, wide))
@@ -173,10 +173,11 @@ class _Author(Choices):
     def _pixels(self, channels: int) -> str:
         if not self.chance(5):
             return ""
-        parts = ["order=bgr"] if channels == 3 and self.chance(2) else []
+        parts = [self.one("order=bgr", "order=rgb")] if channels == 3 and self.chance(2) else []
         parts += [self.one("range=[0, 1]", "range=[-1, 1]", "range=[0, 255]")]
         parts += [f"mean=[{self.one('0.5', '104, 117, 128' if channels == 3 else '1')}]"]
-        return " ".join([*parts, "std=[2]"])
+        parts += [f"std=[{self.one('2', '58, 57, 60' if channels == 3 else '3')}]"]
+        return " ".join(parts)
 
     def _ending(self, place: Place) -> list[tree.Statement | tree.Head]:
         kind = self.one("none", "logits", "logits", "flat")

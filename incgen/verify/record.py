@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -63,19 +63,34 @@ class Record:
             reaction: is asked where a bar is missed.
             rounded: whether the second side is the first in a smaller type.
         """
-        for key in sorted(pair[0].keys() & pair[1].keys(), key=self._order):
-            limit = bar if isinstance(bar, float) else bar[key]
-            self._compare(
+        shared = pair[0].keys() & pair[1].keys()
+        noise: set[str] = set()
+        for key in sorted(shared, key=self._order):
+            moved = self._compare(
                 rung,
                 what,
                 key,
                 sides,
                 (pair[0][key], pair[1][key]),
-                limit,
+                bar if isinstance(bar, float) else bar[key],
                 floor,
                 reaction,
                 rounded,
+                of_noise=rung < 3 and not noise.isdisjoint(self._before(key, shared)),
             )
+            if moved >= measure.HOPELESS:
+                noise.add(key)
+
+    def _before(self, path: str, compared: Set[str]) -> Iterator[str]:
+        """The nearest compared places in front of one."""
+        nodes, number = self.models.graph.nodes, self.places.node_of(path)
+        left = list(nodes[number].inputs) if number is not None else []
+        while left:
+            node = nodes[left.pop()]
+            if node.path in compared:
+                yield node.path
+            else:
+                left += node.inputs
 
     def keys(self, rung: int, what: str, name: str, stated: set[str], found: set[str]) -> None:
         """A target has what the spec states, and nothing else; that may be nothing at all."""
@@ -163,11 +178,15 @@ class Record:
         floor: float = 0.0,
         reaction: Reaction | None = None,
         rounded: bool = False,
-    ) -> None:
+        *,
+        of_noise: bool = False,
+    ) -> float:
+        """Compare two arrays, and give how far rounding alone moves them, if that was asked."""
         absolute, relative = measure.difference(*pair, floor)
         if not relative and measure.is_nothing(pair[0]):
             self.undecided(rung, what, path, sides, "no number in it is finite")
-            return
+            return 0.0
+        moved = 0.0
         verdict: Verdict = "agrees" if relative <= bar else "diverges"
         message = ""
         if verdict == "diverges" and reaction is not None and np.isfinite(relative):
@@ -177,7 +196,11 @@ class Record:
                 verdict = "agrees" if relative <= bar else "diverges"
             elif rounded or measure.explained(relative, moved):
                 verdict, message = "undecided", f"rounding alone moves it by {moved:.1e}"
+            if verdict == "diverges" and of_noise:
+                verdict, message = "undecided", "rounding alone makes what goes into it"
+                moved = np.inf
         self._keep(rung, what, path, sides, (absolute, relative, bar), verdict, message)
+        return moved
 
     def _keep(
         self,

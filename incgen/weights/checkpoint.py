@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from incgen.diagnostics import clipped
 from incgen.records import record
 from incgen.weights.errors import WeightsError
 
@@ -54,6 +55,24 @@ class Stored:
         return values
 
 
+#: A file of weights with more tensors, or with a longer name, is none of a network.
+MAX_TENSORS, MAX_NAME = 50_000, 1_000
+
+
+def check_names(names: Collection[str]) -> None:
+    """Bound what a file can ask for before anything is made of it.
+
+    Raises:
+        WeightsError: it has too many tensors, or one with too long a name.
+    """
+    if len(names) > MAX_TENSORS:
+        raise WeightsError(f"it has {len(names):,} tensors, and a network at most {MAX_TENSORS:,}")
+    for name in names:
+        if len(name) > MAX_NAME:
+            message = f"the name `{clipped(name)}` has {len(name):,} characters, not {MAX_NAME:,}"
+            raise WeightsError(f"{message} at most")
+
+
 class Checkpoint:
     """An open file of weights; a context manager that closes it.
 
@@ -70,7 +89,12 @@ class Checkpoint:
         metadata: Mapping[str, str] | None = None,
         resources: ExitStack | None = None,
     ) -> None:
-        """Take what a reader has found; `resources` are closed with it."""
+        """Take what a reader has found; `resources` are closed with it.
+
+        Raises:
+            WeightsError: it has too many tensors, or one with too long a name.
+        """
+        check_names(tensors)
         self.format = format
         self.tensors = dict(tensors)
         self.metadata = dict(metadata or {})

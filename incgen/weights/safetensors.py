@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from incgen.diagnostics import clipped
 from incgen.output import OutputError, Replacement, make_folder
-from incgen.weights.checkpoint import Checkpoint, Stored, size_of
+from incgen.weights.checkpoint import Checkpoint, Stored, check_names, size_of
 from incgen.weights.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 #: What files say they were written by: the commands, whose files can be made again.
 BY_INIT, BY_IMPORT = "incgen weights init", "incgen weights import"
-#: The longest header that the format allows.
-MAX_HEADER = 100_000_000
+#: The longest header that is read, in bytes: twice what the most tensors that a file can have need.
+#: The format allows four times as much.
+MAX_HEADER = 25_000_000
 #: Bytes of one number.
 SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1}
 _NUMPY = {
@@ -127,6 +128,7 @@ def read(path: Path) -> Checkpoint:
     """
     entries, start, end = _header_of(path)
     metadata = entries.pop("__metadata__", {})
+    check_names(entries)
     tensors, places = {}, []
     for key, entry in entries.items():
         dtype, shape, offset = _checked(key, entry, end - start)
@@ -141,8 +143,10 @@ def _header_of(path: Path) -> tuple[dict[str, Any], int, int]:
     with path.open("rb") as file:
         end = os.fstat(file.fileno()).st_size
         length = int.from_bytes(file.read(8), "little")
-        if length > min(end - 8, MAX_HEADER):
+        if length > end - 8:
             raise WeightsError("its header is longer than the file")
+        if length > MAX_HEADER:
+            raise WeightsError(f"its header has {length:,} bytes, more than {MAX_HEADER:,}")
         text = file.read(length)
     try:
         entries = json.loads(text, object_pairs_hook=_table)

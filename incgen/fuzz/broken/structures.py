@@ -143,7 +143,8 @@ def chained(dice: Random) -> str:
 
 def many(dice: Random) -> str:
     """A spec with too much of one thing."""
-    count = dice.choice((20, 50, 64, 65, 101, dice.choice((300, 1_000))))
+    huge = dice.choice((300, 300, 300, 1_000, 1_000, 12_000, 100_000))
+    count = dice.choice((20, 50, 64, 65, 101, dice.choice((300, 1_000, huge))))
     numbers = range(count)
     match dice.randrange(12):
         case 0:

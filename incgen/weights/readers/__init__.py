@@ -51,6 +51,8 @@ def files_of(path: Path) -> list[Path]:
 def _reader(path: Path) -> Callable[[Path], Checkpoint]:
     if path.is_dir():
         raise WeightsError("it is a folder; give a file in it, or the prefix of a checkpoint")
+    if path.exists() and not path.is_file():  # a pipe or a device, which may never end
+        raise WeightsError("it is no regular file")
     files = tensorflow.files_of(path)
     if len(files) > 1 or (files and files[0] != path):
         return tensorflow.read

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from incgen.weights.checkpoint import Checkpoint, Stored, first_line
+from incgen.weights.checkpoint import Checkpoint, Stored, check_names, first_line
 from incgen.weights.errors import WeightsError
 from incgen.weights.readers.libraries import extra
 
@@ -28,6 +28,7 @@ def read(path: Path) -> Checkpoint:
         except (zipfile.BadZipFile, ValueError) as error:
             raise WeightsError(f"it is no zip file: {first_line(error)}") from None
         names = [name for name in archive.namelist() if name.endswith(".npy")]
+        check_names(names)
         tensors = {name[:-4]: _stored(archive, name) for name in names}
         if len(tensors) < len(names):
             name, _ = Counter(names).most_common(1)[0]
