@@ -326,18 +326,29 @@ class Models:
     def stated(self, each: Pass) -> dict[str, Array]:
         """What the spec itself says that a pass gives, wherever a model lets one look."""
         if each.rung != 4 or each.given not in self._stated:
-            wanted = {key for found in self.results[each].values() for key in found}
-            reference = Reference(self.graph_of(each), self.weights)
-            seed = None if each.rung == 1 else self.seed
-            with np.errstate(all="ignore"):  # what is not finite is a result like others
-                values = reference.values(self.input(each), seed=seed)
-                found = {path: value for path, value in values if path in wanted}
+            found, statistics = self._said(each, self.weights, self.input(each))
             if each.rung == 1:
                 return found
-            self._stated[each.given] = reference.statistics
+            self._stated[each.given] = statistics
             if each.rung == 2:
                 return found
         return self._stated[each.given]
+
+    def _said(
+        self,
+        each: Pass,
+        weights: Mapping[str, Array],
+        x: Array,
+        moved: Callable[[Array], Array] | None = None,
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """What the spec says of some weights and an input: values, and statistics behind them."""
+        wanted = {key for found in self.results[each].values() for key in found}
+        reference = Reference(self.graph_of(each), weights)
+        seed = None if each.rung == 1 else self.seed
+        with np.errstate(all="ignore"):  # what is not finite is a result like others
+            values = reference.values(x, seed=seed, moved=moved)
+            found = {path: value for path, value in values if path in wanted}
+        return found, reference.statistics
 
     def taken(self, each: Pass, name: str, path: str) -> tuple[Array, ...]:
         """What goes into a place in a pass forward; the pass is run again for that."""
@@ -395,25 +406,39 @@ class Models:
             name = self.names[0]
             exact = self.results[each][name]
             floor = measure.gradient_floor(exact) if each.rung == 3 else 0.0
-            found = dict.fromkeys(exact, 0.0)
+            found: dict[str, float] = {}
+            stated = self.stated(each) if each.stated else {}
             for number in range(trials):
                 disturbed = partial(self._disturbed, each, size=size, number=number)
-                other = self.run(name, disturbed)
-                for key, value in exact.items():
-                    apart = measure.difference(value, other[key], floor)[1]
-                    found[key] = max(found[key], apart)
+                pairs = [(exact, self.run(name, disturbed))]
+                if each.stated:  # it looks at places that the target does not let one look at
+                    pairs.append((stated, self._said_disturbed(each, size, number)))
+                for before, after in pairs:
+                    for key, value in before.items():
+                        apart = measure.difference(value, after[key], floor)[1]
+                        found[key] = max(found.get(key, 0.0), apart)
             self._reactions[each, size] = found
         return self._reactions[each, size]
+
+    def _moved(self, each: Pass, size: float, number: int) -> tuple[dict[str, Array], Array]:
+        """Weights and input of a pass, each number up or down."""
+        random = inputs.generator(self.seed, "reaction", number)
+        weights = {key: v * inputs.noise(random, v.shape, size) for key, v in self.weights.items()}
+        x = self.input(each)
+        return weights, x * inputs.noise(random, x.shape, size)
+
+    def _said_disturbed(self, each: Pass, size: float, number: int) -> dict[str, Array]:
+        weights, x = self._moved(each, size, number)
+        random = inputs.generator(self.seed, "layers", number)
+        found = self._said(each, weights, x, lambda y: y * inputs.noise(random, y.shape, size))
+        return found[each.rung == 4]
 
     def _disturbed(
         self, each: Pass, runner: Runner, *, size: float, number: int
     ) -> dict[str, Array]:
-        random = inputs.generator(self.seed, "reaction", number)
-        moved = {key: v * inputs.noise(random, v.shape, size) for key, v in self.weights.items()}
+        moved, x = self._moved(each, size, number)
         path = self.folder / "moved.safetensors"
         self._save(path, moved)
-        x = self.input(each)
-        x = x * inputs.noise(random, x.shape, size)
         with self._sized(each, runner):
             runner.load(path)
             with runner.noise(number, size):

@@ -8,7 +8,7 @@ plainest way there is. It shares the borders of windows with the compiler, and n
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,7 +40,9 @@ class Reference:
             key: weights[key] for key, tensor in graph.tensors().items() if not tensor.trained
         }
 
-    def values(self, x: Array, *, seed: int | None = None) -> Iterator[tuple[str, Array]]:
+    def values(
+        self, x: Array, *, seed: int | None = None, moved: Callable[[Array], Array] | None = None
+    ) -> Iterator[tuple[str, Array]]:
         """What every layer gives, by its path, heads too, in the order of the graph.
 
         A value is forgotten when its last user has it, since all together are large.
@@ -48,13 +50,15 @@ class Reference:
         Args:
             x: the input (N, C, H, W).
             seed: of what dropout leaves out; None in evaluation.
+            moved: what is done to the output of each layer.
         """
         nodes = self.graph.nodes
         last = {taken: number for number, node in enumerate(nodes) for taken in node.inputs}
         found: dict[int, Array] = {}
         for number, node in enumerate(nodes):
             given = [found[taken] for taken in node.inputs]
-            found[number] = self._value(node, given, seed) if node.inputs else x
+            value = self._value(node, given, seed) if node.inputs else x
+            found[number] = value if moved is None else moved(value)
             for taken in {taken for taken in node.inputs if last[taken] == number}:
                 del found[taken]
             yield node.path, found[number]
