@@ -14,7 +14,7 @@ from incgen import expressions as ex
 from incgen import syntax as st
 from incgen.definitions import ArgumentValue, SidesValue, WindowValue
 from incgen.diagnostics import Code, Reporter, counted, listed, near
-from incgen.initializers import LARGEST, RULES, SMALLEST, Initializer
+from incgen.initializers import ALIASES, LARGEST, RULES, SMALLEST, Initializer
 from incgen.ops import PRESETS, Argument, ByStride, DefaultValue, Kind, Op
 from incgen.source import Span
 
@@ -298,6 +298,8 @@ class Binder:
         rule = RULES.get(name)
         if rule is None:
             help_ = near(name, RULES)
+            if name.removesuffix("_") in ALIASES:
+                help_ = f"here it is called {ALIASES[name.removesuffix('_')]}"
             self.report.error(Code.UNKNOWN_NAME, span, f"no initialiser `{name}`", help=help_)
             return None
         values = []

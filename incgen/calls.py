@@ -18,6 +18,7 @@ from incgen.ops import (
     EXAMPLES,
     OPS,
     PRESETS,
+    UNAVAILABLE,
     Argument,
     DefaultValue,
     Op,
@@ -131,6 +132,8 @@ class CallResolver:
         known = ALIASES.get(text.lower().rstrip("123d").rstrip("_"))
         if known is not None:
             help_ = f"here it is called `{known}`"
+        elif text.lower().rstrip("123d").rstrip("_") in UNAVAILABLE:
+            help_ = "the language has no such op, and none that does the same"
         if text in self.scope.constants or text in self.parameters:
             message, help_ = f"`{text}` is a value, not an op, unit or block", None
         self.report.error(Code.UNKNOWN_OP, call.name.span, message, help=help_)
@@ -215,6 +218,8 @@ class CallResolver:
         )
         if ATTRIBUTE_ALIASES.get(text) in names:
             help_ = f"here it is called `{ATTRIBUTE_ALIASES[text]}`"
+            if text == "momentum":
+                help_ += ", the fraction that is kept: Keras' momentum, or 1 - PyTorch's"
         if text in ("stride", "strides") and "pad" in names:
             help_ = "a stride is written behind the window: `3x3/2`"
         message = f"`{owner}` has no attribute `{text}`"

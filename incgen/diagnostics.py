@@ -72,6 +72,7 @@ class Code(StrEnum):
     BAD_USE = "bad-use", "`use` names a file or a definition that cannot be used"
     UNUSED = "unused", "a parameter, constant, unit, block or value is never used"
     UNNAMED = "unnamed", "a layer with parameters has no label"
+    EVEN_WINDOW = "even-window", "an even window is padded by half of it though nobody says so"
     WINDOW_TOO_LARGE = "window-too-large", "a window does not fit into its padded input"
     BAD_PADDING = "bad-padding", "a padding that the op cannot have"
     GROUPS = "groups", "groups do not divide the channels"

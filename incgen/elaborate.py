@@ -19,7 +19,17 @@ from incgen.frames import Frame, join_key, uses_of
 from incgen.graph import Graph, Node, Observed, Use
 from incgen.joins import Mismatch, history, joined, mismatch_help
 from incgen.shape_inference import FAULT_CODES, output
-from incgen.shapes import Arguments, Fault, Shape, Tensor, multiply_adds, tensors
+from incgen.shapes import (
+    Arguments,
+    Borders,
+    Fault,
+    Shape,
+    Tensor,
+    Window,
+    effective,
+    multiply_adds,
+    tensors,
+)
 from incgen.source import Span
 
 #: Layers, and statements that lead to them, of one network.
@@ -420,6 +430,9 @@ class _Builder:
             code = FAULT_CODES[fault.reason]
             self.report.error(code, call.span, str(fault), notes=notes, help=fault.help)
             return None
+        said = call.said | (frame.forwarded or {}).keys() if call.forwards else call.said
+        if args.get("pad") is not None and "pad" not in said:
+            self.warn_of_even_window(call, args, shape, result, frame)
         path = join_key(frame.prefix, call.name)
         weights = tensors(op.name, args, shape) if op.weighted else ()
         cost = multiply_adds(op.name, args, shape, result)
@@ -434,6 +447,28 @@ class _Builder:
             weights=weights,
             cost=cost,
         )
+
+    def warn_of_even_window(
+        self, call: df.OpCall, args: Arguments, shape: Shape, result: Shape, frame: Frame
+    ) -> None:
+        """Half of an even window on both sides is one row more than anybody means by it."""
+        window: Window = args["window"]
+        dilation = int(args.get("dilation", 1))
+        spans = [effective(kernel, dilation) for kernel in window.kernel]
+        around: Borders = args["borders"]
+        even = any(
+            span % 2 == 0 and sides == (span // 2, span // 2)
+            for span, sides in zip(spans, around, strict=True)
+        )
+        if even:
+            self.report.warning(
+                Code.EVEN_WINDOW,
+                call.span,
+                f"`{call.op.name} {window}` pads its even window by half on each side: "
+                f"{shape.height}x{shape.width} becomes {result.height}x{result.width}",
+                notes=uses_of(frame.use),
+                help="write `pad=valid` for none, or `pad=half` if it is meant",
+            )
 
 
 def _branch_span(step: df.Step) -> Span:

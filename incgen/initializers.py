@@ -32,6 +32,23 @@ flushing of subnormal numbers, which a process may have switched on, can not cha
 LARGEST = 1e20
 """The largest scale.  The largest draw is below 9 standard deviations: far from overflow."""
 
+ALIASES: Mapping[str, str] = MappingProxyType(
+    {
+        "xavier": "`lecun_uniform` if it is Caffe's, `glorot_uniform` if it is PyTorch's",
+        "xavier_uniform": "`glorot_uniform`",
+        "xavier_normal": "`glorot_normal`",
+        "kaiming_uniform": "`he_uniform`",
+        "kaiming_normal": "`he_normal`",
+        "msra": "`he_normal`",
+        "gaussian": "`normal(std)`",
+        "random_normal": "`normal(std)`",
+        "random_uniform": "`uniform(limit)`",
+        "trunc_normal": "`truncated_normal(std)`",
+        "variance_scaling": "`truncated_he_normal` with slim's defaults",
+    }
+)
+"""What rules are called elsewhere, for help lines."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:

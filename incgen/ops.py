@@ -147,6 +147,15 @@ ALIASES: Final = MappingProxyType(
         "cat": "concat",
     }
 )
+#: Ops of other tools that nothing here can stand for; a name that looks alike would mislead.
+UNAVAILABLE: Final = frozenset(
+    {
+        *("upsample", "upsampling", "interpolate", "resize", "pixel_shuffle"),
+        *("conv_transpose", "convtranspose", "transposed_conv", "deconv", "deconvolution"),
+        *("layer_norm", "layernorm", "group_norm", "groupnorm", "instance_norm", "prelu", "elu"),
+        *("selu", "mish", "attention", "embedding", "lstm", "gru"),
+    }
+)
 #: What attributes are called elsewhere, for help lines.
 ATTRIBUTE_ALIASES: Final = MappingProxyType(
     {
