@@ -192,6 +192,19 @@ def test_long_numbers() -> None:
     assert codes(check_text(network(f"a: conv 3x3 3 pad=-{nines}"))) == ["number-range"]
 
 
+def test_more_words_than_anybody_writes_are_not_read() -> None:
+    head = len(network("").split())
+    for body in (
+        "relu\n" * 190_000,
+        "a: pad [" + "1," * 400_000 + "1]",
+        "a: scale " + "-" * 900_000,
+    ):
+        report = check_text(network(body))
+        assert codes(report) == ["too-large"], body[:9]
+        assert "the file has more than 50000 words, numbers and signs" in report
+    assert codes(check_text(network("relu\n" * (20_000 - head)))) == []
+
+
 def test_long_lines_take_proportional_time() -> None:
     chain = "a: relu" + " -> relu" * 12_000
     assert check_text(network(chain)) == ""

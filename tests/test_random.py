@@ -13,16 +13,17 @@ from pathlib import Path
 import pytest
 
 from incgen.api import compile_spec
-from incgen.diagnostics import SpecError
+from incgen.diagnostics import Code, Diagnostic, SpecError
 from incgen.fuzz import search, tree
 from incgen.fuzz.coverage import Coverage, everything
 from incgen.fuzz.examine import examine
-from incgen.fuzz.faults import Fault
+from incgen.fuzz.faults import Fault, known
 from incgen.fuzz.lint import lint
 from incgen.fuzz.processes import spread
 from incgen.fuzz.reduce import reduced
 from incgen.fuzz.specs import random_spec
 from incgen.fuzz.tracking import output_of
+from incgen.graph import Graph
 from incgen.targets import keras_ops, torch_ops
 from incgen.targets.keras_code import Call
 
@@ -61,6 +62,76 @@ def test_what_once_failed_agrees(path: Path) -> None:
 )
 def test_what_no_class_can_say_is_refused(uses: str) -> None:
     assert examine(f"numerics torch\n{uses}").refused.startswith("unsupported: ")
+
+
+def test_what_no_target_has_to_refuse_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "numerics torch\nnetwork n {\n    input 4x4 1\n    relu\n}\n"
+    assert examine(text, models=False).graph is not None
+
+    def refused(args: object, shape: object) -> None:
+        raise SpecError([Diagnostic(Code.UNSUPPORTED, "this target has no relu", None)])
+
+    monkeypatch.setitem(torch_ops.EMITTERS, "relu", refused)
+
+    with pytest.raises(Fault, match="refused: unsupported: this target has no relu"):
+        examine(text, models=False)
+
+
+def test_what_fits_by_the_other_rules_is_not_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = random_spec(2, 0)
+    assert not examine(spec.text, spec, models=False).rejected
+
+    def rejected(name: str, text: str) -> None:
+        raise SpecError([Diagnostic(Code.GROUPS, "no groups divide anything", None)])
+
+    monkeypatch.setattr("incgen.fuzz.examine.compile_spec", rejected)
+
+    with pytest.raises(Fault, match="rejected: the generator says that it fits: groups: no groups"):
+        examine(spec.text, spec, models=False)
+
+
+def test_definitions_in_a_file_of_their_own_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = next(
+        spec
+        for spec in (random_spec(4, number) for number in range(99))
+        if "block" in spec.text and examine(spec.text, spec, models=False).graph is not None
+    )
+
+    def other(path: Path | str, text: str | None = None, **options: object) -> Graph:
+        if text is None:
+            text = "numerics torch\nnetwork n {\n    input 4x4 1\n    relu\n}\n"
+        return compile_spec(path, text=text)
+
+    monkeypatch.setattr("incgen.fuzz.examine.compile_spec", other)
+
+    with pytest.raises(Fault, match="files: definitions in a file of their own make another"):
+        examine(spec.text, spec, models=False)
+
+
+@pytest.mark.parametrize(
+    ("paths", "excused"),
+    [
+        (["input", "a.weight", "side.weight"], True),
+        (["b.weight"], False),  # behind the average
+        (["input", "b.weight"], False),
+    ],
+)
+def test_a_known_fault_excuses_what_is_in_front_of_it(paths: list[str], excused: bool) -> None:
+    text = """
+    numerics tf
+    network n {
+        input 4x4 2
+        side: conv 1x1 2
+        a: conv 1x1 2
+        avg_pool 5x5
+        b: conv 1x1 2
+    }
+    """
+    graph = compile_spec("n.inc", text=text)
+    message = "gradient of torch and keras differ; in keras it is not the slope of the loss itself"
+
+    assert (known(message, paths, graph) is not None) is excused
+    assert known("gradient of torch and keras differ", paths, graph) is None
 
 
 def test_the_same_numbers_give_the_same_spec_in_any_order() -> None:

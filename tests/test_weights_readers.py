@@ -707,3 +707,48 @@ def test_a_damaged_file_gives_a_report_or_numbers(kind: str, tmp_path: Path) -> 
             reports += 1
 
     assert reports > 5
+
+
+# ---------------------------------------------------------------- bounds
+
+
+def headed(path: Path, names: list[str]) -> Path:
+    """A safetensors file of tensors without numbers."""
+    entry = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+    head = json.dumps(dict.fromkeys(names, entry)).encode()
+    path.write_bytes(len(head).to_bytes(8, "little") + head)
+    return path
+
+
+def test_a_file_has_no_more_tensors_than_a_network(tmp_path: Path) -> None:
+    several = headed(tmp_path / "several.safetensors", [f"t{i}" for i in range(50_000)])
+    many = headed(tmp_path / "many.safetensors", [f"t{i}" for i in range(50_001)])
+
+    assert len(contents(several)) == 50_000
+    with pytest.raises(WeightsError, match="it has 50,001 tensors, and a network at most 50,000"):
+        open_checkpoint(many)
+
+
+def test_a_long_name_is_not_shown_in_full(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError) as caught:
+        open_checkpoint(headed(tmp_path / "x.safetensors", ["n" * 5_000_000]))
+
+    assert "has 5,000,000 characters, not 1,000 at most" in str(caught.value)
+    assert len(str(caught.value)) < 250
+
+
+def test_a_long_header_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes((25_000_001).to_bytes(8, "little") + bytes(25_000_001))
+
+    with pytest.raises(WeightsError, match="its header has 25,000,001 bytes, more than 25,000,000"):
+        open_checkpoint(path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    for path in (pipe, Path("/dev/zero")):
+        with pytest.raises(WeightsError, match="it is no regular file"):
+            open_checkpoint(path)
