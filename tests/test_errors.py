@@ -197,7 +197,7 @@ def test_more_words_than_anybody_writes_are_not_read() -> None:
     for body in (
         "relu\n" * 190_000,
         "a: pad [" + "1," * 400_000 + "1]",
-        "a: scale " + "-" * 900_000,
+        "a: scale (" + "-" * 900_000 + "1)",
     ):
         report = check_text(network(body))
         assert codes(report) == ["too-large"], body[:9]
