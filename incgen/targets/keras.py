@@ -129,6 +129,8 @@ class _File:
             or re.search(r"(?<![\w.\"])ops\.", code) is not None,
             "package": network.name,
             "preprocess": preprocess,
+            "images": "RGB images" if self.graph.input.channels == 3 else "Images",
+            "channels": self.graph.input.channels,
         }
 
 

@@ -179,6 +179,8 @@ class _File:
             "heads": heads if len(names) > 1 else [],
             "outputs": f"{self.name}Output",
             "preprocess": preprocess,
+            "images": "RGB images" if self.graph.input.channels == 3 else "Images",
+            "channels": self.graph.input.channels,
         }
 
 
