@@ -228,7 +228,9 @@ def weights_commands() -> None:
 
 
 _output_file = click.option("--output", "-o", metavar="FILE", required=True)
-_force = click.option("--force", is_flag=True, help="Also write over a file that this command has not written.")
+_force = click.option(
+    "--force", is_flag=True, help="Also write over a file that this command has not written."
+)
 
 
 @weights_commands.command("init")

@@ -241,20 +241,30 @@ class Ladder:
                 key: measure.difference(before[key], found[name][key], floors[name])[1]
                 for key in before.keys() & found[name].keys()
             }
-        shared = set.intersection(*(set(each) for each in apart.values()))
+        # A place that only one target lets one look at is held to the farthest of the other's.
+        farthest = {
+            name: max(filter(np.isfinite, values.values()), default=0.0)
+            for name, values in apart.items()
+        }
         beyond = {
             key
-            for key in shared
-            if all(measure.beyond(exact.results[each][n][key], found[n][key]) for n in found)
+            for key in {key for values in apart.values() for key in values}
+            if all(
+                measure.beyond(exact.results[each][name][key], found[name][key])
+                for name in models.names
+                if key in apart[name]
+            )
         }
         for name in models.names:
             sides = f"{name} in {exact.dtype}", f"{name} in {models.dtype}"
             rivals = [other for other in models.names if other != name]
             bars = {
-                key: measure.bar_in_float32(max((apart[r][key] for r in rivals), default=0.0))
-                for key in shared
+                key: measure.bar_in_float32(
+                    max((apart[r].get(key, farthest[r]) for r in rivals), default=0.0)
+                )
+                for key in apart[name]
             }
-            for key in beyond:
+            for key in beyond & apart[name].keys():
                 message = f"what is finite in {exact.dtype} is not in {models.dtype}"
                 self.record.undecided(each.rung, each.what, key, sides, message)
             before = exact.results[each][name]
@@ -262,7 +272,7 @@ class Ladder:
                 each.rung,
                 each.what,
                 sides,
-                ({k: before[k] for k in shared - beyond}, found[name]),
+                ({k: before[k] for k in before.keys() - beyond}, found[name]),
                 bar=bars,
                 floor=floors[name],
                 reaction=partial(self._jumps, each, exact),
