@@ -216,6 +216,7 @@ def test_a_wrong_gradient_is_found_and_its_framework_named() -> None:
         (Slope(2.0, 2.0, 2.0), False),
         (Slope(2.0, 1.0, 1.0), True),
         (Slope(0.0, 1.0, 1.0), True),
+        (Slope(2.0, 1.999, 1.999), True),
         (Slope(2.0, 1.0, 1.5), False),  # the loss has a kink there
         (Slope(0.0, 3e-17, -1e-17), False),  # it does not change: all that is left is rounding
         (Slope(0.0, 0.0, 0.0), False),

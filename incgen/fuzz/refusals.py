@@ -18,6 +18,7 @@ EXPECTED: Final = tuple(
         r"unsupported: `same` with a stride cannot be given to the unit ",
         r"unsupported: `same` with a window that may be even cannot be given to the unit ",
         r"unsupported: .* cannot be given the padding `same` by a parameter here",
+        r"unsupported: the padding of .* follows a stride that is a parameter here",
         r"unsupported: .* takes its border for height and width apart",
         # A separable convolution whose two kernels would begin in different ways.
         r"unsupported: .* has two kernels, which Keras would begin in different ways",

@@ -116,14 +116,15 @@ class Slope:
 
     @property
     def wrong(self) -> bool:
-        """Whether the gradient is not that of the loss, which is smooth and no rounding here."""
-        if not _near(self.itself, self.twice, 1e-4):
-            return False
-        return not _near(self.gradient, self.itself, 1e-3)
+        """Whether the gradient is not that of the loss.
 
-
-def _near(a: float, b: float, share: float) -> bool:
-    return abs(a - b) <= share * max(abs(a), abs(b))
+        What two steps differ by is how far the loss is from smooth, or rounding: the slope is not
+        known any better than that.
+        """
+        known = 30 * abs(self.itself - self.twice) + 1e-6 * max(
+            abs(self.gradient), abs(self.itself)
+        )
+        return abs(self.gradient - self.itself) > known
 
 
 @record
