@@ -1,8 +1,6 @@
 """What a valid spec may be refused for: everything else that a target refuses is a fault.
 
-A network that no target has to refuse counts for nothing in a search if one does, so a target that
-refused all would pass. Each row is documented in the language reference, under what targets cannot
-express.
+A network that a target refuses is compared with nothing, so one that refused all would pass a search.
 """
 
 from __future__ import annotations
