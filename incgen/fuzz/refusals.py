@@ -1,6 +1,6 @@
 """What a valid spec may be refused for: everything else that a target refuses is a fault.
 
-A network that a target refuses is compared with nothing, so one that refused all would pass a search.
+A network that a target refuses is compared with nothing: a target that refused all would pass.
 """
 
 from __future__ import annotations
