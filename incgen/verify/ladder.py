@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from incgen.verify import measure, structure
+from incgen.verify import around, measure, structure
 from incgen.verify.models import PASSES, STEPS, Failure, Models, Pass
 from incgen.verify.record import Record
 from incgen.verify.report import RUNGS, Omission
@@ -75,7 +75,9 @@ class Ladder:
             except _Stop:
                 pass
             if self.record.divergences and self.dump is not None:
-                self._save(self.dump)
+                around.save(
+                    self.dump, self.record.divergences[0], self.models, self.last, self.forms
+                )
         if self.record.divergences:
             below = self.record.divergences[0].rung
             self.record.omissions += [
@@ -417,39 +419,6 @@ class Ladder:
         if self.record.wrong(6) and not self.forms:
             form = what.replace(" ", "_")
             self.forms = {sides[0]: own, f"{sides[1]}_{form}" if sides[1] != what else form: after}
-
-    # ------------------------------------------------------------ what is around a divergence
-
-    def _save(self, folder: Path) -> None:
-        """Keep what goes into a diverging place, and what comes out of it, of each side."""
-        found = self.record.divergences[0]
-        place = found.path.replace("/", ".") or "network"
-        for side, arrays in self._around(found.rung, found.path):
-            if arrays:
-                folder.mkdir(parents=True, exist_ok=True)
-                file = folder / f"{self.models.dtype}_rung{found.rung}_{place}_{side}.npz"
-                with file.open("wb") as stream:
-                    np.savez(stream, allow_pickle=False, **arrays)
-
-    def _around(self, rung: int, path: str) -> Iterator[tuple[str, dict[str, Array]]]:
-        """The sides of a divergence, and what each has there."""
-        models, each = self.models, self.last
-        if rung == 0:
-            for name, facts in models.facts.items():
-                yield name, {"initial_value": facts.tensors[path]} if path in facts.tensors else {}
-        elif rung == 6:
-            yield from self.forms.items()
-        elif each is not None and each.rung == rung and each in models.results:
-            what = "output" if rung < 3 else each.what.replace(" ", "_")
-            layer = path if rung < 3 else path.rpartition(".")[0]
-            for name in models.names:
-                result = models.results[each][name]
-                arrays = {what: result[path]} if path in result else {}
-                # what goes into a layer in training, where the pass itself is not one forward
-                taken = models.taken(each, name, layer) if rung < 5 else ()
-                yield name, {**arrays, **{f"input_{i}": value for i, value in enumerate(taken)}}
-            stated = models.stated(each) if each.stated and models.dtype == "float64" else {}
-            yield "spec", {what: stated[path]} if path in stated else {}
 
 
 def _another(other: structure.Another, runner: Runner) -> Facts:

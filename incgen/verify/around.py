@@ -1,0 +1,64 @@
+"""What is around a divergence, as files: what goes into the place, and what each side makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from incgen.verify.models import Models, Pass
+    from incgen.verify.report import Divergence
+    from incgen.verify.runners import Array
+
+
+def save(
+    folder: Path,
+    found: Divergence,
+    models: Models,
+    last: Pass | None,
+    forms: Mapping[str, dict[str, Array]],
+) -> None:
+    """Write a file of NumPy's for each side: the models, the spec, or a form of a model.
+
+    Args:
+        folder: is made if it is not there.
+        found: the divergence.
+        models: of its floating-point type, whose frameworks are in that type.
+        last: the pass that was run last.
+        forms: of the round trip: a model and the form that is not the same, with all they gave.
+    """
+    place = found.path.replace("/", ".") or "network"
+    for side, arrays in _sides(found.rung, found.path, models, last, forms):
+        if arrays:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = folder / f"{models.dtype}_rung{found.rung}_{place}_{side}.npz"
+            with file.open("wb") as stream:
+                np.savez(stream, allow_pickle=False, **arrays)
+
+
+def _sides(
+    rung: int,
+    path: str,
+    models: Models,
+    last: Pass | None,
+    forms: Mapping[str, dict[str, Array]],
+) -> Iterator[tuple[str, dict[str, Array]]]:
+    if rung == 0:
+        for name, facts in models.facts.items():
+            yield name, {"initial_value": facts.tensors[path]} if path in facts.tensors else {}
+    elif rung == 6:
+        yield from forms.items()
+    elif last is not None and last.rung == rung and last in models.results:
+        what = "output" if rung < 3 else last.what.replace(" ", "_")
+        layer = path if rung < 3 else path.rpartition(".")[0]
+        for name in models.names:
+            result = models.results[last][name]
+            arrays = {what: result[path]} if path in result else {}
+            # what goes into a layer in training, where the pass itself is not one forward
+            taken = models.taken(last, name, layer) if rung < 5 else ()
+            yield name, {**arrays, **{f"input_{i}": value for i, value in enumerate(taken)}}
+        stated = models.stated(last) if last.stated and models.dtype == "float64" else {}
+        yield "spec", {what: stated[path]} if path in stated else {}
