@@ -1,4 +1,4 @@
-"""What is around a divergence, as files: what goes into the place, and what each side makes of it."""
+"""What is around a divergence, as files: what goes into it, and what each side makes of that."""
 
 from __future__ import annotations
 
