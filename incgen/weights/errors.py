@@ -35,6 +35,10 @@ class Fault:
         return f"{self.key}: {self.detail}" if self.detail else self.key
 
 
+#: Faults of each kind that a report shows where the file may be that of another network.
+MOST = 10
+
+
 class MismatchError(WeightsError):
     """A file of weights can be read but does not fit; nothing was written.
 

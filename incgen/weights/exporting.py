@@ -14,7 +14,7 @@ from incgen.graph import Graph
 from incgen.output import OutputError, make_folder
 from incgen.weights import matching
 from incgen.weights.checkpoint import Checkpoint
-from incgen.weights.errors import MismatchError, WeightsError
+from incgen.weights.errors import MOST, MismatchError, WeightsError
 from incgen.weights.layouts import identity
 from incgen.weights.readers import open_checkpoint
 from incgen.weights.readers.libraries import extra
@@ -94,7 +94,7 @@ def arrays_of(path: Path, graph: Graph, checkpoint: Checkpoint) -> dict[str, Arr
     if match.faults:
         name = graph.program.network.name
         title = f"`{path.as_posix()}` does not hold the weights of `{name}`"
-        raise MismatchError(title, match.faults)
+        raise MismatchError(title, match.faults, most=MOST)
     # In the order of their axes: safetensors writes the bytes as they lie.
     return {key: np.ascontiguousarray(match.recipes[key].values()) for key in graph.tensors()}
 

@@ -13,7 +13,7 @@ from incgen.graph import Graph
 from incgen.loader import load as load_spec
 from incgen.weights import layouts, manifest, matching, safetensors
 from incgen.weights.checkpoint import Checkpoint
-from incgen.weights.errors import Fault, MismatchError, WeightsError
+from incgen.weights.errors import MOST, Fault, MismatchError, WeightsError
 from incgen.weights.layouts import Layout
 from incgen.weights.matching import Match
 from incgen.weights.readers import files_of, open_checkpoint
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 #: Types of the numbers that can be written, and what safetensors calls them.
 DTYPES = {"float16": "F16", "bfloat16": "BF16", "float32": "F32", "float64": "F64"}
 _NUMPY = {"float16": "<f2", "float32": "<f4", "float64": "<f8"}
-#: Faults of each kind that a report shows where no layout was named.
-_MOST = 10
 
 
 def import_weights(
@@ -133,9 +131,9 @@ def _recognised(
     closest = min(matches, key=lambda match: len(match.faults))
     title = f"{_title(path, graph, closest)}, which is the closest of {len(known)}"
     help_ = _settings(closest.layout, parameters)
-    if len(closest.faults) > _MOST:
+    if len(closest.faults) > MOST:
         help_.append(f"`--layout {closest.layout.name}` lists everything")
-    raise MismatchError(title, closest.faults, help=help_, most=_MOST)
+    raise MismatchError(title, closest.faults, help=help_, most=MOST)
 
 
 def _settings(layout: Layout, parameters: Parameters) -> list[str]:
