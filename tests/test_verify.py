@@ -539,6 +539,26 @@ def test_ill_conditioned_numbers_are_not_passed() -> None:
     assert "cannot be decided with these weights" in text(report, graph_of(spec))
 
 
+def test_what_rounding_does_is_known_where_only_one_target_lets_one_look() -> None:
+    # as above, and then a pooling that is a layer in Keras and a line of `forward` in PyTorch
+    spec = """
+    numerics caffe
+    network small { input 6x7 5
+        noise: add {
+            avg_pool 3x1/1 pad=valid -> avg_pool 1x3/1 pad=valid
+            avg_pool 3x3/1 pad=valid -> scale (-1)
+        }
+        most: global_max_pool
+        relu
+        last: dense 2 }
+    """
+    report = verify(graph_of(spec), rungs=[1], dtypes=["float64"])
+
+    found = {(each.path, each.between) for each in report.ill_conditioned}
+    assert not report.divergences
+    assert {("most", ("spec", "keras")), ("relu", ("spec", "keras"))} <= found
+
+
 # ---------------------------------------------------------------- dumps and texts
 
 
