@@ -540,13 +540,13 @@ def test_ill_conditioned_numbers_are_not_passed() -> None:
 
 
 def test_what_rounding_does_is_known_where_only_one_target_lets_one_look() -> None:
-    # as above, and then a pooling that is a layer in Keras and a line of `forward` in PyTorch
+    # a millionth of a value is left, and then a pooling that is a layer in Keras and a line in PyTorch
     spec = """
     numerics caffe
     network small { input 6x7 5
         noise: add {
             avg_pool 3x1/1 pad=valid -> avg_pool 1x3/1 pad=valid
-            avg_pool 3x3/1 pad=valid -> scale (-1)
+            avg_pool 3x3/1 pad=valid -> scale (-0.999999)
         }
         most: global_max_pool
         relu
