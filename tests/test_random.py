@@ -239,7 +239,7 @@ def test_other_arguments_are_those_of_the_same_file(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setitem(keras_ops.EMITTERS, "scale", lambda args, context: (Call("Scale(1", ""),))
 
-    with pytest.raises(Fault, match="other arguments: n=2: rung 1"):
+    with pytest.raises(Fault, match="rung 1: value with n=2 of torch and keras differ"):
         examine(text)
 
 

@@ -16,7 +16,6 @@ from incgen.api import compile_spec
 from incgen.diagnostics import SpecError
 from incgen.fuzz.faults import Fault, known, place_of
 from incgen.graph import Graph
-from incgen.names import class_name
 
 if TYPE_CHECKING:
     from incgen.verify import Report
@@ -103,13 +102,15 @@ def climb_with_arguments(
     Raises:
         Fault: models diverge.
     """
+    from incgen.verify.arguments import sources_with
+
     try:
         other = compile_spec("random.inc", given, text=text)
         changed = generated(other)
     except SpecError:
         return Counter()
     if {*given} <= {formal.name for formal in graph.program.network.parameters}:
-        changed = _with_arguments(graph, sources, given)
+        changed = sources_with(graph, sources, given)
     try:
         return climb(other, changed, (0, 1), seed)
     except Fault as fault:
@@ -132,17 +133,3 @@ def generated(graph: Graph) -> dict[str, str]:
         raise
     except Exception as error:
         raise Fault("build", place_of(error)) from error
-
-
-def _with_arguments(
-    graph: Graph, sources: Mapping[str, str], given: Mapping[str, Any]
-) -> dict[str, str]:
-    """Files whose model has other arguments where it is made without any."""
-    name = graph.program.network.name
-    made = {"torch": class_name(name), "keras": name}
-    listed = "".join(f", {key}={value!r}" for key, value in given.items())
-    return {
-        target: f"{source}\n\nimport functools\n\n"
-        f"{made[target]} = functools.partial({made[target]}{listed})\n"
-        for target, source in sources.items()
-    }

@@ -60,10 +60,18 @@ def messages(
             yield key, "the same in every model: a seed is fixed"
         elif random and seen.setdefault(value.tobytes(), key) != key:
             yield key, f"the same as those of {seen[value.tobytes()]}"
+        elif random and _repeats(value):
+            yield key, "the same for several outputs of the layer"
         else:
             both = np.concatenate([value.ravel(), again[key].ravel()]) if key in again else value
             yield key, message(both, tensors[key], dtype)
     yield from _pooled(tensors, values, again, dtype)
+
+
+def _repeats(value: Array) -> bool:
+    """Whether the weights of two outputs are equal: they would be trained alike for ever."""
+    rows = value.reshape(len(value), -1)
+    return rows.shape[1] >= SEVERAL and len({row.tobytes() for row in rows}) < len(rows)
 
 
 def _pooled(

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from incgen.verify import around, measure, structure
+from incgen.verify.arguments import Another, another
 from incgen.verify.models import PASSES, STEPS, Failure, Models, Pass
 from incgen.verify.record import Record
 from incgen.verify.report import RUNGS, Omission
+from incgen.verify.runners import GRADIENT
 
 if TYPE_CHECKING:
     from incgen.verify.runners import Array, Facts, Form, Runner
@@ -109,9 +111,16 @@ class Ladder:
         elif rung in (3, 5) and len(self.models.names) == 1:
             reason = f"{self.models.names[0]} is the only target"
             self.record.omissions.append(Omission(rung, self.models.dtype, reason))
+        elif 3 in (self.exact or self.models).undecided and (rung == 5 or self._rounds(rung)):
+            reason = "what float64 says of the gradients is not decided"
+            self.record.omissions.append(Omission(rung, self.models.dtype, reason))
         else:
             self._passes(rung)
         self.record.close(rung)
+
+    def _rounds(self, rung: int) -> bool:
+        """Whether this type is only measured by another, which has been climbed, on a rung."""
+        return rung == 3 and self.exact is not None
 
     @cached_property
     def _single(self) -> str:
@@ -132,14 +141,16 @@ class Ladder:
         models = self.models
         # What has nothing to do with the type is seen in float64.
         seen = self.exact is not None and self.exact.facts
-        other = None if seen else structure.another(models.graph, models.names)
+        other = None if seen else self._another
         for name, facts in models.facts.items():
             more = None
             if other is not None:
                 more = other, models.run(name, partial(_another, other))
             found = list(structure.findings(models.graph, facts, models.dtype, more))
             if other is not None:
-                found += structure.refusals(models.graph, partial(models.loads, name))
+                for what, weights in structure.misfits(models.graph):
+                    message = models.refusal(name, weights)
+                    found.append(structure.Finding(f"weights with {what}", "", message))
             found += models.run(
                 name,
                 lambda r: list(structure.pixels(models.graph, r, models.dtype, models.seed)),
@@ -157,15 +168,45 @@ class Ladder:
                     return
         if rung == 1:
             self._repeated_evaluation()
+        if rung < 3 and not self.record.wrong(rung):
+            self._with_other_arguments(rung)
 
     def _applies(self, each: Pass) -> bool:
         """Whether there is such an input, and whether this type has something to say of it."""
         if each.given == "larger" and isinstance(self.models.resized, str):
             return False  # the report says why
-        if each.given == "one" and self.models.batch == 1:
+        if each.given == "one" and (self.models.batch == 1 or (each.rung > 1 and self._alone)):
             return False
-        # What depends on the input's size shows in float64; float32 only rounds otherwise.
-        return each.given == "examples" or self.exact is None or each not in self.exact.climbed
+        return each.rounded or self.exact is None or each not in self.exact.climbed
+
+    @cached_property
+    def _another(self) -> Another:
+        return another(self.models.graph, self.models.names)
+
+    @cached_property
+    def _alone(self) -> bool:
+        """Whether a normalisation would have one value of one example."""
+        nodes = self.models.graph.nodes
+        return any(
+            n.op == "bn" and (n.shape.height or 1) * (n.shape.width or 1) == 1 for n in nodes
+        )
+
+    @cached_property
+    def _others(self) -> Models:
+        """Models of the same files with other arguments, in float64 where there is such a type."""
+        return (self.exact or self.models).with_arguments(self._another)
+
+    def _with_other_arguments(self, rung: int) -> None:
+        """What another network of the same files gives, in evaluation and in training."""
+        if not self._another.arguments or (self.exact is not None and self.exact.facts):
+            return
+        given = ", ".join(f"{name}={value}" for name, value in self._another.arguments.items())
+        bar = measure.EVALUATION if rung == 1 else measure.TRAINING
+        each, models = Pass(rung, f"value with {given}", bar), self._others
+        with models.precision():
+            self._climb(each, models)
+            self._exactly(each, models)
+        del models.results[each]
 
     def _results(self, each: Pass) -> None:
         """Compare the targets with one another, with the spec, and float32 with float64."""
@@ -177,7 +218,7 @@ class Ladder:
             with exact.precision():
                 self._climb(each, exact)
                 self._exactly(each, exact)
-                if each.given != "examples":
+                if not each.rounded:
                     del exact.results[each]
                     return
             if self.record.wrong(rung):
@@ -203,7 +244,7 @@ class Ladder:
         """Compare the results in float64: of all targets with the first's, and with the spec."""
         found = models.results[each]
         first, *others = models.names
-        suffix = "" if models is self.models else f" in {models.dtype}"
+        suffix = "" if models.dtype == self.models.dtype else f" in {models.dtype}"
         sides = [(f"{first}{suffix}", f"{name}{suffix}", found[first], name) for name in others]
         if each.stated:
             stated = models.stated(each)
@@ -218,6 +259,8 @@ class Ladder:
                 floor=measure.gradient_floor(values) if each.rung == 3 else 0.0,
                 reaction=partial(self._reaction, each, models),
             )
+        if self.record.doubts(each.rung):
+            models.undecided.add(each.rung)
 
     def _stated(self, rung: int) -> set[str]:
         """The keys of what there is on a rung from 3 to 5."""
@@ -414,14 +457,25 @@ class Ladder:
         for key in sorted(own.keys() ^ after.keys()):
             has = "has no" if key in own else "has a"
             self.record.fault(6, what, key, sides, f"{sides[0]}: {what}: it {has} {key}")
+        floor = measure.gradient_floor({k: v for k, v in own.items() if k.startswith(GRADIENT)})
         for key in own.keys() & after.keys():
-            self.record.array(6, what, key, sides, own[key], after[key])
+            gradient = key.startswith(GRADIENT)
+            self.record.array(
+                6,
+                what,
+                key,
+                sides,
+                own[key],
+                after[key],
+                bar=measure.GRADIENTS if gradient else None,
+                floor=floor if gradient else 0.0,
+            )
         if self.record.wrong(6) and not self.forms:
             form = what.replace(" ", "_")
             self.forms = {sides[0]: own, f"{sides[1]}_{form}" if sides[1] != what else form: after}
 
 
-def _another(other: structure.Another, runner: Runner) -> Facts:
+def _another(other: Another, runner: Runner) -> Facts:
     return runner.another(1, other.arguments)
 
 

@@ -13,12 +13,14 @@ import numpy as np
 
 from incgen.records import record
 from incgen.verify import inputs, measure
+from incgen.verify.arguments import sources_with
 from incgen.verify.reference import Reference
 from incgen.verify.resizing import resized
 from incgen.verify.runners import KINDS, RunFault, Runner, Step, Values
 
 if TYPE_CHECKING:
     from incgen.graph import Graph
+    from incgen.verify.arguments import Another
     from incgen.verify.resizing import Resized
     from incgen.verify.runners import Array, Facts
 
@@ -40,14 +42,19 @@ class Pass:
         rung: that it belongs to.
         what: is compared.
         bar: for the relative difference in float64.
-        given: the input: the examples themselves, the first of them alone, or one more example
-            of another size than the spec's.
+        given: the input: the examples themselves, the first of them alone, one more example of
+            another size than the spec's, or the examples a hundred times as large.
     """
 
     rung: int
     what: str
     bar: float
-    given: Literal["examples", "one", "larger"] = "examples"
+    given: Literal["examples", "one", "larger", "hundredfold"] = "examples"
+
+    @property
+    def rounded(self) -> bool:
+        """Whether float32 has something to say of it: of other sizes it only rounds otherwise."""
+        return self.given in ("examples", "hundredfold")
 
     @property
     def stated(self) -> bool:
@@ -60,7 +67,9 @@ PASSES = (
     Pass(1, "value", measure.EVALUATION),
     Pass(1, "value of one example", measure.EVALUATION, "one"),
     Pass(1, "value at another size", measure.EVALUATION, "larger"),
+    Pass(1, "value of large numbers", measure.EVALUATION, "hundredfold"),
     Pass(2, "value", measure.TRAINING),
+    Pass(2, "value of one example", measure.TRAINING, "one"),
     Pass(2, "value at another size", measure.TRAINING, "larger"),
     Pass(3, "gradient", measure.GRADIENTS),
     Pass(4, "statistic", measure.STATISTICS),
@@ -127,6 +136,7 @@ class Models:
         self._reactions: dict[tuple[Pass, float], dict[str, float]] = {}
         self.results: dict[Pass, dict[str, dict[str, Array]]] = {}
         self.climbed: set[Pass] = set()
+        self.undecided: set[int] = set()
 
     @property
     def names(self) -> list[str]:
@@ -161,7 +171,7 @@ class Models:
     @cached_property
     def file(self) -> Path:
         """The file with the weights of the verification."""
-        path = self.folder / f"weights_{self.dtype}.safetensors"
+        path = self.folder / f"weights_{self.dtype}_{id(self)}.safetensors"
         self._save(path, self.weights)
         return path
 
@@ -169,21 +179,23 @@ class Models:
         """Load weights: those of the verification, or those of a file."""
         self.run(name, lambda runner: runner.load(path or self.file))
 
-    def loads(self, name: str, weights: Mapping[str, Array]) -> bool:
-        """Whether weights are loaded, and not refused.
-
-        Raises:
-            Failure: they are not refused, but something fails.
-        """
+    def refusal(self, name: str, weights: Mapping[str, Array]) -> str:
+        """How weights that do not fit are not refused as they should be; "" if they are."""
         path = self.folder / "other.safetensors"
         self._save(path, weights)
-        try:
-            self.load(name, path)
-        except Failure as failure:
-            if not isinstance(failure.__cause__, (ValueError, RuntimeError)):
-                raise
-            return False
-        return True
+        return self.run(name, lambda runner: runner.refusal(path))
+
+    def with_arguments(self, other: Another) -> Models:
+        """Models of the same files with other arguments, and weights of their own."""
+        return Models(
+            other.graph,
+            sources_with(self.graph, self.sources, other.arguments),
+            inputs.weights(other.graph, self.seed),
+            dtype=self.dtype,
+            seed=self.seed,
+            batch=self.batch,
+            folder=self.folder,
+        )
 
     def _save(self, file: Path, weights: Mapping[str, Array]) -> None:
         from safetensors.numpy import save_file
@@ -278,9 +290,15 @@ class Models:
 
     def input(self, each: Pass) -> Array:
         """The input of a pass (N, C, H, W)."""
-        if each.given == "larger":
-            return self._larger
-        return self.x[:1] if each.given == "one" else self.x
+        match each.given:
+            case "larger":
+                return self._larger
+            case "hundredfold":
+                return np.asarray(100 * self.x)
+            case "one":
+                return self.x[:1]
+            case _:
+                return self.x
 
     def graph_of(self, each: Pass) -> Graph:
         """The network at the size of a pass."""
@@ -290,10 +308,13 @@ class Models:
         return self.resized.graph
 
     def _sized(self, each: Pass, runner: Runner) -> AbstractContextManager[None]:
-        """The model for the size of a pass."""
+        """The model for the size of a pass: in evaluation one that knows it, else for any."""
         if each.given != "larger":
             return nullcontext()
         assert not isinstance(self.resized, str)
+        if each.rung == 1:
+            size = self.resized.graph.input
+            return runner.sized(size.height, size.width)
         return runner.sized(self.resized.height, self.resized.width)
 
     def _part(self, each: Pass, step: Step) -> dict[str, Array]:
@@ -367,10 +388,10 @@ class Models:
 
         Args:
             rung: whose passes.
-            keep: whether another type is measured by what the examples themselves gave.
+            keep: whether another type is measured by it.
         """
         for each in [each for each in self.results if each.rung == rung]:
-            if not (keep and each.given == "examples"):
+            if not (keep and each.rounded):
                 del self.results[each]
         for name, given in list(self._steps):
             if rung == 5 or (rung == 4 and given != "examples"):

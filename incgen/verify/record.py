@@ -126,6 +126,8 @@ class Record:
         a: Array,
         b: Array,
         dtype: str = "",
+        bar: float | None = None,
+        floor: float = 0.0,
     ) -> None:
         """Compare two arrays that should differ by rounding alone.
 
@@ -137,9 +139,11 @@ class Record:
             a: one.
             b: the other.
             dtype: that they are computed in, if not that of the models.
+            bar: for the relative difference, if not that of a value in evaluation.
+            floor: what the largest element counts as at least.
         """
-        bar = measure.EVALUATION if (dtype or self.models.dtype) == "float64" else measure.LEAST
-        self._compare(rung, what, path, sides, (a, b), bar)
+        usual = measure.EVALUATION if (dtype or self.models.dtype) == "float64" else measure.LEAST
+        self._compare(rung, what, path, sides, (a, b), bar or usual, floor)
 
     def fact(self, name: str, finding: Finding) -> None:
         """Keep a fact of a model's structure."""
@@ -192,7 +196,7 @@ class Record:
         if verdict == "diverges" and reaction is not None and np.isfinite(relative):
             moved = reaction().get(path, 0.0)
             if rounded and moved < measure.UNTOLD:
-                bar = max(bar, measure.JUMP * moved)
+                bar = max(bar, measure.bar_by_rounding(moved))
                 verdict = "agrees" if relative <= bar else "diverges"
             elif rounded or measure.explained(relative, moved):
                 verdict, message = "undecided", f"rounding alone moves it by {moved:.1e}"
@@ -221,6 +225,10 @@ class Record:
     def wrong(self, rung: int) -> list[Comparison]:
         """What diverges on a rung."""
         return [c for c in self.comparisons if c.rung == rung and c.verdict == "diverges"]
+
+    def doubts(self, rung: int) -> bool:
+        """Whether something on a rung is undecided."""
+        return any(c.rung == rung and c.verdict == "undecided" for c in self.comparisons)
 
     def close(self, rung: int) -> None:
         """Name the place where a rung's divergence begins.

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from incgen.diagnostics import Reporter, SpecError
-from incgen.elaborate import elaborate
-from incgen.expressions import Value
 from incgen.graph import Graph
 from incgen.records import record
-from incgen.targets import TARGETS
 from incgen.verify import beginnings, inputs
+from incgen.verify.arguments import Another
 from incgen.verify.measure import EVALUATION, LEAST, difference
 
 if TYPE_CHECKING:
@@ -31,43 +28,6 @@ class Finding:
     absolute: float = 0.0
     relative: float = 0.0
     bar: float = 0.0
-
-
-@record
-class Another:
-    """The same network with other values for its parameters.
-
-    Attributes:
-        arguments: for the class or function of the generated file; none if no others fit.
-        graph: the network that they make.
-    """
-
-    arguments: dict[str, Any]
-    graph: Graph
-
-
-def another(graph: Graph, targets: Iterable[str]) -> Another:
-    """Other values for the parameters: all one higher, or one of them, if the targets take that."""
-    other = {name: _other(value) for name, value in graph.parameters.items()}
-    for names in (list(other), *([name] for name in other)):
-        arguments = {name: other[name] for name in names}
-        found = elaborate(graph.program, {**graph.parameters, **arguments}, Reporter())
-        if arguments and found is not None and _expressible(found, targets):
-            return Another(arguments, found)
-    return Another({}, graph)
-
-
-def _other(value: Value) -> Value:
-    if isinstance(value, bool):
-        return not value
-    return value if isinstance(value, str) else value + 1
-
-
-def _expressible(graph: Graph, targets: Iterable[str]) -> bool:
-    try:
-        return all(TARGETS[name].emit(graph) for name in targets)
-    except SpecError:
-        return False
 
 
 def findings(
@@ -90,6 +50,10 @@ def findings(
             yield Finding("trained", key, "" if trained == tensor.trained else f"{says} trained")
             found = str(facts.tensors[key].dtype)
             yield Finding("type", key, f"{found}, not {dtype}" if found != dtype else "")
+    yield Finding("mode", "", "" if facts.training else "begins in evaluation")
+    names = list(graph.parameters)
+    order = ", ".join(facts.arguments[: len(names)])
+    yield Finding("arguments", "", "" if order == ", ".join(names) else f"are {order}")
     values = _fitting(wanted, wanted, facts)
     drawn = {} if more is None else _fitting(wanted, more[0].graph.tensors(), more[1])
     for key, message in beginnings.messages(wanted, values, drawn, dtype):
@@ -98,6 +62,10 @@ def findings(
         other, again = more
         given = ", ".join(f"{name}={value}" for name, value in other.arguments.items())
         yield from _parts(other.graph, again, f" with {given}")
+        tensors = other.graph.tensors()
+        fresh = _fitting(tensors, tensors, again)
+        for key, message in beginnings.messages(tensors, fresh, {}, dtype):
+            yield Finding(f"initial value with {given}", key, message)
 
 
 def _parts(graph: Graph, facts: Facts, given: str) -> Iterator[Finding]:
@@ -136,23 +104,16 @@ def _shape(value: Array, tensor: Tensor) -> str:
     return f"{value.shape}, not {tensor.shape}" if value.shape != tensor.shape else ""
 
 
-def refusals(graph: Graph, load: Callable[[dict[str, Array]], bool]) -> Iterator[Finding]:
-    """Weights that do not fit are refused.
-
-    Args:
-        graph: the network.
-        load: loads weights, or says that they are refused.
-    """
+def misfits(graph: Graph) -> Iterator[tuple[str, dict[str, Array]]]:
+    """Weights that do not fit, and what is wrong with them."""
     weights = {key: np.zeros(tensor.shape) for key, tensor in graph.tensors().items()}
-    wrong = {"a tensor too many": {**weights, "no_such_layer.weight": np.zeros(1)}}
-    if weights:
-        key, value = next(iter(weights.items()))
-        rest = {name: each for name, each in weights.items() if name != key}
-        wrong["a missing tensor"] = rest
-        wrong["a tensor of another shape"] = {**rest, key: value.reshape(1, *value.shape)}
-    for what, tensors in wrong.items():
-        message = f"with {what} are loaded" if load(tensors) else ""
-        yield Finding("weights", "", message)
+    yield "a tensor too many", {**weights, "no_such_layer.weight": np.zeros(1)}
+    last = {key.rpartition(".")[2]: key for key in weights}
+    for name, missing in last.items():
+        rest = {key: value for key, value in weights.items() if key != missing}
+        yield f"a missing {name}", rest
+    for key, value in list(weights.items())[:1]:
+        yield "a tensor of another shape", {**weights, key: value.reshape(1, *value.shape)}
 
 
 def pixels(graph: Graph, runner: Runner, dtype: str, seed: int) -> Iterator[Finding]:
@@ -161,19 +122,20 @@ def pixels(graph: Graph, runner: Runner, dtype: str, seed: int) -> Iterator[Find
     if stated is None or not stated.described:
         return
     channels = graph.input.channels
-    x = inputs.generator(seed, "pixels").integers(0, 256, (2, channels, 4, 5))
+    whole = inputs.generator(seed, "pixels").integers(0, 256, (2, channels, 4, 5))
     low, high = stated.range or (0.0, 255.0)
-    expected = (x[:, ::-1] if stated.order == "bgr" else x) / 255 * (high - low) + low
-    expected = expected - np.reshape(stated.mean or (0.0,), (-1, 1, 1))
-    expected = expected / np.reshape(stated.std or (1.0,), (-1, 1, 1))
     bar = EVALUATION if dtype == "float64" else LEAST
-    for kind in ("uint8", dtype):
+    for kind, x in (("uint8", whole), (dtype, whole * 0.99)):
+        expected = (x[:, ::-1] if stated.order == "bgr" else x) / 255 * (high - low) + low
+        expected = expected - np.reshape(stated.mean or (0.0,), (-1, 1, 1))
+        expected = expected / np.reshape(stated.std or (1.0,), (-1, 1, 1))
         given = np.ascontiguousarray(x.astype(kind))
+        before = given.copy()
         found = runner.preprocess(given)
         absolute, relative = difference(expected, found)
         message = f"differs by {relative:.1e}" if relative > bar else ""
         if str(found.dtype) != dtype:
             message = f"gives {found.dtype}, not {dtype}"
-        elif not np.array_equal(given, x):
+        elif not np.array_equal(given, before):
             message = "changes the images"
         yield Finding("preprocess", f"preprocess({kind})", message, absolute, relative, bar)

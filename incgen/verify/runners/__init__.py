@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     Array: TypeAlias = NDArray[Any]
 
 
+#: How the gradients are called that a form of a model gives. Forms are trained in float64 only, since
+#: in float32 gradients jump.
+GRADIENT = "gradient of "
+
+
 class RunFault(Exception):
     """A generated model does something that it must not do."""
 
@@ -35,11 +40,15 @@ class Facts:
         tensors: every parameter and statistic by key, with its initial values.
         trained: the keys of those that are trained.
         count: how many numbers the framework itself counts.
+        arguments: of the class or function that makes the model, in order.
+        training: whether it begins in training, where a model has such a mode.
     """
 
     tensors: dict[str, Array]
     trained: frozenset[str]
     count: int
+    arguments: tuple[str, ...]
+    training: bool = True
 
 
 @record
@@ -180,6 +189,9 @@ class Runner(Protocol):
 
     def load(self, path: Path) -> None:
         """Load a safetensors file as the module's users do."""
+
+    def refusal(self, path: Path) -> str:
+        """How a file that does not fit is not refused as it should be; "" if it is."""
 
     def write(self, path: Path) -> bool:
         """Write a safetensors file as the module's users do, or say that there is no such way."""

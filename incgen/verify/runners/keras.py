@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +23,8 @@ from incgen.modules import import_source
 from incgen.verify import inputs as random_inputs
 from incgen.verify.lines import seen_by_name
 from incgen.verify.places import Places
-from incgen.verify.runners import Facts, Form, RunFault, Slope, Step, Trajectory, Values
+from incgen.verify.randomness import random_kept
+from incgen.verify.runners import GRADIENT, Facts, Form, RunFault, Slope, Step, Trajectory, Values
 
 if TYPE_CHECKING:
     from incgen.graph import Graph
@@ -72,15 +74,19 @@ class KerasRunner:
     def build(self) -> None:
         """Import the source and make the model."""
         network = self.graph.program.network.name
-        module = import_source(network, self.graph.program.file, "keras", self.source)
-        self.module = module
         keras.utils.set_random_seed(0)
+        with random_kept(lambda: 0):
+            module = import_source(network, self.graph.program.file, "keras", self.source)
+        self.module = module
         with seen_by_name(keras.layers.Layer, module.__file__ or "", self.lines):
             self.model = self._fresh()
         self.inner, self.recorded = self._with_places()
 
     def _fresh(self, **arguments: Any) -> Any:
-        return getattr(self.module, self.graph.program.network.name)(**arguments)
+        return self._maker()(**arguments)
+
+    def _maker(self) -> Any:
+        return getattr(self.module, self.graph.program.network.name)
 
     @contextmanager
     def sized(self, height: int | None, width: int | None) -> Iterator[None]:
@@ -127,16 +133,31 @@ class KerasRunner:
         variables = _variables(model)
         tensors = {key: _ours(model, key, np.asarray(v)) for key, v in variables.items()}
         trained = frozenset(key for key, variable in variables.items() if variable.trainable)
-        return Facts(tensors, trained, int(model.count_params()))
+        arguments = tuple(inspect.signature(self._maker()).parameters)
+        return Facts(tensors, trained, int(model.count_params()), arguments)
 
     def preprocess(self, images: Array) -> Array:
-        """As `Runner`."""
+        """As `Runner`; in a graph too, as in a pipeline of TensorFlow."""
         preprocess = getattr(self.module, "preprocess")  # noqa: B009
-        return _first(np.asarray(preprocess(_last(images))))
+        found = np.asarray(preprocess(_last(images)))
+        again = np.asarray(tf.function(preprocess, autograph=False)(tf.constant(_last(images))))
+        if not np.allclose(found, again, rtol=1e-5, atol=1e-5):
+            raise RunFault("preprocess gives something else in a graph")
+        return _first(found)
 
     def load(self, path: Path) -> None:
         """By the generated function."""
         getattr(self.module, "load_safetensors")(self.model, path)  # noqa: B009
+
+    def refusal(self, path: Path) -> str:
+        """As `Runner`; all of a model is as before."""
+        before = self.model.get_weights()
+        try:
+            self.load(path)
+        except ValueError:
+            same = all(map(np.array_equal, before, self.model.get_weights()))
+            return "" if same else "are refused when some are loaded"
+        return "are loaded"
 
     def write(self, path: Path) -> bool:
         """There is no such function."""
@@ -349,7 +370,10 @@ class KerasRunner:
         def saved_model() -> dict[str, Array]:
             self.model.export(saved, "tf_saved_model", verbose=False)
             loaded = tf.saved_model.load(saved)  # its variables live as long as it does
-            return self._outputs_of(loaded.serve(self._tensor(x)))
+            return self._outputs_of(loaded.serve(self._tensor(x[:1])))
+
+        def one() -> dict[str, Array]:
+            return self._evaluated(self.model, x[:1])
 
         start = self.model.get_weights()
 
@@ -361,8 +385,7 @@ class KerasRunner:
             model = self._fresh()
             model.set_weights(start)
             batches = tf.TensorSpec((None, *model.input_shape[1:]), self.dtype)
-            call = tf.function(lambda y: model(y, training=True), input_signature=[batches])
-            return self._trained(model, x, call)
+            return self._trained(model, x, [batches])
 
         def trained_from_file() -> dict[str, Array]:
             return self._trained(loaded(), x)
@@ -370,9 +393,10 @@ class KerasRunner:
         yield Form(".weights.h5", weights_file)
         yield Form(".keras", model_file)
         yield Form("tf.function with XLA", compiled)
-        yield Form("SavedModel", saved_model)
-        yield Form("tf.function, training", trained_in_graph, own=trained)
-        yield Form(".keras, training", trained_from_file, own=trained)
+        yield Form("SavedModel", saved_model, own=one)
+        if self.dtype == "float64":  # as for PyTorch: in float32 gradients jump
+            yield Form("tf.function, training", trained_in_graph, own=trained)
+            yield Form(".keras, training", trained_from_file, own=trained)
 
     def _evaluated(self, model: Any, x: Array) -> dict[str, Array]:
         return self._outputs_of(model(self._tensor(x), training=False))
@@ -380,11 +404,32 @@ class KerasRunner:
     def _outputs_of(self, results: Any) -> dict[str, Array]:
         return {name: _first(np.asarray(each)) for name, each in self._named(results).items()}
 
-    def _trained(self, model: Any, x: Array, call: Any = None) -> dict[str, Array]:
-        """What a pass in training gives and leaves behind: outputs, penalty, all variables."""
+    def _trained(self, model: Any, x: Array, signature: Any = None) -> dict[str, Array]:
+        """What a step of training gives and leaves behind: outputs, gradients, penalty, variables.
+
+        Args:
+            model: a model.
+            x: the input.
+            signature: of the function that becomes a graph; None if it is to be run as it is.
+        """
+
+        def step(y: Any) -> Any:
+            with tf.GradientTape() as tape:
+                results = self._named(model(y, training=True))
+                loss = tf.zeros((), self.dtype)
+                for name, value in results.items():
+                    factors = random_inputs.factors(name, _first_shape(value, len(x)), 0)
+                    loss += tf.reduce_sum(value * self._tensor(factors))
+            variables = [each.value for each in model.trainable_variables]
+            return results, tape.gradient(loss, variables, unconnected_gradients="zero")
+
         with self._dropout(0, model, len(x)):
-            y = self._tensor(x)
-            outputs = self._outputs_of(model(y, training=True) if call is None else call(y))
+            results, gradients = (tf.function(step, signature) if signature else step)(
+                self._tensor(x)
+            )
+        outputs = self._outputs_of(results)
+        for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+            outputs[f"{GRADIENT}{variable.path}"] = np.asarray(gradient)
         penalty = np.asarray([float(sum(model.losses))])
         variables = {each.path: np.asarray(each) for each in model.weights}
         return {**outputs, "penalty": penalty, **variables}

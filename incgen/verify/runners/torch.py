@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,8 @@ from incgen.names import class_name
 from incgen.verify import inputs as random_inputs
 from incgen.verify.lines import seen_by_object
 from incgen.verify.places import Places
-from incgen.verify.runners import Facts, Form, RunFault, Slope, Step, Trajectory, Values
+from incgen.verify.randomness import random_kept
+from incgen.verify.runners import GRADIENT, Facts, Form, RunFault, Slope, Step, Trajectory, Values
 
 if TYPE_CHECKING:
     from incgen.graph import Graph
@@ -45,6 +47,7 @@ class TorchRunner:
         self.module: ModuleType | None = None
         self.model: nn.Module = nn.Module()
         self.penalised = False
+        self.drawn = torch.get_rng_state()
 
     @property
     def versions(self) -> str:
@@ -64,9 +67,10 @@ class TorchRunner:
     def build(self) -> None:
         """Import the source and make the module."""
         network = self.graph.program.network.name
-        module = import_source(network, self.graph.program.file, "torch", self.source)
-        self.module = module
         torch.manual_seed(0)
+        with random_kept(lambda: torch.get_rng_state().numpy()):
+            module = import_source(network, self.graph.program.file, "torch", self.source)
+        self.module = module
         seen: dict[int, int] = {}
         with seen_by_object(nn.Module, module.__file__ or "", seen):
             self.model = self._fresh()
@@ -76,9 +80,11 @@ class TorchRunner:
         self.penalised = hasattr(self.model, "regularization_loss")
 
     def _fresh(self, **arguments: Any) -> nn.Module:
-        name = class_name(self.graph.program.network.name)
-        model: nn.Module = getattr(self.module, name)(**arguments)
+        model: nn.Module = self._maker()(**arguments)
         return model
+
+    def _maker(self) -> Any:
+        return getattr(self.module, class_name(self.graph.program.network.name))
 
     def facts(self) -> Facts:
         """The state dict, less its counters."""
@@ -94,11 +100,16 @@ class TorchRunner:
         named = model.named_parameters()
         trained = frozenset(key for key, each in named if each.requires_grad)
         count = sum(value.numel() for value in state.values())
-        return Facts({key: _array(value) for key, value in state.items()}, trained, count)
+        tensors = {key: _array(value) for key, value in state.items()}
+        arguments = tuple(inspect.signature(self._maker()).parameters)
+        training = all(each.training for each in model.modules())
+        return Facts(tensors, trained, count, arguments, training)
 
     def preprocess(self, images: Array) -> Array:
-        """As `Runner`."""
-        return _array(getattr(self.module, "preprocess")(torch.from_numpy(images)))  # noqa: B009
+        """As `Runner`; images on another device too, where a tensor of the CPU does not fit."""
+        preprocess: Any = getattr(self.module, "preprocess")  # noqa: B009
+        preprocess(torch.from_numpy(images).to("meta"))
+        return _array(preprocess(torch.from_numpy(images)))
 
     def sized(self, height: int | None, width: int | None) -> AbstractContextManager[None]:
         """A module takes inputs of any size."""
@@ -107,6 +118,14 @@ class TorchRunner:
     def load(self, path: Path) -> None:
         """By the two calls of the README."""
         self.model.load_state_dict(safetensors.torch.load_file(path))
+
+    def refusal(self, path: Path) -> str:
+        """As `Runner`; PyTorch itself loads what fits before it refuses the rest."""
+        try:
+            self.load(path)
+        except RuntimeError:
+            return ""
+        return "are loaded"
 
     def write(self, path: Path) -> bool:
         """By safetensors' own function."""
@@ -143,8 +162,14 @@ class TorchRunner:
         start = self._tensor(x).requires_grad_()
         self.model.train()
         self.model.zero_grad()
+        torch.rand(1)  # so that numbers do not go on where they have been before
+        random = torch.get_rng_state()
         with self._dropout(seed):
             outputs, values = self._recorded(start, inputs)
+        drawn = torch.get_rng_state()
+        if torch.equal(drawn, self.drawn) and not torch.equal(drawn, random):
+            raise RunFault("it sets the seed of PyTorch's random numbers in training")
+        self.drawn = drawn
         loss, penalty = self._loss(outputs, seed), self._penalty()
         step = Step(values, float(penalty.detach()), {}, self._statistics())
         if not backward:
@@ -340,15 +365,26 @@ class TorchRunner:
 
         def channels_last() -> dict[str, Array]:
             move: Any = self._twin().eval().to
-            return self._main(move(memory_format=torch.channels_last), x)
+            model = move(memory_format=torch.channels_last)
+            with torch.no_grad():
+                images: Any = self._tensor(x)
+                return self._main_of(model(images.to(memory_format=torch.channels_last)))
 
         def from_meta() -> dict[str, Array]:
             # what is made outside of the state dict has no values there, or is on another device
             with torch.device("meta"):
                 model = self._fresh().eval()
             model(torch.empty(x.shape, device="meta"))
+            model.train()(torch.empty(x.shape, device="meta"))
+            if self.penalised:
+                getattr(model, "regularization_loss")()  # noqa: B009
+            model.eval()
             model.load_state_dict(self.model.state_dict(), assign=True)
             return self._main(model, x)
+
+        @cache
+        def trained() -> dict[str, Array]:
+            return self._trained(x, lambda model: model)
 
         @cache
         def used() -> nn.Module:
@@ -370,6 +406,8 @@ class TorchRunner:
         else:
             yield Form(f"torch.compile, {backend}", compiled)
         yield Form("channels_last", channels_last)
+        for name, change in _TRAINED.items() if self.dtype is torch.float64 else ():
+            yield Form(f"{name}, training", partial(self._trained, x, change), own=trained)
         yield Form("meta device", from_meta)
         yield Form("copy.deepcopy", copied)
         yield Form("pickle", pickled)
@@ -379,6 +417,23 @@ class TorchRunner:
         model = self._fresh()
         model.load_state_dict(self.model.state_dict())
         return model
+
+    def _trained(self, x: Array, change: Callable[[nn.Module], Any]) -> dict[str, Array]:
+        """What a step of training gives and leaves behind in a form of a module.
+
+        Its dropout leaves nothing out, since what it does cannot be given to every form.
+        """
+        model = self._twin().train()
+        for each in model.modules():
+            if type(each) is nn.Dropout:
+                each.p = 0.0
+        images: Any = self._tensor(x)
+        outputs = self._named(change(model)(images.to(memory_format=torch.channels_last)))
+        self._loss(outputs, 0).backward()  # type: ignore[no-untyped-call]
+        gradients = {f"{GRADIENT}{k}": v.grad for k, v in model.named_parameters()}
+        statistics = {k: v for k, v in model.named_buffers() if not k.endswith(_COUNTER)}
+        found = {**outputs, **gradients, **statistics}
+        return {key: _array(value) for key, value in found.items() if value is not None}
 
     def _used(self, x: Array) -> nn.Module:
         """One that has been trained with, with the same weights again."""
@@ -395,13 +450,28 @@ class TorchRunner:
     def _main(self, model: Any, x: Array) -> dict[str, Array]:
         """The one output that a model has in evaluation."""
         with torch.no_grad():
-            result = model(self._tensor(x))
+            return self._main_of(model(self._tensor(x)))
+
+    def _main_of(self, result: Any) -> dict[str, Array]:
         main = result[0] if isinstance(result, tuple) else result
         return {next(iter(self.graph.outputs)): _array(main)}
 
     def forget(self) -> None:
         """Nothing: modules are freed with their runner."""
         torch.compiler.reset()
+
+
+def _channels_last(model: nn.Module) -> Any:
+    move: Any = model.to
+    return move(memory_format=torch.channels_last)
+
+
+#: Forms that a module is trained in, by what makes them.
+_TRAINED: dict[str, Callable[[nn.Module], Any]] = {
+    "TorchScript": torch.jit.script,
+    "torch.compile, aot_eager": partial(torch.compile, fullgraph=True, backend="aot_eager"),
+    "channels_last": _channels_last,
+}
 
 
 def _no_compiler() -> str:
