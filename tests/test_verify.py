@@ -73,6 +73,16 @@ def first(report: Report) -> tuple[int, str, list[str]]:
 STATE = "self.stem.bn.running_mean.mul_(1.0 if self.training else 0.5)"
 #: A layer that says it is dropout and is none.
 OTHER = "{'forward': lambda self, x: x}"
+#: All filters of a kernel begin as the first.
+EQUAL = "\n        self.conv.weight.data[1:] = self.conv.weight.data[:1]"
+#: Statistics that a file lacks stay as they began.
+KEPT = 'if key not in found and "run" in key:\n            found[key] = variable.numpy()\n        '
+#: A layer is changed although the file is refused.
+CHANGED = "model.layers[2].set_weights([0 * v for v in model.layers[2].get_weights()])\n        "
+#: The same values are left out in every step.
+SEED = "if self.training:\n            torch.manual_seed(0)\n        "
+#: Another network where it is scripted and trained.
+SCRIPTED = "2 if torch.jit.is_scripting() and self.training else 1"
 
 # ---------------------------------------------------------------- what agrees
 
@@ -177,6 +187,25 @@ def test_the_line_of_a_block_is_where_it_is_made() -> None:
             "return x.sub_(x.new_tensor([1, 2, 3])[",
             "torch",
         ),
+        (0, "import torch\n", "import torch\ntorch.manual_seed(0)\n", "torch"),
+        (0, "import keras\n", "import keras\nkeras.utils.set_random_seed(0)\n", "keras"),
+        (0, "zeros_(self.logits.bias)", "zeros_(self.logits.bias)\n        self.eval()", "torch"),
+        (
+            0,
+            "xavier_uniform_(self.conv.weight)",
+            f"xavier_uniform_(self.conv.weight){EQUAL}",
+            "torch",
+        ),
+        (0, "if key not in found:", f"{KEPT}elif key not in found:", "keras"),
+        (
+            0,
+            "raise ValueError(",
+            f"{CHANGED}raise ValueError(",
+            "keras",
+        ),
+        (0, "images.to(torch.get", "images.to(torch.uint8).to(torch.get", "torch"),
+        (0, "x.new_tensor([1, 2, 3])", "torch.tensor([1, 2, 3])", "torch"),
+        (1, "F.relu(self.bn", "F.relu6(self.bn", "torch"),
         (1, "x = self.drop(x)", "x = self.drop(x) if self.training else 2 * x", "torch"),
         (1, "x = self.stem(x)", f"x = self.stem(x)\n        {STATE}", "torch"),
         (1, "x = self.stem(x)", "y = self.stem(x)\n        x.zero_()\n        x = y", "torch"),
@@ -189,12 +218,89 @@ def test_the_line_of_a_block_is_where_it_is_made() -> None:
         ),
         (2, "nn.Dropout(0.4)", f"type('Other', (nn.Dropout,), {OTHER})(0.4)", "torch"),
         (2, "nn.Dropout(0.4)", "nn.Dropout(0.4, inplace=True)", "torch"),
+        (2, "x = self.drop(x)", f"{SEED}x = self.drop(x)", "torch"),
+        (6, "self.side(x) if", "self.side(x.cpu()) if", "torch"),
+        (6, "x = self.two(x)", f"x = self.two(x) * ({SCRIPTED})", "torch"),
     ],
 )
 def test_each_rung_catches_its_faults(rung: int, old: str, new: str, target: str) -> None:
-    report = broken(old, new, target)
+    report = broken(old, new, target, rungs=range(7 if rung == 6 else 6))
 
     assert report.divergences and report.divergences[0].rung == rung, text(report, graph_of())
+
+
+SETTINGS = """
+numerics torch
+network small(k = 2, rate = 0.3, slope = 0.2, s = 1, kind = max) {
+    input 9x8 3
+    a: conv 3x3/{s} 8 -> leaky_relu slope
+    pool kind 3x3/2
+    drop: dropout rate
+    if k > 2 { c: conv 1x1 6 -> sigmoid } else { d: conv 3x3 8 }
+    global_avg_pool
+    logits: dense 4
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("rung", "old", "new", "target"),
+    [
+        (
+            0,
+            "k: int = 2,\n        rate: float = 0.3,",
+            "rate: float = 0.3,\n        k: int = 2,",
+            "torch",
+        ),
+        (0, "k=2, rate=0.3,", "rate=0.3, k=2,", "keras"),
+        (1, "3, 8, 3, s,", "3, 8, 3, 1,", "torch"),
+        (1, "nn.Sigmoid()", "nn.Tanh()", "torch"),
+        (1, "layers.AveragePooling2D(", "layers.MaxPooling2D(", "keras"),
+        (1, "LeakyReLU(slope", "LeakyReLU(0.2", "keras"),
+        (2, "nn.Dropout(rate)", "nn.Dropout(0.3)", "torch"),
+    ],
+)
+def test_other_arguments_are_computed_with(rung: int, old: str, new: str, target: str) -> None:
+    assert verify(graph_of(SETTINGS), rungs=range(3), dtypes=["float64"]).passed
+
+    report = broken(old, new, target, spec=SETTINGS, rungs=range(3))
+
+    assert report.divergences[0].rung == rung
+
+
+@pytest.mark.parametrize("body", ["l2_normalize", "bn -> l2_normalize"])
+def test_gradients_that_nothing_is_left_of_are_no_divergence(body: str) -> None:
+    """Over one channel the norm is the value itself: all gradients are 0 but for rounding."""
+    spec = f"numerics torch\nnetwork small {{\n    input 6x6 1\n    a: conv 3x3 1 -> {body}\n}}\n"
+
+    report = verify(graph_of(spec), rungs=range(6))
+
+    assert not report.divergences and not report.passed
+    reason = "what float64 says of the gradients is not decided"
+    assert report.omissions == (
+        Omission(5, "float64", reason),
+        Omission(3, "float32", reason),
+        Omission(5, "float32", reason),
+    )
+
+
+def test_two_values_for_each_channel_leave_no_gradient_in_float32() -> None:
+    spec = """
+    numerics torch
+    network small { input 6x6 2
+        global_avg_pool
+        a: dense 4 -> bn -> tanh
+        o: dense 1 -> sigmoid }
+    """
+    report = verify(graph_of(spec), rungs=range(6), batch=2)
+
+    assert not report.divergences
+    assert [(each.rung, each.dtype) for each in report.omissions] == [
+        (3, "float32"),
+        (5, "float32"),
+    ]
+    assert "`a.1` needs a --batch of 3 or more" in report.omissions[0].reason
+    assert verify(graph_of(spec), rungs=range(6), batch=3).passed
 
 
 def test_a_wrong_gradient_is_found_and_its_framework_named() -> None:
@@ -430,7 +536,7 @@ def test_one_value_for_each_channel_is_not_trained_with() -> None:
 
     reason = (
         "PyTorch does not train with one value for each channel: "
-        "`norm` needs a batch of 2 or more (--batch)"
+        "`norm` needs a --batch of 2 or more"
     )
     assert single.omissions == tuple(Omission(n, "float64", reason) for n in range(2, 6))
     assert not single.divergences and several.passed
@@ -540,7 +646,7 @@ def test_ill_conditioned_numbers_are_not_passed() -> None:
 
 
 def test_what_rounding_does_is_known_where_only_one_target_lets_one_look() -> None:
-    # a millionth of a value is left, and then a pooling that is a layer in Keras and a line in PyTorch
+    # a millionth of a value is left, and the pooling of it is a layer in Keras, a line in PyTorch
     spec = """
     numerics caffe
     network small { input 6x7 5

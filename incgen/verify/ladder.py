@@ -105,15 +105,17 @@ class Ladder:
             self._structure()
         elif rung == 6:
             self._round_trip()
-        elif rung > 1 and self._single:
-            reason = f"PyTorch does not train with one value for each channel: {self._single}"
-            self.record.omissions.append(Omission(rung, self.models.dtype, reason))
+        elif rung > 1 and self._normalised(1):
+            reason = "PyTorch does not train with one value for each channel"
+            self._omit(rung, f"{reason}: `{self._normalised(1)}` needs a --batch of 2 or more")
+        elif rung in (3, 5) and self.exact is not None and self._normalised(2):
+            # Two values become 1 and -1, whatever they are: the gradient by them is rounding.
+            reason = "no gradient of a normalisation of two values is left in float32"
+            self._omit(rung, f"{reason}: `{self._normalised(2)}` needs a --batch of 3 or more")
         elif rung in (3, 5) and len(self.models.names) == 1:
-            reason = f"{self.models.names[0]} is the only target"
-            self.record.omissions.append(Omission(rung, self.models.dtype, reason))
+            self._omit(rung, f"{self.models.names[0]} is the only target")
         elif 3 in (self.exact or self.models).undecided and (rung == 5 or self._rounds(rung)):
-            reason = "what float64 says of the gradients is not decided"
-            self.record.omissions.append(Omission(rung, self.models.dtype, reason))
+            self._omit(rung, "what float64 says of the gradients is not decided")
         else:
             self._passes(rung)
         self.record.close(rung)
@@ -122,17 +124,18 @@ class Ladder:
         """Whether this type is only measured by another, which has been climbed, on a rung."""
         return rung == 3 and self.exact is not None
 
-    @cached_property
-    def _single(self) -> str:
-        """Where there is one value for each channel to be normalised in training, and what to do.
+    def _omit(self, rung: int, reason: str) -> None:
+        self.record.omissions.append(Omission(rung, self.models.dtype, reason))
+
+    def _normalised(self, values: int, batch: int | None = None) -> str:
+        """The first normalisation that has so many values for each channel in training, or "".
 
         There is no unbiased variance of one number; see the language reference, `bn`.
         """
-        models = self.models
-        for node in models.graph.nodes:
+        for node in self.models.graph.nodes:
             pixels = (node.shape.height or 1) * (node.shape.width or 1)
-            if node.op == "bn" and models.batch * pixels == 1:
-                return f"`{node.path}` needs a batch of 2 or more (--batch)"
+            if node.op == "bn" and (batch or self.models.batch) * pixels == values:
+                return node.path
         return ""
 
     # ------------------------------------------------------------ rungs
@@ -175,21 +178,15 @@ class Ladder:
         """Whether there is such an input, and whether this type has something to say of it."""
         if each.given == "larger" and isinstance(self.models.resized, str):
             return False  # the report says why
-        if each.given == "one" and (self.models.batch == 1 or (each.rung > 1 and self._alone)):
+        if each.given == "one" and (
+            self.models.batch == 1 or (each.rung > 1 and self._normalised(1, 1))
+        ):
             return False
         return each.rounded or self.exact is None or each not in self.exact.climbed
 
     @cached_property
     def _another(self) -> Another:
         return another(self.models.graph, self.models.names)
-
-    @cached_property
-    def _alone(self) -> bool:
-        """Whether a normalisation would have one value of one example."""
-        nodes = self.models.graph.nodes
-        return any(
-            n.op == "bn" and (n.shape.height or 1) * (n.shape.width or 1) == 1 for n in nodes
-        )
 
     @cached_property
     def _others(self) -> Models:

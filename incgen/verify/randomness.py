@@ -11,6 +11,9 @@ import numpy as np
 
 from incgen.verify.runners import RunFault
 
+#: A seed that nobody sets: a file that sets one sets another.
+UNUSUAL = 20_150_211
+
 
 @contextmanager
 def random_kept(state: Callable[[], Any]) -> Iterator[None]:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     Array: TypeAlias = NDArray[Any]
 
 
-#: How the gradients are called that a form of a model gives. Forms are trained in float64 only, since
-#: in float32 gradients jump.
+#: How the gradients are called that a form of a model gives. Forms are trained in float64 only,
+#: since in float32 gradients jump.
 GRADIENT = "gradient of "
 
 

@@ -23,7 +23,7 @@ from incgen.modules import import_source
 from incgen.verify import inputs as random_inputs
 from incgen.verify.lines import seen_by_name
 from incgen.verify.places import Places
-from incgen.verify.randomness import random_kept
+from incgen.verify.randomness import UNUSUAL, random_kept
 from incgen.verify.runners import GRADIENT, Facts, Form, RunFault, Slope, Step, Trajectory, Values
 
 if TYPE_CHECKING:
@@ -74,10 +74,11 @@ class KerasRunner:
     def build(self) -> None:
         """Import the source and make the model."""
         network = self.graph.program.network.name
-        keras.utils.set_random_seed(0)
+        keras.utils.set_random_seed(UNUSUAL)
         with random_kept(lambda: 0):
             module = import_source(network, self.graph.program.file, "keras", self.source)
         self.module = module
+        keras.utils.set_random_seed(0)
         with seen_by_name(keras.layers.Layer, module.__file__ or "", self.lines):
             self.model = self._fresh()
         self.inner, self.recorded = self._with_places()

@@ -24,7 +24,7 @@ from incgen.names import class_name
 from incgen.verify import inputs as random_inputs
 from incgen.verify.lines import seen_by_object
 from incgen.verify.places import Places
-from incgen.verify.randomness import random_kept
+from incgen.verify.randomness import UNUSUAL, random_kept
 from incgen.verify.runners import GRADIENT, Facts, Form, RunFault, Slope, Step, Trajectory, Values
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class TorchRunner:
         self.module: ModuleType | None = None
         self.model: nn.Module = nn.Module()
         self.penalised = False
-        self.drawn = torch.get_rng_state()
+        self.steps = 0
 
     @property
     def versions(self) -> str:
@@ -67,10 +67,11 @@ class TorchRunner:
     def build(self) -> None:
         """Import the source and make the module."""
         network = self.graph.program.network.name
-        torch.manual_seed(0)
+        torch.manual_seed(UNUSUAL)
         with random_kept(lambda: torch.get_rng_state().numpy()):
             module = import_source(network, self.graph.program.file, "torch", self.source)
         self.module = module
+        torch.manual_seed(0)
         seen: dict[int, int] = {}
         with seen_by_object(nn.Module, module.__file__ or "", seen):
             self.model = self._fresh()
@@ -162,14 +163,12 @@ class TorchRunner:
         start = self._tensor(x).requires_grad_()
         self.model.train()
         self.model.zero_grad()
-        torch.rand(1)  # so that numbers do not go on where they have been before
-        random = torch.get_rng_state()
+        self.steps += 1
+        torch.manual_seed(UNUSUAL + self.steps)  # what is random is something else in each step
         with self._dropout(seed):
             outputs, values = self._recorded(start, inputs)
-        drawn = torch.get_rng_state()
-        if torch.equal(drawn, self.drawn) and not torch.equal(drawn, random):
+        if torch.initial_seed() != UNUSUAL + self.steps:
             raise RunFault("it sets the seed of PyTorch's random numbers in training")
-        self.drawn = drawn
         loss, penalty = self._loss(outputs, seed), self._penalty()
         step = Step(values, float(penalty.detach()), {}, self._statistics())
         if not backward:
