@@ -131,7 +131,7 @@ def load_safetensors(model, path):
         value = found.get(f"{layer.name}.weight")
         if isinstance(layer, layers.DepthwiseConv2D) and value is not None:
             shape = *value.shape[:2], -1, layer.depth_multiplier
-            if value.size % layer.depth_multiplier == 0 and value.shape[2] == 1:
+            if value.ndim == 4 and value.shape[2] == 1 and value.size % shape[3] == 0:
                 found[f"{layer.name}.weight"] = value.reshape(shape)
     faults = [f"unexpected: {key}" for key in found.keys() - wanted.keys()]
     for key, variable in wanted.items():
