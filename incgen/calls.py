@@ -129,10 +129,11 @@ class CallResolver:
         text = call.name.text
         message = f"no op, unit or block `{text}`"
         help_ = near(text, self.scope.callables())
-        known = ALIASES.get(text.lower().rstrip("123d").rstrip("_"))
+        plain = text.lower().rstrip("123d").rstrip("_")
+        known = ALIASES.get(plain)
         if known is not None:
             help_ = f"here it is called `{known}`"
-        elif text.lower().rstrip("123d").rstrip("_") in UNAVAILABLE:
+        elif plain in UNAVAILABLE:
             help_ = "the language has no such op, and none that does the same"
         if text in self.scope.constants or text in self.parameters:
             message, help_ = f"`{text}` is a value, not an op, unit or block", None

@@ -20,7 +20,7 @@ from incgen.fuzz.features import (
 )
 from incgen.graph import Graph
 from incgen.initializers import RULES
-from incgen.ops import OPS, PRESETS, Argument, Kind
+from incgen.ops import OPS, PRESETS, Argument, Kind, Op
 
 
 @dataclass
@@ -93,11 +93,7 @@ def everything() -> Iterator[Key]:
     for join in JOINS:
         yield from ((f"{join} in", context) for context in flat)
     for name, op in OPS.items():
-        for argument in op.arguments:
-            for kind in _kinds(argument):
-                # the size that an adaptive pooling gives has no stride
-                if name != "adaptive_avg_pool" or "/" not in kind:
-                    yield f"{name} {argument.name}", kind
+        yield from ((f"{name} {argument}", kind) for argument, kind in _values(op))
     yield from (("statements", name) for name in STATEMENTS)
     yield from (("definitions", name) for name in DEFINITIONS)
     yield from (("expressions", name) for name in OPERATORS)
@@ -109,14 +105,17 @@ def _rows() -> list[str]:
     """Every op and every value of its arguments, and joins."""
     rows: list[str] = []
     for name, op in OPS.items():
-        rows.append(name)
-        rows += [
-            f"{name} {argument.name}={kind}"
-            for argument in op.arguments
-            for kind in _kinds(argument)
-            if name != "adaptive_avg_pool" or "/" not in kind
-        ]
+        rows += [name, *(f"{name} {argument}={kind}" for argument, kind in _values(op))]
     return [*rows, *JOINS]
+
+
+def _values(op: Op) -> Iterator[tuple[str, str]]:
+    """Every argument of an op with every value that is told apart."""
+    for argument in op.arguments:
+        for kind in _kinds(argument):
+            # the size that an adaptive pooling gives has no stride
+            if op.name != "adaptive_avg_pool" or "/" not in kind:
+                yield argument.name, kind
 
 
 def _places(row: str) -> tuple[str, ...]:

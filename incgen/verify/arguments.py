@@ -27,6 +27,11 @@ class Another:
     arguments: dict[str, Any]
     graph: Graph
 
+    @property
+    def given(self) -> str:
+        """The arguments, for reports."""
+        return ", ".join(f"{name}={value}" for name, value in self.arguments.items())
+
 
 def another(graph: Graph, targets: Iterable[str]) -> Another:
     """Another value for every parameter, as far as the spec and the targets take one."""

@@ -283,7 +283,7 @@ class Models:
     def _given(self, each: Pass, runner: Runner, x: Array, rate: float | None) -> dict[str, Array]:
         """What a pass gives with the weights that are loaded."""
         if each.rung == 1:
-            return self.by_place(runner.evaluate(x))
+            return self._by_place(runner.evaluate(x))
         if each.rung == 5:
             return self._descent(runner, rate or self.rate)
         return self._part(each, runner.step(x, self.seed, backward=each.rung == 3))
@@ -321,13 +321,13 @@ class Models:
         """What belongs to a rung of a step."""
         match each.rung:
             case 2:
-                return self.by_place(step.values)
+                return self._by_place(step.values)
             case 3:
                 return step.gradients
             case _:
                 return step.statistics
 
-    def by_place(self, values: Values) -> dict[str, Array]:
+    def _by_place(self, values: Values) -> dict[str, Array]:
         """What every place gave; outputs are the places of their nodes."""
         nodes = self.graph.nodes
         paths = {name: nodes[number].path for name, number in self.graph.outputs.items()}

@@ -60,12 +60,11 @@ def findings(
         yield Finding("initial value", key, message)
     if more is not None and more[0].arguments:
         other, again = more
-        given = ", ".join(f"{name}={value}" for name, value in other.arguments.items())
-        yield from _parts(other.graph, again, f" with {given}")
+        yield from _parts(other.graph, again, f" with {other.given}")
         tensors = other.graph.tensors()
         fresh = _fitting(tensors, tensors, again)
         for key, message in beginnings.messages(tensors, fresh, {}, dtype):
-            yield Finding(f"initial value with {given}", key, message)
+            yield Finding(f"initial value with {other.given}", key, message)
 
 
 def _parts(graph: Graph, facts: Facts, given: str) -> Iterator[Finding]:
