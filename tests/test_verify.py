@@ -268,6 +268,14 @@ def test_other_arguments_are_computed_with(rung: int, old: str, new: str, target
     assert report.divergences[0].rung == rung
 
 
+def test_float32_alone_computes_with_other_arguments_too() -> None:
+    fault = "LeakyReLU(slope", "LeakyReLU(0.2", "keras"
+    report = broken(*fault, spec=SETTINGS, rungs=[0, 1], dtypes=["float32"])
+
+    assert [each.rung for each in report.divergences] == [1]
+    assert "slope=0.1" in report.divergences[0].message
+
+
 @pytest.mark.parametrize("body", ["l2_normalize", "bn -> l2_normalize"])
 def test_gradients_that_nothing_is_left_of_are_no_divergence(body: str) -> None:
     """Over one channel the norm is the value itself: all gradients are 0 but for rounding."""

@@ -53,6 +53,8 @@ class Ladder:
             kept: whether results are needed when this is done.
         """
         self.kept = kept
+        # What has nothing to do with the type is seen once, in float64 if that has been climbed.
+        self.first = exact is None or not exact.facts
         self.models, self.exact, self.dump, self.progress = models, exact, dump, progress
         self.record = Record(models)
         self.last: Pass | None = None
@@ -114,15 +116,11 @@ class Ladder:
             self._omit(rung, f"{reason}: `{self._normalised(2)}` needs a --batch of 3 or more")
         elif rung in (3, 5) and len(self.models.names) == 1:
             self._omit(rung, f"{self.models.names[0]} is the only target")
-        elif 3 in (self.exact or self.models).undecided and (rung == 5 or self._rounds(rung)):
+        elif rung in (3, 5) and 3 in (self.exact or self.models).undecided:
             self._omit(rung, "what float64 says of the gradients is not decided")
         else:
             self._passes(rung)
         self.record.close(rung)
-
-    def _rounds(self, rung: int) -> bool:
-        """Whether this type is only measured by another, which has been climbed, on a rung."""
-        return rung == 3 and self.exact is not None
 
     def _omit(self, rung: int, reason: str) -> None:
         self.record.omissions.append(Omission(rung, self.models.dtype, reason))
@@ -142,9 +140,7 @@ class Ladder:
 
     def _structure(self) -> None:
         models = self.models
-        # What has nothing to do with the type is seen in float64.
-        seen = self.exact is not None and self.exact.facts
-        other = None if seen else self._another
+        other = self._another if self.first else None
         for name, facts in models.facts.items():
             more = None
             if other is not None:
@@ -195,11 +191,10 @@ class Ladder:
 
     def _with_other_arguments(self, rung: int) -> None:
         """What another network of the same files gives, in evaluation and in training."""
-        if not self._another.arguments or (self.exact is not None and self.exact.facts):
+        if not self.first or not self._another.arguments:
             return
-        given = ", ".join(f"{name}={value}" for name, value in self._another.arguments.items())
         bar = measure.EVALUATION if rung == 1 else measure.TRAINING
-        each, models = Pass(rung, f"value with {given}", bar), self._others
+        each, models = Pass(rung, f"value with {self._another.given}", bar), self._others
         with models.precision():
             self._climb(each, models)
             self._exactly(each, models)
