@@ -232,6 +232,13 @@ class Replacement:
         while len(view):
             view = view[os.write(self._descriptor, view) :]
 
+    def write_at(self, place: int, data: bytes) -> None:
+        """Write over what was written there; what comes next is appended as before."""
+        end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        os.lseek(self._descriptor, place, os.SEEK_SET)
+        self.write(data)
+        os.lseek(self._descriptor, end, os.SEEK_SET)
+
     def __exit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
         """Put the new file in the place of the old one, or remove it."""
         try:

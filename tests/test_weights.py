@@ -32,8 +32,10 @@ network net(n = 6) {
     d: dense 3 bias=false init=normal(0.01)
 }
 """
-# The bytes of this network's file for seed 7: a change of them changes the weights of everybody.
-SHA256 = "b1ebf332b6685ea34e556a592d7f6707b15c0525dcc215cd82d207677f547185"
+# Of this network's tensors and of their file for seed 7: a change of the first changes the weights
+# of everybody.
+TENSORS_SHA256 = "1b03a7080034f6fe9995e00c0f3d86f7d9a3982d0676bc52722a2296605b50b5"
+SHA256 = "fabb68bb8cf918980736eb94542a46dcb94f12b8bc7fe3aa3e6bdbef22e2c242"
 
 
 @pytest.fixture(scope="module")
@@ -91,12 +93,16 @@ def test_the_file_is_one_that_safetensors_reads(graph: Graph, tmp_path: Path) ->
     assert sorted(read) == sorted(made)
     assert all(np.array_equal(read[key], made[key]) for key in made)
     with safetensors.safe_open(path, "numpy") as file:
-        assert file.metadata() == {
-            "format": "pt",
-            "generator": "incgen weights init",
-            "network": "net",
-            "seed": "7",
-        }
+        metadata = file.metadata()
+    digest = metadata.pop("sha256")
+    assert metadata == {
+        "format": "pt",
+        "generator": "incgen weights init",
+        "network": "net",
+        "seed": "7",
+    }
+    blank = path.read_bytes().replace(digest.encode(), b"0" * 64)
+    assert digest == hashlib.sha256(blank).hexdigest()
 
 
 def test_the_bytes_are_the_same_everywhere(graph: Graph, tmp_path: Path) -> None:
@@ -104,7 +110,9 @@ def test_the_bytes_are_the_same_everywhere(graph: Graph, tmp_path: Path) -> None
     first.write(graph, path, 7)
     data = path.read_bytes()
 
-    assert int.from_bytes(data[:8], "little") % 8 == 0
+    length = int.from_bytes(data[:8], "little")
+    assert length % 8 == 0
+    assert hashlib.sha256(data[8 + length :]).hexdigest() == TENSORS_SHA256
     assert hashlib.sha256(data).hexdigest() == SHA256
 
 
@@ -134,6 +142,52 @@ def test_only_first_weights_are_written_over(graph: Graph, tmp_path: Path) -> No
     assert path.read_bytes() == trained
     first.write(graph, path, 2, force=True)
     assert path.read_bytes() != trained
+
+
+def test_weights_that_were_trained_are_kept_even_with_our_metadata(
+    graph: Graph, tmp_path: Path
+) -> None:
+    safetensors = pytest.importorskip("safetensors.torch")
+    path = tmp_path / "net.safetensors"
+    first.write(graph, path, 0)
+    with safetensors.safe_open(path, "pt") as file:
+        metadata, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - it is no dict
+    tensors["b.bias"] += 1  # "training"
+    safetensors.save_file(tensors, path, metadata)
+    trained = path.read_bytes()
+
+    message = "net.safetensors` has changed since `incgen weights init` wrote it: choose another"
+    with pytest.raises(OutputError, match=message):
+        first.write(graph, path, 0)
+
+    assert path.read_bytes() == trained
+    first.write(graph, path, 0, force=True)
+    first.write(graph, path, 0)  # its own again
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"network":"net"', b'"network":"ten"'),  # what is said of it
+        (b'"a.weight"', b'"A.weight"'),  # a key
+        (b'"sha256":"', b'"sha257":"'),  # the digest
+        (b"\x00\x00\x80\x3f", b"\x00\x00\x80\x40"),  # a gamma
+    ],
+)
+def test_a_file_that_differs_in_anything_is_kept(
+    graph: Graph, tmp_path: Path, old: bytes, new: bytes
+) -> None:
+    path = tmp_path / "net.safetensors"
+    first.write(graph, path, 0)
+    data = path.read_bytes()
+    changed = data.replace(old, new, 1)
+    assert changed != data
+    path.write_bytes(changed)
+
+    with pytest.raises(OutputError, match="has changed since"):
+        first.write(graph, path, 0)
+
+    assert path.read_bytes() == changed
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 20, b"\x02" + bytes(7) + b"[]", b"12345678{}"])

@@ -2,6 +2,8 @@
 
 It is written here and not by the safetensors package, whose header is laid out differently from
 version to version and lists its metadata in a random order: these bytes are the same everywhere.
+What is written carries a digest of itself, `sha256` in its metadata: that of all of its bytes, with
+zeros in the place of the digest. Trained weights that were saved with our metadata do not have it.
 It is read here because that package knows no bfloat16 in numpy, and because what a header says
 is checked against the file before anything is believed.
 
@@ -10,6 +12,7 @@ Source: the format's description in the README of huggingface/safetensors.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections import Counter
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
 #: What files say they were written by: the commands, whose files can be made again.
 BY_INIT, BY_IMPORT = "incgen weights init", "incgen weights import"
+#: Where a digest will stand, until it is known.
+_NO_DIGEST = "0" * 64
 #: The longest header that is read, in bytes: twice what the most tensors that a file can have need.
 #: The format allows four times as much.
 MAX_HEADER = 25_000_000
@@ -54,9 +59,9 @@ def header(shapes: Mapping[str, tuple[int, ...]], dtype: str, metadata: Mapping[
     Args:
         shapes: of the tensors by their keys, in the order in which they will be written.
         dtype: a name of the format, as in `SIZES`.
-        metadata: what the file says of itself.
+        metadata: what the file says of itself, besides its digest.
     """
-    entries: dict[str, Any] = {"__metadata__": dict(metadata)}
+    entries: dict[str, Any] = {"__metadata__": {**metadata, "sha256": _NO_DIGEST}}
     end = 0
     for key, shape in shapes.items():
         start, end = end, end + SIZES[dtype] * size_of(shape)
@@ -67,7 +72,7 @@ def header(shapes: Mapping[str, tuple[int, ...]], dtype: str, metadata: Mapping[
 
 
 def write(path: Path, head: bytes, chunks: Iterable[bytes | memoryview]) -> int:
-    """Write a file in one step: a header and the tensors as they come.
+    """Write a file in one step: a header, the tensors as they come, and the digest of both.
 
     Returns:
         The size of the file in bytes.
@@ -76,12 +81,15 @@ def write(path: Path, head: bytes, chunks: Iterable[bytes | memoryview]) -> int:
         OutputError: the file cannot be written; nothing has changed then.
     """
     size = len(head)
+    digest = hashlib.sha256(head)
     make_folder(path.parent)
     with Replacement(path) as file:
         file.write(head)
         for chunk in chunks:
             file.write(chunk)
+            digest.update(chunk)
             size += len(chunk) if isinstance(chunk, bytes) else chunk.nbytes
+        file.write_at(head.index(_sealed(_NO_DIGEST)), _sealed(digest.hexdigest()))
     return size
 
 
@@ -101,11 +109,18 @@ def check_replaceable(path: Path, generators: Collection[str], command: str) -> 
         raise OutputError(f"`{name}` is a symbolic link: give the file that it leads to")
     if path.exists() and not path.is_file():
         raise OutputError(f"`{name}` is no regular file: choose another")
-    if path.exists() and (generator(path) or "") not in generators:
-        raise OutputError(
-            f"`{name}` was not written by `{command}`: choose another output with -o, "
-            "or write over it with --force"
-        )
+    if not path.exists():
+        return
+    found = generator(path)
+    if found not in generators:
+        fault = f"was not written by `{command}`"
+    elif not is_untouched(path):
+        fault = f"has changed since `{found}` wrote it"
+    else:
+        return
+    raise OutputError(
+        f"`{name}` {fault}: choose another output with -o, or write over it with --force"
+    )
 
 
 # ---------------------------------------------------------------- reading
@@ -118,6 +133,26 @@ def generator(path: Path) -> str | None:
         return str(entries["__metadata__"]["generator"])
     except (OSError, KeyError, WeightsError):
         return None
+
+
+def is_untouched(path: Path) -> bool:
+    """Whether a file is as incgen wrote it, byte for byte."""
+    try:
+        entries, start, _ = _header_of(path)
+        found = str(entries["__metadata__"]["sha256"])
+        with path.open("rb") as file:
+            head = file.read(start).replace(_sealed(found), _sealed(_NO_DIGEST), 1)
+            digest = hashlib.sha256(head)
+            while data := file.read(1 << 20):
+                digest.update(data)
+    except (OSError, KeyError, WeightsError):
+        return False
+    return digest.hexdigest() == found
+
+
+def _sealed(digest: str) -> bytes:
+    """The entry of a digest as it stands in a header."""
+    return f'"sha256":"{digest}"'.encode("ascii", "replace")
 
 
 def read(path: Path) -> Checkpoint:
