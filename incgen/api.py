@@ -13,16 +13,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from incgen import syntax as st
-from incgen.diagnostics import Code, Diagnostic, Note, Reporter, SpecError, listed, near
+from incgen.diagnostics import Code, Diagnostic, Note, Reporter, SpecError, clipped, listed, near
 from incgen.elaborate import elaborate
 from incgen.expressions import Value
 from incgen.graph import Graph
 from incgen.loader import LoadedFile
 from incgen.loader import load as load_file
 from incgen.modules import import_source
-from incgen.ops import WORDS
-from incgen.parser import MAX_NUMBER
 from incgen.resolve import resolve
+from incgen.settings import plain_value
 
 if TYPE_CHECKING:
     from incgen.output import GeneratedFile
@@ -270,38 +269,36 @@ def _not_one_network(loaded: LoadedFile) -> Diagnostic:
     )
 
 
+def plain_parameters(values: Parameters | None) -> dict[str, Value]:
+    """Return values for parameters with plain names and values, whatever stood for them.
+
+    Raises:
+        RequestError: no parameter can have such a value.
+    """
+    plain: dict[str, Value] = {}
+    for name, value in (values or {}).items():
+        if not isinstance(name, str):
+            raise RequestError(f"the name of a parameter is a text, not {type(name).__name__}")
+        key = str.__str__(name)
+        try:
+            plain[key] = plain_value(value)
+        except ValueError as fault:
+            raise RequestError(f"`{clipped(key)}` cannot be set to that: {fault}") from None
+    return plain
+
+
 def _settings(loaded: LoadedFile, values: Parameters) -> tuple[dict[str, Value], dict[str, Value]]:
     """The values for constants and for parameters: each known, and what a spec could write."""
     items = loaded.spec.items
     networks = [item for item in items if isinstance(item, st.Network)]
     parameters = [p.name.text for network in networks for p in network.parameters]
     constants = [item.name.text for item in items if isinstance(item, st.Constant)]
-    for name, value in values.items():
+    plain = plain_parameters(values)
+    for name in plain:
         known = [*parameters, *constants]
         if name not in known:
             offer = near(name, known) or (f"there are {listed(known)}" if known else "")
             end = f": {offer}" if offer else ""
             raise RequestError(f"the spec has no parameter and no constant `{name}`{end}")
-        fault = _value_fault(value)
-        if fault:
-            raise RequestError(f"`{name}` cannot be set to that: {fault}")
-    given = {name: value for name, value in values.items() if name in parameters}
-    return {name: value for name, value in values.items() if name not in given}, given
-
-
-def _value_fault(value: object) -> str | None:
-    """Why no parameter can have this value: values end up in generated code."""
-    match value:
-        case bool():
-            return None
-        case int() | float():
-            fits = abs(value) <= MAX_NUMBER  # NaN does not
-            return None if fits else f"numbers go up to 2**53 = {MAX_NUMBER}"
-        case str() if value in WORDS:
-            return None
-        case str() if value.isidentifier():
-            return (
-                f"no word `{value}`: {near(value, WORDS) or f'there are {listed(sorted(WORDS))}'}"
-            )
-        case _:
-            return "a value is a number, `true`, `false` or a word of the language"
+    given = {name: value for name, value in plain.items() if name in parameters}
+    return {name: value for name, value in plain.items() if name not in given}, given

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from incgen.api import Parameters, SpecPath, compile_spec, generate
+from incgen.api import Parameters, SpecPath, compile_spec, generate, plain_parameters
 
 __all__ = ["assert_same_network", "assert_up_to_date"]
 
@@ -43,9 +43,8 @@ def assert_up_to_date(
     found = compared(Path(file), generate(spec, target, parameters))
     if not found.changed:
         return
-    settings = "".join(
-        f" --set {name}={str(value).lower()}" for name, value in (parameters or {}).items()
-    )
+    plain = plain_parameters(parameters)
+    settings = "".join(f" --set {name}={str(value).lower()}" for name, value in plain.items())
     command = f"incgen build {Path(spec).as_posix()} --target {target} -o {Path(file).as_posix()}"
     raise AssertionError(
         f"{Path(file).as_posix()} is not what {Path(spec).as_posix()} gives; "

@@ -9,8 +9,12 @@ import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
+from enum import IntEnum, StrEnum
+from fractions import Fraction
 from pathlib import Path
 
+import numpy
 import pytest
 
 import incgen
@@ -115,14 +119,79 @@ def test_a_graph_follows_its_parameters(spec: Path) -> None:
         ({"x": 1}, r"no constant `x`: there are `classes` and `kind`"),
         ({"kind": "avgg"}, r"`kind` cannot be set to that: no word `avgg`: did you mean `avg`\?"),
         ({"kind": '"); import os  # '}, r"a value is a number, `true`, `false` or a word"),
-        ({"classes": [1]}, r"a value is a number"),
-        ({"classes": float("nan")}, r"numbers go up to 2\*\*53"),
+        ({"classes": [1]}, r"not an object of type `list`"),
+        ({"classes": None}, r"not an object of type `NoneType`"),
+        ({"classes": 3j}, r"not an object of type `complex`"),
+        ({"classes": numpy.array([1, 2])}, r"not an object of type `ndarray`"),
+        ({"classes": float("nan")}, r"NaN is no number"),
+        ({"classes": numpy.float32("inf")}, r"numbers go up to 2\*\*53"),
+        ({"classes": Fraction(10**400)}, r"numbers go up to 2\*\*53"),
+        ({3: 1}, r"the name of a parameter is a text, not int"),
         ({"classes": 10**400}, r"numbers go up to 2\*\*53"),
     ],
 )
 def test_parameters_that_cannot_be(spec: Path, parameters: dict, message: str) -> None:  # type: ignore[type-arg]
     with pytest.raises(incgen.RequestError, match=message):
         incgen.compile_spec(spec, parameters)
+
+
+class Whole(IntEnum):
+    """Members print as `Whole.THREE`."""
+
+    THREE = 3
+
+
+class Word(StrEnum):
+    """Members print as `<Word.MAX: 'max'>`."""
+
+    MAX = "max"
+
+
+def hostile(base: type) -> type:
+    """A subclass of a plain type whose objects print, and convert themselves, as code."""
+    text = lambda *_: "__import__('os')"  # noqa: E731
+    methods = ("__repr__", "__str__", "__format__", "__int__", "__float__", "__index__", "item")
+    return type("Hostile", (base,), {**dict.fromkeys(methods, text), "ndim": 1})
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        *((number, 3) for number in (numpy.int64(3), numpy.uint8(3), numpy.array(3))),
+        *((number, 3) for number in (Whole.THREE, hostile(int)(3))),
+        *((number, 0.25) for number in (numpy.float64(0.25), numpy.float32(0.25))),
+        *((number, 0.25) for number in (Fraction(1, 4), Decimal("0.25"), hostile(float)(0.25))),
+        (numpy.longdouble(0.25), 0.25),
+        (numpy.bool_(True), True),
+        *((word, "max") for word in (numpy.str_("max"), Word.MAX, hostile(str)("max"))),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_values_from_outside_become_plain(value: object, plain: object) -> None:
+    """In the graph and in the generated source, which shows them as the plain value itself."""
+    used = {int: "conv 1x1 k", float: "dropout k", bool: "conv 1x1 2 bias=k", str: "pool k 1x1"}
+    body = used[type(plain)]
+    default = "avg" if isinstance(plain, str) else "true" if isinstance(plain, bool) else "1"
+    default = "0.5" if isinstance(plain, float) else default
+    text = f"numerics torch\nnetwork net(k = {default}) {{\n    input 8x8 3\n    a: {body}\n}}\n"
+    given = {hostile(str)("k"): value}
+
+    found = incgen.compile_spec("net.inc", given, text=text).parameters["k"]
+
+    assert type(found) is type(plain)
+    assert found == plain
+    for target in ("torch", "keras"):
+        source = incgen.generate("net.inc", target, given, text=text)
+        assert source == incgen.generate("net.inc", target, {"k": plain}, text=text)
+
+
+def test_constants_from_outside_become_plain() -> None:
+    text = "numerics torch\nlet c = 1\nnetwork net {\n    input 8x8 3\n    a: conv 1x1 c\n}\n"
+
+    source = incgen.generate("net.inc", parameters={"c": hostile(int)(3)}, text=text)
+
+    assert source == incgen.generate("net.inc", parameters={"c": 3}, text=text)
+    assert "Parameters  12" in source
 
 
 def test_a_parameter_out_of_range_is_a_fault_of_the_spec(spec: Path) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from incgen.api import Parameters, SpecPath, compile_spec
+from incgen.api import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.diagnostics import listed
 from incgen.graph import Graph
 from incgen.loader import load as load_spec
@@ -64,7 +64,7 @@ def import_weights(
         WeightsError: the checkpoint or a layout cannot be read, or a library for it is missing.
         OutputError: the file cannot or must not be written.
     """
-    parameters, path = parameters or {}, Path(checkpoint)
+    parameters, path = plain_parameters(parameters), Path(checkpoint)
     spec, output = Path(spec), Path(output)
     with extra("weights", "weights"):
         import numpy  # noqa: F401 - every reader gives its arrays
