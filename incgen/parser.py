@@ -7,6 +7,7 @@ line, so that several slips are reported at once.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import threading
 from collections.abc import Iterator
@@ -17,13 +18,15 @@ from typing import Any, cast
 from lark import Lark, Token, UnexpectedCharacters, UnexpectedToken, v_args
 from lark import __version__ as lark_version
 from lark.exceptions import VisitError
+from lark.grammar import Rule
 from lark.lark import PostLex
+from lark.lexer import TerminalDef
 from lark.tree import Meta
 from lark.visitors import Transformer_NonRecursive
 
+from incgen import cache as cache_folder
 from incgen import expressions as ex
 from incgen import syntax as st
-from incgen.cache import folder as cache_folder
 from incgen.diagnostics import Code, Diagnostic, Note, SpecError
 from incgen.slips import (
     ITEMS,
@@ -431,30 +434,42 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generic
 # ---------------------------------------------------------------- running Lark
 
 _LOCK = threading.RLock()
+_OPTIONS: dict[str, Any] = {
+    "parser": "lalr",
+    "lexer": "basic",
+    "start": ["start", "expression"],
+    "propagate_positions": True,
+}
 
 
 @cache
 def _parser() -> tuple[Lark, _Build, _Lines]:
-    grammar = resources.files("incgen.grammar").joinpath("inc.lark").read_text("utf-8")
     build, lines = _Build(), _Lines()
     lines.build = build
     for keyword in ("and", "or", "not"):
         setattr(build, keyword, getattr(build, f"{keyword}_"))
     for rule in [name for name in vars(_Build) if not name.startswith("_")]:
         setattr(build, rule, getattr(build, rule))  # `v_args` makes a function at each look-up
-    # Lark keeps its tables in this file, and makes them anew if the grammar has changed.
-    place = cache_folder()
-    kept = str(place / f"grammar-lark{lark_version}.pickle") if place else False
-    parser = Lark(
-        grammar,
-        parser="lalr",
-        lexer="basic",
-        start=["start", "expression"],
-        postlex=lines,
-        propagate_positions=True,
-        cache=kept,
-    )
-    return parser, build, lines
+    return _tables(lines), build, lines
+
+
+def _tables(lines: _Lines) -> Lark:
+    """The parser of the grammar, from tables that were kept or anew."""
+    grammar = resources.files("incgen.grammar").joinpath("inc.lark").read_text("utf-8")
+    digest = hashlib.sha256(f"{_OPTIONS}\n{grammar}".encode()).hexdigest()[:16]
+    name = f"grammar-{digest}-lark{lark_version}.json"
+    tables = cache_folder.load(name)
+    if tables is not None:
+        try:
+            tables["data"]["options"]["postlex"] = lines
+            return Lark.load(tables)
+        except Exception:  # whatever Lark makes of tables that are not its own
+            pass
+    parser = Lark(grammar, postlex=lines, **_OPTIONS)
+    data, memo = parser.memo_serialize([TerminalDef, Rule])
+    data["options"]["postlex"] = None
+    cache_folder.store(name, {"data": data, "memo": memo})
+    return parser
 
 
 def _parse_text(source: SourceFile, text: str) -> st.Spec:

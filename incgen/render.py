@@ -9,15 +9,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from jinja2 import (
-    BaseLoader,
-    Environment,
-    FileSystemBytecodeCache,
-    StrictUndefined,
-    TemplateNotFound,
-)
-
-from incgen.cache import folder as cache_folder
+from jinja2 import BaseLoader, Environment, StrictUndefined, TemplateNotFound
 
 
 class _Packaged(BaseLoader):
@@ -33,10 +25,8 @@ class _Packaged(BaseLoader):
 
 @cache
 def _environment() -> Environment:
-    place = cache_folder()
     return Environment(
         loader=_Packaged(),
-        bytecode_cache=FileSystemBytecodeCache(str(place)) if place else None,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
