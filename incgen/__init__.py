@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from incgen.weights.exporting import export_weights
     from incgen.weights.importing import import_weights
 
-    __version__: str
+#: Written once, here: pyproject.toml reads it.
+__version__ = "0.1.0"
 
 __all__ = [
     "Diagnostic",
@@ -68,16 +69,11 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
-    if name == "__version__":
-        from importlib.metadata import version
-
-        value: Any = version("incgen")  # written once, in pyproject.toml
-    elif name in _HOMES:
-        from importlib import import_module
-
-        value = getattr(import_module(_HOMES[name]), name)
-    else:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value: Any = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 

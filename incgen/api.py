@@ -166,15 +166,16 @@ def build(
         RequestError: there is no such target, parameter or value.
         OutputError: a file cannot or must not be written.
     """
-    from incgen.output import compared, places, write_all
+    from incgen.output import compared, places, sealed, write_all
 
     targets = find_targets([target] if isinstance(target, str) else target)
     graph = compile_spec(spec, parameters)
     sources = emit_all(graph, targets)
     paths = places(graph.program.network.name, tuple(sources), output)
+    texts = {path: sealed(sources[name], graph.digest()) for name, path in paths.items()}
     if check:
-        return [compared(path, sources[name]) for name, path in paths.items()]
-    return write_all({path: sources[name] for name, path in paths.items()}, force=force)
+        return [compared(path, text) for path, text in texts.items()]
+    return write_all(texts, force=force)
 
 
 def load(

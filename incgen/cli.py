@@ -139,14 +139,18 @@ def build_command(
     graph = _compiled(spec, parameters, warn=True)
     sources = api.emit_all(graph, found)
     if output == "-":
-        _print(sealed(sources[found[0].name]))
+        _print(sealed(sources[found[0].name], graph.digest()))
         return OK
     paths = places(graph.program.network.name, tuple(sources), output)
+    texts = {path: sealed(sources[name], graph.digest()) for name, path in paths.items()}
     if check:
-        files = [compared(path, sources[name]) for name, path in paths.items()]
+        files = [compared(path, text) for path, text in texts.items()]
+        for file in files:
+            if file.changed:
+                _say(f"{file.path} {file.difference()}")
         _print("".join(file.diff() for file in files))
         return FAULTS if any(file.changed for file in files) else OK
-    for file in write_all({path: sources[name] for name, path in paths.items()}, force=force):
+    for file in write_all(texts, force=force):
         _say(f"{'wrote' if file.changed else 'unchanged'} {file.path}")
     return OK
 

@@ -247,15 +247,19 @@ class Program:
         network: the network.
         definitions: the units and blocks it reaches, each after those it uses.
         doc: the doc comment at the head of its file.
+        header: the plain comment in front of that.
         file: the name of its file, without folders.
         settings: the constants of the file that were given another value than it says.
+        digest: of the text of the file and of those that it uses.
     """
 
     network: Definition
     definitions: tuple[Definition, ...]
     doc: str
+    header: str
     file: str
     settings: dict[str, Value]
+    digest: str
 
 
 def elements(body: Body) -> Iterator[Element]:

@@ -85,6 +85,14 @@ class Graph:
     observed: dict[Definition, Observed]
     steps: dict[int, Shape]
 
+    def digest(self) -> str:
+        """A digest of all that the network was made from: its files, and what was set."""
+        import hashlib
+
+        set_ = sorted(self.program.settings.items()), sorted(self.parameters.items())
+        made_from = (self.program.digest, *set_)
+        return hashlib.sha256(repr(made_from).encode("utf-8")).hexdigest()
+
     @property
     def input(self) -> Shape:
         """The shape of the input."""

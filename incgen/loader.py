@@ -34,6 +34,19 @@ class LoadedFile:
     spec: st.Spec
     uses: dict[str, LoadedFile]
 
+    def digest(self) -> str:
+        """A digest of the texts of the file and of those it uses, whatever they are called."""
+        import hashlib
+
+        waiting, seen, digest = [self], set[int](), hashlib.sha256()
+        while waiting:
+            file = waiting.pop()
+            if id(file) not in seen:
+                seen.add(id(file))
+                digest.update(file.source.text.encode("utf-8", "surrogatepass") + b"\0")
+                waiting += file.uses.values()
+        return digest.hexdigest()
+
 
 def load(path: Path, *, text: str | None = None) -> LoadedFile:
     """Read and parse a spec and the files it uses.

@@ -215,34 +215,39 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generic
         """The doc comment on the lines directly above."""
         if not self.docs:
             return ""
-        line, found = span.line - 1, list[str]()
+        line, found, lines = span.line - 1, list[str](), self.source.lines
         text, before = self.source.text, span.start
         while before and text[before - 1] in " \t":
             before -= 1
         if before and text[before - 1] != "\n":
             return ""  # something else begins this line, and the comment is its own
-        while line in self.docs:
-            found.append(self.docs.pop(line))
+        while line and lines[line - 1].lstrip().startswith("#"):
+            if line in self.docs:  # a plain comment between them belongs to neither
+                found.append(self.docs.pop(line))
             line -= 1
         return "\n".join(reversed(found))
 
     # -- files and definitions
 
     def start(self, meta: Meta, items: list[st.Item]) -> st.Spec:
-        spec = st.Spec(tuple(items), self._file_doc())
+        spec = st.Spec(tuple(items), *self._head())
         refuse_depth(spec, MAX_NESTING)
         return spec
 
-    def _file_doc(self) -> str:
-        """The doc comment at the head, if it is not the first item's."""
-        lines, number = self.source.lines, 1
-        while number <= len(lines) and not lines[number - 1].strip():
-            number += 1
-        found = []
-        while number in self.docs:
-            found.append(self.docs[number])
-            number += 1
-        return "\n".join(found)
+    def _head(self) -> tuple[str, str]:
+        """The doc comment at the head, if it is not the first item's, and what is in front."""
+        docs, header = list[str](), list[str]()
+        for number, line in enumerate(self.source.lines, 1):
+            text = line.strip()
+            if text.startswith("##"):
+                if number not in self.docs:
+                    break  # an item's
+                docs.append(self.docs[number])
+            elif docs if not text else not text.startswith("#"):
+                break
+            elif not docs:
+                header.append(text.removeprefix("#").removeprefix(" "))
+        return "\n".join(docs), "\n".join(header).strip("\n")
 
     def numerics(self, meta: Meta, parts: list[st.Identifier]) -> st.Numerics:
         return st.Numerics(parts[0], self._span(meta))

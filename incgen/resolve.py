@@ -62,8 +62,10 @@ def resolve(
     check_class_names((*reached, network), report)
     if not report.failed:  # a use with a fault is not seen as one
         _warn_unused(scope, reached)
-    name = PurePosixPath(loaded.source.name).name
-    return df.Program(network, reached, loaded.spec.doc, name, dict(settings))
+    spec, name = loaded.spec, PurePosixPath(loaded.source.name).name
+    return df.Program(
+        network, reached, spec.doc, spec.header, name, dict(settings), loaded.digest()
+    )
 
 
 @dataclass

@@ -241,10 +241,17 @@ Item: TypeAlias = Numerics | Default | Constant | Unit | Block | Network | Use
 
 @record
 class Spec:
-    """One file: its items in order and the doc comment at its head."""
+    """One file.
+
+    Attributes:
+        items: in order.
+        doc: the doc comment at its head.
+        header: the plain comment in front of that, a licence for instance.
+    """
 
     items: tuple[Item, ...]
     doc: str
+    header: str
 
 
 def inner_bodies(body: Body) -> list[Body]:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from incgen.api import Parameters, SpecPath, compile_spec, generate, plain_parameters
+from incgen.api import Parameters, SpecPath, compile_spec, find_targets, plain_parameters
 
 __all__ = ["assert_same_network", "assert_up_to_date"]
 
@@ -38,16 +38,19 @@ def assert_up_to_date(
         AssertionError: the file differs or is not there; the text has the difference.
         SpecError, RequestError: as `incgen.generate`.
     """
-    from incgen.output import compared
+    from incgen.output import compared, sealed
 
-    found = compared(Path(file), generate(spec, target, parameters))
+    graph = compile_spec(spec, parameters)
+    (emitter,) = find_targets([target])
+    found = compared(Path(file), sealed(emitter.emit(graph), graph.digest()))
     if not found.changed:
         return
     plain = plain_parameters(parameters)
     settings = "".join(f" --set {name}={str(value).lower()}" for name, value in plain.items())
     command = f"incgen build {Path(spec).as_posix()} --target {target} -o {Path(file).as_posix()}"
     raise AssertionError(
-        f"{Path(file).as_posix()} is not what {Path(spec).as_posix()} gives; "
+        f"{Path(file).as_posix()} is not what {Path(spec).as_posix()} gives: "
+        f"it {found.difference()}; "
         f"run `{command}{settings}`\n{found.diff()}"
     )
 

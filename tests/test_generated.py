@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import incgen
+from incgen.output import sealed
 from incgen.targets import TARGETS
 
 ROOT = Path(__file__).parent.parent
@@ -159,6 +160,37 @@ network hostile(classes = 3) {
     kinds = {type(node) for node in tree.body}
     assert kinds <= {ast.Expr, ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef}
     assert sum(isinstance(node, ast.Expr) for node in tree.body) == 1  # the docstring
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_a_header_comment_heads_the_generated_file(target: str) -> None:
+    head = "#Copyright 2026 Example\n#   SPDX-License-Identifier: MIT\n#\n\n# Of the family.\n"
+    spec = f"{head}## A net.\nnumerics torch\nnetwork net {{\n    input 8x8 3\n    relu\n}}\n"
+    source = incgen.generate("net.inc", target, text=spec)
+
+    assert source.startswith(
+        "# Copyright 2026 Example\n#   SPDX-License-Identifier: MIT\n\n# Of the family.\n\n"
+        '"""A net.\n'
+    )
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-*- coding: utf-7 -*-",
+        "vim: set fileencoding=latin-1 :",
+        "\ufeffcoding:utf-16",
+        "\x0c\x0bcoding",
+    ],
+)
+def test_a_header_is_nothing_but_a_comment(target: str, line: str) -> None:
+    spec = f"# {line}\nnumerics torch\nnetwork net {{\n    input 8x8 3\n    relu\n}}\n"
+    source = incgen.generate("net.inc", target, text=spec)
+
+    assert source.startswith("# ")
+    for data in (source.encode(), sealed(source, "0" * 16).encode()):
+        assert ast.dump(ast.parse(data)) == ast.dump(ast.parse(source[source.index('"""') :]))
 
 
 def test_every_comment_stands_in_front_of_its_statement() -> None:

@@ -53,7 +53,7 @@ def window(*parts: int | None) -> st.Window:
 
 
 def test_an_empty_file_and_one_of_comments() -> None:
-    assert parsed("") == st.Spec((), "")
+    assert parsed("") == st.Spec((), "", "")
     assert parsed("\n\n# nothing\n\n").items == ()
 
 
@@ -213,12 +213,45 @@ def test_a_doc_comment_directly_above_the_first_item_is_that_items() -> None:
     assert isinstance(spec.items[0], st.Block) and spec.items[0].doc == "A block"
 
 
-def test_a_plain_comment_or_an_empty_line_ends_a_doc_comment() -> None:
-    for between in ("", "# plain"):
-        spec = parsed(f"let k = 1\n## Not of the block\n{between}\nblock b() {{ relu }}")
-        block = spec.items[1]
+def test_an_empty_line_ends_a_doc_comment() -> None:
+    block = parsed("let k = 1\n## Not of the block\n\nblock b() { relu }").items[1]
 
-        assert isinstance(block, st.Block) and block.doc == ""
+    assert isinstance(block, st.Block) and block.doc == ""
+
+
+@pytest.mark.parametrize("lines", ["# a\n## X\n## Y", "## X\n# a\n## Y", "## X\n## Y\n# a"])
+def test_a_plain_comment_beside_a_doc_comment_takes_nothing_away(lines: str) -> None:
+    block = parsed(f"let k = 1\n{lines}\nblock b() {{ relu }}").items[1]
+    spec = parsed(f"{lines}\n\nblock b() {{ relu }}")
+
+    assert isinstance(block, st.Block) and block.doc == "X\nY"
+    assert spec.doc == "X\nY"
+    assert spec.header == ("a" if lines.startswith("# a") else "")
+
+
+@pytest.mark.parametrize(
+    ("head", "header", "doc"),
+    [
+        ("# A\n#B\n\n## D\n\n", "A\nB", "D"),
+        ("\n\n# A\n\n\n# B\n\n\n## D\n\n", "A\n\n\nB", "D"),
+        ("# A\n", "A", ""),
+        ("## D\n# not in front\n\n# nor this\n", "", "D"),
+        ("", "", ""),
+    ],
+)
+def test_the_plain_comment_in_front_of_everything_is_the_header(
+    head: str, header: str, doc: str
+) -> None:
+    spec = parsed(f"{head}numerics caffe\n# elsewhere\n")
+
+    assert (spec.header, spec.doc) == (header, doc)
+
+
+def test_the_doc_comment_of_the_first_item_is_its_own_behind_a_header() -> None:
+    spec = parsed("# A\n\n## Of the block\nblock b() { relu }")
+
+    assert (spec.header, spec.doc) == ("A", "")
+    assert isinstance(spec.items[0], st.Block) and spec.items[0].doc == "Of the block"
 
 
 def test_a_doc_comment_may_hold_anything() -> None:
@@ -233,7 +266,7 @@ def test_a_doc_comment_may_hold_anything() -> None:
 
 def test_trees_are_equal_if_they_say_the_same() -> None:
     one = "block b(n) {\n    a: conv 3x3 (n * 2)   # wide\n        -> relu\n}\n"
-    other = "# moved\n\n\nblock b( n , ) { a : conv 3x3 ((n*2)) -> relu }"
+    other = "\n\n\nblock b( n , ) { a : conv 3x3 ((n*2)) -> relu }"
 
     assert parsed(one) == parsed(other)
     assert parsed(one) != parsed(one.replace("relu", "tanh"))

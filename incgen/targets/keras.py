@@ -117,6 +117,7 @@ class _File:
         if "ceil_max_pool" in helpers:
             _check_pads(self.graph)
         return {
+            "header": text.header(self.graph.program),
             "docstring": _module_doc(self.graph, writer.output_channels()),
             "functions": self.views,
             "network": whole,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from incgen import definitions as df
 from incgen.diagnostics import Code, Diagnostic, SpecError
 from incgen.expressions import Value
 from incgen.graph import Graph
-from incgen.layout import LINE_LENGTH, wrap
+from incgen.layout import LINE_LENGTH, comment_lines, wrap
 
 
 def check_used(graph: Graph) -> None:
@@ -33,6 +35,19 @@ def check_used(graph: Graph) -> None:
                 for node in unused.values()
             ]
         )
+
+
+def header(program: df.Program) -> list[str]:
+    """The plain comment at the head of a spec, a licence for instance, as that of a file."""
+    lines = list[str]()
+    for line in plain(program.header).split("\n"):
+        # Python would read it as the encoding of the file (PEP 263)
+        text = re.sub(r"(coding)([:=])", r"\1 \2", line.rstrip())
+        if text:
+            lines += comment_lines(text)
+        elif lines and lines[-1]:
+            lines.append("")
+    return [*lines, ""] if lines else []
 
 
 def origin(program: df.Program) -> str:

@@ -166,6 +166,7 @@ class _File:
         names = list(self.graph.outputs)
         heads = [(names[0], "Tensor"), *((name, "Tensor | None") for name in names[1:])]
         return {
+            "header": text.header(self.graph.program),
             "docstring": _module_doc(self.graph, out),
             "classes": self.views,
             "network": network,
