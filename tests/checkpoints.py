@@ -1,13 +1,15 @@
 """Checkpoints as others write them, of given arrays: what the tests of weights read.
 
 Nothing here uses incgen: each file is made by the library of its format, and Caffe's by a protobuf
-message whose fields are copied from caffe.proto.
+message whose fields are copied from caffe.proto. Only the checkpoints that TensorFlow would never
+write are put together by hand.
 """
 
 from __future__ import annotations
 
 import csv
 import os
+import struct
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -99,6 +101,56 @@ def write_old_tensorflow(path: Path, arrays: Arrays) -> None:
 
     values = [tf.constant(value) for value in arrays.values()]
     tf.raw_ops.Save(filename=str(path), tensor_names=list(arrays), data=values)
+
+
+def write_tensorflow_entry(path: Path, entry: bytes, data: bytes) -> None:
+    """A checkpoint of one variable `v`, whose entry in the index can be anything.
+
+    Args:
+        path: of the checkpoint.
+        entry: a `BundleEntryProto` on the wire.
+        data: of its only shard.
+    """
+    header = b"\x08\x01\x1a\x02\x08\x01"  # one shard, version 1
+    Path(f"{path}.data-00000-of-00001").write_bytes(data)
+    Path(f"{path}.index").write_bytes(_table([(b"", header), (b"v", entry)]))
+
+
+def _table(entries: list[tuple[bytes, bytes]]) -> bytes:
+    """A table file of LevelDB: one block, one that is empty, the index, the footer."""
+
+    def block(pairs: list[tuple[bytes, bytes]]) -> bytes:
+        parts = [b"\0" + _varint(len(k)) + _varint(len(v)) + k + v for k, v in pairs]
+        starts = [sum(map(len, parts[:n])) for n in range(len(parts))] or [0]
+        return b"".join(parts) + struct.pack(f"<{len(starts) + 1}I", *starts, len(starts))
+
+    file, handles = b"", []
+    for content in (block(entries), block([])):
+        handles.append(_varint(len(file)) + _varint(len(content)))
+        file += content + b"\0" + struct.pack("<I", masked_crc32c(content + b"\0"))
+    index = block([(entries[-1][0] + b"\xff", handles[0])])
+    footer = handles[1] + _varint(len(file)) + _varint(len(index))
+    file += index + b"\0" + struct.pack("<I", masked_crc32c(index + b"\0"))
+    return file + footer.ljust(40, b"\0") + bytes.fromhex("57fb808b247547db")
+
+
+def _varint(number: int) -> bytes:
+    found = b""
+    while number >= 128:
+        found += bytes([number & 127 | 128])
+        number >>= 7
+    return found + bytes([number])
+
+
+def masked_crc32c(data: bytes) -> int:
+    """The checksum of LevelDB's files: CRC-32C, rotated and moved (its `crc32c::Mask`)."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def write_legacy_keras(path: Path, arrays: Arrays) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+
+from incgen.weights.readers import apart
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -17,3 +21,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def update_goldens(request: pytest.FixtureRequest) -> bool:
     """Whether expected files are to be written anew."""
     return bool(request.config.getoption("--update-goldens"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def tensorflow_is_started_once() -> Iterator[None]:
+    """Read all checkpoints of TensorFlow in one process, as long as it does not crash."""
+    with apart.reused("tensorflow"):
+        yield

@@ -15,7 +15,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checkpoints import WRITERS, Array, caffe_message, random_arrays, write_caffe
+from checkpoints import (
+    WRITERS,
+    Array,
+    caffe_message,
+    masked_crc32c,
+    random_arrays,
+    write_caffe,
+    write_tensorflow_entry,
+)
 
 import incgen
 from incgen.weights.errors import WeightsError
@@ -528,6 +536,45 @@ def test_the_process_that_reads_ends_with_the_checkpoint(
     assert len(ends) == 2 and None not in ends
 
 
+def entry(dtype: int, *dimensions: int, data: bytes) -> bytes:
+    """A `BundleEntryProto`, with dimensions of one byte each where they are below 128."""
+    sizes = [n.to_bytes(1) if n >= 0 else b"\xff" * 9 + b"\x01" for n in dimensions]  # -1
+    shape = b"".join(b"\x12" + bytes([1 + len(n)]) + b"\x08" + n for n in sizes)
+    crc = masked_crc32c(data).to_bytes(4, "little")
+    fields = b"\x08" + bytes([dtype]) + b"\x12" + bytes([len(shape)]) + shape
+    return fields + b"\x28" + bytes([len(data)]) + b"\x35" + crc
+
+
+FLOATS = np.arange(6, dtype="<f4").tobytes()
+
+
+def test_a_small_checkpoint_made_by_hand(tmp_path: Path) -> None:
+    """What is crafted below differs from it in one thing."""
+    write_tensorflow_entry(tmp_path / "x.ckpt", entry(1, 2, 3, data=FLOATS), FLOATS)
+
+    assert contents(tmp_path / "x.ckpt")["v"].tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+@pytest.mark.parametrize(
+    ("made", "where"),
+    [
+        (entry(1, -1, data=FLOATS), "it is damaged"),
+        (entry(101, 2, 3, data=FLOATS), "`v` cannot be read: it is damaged"),  # a reference
+    ],
+    ids=["dimension", "type"],
+)
+def test_what_tensorflow_aborts_on_is_told(made: bytes, where: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.ckpt"
+    write_tensorflow_entry(path, made, FLOATS)
+
+    with pytest.raises(WeightsError, match=f"{where}: TensorFlow crashes") as caught:
+        contents(path)
+
+    assert str(caught.value).endswith(f"(exit code {-signal.SIGABRT})")
+    write_tensorflow_entry(path, entry(1, 6, data=FLOATS), FLOATS)
+    assert contents(path)["v"].tolist() == [0, 1, 2, 3, 4, 5]  # another process does
+
+
 SCRIPT = """\
 import sys
 sys.path.insert(0, {root!r})
@@ -693,18 +740,19 @@ def test_a_damaged_file_gives_a_report_or_numbers(kind: str, tmp_path: Path) -> 
     data = path.read_bytes()
     random = np.random.default_rng(0)
     reports = 0
-    for trial in range(60):
-        made = bytearray(data)
-        if trial % 3 == 0:
-            made = made[: int(random.integers(1, len(data)))]
-        else:
-            for place in random.integers(0, len(data), 1 + trial % 5):
-                made[place] = int(random.integers(256))
-        path.write_bytes(made)
-        try:
-            contents(path)
-        except WeightsError:
-            reports += 1
+    with apart.reused("keras"):
+        for trial in range(60):
+            made = bytearray(data)
+            if trial % 3 == 0:
+                made = made[: int(random.integers(1, len(data)))]
+            else:
+                for place in random.integers(0, len(data), 1 + trial % 5):
+                    made[place] = int(random.integers(256))
+            path.write_bytes(made)
+            try:
+                contents(path)
+            except WeightsError:
+                reports += 1
 
     assert reports > 5
 

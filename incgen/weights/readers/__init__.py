@@ -55,7 +55,7 @@ def _reader(path: Path) -> Callable[[Path], Checkpoint]:
         raise WeightsError("it is no regular file")
     files = tensorflow.files_of(path)
     if len(files) > 1 or (files and files[0] != path):
-        return tensorflow.read
+        return _imported("readers.apart", "read_tensorflow")
     with path.open("rb") as file:
         start = file.read(_START)
         file.seek(0, 2)
@@ -64,7 +64,10 @@ def _reader(path: Path) -> Callable[[Path], Checkpoint]:
     for mark, message in _WRAPPED.items():
         if start.startswith(mark):
             raise WeightsError(message.format(name=path.name))
-    module, function = _kind(path, start, end)
+    return _imported(*_kind(path, start, end))
+
+
+def _imported(module: str, function: str) -> Callable[[Path], Checkpoint]:
     reader: Callable[[Path], Checkpoint] = getattr(
         import_module(f"incgen.weights.{module}"), function
     )
@@ -83,7 +86,7 @@ def _kind(path: Path, start: bytes, end: bytes) -> tuple[str, str]:
     if start.startswith(_PICKLE):
         return "readers.torch", "read"
     if end == tensorflow.MAGIC:
-        return "readers.tensorflow", "read"
+        return "readers.apart", "read_tensorflow"
     if suffix == ".safetensors" or start[8:9] == b"{":
         return "safetensors", "read"
     if suffix == ".caffemodel":

@@ -1,9 +1,10 @@
-"""Keras files, read in a process of their own: libhdf5 may crash on a damaged one, or find no end.
+"""Files whose libraries may crash on a damaged one, or find no end: read in a process of their own.
 
-The library never runs in the process of the caller, which could neither survive the one nor
-interrupt the other. `worker.py` is the program that does the reading: it lists the arrays and says
-where they lie. Those that are packed or in pieces are asked of it by their numbers, a line each;
-its answers are lines of JSON, with the bytes of an array behind its line.
+They are those of Keras, for libhdf5, and of TensorFlow, which aborts on what it did not write. The
+library never runs in the process of the caller, which could neither survive the one nor interrupt
+the other. `worker.py` is the program that does the reading: it lists the arrays and says where
+they lie. Those that are packed or in pieces, and all of TensorFlow's, are asked of it by their
+numbers. Requests and answers are lines of JSON; behind the answer for an array stand its bytes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from io import BufferedReader
 from pathlib import Path
@@ -20,8 +22,10 @@ from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from incgen.output import reason
+from incgen.records import record
 from incgen.weights.checkpoint import Checkpoint, Stored, size_of
 from incgen.weights.errors import WeightsError
+from incgen.weights.readers import tensorflow
 from incgen.weights.readers.libraries import extra
 
 if TYPE_CHECKING:
@@ -40,13 +44,32 @@ READY = b"incgen reads\n"
 _TOO_LATE = 1
 
 
+@record
+class _Kind:
+    """A kind of file.
+
+    Attributes:
+        files: what they are called.
+        module: what reads them, beside this one.
+        library: what that reads them with.
+    """
+
+    files: str
+    module: str
+    library: str
+
+
+_KERAS = _Kind("Keras files", "keras", "the HDF5 library")
+_TENSORFLOW = _Kind("TensorFlow checkpoints", "tensorflow", "TensorFlow")
+
+
 def read(path: Path) -> Checkpoint:
     """Open an HDF5 file.
 
     Raises:
         WeightsError: it is none, not one that Keras writes, or the library fails on it.
     """
-    return _opened("read", path)
+    return _opened(_KERAS, "read", path)
 
 
 def read_archive(path: Path) -> Checkpoint:
@@ -55,15 +78,50 @@ def read_archive(path: Path) -> Checkpoint:
     Raises:
         WeightsError: it is none, not one that Keras writes, or the library fails on it.
     """
-    return _opened("read_archive", path)
+    return _opened(_KERAS, "read_archive", path)
 
 
-def _opened(function: str, path: Path) -> Checkpoint:
+def read_tensorflow(path: Path) -> Checkpoint:
+    """Open a checkpoint of TensorFlow by its prefix or by any of its files.
+
+    Raises:
+        WeightsError: it is none, or TensorFlow fails on it.
+    """
+    return _opened(_TENSORFLOW, "read", path)
+
+
+#: By modules that read: a process that waits for another file, or None if there is none yet.
+_waiting: dict[str, _Worker | None] = {}
+
+
+@contextmanager
+def reused(module: str) -> Iterator[None]:
+    """Let a process read one file after the other inside of this, until one crashes it.
+
+    For programs that read many. Outside of this, each file has a process that ends with it.
+
+    Args:
+        module: what reads the files: `tensorflow`, which takes seconds to start, or `keras`.
+    """
+    before = _waiting.copy()
+    _waiting[module] = None
+    try:
+        yield
+    finally:
+        if (worker := _waiting.pop(module)) is not None:
+            worker.end()
+        _waiting.update(before)
+
+
+def _opened(kind: _Kind, function: str, path: Path) -> Checkpoint:
     with ExitStack() as stack:
-        source = _Source(stack.enter_context(path.open("rb")))
-        worker = _Worker(function, path)
+        files = tensorflow.files_of(path) or [path]
+        source = _Source(stack.enter_context(files[0].open("rb")))
+        worker = _waiting.get(kind.module) or _Worker(kind)
+        if kind.module in _waiting:
+            _waiting[kind.module] = None
         stack.callback(worker.close)
-        found = worker.listed()
+        found = worker.listed(function, path, files)
         tensors: dict[str, Stored] = {}
         for number, (name, shape, dtype, offset) in enumerate(found["tensors"]):
             load = partial(worker.values, name, number)
@@ -96,9 +154,9 @@ class _Source:
 
 
 class _Worker:
-    """The process that reads one file."""
+    """A process that reads one file at a time."""
 
-    def __init__(self, function: str, path: Path) -> None:
+    def __init__(self, kind: _Kind) -> None:
         """Start it.
 
         Raises:
@@ -106,11 +164,10 @@ class _Worker:
         """
         if not sys.executable or hasattr(sys, "frozen"):  # an application that has Python inside
             raise WeightsError(
-                "Keras files are read by a Python process of its own, and `sys.executable` does "
+                f"{kind.files} are read by a Python process of its own, and `sys.executable` does "
                 "not say where Python is"
             )
-        self._seconds = PATIENCE + path.stat().st_size // PACE
-        command = [sys.executable, "-P", "-m", _PROGRAM, function, str(path), str(self._seconds)]
+        command = [sys.executable, "-P", "-m", _PROGRAM, kind.module]
         quiet = subprocess.DEVNULL
         try:
             self._process = subprocess.Popen(
@@ -122,23 +179,34 @@ class _Worker:
         assert isinstance(self._process.stdout, BufferedReader)
         self._requests, self._answers = self._process.stdin, self._process.stdout
         self._lock = Lock()
+        self._kind = kind
+        self._started = False
+        self._idle = True  # whether everything that it was asked is answered
+        self._seconds = 0.0
 
-    def listed(self) -> dict[str, Any]:
-        """What the file holds.
+    def listed(self, function: str, path: Path, files: list[Path]) -> dict[str, Any]:
+        """Open a file, and say what it holds.
 
         Raises:
             WeightsError: the library or the reader refuses it.
         """
+        if not self._started:
+            self._start()
+        size = sum(file.stat().st_size for file in files)
+        self._seconds = PATIENCE + size // PACE
+        return self._asked(open=[function, str(path.absolute()), self._seconds])
+
+    def _start(self) -> None:
         starting = Timer(_START, self._process.kill)
         starting.start()
         try:
-            started = READY in self._answers  # before it stands what Python prints as it starts
+            # before it stands what Python prints as it starts
+            self._started = READY in self._answers
         finally:
             starting.cancel()
-        if not started:
+        if not self._started:
             code = self._process.wait()
             raise WeightsError(f"`{sys.executable} -m {_PROGRAM}` ends with {code}")
-        return self._answer() or self._fail()
 
     def values(self, name: str, number: int) -> Array:
         """Read an array."""
@@ -146,20 +214,28 @@ class _Worker:
             import numpy as np
         where = f"`{name}` cannot be read: "
         with self._lock:
-            with suppress(OSError):  # it has ended, which its answer shows
-                os.write(self._requests.fileno(), b"%d\n" % number)
-            found = self._answer() or self._fail(where)
+            found = self._asked(where, tensor=number)
+            self._idle = False
             data = np.empty(found["bytes"], "u1")
             if self._answers.readinto(data.data) < len(data):
                 self._fail(where)
+            self._idle = True
         values: Array = data.view(found["dtype"]).reshape(found["shape"])
         return values
 
-    def _answer(self) -> dict[str, Any] | None:
-        """The next line that it says; None if it has ended."""
+    def _asked(self, where: str = "", **request: object) -> dict[str, Any]:
+        """Ask for something, and wait for the line that answers it.
+
+        Raises:
+            WeightsError: that line is a report, or the process has ended.
+        """
+        self._idle = False
+        with suppress(OSError):  # it has ended, which its answer shows
+            os.write(self._requests.fileno(), json.dumps(request).encode() + b"\n")
         line = self._answers.readline()
         if not line.endswith(b"\n"):
-            return None
+            self._fail(where)
+        self._idle = True
         found: dict[str, Any] = json.loads(line)
         if "error" in found:
             raise WeightsError(found["error"])
@@ -170,13 +246,21 @@ class _Worker:
         code = self._process.wait()
         if code == _TOO_LATE:
             raise WeightsError(
-                f"{where}it is damaged, or its disk is very slow: the HDF5 library has come to no "
-                f"end after {self._seconds:g} seconds"
+                f"{where}it is damaged, or its disk is very slow: {self._kind.library} has come to "
+                f"no end after {self._seconds:g} seconds"
             )
-        raise WeightsError(f"{where}it is damaged: the HDF5 library crashes (exit code {code})")
+        raise WeightsError(f"{where}it is damaged: {self._kind.library} crashes (exit code {code})")
 
     def close(self) -> None:
-        """End it."""
+        """Let go of the file: the process ends, or waits for another one."""
+        module = self._kind.module
+        if self._idle and module in _waiting and _waiting[module] is None:
+            _waiting[module] = self
+        else:
+            self.end()
+
+    def end(self) -> None:
+        """End the process."""
         self._process.kill()
         self._process.wait()
         self._requests.close()

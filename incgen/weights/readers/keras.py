@@ -52,6 +52,17 @@ _VARIABLES = {
 }
 
 
+def library() -> Any:
+    """The library that reads HDF5 files.
+
+    Raises:
+        WeightsError: it is not installed.
+    """
+    with extra("keras", "Keras files"):
+        import h5py
+    return h5py
+
+
 def read(path: Path) -> Checkpoint:
     """Open an HDF5 file.
 
@@ -78,8 +89,7 @@ def read_archive(path: Path) -> Checkpoint:
 
 
 def _opened(file: Any, start: int, stack: ExitStack) -> Checkpoint:
-    with extra("keras", "Keras files"):
-        import h5py
+    h5py = library()
     try:
         root = stack.enter_context(h5py.File(file, "r"))
         found = _new(root) if "layers" in root else _old(root)

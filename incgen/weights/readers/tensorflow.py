@@ -1,4 +1,8 @@
-"""TensorFlow checkpoints: variables by their scopes, of one file (V1) or of several (V2)."""
+"""TensorFlow checkpoints: variables by their scopes, of one file (V1) or of several (V2).
+
+TensorFlow checks little of what it reads, and aborts its process where that breaks a rule of its
+own: a dimension below 0, a type that it does not know. So `apart.py` runs `read`.
+"""
 
 from __future__ import annotations
 
@@ -36,16 +40,26 @@ def _escaped(name: str) -> str:
     return re.sub(r"([*?[])", r"[\1]", name)
 
 
+def library() -> Any:
+    """The library that reads checkpoints.
+
+    Raises:
+        WeightsError: it is not installed.
+    """
+    with extra("keras", "TensorFlow checkpoints"):
+        import tensorflow.train
+    return tensorflow.train
+
+
 def read(path: Path) -> Checkpoint:
     """Open a checkpoint by its prefix or by any of its files.
 
     Raises:
         WeightsError: it is none.
     """
-    with extra("keras", "TensorFlow checkpoints"):
-        from tensorflow.train import load_checkpoint
+    train = library()
     try:
-        reader = load_checkpoint(str(prefix_of(path)))
+        reader = train.load_checkpoint(str(prefix_of(path)))
         shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
     except Exception as error:  # TensorFlow's own kinds
         raise WeightsError(f"TensorFlow cannot read it: {first_line(error)}") from error

@@ -1,4 +1,4 @@
-"""The program that reads one Keras file for another process, and answers in lines of JSON.
+"""The program that reads files for another process, and answers in lines of JSON.
 
 `apart.py` starts it. It ends when nothing more is asked, or by itself once reading has taken longer
 than it may. A thread of C watches that, because libhdf5 in an endless loop lets no Python run.
@@ -12,38 +12,49 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from incgen.weights.checkpoint import Checkpoint, Stored, first_line
+from incgen.weights.checkpoint import Stored, first_line
 from incgen.weights.errors import WeightsError
-from incgen.weights.readers import keras
 from incgen.weights.readers.apart import READY
 
 
 def main() -> None:
-    """Read as the arguments say: a function of `keras.py`, the file, the seconds."""
-    function, path, seconds = sys.argv[1:]
+    """Read what is asked for, with the module beside this one that the argument names."""
+    # TensorFlow does without it, and takes as long to import it as for all the rest.
+    sys.modules["keras"] = None  # type: ignore[assignment]
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)  # whatever a library prints does not belong between the answers
         answers.write(READY)
         answers.flush()
-        _serve(function, Path(path), _Patience(float(seconds)), answers)
+        _serve(import_module(f"incgen.weights.readers.{sys.argv[1]}"), answers)
 
 
-def _serve(function: str, path: Path, patience: _Patience, answers: BinaryIO) -> None:
-    try:
-        with patience.spent():
-            checkpoint: Checkpoint = getattr(keras, function)(path)
-    except Exception as error:
-        _say(answers, error=_text(error))
-        return
-    tensors = list(checkpoint.tensors.values())
-    listed = [(each.name, each.shape, each.dtype, each.offset) for each in tensors]
-    _say(answers, format=checkpoint.format, tensors=listed)
-    for line in sys.stdin:
-        _send(tensors[int(line)], patience, answers)
+def _serve(reader: Any, answers: BinaryIO) -> None:
+    tensors: list[Stored] = []
+    patience = _Patience(0)
+    with ExitStack() as opened:
+        for line in sys.stdin:
+            match json.loads(line):
+                case {"open": [str(function), str(path), seconds]}:
+                    opened.close()
+                    patience = _Patience(seconds)
+                    try:
+                        reader.library()  # which may take its time
+                        with patience.spent():
+                            checkpoint = getattr(reader, function)(Path(path))
+                    except Exception as error:
+                        _say(answers, error=_text(error))
+                        continue
+                    opened.enter_context(checkpoint)
+                    tensors = list(checkpoint.tensors.values())
+                    listed = [(each.name, each.shape, each.dtype, each.offset) for each in tensors]
+                    _say(answers, format=checkpoint.format, tensors=listed)
+                case {"tensor": int(number)}:
+                    _send(tensors[number], patience, answers)
 
 
 def _send(stored: Stored, patience: _Patience, answers: BinaryIO) -> None:
