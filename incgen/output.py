@@ -163,7 +163,7 @@ def write_all(texts: Mapping[Path, str], *, force: bool = False) -> list[Generat
     """
     files = [compared(path, text) for path, text in texts.items()]
     for file in files:
-        _refuse_links(file.path)
+        refuse_links(file.path)
         if file.changed and file.before is not None and not force:
             _check_ours(file)
     for file in files:
@@ -185,7 +185,12 @@ def _check_ours(file: GeneratedFile) -> None:
     raise OutputError(f"`{name}` {_whose(before)}: {help_}, or write over it with --force")
 
 
-def _refuse_links(path: Path) -> None:
+def refuse_links(path: Path) -> None:
+    """Refuse to write to a symbolic link, whose own place or whose target could be meant.
+
+    Raises:
+        OutputError: the path is one.
+    """
     if path.is_symlink():
         name = path.as_posix()
         raise OutputError(f"`{name}` is a symbolic link: give the file that it leads to")
@@ -219,7 +224,7 @@ def make_folder(folder: Path) -> None:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Write a file in one step; one that is there keeps its mode.
+    """Write a file in one step; one that is there keeps its mode, and a link is not followed.
 
     Raises:
         OutputError: it cannot be written; nothing has changed then.

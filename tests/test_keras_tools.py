@@ -118,17 +118,20 @@ def test_faults_of_a_weights_file_are_listed_together(tmp_path: Path) -> None:
     before = [v.copy() for v in models.keras_model.get_weights()]
     weights["logits.weight"] = weights["logits.weight"][:, :3]
     weights["stray.bias"] = weights.pop("conv1.bias")
+    weights["logits.bias"] = weights["stray.scale"] = np.array(1, "float32")
     path = tmp_path / "bad.safetensors"
-    save_file({k: np.ascontiguousarray(v) for k, v in weights.items()}, path)
+    save_file({k: np.asarray(v, order="C") for k, v in weights.items()}, path)
 
     with pytest.raises(ValueError) as caught:
         models.keras_module.load_safetensors(models.keras_model, path)
 
     assert str(caught.value).splitlines() == [
         f"{path} does not fit:",
+        "misshapen: logits.bias (), not (5,)",
         "misshapen: logits.weight (3, 5), not (7, 5)",
         "missing: conv1.bias",
         "unexpected: stray.bias",
+        "unexpected: stray.scale",
     ]
     for old, new in zip(before, models.keras_model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)

@@ -677,8 +677,13 @@ def test_what_rounding_does_is_known_where_only_one_target_lets_one_look() -> No
 
 
 def test_what_is_around_a_divergence_is_saved(tmp_path: Path) -> None:
+    precious = tmp_path.with_name("precious")
+    precious.write_bytes(b"precious")
+    (tmp_path / "float64_rung1_stem.bn_keras.npz").symlink_to(precious)
+
     broken("epsilon=1e-5", "epsilon=0.001", dump=tmp_path)
 
+    assert precious.read_bytes() == b"precious"  # a link is replaced, not followed
     sides = ("keras", "spec", "torch")
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == [f"float64_rung1_stem.bn_{side}.npz" for side in sides]

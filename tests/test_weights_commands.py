@@ -312,3 +312,71 @@ def test_an_export_takes_what_fits_and_writes_over_nothing(folder: Path) -> None
     assert {path.name for path in folder.iterdir()} == {
         *("net.inc", "layouts", "ours.safetensors", "theirs.pth", "w.pth")
     }
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (np.full(4, np.nan, "f4"), "logits.bias: it has NaN or infinite values"),
+        (np.full(4, np.inf, "f8"), "logits.bias: it has NaN or infinite values"),
+        (np.ones(4, "i8"), r"logits.bias: it has whole numbers \(int64\)"),
+    ],
+    ids=["nan", "infinity", "integers"],
+)
+def test_an_export_refuses_values_that_an_import_refuses(
+    value: Array, says: str, folder: Path
+) -> None:
+    write_npz(Path("w.npz"), arrays("ours.safetensors") | {"logits.bias": value})
+    for convert in (
+        lambda: incgen.export_weights("w.npz", "net.inc", "w.pth", format="torch"),
+        lambda: incgen.import_weights("w.npz", "net.inc", "w.safetensors"),
+    ):
+        with pytest.raises(incgen.MismatchError, match=says):
+            convert()
+
+    assert not Path("w.pth").exists()
+
+
+def test_an_export_does_not_follow_links(folder: Path) -> None:
+    Path("precious").write_bytes(b"precious")
+    for target in ("precious", "gone"):
+        Path(f"{target}.pth").symlink_to(target)
+
+        with pytest.raises(incgen.OutputError, match="is a symbolic link"):
+            incgen.export_weights(
+                "ours.safetensors", "net.inc", f"{target}.pth", format="torch", force=True
+            )
+
+        assert Path(f"{target}.pth").is_symlink()
+    assert Path("precious").read_bytes() == b"precious"
+
+
+def test_an_export_that_finds_no_room_is_told(folder: Path) -> None:
+    """A bound on the size of files fails in the libraries as a full disk does."""
+    size = Path("ours.safetensors").stat().st_size
+    Path("w.pth").write_bytes(b"precious")
+    script = f"""\
+import resource
+import incgen
+for name, form, room in [("w.pth", "torch", 2000), ("w.npz", "npz", 2000),
+                         ("w.weights.h5", "keras", 2000), ("w.keras", "keras", {size + 500})]:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+    try:
+        incgen.export_weights("ours.safetensors", "net.inc", name, format=form, force=True)
+    except incgen.OutputError as error:
+        print(error)
+"""
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+
+    said = done.stdout.splitlines()
+    assert [line.partition("`:")[0].partition(": ")[0] for line in said] == [
+        f"`{name}` cannot be written" for name in ("w.pth", "w.npz", "w.weights.h5", "w.keras")
+    ], done.stderr
+    assert all("File too large" in line or "file too large" in line for line in said), said
+    assert Path("w.pth").read_bytes() == b"precious"
+    assert {path.name for path in folder.iterdir()} == {
+        *("net.inc", "layouts", "ours.safetensors", "theirs.pth", "w.pth")
+    }

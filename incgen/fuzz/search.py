@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from incgen import output
 from incgen.fuzz import tree
 from incgen.fuzz.coverage import everything
 from incgen.fuzz.examine import RUNGS, Examined, examine, examined_text
@@ -163,7 +164,7 @@ def saved(found: Found, seed: int, folder: Path) -> Path:
     path = folder / f"{title}_{seed}_{found.number}.inc"
     first = found.message.split("\n")[0][:200]
     head = f"# Network {found.number} of seed {seed}: {first}\n"
-    path.write_text(head + found.text, "utf-8")
+    output.replace(path, (head + found.text).encode("utf-8"))
     return path
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from incgen.output import make_folder, replace
 
 if TYPE_CHECKING:
     from incgen.verify.models import Models, Pass
@@ -29,14 +32,18 @@ def save(
         models: of its floating-point type, whose frameworks are in that type.
         last: the pass that was run last.
         forms: of the round trip: a model and the form that is not the same, with all they gave.
+
+    Raises:
+        OutputError: a file cannot be written.
     """
     place = found.path.replace("/", ".") or "network"
     for side, arrays in _sides(found.rung, found.path, models, last, forms):
         if arrays:
-            folder.mkdir(parents=True, exist_ok=True)
+            data = BytesIO()
+            np.savez(data, allow_pickle=False, **arrays)
+            make_folder(folder)
             file = folder / f"{models.dtype}_rung{found.rung}_{place}_{side}.npz"
-            with file.open("wb") as stream:
-                np.savez(stream, allow_pickle=False, **arrays)
+            replace(file, data.getvalue())
 
 
 def _sides(

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from incgen.api import Parameters, SpecPath, compile_spec
 from incgen.api import load as load_module
 from incgen.diagnostics import listed
 from incgen.graph import Graph
-from incgen.output import OutputError, make_folder
+from incgen.output import OutputError, make_folder, reason, refuse_links
 from incgen.weights import matching
-from incgen.weights.checkpoint import Checkpoint
+from incgen.weights.checkpoint import Checkpoint, first_line
 from incgen.weights.errors import MOST, MismatchError, WeightsError
 from incgen.weights.layouts import identity
 from incgen.weights.readers import open_checkpoint
 from incgen.weights.readers.libraries import extra
+from incgen.weights.values import fault_of
 
 if TYPE_CHECKING:
     from incgen.weights.checkpoint import Array
+
+#: Writes a file, and does nothing else that could fail.
+Writer: TypeAlias = Callable[[Path], None]
 
 #: Formats, and the ends of the files that they can be.
 FORMATS = {"torch": (".pth", ".pt"), "keras": (".weights.h5", ".keras"), "npz": (".npz",)}
@@ -51,7 +57,7 @@ def export_weights(
     Raises:
         SpecError: the spec has faults.
         RequestError: there is no such parameter or value.
-        MismatchError: weights and network differ.
+        MismatchError: weights and network differ, or values are none that weights can have.
         WeightsError: the weights cannot be read, or a library is missing.
         OutputError: the file cannot or must not be written.
     """
@@ -62,31 +68,45 @@ def export_weights(
     if not output.name.endswith(FORMATS[format]):
         ends = listed(FORMATS[format], "or")
         raise OutputError(f"`{output.as_posix()}`: a file of the format {format} ends in {ends}")
+    refuse_links(output)
     if output.exists() and not force:
         raise OutputError(f"`{output.as_posix()}` is there: write over it with --force")
     graph = compile_spec(spec, parameters, text=text)
     with open_checkpoint(weights) as checkpoint:
         arrays = arrays_of(weights, graph, checkpoint)
+    if format == "torch":
+        write = _torch(graph, arrays)
+    elif format == "npz":
+        write = _npz(arrays)
+    else:
+        write = _keras(spec, parameters, text, arrays)
     make_folder(output.parent)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".incgen-") as folder:
-        temporary = Path(folder, output.name)
-        if format == "torch":
-            _torch(graph, arrays, temporary)
-        elif format == "npz":
-            _npz(arrays, temporary)
-        else:
-            _keras(spec, parameters, text, arrays, temporary)
-        try:
+    with _put(output) as temporary:
+        write(temporary)
+
+
+@contextmanager
+def _put(output: Path) -> Iterator[Path]:
+    """A file in a folder beside the output, which it becomes once it is written.
+
+    Raises:
+        OutputError: whatever keeps it from being written; nothing has changed then.
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=output.parent, prefix=".incgen-") as folder:
+            temporary = Path(folder, output.name)
+            yield temporary
             os.replace(temporary, output)
-        except OSError as error:
-            raise OutputError(f"`{output.as_posix()}` cannot be written: {error}") from None
+    except Exception as error:  # each library has its own for a full disk
+        why = reason(error) if isinstance(error, OSError) else first_line(error)
+        raise OutputError(f"`{output.as_posix()}` cannot be written: {why}") from error
 
 
 def arrays_of(path: Path, graph: Graph, checkpoint: Checkpoint) -> dict[str, Array]:
     """The tensors of a file with our keys, in the order of the network.
 
     Raises:
-        MismatchError: the file has other tensors.
+        MismatchError: the file has other tensors, or values that no weights have.
     """
     with extra("weights", "weights"):
         import numpy as np
@@ -96,10 +116,14 @@ def arrays_of(path: Path, graph: Graph, checkpoint: Checkpoint) -> dict[str, Arr
         title = f"`{path.as_posix()}` does not hold the weights of `{name}`"
         raise MismatchError(title, match.faults, most=MOST)
     # In the order of their axes: safetensors writes the bytes as they lie.
-    return {key: np.ascontiguousarray(match.recipes[key].values()) for key in graph.tensors()}
+    arrays = {key: np.ascontiguousarray(match.recipes[key].values()) for key in graph.tensors()}
+    damaged = [fault for key, values in arrays.items() if (fault := fault_of(key, values))]
+    if damaged:
+        raise MismatchError(f"`{path.as_posix()}` holds values that no weights have", damaged)
+    return arrays
 
 
-def _torch(graph: Graph, arrays: dict[str, Array], path: Path) -> None:
+def _torch(graph: Graph, arrays: dict[str, Array]) -> Writer:
     with extra("torch", "PyTorch files"):
         import torch
     state = {}
@@ -109,29 +133,38 @@ def _torch(graph: Graph, arrays: dict[str, Array], path: Path) -> None:
             state[key] = torch.from_numpy(arrays[key])
         if node.op == "bn":  # behind the statistics, where nn.BatchNorm2d has it
             state[f"{node.path}.num_batches_tracked"] = torch.tensor(0)
-    torch.save(state, path)
+
+    def write(path: Path) -> None:
+        with path.open("wb") as file:  # by itself, torch does not say why it cannot write
+            torch.save(state, file)
+
+    return write
 
 
-def _npz(arrays: dict[str, Array], path: Path) -> None:
+def _npz(arrays: dict[str, Array]) -> Writer:
     with extra("weights", "weights"):
         import numpy as np
-    np.savez(path, allow_pickle=False, **arrays)
+    return lambda path: np.savez(path, allow_pickle=False, **arrays)
 
 
 def _keras(
-    spec: Path, parameters: Parameters, text: str | None, arrays: dict[str, Array], path: Path
-) -> None:
+    spec: Path, parameters: Parameters, text: str | None, arrays: dict[str, Array]
+) -> Writer:
     with extra("keras", "Keras files"):
         from safetensors.numpy import save_file
 
         module = load_module(spec, "keras", parameters, text=text)
     name = compile_spec(spec, parameters, text=text).program.network.name
     model = getattr(module, name)()
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        weights = Path(folder, "weights.safetensors")
+
+    def write(path: Path) -> None:
+        weights = path.with_name("weights.safetensors")
         save_file(arrays, weights)
         module.load_safetensors(model, weights)
-    if path.name.endswith(".keras"):
-        model.save(path)
-    else:
-        model.save_weights(path)
+        weights.unlink()
+        if path.name.endswith(".keras"):
+            model.save(path)
+        else:
+            model.save_weights(path)
+
+    return write

@@ -18,6 +18,7 @@ from incgen.weights.layouts import Layout
 from incgen.weights.matching import Match
 from incgen.weights.readers import files_of, open_checkpoint
 from incgen.weights.readers.libraries import extra
+from incgen.weights.values import fault_of, finite
 
 if TYPE_CHECKING:
     from incgen.weights.checkpoint import Array
@@ -165,14 +166,10 @@ def _converted(path: Path, graph: Graph, match: Match, dtype: str) -> Iterator[m
     for key in graph.tensors():
         values = match.recipes[key].values()
         made = _cast(values, dtype)
-        if values.dtype.kind != "f":  # quantised, or no weights at all
-            faults.append(Fault("no weights", key, f"it has whole numbers ({values.dtype})"))
-        elif not _finite(values):
-            faults.append(Fault("not finite", key, "it has NaN or infinite values"))
-        elif not _finite(made):
+        if fault := fault_of(key, values):
+            faults.append(fault)
+        elif not finite(made):
             faults.append(Fault("too large", key, f"it has values that {dtype} cannot hold"))
-        elif key.endswith(".running_var") and (values < 0).any():
-            faults.append(Fault("negative", key, "a variance is never below 0"))
         data = made if dtype != "bfloat16" else (made.view("<u4") >> 16).astype("<u2")
         yield data.data.cast("B")
     if faults:
@@ -190,11 +187,3 @@ def _cast(values: Array, dtype: str) -> Array:
         even = (bits >> 16) & 1  # to the nearest, and halves to the even one
         rounded: Array = (bits + 0x7FFF + even) & 0xFFFF0000
         return rounded.view("<f4")
-
-
-def _finite(values: Array) -> bool:
-    """Whether there is no NaN and no infinity: the sum tells, unless it overflows itself."""
-    import numpy as np
-
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(values.sum())) or bool(np.isfinite(values).all())

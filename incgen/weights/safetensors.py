@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from incgen.diagnostics import clipped
-from incgen.output import OutputError, Replacement, make_folder
+from incgen.output import OutputError, Replacement, make_folder, refuse_links
 from incgen.weights.checkpoint import Checkpoint, Stored, check_names, size_of
 from incgen.weights.errors import WeightsError
 
@@ -105,8 +105,7 @@ def check_replaceable(path: Path, generators: Collection[str], command: str) -> 
         OutputError: the file is another's.
     """
     name = path.as_posix()
-    if path.is_symlink():
-        raise OutputError(f"`{name}` is a symbolic link: give the file that it leads to")
+    refuse_links(path)
     if path.exists() and not path.is_file():
         raise OutputError(f"`{name}` is no regular file: choose another")
     if not path.exists():

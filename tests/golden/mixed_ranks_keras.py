@@ -83,7 +83,7 @@ def load_safetensors(model, path):
         wanted |= {f"{layer.name}.{keys.get(v.name, v.name)}": v for v in layer.weights}
     for key, value in load_file(path).items():
         if not key.endswith("num_batches_tracked"):
-            found[key] = value.transpose(*range(2, value.ndim), *(1, 0)[-value.ndim :])
+            found[key] = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
     faults = [f"unexpected: {key}" for key in found.keys() - wanted.keys()]
     for key, variable in wanted.items():
         if key not in found:

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from incgen import output
+
 #: What the file is called that incgen is given, if its name does not matter.
 _MAIN = "spec.inc"
 
@@ -55,12 +57,12 @@ def keep(case: Case, folder: Path, name: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     if case.main == _MAIN and len(case.files) == 1 and not case.settings:
         path = folder / f"{name}.inc"
-        path.write_bytes(case.data)
+        output.replace(path, case.data)
         return path
     files = {each: data.decode("latin-1") for each, data in case.files}
     content = {"main": case.main, "settings": case.settings, "files": files}
     path = folder / f"{name}.json"
-    path.write_text(json.dumps(content, indent=2) + "\n", "utf-8", newline="\n")
+    output.replace(path, f"{json.dumps(content, indent=2)}\n".encode())
     return path
 
 

@@ -1,0 +1,29 @@
+"""Values that no weights have: whole numbers, NaN, infinity, variances below 0."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from incgen.weights.errors import Fault
+
+if TYPE_CHECKING:
+    from incgen.weights.checkpoint import Array
+
+
+def fault_of(key: str, values: Array) -> Fault | None:
+    """What is wrong with the values of a tensor, if anything is."""
+    if values.dtype.kind != "f":  # quantised, or no weights at all
+        return Fault("no weights", key, f"it has whole numbers ({values.dtype})")
+    if not finite(values):
+        return Fault("not finite", key, "it has NaN or infinite values")
+    if key.endswith(".running_var") and (values < 0).any():
+        return Fault("negative", key, "a variance is never below 0")
+    return None
+
+
+def finite(values: Array) -> bool:
+    """Whether there is no NaN and no infinity: the sum tells, unless it overflows itself."""
+    import numpy as np
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(values.sum())) or bool(np.isfinite(values).all())
