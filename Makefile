@@ -2,7 +2,8 @@
 # changes. Needs Python 3.11 with its venv module.
 #
 #   make demo       BN-Inception in PyTorch and Keras on a photograph, with one set of weights
-#   make test       all tests; PYTEST_ARGS='tests/test_x.py -x' to choose
+#   make test       the tests; PYTEST_ARGS='tests/test_x.py -x' to choose
+#   make test-slow  more of what those only sample; some minutes
 #   make lint       ruff and mypy
 #   make bench      the figures, as one table
 #   make agreement  published implementations against ours, as one table; some minutes
@@ -26,13 +27,16 @@ PUBLISHED := torchvision timm pretrainedmodels facenet-pytorch pytorchcv pytorch
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench agreement setup clean
+.PHONY: demo test test-slow lint bench agreement setup clean
 
 demo: setup
 	@$(BIN)/python examples/demo.py
 
 test: setup
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-slow: setup
+	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -32,7 +32,9 @@ KEPT = sorted((Path(__file__).parent / "random").glob("*.inc"))
 NETWORKS, INVALID = 8, 3
 
 
-@pytest.mark.parametrize("group", [0, 1, 2, 3])
+@pytest.mark.parametrize(
+    "group", [0, 1, *(pytest.param(group, marks=pytest.mark.slow) for group in range(2, 8))]
+)
 def test_random_networks_agree(group: int) -> None:
     numbers = range(group * NETWORKS, (group + 1) * NETWORKS)
 
