@@ -68,7 +68,11 @@ def evaluation_code(error: ex.EvaluationError) -> Code:
 
 def whole_help(value: ex.Value, written: ex.Expression) -> str | None:
     """What to type where a calculation gave a number that is not whole."""
-    if not isinstance(value, float) or not isinstance(written, ex.Binary):
+    if not isinstance(value, float):
+        return None
+    if isinstance(written, ex.Literal):
+        return f"write `{int(value)}`" if value.is_integer() else None
+    if not isinstance(written, ex.Binary):
         return None
     if written.operator == "/":
         return "`//` divides to a whole number"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, assert_never
 
+from incgen import advice
 from incgen import definitions as df
 from incgen import expressions as ex
 from incgen import syntax as st
@@ -36,7 +37,7 @@ class BodyResolver:
         parameters: of the definition, with their places.
         used: gets the parameters that occur.
         network: whether it is a network, which may have heads.
-        unit: whether it is a unit, where nothing is warned of.
+        unit: the definition if it is a unit, where nothing is warned of.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class BodyResolver:
         used: set[str],
         *,
         network: bool = False,
-        unit: bool = False,
+        unit: st.Unit | None = None,
     ) -> None:
         """Keep the context; labels that `from` can name are kept as a stack of frames."""
         self.scope, self.report = scope, scope.report
@@ -62,6 +63,11 @@ class BodyResolver:
 
     def expression(self, written: ex.Expression) -> ex.Expression | None:
         """The expression that a written one stands for; None after a report."""
+        name = written.text if isinstance(written, ex.Name) else ""
+        if name in self.written and not self.known(name):
+            told = advice.label_as_value(name)
+            self.report.error(Code.UNKNOWN_NAME, written.span, told.message, help=told.help)
+            return None
         return self.scope.resolve_expression(written, self.parameters, self.used)
 
     @contextmanager
@@ -83,6 +89,7 @@ class BodyResolver:
         """The body of a block or network."""
         names = collect(body, self.report, self.parameters)
         self.written = {s.label.text for s in st.statements(body) if s.label is not None}
+        self.calls.labels = self.written
         return self.body(body, names, top=True)
 
     def unit_body(self, unit: st.Unit) -> df.Body | None:
@@ -198,12 +205,13 @@ class BodyResolver:
         if any(origin.text in frame for frame in self.frames):
             return
         visible = {label for frame in self.frames for label in frame}
-        message = f"no earlier value here has the label `{origin.text}`"
-        help_ = near(origin.text, visible)
+        message, help_ = advice.unseen_label(origin.text, self.scope, self.parameters)
+        if origin.text in self.written and origin.text not in self.parameters:
+            message = f"no earlier value here has the label `{origin.text}`"
+            help_ = "a `from` reaches earlier lines of its body, and of the bodies around it"
+        help_ = help_ or near(origin.text, visible)
         if help_ is None and visible:
             help_ = f"the labels so far are {listed(sorted(visible)[:8])}"
-        elif origin.text in self.written:
-            help_ = "a `from` reaches earlier lines of its body, and of the bodies around it"
         self.report.error(Code.UNKNOWN_LABEL, origin.span, message, help=help_)
 
     # ------------------------------------------------------------ names
@@ -212,7 +220,10 @@ class BodyResolver:
         self, elements: Sequence[st.Element], names: Namespace, span: Span
     ) -> df.Element | None:
         """An unlabelled chain: every element takes its own name."""
-        found = [self.element(element, None, names) for element in elements]
+        if len(elements) == 1:
+            return _chained([self.element(elements[0], None, names)], None, span)
+        with self.calls.chain(elements):
+            found = [self.element(element, None, names) for element in elements]
         return _chained(found, None, span)
 
     def in_slot(self, elements: Sequence[st.Element], slot: str, span: Span) -> df.Element | None:

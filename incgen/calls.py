@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from incgen import advice
 from incgen import definitions as df
 from incgen import expressions as ex
 from incgen import syntax as st
@@ -12,18 +14,9 @@ from incgen.arguments import Binder, Conventions
 from incgen.diagnostics import Code, Note, counted, listed, near
 from incgen.labels import Namespace
 from incgen.names import definition_fault, label_fault
-from incgen.ops import (
-    ALIASES,
-    ATTRIBUTE_ALIASES,
-    EXAMPLES,
-    OPS,
-    PRESETS,
-    UNAVAILABLE,
-    Argument,
-    DefaultValue,
-    Op,
-)
+from incgen.ops import EXAMPLES, OPS, PRESETS, Argument, DefaultValue, Kind, Op
 from incgen.source import Span
+from incgen.translation import Takes
 
 if TYPE_CHECKING:
     from incgen.resolve import FileScope
@@ -40,7 +33,7 @@ class CallResolver:
         conventions: the presets and defaults where the definition stands.
         binder: checks arguments.
         parameters: of the definition.
-        unit: whether the definition is a unit, where nothing is warned of.
+        unit: the definition if it is a unit, where nothing is warned of.
     """
 
     def __init__(
@@ -50,12 +43,14 @@ class CallResolver:
         binder: Binder,
         parameters: Mapping[str, Span],
         *,
-        unit: bool,
+        unit: st.Unit | None,
     ) -> None:
         """Keep the context."""
         self.parameters = parameters
         self.scope, self.report = scope, scope.report
         self.conventions, self.binder, self.unit = conventions, binder, unit
+        self.labels: set[str] = set()  # all that are written in the definition
+        self.unnamed: list[tuple[st.Call, str]] | None = None  # of the chain, if it is in one
         self.refused = False  # whether a call was left out after a report, here or elsewhere
 
     def call(
@@ -89,7 +84,9 @@ class CallResolver:
         fault = label_fault(name)
         if fault and self.scope.can_apply(text) and not definition_fault(text):
             message = f"`{text}` needs a label here: {fault}"
-            help_ = f"write `{text}_1: {text} ...`"
+            help_ = f"write `{text}_1: {_shown(call.span)}`"
+            if self.unnamed is not None:
+                help_ = f"give it a line of its own: `{text}_1: {_shown(call.span)}`"
             if self.unit:  # which has no labels
                 message = f"`{text}` cannot stand in a unit: {fault}"
                 help_ = "make the unit a `block` and give it a label there"
@@ -126,23 +123,39 @@ class CallResolver:
 
     def report_unknown(self, call: st.Call) -> None:
         """A name that cannot be applied."""
-        text = call.name.text
-        message = f"no op, unit or block `{text}`"
-        help_ = near(text, self.scope.callables())
-        plain = text.lower().rstrip("123d").rstrip("_")
-        known = ALIASES.get(plain)
-        if known is not None:
-            help_ = f"here it is called `{known}`"
-        elif plain in UNAVAILABLE:
-            help_ = "the language has no such op, and none that does the same"
-        if text in self.scope.constants or text in self.parameters:
-            message, help_ = f"`{text}` is a value, not an op, unit or block", None
-        self.report.error(Code.UNKNOWN_OP, call.name.span, message, help=help_)
+        told = advice.unknown_op(call, self.scope, self.parameters, self.labels)
+        self.tell(Code.UNKNOWN_OP, call.name.span, told)
+
+    def tell(self, code: Code, span: Span | None, told: advice.Advice) -> None:
+        """Report what is wrong and what to type."""
+        self.report.error(code, span, told.message, help=told.help)
+
+    def is_op(self, name: str) -> bool:
+        """Whether a name is an op, unit or block, and no value."""
+        value = name in self.parameters or name in self.scope.constants
+        return not value and self.scope.can_apply(name)
+
+    @contextmanager
+    def chain(self, elements: Sequence[st.Element]) -> Iterator[None]:
+        """Inside, layers without a label are those of a chain, and are warned of together."""
+        outer, self.unnamed = self.unnamed, []
+        yield
+        unnamed, self.unnamed = self.unnamed, outer
+        if not unnamed:
+            return
+        begin = listed([name for _, name in unnamed[:4]]) + (", ..." if len(unnamed) > 4 else "")
+        message = f"this chain has parameters but no label, so its keys begin with {begin}"
+        whole = _shown(elements[0].span.until(elements[-1].span))
+        help_ = f"give it a label, `part: {whole}`, or each op a line and a label of its own"
+        self.report.warning(Code.UNNAMED, unnamed[0][0].name.span, message, help=help_)
 
     def warn_unnamed(self, call: st.Call, name: str) -> None:
         """A layer with parameters gets its key from its op if it has no label."""
+        if self.unnamed is not None:
+            self.unnamed.append((call, name))
+            return
         message = f"`{call.name.text}` has parameters but no label, so its keys begin with `{name}`"
-        help_ = f"write `{name}: {call.name.text} ...` to keep the keys when lines move"
+        help_ = f"write `{name}: {_shown(call.span)}` to keep the keys when lines move"
         self.report.warning(Code.UNNAMED, call.name.span, message, help=help_)
 
     # ------------------------------------------------------------ ops
@@ -179,9 +192,14 @@ class CallResolver:
             help_ = f"{usage}, or begin the file with `numerics caffe`, `torch` or `tf`"
             self.report.error(Code.MUST_SAY, call.span, message, help=help_)
             return
-        wanted = " and ".join(f"{a.kind.value} for its `{a.name}`" for a in missing)
-        message = f"`{op.name}` needs {wanted}"
+        if self.unit is not None:
+            told = advice.outside_head(self.unit, op, missing)
+            self.tell(Code.ARGUMENT_COUNT, call.span, told)
+            return
+        message = f"`{op.name}` needs {_wanted(missing, 'its')}"
         usage = _usage(call, missing, _examples(missing))
+        if op.name in ("avg_pool", "max_pool") and not call.positional:
+            usage = advice.whole_map(op)
         self.report.error(Code.ARGUMENT_COUNT, call.span, message, help=usage)
 
     def match(
@@ -194,6 +212,14 @@ class CallResolver:
         """Written arguments by name, each checked; None after a report."""
         found: dict[str, df.ArgumentValue] = {}
         errors = self.report.errors
+        takes = Takes(owner, positional, attributes)
+        strange = [a for a in call.attributes if not takes.known(a.name.text)]
+        if strange:
+            told = advice.unknown_attributes(takes, strange, call)
+            self.tell(Code.UNKNOWN_ATTRIBUTE, strange[0].name.span, told)
+            return None
+        if self.report_window(takes, call):
+            return None
         if len(call.positional) > len(positional):
             self.report_surplus(owner, [a.name for a in positional], call)
         for argument, written in zip(positional, call.positional, strict=False):
@@ -201,9 +227,7 @@ class CallResolver:
         by_name = {argument.name: argument for argument in (*positional, *attributes)}
         for attribute in call.attributes:
             name = attribute.name.text
-            if name not in by_name:
-                self.report_attribute(owner, [a.name for a in attributes], attribute.name)
-            elif name in found:
+            if name in found:
                 message = f"`{name}` of `{owner}` is given twice"
                 self.report.error(Code.DUPLICATE, attribute.span, message)
             else:
@@ -211,20 +235,18 @@ class CallResolver:
         sound = self.report.errors == errors and None not in found.values()
         return found if sound else None
 
-    def report_attribute(self, owner: str, names: Sequence[str], written: st.Identifier) -> None:
-        """An attribute that the op does not have."""
-        text = written.text
-        help_ = near(text, names) or (
-            f"its attributes are {listed(names)}" if names else "it has no attributes"
-        )
-        if ATTRIBUTE_ALIASES.get(text) in names:
-            help_ = f"here it is called `{ATTRIBUTE_ALIASES[text]}`"
-            if text == "momentum":
-                help_ += ", the fraction that is kept: Keras' momentum, or 1 - PyTorch's"
-        if text in ("stride", "strides") and "pad" in names:
-            help_ = "a stride is written behind the window: `3x3/2`"
-        message = f"`{owner}` has no attribute `{text}`"
-        self.report.error(Code.UNKNOWN_ATTRIBUTE, written.span, message, help=help_)
+    def report_window(self, takes: Takes, call: st.Call) -> bool:
+        """Something else in the place of a window: whether that was reported."""
+        for argument, written in zip(takes.positional, call.positional, strict=False):
+            if argument.kind is not Kind.WINDOW or isinstance(written, st.Window):
+                continue
+            if isinstance(written, ex.Name) and self.scope.can_apply(written.text):
+                return False  # an arrow is missing
+            help_ = advice.wrong_window(takes, call)
+            if help_ is not None:
+                self.binder.refuse(takes.name, argument, written, help_)
+                return True
+        return False
 
     def report_surplus(self, owner: str, names: Sequence[str], call: st.Call) -> None:
         """More positional arguments than the op has: often a forgotten arrow."""
@@ -249,6 +271,8 @@ class CallResolver:
         given = df.given_by_unit(unit)
         open_ = tuple(a for a in unit.head.positional if a.name not in given)
         fixed = tuple(a for a in unit.head.positional if a.name in given)
+        if self.report_fixed(unit, open_, fixed, call):
+            return None
         found = self.match(unit.name, open_, (*fixed, *unit.head.attributes), call)
         if found is None or head:
             return found
@@ -262,7 +286,7 @@ class CallResolver:
         ]
         if not missing:
             return found
-        wanted = " and ".join(f"{a.kind.value} for the `{a.name}`" for a in missing)
+        wanted = _wanted(missing, "the")
         self.report.error(
             Code.ARGUMENT_COUNT,
             call.span,
@@ -271,6 +295,30 @@ class CallResolver:
             help=_usage(call, missing, _examples(missing)),
         )
         return None
+
+    def report_fixed(
+        self,
+        unit: df.Definition,
+        open_: tuple[Argument, ...],
+        fixed: tuple[Argument, ...],
+        call: st.Call,
+    ) -> bool:
+        """A window for a unit that has one: whether that was reported."""
+        window = next((a for a in fixed if a.kind is Kind.WINDOW), None)
+        written = next((w for w in call.positional if isinstance(w, st.Window)), None)
+        if window is None or written is None:
+            return False
+        said = df.unit_defaults(unit)[window.name]
+        assert isinstance(said, df.WindowValue)
+        has = f": `{said.span.text}`" if said.span is not None else ""
+        self.report.error(
+            Code.ARGUMENT_COUNT,
+            written.span,
+            f"`{unit.name}` has a window of its own{has}",
+            notes=[Note(f"`{unit.name}` is defined here", unit.span)],
+            help=advice.given_by_unit(unit.name, written, open_, call),
+        )
+        return True
 
     def block_arguments(
         self, block: df.Definition, call: st.Call
@@ -297,7 +345,11 @@ class CallResolver:
                 self.report.error(Code.DUPLICATE, written.span, message)
             elif isinstance(written, (st.Window, st.Items, st.Text, st.Applied)):
                 message = f"`{name}` of `{block.name}` must be a number, a flag or a word"
-                self.report.error(Code.WRONG_TYPE, written.span, message)
+                hint = advice.window_of_block(written, name, block.name)
+                self.report.error(Code.WRONG_TYPE, written.span, message, help=hint)
+            elif isinstance(written, ex.Name) and self.is_op(written.text):
+                told = advice.op_as_argument(written.text, name, block.name)
+                self.tell(Code.WRONG_TYPE, written.span, told)
             else:
                 found[name] = self.binder.resolve(written)
         missing = [f.name for f in block.parameters if f.default is None and f.name not in found]
@@ -332,6 +384,20 @@ def _usage(call: st.Call, missing: Sequence[Argument], values: Mapping[str, str]
     parts += [f"{a.name}={values[a.name]}" for a in missing if not a.positional]
     text = " ".join(part for part in parts if part)
     return f"write for instance `{text}`" if len(text) < 80 and "\n" not in text else ""
+
+
+def _wanted(missing: Sequence[Argument], article: str) -> str:
+    """What kinds of values are missing, and for what."""
+    return " and ".join(
+        a.kind.value if a.kind is Kind.WINDOW else f"{a.kind.value} for {article} `{a.name}`"
+        for a in missing
+    )
+
+
+def _shown(span: Span) -> str:
+    """A text of the spec for a help line: whole, unless it is long."""
+    text = span.text
+    return text if len(text) <= 60 and "\n" not in text else f"{text.split()[0]} ..."
 
 
 def _examples(missing: Sequence[Argument]) -> dict[str, str]:

@@ -238,12 +238,18 @@ class Reporter:
             raise SpecError(self.diagnostics)
 
 
-def near(name: str, known: Iterable[str]) -> str | None:
-    """A help line that offers up to three names close to an unknown one."""
+def near(name: str, known: Iterable[str], alike: float = 0.6) -> str | None:
+    """A help line that offers up to three names close to an unknown one.
+
+    Args:
+        name: the unknown one.
+        known: the others.
+        alike: how much of two names has to be the same, from 0 to 1.
+    """
     # Names whose lengths differ by half cannot reach the cutoff, and comparing takes time.
     similar = {word for word in known if 3 * len(word) <= 7 * len(name) <= 17 * len(word)}
     candidates = itertools.islice(sorted(similar), _MAX_NEAR)
-    matches = difflib.get_close_matches(name, candidates, n=3, cutoff=0.6)
+    matches = difflib.get_close_matches(name, candidates, n=3, cutoff=alike)
     return f"did you mean {listed(matches, 'or')}?" if matches else None
 
 

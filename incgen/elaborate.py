@@ -7,15 +7,16 @@ incgen hang.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import assert_never
 
 from incgen import definitions as df
 from incgen import expressions as ex
-from incgen.arguments import count_fault, whole_help
+from incgen.arguments import count_fault
 from incgen.diagnostics import Code, Note, Reporter
 from incgen.evaluation import FAULTY, Evaluator
-from incgen.frames import Frame, join_key, uses_of
+from incgen.frames import Frame, given, join_key, uses_of
 from incgen.graph import Graph, Node, Observed, Use
 from incgen.joins import Mismatch, history, joined, mismatch_help
 from incgen.shape_inference import FAULT_CODES, output
@@ -142,9 +143,23 @@ class _Builder:
         for node, needed, used in zip(self.nodes[1:], reached[1:], consumed[1:], strict=True):
             if not needed and not used:
                 message = f"nothing uses `{node.path}`: no output depends on it"
-                help_ = "remove it, or join it with what follows"
+                help_ = self.unused_help(node)
                 notes = uses_of(node.use)
                 self.report.error(Code.UNUSED, node.span, message, notes=notes, help=help_)
+
+    def unused_help(self, node: Node) -> str:
+        """What to do with a value that nothing uses: one of the network's own can be an output."""
+        use, place = node.use, node.span
+        while use is not None:
+            place, use = use.span, use.outer
+        for step in self.program.network.body.steps:
+            inside = step.span.start <= place.start and place.end <= step.span.end
+            if inside and isinstance(step, df.Step) and step.label is not None:
+                layers = step.span.text.partition(":")[2].strip()
+                layers = layers if len(layers) <= 60 and "\n" not in layers else "..."
+                head = f"`aux {step.label} {{ {layers} }}`"
+                return f"make it an output, {head} (in PyTorch for training only), or remove it"
+        return "remove it, or join it with what follows"
 
     # ------------------------------------------------------------ nodes
 
@@ -304,11 +319,10 @@ class _Builder:
             code = Code.WRONG_TYPE
             if isinstance(count, int) and not isinstance(count, bool):
                 code = Code.TOO_LARGE if count > MAX_REPEAT else Code.NUMBER_RANGE
-            span = element.count.span or element.span
-            message = f"a repeat count {fault}"
-            notes = uses_of(frame.use)
-            help_ = whole_help(count, element.count)
-            self.report.error(code, span, message, notes=notes, help=help_)
+            place = element.count.span or element.span
+            found = given(element.count, frame.use)
+            assert fault is not None
+            self.values.refuse(code, found, "a repeat count", fault, count, place, frame)
             return None
         current: int | None = value
         inner = frame.inside(element.name)
@@ -321,7 +335,8 @@ class _Builder:
     def instance(self, element: df.Instance, value: int, frame: Frame) -> int | None:
         definition = element.definition
         path = join_key(frame.prefix, element.name)
-        use = Use(definition, path, element.span, frame.use)
+        own = {f.name: f.default for f in definition.parameters} | dict(element.args)
+        use = Use(definition, path, element.span, frame.use, own)
         shape = self.shape(value)
         bound: dict[str, ex.Value] = {}
         given: dict[str, object] = {}
@@ -409,8 +424,29 @@ class _Builder:
             f"`{element.kind}` cannot join {names[0]} and {names[1]}: {mismatch.how}",
             label=f"{second}, {names[0]} is {first}",
             notes=[*notes, *uses_of(frame.use)],
-            help=mismatch_help(element.kind, first, second),
+            help=self.outer_channels_help(results[pair[1]], element, first, frame)
+            or mismatch_help(element.kind, first, second),
         )
+
+    def outer_channels_help(
+        self, value: int, element: df.Join, other: Shape, frame: Frame
+    ) -> str | None:
+        """What to type where `channels` was meant as those outside of a branch."""
+        node = self.nodes[value]
+        while node.inputs and node.op not in ("dense", "conv"):
+            node = self.nodes[node.inputs[0]]
+        written = re.fullmatch(r"(dense|conv \S+) channels\b.*", node.span.text)
+        if element.kind == "concat" or written is None or frame.use is None:
+            return None
+        if node.use is not frame.use or node.shape.channels == other.channels:
+            return None
+        block = frame.use.definition
+        names = [formal.name for formal in block.parameters]
+        name = next(name for name in ("c", "outer", "outer_channels") if name not in names)
+        head = ", ".join([*(formal.span.text for formal in block.parameters), f"{name} = channels"])
+        inside = f"`channels` is {node.shape.channels} there, of what `{node.op}` is given"
+        instead = f"name the outer ones, `block {block.name}({head})`, and write"
+        return f"{inside}; {instead} `{written[1]} {name}`"
 
     # ------------------------------------------------------------ ops
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from incgen import definitions as df
 from incgen import expressions as ex
 from incgen.arguments import count_fault, evaluation_code, fault_code, value_fault, whole_help
-from incgen.diagnostics import Code, Reporter, near
-from incgen.frames import Frame, uses_of
+from incgen.diagnostics import Code, Note, Reporter, near
+from incgen.frames import Frame, Given, given, uses_of
 from incgen.initializers import Initializer
 from incgen.ops import Argument, ByStride
 from incgen.shapes import Arguments, Shape, Window
@@ -65,15 +65,50 @@ class Evaluator:
         fault = value_fault(argument, value)
         if fault is None:
             return True
+        forwarded = bool(call.forwards and frame.forwarded and argument.name in frame.forwarded)
+        what = f"`{argument.name}` of `{call.op.name}`"
         written = call.args[argument.name]
-        span = written.span if isinstance(written, ex.Expression) and written.span else call.span
-        message = f"`{argument.name}` of `{call.op.name}` {fault}"
+        place = written.span if isinstance(written, ex.Expression) and written.span else call.span
+        found = given(written, frame.use, argument.name if forwarded else "")
         help_ = near(value, argument.words) if isinstance(value, str) else None
-        if isinstance(written, ex.Binary):
-            help_ = whole_help(value, written)
-        code = fault_code(value, argument)
-        self.report.error(code, span, message, notes=uses_of(frame.use), help=help_)
+        self.refuse(fault_code(value, argument), found, what, fault, value, place, frame, help_)
         return False
+
+    def refuse(
+        self,
+        code: Code,
+        found: Given,
+        what: str,
+        fault: str,
+        value: ex.Value,
+        place: Span,
+        frame: Frame,
+        help: str | None = None,
+    ) -> None:
+        """Report a value where it was given, which may be far from where it does not fit.
+
+        Args:
+            code: of the fault.
+            found: where it was given.
+            what: what it is where it does not fit.
+            fault: why it does not.
+            value: the value.
+            place: where it does not fit.
+            frame: what is around that.
+            help: what to type, if the value does not tell it.
+        """
+        written = found.written
+        if isinstance(written, (ex.Binary, ex.Literal)):
+            help = whole_help(value, written) or help
+        span = written.span if isinstance(written, ex.Expression) else None
+        notes = uses_of(frame.use)
+        if found.name and span is not None:
+            # a unit's argument has the name of its head's
+            same = what == f"`{found.name}` of `{found.owner}`"
+            notes = [] if same else [Note(f"it becomes {what} here", place)]
+            notes += uses_of(found.use)
+            what, place = f"`{found.name}` of `{found.owner}`", span
+        self.report.error(code, place, f"{what} {fault}", notes=notes, help=help)
 
     def argument(self, written: df.ArgumentValue, frame: Frame, shape: Shape, span: Span) -> object:
         """The value of one argument, or `FAULTY` after a report."""
@@ -81,12 +116,14 @@ class Evaluator:
             case None | Initializer() | ByStride():
                 return written
             case df.WindowValue():
-                sizes = self.counts((*written.kernel, *written.stride), 1, frame, shape, written)
+                sizes = self.counts(
+                    (*written.kernel, *written.stride), 1, frame, shape, written, span
+                )
                 if sizes is None:
                     return FAULTY
                 return Window((sizes[0], sizes[1]), (sizes[2], sizes[3]))
             case df.SidesValue():
-                sides = self.counts(written.sides, 0, frame, shape, written)
+                sides = self.counts(written.sides, 0, frame, shape, written, span)
                 return FAULTY if sides is None else sides
             case _:
                 found = self.evaluate(written, frame, shape, span)
@@ -99,6 +136,7 @@ class Evaluator:
         frame: Frame,
         shape: Shape,
         written: df.WindowValue | df.SidesValue,
+        span: Span,
     ) -> tuple[int, ...] | None:
         """The parts of a window or of a padding; None after a report."""
         found = []
@@ -109,9 +147,10 @@ class Evaluator:
             fault = count_fault(number, minimum)
             if fault:
                 what = "a part of the window" if minimum else "a side of the padding"
-                span = expression.span or written.span
-                message = f"{what} {fault}"
-                self.report.error(Code.NUMBER_RANGE, span, message, notes=uses_of(frame.use))
+                place = expression.span or written.span or span
+                code = Code.NUMBER_RANGE if isinstance(number, int) else Code.WRONG_TYPE
+                found_ = given(expression, frame.use)
+                self.refuse(code, found_, what, fault, number, place, frame)
                 return None
             assert isinstance(number, int)
             found.append(number)

@@ -68,7 +68,7 @@ def _default(written: ex.Expression, constant: Constant, report: Reporter) -> ex
     if ex.has_dimension(resolved):
         return resolved
     try:
-        return ex.Literal(ex.evaluate(resolved, {}, {}))
+        return ex.Literal(ex.evaluate(resolved, {}, {}), written.span)
     except ex.EvaluationError as error:
         report.error(evaluation_code(error), written.span, str(error))
         return ex.Literal(1)

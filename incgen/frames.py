@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from incgen import expressions as ex
+from incgen.definitions import ArgumentValue
 from incgen.diagnostics import Note
 from incgen.graph import Use
 
@@ -73,3 +74,42 @@ def uses_of(use: Use | None) -> list[Note]:
         notes.append(Note(f"in `{use.definition.name}`, used here as `{path}`", use.span))
         use = use.outer
     return notes
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Where the value of an argument was written.
+
+    Attributes:
+        written: as what.
+        name: the parameter that it was given to, by whose name the others went on; "" if it was
+            written where it is needed.
+        owner: the unit or block of that parameter.
+        use: the use around the place where it was written.
+    """
+
+    written: ArgumentValue
+    name: str
+    owner: str
+    use: Use | None
+
+
+def given(written: ArgumentValue, use: Use | None, forwarded: str = "") -> Given:
+    """Follow an argument through parameters to the use that gave it.
+
+    Args:
+        written: the argument, as it is written where it is needed.
+        use: the use of the definition that it stands in.
+        forwarded: its name, where it is one that a unit passes to its head.
+    """
+    name = owner = ""
+    if forwarded:
+        while use is not None and forwarded not in use.given:
+            use = use.outer
+        if use is not None:
+            name, owner = forwarded, use.definition.name
+            written, use = use.given[forwarded], use.outer
+    while isinstance(written, ex.Parameter) and use is not None and written.name in use.given:
+        name, owner = written.name, use.definition.name
+        written, use = use.given[written.name], use.outer
+    return Given(written, name, owner, use)

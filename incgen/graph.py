@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from incgen.definitions import Definition, Program
+from incgen.definitions import ArgumentValue, Definition, Program
 from incgen.expressions import Value
 from incgen.shapes import Arguments, Shape, Tensor
 from incgen.source import Span
@@ -12,12 +13,21 @@ from incgen.source import Span
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """The place of a unit or block that a layer comes from, and the place around that."""
+    """The place of a unit or block that a layer comes from, and the place around that.
+
+    Attributes:
+        definition: the unit or block.
+        path: its key.
+        span: where it is used.
+        outer: the use around this one.
+        given: its arguments as they are written there, defaults of its parameters among them.
+    """
 
     definition: Definition
     path: str
     span: Span = field(repr=False)
     outer: Use | None
+    given: Mapping[str, ArgumentValue] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

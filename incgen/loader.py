@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from incgen import syntax as st
-from incgen.diagnostics import Code, Diagnostic, Reporter, SpecError, clipped, near
+from incgen.diagnostics import Code, Diagnostic, Note, Reporter, SpecError, clipped, near
 from incgen.parser import MAX_TEXT, parse
 from incgen.source import SourceFile, Span
 
@@ -154,9 +154,18 @@ def _read(path: Path, name: str, span: Span | None) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        byte = data[error.start]
-        message = f"{which} is not UTF-8 text: line {line} has the byte 0x{byte:02x}"
-        help_ = "save the file as UTF-8"
-        raise SpecError([Diagnostic(Code.NOT_UTF8, message, span, help=help_, file=name)]) from None
+        raise SpecError([_not_utf8(data, error.start, name, span, which)]) from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _not_utf8(data: bytes, at: int, name: str, span: Span | None, which: str) -> Diagnostic:
+    """The fault of a file with a byte that is no UTF-8, shown at that byte."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        message = f"{which} is UTF-16 text, and a spec is UTF-8"
+        return Diagnostic(Code.NOT_UTF8, message, span, help="save the file as UTF-8", file=name)
+    before = data[:at].decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    rest = data[at : at + 200].decode("utf-8", "replace")
+    place = Span(SourceFile(name, before + rest), len(before), len(before) + 1)
+    message = f"{which} is not UTF-8 text: here is the byte 0x{data[at]:02x}"
+    notes = (Note("it is used here", span),) if span is not None else ()
+    return Diagnostic(Code.NOT_UTF8, message, place, notes=notes, help="save the file as UTF-8")

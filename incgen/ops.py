@@ -121,57 +121,6 @@ EXAMPLES: Final = MappingProxyType(
         Kind.INITIALIZER: "he_normal",
     }
 )
-#: What ops are called elsewhere, for help lines; digits and `d` at the end are left out.
-ALIASES: Final = MappingProxyType(
-    {
-        "linear": "dense",
-        "fc": "dense",
-        "fully_connected": "dense",
-        "inner_product": "dense",
-        "convolution": "conv",
-        "batch_norm": "bn",
-        "batchnorm": "bn",
-        "batch_normalization": "bn",
-        "local_response_norm": "lrn",
-        "maxpool": "max_pool",
-        "max_pooling": "max_pool",
-        "avgpool": "avg_pool",
-        "average_pool": "avg_pool",
-        "average_pooling": "avg_pool",
-        "gap": "global_avg_pool",
-        "global_average_pool": "global_avg_pool",
-        "swish": "silu",
-        "hardswish": "hard_swish",
-        "hardsigmoid": "hard_sigmoid",
-        "leakyrelu": "leaky_relu",
-        "cat": "concat",
-    }
-)
-#: Ops of other tools that nothing here can stand for; a name that looks alike would mislead.
-UNAVAILABLE: Final = frozenset(
-    {
-        *("upsample", "upsampling", "interpolate", "resize", "pixel_shuffle"),
-        *("conv_transpose", "convtranspose", "transposed_conv", "deconv", "deconvolution"),
-        *("layer_norm", "layernorm", "group_norm", "groupnorm", "instance_norm", "prelu", "elu"),
-        *("selu", "mish", "attention", "embedding", "lstm", "gru"),
-    }
-)
-#: What attributes are called elsewhere, for help lines.
-ATTRIBUTE_ALIASES: Final = MappingProxyType(
-    {
-        "padding": "pad",
-        "use_bias": "bias",
-        "momentum": "decay",
-        "epsilon": "eps",
-        "ceil_mode": "ceil",
-        "count_include_pad": "count_pad",
-        "kernel_initializer": "init",
-        "weight_decay": "l2",
-        "dilation_rate": "dilation",
-        "depth_multiplier": "multiplier",
-        "approximate": "form",
-    }
-)
 
 _WINDOW = Argument(
     name="window", kind=Kind.WINDOW, positional=True, doc="kernel and stride, pixels"

@@ -8,6 +8,7 @@ line, so that several slips are reported at once.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 import threading
 from collections.abc import Iterator
@@ -28,11 +29,16 @@ from incgen import cache as cache_folder
 from incgen import expressions as ex
 from incgen import syntax as st
 from incgen.diagnostics import Code, Diagnostic, Note, SpecError
+from incgen.habits import foreign_line
 from incgen.slips import (
     ITEMS,
     SyntaxFault,
+    balanced,
     explain,
+    item_in_body,
     refuse_depth,
+    refuse_input,
+    refuse_order,
     refuse_split_window,
     stray,
     wanted,
@@ -295,6 +301,7 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generic
 
     def input(self, meta: Meta, parts: list[Any]) -> st.Input:
         window, *rest = parts
+        refuse_input(self.span_of(window), rest[0] if rest else None)
         channels = rest.pop(0) if rest and not isinstance(rest[0], st.Attribute) else None
         size = self.window(meta, [window])
         span = self._span(meta)
@@ -305,10 +312,14 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generic
         return st.Aux(parts[0], parts[1], self._doc(span), span)
 
     def call(self, meta: Meta, parts: list[Any]) -> st.Call:
-        attributes = [part for part in parts if isinstance(part, st.Attribute)]
-        positional = parts[1 : len(parts) - len(attributes)]
+        attributes = [part for part in parts[1:] if isinstance(part, st.Attribute)]
+        positional = [part for part in parts[1:] if not isinstance(part, st.Attribute)]
         refuse_split_window(positional)
-        return st.Call(parts[0], tuple(positional), tuple(attributes), self._span(meta))
+        call = st.Call(parts[0], tuple(positional), tuple(attributes), self._span(meta))
+        for before, part in itertools.pairwise(parts[1:]):
+            if isinstance(before, st.Attribute) and not isinstance(part, st.Attribute):
+                refuse_order(call, part)
+        return call
 
     def join(self, meta: Meta, parts: list[Any]) -> st.Join:
         return st.Join(str(parts[0]), parts[1], self._span(meta))
@@ -507,9 +518,20 @@ def _run(source: SourceFile, text: str, start: str, shift: int) -> Any:
 
 
 def _bad_character(source: SourceFile, text: str, at: int, shift: int) -> SyntaxFault:
-    slip = stray(text[at])
+    line = text[text.rfind("\n", 0, at) + 1 :][:200].split("\n")[0]
+    column = at - (text.rfind("\n", 0, at) + 1)
+    slip = stray(text[at], line[:column], line[column + 1 :])
     span = Span(source, at + shift, at + shift + 1)
     return SyntaxFault(slip.code, span, slip.message, help=slip.help)
+
+
+def _definition_in_body(build: _Build, token: Token, opened: Token) -> SyntaxFault:
+    """The fault of a definition that stands inside of another one's braces."""
+    span, outer = build.span_of(token), build.span_of(opened)
+    line = build.source.lines[span.line - 1][span.column - 1 :]
+    message, help_ = item_in_body(str(token), line, build.source.lines[outer.line - 1])
+    notes = (Note("the body begins here", outer),)
+    return SyntaxFault(Code.MISPLACED, span, message, notes=notes, help=help_)
 
 
 def _unexpected(build: _Build, lines: _Lines, error: UnexpectedToken, length: int) -> SyntaxFault:
@@ -527,6 +549,8 @@ def _unexpected(build: _Build, lines: _Lines, error: UnexpectedToken, length: in
     if lines.open and lines.open[-1] != "{" and lines.open[-1].line != token.line:
         return lines.unclosed(lines.open[-1])
     if token.type in ITEMS and lines.open:
+        if balanced(build.source.text):
+            return _definition_in_body(build, token, lines.open[0])
         return SyntaxFault(
             Code.MISSING_BRACE,
             span,
@@ -538,7 +562,8 @@ def _unexpected(build: _Build, lines: _Lines, error: UnexpectedToken, length: in
     before = text[text.rfind("\n", 0, span.start) + 1 : span.start]
     newline = text.find("\n", span.end)
     after = "" if token.type == "_NEWLINE" else text[span.end : None if newline < 0 else newline]
-    slip = explain(token.type, str(token), accepts, before, after)
+    slip = foreign_line(str(token), before, after)
+    slip = slip or explain(token.type, str(token), accepts, before, after)
     start = span.start - slip.back
     span = Span(span.source, start, span.end if slip.width is None else start + slip.width)
     return SyntaxFault(slip.code, span, slip.message, help=slip.help)

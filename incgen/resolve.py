@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import PurePosixPath
 
+from incgen import advice
 from incgen import definitions as df
 from incgen import expressions as ex
 from incgen import syntax as st
@@ -22,7 +23,7 @@ from incgen.diagnostics import Code, Note, Reporter, clipped, listed, near
 from incgen.formals import check_used, formals
 from incgen.loader import LoadedFile
 from incgen.names import definition_fault
-from incgen.ops import DIMENSIONS, OPS, PRESETS, WORDS, Op
+from incgen.ops import DIMENSIONS, OPS, PRESETS, WORDS
 from incgen.pixels import resolve_pixels
 from incgen.source import Span
 
@@ -171,7 +172,7 @@ class FileScope:
                 Code.UNKNOWN_PRESET,
                 item.preset.span,
                 f"no preset `{name}`",
-                help=near(name, PRESETS) or f"the presets are {listed(tuple(PRESETS))}",
+                help=advice.preset(name),
             )
             name = next(iter(PRESETS))  # so that nothing else is missing
         return current.with_preset(name)
@@ -179,17 +180,15 @@ class FileScope:
     def _default(self, item: st.Default, conventions: Conventions) -> Conventions:
         op = OPS.get(item.op.text)
         if op is None:
-            help_ = near(item.op.text, OPS)
             message = f"no op `{item.op.text}`"
+            help_ = advice.unknown_default(item.op.text)
             self.report.error(Code.UNKNOWN_OP, item.op.span, message, help=help_)
             return conventions
         binder = Binder(self.report, self.constant_expression, self.known)
         for attribute in item.attributes:
             argument = op.argument(attribute.name.text)
             if argument is None or (argument.positional and not argument.must):
-                known = [a.name for a in op.attributes]
-                message = f"`{op.name}` has no attribute `{attribute.name.text}`"
-                help_ = near(attribute.name.text, known) or _attributes_help(op)
+                message, help_ = advice.attribute_of_default(op, attribute)
                 self.report.error(Code.UNKNOWN_ATTRIBUTE, attribute.name.span, message, help=help_)
                 continue
             value = binder.value(op.name, argument, attribute.value)
@@ -359,6 +358,9 @@ class FileScope:
             help_ = "put its `let` above this line"
         elif text in self.places:
             return None  # its definition has a fault
+        elif text.lower() in ("true", "false", "none", "null"):
+            word = text.lower()
+            help_ = f"write `{word}`" if word in ("true", "false") else "leave it out"
         self.report.error(Code.UNKNOWN_NAME, name.span, message, help=help_)
         return None
 
@@ -496,7 +498,7 @@ class FileScope:
         )
 
     def _unit(self, item: st.Unit, conventions: Conventions) -> df.Definition | None:
-        bodies = BodyResolver(self, conventions, {}, set(), unit=True)
+        bodies = BodyResolver(self, conventions, {}, set(), unit=item)
         body = bodies.unit_body(item)
         if body is None:
             return None
@@ -509,11 +511,6 @@ class FileScope:
         if isinstance(first, df.Instance):
             head = first.definition.head
         return df.Definition("unit", item.name.text, (), body, head, None, item.doc, item.name.span)
-
-
-def _attributes_help(op: Op) -> str | None:
-    names = [a.name for a in op.attributes]
-    return f"its attributes are {listed(names)}" if names else "it has no attributes"
 
 
 def _warn_unused(scope: FileScope, reached: tuple[df.Definition, ...]) -> None:

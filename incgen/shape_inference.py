@@ -35,6 +35,11 @@ def output(op: Op, args: Arguments, shape: Shape) -> Shape:
     if op.takes is Takes.MAP and not shape.is_map:
         message = f"`{op.name}` needs {op.takes.value}, its input is a vector of {shape}"
         help_ = "put it in front of what makes a vector: a global pooling, `flatten` or `dense`"
+        window = args.get("window")
+        if op.name == "conv" and window is not None and window.kernel == (1, 1):
+            help_ = f"write `dense {args['channels']}`, which is what a 1x1 `conv` is on a vector"
+        elif op.name.startswith("global_") or op.name == "adaptive_avg_pool":
+            help_ = "leave it out: a vector has no height and width"
         raise Fault("rank", message, help_)
     match op.name:
         case "conv" | "depthwise_conv" | "separable_conv":

@@ -15,7 +15,9 @@ from typing import Any
 from incgen import expressions as ex
 from incgen import syntax as st
 from incgen.diagnostics import Code, Diagnostic, clipped, near
+from incgen.elsewhere import called_here
 from incgen.source import Span
+from incgen.translation import takes_of, translated, written
 
 #: The kinds that begin an item of a file.
 ITEMS = frozenset({"NUMERICS", "DEFAULT", "LET", "UNIT", "BLOCK", "NETWORK", "USE"})
@@ -97,13 +99,17 @@ class SyntaxFault(Exception):
 # ---------------------------------------------------------------- characters
 
 
-def stray(char: str) -> Slip:
-    """A character that begins no token."""
+def stray(char: str, before: str = "", after: str = "") -> Slip:
+    """A character that begins no token, between the rest of its line."""
     if char == '"':
         message = "this string has no closing quote on its line"
         return Slip(Code.BAD_CHARACTER, message, 'close it with `"`')
     shown = f"`{char}`" if char.isprintable() and char != "`" else f"U+{ord(char):04X}"
     help_ = _STRAY.get(char)
+    word = re.match(r"[A-Za-z_]\w*", after)
+    here = called_here(word.group()) if char == "." and word and last_word(before) else None
+    if here is not None:
+        help_ = f"here it is called `{here}`"
     if help_ is None and char.isalpha():
         help_ = "names are written with the letters a to z, digits and `_`"
     return Slip(Code.BAD_CHARACTER, f"the language does not use the character {shown}", help_)
@@ -158,8 +164,7 @@ def _operator(kind: str, token: str, accepts: set[str], before: str, after: str)
     if kind not in ("FACTOR", "SIGN", "COMPARATOR", "AND", "OR", "NOT"):
         return None
     if kind == "FACTOR" and re.search(r"[0-9}]x[0-9{][^\s]*$", before):
-        message = "a window is written without spaces, its stride directly behind the `/`"
-        return Slip(Code.BAD_WINDOW, message, "write `3x3/2`")
+        return _stride(before, after)
     if token == "//" and not before.strip():
         return Slip(Code.SYNTAX, "a comment begins with `#`", "write `#` in place of `//`", width=2)
     if "_ARROW" in accepts:
@@ -169,7 +174,7 @@ def _operator(kind: str, token: str, accepts: set[str], before: str, after: str)
             return Slip(Code.SYNTAX, message, f"write `({token}{clipped(number.group())})`")
         if token == "==":
             message = "an attribute has a single `=`; a comparison needs parentheses"
-            return Slip(Code.SYNTAX, message, f"write `{_last_word(before)}=...`")
+            return Slip(Code.SYNTAX, message, f"write `{last_word(before)}=...`")
         message = f"an operator in an argument needs parentheses around it, `{token}` too"
         return Slip(Code.SYNTAX, message, "write for instance `(channels * 2)`")
     if kind == "COMPARATOR" and "AND" in accepts:
@@ -177,15 +182,30 @@ def _operator(kind: str, token: str, accepts: set[str], before: str, after: str)
     return None
 
 
+def _stride(before: str, after: str) -> Slip:
+    """A stride that is no part of its window: `3x3/n`, or with spaces."""
+    window = before.split()[-1]
+    name = re.match(r"[A-Za-z_]\w*", after)
+    if name:
+        message = "a stride that is no number stands in braces"
+        return Slip(Code.BAD_WINDOW, message, f"write `{window}/{{{name.group()}}}`")
+    message = "a window is written without spaces, its stride directly behind the `/`"
+    number = re.match(r"\s+([1-9])\b", after)  # a larger one is meant as the channels
+    return Slip(Code.BAD_WINDOW, message, f"write `{window}/{number[1] if number else 2}`")
+
+
 def _definition(kind: str, token: str, accepts: set[str], before: str, after: str) -> Slip | None:
     if accepts & ITEMS and kind not in ITEMS:
         message = f"a definition cannot begin with `{clipped(token)}`"
-        help_ = near(token, _ITEM_WORDS) if kind == "NAME" else None
+        help_ = _item_help(token, after) if kind == "NAME" else None
         help_ = help_ or "layers stand inside `network NAME { ... }` or `block NAME() { ... }`"
         return Slip(Code.SYNTAX, message, help_)
     if kind in ITEMS and "$END" in accepts:
         return Slip(Code.SYNTAX, f"`{token}` begins a new definition", "begin a new line")
     begins = before.split(maxsplit=1)[:1]
+    if begins == ["unit"] and kind == "LPAR" and accepts == {"EQUAL"}:
+        message = "a unit has no parameters; what it is given goes to its first op"
+        return Slip(Code.SYNTAX, message, "make it a `block`, which has parameters and a body")
     if kind == "LBRACE" and accepts == {"LPAR"}:
         message = "a block has its parameters in parentheses, `()` if there are none"
         return Slip(Code.SYNTAX, message, f"write `{before.strip()}() {{`")
@@ -197,11 +217,56 @@ def _definition(kind: str, token: str, accepts: set[str], before: str, after: st
     return None
 
 
+#: What begins a definition in other languages.
+_ITEMS_ELSEWHERE = {
+    "block": ("def", "function", "func", "fn", "class", "module", "macro", "define", "layer"),
+    "network": ("model", "net", "graph", "main"),
+    "let": ("const", "constant", "var", "param", "set"),
+    "use": ("import", "include", "require"),
+}
+
+
+def _item_help(word: str, after: str) -> str | None:
+    """What to type for a definition that begins with a word of another language."""
+    for ours, words in _ITEMS_ELSEWHERE.items():
+        if word.lower() in words:
+            rest = after.strip() if ours != "use" else ""
+            rest = rest.rstrip(":{ ") + " {" if rest and ours != "let" else rest
+            return f"write `{f'{ours} {rest}'.strip()}`"
+    return near(word, _ITEM_WORDS)
+
+
+def item_in_body(word: str, line: str, around: str) -> tuple[str, str]:
+    """What is wrong with a definition inside of a body, and what to type.
+
+    Args:
+        word: the word that it begins with.
+        line: its line, from there.
+        around: the line with which the outermost body begins.
+    """
+    message = f"`{word}` stands between definitions, not inside the body of one"
+    outer = re.match(r"(block|network)\s+[A-Za-z_]\w*", around.strip())
+    above = f"`{outer.group()}`" if outer else "the definition it stands in"
+    constant = re.match(r"let\s+([A-Za-z_]\w*)\s*=\s*([^#;{}]+)", line)
+    if constant and re.search(r"\b(channels|height|width)\b", constant[2]):
+        if outer and outer[1] == "network":
+            return message, f"write `({constant[2].strip()})` in the place of `{constant[1]}`"
+        default = f"`({constant[1]} = {constant[2].strip()})`"
+        return message, f"make it a parameter with a default: {default} behind the block's name"
+    return message, f"move it out of the braces, above {above}"
+
+
+def balanced(text: str) -> bool:
+    """Whether a text closes as many braces as it opens."""
+    code = re.sub(r'"[^"\n]*"|#[^\n]*', "", text)
+    return code.count("{") == code.count("}")
+
+
 def _brackets(kind: str, token: str, accepts: set[str], before: str, after: str) -> Slip | None:
     call = re.search(r"([A-Za-z_]\w*)\s*\([^()]*$", before)
     if kind in ("WINDOW", "COMMA", "EQUAL") and call and "LBRACE" not in accepts:
         message = "arguments follow a name without parentheses and commas"
-        return Slip(Code.SYNTAX, message, f"write `{call.group(1)} 3x3 64`")
+        return Slip(Code.SYNTAX, message, f"write `{call.group(1)} 64`")
     if kind == "COMMA" and "_ARROW" in accepts:
         return Slip(Code.SYNTAX, "arguments are separated by spaces", "leave out the `,`")
     if kind in ("WINDOW", "STRING", "LSQB") and re.search(r"\[[^\]]*$", before):
@@ -209,7 +274,7 @@ def _brackets(kind: str, token: str, accepts: set[str], before: str, after: str)
     if kind == "RSQB" and before.endswith("["):
         return Slip(Code.SYNTAX, "a list in brackets cannot be empty")
     if kind == "LPAR" and before[-1:].isalnum() and "AND" in accepts:
-        message = f"there is no function `{clipped(_last_word(before))}`"
+        message = f"there is no function `{clipped(last_word(before))}`"
         return Slip(Code.SYNTAX, message, f"there are {', '.join(f'`{f}`' for f in ex.FUNCTIONS)}")
     if kind == "FUNCTION":
         message = f"`{token}` in front of a parenthesis is a function"
@@ -231,8 +296,8 @@ def _equals(kind: str, token: str, accepts: set[str], before: str, after: str) -
 
 
 def _word(kind: str, token: str, accepts: set[str], before: str, after: str) -> Slip | None:
-    if kind == "COLON" and _last_word(before) in KEYWORDS:
-        word = _last_word(before)
+    if kind == "COLON" and last_word(before) in KEYWORDS:
+        word = last_word(before)
         back = len(before) - before.rindex(word)
         return _reserved(word, back)
     starts_chain = kind in _STARTS and {"_ARROW", "_NEWLINE"} <= accepts
@@ -248,9 +313,6 @@ def _word(kind: str, token: str, accepts: set[str], before: str, after: str) -> 
         word = token[1:-1]
         help_ = f"write `{word}` without quotes" if word.isidentifier() and len(word) < 40 else None
         return Slip(Code.SYNTAX, "a string cannot stand here; only `use` has one", help_)
-    if accepts == {"WINDOW"} and _last_word(before) == "input":
-        message = "the size of the input is written as a window, height by width"
-        return Slip(Code.SYNTAX, message, "write `input 224x224 3`")
     return None
 
 
@@ -268,13 +330,11 @@ def _follows(kind: str, token: str, accepts: set[str], before: str, after: str) 
         message = f"`{shown}` follows without an arrow"
         help_ = f"write `-> {shown}`, or begin a new line"
         return Slip(Code.MISSING_ARROW, message, help_)
-    if kind in ("NUMBER", "WINDOW", "TRUE", "FALSE", "LPAR") and "=" in before:
-        message = f"`{shown}` stands behind an attribute; arguments without a name come first"
-        return Slip(Code.SYNTAX, message)
     return None
 
 
-def _last_word(text: str) -> str:
+def last_word(text: str) -> str:
+    """The word at the end of a text; "" if it ends in something else."""
     found = re.search(r"[A-Za-z_]\w*$", text)
     return found.group() if found else ""
 
@@ -299,11 +359,18 @@ def refuse_split_window(positional: Sequence[st.Argument]) -> None:
         SyntaxFault: the arguments hold such a window.
     """
     for first, second in itertools.pairwise(positional):
-        if not (isinstance(second, ex.Name) and re.fullmatch(r"[xX][0-9]*", second.text)):
+        if not (isinstance(second, ex.Name) and re.fullmatch(r"[xX]\w*", second.text)):
             continue
         if first.span is None or second.span is None:
             continue
         span = first.span.until(second.span)
+        side = second.text[1:]
+        if not (side.isdigit() or side == ""):
+            if isinstance(first, ex.Literal) and first.span.end == second.span.start:
+                message = "a side of a window that is no number stands in braces"
+                help_ = f"write `{first.span.text}x{{{side}}}`"
+                raise SyntaxFault(Code.BAD_WINDOW, span, message, help=help_)
+            continue
         if isinstance(first, st.Window):
             message = "a window has two sides, height and width"
             raise SyntaxFault(Code.BAD_WINDOW, span, message, help="write `3x3`")
@@ -311,6 +378,56 @@ def refuse_split_window(positional: Sequence[st.Argument]) -> None:
             message = "a window is two whole numbers with an `x` between, without spaces"
             help_ = "write `3x3`, or `3x3/2` with a stride"
             raise SyntaxFault(Code.BAD_WINDOW, span, message, help=help_)
+
+
+def refuse_order(call: st.Call, late: st.Argument) -> None:
+    """Arguments by position come first; say how the call is written.
+
+    Args:
+        call: as written, its arguments sorted.
+        late: the argument by position that stands behind an attribute.
+
+    Raises:
+        SyntaxFault: always.
+    """
+    shown = clipped(late.span.text) if late.span is not None else "this"
+    message = f"`{shown}` stands behind an attribute; arguments without a name come first"
+    positional, attributes = written(call)
+    takes = takes_of(call.name.text)
+    pairs = [f"{name}={value}" for name, value in attributes]
+    instead = " ".join([call.name.text, *positional, *pairs])
+    if takes is not None:
+        instead = translated(takes, positional, attributes) or instead
+    raise SyntaxFault(Code.SYNTAX, late.span or call.span, message, help=f"write `{instead}`")
+
+
+def refuse_input(size: Span, channels: st.Argument | None) -> None:
+    """`input 3x224x224` lexes as a window and a name; say what was meant.
+
+    Raises:
+        SyntaxFault: the channels hang at the size.
+    """
+    if isinstance(channels, ex.Name) and re.fullmatch(r"x[0-9]+", channels.text):
+        assert channels.span is not None
+        span = size.until(channels.span)
+        message = "an input is its height x width, and then its channels"
+        raise SyntaxFault(Code.BAD_WINDOW, span, message, help=input_help(span.text))
+
+
+def input_help(text: str) -> str:
+    """How an input of some numbers is written.
+
+    >>> input_help(" 3x224x224 order=rgb"), input_help("(300, 224, 3)")
+    ('write `input 224x224 3`', 'write `input 300x224 3`')
+    """
+    numbers = re.findall(r"[0-9]+", re.split(r"\b(?:order|range|mean|std)\s*=", text)[0])
+    if len(numbers) == 4:  # with a batch
+        numbers = numbers[1:]
+    if len(numbers) != 3:
+        return "write `input 224x224 3`"
+    if int(numbers[0]) <= 4 < int(numbers[2]):  # channels first
+        numbers = [*numbers[1:], numbers[0]]
+    return f"write `input {numbers[0]}x{numbers[1]} {numbers[2]}`"
 
 
 def refuse_depth(spec: st.Spec, deepest: int) -> None:

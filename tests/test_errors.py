@@ -113,6 +113,213 @@ def test_a_report_can_be_shown_and_acted_on(path: Path) -> None:
             assert headline.group(2).count("`") % 2 == 0, line
 
 
+# ---------------------------------------------------------------- advice
+
+#: Lines of an input as its help lines say to write them: what is replaced, and by what. The text of
+#: a help line in backticks stands in each of them.
+ADVICE = {
+    "argument-count_behind_head": {
+        "unit bn_relu_conv = bn -> relu -> conv": "block bn_relu_conv(k, n) "
+        "{ bn: bn; relu; conv: conv {k}x{k} n }",
+        "a: bn_relu_conv 3x3 8": "a: bn_relu_conv 3 64",
+    },
+    "argument-count_pooling_without_window": {"    avg_pool\n": "    global_avg_pool\n"},
+    "argument-count_window_of_unit": {"a: conv3x3 5x5 8": "a: conv3x3 8 window=5x5"},
+    "bad-window_input_of_three": {"input 3x224x224": "input 224x224 3"},
+    "bad-window_side_by_name": {"3xk": "3x{k}"},
+    "bad-window_stride_by_name": {"3x3/stride": "3x3/{stride}"},
+    "misplaced_let_in_block": {
+        "    let c = channels // 2\n": "",
+        "block b()": "block b(c = channels // 2)",
+    },
+    "misplaced_let_in_network": {
+        "    let c = 8\n": "",
+        "network n {": "let c = 8\nnetwork n {",
+    },
+    "misplaced_unit_in_network": {
+        "    unit u = conv -> relu\n": "",
+        "network n {": "unit u = conv -> relu\nnetwork n {",
+    },
+    "shape-mismatch_channels_of_branch": {
+        "block se(r)": "block se(r, c = channels)",
+        "dense channels": "dense c",
+    },
+    "syntax_add_of_names": {"add(a, b)": "add { from a; from b }"},
+    "syntax_attribute_before_argument": {"conv kernel_size=3 8": "conv 3x3 8"},
+    "syntax_aux_with_colon": {"aux side: conv 3x3 10": "aux side { conv 3x3 10 }"},
+    "syntax_body_of_another_join": {"sum {": "add {"},
+    "syntax_body_of_multiply": {"multiply {": "mul {"},
+    "syntax_body_of_residual": {
+        "residual { conv 3x3 8 }": "add { identity; body: conv 3x3 channels }"
+    },
+    "syntax_call_in_parentheses": {
+        'Conv2D(32, (3, 3), strides=2, activation="relu")': "conv 3x3/2 32 -> relu",
+        "conv(3x3, 8)": "conv 3x3 8",
+        "relu()": "relu",
+        "conv (3, 3) 8": "conv 3x3 8",
+    },
+    "syntax_colon_for_body": {"if c > 1:": "if c > 1 {", "relu\n": "relu\n}\n"},
+    "syntax_concat_of_names": {
+        "concat(a, b) -> relu": "concat { from a; from b } -> relu",
+    },
+    "syntax_def": {"def b(c) {": "block b(c) {"},
+    "syntax_elif": {"elif": "else if"},
+    "syntax_for_number": {"for i in 3 {": "repeat 3 {"},
+    "syntax_for_range": {"for i in range(4): conv 3x3 8": "repeat 4 { conv 3x3 8 }"},
+    "syntax_from_two": {"from a, b": "concat { from a; from b }"},
+    "syntax_input_in_parentheses": {"input (3, 224, 224)": "input 224x224 3"},
+    "syntax_input_of_three": {"input 224 224 3": "input 224x224 3"},
+    "syntax_label_in_chain": {
+        "conv 3x3 8 -> depthwise_conv: depthwise_conv 3x3 -> relu": "conv 3x3 8\n"
+        "depthwise_conv: depthwise_conv 3x3\nrelu"
+    },
+    "syntax_output": {"output x: conv 3x3 8": "aux x { conv 3x3 8 }\nconv 3x3 8"},
+    "syntax_plus": {"c: a + b": "c: add { from a; from b }"},
+    "syntax_repeat_with_index": {
+        "repeat i in 4 {": "repeat 4 {",
+        "repeat 2 times {": "repeat 2 {",
+        "repeat 2 conv 3x3 8": "repeat 2 { conv 3x3 8 }",
+    },
+    "syntax_two_statements": {
+        "8 b: relu": "8\n    b: relu",
+        "identity  c: conv 3x3 8 }": "identity\n    c: conv 3x3 8\n}",
+    },
+    "unknown-attribute_activation": {
+        "conv 3x3 8 activation=relu": "conv 3x3 8 -> relu",
+        "b: dense 8 activation=softmax name=logits": "logits: dense 8 -> softmax",
+    },
+    "unknown-attribute_axis": {
+        "softmax axis=1": "softmax",
+        "dense 8 in_features=8": "dense 8",
+    },
+    "unknown-attribute_channels": {
+        "conv 3x3 filters=8": "conv 3x3 8",
+        "dense units=10": "dense 10",
+    },
+    "unknown-attribute_kernel_size": {
+        "conv kernel_size=3 filters=8 strides=2 padding=1": "conv 3x3/2 8 pad=1"
+    },
+    "unknown-attribute_learned_scale": {
+        "scale 1e-6 trainable=true": "depthwise_conv 1x1 bias=false init=constant(1e-6)"
+    },
+    "unknown-attribute_momentum": {
+        "bn momentum=0.1": "bn decay=0.9",
+        "bn momentum=0.99 epsilon=0.001": "bn decay=0.99 eps=0.001",
+        "bn affine=False": "bn scale=false shift=false",
+    },
+    "unknown-attribute_of_default": {
+        "default conv padding=1": "default conv pad=1",
+        "default conv stride=2\n": "",
+        "default bn momentum=0.1": "default bn decay=0.9",
+        "conv 3x3 8": "conv 3x3/2 8",
+    },
+    "unknown-attribute_of_unit": {
+        "conv_bn 3x3 8 stride=2 padding=same": "conv_bn 3x3/2 8 pad=same"
+    },
+    "unknown-attribute_padding": {
+        "conv 3x3 8 padding=1 use_bias=False": "conv 3x3 8 pad=1 bias=false"
+    },
+    "unknown-attribute_rate": {
+        "dropout p=0.5": "dropout 0.5",
+        "dropout keep_prob=0.9": "dropout 0.1",
+    },
+    "unknown-name_of_python": {
+        "flag = True": "flag = true",
+        "let none = None\n": "",
+        "deep = False": "deep = false",
+        "bias=True": "bias=true",
+    },
+    "unknown-op_activation": {"activation silu": "silu"},
+    "unknown-op_called_otherwise": {
+        "group_conv 3x3 8 groups=2": "conv 3x3 8 groups=2",
+        "batchnorm": "bn",
+        "maxpool 2x2": "max_pool 2x2",
+        "zero_pad 1": "pad 1",
+        "Conv2d 16 3 stride=2 padding=1": "conv 3x3/2 16 pad=1",
+        "linear 10": "dense 10",
+        "fc 10 activation=relu": "dense 10 -> relu",
+        "dense 8 -> cat": "concat { dense 8; dense 8 }",
+    },
+    "unknown-op_label": {"        a\n": "        from a\n", "        b\n": "        from b\n"},
+    "unknown-op_nearest": {
+        "layer_scale 1e-5": "depthwise_conv 1x1 bias=false init=constant(1e-5)",
+        "drop_path 0.1\n": "",
+        "dropblock 0.2 7": "dropout 0.2",
+        "    reshape 8 8\n": "",
+        "upsample 4": "adaptive_avg_pool {height * 4}x{width * 4}",
+        "ConvTranspose2d 2 8": "adaptive_avg_pool {height * 2}x{width * 2}",
+        "subtract": "add { identity; relu -> scale (-1) }",
+    },
+    "unknown-op_passed": {"    act\n": "    if act { relu }\n", "8 relu": "8 true"},
+    "unknown-op_pooling_without_window": {"avgpool": "global_avg_pool"},
+    "unknown-op_return": {"return a": "from a"},
+    "unknown-op_unit_to_define": {
+        "network n {": "unit conv_bn_relu = conv bias=false -> bn -> relu\nnetwork n {",
+        "conv3x3 8": "conv 3x3 8",
+    },
+    "unknown-preset_of_a_framework": {"pytorch": "torch"},
+    "unnamed_chain": {
+        "    conv 3x3 8 -> depthwise_conv 3x3 -> conv 1x1 8": "    part: "
+        "conv 3x3 8 -> depthwise_conv 3x3 -> conv 1x1 8"
+    },
+    "unused_pooled": {"feature: global_avg_pool": "aux feature { global_avg_pool }"},
+    "unused_second_output": {"out3: conv 3x3 10": "aux out3 { conv 3x3 10 }"},
+    "wrong-rank_1x1": {"conv 1x1 10": "dense 10"},
+    "wrong-type_op_for_parameter": {
+        "kind == silu": "kind",
+        "activation silu": "activation true",
+    },
+    "wrong-type_point": {"32.0": "32"},
+    "wrong-type_point_of_block": {"outer 32.0": "outer 32", "k = 3.0": "k = 3"},
+    "wrong-type_point_of_unit": {"(c * 0.5)": "(int(c * 0.5))"},
+    "wrong-type_window_by_name": {
+        "conv kxk c": "conv {k}x{k} c",
+        "conv k c": "conv {k}x{k} c",
+    },
+    "wrong-type_window_by_number": {
+        "conv 3 8": "conv 3x3 8",
+        "max_pool 2": "max_pool 2x2/2",
+        "conv 8 3x3": "conv 3x3 8",
+        "conv [3, 5] 8": "conv 3x5 8",
+    },
+}
+
+
+@pytest.mark.parametrize("stem", ADVICE)
+def test_what_is_advised_compiles(stem: str) -> None:
+    """Each input as its help lines say to write it has no error."""
+    text = (FOLDER / f"{stem}.inc").read_text("utf-8")
+    for old, new in ADVICE[stem].items():
+        assert old in text, old
+        text = text.replace(old, new.replace("; ", "\n"), 1)
+
+    report = check_text(text)
+
+    assert not re.search(r": error\[", report), report
+    if stem.startswith("unnamed"):
+        assert report == ""
+
+
+#: Offers of these help lines that are ways instead of the one that is tried.
+INSTEAD = {
+    *("avg_pool 3x3", "conv3x3 8", "if kind { silu }", "if parameter { ... }", "concat { ... }"),
+    "x: conv 3x3 8",
+}
+
+
+@pytest.mark.parametrize("stem", ADVICE)
+def test_what_is_tried_is_what_is_advised(stem: str) -> None:
+    """All that help lines have in backticks is in what is tried, where it is more than a word."""
+    report = (FOLDER / f"{stem}.err").read_text("utf-8")
+    offers = re.findall(r"`([^`]+)`", "".join(re.findall(r"^help: .*", report, re.MULTILINE)))
+    written = "\n".join(ADVICE[stem].values())
+
+    assert any(offer in written for offer in offers) or "`int(...)`" in report
+    for offer in offers:
+        if " " in offer and offer not in INSTEAD:
+            assert offer in written, offer
+
+
 # ---------------------------------------------------------------- files
 
 

@@ -1,0 +1,148 @@
+"""What other tools call ops and arguments: the tables hold what the language has, and no more."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from types import ModuleType
+
+import pytest
+
+from incgen import advice, elsewhere, habits, slips, translation
+from incgen.api import compile_spec
+from incgen.diagnostics import Reporter, SpecError
+from incgen.elsewhere import _CALLED, _LACKING, JOINS, called_here, lacking
+from incgen.ops import OPS
+from incgen.translation import takes_of, translated
+
+#: What help lines have in backticks that is a part of a statement, or stands somewhere else.
+PARTS = {"mean=", "std=", "input", "repeat 3 { ... }", "else if", "}", "let name = 8", "from label"}
+PARTS |= {"concat { ... }", "aux name { ... }", "add", "block", "conv", "mul"}
+
+
+def faults(statements: str, *, width: str = "32x32 64") -> str:
+    """The errors of statements inside a network of their own."""
+    text = f"numerics caffe\nnetwork n {{\ninput {width}\nlabel: relu\n{statements}\n}}\n"
+    try:
+        compile_spec("n.inc", text=text, report=Reporter())
+    except SpecError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("module", [advice, elsewhere, habits, slips, translation])
+def test_the_examples_of_docstrings_hold(module: ModuleType) -> None:
+    assert doctest.testmod(module).failed == 0
+
+
+def test_what_is_called_otherwise_is_there() -> None:
+    for word, ours in _CALLED.items():
+        name, *given = ours.split()
+        assert name in OPS or name in JOINS, word
+        assert not given or not faults(f"a: {ours} 8"), word
+        assert called_here(word) == ours, word
+
+
+def test_no_word_is_in_both_tables_or_an_op() -> None:
+    ours = {name.replace("_", "") for name in (*OPS, *JOINS)}
+
+    assert not _CALLED.keys() & _LACKING.keys()
+    assert not (_CALLED.keys() | _LACKING.keys()) & ours
+    for word in (*_CALLED, *_LACKING):
+        assert re.fullmatch(r"[a-z0-9]+", word), word
+
+
+@pytest.mark.parametrize("help_", sorted(set(_LACKING.values()) - {""}))
+def test_what_is_offered_in_place_of_a_missing_op_compiles(help_: str) -> None:
+    offers = [offer for offer in re.findall(r"`([^`]+)`", help_) if offer not in PARTS]
+
+    assert offers or set(re.findall(r"`([^`]+)`", help_)) <= PARTS
+    for offer in offers:
+        needed = {"bn": "a: bn", "lrn": "lrn"}.get(offer, offer)
+        assert not faults("\n".join(needed.split("; "))), offer
+
+
+@pytest.mark.parametrize(
+    ("word", "here"),
+    [
+        *(("BatchNorm2d", "bn"), ("BatchNorm1d", "bn"), ("MaxPool2d", "max_pool")),
+        *(("GlobalAveragePooling2D", "global_avg_pool"), ("Conv2D", "conv"), ("ReLU", "relu")),
+        *(("ZeroPadding2D", "pad"), ("fully_connected", "dense"), ("Add", "add")),
+        *(("pointwise_conv", "conv 1x1"), ("DepthwiseConv2D", "depthwise_conv"), ("cat", "concat")),
+        *(("Conv3d", None), ("conv1d", None), ("Dropout2d", None), ("Conv2DTranspose", None)),
+        *(("softplus", None), ("conv3", None), ("wide", None)),
+    ],
+)
+def test_a_name_of_another_tool(word: str, here: str | None) -> None:
+    assert called_here(word) == here
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["slice", "unpool", "channel_shuffle", "split", "crop", "Softplus", "Conv3d", "LayerNorm"],
+)
+def test_an_op_that_nothing_is_like(word: str) -> None:
+    assert lacking(word) == ""
+    report = faults(f"{word} 3")
+    assert f"the language has no op `{word}`, and none that does the same" in report
+    assert "help: " not in report
+
+
+def test_a_missing_op_is_never_offered_as_a_near_name() -> None:
+    words = sorted(_LACKING)
+    for start in range(0, len(words), 20):  # as many as are shown
+        report = faults("\n".join(words[start : start + 20]))
+        assert report.count("error[unknown-op]: the language has no op") == len(words[start:][:20])
+        assert "did you mean" not in report
+
+
+@pytest.mark.parametrize(
+    ("name", "positional", "attributes", "here"),
+    [
+        ("conv", ["3", "8"], {}, "conv 3x3 8"),
+        ("conv", ["8", "3x3"], {}, "conv 3x3 8"),
+        ("conv", ["8"], {"kernel_size": "3"}, "conv 3x3 8"),
+        ("conv", ["3x3"], {"filters": "8", "stride": "2"}, "conv 3x3/2 8"),
+        ("conv", ["3x3", "8"], {"strides": "[2, 1]"}, "conv 3x3/2x1 8"),
+        ("conv", ["3x3", "c"], {"stride": "s", "use_bias": "False"}, "conv 3x3/{s} c bias=false"),
+        ("conv", ["3x3/2", "8"], {"stride": "2"}, None),  # said twice
+        ("conv", ["3x3", "8"], {"padding": "(1, 2)"}, "conv 3x3 8 pad=1x2"),
+        ("conv", ["3x3", "8"], {"padding": "none"}, "conv 3x3 8 pad=valid"),
+        ("conv", ["3x3", "8"], {"foo": "2"}, None),
+        ("conv", ["3x3", "8"], {"activation": "mish"}, None),
+        ("conv", ["3x3", "8"], {"kernel_initializer": "he_normal"}, "conv 3x3 8 init=he_normal"),
+        ("conv", ["3x3"], {"padding": "1"}, None),  # no channels
+        ("conv", ["kxk", "c"], {}, "conv {k}x{k} c"),
+        ("Conv2d", ["64"], {"kernel_size": "k", "in_channels": "3"}, "conv {k}x{k} 64"),
+        ("max_pool", ["2"], {}, "max_pool 2x2/2"),
+        ("max_pool", ["2x2"], {}, "max_pool 2x2"),
+        ("MaxPool2d", [], {"kernel_size": "3", "stride": "1"}, "max_pool 3x3"),
+        ("pool", ["2", "max"], {}, "pool max 2x2/2"),
+        ("adaptive_avg_pool", ["1"], {}, "adaptive_avg_pool 1x1"),
+        ("dropout", [], {"p": "0.5"}, "dropout 0.5"),
+        ("dropout", [], {"keep_prob": "0.8"}, "dropout 0.2"),
+        ("bn", [], {"momentum": "0.1", "eps": "1e-3"}, "bn decay=0.9 eps=1e-3"),
+        ("bn", [], {"momentum": "0.99"}, "bn decay=0.99"),
+        ("bn", [], {"affine": "False"}, "bn scale=false shift=false"),
+        ("dense", ["8"], {"activation": "relu", "batch_norm": "True"}, "dense 8 -> bn -> relu"),
+        ("dense", ["8"], {"activation": "None"}, "dense 8"),
+        ("dense", ["8"], {"name": "fc1"}, "fc1: dense 8"),
+        ("LeakyReLU", [], {"negative_slope": "0.1"}, "leaky_relu 0.1"),
+        ("gelu", [], {"approximate": "tanh"}, "gelu tanh"),
+        ("gelu", [], {"approximate": "False"}, "gelu erf"),
+        ("lrn", [], {"depth_radius": "2"}, "lrn 5"),
+        ("softmax", [], {"axis": "1"}, "softmax"),
+        ("scale", ["2"], {"trainable": "true"}, None),
+    ],
+)
+def test_a_call_as_another_tool_writes_it(
+    name: str, positional: list[str], attributes: dict[str, str], here: str | None
+) -> None:
+    takes = takes_of(name)
+    assert takes is not None
+
+    found = translated(takes, positional, list(attributes.items()))
+
+    assert found == here
+    if found is not None and not re.search(r"\b[sck]\b", found):
+        assert not faults(found), found
