@@ -45,6 +45,9 @@ def rules(folder: Path, text: str) -> Layout:
         ('"a.{n}" = "x{n*6+12}"', "a.9", "x66"),
         ('"a.{n}" = "x{n*2}"', "a.9", "x18"),
         ('"a.{n}" = "x{n+1}"', "a.b", None),  # computing is for numbers
+        ('"s{s}.{j}" = "f.{s+j+1}"', "s3.4", "f.8"),
+        ('"s{s}.{j}" = "f.{s*10-j-1}"', "s3.4", "f.25"),
+        ('"s{s}.{j}" = "f.{s+j}.{j}"', "s3.x", None),
     ],
 )
 def test_a_rule(rule: str, ours: str, theirs: str | None, tmp_path: Path) -> None:
@@ -86,6 +89,28 @@ def test_a_rule_without_placeholders_wins(tmp_path: Path) -> None:
     assert layout.layers("a.2.conv") == ("z",)
 
 
+@pytest.mark.parametrize(
+    ("general", "specific", "ours"),
+    [
+        ("{a}.{b}", "a.{b}", "a.1"),
+        ("{a}.{b}.c", "{a}.1.c", "a.1.c"),
+        ("s{s}.rest.{i}.conv", "s3.rest.{i}.conv", "s3.rest.0.conv"),
+        ("{a}.{b}", "{a}_{b}.{b}", "x_1.1"),
+        ("{a}.{b}", "s{a}.{b}", "s1.2"),
+        ("s{a}", "s{n}", "s1"),  # n is a number
+    ],
+)
+def test_of_two_rules_the_more_specific_wins(
+    general: str, specific: str, ours: str, tmp_path: Path
+) -> None:
+    number = "z{n+0}" if "{n}" in specific else "z"
+    texts = (f'"{general}" = "x"', f'"{specific}" = "{number}"')
+    for first, second in (texts, texts[::-1]):
+        layout = rules(tmp_path, f"[layers]\n{first}\n{second}\n")
+
+        assert layout.layers(ours)[0].startswith("z")
+
+
 def test_rules_that_say_different_things_are_ambiguous(tmp_path: Path) -> None:
     layout = rules(tmp_path, '[layers]\n"a.{n}" = "x{n}"\n"{m}.b" = "{m}y"\n"{k}.c" = "xc"\n')
 
@@ -94,6 +119,10 @@ def test_rules_that_say_different_things_are_ambiguous(tmp_path: Path) -> None:
     assert layout.layers("a.c") == ("xc",)  # the same is no question
 
 
+TAKES = (
+    "a placeholder has a name, such as `{block}`; on the right it can be a sum of names, their "
+    "multiples and numbers, such as `{i*6+j+1}`"
+)
 #: Faults of a layout of PyTorch's convention.
 FAULTS = {
     "backgrund = []": "a layout has no `backgrund`: did you mean `background`?",
@@ -105,7 +134,13 @@ FAULTS = {
     '[layers]\n"a" = []': "`a`: a rule names at least one layer of theirs",
     '[layers]\n"a{" = "b"': "`{` in `a{` belongs to no placeholder",
     '[layers]\n"a{}" = "b"': "`{` in `a{}` belongs to no placeholder",
-    '[layers]\n"a{1}" = "b"': "`a{1}`: a placeholder has a name, such as `{block}`",
+    '[layers]\n"a{1}" = "b"': "`{1}`: only the right side of a rule computes",
+    '[layers]\n"a{n}" = "{n/2}"': f"`{{n/2}}`: {TAKES}",
+    '[layers]\n"a{n}" = "{2*n}"': f"`{{2*n}}`: {TAKES}",
+    '[layers]\n"a{n}" = "{n+(1)}"': f"`{{n+(1)}}`: {TAKES}",
+    '[layers]\n"a{n}" = "{n+}"': f"`{{n+}}`: {TAKES}",
+    '[layers]\n"a{n}" = "{n+m+1}"': "`{n+m+1}`: no placeholder `m` on the left: there are `n`",
+    '[layers]\n"a{n b}" = "b"': f"`{{n b}}`: {TAKES}",
     '[layers]\n"a{n+1}" = "b"': "`{n+1}`: only the right side of a rule computes",
     '[layers]\n"a{n}" = "{m}"': "`{m}`: no placeholder `m` on the left: there are `n`",
     '[layers]\n"a" = "{m}"': "`{m}`: no placeholder `m` on the left: there is none",

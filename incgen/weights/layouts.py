@@ -108,39 +108,44 @@ class Layout:
     def layers(self, ours: str) -> tuple[str, ...]:
         """Their layers for one of ours; empty if no rule is for it.
 
-        A rule without placeholders wins over one with; a rule for the layer itself and one for the
-        unit that it is in are equal.
+        The most specific rule wins; a rule for the layer itself and one for the unit that it is in
+        are equal.
 
         Raises:
-            AmbiguousError: two rules say different things.
+            AmbiguousError: two rules, equally specific, say different things.
         """
-        for exact in (True, False):
-            found: dict[tuple[str, ...], str] = {}
-            for rule in self.rules:
-                if rule.left.exact is exact:
-                    for layers in self._said(rule, ours):
-                        found[layers] = rule.left.text
-            if len(found) > 1:
-                one, other, *_ = found.values()
-                raise AmbiguousError(f"`{one}` and `{other}` say different things of it")
-            for layers in found:
-                return layers
-        return ()
+        found: dict[tuple[str, ...], str] = {}
+        least: tuple[int, int, int] | None = None
+        for generality, text, layers in self._said(ours):
+            if least is None or generality < least:
+                found, least = {}, generality
+            if generality == least:
+                found[layers] = text
+        if len(found) > 1:
+            one, other, *_ = found.values()
+            raise AmbiguousError(f"`{one}` and `{other}` say different things of it")
+        return next(iter(found), ())
 
-    def _said(self, rule: Rule, ours: str) -> Iterable[tuple[str, ...]]:
-        values = rule.left.match(ours)
-        if values is not None:
-            yield tuple(templates.fill(text, values, self.tables) for text in rule.right)
-        for end, forms in self.parts.items():
-            values = rule.left.match(ours.removesuffix(end)) if ours.endswith(end) else None
-            if values is not None and len(rule.right) == 1:
-                layer = templates.fill(rule.right[0], values, self.tables)
-                yield tuple(templates.fill(form, {_LAYER: layer}, {}) for form in forms)
+    def _said(self, ours: str) -> Iterable[tuple[tuple[int, int, int], str, tuple[str, ...]]]:
+        """How general each rule for a layer is, what stands on its left, and what it says."""
+        for rule in self.rules:
+            left = rule.left
+            values = left.match(ours)
+            if values is not None:
+                layers = (templates.fill(text, values, self.tables) for text in rule.right)
+                yield left.generality, left.text, tuple(layers)
+            for end, forms in self.parts.items():
+                values = left.match(ours.removesuffix(end)) if ours.endswith(end) else None
+                if values is not None and len(rule.right) == 1:
+                    layer = templates.fill(rule.right[0], values, self.tables)
+                    names, written, bound = left.generality
+                    filled = (templates.fill(form, {_LAYER: layer}, {}) for form in forms)
+                    yield (names, written - len(end), bound), left.text, tuple(filled)
 
 
 def identity(convention: str) -> Layout:
     """The layout of files with our own layers: those that we write, or trained from them."""
-    left = Pattern(".*", False, re.compile("(?P<name>.*)"), frozenset(["name"]))
+    left = Pattern(".*", re.compile("(?P<name>.*)"), frozenset(["name"]))
     everything = Rule(left, ("{name}",))
     name = "incgen" if convention == "torch" else f"incgen-{convention}"
     return Layout(

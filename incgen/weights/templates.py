@@ -2,7 +2,7 @@
 
 On the left, `{block}` stands for any text without a dot, or, if the layout has a table of that
 name, for one of its entries. On the right it stands for the same text, or for what the table makes
-of it. `{i+1}` and `{i*6+7}` compute: what such a placeholder stands for is a whole number.
+of it. `{i+1}` and `{i*6+j+7}` compute: what such a placeholder stands for is a whole number.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from incgen.diagnostics import listed
 from incgen.records import record
 
-_PLACEHOLDER = re.compile(r"\{(\w+)(?:\*(\d{1,6}))?(?:([+-])(\d{1,6}))?\}")
+_PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+#: What a sum consists of: a placeholder and its factor, or a number.
+_TERM = re.compile(r"([+-]?)(?:([^\W\d]\w*)(?:\*(\d{1,6}))?|(\d{1,6}))")
 _BRACE = re.compile(r"[{}]")
 
 #: What placeholders can stand for and what becomes of it, by their names.
@@ -30,15 +32,25 @@ class Pattern:
 
     Attributes:
         text: as it is written.
-        exact: whether it has no placeholder.
         expression: what it matches.
         names: its placeholders.
+        bound: those of them that stand for a whole number or for an entry of a table.
     """
 
     text: str
-    exact: bool
     expression: re.Pattern[str]
     names: frozenset[str]
+    bound: frozenset[str] = frozenset()
+
+    @property
+    def generality(self) -> tuple[int, int, int]:
+        """What decides between two rules for one name: the smaller is the more specific.
+
+        A rule with fewer placeholders, then one with more text beside them, then one of whose
+        placeholders more are bound. So a rule is more specific than another that it is a case of.
+        """
+        written = len(_PLACEHOLDER.sub("", self.text))
+        return len(self.names), -written, -len(self.bound)
 
     def match(self, name: str) -> dict[str, str] | None:
         """What the placeholders stand for in a name, if it is of this form."""
@@ -46,9 +58,48 @@ class Pattern:
         return found.groupdict() if found else None
 
 
+@record
+class _Sum:
+    """What stands in braces on the right: a name alone, or a sum that computes."""
+
+    name: str
+    terms: tuple[tuple[str, int], ...]
+    constant: int
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(name for name, _ in self.terms) | {self.name} - {""}
+
+
+def _sum(written: str) -> _Sum:
+    """Read what stands in braces.
+
+    Raises:
+        TemplateError: it is neither a name nor a sum.
+    """
+    terms: list[tuple[str, int]] = []
+    constant = at = 0
+    while at < len(written):
+        found = _TERM.match(written, at)
+        if found is None or bool(found[1]) is not bool(at):
+            raise TemplateError(
+                f"`{{{written}}}`: a placeholder has a name, such as `{{block}}`; on the right it "
+                "can be a sum of names, their multiples and numbers, such as `{i*6+j+1}`"
+            )
+        sign = -1 if found[1] == "-" else 1
+        if found[2]:
+            terms.append((found[2], sign * int(found[3] or 1)))
+        else:
+            constant += sign * int(found[4])
+        at = found.end()
+    name = written if terms == [(written, 1)] else ""
+    return _Sum(name, tuple(terms), constant)
+
+
 def computed(text: str) -> frozenset[str]:
     """The placeholders of a right side that it computes with."""
-    return frozenset(f[1] for f in _PLACEHOLDER.finditer(text) if f[2] or f[3])
+    sums = (_sum(found[1]) for found in _PLACEHOLDER.finditer(text))
+    return frozenset(name for each in sums if not each.name for name in each.names)
 
 
 def pattern(text: str, tables: Tables, numbers: frozenset[str]) -> Pattern:
@@ -66,8 +117,8 @@ def pattern(text: str, tables: Tables, numbers: frozenset[str]) -> Pattern:
     names: list[str] = []
     at = 0
     for found in _PLACEHOLDER.finditer(text):
-        name = found[1]
-        if found[2] or found[3]:
+        name = _sum(found[1]).name
+        if not name:
             raise TemplateError(f"`{found[0]}`: only the right side of a rule computes")
         parts.append(_literal(text[at : found.start()]))
         known = r"\d{1,6}" if name in numbers else "[^.]+"
@@ -77,11 +128,8 @@ def pattern(text: str, tables: Tables, numbers: frozenset[str]) -> Pattern:
         names.append(name)
         at = found.end()
     parts.append(_literal(text[at:]))
-    try:
-        expression = re.compile("".join(parts))
-    except re.error:
-        raise TemplateError(f"`{text}`: a placeholder has a name, such as `{{block}}`") from None
-    return Pattern(text, not names, expression, frozenset(names))
+    bound = (numbers | frozenset(tables)) & set(names)
+    return Pattern(text, re.compile("".join(parts)), frozenset(names), bound)
 
 
 def check(text: str, names: frozenset[str]) -> None:
@@ -92,9 +140,9 @@ def check(text: str, names: frozenset[str]) -> None:
     """
     _literal(_PLACEHOLDER.sub("", text))
     for found in _PLACEHOLDER.finditer(text):
-        if found[1] not in names:
+        for name in sorted(_sum(found[1]).names - names):
             offer = f"there are {listed(sorted(names))}" if names else "there is none"
-            raise TemplateError(f"`{text}`: no placeholder `{found[1]}` on the left: {offer}")
+            raise TemplateError(f"`{text}`: no placeholder `{name}` on the left: {offer}")
 
 
 def fill(text: str, values: Mapping[str, str], tables: Tables) -> str:
@@ -104,16 +152,20 @@ def fill(text: str, values: Mapping[str, str], tables: Tables) -> str:
         TemplateError: a placeholder that is computed with is no whole number.
     """
 
-    def filled(found: re.Match[str]) -> str:
-        name, factor, sign, added = found.groups()
-        value = values[name]
-        value = tables[name][value] if name in tables else value
-        if factor is None and added is None:
-            return value
+    def value_of(name: str) -> str:
+        return tables[name][values[name]] if name in tables else values[name]
+
+    def number(name: str) -> int:
+        value = value_of(name)
         if not (value.isascii() and value.isdecimal()):
             raise TemplateError(f"`{text}` computes with `{value}`, which is no whole number")
-        offset = int(f"{sign}{added}") if added is not None else 0
-        return str(int(value) * int(factor or 1) + offset)
+        return int(value)
+
+    def filled(found: re.Match[str]) -> str:
+        made = _sum(found[1])
+        if made.name:
+            return value_of(made.name)
+        return str(made.constant + sum(number(name) * factor for name, factor in made.terms))
 
     return _PLACEHOLDER.sub(filled, text)
 
