@@ -237,17 +237,23 @@ _force = click.option(
 )
 
 
-@weights_commands.command("init")
-@_one_spec
-@_output_file
-@click.option(
+_part = click.option(
+    "--part", metavar="NAME", help="Which of several sets of weights in the file, such as `ema`."
+)
+_seed = click.option(
     "--seed",
     type=click.IntRange(0, 2**64 - 1),
     metavar="N",
     default=0,
     show_default=True,
-    help="The same number gives the same bytes, on every machine.",
+    help="Of what is drawn: the same number gives the same bytes, on every machine.",
 )
+
+
+@weights_commands.command("init")
+@_one_spec
+@_output_file
+@_seed
 @_set
 @_force
 def weights_init_command(
@@ -271,6 +277,20 @@ def weights_init_command(
 @click.option(
     "--layout", metavar="NAME", help="Where the checkpoint keeps each layer; else what fits."
 )
+@_part
+@click.option(
+    "--fresh",
+    metavar="LABEL",
+    multiple=True,
+    help="A layer that is drawn anew, not taken; also a wildcard, and more than once.",
+)
+@_seed
+@click.option(
+    "--ignore",
+    metavar="PATTERN",
+    multiple=True,
+    help="Tensors of the file that are no part of the network; more than once.",
+)
 @click.option(
     "--dtype",
     type=click.Choice(["float16", "bfloat16", "float32", "float64"]),
@@ -285,6 +305,10 @@ def weights_import_command(
     spec: str,
     output: str,
     layout: str | None,
+    part: str | None,
+    fresh: tuple[str, ...],
+    seed: int,
+    ignore: tuple[str, ...],
     dtype: str,
     parameters: dict[str, Value],
     force: bool,
@@ -298,10 +322,28 @@ def weights_import_command(
 
     path, text = _source(spec)
     manifest = import_weights(
-        checkpoint, path, output, parameters, layout=layout, dtype=dtype, force=force, text=text
+        checkpoint,
+        path,
+        output,
+        parameters,
+        layout=layout,
+        part=part,
+        fresh=fresh,
+        seed=seed,
+        ignore=ignore,
+        dtype=dtype,
+        force=force,
+        text=text,
     )
-    found = manifest["layout"]
-    _say(f"wrote {Path(output)} ({len(manifest['tensors'])} tensors, layout {found['name']})")
+    found, place = manifest["layout"], manifest["checkpoint"]["part"]
+    of = "" if place == "." else f", part {place}"
+    count = len(manifest["tensors"])
+    _say(f"wrote {Path(output)} ({count} tensors, layout {found['name']}{of})")
+    if manifest["fresh"]:
+        _say(f"note: drawn anew: {', '.join(manifest['fresh']['layers'])}")
+    if beside := manifest["beside"]:
+        more = f" and {len(beside) - 3} more" if len(beside) > 3 else ""
+        _say(f"note: not of this network: {', '.join(beside[:3])}{more}")
     other = {name: value for name, value in found["set"].items() if parameters.get(name) != value}
     if other:
         words = " ".join(f"--set {name}={str(value).lower()}" for name, value in other.items())
@@ -333,16 +375,23 @@ def weights_show_command(file: str, as_json: bool) -> int:
     required=True,
     help="A state dict (.pth), Keras weights (.weights.h5) or a model (.keras), arrays (.npz).",
 )
+@_part
 @_set
 @click.option("--force", is_flag=True, help="Also write over a file that is there.")
 def weights_export_command(
-    file: str, spec: str, output: str, form: str, parameters: dict[str, Value], force: bool
+    file: str,
+    spec: str,
+    output: str,
+    form: str,
+    part: str | None,
+    parameters: dict[str, Value],
+    force: bool,
 ) -> int:
     """Write weights as a framework's own file."""
     from incgen.weights.exporting import export_weights
 
     path, text = _source(spec)
-    export_weights(file, path, output, parameters, format=form, force=force, text=text)
+    export_weights(file, path, output, parameters, format=form, part=part, force=force, text=text)
     _say(f"wrote {Path(output)}")
     return OK
 

@@ -300,7 +300,9 @@ def run_page(page: Path, folder: Path) -> None:
                 assert done.returncode == 0, f"{fence}: {command} gives\n{output}"
 
 
-@pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: str(page.name))
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES[1:] if page != WEIGHTS], ids=lambda page: page.name
+)
 def test_the_commands_of_a_page(page: Path, tmp_path: Path) -> None:
     run_page(page, tmp_path)
 
@@ -309,11 +311,15 @@ def test_the_commands_and_programs_of_the_readme(tmp_path: Path) -> None:
     if any(find_spec(name) is None for name in ("torch", "keras", "safetensors")):
         pytest.skip("the programs of the README need both frameworks")
     run_page(ROOT / "README.md", tmp_path)
-    program = "\n".join(fence.text for fence in fences(ROOT / "README.md", "python"))
+    run_program("\n".join(f.text for f in fences(ROOT / "README.md", "python")), tmp_path)
+
+
+def run_program(program: str, folder: Path) -> None:
+    """Run a program of a page where its commands were run."""
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
     done = subprocess.run(
         [sys.executable, "-c", program],
-        cwd=tmp_path,
+        cwd=folder,
         env={**os.environ, **quiet},
         capture_output=True,
         text=True,
@@ -322,6 +328,40 @@ def test_the_commands_and_programs_of_the_readme(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 0, done.stderr
+
+
+#: What holds after the programs of the page on weights: only what is new learns.
+_ONLY_THE_CLASSIFIER_LEARNS = [
+    """
+before = {name: value.clone() for name, value in model.state_dict().items()}
+model(torch.rand(2, 3, 64, 64)).square().mean().backward()
+optimizer.step()
+changed = {name for name, value in model.state_dict().items() if not value.equal(before[name])}
+assert changed == {"logits.weight", "logits.bias"}, changed
+""",
+    """
+import numpy as np
+before = model.get_weights()
+small = bn_inception_keras.bn_inception(classes=10, input_shape=(64, 64, 3))
+for mine, theirs in zip(small.layers, model.layers, strict=True):
+    mine.trainable = theirs.trainable
+small.set_weights(before)
+small(np.random.rand(2, 64, 64, 3), training=True)
+assert all(np.array_equal(a, b) for a, b in zip(small.get_weights(), before, strict=True))
+assert [weight.path for weight in model.trainable_weights] == ["logits/kernel", "logits/bias"]
+""",
+]
+
+
+def test_the_commands_and_programs_of_the_page_on_weights(tmp_path: Path) -> None:
+    if any(find_spec(name) is None for name in ("torch", "keras", "safetensors")):
+        pytest.skip("the programs of the page need both frameworks")
+    page = WEIGHTS
+    run_page(page, tmp_path)
+    programs = [fence.text for fence in fences(page, "python")]
+    pairs = zip(programs, _ONLY_THE_CLASSIFIER_LEARNS, strict=True)
+
+    run_program("\n".join(text for pair in pairs for text in pair), tmp_path)
 
 
 # ---------------------------------------------------------------- tables

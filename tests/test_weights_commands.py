@@ -84,6 +84,40 @@ def test_an_import_says_what_it_did(folder: Path) -> None:
     assert said.endswith(f"wrote w.safetensors ({len(theirs())} tensors, layout theirs)")
 
 
+def test_an_import_says_what_it_found_and_what_it_drew(folder: Path) -> None:
+    import torch
+
+    more = {f"loss.{i}": torch.ones(i) for i in range(5)}
+    found = {f"net.{k}": torch.from_numpy(v) for k, v in theirs().items()}
+    torch.save({"model": found | more, "ema": found | {"more.weight": torch.ones(2)}}, "x.pth")
+
+    command = ("weights", "import", "x.pth", "net.inc", "-o", "w.safetensors")
+    options = ("--part", "model", "--fresh", "logits", "--fresh", "s*", "--seed", "3")
+    code, _, said = run(*command, *options, "--set", "classes=9", "--ignore", "ema.*")
+
+    assert code == 0
+    assert said.splitlines()[-3:] == [
+        f"wrote w.safetensors ({len(theirs())} tensors, layout theirs, part model.net)",
+        "note: drawn anew: logits, side.fc",
+        "note: not of this network: model.loss.0: 0, model.loss.1: 1, model.loss.2: 2 and 2 more",
+    ]
+
+
+def test_an_export_takes_a_part(folder: Path) -> None:
+    import torch
+
+    found = {k: torch.from_numpy(v) for k, v in arrays("ours.safetensors").items()}
+    other = {name: value + 1 for name, value in found.items()}
+    torch.save({"model": found, "ema": other}, "x.pth")
+    command = ("weights", "export", "x.pth", "net.inc", "--format", "npz", "-o", "w.npz")
+
+    code, _, said = run(*command)
+    assert code == 2
+    assert "  `--part ema`: " in said
+    assert run(*command, "--part", "ema")[0] == 0
+    assert all(np.array_equal(v, other[k].numpy()) for k, v in arrays("w.npz").items())
+
+
 def test_settings_that_differ_from_the_published_ones_are_told(folder: Path) -> None:
     text = f"{LAYOUT}[set]\nclasses = 5\nheads = false\n"
     Path("layouts/net/theirs.toml").write_text(text, "utf-8")
@@ -104,11 +138,12 @@ def test_what_does_not_fit_is_listed_and_the_exit_code_is_1(folder: Path) -> Non
     code, out, said = run("weights", "import", "theirs.pth", "net.inc", "-o", "w.safetensors")
 
     assert (code, out) == (1, "")
-    assert said.splitlines()[-3:] == [
+    assert said.splitlines()[-4:] == [
         "Error: `theirs.pth` does not fit `net` under the layout `theirs`, "
         "which is the closest of 3",
         "  missing (1):",
         "    logits.bias: 4, no `their_logits.bias`",
+        "help: `--fresh logits` draws the layer anew, by the initialisation of the spec",
     ]
     assert not Path("w.safetensors").exists()
 
@@ -204,6 +239,35 @@ def test_show_takes_any_file_of_weights(folder: Path, file: str) -> None:
 
     assert code == 0
     assert out.splitlines()[-1].split()[0].endswith("logits.bias")
+
+
+def test_show_lists_the_parts_of_a_file(folder: Path) -> None:
+    import torch
+
+    state = {"a.weight": torch.ones(2), "b.weight": torch.ones(3)}
+    ema = {name: value.clone() for name, value in state.items()}
+    torch.save({"model": state, "ema": {"module": ema}, "best": torch.tensor(1)}, "x.pth")
+
+    _, out, _ = run("weights", "show", "x.pth")
+    assert [line for line in out.splitlines() if line.startswith("part ")] == [
+        "part        model 2 tensors",
+        "part        ema.module 2 tensors",
+        "part        . 1 tensor",
+    ]
+    assert json.loads(run("weights", "show", "x.pth", "--json")[1])["parts"] == {
+        **{"model": 2, "ema.module": 2, ".": 1}
+    }
+    assert "part " not in run("weights", "show", "theirs.pth")[1]
+
+
+def test_show_lists_the_averages_of_tensorflow(folder: Path) -> None:
+    write_npz(Path("x.npz"), random_arrays({"a/w": (2,), "a/w/ExponentialMovingAverage": (2,)}))
+
+    lines = run("weights", "show", "x.npz")[1].splitlines()
+    assert lines[1:3] == [
+        "part        . 1 tensor",
+        "part        ExponentialMovingAverage 1 tensor",
+    ]
 
 
 def test_show_survives_a_manifest_of_somebody_else(folder: Path) -> None:

@@ -75,6 +75,39 @@ def test_a_checkpoint_of_tensorflow_has_several_names(name: str, tmp_path: Path)
     assert len(contents(tmp_path / name)) == len(SHAPES)
 
 
+@pytest.mark.parametrize("how", ["checkpoint", "export", "SavedModel"])
+def test_variables_of_objects_have_their_names(how: str, tmp_path: Path) -> None:
+    """As TensorFlow 2 saves a model, without what its optimizer keeps."""
+    import tensorflow as tf
+
+    model = keras_model()
+    model.compile("adam", "mse")
+    model.optimizer.build(model.trainable_variables)
+    if how == "checkpoint":
+        tf.train.Checkpoint(model=model, optimizer=model.optimizer).write(str(tmp_path / "x"))
+    elif how == "export":
+        model.export(tmp_path / "x", verbose=False)
+    else:
+        tf.saved_model.save(model, str(tmp_path / "x"))
+
+    found = contents(tmp_path / "x")
+
+    expected = {variable.path: variable.numpy() for variable in model.variables}
+    assert sorted(found) == sorted(expected)
+    assert all(np.array_equal(found[name], value) for name, value in expected.items())
+
+
+def test_different_variables_of_one_name_keep_their_keys(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    one, other = (tf.Variable([value], name="w") for value in (1.0, 2.0))
+    tf.train.Checkpoint(a=one, b=other, c=one).write(str(tmp_path / "x"))
+
+    found = contents(tmp_path / "x")
+
+    assert {name: value.tolist() for name, value in found.items()} == {"a": [1.0], "b": [2.0]}
+
+
 LAYERS = [
     ("conv1/7x7_s2", "Convolution", (8, 3, 7, 7), (8,)),
     ("fc", "InnerProduct", (5, 6), (5,)),
@@ -121,6 +154,22 @@ def test_the_blobs_of_caffes_normalisations(tmp_path: Path) -> None:
     assert found["f/weight"].dtype == np.float64
 
 
+@pytest.mark.parametrize("factor", [999.98, 1.0, 0.0])
+@pytest.mark.parametrize("old", [False, True], ids=["now", "before 0.16"])
+def test_a_normalisation_of_five_blobs_scales_too(old: bool, factor: float, tmp_path: Path) -> None:
+    """Statistics under a factor of 0 are as they are: NVIDIA's cuDNN layer never sets it."""
+    blobs = random_arrays({name: (1, 4, 1, 1) for name in ("mean", "variance", "scale", "shift")})
+    blobs["factor"] = np.full((1, 1, 1, 1), factor, "f4")
+    order = ("scale", "shift", "mean", "variance", "factor")
+    order = order if old else ("mean", "variance", "factor", "scale", "shift")
+    write_caffe(tmp_path / "x.caffemodel", [("a", "BatchNorm", [blobs[name] for name in order])])
+
+    found = contents(tmp_path / "x.caffemodel")
+
+    assert sorted(found) == sorted(f"a/{name}" for name in blobs if factor or name != "factor")
+    assert all(np.array_equal(value, blobs[name[2:]]) for name, value in found.items())
+
+
 def test_numbers_that_caffe_did_not_pack(tmp_path: Path) -> None:
     blob = caffe_message("BlobProto")(num=2)
     head = blob.SerializeToString()
@@ -140,23 +189,84 @@ def test_a_state_dict_inside_of_something_else(old: bool, tmp_path: Path) -> Non
     import torch
 
     state = {"module.a.weight": torch.ones(2), "module.a.num_batches_tracked": torch.tensor(3)}
-    whole = {"epoch": 3, "best": 0.5, "state_dict": state, "optimizer": {"lr": 0.1}}
+    slots = {"state": {0: {"momentum_buffer": torch.ones(2)}}, "param_groups": [{"lr": 0.1}]}
+    whole = {"epoch": 3, "best": torch.tensor(0.5), "state_dict": state, "optimizer": slots}
     torch.save(whole, tmp_path / "x.pth", _use_new_zipfile_serialization=not old)
 
-    assert sorted(contents(tmp_path / "x.pth")) == ["a.num_batches_tracked", "a.weight"]
+    assert list(contents(tmp_path / "x.pth")) == [
+        *("best", "state_dict.module.a.weight", "state_dict.module.a.num_batches_tracked")
+    ]
 
 
 @pytest.mark.parametrize(
-    "key",
-    ["module.module.a", "module._orig_mod.a", "_orig_mod.module.a", "a"],
+    ("key", "plain"),
+    [
+        ("_orig_mod.a", "a"),
+        ("module._orig_mod.a", "module.a"),
+        ("a._orig_mod.b", "a.b"),
+        ("a._checkpoint_wrapped_module.b", "a.b"),
+        ("_fsdp_wrapped_module.a._fsdp_wrapped_module.b", "a.b"),
+    ],
 )
-def test_what_programs_put_around_a_model_is_taken_off(key: str, tmp_path: Path) -> None:
+def test_what_wrappers_put_into_keys_is_taken_out(key: str, plain: str, tmp_path: Path) -> None:
     import torch
 
-    whole = {"best": torch.tensor(0.5), "model": {f"{key}.weight": torch.ones(2)}}
+    torch.save({f"{key}.weight": torch.ones(2)}, tmp_path / "x.pth")
+
+    assert list(contents(tmp_path / "x.pth")) == [f"{plain}.weight"]
+
+
+def test_what_wrappers_put_into_keys_stays_where_it_tells_two_apart(tmp_path: Path) -> None:
+    import torch
+
+    state = {"a.weight": torch.ones(2), "_orig_mod.a.weight": torch.zeros(2)}
+    torch.save(state, tmp_path / "x.pth")
+
+    assert list(contents(tmp_path / "x.pth")) == list(state)
+
+
+def test_containers_in_containers_are_read_once_and_to_their_end(tmp_path: Path) -> None:
+    import torch
+
+    state = {"a": torch.ones(1)}
+    whole: dict[str, Any] = {"best": state, "last": state, "shadow": [torch.ones(2), 3]}
+    whole["itself"] = whole
     torch.save(whole, tmp_path / "x.pth")
 
-    assert list(contents(tmp_path / "x.pth")) == ["a.weight"]
+    assert list(contents(tmp_path / "x.pth")) == ["best.a", "shadow.0"]
+
+
+def test_arguments_and_numbers_beside_tensors_are_only_data(tmp_path: Path) -> None:
+    import argparse
+
+    import torch
+
+    whole = {"args": argparse.Namespace(lr=0.1), "best": np.float64(0.5), "seen": np.int64(3)}
+    torch.save({**whole, "model": {"a": torch.ones(1)}}, tmp_path / "x.pth")
+
+    assert list(contents(tmp_path / "x.pth")) == ["model.a"]
+
+
+def test_a_torchscript_archive_is_told_with_what_to_do(tmp_path: Path) -> None:
+    import torch
+
+    torch.jit.script(torch.nn.Linear(2, 2)).save(tmp_path / "x.pt")
+
+    with pytest.raises(WeightsError) as caught:
+        contents(tmp_path / "x.pt")
+    assert str(caught.value).partition("cannot be read: ")[2] == (
+        "it is a TorchScript archive, which is a program: load it where you trust it and save what "
+        "it holds: torch.save(torch.jit.load('x.pt').state_dict(), 'weights.pth')"
+    )
+
+
+def test_a_tensor_without_values_is_told(tmp_path: Path) -> None:
+    import torch
+
+    torch.save({"a": torch.ones(2, device="meta")}, tmp_path / "x.pth")
+
+    with pytest.raises(WeightsError, match="`a` has no values"):
+        contents(tmp_path / "x.pth")
 
 
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
@@ -168,36 +278,6 @@ def test_a_tensor_of_tensors_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(WeightsError, match=r"`a\.weight` is not a plain array of real numbers"):
         contents(tmp_path / "x.pth")
-
-
-def test_an_averaged_model_is_its_module(tmp_path: Path) -> None:
-    import torch
-
-    averaged = torch.optim.swa_utils.AveragedModel(torch.nn.Linear(2, 3))
-    torch.save(averaged.state_dict(), tmp_path / "x.pth")
-
-    assert list(contents(tmp_path / "x.pth")) == ["weight", "bias"]
-
-
-def test_a_counter_without_a_model_ends_too(tmp_path: Path) -> None:
-    import torch
-
-    torch.save({"n_averaged": torch.tensor(3)}, tmp_path / "x.pth")
-
-    assert list(contents(tmp_path / "x.pth")) == ["n_averaged"]
-
-
-def test_of_two_state_dicts_one_has_to_be_chosen(tmp_path: Path) -> None:
-    import torch
-
-    state = {"a.weight": torch.ones(2)}
-    torch.save({"state_dict": state, "state_dict_ema": state}, tmp_path / "x.pth")
-
-    with pytest.raises(WeightsError) as caught:
-        contents(tmp_path / "x.pth")
-    says = str(caught.value)
-    end = "it holds `state_dict` and `state_dict_ema`: save the one that you mean, as "
-    assert says.endswith(f"{end}torch.load(...)['state_dict']")
 
 
 def test_parameters_views_and_half_precision(tmp_path: Path) -> None:
@@ -250,14 +330,30 @@ def test_a_whole_model_is_refused(tmp_path: Path) -> None:
     import torch
 
     torch.save(torch.nn.Linear(2, 2), tmp_path / "x.pth")
-    with pytest.raises(WeightsError, match="it is damaged or holds more than tensors"):
+    with pytest.raises(WeightsError, match="holds more than tensors") as caught:
         contents(tmp_path / "x.pth")
-    torch.save({"epoch": 1}, tmp_path / "y.pth")
-    with pytest.raises(WeightsError, match="it holds no state dict"):
-        contents(tmp_path / "y.pth")
-    torch.save({"a": torch.ones(1), "epoch": 1}, tmp_path / "z.pth")
-    with pytest.raises(WeightsError, match="`epoch` is no tensor but int"):
-        contents(tmp_path / "z.pth")
+    assert "(`torch.nn.modules.linear.Linear`)" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({"epoch": 1, "lr": 0.1}, "`epoch` and `lr`"),
+        ({f"k{i}": i for i in range(10)}, ", ".join(f"`k{i}`" for i in range(8)) + " and 2 more"),
+        ({}, "an empty dictionary"),
+        (3, "an object of the type `int`"),
+    ],
+)
+def test_a_file_without_tensors_says_what_it_has(
+    content: object, says: str, tmp_path: Path
+) -> None:
+    import torch
+
+    torch.save(content, tmp_path / "x.pth")
+
+    with pytest.raises(WeightsError) as caught:
+        contents(tmp_path / "x.pth")
+    assert f"it holds no tensors, only {says}: load it where" in str(caught.value)
 
 
 # ---------------------------------------------------------------- Keras
@@ -713,7 +809,7 @@ def test_what_is_no_checkpoint_is_told(name: str, data: bytes, says: str, tmp_pa
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no such file or directory"):
         contents(tmp_path / "x.pth")
-    with pytest.raises(WeightsError, match="it is a folder"):
+    with pytest.raises(WeightsError, match="it is a folder, but no SavedModel"):
         contents(tmp_path)
 
 

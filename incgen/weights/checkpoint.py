@@ -80,6 +80,7 @@ class Checkpoint:
         format: what kind of file it is, for reports.
         tensors: by their names, in the order of the file.
         metadata: what else the file says of itself.
+        parts: how many of the tensors are in each container of the file, by what leads to it.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Checkpoint:
         tensors: Mapping[str, Stored],
         metadata: Mapping[str, str] | None = None,
         resources: ExitStack | None = None,
+        parts: Mapping[str, int] | None = None,
     ) -> None:
         """Take what a reader has found; `resources` are closed with it.
 
@@ -98,6 +100,7 @@ class Checkpoint:
         self.format = format
         self.tensors = dict(tensors)
         self.metadata = dict(metadata or {})
+        self.parts = dict(parts or {})
         self._resources = resources or ExitStack()
 
     def __enter__(self) -> Checkpoint:

@@ -92,7 +92,7 @@ _TORCH = Convention(
         **_outputs_first(),
         "bn": {name: _vector(name) for name in ("weight", "bias", "running_mean", "running_var")},
     },
-    ("num_batches_tracked",),
+    ("num_batches_tracked", "n_averaged"),
 )
 
 _CAFFE = Convention(

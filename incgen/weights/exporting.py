@@ -14,8 +14,9 @@ from incgen.api import load as load_module
 from incgen.diagnostics import listed
 from incgen.graph import Graph
 from incgen.output import OutputError, make_folder, reason, refuse_links
-from incgen.weights import matching
+from incgen.weights import finding
 from incgen.weights.checkpoint import Checkpoint, first_line
+from incgen.weights.choosing import Request, choose
 from incgen.weights.errors import MOST, MismatchError, WeightsError
 from incgen.weights.layouts import identity
 from incgen.weights.readers import open_checkpoint
@@ -39,6 +40,7 @@ def export_weights(
     parameters: Parameters | None = None,
     *,
     format: str,
+    part: str | None = None,
     force: bool = False,
     text: str | None = None,
 ) -> None:
@@ -51,6 +53,8 @@ def export_weights(
         parameters: values for parameters of the network, in place of their defaults.
         format: `torch` (a state dict of the generated module, `.pth`), `keras` (weights of the
             generated model, `.weights.h5`, or the model itself, `.keras`) or `npz`.
+        part: which tensors are meant, if the file holds several sets that fit, as for
+            `import_weights`.
         force: also write over a file that is there.
         text: the spec itself, if it does not come from the file.
 
@@ -73,7 +77,7 @@ def export_weights(
         raise OutputError(f"`{output.as_posix()}` is there: write over it with --force")
     graph = compile_spec(spec, parameters, text=text)
     with open_checkpoint(weights) as checkpoint:
-        arrays = arrays_of(weights, graph, checkpoint)
+        arrays = arrays_of(weights, graph, checkpoint, part)
     if format == "torch":
         write = _torch(graph, arrays)
     elif format == "npz":
@@ -102,19 +106,26 @@ def _put(output: Path) -> Iterator[Path]:
         raise OutputError(f"`{output.as_posix()}` cannot be written: {why}") from error
 
 
-def arrays_of(path: Path, graph: Graph, checkpoint: Checkpoint) -> dict[str, Array]:
+def arrays_of(
+    path: Path, graph: Graph, checkpoint: Checkpoint, part: str | None = None
+) -> dict[str, Array]:
     """The tensors of a file with our keys, in the order of the network.
 
     Raises:
         MismatchError: the file has other tensors, or values that no weights have.
+        WeightsError: it has several sets of them, and no part is said.
     """
     with extra("weights", "weights"):
         import numpy as np
-    match = matching.match(graph, checkpoint.tensors, identity("torch"))
-    if match.faults:
-        name = graph.program.network.name
+    own = [identity("torch")]
+    name = graph.program.network.name
+    found = finding.search(graph, checkpoint.tensors, own, part=part)
+    request = Request(path, graph, {}, part, len(own), lambda _: graph)
+    try:
+        match = choose(request, found, checkpoint.tensors).match
+    except MismatchError as error:
         title = f"`{path.as_posix()}` does not hold the weights of `{name}`"
-        raise MismatchError(title, match.faults, most=MOST)
+        raise MismatchError(title, error.faults, most=MOST) from None
     # In the order of their axes: safetensors writes the bytes as they lie.
     arrays = {key: np.ascontiguousarray(match.recipes[key].values()) for key in graph.tensors()}
     damaged = [fault for key, values in arrays.items() if (fault := fault_of(key, values))]

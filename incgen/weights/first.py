@@ -94,10 +94,17 @@ def _bytes(graph: Graph, seed: int) -> Iterator[bytes]:
 def _tensors(graph: Graph, seed: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
     _check_size(graph)
     for key, tensor in graph.tensors().items():
-        yield key, _drawn(seed, key, tensor)
+        yield key, drawn(seed, key, tensor)
 
 
-def _drawn(seed: int, key: str, tensor: Tensor) -> NDArray[np.float32]:
+def drawn(seed: int, key: str, tensor: Tensor) -> NDArray[np.float32]:
+    """The first value of one tensor, in float32.
+
+    Args:
+        seed: from 0 to 2**64 - 1.
+        key: of the tensor, which has a stream of its own.
+        tensor: its shape and its initializer.
+    """
     initializer = tensor.initializer
     scale = initializer.scale(tensor.fan_in, tensor.fan_out)
     return sample(seed, key, tensor.shape, kind=initializer.kind, scale=scale)

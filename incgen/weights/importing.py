@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from incgen.api import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.diagnostics import listed
-from incgen.graph import Graph
 from incgen.loader import load as load_spec
-from incgen.weights import layouts, manifest, matching, safetensors
-from incgen.weights.checkpoint import Checkpoint
-from incgen.weights.errors import MOST, Fault, MismatchError, WeightsError
-from incgen.weights.layouts import Layout
-from incgen.weights.matching import Match
+from incgen.weights import finding, layouts, manifest, safetensors
+from incgen.weights.choosing import Request, choose, layers_anew, title_of
+from incgen.weights.errors import Fault, MismatchError, WeightsError
+from incgen.weights.finding import Found
 from incgen.weights.readers import files_of, open_checkpoint
 from incgen.weights.readers.libraries import extra
 from incgen.weights.values import fault_of, finite
@@ -35,6 +33,10 @@ def import_weights(
     parameters: Parameters | None = None,
     *,
     layout: str | None = None,
+    part: str | None = None,
+    fresh: Sequence[str] = (),
+    seed: int = 0,
+    ignore: Sequence[str] = (),
     dtype: str = "float32",
     force: bool = False,
     text: str | None = None,
@@ -51,6 +53,13 @@ def import_weights(
         parameters: values for parameters of the network, in place of their defaults.
         layout: the name of a layout file, which says where the checkpoint keeps each layer;
             otherwise the one under which everything fits.
+        part: which tensors are meant, if the file holds several sets that fit, such as weights and
+            their moving averages: what their names begin with in the file, or the slot that they
+            end in; `.` are those without.
+        fresh: layers that are not taken but drawn anew, by the initialisation of the spec: labels
+            or wildcards of labels.
+        seed: for what is drawn, from 0 to 2**64 - 1.
+        ignore: wildcards of tensors in the file that are no part of the network.
         dtype: `float32`, `float16`, `bfloat16` or `float64`: the type of what is written.
         force: also write over weights that incgen could not make again.
         text: the spec itself, if it does not come from the file.
@@ -76,22 +85,23 @@ def import_weights(
         safetensors.check_replaceable(output, again, safetensors.BY_IMPORT)
     digest = _in_background(lambda: manifest.sha256(files_of(path)))
     graph = compile_spec(spec, parameters, text=text)
-    known_layouts = layouts.find(spec, graph.program.network.name)
-    chosen = None if layout is None else layouts.named(layout, known_layouts)
+    anew = layers_anew(graph, fresh, seed)
+    known = layouts.find(spec, graph.program.network.name)
+    if layout is not None:
+        known = [layouts.named(layout, known)]
+    request = Request(
+        path, graph, parameters, part, len(known), lambda p: compile_spec(spec, p, text=text)
+    )
     with open_checkpoint(path) as opened:
-        if chosen is None:
-            match = _recognised(path, graph, opened, parameters, known_layouts)
-        else:
-            match = matching.match(graph, opened.tensors, chosen)
-            if match.faults:
-                help_ = _settings(match.layout, parameters)
-                raise MismatchError(_title(path, graph, match), match.faults, help=help_)
+        tensors = opened.tensors
+        sets = finding.search(graph, tensors, known, part=part, anew=anew, ignore=ignore)
+        found = choose(request, sets, tensors)
         loaded = load_spec(spec, text=text)
         source = manifest.source(files_of(path), opened, digest())
-        made = manifest.of_import(graph, parameters, loaded, source, match, dtype)
+        made = manifest.of_import(graph, parameters, loaded, source, found, anew, dtype)
         shapes = {key: tensor.shape for key, tensor in graph.tensors().items()}
         head = safetensors.header(shapes, DTYPES[dtype], manifest.metadata(made))
-        safetensors.write(output, head, _converted(path, graph, match, dtype))
+        safetensors.write(output, head, _converted(request, found, dtype))
     return made
 
 
@@ -103,67 +113,22 @@ def _in_background(work: Callable[[], str]) -> Callable[[], str]:
     return future.result
 
 
-def _recognised(
-    path: Path,
-    graph: Graph,
-    checkpoint: Checkpoint,
-    parameters: Parameters,
-    known: list[Layout],
-) -> Match:
-    """The layout under which everything fits.
-
-    Raises:
-        MismatchError: there is none; the report is that of the closest.
-        WeightsError: there are several that say different things.
-    """
-    tensors = checkpoint.tensors
-    plausible = [layout for layout in known if matching.is_plausible(graph, tensors, layout)]
-    matches = [matching.match(graph, tensors, layout) for layout in plausible or known]
-    fitting = [match for match in matches if not match.faults]
-    for match in fitting[1:]:
-        if match.recipes != fitting[0].recipes:
-            names = listed([match.layout.name for match in fitting])
-            raise WeightsError(
-                f"`{path.as_posix()}` fits the layouts {names}, which say different things of it: "
-                "choose one with --layout"
-            )
-    if fitting:
-        return fitting[0]
-    closest = min(matches, key=lambda match: len(match.faults))
-    title = f"{_title(path, graph, closest)}, which is the closest of {len(known)}"
-    help_ = _settings(closest.layout, parameters)
-    if len(closest.faults) > MOST:
-        help_.append(f"`--layout {closest.layout.name}` lists everything")
-    raise MismatchError(title, closest.faults, help=help_, most=MOST)
-
-
-def _settings(layout: Layout, parameters: Parameters) -> list[str]:
-    """A line on settings of the published network, where they are not those that were given."""
-    settings = {k: v for k, v in layout.settings.items() if parameters.get(k) != v}
-    words = [f"--set {name}={str(value).lower()}" for name, value in settings.items()]
-    return [f"the published network is that of `{' '.join(words)}`"] if words else []
-
-
-def _title(path: Path, graph: Graph, match: Match) -> str:
-    name = graph.program.network.name
-    return f"`{path.as_posix()}` does not fit `{name}` under the layout `{match.layout.name}`"
-
-
 # ---------------------------------------------------------------- values
 
 
-def _converted(path: Path, graph: Graph, match: Match, dtype: str) -> Iterator[memoryview]:
+def _converted(request: Request, found: Found, dtype: str) -> Iterator[memoryview]:
     """The bytes of each tensor of ours, in order; one is in memory at a time.
 
     Raises:
         MismatchError: values that no weights can have; raised behind the last tensor.
     """
     faults: list[Fault] = []
+    match = found.match
     for check in match.checks:
         if not (check.stored.values() == check.value).all():
             text = f"`{check.stored.name}` is not {check.value:g} everywhere"
             faults.append(Fault("without a place here", check.key, text))
-    for key in graph.tensors():
+    for key in request.graph.tensors():
         values = match.recipes[key].values()
         made = _cast(values, dtype)
         if fault := fault_of(key, values):
@@ -173,7 +138,7 @@ def _converted(path: Path, graph: Graph, match: Match, dtype: str) -> Iterator[m
         data = made if dtype != "bfloat16" else (made.view("<u4") >> 16).astype("<u2")
         yield data.data.cast("B")
     if faults:
-        raise MismatchError(f"{_title(path, graph, match)}: its values are damaged", faults)
+        raise MismatchError(f"{title_of(request, found)}: its values are damaged", faults)
 
 
 def _cast(values: Array, dtype: str) -> Array:

@@ -11,11 +11,12 @@ from typing import Any
 
 import incgen
 from incgen.api import Parameters
-from incgen.diagnostics import plain
+from incgen.diagnostics import counted, plain
 from incgen.graph import Graph
 from incgen.loader import LoadedFile
 from incgen.weights.checkpoint import Checkpoint, shown, size_of
-from incgen.weights.matching import Match
+from incgen.weights.finding import TOP, Found, views
+from incgen.weights.matching import Anew
 from incgen.weights.safetensors import BY_IMPORT
 
 
@@ -40,7 +41,8 @@ def of_import(
     parameters: Parameters,
     loaded: LoadedFile,
     source: Mapping[str, Any],
-    match: Match,
+    found: Found,
+    anew: Anew,
     dtype: str,
 ) -> dict[str, Any]:
     """The manifest of an import, as plain values.
@@ -50,10 +52,11 @@ def of_import(
         parameters: those that were given.
         loaded: the files of its spec.
         source: what is said of the checkpoint.
-        match: how it was taken.
+        found: how it was taken.
+        anew: what was drawn.
         dtype: of the numbers that are written.
     """
-    layout = match.layout
+    match, layout = found.match, found.layout
     tensors: dict[str, Any] = {}
     for key, recipe in match.recipes.items():
         tensors[key] = {"from": [source.name for source in recipe.sources]}
@@ -64,7 +67,7 @@ def of_import(
         "network": graph.program.network.name,
         "parameters": dict(parameters),
         "spec": {name: digest for name, digest in _specs(loaded)},
-        "checkpoint": dict(source),
+        "checkpoint": {**source, "part": found.part},
         "layout": {
             "name": layout.name,
             "convention": layout.convention.name,
@@ -72,7 +75,9 @@ def of_import(
             "set": dict(layout.settings),
         },
         "dtype": dtype,
-        "left": list(match.left),
+        "fresh": {"layers": sorted(anew.layers), "seed": anew.seed} if anew.layers else {},
+        "left": list(found.left),
+        "beside": [f"{stored.name}: {shown(stored.shape)}" for stored in found.beside],
         "checked": [f"{c.stored.name}: {c.value:g} everywhere" for c in match.checks],
         "tensors": tensors,
     }
@@ -165,6 +170,7 @@ def as_json(checkpoint: Checkpoint) -> str:
     content = {
         "metadata": metadata,
         "manifest": manifest,
+        "parts": _parts(checkpoint),
         "tensors": {
             name: {"shape": list(stored.shape), "dtype": stored.dtype}
             for name, stored in checkpoint.tensors.items()
@@ -179,15 +185,26 @@ def _facts(checkpoint: Checkpoint, manifest: Mapping[str, Any]) -> list[tuple[st
     dtypes = sorted({stored.dtype for stored in checkpoint.tensors.values()})
     count = len(checkpoint.tensors)
     found = [("tensors", f"{count} with {numbers:,} numbers, {', '.join(dtypes)}")]
+    for part, held in _parts(checkpoint).items():
+        found.append(("part", f"{part} {counted(held, 'tensor')}"))
     found += [(name, value) for name, value in checkpoint.metadata.items() if name != "manifest"]
-    for part in ("parameters", "spec", "checkpoint", "layout"):
+    for part in ("parameters", "spec", "checkpoint", "layout", "fresh"):
         value = manifest.get(part)
         if isinstance(value, dict):
             found += [(part, f"{name} {content}") for name, content in value.items()]
-    for part in ("left", "checked"):
+    for part in ("left", "beside", "checked"):
         values = manifest.get(part)
         found += [(part, str(value)) for value in values] if isinstance(values, list) else []
     return found
+
+
+def _parts(checkpoint: Checkpoint) -> dict[str, int]:
+    """How many tensors are in each container of a file and in each slot, where there are any."""
+    found = {part or TOP: count for part, count in checkpoint.parts.items()}
+    slots = {slot: len(view) for slot, view in views(checkpoint.tensors).items() if slot}
+    if slots:
+        found = {TOP: len(checkpoint.tensors) - sum(slots.values()), **slots}
+    return found if len(found) > 1 or TOP not in found else {}
 
 
 def _joined(texts: object, separator: str) -> str:

@@ -1,4 +1,4 @@
-"""A network against a checkpoint under one layout: how each tensor comes about, what differs.
+"""A network against tensors of a checkpoint under one layout: how each comes about, what differs.
 
 Nothing is read yet: names and shapes decide.
 """
@@ -15,8 +15,8 @@ from incgen.shapes import Tensor
 from incgen.weights.checkpoint import Stored, shown, size_of
 from incgen.weights.conventions import Slot
 from incgen.weights.errors import Fault
-from incgen.weights.layouts import AmbiguousError, Layout, renumbered
-from incgen.weights.recipes import Map, Recipe
+from incgen.weights.layouts import AmbiguousError, Layout
+from incgen.weights.recipes import Fresh, Map, Recipe
 from incgen.weights.templates import TemplateError
 
 #: Ops of which the second is a part of the first, as the first names its tensors.
@@ -34,7 +34,7 @@ _OPTIONAL = {
     "separable_conv": "pointwise.bias",
 }
 #: Between a flattened map and a dense layer: what keeps the order of values.
-_ELEMENTWISE = frozenset(
+ELEMENTWISE = frozenset(
     {
         "dropout",
         "gelu",
@@ -56,6 +56,14 @@ Tensors: TypeAlias = Mapping[str, Stored]
 
 
 @record
+class Anew:
+    """What is drawn anew in place of being taken: layers by their paths, and the seed."""
+
+    layers: frozenset[str] = frozenset()
+    seed: int = 0
+
+
+@record
 class Check:
     """A tensor of theirs that ours has no place for: it may only hold one value.
 
@@ -72,52 +80,128 @@ class Check:
 
 @record
 class Match:
-    """What a layout makes of a checkpoint.
+    """What a layout makes of tensors.
 
     Attributes:
         layout: which.
         recipes: how each tensor of ours comes about, by our keys, in the order of the network.
         checks: what has to hold of values.
         left: names of theirs that are not needed and may be there.
-        faults: what differs.
+        unexpected: those that are not needed and may not.
+        faults: what differs besides.
     """
 
     layout: Layout
     recipes: dict[str, Recipe]
     checks: tuple[Check, ...]
     left: tuple[str, ...]
+    unexpected: tuple[Stored, ...]
     faults: tuple[Fault, ...]
 
 
-def match(graph: Graph, tensors: Tensors, layout: Layout) -> Match:
-    """Hold a network against a checkpoint under a layout."""
-    return _Matcher(graph, tensors, layout).run()
+class Names:
+    """What a layout calls the tensors of a network.
+
+    Attributes:
+        graph: the network.
+        layout: the layout.
+    """
+
+    def __init__(self, graph: Graph, layout: Layout) -> None:
+        """Ask for nothing yet."""
+        self.graph = graph
+        self.layout = layout
+        self._layers: dict[str, tuple[str, ...]] = {}
+
+    def of(self, node: Node, name: str) -> list[tuple[str, Slot]]:
+        """The names that a tensor of a layer can have, and how it is stored under each.
+
+        Raises:
+            AmbiguousError: two rules say different things of the layer.
+            TemplateError: a rule computes with what is no number.
+        """
+        places = [(node.path, node.op, name)]
+        if name in _PARTS.get(node.op, {}):
+            part, op, inner = _PARTS[node.op][name]
+            places.append((f"{node.path}.{part}", op, inner))
+        convention = self.layout.convention
+        found = []
+        for path, op, inner in places:
+            slot = convention.slots[op][inner]
+            for layer in self.layers(path):
+                for theirs in self._variables(node, name, slot):
+                    found.append((f"{layer}{convention.separator}{theirs}", slot))
+        return found
+
+    def layers(self, path: str) -> tuple[str, ...]:
+        """Their layers for one of ours, which is asked for each of its tensors."""
+        if path not in self._layers:
+            self._layers[path] = self.layout.layers(path)
+        return self._layers[path]
+
+    def all_layers(self, node: Node) -> tuple[str, ...]:
+        """Their layers for one of ours and for what it consists of."""
+        parts = {part for part, _, _ in _PARTS.get(node.op, {}).values()}
+        paths = [node.path, *(f"{node.path}.{part}" for part in sorted(parts))]
+        return tuple(layer for path in paths for layer in self.layers(path))
+
+    def keys(self) -> dict[str, set[str]]:
+        """Our keys by all the names that theirs can have; what is ambiguous has none."""
+        found: dict[str, set[str]] = {}
+        for node in self.graph.nodes:
+            for tensor in node.tensors:
+                try:
+                    names = self.of(node, tensor.name)
+                except (AmbiguousError, TemplateError):
+                    continue
+                for name, _ in names:
+                    found.setdefault(name, set()).add(f"{node.path}.{tensor.name}")
+        return found
+
+    def _variables(self, node: Node, name: str, slot: Slot) -> tuple[str, ...]:
+        """What a tensor can be called in its layer; `gamma_or_beta` only where that is clear."""
+        mine = {tensor.name for tensor in node.tensors}
+        both = node.op == "bn" and {"weight", "bias"} <= mine
+        unclear = both and not (name == "bias" and self.layout.missing_gamma)
+        return tuple(text for text in slot.names if not (unclear and text == "gamma_or_beta"))
 
 
-def is_plausible(graph: Graph, tensors: Tensors, layout: Layout) -> bool:
-    """Whether anything can fit: the first or the last layer with tensors is found."""
-    matcher = _Matcher(graph, tensors, layout)
-    nodes = [node for node in graph.nodes if node.tensors]
-    try:
-        return any(matcher.find(n, n.tensors[0].name)[0] for n in nodes[:1] + nodes[-1:])
-    except (AmbiguousError, TemplateError):
-        return True
+def match(names: Names, tensors: Tensors, prefix: str = "", anew: Anew | None = None) -> Match:
+    """Hold a network against tensors under a layout.
+
+    Args:
+        names: of the network under the layout.
+        tensors: by the names that the layout uses.
+        prefix: what stands in front of these names in the file, for reports.
+        anew: what is drawn.
+    """
+    return _Matcher(names, tensors, prefix, anew or Anew()).run()
+
+
+def is_left(name: str, stored: Stored, layout: Layout) -> bool:
+    """Whether a tensor is what programs keep beside weights: counters, what optimizers need."""
+    convention = layout.convention
+    last = name.rpartition(convention.separator)[2]
+    counter = last in convention.counters and size_of(stored.shape) == 1
+    return counter or any(fnmatchcase(name, pattern) for pattern in convention.training)
 
 
 class _Matcher:
     """The state of one match."""
 
-    def __init__(self, graph: Graph, tensors: Tensors, layout: Layout) -> None:
-        self.graph = graph
-        self.layout = layout
-        self.tensors = _as_numbered(tensors) if layout.numbered else dict(tensors)
+    def __init__(self, names: Names, tensors: Tensors, prefix: str, anew: Anew) -> None:
+        self.names = names
+        self.graph, self.layout = names.graph, names.layout
+        self.tensors = tensors
+        self.prefix = prefix
+        self.anew = anew
         self.recipes: dict[str, Recipe] = {}
         self.taken: set[str] = set()
-        self.known: dict[str, tuple[str, ...]] = {}
+        self.replaced: list[str] = []
         self.checks: list[Check] = []
         self.faults: list[Fault] = []
         self.users: dict[int, list[Node]] = {}
-        for node in graph.nodes:
+        for node in self.graph.nodes:
             for index in node.inputs:
                 self.users.setdefault(index, []).append(node)
 
@@ -128,7 +212,7 @@ class _Matcher:
                 self.tensor(node, tensor)
         for index, node in enumerate(self.graph.nodes):
             self.surplus(index, node)
-        used = self.used_once()
+        used = self.used_once() | set(self.replaced)
         layout = self.layout
         layers = {name.rpartition(layout.convention.separator)[0] for name in used}
         rest = [name for name in self.tensors if name not in used and not self.counts(name, layers)]
@@ -136,14 +220,14 @@ class _Matcher:
         ignored = (*layout.ignored, *layout.convention.training)
         absent = [p for p in ignored if not any(fnmatchcase(name, p) for name in used)]
         left = [name for name in rest if any(fnmatchcase(name, p) for p in absent)]
-        for name in rest:
-            if name not in left:
-                shape = shown(self.tensors[name].shape)
-                self.faults.append(Fault("unexpected", name, shape))
+        unexpected = tuple(self.tensors[name] for name in rest if name not in left)
         for key, recipe in self.recipes.items():
             if fault := recipe.fault():
                 self.faults.append(Fault("misshapen", key, fault))
-        return Match(layout, self.recipes, tuple(self.checks), tuple(left), tuple(self.faults))
+        left = [self.tensors[name].name for name in (*left, *self.replaced)]
+        return Match(
+            layout, self.recipes, tuple(self.checks), tuple(left), unexpected, tuple(self.faults)
+        )
 
     def counts(self, name: str, layers: Collection[str]) -> bool:
         """Whether a tensor only counts steps, of a layer that is needed or of all."""
@@ -157,6 +241,9 @@ class _Matcher:
     def tensor(self, node: Node, tensor: Tensor) -> None:
         """Find theirs for one of ours."""
         key = f"{node.path}.{tensor.name}"
+        if node.path in self.anew.layers:
+            self.recipes[key] = Recipe(tensor.shape, None, fresh=Fresh(self.anew.seed, key, tensor))
+            return
         try:
             stored, slot, wanted = self.find(node, tensor.name)
         except (AmbiguousError, TemplateError) as error:
@@ -166,9 +253,9 @@ class _Matcher:
             if node.op == "bn" and tensor.name == "weight" and self.layout.missing_gamma and wanted:
                 self.recipes[key] = Recipe(tensor.shape, None)
                 return
-            why = (
-                f"no `{wanted}`" if wanted else f"the layout {self.layout.name} has no rule for it"
-            )
+            why = f"the layout {self.layout.name} has no rule for it"
+            if wanted:
+                why = f"no `{self.prefix}{wanted}`"
             self.faults.append(Fault("missing", key, f"{shown(tensor.shape)}, {why}"))
             return
         self.taken.add(stored.name)
@@ -183,40 +270,17 @@ class _Matcher:
 
     def find(self, node: Node, name: str) -> tuple[Stored | None, Slot | None, str]:
         """Theirs for a tensor of a layer, and else the name under which it was looked for."""
-        places = [(node.path, node.op, name)]
-        if name in _PARTS.get(node.op, {}):
-            part, op, inner = _PARTS[node.op][name]
-            places.append((f"{node.path}.{part}", op, inner))
-        separator = self.layout.convention.separator
-        wanted = ""
-        for path, op, inner in places:
-            slot = self.layout.convention.slots[op][inner]
-            for layer in self.layers(path):
-                for theirs in self.names(node, name, slot):
-                    full = f"{layer}{separator}{theirs}"
-                    if full in self.tensors:
-                        return self.tensors[full], slot, full
-                    wanted = wanted or full
-        return None, None, wanted
-
-    def layers(self, path: str) -> tuple[str, ...]:
-        """Their layers for one of ours, which is asked for each of its tensors."""
-        if path not in self.known:
-            self.known[path] = self.layout.layers(path)
-        return self.known[path]
-
-    def names(self, node: Node, name: str, slot: Slot) -> tuple[str, ...]:
-        """The names that a tensor can have; `gamma_or_beta` only where it is clear which."""
-        mine = {tensor.name for tensor in node.tensors}
-        both = node.op == "bn" and {"weight", "bias"} <= mine
-        unclear = both and not (name == "bias" and self.layout.missing_gamma)
-        return tuple(text for text in slot.names if not (unclear and text == "gamma_or_beta"))
+        names = self.names.of(node, name)
+        for full, slot in names:
+            if full in self.tensors:
+                return self.tensors[full], slot, full
+        return None, None, names[0][0] if names else ""
 
     def factor(self, node: Node, tensor: Tensor) -> Stored | None:
         """Caffe's factor, which its statistics are multiplied by."""
         if node.op != "bn" or tensor.trained or self.layout.convention.name != "caffe":
             return None
-        layers = self.layers(node.path)
+        layers = self.names.layers(node.path)
         return next((s for s in (self.tensors.get(f"{name}/factor") for name in layers) if s), None)
 
     def background(self, node: Node, tensor: Tensor, stored: Stored, slot: Slot) -> bool:
@@ -233,7 +297,7 @@ class _Matcher:
         if not self.layout.channels_last:
             return None
         before = self.graph.nodes[node.inputs[0]]
-        while before.op in _ELEMENTWISE and not before.shape.is_map:
+        while before.op in ELEMENTWISE and not before.shape.is_map:
             before = self.graph.nodes[before.inputs[0]]
         if before.op == "flatten":
             before = self.graph.nodes[before.inputs[0]]
@@ -247,6 +311,9 @@ class _Matcher:
 
     def surplus(self, index: int, node: Node) -> None:
         """What theirs has of a layer and ours has not, where it changes nothing or can be moved."""
+        if node.path in self.anew.layers:
+            self.replace(node)
+            return
         mine = {tensor.name for tensor in node.tensors}
         for name, value in (("weight", 1.0), ("bias", 0.0)) if node.op == "bn" else ():
             stored = self.extra(node, name) if name not in mine else None
@@ -259,11 +326,28 @@ class _Matcher:
         bias = self.extra(node, optional)
         if bias is None or len(users) != 1 or users[0].op != "bn":
             return
+        if users[0].path in self.anew.layers:  # its statistics begin anew, without the bias
+            self.replaced += [name for name, stored in self.tensors.items() if stored is bias]
+            return
         key = f"{users[0].path}.running_mean"
         if (mean := self.recipes.get(key)) is not None:
             self.recipes[key] = Recipe(
                 mean.shape, mean.stored, mean.axes, divided_by=mean.divided_by, minus=bias
             )
+
+    def replace(self, node: Node) -> None:
+        """Leave all that theirs has of a layer that is drawn anew."""
+        try:
+            layers = self.names.all_layers(node)
+        except (AmbiguousError, TemplateError):
+            return
+        separator = self.layout.convention.separator
+        scopes = tuple(f"{layer}{separator}" for layer in layers)
+        self.replaced += [
+            name
+            for name, stored in self.tensors.items()
+            if name.startswith(scopes) and stored.name not in self.taken
+        ]
 
     def extra(self, node: Node, name: str) -> Stored | None:
         """Theirs for a tensor that ours does not have."""
@@ -288,13 +372,3 @@ class _Matcher:
         used = set(users)
         used |= {names[r.divided_by.name] for r in self.recipes.values() if r.divided_by}
         return used | {names[check.stored.name] for check in self.checks}
-
-
-def _as_numbered(tensors: Tensors) -> dict[str, Stored]:
-    """Tensors of Keras under names whose numbers count from 0."""
-    layers = renumbered(name.partition("/")[0] for name in tensors)
-    found = {}
-    for name, stored in tensors.items():
-        layer, slash, rest = name.partition("/")
-        found[f"{layers[layer]}{slash}{rest}"] = stored
-    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from incgen.records import record
+from incgen.shapes import Tensor
 from incgen.weights.checkpoint import Stored, shown, size_of
 from incgen.weights.conventions import Axes
 
@@ -13,6 +14,15 @@ if TYPE_CHECKING:
 
 #: Rows, columns and channels of a map that a dense layer takes.
 Map: TypeAlias = tuple[int, int, int]
+
+
+@record
+class Fresh:
+    """A tensor of ours that is drawn anew, by the initialisation of the spec."""
+
+    seed: int
+    key: str
+    tensor: Tensor
 
 
 @record
@@ -27,6 +37,8 @@ class Recipe:
         first_dropped: whether their first class is for background and ours has none.
         divided_by: Caffe's factor of running statistics: what is stored is multiplied by it.
         minus: the bias of a convolution in front, which ours does without.
+        fresh: how it is drawn, if it is not taken from theirs.
+        part: the part of the file that it comes from, if not the one that was chosen.
     """
 
     shape: tuple[int, ...]
@@ -36,6 +48,8 @@ class Recipe:
     first_dropped: bool = False
     divided_by: Stored | None = None
     minus: Stored | None = None
+    fresh: Fresh | None = None
+    part: str = ""
 
     @property
     def sources(self) -> tuple[Stored, ...]:
@@ -46,7 +60,11 @@ class Recipe:
     def notes(self) -> tuple[str, ...]:
         """What was undone, in words; nothing where only axes move."""
         found = []
-        if self.stored is None:
+        if self.part:
+            found.append(f"of the part `{self.part}`")
+        if self.fresh is not None:
+            found.append(f"drawn anew with the seed {self.fresh.seed}")
+        elif self.stored is None:
             found.append("ones: theirs has no gamma")
         elif _oriented(self.stored.shape, self.axes) != self._before and self.flattened is None:
             found.append(f"{shown(self.stored.shape)} without its axes of length 1")
@@ -59,6 +77,13 @@ class Recipe:
         if self.minus is not None:
             found.append("minus the bias in front of the normalisation")
         return tuple(found)
+
+    @property
+    def outputs(self) -> int | None:
+        """How many outputs theirs has; None if it has no axis of outputs."""
+        if self.stored is None or len(self.stored.shape) < 2:
+            return None
+        return _oriented(self.stored.shape, self.axes)[0]
 
     @property
     def _before(self) -> tuple[int, ...]:
@@ -84,6 +109,10 @@ class Recipe:
         """Read theirs and make ours, in their type or, where it is computed, in float64."""
         import numpy as np
 
+        if self.fresh is not None:
+            from incgen.weights.first import drawn
+
+            return drawn(self.fresh.seed, self.fresh.key, self.fresh.tensor)
         if self.stored is None:
             return np.ones(self.shape)
         values = _arranged(self.stored.values(), self.axes)

@@ -27,7 +27,7 @@ _START = 512
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
-    """Open a file of weights of any kind; TensorFlow's are also found by their prefix.
+    """Open a file of weights of any kind; TensorFlow's also by their prefix, or by a SavedModel.
 
     Raises:
         WeightsError: it cannot be read as one; the text names the file.
@@ -49,11 +49,13 @@ def files_of(path: Path) -> list[Path]:
 
 
 def _reader(path: Path) -> Callable[[Path], Checkpoint]:
-    if path.is_dir():
-        raise WeightsError("it is a folder; give a file in it, or the prefix of a checkpoint")
-    if path.exists() and not path.is_file():  # a pipe or a device, which may never end
-        raise WeightsError("it is no regular file")
     files = tensorflow.files_of(path)
+    if path.is_dir() and not files:
+        raise WeightsError(
+            "it is a folder, but no SavedModel; give a file in it, or the prefix of a checkpoint"
+        )
+    if path.exists() and not (path.is_file() or files):  # a pipe or a device, which may never end
+        raise WeightsError("it is no regular file")
     if len(files) > 1 or (files and files[0] != path):
         return _imported("readers.apart", "read_tensorflow")
     with path.open("rb") as file:

@@ -5,7 +5,8 @@ few lines read them; every length is checked against what is around it.
 
 Source: BVLC/caffe, src/caffe/proto/caffe.proto. What the blobs of a layer are: base_conv_layer.cpp,
 inner_product_layer.cpp, batch_norm_layer.cpp, scale_layer.cpp; `BN` is the layer of the fork with
-which BN-Inception was published (yjxiong/caffe, bn_layer.cpp).
+which BN-Inception was published (yjxiong/caffe, bn_layer.cpp). A `BatchNorm` of five blobs is one
+that scales too, in batch_norm_layer.cpp of NVIDIA/caffe and intel/caffe.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ _BLOB_NAMES = {
     "Scale": ("scale", "shift"),
     "BN": ("scale", "shift", "mean", "variance"),
 }
+#: Those of a `BatchNorm` that scales too: as Intel has them and NVIDIA since 0.16, and as both had
+#: them before. Which it is shows in the blob that is one number.
+_FUSED = ("mean", "variance", "factor", "scale", "shift")
+_OLD_FUSED = ("scale", "shift", "mean", "variance", "factor")
 #: Wire types of protobuf; numbers of fixed length with their bytes.
 _VARINT, _BYTES, _FIXED = 0, 2, {1: 8, 5: 4}
 
@@ -61,10 +66,7 @@ def read(path: Path) -> Checkpoint:
             raise WeightsError("the file is empty") from None
         tensors: dict[str, Stored] = {}
         for layer in _layers(data):
-            names = _BLOB_NAMES.get(layer.kind, ())
-            for number, blob in enumerate(layer.blobs):
-                name = names[number] if number < len(names) else str(number)
-                stored = _stored(data, f"{layer.name}/{name}", _blob(data, blob))
+            for stored in _of_layer(data, layer):
                 if stored.name in tensors:
                     raise WeightsError(f"it has two blobs `{stored.name}`")
                 tensors[stored.name] = stored
@@ -86,6 +88,24 @@ class _Blob:
     shape: tuple[int, ...]
     runs: list[Range]
     width: int
+
+
+def _of_layer(data: mmap.mmap, layer: _Layer) -> Iterator[Stored]:
+    """The tensors of a layer; of one that scales too without a factor of 0.
+
+    It is 0 where NVIDIA has averaged, which does not multiply statistics by it.
+    """
+    blobs = [_blob(data, place) for place in layer.blobs]
+    names = _BLOB_NAMES.get(layer.kind, ())
+    fused = layer.kind == "BatchNorm" and len(blobs) == len(_FUSED)
+    if fused:
+        old = math.prod(blobs[-1].shape) == 1 < math.prod(blobs[0].shape)
+        names = _OLD_FUSED if old else _FUSED
+    for number, blob in enumerate(blobs):
+        name = names[number] if number < len(names) else str(number)
+        stored = _stored(data, f"{layer.name}/{name}", blob)
+        if not (fused and name == "factor" and not stored.values().any()):
+            yield stored
 
 
 def _layers(data: mmap.mmap) -> Iterator[_Layer]:

@@ -1,5 +1,9 @@
 """TensorFlow checkpoints: variables by their scopes, of one file (V1) or of several (V2).
 
+Since TensorFlow 2 a checkpoint may be of objects, as is the one in every SavedModel: its keys are
+the roads to the objects, and the names of variables stand in a graph beside them. Those of Keras
+are `layer/variable`.
+
 TensorFlow checks little of what it reads, and aborts its process where that breaks a rule of its
 own: a dimension below 0, a type that it does not know. So `apart.py` runs `read`.
 """
@@ -7,6 +11,7 @@ own: a dimension below 0, a type that it does not know. So `apart.py` runs `read
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +23,20 @@ if TYPE_CHECKING:
     from incgen.weights.checkpoint import Array
 
 _PART = re.compile(r"\.(index|data-\d{5}-of-\d{5})$")
+#: In a checkpoint of objects: their graph, and the end of every key.
+_OBJECTS, _VALUE = "_CHECKPOINTABLE_OBJECT_GRAPH", "/.ATTRIBUTES/VARIABLE_VALUE"
+#: The attributes of a Keras optimizer by which its scope is known, and the keys of older ones.
+_OPTIMIZERS, _SLOT = ("_iterations", "_learning_rate"), "/.OPTIMIZER_SLOT/"
+#: Where a SavedModel has its checkpoint.
+_SAVED_MODEL = Path("variables", "variables")
 #: The last bytes of a table file, which V1 checkpoints and the indices of V2 ones are.
 MAGIC = bytes.fromhex("57fb808b247547db")
 
 
 def prefix_of(path: Path) -> Path:
-    """What TensorFlow calls the checkpoint that a file is a part of."""
+    """What TensorFlow calls the checkpoint that a file is a part of, or that is in a SavedModel."""
+    if path.is_dir():
+        return path / _SAVED_MODEL
     return path.with_name(_PART.sub("", path.name))
 
 
@@ -64,13 +77,55 @@ def read(path: Path) -> Checkpoint:
     except Exception as error:  # TensorFlow's own kinds
         raise WeightsError(f"TensorFlow cannot read it: {first_line(error)}") from error
     numeric = [name for name in sorted(shapes) if types[name].is_floating or types[name].is_integer]
-    stored = (_stored(reader, name, shapes[name], types[name].name) for name in numeric)
-    return Checkpoint("TensorFlow", {tensor.name: tensor for tensor in stored})
+    names = (
+        _of_objects(reader, numeric, shapes)
+        if _OBJECTS in shapes
+        else {key: key for key in numeric}
+    )
+    found = (
+        _stored(reader, name, key, shapes[key], types[key].name) for name, key in names.items()
+    )
+    return Checkpoint("TensorFlow", {tensor.name: tensor for tensor in found})
 
 
-def _stored(reader: Any, name: str, shape: list[int], dtype: str) -> Stored:
+def _of_objects(reader: Any, keys: list[str], shapes: Mapping[str, list[int]]) -> dict[str, str]:
+    """The variables of models in a checkpoint of objects: keys by names, without an optimizer's.
+
+    A variable that several objects hold is one; different ones of one name keep their keys.
+    """
+    import numpy as np
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
+
+    graph = TrackableObjectGraph()
+    try:
+        graph.ParseFromString(reader.get_tensor(_OBJECTS))
+    except (DecodeError, TypeError) as error:
+        raise WeightsError(f"the graph of its objects is damaged: {first_line(error)}") from error
+    called = {
+        attribute.checkpoint_key: attribute.full_name
+        for node in graph.nodes
+        for attribute in node.attributes
+        if attribute.full_name
+    }
+    named = {key: called.get(key, key.removesuffix(_VALUE)) for key in keys}
+    ends = tuple(f"{name}{_VALUE}" for name in _OPTIMIZERS)
+    scopes = tuple(f"{n.rpartition('/')[0]}/" for k, n in named.items() if k.endswith(ends))
+    found: dict[str, str] = {}
+    doubled: list[str] = []
+    for key, name in named.items():
+        if name.startswith(scopes) or _SLOT in key or not shapes[key]:  # counters
+            continue
+        other = found.setdefault(name, key)
+        if other != key and not np.array_equal(reader.get_tensor(other), reader.get_tensor(key)):
+            doubled += [other, key]
+    plain = {name: key for name, key in found.items() if key not in doubled}
+    return plain | {key.removesuffix(_VALUE): key for key in doubled}
+
+
+def _stored(reader: Any, name: str, key: str, shape: list[int], dtype: str) -> Stored:
     def load() -> Array:
-        values: Array = reader.get_tensor(name)
+        values: Array = reader.get_tensor(key)
         return values.astype("f4") if dtype == "bfloat16" else values
 
     return Stored(name, tuple(shape), dtype, load)

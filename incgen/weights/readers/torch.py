@@ -1,4 +1,7 @@
-"""PyTorch's `.pth` and `.pt`: state dicts, also where they lie inside of something else.
+"""PyTorch's `.pth` and `.pt`: tensors by their keys, from the top of the file down.
+
+What training programs keep around a state dict is a part of its keys: `state_dict.conv1.weight`.
+Which tensors are those of a network is found where they are matched with one (`finding.py`).
 
 Only what `torch.load(weights_only=True)` takes is read: tensors and plain containers. A pickle can
 run programs, so a file that needs more is refused.
@@ -6,14 +9,17 @@ run programs, so a file that needs more is refused.
 
 from __future__ import annotations
 
+import argparse
 import pickle
+import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from incgen.diagnostics import listed
+from incgen.diagnostics import clipped, listed
 from incgen.weights.checkpoint import Checkpoint, Stored, first_line
 from incgen.weights.errors import WeightsError
 from incgen.weights.readers.libraries import extra
@@ -23,22 +29,22 @@ if TYPE_CHECKING:
 
     from incgen.weights.checkpoint import Array
 
-#: Under these names training programs keep the state dict beside other things.
-_WRAPPERS = (
-    "state_dict",
-    "model_state_dict",
-    "model_state",
-    "state_dict_ema",
-    "model",
-    "model_ema",
-    "net",
-)
-#: What `DataParallel` and compiled models put in front of every key.
-_PREFIXES = ("module.", "_orig_mod.")
+#: What modules around modules put into the middle of keys: torch.compile, FSDP and activation
+#: checkpointing. No module of a network is called so.
+_WRAPPERS = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
+#: Containers inside of containers that are looked into.
+_DEEPEST = 12
+#: Keys that a message shows.
+_SHOWN = 8
 _REMEDY = (
     "load it where you trust it and save what the model holds: "
     "torch.save(model.state_dict(), 'weights.pth')"
 )
+_SCRIPTED = (
+    "it is a TorchScript archive, which is a program: load it where you trust it and save what it "
+    "holds: torch.save(torch.jit.load({name!r}).state_dict(), 'weights.pth')"
+)
+_UNSUPPORTED = re.compile(r"Unsupported (?:global: GLOBAL|class) (\S+)")
 
 
 def read(path: Path) -> Checkpoint:
@@ -48,74 +54,116 @@ def read(path: Path) -> Checkpoint:
         WeightsError: it is none, or it holds more than tensors.
     """
     content = _loaded(path)
-    for _ in _WRAPPERS:  # no deeper than that: what is pickled can contain itself
-        inner = _inside(content)
-        if inner is None:
-            break
-        content = inner
-    if not isinstance(content, Mapping) or not _has_tensors(content):
-        raise WeightsError(f"it holds no state dict: {_REMEDY}")
-    found = _averaged({str(key): value for key, value in content.items()})
-    while prefix := next((p for p in _PREFIXES if all(key.startswith(p) for key in found)), None):
-        found = {key.removeprefix(prefix): value for key, value in found.items()}
-    return Checkpoint("PyTorch", {key: _stored(key, value) for key, value in found.items()})
+    found: dict[str, torch.Tensor] = {}
+    parts: Counter[str] = Counter()
+    for place, key, tensor in _tensors(content, "", set()):
+        found[f"{place}.{key}" if place else key] = tensor
+        parts[place] += 1
+    if not found:
+        raise WeightsError(f"it holds no tensors, only {_held(content)}: {_REMEDY}")
+    plain = {key: _unwrapped(key) for key in found}
+    if len(set(plain.values())) < len(plain):
+        plain = {key: key for key in found}
+    tensors = {plain[key]: _stored(key, value) for key, value in found.items()}
+    return Checkpoint("PyTorch", tensors, parts=parts)
 
 
-def _inside(content: Any) -> Mapping[Any, Any] | None:
-    """The state dict in what a training program keeps; None if there is none.
+def _tensors(content: Any, place: str, seen: set[int]) -> Iterator[tuple[str, str, torch.Tensor]]:
+    """All tensors: what leads to the container that each is in, and its key there.
 
-    Raises:
-        WeightsError: there are several, of which only one can be meant.
+    A container that is in a file twice, or contains itself, is looked into once. What an optimizer
+    keeps is none of a model's.
     """
+    import torch
+
+    if not isinstance(content, Mapping | list | tuple) or id(content) in seen:
+        return
+    if isinstance(content, Mapping) and {"state", "param_groups"} <= content.keys():
+        return
+    seen.add(id(content))
+    items = content.items() if isinstance(content, Mapping) else enumerate(content)
+    for key, value in items:
+        if isinstance(value, torch.Tensor):
+            yield place, str(key), value
+        elif place.count(".") < _DEEPEST:
+            yield from _tensors(value, f"{place}.{key}" if place else str(key), seen)
+
+
+def _unwrapped(key: str) -> str:
+    for wrapper in _WRAPPERS:
+        key = key.replace(wrapper, "")
+    return key
+
+
+def _held(content: Any) -> str:
+    """What a file has in place of tensors, in words."""
     if not isinstance(content, Mapping):
-        return None
-    found = [name for name in _WRAPPERS if isinstance(content.get(name), Mapping)]
-    if len(found) > 1:
-        which = f"torch.load(...)[{found[0]!r}]"
-        raise WeightsError(f"it holds {listed(found)}: save the one that you mean, as {which}")
-    return content[found[0]] if found else None
-
-
-def _averaged(found: dict[str, Any]) -> dict[str, Any]:
-    """Without the counter that `AveragedModel` has beside its module."""
-    rest = {key: value for key, value in found.items() if key != "n_averaged"}
-    return rest if rest and all(key.startswith("module.") for key in rest) else found
+        return f"an object of the type `{clipped(type(content).__name__)}`"
+    keys = [clipped(str(key)) for key in content]
+    if len(keys) <= _SHOWN:
+        return listed(keys) or "an empty dictionary"
+    shown = ", ".join(f"`{key}`" for key in keys[:_SHOWN])
+    return f"{shown} and {len(keys) - _SHOWN} more"
 
 
 def _loaded(path: Path) -> Any:
     with extra("torch", "PyTorch files"):
         import torch
+    zipped = zipfile.is_zipfile(path)  # older files are one pickle: not mapped but read
+    if zipped and _is_scripted(path):
+        raise WeightsError(_SCRIPTED.format(name=path.name))
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_harmless()):
             warnings.simplefilter("ignore")
-            zipped = zipfile.is_zipfile(path)  # older files are one pickle: not mapped but read
             return torch.load(path, "cpu", weights_only=True, mmap=zipped or None)
     except pickle.UnpicklingError as error:
-        what = "it is damaged or holds more than tensors, which could run programs"
-        if "TorchScript" in str(error):
-            what = "it is a TorchScript archive, not a state dict"
-        raise WeightsError(f"{what}: {_REMEDY}") from error
+        raise WeightsError(f"{_refusal(error)}: {_REMEDY}") from error
     except (MemoryError, OSError):
         raise
     except Exception as error:  # torch raises whatever it stumbles over in a damaged file
         raise WeightsError(f"PyTorch cannot read it: {first_line(error)}") from error
 
 
-def _has_tensors(content: Mapping[Any, Any]) -> bool:
+def _is_scripted(path: Path) -> bool:
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+def _harmless() -> list[Any]:
+    """What training programs keep beside tensors that is only data: arguments, NumPy's numbers."""
+    with extra("weights", "weights"):
+        import numpy as np
+    dtypes = (type(np.dtype(name)) for name in ("f2", "f4", "f8", "i4", "i8", "?"))
+    return [argparse.Namespace, np.dtype, *dtypes, *_scalars()]
+
+
+def _scalars() -> list[Any]:
+    """What makes a number of NumPy, by the names that it had before NumPy 2 and has since."""
+    import numpy as np
+
+    function = np.float64(0).__reduce__()[0]
+    names = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
+    return [(function, name) for name in names]
+
+
+def _refusal(error: Exception) -> str:
+    what = "it is damaged or holds more than tensors, which could run programs"
+    found = _UNSUPPORTED.search(str(error))
+    return f"{what} (`{clipped(found[1])}`)" if found else what
+
+
+def _stored(key: str, value: torch.Tensor) -> Stored:
     import torch
 
-    return any(isinstance(value, torch.Tensor) for value in content.values())
-
-
-def _stored(key: str, value: object) -> Stored:
-    import torch
-
-    if not isinstance(value, torch.Tensor):
-        raise WeightsError(f"`{key}` is no tensor but {type(value).__name__}: {_REMEDY}")
     dtype = str(value.dtype).removeprefix("torch.")
     odd = value.is_nested or value.is_meta or value.is_quantized or value.is_complex()
     if odd or value.layout is not torch.strided:
-        raise WeightsError(f"`{key}` is not a plain array of real numbers")
+
+        def refuse() -> Array:
+            what = "has no values" if value.is_meta else "is not a plain array of real numbers"
+            raise WeightsError(f"`{key}` {what}")
+
+        return Stored(key, () if value.is_nested else tuple(value.shape), dtype, refuse)
     return Stored(key, tuple(value.shape), dtype, lambda: _values(value))
 
 

@@ -1,0 +1,267 @@
+"""Of all sets of tensors that can be those of a network, the one that is meant, or a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from incgen.api import Parameters
+from incgen.diagnostics import SpecError, counted, listed, near
+from incgen.expressions import Value
+from incgen.graph import Graph, Node
+from incgen.records import record
+from incgen.weights.checkpoint import Stored
+from incgen.weights.errors import MOST, Fault, MismatchError, WeightsError
+from incgen.weights.finding import TOP, Found
+from incgen.weights.layouts import Layout
+from incgen.weights.matching import ELEMENTWISE, Anew, Tensors
+
+#: Between a classifier and the output of a network: what has no tensors and keeps the classes.
+_BEHIND = ELEMENTWISE | {"softmax", "global_avg_pool", "global_max_pool", "flatten"}
+#: The most layers of theirs that a report offers to ignore.
+_FEW = 3
+
+
+@record
+class Request:
+    """What is asked of a file, for reports.
+
+    Attributes:
+        path: the file.
+        graph: the network.
+        parameters: those that were given.
+        part: the set of tensors that was asked for, if one was.
+        layouts: how many were looked at; 1 if one was asked for.
+        with_parameters: the network with other parameters.
+    """
+
+    path: Path
+    graph: Graph
+    parameters: Parameters
+    part: str | None
+    layouts: int
+    with_parameters: Callable[[Parameters], Graph]
+
+    @property
+    def name(self) -> str:
+        """The file, as reports call it."""
+        return f"`{self.path.as_posix()}`"
+
+    @property
+    def network(self) -> str:
+        """The network, as reports call it."""
+        return f"`{self.graph.program.network.name}`"
+
+
+def layers_anew(graph: Graph, patterns: Iterable[str], seed: int) -> Anew:
+    """What is drawn anew: layers that a pattern names, or that are in something that it names.
+
+    Raises:
+        WeightsError: a pattern names none, or together they name all.
+    """
+    weighted = [node.path for node in graph.nodes if node.tensors]
+    chosen: set[str] = set()
+    for pattern in patterns:
+        found = {path for path in weighted if any(fnmatchcase(p, pattern) for p in _within(path))}
+        if not found:
+            known = dict.fromkeys(place for path in weighted for place in _within(path))
+            offer = near(pattern, known) or "`incgen show` lists the layers"
+            raise WeightsError(f"no layer with weights is called `{pattern}`: {offer}")
+        chosen |= found
+    if chosen and len(chosen) == len(weighted):
+        raise WeightsError("nothing is left to take from the file: `incgen weights init` draws all")
+    return Anew(frozenset(chosen), seed)
+
+
+def _within(path: str) -> list[str]:
+    """A layer and everything that it is in."""
+    parts = path.split(".")
+    return [".".join(parts[: end + 1]) for end in range(len(parts))]
+
+
+def choose(request: Request, found: Sequence[Found], tensors: Tensors) -> Found:
+    """The set that is meant.
+
+    Raises:
+        MismatchError: none fits; the report is that of the closest.
+        WeightsError: several fit, or there is no part that is called so.
+    """
+    if not found:
+        raise WeightsError(
+            f"{request.name} has no part `{request.part}` with weights of {request.network}: "
+            f"there is {_parts(tensors)}"
+        )
+    fitting: dict[str, Found] = {}
+    for each in found:
+        if each.faults:
+            continue
+        other = fitting.setdefault(each.part, each)
+        if other.match.recipes != each.match.recipes:
+            names = listed([other.layout.name, each.layout.name])
+            raise WeightsError(
+                f"{request.name} fits the layouts {names}, which say different things of it: "
+                "choose one with --layout"
+            )
+    if not fitting:
+        raise _mismatch(request, min(found, key=lambda each: len(each.faults)))
+    first, *others = fitting.values()
+    if others and not all(_same_values(first, other) for other in others):
+        raise _several(request, [first, *others], tensors)
+    return first
+
+
+def _parts(tensors: Tensors) -> str:
+    """What is at the top of a file, in words."""
+    counts: dict[str, int] = {}
+    for name in tensors:
+        top = name.partition("/" if "/" in name else ".")[0]
+        counts[top] = counts.get(top, 0) + 1
+    some = [f"`{top}` with {counted(n, 'tensor')}" for top, n in list(counts.items())[:MOST]]
+    more = [f"{len(counts) - MOST} more"] if len(counts) > MOST else []
+    return ", ".join(some + more)
+
+
+def _same_values(one: Found, other: Found) -> bool:
+    """Whether two sets hold the same numbers: a model that is in the file under two names."""
+    import numpy as np
+
+    try:
+        return all(
+            np.array_equal(recipe.values(), other.match.recipes[key].values())
+            for key, recipe in one.match.recipes.items()
+        )
+    except WeightsError:
+        return False
+
+
+def _sources(found: Found) -> set[Stored]:
+    """The tensors that are used of the set itself."""
+    recipes = found.match.recipes.values()
+    return {stored for recipe in recipes for stored in recipe.sources if not recipe.part}
+
+
+def _several(request: Request, found: Sequence[Found], tensors: Tensors) -> WeightsError:
+    lines = [f"{request.name} holds several sets of weights that fit {request.network}"]
+    order = {stored.name: place for place, stored in enumerate(tensors.values())}
+    for each in sorted(found, key=lambda each: min(order[s.name] for s in _sources(each))):
+        what = counted(len(_sources(each)), "tensor")
+        if each.part == TOP:
+            what += " without a prefix"
+        if rest := {recipe.part for recipe in each.match.recipes.values() if recipe.part}:
+            what += f", the running statistics of {listed(sorted(rest))}"
+        lines.append(f"  `--part {each.part}`: {what}")
+    lines.append("help: `incgen weights import --part NAME` takes one of them")
+    return WeightsError("\n".join(lines))
+
+
+# ---------------------------------------------------------------- what does not fit
+
+
+def _mismatch(request: Request, closest: Found) -> MismatchError:
+    title = f"{title_of(request, closest)}"
+    faults = closest.faults
+    help_ = [*settings(closest.layout, request.parameters), *_advice(request, closest)]
+    most = None
+    if request.layouts > 1:
+        title += f", which is the closest of {request.layouts}"
+        most = MOST
+        if len(faults) > MOST:
+            help_.append(f"`--layout {closest.layout.name}` lists everything")
+    return MismatchError(title, [*faults, *closest.strays], help=help_, most=most)
+
+
+def title_of(request: Request, found: Found) -> str:
+    """What does not fit what."""
+    under = f"under the layout `{found.layout.name}`"
+    if found.part != TOP:
+        under = f"with its part `{found.part}` {under}"
+    return f"{request.name} does not fit {request.network} {under}"
+
+
+def settings(layout: Layout, parameters: Parameters) -> list[str]:
+    """A line on settings of the published network, where they are not those that were given."""
+    other = {name: v for name, v in layout.settings.items() if parameters.get(name) != v}
+    return [f"the published network is that of `{said(other)}`"] if other else []
+
+
+def said(parameters: Parameters) -> str:
+    """Values of parameters as a command says them."""
+    return " ".join(f"--set {name}={str(value).lower()}" for name, value in parameters.items())
+
+
+def _advice(request: Request, found: Found) -> list[str]:
+    """What to type where only a classifier differs, or only something is there besides."""
+    lacking = [fault for fault in found.match.faults if fault.kind in ("missing", "misshapen")]
+    if len(lacking) < len(found.match.faults):
+        return []
+    heads = _classifiers(request.graph)
+    layers = list(dict.fromkeys(_layer(fault) for fault in lacking))
+    if not {*layers} <= {*heads}:
+        return []
+    lines = []
+    other = _other_classes(request, found, layers)
+    if other and not other.items() <= found.layout.settings.items():
+        lines.append(f"`{said(other)}` gives the network as many classes as the file has")
+    if layers:
+        options = " ".join(f"--fresh {layer}" for layer in layers)
+        what = "the layer" if len(layers) == 1 else "these layers"
+        lines.append(f"`{options}` draws {what} anew, by the initialisation of the spec")
+    separator = found.layout.convention.separator
+    scopes = dict.fromkeys(_scope(stored, separator) for stored in found.match.unexpected)
+    if 0 < len(scopes) <= _FEW:
+        options = " ".join(f"--ignore '{scope}'" for scope in scopes)
+        lines.append(f"`{options}` leaves what is no part of the network")
+    return lines
+
+
+def _layer(fault: Fault) -> str:
+    key = fault.key
+    for end in ("depthwise.weight", "pointwise.weight", "pointwise.bias"):
+        if key.endswith(f".{end}"):
+            return key.removesuffix(f".{end}")
+    return key.rpartition(".")[0]
+
+
+def _scope(stored: Stored, separator: str) -> str:
+    layer, found, _ = stored.name.rpartition(separator)
+    return f"{layer}{separator}*" if found else stored.name
+
+
+def _classifiers(graph: Graph) -> dict[str, Node]:
+    """The layers that the outputs of a network come from, by their paths."""
+    found = {}
+    for index in graph.outputs.values():
+        node = graph.nodes[index]
+        while not node.tensors and node.op in _BEHIND:
+            node = graph.nodes[node.inputs[0]]
+        if node.op in ("dense", "conv"):
+            found[node.path] = node
+    return found
+
+
+def _other_classes(request: Request, found: Found, layers: Sequence[str]) -> dict[str, Value]:
+    """The parameter that gives classifiers as many classes as theirs have; empty if none does."""
+    theirs: dict[str, int] = {}
+    for layer in layers:
+        recipe = found.match.recipes.get(f"{layer}.weight")
+        if recipe is None or recipe.outputs is None:
+            return {}
+        theirs[layer] = recipe.outputs
+    if len(set(theirs.values())) != 1:
+        return {}
+    classes = next(iter(theirs.values()))
+    ours = request.graph.tensors()
+    if all(ours[f"{layer}.weight"].shape[0] == classes for layer in layers):
+        return {}
+    for formal in request.graph.program.network.parameters:
+        value: dict[str, Value] = {formal.name: classes}
+        try:
+            graph = request.with_parameters({**request.parameters, **value})
+        except (SpecError, ValueError):
+            continue
+        shapes = graph.tensors()
+        keys = [f"{layer}.weight" for layer in layers]
+        if all(key in shapes and shapes[key].shape[0] == classes for key in keys):
+            return value
+    return {}

@@ -1,0 +1,271 @@
+"""Which tensors of a file are those of a network: under which prefix, and under which layout.
+
+Programs put modules into modules and state dicts into dictionaries, so the names of a layout stand
+behind a prefix that no layout knows, such as `state_dict.model.`. It is found by looking for these
+names at the ends of those in the file. Several sets of tensors may fit, such as weights and their
+moving averages: then the user chooses one by its prefix.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import TypeAlias
+
+from incgen.graph import Graph
+from incgen.records import record
+from incgen.weights.checkpoint import Stored, shown
+from incgen.weights.errors import Fault
+from incgen.weights.layouts import Layout, renumbered
+from incgen.weights.matching import Anew, Match, Names, Tensors, is_left, match
+from incgen.weights.recipes import Recipe
+
+#: The part that has neither a prefix nor a slot.
+TOP = "."
+#: Tensors that are held against the network in full: sets of a layout.
+_MOST_SETS = 24
+#: Names behind which TensorFlow keeps the moving averages of variables.
+_SLOT = re.compile(r"(.+)/(ExponentialMovingAverage(?:_\d+)?)")
+_SEPARATOR = re.compile("[./]")
+
+#: Where a set of tensors is: what its names begin with in the file, and what they end in.
+Place: TypeAlias = tuple[str, str]
+
+
+@record
+class Found:
+    """A set of tensors, held against a network under a layout.
+
+    Attributes:
+        prefix: what its names begin with in the file.
+        slot: what they end in, where they are averages of TensorFlow.
+        tensors: the set, by the names that the layout uses.
+        match: what the layout makes of them.
+        left: names of what may be there without being needed.
+        beside: what stands outside of the prefix and belongs to no set that fits the network.
+    """
+
+    prefix: str
+    slot: str
+    tensors: Tensors
+    match: Match
+    left: tuple[str, ...] = ()
+    beside: tuple[Stored, ...] = ()
+
+    @property
+    def part(self) -> str:
+        """What the user calls it."""
+        return part_of((self.prefix, self.slot))
+
+    @property
+    def layout(self) -> Layout:
+        """The layout."""
+        return self.match.layout
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What differs: what is missing, what has no place, what has another shape."""
+        misshapen = [fault for fault in self.match.faults if fault.kind == "misshapen"]
+        other = [fault for fault in self.match.faults if fault.kind != "misshapen"]
+        return (*other, *_faults("unexpected", self.match.unexpected), *misshapen)
+
+    @property
+    def strays(self) -> tuple[Fault, ...]:
+        """What is beside the network, as lines of a report."""
+        return _faults("not of this network", self.beside)
+
+
+def part_of(place: Place) -> str:
+    """What the user calls a set of tensors: its prefix or its slot without separators."""
+    return ".".join(part for part in (place[0].rstrip("./"), place[1]) if part) or TOP
+
+
+def _faults(kind: str, tensors: Sequence[Stored]) -> tuple[Fault, ...]:
+    return tuple(Fault(kind, stored.name, shown(stored.shape)) for stored in tensors)
+
+
+def views(tensors: Tensors) -> dict[str, Tensors]:
+    """All tensors, and the averages in each slot under the names of their variables."""
+    found: dict[str, dict[str, Stored]] = {"": dict(tensors)}
+    for name, stored in tensors.items():
+        if slot := _SLOT.fullmatch(name):
+            found.setdefault(slot[2], {})[slot[1]] = stored
+    return dict(found)
+
+
+def search(
+    graph: Graph,
+    tensors: Tensors,
+    layouts: Sequence[Layout],
+    *,
+    part: str | None = None,
+    anew: Anew | None = None,
+    ignore: Collection[str] = (),
+) -> list[Found]:
+    """All sets of tensors that can be those of a network, each under each layout.
+
+    Args:
+        graph: the network.
+        tensors: those of the file.
+        layouts: under which they may be.
+        part: only sets that are called so; there may be none.
+        anew: what is drawn in place of being taken.
+        ignore: wildcards of what may be left.
+    """
+    found = [
+        each
+        for layout in layouts
+        for each in _under(Names(graph, layout), views(tensors), part, anew or Anew())
+    ]
+    found = [_completed(each, graph, found) for each in found]
+    if part is None:
+        found = [each for each in found if not _is_ignored(each)] or found
+    rivals = [each for each in found if not each.match.faults]
+    found = [_among(each, rivals, tensors, tuple(ignore)) for each in found]
+    if part is None:
+        return found
+    called = [each for each in found if is_called(part, each.part)]
+    return [each for each in called if each.part == part] or called
+
+
+def is_called(name: str, part: str) -> bool:
+    """Whether a name is meant for a part: it is said in full, or some of its components."""
+    if part == TOP or name == TOP:
+        return name == part
+    wanted, whole = (".".join(_SEPARATOR.split(text.strip("./"))) for text in (name, part))
+    return f".{wanted}." in f".{whole}."
+
+
+def _under(
+    names: Names, seen: Mapping[str, Tensors], part: str | None, anew: Anew
+) -> Iterator[Found]:
+    """The sets that are worth a look under a layout, held against the network."""
+    numbered = names.layout.numbered
+    if numbered:
+        seen = {slot: _as_numbered(view) for slot, view in seen.items()}
+    for prefix, slot in _places(names, seen, part, anew):
+        below = {
+            name[len(prefix) :]: stored
+            for name, stored in seen[slot].items()
+            if name.startswith(prefix)
+        }
+        yield Found(prefix, slot, below, match(names, below, prefix, anew))
+
+
+def _places(names: Names, seen: Mapping[str, Tensors], part: str | None, anew: Anew) -> list[Place]:
+    """Where at least half of the network is, or else where most of it is."""
+    keys = names.keys()
+    covers: dict[Place, set[str]] = {}
+    for slot, view in seen.items():
+        for name in view:
+            for prefix in _prefixes(name, numbered=names.layout.numbered):
+                if found := keys.get(name[len(prefix) :]):
+                    covers.setdefault((prefix, slot), set()).update(found)
+    new = {key for key in names.graph.tensors() if key.rpartition(".")[0] in anew.layers}
+    half = (len(names.graph.tensors()) - len(new)) / 2
+    # Shorter prefixes first: of equals, what is further up.
+    best = sorted(covers, key=lambda place: (-len(covers[place] - new), len(place[0]), place))
+    chosen = [place for place in best[:_MOST_SETS] if len(covers[place] - new) >= half]
+    if part is not None and not any(is_called(part, part_of(place)) for place in chosen):
+        called = [place for place in best if is_called(part, part_of(place))]
+        chosen += called[:1]
+    return chosen or best[:1] or [("", "")]
+
+
+def _prefixes(name: str, *, numbered: bool) -> Iterator[str]:
+    """Everything that can stand in front of a name of a layout; nothing where Keras numbered."""
+    yield ""
+    for separator in () if numbered else _SEPARATOR.finditer(name):
+        yield name[: separator.end()]
+
+
+def _as_numbered(tensors: Tensors) -> dict[str, Stored]:
+    """Tensors of Keras under names whose numbers count from 0."""
+    layers = renumbered(name.partition("/")[0] for name in tensors)
+    found = {}
+    for name, stored in tensors.items():
+        layer, slash, rest = name.partition("/")
+        found[f"{layers[layer]}{slash}{rest}"] = stored
+    return found
+
+
+# ---------------------------------------------------------------- one set among others
+
+
+def _completed(one: Found, graph: Graph, found: Sequence[Found]) -> Found:
+    """Averages that were kept of parameters only, with the statistics of another set."""
+    statistics = {key for key, tensor in graph.tensors().items() if not tensor.trained}
+    missing = {fault.key for fault in one.match.faults if fault.kind == "missing"}
+    if not missing or len(missing) < len(one.match.faults) or not missing <= statistics:
+        return one
+    whole = (each for each in found if each.layout is one.layout and not each.match.faults)
+    other = next(whole, None)
+    if other is None:
+        return one
+    recipes = {
+        key: one.match.recipes.get(key) or _of_part(other.match.recipes[key], other.part)
+        for key in graph.tensors()
+    }
+    match = one.match
+    made = Match(match.layout, recipes, match.checks, match.left, match.unexpected, ())
+    return Found(one.prefix, one.slot, one.tensors, made)
+
+
+def _of_part(recipe: Recipe, part: str) -> Recipe:
+    return Recipe(
+        recipe.shape,
+        recipe.stored,
+        recipe.axes,
+        flattened=recipe.flattened,
+        first_dropped=recipe.first_dropped,
+        divided_by=recipe.divided_by,
+        minus=recipe.minus,
+        part=part,
+    )
+
+
+def _is_ignored(one: Found) -> bool:
+    """Whether the layout leaves the whole set: its author has chosen another."""
+    sources = [
+        stored.name
+        for recipe in one.match.recipes.values()
+        for stored in recipe.sources
+        if not recipe.part
+    ]
+    ignored = one.layout.ignored
+    return bool(sources) and all(
+        any(fnmatchcase(name, pattern) for pattern in ignored) for name in sources
+    )
+
+
+def _among(one: Found, rivals: Sequence[Found], tensors: Tensors, ignore: tuple[str, ...]) -> Found:
+    """A set, knowing which tensors of the file belong to others that fit, and which to none."""
+    match = one.match
+    others = {stored.name for rival in rivals if rival.part != one.part for stored in _owned(rival)}
+
+    def may_be_left(stored: Stored) -> bool:
+        ignored = any(fnmatchcase(stored.name, pattern) for pattern in ignore)
+        return ignored or stored.name in others
+
+    unexpected = tuple(stored for stored in match.unexpected if not may_be_left(stored))
+    left = [stored.name for stored in match.unexpected if may_be_left(stored)]
+    inside = {stored.name for stored in one.tensors.values()}
+    inside |= {s.name for recipe in match.recipes.values() for s in recipe.sources}
+    beside = []
+    for name, stored in tensors.items():
+        if stored.name in inside:
+            continue
+        if may_be_left(stored):
+            left.append(stored.name)
+        elif not is_left(name, stored, match.layout):
+            beside.append(stored)
+    made = Match(match.layout, match.recipes, match.checks, (), unexpected, match.faults)
+    every = (*match.left, *left)
+    return Found(one.prefix, one.slot, one.tensors, made, every, tuple(beside))
+
+
+def _owned(one: Found) -> Iterator[Stored]:
+    """The tensors of a set that the network, or what trains it, knows."""
+    without = {stored.name for stored in one.match.unexpected}
+    return (stored for stored in one.tensors.values() if stored.name not in without)
