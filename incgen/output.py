@@ -296,13 +296,18 @@ def unified_diff(before: str | None, after: str, old: str, new: str) -> str:
     import difflib
 
     lines = difflib.unified_diff(
-        [] if before is None else before.splitlines(keepends=True),
-        after.splitlines(keepends=True),
+        [] if before is None else _lines(before),
+        _lines(after),
         "/dev/null" if before is None else old,
         new,
     )
     unended = "\n\\ No newline at end of file\n"
     return "".join(line if line.endswith("\n") else line + unended for line in lines)
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a text with their ends: str.splitlines knows others than files have."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 def reason(error: Exception) -> str:

@@ -231,7 +231,7 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generic
             if line in self.docs:  # a plain comment between them belongs to neither
                 found.append(self.docs.pop(line))
             line -= 1
-        return "\n".join(reversed(found))
+        return "\n".join(reversed(found)).strip("\n")
 
     # -- files and definitions
 
@@ -252,8 +252,8 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generic
             elif docs if not text else not text.startswith("#"):
                 break
             elif not docs:
-                header.append(text.removeprefix("#").removeprefix(" "))
-        return "\n".join(docs), "\n".join(header).strip("\n")
+                header.append(_words(text.removeprefix("#")))
+        return "\n".join(docs).strip("\n"), "\n".join(header).strip("\n")
 
     def numerics(self, meta: Meta, parts: list[st.Identifier]) -> st.Numerics:
         return st.Numerics(parts[0], self._span(meta))
@@ -494,10 +494,18 @@ def _parse_text(source: SourceFile, text: str) -> st.Spec:
         for number, line in enumerate(source.lines, 1):
             stripped = line.lstrip()
             if stripped.startswith("##"):
-                docs[number] = stripped[2:].removeprefix(" ").rstrip()
+                docs[number] = _words(stripped[2:])
     with _LOCK:
         _parser()[1].docs = docs
         return cast(st.Spec, _run(source, text, "start", 0))
+
+
+def _words(comment: str) -> str:
+    """What a comment says behind its `#`: nothing of it that cannot be shown goes further."""
+    shown = "".join(c if c.isprintable() else " " for c in comment).rstrip()
+    text = shown.lstrip()
+    blanks = comment[: len(shown) - len(text)]
+    return blanks.removeprefix(" ") + text if blanks.isprintable() else text
 
 
 def _run(source: SourceFile, text: str, start: str, shift: int) -> Any:

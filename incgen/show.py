@@ -206,7 +206,7 @@ def _heading(graph: Graph) -> list[str]:
     network = graph.program.network
     parameters = ", ".join(f"{name} = {_value(v)}" for name, v in graph.parameters.items())
     heading = f"{network.name}({parameters})  from {graph.program.file}"
-    return [*map(plain, (heading, *(network.doc or graph.program.doc).splitlines()))]
+    return [*map(plain, (heading, *(network.doc or graph.program.doc).split("\n")))]
 
 
 def _summary(graph: Graph) -> list[str]:

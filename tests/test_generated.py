@@ -10,6 +10,7 @@ import difflib
 import subprocess
 import sys
 from pathlib import Path
+from unicodedata import category
 
 import pytest
 
@@ -39,6 +40,10 @@ KEPT = [
 ]
 #: The lines of the same network as a person wrote it (benchmarks/reference).
 HAND_WRITTEN = {"torch": 154, "keras": 109}
+
+
+#: The categories of what cannot be shown.
+KINDS = ("Cc", "Cf", "Zs", "Zl", "Zp")
 
 
 def spec_of(name: str) -> Path:
@@ -191,6 +196,24 @@ def test_a_header_is_nothing_but_a_comment(target: str, line: str) -> None:
     assert source.startswith("# ")
     for data in (source.encode(), sealed(source, "0" * 16).encode()):
         assert ast.dump(ast.parse(data)) == ast.dump(ast.parse(source[source.index('"""') :]))
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_a_comment_of_what_cannot_be_shown_is_none(target: str) -> None:
+    """In front of every kind of thing, and beside what can be shown."""
+    shown = (c for c in map(chr, range(0x10000)) if category(c) in KINDS)
+    invisible = [c for c in shown if not c.isprintable() and c != "\n"]
+    assert len(invisible) > 50
+    spec = "## {0}\n\nnumerics torch\n\n## {0}\nunit u = conv -> relu\n\n## {0}{1}\n"
+    spec += "block b(n) {{\n    ## {0}\n    c: u 3x3 n\n}}\n\n## {0}\nnetwork net {{\n"
+    spec += "    input 8x8 3\n    ## {0}\n    a: b 4\n    relu\n}}\n"
+    expected = incgen.generate("net.inc", target, text=spec.format("", ""))
+
+    assert incgen.generate("net.inc", target, text=spec.format("".join(invisible), "")) == expected
+    for c in "\ufeff\u200b\x0b\x0c\x1c\x85\u2028\u2029":
+        assert incgen.generate("net.inc", target, text=spec.format(c, "")) == expected
+        said = incgen.generate("net.inc", target, text=spec.format(c, f"Its{c}title"))
+        assert '    """Its title' in said
 
 
 def test_every_comment_stands_in_front_of_its_statement() -> None:

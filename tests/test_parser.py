@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unicodedata import category
+
 import pytest
 
 from incgen import expressions as ex
@@ -252,6 +254,23 @@ def test_the_doc_comment_of_the_first_item_is_its_own_behind_a_header() -> None:
 
     assert (spec.header, spec.doc) == ("A", "")
     assert isinstance(spec.items[0], st.Block) and spec.items[0].doc == "Of the block"
+
+
+#: What cannot be shown: control and format characters, blanks, ends of lines, and some surrogates,
+#: private and unassigned characters.
+INVISIBLE = [
+    *(c for c in map(chr, range(0x110000)) if category(c) in ("Cc", "Cf", "Zs", "Zl", "Zp")),
+    *"\ud800\udfff\ue000\U0010fffd\u0378\uffff\U0010ffff",
+]
+
+
+def test_what_cannot_be_shown_of_a_comment_goes_no_further() -> None:
+    assert len(INVISIBLE) > 200
+    for c in set(INVISIBLE) - {"\n", " "}:
+        head = f"## {c}\n##{c}\n##\n## {c}A{c}b{c}\n##\n## {c}{c}\n\n"
+        spec = parsed(f"#{c}\n#{c} C\n{head}")
+        assert (spec.header, spec.doc) == ("C", "A b"), f"U+{ord(c):04X}"
+        assert parsed(f"## {c}\n#{c}").doc == ""
 
 
 def test_a_doc_comment_may_hold_anything() -> None:

@@ -35,7 +35,7 @@ def wrap(text: str, width: int, indent: int) -> list[str]:
 def _blocks(text: str) -> Iterator[str]:
     """Whole paragraphs, indented lines and blank lines of a text."""
     paragraph: list[str] = []
-    for line in (line.expandtabs().rstrip() for line in text.strip("\n").splitlines()):
+    for line in (line.expandtabs().rstrip() for line in text.strip("\n").split("\n")):
         if line and not line.startswith(" "):
             paragraph.append(line)
             continue

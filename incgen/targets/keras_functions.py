@@ -148,7 +148,7 @@ class FunctionWriter(Scope):
                 self.lines.append("")
             previous = step
             if step.doc:
-                self.lines += comment_lines(text.plain(step.doc), indent=self.indent)
+                self.lines += comment_lines(step.doc, indent=self.indent)
             if isinstance(step, df.Head):
                 flow = self.bound(flow, variable)
                 variable_ = self.unique(step.label)
@@ -242,7 +242,7 @@ class FunctionWriter(Scope):
         for number, step in enumerate(join.body.steps, 1):
             assert isinstance(step, df.Step)
             if step.doc:
-                self.lines += comment_lines(text.plain(step.doc), indent=self.indent)
+                self.lines += comment_lines(step.doc, indent=self.indent)
             origin = self.labels[step.origin] if step.origin is not None else flow
             branch = self.unique(step.label or unnamed_branch(join, number))
             done = origin if step.element is None else self.element(step.element, origin, branch)

@@ -40,9 +40,9 @@ def check_used(graph: Graph) -> None:
 def header(program: df.Program) -> list[str]:
     """The plain comment at the head of a spec, a licence for instance, as that of a file."""
     lines = list[str]()
-    for line in plain(program.header).split("\n"):
+    for line in program.header.split("\n"):
         # Python would read it as the encoding of the file (PEP 263)
-        text = re.sub(r"(coding)([:=])", r"\1 \2", line.rstrip())
+        text = re.sub(r"(coding)([:=])", r"\1 \2", line)
         if text:
             lines += comment_lines(text)
         elif lines and lines[-1]:
@@ -190,11 +190,6 @@ def returned(lines: list[str]) -> list[str]:
     if len(lines) > 1 and lines[-1].startswith("    x = "):
         return [*lines[:-1], lines[-1].replace("    x = ", "    return ", 1)]
     return [*lines, "    return x"]
-
-
-def plain(doc: str) -> str:
-    """A doc comment as a comment: no control characters, no line that is not one."""
-    return "".join(c if c.isprintable() or c == "\n" else " " for c in doc)
 
 
 def described(definition: df.Definition) -> str:

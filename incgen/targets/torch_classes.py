@@ -239,7 +239,7 @@ class ClassWriter(Modules):
             (self.forward, forward, self.indent),
         ):
             if len(lines) > place:
-                lines[place:place] = comment_lines(text.plain(doc), indent=indent)
+                lines[place:place] = comment_lines(doc, indent=indent)
                 return
 
     def shape_comment(self, step: df.Step) -> str | None:
