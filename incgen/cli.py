@@ -1,8 +1,9 @@
 """The commands. What they do is elsewhere; here are arguments, words and exit codes.
 
 Exit codes: 0 is success, 1 says that a spec has faults, that weights do not fit it or that
-`--check` found a difference, 2 that the command cannot be carried out as it was given. Products go
-to standard output, in UTF-8 on every system, and everything said about them to standard error.
+`--check` found a difference, 2 that the command cannot be carried out as it was given; 130 is an
+interrupt, and 128 and its number any other signal. Products go to standard output, in UTF-8 on
+every system, and everything said about them to standard error.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from incgen.diagnostics import Code, Diagnostic, Reporter, Severity, SpecError
+from incgen.ending import as_exceptions, exit_code
 
 if TYPE_CHECKING:
     from incgen.expressions import Value
     from incgen.graph import Graph
 
-OK, FAULTS, USAGE, INTERRUPTED = 0, 1, 2, 130
+OK, FAULTS, USAGE = 0, 1, 2
 _STDIN = "<stdin>"
 _MAX_BYTES = 20_000_000
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -214,6 +216,8 @@ def show_command(
 @click.option("--diff", is_flag=True, help="Write nothing; print what would change.")
 def format_command(specs: Sequence[str], check: bool, diff: bool) -> int:
     """Lay out specs in place; standard input goes to standard output."""
+    from incgen.output import OutputError
+
     code = OK
     for spec in specs:
         try:
@@ -221,6 +225,8 @@ def format_command(specs: Sequence[str], check: bool, diff: bool) -> int:
         except SpecError as error:
             _report(error.diagnostics)
             code = max(code, _exit_code(error.diagnostics))
+        except OutputError as error:
+            code = max(code, _failed(str(error)))
         else:
             code = max(code, FAULTS if changed and check else OK)
     return code
@@ -540,15 +546,17 @@ def fuzz_command(
             tried = run(
                 count, seed, processes, lambda so_far: progress(so_far.progress(count)), keep=folder
             )
-            failed, text = tried.failed, tried.text()
+            failed, text, interrupted = tried.failed, tried.text(), tried.interrupted
         else:
             from incgen.fuzz.search import search
 
             report = search(count, seed, processes, folder, progress=progress)
-            failed, text = not report.passed, report.text()
+            failed, text, interrupted = not report.passed, report.text(), report.interrupted
             if coverage:
                 text += f"\n{report.tally.coverage.table()}"
     _print(f"{text}\n")
+    if interrupted is not None:
+        return exit_code(interrupted)
     return FAULTS if failed else OK
 
 
@@ -672,19 +680,19 @@ def _decoded(data: bytes, name: str) -> str:
 def _format(spec: str, *, check: bool, diff: bool) -> bool:
     """Lay out one spec; whether it changed, or would have."""
     from incgen.format import format_text
-    from incgen.output import replace, unified_diff
+    from incgen.output import rewrite, unified_diff
 
     name, data = _bytes(spec)
     text = _decoded(data, name)
     result = format_text(text, name)
     if diff:
         _print(unified_diff(text, result, name, name))
+    mark = "\ufeff" if data.startswith(b"\xef\xbb\xbf") else ""
     if spec == "-" and not (check or diff):
-        _print(result)
+        _print(mark + result)
     elif result != text and not (check or diff):
         newline = "\r\n" if b"\r\n" in data else "\n"  # as in the rest of the checkout
-        # A link stays one: what is laid out is the file behind it.
-        replace(Path(os.path.realpath(spec)), result.replace("\n", newline).encode("utf-8"))
+        rewrite(Path(spec), (mark + result).replace("\n", newline).encode("utf-8"))
         _say(f"formatted {name}")
     elif result != text and check:
         _say(f"would format {name}")
@@ -801,7 +809,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # A command is short and nearly all that it makes lives until its end, so looking for
     # garbage often would only cost time: a tenth of a build.
     gc.set_threshold(100_000, 50, 50)
-    sys.exit(_run(arguments))
+    with as_exceptions():
+        sys.exit(_run(arguments))
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -816,9 +825,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     except click.ClickException as error:
         error.show()
         return USAGE
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
         _say("incgen: interrupted")
-        return INTERRUPTED
+        return exit_code(error)
     except BrokenPipeError:
         _close_output()
         return FAULTS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from types import ModuleType
@@ -40,12 +41,26 @@ def import_source(network: str, file: str, target: str, source: str) -> ModuleTy
             exec(compile(source, module.__file__, "exec", dont_inherit=True), module.__dict__)
         except ModuleNotFoundError as error:
             del sys.modules[name]
-            message = f"the target `{target}` needs {error.name}: pip install 'incgen[{target}]'"
+            message = f"the target `{target}` {needs(error, target)}"
             raise ModuleNotFoundError(message, name=error.name) from error
         except BaseException:
             del sys.modules[name]
             raise
         return module
+
+
+def needs(error: ModuleNotFoundError, extra: str, verb: str = "needs") -> str:
+    """What an import has not found, as the end of a sentence with what to type.
+
+    Args:
+        error: what the import raised.
+        extra: the extra of incgen that has what is imported.
+        verb: in the form that fits the beginning of the sentence.
+    """
+    missing = (error.name or "a library").partition(".")[0]
+    if missing == os.environ.get("KERAS_BACKEND"):  # its own choice of what it runs on
+        return f"{verb} {missing}, which KERAS_BACKEND names: install it, or unset KERAS_BACKEND"
+    return f"{verb} {missing}: pip install 'incgen[{extra}]'"
 
 
 def _pseudo_file(title: str, source: str) -> str:

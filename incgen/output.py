@@ -233,6 +233,53 @@ def replace(path: Path, data: bytes) -> None:
         temporary.write(data)
 
 
+def rewrite(path: Path, data: bytes) -> None:
+    """Write other content into a file, which stays the same one: with its owner, mode and links.
+
+    That is for files of people. A reader may see it half written, unlike one that is replaced, but
+    a file that is replaced is a new one, of whoever replaces it, and other links keep the old.
+
+    Raises:
+        OutputError: it cannot be written; what was in it is in it again.
+    """
+    _refuse_read_only(path)
+    try:
+        descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+        with os.fdopen(descriptor, "r+b") as file:
+            before = file.read()
+            try:
+                _put(descriptor, data)
+            except BaseException:  # its room is still there
+                _put(descriptor, before)
+                raise
+    except (OSError, ValueError) as error:
+        raise OutputError(f"`{path.as_posix()}` cannot be written: {reason(error)}") from None
+
+
+def _put(descriptor: int, data: bytes) -> None:
+    """Make a file have this content."""
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    _write(descriptor, data)
+    os.ftruncate(descriptor, len(data))
+
+
+def _write(descriptor: int, data: bytes | memoryview) -> None:
+    view = memoryview(data).cast("B")
+    while len(view):
+        view = view[os.write(descriptor, view) :]
+
+
+def _refuse_read_only(path: Path) -> None:
+    """A file that is there and may not be written stays: that its folder may be is no leave."""
+    try:
+        writable = path.stat().st_mode & 0o222
+    except (OSError, ValueError):
+        return
+    if not writable:
+        name = path.as_posix()
+        raise OutputError(f"`{name}` is read-only: make it writable (chmod u+w), or choose another")
+
+
 class Replacement:
     """A file beside another, which it replaces when everything has been written.
 
@@ -247,19 +294,21 @@ class Replacement:
 
     def __enter__(self) -> Replacement:
         """Open the new file beside the old one."""
+        _refuse_read_only(self.path)
         # O_EXCL: never a file or a link that somebody else put there.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         try:
             self._descriptor = os.open(self.temporary, flags, 0o666)
         except (OSError, ValueError) as error:
             raise self._failed(error) from None
+        except BaseException:  # a signal, as soon as it was open
+            self.temporary.unlink(missing_ok=True)
+            raise
         return self
 
     def write(self, data: bytes | memoryview) -> None:
         """Append to the new file."""
-        view = memoryview(data).cast("B")
-        while len(view):
-            view = view[os.write(self._descriptor, view) :]
+        _write(self._descriptor, data)
 
     def write_at(self, place: int, data: bytes) -> None:
         """Write over what was written there; what comes next is appended as before."""

@@ -302,6 +302,30 @@ def test_format_in_place(incgen: Runner) -> None:
     assert incgen("format", "a.inc") == Done(0, "", "")
 
 
+def test_format_keeps_what_is_no_text_of_the_spec(incgen: Runner) -> None:
+    mark = b"\xef\xbb\xbf"
+    Path("a.inc").write_bytes(mark + UGLY.encode())
+    os.link("a.inc", "b.inc")
+
+    assert incgen("format", "a.inc").code == 0
+    assert Path("b.inc").read_bytes() == mark + NEAT.encode()
+    assert incgen("format", "--check", "b.inc").code == 0
+    assert incgen("format", "-", stdin=mark + UGLY.encode()).out == "\ufeff" + NEAT
+
+
+def test_format_leaves_a_read_only_file_and_goes_on(incgen: Runner) -> None:
+    for name in ("a.inc", "b.inc"):
+        Path(name).write_text(UGLY)
+    Path("a.inc").chmod(0o444)
+
+    done = incgen("format", "a.inc", "b.inc")
+
+    assert done.code == 2
+    assert done.err.startswith("Error: `a.inc` is read-only: ")
+    assert Path("a.inc").read_text() == UGLY
+    assert Path("b.inc").read_text() == NEAT
+
+
 def test_format_of_standard_input(incgen: Runner) -> None:
     assert incgen("format", "-", stdin=UGLY.encode()) == Done(0, NEAT, "")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from incgen.output import (
     is_untouched,
     places,
     replace,
+    rewrite,
     unified_diff,
     write_all,
 )
@@ -236,6 +238,55 @@ def test_a_failure_half_way_leaves_the_old_file(
 
     assert path.read_bytes() == b"old"
     assert leftovers(tmp_path) == []
+
+
+def test_a_file_of_a_person_stays_the_same_file(tmp_path: Path) -> None:
+    path, other, link = (tmp_path / name for name in ("net.inc", "other.inc", "link.inc"))
+    path.write_bytes(b"a longer text")
+    path.chmod(0o640)
+    os.link(path, other)
+    link.symlink_to(path)
+    before = path.stat()
+
+    rewrite(link, b"short")
+
+    assert path.read_bytes() == other.read_bytes() == b"short"
+    assert link.is_symlink()
+    after = path.stat()
+    for fact in ("st_ino", "st_mode", "st_nlink", "st_uid"):
+        assert getattr(after, fact) == getattr(before, fact)
+
+
+def test_what_was_in_a_file_is_in_it_again_if_writing_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, write = tmp_path / "net.inc", os.write
+    path.write_bytes(b"old text")
+
+    def full(descriptor: int, data: memoryview) -> int:
+        if bytes(data[:1]) == b"n" and os.lseek(descriptor, 0, os.SEEK_CUR):
+            raise OSError(28, "No space left on device")
+        return write(descriptor, data[:1])
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OutputError, match=r"`.*net\.inc` cannot be written: no space left"):
+        rewrite(path, b"nnnnnnnnnnnnnnnnnnn")
+
+    assert path.read_bytes() == b"old text"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("write", [replace, rewrite])
+def test_a_read_only_file_stays(tmp_path: Path, write: Callable[[Path, bytes], None]) -> None:
+    path = tmp_path / "net.inc"
+    path.write_bytes(b"old")
+    path.chmod(0o444)
+
+    with pytest.raises(OutputError, match=r"`.*net\.inc` is read-only: "):
+        write(path, b"new")
+
+    assert path.read_bytes() == b"old"
+    assert [each.name for each in tmp_path.iterdir()] == ["net.inc"]
 
 
 def test_a_short_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

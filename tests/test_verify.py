@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,11 @@ import pytest
 from safetensors.numpy import save_file
 
 import incgen
-from incgen import testing
+from incgen import RequestError, testing
+from incgen.fuzz.search import search
 from incgen.graph import Graph
 from incgen.initializers import Initializer
+from incgen.modules import needs
 from incgen.shapes import Tensor
 from incgen.verify import Report, beginnings, inputs, measure, verify
 from incgen.verify.places import Places
@@ -548,6 +552,35 @@ def test_one_value_for_each_channel_is_not_trained_with() -> None:
     )
     assert single.omissions == tuple(Omission(n, "float64", reason) for n in range(2, 6))
     assert not single.divergences and several.passed
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_keras_on_something_else_is_refused(monkeypatch: pytest.MonkeyPatch, loaded: bool) -> None:
+    """Before it is imported: what it is set to run on need not be installed."""
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    if loaded:
+        config = SimpleNamespace(backend=lambda: "jax")
+        monkeypatch.setitem(sys.modules, "keras", SimpleNamespace(config=config))
+    else:
+        monkeypatch.setenv("KERAS_BACKEND", "jax")
+    message = "Keras is set to run on jax, .*: set KERAS_BACKEND=tensorflow$"
+
+    with pytest.raises(RequestError, match=message):
+        verify("net.inc", text=SPEC)
+    with pytest.raises(RequestError, match=message):
+        search(1)
+
+
+def test_what_keras_is_set_to_run_on_is_no_part_of_an_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+
+    end = "which KERAS_BACKEND names: install it, or unset KERAS_BACKEND"
+    assert needs(ModuleNotFoundError(name="jax.numpy"), "keras") == f"needs jax, {end}"
+    assert needs(ModuleNotFoundError(name="h5py"), "keras") == (
+        "needs h5py: pip install 'incgen[keras]'"
+    )
 
 
 def test_a_target_that_is_not_installed_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from multiprocessing import get_context
-from typing import TypeVar
+from multiprocessing.connection import Connection, wait
+from typing import Any, Generic, TypeVar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -32,65 +33,88 @@ def spread(
 
     Args:
         action: a function of a module.
-        tasks: what it is called with.
+        tasks: what it is called with; none of them is None.
         processes: how many run at the same time.
 
     Yields:
-        A task and what came of it; None if its process died. An interrupt ends it when the tasks
-        that run are done; a second one ends it at once.
+        A task and what came of it; None if its process died.
+
+    Whatever ends the iteration early, an interrupt for instance, ends the processes at once.
     """
     waiting = iter(tasks)
-    lost: list[Task] = []
-    while True:
-        died: list[Task] = []
-        for task, result in _round(action, waiting, processes, died):
-            yield task, result
-        if not died:
-            break
-        lost += died
-    # Whichever process died took the others' tasks with it: each is tried again, alone.
-    for task in lost:
-        died = []
-        yield from _round(action, iter([task]), 1, died)
-        if died:
-            yield task, None
+    workers: list[_Worker[Task, Result]] = []
+    with tempfile.TemporaryDirectory(prefix="incgen-") as folder:  # what dies leaves things behind
+        try:
+            while True:
+                while len(workers) < processes and (task := next(waiting, None)) is not None:
+                    workers.append(_Worker(action, folder, task))
+                if not workers:
+                    return
+                ready = wait([worker.connection for worker in workers])
+                for worker in [each for each in workers if each.connection in ready]:
+                    task, result = worker.task, worker.result()
+                    following = next(waiting, None) if worker.can_go_on else None
+                    if following is None:
+                        workers.remove(worker)
+                        worker.end()
+                    else:
+                        worker.give(following)
+                    yield task, result
+        finally:
+            for worker in workers:
+                worker.end()
 
 
-def _round(
-    action: Callable[[Task], Result], waiting: Iterator[Task], processes: int, died: list[Task]
-) -> Iterator[tuple[Task, Result]]:
-    """Tasks until none is left, or until a process dies: then `died` has those that ran."""
-    running: dict[Future[Result], Task] = {}
-    executor = ProcessPoolExecutor(
-        processes, get_context("spawn"), _begin, max_tasks_per_child=_TASKS
-    )
-    try:
-        while True:
-            while len(running) < processes and not died:
-                task = next(waiting, None)
-                if task is None:
-                    break
-                running[executor.submit(action, task)] = task
-            if not running:
-                return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                task = running.pop(future)
-                try:
-                    result = future.result()
-                except BrokenProcessPool:
-                    died.append(task)
-                    continue
-                yield task, result
-    except KeyboardInterrupt:
-        for future in wait(running).done:
-            if future.exception() is None:
-                yield running[future], future.result()
-        raise
-    finally:
-        executor.shutdown(cancel_futures=True)
+class _Worker(Generic[Task, Result]):
+    """A process that does one task after another."""
+
+    def __init__(self, action: Callable[[Task], Result], folder: str, task: Task) -> None:
+        """Start it with its first task."""
+        context = get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_work, args=(folder, theirs), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.action, self.done, self.can_go_on = action, 0, True
+        self.give(task)
+
+    def give(self, task: Task) -> None:
+        """Hand over a task."""
+        self.task = task
+        with suppress(OSError):  # it has died, which is seen when its result is asked for
+            self.connection.send((self.action, task))
+
+    def result(self) -> Result | None:
+        """What came of its task; None if it has died. Raises what the task raised."""
+        self.done += 1
+        try:
+            result, error = self.connection.recv()
+        except (EOFError, OSError):
+            self.can_go_on = False
+            return None
+        if error is not None:
+            raise error
+        self.can_go_on = self.done < _TASKS
+        return result  # type: ignore[no-any-return]
+
+    def end(self) -> None:
+        """End it, whatever it does."""
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
 
 
-def _begin() -> None:
-    """Prepare a new process; an interrupt is for the one that started it."""
+def _work(folder: str, tasks: Connection) -> None:
+    """What a process does until the one that started it ends: an interrupt is for that one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.update(_QUIET)
+    os.environ.update(_QUIET)  # before the first task brings a framework with it
+    tempfile.tempdir = folder
+    with suppress(EOFError):
+        while True:
+            action, task = tasks.recv()
+            answer: tuple[Any, Exception | None]
+            try:
+                answer = action(task), None
+            except Exception as error:
+                answer = None, error
+            tasks.send(answer)

@@ -26,6 +26,7 @@ from incgen.fuzz.processes import spread
 from incgen.fuzz.reduce import reduced
 from incgen.fuzz.specs import random_spec
 from incgen.fuzz.tally import Tally
+from incgen.verify.verifying import check_backend
 
 #: Networks that a process examines at once.
 BATCH = 20
@@ -46,7 +47,7 @@ class Report:
         faults: one of each kind or some, made small.
         saved: the files that were written.
         linted: whether generated source was held to ruff's rules.
-        interrupted: whether the search was ended before its time.
+        interrupted: what has ended the search before its time.
         elapsed: seconds.
     """
 
@@ -56,7 +57,7 @@ class Report:
     faults: list[Found] = field(default_factory=list)
     saved: list[Path] = field(default_factory=list)
     linted: bool = True
-    interrupted: bool = False
+    interrupted: KeyboardInterrupt | None = None
     elapsed: float = 0.0
 
     @property
@@ -79,7 +80,7 @@ class Report:
         lines.append(f"{seen:,} of {cells:,} values of arguments by place seen")
         if not self.linted:
             lines.append("generated source was not linted: ruff is not installed")
-        if self.interrupted:
+        if self.interrupted is not None:
             lines.append("interrupted")
         drawn, seconds = self.tally.seen, self.tally.seconds
         rate = f"{drawn / seconds:.2f} networks a second and process" if seconds else "no time"
@@ -106,7 +107,11 @@ def search(
         rungs: the rungs of the ladder.
         progress: is told how far it is.
         shrink: whether specs that fail are made small.
+
+    Raises:
+        RequestError: Keras is set to run on something else than TensorFlow.
     """
+    check_backend()
     began = time.monotonic()
     report = Report(seed, linted=can_lint())
     batches = [range(first, min(first + BATCH, count)) for first in range(0, count, BATCH)]
@@ -125,8 +130,8 @@ def search(
                 progress(f"making {len(chosen)} specs small")
             done = {found.number: result for found, result in spread(small, chosen, processes)}
             report.faults = [done.get(found.number) or found for found in chosen]
-    except KeyboardInterrupt:
-        report.interrupted = True
+    except KeyboardInterrupt as error:
+        report.interrupted = error
         report.faults = _chosen(report.tally.found)
     if save is not None:
         report.saved = [saved(found, seed, save) for found in report.faults]

@@ -13,7 +13,7 @@ from incgen.graph import Graph
 from incgen.targets import TARGETS
 from incgen.verify.report import RUNGS, Omission, Report
 from incgen.verify.resizing import resized
-from incgen.verify.runners import KINDS
+from incgen.verify.runners import KINDS, other_backend
 from incgen.weights.readers.libraries import extra
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def verify(
     for name in sources or {}:
         if name not in names:
             raise RequestError(f"`{name}` is none of the targets: {listed(names)}")
+    if "keras" in names:
+        check_backend()
     texts, omissions = _sources(graph, names, sources or {})
     asked, types = tuple(sorted(set(rungs))), tuple(t for t in DTYPES if t in dtypes)
     ladders: list[Ladder] = []
@@ -183,6 +185,20 @@ def _sources(
     if len(faults) == len(names):
         raise SpecError([each for fault in faults for each in fault.diagnostics])
     return texts, omissions
+
+
+def check_backend() -> None:
+    """Refuse a Keras that runs on something else than its runner is made for.
+
+    Raises:
+        RequestError: it does.
+    """
+    other = other_backend()
+    if other is not None:
+        raise RequestError(
+            f"Keras is set to run on {other}, and it is compared on TensorFlow: "
+            "set KERAS_BACKEND=tensorflow"
+        )
 
 
 def _weights(graph: Graph, file: SpecPath | None, seed: int) -> dict[str, Array]:

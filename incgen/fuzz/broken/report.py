@@ -43,7 +43,7 @@ class Report:
         memory: the most bytes that a process had.
         failures: everything that is wrong.
         seconds: by the clock, of the whole run.
-        interrupted: whether the run was ended before its time.
+        interrupted: what has ended the run before its time.
     """
 
     inputs: int = 0
@@ -53,7 +53,7 @@ class Report:
     memory: int = 0
     failures: list[Failed] = field(default_factory=list)
     seconds: float = 0.0
-    interrupted: bool = False
+    interrupted: KeyboardInterrupt | None = None
 
     def add(self, other: Report) -> None:
         """Add the counts of another part."""
@@ -89,7 +89,7 @@ class Report:
             place = f", kept as {first.kept}" if first.kept else ""
             lines.append(f"  {count} x {kind}: input {first.number}{place}")
             lines += [f"      {line}" for line in first.detail.splitlines()]
-        if self.interrupted:
+        if self.interrupted is not None:
             lines.append("interrupted")
         return "\n".join(lines)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import re
+import signal
 import tempfile
 import time
 from collections.abc import Callable
@@ -55,10 +56,12 @@ def run(
         first: the number of the first input.
     """
     report, start = Report(), time.monotonic()
-    workers = [
-        _Worker(subject, range(first + i, first + count, processes)) for i in range(processes)
-    ]
+    workers: list[_Worker] = []
+    folder = tempfile.TemporaryDirectory(prefix="incgen-broken-")
     try:
+        for i in range(processes):
+            numbers = range(first + i, first + count, processes)
+            workers.append(_Worker(subject, numbers, Path(folder.name)))
         while any(worker.running for worker in workers):
             wait([worker.results for worker in workers if worker.running], timeout=_TELL)
             for worker in workers:
@@ -69,11 +72,12 @@ def run(
                 progress(report)
             if len(report.failures) > _MOST_FAILURES:
                 break
-    except KeyboardInterrupt:
-        report.interrupted = True
+    except KeyboardInterrupt as error:
+        report.interrupted = error
     finally:
         for worker in workers:
             worker.end()
+        folder.cleanup()  # what a process leaves that is ended from outside
     report.failures.sort(key=lambda each: each.number)
     if keep is not None:
         _save(report, keep)
@@ -104,8 +108,8 @@ class _Shared:
 class _Worker:
     """A process that tries some of the inputs, and its successors if it does not survive."""
 
-    def __init__(self, subject: Subject, numbers: range) -> None:
-        self.subject, self.numbers = subject, numbers
+    def __init__(self, subject: Subject, numbers: range, folder: Path) -> None:
+        self.subject, self.numbers, self.folder = subject, numbers, folder
         self.skipped: set[int] = set()
         self.running = bool(numbers)
         self.shared = _Shared()
@@ -121,7 +125,14 @@ class _Worker:
         self.shared.began.value = time.monotonic() + 120  # it has to import what it needs
         self.process = context.Process(
             target=_work,
-            args=(self.subject, self.numbers, frozenset(self.skipped), self.shared, theirs),
+            args=(
+                self.subject,
+                self.numbers,
+                frozenset(self.skipped),
+                self.shared,
+                self.folder,
+                theirs,
+            ),
             daemon=True,
         )
         self.process.start()
@@ -174,14 +185,17 @@ def _work(
     numbers: range,
     skipped: frozenset[int],
     shared: _Shared,
+    folder: Path,
     results: Connection,
 ) -> None:
-    """What a process does."""
+    """What a process does. An interrupt is for the one that started it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    tempfile.tempdir = str(folder)
     gc.set_threshold(100_000, 50, 50)  # as the command does
     subject.prepare()
     limit_memory(subject.bounds)
-    with tempfile.TemporaryDirectory(prefix="incgen-broken-") as folder:
-        bench = _Bench(subject, Path(folder), shared)
+    with tempfile.TemporaryDirectory() as own:
+        bench = _Bench(subject, Path(own), shared)
         part, told = Report(), time.monotonic()
         for number in numbers:
             if number in skipped:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -250,6 +252,18 @@ class Kind:
         """A runner of a source text."""
         made: Runner = importlib.import_module(self.module).make(graph, source, dtype)
         return made
+
+
+def other_backend() -> str | None:
+    """What Keras runs on if that is not TensorFlow, which its runner is made for.
+
+    Where nobody has chosen, TensorFlow is what it will run on.
+    """
+    if "keras" in sys.modules:
+        backend = str(sys.modules["keras"].config.backend())
+    else:
+        backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow") or "tensorflow"
+    return None if backend == "tensorflow" else backend
 
 
 #: By the names of targets.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from incgen.modules import needs
 from incgen.weights.errors import WeightsError
 
 
@@ -22,6 +23,4 @@ def extra(name: str, what: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        missing = (error.name or "a library").partition(".")[0]
-        message = f"{what} need {missing}: pip install 'incgen[{name}]'"
-        raise WeightsError(message) from None
+        raise WeightsError(f"{what} {needs(error, name, 'need')}") from None
