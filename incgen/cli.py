@@ -204,7 +204,7 @@ def show_command(
 
     graph = _compiled(spec, parameters)
     if as_json:
-        _print(show.as_json(graph))
+        _print(show.as_json(graph, depth=depth))
     else:
         _print(show.table(graph, depth=depth, everything=everything))
     return OK

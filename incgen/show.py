@@ -244,10 +244,19 @@ def _short(number: int, unit: str = "") -> str:
 # ---------------------------------------------------------------- JSON
 
 
-def as_json(graph: Graph) -> str:
-    """Everything about a network, with exact numbers, as one JSON object."""
+def as_json(graph: Graph, *, depth: int | None = None) -> str:
+    """Everything about a network, with exact numbers, as one JSON object.
+
+    Args:
+        graph: the network.
+        depth: how many labels of a key are told apart: what is below is one entry with its sums,
+            which names its number of layers; every layer is an entry if None.
+    """
     outputs = {
-        name: {"layer": graph.nodes[index].path, "shape": _list(graph.nodes[index].shape)}
+        name: {
+            "layer": _cut(graph.nodes[index].path, depth),
+            "shape": _list(graph.nodes[index].shape),
+        }
         for name, index in graph.outputs.items()
     }
     numbers = sum(tensor.size for tensor in graph.tensors().values())
@@ -257,7 +266,7 @@ def as_json(graph: Graph) -> str:
         "arguments": graph.parameters,
         "input": _list(graph.input),
         "outputs": outputs,
-        "layers": [_json_layer(graph, node) for node in graph.nodes],
+        "layers": _json_layers(graph, depth),
         "total": {
             "parameters": graph.trained,
             "statistics": numbers - graph.trained,
@@ -267,7 +276,47 @@ def as_json(graph: Graph) -> str:
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
-def _json_layer(graph: Graph, node: Node) -> dict[str, object]:
+def _cut(path: str, depth: int | None) -> str:
+    """The first labels of a key."""
+    return path if depth is None else ".".join(path.split(".")[:depth])
+
+
+def _json_layers(graph: Graph, depth: int | None) -> list[dict[str, object]]:
+    parts: dict[str, list[Node]] = {}
+    for node in graph.nodes:
+        parts.setdefault(_cut(node.path, depth), []).append(node)
+    if len(parts) == len(graph.nodes):
+        return [_json_layer(graph, node, depth) for node in graph.nodes]
+    root = tree(graph)
+    return [
+        _json_layer(graph, nodes[0], depth)
+        if nodes[0].path == path
+        else _json_part(graph, root, path, nodes, depth)
+        for path, nodes in parts.items()
+    ]
+
+
+def _json_part(
+    graph: Graph, root: Group, path: str, nodes: list[Node], depth: int | None
+) -> dict[str, object]:
+    """What has a key in common, as one entry."""
+    group = root
+    for name in path.split("."):
+        group = group.groups[name]
+    inputs = [_cut(graph.nodes[index].path, depth) for node in nodes for index in node.inputs]
+    assert group.shape is not None
+    return {
+        "path": path,
+        "op": group.op or _alike(group) or None,
+        "inputs": [name for name in dict.fromkeys(inputs) if name != path],
+        "output": _list(group.shape),
+        "parameters": group.parameters,
+        "multiply_adds": group.multiply_adds,
+        "layers": len(nodes),
+    }
+
+
+def _json_layer(graph: Graph, node: Node, depth: int | None) -> dict[str, object]:
     uses = []
     use = node.use
     while use is not None:
@@ -279,7 +328,7 @@ def _json_layer(graph: Graph, node: Node) -> dict[str, object]:
         "path": node.path,
         "op": node.op,
         "arguments": {name: _json_value(value) for name, value in node.args.items()},
-        "inputs": [graph.nodes[index].path for index in node.inputs],
+        "inputs": [_cut(graph.nodes[index].path, depth) for index in node.inputs],
         "output": _list(node.shape),
         "parameters": node.parameters,
         "multiply_adds": node.multiply_adds,

@@ -169,3 +169,31 @@ def test_json_has_everything(small: Graph) -> None:
         {"name": "conv_bn", "kind": "unit", "path": "mixed.right.1", "line": 6},
     ]
     assert layer["line"] == 2
+
+
+def test_json_honours_the_depth(small: Graph) -> None:
+    """The figures are those of the rows of the table."""
+    data = json.loads(as_json(small, depth=1))
+
+    rows = {
+        row["path"]: (row["op"], row["inputs"], row["parameters"], row["multiply_adds"])
+        for row in data["layers"]
+    }
+    assert rows == {
+        "input": ("input", [], 0, 0),
+        "mixed": ("pair", ["input"], 52, 2112),
+        "head": (None, ["mixed"], 15, 12),
+        "deep": (None, ["mixed"], 296, 2304),
+        "global_avg_pool": ("global_avg_pool", ["deep"], 0, 0),
+        "dropout": ("dropout", ["global_avg_pool"], 0, 0),
+        "logits": ("dense", ["dropout"], 50, 40),
+    }
+    assert [row.get("layers") for row in data["layers"]] == [None, 8, 2, 2, None, None, None]
+    assert data["outputs"]["head"]["layer"] == "head"
+    assert data["total"] == json.loads(as_json(small))["total"]
+
+
+def test_json_of_all_levels_is_that_without_a_depth(small: Graph) -> None:
+    assert as_json(small, depth=9) == as_json(small)
+    two = [row["path"] for row in json.loads(as_json(small, depth=2))["layers"]]
+    assert two[1:5] == ["mixed.left", "mixed.right", "mixed.concat", "head.0"]
