@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from incgen import expressions as ex
 from incgen import syntax as st
-from incgen.definitions import ArgumentValue, SidesValue, WindowValue
+from incgen.definitions import ArgumentValue, SidesValue, Source, WindowValue
 from incgen.diagnostics import Code, Reporter, counted, listed, near
 from incgen.initializers import ALIASES, LARGEST, RULES, SMALLEST, Initializer
 from incgen.ops import PRESETS, Argument, ByStride, DefaultValue, Kind, Op
@@ -113,18 +113,41 @@ def show(value: ex.Value) -> str:
 
 @dataclass(frozen=True)
 class Conventions:
-    """What is said once for many ops: a preset and the `default` statements so far."""
+    """What is said once for many ops: a preset and the `default` statements so far.
+
+    Attributes:
+        preset: the name of the preset, if there is one.
+        defaults: what `default` statements say, by op and argument.
+        line: the `numerics` line.
+        lines: the `default` statements, by op and argument.
+    """
 
     preset: str | None = None
     defaults: Mapping[tuple[str, str], ArgumentValue] | None = None
+    line: Source | None = field(default=None, compare=False)
+    lines: Mapping[tuple[str, str], Source] = field(default_factory=dict, compare=False)
 
-    def with_preset(self, preset: str) -> Conventions:
+    def with_preset(self, preset: str, span: Span) -> Conventions:
         """The same with a `numerics` line."""
-        return Conventions(preset, self.defaults)
+        return replace(self, preset=preset, line=Source(preset, span))
 
-    def with_default(self, op: str, name: str, value: ArgumentValue) -> Conventions:
+    def with_default(self, op: str, name: str, value: ArgumentValue, span: Span) -> Conventions:
         """The same with one `default` more."""
-        return Conventions(self.preset, {**(self.defaults or {}), (op, name): value})
+        defaults = {**(self.defaults or {}), (op, name): value}
+        return replace(
+            self, defaults=defaults, lines={**self.lines, (op, name): Source(None, span)}
+        )
+
+    def source(self, op: Op, argument: Argument) -> Source | None:
+        """The line that says what an argument is where its op does not; None if there is none."""
+        for name in (op.name, op.family):
+            if (name, argument.name) in self.lines:
+                return self.lines[name, argument.name]
+        if self.preset is None or argument.name not in PRESETS[self.preset].get(
+            op.family or op.name, {}
+        ):
+            return None
+        return self.line
 
     def default(self, op: Op, argument: Argument) -> ArgumentValue:
         """What an argument is where its op says nothing: the most specific that was said."""

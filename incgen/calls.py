@@ -74,7 +74,13 @@ class CallResolver:
             return None
         if slot is None and op.weighted and not self.unit:
             self.warn_unnamed(call, name)
-        return df.OpCall(op, args, said, name, slot is not None, head, call.span)
+        sources = {
+            argument.name: source
+            for argument in op.arguments
+            if argument.name not in said
+            and (source := self.conventions.source(op, argument)) is not None
+        }
+        return df.OpCall(op, args, said, name, slot is not None, head, call.span, sources)
 
     def own_name(self, call: st.Call, names: Namespace | None) -> str:
         """The name of something without a label."""

@@ -195,15 +195,27 @@ def check_command(specs: Sequence[str], form: str, parameters: dict[str, Value])
 @click.option("--json", "as_json", is_flag=True, help="Everything, with exact numbers.")
 @click.option("--depth", type=click.IntRange(min=1), help="Show only so many levels of labels.")
 @click.option("--all", "everything", is_flag=True, help="Show the layers inside units too.")
+@click.option(
+    "--numerics", "conventions", is_flag=True, help="Show conventions, and who says them."
+)
 @_set
 def show_command(
-    spec: str, as_json: bool, depth: int | None, everything: bool, parameters: dict[str, Value]
+    spec: str,
+    as_json: bool,
+    depth: int | None,
+    everything: bool,
+    conventions: bool,
+    parameters: dict[str, Value],
 ) -> int:
     """Print a network as a table: layers, shapes, parameters, multiply-adds."""
-    from incgen import show
+    from incgen import numerics, show
 
+    if conventions and (depth or everything):
+        raise click.UsageError("--numerics shows no layers: leave out --depth and --all")
     graph = _compiled(spec, parameters)
-    if as_json:
+    if conventions:
+        _print(numerics.as_json(graph) if as_json else numerics.table(graph))
+    elif as_json:
         _print(show.as_json(graph, depth=depth))
     else:
         _print(show.table(graph, depth=depth, everything=everything))

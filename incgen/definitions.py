@@ -7,7 +7,7 @@ nothing (an unlabelled join or body is transparent), and "" is the thing at the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TypeAlias
@@ -50,6 +50,14 @@ class Formal:
 
 
 @record
+class Source:
+    """A line that says a convention for many ops: a `numerics`, by its preset, or a `default`."""
+
+    preset: str | None
+    span: Span = field(compare=False, repr=False)
+
+
+@record
 class OpCall:
     """An op with every argument filled in.
 
@@ -60,6 +68,7 @@ class OpCall:
         name: see the module.
         labelled: whether a label gave the name.
         forwards: whether it is the head of a unit, which takes the unit's arguments.
+        sources: the lines above that say what it does not, by argument.
     """
 
     op: Op
@@ -69,6 +78,7 @@ class OpCall:
     labelled: bool
     forwards: bool
     span: Span = field(compare=False, repr=False)
+    sources: Mapping[str, Source] = field(default_factory=dict, compare=False, repr=False)
 
 
 @record

@@ -175,6 +175,7 @@ class _Builder:
         *,
         weights: tuple[Tensor, ...] = (),
         cost: int = 0,
+        call: df.OpCall | None = None,
     ) -> int | None:
         """Append a node, within the bounds."""
         biggest = max(shape.height or 1, shape.width or 1)
@@ -191,7 +192,7 @@ class _Builder:
         if fault:
             self.report.error(Code.TOO_LARGE, span, fault, notes=uses_of(use))
             raise _TooLarge
-        self.nodes.append(Node(path, op, args, inputs, shape, weights, cost, span, use))
+        self.nodes.append(Node(path, op, args, inputs, shape, weights, cost, span, use, call))
         return len(self.nodes) - 1
 
     def shape(self, value: int) -> Shape:
@@ -336,7 +337,7 @@ class _Builder:
         definition = element.definition
         path = join_key(frame.prefix, element.name)
         own = {f.name: f.default for f in definition.parameters} | dict(element.args)
-        use = Use(definition, path, element.span, frame.use, own)
+        use = Use(definition, path, element.span, frame.use, own, element.forwards)
         shape = self.shape(value)
         bound: dict[str, ex.Value] = {}
         given: dict[str, object] = {}
@@ -482,6 +483,7 @@ class _Builder:
             frame.use,
             weights=weights,
             cost=cost,
+            call=call,
         )
 
     def warn_of_even_window(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from incgen.definitions import ArgumentValue, Definition, Program
+from incgen.definitions import ArgumentValue, Definition, OpCall, Program
 from incgen.expressions import Value
 from incgen.shapes import Arguments, Shape, Tensor
 from incgen.source import Span
@@ -21,6 +21,7 @@ class Use:
         span: where it is used.
         outer: the use around this one.
         given: its arguments as they are written there, defaults of its parameters among them.
+        forwards: whether it is the head of a unit, which takes the unit's arguments.
     """
 
     definition: Definition
@@ -28,6 +29,7 @@ class Use:
     span: Span = field(repr=False)
     outer: Use | None
     given: Mapping[str, ArgumentValue] = field(default_factory=dict, repr=False, compare=False)
+    forwards: bool = field(default=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Node:
         multiply_adds: for one example of the spec's size.
         span: where it is written.
         use: what it is part of.
+        call: its definition; None for the input and for joins.
     """
 
     path: str
@@ -55,6 +58,7 @@ class Node:
     multiply_adds: int
     span: Span = field(repr=False)
     use: Use | None = field(repr=False)
+    call: OpCall | None = field(default=None, repr=False, compare=False)
 
     @property
     def parameters(self) -> int:

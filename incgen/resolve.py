@@ -175,7 +175,7 @@ class FileScope:
                 help=advice.preset(name),
             )
             name = next(iter(PRESETS))  # so that nothing else is missing
-        return current.with_preset(name)
+        return current.with_preset(name, item.span)
 
     def _default(self, item: st.Default, conventions: Conventions) -> Conventions:
         op = OPS.get(item.op.text)
@@ -193,7 +193,7 @@ class FileScope:
                 continue
             value = binder.value(op.name, argument, attribute.value)
             if value is not None:
-                conventions = conventions.with_default(op.name, argument.name, value)
+                conventions = conventions.with_default(op.name, argument.name, value, item.span)
         return conventions
 
     def _constant(self, item: st.Constant) -> None:
