@@ -164,6 +164,7 @@ def _module_doc(graph: Graph, last: str) -> list[str]:
     facts = (
         f"Input       (N, {shape.height}, {shape.width}, {shape.channels})",
         f"Output      {after}",
+        *text.heads(graph, "in training and at inference"),
         f"Parameters  {text.parameters(graph)}",
         f"Cost        {cost} for one {shape.height} x {shape.width} image",
     )

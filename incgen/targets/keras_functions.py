@@ -134,7 +134,9 @@ class FunctionWriter(Scope):
         lines = [text.network_doc(self.graph), ""]
         if self.heads:
             names = ", ".join(f'"{n}"' for n in self.graph.outputs)
-            lines.append(f"The model gives a dictionary with the outputs {names}.")
+            lines.append(
+                f"The model gives a dictionary with the outputs {names}, at inference too."
+            )
         return text.docstring("\n".join(lines).strip(), 4)
 
     # ------------------------------------------------------------ bodies

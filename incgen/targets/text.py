@@ -120,6 +120,15 @@ def output_label(graph: Graph) -> str:
     return "" if name == "output" else f", {name}"
 
 
+def heads(graph: Graph, when: str) -> tuple[str, ...]:
+    """The line of a docstring that names the heads and says when they are computed."""
+    _, *names = graph.outputs
+    if not names:
+        return ()
+    line = f"Heads       {', '.join(names)}: {when}"
+    return (line if len(line) <= LINE_LENGTH else f"Heads       {len(names)}: {when}",)
+
+
 def parameters(graph: Graph) -> str:
     """How many parameters there are, those of heads apart: they are for training only."""
     _, *heads = graph.outputs

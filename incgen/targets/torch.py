@@ -211,6 +211,7 @@ def _module_doc(graph: Graph, symbol: Symbol) -> list[str]:
     facts = (
         f"Input       (N, {shape.channels}, {shape.height}, {shape.width})",
         f"Output      {after}{what}",
+        *text.heads(graph, "in training only"),
         f"Parameters  {text.parameters(graph)}",
         f"Cost        {cost} for one {size} image",
     )

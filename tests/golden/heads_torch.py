@@ -2,6 +2,7 @@
 
 Input       (N, 3, 17, 20)
 Output      (N, classes), logits
+Heads       aux1, aux2: in training only
 Parameters  853, and 842 in the heads
 Cost        127.07 k multiply-adds for one 17 x 20 image
 
