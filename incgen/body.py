@@ -87,7 +87,7 @@ class BodyResolver:
 
     def definition_body(self, body: st.Body) -> df.Body:
         """The body of a block or network."""
-        names = collect(body, self.report, self.parameters)
+        names = collect(body, self.report)
         self.written = {s.label.text for s in st.statements(body) if s.label is not None}
         self.calls.labels = self.written
         return self.body(body, names, top=True)
@@ -244,7 +244,7 @@ class BodyResolver:
             self.frames.pop()
             origin = only.origin.text if only.origin else None
             return df.Body((df.Step(None, origin, element, False, only.doc, only.span),), body.span)
-        names = collect(body, self.report, self.parameters)
+        names = collect(body, self.report)
         inner = self.body(body, names)
         if slot == "":
             return inner
@@ -289,7 +289,7 @@ class BodyResolver:
             assert names is not None
             title = names.name_for(element.kind)
             return df.Join(element.kind, self.body(element.body, names), None, title, element.span)
-        own = collect(element.body, self.report, self.parameters)
+        own = collect(element.body, self.report)
         body = self.body(element.body, own)
         return df.Join(element.kind, body, slot, own.name_for(element.kind), element.span)
 

@@ -13,7 +13,7 @@ from incgen import syntax as st
 from incgen.arguments import Binder, Conventions
 from incgen.diagnostics import Code, Note, counted, listed, near
 from incgen.labels import Namespace
-from incgen.names import definition_fault, label_fault
+from incgen.names import label_fault
 from incgen.ops import EXAMPLES, OPS, PRESETS, Argument, DefaultValue, Kind, Op
 from incgen.source import Span
 from incgen.translation import Takes
@@ -88,7 +88,7 @@ class CallResolver:
         text = call.name.text
         name = names.name_for(text)
         fault = label_fault(name)
-        if fault and self.scope.can_apply(text) and not definition_fault(text):
+        if fault and self.scope.can_apply(text):
             message = f"`{text}` needs a label here: {fault}"
             help_ = f"write `{text}_1: {_shown(call.span)}`"
             if self.unnamed is not None:

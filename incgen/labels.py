@@ -62,61 +62,48 @@ class Namespace:
                 self.ordinals[base] = max(ordinal, self._ordinal(base))
 
 
-def collect(body: st.Body, report: Reporter, parameters: dict[str, Span]) -> Namespace:
+def collect(body: st.Body, report: Reporter) -> Namespace:
     """The namespace of a body, with its labels checked.
 
     Args:
         body: the body, and through it every transparent body inside.
         report: takes duplicates and reserved names.
-        parameters: of the surrounding definition; a label must not hide one.
     """
     labels: dict[str, Span] = {}
-    _collect(body, labels, report, parameters)
+    _collect(body, labels, report)
     return Namespace(labels)
 
 
-def _collect(
-    body: st.Body, labels: MutableMapping[str, Span], report: Reporter, parameters: dict[str, Span]
-) -> None:
+def _collect(body: st.Body, labels: MutableMapping[str, Span], report: Reporter) -> None:
     for statement in body.statements:
         match statement:
             case st.Input():
                 continue
             case st.Aux(label=label) | st.Statement(label=st.Identifier() as label):
-                _add(label, labels, report, parameters)
+                _add(label, labels, report)
             case st.Statement(label=None):
                 for element in statement.elements:
-                    _inside(element, labels, report, parameters)
+                    _inside(element, labels, report)
 
 
-def _inside(
-    element: st.Element,
-    labels: MutableMapping[str, Span],
-    report: Reporter,
-    parameters: dict[str, Span],
-) -> None:
+def _inside(element: st.Element, labels: MutableMapping[str, Span], report: Reporter) -> None:
     match element:
         case st.Join() | st.Group():
-            _collect(element.body, labels, report, parameters)
+            _collect(element.body, labels, report)
         case st.Conditional():
             # Only one of the two is built, so both may use a label.
             then: dict[str, Span] = {}
             otherwise: dict[str, Span] = {}
-            _collect(element.then, ChainMap(then, labels), report, parameters)
+            _collect(element.then, ChainMap(then, labels), report)
             if element.otherwise is not None:
-                _collect(element.otherwise, ChainMap(otherwise, labels), report, parameters)
+                _collect(element.otherwise, ChainMap(otherwise, labels), report)
             labels.update(then)
             labels.update(otherwise)
         case _:
             pass
 
 
-def _add(
-    label: st.Identifier,
-    labels: MutableMapping[str, Span],
-    report: Reporter,
-    parameters: dict[str, Span],
-) -> None:
+def _add(label: st.Identifier, labels: MutableMapping[str, Span], report: Reporter) -> None:
     fault = label_fault(label.text)
     if fault:
         help_ = f"call it `{label.text.strip('_') or 'my'}_layer`"
@@ -129,12 +116,5 @@ def _add(
             label.span,
             f"the label `{label.text}` is given twice",
             notes=[Note("it is first given here", first)],
-        )
-    elif label.text in parameters:
-        report.error(
-            Code.DUPLICATE,
-            label.span,
-            f"the label `{label.text}` is also the name of a parameter",
-            notes=[Note("the parameter is here", parameters[label.text])],
         )
     labels.setdefault(label.text, label.span)

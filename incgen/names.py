@@ -1,8 +1,10 @@
 """Names that a target cannot carry as they stand.
 
-Keys are the same in every target, so incgen renames nothing silently: such a name is an error
-with a suggestion. The lists are written out because incgen imports no framework; a test
-compares them with the frameworks.
+Labels are keys of weights, and parameters and the network are what users of generated code name:
+they are the same in every target, so one that some target cannot carry is an error with a
+suggestion. Units and blocks have their names in the spec only; `targets/scopes.py` gives theirs
+in generated code. The lists are written out because incgen imports no framework; a test compares
+them with the frameworks.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ MODULE_ATTRIBUTES = _words(
     """
 )
 
-#: Names that generated functions use themselves.
+#: Names that generated code uses itself.
 USED_BY_CODE = _words(
     """
     any bool ceil_max_pool dict F Final float gelu_erf gelu_tanh getattr inputs int isinstance keras
@@ -47,7 +49,7 @@ USED_BY_CODE = _words(
 _CONSTRUCTOR = frozenset({"in_channels", "in_height", "in_width", "input_shape"})
 
 #: Letters that look like digits; ruff's E741 refuses them as variables.
-_AMBIGUOUS = frozenset("lIO")
+AMBIGUOUS = frozenset("lIO")
 
 _CAPITALS = {
     "bn": "BN",
@@ -63,8 +65,6 @@ def label_fault(name: str) -> str | None:
     """Why a label cannot be carried by every target, or None if it can."""
     if keyword.iskeyword(name):
         return f"`{name}` is a Python keyword"
-    if name in _AMBIGUOUS:
-        return f"`{name}` looks like a digit"
     if name in MODULE_ATTRIBUTES or name.startswith("_"):
         what = "begins with an underscore" if name.startswith("_") else "is an attribute"
         rest = "" if name.startswith("_") else " of `nn.Module` and its containers"
@@ -76,22 +76,21 @@ def parameter_fault(name: str) -> str | None:
     """Why a parameter cannot be carried by every target, or None if it can."""
     if keyword.iskeyword(name):
         return f"`{name}` is a Python keyword"
-    if name in _AMBIGUOUS:
+    if name in AMBIGUOUS:
         return f"`{name}` looks like a digit"
-    reserved = USED_BY_CODE | _CONSTRUCTOR | MODULE_ATTRIBUTES | HELPER_CLASSES
-    if name in reserved or name[0] == "_":
+    if name in USED_BY_CODE | _CONSTRUCTOR | HELPER_CLASSES or name[0] == "_":
         return f"`{name}` is a name that generated code uses itself"
     return None
 
 
-def definition_fault(name: str) -> str | None:
-    """Why a unit, block or network cannot be carried by every target, or None if it can."""
+def network_fault(name: str) -> str | None:
+    """Why a network cannot be carried by every target, or None if it can."""
+    made = class_name(name)
     if keyword.iskeyword(name):
         return f"`{name}` is a Python keyword"
     if name in USED_BY_CODE | _CONSTRUCTOR or name[0] == "_":
         return f"`{name}` is a name that generated code uses itself"
-    made = class_name(name)
-    if made in HELPER_CLASSES:
+    if made in USED_BY_CODE | HELPER_CLASSES:
         return f"`{name}` would become `{made}`, which generated code uses itself"
     if keyword.iskeyword(made) or hasattr(builtins, made):
         return f"`{name}` would become `{made}`, which Python has itself"

@@ -18,11 +18,11 @@ from incgen import expressions as ex
 from incgen import syntax as st
 from incgen.arguments import Binder, Conventions, evaluation_code
 from incgen.body import BodyResolver
-from incgen.clashes import check_class_names
+from incgen.clashes import check_names
 from incgen.diagnostics import Code, Note, Reporter, clipped, listed, near
 from incgen.formals import check_used, formals
 from incgen.loader import LoadedFile
-from incgen.names import definition_fault
+from incgen.names import network_fault
 from incgen.ops import DIMENSIONS, OPS, PRESETS, WORDS
 from incgen.pixels import resolve_pixels
 from incgen.source import Span
@@ -60,7 +60,7 @@ def resolve(
         return None
     network = networks[0]
     reached = df.reached(network)
-    check_class_names((*reached, network), report)
+    check_names((*reached, network), report)
     if not report.failed:  # a use with a fault is not seen as one
         _warn_unused(scope, reached)
     spec, name = loaded.spec, PurePosixPath(loaded.source.name).name
@@ -464,9 +464,13 @@ class FileScope:
 
     def _resolve(self, entry: _Entry) -> df.Definition | None:
         item = entry.item
-        fault = definition_fault(item.name.text)
+        text = item.name.text
+        fault = network_fault(text) if isinstance(item, st.Network) else None
+        if text[0] == "_":
+            fault = f"`{text}` begins with an underscore"
         if fault:
-            help_ = f"call it `{item.name.text.strip('_')}_block`"
+            what = "network" if isinstance(item, st.Network) else "block"
+            help_ = f"call it `{text.strip('_') or 'my'}_{what}`"
             message = f"{fault}, so no target can have a definition of this name"
             self.report.error(Code.RESERVED_NAME, item.name.span, message, help=help_)
         if isinstance(item, st.Unit):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import builtins
 import keyword
+import re
+from pathlib import Path
 
 import pytest
 
@@ -11,10 +13,13 @@ from incgen.names import (
     HELPER_CLASSES,
     MODULE_ATTRIBUTES,
     class_name,
-    definition_fault,
     label_fault,
+    network_fault,
     parameter_fault,
 )
+from incgen.targets.scopes import RESERVED, Names
+
+ROOT = Path(__file__).parent.parent
 
 
 def public(thing: object) -> set[str]:
@@ -41,12 +46,12 @@ def test_labels_that_no_target_can_carry(name: str) -> None:
     assert label_fault(name)
 
 
-@pytest.mark.parametrize("name", [*keyword.kwlist, "_a", "self", "in_channels", "torch", "forward"])
+@pytest.mark.parametrize("name", [*keyword.kwlist, "_a", "self", "in_channels", "torch", "l"])
 def test_parameters_that_no_target_can_carry(name: str) -> None:
     assert parameter_fault(name)
 
 
-@pytest.mark.parametrize("name", ["classes", "n1x1", "kind", "growth", "width_multiplier", "c"])
+@pytest.mark.parametrize("name", ["classes", "n1x1", "kind", "forward", "type", "c"])
 def test_ordinary_parameters(name: str) -> None:
     assert parameter_fault(name) is None
 
@@ -66,19 +71,62 @@ def test_ordinary_parameters(name: str) -> None:
 )
 def test_names_of_classes(name: str, expected: str) -> None:
     assert class_name(name) == expected
-    assert definition_fault(name) is None
+    assert network_fault(name) is None
 
 
 @pytest.mark.parametrize(
-    "name", ["none", "value_error", "exception", "tensor", "add", "class", "_a", "input_shape"]
+    "name", ["none", "value_error", "exception", "tensor", "add", "class", "_a", "input_shape", "f"]
 )
-def test_definitions_that_would_hide_what_code_needs(name: str) -> None:
-    assert definition_fault(name)
+def test_networks_that_would_hide_what_code_needs(name: str) -> None:
+    assert network_fault(name)
 
 
-def test_helper_classes_and_builtins_cannot_be_defined() -> None:
+def test_no_network_is_a_helper_class_or_a_builtin() -> None:
     for made in HELPER_CLASSES:
-        assert definition_fault(made), made
+        assert network_fault(made), made
     for made in public(builtins):
         if made[0].isupper() and class_name(made) == made:
-            assert definition_fault(made), made
+            assert network_fault(made), made
+
+
+def test_what_a_file_defines_for_itself_is_reserved() -> None:
+    """Imports and helpers as they stand in the templates; a new one has to be listed."""
+    for target in ("torch", "keras"):
+        for name in ("module", "helpers"):
+            path = ROOT / "templates" / target / f"{name}.py.jinja"
+            lines = re.sub(r"\{[%#].*?[%#]\}", "", path.read_text("utf-8")).splitlines()
+            for line in lines:
+                found = re.match(r"(?:class|def) (\w+)|(?:from [\w.]+ )?import (.+)", line)
+                if found and "{{" not in found[0] + line[found.end() : found.end() + 2]:
+                    made = [found[1]] if found[1] else re.findall(r"(\w+)(?:,|$)", found[2])
+                    assert {*made} <= RESERVED, line
+
+
+def test_names_of_a_scope_are_apart_from_one_another_and_from_those_around_it() -> None:
+    module = Names()
+    module.claim(["net"])
+    names = Names(["x", "c"], module)
+
+    assert [names.take(name) for name in ("a", "a", "x", "net", "Ellipsis", "layers")] == [
+        "a",
+        "a_2",
+        "x_2",
+        "net_2",
+        "Ellipsis_2",
+        "layers_2",
+    ]
+    assert module.take("Wide", "WideBlock", joint="", apart={"Wide"}) == "WideBlock"
+    assert module.take("Wide", "WideBlock", joint="", apart={"Wide"}) == "WideBlock2"
+
+
+def test_a_loop_variable_is_taken_inside_the_loop_only() -> None:
+    names = Names(["j"])
+    with names.loop() as outer:
+        assert names.take("i") == "i_2"
+        with names.loop() as inner:
+            pass
+        assert names.take("k") == "k"
+    with names.loop() as following:
+        pass
+
+    assert (outer, inner, following) == ("i", "k", "i")

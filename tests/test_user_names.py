@@ -24,7 +24,7 @@ from parity import build, difference, images, keras_variables, precision
 
 import incgen
 from incgen.diagnostics import Code, Severity, SpecError
-from incgen.names import class_name
+from incgen.names import class_name, label_fault, parameter_fault
 from incgen.ops import OPS, WORDS
 from incgen.slips import KEYWORDS
 from incgen.targets import TARGETS
@@ -125,8 +125,6 @@ ROLES: dict[str, Callable[[list[str]], str]] = {
         lines("NAME", names), lines("unit NAME = conv 1x1 2 -> relu", names)
     ),
 }
-#: Roles in which two names must not become one class.
-CLASSES = ("block", "block with parts", "unit")
 #: Roles in which all names are branches of one join, which has at most 256.
 BRANCHES = ("branch", "label that `from` names", "label that an inner `from` names")
 
@@ -249,7 +247,7 @@ def float64() -> Iterator[None]:
 @pytest.mark.parametrize("role", ROLES)
 def test_a_name_is_refused_or_works(role: str, tmp_path: Path, float64: None) -> None:
     names = tried()
-    rounds = one_class_each(names) if role in CLASSES else [names]
+    rounds = [names]
     if role in BRANCHES:
         rounds = [names[start : start + 250] for start in range(0, len(names), 250)]
     faults = []
@@ -260,14 +258,41 @@ def test_a_name_is_refused_or_works(role: str, tmp_path: Path, float64: None) ->
     assert not faults, "\n".join(faults)
 
 
-def one_class_each(names: list[str]) -> list[list[str]]:
-    """The names in rounds in which no two become one class."""
-    rounds: list[dict[str, str]] = []
-    for name in names:
-        made = class_name(name)
-        free = next((part for part in rounds if made not in part), None)
-        if free is None:
-            free = {}
-            rounds.append(free)
-        free[made] = name
-    return [list(part.values()) for part in rounds]
+#: Names that stand for something in generated code, that it gives itself, or that Python has.
+COMMON = (
+    *("i", "j", "l", "O", "condition", "module", "residual", "outputs", "kernel", "padding"),
+    *("forward", "type", "training", "Ellipsis", "id", "none", "value_error", "lambda", "f", "F"),
+    *("nn", "torch", "tensor", "layers", "ops", "keras", "math", "x", "self", "name", "same_pad"),
+    *("own_output", "Own", "IBlock", "IUnit", "I2", "scale_2d", "Scale", "L2", "load_file"),
+    *(f"i_{end}" for end in ("2", "channels", "height", "value", "block", "unit", "1d", "2d")),
+)
+
+
+def everywhere(kind: str, names: tuple[str, ...]) -> str:
+    """A spec in which each name is as much at once as it may be: a part, a parameter, a label."""
+    head, parameters, uses, origins, inside = [], [], [], [], []
+    for number, name in enumerate(dict.fromkeys(names)):
+        own = f"own_p{number}" if parameter_fault(name) else name
+        label = f"own_l{number}" if label_fault(name) else name
+        if kind == "block":
+            window = ""
+            head.append(f"block {name}({own}) {{\n{label}: conv 1x1 {own} -> scale {own}\n}}")
+        else:
+            window = "1x1 "
+            head.append(f"unit {name} = conv -> relu")
+        parameters.append(f"{own}=2")
+        uses += [f"{label}: {name} {window}{own}", f"if {own} > 1 {{ scale {own} }}"]
+        origins.append(f"from {label}")
+        inside.append(f"{label}: {name} {window}2")
+    lines = (
+        *("numerics torch", *head, f"network own({', '.join(parameters)}) {{", "input 12x12 2"),
+        *(*uses, "own_a: repeat 2 {", *inside, "own_b: repeat 2 {", *inside, "}", "}"),
+        *("add {", "identity", *origins, "}"),
+        *("own_c: {", "relu", "own_d: add {", "identity", *origins, "}", "}", "}"),
+    )
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("kind", ["block", "unit"])
+def test_one_name_for_all_that_it_can_name(kind: str, tmp_path: Path, float64: None) -> None:
+    assert fault_of(everywhere(kind, COMMON), tmp_path) is None

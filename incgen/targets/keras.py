@@ -20,6 +20,7 @@ from incgen.targets import text
 from incgen.targets.keras_code import Form, View
 from incgen.targets.keras_functions import FunctionWriter
 from incgen.targets.keras_padding import use_padding
+from incgen.targets.scopes import Names, parameters
 
 #: What a file can define for itself, in this order; all but `Scale` uses keras.ops.
 HELPERS = (
@@ -60,10 +61,14 @@ class _File:
         self.opened = open_parameters(graph.program)
         self.forms: dict[tuple[df.Definition, bool], Form] = {}
         self.views: list[View] = []
-        names = {d.name for d in graph.program.definitions}
-        ranked = {f"{name}_{rank}" for name in names for rank in ("1d", "2d")}
-        self.names = names | ranked | {graph.program.network.name, *HELPERS}
-        self.taken = names | {graph.program.network.name}
+        self.names, hidden = Names(), parameters(graph.program)
+        self.names.claim((graph.program.network.name,))
+        # all of them now: no function may have a variable with the name of a later one
+        self.functions: dict[df.Definition, tuple[str, ...]] = {}
+        for each in graph.program.definitions:
+            name = self.names.take(each.name, f"{each.name}_{each.kind}", apart=hidden)
+            ranked = (self.names.take(f"{name}_{rank}", apart=hidden) for rank in ("1d", "2d"))
+            self.functions[each] = (name, *ranked)
         self.explicit = self.units_with_sides()
 
     def units_with_sides(self) -> set[df.Definition]:
@@ -89,12 +94,8 @@ class _File:
         """The function of a definition, written when it is first used."""
         key = (definition, is_map)
         if key not in self.forms:
-            name = definition.name
-            if (definition, not is_map) in self.forms:
-                name = f"{name}_{'2d' if is_map else '1d'}"
-                while name in self.taken:
-                    name += "_"
-            self.taken.add(name)
+            first, *ranked = self.functions[definition]
+            name = ranked[is_map] if (definition, not is_map) in self.forms else first
             self.forms[key], view = FunctionWriter(self, name, definition, is_map).definition_view()
             self.views.append(view)
         return self.forms[key]

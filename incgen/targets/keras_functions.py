@@ -18,7 +18,7 @@ from incgen.targets import text
 from incgen.targets.keras_code import Flow, Form, View
 from incgen.targets.keras_ops import Context, several, steps
 from incgen.targets.keras_padding import usual_padding
-from incgen.targets.keras_scope import Scope, only_comments
+from incgen.targets.keras_scope import Scope, joined, only_comments
 from incgen.targets.keras_uses import use
 from incgen.targets.shaping import vector_in_repeat
 from incgen.targets.structure import unnamed_branch
@@ -107,7 +107,6 @@ class FunctionWriter(Scope):
         parameters.append(f'name="{self.definition.name}"')
         source = "input_shape" if fixed else shape
         self.lines += assign("inputs", f'keras.Input({source}, name="input")', indent=4)
-        self.variables |= {"inputs", "outputs"}
         flow = self.body(self.definition.body, Flow("inputs", True, True), "x", whole=True)
         outputs = flow.code
         names = list(self.graph.outputs)
@@ -153,7 +152,7 @@ class FunctionWriter(Scope):
                 self.lines += comment_lines(step.doc, indent=self.indent)
             if isinstance(step, df.Head):
                 flow = self.bound(flow, variable)
-                variable_ = self.unique(step.label)
+                variable_ = self.variables.take(step.label)
                 done = self.body(step.body, flow, variable_)
                 # a value that is there already gets another name: its own may be used again
                 self.heads[step.label] = self.bind(done, variable_).code
@@ -161,7 +160,7 @@ class FunctionWriter(Scope):
             origin = self.labels[step.origin] if step.origin is not None else flow
             target = variable
             if step.kept and step.label is not None:
-                target = self.unique(step.label)
+                target = self.variables.take(step.label)
             done = origin if step.element is None else self.element(step.element, origin, target)
             last = number == len(body.steps) - 1
             if step.kept and step.label is not None:
@@ -246,7 +245,7 @@ class FunctionWriter(Scope):
             if step.doc:
                 self.lines += comment_lines(step.doc, indent=self.indent)
             origin = self.labels[step.origin] if step.origin is not None else flow
-            branch = self.unique(step.label or unnamed_branch(join, number))
+            branch = self.variables.take(step.label or unnamed_branch(join, number))
             done = origin if step.element is None else self.element(step.element, origin, branch)
             done = self.bound(done, branch)
             if step.kept and step.label is not None:
@@ -275,10 +274,9 @@ class FunctionWriter(Scope):
         count = self.resolved(repeat.count, flow)
         assert isinstance(count, Expression)
         flow = self.bind(flow, variable)
-        index = self.loop_variable()
         before, self.lines = self.lines, []
         self.indent += 4
-        with self.under(f"{repeat.name}.{{{index}}}" if repeat.name else f"{{{index}}}"):
+        with self.variables.loop() as index, self.under(joined(repeat.name, f"{{{index}}}")):
             done = self.bind(self.body(repeat.body, flow, variable), variable)
         self.indent -= 4
         body, self.lines = self.lines, before

@@ -13,15 +13,12 @@ from incgen import expressions as ex
 from incgen.expressions import Expression, python
 from incgen.graph import Graph
 from incgen.layout import assign, if_header
-from incgen.names import USED_BY_CODE
 from incgen.symbols import OpenParameters, UnitForm, values_of
 from incgen.targets.keras_code import Call, Flow, Form, Step, sources
+from incgen.targets.scopes import Names
 
-#: Names that a variable of a generated function must not hide.
-_TAKEN = {"input_shape", "padding", *USED_BY_CODE}
 _AXES = {"channels": -1, "height": 1, "width": 2}
 _NOTHING: Mapping[str, Expression] = MappingProxyType({})
-_LOOPS = ("i", "j", "k", "m", "n")
 _PADS = ("half", "same", "valid")
 
 
@@ -31,7 +28,7 @@ class File(Protocol):
     graph: Graph
     unit_forms: dict[df.Definition, UnitForm]
     opened: OpenParameters
-    names: set[str]
+    names: Names
     explicit: set[df.Definition]
 
     def form(self, definition: df.Definition, is_map: bool) -> Form:
@@ -57,7 +54,10 @@ class Scope:
         self.lines: list[str] = []
         self.indent = 4
         self.prefix = "" if definition.kind == "network" else "{name}"
-        self.variables = {*_TAKEN, *file.names, *(f.name for f in definition.parameters)}
+        formals = {f.name for f in definition.parameters}
+        if self.unit is not None:
+            formals |= {"kernel", "stride", "padding", *self.unit.args}
+        self.variables = Names({"x", "inputs", "input_shape", "name", *formals}, file.names)
         self.labels: dict[str, Flow] = {}
         self.heads: dict[str, str] = {}
         self.strict: set[str] = set()
@@ -95,37 +95,20 @@ class Scope:
 
     # ------------------------------------------------------------ names
 
-    def unique(self, name: str) -> str:
-        """A variable that nothing else has."""
-        candidate, number = name, 1
-        while candidate in self.variables:
-            number += 1
-            candidate = f"{name}_{number}"
-        self.variables.add(candidate)
-        return candidate
-
     @contextmanager
     def under(self, name: str | None) -> Iterator[None]:
         """Layers that are written inside have a name in front of theirs."""
         outer = self.prefix
-        self.prefix = _joined(outer, name)
+        self.prefix = joined(outer, name)
         yield
         self.prefix = outer
 
     def quoted(self, name: str) -> str:
         """A layer's name as source: the prefix of this place and its own."""
-        path = _joined(self.prefix, name)
+        path = joined(self.prefix, name)
         if path == "{name}":
             return "name"
         return f'f"{path}"' if "{" in path else f'"{path}"'
-
-    def loop_variable(self) -> str:
-        """A variable for a loop in this place, which may lie in other loops."""
-        taken = {formal.name for formal in self.definition.parameters}
-        free = [name for name in _LOOPS if name not in taken and f"{{{name}}}" not in self.prefix]
-        index = free[0] if free else f"index_{self.prefix.count('{')}"
-        self.variables.add(index)
-        return index
 
     # ------------------------------------------------------------ values
 
@@ -135,7 +118,7 @@ class Scope:
         code = " ".join(sources(found))
         for axis, size in self.sizes(flow).items():
             if python(size) in code:
-                variable = self.unique(axis)
+                variable = self.variables.take(axis)
                 self.lines += assign(variable, python(size), indent=self.indent)
                 kept[axis] = ex.Name(variable)
         return kept
@@ -214,7 +197,8 @@ def only_comments(lines: list[str]) -> bool:
     return all(line.lstrip().startswith("#") for line in lines)
 
 
-def _joined(prefix: str, name: str | None) -> str:
+def joined(prefix: str, name: str | None) -> str:
+    """A path from two parts, either of which may be empty."""
     if not name:
         return prefix
     return f"{prefix}.{name}" if prefix else name

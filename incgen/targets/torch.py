@@ -21,10 +21,11 @@ from incgen.render import render
 from incgen.shapes import Shape
 from incgen.symbols import Symbol, float_parameters, open_parameters, parameters_of, unit_forms
 from incgen.targets import text
+from incgen.targets.scopes import Names, parameters
 from incgen.targets.shaping import Shaper, own_input
 from incgen.targets.structure import written_in
 from incgen.targets.torch_classes import ClassWriter
-from incgen.targets.torch_code import Form, View
+from incgen.targets.torch_code import Form, View, sizes_of
 from incgen.targets.torch_scope import Part, Scope, part_input
 
 #: What a file can define for itself, in this order, and what each piece uses.
@@ -51,8 +52,6 @@ HELPERS: dict[str, tuple[str, ...]] = {
     "Add": (),
     "Mul": (),
 }
-#: Other classes that a file may import.
-_IMPORTED = ("Final", "NamedTuple", "OrderedDict", "Tensor")
 
 
 def emit(graph: Graph) -> str:
@@ -75,23 +74,17 @@ class _File:
         self.floats = float_parameters(graph.program)
         self.forms: dict[tuple[df.Definition, bool], Form] = {}
         self.views: list[View] = []
-        self.numbers: dict[str, int] = {}
-        self.taken = {*HELPERS, *_IMPORTED}
-        for definition in (graph.program.network, *graph.program.definitions):
-            self.taken |= {formal.name for formal in definition.parameters}
-        network = graph.program.network
-        self.name = self.free(class_name(network.name))
-        self.taken.add(f"{self.name}Output")
-        self.names = {d: self.free(class_name(d.name)) for d in graph.program.definitions}
+        self.names, self.parameters = Names(), parameters(graph.program)
+        self.name = class_name(graph.program.network.name)
+        self.names.claim((self.name, f"{self.name}Output"))
+        self.classes = {}
+        for definition in graph.program.definitions:
+            name = class_name(definition.name)
+            self.classes[definition] = self.free(name, f"{name}{definition.kind.title()}")
 
-    def free(self, name: str) -> str:
-        """A class name that nothing else has."""
-        candidate = name
-        while candidate in self.taken:
-            self.numbers[name] = self.numbers.get(name, 1) + 1
-            candidate = f"{name}{self.numbers[name]}"
-        self.taken.add(candidate)
-        return candidate
+    def free(self, *wanted: str) -> str:
+        """Take a name for a class: the first that nothing else has."""
+        return self.names.take(*wanted, joint="", apart=self.parameters)
 
     # ------------------------------------------------------------ classes
 
@@ -99,7 +92,7 @@ class _File:
         """The class of a unit or block, written when it is first used."""
         key = definition, is_map
         if key not in self.forms:
-            name = self.names[definition]
+            name = self.classes[definition]
             if (definition, not is_map) in self.forms:
                 name = self.free(f"{name}{'2d' if is_map else '1d'}")
             writer = ClassWriter(self, name, definition, own_input(is_map))
@@ -122,17 +115,17 @@ class _File:
         formals = tuple(df.Formal(each, None, part.span) for each in used)
         inner = df.Definition("part", owner, formals, body, None, None, doc, part.span)
         captured = {label: outer.labels[label].shape for label in part.captured}
-        start, shapes = part_input(shape.is_map, captured)
+        start, shapes = part_input(shape.is_map, captured, part.captured)
         writer = ClassWriter(self, name, inner, start, outer)
         form, view = writer.part_class(part, shapes)
         self.views.append(view)
         given: dict[str, Expression] = {each: ex.Parameter(each) for each in used}
         for label, value in captured.items():
-            sizes = {"channels": lambda v=value: v.channels, "height": value.height}  # type: ignore[misc]
-            for axis, size in {**sizes, "width": value.width}.items():
-                if f"{label}_{axis}" in form.sizes:
+            sizes = (lambda v=value: v.channels), value.height, value.width
+            for name, size in zip(sizes_of(part.captured[label]), sizes, strict=True):
+                if name in form.sizes:
                     with outer.known_at(part.span):
-                        given[f"{label}_{axis}"] = size()
+                        given[name] = size()
         return form, given
 
     def network(self) -> tuple[View, Symbol]:

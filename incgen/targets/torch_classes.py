@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import assert_never
@@ -15,7 +16,16 @@ from incgen.symbols import Symbol, Unknown, unit_arguments
 from incgen.targets import text
 from incgen.targets.shaping import EITHER, SETTLED
 from incgen.targets.structure import only, slot_of, unnamed_branch, unwrapped
-from incgen.targets.torch_code import INPUT_SIZES, Built, Flow, Form, View, cases, mentions
+from incgen.targets.torch_code import (
+    INPUT_SIZES,
+    Built,
+    Flow,
+    Form,
+    View,
+    cases,
+    mentions,
+    sizes_of,
+)
 from incgen.targets.torch_modules import Modules
 from incgen.targets.torch_ops import ATOM, LOOSE, PRODUCT, SUM, UNCHANGED
 from incgen.targets.torch_scope import METHOD, Part
@@ -38,11 +48,10 @@ class ClassWriter(Modules):
         """The class of a unit or block."""
         flow = self.body(self.definition.body, Flow("x", self.input, True, typed=True), "x")
         self.finish(flow)
-        return self.finished(())
+        return self.finished({})
 
     def network_class(self) -> View:
         """The class of the network: heads, shapes behind statements, the output."""
-        self.modules.add("weight_decay")
         start = Flow("x", self.input, True, typed=True)
         flow = self.body(self.definition.body, start, "x", whole=True)
         self.output = flow.shape
@@ -53,12 +62,13 @@ class ClassWriter(Modules):
             self.forward += returns(code, indent=self.indent)
         else:
             self.finish(flow)
-        return self.finished(())[1]
+        return self.finished({})[1]
 
     def part_class(self, part: Part, captured: dict[str, Symbol]) -> tuple[Form, View]:
         """A class for a part of another, which takes the outer values it uses."""
         for label, shape in captured.items():
-            variable = self.unique(label)
+            variable = self.values.take(label)
+            self.variables.claim(sizes_of(part.captured[label]))
             self.typed.add(variable)
             self.labels[label] = Flow(variable, shape, True, typed=True)
         start = Flow("x", self.input, True, typed=True)
@@ -75,7 +85,7 @@ class ClassWriter(Modules):
                 self.finish(self.join(replace(part.element, name=None), start, "x"))
             case _:
                 raise AssertionError(part.element)
-        return self.finished(tuple(captured))
+        return self.finished(part.captured)
 
     def finish(self, flow: Flow) -> None:
         """The return statement; what is Any to type checkers goes through a variable."""
@@ -83,7 +93,7 @@ class ClassWriter(Modules):
             flow = self.bind(flow, "x")
         self.forward += returns(flow.code, indent=self.indent)
 
-    def finished(self, captured: tuple[str, ...]) -> tuple[Form, View]:
+    def finished(self, captured: Mapping[str, str]) -> tuple[Form, View]:
         """The class as lines, and what its users have to know."""
         stored = [
             line
@@ -97,7 +107,7 @@ class ClassWriter(Modules):
         if self.decays and not self.in_place:
             code = "{" + ", ".join(self.decays) + "}"
             body += assign("self.weight_decay", code, indent=METHOD)
-        outer = [f"{c}_{axis}" for c in captured for axis in ("channels", "height", "width")]
+        outer = [size for name in captured.values() for size in sizes_of(name)]
         sizes = tuple(name for name in (*INPUT_SIZES, *outer) if mentions(name, body))
         formals = tuple(self.formals())
         floats = frozenset(name for name, _ in formals if self.annotation(name) == "float")
@@ -224,7 +234,7 @@ class ClassWriter(Modules):
             done = self.element(step.element, origin, variable)
             done = replace(done, shape=self.named(done.shape)) if self.computed else done
         if step.kept and step.label is not None:
-            done = self.bind(done, self.unique(step.label), self.shape_comment(step))
+            done = self.bind(done, self.values.take(step.label), self.shape_comment(step))
             self.labels[step.label] = done
         elif bound and not done.variable:
             done = self.bind(done, variable, self.shape_comment(step))
@@ -267,7 +277,7 @@ class ClassWriter(Modules):
     def head(self, head: df.Head, flow: Flow) -> None:
         """A head that is only computed in training."""
         step = only(head.body)
-        variable = self.unique(head.label)
+        variable = self.values.take(head.label)
         self.heads[head.label] = variable
         if step is None or step.element is None:
             origin = head.body.steps[0]
@@ -373,7 +383,7 @@ class ClassWriter(Modules):
         for number, step in enumerate(join.body.steps, 1):
             assert isinstance(step, df.Step)
             places = len(self.init), len(self.forward)
-            branch = self.unique(step.label or unnamed_branch(join, number))
+            branch = self.values.take(step.label or unnamed_branch(join, number))
             origin = self.labels[step.origin] if step.origin is not None else flow
             done = origin
             if step.element is not None:
@@ -497,13 +507,14 @@ class ClassWriter(Modules):
 
     def loop(self, repeat: df.Repeat, flow: Flow) -> None:
         """A repeat whose modules are appended one by one."""
-        variable = self.loop_variable("")
-        with self.known_at(repeat.span):
-            count = python(self.formula(repeat.count, flow.shape))
-            progress = self.shaper.progress(repeat, flow.shape, self.shapes(), ex.Name(variable))
         init, self.init = self.init, []
         self.init_indent += 4
-        built = self.iteration(repeat.body, progress.before, f"{{{variable}}}")
+        with self.variables.loop() as variable:
+            with self.known_at(repeat.span):
+                count = python(self.formula(repeat.count, flow.shape))
+                before = self.shapes()
+                progress = self.shaper.progress(repeat, flow.shape, before, ex.Name(variable))
+            built = self.iteration(repeat.body, progress.before, f"{{{variable}}}")
         self.init += expression(f"self.append({built.module})", indent=self.init_indent)
         self.flush()
         if progress.each is not None:
@@ -520,8 +531,9 @@ class ClassWriter(Modules):
             *self.init,
         ]
         if self.base == "nn.ModuleList":
-            self.forward += for_header("module", "self", indent=self.indent)
-            code = built.call("module", "x")
+            module = self.values.take("module")
+            self.forward += for_header(module, "self", indent=self.indent)
+            code = built.call(module, "x")
             self.forward += assign("x", code, indent=self.indent + 4)
             self.forward += returns("x", indent=self.indent)
 

@@ -17,6 +17,11 @@ _BRACKETS_OR_IF = re.compile(r"[(\[{}\])]| if ")
 INPUT_SIZES = ("in_channels", "in_height", "in_width")
 
 
+def sizes_of(value: str) -> tuple[str, str, str]:
+    """What a constructor calls the sizes of a value from outside, if it needs them."""
+    return f"{value}_channels", f"{value}_height", f"{value}_width"
+
+
 @record
 class View:
     """A class as finished lines.

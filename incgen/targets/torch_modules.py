@@ -7,6 +7,7 @@ names, a join a small container, and what none of them can hold a class of its o
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import assert_never
 
 from incgen import definitions as df
@@ -16,7 +17,7 @@ from incgen.initializers import Initializer
 from incgen.source import Span
 from incgen.symbols import BORDERS, Symbol, unit_arguments
 from incgen.targets.structure import only, outer_labels, part_name, single, unwrapped
-from incgen.targets.torch_code import Built, Flow, Form, Start, is_ternary, mentions
+from incgen.targets.torch_code import Built, Flow, Form, Start, is_ternary, mentions, sizes_of
 from incgen.targets.torch_ops import kernels, padding
 from incgen.targets.torch_scope import Part, Scope
 from incgen.targets.values import ONE, Sides, as_float, four_sides, one_of_equal
@@ -24,7 +25,6 @@ from incgen.targets.values import ONE, Sides, as_float, four_sides, one_of_equal
 _JOINS = {"concat": "Concat", "add": "Add", "mul": "Mul"}
 #: Named parts in one constructor.
 _MOST = 4
-_LOOPS = ("i", "j", "k", "m", "n")
 
 
 class Modules(Scope):
@@ -39,11 +39,11 @@ class Modules(Scope):
             return Built(inner.module, lambda module, x: inner.call(module, flow.code))
         if isinstance(element, df.Conditional):
             return self.either(element, shape, path)
-        captured = tuple(sorted(outer_labels(element)))
-        if not captured:
+        labels = sorted(outer_labels(element))
+        if not labels:
             return Built(self.module(element, shape, path))
-        values = ", ".join(self.labels[label].code for label in captured)
-        module = self.part(element, shape, path, captured)
+        values = ", ".join(self.labels[label].code for label in labels)
+        module = self.part(element, shape, path, self.size_names(labels))
         return Built(module, lambda module, x: f"{module}({x}, {values})")
 
     def module(self, element: df.Element, shape: Symbol, path: str) -> str:
@@ -69,12 +69,28 @@ class Modules(Scope):
                 assert_never(element)
 
     def part(
-        self, element: df.Element, shape: Symbol, path: str, captured: tuple[str, ...] = ()
+        self,
+        element: df.Element,
+        shape: Symbol,
+        path: str,
+        captured: Mapping[str, str] = MappingProxyType({}),
     ) -> str:
         """The constructor of an element that becomes a class of its own."""
         part = Part(element, path, captured, element.span)
         form, given = self.file.part(part, self, shape)
         return self.call(form, given, shape, element.span)
+
+    def size_names(self, labels: list[str]) -> dict[str, str]:
+        """What the names of the sizes of outer values begin with, in the class of a part."""
+        taken = {name for name, _ in self.formals()}
+        found = {}
+        for label in labels:
+            name = label
+            while taken & {*sizes_of(name)}:
+                name = f"{name}_value"
+            taken |= {*sizes_of(name)}
+            found[label] = name
+        return found
 
     # ------------------------------------------------------------ containers
 
@@ -169,26 +185,21 @@ class Modules(Scope):
 
     def repeated(self, repeat: df.Repeat, shape: Symbol, path: str) -> str:
         """A repeat: the same module so many times, with what changes written as a formula."""
-        variable = self.loop_variable(path)
-        with self.known_at(repeat.span):
-            count = self.formula(repeat.count, shape)
-            progress = self.shaper.progress(repeat, shape, {}, ex.Name(variable))
-        if progress.each is not None:
-            return self.part(repeat, shape, path)
-        with self.around(f"for {variable} in range({python(count)}):"):
-            module = self.iteration(repeat.body, progress.before, f"{path}.{{{variable}}}").module
+        with self.variables.loop() as variable:
+            with self.known_at(repeat.span):
+                count = self.formula(repeat.count, shape)
+                progress = self.shaper.progress(repeat, shape, {}, ex.Name(variable))
+            if progress.each is not None:
+                return self.part(repeat, shape, path)
+            with self.around(f"for {variable} in range({python(count)}):"):
+                inner = f"{path}.{{{variable}}}"
+                module = self.iteration(repeat.body, progress.before, inner).module
         loop = variable if mentions(variable, [module]) else "_"
         return f"nn.Sequential(*({module} for {loop} in range({python(count)})))"
 
     def iteration(self, body: df.Body, shape: Symbol, path: str) -> Built:
         """One iteration of a repeat: its body stands at the path itself."""
         return self.side(body, shape, path)
-
-    def loop_variable(self, path: str) -> str:
-        """A variable for a loop at a path, which may lie in other loops."""
-        parameters = {name for name, _ in self.formals()}
-        free = [name for name in _LOOPS if name not in parameters and f"{{{name}}}" not in path]
-        return free[0] if free else f"index_{path.count('{')}"
 
     # ------------------------------------------------------------ uses
 

@@ -14,7 +14,7 @@ from incgen.diagnostics import Code, Diagnostic, SpecError
 from incgen.expressions import Expression, python
 from incgen.graph import Graph
 from incgen.layout import assign, expression, if_header
-from incgen.names import USED_BY_CODE
+from incgen.names import MODULE_ATTRIBUTES
 from incgen.ops import Kind
 from incgen.records import record
 from incgen.source import Span
@@ -30,9 +30,10 @@ from incgen.symbols import (
     plain_pad,
     values_of,
 )
+from incgen.targets.scopes import Names
 from incgen.targets.shaping import Shaper, mapped, own_input, resolved
 from incgen.targets.structure import expressions_of, names_in
-from incgen.targets.torch_code import INPUT_SIZES, Flow, Form, Start
+from incgen.targets.torch_code import INPUT_SIZES, Flow, Form, Start, sizes_of
 from incgen.targets.torch_ops import CENTRED, Layer, bracketed, layer
 from incgen.targets.values import ONE, TRUE, ZERO
 
@@ -51,7 +52,7 @@ class File(Protocol):
     unit_forms: dict[df.Definition, UnitForm]
     opened: OpenParameters
     floats: set[tuple[df.Definition, str]]
-    taken: set[str]
+    names: Names
 
     def form(self, definition: df.Definition, is_map: bool) -> Form:
         """The class of a unit or block, written when it is first used."""
@@ -67,13 +68,13 @@ class Part:
     Attributes:
         element: the part: a group, join, chain or repeat.
         path: where it stands in the class around it.
-        captured: the outer values that it uses.
+        captured: the outer values that it uses, and what their sizes are called.
         span: where it is written.
     """
 
     element: df.Element
     path: str
-    captured: tuple[str, ...]
+    captured: Mapping[str, str]
     span: Span
 
 
@@ -105,7 +106,7 @@ class Scope:
         self.forward: list[str] = []
         self.init_indent = self.indent = METHOD
         self.finals: dict[str, str] = {}
-        self.kept: dict[str, str] = {}  # parameters by the attributes that could keep them
+        self.kept: dict[str, str] = {}  # the attributes that could keep parameters
         self.stored: dict[str, str] = {}
         self.computed: dict[str, Expression] = {}
         self.starts: list[Start] = []
@@ -116,10 +117,11 @@ class Scope:
         self.mixed: set[str] = set()
         self.singles: frozenset[str] = frozenset()
         self.strict: set[str] = set()
-        parameters = {formal for formal, _ in self.formals()}
-        self.variables = {*USED_BY_CODE, *file.taken, *parameters, *INPUT_SIZES}
         self.typed = {"x"}
-        self.modules = names_in(definition.body)
+        # the variables of `__init__`, those of `forward`, and the attributes
+        self.variables = Names({*INPUT_SIZES, *(name for name, _ in self.formals())}, file.names)
+        self.values = Names({"x"}, file.names)
+        self.attributes = Names(MODULE_ATTRIBUTES | names_in(definition.body))
         self.in_place = self.decays_in_place()
 
     def decays_in_place(self) -> bool:
@@ -223,7 +225,7 @@ class Scope:
         with suppress(Unknown):
             formula = self.shortened(shape.channels)
             if ex.is_longer(formula, _READABLE):
-                self.computed[self.unique(f"{label}_channels")] = formula
+                self.computed[self.variables.take(f"{label}_channels")] = formula
 
     def named(self, shape: Symbol) -> Symbol:
         """A shape whose channels are a variable, if they have one."""
@@ -262,7 +264,6 @@ class Scope:
     def function(self, call: df.OpCall, args: dict[str, df.ArgumentValue], shape: Symbol) -> Any:
         """The function of an op; the parameters it reads become attributes when it is used."""
         used = parameters_of([e for value in args.values() for e in expressions_of(value)])
-        self.kept.update({self.attribute_of(name): name for name in used})
         kept = {name: f"self.{self.attribute_of(name)}" for name in used}
         inside = {name: _substituted(value, kept) for name, value in args.items()}
         pad = args.get("pad")
@@ -273,12 +274,15 @@ class Scope:
 
     def store(self, template: str) -> None:
         """Keep the parameters that a function reads."""
+        parameters = {attribute: name for name, attribute in self.kept.items()}
         for name in re.findall(r"(?<![\w.\"])self\.(\w+)", template):
-            self.stored.setdefault(name, self.kept[name])
+            self.stored.setdefault(name, parameters[name])
 
     def attribute_of(self, parameter: str) -> str:
-        """The attribute that keeps a parameter; a module of its name is there already."""
-        return f"{parameter}_value" if parameter in self.modules else parameter
+        """The attribute that keeps a parameter; its own name, unless a module has that."""
+        if parameter not in self.kept:
+            self.kept[parameter] = self.attributes.take(parameter, f"{parameter}_value")
+        return self.kept[parameter]
 
     # ------------------------------------------------------------ attributes
 
@@ -341,15 +345,6 @@ class Scope:
             found = self.starts[index]
             self.starts[index] = replace(found, around=(header, *found.around))
 
-    def unique(self, name: str) -> str:
-        """A variable of `forward` that nothing else has."""
-        candidate, number = name, 1
-        while candidate in self.variables:
-            number += 1
-            candidate = f"{name}_{number}"
-        self.variables.add(candidate)
-        return candidate
-
     def flag(self, condition: Expression) -> str:
         """A condition in `forward`; Final attributes, so that TorchScript prunes the other side."""
         if isinstance(condition, ex.Unary) and condition.operator == "not":
@@ -363,26 +358,22 @@ class Scope:
         for name, known in self.stored.items():
             if known == source:
                 return f"self.{name}"
-        name, number = "condition", 1
-        while name in self.stored or name in self.modules or name in self.variables:
-            number += 1
-            name = f"condition_{number}"
+        name = self.attributes.take("condition")
         self.stored[name], self.finals[name] = source, "bool"
         return f"self.{name}"
 
 
-def part_input(is_map: bool, captured: Mapping[str, Symbol]) -> tuple[Symbol, dict[str, Symbol]]:
+def part_input(
+    is_map: bool, captured: Mapping[str, Symbol], names: Mapping[str, str]
+) -> tuple[Symbol, dict[str, Symbol]]:
     """The shapes of a part's input and of the outer values it uses, in its own terms."""
 
-    def own(label: str, shape: Symbol) -> Symbol:
-        return Symbol(
-            ex.Parameter(f"{label}_channels"),
-            shape.is_map,
-            lambda: ex.Parameter(f"{label}_height"),
-            lambda: ex.Parameter(f"{label}_width"),
-        )
+    def own(name: str, shape: Symbol) -> Symbol:
+        channels, height, width = map(ex.Parameter, sizes_of(name))
+        return Symbol(channels, shape.is_map, lambda: height, lambda: width)
 
-    return own_input(is_map), {label: own(label, shape) for label, shape in captured.items()}
+    own_shapes = {label: own(names[label], shape) for label, shape in captured.items()}
+    return own_input(is_map), own_shapes
 
 
 def unit_formals(unit: df.Definition, form: UnitForm) -> list[tuple[str, Expression | None]]:
