@@ -10,7 +10,6 @@ from incgen import elsewhere
 from incgen import expressions as ex
 from incgen import syntax as st
 from incgen.diagnostics import clipped, listed, near
-from incgen.names import definition_fault
 from incgen.ops import OPS, PRESETS, Argument, Kind, Op
 from incgen.translation import (
     Takes,
@@ -75,7 +74,7 @@ def unknown_op(
         todo = _with_numbers(todo, [value for value in written(call)[0] if value])
         return Advice(f"the language has no op `{clipped(text)}`{end}", todo or None)
     chain = elsewhere.made_of_ops(text, OPS)
-    if chain is not None and definition_fault(text) is None:
+    if chain is not None and text[0] != "_":
         chain = chain.replace("conv -> bn", "conv bias=false -> bn")
         return Advice(message, f"define it above: `unit {text} = {chain}`")
     return Advice(message, near(text, OPS, _ALIKE))

@@ -15,7 +15,7 @@ from incgen import syntax as st
 from incgen.definitions import ArgumentValue, SidesValue, Source, WindowValue
 from incgen.diagnostics import Code, Reporter, counted, listed, near
 from incgen.initializers import ALIASES, LARGEST, RULES, SMALLEST, Initializer
-from incgen.ops import PRESETS, Argument, ByStride, DefaultValue, Kind, Op
+from incgen.ops import PRESETS, Argument, ByWindow, DefaultValue, Kind, Op
 from incgen.source import Span
 
 #: The words that a padding can be.
@@ -149,7 +149,7 @@ class Conventions:
             return None
         return self.line
 
-    def default(self, op: Op, argument: Argument) -> ArgumentValue:
+    def default(self, op: Op, argument: Argument) -> ArgumentValue | ByWindow:
         """What an argument is where its op says nothing: the most specific that was said."""
         said = self.defaults or {}
         for name in (op.name, op.family):
@@ -162,8 +162,8 @@ class Conventions:
         return _default_value(argument, value)
 
 
-def _default_value(argument: Argument, value: DefaultValue) -> ArgumentValue:
-    if value is None or isinstance(value, ByStride):
+def _default_value(argument: Argument, value: DefaultValue) -> ArgumentValue | ByWindow:
+    if value is None or isinstance(value, ByWindow):
         return value
     if argument.kind is Kind.INITIALIZER:
         return Initializer(name=str(value))
@@ -176,6 +176,16 @@ def _words(argument: Argument) -> tuple[str, ...]:
     if argument.kind is Kind.PADDING and not argument.positional:
         return PAD_WORDS
     return argument.words
+
+
+def padding_of(pads: ByWindow, frame: ArgumentValue) -> ex.Literal | None:
+    """Return the padding of a window; None if it must be said."""
+    if not isinstance(frame, WindowValue):
+        return None
+    sides = [ex.literal(side) for side in (*frame.kernel, *frame.stride)]
+    whole = tuple(side for side in sides if isinstance(side, int))
+    word = pads.word(whole[:2], whole[2:]) if len(whole) == len(sides) else None
+    return ex.Literal(word) if word is not None else None
 
 
 class Binder:

@@ -10,11 +10,11 @@ from incgen import advice
 from incgen import definitions as df
 from incgen import expressions as ex
 from incgen import syntax as st
-from incgen.arguments import Binder, Conventions
+from incgen.arguments import Binder, Conventions, padding_of
 from incgen.diagnostics import Code, Note, counted, listed, near
 from incgen.labels import Namespace
 from incgen.names import label_fault
-from incgen.ops import EXAMPLES, OPS, PRESETS, Argument, DefaultValue, Kind, Op
+from incgen.ops import EXAMPLES, OPS, PRESETS, Argument, ByWindow, DefaultValue, Kind, Op
 from incgen.source import Span
 from incgen.translation import Takes
 
@@ -176,9 +176,14 @@ class CallResolver:
         args: dict[str, df.ArgumentValue] = {}
         missing = []
         for argument in op.arguments:
-            value = said.get(argument.name)
+            value: df.ArgumentValue | ByWindow = said.get(argument.name)
             if value is None:
                 value = self.conventions.default(op, argument)
+            if isinstance(value, ByWindow):
+                value = padding_of(value, args["window"])
+                if value is None and args["window"] is not None and not head:
+                    self.report_padding(op, args["window"], call)
+                    return None, frozenset()
             args[argument.name] = value
             if value is None and (argument.positional or argument.name not in _BY_WINDOW):
                 missing.append(argument)
@@ -207,6 +212,26 @@ class CallResolver:
         if op.name in ("avg_pool", "max_pool") and not call.positional:
             usage = advice.whole_map(op)
         self.report.error(Code.ARGUMENT_COUNT, call.span, message, help=usage)
+
+    def report_padding(self, op: Op, frame: df.ArgumentValue, call: st.Call) -> None:
+        """A pooling whose border the preset does not say."""
+        name = call.name.text
+        assert isinstance(frame, df.WindowValue)
+        sides = [ex.literal(side) for side in (*frame.kernel, *frame.stride)]
+        if None in sides:
+            message = f"`{name}` must say `pad`: its window is known only where it is used"
+            help_ = "write `pad=valid` for no border, or `pad=half` for half of the window"
+        else:
+            high, wide, *strides = sides
+            kind = "Avg" if op.name == "avg_pool" else "Max"
+            kernel, stride, border = (
+                str(a) if a == b else f"({a}, {b})"
+                for a, b in ((high, wide), strides, (int(high or 0) // 2, int(wide or 0) // 2))
+            )
+            message = f"`{name}` must say `pad`: `numerics torch` leaves it open for a stride"
+            layer = f"nn.{kind}Pool2d({kernel}, {stride}"
+            help_ = f"`pad=valid` is `{layer})`, and `pad=half` is `{layer}, padding={border})`"
+        self.report.error(Code.MUST_SAY, call.span, message, help=help_)
 
     def match(
         self,
@@ -280,9 +305,19 @@ class CallResolver:
         if self.report_fixed(unit, open_, fixed, call):
             return None
         found = self.match(unit.name, open_, (*fixed, *unit.head.attributes), call)
-        if found is None or head:
-            return found
+        if found is None:
+            return None
         defaults = df.unit_defaults(unit)
+        if unit.pads is not None and "pad" not in found:
+            frame = found.get("window", defaults["window"])
+            pad = padding_of(unit.pads, frame)
+            if pad is not None and "window" in found:
+                found["pad"] = pad
+            elif pad is None and frame is not None and not head:
+                self.report_padding(unit.head, frame, call)
+                return None
+        if head:
+            return found
         missing = [
             argument
             for argument in (*open_, *unit.head.attributes)

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from incgen.expressions import Expression, Value
 from incgen.initializers import Initializer
-from incgen.ops import ByStride, Op
+from incgen.ops import ByWindow, Op
 from incgen.records import record
 from incgen.source import Span
 
@@ -37,7 +37,7 @@ class SidesValue:
 
 
 #: The value of an argument. None: nothing was said and there is no default.
-ArgumentValue: TypeAlias = Expression | WindowValue | SidesValue | Initializer | ByStride | None
+ArgumentValue: TypeAlias = Expression | WindowValue | SidesValue | Initializer | None
 
 
 @record
@@ -234,6 +234,7 @@ class Definition:
         parameters: of a block or network.
         body: for a unit one step, a chain.
         head: for a unit, the op that takes the arguments of its uses.
+        pads: for a unit, how the padding of its head follows the window of a use that says none.
         pixels: for a network, its input line.
         doc: the doc comment.
         span: the whole definition.
@@ -247,6 +248,7 @@ class Definition:
     pixels: Pixels | None
     doc: str
     span: Span = field(repr=False)
+    pads: ByWindow | None = None
 
 
 @record

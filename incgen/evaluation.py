@@ -8,7 +8,7 @@ from incgen.arguments import count_fault, evaluation_code, fault_code, value_fau
 from incgen.diagnostics import Code, Note, Reporter, near
 from incgen.frames import Frame, Given, given, uses_of
 from incgen.initializers import Initializer
-from incgen.ops import Argument, ByStride
+from incgen.ops import Argument
 from incgen.shapes import Arguments, Shape, Window
 from incgen.source import Span
 
@@ -113,7 +113,7 @@ class Evaluator:
     def argument(self, written: df.ArgumentValue, frame: Frame, shape: Shape, span: Span) -> object:
         """The value of one argument, or `FAULTY` after a report."""
         match written:
-            case None | Initializer() | ByStride():
+            case None | Initializer():
                 return written
             case df.WindowValue():
                 sizes = self.counts(

@@ -46,7 +46,7 @@ USED_BY_CODE = _words(
 )
 
 #: Parameters of generated constructors that are not the spec's.
-_CONSTRUCTOR = frozenset({"in_channels", "in_height", "in_width", "input_shape"})
+CONSTRUCTOR = frozenset({"in_channels", "in_height", "in_width", "input_shape"})
 
 #: Letters that look like digits; ruff's E741 refuses them as variables.
 AMBIGUOUS = frozenset("lIO")
@@ -78,7 +78,7 @@ def parameter_fault(name: str) -> str | None:
         return f"`{name}` is a Python keyword"
     if name in AMBIGUOUS:
         return f"`{name}` looks like a digit"
-    if name in USED_BY_CODE | _CONSTRUCTOR | HELPER_CLASSES or name[0] == "_":
+    if name in USED_BY_CODE | CONSTRUCTOR | HELPER_CLASSES or name[0] == "_":
         return f"`{name}` is a name that generated code uses itself"
     return None
 
@@ -88,7 +88,7 @@ def network_fault(name: str) -> str | None:
     made = class_name(name)
     if keyword.iskeyword(name):
         return f"`{name}` is a Python keyword"
-    if name in USED_BY_CODE | _CONSTRUCTOR or name[0] == "_":
+    if name in USED_BY_CODE | CONSTRUCTOR or name[0] == "_":
         return f"`{name}` is a name that generated code uses itself"
     if made in USED_BY_CODE | HELPER_CLASSES:
         return f"`{name}` would become `{made}`, which generated code uses itself"

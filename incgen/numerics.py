@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from incgen import definitions as df
+from incgen import expressions as ex
 from incgen.graph import Graph, Node, Use
-from incgen.ops import OPS, PRESETS, Argument, ByStride, Kind, Op
+from incgen.ops import OPS, PRESETS, Argument, ByWindow, Kind, Op
 from incgen.shapes import Window, effective
 from incgen.source import Span
 
@@ -88,7 +89,7 @@ def _acts(node: Node, argument: Argument) -> bool:
     spans = [effective(kernel, node.args.get("dilation", 1)) for kernel in window.kernel]
     match argument.name:
         case "pad":
-            return max(spans) > 1 or not isinstance(node.args["pad"], (str, ByStride))
+            return max(spans) > 1 or not isinstance(node.args["pad"], str)
         case "ceil":
             return window.strided
         case "count_pad":
@@ -101,8 +102,6 @@ def _acts(node: Node, argument: Argument) -> bool:
 def _value(node: Node, argument: Argument) -> str:
     """A value as a spec writes it."""
     value = node.args[argument.name]
-    if isinstance(value, ByStride):
-        value = value.strided if node.args["window"].strided else value.plain
     match value:
         case bool():
             return str(value).lower()
@@ -122,7 +121,7 @@ def _origin(node: Node, call: df.OpCall, name: str) -> tuple[str, str, Span | No
     """Who says an argument of a layer: its kind, its name and its place."""
     use, forwards = node.use, call.forwards
     while forwards and use is not None and use.definition.kind == "unit":
-        if name in use.given:
+        if name in use.given and not _follows_window(name, use.given[name]):
             return _written(use.outer, use.span)
         forwards, use = use.forwards, use.outer
     if name in call.said:
@@ -131,6 +130,11 @@ def _origin(node: Node, call: df.OpCall, name: str) -> tuple[str, str, Span | No
     if source is None:
         return "", "", None
     return ("default" if source.preset is None else "numerics"), source.preset or "", source.span
+
+
+def _follows_window(name: str, value: df.ArgumentValue) -> bool:
+    """Whether a use has a value because of its window, and does not say it."""
+    return name == "pad" and isinstance(value, ex.Literal) and value.span is None
 
 
 def _written(around: Use | None, span: Span) -> tuple[str, str, Span]:
@@ -215,10 +219,11 @@ def comment(preset: str, said: Iterable[Rule], width: int = 100) -> str:
     values: dict[str, dict[str, str]] = {}
     for rule in said:
         values.setdefault(rule.op, {})
-        by_stride = PRESETS[preset][OPS[rule.op].family or rule.op][rule.argument]
+        by_window = PRESETS[preset][OPS[rule.op].family or rule.op][rule.argument]
         text = f"{rule.argument}={rule.value}"
-        if rule.argument in values[rule.op] and isinstance(by_stride, ByStride):
-            text = f"{rule.argument}={by_stride.plain} (strided: {by_stride.strided})"
+        if rule.argument in values[rule.op] and isinstance(by_window, ByWindow):
+            when = "strided" if by_window.strided else "even"
+            text = f"{rule.argument}={by_window.plain} ({when}: valid)"
         values[rule.op][rule.argument] = text
     parts = [" ".join([op, *arguments.values()]) for op, arguments in values.items()]
     lines = [f"# {preset} fixes here:"]

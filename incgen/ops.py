@@ -26,15 +26,30 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class ByStride:
-    """A default that depends on whether the window has a stride above 1."""
+class ByWindow:
+    """A padding that follows the window: `valid` where a side is even, else by the stride.
+
+    Attributes:
+        plain: the word for odd windows that move by 1.
+        strided: the word for other odd windows; None where it must be said.
+    """
 
     plain: str
-    strided: str
+    strided: str | None
+
+    def word(self, kernel: tuple[int, ...], stride: tuple[int, ...]) -> str | None:
+        """Return the word for one window; None if it must be said.
+
+        >>> ByWindow("half", None).word((3, 3), (1, 1))
+        'half'
+        """
+        if any(side % 2 == 0 for side in kernel) or max(kernel) == 1:
+            return "valid"
+        return self.plain if max(stride) == 1 else self.strided
 
 
 #: What an argument can default to. None: there is no default without `numerics`.
-DefaultValue = int | float | bool | str | ByStride | None
+DefaultValue = int | float | bool | str | ByWindow | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -413,13 +428,13 @@ PRESETS: Final[MappingProxyType[str, dict[str, dict[str, DefaultValue]]]] = Mapp
     {
         "caffe": {
             "conv": {"pad": "half"},
-            "pool": {"pad": ByStride("half", "valid"), "ceil": True, "count_pad": True},
+            "pool": {"pad": ByWindow("half", "valid"), "ceil": True, "count_pad": True},
             "bn": {**_BN_CAFFE},
             "lrn": {**_LRN},
         },
         "torch": {
             "conv": {"pad": "half"},
-            "pool": {"pad": "half", "ceil": False, "count_pad": True},
+            "pool": {"pad": ByWindow("half", None), "ceil": False, "count_pad": True},
             "bn": {**_BN_CAFFE},
             "lrn": {**_LRN},
         },

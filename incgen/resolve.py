@@ -23,7 +23,7 @@ from incgen.diagnostics import Code, Note, Reporter, clipped, listed, near
 from incgen.formals import check_used, formals
 from incgen.loader import LoadedFile
 from incgen.names import network_fault
-from incgen.ops import DIMENSIONS, OPS, PRESETS, WORDS
+from incgen.ops import DIMENSIONS, OPS, PRESETS, WORDS, ByWindow
 from incgen.pixels import resolve_pixels
 from incgen.source import Span
 
@@ -511,10 +511,16 @@ class FileScope:
         first = step.element
         if isinstance(first, df.Chain):
             first = first.elements[0]
+        name, pads = item.name, None
         head = first.op if isinstance(first, df.OpCall) else None
         if isinstance(first, df.Instance):
-            head = first.definition.head
-        return df.Definition("unit", item.name.text, (), body, head, None, item.doc, item.name.span)
+            head, pads = first.definition.head, first.definition.pads
+        elif head is not None and (argument := head.argument("pad")) is not None:
+            default = conventions.default(head, argument)
+            pads = default if isinstance(default, ByWindow) else None
+        if any(attribute.name.text == "pad" for attribute in item.calls[0].attributes):
+            pads = None
+        return df.Definition("unit", name.text, (), body, head, None, item.doc, name.span, pads)
 
 
 def _warn_unused(scope: FileScope, reached: tuple[df.Definition, ...]) -> None:

@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 from incgen.diagnostics import counted
 from incgen.expressions import Size, binary, choice, lift
 from incgen.initializers import DEFAULT_KERNEL, Initializer, WeightKind, fans
-from incgen.ops import ByStride
 
 #: The arguments of one op with all names and defaults resolved to values.
 Arguments: TypeAlias = dict[str, Any]
@@ -151,8 +150,8 @@ def borders(
     """The border that a padding means for one input.
 
     Args:
-        pad: a word, a number, (height, width), (top, bottom, left, right), a `ByStride`, or
-            None where nothing was said.
+        pad: a word, a number, (height, width), (top, bottom, left, right), or None
+            where nothing was said.
         window: kernel and stride.
         dilation: distance of the taps.
         height: rows of the input.
@@ -166,8 +165,6 @@ def borders(
         Fault: the padding is not one that a window can have.
     """
     spans = tuple(effective(kernel, dilation) for kernel in window.kernel)
-    if isinstance(pad, ByStride):
-        pad = pad.strided if window.strided else pad.plain
     if pad is None:
         if max(spans) > 1 and (window.strided or any(span % 2 == 0 for span in spans)):
             return None  # `half` and `same` would differ

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from incgen.diagnostics import plain
 from incgen.graph import Graph, Node, Use
 from incgen.initializers import Initializer
-from incgen.ops import OPS, ByStride, Kind
+from incgen.ops import OPS, Kind
 from incgen.shapes import Borders, Shape, Window, effective
 
 _HEADINGS = ("layer", "op", "output", "parameters", "multiply-adds")
@@ -348,8 +348,6 @@ def _json_value(value: object) -> object:
             return {"kernel": list(value.kernel), "stride": list(value.stride)}
         case Initializer():
             return {"name": value.name, "arguments": list(value.args)}
-        case ByStride():
-            return {"stride_1": value.plain, "strided": value.strided}
         case tuple():
             return [_json_value(part) for part in value]
         case _:

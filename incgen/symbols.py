@@ -14,7 +14,7 @@ from typing import TypeAlias
 from incgen import definitions as df
 from incgen import expressions as ex
 from incgen.graph import Graph
-from incgen.ops import ByStride, Kind
+from incgen.ops import Kind
 from incgen.records import record
 from incgen.shapes import Window
 
@@ -470,24 +470,6 @@ def annotation(values: list[object]) -> str:
 
 
 ARGUMENT_TYPES = {Kind.COUNT: "int", Kind.FACTOR: "float", Kind.FLAG: "bool", Kind.WORD: "str"}
-
-
-def plain_pad(
-    pad: df.ArgumentValue, strides: tuple[ex.Expression, ex.Expression]
-) -> df.ArgumentValue:
-    """A padding whose dependence on the stride is decided, if the stride is known.
-
-    Returns:
-        The padding; a `ByStride` only where the stride is a symbol.
-    """
-    if not isinstance(pad, ByStride):
-        return pad
-    known = [ex.literal(s) for s in strides]
-    if pad.plain == pad.strided:
-        return ex.Literal(pad.plain)
-    if None in known:
-        return pad
-    return ex.Literal(pad.plain if known == [1, 1] else pad.strided)
 
 
 def simplest(sizes: list[ex.Expression]) -> ex.Expression:

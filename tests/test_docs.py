@@ -43,7 +43,7 @@ from incgen.format import format_text
 from incgen.graph import Graph
 from incgen.initializers import RULES
 from incgen.names import class_name
-from incgen.ops import OPS, PRESETS, Argument, ByStride, Kind
+from incgen.ops import OPS, PRESETS, Argument, ByWindow, Kind
 from incgen.targets import TARGETS
 from incgen.weights import layouts
 
@@ -375,8 +375,9 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 def shown(value: object) -> str:
     """A value as a spec writes it."""
     match value:
-        case ByStride(plain, strided):
-            return f"`{plain}`; strided `{strided}`"
+        case ByWindow(plain, strided):
+            stated = f"`{strided}`" if strided else "must be said"
+            return f"`{plain}`; strided {stated}; even `valid`"
         case bool():
             return f"`{str(value).lower()}`"
         case float() if 0 < abs(value) < 0.01:

@@ -221,19 +221,57 @@ def test_totals_are_those_of_the_layers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("preset", "conv", "pool", "ceil", "bn"),
+    ("preset", "conv", "plain", "even", "ceil", "bn"),
     [
-        ("caffe", ((1, 1), (1, 1)), ((0, 0), (0, 0)), True, (1e-5, 0.9, "unbiased")),
-        ("torch", ((1, 1), (1, 1)), ((1, 1), (1, 1)), False, (1e-5, 0.9, "unbiased")),
-        ("tf", ((0, 1), (0, 1)), ((0, 1), (0, 1)), False, (1e-3, 0.99, "biased")),
+        ("caffe", ((1, 1), (1, 1)), 1, ((0, 0), (0, 0)), True, (1e-5, 0.9, "unbiased")),
+        ("torch", ((1, 1), (1, 1)), 1, ((0, 0), (0, 0)), False, (1e-5, 0.9, "unbiased")),
+        ("tf", ((0, 1), (0, 1)), 1, ((0, 0), (0, 0)), False, (1e-3, 0.99, "biased")),
     ],
 )
-def test_presets(preset: str, conv: object, pool: object, ceil: bool, bn: object) -> None:
-    found = layers(graph("a: conv 3x3/2 4\nfrom a -> bn\nb: max_pool 3x3/2", f"numerics {preset}"))
+def test_presets(
+    preset: str, conv: object, plain: int, even: object, ceil: bool, bn: object
+) -> None:
+    body = "a: conv 3x3/2 4\nfrom a -> bn\nb: max_pool 2x2/2\nc: max_pool 3x3"
+    found = layers(graph(body, f"numerics {preset}"))
 
     assert found["a"].args["borders"] == conv
-    assert (found["b"].args["borders"], found["b"].args["ceil"]) == (pool, ceil)
+    assert (found["b"].args["borders"], found["b"].args["ceil"]) == (even, ceil)
+    assert found["c"].args["borders"] == ((plain, plain), (plain, plain))
     assert tuple(found["bn"].args[k] for k in ("eps", "decay", "variance")) == bn
+
+
+@pytest.mark.parametrize(("preset", "pool"), [("caffe", (0, 0)), ("tf", (0, 1))])
+def test_a_strided_pooling_of_an_odd_window(preset: str, pool: tuple[int, int]) -> None:
+    found = layers(graph("a: max_pool 3x3/2", f"numerics {preset}"))
+
+    assert found["a"].args["borders"] == (pool, pool)
+    with pytest.raises(SpecError, match="must say `pad`"):
+        graph("a: max_pool 3x3/2", "numerics torch")
+
+
+@pytest.mark.parametrize(
+    ("use", "pad"),
+    [
+        ("pooled 3x3", 1),
+        ("pooled 2x2/2", 0),
+        ("pooled 3x3/2 pad=half", 1),
+        ("fixed", 1),
+        ("fixed window=2x2/2", 0),
+        ("outer", 2),
+        ("outer window=4x4/3", 0),
+        ("bare", 0),
+        ("bare window=3x3/2", 0),
+    ],
+)
+def test_the_border_of_a_unit_that_begins_with_a_pooling(use: str, pad: int) -> None:
+    head = """numerics torch
+        unit pooled = max_pool -> relu
+        unit fixed = max_pool 3x3
+        unit outer = pooled 5x5 -> tanh
+        unit bare = max_pool 3x3 pad=valid"""
+    found = graph(f"a: {use}", head).nodes
+
+    assert found[1].args["borders"] == ((pad, pad), (pad, pad))
 
 
 def test_a_default_acts_from_where_it_stands() -> None:

@@ -8,7 +8,7 @@ from incgen.expressions import Parameter, evaluate, python
 from incgen.graph import Node
 from incgen.initializers import Initializer
 from incgen.joins import Mismatch, history, joined
-from incgen.ops import OPS, ByStride
+from incgen.ops import OPS, ByWindow
 from incgen.shape_inference import output
 from incgen.shapes import (
     Fault,
@@ -104,8 +104,6 @@ def test_same_puts_the_odd_pixel_behind(
         (1, Window((3, 3), (1, 1)), 1, ((1, 1), (1, 1))),
         ((0, 2), Window((3, 5), (1, 1)), 1, ((0, 0), (2, 2))),
         ((0, 1, 2, 0), Window((3, 3), (1, 1)), 1, ((0, 1), (2, 0))),
-        (ByStride("half", "valid"), Window((3, 3), (1, 1)), 1, ((1, 1), (1, 1))),
-        (ByStride("half", "valid"), Window((3, 3), (2, 1)), 1, ((0, 0), (0, 0))),
         (None, Window((3, 3), (1, 1)), 1, ((1, 1), (1, 1))),  # all frameworks agree
         (None, Window((1, 1), (2, 2)), 1, ((0, 0), (0, 0))),
         (None, Window((3, 3), (2, 2)), 1, None),
@@ -135,6 +133,24 @@ def test_a_dilated_window() -> None:
 
 WEIGHT = {"bias": True, "bias_init": 0, "init": Initializer(name="he_normal"), "l2": 0}
 CONV = {**WEIGHT, "pad": "half", "dilation": 1, "groups": 1, "window": Window((3, 3), (1, 1))}
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "caffe", "torch"),
+    [
+        ((3, 3), (1, 1), "half", "half"),
+        ((3, 3), (2, 2), "valid", None),
+        ((3, 5), (1, 2), "valid", None),
+        ((2, 2), (2, 2), "valid", "valid"),
+        ((2, 3), (1, 1), "valid", "valid"),
+        ((1, 1), (2, 2), "valid", "valid"),
+    ],
+)
+def test_the_border_of_poolings_follows_the_window(
+    kernel: tuple[int, int], stride: tuple[int, int], caffe: str, torch: str | None
+) -> None:
+    assert ByWindow("half", "valid").word(kernel, stride) == caffe
+    assert ByWindow("half", None).word(kernel, stride) == torch
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_bn_inception_fits_and_sums_up() -> None:
         ("conv 3x3 4 pad=same dilation=2", "conv 3x3 dilation=2"),
         ("conv 4x3/2x1 4 pad=[0, 1, 2, 2]", "conv 4x3/2x1 pad=[0,1,2,2]"),
         ("depthwise_conv 3x3 multiplier=2", "depthwise_conv 3x3 multiplier=2"),
-        ("max_pool 3x3/2 ceil=true", "max_pool 3x3/2 ceil"),
+        ("max_pool 3x3/2 pad=half ceil=true", "max_pool 3x3/2 ceil"),
         ("lrn 5", "lrn 5"),
         ("leaky_relu 0.1", "leaky_relu 0.1"),
         ("gelu tanh", "gelu tanh"),

@@ -262,7 +262,7 @@ def test_a_name_is_refused_or_works(role: str, tmp_path: Path, float64: None) ->
 COMMON = (
     *("i", "j", "l", "O", "condition", "module", "residual", "outputs", "kernel", "padding"),
     *("forward", "type", "training", "Ellipsis", "id", "none", "value_error", "lambda", "f", "F"),
-    *("nn", "torch", "tensor", "layers", "ops", "keras", "math", "x", "self", "name", "same_pad"),
+    *("nn", "torch", "tensor", "layers", "ops", "keras", "x", "self", "name", "input_shape"),
     *("own_output", "Own", "IBlock", "IUnit", "I2", "scale_2d", "Scale", "L2", "load_file"),
     *(f"i_{end}" for end in ("2", "channels", "height", "value", "block", "unit", "1d", "2d")),
 )

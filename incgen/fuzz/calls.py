@@ -421,6 +421,8 @@ def _pooling(choose: Choices, place: Place, name: str) -> tree.Call:
     if name == "pool":
         positional = (argument(choose, place, "kind"), size)
     pad = _padding(choose, place, size.kernel)
+    if pad is None and not all(part.isdigit() for part in (*size.kernel, *size.stride)):
+        pad = argument(choose, place, "padding")  # presets do not say it
     found: list[tuple[str, tree.Value]] = [("pad", pad)] if pad is not None else []
     if choose.chance(3):
         found.append(("ceil", argument(choose, place, "flag")))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from incgen.fuzz import tree
-from incgen.ops import OPS, PRESETS, WORDS, ByStride, Takes
+from incgen.ops import OPS, PRESETS, WORDS, ByWindow, Takes
 from incgen.shapes import Shape
 
 #: What keeps random networks small: rows or columns, channels of a map, numbers of a value.
@@ -251,8 +251,11 @@ class Tracker:
         kernels, strides = args["window"]
         strided = max(strides) > 1
         pad = args.get("pad", self._default(name, "pad"))
-        if isinstance(pad, ByStride):
-            pad = pad.strided if strided else pad.plain
+        if isinstance(pad, ByWindow):
+            if not args["known"]:
+                raise Misfit("must say pad")
+            even = any(kernel % 2 == 0 for kernel in kernels)
+            pad = "valid" if even else pad.strided if strided else pad.plain
         spans = [(kernel - 1) * dilation + 1 for kernel in kernels]
         if pad is None:
             if max(spans) > 1 and (strided or any(span % 2 == 0 for span in spans)):
@@ -300,7 +303,13 @@ def bound(call: tree.Call, positional: list[str]) -> dict[str, tree.Value]:
 
 
 def _values(arguments: dict[str, tree.Value], scene: Scene) -> dict[str, Any]:
-    return {name: _value(value, scene) for name, value in arguments.items()}
+    found = {name: _value(value, scene) for name, value in arguments.items()}
+    for value in arguments.values():
+        if isinstance(value, tree.Window):
+            # whether anybody can see the window where it stands
+            parts = (*value.kernel, *value.stride)
+            found["known"] = not any(re.search(r"[a-z]", part) for part in parts)
+    return found
 
 
 def _value(value: tree.Value, scene: Scene) -> Any:

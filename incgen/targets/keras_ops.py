@@ -13,9 +13,9 @@ from dataclasses import replace
 from incgen import expressions as ex
 from incgen.expressions import Expression, python
 from incgen.initializers import Initializer
-from incgen.ops import OPS, ByStride
+from incgen.ops import OPS
 from incgen.records import record
-from incgen.symbols import UnitForm, plain_pad
+from incgen.symbols import UnitForm
 from incgen.targets.keras_code import Call, Step, When
 from incgen.targets.keras_padding import full_sides, padding, sides_code
 from incgen.targets.keras_weights import bias_arguments, depthwise_fans, weight_arguments
@@ -248,15 +248,7 @@ def _lrn(args: Args, context: Context) -> tuple[Step, ...]:
 
 def _pool(args: Args, context: Context, average: bool) -> tuple[Step, ...]:
     kernel, stride = window(args).kernel, window(args).stride
-    pad = plain_pad(args["pad"], stride)
-    if isinstance(pad, ByStride):
-        flat = ex.binary("==", stride[0], ONE)
-        if stride[0] != stride[1]:
-            flat = ex.binary("and", flat, ex.binary("==", stride[1], ONE))
-        plain = {**args, "pad": ex.Literal(pad.plain), "ceil": FALSE}
-        strided = {**args, "pad": ex.Literal(pad.strided)}
-        then = _pool(plain, context, average)
-        return (When(python(flat), then, _pool(strided, context, average)),)
+    pad = args["pad"]
     ceil = args["ceil"] == TRUE and stride != (ONE, ONE)
     counted = average and args["count_pad"] == TRUE
     plan = padding(pad, kernel, stride)

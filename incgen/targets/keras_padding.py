@@ -11,9 +11,8 @@ from incgen import expressions as ex
 from incgen.definitions import ArgumentValue, SidesValue
 from incgen.diagnostics import Code, Diagnostic, SpecError
 from incgen.expressions import Expression, python
-from incgen.ops import ByStride
 from incgen.records import record
-from incgen.symbols import UnitForm, plain_pad, unit_arguments
+from incgen.symbols import UnitForm, unit_arguments
 from incgen.targets.values import ONE, ZERO, Args, Pair, Sides, effective, four_sides, half, pair
 
 
@@ -114,12 +113,6 @@ def use_padding(
     assert isinstance(frame, df.WindowValue)
     dilation = everything.get("dilation", ONE)
     assert isinstance(dilation, Expression)
-    pad = plain_pad(pad, frame.stride)
-    if isinstance(pad, ByStride):
-        message = f"the padding of `{unit.name}` follows a stride that is a parameter here"
-        place = frame.span or unit.span
-        help_ = "say `pad` at this use"
-        raise SpecError([Diagnostic(Code.UNSUPPORTED, message, place, help=help_)])
     plan = padding(pad, frame.kernel, frame.stride, dilation, replace(form, strided=False))
     if plan.word is not None and not _begins_with_pool(unit):
         return f'"{plan.word}"'
@@ -165,7 +158,6 @@ def _is_plain(args: Args) -> bool:
     """Whether a padding says by itself what it is, wherever it is read."""
     pad, frame = args.get("pad"), args["window"]
     assert isinstance(frame, df.WindowValue)
-    pad = plain_pad(pad, frame.stride)
     spans = (*frame.kernel, args.get("dilation", ONE))
     known = all(isinstance(span, ex.Literal) for span in spans)
     return isinstance(pad, ex.Literal) and known

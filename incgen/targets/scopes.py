@@ -13,11 +13,13 @@ from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 
 from incgen import definitions as df
-from incgen.names import AMBIGUOUS, HELPER_CLASSES, USED_BY_CODE
+from incgen.names import AMBIGUOUS, CONSTRUCTOR, HELPER_CLASSES, USED_BY_CODE
 from incgen.ops import OPS
 
 #: What no name of generated code can be: it would not be Python, or hide what code needs.
-RESERVED = frozenset({*dir(builtins), *keyword.kwlist, *AMBIGUOUS, *USED_BY_CODE, *HELPER_CLASSES})
+RESERVED = frozenset({*dir(builtins), *keyword.kwlist, *AMBIGUOUS}).union(
+    USED_BY_CODE, CONSTRUCTOR, HELPER_CLASSES
+)
 #: Parameters that functions of units have, whatever the spec calls its own.
 _OF_UNITS = {"kernel", "stride", "padding"} | {a.name for op in OPS.values() for a in op.arguments}
 _LOOPS = ("i", "j", "k", "m", "n")
@@ -32,11 +34,11 @@ class Names:
         self.numbers: dict[str, int] = {}
 
     def __contains__(self, name: object) -> bool:
-        """Whether a name stands for something here."""
+        """Return whether a name stands for something here."""
         return name in self.taken or (self.outer is not None and name in self.outer)
 
     def claim(self, names: Iterable[str]) -> None:
-        """Names that things have from outside, such as parameters."""
+        """Note names that things have from outside, such as parameters."""
         self.taken.update(names)
 
     def take(self, *wanted: str, joint: str = "_", apart: Container[str] = ()) -> str:
@@ -63,14 +65,14 @@ class Names:
 
     @contextmanager
     def loop(self) -> Iterator[str]:
-        """A variable for a loop that is written inside; behind it, it is free again."""
+        """Take a variable for a loop that is written inside; behind it, it is free again."""
         variable = self.take(*_LOOPS, "index")
         yield variable
         self.taken.discard(variable)
 
 
 def parameters(program: df.Program) -> set[str]:
-    """The parameters of all classes or functions of a file, which hide what the file calls so."""
+    """Return the parameters of all classes or functions of a file: they hide what it calls so."""
     return _OF_UNITS.union(
         formal.name
         for definition in (program.network, *program.definitions)

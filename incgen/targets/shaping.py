@@ -16,10 +16,9 @@ from incgen import expressions as ex
 from incgen.diagnostics import Code, Diagnostic, SpecError
 from incgen.expressions import Expression
 from incgen.graph import Graph
-from incgen.ops import ByStride
 from incgen.records import record
 from incgen.source import Span
-from incgen.symbols import Symbol, Unknown, parameters_of, plain_pad, simplest, values_of
+from incgen.symbols import Symbol, Unknown, parameters_of, simplest, values_of
 from incgen.targets.values import (
     FALSE,
     ONE,
@@ -347,13 +346,7 @@ def _windows(args: Args, size: Expression, axis: int, words: Words) -> Expressio
     """How many windows fit along one axis."""
     frame = window(args)
     stride = frame.stride[axis]
-    pad = plain_pad(args["pad"], frame.stride)
-    if isinstance(pad, ByStride):
-        plain, strided = (
-            _windows({**args, "pad": ex.Literal(word)}, size, axis, words)
-            for word in (pad.plain, pad.strided)
-        )
-        return ex.choice(unstrided(frame.stride), plain, strided)
+    pad = args["pad"]
     if pad == ex.Literal("same"):
         return (size + stride - 1) // stride
     if pad == EITHER or (isinstance(pad, ex.Parameter) and pad.name in words):
@@ -377,12 +370,6 @@ def _windows(args: Args, size: Expression, axis: int, words: Words) -> Expressio
     rounded_up = (size + before + with_ceil(after, stride, span) - span) // stride + 1
     assert isinstance(ceil, Expression)
     return rounded_up if ceil == TRUE else ex.choice(ceil, rounded_up, floored)
-
-
-def unstrided(stride: tuple[Expression, Expression]) -> Expression:
-    """The condition that both strides are 1."""
-    high, wide = (ex.binary("==", s, ONE) for s in stride)
-    return high if stride[0] == stride[1] else ex.binary("and", high, wide)
 
 
 def _border(

@@ -15,10 +15,9 @@ from incgen import expressions as ex
 from incgen.definitions import ArgumentValue, SidesValue
 from incgen.expressions import Expression, python
 from incgen.initializers import Initializer
-from incgen.ops import ByStride
 from incgen.records import record
-from incgen.symbols import Symbol, plain_pad
-from incgen.targets.shaping import flat_size, unstrided
+from incgen.symbols import Symbol
+from incgen.targets.shaping import flat_size
 from incgen.targets.values import (
     FALSE,
     ONE,
@@ -180,27 +179,16 @@ class Padding:
 
 def padding(pad: ArgumentValue, kernel: Pair, stride: Pair, dilation: Expression = ONE) -> Padding:
     """What a padding means for a window."""
-    known = plain_pad(pad, stride)
-    if isinstance(known, ByStride):
-        unit, strided = (
-            padding(ex.Literal(word), kernel, stride, dilation).both
-            for word in (known.plain, known.strided)
-        )
-        if unit is None or strided is None:
-            return Padding(same=True)
-        flat = unstrided(stride)
-        high, wide = (ex.choice(flat, a, b) for a, b in zip(unit, strided, strict=True))
-        return Padding(both=(high, wide))
-    if isinstance(known, SidesValue):
-        return _sides(known)
-    if known is None or known == ex.Literal("half"):
+    if isinstance(pad, SidesValue):
+        return _sides(pad)
+    if pad is None or pad == ex.Literal("half"):
         return Padding(both=half(kernel, dilation))
-    if known == ex.Literal("valid"):
+    if pad == ex.Literal("valid"):
         return Padding(both=(ZERO, ZERO))
-    if known == ex.Literal("same"):
+    if pad == ex.Literal("same"):
         return _same(kernel, stride, dilation)
-    assert isinstance(known, Expression)
-    return Padding(both=(known, known))
+    assert isinstance(pad, Expression)
+    return Padding(both=(pad, pad))
 
 
 def _sides(border: SidesValue) -> Padding:

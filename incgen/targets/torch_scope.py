@@ -27,7 +27,6 @@ from incgen.symbols import (
     annotation,
     head_arguments,
     parameters_of,
-    plain_pad,
     values_of,
 )
 from incgen.targets.scopes import Names
@@ -410,7 +409,7 @@ def _is_centred(pad: df.ArgumentValue, frame: df.ArgumentValue) -> bool:
     """Whether a window whose sides are in one parameter stands in the middle of its border."""
     assert isinstance(frame, df.WindowValue)
     plain = isinstance(frame.kernel[0], ex.Item) and frame.stride == (ONE, ONE)
-    return plain and plain_pad(pad, frame.stride) == ex.Literal("half")
+    return plain and pad == ex.Literal("half")
 
 
 def _odd_same(pad: df.ArgumentValue, frame: df.ArgumentValue) -> df.ArgumentValue:
