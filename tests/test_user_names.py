@@ -125,8 +125,12 @@ ROLES: dict[str, Callable[[list[str]], str]] = {
         lines("NAME", names), lines("unit NAME = conv 1x1 2 -> relu", names)
     ),
 }
-#: Roles in which all names are branches of one join, which has at most 256.
-BRANCHES = ("branch", "label that `from` names", "label that an inner `from` names")
+#: Roles in which all names are branches of one join, which has at most 256, or layers one after
+#: another, of which Keras takes not quite a thousand.
+SPLIT = (
+    *("branch", "label that `from` names", "label that an inner `from` names"),
+    *("block", "block with parts", "unit"),
+)
 
 
 # ---------------------------------------------------------------- names
@@ -248,7 +252,7 @@ def float64() -> Iterator[None]:
 def test_a_name_is_refused_or_works(role: str, tmp_path: Path, float64: None) -> None:
     names = tried()
     rounds = [names]
-    if role in BRANCHES:
+    if role in SPLIT:
         rounds = [names[start : start + 250] for start in range(0, len(names), 250)]
     faults = []
     for part in rounds:
