@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterator
 from typing import TypeAlias
 
 from incgen import definitions as df
@@ -19,16 +19,21 @@ Constant: TypeAlias = Callable[[ex.Expression], ex.Expression | None]
 
 
 def formals(
-    written: tuple[st.Parameter, ...], constant: Constant, report: Reporter
+    written: tuple[st.Parameter, ...],
+    constant: Constant,
+    constants: Container[str],
+    report: Reporter,
 ) -> tuple[dict[str, Span], tuple[df.Formal, ...]]:
     """The parameters of a block or network, with their places.
 
     Args:
         written: as parsed.
         constant: gives the expression of a default, or None after a report.
+        constants: the names of the constants of the file.
         report: takes faults.
     """
     places: dict[str, Span] = {}
+    own = {parameter.name.text for parameter in written}
     formals = []
     optional = False
     for parameter in written:
@@ -51,13 +56,29 @@ def formals(
         default = None
         if parameter.default is not None:
             optional = True
-            default = _default(parameter.default, constant, report)
+            used = (n for n in _names(parameter.default) if n.text not in constants)
+            other = next((n for n in used if n.text in own), None)
+            if other is None:
+                default = _default(parameter.default, constant, report)
+            else:
+                default = ex.Literal(1)
+                message = f"the default of `{name}` cannot use `{other.text}`, another parameter"
+                help_ = f"leave the default out, or compute with `{other.text}` in the body"
+                report.error(Code.UNKNOWN_NAME, other.span, message, help=help_)
         elif optional:
             message = f"`{name}` has no default but follows a parameter that has one"
             report.error(Code.ARGUMENT_COUNT, span, message)
         places[name] = span
         formals.append(df.Formal(name, default, span))
     return places, tuple(formals)
+
+
+def _names(expression: ex.Expression) -> Iterator[ex.Name]:
+    """The names in an expression as it was written."""
+    if isinstance(expression, ex.Name):
+        yield expression
+    for part in ex.children(expression):
+        yield from _names(part)
 
 
 def _default(written: ex.Expression, constant: Constant, report: Reporter) -> ex.Expression:

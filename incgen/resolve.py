@@ -358,6 +358,9 @@ class FileScope:
             help_ = "put its `let` above this line"
         elif text in self.places:
             return None  # its definition has a fault
+        elif text in ex.FUNCTIONS:
+            message = f"the parenthesis of `{text}` follows at once"
+            help_ = f"write `{text}(...)`"
         elif text.lower() in ("true", "false", "none", "null"):
             word = text.lower()
             help_ = f"write `{word}`" if word in ("true", "false") else "leave it out"
@@ -479,7 +482,7 @@ class FileScope:
         used: set[str] = set()
         network = isinstance(item, st.Network)
         default = self.constant_expression if network else self.default_expression
-        parameters, found = formals(item.parameters, default, self.report)
+        parameters, found = formals(item.parameters, default, self.constants, self.report)
         bodies = BodyResolver(self, entry.conventions, parameters, used, network=network)
         pixels = None
         if isinstance(item, st.Network):

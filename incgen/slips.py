@@ -209,6 +209,9 @@ def _definition(kind: str, token: str, accepts: set[str], before: str, after: st
     if kind == "LBRACE" and accepts == {"LPAR"}:
         message = "a block has its parameters in parentheses, `()` if there are none"
         return Slip(Code.SYNTAX, message, f"write `{before.strip()}() {{`")
+    if begins == ["unit"] and kind == "COLON":
+        message = "a unit is a chain of ops, without labels"
+        return Slip(Code.SYNTAX, message, "leave the label out, or make the unit a `block`")
     if begins == ["unit"] and kind in _STARTS | {"FROM"} and kind != "NAME":
         message = f"a unit is a chain of ops, without `{clipped(token)}`"
         return Slip(Code.SYNTAX, message, "make it a `block`")
@@ -274,6 +277,9 @@ def _brackets(kind: str, token: str, accepts: set[str], before: str, after: str)
     if kind == "RSQB" and before.endswith("["):
         return Slip(Code.SYNTAX, "a list in brackets cannot be empty")
     if kind == "LPAR" and before[-1:].isalnum() and "AND" in accepts:
+        if last_word(before.rstrip()) in ex.FUNCTIONS:
+            message = "the parenthesis of a function follows its name at once"
+            return Slip(Code.SYNTAX, message, f"write `{last_word(before.rstrip())}(`")
         message = f"there is no function `{clipped(last_word(before))}`"
         return Slip(Code.SYNTAX, message, f"there are {', '.join(f'`{f}`' for f in ex.FUNCTIONS)}")
     if kind == "FUNCTION":

@@ -1,0 +1,337 @@
+"""What the language reference says is refused is refused, and what it says can be written builds.
+
+Each claim is a phrase of docs/language.md with a spec that tries it; targets are asked too.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from incgen import api
+
+PAGE = " ".join((Path(__file__).parent.parent / "docs" / "language.md").read_text("utf-8").split())
+
+
+def network(body: str, *, above: str = "", size: str = "32x32 16", parameters: str = "") -> str:
+    return f"numerics caffe\n{above}\nnetwork n{parameters} {{\ninput {size}\n{body}\n}}\n"
+
+
+def block(body: str, use: str = "x: b 3", *, parameters: str = "n") -> str:
+    return network(use, above=f"block b({parameters}) {{\n{body}\n}}")
+
+
+def unit(chain: str, use: str = "x: u") -> str:
+    return network(use, above=f"unit u = {chain}")
+
+
+#: Phrases of the page, specs that do what they forbid, and the code of the first error.
+REFUSED = [
+    *(
+        ("The words of the language cannot be names", spec, "reserved-name")
+        for spec in (network("repeat: relu"), block("relu", parameters="add"))
+    ),
+    *(
+        ("cannot be defined anew", spec, "reserved-name")
+        for spec in (
+            network("relu", above="let channels = 3"),
+            network("relu", above="let valid = 3"),
+            network("relu", above="unit relu = tanh"),
+            block("a: conv 1x1 max", parameters="max"),
+        )
+    ),
+    ("only `use` has one", network('dropout "0.5"'), "syntax"),
+    ("without spaces: `3x3`", network("a: conv 3 x 3 8"), "bad-window"),
+    *(
+        ("It is the first statement of a file", f"{line}\n{network('relu')}", "misplaced")
+        for line in ("default conv bias=false", "let a = 3")
+    ),
+    ("there is at most one", f"numerics tf\n{network('relu')}", "duplicate"),
+    *(
+        ("Only constants can stand in it", network("a: conv 3x3 8", above=above), code)
+        for above, code in (
+            ("default conv groups=channels", "unknown-name"),
+            ("default conv l2=n", "unknown-name"),
+        )
+    ),
+    (
+        "It can use constants above it",
+        network("relu", above="let a = b\nlet b = 8"),
+        "unknown-name",
+    ),
+    ("The other ops must have all they need", unit("relu -> conv"), "argument-count"),
+    *(
+        ("without labels, blocks, joins and parameters", spec, code)
+        for spec, code in (
+            (unit("a: conv -> relu"), "syntax"),
+            (unit("conv -> add { identity; relu }".replace("; ", "\n")), "syntax"),
+            (unit("relu -> repeat 2 { relu }"), "syntax"),
+            (network("x: u", above="block b() { relu }\nunit u = relu -> b"), "misplaced"),
+            (network("x: u", above="unit u(n) = conv 1x1 n"), "syntax"),
+        )
+    ),
+    (
+        "after it only such parameters follow",
+        block("a: conv 1x1 (n * m)", "x: b 1 2", parameters="n = 1, m"),
+        "argument-count",
+    ),
+    ("it cannot use another parameter", block("a: conv 1x1 (n * m)", parameters="n, m = n"), None),
+    *(
+        ("Values are numbers, `true`, `false`, and the words", block("a: conv 1x1 n", use), code)
+        for use, code in (
+            ("x: b 3x3", "wrong-type"),
+            ("x: b [1, 2]", "wrong-type"),
+            ("x: b relu", "wrong-type"),
+        )
+    ),
+    ("A parameter that the body never uses is an error", block("a: conv 1x1 8"), "unused"),
+    ("but not themselves", block("b n"), "recursion"),
+    *(
+        ("All of its parameters have defaults", network("a: conv 1x1 c", parameters=given), code)
+        for given, code in (("(c)", "argument-count"), ("(c = channels)", "unknown-name"))
+    ),
+    (
+        "A file has one network",
+        network("relu") + "network m {\ninput 8x8 3\nrelu\n}\n",
+        "no-network",
+    ),
+    *(
+        ("must not leave the folder", network("a: x", above=f'use x from "{path}"'), "bad-use")
+        for path in ("../n.inc", "/n.inc", "a\\n.inc")
+    ),
+    ("Arguments come by position first", network("a: conv pad=1 3x3 8"), "syntax"),
+    *(
+        ("In an argument an operator needs parentheses", network(line), "syntax")
+        for line in ("a: conv 3x3 channels * 2", "scale -1", "scale 1 + 1")
+    ),
+    *(
+        ("Height and width are equal, or all are vectors", network(f"concat {{\n{body}\n}}"), code)
+        for body, code in (
+            ("identity\na: conv 3x3/2 16", "shape-mismatch"),
+            ("identity\nglobal_avg_pool", "shape-mismatch"),
+        )
+    ),
+    *(
+        ("and needs the channels of the map", network(f"{kind} {{\n{body}\n}}"), "shape-mismatch")
+        for kind in ("add", "mul")
+        for body in ("identity\na: conv 3x3 8", "identity\nglobal_avg_pool -> dense 8")
+    ),
+    *(
+        ("if they stand above", network(body), "unknown-label")
+        for body in ("from b -> relu\nb: tanh", "b: from b -> tanh")
+    ),
+    *(
+        (
+            "Labels inside another body, join, `repeat` or `if` cannot",
+            network(f"{inner}\nfrom b -> relu"),
+            "unknown-label",
+        )
+        for inner in (
+            "a: { b: relu\ntanh }",
+            "{ b: relu\ntanh }",
+            "a: concat { b: relu\ntanh }",
+            "concat { b: relu\ntanh }",
+            "repeat 2 { b: relu }",
+            "if channels == 16 { b: relu }",
+            "aux b { dense 3 }",
+        )
+    ),
+    ("and those of the bodies around it in the same definition", block("from y -> relu"), None),
+    ("expression, from 0 up", network("repeat 0 - 1 { relu }"), "number-range"),
+    *(
+        (
+            "refuses (`unsupported`) what needs to know them behind it",
+            block(f"repeat n {{ {step} }}\n{behind}", use),
+            "unsupported",
+        )
+        for step, behind, use in (
+            ("conv 1x1 (channels * 2 + 1)", "c: conv 1x1 8", "x: b 3\ny: b 2"),
+            ("conv 1x1 (channels // 2 + 3)", "c: conv 1x1 8", "x: b 3\ny: b 2"),
+            ("max_pool 2x2/2", "c: dense 8", "x: b 3"),
+        )
+    ),
+    *(
+        ("Unless constants alone decide, both sides give a map", spec, "undecided")
+        for spec in (
+            network("if n == 1 { global_avg_pool } else { relu }", parameters="(n = 1)"),
+            network("if n == 1 { global_avg_pool }", parameters="(n = 1)"),
+            block("if channels == n { global_avg_pool } else { relu }"),
+        )
+    ),
+    *(
+        ("It stands in the body of the network itself", spec, "misplaced")
+        for spec in (
+            block("aux h { dense n }\nrelu"),
+            network("{ aux h { dense 2 }\nrelu }"),
+            network("repeat 2 { aux h { dense 2 }\nrelu }"),
+        )
+    ),
+    (
+        "Whether there is a head can depend on constants",
+        network("if n == 1 { aux h { dense 2 } }\nrelu", parameters="(n = 1)"),
+        "misplaced",
+    ),
+    ("comes first in a network", "network n {\nrelu\ninput 8x8 3\n}\n", "no-input"),
+    *(
+        ("The lists hold plain numbers", network("relu", size=size), "wrong-type")
+        for size in ("8x8 3 mean=[1 / 2]", "8x8 3 mean=[channels]")
+    ),
+    ("for 3 channels", network("relu", size="8x8 4 order=rgb"), "argument-count"),
+    ("one for each channel, above 0", network("relu", size="8x8 3 std=[0]"), "number-range"),
+    *(
+        ("what joins and bodies without labels contain", network(f"a: relu\n{again}"), "duplicate")
+        for again in (
+            "concat { a: relu\ntanh }",
+            "{ a: relu\ntanh }",
+            "if channels > 1 { a: relu }",
+        )
+    ),
+    *(
+        ("A label that some target cannot carry is an error", network(f"{label}: relu"), code)
+        for label, code in (
+            ("double", "reserved-name"),
+            ("_a", "reserved-name"),
+            ("lambda", "reserved-name"),
+        )
+    ),
+    ("`a < b < c` is not allowed", network("if 1 < 2 < 3 { relu }"), "syntax"),
+    *(
+        ("Arithmetic takes numbers only", network(f"scale {value}"), "wrong-type")
+        for value in ("(true + 1)", "(avg * 2)")
+    ),
+    ("(a vector has only `channels`)", network("global_avg_pool\na: dense height"), "wrong-type"),
+    *(
+        ("a number with a point is an error even if it is whole", network(line), "wrong-type")
+        for line in ("a: conv 1x1 (8 / 2)", "a: conv 1x1 (8 * 0.5)", "repeat 2.0 { relu }")
+    ),
+    ("Outside of bodies there is no current value", network("relu", above="let a = height"), None),
+    (
+        "the parenthesis follows at once",
+        network("a: conv 1x1 a", above="let a = int (8.5)"),
+        "syntax",
+    ),
+    ("They must divide inputs and outputs", network("a: conv 1x1 8 groups=3"), "groups"),
+    ("without a stride", network("adaptive_avg_pool 4x4/2"), "bad-window"),
+    *(
+        ("A border of a whole span or more is an error", network(line), "bad-padding")
+        for line in ("a: conv 3x3 8 pad=3", "max_pool 3x3 pad=[0, 3, 0, 0]")
+    ),
+    (
+        "Arguments are constants: `init=normal(0.01)`",
+        network("a: conv 1x1 8 init=normal(c)", parameters="(c = 0.1)"),
+        "wrong-type",
+    ),
+]
+
+#: Phrases of the page, and specs that do what they allow.
+ALLOWED = [
+    *(
+        ("but each of them can be a label", network(f"{label}: conv 3x3 8"))
+        for label in ("conv", "max", "valid", "channels")
+    ),
+    ("A newline ends a statement. It does not where brackets", network("pad [0,\n1, 0, 1]")),
+    ("in front of a line that begins with `->` or `else`", network("a: conv 1x1 8\n-> relu")),
+    (
+        "in front of a line that begins with `->` or `else`",
+        network("if channels == 3 { relu }\n\nelse { tanh }"),
+    ),
+    (
+        "what the definition says of the head is a default",
+        unit("conv 3x3 -> relu", "u 8 window=5x5"),
+    ),
+    (
+        "`channels`, `height` and `width` are those of the value",
+        block("a: dense (n * m)", "x: b 2", parameters="n, m = height"),
+    ),
+    (
+        "An argument by position can be given by its name too",
+        network("a: conv window=3x3 channels=8"),
+    ),
+    (
+        "A sign in front of a number is no operator behind `=`",
+        network("a: conv 1x1 8 bias_init=-1"),
+    ),
+    ("counts for every row and column", network("mul {\nidentity\nglobal_avg_pool\n}")),
+    *(
+        (
+            "A `from` can stand anywhere",
+            network(f"b: relu\ntanh\n{body}", parameters="(n = 2)" if "n" in body.split() else ""),
+        )
+        for body in (
+            "concat {\nidentity\nfrom b\n}",
+            "repeat 2 { add { identity\nfrom b } }",
+            "r: repeat 2 { c: conv 3x3 16\nadd { identity\nfrom b } }",
+            "c: conv 3x3 16 -> add { identity\nfrom b } -> relu",
+            "if n == 2 { add { identity\nfrom b } }",
+            "aux h { from b -> dense 3 }\nd: relu",
+        )
+    ),
+    *(
+        (
+            "grow by the same number or be multiplied by the same number",
+            block(f"repeat n {{ {step} }}\nc: conv 1x1 8", "x: b 3\ny: b 2"),
+        )
+        for step in ("relu", "conv 1x1 (channels + 2)", "conv 1x1 (channels * 2)")
+    ),
+    (
+        "unless the count (up to 64) and the size in front are plain numbers",
+        network("repeat 3 { conv 1x1 (channels * 2 + 1) }\nc: conv 1x1 8"),
+    ),
+    ("expression, from 0 up", network("repeat 0 { relu }\ntanh")),
+    ("because only one is built", network("if channels == 1 { a: relu } else { a: tanh }")),
+    (
+        "Unless constants alone decide",
+        network("if c == 1 { global_avg_pool } else { relu }", above="let c = 1"),
+    ),
+    (
+        "Its parts can use the parameters",
+        network("a: conv 1x1 c", size="8x8 (c + 1)", parameters="(c = 3)"),
+    ),
+    ("The op `pad` does it", network("pad 40")),
+    ("write `8 // 2` and `int(8 * 0.5)`", network("a: conv 1x1 int(8 * 0.5) -> conv 1x1 (8 // 2)")),
+]
+
+
+def errors(text: str) -> list[str]:
+    """The codes of the errors of a spec and of what targets refuse in it, the first one first."""
+    found = api.check("n.inc", text=text)
+    return [fault.code.value for fault in found if fault.severity == "error"]
+
+
+@pytest.mark.parametrize(("phrase", "text", "code"), REFUSED)
+def test_what_the_page_forbids_is_refused(phrase: str, text: str, code: str | None) -> None:
+    assert phrase in PAGE
+    found = errors(text)
+
+    assert found, text
+    assert found[0] == (code or found[0])
+
+
+@pytest.mark.parametrize(("phrase", "text"), ALLOWED)
+def test_what_the_page_allows_builds(phrase: str, text: str) -> None:
+    assert phrase in PAGE
+    assert errors(text) == []
+
+
+def test_no_sentence_that_forbids_is_left_out() -> None:
+    """Whoever writes such a sentence tries it here; tables and messages are tried elsewhere."""
+    tried = {phrase for phrase, *_ in (*REFUSED, *ALLOWED)}
+    text = PAGE[: PAGE.index("## Limits")]
+    text = re.sub(r"<!-- table.*?<!-- end -->|```.*?```", " ", text)
+    words = r"\b(?:cannot|refused|refuses|is an error|are an error|not allowed|must not)\b"
+    sentences = [s for s in re.split(r"(?<=[.:;|])\s", text) if re.search(words, s)]
+
+    untried = [s for s in sentences if not any(phrase in s or s in phrase for phrase in tried)]
+    untried = [s for s in untried if not any(word in s for word in ELSEWHERE)]
+    assert "\n".join(untried) == ""
+
+
+#: Words of sentences that tests of their own hold.
+ELSEWHERE = (
+    "are an error which tells",  # an example of the page has the report
+    "a second output that is needed later cannot be one",  # what heads are for
+    "Characters that cannot be shown",  # test_generated.py
+    "In training PyTorch refuses such a batch",  # the framework itself
+)
