@@ -5,7 +5,7 @@
 #   make test       the tests; PYTEST_ARGS='tests/test_x.py -x' to choose
 #   make test-slow  more of what those only sample; some minutes
 #   make lint       ruff and mypy
-#   make bench      the figures, as one table
+#   make bench      the figures, as one table; BENCH_ARGS=--smallest only shows that they work
 #   make agreement  published implementations against ours, as one table; some minutes
 #   make clean      removes what the commands above made
 
@@ -44,7 +44,7 @@ lint: setup
 	$(BIN)/mypy
 
 bench: setup
-	@$(BIN)/python benchmarks/run.py
+	@$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
 
 agreement: setup
 	@$(BIN)/python tests/published.py

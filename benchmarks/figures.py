@@ -1,7 +1,8 @@
 """What the benchmarks share: a figure with its bar, the printed table, and fair timing.
 
 A benchmark is a script with a function that returns figures. Run by itself it prints them as a
-table; with `--json` it prints them for `run.py`, which puts those of all benchmarks into one.
+table; with `--json` it prints them for `run.py`, which puts those of all benchmarks into one. With
+`--smallest` each measures as little as it can, once: that shows that it works, and no more.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ SPEC = ROOT / "specs" / "bn_inception.inc"
 #: The command, as it is installed beside this Python.
 INCGEN = str(Path(sysconfig.get_path("scripts"), "incgen"))
 REFERENCE = Path(__file__).resolve().parent / "reference"
+#: Whether benchmarks only show that they work.
+SMALLEST = "--smallest" in sys.argv[1:]
+#: The smallest network that is measured in place of a large one.
+SMALL_SPEC = ROOT / "tests" / "agreement" / "units.inc"
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,8 @@ def from_script(script: str | Path, *arguments: str) -> list[Figure]:
 
     What it writes to stderr is passed on only if it fails: TensorFlow greets at length.
     """
-    command = [sys.executable, str(script), *arguments, "--json"]
+    smallest = ("--smallest",) if SMALLEST else ()
+    command = [sys.executable, str(script), *arguments, *smallest, "--json"]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode != 0:
         print(done.stderr, file=sys.stderr)

@@ -15,11 +15,16 @@ import tempfile
 from importlib import import_module
 from pathlib import Path
 
-from figures import ROOT, Figure, at_most, compare, report
+from figures import ROOT, SMALLEST, Figure, at_most, compare, report
 
-SPEC = ROOT / "specs" / "inception_resnet_v2.inc"
+#: The spec, and the published model that it equals, by the format in which that is published.
+SPEC = ROOT / "specs" / ("bn_inception.inc" if SMALLEST else "inception_resnet_v2.inc")
+PUBLISHED = {
+    ".pth": f"pretrainedmodels {'bninception' if SMALLEST else 'inceptionresnetv2'}",
+    ".h5": "keras InceptionResNetV2",
+}
 BAR_TIME, BAR_MEMORY = 2.0, 3.0
-PAIRS = 5
+PAIRS = 1 if SMALLEST else 5
 
 #: By format: the file, and a program that copies what is in it.
 COPIES = {
@@ -54,9 +59,10 @@ def measure() -> list[Figure]:
     """Returns the ratios for each format, and the times and sizes that they come from."""
     figures = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, (file, copy) in COPIES.items():
+        for name, (file, copy) in list(COPIES.items())[: 1 if SMALLEST else None]:
             path, output = Path(folder, file), Path(folder, "w.safetensors")
-            run(sys.executable, str(Path(__file__)), "--make", str(path))
+            smallest = ("--smallest",) if SMALLEST else ()
+            run(sys.executable, str(Path(__file__)), "--make", str(path), *smallest)
             size = sum(part.stat().st_size for part in Path(folder).glob(f"{file}*"))
             figures += _figures(name, path, output, copy, size)
             for part in Path(folder).iterdir():
@@ -71,6 +77,7 @@ def _figures(name: str, path: Path, output: Path, copy: str, size: int) -> list[
         arguments = ["weights", "import", str(path), str(SPEC), "-o", str(output)]
         # TF-slim's has an auxiliary head and a class for background: all that it holds is taken
         settings = ["--set", "classes=1001" if path.suffix == ".ckpt" else "heads=false"]
+        settings = [] if SMALLEST else settings
         output.unlink(missing_ok=True)
         peaks.append(run(sys.executable, "-m", "incgen", *arguments, *settings))
         output.stat()  # it was written
@@ -122,8 +129,8 @@ def make(path: Path) -> None:
         checkpoints.write_tensorflow(path, checkpoints.random_arrays(shapes))
         return
     published = import_module("published")
-    name = {".pth": "pretrainedmodels inceptionresnetv2", ".h5": "keras InceptionResNetV2"}
-    (chosen,) = (each for each in published.PUBLISHED if each.name == name[path.suffix])
+    name = PUBLISHED[path.suffix]
+    (chosen,) = (each for each in published.PUBLISHED if each.name == name)
     model = chosen.build()
     if path.suffix == ".pth":
         import torch

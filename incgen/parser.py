@@ -50,8 +50,11 @@ from incgen.source import SourceFile, Span
 MAX_NESTING = 50
 #: A spec longer than this (characters) is refused before it is read.
 MAX_TEXT = 1_000_000
-#: Words, numbers and signs of a spec: reading that many takes half a second.
-MAX_TOKENS = 50_000
+#: Words, numbers, signs and ends of lines of a spec: six for each of the layers that a network can
+#: have, `a: conv 3x3 8`. Reading that many takes less than 2 seconds.
+MAX_TOKENS = 150_000
+#: Those of one element of a pipeline, or of one definition in front of its body.
+MAX_ELEMENT = 1_000
 #: The largest number a spec may write; beyond it float64 no longer holds whole numbers.
 MAX_NUMBER = 2**53
 #: Longer names would not fit the lines of generated code.
@@ -62,6 +65,7 @@ _MAX_FAULTS = 10
 _MAX_READ = 200_000
 _MAX_DIGITS = 30
 
+_BETWEEN = frozenset({"_ARROW", "LBRACE", "RBRACE"})
 _CLOSING = {"LBRACE": "RBRACE", "LPAR": "RPAR", "LSQB": "RSQB"}
 _PART = re.compile(r"[0-9]+|\{[^{}]*\}")
 
@@ -123,9 +127,8 @@ def parse_value(text: str) -> ex.Expression:
 class _TooLong(SyntaxFault):
     """A text has more tokens than one may have; it is not read again without them."""
 
-    def __init__(self, span: Span) -> None:
-        message = f"the file has more than {MAX_TOKENS} words, numbers and signs"
-        help_ = "write what repeats as a `repeat`, a `unit` or a `block`"
+    def __init__(self, span: Span, what: str, most: int, help_: str) -> None:
+        message = f"{what} has more than {most:,} words, numbers and signs"
         super().__init__(Code.TOO_LARGE, span, message, help=help_)
 
 
@@ -141,7 +144,7 @@ class _Lines(PostLex):
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         self.open = []
         newline: Token | None = None
-        count = 0
+        count = element = 0
         for token in stream:
             if token.type == "_NEWLINE":
                 if not (self.open and self.open[-1].type != "LBRACE"):
@@ -149,10 +152,17 @@ class _Lines(PostLex):
                 continue
             if newline is not None and token.type not in ("_ARROW", "ELSE"):
                 yield newline
+                count, element = count + 1, 0
             newline = None
             count += 1
+            element = 0 if token.type in _BETWEEN else element + 1
+            # The parser makes a tree of everything before anything else can be said against it.
             if count > MAX_TOKENS:
-                raise _TooLong(self.build.span_of(token))
+                help_ = "write what repeats as a `repeat`, a `unit` or a `block`"
+                raise _TooLong(self.build.span_of(token), "the file", MAX_TOKENS, help_)
+            if element > MAX_ELEMENT:
+                help_ = "give parts of it names with `let`, or write it as several"
+                raise _TooLong(self.build.span_of(token), "this line", MAX_ELEMENT, help_)
             self._check(token)
             yield token
         if self.open:

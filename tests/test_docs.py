@@ -452,7 +452,12 @@ def codes() -> str:
 
 LIMITS = (
     ("characters of a file", "parser", "MAX_TEXT"),
-    ("words, numbers and signs of a file", "parser", "MAX_TOKENS"),
+    ("words, numbers, signs and ends of lines of a file", "parser", "MAX_TOKENS"),
+    (
+        "those of one element of a pipeline, or of a definition in front of its body",
+        "parser",
+        "MAX_ELEMENT",
+    ),
     ("characters of a name", "parser", "MAX_NAME"),
     ("brackets, bodies or operators inside one another", "parser", "MAX_NESTING"),
     ("a number that is written", "parser", "MAX_NUMBER"),

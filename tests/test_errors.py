@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from incgen import parser
 from incgen.api import compile_spec
 from incgen.diagnostics import MAX_ERRORS, Code, Reporter, SpecError, render
 from incgen.parser import MAX_TEXT, parse_value
@@ -400,22 +401,53 @@ def test_long_numbers() -> None:
 
 
 def test_more_words_than_anybody_writes_are_not_read() -> None:
-    for body in (
-        "relu\n" * 190_000,
-        "a: pad [" + "1," * 400_000 + "1]",
-        "a: scale (" + "-" * 900_000 + "1)",
-    ):
-        report = check_text(network(body))
-        assert codes(report) == ["too-large"], body[:9]
-        assert "the file has more than 50000 words, numbers and signs" in report
-    assert codes(check_text(network("relu\n" * 12_000))) == []
+    report = check_text(network("relu\n" * 190_000))
+    assert codes(report) == ["too-large"]
+    assert "the file has more than 150,000 words, numbers and signs" in report
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        network("a: pad [" + "1," * 400_000 + "1]"),
+        network("a: pad [\n" + "1,\n" * 300_000 + "1]"),
+        network("a: scale (" + "-" * 900_000 + "1)"),
+        network("a: scale (" + "1 + " * 200_000 + "1)"),
+        network("a: scale " + "1 " * 400_000),
+        network("a: scale " + "n=1 " * 200_000),
+        "let a = max(" + "1, " * 300_000 + "1)",
+        "block b(" + "n, " * 300_000 + ") { relu }",
+        "use " + "a, " * 300_000 + 'b from "x.inc"',
+        "default conv " + "n=1 " * 200_000,
+    ],
+    ids=lambda text: str(text[-40:-20]),
+)
+def test_what_stands_between_two_arrows_is_bounded_before_anything_is_made_of_it(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read no further than to its bound, whatever is in it."""
+    seen = []
+    check = parser._Lines._check
+    monkeypatch.setattr(
+        parser._Lines, "_check", lambda lines, token: seen.append(token) or check(lines, token)
+    )
+
+    report = check_text(text)
+
+    assert codes(report) == ["too-large"]
+    assert "this line has more than 1,000 words, numbers and signs" in report
+    assert len(seen) < 1_100
+
+
+def test_ten_thousand_layers_may_be_written_out() -> None:
+    assert check_text(network("".join(f"c{n}: conv 3x3 8\n" for n in range(10_000)))) == ""
 
 
 def test_long_lines_take_proportional_time() -> None:
     chain = "a: relu" + " -> relu" * 12_000
     assert check_text(network(chain)) == ""
     assert codes(check_text(network(f"{chain} -> rellu"))) == ["unknown-op"]
-    assert codes(check_text(network("a: scale (" + "1 + " * 20_000 + "1)"))) == ["nesting-too-deep"]
+    assert codes(check_text(network("a: scale (" + "1 + " * 200 + "1)"))) == ["nesting-too-deep"]
     wide = "(" + " + ".join(["(1 + (2 * 3))"] * 40) + ")"
     assert check_text(network(f"a: scale ({wide} * {wide})")) == ""
     assert codes(check_text(network("a: " + "{" * 50_000))) == ["nesting-too-deep"]
