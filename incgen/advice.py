@@ -10,15 +10,9 @@ from incgen import elsewhere
 from incgen import expressions as ex
 from incgen import syntax as st
 from incgen.diagnostics import clipped, listed, near
+from incgen.elsewhere_arguments import Takes, elsewhere_called, reason
 from incgen.ops import OPS, PRESETS, Argument, Kind, Op
-from incgen.translation import (
-    Takes,
-    elsewhere_called,
-    reason,
-    translated,
-    written,
-    written_attribute,
-)
+from incgen.translation import translated, written, written_attribute
 
 if TYPE_CHECKING:
     from incgen.resolve import FileScope
@@ -132,7 +126,7 @@ def _renamed(call: st.Call) -> str | None:
     if name == "avg_pool" and not positional and not attributes:
         return whole_map(op)
     takes = Takes(name, op.positional, op.attributes)
-    instead = translated(takes, [*given, *positional], attributes)
+    instead = translated(takes, [*given, *positional], attributes, text)
     said = "" if windowed else f"here it is called `{name}`"
     if instead is None or instead == name:
         return said or None

@@ -12,11 +12,11 @@ from incgen import expressions as ex
 from incgen import syntax as st
 from incgen.arguments import Binder, Conventions, padding_of
 from incgen.diagnostics import Code, Note, counted, listed, near
+from incgen.elsewhere_arguments import Takes
 from incgen.labels import Namespace
 from incgen.names import label_fault
 from incgen.ops import EXAMPLES, OPS, PRESETS, Argument, ByWindow, DefaultValue, Kind, Op
 from incgen.source import Span
-from incgen.translation import Takes
 
 if TYPE_CHECKING:
     from incgen.resolve import FileScope

@@ -225,6 +225,19 @@ def _label(before: str, token: str, after: str) -> Slip | None:
 # ---------------------------------------------------------------- calls
 
 
+def _assigned(before: str, token: str, after: str) -> Slip | None:
+    """`x = Conv2D(32, 3)(x)`: the layer of another tool under a name."""
+    name = re.fullmatch(rf"\s*({_NAME})\s*", before)
+    made = re.match(rf"\s*(?:{_NAME}\.)*({_NAME})(\((?:[^()]|\([^()]*\))*\))", after)
+    if token != "=" or name is None or made is None:
+        return None
+    slip = _parentheses(made[1], ".", made[2])
+    if slip is None or slip.help is None:
+        return None
+    help_ = slip.help.replace("`", f"`{name[1]}: ", 1)
+    return Slip(Code.SYNTAX, "a label is followed by `:`, and then by an op", help_)
+
+
 def _body_of(before: str, token: str, after: str) -> Slip | None:
     """`sum {`: a word of another tool in front of a body."""
     if token != "{":
@@ -239,7 +252,7 @@ def _body_of(before: str, token: str, after: str) -> Slip | None:
 
 def _parentheses(before: str, token: str, after: str) -> Slip | None:
     """`Conv2D(32, 3)`: arguments in parentheses."""
-    line = before + token + after
+    line = before + token.replace(".", "") + after
     found = re.search(rf"(?P<name>{_NAME})\s*\((?P<inner>(?:[^()]|\([^()]*\))*)\)", line)
     if found is None or not found.start("inner") - 1 <= len(before) <= found.end():
         return None
@@ -247,7 +260,9 @@ def _parentheses(before: str, token: str, after: str) -> Slip | None:
         return None
     takes = takes_of(found["name"])
     inner = found["inner"].strip()
-    if takes is None or (inner and "," not in inner and "=" not in inner and "x" not in inner):
+    if takes is None:
+        return None
+    if token != "." and inner and not re.search(r"[,=x]", inner):  # `dense (10)` is one argument
         return None
     positional, attributes = list[str](), list[tuple[str, str]]()
     parts = re.findall(r"(?:[^,()\[\]]|\([^()]*\)|\[[^\[\]]*\])+", inner)
@@ -260,7 +275,7 @@ def _parentheses(before: str, token: str, after: str) -> Slip | None:
             attributes.append((name.strip(), value.strip().strip("\"'")))
         else:
             positional.append(part.strip().strip("\"'"))
-    instead = translated(takes, positional, attributes)
+    instead = translated(takes, positional, attributes, found["name"])
     message = "arguments follow a name without parentheses and commas"
     return _at(found, "name", before, message, f"write `{instead or takes.name}`")
 
@@ -275,6 +290,18 @@ _HABITS: tuple[Habit, ...] = (
     _input,
     _joined,
     _label,
+    _assigned,
     _body_of,
     _parentheses,
 )
+
+
+def dotted(before: str, after: str) -> str | None:
+    """What to type for `nn.Conv2d(3, 64, 3)`, whose dot is no character of the language."""
+    word = re.match(_NAME, after)
+    if word is None or not last_word(before):
+        return None
+    here = elsewhere.called_here(word.group())
+    opened = after[word.end() :].lstrip().startswith("(")
+    slip = _parentheses(word.group(), ".", after[word.end() :]) if opened else None
+    return slip.help if slip else f"here it is called `{here}`" if here else None

@@ -29,7 +29,7 @@ from incgen import cache as cache_folder
 from incgen import expressions as ex
 from incgen import syntax as st
 from incgen.diagnostics import Code, Diagnostic, Note, SpecError
-from incgen.habits import foreign_line
+from incgen.habits import dotted, foreign_line
 from incgen.slips import (
     ITEMS,
     SyntaxFault,
@@ -538,9 +538,10 @@ def _run(source: SourceFile, text: str, start: str, shift: int) -> Any:
 def _bad_character(source: SourceFile, text: str, at: int, shift: int) -> SyntaxFault:
     line = text[text.rfind("\n", 0, at) + 1 :][:200].split("\n")[0]
     column = at - (text.rfind("\n", 0, at) + 1)
-    slip = stray(text[at], line[:column], line[column + 1 :])
+    slip = stray(text[at], line[column + 1 :])
+    help_ = dotted(line[:column], line[column + 1 :]) if text[at] == "." else None
     span = Span(source, at + shift, at + shift + 1)
-    return SyntaxFault(slip.code, span, slip.message, help=slip.help)
+    return SyntaxFault(slip.code, span, slip.message, help=help_ or slip.help)
 
 
 def _definition_in_body(build: _Build, token: Token, opened: Token) -> SyntaxFault:

@@ -15,7 +15,6 @@ from typing import Any
 from incgen import expressions as ex
 from incgen import syntax as st
 from incgen.diagnostics import Code, Diagnostic, clipped, near
-from incgen.elsewhere import called_here
 from incgen.source import Span
 from incgen.translation import takes_of, translated, written
 
@@ -99,17 +98,16 @@ class SyntaxFault(Exception):
 # ---------------------------------------------------------------- characters
 
 
-def stray(char: str, before: str = "", after: str = "") -> Slip:
-    """A character that begins no token, between the rest of its line."""
+def stray(char: str, after: str = "") -> Slip:
+    """A character that begins no token, and the rest of its line."""
     if char == '"':
         message = "this string has no closing quote on its line"
         return Slip(Code.BAD_CHARACTER, message, 'close it with `"`')
     shown = f"`{char}`" if char.isprintable() and char != "`" else f"U+{ord(char):04X}"
     help_ = _STRAY.get(char)
-    word = re.match(r"[A-Za-z_]\w*", after)
-    here = called_here(word.group()) if char == "." and word and last_word(before) else None
-    if here is not None:
-        help_ = f"here it is called `{here}`"
+    quoted = re.match(r"(\w+)'", after)
+    if char == "'" and quoted:
+        help_ = f"write `{clipped(quoted[1])}` without quotes"
     if help_ is None and char.isalpha():
         help_ = "names are written with the letters a to z, digits and `_`"
     return Slip(Code.BAD_CHARACTER, f"the language does not use the character {shown}", help_)

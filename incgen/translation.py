@@ -6,157 +6,25 @@ All of it is text: what stands between blanks, or between the commas of `Conv2D(
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Final
 
 from incgen import elsewhere
 from incgen import expressions as ex
 from incgen import syntax as st
+from incgen.elsewhere_arguments import Takes, elsewhere_called
 from incgen.initializers import RULES
-from incgen.ops import OPS, Argument, Kind
+from incgen.ops import OPS, Kind
 
 #: A written argument by its name.
 Pair = tuple[str, str]
 
-
-def _words(table: Mapping[str, str]) -> Mapping[str, str]:
-    return MappingProxyType({word: ours for ours, words in table.items() for word in words.split()})
-
-
-#: What arguments are called elsewhere, by what they may be here. A `/` is the stride of the window,
-#: a `->` an op behind, a `:` the label; a `-` is left out.
-_ELSEWHERE: Final = _words(
-    {
-        "window": "kernel_size kernel kernel_shape pool_size ksize filter_size window_size k size "
-        "output_size",
-        "/": "stride strides subsample",
-        "channels features": "filters out_channels out_planes outputs num_output num_outputs "
-        "num_filter num_filters n_filters units out_features output_dim num_classes classes width "
-        "channels features num_hidden",
-        "pad border": "padding pads pad_size border zero_padding",
-        "dilation": "dilation_rate dilations dilate atrous rate",
-        "groups": "group num_group num_groups cardinality",
-        "multiplier": "depth_multiplier channel_multiplier channels_multiplier expansion",
-        "bias": "use_bias bias_term with_bias no_bias",
-        "init": "kernel_initializer weights_initializer weight_init weight_filler kernel_init "
-        "initializer depthwise_initializer pointwise_initializer",
-        "bias_init": "bias_initializer biases_initializer bias_filler bias_value",
-        "l2": "weight_decay kernel_regularizer weights_regularizer regularizer l2_reg decay",
-        "eps": "epsilon",
-        "decay": "momentum moving_average_fraction",
-        "scale": "gamma use_scale",
-        "shift": "beta center use_shift use_beta",
-        "scale shift": "affine",
-        "ceil": "ceil_mode",
-        "count_pad": "count_include_pad include_pad",
-        "rate": "p prob probability drop_prob drop_rate dropout_rate dropout dropout_ratio ratio "
-        "drop keep_prob keep_rate keep_probability",
-        "slope": "alpha negative_slope leak leakiness",
-        "form": "approximate",
-        "size": "local_size depth_radius radius n",
-        "k": "bias",
-        "factor": "scale multiplier value by",
-        "kind": "pool_type mode pool type method",
-        "->": "activation activation_fn act nonlinearity normalizer_fn norm norm_layer "
-        "normalization batch_norm use_bn bn relu",
-        ":": "name label scope",
-        "-": "in_channels in_planes input_channels in_features num_features input_shape input_dim "
-        "axis dim inplace training trainable data_format dtype",
-    }
-)
-#: Of those that are left out: what is known without them.
-_INPUTS: Final = (
-    *("in_channels", "in_planes", "input_channels", "in_features", "num_features"),
-    *("input_shape", "input_dim"),
-)
-_NORMS: Final = ("normalizer_fn", "norm", "norm_layer", "normalization", "batch_norm", "use_bn")
 
 _NUMBER = re.compile(r"\d+")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _WINDOW = re.compile(r"(\d+|\{[^{}]*\})x(\d+|\{[^{}]*\})(/(\d+|\{[^{}]*\})(x(\d+|\{[^{}]*\}))?)?")
 #: A window that a variable is in without braces, as `3xk`.
 _LOOSE = re.compile(r"(\d+|[A-Za-z_]\w*?)x(\d+|[A-Za-z_]\w*)")
-
-
-@dataclass(frozen=True, slots=True)
-class Takes:
-    """What a call takes: an op, or a unit whose arguments go to its head.
-
-    Attributes:
-        name: as it is called here.
-        positional: the arguments by position that are not given yet, in order.
-        attributes: the others.
-    """
-
-    name: str
-    positional: tuple[Argument, ...]
-    attributes: tuple[Argument, ...]
-
-    def known(self, name: str) -> bool:
-        """Whether an argument has this name."""
-        return any(name == argument.name for argument in (*self.positional, *self.attributes))
-
-
-def elsewhere_called(takes: Takes, name: str) -> str | None:
-    """What an argument of another tool is here: names, `/`, `->`, `:` or `-`; None if unknown."""
-    for word in (name, name.lower()):
-        for ours in _options(takes, word):
-            if ours in ("/", "->", ":", "-"):
-                window = takes.known("window") or any(
-                    argument.kind is Kind.WINDOW for argument in takes.attributes
-                )
-                if ours != "/" or window:
-                    return ours
-            elif all(takes.known(part) for part in ours.split()):
-                return ours
-    return None
-
-
-def _options(takes: Takes, word: str) -> Sequence[str]:
-    found = _ELSEWHERE.get(word)
-    if found is None:
-        return ()
-    return (found,) if found in ("scale shift",) else found.split()
-
-
-def reason(ours: str, name: str) -> str:
-    """Why an argument is not written as it was: the end of a help line.
-
-    Args:
-        ours: what it is here, as `elsewhere_called` gives it.
-        name: as it was called.
-    """
-    both = " and ".join(f"`{part}`" for part in ours.split())
-    match ours:
-        case "window":
-            return "a window is height by width"
-        case "/":
-            return "the stride stands behind the window"
-        case "->":
-            what = "a normalisation" if name in (*_NORMS, "bn") else "an activation"
-            return f"{what} is an op of its own"
-        case ":":
-            return "a name is a label in front"
-        case "-" if name in _INPUTS:
-            return "what comes in is known"
-        case "-" if name in ("axis", "dim"):
-            return "every op knows its axes"
-        case "-":
-            return f"there is no `{name}`"
-        case "size" if name in ("depth_radius", "radius"):
-            return "the size is 2 * radius + 1"
-        case "channels" | "features":
-            return f"`{name}` are the {ours}, given by position"
-        case "rate" | "slope" | "factor" | "form" | "size" | "kind":
-            return f"`{name}` is the {ours}, given by position"
-        case "decay":
-            return "`decay` is the fraction that is kept: Keras' momentum, or 1 - PyTorch's"
-        case "l2":
-            return "`l2` adds l2 / 2 * sum(w ** 2)"
-        case _:
-            return f"`{name}` is called {both} here"
 
 
 # ---------------------------------------------------------------- calls
@@ -188,22 +56,31 @@ def _text(value: st.Argument, *, by_name: bool = False) -> str:
     return f"({text})" if negative or isinstance(value, (ex.Binary, ex.Unary)) else text
 
 
-def translated(takes: Takes, positional: Sequence[str], attributes: Sequence[Pair]) -> str | None:
+def translated(
+    takes: Takes, positional: Sequence[str], attributes: Sequence[Pair], called: str = ""
+) -> str | None:
     """A call as it is written here, or None where that cannot be told.
 
     Args:
         takes: what is called.
         positional: the arguments by position, as they were written.
         attributes: the others.
+        called: its name elsewhere: classes of frameworks do not pad where nothing is said.
 
     >>> translated(takes_of("Conv2D"), ["32", "(3, 3)"], [("strides", "2"), ("padding", "same")])
     'conv 3x3/2 32 pad=same'
+    >>> translated(takes_of("Conv2d"), ["3", "64", "3"], [], "Conv2d")
+    'conv 3x3 64 pad=valid'
     >>> translated(takes_of("dense"), ["10"], [("activation", "relu")])
     'dense 10 -> relu'
     """
     found = _Translation(takes)
     sound = all(found.attribute(name, value) for name, value in attributes)
-    return found.text() if sound and found.place(list(positional)) else None
+    if not sound or not found.place(list(positional)):
+        return None
+    if re.fullmatch(r"[A-Z]\w*2[dD]", called):
+        found.unpadded()
+    return found.text()
 
 
 @dataclass(slots=True)
@@ -219,10 +96,10 @@ class _Translation:
 
     def attribute(self, name: str, value: str) -> bool:
         """Take an argument by name; whether it can be said here."""
-        if self.takes.known(name):
-            return self.said(name, value)
-        ours = elsewhere_called(self.takes, name)
         plain = value.lower() if value in ("True", "False", "None") else value
+        if self.takes.known(name):
+            return self.said(name, plain)
+        ours = elsewhere_called(self.takes, name)
         match ours:
             case None:
                 return False
@@ -271,6 +148,7 @@ class _Translation:
 
     def place(self, loose: list[str]) -> bool:
         """Give the arguments by position their places; whether all that is needed is there."""
+        self.as_constructors_take(loose)
         free = [a for a in self.takes.positional if a.name not in self.slots]
         for argument in [a for a in free if a.kind is Kind.WORD]:
             word = next((text for text in loose if text in argument.words), None)
@@ -289,6 +167,37 @@ class _Translation:
         if any(a.name not in self.slots and not a.must for a in self.takes.positional):
             return False
         return self.windows()
+
+    def as_constructors_take(self, loose: list[str]) -> None:
+        """Numbers alone, in the order of a class: `Conv2d(3, 64, 3, 2, 1)`, `Linear(512, 10)`."""
+        if not all(map(_NUMBER.fullmatch, loose)):
+            return
+        names = {argument.name for argument in self.takes.positional}
+        window, pads = "window" in self.slots, self.takes.known("pad")
+        match len(loose):
+            case 3 | 4 | 5 if {"window", "channels"} <= names and pads and not window:
+                _, self.slots["channels"], self.slots["window"], *rest = loose
+            case 2 if {"window", "channels"} <= names and window:
+                rest, self.slots["channels"] = [], loose[1]
+            case 2 if names == {"features"}:
+                rest, self.slots["features"] = [], loose[1]
+            case 2 | 3 if names == {"window"} and pads:
+                self.slots["window"], *rest = loose
+            case 1 if self.takes.name == "bn":
+                rest = []
+            case _:
+                return
+        loose.clear()
+        if rest:
+            self.stride = self.stride or rest[0]
+        if rest[1:] and rest[1] != "0":
+            self.said("pad", rest[1])
+
+    def unpadded(self) -> None:
+        """Say that nothing is padded, where that matters and nothing was said."""
+        window = self.slots.get("window", "1x1")
+        if self.takes.known("pad") and "pad" not in dict(self.named) and window[:3] != "1x1":
+            self.named.append(("pad", "valid"))
 
     def windows(self) -> bool:
         """Write windows and strides as windows; whether they can be."""

@@ -113,10 +113,18 @@ def test_a_missing_op_is_never_offered_as_a_near_name() -> None:
         ("conv", ["3x3", "8"], {"kernel_initializer": "he_normal"}, "conv 3x3 8 init=he_normal"),
         ("conv", ["3x3"], {"padding": "1"}, None),  # no channels
         ("conv", ["kxk", "c"], {}, "conv {k}x{k} c"),
-        ("Conv2d", ["64"], {"kernel_size": "k", "in_channels": "3"}, "conv {k}x{k} 64"),
+        ("conv", ["64"], {"kernel_size": "k", "in_channels": "3"}, "conv {k}x{k} 64"),
         ("max_pool", ["2"], {}, "max_pool 2x2/2"),
         ("max_pool", ["2x2"], {}, "max_pool 2x2"),
-        ("MaxPool2d", [], {"kernel_size": "3", "stride": "1"}, "max_pool 3x3"),
+        ("MaxPool2d", [], {"kernel_size": "3", "stride": "1"}, "max_pool 3x3 pad=valid"),
+        ("MaxPool2d", ["3", "2", "1"], {}, "max_pool 3x3/2 pad=1"),
+        ("Conv2d", ["3", "64", "3"], {}, "conv 3x3 64 pad=valid"),
+        ("Conv2d", ["3", "64", "1"], {}, "conv 1x1 64"),
+        ("Conv2d", ["3", "64", "7", "2", "3"], {"bias": "False"}, "conv 7x7/2 64 bias=false pad=3"),
+        ("Conv2d", ["3", "64"], {"kernel_size": "3", "padding": "1"}, "conv 3x3 64 pad=1"),
+        ("Conv2D", ["64", "3"], {}, "conv 3x3 64 pad=valid"),
+        ("Linear", ["512", "10"], {}, "dense 10"),
+        ("BatchNorm2d", ["64"], {}, "bn"),
         ("pool", ["2", "max"], {}, "pool max 2x2/2"),
         ("adaptive_avg_pool", ["1"], {}, "adaptive_avg_pool 1x1"),
         ("dropout", [], {"p": "0.5"}, "dropout 0.5"),
@@ -141,7 +149,7 @@ def test_a_call_as_another_tool_writes_it(
     takes = takes_of(name)
     assert takes is not None
 
-    found = translated(takes, positional, list(attributes.items()))
+    found = translated(takes, positional, list(attributes.items()), name)
 
     assert found == here
     if found is not None and not re.search(r"\b[sck]\b", found):

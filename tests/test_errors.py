@@ -126,6 +126,13 @@ ADVICE = {
     },
     "argument-count_pooling_without_window": {"    avg_pool\n": "    global_avg_pool\n"},
     "argument-count_window_of_unit": {"a: conv3x3 5x5 8": "a: conv3x3 8 window=5x5"},
+    "bad-character_framework": {
+        "nn.Conv2d(3, 64, 3, padding=1, bias=False)": "conv 3x3 64 pad=1 bias=false",
+        "nn.MaxPool2d(2)": "max_pool 2x2/2 pad=valid",
+        "layers.Conv2D(64, 3, activation='relu', padding='same')": "conv 3x3 64 pad=same -> relu",
+        "'same'": "same",
+        "nn.Linear(512, 10)": "dense 10",
+    },
     "bad-window_input_of_three": {"input 3x224x224": "input 224x224 3"},
     "bad-window_side_by_name": {"3xk": "3x{k}"},
     "bad-window_stride_by_name": {"3x3/stride": "3x3/{stride}"},
@@ -146,6 +153,10 @@ ADVICE = {
         "dense channels": "dense c",
     },
     "syntax_add_of_names": {"add(a, b)": "add { from a; from b }"},
+    "syntax_assigned_layer": {
+        'x = Conv2D(64, 3, padding="same")(x)': "x: conv 3x3 64 pad=same",
+        "y = keras.layers.Dense(10)(x)": "y: dense 10",
+    },
     "syntax_attribute_before_argument": {"conv kernel_size=3 8": "conv 3x3 8"},
     "syntax_aux_with_colon": {"aux side: conv 3x3 10": "aux side { conv 3x3 10 }"},
     "syntax_body_of_another_join": {"sum {": "add {"},
@@ -154,7 +165,7 @@ ADVICE = {
         "residual { conv 3x3 8 }": "add { identity; body: conv 3x3 channels }"
     },
     "syntax_call_in_parentheses": {
-        'Conv2D(32, (3, 3), strides=2, activation="relu")': "conv 3x3/2 32 -> relu",
+        'Conv2D(32, (3, 3), strides=2, activation="relu")': "conv 3x3/2 32 pad=valid -> relu",
         "conv(3x3, 8)": "conv 3x3 8",
         "relu()": "relu",
         "conv (3, 3) 8": "conv 3x3 8",
