@@ -48,6 +48,7 @@ bench: setup
 
 agreement: setup
 	@$(BIN)/python tests/published.py
+	@$(BIN)/python tests/live.py
 
 setup: $(INSTALLED)
 

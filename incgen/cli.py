@@ -255,6 +255,17 @@ _force = click.option(
 )
 
 
+def _rules(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """Layers of theirs by ours."""
+    found = {}
+    for value in values:
+        ours, equals, theirs = value.partition("=")
+        if not (ours and equals and theirs):
+            raise click.BadParameter(f"`{value}` is not OURS=THEIRS, as in `logits=new_fc`")
+        found[ours] = theirs
+    return found
+
+
 _part = click.option(
     "--part", metavar="NAME", help="Which of several sets of weights in the file, such as `ema`."
 )
@@ -304,6 +315,14 @@ def weights_init_command(
 )
 @_seed
 @click.option(
+    "--rule",
+    "rules",
+    metavar="OURS=THEIRS",
+    multiple=True,
+    callback=_rules,
+    help="A layer that the file calls otherwise than the layout; more than once.",
+)
+@click.option(
     "--ignore",
     metavar="PATTERN",
     multiple=True,
@@ -326,6 +345,7 @@ def weights_import_command(
     part: str | None,
     fresh: tuple[str, ...],
     seed: int,
+    rules: dict[str, str],
     ignore: tuple[str, ...],
     dtype: str,
     parameters: dict[str, Value],
@@ -348,6 +368,7 @@ def weights_import_command(
         part=part,
         fresh=fresh,
         seed=seed,
+        rules=rules,
         ignore=ignore,
         dtype=dtype,
         force=force,

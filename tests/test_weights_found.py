@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from checkpoints import Array, random_arrays, write_safetensors, write_tensorflow
+from checkpoints import Array, random_arrays, write_safetensors
 from safetensors.numpy import load_file
 
 import incgen
@@ -235,7 +236,7 @@ def test_of_several_sets_the_user_chooses(name: str, folder: Path) -> None:
     assert refused(whole).split("\n") == [
         "`x.pth` holds several sets of weights that fit `net`",
         "  `--part state_dict`: 14 tensors",
-        f"  `--part {name}.module`: 14 tensors",
+        f"  `--part {quote(f'{name}.module')}`: 14 tensors",
         "help: `incgen weights import --part NAME` takes one of them",
     ]
     found, manifest = imported(whole, part="state_dict")
@@ -279,6 +280,20 @@ def test_averages_of_parameters_go_with_the_statistics_of_the_weights(folder: Pa
         "from": ["model.first.norm.running_mean"],
         "notes": ["of the part `model`"],
     }
+
+
+def test_averages_without_names_are_in_the_order_of_the_parameters(folder: Path) -> None:
+    """As torch_ema keeps them, in a list."""
+    raw, averaged = state(0), state(1)
+    listed = [averaged[name] for name in TRAINED]
+    whole = {"model": raw, "ema": {"decay": 0.9, "shadow_params": listed}}
+
+    assert "  `--part ema.shadow_params`: 10 tensors, the running" in refused(whole)
+    found, _ = imported(whole, part="ema")
+    assert is_held(found, averaged | {n: v for n, v in raw.items() if n not in TRAINED})
+    found, manifest = imported({"model": raw, "other": [*listed, torch.ones(1)]})
+    assert is_held(found, raw)
+    assert len(manifest["beside"]) == len(listed) + 1
 
 
 def test_the_same_weights_twice_are_no_question(folder: Path) -> None:
@@ -352,17 +367,17 @@ def test_the_averages_of_slim_are_a_set_of_their_own(
     theirs = {f"{scope}{name}": value for name, value in raw.items()}
     slots = {f"{scope}{name}/ExponentialMovingAverage": value for name, value in kept.items()}
     more = {f"{scope}Net/first/weights/Momentum": raw["Net/first/weights"]}
-    write_tensorflow(Path("x.ckpt"), theirs | slots | more | {"global_step": np.array(3)})
+    np.savez("x.npz", **theirs, **slots, **more, global_step=np.array(3))  # type: ignore[arg-type]
     name = scope.rstrip("/") or "."
 
     with pytest.raises(incgen.WeightsError) as caught:
-        read("x.ckpt")
+        read("x.npz")
     assert f"  `--part {name}`: 14 tensors" in str(caught.value)
 
-    found, manifest = read("x.ckpt", part=name)
+    found, manifest = read("x.npz", part=name)
     assert np.array_equal(found["logits.weight"], raw["Net/head/weights"].T)
     assert manifest["beside"] == []
-    found, manifest = read("x.ckpt", part="ExponentialMovingAverage")
+    found, manifest = read("x.npz", part="ExponentialMovingAverage")
     assert np.array_equal(found["logits.weight"], averaged["Net/head/weights"].T)
     expected = (averaged if statistics else raw)["Net/second/BatchNorm/moving_mean"]
     assert np.array_equal(found["b.bn.running_mean"], expected)
@@ -374,12 +389,12 @@ def test_averages_that_the_layout_ignores_are_its_authors_choice(folder: Path) -
     Path("layouts/net/slim.toml").write_text(layout, "utf-8")
     raw, averaged = random_arrays(SLIM, 0), random_arrays(SLIM, 1)
     slots = {f"{name}/ExponentialMovingAverage": value for name, value in averaged.items()}
-    write_tensorflow(Path("x.ckpt"), raw | slots)
+    np.savez("x.npz", **raw, **slots)  # type: ignore[arg-type]
 
-    found, manifest = read("x.ckpt")
+    found, manifest = read("x.npz")
     assert np.array_equal(found["logits.bias"], raw["Net/head/biases"])
     assert sorted(manifest["left"]) == sorted(slots)
-    found, _ = read("x.ckpt", part="ExponentialMovingAverage")
+    found, _ = read("x.npz", part="ExponentialMovingAverage")
     assert np.array_equal(found["logits.bias"], averaged["Net/head/biases"])
 
 
@@ -436,13 +451,64 @@ def test_a_refusal_says_which_option_is_meant(folder: Path) -> None:
         "help: `--set classes=4` gives the network as many classes as the file has"
     )
     assert "help: `--fresh " in said
+
+
+def test_a_classifier_with_another_name_is_taken_by_a_rule(folder: Path) -> None:
     renamed = {name.replace("head.", "new_fc."): value for name, value in state().items()}
+
     said = refused(renamed)
-    assert said.split("\n")[-2:] == [
+
+    assert said.split("\n")[-3:] == [
+        "help: `--rule logits=new_fc` takes what the file has under another name",
         "help: `--fresh logits` draws the layer anew, by the initialisation of the spec",
         "help: `--ignore 'new_fc.*'` leaves what is no part of the network",
     ]
-    imported(renamed, fresh=["logits"], ignore=["new_fc.*"])
+    found, manifest = imported(renamed, rules={"logits": "new_fc"})
+    assert is_held(found, state())
+    assert manifest["tensors"]["logits.bias"] == {"from": ["new_fc.bias"]}
+    found, manifest = imported(renamed, fresh=["logits"], ignore=["new_fc.*"])
+    assert manifest["fresh"]["layers"] == ["logits"]
+
+
+def test_such_a_classifier_can_be_outside_of_the_prefix(folder: Path) -> None:
+    """As TSN keeps it, with classes of its own."""
+    nine = state(0, TORCH | {"side.weight": (9, 8), "side.bias": (9,)})
+    main = {name: value for name, value in nine.items() if not name.startswith("head")}
+    new = state(1, {"module.new_fc.weight": (9, 8), "module.new_fc.bias": (9,), "x.weight": (3, 3)})
+    whole = {"state_dict": under("module.base_model.", main) | new}
+
+    said = refused(whole)
+
+    options = "--set classes=9 --rule logits=state_dict.module.new_fc"
+    assert f"help: `{options}` takes what the file has under another name" in said.split("\n")
+    rules = {"logits": "state_dict.module.new_fc"}
+    found, manifest = imported(whole, parameters={"classes": 9}, rules=rules)
+    assert np.array_equal(found["logits.weight"], new["module.new_fc.weight"].numpy())
+    assert manifest["beside"] == ["state_dict.x.weight: 3 x 3"]
+
+
+def test_of_several_such_classifiers_the_closest_name_is_meant(folder: Path) -> None:
+    """As a fine-tuning run in Caffe leaves them, which renames what it trains anew."""
+    renamed = {
+        name.replace("head.", "new_head.").replace("side.", "new_side."): value
+        for name, value in state().items()
+    }
+
+    said = refused(dict(reversed(renamed.items())))
+
+    line = next(line for line in said.split("\n") if "--rule" in line)
+    assert "--rule logits=new_head" in line and "--rule side.logits=new_side" in line
+    rules = {"logits": "new_head", "side.logits": "new_side"}
+    assert is_held(imported(under("net.", renamed), rules=rules)[0], state())
+
+
+def test_a_rule_names_what_is_there(folder: Path) -> None:
+    assert refused(state(), rules={"logit": "head"}) == (
+        "no layer with weights is called `logit`: did you mean `logits` or `side.logits`?"
+    )
+    assert refused(state(), rules={"logits": "haed"}) == (
+        "the file has no layer `haed`: did you mean `head`?"
+    )
 
 
 def test_a_refusal_says_nothing_of_it_where_more_differs(folder: Path) -> None:

@@ -21,6 +21,7 @@ from checkpoints import (
     write_old_tensorflow,
     write_tensorflow,
 )
+from live import LIVE, fits
 from parity import difference
 from published import PUBLISHED, SPECS, Trial, evaluate, evaluation, images, training, trial
 from safetensors.numpy import load_file
@@ -95,6 +96,25 @@ def seen_in_training(model: Any) -> tuple[list[float], set[tuple[float, float]]]
     batch = keras.layers.BatchNormalization
     norms = [each for each in model.layers if isinstance(each, batch)]
     return sorted(rates), {(each.momentum, each.epsilon) for each in norms}
+
+
+#: Of `live.LIVE`, which `make agreement` tries in full: a renamed classifier of each kind, another
+#: number of classes, no head, no classifier, other containers.
+OF_TODAY = {
+    "pretrainedmodels inceptionv3",
+    "pretrainedmodels xception",
+    "torchvision inception_v3, no head",
+    "timm inception_v4, features only",
+    "facenet_pytorch, embeddings, new classes",
+    "pytorchcv bninception, 10 classes",
+}
+
+
+@pytest.mark.parametrize("name", sorted(OF_TODAY))
+def test_a_model_of_today_fits(name: str) -> None:
+    (live,) = (live for live in LIVE if live.name == name)
+
+    assert (live.part, live.layout) in fits(live)
 
 
 def test_the_port_of_xception_differs_from_the_original_in_two_things(tmp_path: Path) -> None:

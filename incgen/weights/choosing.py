@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
 from pathlib import Path
+from shlex import quote
 
 from incgen.api import Parameters
 from incgen.diagnostics import SpecError, counted, listed, near
@@ -16,6 +19,7 @@ from incgen.weights.errors import MOST, Fault, MismatchError, WeightsError
 from incgen.weights.finding import TOP, Found
 from incgen.weights.layouts import Layout
 from incgen.weights.matching import ELEMENTWISE, Anew, Tensors
+from incgen.weights.recipes import Recipe
 
 #: Between a classifier and the output of a network: what has no tensors and keeps the classes.
 _BEHIND = ELEMENTWISE | {"softmax", "global_avg_pool", "global_max_pool", "flatten"}
@@ -72,6 +76,31 @@ def layers_anew(graph: Graph, patterns: Iterable[str], seed: int) -> Anew:
     if chosen and len(chosen) == len(weighted):
         raise WeightsError("nothing is left to take from the file: `incgen weights init` draws all")
     return Anew(frozenset(chosen), seed)
+
+
+def checked_rules(graph: Graph, rules: Mapping[str, str], tensors: Tensors) -> dict[str, str]:
+    """Their layers for some of ours, each of which is there.
+
+    Raises:
+        WeightsError: one is not.
+    """
+    weighted = [node.path for node in graph.nodes if node.tensors]
+    scopes = {scope for name in tensors for scope in _scopes(name)}
+    for ours, theirs in rules.items():
+        if ours not in weighted:
+            offer = near(ours, weighted) or "`incgen show --all` lists the layers"
+            raise WeightsError(f"no layer with weights is called `{ours}`: {offer}")
+        if theirs not in scopes:
+            offer = near(theirs, scopes) or "`incgen weights show` lists its tensors"
+            raise WeightsError(f"the file has no layer `{theirs}`: {offer}")
+    return dict(rules)
+
+
+def _scopes(name: str) -> Iterator[str]:
+    """Everything that a rule can call the layer of a tensor: with and without what is in front."""
+    places = [found.start() for found in re.finditer("[./]", name)]
+    for start in (0, *(place + 1 for place in places)):
+        yield from (name[start:end] for end in places if end > start)
 
 
 def _within(path: str) -> list[str]:
@@ -150,7 +179,7 @@ def _several(request: Request, found: Sequence[Found], tensors: Tensors) -> Weig
             what += " without a prefix"
         if rest := {recipe.part for recipe in each.match.recipes.values() if recipe.part}:
             what += f", the running statistics of {listed(sorted(rest))}"
-        lines.append(f"  `--part {each.part}`: {what}")
+        lines.append(f"  `--part {quote(each.part)}`: {what}")
     lines.append("help: `incgen weights import --part NAME` takes one of them")
     return WeightsError("\n".join(lines))
 
@@ -159,7 +188,7 @@ def _several(request: Request, found: Sequence[Found], tensors: Tensors) -> Weig
 
 
 def _mismatch(request: Request, closest: Found) -> MismatchError:
-    title = f"{title_of(request, closest)}"
+    title = title_of(request, closest)
     faults = closest.faults
     help_ = [*settings(closest.layout, request.parameters), *_advice(request, closest)]
     most = None
@@ -200,9 +229,13 @@ def _advice(request: Request, found: Found) -> list[str]:
     if not {*layers} <= {*heads}:
         return []
     lines = []
-    other = _other_classes(request, found, layers)
-    if other and not other.items() <= found.layout.settings.items():
-        lines.append(f"`{said(other)}` gives the network as many classes as the file has")
+    classes, rules = _theirs(found, [heads[layer] for layer in layers])
+    other = _with_classes(request, classes)
+    options = " ".join([*([said(other)] if other else []), *rules])
+    if rules:
+        lines.append(f"`{options}` takes what the file has under another name")
+    elif other and not other.items() <= found.layout.settings.items():
+        lines.append(f"`{options}` gives the network as many classes as the file has")
     if layers:
         options = " ".join(f"--fresh {layer}" for layer in layers)
         what = "the layer" if len(layers) == 1 else "these layers"
@@ -240,28 +273,53 @@ def _classifiers(graph: Graph) -> dict[str, Node]:
     return found
 
 
-def _other_classes(request: Request, found: Found, layers: Sequence[str]) -> dict[str, Value]:
-    """The parameter that gives classifiers as many classes as theirs have; empty if none does."""
-    theirs: dict[str, int] = {}
-    for layer in layers:
-        recipe = found.match.recipes.get(f"{layer}.weight")
-        if recipe is None or recipe.outputs is None:
-            return {}
-        theirs[layer] = recipe.outputs
-    if len(set(theirs.values())) != 1:
-        return {}
-    classes = next(iter(theirs.values()))
+def _theirs(found: Found, heads: Sequence[Node]) -> tuple[dict[str, int], list[str]]:
+    """How many classes theirs have, by our layers, and rules for those that have another name."""
+    classes: dict[str, int] = {}
+    rules: list[str] = []
+    spare = [*found.match.unexpected, *found.beside]
+    for node in heads:
+        recipe = found.match.recipes.get(f"{node.path}.weight")
+        if recipe is None and (recipe := _alike(found.layout, node, spare)) is not None:
+            assert recipe.stored is not None
+            spare.remove(recipe.stored)
+            layer = recipe.stored.name.rpartition(found.layout.convention.separator)[0]
+            rules.append(f"--rule {quote(f'{node.path}={layer}')}")
+        if recipe is not None and recipe.outputs is not None:
+            classes[node.path] = recipe.outputs
+    return classes, rules
+
+
+def _alike(layout: Layout, node: Node, spare: Sequence[Stored]) -> Recipe | None:
+    """What can be the weights of a classifier that has another name: the closest name of those."""
+    slot = layout.convention.slots[node.op]["weight"]
+    wanted = next(iter(layout.layers(node.path)), node.path)
+    (ours,) = (tensor.shape for tensor in node.tensors if tensor.name == "weight")
+    alike: list[tuple[float, Recipe]] = []
+    for stored in spare:
+        layer, _, name = stored.name.rpartition(layout.convention.separator)
+        outputs = Recipe(ours, stored, slot.axes).outputs
+        if name not in slot.names or outputs is None:
+            continue
+        recipe = Recipe((outputs, *ours[1:]), stored, slot.axes)
+        if not recipe.fault():
+            alike.append((SequenceMatcher(None, wanted, layer).ratio(), recipe))
+    return max(alike, key=lambda pair: pair[0], default=(0.0, None))[1]
+
+
+def _with_classes(request: Request, theirs: Mapping[str, int]) -> dict[str, Value]:
+    """The parameter that gives classifiers as many classes as theirs have, where they differ."""
+    keys = {f"{layer}.weight": classes for layer, classes in theirs.items()}
     ours = request.graph.tensors()
-    if all(ours[f"{layer}.weight"].shape[0] == classes for layer in layers):
+    if len(set(keys.values())) != 1 or all(ours[key].shape[0] == n for key, n in keys.items()):
         return {}
+    classes = next(iter(keys.values()))
     for formal in request.graph.program.network.parameters:
         value: dict[str, Value] = {formal.name: classes}
         try:
-            graph = request.with_parameters({**request.parameters, **value})
+            shapes = request.with_parameters({**request.parameters, **value}).tensors()
         except (SpecError, ValueError):
             continue
-        shapes = graph.tensors()
-        keys = [f"{layer}.weight" for layer in layers]
         if all(key in shapes and shapes[key].shape[0] == classes for key in keys):
             return value
     return {}

@@ -101,6 +101,7 @@ def search(
     *,
     part: str | None = None,
     anew: Anew | None = None,
+    rules: Mapping[str, str] | None = None,
     ignore: Collection[str] = (),
 ) -> list[Found]:
     """All sets of tensors that can be those of a network, each under each layout.
@@ -111,18 +112,25 @@ def search(
         layouts: under which they may be.
         part: only sets that are called so; there may be none.
         anew: what is drawn in place of being taken.
+        rules: their layers for some of ours, behind the prefix or as the file calls them.
         ignore: wildcards of what may be left.
     """
     found = [
         each
         for layout in layouts
-        for each in _under(Names(graph, layout), views(tensors), part, anew or Anew())
+        for each in _under(graph, layout, views(tensors), part, anew or Anew(), rules or {})
     ]
+    lists = _lists(tensors)
+    for whole in [each for each in found if lists and not each.match.faults]:
+        found += _in_lists(whole, Names(graph, whole.layout, rules), lists, anew or Anew())
     found = [_completed(each, graph, found) for each in found]
     if part is None:
         found = [each for each in found if not _is_ignored(each)] or found
-    rivals = [each for each in found if not each.match.faults]
-    found = [_among(each, rivals, tensors, tuple(ignore)) for each in found]
+    owners: dict[str, set[str]] = {}
+    for rival in (each for each in found if not each.match.faults):
+        for stored in _owned(rival):
+            owners.setdefault(stored.name, set()).add(rival.part)
+    found = [_among(each, owners, tensors, tuple(ignore)) for each in found]
     if part is None:
         return found
     called = [each for each in found if is_called(part, each.part)]
@@ -138,18 +146,29 @@ def is_called(name: str, part: str) -> bool:
 
 
 def _under(
-    names: Names, seen: Mapping[str, Tensors], part: str | None, anew: Anew
+    graph: Graph,
+    layout: Layout,
+    seen: Mapping[str, Tensors],
+    part: str | None,
+    anew: Anew,
+    rules: Mapping[str, str],
 ) -> Iterator[Found]:
     """The sets that are worth a look under a layout, held against the network."""
-    numbered = names.layout.numbered
-    if numbered:
+    if layout.numbered:
+        numbers = renumbered(name.partition("/")[0] for name in seen[""])
+        rules = {ours: numbers.get(theirs, theirs) for ours, theirs in rules.items()}
         seen = {slot: _as_numbered(view) for slot, view in seen.items()}
+    names = Names(graph, layout, rules)
+    said = tuple(f"{theirs}{layout.convention.separator}" for theirs in rules.values())
     for prefix, slot in _places(names, seen, part, anew):
         below = {
             name[len(prefix) :]: stored
             for name, stored in seen[slot].items()
             if name.startswith(prefix)
         }
+        for name, stored in seen[slot].items():
+            if name.startswith(said) and not name.startswith(prefix):
+                below[name] = stored
         yield Found(prefix, slot, below, match(names, below, prefix, anew))
 
 
@@ -178,6 +197,36 @@ def _prefixes(name: str, *, numbered: bool) -> Iterator[str]:
     yield ""
     for separator in () if numbered else _SEPARATOR.finditer(name):
         yield name[: separator.end()]
+
+
+def _lists(tensors: Tensors) -> dict[str, list[Stored]]:
+    """The tensors of a file that have no names but their places in lists, by what is in front."""
+    found: dict[str, list[Stored]] = {}
+    for name, stored in tensors.items():
+        prefix, _, place = name.rpartition(".")
+        items = found.setdefault(f"{prefix}.", [])
+        if place == str(len(items)):
+            items.append(stored)
+    return {prefix: items for prefix, items in found.items() if items}
+
+
+def _in_lists(
+    whole: Found, names: Names, lists: Mapping[str, list[Stored]], anew: Anew
+) -> Iterator[Found]:
+    """Averages without names: lists of tensors like the parameters of a set, in its order."""
+    statistics = {key for key, tensor in names.graph.tensors().items() if not tensor.trained}
+    trained = {
+        stored.name
+        for key, recipe in whole.match.recipes.items()
+        for stored in (recipe.sources if key not in statistics else (recipe.minus,))
+        if stored is not None
+    }
+    trained |= {check.stored.name for check in whole.match.checks}
+    parameters = {name: s for name, s in whole.tensors.items() if s.name in trained}
+    for prefix, items in lists.items():
+        if [s.shape for s in items] == [s.shape for s in parameters.values()]:
+            below = dict(zip(parameters, items, strict=True))
+            yield Found(prefix, "", below, match(names, below, prefix, anew))
 
 
 def _as_numbered(tensors: Tensors) -> dict[str, Stored]:
@@ -239,14 +288,15 @@ def _is_ignored(one: Found) -> bool:
     )
 
 
-def _among(one: Found, rivals: Sequence[Found], tensors: Tensors, ignore: tuple[str, ...]) -> Found:
+def _among(
+    one: Found, owners: Mapping[str, set[str]], tensors: Tensors, ignore: tuple[str, ...]
+) -> Found:
     """A set, knowing which tensors of the file belong to others that fit, and which to none."""
     match = one.match
-    others = {stored.name for rival in rivals if rival.part != one.part for stored in _owned(rival)}
 
     def may_be_left(stored: Stored) -> bool:
         ignored = any(fnmatchcase(stored.name, pattern) for pattern in ignore)
-        return ignored or stored.name in others
+        return ignored or bool(owners.get(stored.name, set()) - {one.part})
 
     unexpected = tuple(stored for stored in match.unexpected if not may_be_left(stored))
     left = [stored.name for stored in match.unexpected if may_be_left(stored)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from incgen.api import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.diagnostics import listed
 from incgen.loader import load as load_spec
 from incgen.weights import finding, layouts, manifest, safetensors
-from incgen.weights.choosing import Request, choose, layers_anew, title_of
+from incgen.weights.choosing import Request, checked_rules, choose, layers_anew, title_of
 from incgen.weights.errors import Fault, MismatchError, WeightsError
 from incgen.weights.finding import Found
 from incgen.weights.readers import files_of, open_checkpoint
@@ -36,6 +36,7 @@ def import_weights(
     part: str | None = None,
     fresh: Sequence[str] = (),
     seed: int = 0,
+    rules: Mapping[str, str] | None = None,
     ignore: Sequence[str] = (),
     dtype: str = "float32",
     force: bool = False,
@@ -59,6 +60,8 @@ def import_weights(
         fresh: layers that are not taken but drawn anew, by the initialisation of the spec: labels
             or wildcards of labels.
         seed: for what is drawn, from 0 to 2**64 - 1.
+        rules: for layers that the file calls otherwise than the layout, ours and theirs, as in
+            ``{"logits": "new_fc"}``.
         ignore: wildcards of tensors in the file that are no part of the network.
         dtype: `float32`, `float16`, `bfloat16` or `float64`: the type of what is written.
         force: also write over weights that incgen could not make again.
@@ -73,6 +76,7 @@ def import_weights(
         MismatchError: checkpoint and network differ; everything that differs is in it.
         WeightsError: the checkpoint or a layout cannot be read, or a library for it is missing.
         OutputError: the file cannot or must not be written.
+        ValueError: the seed is out of range.
     """
     parameters, path = plain_parameters(parameters), Path(checkpoint)
     spec, output = Path(spec), Path(output)
@@ -94,7 +98,10 @@ def import_weights(
     )
     with open_checkpoint(path) as opened:
         tensors = opened.tensors
-        sets = finding.search(graph, tensors, known, part=part, anew=anew, ignore=ignore)
+        rules = checked_rules(graph, rules or {}, tensors)
+        sets = finding.search(
+            graph, tensors, known, part=part, anew=anew, rules=rules, ignore=ignore
+        )
         found = choose(request, sets, tensors)
         loaded = load_spec(spec, text=text)
         source = manifest.source(files_of(path), opened, digest())

@@ -105,13 +105,19 @@ class Names:
     Attributes:
         graph: the network.
         layout: the layout.
+        rules: their layers for some of ours, in place of what the layout says.
     """
 
-    def __init__(self, graph: Graph, layout: Layout) -> None:
+    def __init__(
+        self, graph: Graph, layout: Layout, rules: Mapping[str, str] | None = None
+    ) -> None:
         """Ask for nothing yet."""
         self.graph = graph
         self.layout = layout
-        self._layers: dict[str, tuple[str, ...]] = {}
+        self.rules = dict(rules or {})
+        self._layers: dict[str, tuple[str, ...]] = {
+            ours: (theirs,) for ours, theirs in self.rules.items()
+        }
 
     def of(self, node: Node, name: str) -> list[tuple[str, Slot]]:
         """The names that a tensor of a layer can have, and how it is stored under each.
