@@ -37,11 +37,10 @@ MODULE_ATTRIBUTES = _words(
 #: Names that generated code uses itself.
 USED_BY_CODE = _words(
     """
-    any bool ceil_max_pool dict F Final float gelu_erf gelu_tanh getattr inputs int isinstance keras
-    layers list load_file load_safetensors map math max min name NamedTuple nn ops
-    OrderedDict preprocess range round same_pad self sorted str sum super Tensor torch
-    truncated_he_normal_ tuple
-    ValueError x zip
+    Any any biased_batch_norm bool ceil_max_pool dict F Final float gelu_erf gelu_tanh getattr
+    inputs int isinstance keras layers list load_file load_safetensors map math max min name
+    NamedTuple nn ops OrderedDict preprocess range round same_pad self sorted str sum super sys
+    Tensor torch truncated_he_normal_ tuple unscaled ValueError x zip
     """
 )
 
@@ -100,7 +99,7 @@ def network_fault(name: str) -> str | None:
 #: Classes that generated files define or import themselves where they are needed.
 HELPER_CLASSES = _words(
     """
-    Add AvgPool2dSame BatchNorm1d BatchNorm2d BatchNormalization BiasedBatchNorm1d BiasedBatchNorm2d
+    Add Any AvgPool2dSame BatchNormalization BiasedBatchNorm1d BiasedBatchNorm2d
     Concat Conv2dSame Final FlattenLinear GlobalAvgPool GlobalMaxPool GroupedConv2D HardSigmoid L2
     L2Normalize LeakyReLU LocalResponseNormalization MaxPool2dSame Mul NamedTuple OrderedDict
     PaddedAveragePooling2D PaddedAvgPool2d PaddedConv2d PaddedMaxPooling2D SamePadding2D Scale

@@ -100,11 +100,12 @@ class Models:
         """The outputs of the PyTorch model by name, as tensors."""
         self.torch_model.train(training)
         result = self.torch_model(torch.from_numpy(x))
-        if len(self.outputs) == 1:
+        if len(self.outputs) == 1 or not training:
+            assert isinstance(result, torch.Tensor)
             return {self.outputs[0]: result}
-        found = result._asdict()
+        found: dict[str, Any] = result._asdict()
         assert list(found) == self.outputs
-        return {name: value for name, value in found.items() if value is not None}
+        return found
 
     def keras_outputs(self, x: Array, *, training: bool = False) -> dict[str, Any]:
         """The outputs of the Keras model by name, as tensors."""

@@ -219,8 +219,8 @@ def test_the_pytorch_models_of_a_page_run(page: Path, tmp_path: Path) -> None:
         image = torch.zeros(2, *shape_of(graph, 0))
         for mode in (False, True):
             found = model.train(mode)(image)
-            outputs = found._asdict() if len(graph.outputs) > 1 else {"": found}
-            shapes = [tuple(v.shape[1:]) for v in outputs.values() if v is not None]
+            outputs = found if isinstance(found, tuple) else (found,)
+            shapes = [tuple(value.shape[1:]) for value in outputs]
             nodes = list(graph.outputs.values())[: None if mode else 1]
             assert shapes == [shape_of(graph, node) for node in nodes], f"{fence}"
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from published import imported
 from torch import nn
+from torch.nn import functional as F
 
 import incgen
 from incgen.names import class_name
@@ -77,6 +81,194 @@ def test_compile_as_one_graph(name: str) -> None:
     compiled = torch.compile(model, fullgraph=True, backend="eager")
 
     torch.testing.assert_close(first(compiled(x)), first(model(x)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fx_traces_it(name: str) -> None:
+    model, x = model_of(name)
+
+    traced = torch.fx.symbolic_trace(model.eval())
+
+    torch.testing.assert_close(traced(x), model(x))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_can_be_traced_by_running_it(name: str) -> None:
+    model, x = model_of(name)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # stock layers ask for sizes
+        traced = torch.jit.trace(model.eval(), x)
+
+    torch.testing.assert_close(traced(x), model(x))
+
+
+SAMES = """
+numerics tf
+network sames {
+    input 16x16 3
+    a: conv 3x3/2 4
+    b: max_pool 3x3/2
+}
+"""
+
+
+def other_sizes(model: nn.Module) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    inputs = [torch.randn(2, 3, height, width) for height, width in ((31, 18), (26, 33), (9, 12))]
+    return [(x, model(x).detach()) for x in inputs]
+
+
+def test_whatever_traces_same_takes_other_sizes() -> None:
+    model = incgen.load("sames.inc", "torch", text=SAMES).Sames().eval()
+    x = torch.randn(2, 3, 16, 16)
+    sizes = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+    forms = [
+        torch.fx.symbolic_trace(model),
+        torch.jit.trace(model, x),
+        torch.jit.script(model),
+        torch.export.export(model, (x,), dynamic_shapes=(sizes,)).module(),
+        torch.compile(model, dynamic=True, fullgraph=True, backend="eager"),
+    ]
+
+    for y, expected in other_sizes(model):
+        for form in forms:
+            torch.testing.assert_close(form(y), expected)
+
+
+def test_same_pads_as_its_definition() -> None:
+    same_pad = incgen.load("sames.inc", "torch", text=SAMES).same_pad
+
+    for size in range(1, 30):
+        for kernel in range(1, 7):
+            for stride in range(1, 7):
+                for dilation in (1, 2, 3):
+                    span, steps = dilation * (kernel - 1) + 1, -(-size // stride)
+                    total = max((steps - 1) * stride + span - size, 0)
+                    found = same_pad(size, kernel, stride, dilation)
+                    assert found == (total // 2, total - total // 2)
+
+
+@pytest.mark.parametrize("pad", ["same", "[0, 1, 2, 1]", "2"])
+@pytest.mark.parametrize("window", ["3x3", "3x3/2", "4x3/3", "3x4/4"])
+def test_the_border_of_a_max_pooling_never_wins(pad: str, window: str) -> None:
+    """In values and gradients, for numbers of any sign with many that are equal."""
+    spec = f"""
+    network border {{
+        input 9x8 2
+        pool: max_pool {window} pad={pad} ceil=false
+    }}
+    """
+    model = incgen.load("border.inc", "torch", text=spec).Border()
+    kernel, stride = window.partition("/")[0].split("x"), int(window.partition("/")[2] or 1)
+    high, wide = map(int, kernel)
+    sides = {"2": (2, 2, 2, 2), "[0, 1, 2, 1]": (2, 1, 0, 1)}.get(pad)
+    if sides is None:
+        rows, columns = (
+            max((-(-size // stride) - 1) * stride + span - size, 0)
+            for size, span in ((9, high), (8, wide))
+        )
+        sides = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
+    random = torch.Generator().manual_seed(0)
+    x = torch.randint(-3, 1, (2, 2, 9, 8), generator=random).double().requires_grad_()
+    padded = F.pad(x, sides, value=float("-inf"))
+    expected = F.max_pool2d(padded, (high, wide), stride)
+    factors = torch.rand(expected.shape, generator=random).double()
+
+    found = model(x)
+
+    assert torch.equal(found, expected)
+    (wanted,) = torch.autograd.grad((expected * factors).sum(), x)
+    (gradient,) = torch.autograd.grad((found * factors).sum(), x)
+    assert torch.equal(gradient, wanted)
+
+
+def test_no_constant_is_infinite() -> None:
+    for spec in (*CASES.glob("*.inc"), SPECS / "xception.inc"):
+        source = incgen.generate(spec, "torch")
+        assert not re.search(r"\binf\b", source), spec.name
+
+
+def test_int8_of_onnx_runtime_is_near_float(tmp_path: Path) -> None:
+    """Of Xception, with one block in its middle in place of eight."""
+    spec = (SPECS / "xception.inc").read_text("utf-8").replace("repeat 8 {", "repeat 1 {")
+    torch.manual_seed(0)
+    model = incgen.load(SPECS / "xception.inc", "torch", text=spec).Xception().eval()
+    images = torch.rand(4, 3, 75, 75) * 2 - 1
+    with torch.no_grad():
+        expected = model(images).numpy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = int8(model, images, tmp_path)
+
+    assert np.abs(found - expected).max() < 0.05 * np.abs(expected).max()
+
+
+def int8(model: nn.Module, images: torch.Tensor, folder: Path) -> Any:
+    """What a model gives once ONNX Runtime has made it one of 8-bit integers."""
+    import onnxruntime
+    from onnxruntime import quantization
+
+    class Images(quantization.CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.left = [{"x": image[None].numpy()} for image in images]
+
+        def get_next(self) -> Any:
+            return self.left.pop() if self.left else None
+
+    full, small = folder / "full.onnx", folder / "small.onnx"
+    torch.onnx.export(model, (images[:1],), full, dynamo=False, input_names=["x"])
+    # Full ranges overflow on processors without VNNI.
+    quantization.quantize_static(full, small, Images(), reduce_range=True)
+    session = onnxruntime.InferenceSession(small)
+    return np.concatenate([session.run(None, {"x": image[None].numpy()})[0] for image in images])
+
+
+def test_heads_are_of_training_only() -> None:
+    model, x = model_of("heads")
+
+    trained = model.train()(x)
+    evaluated = model.eval()(x)
+
+    assert type(trained).__name__ == "HeadsOutput" and isinstance(trained.aux1, torch.Tensor)
+    assert isinstance(evaluated, torch.Tensor)
+    assert evaluated.shape == trained[0].shape
+
+
+def test_a_label_is_the_name_of_a_module() -> None:
+    spec = """
+    numerics tf
+    block gate(r) { squeeze: global_avg_pool; down: dense r; halved: scale 0.5; g: hard_sigmoid }
+    network labels {
+        input 8x8 3
+        conv: conv 3x3 4
+        kept: identity
+        mul { gate 4; identity }
+        border: pad 1
+        pooled: global_avg_pool
+        flat: flatten
+        unit_norm: l2_normalize
+    }
+    """
+    spec = spec.replace("; ", "\n")
+    model = incgen.load("labels.inc", "torch", text=spec).Labels().eval()
+    x, seen = torch.randn(2, 3, 8, 8), {}
+    labels = ["kept", "gate.squeeze", "gate.halved", "gate.g", "border", "pooled", "flat"]
+    hooks = [
+        model.get_submodule(label).register_forward_hook(
+            lambda module, given, value, label=label: seen.update({label: value})
+        )
+        for label in labels
+    ]
+    model(x)
+    for hook in hooks:
+        hook.remove()
+
+    extract = imported("torchvision.models.feature_extraction").create_feature_extractor
+    found = extract(model, labels)(x)
+
+    assert seen.keys() == found.keys() == set(labels)
+    for label, value in seen.items():
+        torch.testing.assert_close(found[label], value)
 
 
 @pytest.mark.parametrize("name", NAMES)

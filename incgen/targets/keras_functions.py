@@ -15,7 +15,7 @@ from incgen.layout import assign, comment_lines, def_header, for_header, returns
 from incgen.ops import Kind
 from incgen.symbols import head_arguments
 from incgen.targets import text
-from incgen.targets.keras_code import Flow, Form, View
+from incgen.targets.keras_code import Call, Flow, Form, View
 from incgen.targets.keras_ops import Context, several, steps
 from incgen.targets.keras_padding import usual_padding
 from incgen.targets.keras_scope import Scope, joined, only_comments
@@ -215,6 +215,8 @@ class FunctionWriter(Scope):
             kept = self.kept_sizes(found, flow)
             args = {name: self.resolved(value, flow, kept) for name, value in written.items()}
             found = steps(call.op.name, args, context)
+        if not found and call.labelled:
+            found = (Call("layers.Identity("),)  # the label is a layer's name all the same
         done = self.apply(found, call.name, flow, variable)
         return replace(done, is_map=flow.is_map and call.op.name not in _TO_VECTOR)
 

@@ -36,10 +36,10 @@ HELPERS: dict[str, tuple[str, ...]] = {
     "PaddedConv2d": ("F",),
     "SeparableConv2d": (),
     "FlattenLinear": ("F",),
-    "BiasedBatchNorm1d": ("torch", "F"),
-    "BiasedBatchNorm2d": ("torch", "F"),
-    "BatchNorm1d": ("torch",),  # and F, if one keeps the biased variance
-    "BatchNorm2d": ("torch",),
+    "unscaled": ("torch", "Any"),
+    "biased_batch_norm": ("torch", "F"),
+    "BiasedBatchNorm1d": ("biased_batch_norm", "torch", "F", "sys"),
+    "BiasedBatchNorm2d": ("biased_batch_norm", "torch", "F", "sys"),
     "MaxPool2dSame": ("same_pad", "F"),
     "AvgPool2dSame": ("same_pad", "torch", "F"),
     "PaddedAvgPool2d": ("torch", "F"),
@@ -155,22 +155,22 @@ class _File:
         helpers = _helpers(code)
         needs = {need for name in helpers for need in HELPERS[name]}
         decays = "self.weight_decay" in code
-        biased = _uses(r"unbiased=", code)
         names = list(self.graph.outputs)
-        heads = [(names[0], "Tensor"), *((name, "Tensor | None") for name in names[1:])]
+        heads = names if len(names) > 1 else []
+        typing = {"Any": "Any" in needs, "Final": _uses(r"Final\[", code), "NamedTuple": heads}
         return {
             "header": text.header(self.graph.program),
             "docstring": _module_doc(self.graph, out),
             "classes": self.views,
             "network": network,
             "helpers": helpers,
-            "biased": biased,
-            "functional": biased or "F" in needs or _uses(r"F\.", code),
+            "sys": "sys" in needs,
+            "functional": "F" in needs or _uses(r"F\.", code),
             "torch": "torch" in needs or decays or _uses(r"torch\.", code),
             "ordered": _uses(r"OrderedDict\(", code),
-            "final": _uses(r"Final\[", code),
+            "typing": [name for name, used in typing.items() if used],
             "decays": decays,
-            "heads": heads if len(names) > 1 else [],
+            "heads": heads,
             "outputs": f"{self.name}Output",
             "preprocess": preprocess,
             "images": "RGB images" if self.graph.input.channels == 3 else "Images",

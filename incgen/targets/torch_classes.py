@@ -57,9 +57,15 @@ class ClassWriter(Modules):
         self.output = flow.shape
         names = list(self.graph.outputs)
         if len(names) > 1:
-            fields = [f"{names[0]}={flow.code}", *(f"{n}={self.heads[n]}" for n in names[1:])]
-            code = f"{self.name}Output({', '.join(fields)})"
-            self.forward += returns(code, indent=self.indent)
+            if not flow.variable:
+                flow = self.bind(flow, "x")
+            heads = [self.heads[name] for name in names[1:]]
+            fields = [f"{n}={code}" for n, code in zip(names, (flow.code, *heads), strict=True)]
+            output = f"{self.name}Output({', '.join(fields)})"
+            absent = " or ".join(f"{head} is None" for head in heads)
+            evaluation = returns(flow.code, indent=self.indent + 4)
+            self.forward += cases([(absent, evaluation)], self.indent)
+            self.forward += returns(output, indent=self.indent)
         else:
             self.finish(flow)
         return self.finished({})[1]
@@ -120,7 +126,7 @@ class ClassWriter(Modules):
         ]
         init = [*init, *body] if body or len(header) > 1 else []
         heads = self.definition.kind == "network" and len(self.graph.outputs) > 1
-        result = f"{self.name}Output" if heads else "Tensor"
+        result = f"Tensor | {self.name}Output" if heads else "Tensor"
         inputs = ["self", "x: Tensor", *(f"{self.labels[c].code}: Tensor" for c in captured)]
         forward = [*def_header("forward", inputs, result, indent=4), *self.forward]
         finals = [f"    {name}: Final[{kind}]" for name, kind in self.finals.items()]
@@ -343,9 +349,9 @@ class ClassWriter(Modules):
         """An op: a module if it has parameters, a mode or a label, else a function."""
         result, out = self.layer(call, flow.shape), self.behind(call, flow.shape)
         function = result.function
-        if function == UNCHANGED:
-            return replace(flow, shape=out)
-        if function is not None and (result.inline or not call.labelled):
+        if function is not None and not call.labelled:
+            if function == UNCHANGED:
+                return replace(flow, shape=out)
             self.store(function.template)
             return flow.through(function, out)
         built = Built(self.module(call, flow.shape, call.name))

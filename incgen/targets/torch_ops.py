@@ -46,11 +46,9 @@ class Weight:
 
     Attributes:
         path: behind the layer's name: `weight`, `bias`, `pointwise.weight`.
-        statement: what comes around the tensor: `nn.init.zeros_({})`; for one that its module
-            lacks, the tensor itself.
+        statement: what comes around the tensor: `nn.init.zeros_({})`.
         condition: when the parameter exists at all.
         l2: the decay of a kernel.
-        added: whether its module lacks it.
         known: whether type checkers know the attribute to be a tensor.
     """
 
@@ -58,7 +56,6 @@ class Weight:
     statement: str
     condition: Expression = TRUE
     l2: Expression = ZERO
-    added: bool = False
     known: bool = False
 
 
@@ -99,8 +96,6 @@ class Layer:
         module: the constructor of a module.
         function: the op without a module, if it can go without.
         weights: parameters to initialise.
-        inline: whether the function is preferred even for a layer with a label, because the
-            module would be a class of its own.
         apart: a function and a stock module behind it, for `forward`; a container takes one
             module, which would be a class of its own.
     """
@@ -108,7 +103,6 @@ class Layer:
     module: str
     function: Function | None = None
     weights: tuple[Weight, ...] = ()
-    inline: bool = False
     apart: tuple[Function, str] | None = None
 
 
@@ -384,37 +378,22 @@ def one_minus(decay: Expression) -> str:
 
 
 def _bn(args: Args, shape: Symbol) -> Layer:
-    rank = "2d" if shape.is_map else "1d"
+    for flag, values in (("variance", ("biased", "unbiased")), ("scale", (True, False))):
+        value = expression(args, flag)
+        if ex.literal(value) is None:
+            first, second = (_bn({**args, flag: ex.Literal(v)}, shape).module for v in values)
+            condition = ex.binary("==", value, ex.Literal(values[0])) if flag != "scale" else value
+            return Layer(f"{bracketed(first)} if {python(condition)} else {second}")
+    scale, shift = args["scale"], expression(args, "shift")
+    name = f"BatchNorm{'2d' if shape.is_map else '1d'}"
+    name = f"nn.{name}" if args["variance"] == ex.Literal("unbiased") else f"Biased{name}"
     parts = [python(shape.channels), f"eps={text(args, 'eps')}"]
     parts.append(f"momentum={one_minus(expression(args, 'decay'))}")
-    name = f"nn.BatchNorm{rank}"
-    variance = expression(args, "variance")
-    unbiased = variance == ex.Literal("unbiased")
-    flags = args["scale"], args["shift"]
-    if ex.literal(variance) is not None and all(flag in (TRUE, FALSE) for flag in flags):
-        name = name if unbiased else f"BiasedBatchNorm{rank}"
-        if flags == (TRUE, TRUE):
-            return Layer(f"{name}({', '.join(parts)})")
-        return _partly_affine(f"{name}({', '.join(parts)}, affine=False)", flags, shape)
-    if not unbiased or args["scale"] != TRUE or args["shift"] != TRUE:
-        name = f"BatchNorm{rank}"
-        parts += [f"{f}={text(args, f)}" for f in ("scale", "shift") if args[f] != TRUE]
-    if not unbiased:
-        known = ex.literal(variance)
-        says = "False" if known else f'{python(variance, outer=5)} == "unbiased"'
-        parts.append(f"unbiased={says}")
-    return Layer(f"{name}({', '.join(parts)})")
-
-
-def _partly_affine(module: str, flags: tuple[ArgumentValue, ArgumentValue], shape: Symbol) -> Layer:
-    """Batch normalisation with a gamma or a beta alone, which the stock layer gets from outside."""
-    starts = (("weight", "ones"), ("bias", "zeros"))
-    added = tuple(
-        Weight(path, f"nn.Parameter(torch.{begin}({python(shape.channels)}))", added=True)
-        for (path, begin), flag in zip(starts, flags, strict=True)
-        if flag == TRUE
-    )
-    return Layer(module, None, added)
+    if shift != TRUE:
+        # The stock layer can have a gamma alone, but no beta alone.
+        parts.append(f"{'bias' if scale == TRUE else 'affine'}={python(shift)}")
+    module = f"{name}({', '.join(parts)})"
+    return Layer(module if scale == TRUE or shift == FALSE else f"unscaled({module})")
 
 
 def _lrn(args: Args, shape: Symbol) -> Layer:
@@ -508,7 +487,9 @@ def _padded_pool(args: Args, sides: Sides, average: bool) -> Layer:
     pool = f"{pair(kernel)}, {pair(stride)}"
     full = ", ".join(map(python, (left, beside, top, below)))
     if not average:
-        inner = f'nn.ConstantPad2d(({full}), float("-inf")), nn.MaxPool2d({pool})'
+        # A window that holds a copy of a pixel at the edge holds the pixel too, since the border
+        # is smaller than the window.
+        inner = f"nn.ReplicationPad2d(({full})), nn.MaxPool2d({pool})"
         return Layer(f"nn.Sequential({inner})")
     if args["count_pad"] != TRUE:
         return Layer(f"PaddedAvgPool2d({pool}, ({full}))")
@@ -558,7 +539,7 @@ def _gelu(args: Args, shape: Symbol) -> Layer:
 
 def _hard_sigmoid(args: Args, shape: Symbol) -> Layer:
     # The float64 gradient of nn.Hardsigmoid is off by 3e-8: its 1/6 is a float32.
-    return Layer("HardSigmoid()", Function("F.relu6({x} + 3) / 6", SUM, PRODUCT), inline=True)
+    return Layer("HardSigmoid()", Function("F.relu6({x} + 3) / 6", SUM, PRODUCT))
 
 
 def _dropout(args: Args, shape: Symbol) -> Layer:
@@ -575,13 +556,13 @@ def _l2_normalize(args: Args, shape: Symbol) -> Layer:
     eps = text(args, "eps")
     own = "" if args["eps"] == ex.Literal(1e-12) else eps  # PyTorch's default
     function = Function(f"F.normalize({{x}}{own and f', eps={own}'})")
-    return Layer(f"L2Normalize({own})", function, inline=True)
+    return Layer(f"L2Normalize({own})", function)
 
 
 def _scale(args: Args, shape: Symbol) -> Layer:
     factor = expression(args, "factor")
     function = Function(f"{{x}} * {python(factor, outer=7)}", PRODUCT, PRODUCT, typed=False)
-    return Layer(f"Scale({python(factor)})", function, inline=True)
+    return Layer(f"Scale({python(factor)})", function)
 
 
 def _flatten(args: Args, shape: Symbol) -> Layer:
@@ -591,7 +572,7 @@ def _flatten(args: Args, shape: Symbol) -> Layer:
 
 
 def _identity(args: Args, shape: Symbol) -> Layer:
-    return Layer("nn.Identity()", UNCHANGED, inline=True)
+    return Layer("nn.Identity()", UNCHANGED)
 
 
 def _pad(args: Args, shape: Symbol) -> Layer:
@@ -602,7 +583,7 @@ def _pad(args: Args, shape: Symbol) -> Layer:
 
 def _global_pool(name: str, function: str) -> Callable[[Args, Symbol], Layer]:
     pooled = Function(f"{{x}}.{function}((2, 3))", ATOM, typed=False)
-    return lambda args, shape: Layer(f"{name}()", pooled, inline=True)
+    return lambda args, shape: Layer(f"{name}()", pooled)
 
 
 #: How each op is written.

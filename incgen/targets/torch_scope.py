@@ -315,12 +315,6 @@ class Scope:
         """Write how one parameter begins, and its weight decay."""
         path, weight = start.path, start.weight
         prefix = "f" if "{" in path else ""
-        if weight.added:
-            owner, _, name = path.rpartition(".")
-            module = f"self.{owner}" if owner.isidentifier() and not start.around else ""
-            module = module or f'self.get_submodule({prefix}"{owner}")'
-            self.init += assign(f"{module}.{name}", weight.statement, indent=indent)
-            return
         # mypy knows `self.conv.weight`, but not the items of a container
         owner = path.rpartition(".")[0]
         simple = weight.known and owner.isidentifier() and not start.around

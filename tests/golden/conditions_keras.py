@@ -73,7 +73,7 @@ def bottleneck(x, c, stride=1, *, name):
             skip
         )
     else:
-        skip = x
+        skip = layers.Identity(name=f"{name}.skip")(x)
     x = layers.Add(name=f"{name}.add")([body, skip])
     return layers.ReLU(name=f"{name}.relu")(x)
 

@@ -77,11 +77,11 @@ class Head(nn.Module):
 
 
 class HeadsOutput(NamedTuple):
-    """The output, and those of the auxiliary heads: None outside of training."""
+    """The output in training, and those of the auxiliary heads."""
 
     logits: Tensor
-    aux1: Tensor | None
-    aux2: Tensor | None
+    aux1: Tensor
+    aux2: Tensor
 
 
 class Heads(nn.Module):
@@ -99,11 +99,13 @@ class Heads(nn.Module):
         nn.init.xavier_uniform_(self.logits.weight)
         nn.init.zeros_(self.logits.bias)
 
-    def forward(self, x: Tensor) -> HeadsOutput:
+    def forward(self, x: Tensor) -> Tensor | HeadsOutput:
         x = self.conv1(x)  # (N, 8, 17, 20)
         aux1 = self.aux1(x) if self.training else None
         x = self.conv2(x)  # (N, 8, 9, 10)
         aux2 = self.aux2(x) if self.training else None
         x = x.mean((2, 3))  # (N, 8)
         x = self.logits(x)  # (N, classes)
+        if aux1 is None or aux2 is None:
+            return x
         return HeadsOutput(logits=x, aux1=aux1, aux2=aux2)

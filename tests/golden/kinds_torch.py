@@ -14,7 +14,11 @@ from torch.nn import functional as F
 
 def same_pad(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
     """Padding before and after in TensorFlow's "same"; an odd pixel goes after."""
-    total = max(dilation * (kernel - 1) + 1 - stride + -size % stride, 0)
+    # Arithmetic only: tracers and compilers do not follow `max` of an open size.
+    span = dilation * (kernel - 1) + 1
+    total = (size - 1) // stride * stride + span - size
+    if span < stride:
+        total *= (total + stride) // stride  # by 0 if negative, else by 1
     return total // 2, total - total // 2
 
 
@@ -25,10 +29,9 @@ class Conv2dSame(nn.Conv2d):
         (kh, kw), (sh, sw), (dh, dw) = self.kernel_size, self.stride, self.dilation
         top, bottom = same_pad(input.size(2), kh, sh, dh)
         left, right = same_pad(input.size(3), kw, sw, dw)
-        if top or bottom or left or right:  # else it would copy the map
-            input = F.pad(input, (left, right, top, bottom))
+        x = F.pad(input, (left, right, top, bottom))
         return F.conv2d(
-            input, self.weight, self.bias, self.stride, 0, self.dilation, self.groups
+            x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups
         )
 
 

@@ -15,7 +15,11 @@ from torch.nn import functional as F
 
 def same_pad(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
     """Padding before and after in TensorFlow's "same"; an odd pixel goes after."""
-    total = max(dilation * (kernel - 1) + 1 - stride + -size % stride, 0)
+    # Arithmetic only: tracers and compilers do not follow `max` of an open size.
+    span = dilation * (kernel - 1) + 1
+    total = (size - 1) // stride * stride + span - size
+    if span < stride:
+        total *= (total + stride) // stride  # by 0 if negative, else by 1
     return total // 2, total - total // 2
 
 
@@ -30,7 +34,8 @@ class MaxPool2dSame(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         top, bottom = same_pad(x.size(2), self.kernel[0], self.stride[0])
         left, right = same_pad(x.size(3), self.kernel[1], self.stride[1])
-        x = F.pad(x, (left, right, top, bottom), value=float("-inf"))
+        # Copies of the edge change no maximum: their windows hold the edge itself.
+        x = F.pad(x, (left, right, top, bottom), mode="replicate")
         return F.max_pool2d(x, self.kernel, self.stride)
 
 

@@ -281,16 +281,16 @@ class TorchRunner:
 
     def _named(self, result: Any, *, heads: bool = True) -> dict[str, Tensor]:
         names = list(self.graph.outputs)
-        if len(names) == 1:
+        if len(names) == 1 or not heads:
             if not isinstance(result, Tensor):
                 raise RunFault(f"the output is a {type(result).__name__}, not a tensor")
             return {names[0]: result}
+        if isinstance(result, Tensor):
+            raise RunFault(f"the output with heads is a tensor, not {listed(names)}")
         found: dict[str, Tensor] = result._asdict()
-        given = [name for name, value in found.items() if value is not None]
-        if list(found) != names or given != names[: len(names) if heads else 1]:
-            mode = "with heads" if heads else "in evaluation"
-            raise RunFault(f"the outputs {mode} are {listed(given)}, not {listed(names)}")
-        return {name: found[name] for name in given}
+        if list(found) != names:
+            raise RunFault(f"the outputs with heads are {listed(list(found))}, not {listed(names)}")
+        return found
 
     @contextmanager
     def _dropout(self, seed: int) -> Iterator[None]:
@@ -353,9 +353,8 @@ class TorchRunner:
 
         def export() -> dict[str, Array]:
             program = torch.export.export(self.model.eval(), (self._tensor(x),))
-            if len(self.graph.outputs) == 1:  # PyTorch 2.13 writes no named tuples to files
-                torch.export.save(program, path.with_suffix(".pt2"))
-                program = torch.export.load(path.with_suffix(".pt2"))
+            torch.export.save(program, path.with_suffix(".pt2"))
+            program = torch.export.load(path.with_suffix(".pt2"))
             return self._main(program.module(), x)
 
         def compiled() -> dict[str, Array]:
@@ -452,8 +451,7 @@ class TorchRunner:
             return self._main_of(model(self._tensor(x)))
 
     def _main_of(self, result: Any) -> dict[str, Array]:
-        main = result[0] if isinstance(result, tuple) else result
-        return {next(iter(self.graph.outputs)): _array(main)}
+        return {name: _array(value) for name, value in self._named(result, heads=False).items()}
 
     def forget(self) -> None:
         """Nothing: modules are freed with their runner."""
