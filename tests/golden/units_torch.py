@@ -69,9 +69,12 @@ class BiasedBatchNorm2d(nn.BatchNorm2d):
     @property
     def affine(self) -> bool:
         """Whether there are a scale and a shift."""
-        # Who copies the layer asks for this, and SyncBatchNorm would average otherwise.
+        # Conversions copy the layer: SyncBatchNorm would change the running variance.
         if sys._getframe(1).f_code.co_name == "convert_sync_batchnorm":
-            raise TypeError("SyncBatchNorm cannot average the biased variance")
+            raise TypeError(
+                "SyncBatchNorm averages the unbiased variance: "
+                "write `variance=unbiased` in the spec to convert"
+            )
         return bool(self.__dict__["affine"])
 
     @affine.setter
