@@ -11,6 +11,7 @@ from incgen import expressions as ex
 from incgen import syntax as st
 from incgen.diagnostics import clipped, listed, near
 from incgen.elsewhere_arguments import Takes, elsewhere_called, reason
+from incgen.names import label_fault
 from incgen.ops import OPS, PRESETS, Argument, Kind, Op
 from incgen.translation import translated, written, written_attribute
 
@@ -141,6 +142,9 @@ def whole_map(op: Op) -> str:
 
 def _with_numbers(advice: str, given: Sequence[str]) -> str:
     """The numbers of the call in the place of those of an example."""
+    resized = given and re.fullmatch(r"\S+x\S+", given[0]) and "nearest-" in advice
+    if resized:  # `resize 64x64`
+        advice = advice.replace("{height * 2}x{width * 2}", given[0]).replace("by 2 ", "")
     number = given[0] if given and re.fullmatch(r"[\d.]+(e-?\d+)?", given[0]) else ""
     if number.isdigit():
         advice = advice.replace("* 2}", f"* {number}}}").replace("by 2 ", f"by {number} ")
@@ -311,6 +315,16 @@ def op_as_argument(name: str, parameter: str, block: str) -> Advice:
     message = f"`{name}` is applied to values and cannot be given to `{parameter}` of `{block}`"
     help_ = f"give `true` or `false`, and in `{block}` write `if {parameter} {{ {name} }}`"
     return Advice(message, help_)
+
+
+def label_as_argument(label: str, block: str, call: st.Call) -> Advice:
+    """An earlier value given to a parameter."""
+    message = f"`{label}` is a label, and a block is given numbers, flags and words only"
+    rest = tuple(v for v in call.positional if not (isinstance(v, ex.Name) and v.text == label))
+    positional, _ = written(st.Call(call.name, rest, (), call.span))
+    own = " ".join([block, *positional])
+    own = own if label_fault(block) else f"{block}: {own}"
+    return Advice(message, f"join it here, for instance `concat {{ from {label}; {own} }}`")
 
 
 def window_of_block(value: st.Argument, parameter: str, block: str) -> str | None:

@@ -136,6 +136,11 @@ class CallResolver:
         """Report what is wrong and what to type."""
         self.report.error(code, span, told.message, help=told.help)
 
+    def is_label(self, name: str) -> bool:
+        """Whether a name is a label, and no value."""
+        value = name in self.parameters or self.scope.known(name)
+        return name in self.labels and not value
+
     def is_op(self, name: str) -> bool:
         """Whether a name is an op, unit or block, and no value."""
         value = name in self.parameters or name in self.scope.constants
@@ -390,6 +395,9 @@ class CallResolver:
                 self.report.error(Code.WRONG_TYPE, written.span, message, help=hint)
             elif isinstance(written, ex.Name) and self.is_op(written.text):
                 told = advice.op_as_argument(written.text, name, block.name)
+                self.tell(Code.WRONG_TYPE, written.span, told)
+            elif isinstance(written, ex.Name) and self.is_label(written.text):
+                told = advice.label_as_argument(written.text, block.name, call)
                 self.tell(Code.WRONG_TYPE, written.span, told)
             else:
                 found[name] = self.binder.resolve(written)

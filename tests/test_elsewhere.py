@@ -9,8 +9,8 @@ from types import ModuleType
 import pytest
 
 from incgen import advice, elsewhere, habits, slips, translation
-from incgen.api import compile_spec
-from incgen.diagnostics import Reporter, SpecError
+from incgen.api import check
+from incgen.diagnostics import render
 from incgen.elsewhere import _CALLED, _LACKING, JOINS, called_here, lacking
 from incgen.ops import OPS
 from incgen.translation import takes_of, translated
@@ -21,13 +21,10 @@ PARTS |= {"concat { ... }", "aux name { ... }", "add", "block", "conv", "mul"}
 
 
 def faults(statements: str, *, width: str = "32x32 64") -> str:
-    """The errors of statements inside a network of their own."""
+    """The errors of statements inside a network of their own, those of targets too."""
     text = f"numerics caffe\nnetwork n {{\ninput {width}\nlabel: relu\n{statements}\n}}\n"
-    try:
-        compile_spec("n.inc", text=text, report=Reporter())
-    except SpecError as error:
-        return str(error)
-    return ""
+    found = [fault for fault in check("n.inc", text=text) if fault.severity == "error"]
+    return render(found)
 
 
 @pytest.mark.parametrize("module", [advice, elsewhere, habits, slips, translation])

@@ -235,6 +235,11 @@ ADVICE = {
         "dropout p=0.5": "dropout 0.5",
         "dropout keep_prob=0.9": "dropout 0.1",
     },
+    "unknown-label_parameter": {
+        "block up(c, skip)": "block up(c)",
+        "    concat {\n        from skip\n        a: conv 3x3 c\n    }\n": "    a: conv 3x3 c\n",
+        "up: up 8 enc": "concat { from enc; up: up 8 }",
+    },
     "unknown-name_of_python": {
         "flag = True": "flag = true",
         "let none = None\n": "",
@@ -260,6 +265,7 @@ ADVICE = {
         "    reshape 8 8\n": "",
         "upsample 4": "adaptive_avg_pool {height * 4}x{width * 4}",
         "ConvTranspose2d 2 8": "adaptive_avg_pool {height * 2}x{width * 2}",
+        "resize 16x{width} bilinear": "adaptive_avg_pool 16x{width}",
         "subtract": "add { identity; relu -> scale (-1) }",
     },
     "unknown-op_passed": {"    act\n": "    if act { relu }\n", "8 relu": "8 true"},
