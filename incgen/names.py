@@ -37,10 +37,10 @@ MODULE_ATTRIBUTES = _words(
 #: Names that generated code uses itself.
 USED_BY_CODE = _words(
     """
-    Any any biased_batch_norm bool ceil_max_pool dict F Final float gelu_erf gelu_tanh getattr
-    inputs int isinstance keras layers list load_file load_safetensors map math max min name
-    NamedTuple nn ops OrderedDict preprocess range round same_pad self sorted str sum super sys
-    Tensor torch truncated_he_normal_ tuple unscaled ValueError x zip
+    Any any at_least_float32 biased_batch_norm bool ceil_max_pool dict F Final float gelu_erf
+    gelu_tanh getattr inputs int isinstance keras layers list load_file load_safetensors map math
+    max min name NamedTuple NHWC nn ops OrderedDict preprocess range round same_pad self sorted str
+    sum super sys Tensor torch truncated_he_normal_ tuple unscaled ValueError x zip
     """
 )
 
@@ -99,11 +99,11 @@ def network_fault(name: str) -> str | None:
 #: Classes that generated files define or import themselves where they are needed.
 HELPER_CLASSES = _words(
     """
-    Add Any AvgPool2dSame BatchNormalization BiasedBatchNorm1d BiasedBatchNorm2d
-    Concat Conv2dSame Final FlattenLinear GlobalAvgPool GlobalMaxPool GroupedConv2D HardSigmoid L2
-    L2Normalize LeakyReLU LocalResponseNormalization MaxPool2dSame Mul NamedTuple OrderedDict
-    PaddedAveragePooling2D PaddedAvgPool2d PaddedConv2d PaddedMaxPooling2D SamePadding2D Scale
-    SeparableConv2d Tensor
+    AdaptiveAveragePooling2D Add Any AveragePooling2D AvgPool2dSame BatchNormalization
+    BiasedBatchNorm1d BiasedBatchNorm2d Concat Conv2dSame EdgePadding2D Final FlattenLinear
+    GlobalAvgPool GlobalMaxPool GroupedConv2D HardSigmoid L2 L2Normalize LeakyReLU
+    LocalResponseNorm LocalResponseNormalization MaxPool2dSame Mul NamedTuple OrderedDict
+    PaddedAveragePooling2D PaddedAvgPool2d PaddedConv2d SamePadding2D Scale SeparableConv2d Tensor
     """
 )
 

@@ -246,7 +246,7 @@ _NAMES = {
 def keras_variables(model: Any) -> dict[str, Any]:
     """The variables of a Keras model by PyTorch's keys."""
     return {
-        f"{layer.name}.{_NAMES.get(v.name, v.name)}": v
+        f"{layer.name.replace('-', '.')}.{_NAMES.get(v.name, v.name)}": v
         for layer in model.layers
         for v in layer.weights
     }

@@ -347,7 +347,7 @@ def test_each_head_is_its_own_output(tmp_path: Path, float64: None) -> None:
     before = models.torch_outputs(x, training=True), models.keras_outputs(x, training=True)
 
     models.torch_model.aux1.fc2.bias.data += 1.0
-    layer = models.keras_model.get_layer("aux1.fc2")
+    layer = models.keras_model.get_layer("aux1-fc2")
     layer.bias.assign(layer.bias + 1.0)
     after = models.torch_outputs(x, training=True), models.keras_outputs(x, training=True)
 

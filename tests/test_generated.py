@@ -39,7 +39,7 @@ KEPT = [
     "windows",
 ]
 #: The lines of the same network as a person wrote it (benchmarks/reference).
-HAND_WRITTEN = {"torch": 154, "keras": 109}
+HAND_WRITTEN = {"torch": 154, "keras": 122}
 
 
 #: The categories of what cannot be shown.
@@ -162,7 +162,9 @@ network hostile(classes = 3) {
             assert node.module in allowed
         elif isinstance(node, ast.Attribute):
             assert node.attr != "system"
-    kinds = {type(node) for node in tree.body}
+    constants = [ast.unparse(node) for node in tree.body if isinstance(node, ast.Assign)]
+    assert constants in ([], ["NHWC = {'data_format': 'channels_last'}"])
+    kinds = {type(node) for node in tree.body} - {ast.Assign}
     assert kinds <= {ast.Expr, ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef}
     assert sum(isinstance(node, ast.Expr) for node in tree.body) == 1  # the docstring
 

@@ -25,8 +25,10 @@ from incgen.targets.scopes import Names, parameters
 #: What a file can define for itself, in this order; all but `Scale` uses keras.ops.
 HELPERS = (
     "BatchNormalization",
+    "EdgePadding2D",
     "ceil_max_pool",
-    "PaddedMaxPooling2D",
+    "AveragePooling2D",
+    "AdaptiveAveragePooling2D",
     "PaddedAveragePooling2D",
     "SamePadding2D",
     "GroupedConv2D",
@@ -38,6 +40,8 @@ HELPERS = (
     "Scale",
     "L2",
 )
+#: What some of them are written with.
+_NEEDS = {"PaddedAveragePooling2D": "AveragePooling2D"}
 #: Those that do without keras.layers.
 _FUNCTIONS = {"gelu_erf", "gelu_tanh", "L2"}
 
@@ -116,13 +120,14 @@ class _File:
         )
         helpers = _helpers(code)
         if "ceil_max_pool" in helpers:
-            _check_pads(self.graph)
+            _check_names(self.graph)
         return {
             "header": text.header(self.graph.program),
             "docstring": _module_doc(self.graph, writer.output_channels()),
             "functions": self.views,
             "network": whole,
             "helpers": helpers,
+            "maps": "NHWC" in code or "ceil_max_pool" in helpers,
             "depthwise": "layers.DepthwiseConv2D(" in code,
             "math": "gelu_tanh" in helpers,
             "layers": bool({*helpers} - _FUNCTIONS)
@@ -136,14 +141,14 @@ class _File:
         }
 
 
-def _check_pads(graph: Graph) -> None:
+def _check_names(graph: Graph) -> None:
     """Refuse names that Keras gives to the border of `ceil_max_pool`, which has no name of its own.
 
     Raises:
         SpecError: a layer of the network itself has such a name.
     """
     for node in graph.nodes:
-        if re.fullmatch(r"pad(_\d+)?", node.path):
+        if re.fullmatch(r"(get_item|concatenate)(_\d+)?", node.path):
             message = f"Keras itself gives the name `{node.path}`, to the border of a max pooling"
             help_ = "give this layer another label"
             raise SpecError([Diagnostic(Code.UNSUPPORTED, message, node.span, help=help_)])
@@ -153,6 +158,7 @@ def _helpers(code: str) -> list[str]:
     """The helpers that are called, or passed to an activation."""
     found = set(re.findall(r"(?<![\w.\"])(\w+)\(", code))
     found |= set(re.findall(r"\.Activation\(\s*(\w+)", code))
+    found |= {_NEEDS[name] for name in found & _NEEDS.keys()}
     return [name for name in HELPERS if name in found]
 
 

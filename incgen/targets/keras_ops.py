@@ -252,7 +252,8 @@ def _pool(args: Args, context: Context, average: bool) -> tuple[Step, ...]:
     ceil = args["ceil"] == TRUE and stride != (ONE, ONE)
     counted = average and args["count_pad"] == TRUE
     plan = padding(pad, kernel, stride)
-    stock = f"layers.{'Average' if average else 'Max'}Pooling2D({pair(kernel)}, {pair(stride)}"
+    head = "AveragePooling2D" if average else "layers.MaxPooling2D"
+    stock = f"{head}({pair(kernel)}, {pair(stride)}"
     if plan.word == "same" and counted:
         return _counted_same(kernel, stride, stock)
     if plan.word == "same":
@@ -265,8 +266,7 @@ def _pool(args: Args, context: Context, average: bool) -> tuple[Step, ...]:
         return (Call(f"ceil_max_pool({{x}}, {pair(kernel)}, {pair(stride)}", applied=True),)
     full = _with_ceil(sides, kernel, stride) if ceil else sides
     if not average:
-        head = f"PaddedMaxPooling2D({pair(kernel)}, {pair(stride)}"
-        return (Call(f"{head}, {full_sides(full)}"),)
+        return (Call(f"EdgePadding2D({full_sides(full)}", ".pad"), Call(stock))
     return _padded_average(kernel, stride, sides, full, counted, stock)
 
 
@@ -345,7 +345,11 @@ def _scale(args: Args, context: Context) -> tuple[Step, ...]:
 
 
 def _adaptive_avg_pool(args: Args, context: Context) -> tuple[Step, ...]:
-    return (Call(f"layers.AdaptiveAveragePooling2D({pair(window(args).kernel)}"),)
+    size = window(args).kernel
+    if size == (ONE, ONE):
+        # its windows would be larger than the map where Keras makes a graph of it
+        return (Call("layers.GlobalAveragePooling2D(keepdims=True"),)
+    return (Call(f"AdaptiveAveragePooling2D({pair(size)}"),)
 
 
 def _l2_normalize(args: Args, context: Context) -> tuple[Step, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +21,8 @@ from incgen.targets.scopes import Names
 _AXES = {"channels": -1, "height": 1, "width": 2}
 _NOTHING: Mapping[str, Expression] = MappingProxyType({})
 _PADS = ("half", "same", "valid")
+#: Layers that ask the user's keras.json where the channels are, unless they are told.
+_OF_MAPS = re.compile(r"(layers\.|Grouped|Padded|Adaptive|Average)\w*(2D|Flatten)\(")
 
 
 class File(Protocol):
@@ -104,8 +107,11 @@ class Scope:
         self.prefix = outer
 
     def quoted(self, name: str) -> str:
-        """A layer's name as source: the prefix of this place and its own."""
-        path = joined(self.prefix, name)
+        """A layer's name as source: the prefix of this place and its own.
+
+        PyTorch takes no dot in the name of a parameter, TensorFlow no slash: paths have dashes.
+        """
+        path = joined(self.prefix, name).replace(".", "-")
         if path == "{name}":
             return "name"
         return f'f"{path}"' if "{" in path else f'"{path}"'
@@ -185,11 +191,12 @@ class Scope:
 
     def layer(self, call: Call, name: str, flow: Flow) -> str:
         """One layer applied."""
-        comma = "" if call.constructor.endswith("(") else ", "
         title = self.quoted(f"{name}{call.suffix}" if name else call.suffix.lstrip("."))
         if call.applied:
-            return f"{call.constructor.format(x=flow.code)}{comma}name={title})"
-        return f"{call.constructor}{comma}name={title})({flow.code})"
+            return f"{call.constructor.format(x=flow.code)}, name={title})"
+        comma = "" if call.constructor.endswith("(") else ", "
+        axes = "**NHWC, " if _OF_MAPS.match(call.constructor) else ""
+        return f"{call.constructor}{comma}{axes}name={title})({flow.code})"
 
 
 def only_comments(lines: list[str]) -> bool:

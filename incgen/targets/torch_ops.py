@@ -400,8 +400,7 @@ def _lrn(args: Args, shape: Symbol) -> Layer:
     names = ("size", "alpha", "beta", "k")
     values = [text(args, "size"), *(python(as_float(expression(args, n))) for n in names[1:])]
     listed = ", ".join(f"{n}={v}" for n, v in zip(names[1:], values[1:], strict=True))
-    function = Function(f"F.local_response_norm({{x}}, {values[0]}, {listed})")
-    return Layer(f"nn.LocalResponseNorm({values[0]}, {listed})", function)
+    return Layer(f"LocalResponseNorm({values[0]}, {listed})")
 
 
 # ---------------------------------------------------------------- pooling
@@ -555,8 +554,7 @@ def _adaptive_avg_pool(args: Args, shape: Symbol) -> Layer:
 def _l2_normalize(args: Args, shape: Symbol) -> Layer:
     eps = text(args, "eps")
     own = "" if args["eps"] == ex.Literal(1e-12) else eps  # PyTorch's default
-    function = Function(f"F.normalize({{x}}{own and f', eps={own}'})")
-    return Layer(f"L2Normalize({own})", function)
+    return Layer(f"L2Normalize({own})")
 
 
 def _scale(args: Args, shape: Symbol) -> Layer:

@@ -89,6 +89,7 @@ class Layout:
         missing_gamma: whether theirs keeps no gamma where it is 1.
         numbered: whether Keras numbered layers without a name: then only their order counts.
         settings: what the spec's parameters and constants have to be for the published network.
+        dot: of files with our own layers, what stands for the dots of our names; None for others.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Layout:
     missing_gamma: bool
     numbered: bool
     settings: Mapping[str, Value]
+    dot: str | None = None
 
     def layers(self, ours: str) -> tuple[str, ...]:
         """Their layers for one of ours; empty if no rule is for it.
@@ -114,6 +116,8 @@ class Layout:
         Raises:
             AmbiguousError: two rules, equally specific, say different things.
         """
+        if self.dot is not None:
+            return (ours.replace(".", self.dot),)
         found: dict[tuple[str, ...], str] = {}
         least: tuple[int, int, int] | None = None
         for generality, text, layers in self._said(ours):
@@ -145,15 +149,13 @@ class Layout:
 
 def identity(convention: str) -> Layout:
     """The layout of files with our own layers: those that we write, or trained from them."""
-    left = Pattern(".*", re.compile("(?P<name>.*)"), frozenset(["name"]))
-    everything = Rule(left, ("{name}",))
     name = "incgen" if convention == "torch" else f"incgen-{convention}"
     return Layout(
         name=name,
         place="",
         convention=CONVENTIONS[convention],
         published=(),
-        rules=(everything,),
+        rules=(),
         parts={},
         tables={},
         ignored=(),
@@ -162,6 +164,7 @@ def identity(convention: str) -> Layout:
         missing_gamma=False,
         numbered=False,
         settings={},
+        dot="-" if convention == "keras" else ".",
     )
 
 

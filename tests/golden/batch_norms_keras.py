@@ -12,13 +12,13 @@ import keras
 from keras import layers, ops
 from safetensors.numpy import load_file
 
+#: Maps are (N, H, W, C), whatever keras.json says.
+NHWC = {"data_format": "channels_last"}
+
 
 @keras.saving.register_keras_serializable("batch_norms")
 class BatchNormalization(layers.BatchNormalization):
-    """Batch normalisation with the unbiased running variance of its algorithm 2.
-
-    The stock layer's is biased; what it adds grows by n / (n - 1), n = values each.
-    """
+    """Batch normalisation whose running variance is unbiased, as in its algorithm 2."""
 
     def call(self, inputs, training=None, mask=None):
         if not (training and self.trainable):
@@ -44,9 +44,9 @@ def batch_norms(input_shape=(6, 5, 3), name="batch_norms"):
         epsilon=0.001, momentum=0.9, center=False, scale=False, name="five"
     )(x)
     x = layers.Conv2D(
-        4, 3, padding="same", kernel_initializer="glorot_uniform", name="conv1"
+        4, 3, padding="same", kernel_initializer="glorot_uniform", **NHWC, name="conv1"
     )(x)
-    x = layers.GlobalAveragePooling2D(name="global_avg_pool")(x)
+    x = layers.GlobalAveragePooling2D(**NHWC, name="global_avg_pool")(x)
     x = BatchNormalization(epsilon=0.001, momentum=0.9, name="six")(x)
     x = layers.BatchNormalization(
         epsilon=0.001, momentum=0.9, center=False, name="seven"
@@ -60,7 +60,8 @@ def load_safetensors(model, path):
     keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
     wanted, found = {}, {}
     for layer in model.layers:
-        wanted |= {f"{layer.name}.{keys.get(v.name, v.name)}": v for v in layer.weights}
+        place = layer.name.replace("-", ".")
+        wanted |= {f"{place}.{keys.get(v.name, v.name)}": v for v in layer.weights}
     for key, value in load_file(path).items():
         if not key.endswith("num_batches_tracked"):
             found[key] = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T

@@ -14,13 +14,13 @@ import keras
 from keras import layers, ops
 from safetensors.numpy import load_file
 
+#: Maps are (N, H, W, C), whatever keras.json says.
+NHWC = {"data_format": "channels_last"}
+
 
 @keras.saving.register_keras_serializable("bn_inception")
 class BatchNormalization(layers.BatchNormalization):
-    """Batch normalisation with the unbiased running variance of its algorithm 2.
-
-    The stock layer's is biased; what it adds grows by n / (n - 1), n = values each.
-    """
+    """Batch normalisation whose running variance is unbiased, as in its algorithm 2."""
 
     def call(self, inputs, training=None, mask=None):
         if not (training and self.trainable):
@@ -36,16 +36,26 @@ class BatchNormalization(layers.BatchNormalization):
 def ceil_max_pool(x, kernel, stride, *, name):
     """Max pooling that rounds sizes up: the last window may hang over the edge."""
     if kernel == stride + 1 > 2 and all(n and n % stride == 0 for n in x.shape[1:3]):
-        return layers.MaxPooling2D(kernel, stride, "same", name=name)(x)
-    over = (0, min(kernel, stride) - 1)
-    x = ops.pad(x, ((0, 0), over, over, (0, 0)), constant_values=float("-inf"))
-    return layers.MaxPooling2D(kernel, stride, name=name)(x)
+        return layers.MaxPooling2D(kernel, stride, "same", **NHWC, name=name)(x)
+    over = min(kernel, stride) - 1  # copies of the edge: they never exceed it
+    x = ops.concatenate([x] + [x[:, -1:]] * over, axis=1)
+    x = ops.concatenate([x] + [x[:, :, -1:]] * over, axis=2)
+    return layers.MaxPooling2D(kernel, stride, **NHWC, name=name)(x)
+
+
+@keras.saving.register_keras_serializable("bn_inception")
+class AveragePooling2D(layers.AveragePooling2D):
+    """The stock layer, which adds up in the type of its input, in float32 at least."""
+
+    def call(self, inputs):
+        x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+        return ops.cast(super().call(x), inputs.dtype)
 
 
 def conv_bn(x, channels, kernel, stride=1, *, name):
     """The unit `conv_bn`: conv -> bn -> relu."""
     if stride > 1:
-        x = layers.ZeroPadding2D(kernel // 2, name=f"{name}.conv.pad")(x)
+        x = layers.ZeroPadding2D(kernel // 2, **NHWC, name=f"{name}-conv-pad")(x)
     x = layers.Conv2D(
         channels,
         kernel,
@@ -53,37 +63,38 @@ def conv_bn(x, channels, kernel, stride=1, *, name):
         padding="valid" if stride > 1 else "same",
         use_bias=False,
         kernel_initializer="glorot_uniform",
-        name=f"{name}.conv",
+        **NHWC,
+        name=f"{name}-conv",
     )(x)
-    x = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}.bn")(x)
-    return layers.ReLU(name=f"{name}.relu")(x)
+    x = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}-bn")(x)
+    return layers.ReLU(name=f"{name}-relu")(x)
 
 
 def inception(x, n1x1, n3x3_reduce, n3x3, ndouble_reduce, ndouble, kind, proj, *, name):
     """Four branches on one input, joined along the channels."""
-    conv1x1 = conv_bn(x, n1x1, 1, name=f"{name}.conv1x1")
-    conv3x3 = conv_bn(x, n3x3_reduce, 1, name=f"{name}.conv3x3.0")
-    conv3x3 = conv_bn(conv3x3, n3x3, 3, name=f"{name}.conv3x3.1")
-    double3x3 = conv_bn(x, ndouble_reduce, 1, name=f"{name}.double3x3.0")
-    double3x3 = conv_bn(double3x3, ndouble, 3, name=f"{name}.double3x3.1")
-    double3x3 = conv_bn(double3x3, ndouble, 3, name=f"{name}.double3x3.2")
+    conv1x1 = conv_bn(x, n1x1, 1, name=f"{name}-conv1x1")
+    conv3x3 = conv_bn(x, n3x3_reduce, 1, name=f"{name}-conv3x3-0")
+    conv3x3 = conv_bn(conv3x3, n3x3, 3, name=f"{name}-conv3x3-1")
+    double3x3 = conv_bn(x, ndouble_reduce, 1, name=f"{name}-double3x3-0")
+    double3x3 = conv_bn(double3x3, ndouble, 3, name=f"{name}-double3x3-1")
+    double3x3 = conv_bn(double3x3, ndouble, 3, name=f"{name}-double3x3-2")
     if kind == "max":
-        pool = layers.MaxPooling2D(3, 1, "same", name=f"{name}.pool.0")(x)
+        pool = layers.MaxPooling2D(3, 1, "same", **NHWC, name=f"{name}-pool-0")(x)
     else:
-        pool = layers.ZeroPadding2D(1, name=f"{name}.pool.0.pad")(x)
-        pool = layers.AveragePooling2D(3, 1, name=f"{name}.pool.0")(pool)
-    pool = conv_bn(pool, proj, 1, name=f"{name}.pool.1")
+        pool = layers.ZeroPadding2D(1, **NHWC, name=f"{name}-pool-0-pad")(x)
+        pool = AveragePooling2D(3, 1, **NHWC, name=f"{name}-pool-0")(pool)
+    pool = conv_bn(pool, proj, 1, name=f"{name}-pool-1")
     return layers.Concatenate(name=name)([conv1x1, conv3x3, double3x3, pool])
 
 
 def reduction(x, n3x3_reduce, n3x3, ndouble_reduce, ndouble, *, name):
     """Halves height and width: two strided branches beside a max pooling."""
-    conv3x3 = conv_bn(x, n3x3_reduce, 1, name=f"{name}.conv3x3.0")
-    conv3x3 = conv_bn(conv3x3, n3x3, 3, stride=2, name=f"{name}.conv3x3.1")
-    double3x3 = conv_bn(x, ndouble_reduce, 1, name=f"{name}.double3x3.0")
-    double3x3 = conv_bn(double3x3, ndouble, 3, name=f"{name}.double3x3.1")
-    double3x3 = conv_bn(double3x3, ndouble, 3, stride=2, name=f"{name}.double3x3.2")
-    pool = ceil_max_pool(x, 3, 2, name=f"{name}.pool")
+    conv3x3 = conv_bn(x, n3x3_reduce, 1, name=f"{name}-conv3x3-0")
+    conv3x3 = conv_bn(conv3x3, n3x3, 3, stride=2, name=f"{name}-conv3x3-1")
+    double3x3 = conv_bn(x, ndouble_reduce, 1, name=f"{name}-double3x3-0")
+    double3x3 = conv_bn(double3x3, ndouble, 3, name=f"{name}-double3x3-1")
+    double3x3 = conv_bn(double3x3, ndouble, 3, stride=2, name=f"{name}-double3x3-2")
+    pool = ceil_max_pool(x, 3, 2, name=f"{name}-pool")
     return layers.Concatenate(name=name)([conv3x3, double3x3, pool])
 
 
@@ -92,8 +103,8 @@ def bn_inception(classes=1000, input_shape=(224, 224, 3), name="bn_inception"):
     inputs = keras.Input(input_shape, name="input")
     x = conv_bn(inputs, 64, 7, stride=2, name="conv1")
     x = ceil_max_pool(x, 3, 2, name="pool1")
-    x = conv_bn(x, 64, 1, name="conv2.0")
-    x = conv_bn(x, 192, 3, name="conv2.1")
+    x = conv_bn(x, 64, 1, name="conv2-0")
+    x = conv_bn(x, 192, 3, name="conv2-1")
     x = ceil_max_pool(x, 3, 2, name="pool2")
 
     x = inception(x, 64, 64, 64, 64, 96, "avg", 32, name="inception_3a")
@@ -107,7 +118,7 @@ def bn_inception(classes=1000, input_shape=(224, 224, 3), name="bn_inception"):
     x = inception(x, 352, 192, 320, 160, 224, "avg", 128, name="inception_5a")
     x = inception(x, 352, 192, 320, 192, 224, "max", 128, name="inception_5b")
 
-    x = layers.GlobalAveragePooling2D(name="global_avg_pool")(x)
+    x = layers.GlobalAveragePooling2D(**NHWC, name="global_avg_pool")(x)
     x = layers.Dense(classes, kernel_initializer="glorot_uniform", name="logits")(x)
     return keras.Model(inputs, x, name=name)
 
@@ -124,7 +135,8 @@ def load_safetensors(model, path):
     keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
     wanted, found = {}, {}
     for layer in model.layers:
-        wanted |= {f"{layer.name}.{keys.get(v.name, v.name)}": v for v in layer.weights}
+        place = layer.name.replace("-", ".")
+        wanted |= {f"{place}.{keys.get(v.name, v.name)}": v for v in layer.weights}
     for key, value in load_file(path).items():
         if not key.endswith("num_batches_tracked"):
             found[key] = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T

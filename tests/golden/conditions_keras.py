@@ -12,13 +12,13 @@ import keras
 from keras import layers, ops
 from safetensors.numpy import load_file
 
+#: Maps are (N, H, W, C), whatever keras.json says.
+NHWC = {"data_format": "channels_last"}
+
 
 @keras.saving.register_keras_serializable("conditions")
 class BatchNormalization(layers.BatchNormalization):
-    """Batch normalisation with the unbiased running variance of its algorithm 2.
-
-    The stock layer's is biased; what it adds grows by n / (n - 1), n = values each.
-    """
+    """Batch normalisation whose running variance is unbiased, as in its algorithm 2."""
 
     def call(self, inputs, training=None, mask=None):
         if not (training and self.trainable):
@@ -34,7 +34,7 @@ class BatchNormalization(layers.BatchNormalization):
 def conv_bn(x, channels, kernel, stride=1, *, name):
     """The unit `conv_bn`: conv -> bn -> relu."""
     if stride > 1:
-        x = layers.ZeroPadding2D(kernel // 2, name=f"{name}.conv.pad")(x)
+        x = layers.ZeroPadding2D(kernel // 2, **NHWC, name=f"{name}-conv-pad")(x)
     x = layers.Conv2D(
         channels,
         kernel,
@@ -42,24 +42,26 @@ def conv_bn(x, channels, kernel, stride=1, *, name):
         padding="valid" if stride > 1 else "same",
         use_bias=False,
         kernel_initializer="glorot_uniform",
-        name=f"{name}.conv",
+        **NHWC,
+        name=f"{name}-conv",
     )(x)
-    x = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}.bn")(x)
-    return layers.ReLU(name=f"{name}.relu")(x)
+    x = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}-bn")(x)
+    return layers.ReLU(name=f"{name}-relu")(x)
 
 
 def bottleneck(x, c, stride=1, *, name):
     """The block `bottleneck`."""
-    body = conv_bn(x, c, 1, name=f"{name}.body.0")
-    body = conv_bn(body, c, 3, stride=stride, name=f"{name}.body.1")
+    body = conv_bn(x, c, 1, name=f"{name}-body-0")
+    body = conv_bn(body, c, 3, stride=stride, name=f"{name}-body-1")
     body = layers.Conv2D(
         c * 4,
         1,
         use_bias=False,
         kernel_initializer="glorot_uniform",
-        name=f"{name}.body.2",
+        **NHWC,
+        name=f"{name}-body-2",
     )(body)
-    body = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}.body.3")(body)
+    body = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}-body-3")(body)
     if stride != 1 or x.shape[-1] != c * 4:
         skip = layers.Conv2D(
             c * 4,
@@ -67,34 +69,35 @@ def bottleneck(x, c, stride=1, *, name):
             stride,
             use_bias=False,
             kernel_initializer="glorot_uniform",
-            name=f"{name}.skip.0",
+            **NHWC,
+            name=f"{name}-skip-0",
         )(x)
-        skip = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}.skip.1")(
+        skip = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}-skip-1")(
             skip
         )
     else:
-        skip = layers.Identity(name=f"{name}.skip")(x)
-    x = layers.Add(name=f"{name}.add")([body, skip])
-    return layers.ReLU(name=f"{name}.relu")(x)
+        skip = layers.Identity(name=f"{name}-skip")(x)
+    x = layers.Add(name=f"{name}-add")([body, skip])
+    return layers.ReLU(name=f"{name}-relu")(x)
 
 
 def maybe(x, c, deep, act=True, *, name):
     """The block `maybe`."""
     if deep:
-        x = conv_bn(x, c, 3, name=f"{name}.first")
-        x = conv_bn(x, c, 3, name=f"{name}.second")
+        x = conv_bn(x, c, 3, name=f"{name}-first")
+        x = conv_bn(x, c, 3, name=f"{name}-second")
     else:
-        x = conv_bn(x, c, 1, name=f"{name}.first")
+        x = conv_bn(x, c, 1, name=f"{name}-first")
     if act:
-        x = layers.ReLU(name=f"{name}.relu")(x)
+        x = layers.ReLU(name=f"{name}-relu")(x)
     if c > 8 and deep:
         x = layers.Conv2D(
-            c // 2, 1, kernel_initializer="glorot_uniform", name=f"{name}.extra"
+            c // 2, 1, kernel_initializer="glorot_uniform", **NHWC, name=f"{name}-extra"
         )(x)
     else:
         if c == 8:
             x = layers.Conv2D(
-                5, 1, kernel_initializer="glorot_uniform", name=f"{name}.other"
+                5, 1, kernel_initializer="glorot_uniform", **NHWC, name=f"{name}-other"
             )(x)
     return x
 
@@ -112,7 +115,7 @@ def conditions(classes=6, large=False, input_shape=(9, 10, 3), name="conditions"
     if large:
         x = conv_bn(x, 9, 3, name="five")
     x = conv_bn(x, 7, 1, name="six")
-    x = layers.GlobalAveragePooling2D(name="global_avg_pool")(x)
+    x = layers.GlobalAveragePooling2D(**NHWC, name="global_avg_pool")(x)
     x = layers.Dense(classes, kernel_initializer="glorot_uniform", name="logits")(x)
     return keras.Model(inputs, x, name=name)
 
@@ -123,7 +126,8 @@ def load_safetensors(model, path):
     keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
     wanted, found = {}, {}
     for layer in model.layers:
-        wanted |= {f"{layer.name}.{keys.get(v.name, v.name)}": v for v in layer.weights}
+        place = layer.name.replace("-", ".")
+        wanted |= {f"{place}.{keys.get(v.name, v.name)}": v for v in layer.weights}
     for key, value in load_file(path).items():
         if not key.endswith("num_batches_tracked"):
             found[key] = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T

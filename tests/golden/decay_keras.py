@@ -12,13 +12,13 @@ import keras
 from keras import layers, ops
 from safetensors.numpy import load_file
 
+#: Maps are (N, H, W, C), whatever keras.json says.
+NHWC = {"data_format": "channels_last"}
+
 
 @keras.saving.register_keras_serializable("decay")
 class BatchNormalization(layers.BatchNormalization):
-    """Batch normalisation with the unbiased running variance of its algorithm 2.
-
-    The stock layer's is biased; what it adds grows by n / (n - 1), n = values each.
-    """
+    """Batch normalisation whose running variance is unbiased, as in its algorithm 2."""
 
     def call(self, inputs, training=None, mask=None):
         if not (training and self.trainable):
@@ -54,10 +54,11 @@ def conv_bn(x, channels, kernel, *, name):
         use_bias=False,
         kernel_initializer="glorot_uniform",
         kernel_regularizer=L2(0.001),
-        name=f"{name}.conv",
+        **NHWC,
+        name=f"{name}-conv",
     )(x)
-    x = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}.bn")(x)
-    return layers.ReLU(name=f"{name}.relu")(x)
+    x = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}-bn")(x)
+    return layers.ReLU(name=f"{name}-relu")(x)
 
 
 def part(x, c, rate, *, name):
@@ -68,19 +69,21 @@ def part(x, c, rate, *, name):
         padding="same",
         kernel_initializer="glorot_uniform",
         kernel_regularizer=L2(rate),
-        name=f"{name}.one",
+        **NHWC,
+        name=f"{name}-one",
     )(x)
-    x = conv_bn(x, c, 1, name=f"{name}.two.0")
-    x = layers.Conv2D(c, 1, kernel_initializer="glorot_uniform", name=f"{name}.two.1")(
-        x
-    )
+    x = conv_bn(x, c, 1, name=f"{name}-two-0")
+    x = layers.Conv2D(
+        c, 1, kernel_initializer="glorot_uniform", **NHWC, name=f"{name}-two-1"
+    )(x)
     for i in range(2):
         x = layers.Conv2D(
             c,
             1,
             kernel_initializer="glorot_uniform",
             kernel_regularizer=L2(0.0005),
-            name=f"{name}.three.{i}",
+            **NHWC,
+            name=f"{name}-three-{i}",
         )(x)
     return x
 
@@ -98,16 +101,18 @@ def decay(classes=4, input_shape=(8, 8, 3), name="decay"):
             -0.5773502691896257, 0.5773502691896257
         ),
         depthwise_regularizer=L2(0.01),
-        name="sep.depthwise",
+        **NHWC,
+        name="sep-depthwise",
     )(x)
     x = layers.Conv2D(
         6,
         1,
         kernel_initializer="glorot_uniform",
         kernel_regularizer=L2(0.01),
-        name="sep.pointwise",
+        **NHWC,
+        name="sep-pointwise",
     )(x)
-    x = layers.GlobalAveragePooling2D(name="global_avg_pool")(x)
+    x = layers.GlobalAveragePooling2D(**NHWC, name="global_avg_pool")(x)
     x = layers.Dense(
         classes,
         kernel_initializer="glorot_uniform",
@@ -123,16 +128,18 @@ def load_safetensors(model, path):
     keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
     wanted, found = {}, {}
     for layer in model.layers:
-        wanted |= {f"{layer.name}.{keys.get(v.name, v.name)}": v for v in layer.weights}
+        place = layer.name.replace("-", ".")
+        wanted |= {f"{place}.{keys.get(v.name, v.name)}": v for v in layer.weights}
     for key, value in load_file(path).items():
         if not key.endswith("num_batches_tracked"):
             found[key] = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
     for layer in model.layers:
-        value = found.get(f"{layer.name}.weight")
+        key = f"{layer.name.replace('-', '.')}.weight"
+        value = found.get(key)
         if isinstance(layer, layers.DepthwiseConv2D) and value is not None:
             shape = *value.shape[:2], -1, layer.depth_multiplier
             if value.ndim == 4 and value.shape[2] == 1 and value.size % shape[3] == 0:
-                found[f"{layer.name}.weight"] = value.reshape(shape)
+                found[key] = value.reshape(shape)
     faults = [f"unexpected: {key}" for key in found.keys() - wanted.keys()]
     for key, variable in wanted.items():
         if key not in found:

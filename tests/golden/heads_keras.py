@@ -13,9 +13,21 @@ import keras
 from keras import layers, ops
 from safetensors.numpy import load_file
 
+#: Maps are (N, H, W, C), whatever keras.json says.
+NHWC = {"data_format": "channels_last"}
+
 
 @keras.saving.register_keras_serializable("heads")
-class PaddedAveragePooling2D(layers.AveragePooling2D):
+class AveragePooling2D(layers.AveragePooling2D):
+    """The stock layer, which adds up in the type of its input, in float32 at least."""
+
+    def call(self, inputs):
+        x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+        return ops.cast(super().call(x), inputs.dtype)
+
+
+@keras.saving.register_keras_serializable("heads")
+class PaddedAveragePooling2D(AveragePooling2D):
     """Average pooling; pads, ((top, bottom), (left, right)), do not count."""
 
     def __init__(self, pool_size, strides, pads, **kwargs):
@@ -39,28 +51,31 @@ class PaddedAveragePooling2D(layers.AveragePooling2D):
 def conv_relu(x, channels, kernel, stride=1, *, name):
     """The unit `conv_relu`: conv -> relu."""
     if stride > 1:
-        x = layers.ZeroPadding2D(kernel // 2, name=f"{name}.conv.pad")(x)
+        x = layers.ZeroPadding2D(kernel // 2, **NHWC, name=f"{name}-conv-pad")(x)
     x = layers.Conv2D(
         channels,
         kernel,
         stride,
         padding="valid" if stride > 1 else "same",
         kernel_initializer="glorot_uniform",
-        name=f"{name}.conv",
+        **NHWC,
+        name=f"{name}-conv",
     )(x)
-    return layers.ReLU(name=f"{name}.relu")(x)
+    return layers.ReLU(name=f"{name}-relu")(x)
 
 
 def head(x, classes, *, name):
     """The block `head`."""
-    x = PaddedAveragePooling2D(5, 3, ((0, 2), (0, 2)), name=f"{name}.avg_pool")(x)
-    x = conv_relu(x, 4, 1, name=f"{name}.reduce")
-    x = layers.Permute((3, 1, 2), name=f"{name}.fc1.0.permute")(x)
-    x = layers.Flatten(name=f"{name}.fc1.0.flatten")(x)
-    x = layers.Dense(6, kernel_initializer="glorot_uniform", name=f"{name}.fc1.0")(x)
-    x = layers.ReLU(name=f"{name}.fc1.1")(x)
+    x = PaddedAveragePooling2D(5, 3, ((0, 2), (0, 2)), **NHWC, name=f"{name}-avg_pool")(
+        x
+    )
+    x = conv_relu(x, 4, 1, name=f"{name}-reduce")
+    x = layers.Permute((3, 1, 2), name=f"{name}-fc1-0-permute")(x)
+    x = layers.Flatten(**NHWC, name=f"{name}-fc1-0-flatten")(x)
+    x = layers.Dense(6, kernel_initializer="glorot_uniform", name=f"{name}-fc1-0")(x)
+    x = layers.ReLU(name=f"{name}-fc1-1")(x)
     return layers.Dense(
-        classes, kernel_initializer="glorot_uniform", name=f"{name}.fc2"
+        classes, kernel_initializer="glorot_uniform", name=f"{name}-fc2"
     )(x)
 
 
@@ -74,11 +89,11 @@ def heads(classes=5, input_shape=(17, 20, 3), name="heads"):
     x = conv_relu(inputs, 8, 3, name="conv1")
     aux1 = head(x, classes, name="aux1")
     x = conv_relu(x, 8, 3, stride=2, name="conv2")
-    aux2 = layers.GlobalAveragePooling2D(name="aux2.0")(x)
-    aux2 = layers.Dense(classes, kernel_initializer="glorot_uniform", name="aux2.1")(
+    aux2 = layers.GlobalAveragePooling2D(**NHWC, name="aux2-0")(x)
+    aux2 = layers.Dense(classes, kernel_initializer="glorot_uniform", name="aux2-1")(
         aux2
     )
-    x = layers.GlobalAveragePooling2D(name="global_avg_pool")(x)
+    x = layers.GlobalAveragePooling2D(**NHWC, name="global_avg_pool")(x)
     x = layers.Dense(classes, kernel_initializer="glorot_uniform", name="logits")(x)
     return keras.Model(inputs, {"logits": x, "aux1": aux1, "aux2": aux2}, name=name)
 
@@ -89,7 +104,8 @@ def load_safetensors(model, path):
     keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
     wanted, found = {}, {}
     for layer in model.layers:
-        wanted |= {f"{layer.name}.{keys.get(v.name, v.name)}": v for v in layer.weights}
+        place = layer.name.replace("-", ".")
+        wanted |= {f"{place}.{keys.get(v.name, v.name)}": v for v in layer.weights}
     for key, value in load_file(path).items():
         if not key.endswith("num_batches_tracked"):
             found[key] = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T

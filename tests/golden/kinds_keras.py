@@ -12,30 +12,43 @@ import keras
 from keras import layers, ops
 from safetensors.numpy import load_file
 
+#: Maps are (N, H, W, C), whatever keras.json says.
+NHWC = {"data_format": "channels_last"}
+
 
 @keras.saving.register_keras_serializable("kinds")
-class PaddedMaxPooling2D(layers.MaxPooling2D):
-    """Max pooling; pads, ((top, bottom), (left, right)), never win."""
+class EdgePadding2D(layers.Layer):
+    """Padding, ((top, bottom), (left, right)), by copies of the edge, for max pooling.
 
-    def __init__(self, pool_size, strides, pads, **kwargs):
-        super().__init__(pool_size, strides, **kwargs)
-        self.pads = pads
+    A window with a copy has the pixel itself, so the maximum is that of its pixels.
+    """
+
+    def __init__(self, padding, **kwargs):
+        super().__init__(**kwargs)
+        self.padding = padding
 
     def call(self, inputs):
-        pads = ((0, 0), *self.pads, (0, 0))
-        return super().call(ops.pad(inputs, pads, constant_values=float("-inf")))
-
-    def compute_output_shape(self, input_shape):
-        n, h, w, c = input_shape
-        height, width = map(sum, self.pads)
-        return super().compute_output_shape((n, h and h + height, w and w + width, c))
+        (top, bottom), (left, right) = self.padding
+        x = inputs
+        x = ops.concatenate([x[:, :1]] * top + [x] + [x[:, -1:]] * bottom, axis=1)
+        first, last = x[:, :, :1], x[:, :, -1:]
+        return ops.concatenate([first] * left + [x] + [last] * right, axis=2)
 
     def get_config(self):
-        return {**super().get_config(), "pads": self.pads}
+        return {**super().get_config(), "padding": self.padding}
 
 
 @keras.saving.register_keras_serializable("kinds")
-class PaddedAveragePooling2D(layers.AveragePooling2D):
+class AveragePooling2D(layers.AveragePooling2D):
+    """The stock layer, which adds up in the type of its input, in float32 at least."""
+
+    def call(self, inputs):
+        x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+        return ops.cast(super().call(x), inputs.dtype)
+
+
+@keras.saving.register_keras_serializable("kinds")
+class PaddedAveragePooling2D(AveragePooling2D):
     """Average pooling; pads, ((top, bottom), (left, right)), do not count."""
 
     def __init__(self, pool_size, strides, pads, **kwargs):
@@ -59,14 +72,15 @@ class PaddedAveragePooling2D(layers.AveragePooling2D):
 def pooling(x, kind, stride, counts=True, *, name):
     """The block `pooling`."""
     if kind == "max":
-        x = PaddedMaxPooling2D(3, stride, ((1, 1), (1, 1)), name=f"{name}.pool")(x)
+        x = EdgePadding2D(((1, 1), (1, 1)), name=f"{name}-pool-pad")(x)
+        x = layers.MaxPooling2D(3, stride, **NHWC, name=f"{name}-pool")(x)
     else:
         if counts:
-            x = layers.ZeroPadding2D(1, name=f"{name}.pool.pad")(x)
-            x = layers.AveragePooling2D(3, stride, name=f"{name}.pool")(x)
+            x = layers.ZeroPadding2D(1, **NHWC, name=f"{name}-pool-pad")(x)
+            x = AveragePooling2D(3, stride, **NHWC, name=f"{name}-pool")(x)
         else:
             x = PaddedAveragePooling2D(
-                3, stride, ((1, 1), (1, 1)), name=f"{name}.pool"
+                3, stride, ((1, 1), (1, 1)), **NHWC, name=f"{name}-pool"
             )(x)
     return x
 
@@ -74,14 +88,15 @@ def pooling(x, kind, stride, counts=True, *, name):
 def conv_pad(x, c, border, bias=True, *, name):
     """The block `conv_pad`."""
     if border == "half":
-        x = layers.ZeroPadding2D(1, name=f"{name}.conv.pad")(x)
+        x = layers.ZeroPadding2D(1, **NHWC, name=f"{name}-conv-pad")(x)
         x = layers.Conv2D(
             c,
             3,
             2,
             use_bias=bias,
             kernel_initializer="glorot_uniform",
-            name=f"{name}.conv",
+            **NHWC,
+            name=f"{name}-conv",
         )(x)
     else:
         if border == "same":
@@ -92,7 +107,8 @@ def conv_pad(x, c, border, bias=True, *, name):
                 padding="same",
                 use_bias=bias,
                 kernel_initializer="glorot_uniform",
-                name=f"{name}.conv",
+                **NHWC,
+                name=f"{name}-conv",
             )(x)
         else:
             x = layers.Conv2D(
@@ -101,7 +117,8 @@ def conv_pad(x, c, border, bias=True, *, name):
                 2,
                 use_bias=bias,
                 kernel_initializer="glorot_uniform",
-                name=f"{name}.conv",
+                **NHWC,
+                name=f"{name}-conv",
             )(x)
     return x
 
@@ -124,7 +141,8 @@ def load_safetensors(model, path):
     keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
     wanted, found = {}, {}
     for layer in model.layers:
-        wanted |= {f"{layer.name}.{keys.get(v.name, v.name)}": v for v in layer.weights}
+        place = layer.name.replace("-", ".")
+        wanted |= {f"{place}.{keys.get(v.name, v.name)}": v for v in layer.weights}
     for key, value in load_file(path).items():
         if not key.endswith("num_batches_tracked"):
             found[key] = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T

@@ -12,13 +12,13 @@ import keras
 from keras import layers, ops
 from safetensors.numpy import load_file
 
+#: Maps are (N, H, W, C), whatever keras.json says.
+NHWC = {"data_format": "channels_last"}
+
 
 @keras.saving.register_keras_serializable("merges")
 class BatchNormalization(layers.BatchNormalization):
-    """Batch normalisation with the unbiased running variance of its algorithm 2.
-
-    The stock layer's is biased; what it adds grows by n / (n - 1), n = values each.
-    """
+    """Batch normalisation whose running variance is unbiased, as in its algorithm 2."""
 
     def call(self, inputs, training=None, mask=None):
         if not (training and self.trainable):
@@ -39,26 +39,27 @@ def conv_bn(x, channels, kernel, *, name):
         padding="same",
         use_bias=False,
         kernel_initializer="glorot_uniform",
-        name=f"{name}.conv",
+        **NHWC,
+        name=f"{name}-conv",
     )(x)
-    x = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}.bn")(x)
-    return layers.ReLU(name=f"{name}.relu")(x)
+    x = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}-bn")(x)
+    return layers.ReLU(name=f"{name}-relu")(x)
 
 
 def gate(x, c, *, name):
     """The block `gate`."""
-    branch2 = layers.GlobalAveragePooling2D(name=f"{name}.global_avg_pool")(x)
+    branch2 = layers.GlobalAveragePooling2D(**NHWC, name=f"{name}-global_avg_pool")(x)
     branch2 = layers.Dense(
         branch2.shape[-1] // 2,
         kernel_initializer="glorot_uniform",
-        name=f"{name}.dense",
+        name=f"{name}-dense",
     )(branch2)
-    branch2 = layers.ReLU(name=f"{name}.relu")(branch2)
+    branch2 = layers.ReLU(name=f"{name}-relu")(branch2)
     branch2 = layers.Dense(
-        c, kernel_initializer="glorot_uniform", name=f"{name}.dense_2"
+        c, kernel_initializer="glorot_uniform", name=f"{name}-dense_2"
     )(branch2)
-    branch2 = layers.Activation("sigmoid", name=f"{name}.sigmoid")(branch2)
-    branch2 = layers.Reshape((1, 1, -1), name=f"{name}.mul.reshape2")(branch2)
+    branch2 = layers.Activation("sigmoid", name=f"{name}-sigmoid")(branch2)
+    branch2 = layers.Reshape((1, 1, -1), name=f"{name}-mul-reshape2")(branch2)
     return layers.Multiply(name=name)([x, branch2])
 
 
@@ -66,28 +67,28 @@ def merges(input_shape=(9, 8, 4), name="merges"):
     """Joins of every kind, nested and labelled, with vectors beside maps."""
     inputs = keras.Input(input_shape, name="input")
     x = conv_bn(inputs, 8, 3, name="stem")
-    a = conv_bn(x, 4, 1, name="mix.a")
-    b = conv_bn(x, 4, 1, name="mix.b.0")
-    left = conv_bn(b, 3, (1, 3), name="mix.b.1.left")
-    right = conv_bn(b, 3, (3, 1), name="mix.b.1.right")
-    b = layers.Concatenate(name="mix.b.1")([left, right])
-    c = conv_bn(x, 6, 3, name="mix.c")
-    d = conv_bn(x, 6, 1, name="mix.d.0")
-    d = layers.ReLU(name="mix.d.1")(d)
-    branch3 = layers.Add(name="mix.add")([c, d])
+    a = conv_bn(x, 4, 1, name="mix-a")
+    b = conv_bn(x, 4, 1, name="mix-b-0")
+    left = conv_bn(b, 3, (1, 3), name="mix-b-1-left")
+    right = conv_bn(b, 3, (3, 1), name="mix-b-1-right")
+    b = layers.Concatenate(name="mix-b-1")([left, right])
+    c = conv_bn(x, 6, 3, name="mix-c")
+    d = conv_bn(x, 6, 1, name="mix-d-0")
+    d = layers.ReLU(name="mix-d-1")(d)
+    branch3 = layers.Add(name="mix-add")([c, d])
     x = layers.Concatenate(name="mix")([a, b, branch3])
     x = gate(x, 16, name="gated")
-    first = conv_bn(x, 8, 1, name="sum.long.first")
-    second = conv_bn(first, 16, 3, name="sum.long.second")
-    third = conv_bn(first, 16, 1, name="sum.long.third")
-    long = layers.Add(name="sum.long.add")([second, third])
+    first = conv_bn(x, 8, 1, name="sum-long-first")
+    second = conv_bn(first, 16, 3, name="sum-long-second")
+    third = conv_bn(first, 16, 1, name="sum-long-third")
+    long = layers.Add(name="sum-long-add")([second, third])
     x = layers.Add(name="sum")([x, long])
-    e = conv_bn(x, 8, 1, name="product.e")
-    f = conv_bn(x, 8, 1, name="product.f.0")
-    f = layers.Activation("tanh", name="product.f.1")(f)
+    e = conv_bn(x, 8, 1, name="product-e")
+    f = conv_bn(x, 8, 1, name="product-f-0")
+    f = layers.Activation("tanh", name="product-f-1")(f)
     x = layers.Multiply(name="product")([e, f])
-    residual = layers.GlobalMaxPooling2D(name="global_max_pool")(x)
-    residual = layers.Reshape((1, 1, -1), name="add.reshape2")(residual)
+    residual = layers.GlobalMaxPooling2D(**NHWC, name="global_max_pool")(x)
+    residual = layers.Reshape((1, 1, -1), name="add-reshape2")(residual)
     x = layers.Add(name="add")([residual, x])
     x = layers.ReLU(name="relu")(x)
     return keras.Model(inputs, x, name=name)
@@ -99,7 +100,8 @@ def load_safetensors(model, path):
     keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
     wanted, found = {}, {}
     for layer in model.layers:
-        wanted |= {f"{layer.name}.{keys.get(v.name, v.name)}": v for v in layer.weights}
+        place = layer.name.replace("-", ".")
+        wanted |= {f"{place}.{keys.get(v.name, v.name)}": v for v in layer.weights}
     for key, value in load_file(path).items():
         if not key.endswith("num_batches_tracked"):
             found[key] = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T

@@ -12,13 +12,13 @@ import keras
 from keras import layers, ops
 from safetensors.numpy import load_file
 
+#: Maps are (N, H, W, C), whatever keras.json says.
+NHWC = {"data_format": "channels_last"}
+
 
 @keras.saving.register_keras_serializable("mixed_ranks")
 class BatchNormalization(layers.BatchNormalization):
-    """Batch normalisation with the unbiased running variance of its algorithm 2.
-
-    The stock layer's is biased; what it adds grows by n / (n - 1), n = values each.
-    """
+    """Batch normalisation whose running variance is unbiased, as in its algorithm 2."""
 
     def call(self, inputs, training=None, mask=None):
         if not (training and self.trainable):
@@ -33,39 +33,39 @@ class BatchNormalization(layers.BatchNormalization):
 
 def norm(x, act=True, *, name):
     """The block `norm`."""
-    x = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}.bn1")(x)
+    x = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}-bn1")(x)
     if act:
-        x = layers.ReLU(name=f"{name}.relu")(x)
+        x = layers.ReLU(name=f"{name}-relu")(x)
     return x
 
 
 def score(x, n, *, name):
     """The block `score`."""
-    x = layers.Permute((3, 1, 2), name=f"{name}.out.0.permute")(x)
-    x = layers.Flatten(name=f"{name}.out.0.flatten")(x)
-    x = layers.Dense(n, kernel_initializer="glorot_uniform", name=f"{name}.out.0")(x)
-    return layers.Softmax(name=f"{name}.out.1")(x)
+    x = layers.Permute((3, 1, 2), name=f"{name}-out-0-permute")(x)
+    x = layers.Flatten(**NHWC, name=f"{name}-out-0-flatten")(x)
+    x = layers.Dense(n, kernel_initializer="glorot_uniform", name=f"{name}-out-0")(x)
+    return layers.Softmax(name=f"{name}-out-1")(x)
 
 
 def norm_1d(x, act=True, *, name):
     """The block `norm`."""
-    x = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}.bn1")(x)
+    x = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}-bn1")(x)
     if act:
-        x = layers.ReLU(name=f"{name}.relu")(x)
+        x = layers.ReLU(name=f"{name}-relu")(x)
     return x
 
 
 def score_1d(x, n, *, name):
     """The block `score`."""
-    x = layers.Dense(n, kernel_initializer="glorot_uniform", name=f"{name}.out.0")(x)
-    return layers.Softmax(name=f"{name}.out.1")(x)
+    x = layers.Dense(n, kernel_initializer="glorot_uniform", name=f"{name}-out-0")(x)
+    return layers.Softmax(name=f"{name}-out-1")(x)
 
 
 def mixed_ranks(input_shape=(6, 7, 3), name="mixed_ranks"):
     """One block on a map and on a vector."""
     inputs = keras.Input(input_shape, name="input")
     x = layers.Conv2D(
-        5, 3, padding="same", kernel_initializer="glorot_uniform", name="conv1"
+        5, 3, padding="same", kernel_initializer="glorot_uniform", **NHWC, name="conv1"
     )(inputs)
     x = norm(x, name="a")
     x = score(x, 4, name="b")
@@ -80,7 +80,8 @@ def load_safetensors(model, path):
     keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
     wanted, found = {}, {}
     for layer in model.layers:
-        wanted |= {f"{layer.name}.{keys.get(v.name, v.name)}": v for v in layer.weights}
+        place = layer.name.replace("-", ".")
+        wanted |= {f"{place}.{keys.get(v.name, v.name)}": v for v in layer.weights}
     for key, value in load_file(path).items():
         if not key.endswith("num_batches_tracked"):
             found[key] = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T

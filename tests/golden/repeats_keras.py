@@ -12,13 +12,13 @@ import keras
 from keras import layers, ops
 from safetensors.numpy import load_file
 
+#: Maps are (N, H, W, C), whatever keras.json says.
+NHWC = {"data_format": "channels_last"}
+
 
 @keras.saving.register_keras_serializable("repeats")
 class BatchNormalization(layers.BatchNormalization):
-    """Batch normalisation with the unbiased running variance of its algorithm 2.
-
-    The stock layer's is biased; what it adds grows by n / (n - 1), n = values each.
-    """
+    """Batch normalisation whose running variance is unbiased, as in its algorithm 2."""
 
     def call(self, inputs, training=None, mask=None):
         if not (training and self.trainable):
@@ -54,34 +54,36 @@ def conv_bn(x, channels, kernel, *, name):
         padding="same",
         use_bias=False,
         kernel_initializer="glorot_uniform",
-        name=f"{name}.conv",
+        **NHWC,
+        name=f"{name}-conv",
     )(x)
-    x = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}.bn")(x)
-    return layers.ReLU(name=f"{name}.relu")(x)
+    x = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}-bn")(x)
+    return layers.ReLU(name=f"{name}-relu")(x)
 
 
 def residual(x, c, factor=0.1, *, name):
     """The block `residual`."""
-    residual_2 = conv_bn(x, c, 3, name=f"{name}.inner")
+    residual_2 = conv_bn(x, c, 3, name=f"{name}-inner")
     residual_2 = layers.Conv2D(
-        8, 1, kernel_initializer="glorot_uniform", name=f"{name}.up"
+        8, 1, kernel_initializer="glorot_uniform", **NHWC, name=f"{name}-up"
     )(residual_2)
-    residual_2 = Scale(factor, name=f"{name}.scale")(residual_2)
-    x = layers.Add(name=f"{name}.add")([x, residual_2])
-    return layers.ReLU(name=f"{name}.relu")(x)
+    residual_2 = Scale(factor, name=f"{name}-scale")(residual_2)
+    x = layers.Add(name=f"{name}-add")([x, residual_2])
+    return layers.ReLU(name=f"{name}-relu")(x)
 
 
 def dense_layer(x, growth, *, name):
     """The block `dense_layer`."""
-    branch2 = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}.bn")(x)
-    branch2 = layers.ReLU(name=f"{name}.relu")(branch2)
+    branch2 = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}-bn")(x)
+    branch2 = layers.ReLU(name=f"{name}-relu")(branch2)
     branch2 = layers.Conv2D(
         growth,
         3,
         padding="same",
         use_bias=False,
         kernel_initializer="glorot_uniform",
-        name=f"{name}.conv",
+        **NHWC,
+        name=f"{name}-conv",
     )(branch2)
     return layers.Concatenate(name=name)([x, branch2])
 
@@ -89,8 +91,8 @@ def dense_layer(x, growth, *, name):
 def tower(x, n, c, *, name):
     """The block `tower`."""
     for i in range(n):
-        x = conv_bn(x, c, 1, name=f"{name}.repeat.{i}.0")
-        x = conv_bn(x, c, 3, name=f"{name}.repeat.{i}.1")
+        x = conv_bn(x, c, 1, name=f"{name}-repeat-{i}-0")
+        x = conv_bn(x, c, 3, name=f"{name}-repeat-{i}-1")
     return x
 
 
@@ -101,20 +103,20 @@ def repeats(depth=2, input_shape=(7, 8, 3), name="repeats"):
     inputs = keras.Input(input_shape, name="input")
     x = conv_bn(inputs, 8, 3, name="stem")
     for i in range(depth):
-        x = residual(x, 4, factor=0.17, name=f"blocks.{i}")
+        x = residual(x, 4, factor=0.17, name=f"blocks-{i}")
     for i in range(3):
-        x = dense_layer(x, 4, name=f"growing.{i}")
+        x = dense_layer(x, 4, name=f"growing-{i}")
     for i in range(2):
-        x = conv_bn(x, 6, 1, name=f"chain.{i}.0")
-        x = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"chain.{i}.1")(x)
+        x = conv_bn(x, 6, 1, name=f"chain-{i}-0")
+        x = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"chain-{i}-1")(x)
     for i in range(2):
-        x = conv_bn(x, 6, 3, name=f"bodies.{i}.first")
-        x = conv_bn(x, 6, 1, name=f"bodies.{i}.second")
+        x = conv_bn(x, 6, 3, name=f"bodies-{i}-first")
+        x = conv_bn(x, 6, 1, name=f"bodies-{i}-second")
     for i in range(2):
-        x = conv_bn(x, x.shape[-1] * 2, 1, name=f"double_up.{i}")
+        x = conv_bn(x, x.shape[-1] * 2, 1, name=f"double_up-{i}")
     for i in range(2):
         for j in range(2):
-            x = conv_bn(x, 24, 1, name=f"outer.{i}.inner.{j}")
+            x = conv_bn(x, 24, 1, name=f"outer-{i}-inner-{j}")
     x = tower(x, 2, 5, name="tower1")
     return keras.Model(inputs, x, name=name)
 
@@ -125,7 +127,8 @@ def load_safetensors(model, path):
     keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
     wanted, found = {}, {}
     for layer in model.layers:
-        wanted |= {f"{layer.name}.{keys.get(v.name, v.name)}": v for v in layer.weights}
+        place = layer.name.replace("-", ".")
+        wanted |= {f"{place}.{keys.get(v.name, v.name)}": v for v in layer.weights}
     for key, value in load_file(path).items():
         if not key.endswith("num_batches_tracked"):
             found[key] = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T

@@ -12,6 +12,18 @@ import keras
 from keras import layers, ops
 from safetensors.numpy import load_file
 
+#: Maps are (N, H, W, C), whatever keras.json says.
+NHWC = {"data_format": "channels_last"}
+
+
+@keras.saving.register_keras_serializable("same_pool")
+class AveragePooling2D(layers.AveragePooling2D):
+    """The stock layer, which adds up in the type of its input, in float32 at least."""
+
+    def call(self, inputs):
+        x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+        return ops.cast(super().call(x), inputs.dtype)
+
 
 @keras.saving.register_keras_serializable("same_pool")
 class SamePadding2D(layers.Layer):
@@ -26,7 +38,8 @@ class SamePadding2D(layers.Layer):
         pads = []
         sizes = ops.shape(inputs)[1:3]
         for size, window, stride in zip(sizes, self.window, self.strides, strict=True):
-            total = ops.maximum(window - stride + -size % stride, 0)
+            total = window - stride + -size % stride
+            total = max(total, 0) if isinstance(size, int) else ops.maximum(total, 0)
             pads.append((total // 2, total - total // 2))
         return ops.pad(inputs, ((0, 0), *pads, (0, 0)))
 
@@ -38,12 +51,12 @@ class SamePadding2D(layers.Layer):
 def same_pool(input_shape=(13, 14, 2), name="same_pool"):
     """TensorFlow's `same` with stride 2 and 3: the odd pixel after."""
     inputs = keras.Input(input_shape, name="input")
-    x = layers.MaxPooling2D(3, 2, "same", name="first")(inputs)
-    avg = layers.AveragePooling2D(3, 3, "same", name="avg")(x)
-    count = SamePadding2D((3, 3), (3, 3), name="count.pad")(x)
-    count = layers.AveragePooling2D(3, 3, name="count")(count)
-    even = layers.AveragePooling2D(2, 3, "same", name="even")(x)
-    max_2 = layers.MaxPooling2D((2, 4), 3, "same", name="max")(x)
+    x = layers.MaxPooling2D(3, 2, "same", **NHWC, name="first")(inputs)
+    avg = AveragePooling2D(3, 3, "same", **NHWC, name="avg")(x)
+    count = SamePadding2D((3, 3), (3, 3), name="count-pad")(x)
+    count = AveragePooling2D(3, 3, **NHWC, name="count")(count)
+    even = AveragePooling2D(2, 3, "same", **NHWC, name="even")(x)
+    max_2 = layers.MaxPooling2D((2, 4), 3, "same", **NHWC, name="max")(x)
     x = layers.Concatenate(name="concat")([avg, count, even, max_2])
     return keras.Model(inputs, x, name=name)
 
@@ -54,7 +67,8 @@ def load_safetensors(model, path):
     keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
     wanted, found = {}, {}
     for layer in model.layers:
-        wanted |= {f"{layer.name}.{keys.get(v.name, v.name)}": v for v in layer.weights}
+        place = layer.name.replace("-", ".")
+        wanted |= {f"{place}.{keys.get(v.name, v.name)}": v for v in layer.weights}
     for key, value in load_file(path).items():
         if not key.endswith("num_batches_tracked"):
             found[key] = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T

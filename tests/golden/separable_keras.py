@@ -12,6 +12,9 @@ import keras
 from keras import layers
 from safetensors.numpy import load_file
 
+#: Maps are (N, H, W, C), whatever keras.json says.
+NHWC = {"data_format": "channels_last"}
+
 
 def sep(x, channels, kernel, stride=1, *, name):
     """The unit `sep`: separable_conv -> bn -> relu6."""
@@ -23,17 +26,19 @@ def sep(x, channels, kernel, stride=1, *, name):
         depthwise_initializer=keras.initializers.RandomUniform(
             -((6 / (kernel * kernel * 2)) ** 0.5), (6 / (kernel * kernel * 2)) ** 0.5
         ),
-        name=f"{name}.separable_conv.depthwise",
+        **NHWC,
+        name=f"{name}-separable_conv-depthwise",
     )(x)
     x = layers.Conv2D(
         channels,
         1,
         use_bias=False,
         kernel_initializer="glorot_uniform",
-        name=f"{name}.separable_conv.pointwise",
+        **NHWC,
+        name=f"{name}-separable_conv-pointwise",
     )(x)
-    x = layers.BatchNormalization(epsilon=0.001, momentum=0.99, name=f"{name}.bn")(x)
-    return layers.ReLU(6.0, name=f"{name}.relu6")(x)
+    x = layers.BatchNormalization(epsilon=0.001, momentum=0.99, name=f"{name}-bn")(x)
+    return layers.ReLU(6.0, name=f"{name}-relu6")(x)
 
 
 def separable(input_shape=(15, 16, 3), name="separable"):
@@ -48,24 +53,26 @@ def separable(input_shape=(15, 16, 3), name="separable"):
         depthwise_initializer=keras.initializers.RandomUniform(
             -0.15649215928719032, 0.15649215928719032
         ),
-        name="stem.depthwise",
+        **NHWC,
+        name="stem-depthwise",
     )(inputs)
-    x = layers.Conv2D(8, 1, kernel_initializer="glorot_uniform", name="stem.pointwise")(
-        x
-    )
-    x = sep(x, 6, 3, name="body.0")
-    x = sep(x, 8, 3, stride=2, name="body.1")
+    x = layers.Conv2D(
+        8, 1, kernel_initializer="glorot_uniform", **NHWC, name="stem-pointwise"
+    )(x)
+    x = sep(x, 6, 3, name="body-0")
+    x = sep(x, 8, 3, stride=2, name="body-1")
     x = layers.DepthwiseConv2D(
         3,
         use_bias=False,
         depthwise_initializer=keras.initializers.RandomUniform(
             -0.5773502691896257, 0.5773502691896257
         ),
-        name="last.depthwise",
+        **NHWC,
+        name="last-depthwise",
     )(x)
-    x = layers.Conv2D(5, 1, kernel_initializer="glorot_uniform", name="last.pointwise")(
-        x
-    )
+    x = layers.Conv2D(
+        5, 1, kernel_initializer="glorot_uniform", **NHWC, name="last-pointwise"
+    )(x)
     return keras.Model(inputs, x, name=name)
 
 
@@ -75,16 +82,18 @@ def load_safetensors(model, path):
     keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
     wanted, found = {}, {}
     for layer in model.layers:
-        wanted |= {f"{layer.name}.{keys.get(v.name, v.name)}": v for v in layer.weights}
+        place = layer.name.replace("-", ".")
+        wanted |= {f"{place}.{keys.get(v.name, v.name)}": v for v in layer.weights}
     for key, value in load_file(path).items():
         if not key.endswith("num_batches_tracked"):
             found[key] = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
     for layer in model.layers:
-        value = found.get(f"{layer.name}.weight")
+        key = f"{layer.name.replace('-', '.')}.weight"
+        value = found.get(key)
         if isinstance(layer, layers.DepthwiseConv2D) and value is not None:
             shape = *value.shape[:2], -1, layer.depth_multiplier
             if value.ndim == 4 and value.shape[2] == 1 and value.size % shape[3] == 0:
-                found[f"{layer.name}.weight"] = value.reshape(shape)
+                found[key] = value.reshape(shape)
     faults = [f"unexpected: {key}" for key in found.keys() - wanted.keys()]
     for key, variable in wanted.items():
         if key not in found:

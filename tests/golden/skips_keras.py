@@ -12,13 +12,13 @@ import keras
 from keras import layers, ops
 from safetensors.numpy import load_file
 
+#: Maps are (N, H, W, C), whatever keras.json says.
+NHWC = {"data_format": "channels_last"}
+
 
 @keras.saving.register_keras_serializable("skips")
 class BatchNormalization(layers.BatchNormalization):
-    """Batch normalisation with the unbiased running variance of its algorithm 2.
-
-    The stock layer's is biased; what it adds grows by n / (n - 1), n = values each.
-    """
+    """Batch normalisation whose running variance is unbiased, as in its algorithm 2."""
 
     def call(self, inputs, training=None, mask=None):
         if not (training and self.trainable):
@@ -34,7 +34,7 @@ class BatchNormalization(layers.BatchNormalization):
 def conv_bn(x, channels, kernel, stride=1, *, name):
     """The unit `conv_bn`: conv -> bn -> relu."""
     if stride > 1:
-        x = layers.ZeroPadding2D(kernel // 2, name=f"{name}.conv.pad")(x)
+        x = layers.ZeroPadding2D(kernel // 2, **NHWC, name=f"{name}-conv-pad")(x)
     x = layers.Conv2D(
         channels,
         kernel,
@@ -42,17 +42,18 @@ def conv_bn(x, channels, kernel, stride=1, *, name):
         padding="valid" if stride > 1 else "same",
         use_bias=False,
         kernel_initializer="glorot_uniform",
-        name=f"{name}.conv",
+        **NHWC,
+        name=f"{name}-conv",
     )(x)
-    x = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}.bn")(x)
-    return layers.ReLU(name=f"{name}.relu")(x)
+    x = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}-bn")(x)
+    return layers.ReLU(name=f"{name}-relu")(x)
 
 
 def refine(x, c, *, name):
     """The block `refine`."""
-    early = conv_bn(x, c, 1, name=f"{name}.early")
-    x = conv_bn(early, c, 3, name=f"{name}.late")
-    again = conv_bn(early, c, 1, name=f"{name}.again")
+    early = conv_bn(x, c, 1, name=f"{name}-early")
+    x = conv_bn(early, c, 3, name=f"{name}-late")
+    again = conv_bn(early, c, 1, name=f"{name}-again")
     return layers.Concatenate(name=name)([x, again])
 
 
@@ -64,9 +65,9 @@ def skips(input_shape=(8, 8, 3), name="skips"):
     three = refine(two, 4, name="three")
     four = conv_bn(two, 8, 1, name="four")
     x = layers.Add(name="add")([three, two, four])
-    x1 = conv_bn(x, 4, 1, name="inner.x1")
-    x2 = conv_bn(x1, 4, 3, name="inner.x2")
-    x = layers.Concatenate(name="inner.concat")([x1, x2, two])
+    x1 = conv_bn(x, 4, 1, name="inner-x1")
+    x2 = conv_bn(x1, 4, 3, name="inner-x2")
+    x = layers.Concatenate(name="inner-concat")([x1, x2, two])
     return keras.Model(inputs, x, name=name)
 
 
@@ -76,7 +77,8 @@ def load_safetensors(model, path):
     keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
     wanted, found = {}, {}
     for layer in model.layers:
-        wanted |= {f"{layer.name}.{keys.get(v.name, v.name)}": v for v in layer.weights}
+        place = layer.name.replace("-", ".")
+        wanted |= {f"{place}.{keys.get(v.name, v.name)}": v for v in layer.weights}
     for key, value in load_file(path).items():
         if not key.endswith("num_batches_tracked"):
             found[key] = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T

@@ -13,6 +13,9 @@ import keras
 from keras import layers, ops
 from safetensors.numpy import load_file
 
+#: Maps are (N, H, W, C), whatever keras.json says.
+NHWC = {"data_format": "channels_last"}
+
 
 @keras.saving.register_keras_serializable("units")
 class GroupedConv2D(layers.Conv2D):
@@ -49,28 +52,29 @@ def conv_bn(x, channels, kernel, stride=1, padding="same", l2=0, *, name):
         use_bias=False,
         kernel_initializer="glorot_uniform",
         kernel_regularizer=L2(l2),
-        name=f"{name}.conv",
+        **NHWC,
+        name=f"{name}-conv",
     )(x)
-    x = layers.BatchNormalization(epsilon=0.001, momentum=0.99, name=f"{name}.bn")(x)
-    return layers.ReLU(name=f"{name}.relu")(x)
+    x = layers.BatchNormalization(epsilon=0.001, momentum=0.99, name=f"{name}-bn")(x)
+    return layers.ReLU(name=f"{name}-relu")(x)
 
 
 def wide_bn(x, channels, *, name):
     """The unit `wide_bn`: conv_bn -> conv_bn."""
-    x = conv_bn(x, channels, 1, name=f"{name}.conv_bn")
-    return conv_bn(x, 8, 3, name=f"{name}.conv_bn_2")
+    x = conv_bn(x, channels, 1, name=f"{name}-conv_bn")
+    return conv_bn(x, 8, 3, name=f"{name}-conv_bn_2")
 
 
 def strict(x, channels, kernel, l2=0, *, name):
     """The unit `strict`: conv_bn -> tanh."""
-    x = conv_bn(x, channels, kernel, padding="valid", l2=l2, name=f"{name}.conv_bn")
-    return layers.Activation("tanh", name=f"{name}.tanh")(x)
+    x = conv_bn(x, channels, kernel, padding="valid", l2=l2, name=f"{name}-conv_bn")
+    return layers.Activation("tanh", name=f"{name}-tanh")(x)
 
 
 def pooled(x, *, name):
     """The unit `pooled`: max_pool -> relu."""
-    x = layers.MaxPooling2D(3, 2, "same", name=f"{name}.max_pool")(x)
-    return layers.ReLU(name=f"{name}.relu")(x)
+    x = layers.MaxPooling2D(3, 2, "same", **NHWC, name=f"{name}-max_pool")(x)
+    return layers.ReLU(name=f"{name}-relu")(x)
 
 
 def group_conv(x, channels, kernel, groups=1, bias=True, init=None, *, name):
@@ -82,9 +86,10 @@ def group_conv(x, channels, kernel, groups=1, bias=True, init=None, *, name):
         groups=groups,
         use_bias=bias,
         kernel_initializer=init or "glorot_uniform",
-        name=f"{name}.conv",
+        **NHWC,
+        name=f"{name}-conv",
     )(x)
-    return layers.Activation("silu", name=f"{name}.silu")(x)
+    return layers.Activation("silu", name=f"{name}-silu")(x)
 
 
 def fc(x, features, init=None, bias_init=0, *, name):
@@ -93,9 +98,9 @@ def fc(x, features, init=None, bias_init=0, *, name):
         features,
         bias_initializer=keras.initializers.Constant(bias_init),
         kernel_initializer=init or "glorot_uniform",
-        name=f"{name}.dense",
+        name=f"{name}-dense",
     )(x)
-    return layers.ReLU(name=f"{name}.relu")(x)
+    return layers.ReLU(name=f"{name}-relu")(x)
 
 
 def units(classes=5, input_shape=(31, 33, 3), name="units"):
@@ -108,8 +113,8 @@ def units(classes=5, input_shape=(31, 33, 3), name="units"):
     x = conv_bn(x, 8, (1, 3), name="c")
     x = wide_bn(x, 6, name="d")
     x = strict(x, 7, 3, l2=0.0001, name="e")
-    x = conv_bn(x, 6, 3, name="f.0")
-    x = pooled(x, name="f.1")
+    x = conv_bn(x, 6, 3, name="f-0")
+    x = pooled(x, name="f-1")
     x = group_conv(
         x,
         8,
@@ -119,7 +124,7 @@ def units(classes=5, input_shape=(31, 33, 3), name="units"):
         name="g",
     )
     x = group_conv(x, 8, 1, bias=False, name="h")
-    x = layers.GlobalAveragePooling2D(name="global_avg_pool")(x)
+    x = layers.GlobalAveragePooling2D(**NHWC, name="global_avg_pool")(x)
     x = fc(x, 9, bias_init=0.1, name="i")
     x = fc(x, classes, init=keras.initializers.RandomNormal(stddev=0.01), name="logits")
     return keras.Model(inputs, x, name=name)
@@ -131,7 +136,8 @@ def load_safetensors(model, path):
     keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
     wanted, found = {}, {}
     for layer in model.layers:
-        wanted |= {f"{layer.name}.{keys.get(v.name, v.name)}": v for v in layer.weights}
+        place = layer.name.replace("-", ".")
+        wanted |= {f"{place}.{keys.get(v.name, v.name)}": v for v in layer.weights}
     for key, value in load_file(path).items():
         if not key.endswith("num_batches_tracked"):
             found[key] = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T

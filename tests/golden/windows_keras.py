@@ -13,45 +13,49 @@ import keras
 from keras import layers, ops
 from safetensors.numpy import load_file
 
+#: Maps are (N, H, W, C), whatever keras.json says.
+NHWC = {"data_format": "channels_last"}
+
 
 @keras.saving.register_keras_serializable("windows")
-class PaddedMaxPooling2D(layers.MaxPooling2D):
-    """Max pooling; pads, ((top, bottom), (left, right)), never win."""
+class EdgePadding2D(layers.Layer):
+    """Padding, ((top, bottom), (left, right)), by copies of the edge, for max pooling.
 
-    def __init__(self, pool_size, strides, pads, **kwargs):
-        super().__init__(pool_size, strides, **kwargs)
-        self.pads = pads
+    A window with a copy has the pixel itself, so the maximum is that of its pixels.
+    """
+
+    def __init__(self, padding, **kwargs):
+        super().__init__(**kwargs)
+        self.padding = padding
 
     def call(self, inputs):
-        pads = ((0, 0), *self.pads, (0, 0))
-        return super().call(ops.pad(inputs, pads, constant_values=float("-inf")))
-
-    def compute_output_shape(self, input_shape):
-        n, h, w, c = input_shape
-        height, width = map(sum, self.pads)
-        return super().compute_output_shape((n, h and h + height, w and w + width, c))
+        (top, bottom), (left, right) = self.padding
+        x = inputs
+        x = ops.concatenate([x[:, :1]] * top + [x] + [x[:, -1:]] * bottom, axis=1)
+        first, last = x[:, :, :1], x[:, :, -1:]
+        return ops.concatenate([first] * left + [x] + [last] * right, axis=2)
 
     def get_config(self):
-        return {**super().get_config(), "pads": self.pads}
+        return {**super().get_config(), "padding": self.padding}
 
 
 def factorised(x, n, c, *, name):
     """The block `factorised`."""
-    one = layers.ZeroPadding2D((0, n // 2), name=f"{name}.one.0.pad")(x)
+    one = layers.ZeroPadding2D((0, n // 2), **NHWC, name=f"{name}-one-0-pad")(x)
     one = layers.Conv2D(
-        c, (1, n), kernel_initializer="glorot_uniform", name=f"{name}.one.0"
+        c, (1, n), kernel_initializer="glorot_uniform", **NHWC, name=f"{name}-one-0"
     )(one)
-    one = layers.ZeroPadding2D((n // 2, 0), name=f"{name}.one.1.pad")(one)
+    one = layers.ZeroPadding2D((n // 2, 0), **NHWC, name=f"{name}-one-1-pad")(one)
     one = layers.Conv2D(
-        c, (n, 1), kernel_initializer="glorot_uniform", name=f"{name}.one.1"
+        c, (n, 1), kernel_initializer="glorot_uniform", **NHWC, name=f"{name}-one-1"
     )(one)
-    two = layers.ZeroPadding2D(n // 2, name=f"{name}.two.pad")(x)
-    two = layers.Conv2D(c, n, kernel_initializer="glorot_uniform", name=f"{name}.two")(
-        two
-    )
-    three = layers.ZeroPadding2D(((n + 2) // 2, 0), name=f"{name}.three.pad")(x)
+    two = layers.ZeroPadding2D(n // 2, **NHWC, name=f"{name}-two-pad")(x)
+    two = layers.Conv2D(
+        c, n, kernel_initializer="glorot_uniform", **NHWC, name=f"{name}-two"
+    )(two)
+    three = layers.ZeroPadding2D(((n + 2) // 2, 0), **NHWC, name=f"{name}-three-pad")(x)
     three = layers.Conv2D(
-        c, (n + 2, 1), kernel_initializer="glorot_uniform", name=f"{name}.three"
+        c, (n + 2, 1), kernel_initializer="glorot_uniform", **NHWC, name=f"{name}-three"
     )(three)
     return layers.Concatenate(name=name)([one, two, three])
 
@@ -62,7 +66,8 @@ def whole(x, c, *, name):
         c,
         (x.shape[1], x.shape[2]),
         kernel_initializer="glorot_uniform",
-        name=f"{name}.squeeze",
+        **NHWC,
+        name=f"{name}-squeeze",
     )(x)
 
 
@@ -71,15 +76,16 @@ def windows(n=3, input_shape=(10, 12, 3), name="windows"):
     `height`.
     """
     inputs = keras.Input(input_shape, name="input")
-    x = layers.ZeroPadding2D((2, 1), name="stem.pad")(inputs)
+    x = layers.ZeroPadding2D((2, 1), **NHWC, name="stem-pad")(inputs)
     x = layers.Conv2D(
-        4, (5, 3), (2, 1), kernel_initializer="glorot_uniform", name="stem"
+        4, (5, 3), (2, 1), kernel_initializer="glorot_uniform", **NHWC, name="stem"
     )(x)
     x = factorised(x, n, 5, name="mid")
-    x = PaddedMaxPooling2D((2, 3), (2, 1), ((0, 1), (0, 0)), name="pool1")(x)
+    x = EdgePadding2D(((0, 1), (0, 0)), name="pool1-pad")(x)
+    x = layers.MaxPooling2D((2, 3), (2, 1), **NHWC, name="pool1")(x)
     x = whole(x, 7, name="last")
-    x = layers.Permute((3, 1, 2), name="flatten.permute")(x)
-    x = layers.Flatten(name="flatten")(x)
+    x = layers.Permute((3, 1, 2), name="flatten-permute")(x)
+    x = layers.Flatten(**NHWC, name="flatten")(x)
     x = layers.Dense(3, kernel_initializer="glorot_uniform", name="logits")(x)
     return keras.Model(inputs, x, name=name)
 
@@ -90,7 +96,8 @@ def load_safetensors(model, path):
     keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
     wanted, found = {}, {}
     for layer in model.layers:
-        wanted |= {f"{layer.name}.{keys.get(v.name, v.name)}": v for v in layer.weights}
+        place = layer.name.replace("-", ".")
+        wanted |= {f"{place}.{keys.get(v.name, v.name)}": v for v in layer.weights}
     for key, value in load_file(path).items():
         if not key.endswith("num_batches_tracked"):
             found[key] = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T

@@ -79,8 +79,10 @@ class KerasRunner:
             module = import_source(network, self.graph.program.file, "keras", self.source)
         self.module = module
         keras.utils.set_random_seed(0)
-        with seen_by_name(keras.layers.Layer, module.__file__ or "", self.lines):
+        lines: dict[str, int] = {}
+        with seen_by_name(keras.layers.Layer, module.__file__ or "", lines):
             self.model = self._fresh()
+        self.lines = {_path(name): line for name, line in lines.items()}
         self.inner, self.recorded = self._with_places()
 
     def _fresh(self, **arguments: Any) -> Any:
@@ -104,10 +106,10 @@ class KerasRunner:
 
     def _with_places(self) -> tuple[Any, list[str]]:
         """A model of the same layers that also gives what each of them gives."""
-        names = {layer.name for layer in self.model.layers}
+        names = {_path(layer.name) for layer in self.model.layers}
         found: dict[str, Any] = {}
         for layer in self.model.layers:
-            name, end = layer.name.removesuffix(".stride"), f"{layer.name}.stride"
+            name, end = _path(layer.name).removesuffix(".stride"), f"{_path(layer.name)}.stride"
             place = None if end in names else self.places.name_of(name)
             if place is not None and isinstance(layer.output, keras.KerasTensor):
                 found[place] = layer.output
@@ -301,7 +303,7 @@ class KerasRunner:
                 layer.call = original
 
     def _given(self, layer: Any, seed: int, batch: int | None) -> Any:
-        path = self.places.name_of(layer.name) or layer.name
+        path = self.places.name_of(_path(layer.name)) or layer.name
 
         def call(inputs: Any, training: bool = False) -> Any:
             if not training:
@@ -444,10 +446,15 @@ class KerasRunner:
 
 def _variables(model: Any) -> dict[str, Any]:
     return {
-        f"{layer.name}.{_NAMES.get(v.name, v.name)}": v
+        f"{_path(layer.name)}.{_NAMES.get(v.name, v.name)}": v
         for layer in model.layers
         for v in layer.weights
     }
+
+
+def _path(name: str) -> str:
+    """The path in the spec of what has a name in Keras."""
+    return name.replace("-", ".")
 
 
 def _ours(model: Any, key: str, value: Array) -> Array:
@@ -456,7 +463,7 @@ def _ours(model: Any, key: str, value: Array) -> Array:
         return value.T
     if value.ndim != 4:
         return value
-    layer = model.get_layer(key.rpartition(".")[0])
+    layer = model.get_layer(key.rpartition(".")[0].replace(".", "-"))
     if isinstance(layer, keras.layers.DepthwiseConv2D):  # (kh, kw, C, multiplier)
         high, wide, channels, multiplier = value.shape
         return value.transpose(2, 3, 0, 1).reshape(channels * multiplier, 1, high, wide)

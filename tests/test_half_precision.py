@@ -1,0 +1,138 @@
+"""Every op in half precision, on values as large as those of trained networks, in both targets.
+
+A float16 ends at 65504: what squares values above 256 or adds some large ones must do so in
+float32. The networks without normalisation of 2014 have such values behind their convolutions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+from parity import channels_first, channels_last, random_weights
+from safetensors.numpy import save_file
+from safetensors.torch import load_file
+
+import incgen
+from incgen.ops import OPS
+
+#: By op, the lines that are tried: every form that is code of its own.
+LINES = {
+    "conv": ["a: conv 3x3 8", "a: conv 3x3/2 8 groups=2 pad=same"],
+    "depthwise_conv": ["a: depthwise_conv 3x3"],
+    "separable_conv": ["a: separable_conv 3x3 8"],
+    "dense": ["a: dense 8"],
+    "bn": ["a: bn", "a: bn variance=biased"],
+    "lrn": ["lrn 5", "lrn 4 alpha=1"],
+    "max_pool": ["max_pool 3x3/1 pad=1", "max_pool 3x3/2 pad=valid ceil=true"],
+    "avg_pool": [
+        "avg_pool 5x5/1 pad=valid",
+        "avg_pool 5x5/1 pad=2 count_pad=true",
+        "avg_pool 5x5/2 pad=[2, 0, 1, 0] count_pad=false",
+        "avg_pool 5x5/2 pad=same",
+    ],
+    "pool": ["pool avg 5x5/1 pad=valid", "pool max 3x3/1 pad=valid"],
+    "global_avg_pool": ["global_avg_pool"],
+    "global_max_pool": ["global_max_pool"],
+    "adaptive_avg_pool": ["adaptive_avg_pool 1x1", "adaptive_avg_pool 2x1"],
+    "relu": ["relu"],
+    "relu6": ["relu6"],
+    "leaky_relu": ["leaky_relu 0.1"],
+    "sigmoid": ["sigmoid"],
+    "tanh": ["tanh"],
+    "silu": ["silu"],
+    "gelu": ["gelu erf", "gelu tanh"],
+    "hard_sigmoid": ["hard_sigmoid"],
+    "hard_swish": ["hard_swish"],
+    "softmax": ["global_avg_pool -> softmax"],
+    "l2_normalize": ["l2_normalize", "global_avg_pool -> l2_normalize eps=1e-5"],
+    "dropout": ["dropout 0.5"],
+    "flatten": ["flatten"],
+    "identity": ["add {\nidentity\nrelu\n}"],
+    "scale": ["scale 0.1"],
+    "pad": ["pad 1"],
+}
+#: The bars: a few roundings of a half precision number.
+BARS = {"float16": 4e-3, "bfloat16": 3e-2}
+
+
+def test_every_op_is_tried() -> None:
+    assert LINES.keys() == OPS.keys()
+
+
+@pytest.mark.parametrize("dtype", BARS)
+@pytest.mark.parametrize("op", LINES)
+def test_half_precision(op: str, dtype: str, tmp_path: Path) -> None:
+    bar, half = BARS[dtype], getattr(torch, dtype)
+    random = np.random.default_rng(0)
+    x = random.normal(0, 2e3, (2, 16, 12, 12)).clip(-1e4, 1e4)
+    x[0] = np.abs(x[0]) + 6e3  # their sums and squares are large, and do not cancel
+    x[1, :, :2] = 0  # vectors of zeros
+    x = torch.from_numpy(x).to(half).double().numpy()
+    for line in LINES[op]:
+        spec = f"numerics torch\nnetwork net {{ input 12x12 16\n{line}\n}}"
+        wanted = exactly(spec, x, tmp_path)
+        factors = random.normal(size=wanted[0].shape)
+        results = (wanted[0], wanted[1](factors))
+        for name, (value, slope) in halved(spec, x, factors, half, tmp_path):
+            for found, exact in zip((value, slope), results, strict=True):
+                # by a vector of zeros the gradient of a norm is 1 / eps
+                fits = np.abs(exact) < np.finfo("float16").max
+                assert not np.isnan(found).any(), f"{line}: {name}"
+                size = max(np.abs(exact[fits]).max(), 1e-6)
+                assert np.abs(found - exact)[fits].max() < bar * size, f"{line}: {name}"
+
+
+def exactly(spec: str, x: Any, folder: Path) -> tuple[Any, Any]:
+    """The output in float64, and what makes the input's gradient of factors for the output."""
+    graph = incgen.compile_spec("net.inc", text=spec)
+    save_file(random_weights(graph, 0), folder / "weights.safetensors")
+    model = torch_model(spec, folder).double()
+    start = torch.from_numpy(x).requires_grad_()
+    result = model(start)
+
+    def slope(factors: Any) -> Any:
+        return torch.autograd.grad(result, start, torch.from_numpy(factors))[0].numpy()
+
+    return result.detach().numpy(), slope
+
+
+def torch_model(spec: str, folder: Path) -> Any:
+    """The PyTorch model in evaluation."""
+    model = incgen.load("net.inc", "torch", text=spec).Net()
+    model.load_state_dict(load_file(folder / "weights.safetensors"))
+    return model.eval()
+
+
+def halved(spec: str, x: Any, factors: Any, half: Any, folder: Path) -> Iterator[Any]:
+    """The output and the input's gradient in half precision, by how that came about."""
+    name = str(half).removeprefix("torch.")
+    start = torch.from_numpy(x).to(half).requires_grad_()
+    result = torch_model(spec, folder).to(half)(start)
+    slope = torch.autograd.grad(result, start, torch.from_numpy(factors).to(half))[0]
+    yield f"torch, {name}", (result.detach().double().numpy(), slope.double().numpy())
+
+    with torch.autocast("cpu", half):
+        result = torch_model(spec, folder)(start)
+    slope = torch.autograd.grad(result, start, torch.from_numpy(factors).to(result.dtype))[0]
+    yield f"torch, autocast to {name}", (result.detach().double().numpy(), slope.double().numpy())
+
+    keras.config.set_dtype_policy(f"mixed_{name}")
+    try:
+        module = incgen.load("net.inc", "keras", text=spec)
+        model = module.net()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    module.load_safetensors(model, folder / "weights.safetensors")
+    variable = tf.Variable(channels_last(x), dtype="float32")
+    with tf.GradientTape() as tape:
+        output = tf.cast(model(variable, training=False), "float64")
+        total = tf.reduce_sum(output * channels_last(factors))
+    slope = np.asarray(tape.gradient(total, variable), "float64")
+    yield f"keras, mixed_{name}", (channels_first(np.asarray(output)), channels_first(slope))
