@@ -403,6 +403,36 @@ def weights_show_command(file: str, as_json: bool) -> int:
     return OK
 
 
+@weights_commands.command("layout")
+@click.argument("checkpoint", metavar="CHECKPOINT")
+@_one_spec
+@_output_file
+@_set
+@click.option("--force", is_flag=True, help="Also write over a file that is there.")
+def weights_layout_command(
+    checkpoint: str, spec: str, output: str, parameters: dict[str, Value], force: bool
+) -> int:
+    """Draft a layout file for a checkpoint that `import` does not recognise.
+
+    Layers are found by the shapes and the order of their tensors. What neither settles is marked as
+    doubtful. An import finds the file as layouts/NETWORK/NAME.toml beside the SPEC.
+    """
+    from incgen.diagnostics import counted
+    from incgen.weights.drafting import draft_layout
+
+    path, text = _source(spec)
+    made = draft_layout(checkpoint, path, output, parameters, force=force, text=text)
+    doubtful = f"{counted(made.doubtful, 'rule')} doubtful" if made.doubtful else "nothing doubtful"
+    _say(f"wrote {Path(output)} ({counted(made.layers, 'layer')}, {doubtful})")
+    for layers, where in ((made.missing, "here"), (made.left, "of theirs")):
+        if layers:
+            verb = "has" if len(layers) == 1 else "have"
+            _say(
+                f"note: {counted(len(layers), 'layer')} {where} {verb} no counterpart; see the file"
+            )
+    return OK
+
+
 @weights_commands.command("export")
 @click.argument("file", metavar="FILE")
 @_one_spec

@@ -229,7 +229,8 @@ def test_a_name_that_no_layout_has_is_told(tmp_path: Path) -> None:
 
 def test_the_example_of_the_documentation(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "weights.md").read_text("utf-8")
-    layout = read(tmp_path, page.partition("```toml\n")[2].partition("```")[0])
+    section = page.partition("## Layout files\n")[2]
+    layout = read(tmp_path, section.partition("```toml\n")[2].partition("```")[0])
 
     assert layout.layers("stem.conv") == ("conv0.weights",)
     assert layout.layers("block_2.bn") == ("features.1.norm",)

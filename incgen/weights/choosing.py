@@ -17,7 +17,7 @@ from incgen.records import record
 from incgen.weights.checkpoint import Stored
 from incgen.weights.errors import MOST, Fault, MismatchError, WeightsError
 from incgen.weights.finding import TOP, Found
-from incgen.weights.layouts import Layout
+from incgen.weights.layouts import FOLDER, Layout
 from incgen.weights.matching import ELEMENTWISE, Anew, Tensors
 from incgen.weights.recipes import Recipe
 
@@ -197,7 +197,19 @@ def _mismatch(request: Request, closest: Found) -> MismatchError:
         most = MOST
         if len(faults) > MOST:
             help_.append(f"`--layout {closest.layout.name}` lists everything")
+        help_ += _drafting(request, closest)
     return MismatchError(title, [*faults, *closest.strays], help=help_, most=most)
+
+
+def _drafting(request: Request, found: Found) -> list[str]:
+    """What to type where not even half of the network is called as any layout has it."""
+    if 2 * len(found.match.recipes) >= len(request.graph.tensors()):
+        return []
+    network = request.graph.program.network
+    spec = Path(network.span.source.name)
+    output = spec.parent / FOLDER / network.name / "NAME.toml"
+    command = f"incgen weights layout {request.path} {spec} -o {output}"
+    return [f"`{command}` drafts a layout for a file whose layers no layout knows"]
 
 
 def title_of(request: Request, found: Found) -> str:

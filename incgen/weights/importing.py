@@ -90,7 +90,8 @@ def import_weights(
     digest = _in_background(lambda: manifest.sha256(files_of(path)))
     graph = compile_spec(spec, parameters, text=text)
     anew = layers_anew(graph, fresh, seed)
-    known = layouts.find(spec, graph.program.network.name)
+    layers = [node.path for node in graph.nodes if node.tensors]
+    known = layouts.find(spec, graph.program.network.name, layers)
     if layout is not None:
         known = [layouts.named(layout, known)]
     request = Request(

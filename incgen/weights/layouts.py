@@ -2,14 +2,17 @@
 
 `docs/weights.md` explains them to people who write one. A layout belongs to a network by the name
 of its folder; it is looked for in `layouts/NETWORK/` beside the spec, then among those that come
-with incgen. A file beside the spec wins over a packaged one of the same name.
+with incgen. A file beside the spec wins over a packaged one of the same name. A network that comes
+with no layouts, such as a copy under another name, takes those of all networks with its layers.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -29,6 +32,8 @@ FOLDER = "layouts"
 _LAYER = "layer"
 #: Bytes of one file.
 _MAX_BYTES = 1_000_000
+#: As many layers of a network tell whether it has the structure of another.
+_SAMPLE = 40
 
 _NUMBERED = re.compile(
     r"(conv2d|convolution2d|separable_conv2d|separableconvolution2d|depthwise_conv2d|dense"
@@ -130,6 +135,13 @@ class Layout:
             raise AmbiguousError(f"`{one}` and `{other}` say different things of it")
         return next(iter(found), ())
 
+    def has(self, ours: str) -> bool:
+        """Whether there is a rule for a layer of ours."""
+        try:
+            return bool(self.layers(ours))
+        except (AmbiguousError, TemplateError):
+            return True
+
     def _said(self, ours: str) -> Iterable[tuple[tuple[int, int, int], str, tuple[str, ...]]]:
         """How general each rule for a layer is, what stands on its left, and what it says."""
         for rule in self.rules:
@@ -168,22 +180,42 @@ def identity(convention: str) -> Layout:
     )
 
 
-def find(spec: Path, network: str) -> list[Layout]:
+def find(spec: Path, network: str, layers: Sequence[str] = ()) -> list[Layout]:
     """All layouts of a network by the order of their names, our own first.
+
+    Args:
+        spec: its file.
+        network: its name.
+        layers: its layers with tensors. Layouts of another network, which are called
+            `NETWORK/NAME`, are found where they have a rule for at least half of them.
 
     Raises:
         WeightsError: a layout is faulty.
     """
+    beside, packaged = spec.parent / FOLDER, resources.files("incgen.specs").joinpath(FOLDER)
     found: dict[str, Layout] = {}
-    beside = spec.parent / FOLDER / network
-    packaged = resources.files("incgen.specs").joinpath(FOLDER, network)
     for folder in (beside, packaged):
-        for file in _files(folder):
+        for file in _files(folder.joinpath(network)):
             name = file.name.removesuffix(".toml")
             if name not in found:
                 found[name] = read(file, name)
+    if layers and not _files(packaged.joinpath(network)):
+        some = layers[:: len(layers) // _SAMPLE + 1]
+        for folder in (beside, packaged):
+            for other in _folders(folder):
+                for file in _files(other) if other.name != network else ():
+                    layout = read(file, "") if folder is beside else _kept(other.name, file.name)
+                    name = f"{other.name}/{file.name.removesuffix('.toml')}"
+                    if name not in found and 2 * sum(map(layout.has, some)) >= len(some):
+                        found[name] = replace(layout, name=name)
     own = (identity("torch"), identity("keras"))
     return [*own, *(found[name] for name in sorted(found))]
+
+
+@cache
+def _kept(network: str, file: str) -> Layout:
+    """A layout that comes with incgen, which does not change."""
+    return read(resources.files("incgen.specs").joinpath(FOLDER, network, file), "")
 
 
 def named(name: str, layouts: Iterable[Layout]) -> Layout:
@@ -219,6 +251,13 @@ def renumbered(layers: Iterable[str]) -> dict[str, str]:
     return names
 
 
+def _folders(folder: Traversable) -> list[Traversable]:
+    try:
+        return sorted((each for each in folder.iterdir() if each.is_dir()), key=lambda f: f.name)
+    except OSError:
+        return []
+
+
 def _files(folder: Traversable) -> list[Traversable]:
     try:
         return [file for file in folder.iterdir() if file.name.endswith(".toml")]
@@ -240,7 +279,7 @@ def read(file: Traversable, name: str) -> Layout:
         data = file.read_bytes()
         if len(data) > _MAX_BYTES:
             raise WeightsError(f"{place}: it is larger than {_MAX_BYTES} bytes")
-        return _layout(tomllib.loads(data.decode("utf-8")), name, place)
+        return of_content(tomllib.loads(data.decode("utf-8")), name, place)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, TemplateError) as error:
         raise WeightsError(f"{place}: {error}") from None
     except OSError as error:
@@ -294,7 +333,13 @@ class _Table:
             raise self.fault(f"a layout has no `{name}`: {offer}")
 
 
-def _layout(content: dict[str, Any], name: str, place: str) -> Layout:
+def of_content(content: dict[str, Any], name: str, place: str) -> Layout:
+    """A layout from the content of its file.
+
+    Raises:
+        WeightsError: it is faulty.
+        TemplateError: a name in it is.
+    """
     table = _Table(content, place)
     convention = table.take("convention", "")
     if convention not in CONVENTIONS:

@@ -1,0 +1,230 @@
+"""A first draft of a layout file, for a checkpoint whose names nobody has written down yet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from incgen.api import Parameters, SpecPath, compile_spec
+from incgen.expressions import Value
+from incgen.graph import Graph
+from incgen.output import OutputError, make_folder, refuse_links, replace
+from incgen.records import record
+from incgen.weights import layouts
+from incgen.weights.aligning import Alignment, Shape, align
+from incgen.weights.checkpoint import Checkpoint, shown
+from incgen.weights.conventions import CONVENTIONS, Convention
+from incgen.weights.errors import WeightsError
+from incgen.weights.generalising import DraftedRule, Generalised, Row, generalised
+from incgen.weights.layouts import Layout, renumbered
+from incgen.weights.readers import open_checkpoint
+
+#: What the formats of files call the tensors of a layer; all others do as PyTorch does.
+_CONVENTIONS = {"Keras": "keras", "TensorFlow": "slim", "Caffe": "caffe"}
+
+
+@record
+class Draft:
+    """A draft of a layout.
+
+    Attributes:
+        text: the file.
+        layers: how many layers of ours it has a place for.
+        doubtful: how many rules are marked.
+        missing: layers of ours without a place.
+        left: layers of theirs that are nobody's.
+    """
+
+    text: str
+    layers: int
+    doubtful: int
+    missing: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+def draft_layout(
+    checkpoint: SpecPath,
+    spec: SpecPath,
+    output: SpecPath,
+    parameters: Parameters | None = None,
+    *,
+    force: bool = False,
+    text: str | None = None,
+) -> Draft:
+    """Write a first draft of a layout file, by the shapes and the order of tensors.
+
+    Args:
+        checkpoint: a file of weights, as for an import.
+        spec: its network.
+        output: the layout file; `layouts/NETWORK/NAME.toml` beside the spec is where it is found.
+        parameters: values for parameters of the network, in place of their defaults.
+        force: also write over a file that is there.
+        text: the spec itself, if it does not come from the file.
+
+    Raises:
+        SpecError: the spec has faults.
+        RequestError: there is no such parameter or value.
+        WeightsError: the checkpoint cannot be read, or has no layer of this network.
+        OutputError: the file cannot or must not be written.
+    """
+    checkpoint, output = Path(checkpoint), Path(output)
+    name = output.as_posix()
+    if output.suffix != ".toml":
+        raise OutputError(f"`{name}`: a layout file ends in `.toml`")
+    refuse_links(output)
+    if output.exists() and not force:
+        raise OutputError(f"`{name}` is there: write over it with --force")
+    graph = compile_spec(spec, parameters or {}, text=text)
+    with open_checkpoint(checkpoint) as opened:
+        made = draft(graph, opened, checkpoint.name, parameters or {})
+    if not made.layers:
+        network = graph.program.network.name
+        raise WeightsError(f"`{checkpoint.as_posix()}` has no layer with the shapes of `{network}`")
+    make_folder(output.parent)
+    replace(output, made.text.encode("utf-8"))
+    return made
+
+
+def draft(graph: Graph, checkpoint: Checkpoint, name: str, settings: Parameters) -> Draft:
+    """Draft a layout.
+
+    Args:
+        graph: the network.
+        checkpoint: theirs.
+        name: of its file, for the text.
+        settings: the parameters of the network that were given.
+    """
+    convention = CONVENTIONS[_CONVENTIONS.get(checkpoint.format, "torch")]
+    tensors = checkpoint.tensors
+    counted = renumbered(each.partition("/")[0] for each in tensors)
+    numbered = convention.name == "keras" and any(old != new for old, new in counted.items())
+    if numbered:
+        named = (each.partition("/") for each in tensors)
+        names = [f"{counted[layer]}{slash}{rest}" for layer, slash, rest in named]
+        tensors = dict(zip(names, tensors.values(), strict=True))
+    found = align(graph, tensors, convention)
+    rows: dict[str, Row] = {}
+    for pair in found.pairs:
+        if "{" in pair.layer or "}" in pair.layer:
+            raise WeightsError(f"`{pair.layer}` has a brace, which no layout can say: rename it")
+        before = rows.get(pair.path, Row(pair.path, ()))
+        rows[pair.path] = Row(pair.path, (*before.theirs, pair.layer))
+    rules = _checked(convention, generalised(list(rows.values()), convention.separator), rows)
+    doubts = {pair.path: pair.doubt for pair in found.pairs if pair.doubt}
+    doubtful = [r for r in rules.rules if all(path in doubts for path in r.layers)]
+    lines = [
+        *_head(convention, found, name, numbered),
+        *_left(found),
+        *_settings(settings),
+        *_parts(rules.parts),
+        "[layers]",
+        *_rules(rules.rules, doubtful, doubts),
+        *_missing(found.missing),
+    ]
+    return Draft(
+        "\n".join(lines).rstrip() + "\n",
+        len(rows),
+        len(doubtful),
+        (*found.missing,),
+        (*found.left,),
+    )
+
+
+def _checked(convention: Convention, rules: Generalised, rows: Mapping[str, Row]) -> Generalised:
+    """Rules that give these rows, whatever they have in common: others get rows of their own."""
+    layout = _layout(convention, rules)
+    wrong = [row for path, row in rows.items() if _said(layout, path) != row.theirs]
+    if not wrong:
+        return rules
+    exact = [DraftedRule(row.ours, row.theirs, (row.ours,)) for row in wrong]
+    return Generalised((*rules.rules, *exact), rules.parts)
+
+
+def _layout(convention: Convention, rules: Generalised) -> Layout:
+    content = {
+        "convention": convention.name,
+        "parts": dict(rules.parts),
+        "layers": {rule.left: list(rule.right) for rule in rules.rules},
+    }
+    return layouts.of_content(content, "draft", "draft")
+
+
+def _said(layout: Layout, path: str) -> tuple[str, ...]:
+    try:
+        return layout.layers(path)
+    except layouts.AmbiguousError:
+        return ()
+
+
+# ---------------------------------------------------------------- text
+
+
+def _head(convention: Convention, found: Alignment, name: str, numbered: bool) -> Iterator[str]:
+    yield f"# A draft by `incgen weights layout`, by the shapes and the order of {_quoted(name)}."
+    yield "# What is marked as doubtful has to be held against the program that wrote the file."
+    if found.sorted:
+        yield "# The file lists tensors by their names, so its order says little: look at all rows."
+    yield f'convention = "{convention.name}"'
+    if found.missing_gamma:
+        yield "missing_gamma = true"
+    if numbered:
+        yield "numbered = true"
+
+
+def _left(found: Alignment) -> Iterator[str]:
+    if found.left:
+        yield "# Theirs that nothing was found for. What the network does without, it can ignore:"
+        for layer, shapes in found.left.items():
+            yield f"#   {_quoted(layer)}  {_shapes(shapes)}"
+        names = ", ".join(_quoted(f"{layer}*") for layer in _tops(found.left))
+        yield f"# ignore = [{names}]"
+    yield ""
+
+
+def _tops(layers: Iterable[str]) -> list[str]:
+    """The first parts of names, which is as much as one wants to type."""
+    return list(dict.fromkeys(layer.split("/")[0].split(".")[0] for layer in layers))
+
+
+def _settings(settings: Mapping[str, Value]) -> Iterator[str]:
+    if settings:
+        yield "[set]"
+        for name, value in settings.items():
+            yield f"{name} = {json.dumps(value)}"
+        yield ""
+
+
+def _parts(parts: Mapping[str, str]) -> Iterator[str]:
+    if parts:
+        yield "[parts]"
+        for end, form in parts.items():
+            yield f"{_quoted(end)} = {_quoted(form)}"
+        yield ""
+
+
+def _rules(
+    rules: Sequence[DraftedRule], doubtful: Sequence[DraftedRule], doubts: Mapping[str, str]
+) -> Iterator[str]:
+    for rule in rules:
+        if rule in doubtful:
+            for doubt in dict.fromkeys(doubts[path] for path in rule.layers):
+                yield f"# doubtful: {doubt}"
+        theirs = ", ".join(map(_quoted, rule.right))
+        yield f"{_quoted(rule.left)} = {theirs if len(rule.right) == 1 else f'[{theirs}]'}"
+
+
+def _missing(missing: Mapping[str, tuple[Shape, ...]]) -> Iterator[str]:
+    if missing:
+        yield "# doubtful: nothing of theirs that is not taken has the shapes of these"
+        for path, shapes in missing.items():
+            yield f'# {_quoted(path)} = "?"  # {_shapes(shapes)}'
+
+
+def _shapes(shapes: Iterable[Shape]) -> str:
+    return ", ".join(map(shown, shapes))
+
+
+def _quoted(text: str) -> str:
+    """A text as TOML has it: what JSON escapes, it escapes alike."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
