@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from incgen import definitions as df
 from incgen.diagnostics import Code, Note, Reporter
+from incgen.source import Span
 
 
 def check_names(found: tuple[df.Definition, ...], report: Reporter) -> None:
@@ -12,15 +13,20 @@ def check_names(found: tuple[df.Definition, ...], report: Reporter) -> None:
     for definition in found:
         first = seen.setdefault(definition.name, definition)
         if first is not definition:
-            message = f"the network uses another {first.kind} with the name `{definition.name}`"
-            help_ = "rename one of them"
-            if first.span == definition.span:
-                message = f"`{definition.name}` is used under different `numerics` or `default`s"
-                help_ = "let all files that use it have the same, or give its file a `numerics`"
-            report.error(
-                Code.DUPLICATE,
-                definition.span,
-                message,
-                notes=[Note(f"the other `{first.name}` is here", first.span)],
-                help=help_,
-            )
+            report_different(first, definition, report, definition.span)
+
+
+def report_different(
+    first: df.Definition, second: df.Definition, report: Reporter, span: Span
+) -> None:
+    """Report two definitions of one name that differ, at a place that shows the second."""
+    kinds = f"{first.kind} `{first.name}`", f"{second.kind} `{second.name}`"
+    message = f"there is another {kinds[0]}, which differs from this {second.kind}"
+    help_ = "rename one of them, or let both files use it from a third"
+    if first.span == second.span:
+        message = f"`{first.name}` is used under different `numerics` or `default`s"
+        help_ = "let all files that use it have the same, or give its file a `numerics`"
+    notes = [Note(f"the {kinds[0]} is here", first.span)]
+    if second.span not in (span, first.span):
+        notes.append(Note(f"the {kinds[1]} that differs from it is here", second.span))
+    report.error(Code.DUPLICATE, span, message, notes=notes, help=help_)

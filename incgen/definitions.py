@@ -173,7 +173,7 @@ class Step:
     origin: str | None
     element: Element | None
     kept: bool
-    doc: str
+    doc: str = field(compare=False)
     span: Span = field(compare=False, repr=False)
 
 
@@ -183,7 +183,7 @@ class Head:
 
     label: str
     body: Body
-    doc: str
+    doc: str = field(compare=False)
     span: Span = field(compare=False, repr=False)
 
 
@@ -249,6 +249,15 @@ class Definition:
     doc: str
     span: Span = field(repr=False)
     pads: ByWindow | None = None
+
+    def means(self, other: Definition) -> bool:
+        """Return whether another definition says the same, comments apart.
+
+        What both use must be the same objects where it is the same.
+        """
+        mine = (self.kind, self.name, self.parameters, self.head, self.pads)
+        theirs = (other.kind, other.name, other.parameters, other.head, other.pads)
+        return mine == theirs and self.body == other.body
 
 
 @record

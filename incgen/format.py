@@ -144,9 +144,12 @@ class _Layout:
         """A line without its indentation, the gaps between its tokens set."""
         inside = [sign for sign, _ in self.open]
         pieces = list[str]()
-        left = ""
+        left, start = "", 0
         for number, (gap, text) in enumerate(tokens):
-            defines = inside[-1:] == ["("] or (number in (2, 3) and tokens[0][1] in _DEFINING)
+            if left == ";":
+                start = number
+            begins = number - start in (2, 3) and tokens[start][1] in _DEFINING
+            defines = inside[-1:] == ["("] or begins
             if left:
                 pieces.append(_gap(left, gap, text, defines=defines))
             pieces.append(text)
@@ -158,7 +161,7 @@ class _Layout:
         return "".join(pieces).rstrip(_BLANKS)
 
 
-#: Where the third word of a line is an equals sign with spaces; elsewhere it is an attribute's.
+#: What has an equals sign with spaces as its third word; elsewhere it is an attribute's.
 _DEFINING = ("unit", "let")
 
 
@@ -177,8 +180,8 @@ def _gap(left: str, gap: str, right: str, *, defines: bool) -> str:
         return gap  # a column
     if right.startswith("#"):
         return "  "
-    if right in (",", ":", ")", "]") or left in ("(", "[") or left + right == "{}":
+    if right in (",", ":", ";", ")", "]") or left in ("(", "[") or left + right == "{}":
         return ""
-    if {left, right} & {"->", "=", "{", "}"} or left in (",", ":"):
+    if {left, right} & {"->", "=", "{", "}"} or left in (",", ":", ";"):
         return " "
     return " " if gap else ""

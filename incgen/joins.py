@@ -49,7 +49,7 @@ def joined(kind: str, shapes: Sequence[Shape]) -> Shape | Mismatch:
     return shapes[base]
 
 
-_RANKS = "one is a map and the other a vector"
+_RANKS = "one is a map, the other a vector, and only `add` and `mul` spread one over the other"
 
 
 def _difference(first: Shape, second: Shape) -> str:

@@ -144,16 +144,19 @@ class _Lines(PostLex):
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         self.open = []
         newline: Token | None = None
+        ends = False  # whether it ends a statement whatever follows
         count = element = 0
         for token in stream:
             if token.type == "_NEWLINE":
                 if not (self.open and self.open[-1].type != "LBRACE"):
-                    newline = newline or token
+                    newline, ends = newline or token, ends or token == ";"
+                elif token == ";":
+                    raise self.unclosed(self.open[-1])
                 continue
-            if newline is not None and token.type not in ("_ARROW", "ELSE"):
+            if newline is not None and (ends or token.type not in ("_ARROW", "ELSE")):
                 yield newline
                 count, element = count + 1, 0
-            newline = None
+            newline, ends = None, False
             count += 1
             element = 0 if token.type in _BETWEEN else element + 1
             # The parser makes a tree of everything before anything else can be said against it.

@@ -18,7 +18,7 @@ from incgen import expressions as ex
 from incgen import syntax as st
 from incgen.arguments import Binder, Conventions, evaluation_code
 from incgen.body import BodyResolver
-from incgen.clashes import check_names
+from incgen.clashes import check_names, report_different
 from incgen.diagnostics import Code, Note, Reporter, clipped, listed, near
 from incgen.formals import check_used, formals
 from incgen.loader import LoadedFile
@@ -85,11 +85,21 @@ class _Shared:
         stack: the definitions being resolved; for recursion.
         scopes: the scopes of each file, one for each set of conventions it is used under.
         count: how many scopes there are.
+        definitions: those that are resolved, by name: what means the same is one.
     """
 
     stack: list[st.Unit | st.Block | st.Network] = field(default_factory=list)
     scopes: dict[int, list[FileScope]] = field(default_factory=dict)
     count: int = 0
+    definitions: dict[str, list[df.Definition]] = field(default_factory=dict)
+
+    def one(self, definition: df.Definition) -> df.Definition:
+        """Return the definition that stands for all of its name and meaning."""
+        known = self.definitions.setdefault(definition.name, [])
+        same = next((each for each in known if each.means(definition)), None)
+        if same is None:
+            known.append(definition)
+        return same or definition
 
 
 @dataclass
@@ -223,13 +233,22 @@ class FileScope:
         if scope is None:
             return
         for name in item.names:
-            if not self._declare(name):
+            if self._is_same(name, scope) or not self._declare(name):
                 continue
             item_ = scope.entries.get(name.text)
             if item_ is not None and not isinstance(item_.item, st.Network):
                 self.imported[name.text] = (scope, name.text)
             else:
                 self._report_use(item, name, scope)
+
+    def _is_same(self, name: st.Identifier, scope: FileScope) -> bool:
+        """Whether a name is there from another file; what it means must be the same there."""
+        if name.text not in self.imported or name.text not in scope.entries:
+            return False
+        first, second = self.definition(name.text), scope.definition(name.text)
+        if first is not None and second is not None and first is not second:
+            report_different(first, second, self.report, name.span)
+        return True
 
     def _report_use(self, item: st.Use, name: st.Identifier, scope: FileScope) -> None:
         known = [n for n, e in scope.entries.items() if not isinstance(e.item, st.Network)]
@@ -444,7 +463,8 @@ class FileScope:
                     break
             else:
                 deep = scope.depths.setdefault(name, 1) > MAX_DEFINITION_DEPTH
-                scope.done[name] = None if deep else scope._resolve(scope.entries[name])
+                found = None if deep else scope._resolve(scope.entries[name])
+                scope.done[name] = found and self.shared.one(found)
                 frames.pop()
                 stack.pop()
 

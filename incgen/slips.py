@@ -57,7 +57,6 @@ _STRAY = {
     "–": "write the plain `-`",
     "—": "write the plain `-`",
     "−": "write the plain `-`",
-    ";": "a new line ends a statement",
     "'": 'a string stands in double quotes, as in `from "common.inc"`; nothing else does',
     "“": 'write plain double quotes: `"`',
     "”": 'write plain double quotes: `"`',
@@ -196,7 +195,7 @@ def _definition(kind: str, token: str, accepts: set[str], before: str, after: st
     if accepts & ITEMS and kind not in ITEMS:
         message = f"a definition cannot begin with `{clipped(token)}`"
         help_ = _item_help(token, after) if kind == "NAME" else None
-        help_ = help_ or "layers stand inside `network NAME { ... }` or `block NAME() { ... }`"
+        help_ = help_ or "layers stand inside `network NAME { ... }` or `block NAME { ... }`"
         return Slip(Code.SYNTAX, message, help_)
     if kind in ITEMS and "$END" in accepts:
         return Slip(Code.SYNTAX, f"`{token}` begins a new definition", "begin a new line")
@@ -204,9 +203,6 @@ def _definition(kind: str, token: str, accepts: set[str], before: str, after: st
     if begins == ["unit"] and kind == "LPAR" and accepts == {"EQUAL"}:
         message = "a unit has no parameters; what it is given goes to its first op"
         return Slip(Code.SYNTAX, message, "make it a `block`, which has parameters and a body")
-    if kind == "LBRACE" and accepts == {"LPAR"}:
-        message = "a block has its parameters in parentheses, `()` if there are none"
-        return Slip(Code.SYNTAX, message, f"write `{before.strip()}() {{`")
     if begins == ["unit"] and kind == "COLON":
         message = "a unit is a chain of ops, without labels"
         return Slip(Code.SYNTAX, message, "leave the label out, or make the unit a `block`")

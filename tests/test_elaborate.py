@@ -312,6 +312,29 @@ def test_a_used_file_inherits_the_conventions_at_the_use(tmp_path: Path) -> None
     assert (found["a.bn"].args["eps"], found["a.bn"].args["decay"]) == (0.5, 0.99)
 
 
+SAME = "unit conv_bn = conv bias=false -> bn\nblock {}() {{\n    c: conv_bn 3x3 4\n}}\n"
+
+
+@pytest.mark.parametrize(
+    "uses",
+    [
+        'use one from "one.inc"\nuse two from "two.inc"',
+        'use one, conv_bn from "one.inc"\nuse conv_bn, two from "two.inc"',
+        'use one from "one.inc"\nuse two from "two.inc"\nunit conv_bn = conv bias=false -> bn',
+    ],
+)
+def test_what_files_define_alike_is_one(tmp_path: Path, uses: str) -> None:
+    own = "    d: conv_bn 1x1 4\n" if "conv_bn" in uses else ""
+    main = f"numerics torch\n{uses}\nnetwork n {{\n input 8x8 3\n a: one\n b: two\n{own}}}\n"
+    (tmp_path / "one.inc").write_text(SAME.format("one"))
+    (tmp_path / "two.inc").write_text("## Comments differ.\n\n" + SAME.format("two"))
+    (tmp_path / "n.inc").write_text(main)
+
+    names = [d.name for d in compile_spec(tmp_path / "n.inc").program.definitions]
+
+    assert sorted(names) == ["conv_bn", "one", "two"]
+
+
 def test_a_used_file_with_its_own_numerics_keeps_them(tmp_path: Path) -> None:
     main = f'numerics tf\ndefault bn eps=0.5\nuse conv_bn from "lib.inc"\n{NETWORK}'
     found = spec_with(tmp_path, main, lib="numerics caffe\nunit conv_bn = conv -> bn\n")

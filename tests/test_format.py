@@ -166,3 +166,11 @@ def test_any_blanks_give_the_same_tree_and_a_layout_that_stays(random, text) -> 
     assert "\n\n\n" not in result
     assert "{\n\n" not in result
     assert re.search(r"\n\n *}", result) is None
+
+
+def test_a_semicolon_stays_and_what_follows_is_a_statement() -> None:
+    text = "let   a=1 ;let b =  2;\nnetwork n { input 8x8 3;x : relu;add { identity; tanh } }\n"
+
+    assert format_text(text) == (
+        "let   a = 1; let b =  2;\nnetwork n { input 8x8 3; x: relu; add { identity; tanh } }\n"
+    )

@@ -8,6 +8,7 @@ import pytest
 
 from incgen import expressions as ex
 from incgen import syntax as st
+from incgen.diagnostics import SpecError
 from incgen.parser import parse
 from incgen.source import SourceFile, Span
 
@@ -104,6 +105,16 @@ def test_newlines_inside_brackets_are_nothing() -> None:
     assert call("conv 3x3 (\n1 +\n2\n) pad=[\n1, 2,\n3, 4,\n]") == call(
         "conv 3x3 (1 + 2) pad=[1, 2, 3, 4]"
     )
+
+
+def test_a_semicolon_ends_a_statement() -> None:
+    assert body("a: relu; tanh;; add { relu; tanh };") == body("a: relu\ntanh\nadd { relu\ntanh }")
+    with pytest.raises(SpecError, match="no op in front of this `->`"):
+        body("a: relu; -> tanh")
+
+
+def test_a_block_without_parameters_needs_no_parentheses() -> None:
+    assert item("block b { relu }") == item("block b() { relu }")
 
 
 def test_joins_groups_and_repeats_hold_bodies() -> None:

@@ -206,7 +206,11 @@ def test_shapes_parameters_and_costs_on_4_channels_of_8_by_10(
         ("concat", [Shape(2, 5, 5), Shape(3, 5, 5)], Shape(5, 5, 5)),
         ("concat", [Shape(2), Shape(3), Shape(4)], Shape(9)),
         ("concat", [Shape(2, 5, 5), Shape(2, 5, 6)], "their height and width differ"),
-        ("concat", [Shape(2, 5, 5), Shape(2)], "one is a map and the other a vector"),
+        (
+            "concat",
+            [Shape(2, 5, 5), Shape(2)],
+            "one is a map, the other a vector, and only `add` and `mul` spread one over the other",
+        ),
         ("add", [Shape(2, 5, 5), Shape(2, 5, 5)], Shape(2, 5, 5)),
         ("add", [Shape(2), Shape(2, 5, 5)], Shape(2, 5, 5)),
         ("mul", [Shape(2, 5, 5), Shape(2), Shape(2)], Shape(2, 5, 5)),
