@@ -329,6 +329,18 @@ def test_ends_that_units_share_become_parts() -> None:
 # ---------------------------------------------------------------- whole networks, and the command
 
 
+def test_what_is_too_large_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("incgen.weights.aligning.MOST_PAIRS", 3)
+
+    with pytest.raises(incgen.WeightsError, match="2 layers here and 2 there are too many"):
+        drafted("a: conv 1x1 3\n b: conv 1x1 3", conv("p", 3, 3), conv("q", 3, 3))
+
+
+def test_a_name_that_no_layout_can_say_is_told() -> None:
+    with pytest.raises(incgen.WeightsError, match=r"`\{x\}` has a brace"):
+        drafted("a: conv 1x1 3", conv("{x}", 3, 3))
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -515,6 +527,20 @@ def test_an_edited_copy_is_told_which_layers_no_layout_has(folder: Path) -> None
 
     assert "under the layout `net/theirs`, which is the closest of 3" in str(caught.value)
     assert "c.weight: 9, the layout net/theirs has no rule for it" in str(caught.value)
+
+
+def test_a_layout_of_another_network_that_is_faulty_is_its_own_affair(folder: Path) -> None:
+    draft_layout("theirs.pth", "net.inc", "layouts/net/theirs.toml")
+    Path("layouts/other").mkdir()
+    Path("layouts/other/bad.toml").write_text("convention = 3\n", "utf-8")
+
+    incgen.import_weights("theirs.pth", "net.inc", "w.safetensors")
+
+
+def test_a_few_layers_that_are_called_alike_make_no_copy(tmp_path: Path) -> None:
+    found = layouts.find(tmp_path / "x.inc", "x", ["conv1.conv", "conv1.bn", "logits"])
+
+    assert [each.name for each in found] == ["incgen", "incgen-keras"]
 
 
 def test_a_copy_of_a_shipped_spec_has_its_layouts(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -34,6 +34,8 @@ _LAYER = "layer"
 _MAX_BYTES = 1_000_000
 #: As many layers of a network tell whether it has the structure of another.
 _SAMPLE = 40
+#: So many layers of a small network may be called like some of a large one by chance.
+_FEW = 10
 
 _NUMBERED = re.compile(
     r"(conv2d|convolution2d|separable_conv2d|separableconvolution2d|depthwise_conv2d|dense"
@@ -187,7 +189,8 @@ def find(spec: Path, network: str, layers: Sequence[str] = ()) -> list[Layout]:
         spec: its file.
         network: its name.
         layers: its layers with tensors. Layouts of another network, which are called
-            `NETWORK/NAME`, are found where they have a rule for at least half of them.
+            `NETWORK/NAME`, are found where they have a rule for at least half of them; those that
+            come with incgen are of large networks, and have it for more than a few.
 
     Raises:
         WeightsError: a layout is faulty.
@@ -201,21 +204,28 @@ def find(spec: Path, network: str, layers: Sequence[str] = ()) -> list[Layout]:
                 found[name] = read(file, name)
     if layers and not _files(packaged.joinpath(network)):
         some = layers[:: len(layers) // _SAMPLE + 1]
-        for folder in (beside, packaged):
-            for other in _folders(folder):
-                for file in _files(other) if other.name != network else ():
-                    layout = read(file, "") if folder is beside else _kept(other.name, file.name)
-                    name = f"{other.name}/{file.name.removesuffix('.toml')}"
-                    if name not in found and 2 * sum(map(layout.has, some)) >= len(some):
-                        found[name] = replace(layout, name=name)
+        for folder, least in ((beside, 1), (packaged, _FEW)):
+            for name, layout in _of_others(folder, network, kept=folder is not beside):
+                known = sum(map(layout.has, some))
+                if name not in found and known >= max(least, len(some) / 2):
+                    found[name] = layout
     own = (identity("torch"), identity("keras"))
     return [*own, *(found[name] for name in sorted(found))]
 
 
+def _of_others(folder: Traversable, network: str, *, kept: bool) -> Iterator[tuple[str, Layout]]:
+    """The layouts of other networks; a faulty one is told when it is asked for as its own."""
+    for other in _folders(folder):
+        for file in _files(other) if other.name != network else ():
+            name = f"{other.name}/{file.name.removesuffix('.toml')}"
+            with suppress(WeightsError):
+                yield name, _kept(name) if kept else read(file, name)
+
+
 @cache
-def _kept(network: str, file: str) -> Layout:
+def _kept(name: str) -> Layout:
     """A layout that comes with incgen, which does not change."""
-    return read(resources.files("incgen.specs").joinpath(FOLDER, network, file), "")
+    return read(resources.files("incgen.specs").joinpath(FOLDER, f"{name}.toml"), name)
 
 
 def named(name: str, layouts: Iterable[Layout]) -> Layout:
