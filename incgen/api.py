@@ -26,7 +26,7 @@ from incgen.settings import plain_value
 if TYPE_CHECKING:
     from incgen.output import GeneratedFile
 
-#: Where a spec is.
+#: Where a spec is: a file, or the name of one that comes with incgen, such as `bn_inception`.
 SpecPath: TypeAlias = str | os.PathLike[str]
 #: Values for the parameters of a network and the constants (`let`) of its file, in place of what
 #: the spec says.

@@ -97,12 +97,12 @@ def _print_version(context: click.Context, option: click.Parameter, wanted: bool
 def commands() -> None:
     """Compile network specs to readable PyTorch and Keras source.
 
-    A SPEC is a file, or - for standard input.
+    A SPEC is a file, the name of one that comes with incgen, or - for standard input.
     """
 
 
 @commands.command("build")
-@_one_spec
+@_specs
 @click.option(
     "--target",
     "-t",
@@ -123,38 +123,56 @@ def commands() -> None:
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 with a diff if files differ.")
 @click.option("--force", is_flag=True, help="Also write over files that are not incgen's own.")
 def build_command(
-    spec: str,
+    specs: Sequence[str],
     targets: Sequence[str],
     output: str | None,
     parameters: dict[str, Value],
     check: bool,
     force: bool,
 ) -> int:
-    """Write the source of a network for one target or several."""
+    """Write the source of networks for one target or several.
+
+    All files are written, or none. Of several specs, those without a network are passed over.
+    """
     from incgen import api
-    from incgen.output import compared, places, sealed, write_all
+    from incgen.output import OutputError, compared, left_over, places, sealed, write_all
+    from incgen.targets import TARGETS
 
     found = api.find_targets(targets)
-    if output == "-" and (check or len(found) > 1):
-        what = "--check needs files" if check else f"{len(found)} targets need files"
+    if output == "-" and (check or len(found) > 1 or len(specs) > 1):
+        what = f"{len(specs)} specs need files" if len(specs) > 1 else "--check needs files"
+        what = f"{len(found)} targets need files" if len(found) > 1 else what
         raise click.UsageError(f"{what}: give another output than `-`")
-    graph = _compiled(spec, parameters, warn=True)
-    sources = api.emit_all(graph, found)
-    if output == "-":
-        _print(sealed(sources[found[0].name], graph.digest()))
-        return OK
-    paths = places(graph.program.network.name, tuple(sources), output)
-    texts = {path: sealed(sources[name], graph.digest()) for name, path in paths.items()}
+    graphs = _all_compiled(specs, parameters)
+    if graphs is None:
+        return FAULTS
+    texts: dict[Path, str] = {}
+    for graph in graphs:
+        sources = api.emit_all(graph, found)
+        if output == "-":
+            _print(sealed(sources[found[0].name], graph.digest()))
+            return OK
+        network = graph.program.network.name
+        for name, path in places(network, tuple(sources), output).items():
+            if path in texts:
+                help_ = "give a folder as the output, and networks of different names"
+                raise OutputError(f"two specs would be written to `{path.as_posix()}`: {help_}")
+            texts[path] = sealed(sources[name], graph.digest())
+    made = [(graph.program.file, graph.program.network.name) for graph in graphs]
+    stale = left_over(made, texts, TARGETS)
     if check:
         files = [compared(path, text) for path, text in texts.items()]
         for file in files:
             if file.changed:
                 _say(f"{file.path} {file.difference()}")
         _print("".join(file.diff() for file in files))
-        return FAULTS if any(file.changed for file in files) else OK
-    for file in write_all(texts, force=force):
-        _say(f"{'wrote' if file.changed else 'unchanged'} {file.path}")
-    return OK
+    else:
+        files = []
+        for file in write_all(texts, force=force):
+            _say(f"{'wrote' if file.changed else 'unchanged'} {file.path}")
+    for path, what in stale.items():
+        _say(f"{path} {what}")
+    return FAULTS if check and (stale or any(file.changed for file in files)) else OK
 
 
 @commands.command("check")
@@ -701,16 +719,42 @@ def _descriptor(stream: Any) -> int | None:
 # ---------------------------------------------------------------- input
 
 
-def _compiled(spec: str, parameters: dict[str, Value], *, warn: bool = False) -> Graph:
+def _compiled(
+    spec: str, parameters: dict[str, Value], *, warn: bool = False, alone: bool = True
+) -> Graph:
     """The graph of a spec; its warnings are said."""
     from incgen import api
 
     path, text = _source(spec)
     report = Reporter()
-    graph = api.compile_spec(path, parameters, text=text, report=report)
+    try:
+        graph = api.compile_spec(path, parameters, text=text, report=report)
+    except api.RequestError:
+        if not alone:  # a file without a network has none of the parameters of the others
+            api.compile_spec(path, text=text)
+        raise
     if warn:
         _report(report.diagnostics)
     return graph
+
+
+def _all_compiled(specs: Sequence[str], parameters: dict[str, Value]) -> list[Graph] | None:
+    """The graphs of the specs that have a network; None if there are faults, which are said."""
+    graphs: list[Graph] = []
+    faults: list[Diagnostic] = []
+    for spec in specs:
+        try:
+            graphs.append(_compiled(spec, parameters, warn=True, alone=len(specs) == 1))
+        except SpecError as error:
+            lone = error.diagnostics[0]
+            if len(specs) == 1 or _exit_code(error.diagnostics) == USAGE:
+                raise
+            if lone.code is Code.NO_NETWORK and lone.span is None:
+                _say(f"{spec} defines no network")
+            else:
+                faults += [d for d in error.diagnostics if d not in faults]
+    _report(faults)
+    return None if faults else graphs
 
 
 def _source(spec: str) -> tuple[str, str | None]:
@@ -766,9 +810,11 @@ def _bytes(spec: str) -> tuple[str, bytes]:
     """The name of a spec and what is in it."""
     if spec == "-":
         return _STDIN, _standard_input()
-    name = Path(spec).as_posix()
+    from incgen.loader import find
+
+    path, name = find(Path(spec))
     try:
-        with open(spec, "rb") as file:
+        with path.open("rb") as file:
             return name, file.read(_MAX_BYTES + 1)
     except OSError as error:
         from incgen.output import reason

@@ -1,14 +1,15 @@
 """Spec files and the files they use, read and parsed.
 
-A `use` reads a file beside the one that has it, inside the folder of the first spec and nowhere
-else, so that a spec from elsewhere cannot reach the rest of a disk.
+A `use` reads a file beside the one that has it, inside the folder of the first spec, or one that
+comes with incgen, and nothing else: a spec from elsewhere cannot reach the rest of a disk.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from incgen import shipped
 from incgen import syntax as st
 from incgen.diagnostics import Code, Diagnostic, Note, Reporter, SpecError, clipped, near
 from incgen.parser import MAX_TEXT, parse
@@ -48,45 +49,90 @@ class LoadedFile:
         return digest.hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a file lies.
+
+    Attributes:
+        folder: its folder.
+        shown: what stands in front of its name in reports.
+        root: the folder that `use` does not leave.
+    """
+
+    folder: Path
+    shown: str
+    root: Path
+
+
 def load(path: Path, *, text: str | None = None) -> LoadedFile:
     """Read and parse a spec and the files it uses.
 
     Args:
-        path: the spec.
+        path: the spec: a file, or the name of one that comes with incgen.
         text: its text, if it does not come from the file (standard input).
 
     Raises:
         SpecError: a file cannot be read or parsed, or a `use` cannot be followed.
     """
-    loader = _Loader(path.parent.resolve())
     name = path.as_posix()
     if text is None:
+        path, name = find(path)
         text = _read(path, name, None)
-    unit = loader.parse(SourceFile(name, text), path.parent, (path.resolve(),))
+    shown = _folder(name)
+    loader = _Loader()
+    place = _Place(path.parent, shown, path.parent.resolve())
+    unit = loader.parse(SourceFile(name, text), place, (path.resolve(),))
     loader.report.stop_on_errors()
     return unit
+
+
+def find(path: Path) -> tuple[Path, str]:
+    """The file of a spec, and its name in reports.
+
+    Args:
+        path: a file, or the name of a spec that comes with incgen.
+
+    Returns:
+        The file as it was given if nothing is found.
+    """
+    name = path.as_posix()
+    try:
+        found = None if path.is_file() else shipped.address(name)
+    except (OSError, ValueError):  # a name that none can have
+        found = None
+    return (path, name) if found is None else (shipped.file_of(found), found)
+
+
+def _folder(name: str) -> str:
+    """What stands in front of the name of a file in its folder."""
+    cut = name.rfind("/") + 1
+    return name[:cut] if cut or not name.startswith(shipped.PREFIX) else shipped.PREFIX
 
 
 class _Loader:
     """Follows `use` from file to file; each file is parsed once."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self) -> None:
         self.report = Reporter()
         self.done: dict[Path, LoadedFile | None] = {}
 
-    def parse(self, source: SourceFile, folder: Path, above: tuple[Path, ...]) -> LoadedFile:
+    def parse(self, source: SourceFile, place: _Place, above: tuple[Path, ...]) -> LoadedFile:
         unit = LoadedFile(source, parse(source), {})
         for item in unit.spec.items:
             if isinstance(item, st.Use):
-                used = self.follow(item, folder, above)
+                used = self.follow(item, place, above)
                 if used is not None:
                     unit.uses[item.path.value] = used
         return unit
 
-    def follow(self, item: st.Use, folder: Path, above: tuple[Path, ...]) -> LoadedFile | None:
+    def follow(self, item: st.Use, place: _Place, above: tuple[Path, ...]) -> LoadedFile | None:
         text, span = item.path.value, item.path.span
-        target = self.locate(text, folder, span)
+        if text.startswith(shipped.PREFIX):
+            place = _Place(shipped.root(), shipped.PREFIX, shipped.root())
+            target = self.shipped(text, span)
+            text = text.removeprefix(shipped.PREFIX)
+        else:
+            target = self.locate(text, place, span)
         if target is None:
             return None
         if target in above:
@@ -101,16 +147,25 @@ class _Loader:
             self.report.error(Code.NESTING_TOO_DEEP, span, message)
             return None
         if target not in self.done:
-            name = (folder / text).as_posix()
+            name = f"{place.shown}{PurePosixPath(text).as_posix()}"
             self.done[target] = None
             try:
                 source = SourceFile(name, _read(target, name, span))
-                self.done[target] = self.parse(source, (folder / text).parent, (*above, target))
+                inner = _Place((place.folder / text).parent, _folder(name), place.root)
+                self.done[target] = self.parse(source, inner, (*above, target))
             except SpecError as error:
                 self.report.extend(error.diagnostics)
         return self.done[target]
 
-    def locate(self, text: str, folder: Path, span: Span) -> Path | None:
+    def shipped(self, text: str, span: Span) -> Path | None:
+        """The file that comes with incgen under a path."""
+        if shipped.address(text) is not None:
+            return shipped.file_of(text)
+        message = f'nothing that comes with incgen is called "{clipped(text, 60)}"'
+        self.report.error(Code.BAD_USE, span, message, help=near(text, shipped.paths()))
+        return None
+
+    def locate(self, text: str, place: _Place, span: Span) -> Path | None:
         """The file that a path names, if it may be used."""
         shown = f'"{clipped(text, 60)}"'
         if not text or "\\" in text or "\0" in text or Path(text).is_absolute():
@@ -119,23 +174,26 @@ class _Loader:
             self.report.error(Code.BAD_USE, span, message, help=help_)
             return None
         try:
-            target = (folder / text).resolve()
-            inside = target.is_relative_to(self.root)
+            target = (place.folder / text).resolve()
+            inside = target.is_relative_to(place.root)
             found = inside and target.is_file()
         except (OSError, RuntimeError, ValueError):  # a loop of links, a name too long
             self.report.error(Code.BAD_USE, span, f"{shown} cannot be read")
             return None
+        if found:
+            return target
+        ours = f"{shipped.PREFIX}{PurePosixPath(text).as_posix().removeprefix('../')}"
+        known = shipped.address(ours) is not None
+        instead = f'write `"{ours}"` for the file that comes with incgen' if known else None
         if not inside:
             message = f"{shown} leads out of the folder of the spec"
-            help_ = "`use` reaches files in the folder of the spec and below it"
-            self.report.error(Code.BAD_USE, span, message, help=help_)
-            return None
-        if not found:
+            instead = instead or "`use` reaches files in the folder of the spec and below it"
+        else:
             message = f"{shown} is a folder" if target.is_dir() else f"there is no file {shown}"
             beside = (p.name for p in target.parent.glob("*.inc")) if target.parent.is_dir() else ()
-            self.report.error(Code.BAD_USE, span, message, help=near(target.name, beside))
-            return None
-        return target
+            instead = instead or near(target.name, beside)
+        self.report.error(Code.BAD_USE, span, message, help=instead)
+        return None
 
 
 def _read(path: Path, name: str, span: Span | None) -> str:
@@ -147,7 +205,11 @@ def _read(path: Path, name: str, span: Span | None) -> str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         message = f"{which} cannot be read: {reason[:1].lower()}{reason[1:]}"
-        raise SpecError([Diagnostic(Code.UNREADABLE, message, span, file=name)]) from None
+        help_ = None
+        if span is None and isinstance(error, FileNotFoundError):
+            help_ = _one_that_is_there(path)
+        fault = Diagnostic(Code.UNREADABLE, message, span, help=help_, file=name)
+        raise SpecError([fault]) from None
     if len(data) > MAX_BYTES:
         message = f"{which} is larger than {MAX_BYTES} bytes"
         raise SpecError([Diagnostic(Code.TOO_LARGE, message, span, file=name)])
@@ -169,3 +231,12 @@ def _not_utf8(data: bytes, at: int, name: str, span: Span | None, which: str) ->
     message = f"{which} is not UTF-8 text: here is the byte 0x{data[at]:02x}"
     notes = (Note("it is used here", span),) if span is not None else ()
     return Diagnostic(Code.NOT_UTF8, message, place, notes=notes, help="save the file as UTF-8")
+
+
+def _one_that_is_there(path: Path) -> str | None:
+    """What to type for a spec that is not there, if one that comes with incgen may be meant."""
+    name = path.as_posix().removeprefix(shipped.PREFIX)
+    name = PurePosixPath(name).name.removesuffix(".inc")
+    if name in shipped.names():
+        return f"`{name}` comes with incgen: give its name alone"
+    return near(name, shipped.names())

@@ -25,6 +25,7 @@ from incgen.loader import LoadedFile
 from incgen.names import network_fault
 from incgen.ops import DIMENSIONS, OPS, PRESETS, WORDS, ByWindow
 from incgen.pixels import resolve_pixels
+from incgen.shipped import PREFIX
 from incgen.source import Span
 
 #: Definitions that use definitions, up to this depth.
@@ -63,7 +64,7 @@ def resolve(
     check_names((*reached, network), report)
     if not report.failed:  # a use with a fault is not seen as one
         _warn_unused(scope, reached)
-    spec, name = loaded.spec, PurePosixPath(loaded.source.name).name
+    spec, name = loaded.spec, PurePosixPath(loaded.source.name.removeprefix(PREFIX)).name
     return df.Program(
         network, reached, spec.doc, spec.header, name, dict(settings), loaded.digest()
     )

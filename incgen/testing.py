@@ -3,22 +3,26 @@
     from incgen.testing import assert_same_network, assert_up_to_date
 
     def test_the_generated_file_is_that_of_the_spec():
-        assert_up_to_date("specs/net.inc", "models/net_torch.py", target="torch")
+        assert_up_to_date("../specs/net.inc", "../models/net_torch.py", target="torch")
 
     def test_both_models_are_the_same_network():
-        assert_same_network("specs/net.inc", rungs=range(6), dtypes=["float64"])
+        assert_same_network("../specs/net.inc", rungs=range(6), dtypes=["float64"])
 
-They raise AssertionError with a text that says what is wrong and what to type, so any test runner
-can call them.
+Paths are relative to the file that calls, wherever the tests are run from; a spec may also be the
+name of one that comes with incgen. They raise AssertionError with a text that says what is wrong
+and what to type, so any test runner can call them.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from incgen.api import Parameters, SpecPath, compile_spec, find_targets, plain_parameters
+from incgen.loader import find
 
 __all__ = ["assert_same_network", "assert_up_to_date"]
 
@@ -40,16 +44,17 @@ def assert_up_to_date(
     """
     from incgen.output import compared, sealed
 
+    spec, file = _beside(spec), _beside(file)
     graph = compile_spec(spec, parameters)
     (emitter,) = find_targets([target])
-    found = compared(Path(file), sealed(emitter.emit(graph), graph.digest()))
+    found = compared(file, sealed(emitter.emit(graph), graph.digest()))
     if not found.changed:
         return
     plain = plain_parameters(parameters)
     settings = "".join(f" --set {name}={str(value).lower()}" for name, value in plain.items())
-    command = f"incgen build {Path(spec).as_posix()} --target {target} -o {Path(file).as_posix()}"
+    command = f"incgen build {_shown(spec)} --target {target} -o {_shown(file)}"
     raise AssertionError(
-        f"{Path(file).as_posix()} is not what {Path(spec).as_posix()} gives: "
+        f"{_shown(file)} is not what {_shown(spec)} gives: "
         f"it {found.difference()}; "
         f"run `{command}{settings}`\n{found.diff()}"
     )
@@ -79,8 +84,25 @@ def assert_same_network(
     from incgen.verify import verify
     from incgen.verify.text import text
 
+    spec = _beside(spec)
     graph = compile_spec(spec, parameters)
-    sources = {target: Path(file).read_text("utf-8") for target, file in (files or {}).items()}
+    sources = {target: _beside(file).read_text("utf-8") for target, file in (files or {}).items()}
     report = verify(graph, rungs=rungs, sources=sources, **options)
     if not report.passed:
-        raise AssertionError(f"{Path(spec).as_posix()}:\n{text(report, graph)}")
+        raise AssertionError(f"{_shown(spec)}:\n{text(report, graph)}")
+
+
+def _beside(path: SpecPath) -> Path:
+    """A path as the file means it that has called this module."""
+    frame = sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    caller = Path(frame.f_code.co_filename)
+    found = Path(os.path.abspath(caller.parent / path)) if caller.is_file() else Path(path)
+    return found if found.exists() or find(Path(path))[0] == Path(path) else Path(path)
+
+
+def _shown(path: Path) -> str:
+    """A path as it is typed here."""
+    near = path.is_absolute() and path.is_relative_to(Path.cwd())
+    return (path.relative_to(Path.cwd()) if near else path).as_posix()

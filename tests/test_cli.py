@@ -38,7 +38,7 @@ class Fake:
 
     def emit(self, graph: Graph) -> str:
         """Two lines, one of them not ASCII."""
-        return f"name = '{self.name} é'\nclasses = {graph.parameters['classes']}\n"
+        return f"name = '{self.name} é'\nclasses = {graph.parameters.get('classes')}\n"
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,129 @@ def test_build_check_prints_a_diff(incgen: Runner) -> None:
     assert (differs.code, differs.err) == (1, f"out/net_fake.py {why}\n")
     assert "\n-classes = 10\n" in differs.out
     assert "\n+classes = 3\n" in differs.out
+
+
+def test_build_takes_several_specs(incgen: Runner) -> None:
+    Path("other.inc").write_text(SPEC.replace("network net", "network other"))
+    Path("parts.inc").write_text("block part(n) {\n    a: conv 1x1 n\n}\n")
+    arguments = ("build", "net.inc", "parts.inc", "other.inc", "-t", "fake", "-o", "out/")
+
+    assert incgen(*arguments) == Done(
+        0, "", "parts.inc defines no network\nwrote out/net_fake.py\nwrote out/other_fake.py\n"
+    )
+    assert incgen(*arguments, "--check") == Done(0, "", "parts.inc defines no network\n")
+    Path("other.inc").write_text(SPEC.replace("network net", "network other") + "# changed\n")
+    assert incgen(*arguments, "--check").code == 0
+    differs = incgen(*arguments, "--check", "--set", "classes=3")
+    assert differs.code == 1
+    assert differs.out.count("+classes = 3\n") == 2
+
+
+def test_build_of_several_specs_writes_all_or_nothing(incgen: Runner) -> None:
+    done = incgen("build", "faulty.inc", "net.inc", "-t", "fake", "-o", "out/")
+    assert done.code == 1 and "faulty.inc:5:8: error[unknown-op]" in done.err
+    assert incgen("build", "net.inc", "missing.inc", "-t", "fake", "-o", "out/").code == 2
+    same = incgen("build", "net.inc", "unnamed.inc", "-t", "fake", "-o", "out/")
+    assert same.code == 2
+    assert "two specs would be written to `out/net_fake.py`" in same.err
+    one = incgen("build", "net.inc", "unnamed.inc", "-t", "fake", "-o", "-")
+    assert one.code == 2 and "2 specs need files" in one.err
+    assert not Path("out").exists()
+
+
+def test_a_file_of_a_network_that_has_another_name_now_is_left_over(incgen: Runner) -> None:
+    renamed = SPEC.replace("network net", "network other")
+    arguments = ("build", "net.inc", "-t", "torch", "-o", "out/")
+    incgen(*arguments)
+    incgen(*arguments[:-1], "out/my_torch.py")  # somebody's own name, of the same network
+    Path("out/mine_torch.py").write_text("class Mine(object): ...\n")
+    Path("net.inc").write_text(renamed)
+    what = "the network of net.inc is called `other` now; remove it\n"
+
+    assert incgen(*arguments).err == (
+        f"wrote out/other_torch.py\nout/net_torch.py is left over: {what}"
+    )
+    assert incgen(*arguments, "--check") == Done(1, "", f"out/net_torch.py is left over: {what}")
+    assert incgen("build", "net.inc", "-t", "keras", "-o", "out/").err.endswith(what)
+    Path("out/net_torch.py").unlink()
+    assert incgen(*arguments, "--check") == Done(0, "", "")
+    # a file that names its own place says nothing of the others in its folder
+    incgen("build", "unnamed.inc", "-t", "torch", "-o", "out/")
+    assert incgen("build", "net.inc", "-t", "torch", "-o", "out/x.py", "--check").err == (
+        "out/x.py is not there\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["check", "build", "show", "format"])
+def test_a_spec_that_comes_with_incgen_is_named(incgen: Runner, command: str) -> None:
+    Path("bn_inception").mkdir()  # is no spec
+    options = {"build": ["-t", "fake", "-o", "-"], "format": ["--check"]}.get(command, [])
+    incgen.patch.setattr(Fake, "emit", lambda target, graph: f"{graph.program.file}\n")
+
+    done = incgen(command, "bn_inception", *options)
+
+    assert done.code == 0
+    if command == "build":
+        assert done.out.endswith("\nbn_inception.inc\n")
+
+
+def test_a_file_of_that_name_comes_first(incgen: Runner) -> None:
+    Path("bn_inception").write_text(SPEC)
+
+    assert incgen("show", "bn_inception").out.startswith("net")
+
+
+@pytest.mark.parametrize(
+    ("given", "help_"),
+    [
+        ("specs/bn_inception.inc", "`bn_inception` comes with incgen: give its name alone"),
+        ("bn_inceptoin", "did you mean `bn_inception`"),
+        ("incgen:bn_inception", "`bn_inception` comes with incgen: give its name alone"),
+    ],
+)
+def test_a_spec_that_is_not_there_may_come_with_incgen(
+    incgen: Runner, given: str, help_: str
+) -> None:
+    done = incgen("build", given)
+
+    assert done.code == 2
+    assert f"{given}: error[unreadable]: the file cannot be read: no such file" in done.err
+    assert f"\nhelp: {help_}" in done.err
+
+
+def test_parts_that_come_with_incgen_are_used_from_anywhere(incgen: Runner) -> None:
+    text = """numerics tf
+use conv_bn from "incgen:parts/inception.inc"
+use convs from "sub/mine.inc"
+network net {
+    input 32x32 3
+    a: conv_bn 3x3 8
+    b: convs
+}
+"""
+    Path("sub").mkdir()
+    Path("net.inc").write_text(text)
+    Path("sub/mine.inc").write_text(
+        'use conv_bn from "incgen:parts/inception.inc"\n'
+        "block convs() {\n    a: conv_bn 1x1 4 -> conv_bn 1x1 4\n}\n"
+    )
+
+    assert incgen("check", "net.inc") == Done(0, "", "no faults in 1 spec\n")
+    Path("net.inc").write_text(text.replace("numerics tf\n", ""))
+    assert incgen("check", "net.inc").err.startswith("incgen:parts/inception.inc:7:")
+    # what a copied spec uses lies where it came from
+    Path("net.inc").write_text(text.replace("incgen:", ""))
+    help_ = 'help: write `"incgen:parts/inception.inc"` for the file that comes with incgen\n'
+    assert help_ in incgen("check", "net.inc").err
+    Path("net.inc").write_text(text.replace("inception.inc", "inceptoin.inc"))
+    missing = incgen("check", "net.inc").err
+    assert 'nothing that comes with incgen is called "incgen:parts/inceptoin.inc"' in missing
+    assert "help: did you mean `incgen:parts/inception.inc`" in missing
+    for path in ("incgen:../setup.py", "incgen:", "incgen:/etc/passwd", "incgen:parts/../x.inc"):
+        Path("net.inc").write_text(text.replace("incgen:parts/inception.inc", path))
+        assert (
+            f'nothing that comes with incgen is called "{path}"' in incgen("check", "net.inc").err
+        )
 
 
 def test_build_refuses_until_forced(incgen: Runner) -> None:

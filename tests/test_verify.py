@@ -903,3 +903,33 @@ def test_files_that_are_the_same_network(tmp_path: Path) -> None:
     file.write_text(file.read_text("utf-8").replace("epsilon=1e-5", "epsilon=0.001"), "utf-8")
     with pytest.raises(AssertionError, match=r"`stem\.bn`: value of torch and keras differ"):
         testing.assert_same_network(spec, files={"keras": file}, **options)
+
+
+def test_helpers_look_beside_the_file_that_calls_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not in the working directory, where a file of the same name may lie."""
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for folder in ("tests", "elsewhere"):
+        (tmp_path / folder / "net.inc").write_text(SPEC if folder == "tests" else "", "utf-8")
+    incgen.build("../tests/net.inc", "torch", "../tests/net_torch.py")
+    incgen.build("bn_inception", "torch", "../tests/bn_torch.py")
+    program = (
+        "from incgen.testing import assert_same_network, assert_up_to_date\n"
+        "assert_up_to_date('net.inc', 'net_torch.py')\n"
+        "assert_up_to_date('../tests/net.inc', '../tests/net_torch.py')\n"
+        "assert_up_to_date('bn_inception', 'bn_torch.py')\n"
+        "files = {'torch': 'net_torch.py'}\n"
+        "options = {'rungs': [0], 'targets': ['torch'], 'dtypes': ['float64']}\n"
+        "assert_same_network('net.inc', files=files, **options)\n"
+    )
+    file = tmp_path / "tests" / "test_net.py"
+    file.write_text(program, "utf-8")
+
+    exec(compile(program, str(file), "exec"), {})
+
+    (tmp_path / "tests/net_torch.py").unlink()
+    with pytest.raises(AssertionError, match=r"tests/net_torch\.py is not .*: it is not there; "):
+        exec(compile(program, str(file), "exec"), {})
