@@ -15,7 +15,7 @@ from incgen.diagnostics import Code, Note, counted, listed, near
 from incgen.elsewhere_arguments import Takes
 from incgen.labels import Namespace
 from incgen.names import label_fault
-from incgen.ops import EXAMPLES, OPS, PRESETS, Argument, ByWindow, DefaultValue, Kind, Op
+from incgen.ops import EXAMPLES, OPS, PRESETS, WORDS, Argument, ByWindow, DefaultValue, Kind, Op
 from incgen.source import Span
 
 if TYPE_CHECKING:
@@ -393,7 +393,11 @@ class CallResolver:
                 message = f"`{name}` of `{block.name}` must be a number, a flag or a word"
                 hint = advice.window_of_block(written, name, block.name)
                 self.report.error(Code.WRONG_TYPE, written.span, message, help=hint)
-            elif isinstance(written, ex.Name) and self.is_op(written.text):
+            elif (
+                isinstance(written, ex.Name)
+                and self.is_op(written.text)
+                and written.text not in WORDS  # `tanh` is both
+            ):
                 told = advice.op_as_argument(written.text, name, block.name)
                 self.tell(Code.WRONG_TYPE, written.span, told)
             elif isinstance(written, ex.Name) and self.is_label(written.text):

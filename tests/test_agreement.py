@@ -127,6 +127,8 @@ SHAPES = [
     # ceil(13 / 2) + 1 = 8, ceil(20 / 2) + 1 = 11; floor(7 / 2) + 1 = 4, floor(10 / 2) + 1 = 6;
     # 2, 3; 1, 2
     ("pool_borders", (14, 21), (18, 1, 2)),
+    # 20 - 2 * 2 * 3 = 8 high, 30 - 2 * 4 * 3 = 6 wide, and a window of all of it
+    ("dilated_repeats", (20, 30), (5, 1, 1)),
     # 3 channels behind `four`: 3 * 2 + 7 % 4 = 9
     ("operators", (6, 7), (9, 6, 7)),
     ("elements", (7, 8), (3, 7, 8)),

@@ -312,6 +312,12 @@ def test_a_used_file_inherits_the_conventions_at_the_use(tmp_path: Path) -> None
     assert (found["a.bn"].args["eps"], found["a.bn"].args["decay"]) == (0.5, 0.99)
 
 
+def test_a_word_that_is_also_an_op_is_an_argument() -> None:
+    found = layers(graph("one: b tanh", "numerics torch\nblock b(form) { gelu form }"))
+
+    assert found["one.gelu"].args["form"] == "tanh"
+
+
 SAME = "unit conv_bn = conv bias=false -> bn\nblock {}() {{\n    c: conv_bn 3x3 4\n}}\n"
 
 

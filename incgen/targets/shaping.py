@@ -364,12 +364,42 @@ def _windows(args: Args, size: Expression, axis: int, words: Words) -> Expressio
     span = effective(frame.kernel[axis], dilation)
     before, after = _border(pad, frame.kernel, dilation, axis)
     ceil = args.get("ceil", FALSE)
-    floored = (size + before + after - span) // stride + 1
+    floored = _gathered(size + before + after - span) // stride + 1
     if ceil in (None, FALSE) or stride == ONE:
         return floored
-    rounded_up = (size + before + with_ceil(after, stride, span) - span) // stride + 1
+    rounded_up = _gathered(size + before + with_ceil(after, stride, span) - span) // stride + 1
     assert isinstance(ceil, Expression)
     return rounded_up if ceil == TRUE else ex.choice(ceil, rounded_up, floored)
+
+
+def _gathered(size: Expression) -> Expression:
+    """A sum of whole numbers, its like terms as one: `n + d + d - (2 * d + 1)` is `n - 1`."""
+    terms: dict[Expression, int] = {}
+
+    def add(part: Expression, factor: int) -> bool:
+        match part:
+            case ex.Binary("+" | "-" as sign, left, right):
+                apart = add(left, factor)
+                return add(right, factor if sign == "+" else -factor) and apart
+            case ex.Binary("*", ex.Literal(int(k)), other) | ex.Binary(
+                "*", other, ex.Literal(int(k))
+            ):
+                return add(other, factor * k)
+            case ex.Literal(int(number)):
+                terms[ONE] = terms.get(ONE, 0) + factor * number
+                return True
+            case _:
+                apart = part not in terms
+                terms[part] = terms.get(part, 0) + factor
+                return apart
+
+    if add(size, 1):
+        return size  # as it was written
+    result: Expression = ZERO
+    for part, factor in sorted(terms.items(), key=lambda term: (term[0] == ONE, term[1] < 0)):
+        if factor:
+            result = result + factor * part if factor > 0 else result - -factor * part
+    return result
 
 
 def _border(
@@ -483,6 +513,9 @@ def _difference(behind: Expression) -> Expression | None:
             grown = _difference(inner)
             if grown is not None and _free_of_probe(other):
                 return grown + other
+    if isinstance(behind, ex.Binary) and behind.operator == "-" and _free_of_probe(behind.right):
+        grown = _difference(behind.left)
+        return None if grown is None else grown - behind.right
     return None
 
 
@@ -527,4 +560,7 @@ def _after_all(behind: Expression, first: Expression, count: Expression, axis: s
     if factor is not None:
         return first * ex.binary("**", factor, count)
     what = f"the {axis} behind this `repeat` follows no simple formula of its count"
-    raise Unknown(what, "write the `repeat` out, or let it end in a layer that says its channels")
+    help_ = "write the `repeat` out, or let it end in a layer that says its channels"
+    if axis != "channels":
+        help_ = f"write the `repeat` out, or pad its layers so that they keep the {axis}"
+    raise Unknown(what, help_)

@@ -73,7 +73,14 @@ def effective(kernel: Expression, dilation: Expression) -> Expression:
 
 def half(values: Pair, dilation: Expression = ONE) -> Pair:
     """Half a window on each side."""
-    high, wide = (effective(value, dilation) // 2 for value in values)
+
+    def side(kernel: Expression) -> Expression:
+        known = ex.literal(kernel)
+        if isinstance(known, int) and known % 2:
+            return ex.Literal(known // 2) * dilation  # without a rest, whatever the dilation is
+        return effective(kernel, dilation) // 2
+
+    high, wide = map(side, values)
     return high, wide
 
 

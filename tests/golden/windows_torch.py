@@ -64,25 +64,15 @@ class Windows(nn.Module):
 
     def __init__(self, n: int = 3) -> None:
         super().__init__()
-        out_channels = (
-            7
-            * (
-                (5 + n // 2 + n // 2 - n) // 2
-                + 1
-                - ((5 + n // 2 + n // 2 - n) // 2 + 1)
-                + 1
-            )
-            * (12 + n // 2 + n // 2 - n - 1 - (12 + n // 2 + n // 2 - n - 1) + 1)
-        )
         self.stem = nn.Conv2d(3, 4, (5, 3), (2, 1), padding=(2, 1))
         nn.init.xavier_uniform_(self.stem.weight)
         nn.init.zeros_(self.get_parameter("stem.bias"))
         self.mid = Factorised(4, n, 5)
         self.pool1 = nn.MaxPool2d((2, 3), (2, 1), ceil_mode=True)
         self.last = Whole(
-            15, (5 + n // 2 + n // 2 - n) // 2 + 1, 12 + n // 2 + n // 2 - n - 1, 7
+            15, (5 + 2 * (n // 2) - n) // 2 + 1, 12 + 2 * (n // 2) - n - 1, 7
         )
-        self.logits = nn.Linear(out_channels, 3)
+        self.logits = nn.Linear(7, 3)
         nn.init.xavier_uniform_(self.logits.weight)
         nn.init.zeros_(self.logits.bias)
 
