@@ -16,10 +16,10 @@ from incgen import expressions as ex
 from incgen.arguments import count_fault
 from incgen.diagnostics import Code, Note, Reporter
 from incgen.evaluation import FAULTY, Evaluator
-from incgen.frames import Frame, given, join_key, uses_of
+from incgen.frames import Frame, given, join_key, unit_use, uses_of
 from incgen.graph import Graph, Node, Observed, Use
 from incgen.joins import Mismatch, history, joined, mismatch_help
-from incgen.shape_inference import FAULT_CODES, output
+from incgen.shape_inference import FAULT_ARGUMENTS, FAULT_CODES, output
 from incgen.shapes import (
     Arguments,
     Borders,
@@ -461,11 +461,15 @@ class _Builder:
         try:
             result = output(op, args, shape)
         except Fault as fault:
-            notes = uses_of(frame.use)
+            notes, place = uses_of(frame.use), call.span
+            use = unit_use(frame.use, call.forwards, FAULT_ARGUMENTS[fault.reason])
+            if use is not None:  # what the unit was given does not fit, or where it stands
+                head = Note(f"`{op.name}` is the first op of `{use.definition.name}`", call.span)
+                notes, place = [head, *uses_of(use.outer)], use.span
             if fault.reason in ("window", "rank"):
                 notes.insert(0, Note(f"its input: {history(self.nodes, value)}"))
             code = FAULT_CODES[fault.reason]
-            self.report.error(code, call.span, str(fault), notes=notes, help=fault.help)
+            self.report.error(code, place, str(fault), notes=notes, help=fault.help)
             return None
         said = call.said | (frame.forwarded or {}).keys() if call.forwards else call.said
         if args.get("pad") is not None and "pad" not in said:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from incgen import expressions as ex
@@ -113,3 +113,21 @@ def given(written: ArgumentValue, use: Use | None, forwarded: str = "") -> Given
         name, owner = written.name, use.definition.name
         written, use = use.given[written.name], use.outer
     return Given(written, name, owner, use)
+
+
+def unit_use(use: Use | None, forwards: bool, names: Collection[str]) -> Use | None:
+    """The use of a unit that gave one of some arguments to the unit's head.
+
+    Args:
+        use: the use of the definition that an op stands in.
+        forwards: whether the op is the head of a unit.
+        names: the arguments; if there are none, any use will do, and the outermost is taken.
+    """
+    found = None
+    while forwards and use is not None and use.definition.kind == "unit":
+        if any(name in use.given for name in names):
+            return use
+        if not names:
+            found = use
+        forwards, use = use.forwards, use.outer
+    return found

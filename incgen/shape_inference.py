@@ -20,6 +20,16 @@ FAULT_CODES = {
     "must-say": Code.MUST_SAY,
 }
 
+#: The arguments that each reason has to do with; the rank of an input with none.
+FAULT_ARGUMENTS = {
+    "window": ("window", "pad", "dilation"),
+    "padding": ("window", "pad", "dilation"),
+    "size": ("window",),
+    "groups": ("groups", "channels"),
+    "rank": (),
+    "must-say": ("window", "pad", "ceil", "count_pad", "dilation"),
+}
+
 
 def output(op: Op, args: Arguments, shape: Shape) -> Shape:
     """The shape that an op gives; completes its arguments with the border in pixels.
