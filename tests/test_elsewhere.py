@@ -56,7 +56,7 @@ def test_what_is_offered_in_place_of_a_missing_op_compiles(help_: str) -> None:
     assert offers or set(re.findall(r"`([^`]+)`", help_)) <= PARTS
     for offer in offers:
         needed = {"bn": "a: bn", "lrn": "lrn"}.get(offer, offer)
-        assert not faults("\n".join(needed.split("; "))), offer
+        assert not faults(needed), offer
 
 
 @pytest.mark.parametrize(

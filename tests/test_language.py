@@ -66,7 +66,7 @@ REFUSED = [
         ("without labels, blocks, joins and parameters", spec, code)
         for spec, code in (
             (unit("a: conv -> relu"), "syntax"),
-            (unit("conv -> add { identity; relu }".replace("; ", "\n")), "syntax"),
+            (unit("conv -> add { identity; relu }"), "syntax"),
             (unit("relu -> repeat 2 { relu }"), "syntax"),
             (network("x: u", above="block b() { relu }\nunit u = relu -> b"), "misplaced"),
             (network("x: u", above="unit u(n) = conv 1x1 n"), "syntax"),
@@ -137,6 +137,11 @@ REFUSED = [
             "if channels == 16 { b: relu }",
             "aux b { dense 3 }",
         )
+    ),
+    (
+        "a vector beside maps is refused",
+        network("concat { identity; global_avg_pool }"),
+        "shape-mismatch",
     ),
     ("and those of the bodies around it in the same definition", block("from y -> relu"), None),
     ("expression, from 0 up", network("repeat 0 - 1 { relu }"), "number-range"),
@@ -330,6 +335,7 @@ def test_no_sentence_that_forbids_is_left_out() -> None:
 
 #: Words of sentences that tests of their own hold.
 ELSEWHERE = (
+    "Two that differ are an error with both places",  # two files: errors/duplicate_from_two_files
     "are an error which tells",  # an example of the page has the report
     "a second output that is needed later cannot be one",  # what heads are for
     "Characters that cannot be shown",  # test_generated.py
