@@ -494,10 +494,9 @@ def test_of_several_such_classifiers_the_closest_name_is_meant(folder: Path) -> 
         for name, value in state().items()
     }
 
-    said = refused(dict(reversed(renamed.items())))
-
-    line = next(line for line in said.split("\n") if "--rule" in line)
-    assert "--rule logits=new_head" in line and "--rule side.logits=new_side" in line
+    for theirs in (renamed, dict(reversed(renamed.items()))):
+        line = next(line for line in refused(theirs).split("\n") if "--rule" in line)
+        assert "--rule logits=new_head" in line and "--rule side.logits=new_side" in line
     rules = {"logits": "new_head", "side.logits": "new_side"}
     assert is_held(imported(under("net.", renamed), rules=rules)[0], state())
 
