@@ -20,6 +20,7 @@ from incgen.graph import Graph
 from incgen.loader import LoadedFile
 from incgen.loader import load as load_file
 from incgen.modules import import_source
+from incgen.remedies import with_remedies
 from incgen.resolve import resolve
 from incgen.settings import plain_value
 
@@ -76,7 +77,12 @@ def compile_spec(
     if program is None:
         raise SpecError([_not_one_network(loaded)])
     graph = elaborate(program, settings, report)
-    report.stop_on_errors()
+    if report.failed:
+        values = plain_parameters(parameters or {})
+        found = with_remedies(
+            report.diagnostics, loaded.spec, values, lambda other: _faults_with(loaded, other)
+        )
+        raise SpecError(found)
     if graph is None:
         raise AssertionError("elaboration failed without a report")
     return graph
@@ -286,6 +292,19 @@ def plain_parameters(values: Parameters | None) -> dict[str, Value]:
         except ValueError as fault:
             raise RequestError(f"`{clipped(key)}` cannot be set to that: {fault}") from None
     return plain
+
+
+def _faults_with(loaded: LoadedFile, values: dict[str, Value]) -> list[Diagnostic]:
+    """The faults of a spec with other values."""
+    report = Reporter()
+    constants, settings = _settings(loaded, values)
+    try:
+        program = resolve(loaded, constants, report)
+        if program is not None and not report.failed:
+            elaborate(program, settings, report)
+    except SpecError as error:
+        return list(error.diagnostics)
+    return report.diagnostics
 
 
 def _settings(loaded: LoadedFile, values: Parameters) -> tuple[dict[str, Value], dict[str, Value]]:

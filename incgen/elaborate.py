@@ -127,7 +127,8 @@ class _Builder:
             help_ = "give the last line a label of its own"
             self.report.error(Code.DUPLICATE, last.span, message, help=help_)
         self.outputs = {name: result, **heads}
-        self.check_reached()
+        if not self.report.failed:  # what a fault kept from being built may use the value
+            self.check_reached()
         return result
 
     def check_reached(self) -> None:
