@@ -168,7 +168,7 @@ class _File:
             "helpers": helpers,
             "sys": "sys" in needs,
             "functional": "F" in needs or _uses(r"F\.", code),
-            "torch": "torch" in needs or decays or _uses(r"torch\.", code),
+            "torch": "torch" in needs or decays or bool(preprocess) or _uses(r"torch\.", code),
             "ordered": _uses(r"OrderedDict\(", code),
             "typing": [name for name, used in typing.items() if used],
             "decays": decays,
@@ -215,7 +215,7 @@ def _module_doc(graph: Graph, symbol: Symbol) -> list[str]:
 
 def _preprocess(pixels: df.Pixels) -> list[str]:
     """The body of `preprocess`, from pixels in 0..255 to what the weights expect."""
-    x = "images.flip(1)" if pixels.order == "bgr" else "images"
+    x = "images.flip(-3)" if pixels.order == "bgr" else "images"
     lines = assign("x", f"{x}.to(torch.get_default_dtype())", indent=4)
     low, high = pixels.range or (0.0, 255.0)
     if (low, high) != (0.0, 255.0):
