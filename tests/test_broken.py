@@ -269,7 +269,7 @@ def test_a_parser_that_fails_is_found(tmp_path: Path, monkeypatch: pytest.Monkey
         raise IndexError
 
     monkeypatch.setattr(parser, "stray", fail)
-    found = ends_of("network ; {\n", tmp_path)
+    found = ends_of("network ? {\n", tmp_path)
 
     assert found.failure == "IndexError in test_broken.py, fail"
     assert found.detail
@@ -333,7 +333,8 @@ def test_damaged_values_that_are_written_are_found(
     case = Case("w.safetensors", files)
     assert sound(tried(subject, case, tmp_path / "case", 0))
 
-    monkeypatch.setattr(importing, "_finite", lambda values: True)
+    monkeypatch.setattr(importing, "fault_of", lambda key, values: None)
+    monkeypatch.setattr(importing, "finite", lambda values: True)
 
     assert tried(subject, case, tmp_path / "case", 0).failure == "damaged values are written"
 
