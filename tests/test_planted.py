@@ -25,6 +25,12 @@ SAMPLE = (
     "momentum_inverted",
     "variance_stops",
     "activations_kept",
+    "unexpected_bias_dropped",
+    "third_word",
+    "softmax_without_maximum",
+    "normalised_by_groups",
+    "sigmoid_of_a_large_number",
+    "batches_not_counted",
 )
 
 

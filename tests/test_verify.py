@@ -117,7 +117,7 @@ def test_a_network_without_statistics_has_equal_ones() -> None:
     assert report.passed
     assert [(c.what, c.between) for c in report.of(4, "float64")] == [
         (what, ("spec", name))
-        for what in ("statistics", "statistics at another size")
+        for what in ("statistics", "statistics of many examples")
         for name in ("torch", "keras")
     ]
 
@@ -238,7 +238,7 @@ numerics torch
 network small(k = 2, rate = 0.3, slope = 0.2, s = 1, kind = max) {
     input 9x8 3
     a: conv 3x3/{s} 8 -> leaky_relu slope
-    pool kind 3x3/2
+    pool kind 3x3/2 pad=half
     drop: dropout rate
     if k > 2 { c: conv 1x1 6 -> sigmoid } else { d: conv 3x3 8 }
     global_avg_pool
@@ -351,19 +351,21 @@ def test_a_file_that_knows_the_size_is_found_at_another_one() -> None:
     report = broken(whole, corner, "torch", spec=spec, rungs=[1])
 
     assert first(report)[:2] == (1, "pool")
-    assert report.divergences[0].message.startswith("value at another size of torch and keras")
+    assert report.divergences[0].message.startswith("value of many examples of torch and keras")
 
 
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
         ("input 8x8 2  a: conv 3x3/2 4", (None, None, 11, 10)),
+        ("input 64x80 2  a: conv 3x3/2 4", (None, None, 35, 42)),  # half of it, and 3 and 2
+        ("input 64x80 2  avg_pool 40x40/9 pad=valid", (None, None, 67, 82)),
         ("input 8x8 2  global_avg_pool  a: dense 2", (None, None, 11, 10)),
         ("input 9x9 2  max_pool 9x9/9 pad=valid  a: dense 2", (12, 11, 12, 11)),
         ("input 8x8 2  if height > 6 { relu }", (11, 10, 11, 10)),
         ("input 8x8 2  if height > 9 { relu } else { sigmoid }", ANOTHER),
         ("input 8x8 2  a: dense 2", ANOTHER),
-        ("input 8x8 2  avg_pool {height}x{width}", ANOTHER),
+        ("input 8x8 2  avg_pool {height}x{width} pad=valid", ANOTHER),
         ("input {n}x8 2  a: conv 1x1 2", "the `input` line uses a parameter"),
     ],
 )

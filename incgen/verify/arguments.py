@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from incgen.diagnostics import Reporter, SpecError
@@ -33,17 +34,80 @@ class Another:
         return ", ".join(f"{name}={value}" for name, value in self.arguments.items())
 
 
-def another(graph: Graph, targets: Iterable[str]) -> Another:
-    """Another value for every parameter, as far as the spec and the targets take one."""
-    found = Another({}, graph)
-    for name, value in graph.parameters.items():
-        for other in _others(value):
-            arguments = {**found.arguments, name: other}
-            made = elaborate(graph.program, {**graph.parameters, **arguments}, Reporter())
-            if made is not None and _expressible(made, targets):
-                found = Another(arguments, made)
+def combinations(graph: Graph, targets: Sequence[str]) -> list[Another]:
+    """Other arguments in which every value of a parameter stands beside every one of another.
+
+    Flags have two values, words all that fit, numbers their own and another one. Most faults that
+    depend on arguments depend on one or two of them (Kuhn, Wallace & Gallo 2004): the rows are a
+    covering array of strength 2, found greedily. The first changes as many parameters as it can.
+    """
+    defaults, values = graph.parameters, _values(graph, targets)
+    first = Another({}, graph)
+    for name in defaults:
+        for other in values[name][1:]:
+            made = _made(graph, {**first.arguments, name: other}, targets)
+            if made is not None:
+                first = made
                 break
+    rows = [first] if first.arguments else []
+    left = {
+        frozenset(pair)
+        for one, two in itertools.combinations(values, 2)
+        for pair in itertools.product(_each(one, values), _each(two, values))
+    } | {frozenset([each]) for name in values for each in _each(name, values)}
+    for arguments in (defaults, first.arguments):
+        left -= _covered({**defaults, **arguments})
+    while left:
+        wanted = min(left, key=lambda pair: sorted(map(repr, pair)))
+        made = _made(graph, _filled(dict(wanted), values, left), targets)
+        made = made or _made(graph, dict(wanted), targets)
+        left -= {wanted}
+        if made is not None:
+            rows.append(made)
+            left -= _covered({**defaults, **made.arguments})
+    return rows
+
+
+def _values(graph: Graph, targets: Sequence[str]) -> dict[str, list[Value]]:
+    """Every value of each parameter with which there is a network, the default first."""
+    found: dict[str, list[Value]] = {}
+    for name, value in graph.parameters.items():
+        fitting = [other for other in _others(value) if _made(graph, {name: other}, targets)]
+        if not isinstance(value, str):
+            fitting = fitting[:1]
+        found[name] = [value, *fitting]
     return found
+
+
+def _each(name: str, values: Mapping[str, Sequence[Value]]) -> list[tuple[str, Value]]:
+    return [(name, value) for value in values[name]]
+
+
+def _covered(arguments: Mapping[str, Value]) -> set[frozenset[tuple[str, Value]]]:
+    """All single values and pairs of values that some arguments have."""
+    items = list(arguments.items())
+    return {frozenset(pair) for n in (1, 2) for pair in itertools.combinations(items, n)}
+
+
+def _filled(
+    wanted: dict[str, Value],
+    values: Mapping[str, Sequence[Value]],
+    left: Set[frozenset[tuple[str, Value]]],
+) -> dict[str, Value]:
+    """Arguments with a pair that is wanted, and otherwise values that cover the most others."""
+    for name in values:
+        if name not in wanted:
+            wanted[name] = max(
+                values[name], key=lambda value: len(left & _covered({**wanted, name: value}))
+            )
+    return wanted
+
+
+def _made(graph: Graph, arguments: Mapping[str, Value], targets: Sequence[str]) -> Another | None:
+    """The network with other arguments, of which those that are the default are left out."""
+    changed = {name: v for name, v in arguments.items() if v != graph.parameters[name]}
+    made = elaborate(graph.program, {**graph.parameters, **changed}, Reporter())
+    return None if made is None or not _expressible(made, targets) else Another(changed, made)
 
 
 def _others(value: Value) -> Iterator[Value]:

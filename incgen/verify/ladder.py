@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from incgen.verify import around, measure, structure
-from incgen.verify.arguments import Another, another
+from incgen.verify.arguments import Another, combinations
 from incgen.verify.models import PASSES, STEPS, Failure, Models, Pass
 from incgen.verify.record import Record
 from incgen.verify.report import RUNGS, Omission
@@ -57,6 +57,7 @@ class Ladder:
         self.first = exact is None or not exact.facts
         self.models, self.exact, self.dump, self.progress = models, exact, dump, progress
         self.record = Record(models)
+        self.asked: tuple[int, ...] = ()
         self.last: Pass | None = None
         self.forms: dict[str, dict[str, Array]] = {}
         self.repeated: dict[Pass, bool] = {}
@@ -64,6 +65,7 @@ class Ladder:
     def climb(self, rungs: Sequence[int]) -> None:
         """Compare rung by rung, up to the first that diverges."""
         dtype, rung = self.models.dtype, 0
+        self.asked = tuple(rungs)
         with self.models.precision():
             try:
                 self.progress(f"{dtype}: making the models")
@@ -140,12 +142,16 @@ class Ladder:
 
     def _structure(self) -> None:
         models = self.models
-        other = self._another if self.first else None
+        others = (self._combinations or [Another({}, models.graph)]) if self.first else []
+        other = others[0] if others else None
         for name, facts in models.facts.items():
             more = None
             if other is not None:
                 more = other, models.run(name, partial(_another, other))
             found = list(structure.findings(models.graph, facts, models.dtype, more))
+            for row in others[1:]:
+                again = models.run(name, partial(_another, row))
+                found += structure.parts(row.graph, again, f" with {row.given}")
             if other is not None:
                 for what, weights in structure.misfits(models.graph):
                     message = models.refusal(name, weights)
@@ -167,13 +173,11 @@ class Ladder:
                     return
         if rung == 1:
             self._repeated_evaluation()
-        if rung < 3 and not self.record.wrong(rung):
-            self._with_other_arguments(rung)
+        if rung == min({1, 2} & set(self.asked), default=0) and not self.record.wrong(rung):
+            self._with_other_arguments()
 
     def _applies(self, each: Pass) -> bool:
         """Whether there is such an input, and whether this type has something to say of it."""
-        if each.given == "larger" and isinstance(self.models.resized, str):
-            return False  # the report says why
         if each.given == "one" and (
             self.models.batch == 1 or (each.rung > 1 and self._normalised(1, 1))
         ):
@@ -181,28 +185,33 @@ class Ladder:
         return each.rounded or self.exact is None or each not in self.exact.climbed
 
     @cached_property
-    def _another(self) -> Another:
-        return another(self.models.graph, self.models.names)
+    def _combinations(self) -> list[Another]:
+        return combinations(self.models.graph, self.models.names) if self.first else []
 
-    @cached_property
-    def _others(self) -> Models:
-        """Models of the same files with other arguments, in float64 where there is such a type."""
-        return (self.exact or self.models).with_arguments(self._another)
+    def _with_other_arguments(self) -> None:
+        """What other networks of the same files give, in evaluation and in training.
 
-    def _with_other_arguments(self, rung: int) -> None:
-        """What another network of the same files gives, in evaluation and in training."""
-        if not self.first or not self._another.arguments:
-            return
-        bar = measure.EVALUATION if rung == 1 else measure.TRAINING
-        each, models = Pass(rung, f"value with {self._another.given}", bar), self._others
-        with models.precision():
-            self._climb(each, models)
-            self._exactly(each, models)
-        del models.results[each]
+        Models are made once, in float64 where there is such a type, for both rungs.
+        """
+        rungs = {1: measure.EVALUATION, 2: measure.TRAINING}
+        for other in self._combinations:
+            models = (self.exact or self.models).with_arguments(other)
+            with models.precision():
+                for rung in rungs.keys() & set(self.asked):
+                    each = Pass(rung, f"value with {other.given}", rungs[rung])
+                    self._climb(each, models)
+                    self._exactly(each, models)
+                    del models.results[each]
+                    if self.record.wrong(rung):
+                        return
 
     def _results(self, each: Pass) -> None:
         """Compare the targets with one another, with the spec, and float32 with float64."""
         exact, rung = self.exact, each.rung
+        if (rung, each.given) == (3, "large"):
+            self._climb(each, self.models)
+            self._finite(each)
+            return
         if exact is None:
             self._climb(each, self.models)
             self._exactly(each, self.models)
@@ -226,8 +235,10 @@ class Ladder:
             self._shapes(each, models)
         if each.rung < 3:
             self._types(each, models)
-        if each.rung == 3:
+        if each.rung == 3 and each.given == "examples":
             self._penalties(models)
+        if each.rung == 4 and each.given == "examples":
+            self._counters(models)
         for name in models.names if each.rung > 2 else ():
             found = set(models.results[each][name])
             self.record.keys(each.rung, each.what, name, self._stated(each.rung), found)
@@ -314,7 +325,24 @@ class Ladder:
                 floor=floors[name],
                 reaction=partial(self._jumps, each, exact),
                 rounded=True,
+                coarse=each.given == "large",
             )
+
+    def _finite(self, each: Pass) -> None:
+        """All gradients of large numbers are finite, where those of another target are."""
+        models, found = self.models, self.models.results[each]
+        for key in sorted({key for values in found.values() for key in values}):
+            whole = {name: bool(np.isfinite(found[name].get(key, 0.0)).all()) for name in found}
+            if not any(whole.values()):
+                sides = (models.names[0], models.names[-1])
+                self.record.undecided(3, each.what, key, sides, "it is finite in no target")
+                continue
+            for name, fine in whole.items():
+                if not fine:
+                    message = f"{name}: the {each.what} is not finite"
+                    self.record.fault(3, each.what, key, (name, name), message)
+        for name in models.names:
+            self.record.same(3, f"finite {each.what}", name)
 
     def _reaction(self, each: Pass, models: Models) -> dict[str, float]:
         """What the smallest change does to the results; nothing if they do not even repeat."""
@@ -410,6 +438,18 @@ class Ladder:
         for name in models.names:
             found = models.step(name).penalty
             self.record.number(3, "penalty", ("spec", name), total, found, models.dtype)
+
+    def _counters(self, models: Models) -> None:
+        """Where normalisations count the batches of training, a step is one."""
+        for name in models.names:
+            counted = models.step(name).counted
+            for path, count in counted.items():
+                if count != 1:
+                    key = f"{path}.num_batches_tracked"
+                    message = f"{name}: a step of training counts as {count} batches"
+                    self.record.fault(4, "counter", key, ("spec", name), message)
+            if counted:
+                self.record.same(4, "counters", name)
 
     def _round_trip(self) -> None:
         """Every form of every model gives what the model itself gives."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from types import FrameType
@@ -71,3 +72,27 @@ def _after_init(cls: Any, note: Any) -> Iterator[None]:
         yield
     finally:
         cls.__init__ = original
+
+
+@contextmanager
+def arguments_of(classes: Iterable[type], given: dict[int, dict[str, Any]]) -> Iterator[None]:
+    """Note for each object of some classes, by its id, the arguments that it is made with."""
+    originals = {cls: cls.__dict__["__init__"] for cls in classes if "__init__" in cls.__dict__}
+    for cls, original in originals.items():
+        cls.__init__ = _noting(original, given)  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        for cls, original in originals.items():
+            cls.__init__ = original  # type: ignore[misc]
+
+
+def _noting(original: Callable[..., None], given: dict[int, dict[str, Any]]) -> Callable[..., None]:
+    @wraps(original)
+    def noted(self: object, *args: Any, **kwargs: Any) -> None:
+        bound = inspect.signature(original).bind(self, *args, **kwargs)
+        bound.apply_defaults()
+        given[id(self)] = dict(bound.arguments)
+        original(self, *args, **kwargs)
+
+    return noted

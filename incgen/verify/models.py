@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -12,11 +14,12 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import numpy as np
 
 from incgen.records import record
-from incgen.verify import inputs, measure
+from incgen.verify import drawing, inputs, measure
 from incgen.verify.arguments import sources_with
 from incgen.verify.reference import Reference
 from incgen.verify.resizing import resized
 from incgen.verify.runners import KINDS, RunFault, Runner, Step, Values
+from incgen.weights import safetensors
 
 if TYPE_CHECKING:
     from incgen.graph import Graph
@@ -42,19 +45,19 @@ class Pass:
         rung: that it belongs to.
         what: is compared.
         bar: for the relative difference in float64.
-        given: the input: the examples themselves, the first of them alone, one more example of
-            another size than the spec's, or the examples a hundred times as large.
+        given: the input: the examples themselves, the first of them alone, some more at another
+            size if there is one, or two with which all numbers of the network are large or small.
     """
 
     rung: int
     what: str
     bar: float
-    given: Literal["examples", "one", "larger", "hundredfold"] = "examples"
+    given: Literal["examples", "one", "many", "large", "small"] = "examples"
 
     @property
     def rounded(self) -> bool:
         """Whether float32 has something to say of it: of other sizes it only rounds otherwise."""
-        return self.given in ("examples", "hundredfold")
+        return self.given in ("examples", "large", "small")
 
     @property
     def stated(self) -> bool:
@@ -62,20 +65,32 @@ class Pass:
         return self.rung in (1, 2, 4)
 
 
+#: How large the numbers of a pass are: exp(1e5) is infinite in any type, -1e5 is below what is put
+#: in place of minus infinity, and 1e-5 is near to the constants that keep from dividing by 0.
+SCALES = {"large": 1e5, "small": 1e-5}
+#: A gate makes a number between 0 and 1 of a large one, and its rounding is as large.
+_LARGE = measure.EVALUATION * SCALES["large"]
+#: How many examples more than asked for there are where the batch is another: batches of 8, 16,
+#: 32 are what code that counts examples would go by.
+MORE = 7
 #: In the order in which they are run.
 PASSES = (
     Pass(1, "value", measure.EVALUATION),
     Pass(1, "value of one example", measure.EVALUATION, "one"),
-    Pass(1, "value at another size", measure.EVALUATION, "larger"),
-    Pass(1, "value of large numbers", measure.EVALUATION, "hundredfold"),
+    Pass(1, "value of many examples", measure.EVALUATION, "many"),
+    Pass(1, "value of large numbers", _LARGE, "large"),
+    Pass(1, "value of small numbers", measure.EVALUATION, "small"),
     Pass(2, "value", measure.TRAINING),
     Pass(2, "value of one example", measure.TRAINING, "one"),
-    Pass(2, "value at another size", measure.TRAINING, "larger"),
+    Pass(2, "value of many examples", measure.TRAINING, "many"),
     Pass(3, "gradient", measure.GRADIENTS),
+    Pass(3, "gradient of large numbers", measure.GRADIENTS, "large"),
     Pass(4, "statistic", measure.STATISTICS),
-    Pass(4, "statistic at another size", measure.STATISTICS, "larger"),
+    Pass(4, "statistic of many examples", measure.STATISTICS, "many"),
     Pass(5, "number", measure.TRAJECTORY),
 )
+#: Of the models of a process, for the names of their files.
+_NUMBERS = itertools.count()
 #: The rungs that look at one step.
 _OF_STEP = (2, 3, 4)
 
@@ -132,6 +147,8 @@ class Models:
         }
         self.facts: dict[str, Facts] = {}
         self._steps: dict[tuple[str, str], Step] = {}
+        self._scaled: dict[str, Mapping[str, Array]] = {}
+        self._number = next(_NUMBERS)
         self._stated: dict[str, dict[str, Array]] = {}
         self._reactions: dict[tuple[Pass, float], dict[str, float]] = {}
         self.results: dict[Pass, dict[str, dict[str, Array]]] = {}
@@ -168,21 +185,38 @@ class Models:
             self.run(name, lambda runner: runner.build())
             self.facts[name] = self.run(name, lambda runner: runner.facts())
 
-    @cached_property
-    def file(self) -> Path:
-        """The file with the weights of the verification."""
-        path = self.folder / f"weights_{self.dtype}_{id(self)}.safetensors"
-        self._save(path, self.weights)
+    def weights_of(self, each: Pass | None) -> Mapping[str, Array]:
+        """The weights of a pass: of the verification, or with which its numbers are of a scale."""
+        if each is None or each.given not in SCALES:
+            return self.weights
+        if each.given not in self._scaled:
+            scale = SCALES[each.given]
+            self._scaled[each.given] = drawing.weights(self.graph, self.seed, scale)
+        return self._scaled[each.given]
+
+    def file(self, each: Pass | None = None) -> Path:
+        """The file with the weights of the verification, or of a pass."""
+        given = each.given if each is not None and each.given in SCALES else "examples"
+        path = self._file(given)
+        if not path.exists():
+            self._save(path, self.weights_of(each))
         return path
+
+    def _file(self, given: str) -> Path:
+        return self.folder / f"weights_{self._number}_{given}.safetensors"
 
     def load(self, name: str, path: Path | None = None) -> None:
         """Load weights: those of the verification, or those of a file."""
-        self.run(name, lambda runner: runner.load(path or self.file))
+        self.run(name, lambda runner: runner.load(path or self.file()))
 
-    def refusal(self, name: str, weights: Mapping[str, Array]) -> str:
+    def refusal(self, name: str, shapes: Mapping[str, tuple[int, ...]]) -> str:
         """How weights that do not fit are not refused as they should be; "" if they are."""
         path = self.folder / "other.safetensors"
-        self._save(path, weights)
+        head = safetensors.header(shapes, "F64" if self.dtype == "float64" else "F32", {})
+        numbers = sum(math.prod(shape) for shape in shapes.values())
+        with path.open("wb") as file:
+            file.write(head)
+            file.truncate(len(head) + numbers * np.dtype(self.dtype).itemsize)  # all are 0
         return self.run(name, lambda runner: runner.refusal(path))
 
     def with_arguments(self, other: Another) -> Models:
@@ -190,7 +224,7 @@ class Models:
         return Models(
             other.graph,
             sources_with(self.graph, self.sources, other.arguments),
-            inputs.weights(other.graph, self.seed),
+            drawing.weights(other.graph, self.seed),
             dtype=self.dtype,
             seed=self.seed,
             batch=self.batch,
@@ -213,10 +247,10 @@ class Models:
         return resized(self.graph)
 
     @cached_property
-    def _larger(self) -> Array:
-        """The input of that size, with one example more."""
-        assert not isinstance(self.resized, str)
-        return inputs.images(self.resized.graph, self.seed, self.batch + 1).astype(self.dtype)
+    def _many(self) -> Array:
+        """The input of that size, with more examples."""
+        graph = self.graph if isinstance(self.resized, str) else self.resized.graph
+        return inputs.images(graph, self.seed, self.batch + MORE).astype(self.dtype)
 
     @cached_property
     def batches(self) -> list[Array]:
@@ -261,15 +295,15 @@ class Models:
             self.results[each][name] = found
 
     def step(self, name: str, each: Pass | None = None) -> Step:
-        """The step that several rungs share; that at another size is one forward only."""
+        """The step that several rungs share; that of many examples is one forward only."""
         given = "examples" if each is None else each.given
         if (name, given) not in self._steps:
 
             def stepped(runner: Runner) -> Step:
                 x = self.x if each is None else self.input(each)
                 with nullcontext() if each is None else self._sized(each, runner):
-                    runner.load(self.file)
-                    return runner.step(x, self.seed, backward=given == "examples")
+                    runner.load(self.file(each))
+                    return runner.step(x, self.seed, backward=given in ("examples", "large"))
 
             self._steps[name, given] = self.run(name, stepped)
         return self._steps[name, given]
@@ -277,7 +311,7 @@ class Models:
     def _computed(self, each: Pass, runner: Runner, rate: float | None = None) -> dict[str, Array]:
         """What a pass gives with the weights of the verification."""
         with self._sized(each, runner):
-            runner.load(self.file)
+            runner.load(self.file(each))
             return self._given(each, runner, self.input(each), rate)
 
     def _given(self, each: Pass, runner: Runner, x: Array, rate: float | None) -> dict[str, Array]:
@@ -291,10 +325,11 @@ class Models:
     def input(self, each: Pass) -> Array:
         """The input of a pass (N, C, H, W)."""
         match each.given:
-            case "larger":
-                return self._larger
-            case "hundredfold":
-                return np.asarray(100 * self.x)
+            case "many":
+                return self._many
+            case "large" | "small":
+                scale = np.asarray(SCALES[each.given], self.dtype)
+                return np.asarray(self.x[: drawing.EXAMPLES] * scale)
             case "one":
                 return self.x[:1]
             case _:
@@ -302,16 +337,14 @@ class Models:
 
     def graph_of(self, each: Pass) -> Graph:
         """The network at the size of a pass."""
-        if each.given != "larger":
+        if each.given != "many" or isinstance(self.resized, str):
             return self.graph
-        assert not isinstance(self.resized, str)
         return self.resized.graph
 
     def _sized(self, each: Pass, runner: Runner) -> AbstractContextManager[None]:
         """The model for the size of a pass: in evaluation one that knows it, else for any."""
-        if each.given != "larger":
+        if each.given != "many" or isinstance(self.resized, str):
             return nullcontext()
-        assert not isinstance(self.resized, str)
         if each.rung == 1:
             size = self.resized.graph.input
             return runner.sized(size.height, size.width)
@@ -347,7 +380,7 @@ class Models:
     def stated(self, each: Pass) -> dict[str, Array]:
         """What the spec itself says that a pass gives, wherever a model lets one look."""
         if each.rung != 4 or each.given not in self._stated:
-            found, statistics = self._said(each, self.weights, self.input(each))
+            found, statistics = self._said(each, self.weights_of(each), self.input(each))
             if each.rung == 1:
                 return found
             self._stated[each.given] = statistics
@@ -376,7 +409,7 @@ class Models:
 
         def values(runner: Runner) -> Values:
             with self._sized(each, runner):
-                runner.load(self.file)
+                runner.load(self.file(each))
                 if each.rung == 1:
                     return runner.evaluate(self.input(each), inputs=True)
                 return runner.step(self.input(each), self.seed, inputs=True, backward=False).values
@@ -396,6 +429,9 @@ class Models:
         for name, given in list(self._steps):
             if rung == 5 or (rung == 4 and given != "examples"):
                 del self._steps[name, given]
+        for given in self._scaled:
+            self._file(given).unlink(missing_ok=True)
+        self._scaled.clear()  # as large as a model, and soon drawn again
 
     # ------------------------------------------------------------ how sure results are
 
@@ -444,7 +480,10 @@ class Models:
     def _moved(self, each: Pass, size: float, number: int) -> tuple[dict[str, Array], Array]:
         """Weights and input of a pass, each number up or down."""
         random = inputs.generator(self.seed, "reaction", number)
-        weights = {key: v * inputs.noise(random, v.shape, size) for key, v in self.weights.items()}
+        weights = {
+            key: value * inputs.noise(random, value.shape, size)
+            for key, value in self.weights_of(each).items()
+        }
         x = self.input(each)
         return weights, x * inputs.noise(random, x.shape, size)
 

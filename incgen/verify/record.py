@@ -50,6 +50,7 @@ class Record:
         floor: float = 0.0,
         reaction: Reaction | None = None,
         rounded: bool = False,
+        coarse: bool = False,
     ) -> None:
         """Compare the arrays of each key; what only one side has is not compared.
 
@@ -62,6 +63,7 @@ class Record:
             floor: what the largest element counts as at least.
             reaction: is asked where a bar is missed.
             rounded: whether the second side is the first in a smaller type.
+            coarse: whether that is compared however far rounding moves it.
         """
         shared = pair[0].keys() & pair[1].keys()
         noise: set[str] = set()
@@ -76,6 +78,7 @@ class Record:
                 floor,
                 reaction,
                 rounded,
+                coarse,
                 of_noise=rung < 3 and not noise.isdisjoint(self._before(key, shared)),
             )
             if moved >= measure.HOPELESS:
@@ -182,6 +185,7 @@ class Record:
         floor: float = 0.0,
         reaction: Reaction | None = None,
         rounded: bool = False,
+        coarse: bool = False,
         *,
         of_noise: bool = False,
     ) -> float:
@@ -195,7 +199,7 @@ class Record:
         message = ""
         if verdict == "diverges" and reaction is not None and np.isfinite(relative):
             moved = reaction().get(path, 0.0)
-            if rounded and moved < measure.UNTOLD:
+            if rounded and (coarse or moved < measure.UNTOLD):
                 bar = max(bar, measure.bar_by_rounding(moved))
                 verdict = "agrees" if relative <= bar else "diverges"
             elif rounded or measure.explained(relative, moved):

@@ -13,6 +13,8 @@ from incgen.targets.structure import axes_in, written_in
 
 #: What is added to the rows and columns: one odd, one even, so that borders fall differently.
 MORE = 3, 2
+#: From this size on half of it, with as much added, is tried first: it costs a quarter.
+LARGE = 64
 
 
 @record
@@ -31,7 +33,7 @@ class Resized:
 
 
 def resized(graph: Graph) -> Resized | str:
-    """The network at a larger input, or why there is none.
+    """The network at another size of its input, or why there is none.
 
     There is none where the size follows from the network's parameters, nor where the network is
     another one: a dense layer takes more features, or a formula uses the height or the width.
@@ -41,13 +43,23 @@ def resized(graph: Graph) -> Resized | str:
     assert pixels is not None and graph.input.height is not None and graph.input.width is not None
     if not all(isinstance(e, ex.Literal) for e in (pixels.height, pixels.width, pixels.channels)):
         return "the `input` line uses a parameter"
-    height, width = graph.input.height + MORE[0], graph.input.width + MORE[1]
-    larger = replace(pixels, height=ex.Literal(height), width=ex.Literal(width))
-    program = replace(graph.program, network=replace(network, pixels=larger))
+    rows, columns = graph.input.height, graph.input.width
+    halves = [2, 1] if min(rows, columns) >= LARGE else [1]
+    for height, width in ((rows // n + MORE[0], columns // n + MORE[1]) for n in halves):
+        other = _at(graph, height, width)
+        if other is not None:
+            return Resized(other, height, width) if _asks(other) else Resized(other, None, None)
+    return f"it is another network for {height} x {width}"
+
+
+def _at(graph: Graph, height: int, width: int) -> Graph | None:
+    """The network at a size; None if it is another one there."""
+    network = graph.program.network
+    assert network.pixels is not None
+    pixels = replace(network.pixels, height=ex.Literal(height), width=ex.Literal(width))
+    program = replace(graph.program, network=replace(network, pixels=pixels))
     other = elaborate(program, graph.parameters, Reporter())
-    if other is None or _facts(other) != _facts(graph):
-        return f"it is another network for {height} x {width}"
-    return Resized(other, height, width) if _asks(other) else Resized(other, None, None)
+    return other if other is not None and _facts(other) == _facts(graph) else None
 
 
 def _asks(graph: Graph) -> bool:

@@ -9,9 +9,10 @@ import numpy as np
 
 from incgen.graph import Graph
 from incgen.records import record
-from incgen.verify import beginnings, inputs
+from incgen.verify import beginnings, figures, inputs
 from incgen.verify.arguments import Another
 from incgen.verify.measure import EVALUATION, LEAST, difference
+from incgen.verify.places import Places
 
 if TYPE_CHECKING:
     from incgen.shapes import Tensor
@@ -43,7 +44,7 @@ def findings(
             another seed; None if only this model is to be looked at.
     """
     wanted = graph.tensors()
-    yield from _parts(graph, facts, "")
+    yield from parts(graph, facts, "")
     for key, tensor in wanted.items():
         if key in facts.tensors:
             trained, says = key in facts.trained, "is" if tensor.trained else "is not"
@@ -51,6 +52,8 @@ def findings(
             found = str(facts.tensors[key].dtype)
             yield Finding("type", key, f"{found}, not {dtype}" if found != dtype else "")
     yield Finding("mode", "", "" if facts.training else "begins in evaluation")
+    for what, path, message in figures.messages(graph, facts.docs, Places(graph)):
+        yield Finding(what, path, message)
     names = list(graph.parameters)
     order = ", ".join(facts.arguments[: len(names)])
     yield Finding("arguments", "", "" if order == ", ".join(names) else f"are {order}")
@@ -60,14 +63,14 @@ def findings(
         yield Finding("initial value", key, message)
     if more is not None and more[0].arguments:
         other, again = more
-        yield from _parts(other.graph, again, f" with {other.given}")
+        yield from parts(other.graph, again, f" with {other.given}")
         tensors = other.graph.tensors()
         fresh = _fitting(tensors, tensors, again)
         for key, message in beginnings.messages(tensors, fresh, {}, dtype):
             yield Finding(f"initial value with {other.given}", key, message)
 
 
-def _parts(graph: Graph, facts: Facts, given: str) -> Iterator[Finding]:
+def parts(graph: Graph, facts: Facts, given: str) -> Iterator[Finding]:
     """Keys, their count and their shapes."""
     wanted = graph.tensors()
     for key in sorted(wanted.keys() | facts.tensors.keys()):
@@ -103,16 +106,36 @@ def _shape(value: Array, tensor: Tensor) -> str:
     return f"{value.shape}, not {tensor.shape}" if value.shape != tensor.shape else ""
 
 
-def misfits(graph: Graph) -> Iterator[tuple[str, dict[str, Array]]]:
-    """Weights that do not fit, and what is wrong with them."""
-    weights = {key: np.zeros(tensor.shape) for key, tensor in graph.tensors().items()}
-    yield "a tensor too many", {**weights, "no_such_layer.weight": np.zeros(1)}
-    last = {key.rpartition(".")[2]: key for key in weights}
-    for name, missing in last.items():
-        rest = {key: value for key, value in weights.items() if key != missing}
-        yield f"a missing {name}", rest
-    for key, value in list(weights.items())[:1]:
-        yield "a tensor of another shape", {**weights, key: value.reshape(1, *value.shape)}
+def misfits(graph: Graph) -> Iterator[tuple[str, dict[str, tuple[int, ...]]]]:
+    """Return files that do not fit, as shapes by key, and what is wrong with them.
+
+    Each kind of tensor that an op has is missing once, has other shapes with which a copy might
+    still go through, and once there is one where the op has none.
+    """
+    shapes = {key: tensor.shape for key, tensor in graph.tensors().items()}
+    yield "a tensor too many", {**shapes, "no_such_layer.weight": (1,)}
+    kinds: dict[tuple[str, str], str] = {}
+    for node in graph.nodes:
+        for tensor in node.tensors:
+            kinds.setdefault((node.op, tensor.name), f"{node.path}.{tensor.name}")
+    for (op, name), key in kinds.items():
+        yield f"a missing {name} of {op}", {k: v for k, v in shapes.items() if k != key}
+        for other in _misshapen(shapes[key]):
+            yield f"a {name} of {op} of another shape, {other}", {**shapes, key: other}
+    for node in {(n.op, len(n.tensors)): n for n in graph.nodes if n.tensors}.values():
+        for name in ("weight", "bias"):
+            key = f"{node.path}.{name}"
+            if key not in shapes:
+                yield f"a {name} of {node.op} too many", {**shapes, key: (node.shape.channels,)}
+
+
+def _misshapen(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Return shapes of one output more, of one number, and, of a kernel, of axes more or moved."""
+    others = [(shape[0] + 1, *shape[1:]), (1,) * len(shape)]
+    if len(shape) > 1:
+        moved = (shape[1], shape[0], *shape[2:])
+        others += [(1, *shape), moved if moved != shape else (*shape[:-1], shape[-1] + 1)]
+    return (other for other in others if other != shape)
 
 
 def pixels(graph: Graph, runner: Runner, dtype: str, seed: int) -> Iterator[Finding]:

@@ -212,9 +212,9 @@ def _weights(graph: Graph, file: SpecPath | None, seed: int) -> dict[str, Array]
         import numpy as np
         import safetensors  # noqa: F401
     if file is None:
-        from incgen.verify import inputs
+        from incgen.verify import drawing
 
-        return inputs.weights(graph, seed)
+        return drawing.weights(graph, seed)
     from incgen.weights.exporting import arrays_of
     from incgen.weights.readers import open_checkpoint
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from incgen.records import record
+from incgen.verify.figures import Docs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,6 +44,7 @@ class Facts:
         trained: the keys of those that are trained.
         count: how many numbers the framework itself counts.
         arguments: of the class or function that makes the model, in order.
+        docs: what its file says of it.
         training: whether it begins in training, where a model has such a mode.
     """
 
@@ -50,6 +52,7 @@ class Facts:
     trained: frozenset[str]
     count: int
     arguments: tuple[str, ...]
+    docs: Docs
     training: bool = True
 
 
@@ -78,6 +81,7 @@ class Step:
         penalty: what the weight decay adds to the loss.
         gradients: of the loss by every parameter, and by the `input`.
         statistics: the running statistics after it.
+        counted: by how much the counter of batches of each normalisation grew, where there is one.
         failure: why there are no gradients.
     """
 
@@ -85,6 +89,7 @@ class Step:
     penalty: float
     gradients: dict[str, Array]
     statistics: dict[str, Array]
+    counted: dict[str, int]
     failure: Exception | None = None
 
 

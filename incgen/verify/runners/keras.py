@@ -18,13 +18,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.eager import context
+from tensorflow.python.framework.config import is_op_determinism_enabled
 
 from incgen.modules import import_source
 from incgen.verify import inputs as random_inputs
+from incgen.verify.figures import Docs
 from incgen.verify.lines import seen_by_name
 from incgen.verify.places import Places
-from incgen.verify.randomness import UNUSUAL, random_kept
 from incgen.verify.runners import GRADIENT, Facts, Form, RunFault, Slope, Step, Trajectory, Values
+from incgen.verify.surroundings import RANDOM, UNUSUAL, kept
 
 if TYPE_CHECKING:
     from incgen.graph import Graph
@@ -75,14 +78,19 @@ class KerasRunner:
         """Import the source and make the model."""
         network = self.graph.program.network.name
         keras.utils.set_random_seed(UNUSUAL)
-        with random_kept(lambda: 0):
+        with kept("importing it", settings):
             module = import_source(network, self.graph.program.file, "keras", self.source)
         self.module = module
         keras.utils.set_random_seed(0)
         lines: dict[str, int] = {}
-        with seen_by_name(keras.layers.Layer, module.__file__ or "", lines):
+        with (
+            seen_by_name(keras.layers.Layer, module.__file__ or "", lines),
+            kept("making the model", settings, drawn=True),
+        ):
             self.model = self._fresh()
         self.lines = {_path(name): line for name, line in lines.items()}
+        if self.model.name != network:
+            raise RunFault(f"the model is called `{self.model.name}`, not `{network}`")
         self.inner, self.recorded = self._with_places()
 
     def _fresh(self, **arguments: Any) -> Any:
@@ -130,14 +138,19 @@ class KerasRunner:
     def another(self, seed: int, arguments: Mapping[str, Any]) -> Facts:
         """As `Runner`."""
         keras.utils.set_random_seed(seed)
-        return self._facts(self._fresh(**arguments))
+        named = {} if "name" in self.graph.parameters else {"name": "another"}
+        model = self._fresh(**named, **arguments)
+        if named and model.name != "another":
+            raise RunFault(f"the model is called `{model.name}`, whatever `name` says")
+        return self._facts(model)
 
     def _facts(self, model: Any) -> Facts:
         variables = _variables(model)
         tensors = {key: _ours(model, key, np.asarray(v)) for key, v in variables.items()}
         trained = frozenset(key for key, variable in variables.items() if variable.trainable)
         arguments = tuple(inspect.signature(self._maker()).parameters)
-        return Facts(tensors, trained, int(model.count_params()), arguments)
+        docs = Docs((self.module.__doc__ if self.module else None) or "", {}, channels_last=True)
+        return Facts(tensors, trained, int(model.count_params()), arguments, docs)
 
     def preprocess(self, images: Array) -> Array:
         """As `Runner`; in a graph too, as in a pipeline of TensorFlow."""
@@ -150,7 +163,8 @@ class KerasRunner:
 
     def load(self, path: Path) -> None:
         """By the generated function."""
-        getattr(self.module, "load_safetensors")(self.model, path)  # noqa: B009
+        with kept("loading weights", settings):
+            getattr(self.module, "load_safetensors")(self.model, path)  # noqa: B009
 
     def refusal(self, path: Path) -> str:
         """As `Runner`; all of a model is as before."""
@@ -170,7 +184,8 @@ class KerasRunner:
 
     def evaluate(self, x: Array, *, inputs: bool = False) -> Values:
         """The model in evaluation mode."""
-        return self._values(self.inner(self._tensor(x), training=False), inputs)
+        with kept("evaluation", settings):
+            return self._values(self.inner(self._tensor(x), training=False), inputs)
 
     def called(self, x: Array) -> dict[str, Array]:
         """As `Runner`, with heads."""
@@ -181,7 +196,8 @@ class KerasRunner:
         start = self._tensor(x)
         with tf.GradientTape() as tape, self._dropout(seed):
             tape.watch(start)
-            results = self.inner(start, training=True)
+            with kept("training", settings, drawn=True):
+                results = self.inner(start, training=True)
             loss, penalty = self._loss(results, seed), self._penalty()
             total = loss + penalty
         variables = {key: v for key, v in _variables(self.model).items() if v.trainable}
@@ -189,7 +205,7 @@ class KerasRunner:
         statistics = {
             key: np.asarray(v) for key, v in _variables(self.model).items() if not v.trainable
         }
-        step = Step(self._values(results, inputs), float(penalty), {}, statistics)
+        step = Step(self._values(results, inputs), float(penalty), {}, statistics, {})
         if not backward:
             return step
         try:
@@ -442,6 +458,37 @@ class KerasRunner:
         self._others.clear()
         keras.backend.clear_session()
         gc.collect()
+
+
+def settings() -> dict[str, Any]:
+    """Return the settings of the process that Keras and TensorFlow have, by their names."""
+    config, random = tf.config, getattr(context.context(), "_rng", None)
+    return {
+        f"{RANDOM} of TensorFlow": (context.global_seed(), random and random.getstate()),
+        "keras.config.backend": keras.config.backend(),
+        "keras.config.set_floatx": keras.config.floatx(),
+        "keras.config.set_epsilon": keras.config.epsilon(),
+        "keras.config.set_image_data_format": keras.config.image_data_format(),
+        "keras.config.set_dtype_policy": keras.config.dtype_policy().name,
+        "keras' traceback filtering": keras.config.is_traceback_filtering_enabled(),
+        "keras' interactive logging": keras.config.is_interactive_logging_enabled(),
+        "tf.config.threading": (
+            config.threading.get_inter_op_parallelism_threads(),
+            config.threading.get_intra_op_parallelism_threads(),
+        ),
+        "tf.config.run_functions_eagerly": config.functions_run_eagerly(),
+        "tf.config.optimizer.set_jit": config.optimizer.get_jit(),
+        "tf.config.optimizer.set_experimental_options": config.optimizer.get_experimental_options(),
+        "tf.config.set_soft_device_placement": config.get_soft_device_placement(),
+        "tf.config.experimental.enable_tensor_float_32_execution": (
+            config.experimental.tensor_float_32_execution_enabled()
+        ),
+        "tf.config.experimental.enable_op_determinism": is_op_determinism_enabled(),
+        "tf.config.experimental.set_synchronous_execution": (
+            config.experimental.get_synchronous_execution()
+        ),
+        "eager execution": tf.executing_eagerly(),
+    }
 
 
 def _variables(model: Any) -> dict[str, Any]:

@@ -22,10 +22,11 @@ from incgen.diagnostics import listed
 from incgen.modules import import_source
 from incgen.names import class_name
 from incgen.verify import inputs as random_inputs
-from incgen.verify.lines import seen_by_object
+from incgen.verify.figures import Docs
+from incgen.verify.lines import arguments_of, seen_by_object
 from incgen.verify.places import Places
-from incgen.verify.randomness import UNUSUAL, random_kept
 from incgen.verify.runners import GRADIENT, Facts, Form, RunFault, Slope, Step, Trajectory, Values
+from incgen.verify.surroundings import RANDOM, UNUSUAL, kept
 
 if TYPE_CHECKING:
     from incgen.graph import Graph
@@ -46,6 +47,7 @@ class TorchRunner:
         self.lines: dict[str, int] = {}
         self.module: ModuleType | None = None
         self.model: nn.Module = nn.Module()
+        self.docs = Docs("", {})
         self.penalised = False
         self.steps = 0
 
@@ -68,13 +70,29 @@ class TorchRunner:
         """Import the source and make the module."""
         network = self.graph.program.network.name
         torch.manual_seed(UNUSUAL)
-        with random_kept(lambda: torch.get_rng_state().numpy()):
+        with kept("importing it", settings):
             module = import_source(network, self.graph.program.file, "torch", self.source)
         self.module = module
         torch.manual_seed(0)
         seen: dict[int, int] = {}
-        with seen_by_object(nn.Module, module.__file__ or "", seen):
+        classes = [
+            each
+            for each in vars(module).values()
+            if isinstance(each, type) and each.__module__ == module.__name__
+        ]
+        given: dict[int, dict[str, Any]] = {}
+        with (
+            seen_by_object(nn.Module, module.__file__ or "", seen),
+            arguments_of(classes, given),
+            kept("making the model", settings, drawn=True),
+        ):
             self.model = self._fresh()
+        blocks = {
+            name: (type(each).__doc__ or "", given[id(each)])
+            for name, each in self.model.named_modules()
+            if name and id(each) in given
+        }
+        self.docs = Docs(module.__doc__ or "", blocks)
         self.lines = {
             name: seen[id(each)] for name, each in self.model.named_modules() if id(each) in seen
         }
@@ -104,7 +122,7 @@ class TorchRunner:
         tensors = {key: _array(value) for key, value in state.items()}
         arguments = tuple(inspect.signature(self._maker()).parameters)
         training = all(each.training for each in model.modules())
-        return Facts(tensors, trained, count, arguments, training)
+        return Facts(tensors, trained, count, arguments, self.docs, training)
 
     def preprocess(self, images: Array) -> Array:
         """As `Runner`; images on another device too, where a tensor of the CPU does not fit."""
@@ -118,7 +136,8 @@ class TorchRunner:
 
     def load(self, path: Path) -> None:
         """By the two calls of the README."""
-        self.model.load_state_dict(safetensors.torch.load_file(path))
+        with kept("loading weights", settings):
+            self.model.load_state_dict(safetensors.torch.load_file(path))
 
     def refusal(self, path: Path) -> str:
         """As `Runner`; PyTorch itself loads what fits before it refuses the rest."""
@@ -138,16 +157,23 @@ class TorchRunner:
     def evaluate(self, x: Array, *, inputs: bool = False) -> Values:
         """The model in evaluation mode; its heads too, which it leaves out by itself."""
         self.model.eval()
-        with torch.no_grad():
-            if len(self.graph.outputs) == 1:
-                return self._recorded(self._tensor(x), inputs)[1]
-            itself = self._recorded(self._tensor(x), inputs, heads=False)[1]
-            # Only the network itself asks whether it is in training.
-            self.model.training = True
-            try:
-                also = self._recorded(self._tensor(x), inputs)[1]
-            finally:
-                self.model.training = False
+        before = self._counters()
+        with torch.no_grad(), kept("evaluation", settings):
+            values = self._evaluated(x, inputs)
+        if self._counters() != before:
+            raise RunFault("it counts batches in evaluation")
+        return values
+
+    def _evaluated(self, x: Array, inputs: bool) -> Values:
+        if len(self.graph.outputs) == 1:
+            return self._recorded(self._tensor(x), inputs)[1]
+        itself = self._recorded(self._tensor(x), inputs, heads=False)[1]
+        # Only the network itself asks whether it is in training.
+        self.model.training = True
+        try:
+            also = self._recorded(self._tensor(x), inputs)[1]
+        finally:
+            self.model.training = False
         return Values(
             {**also.outputs, **itself.outputs},
             {**also.places, **itself.places},
@@ -165,12 +191,14 @@ class TorchRunner:
         self.model.zero_grad()
         self.steps += 1
         torch.manual_seed(UNUSUAL + self.steps)  # what is random is something else in each step
-        with self._dropout(seed):
+        before = self._counters()
+        with self._dropout(seed), kept("training", settings, drawn=True):
             outputs, values = self._recorded(start, inputs)
         if torch.initial_seed() != UNUSUAL + self.steps:
             raise RunFault("it sets the seed of PyTorch's random numbers in training")
         loss, penalty = self._loss(outputs, seed), self._penalty()
-        step = Step(values, float(penalty.detach()), {}, self._statistics())
+        counted = {key: count - before[key] for key, count in self._counters().items()}
+        step = Step(values, float(penalty.detach()), {}, self._statistics(), counted)
         if not backward:
             return step
         try:
@@ -328,8 +356,15 @@ class TorchRunner:
         return found
 
     def _statistics(self) -> dict[str, Array]:
-        found = self.model.named_buffers()
+        stored = self.model.state_dict().keys()  # a gamma of ones that is not trained is in none
+        found = ((key, value) for key, value in self.model.named_buffers() if key in stored)
         return {key: _array(value) for key, value in found if not key.endswith(_COUNTER)}
+
+    def _counters(self) -> dict[str, int]:
+        """How many batches each normalisation has seen, by its path; 0 where it does not count."""
+        buffers = dict(self.model.named_buffers())
+        paths = [node.path for node in self.graph.nodes if node.op == "bn"]
+        return {path: int(buffers.get(f"{path}.{_COUNTER}", torch.zeros(()))) for path in paths}
 
     def _tensor(self, value: Array) -> Tensor:
         return torch.tensor(value, dtype=self.dtype)
@@ -469,6 +504,44 @@ _TRAINED: dict[str, Callable[[nn.Module], Any]] = {
     "torch.compile, aot_eager": partial(torch.compile, fullgraph=True, backend="aot_eager"),
     "channels_last": _channels_last,
 }
+
+
+def settings() -> dict[str, Any]:
+    """Return the settings of the process that PyTorch has, by the names of what sets them."""
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    return {
+        f"{RANDOM} of PyTorch": torch.get_rng_state().numpy(),
+        "torch.set_num_threads": torch.get_num_threads(),
+        "torch.set_num_interop_threads": torch.get_num_interop_threads(),
+        "torch.set_default_dtype": torch.get_default_dtype(),
+        "torch.set_default_device": torch.get_default_device(),
+        "torch.set_grad_enabled": torch.is_grad_enabled(),
+        "torch.inference_mode": torch.is_inference_mode_enabled(),
+        "torch.autograd.set_detect_anomaly": torch.is_anomaly_enabled(),
+        "torch.use_deterministic_algorithms": (
+            torch.are_deterministic_algorithms_enabled(),
+            torch.is_deterministic_algorithms_warn_only_enabled(),
+        ),
+        "torch.set_float32_matmul_precision": torch.get_float32_matmul_precision(),
+        "torch.backends.cuda.matmul": (
+            matmul.allow_tf32,
+            matmul.allow_fp16_reduced_precision_reduction,
+            matmul.allow_bf16_reduced_precision_reduction,
+        ),
+        "torch.backends.cudnn": (
+            cudnn.enabled,
+            cudnn.benchmark,
+            cudnn.deterministic,
+            cudnn.allow_tf32,
+        ),
+        "torch.backends.mkldnn": torch.backends.mkldnn.enabled,
+        "torch.backends.quantized.engine": torch.backends.quantized.engine,
+        "torch.autocast": [
+            (torch.is_autocast_enabled(each), torch.get_autocast_dtype(each))
+            for each in ("cpu", "cuda")
+        ],
+        "torch.set_warn_always": torch.is_warn_always_enabled(),
+    }
 
 
 def _no_compiler() -> str:

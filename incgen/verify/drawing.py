@@ -1,0 +1,91 @@
+"""The weights of a verification: random, of a size that keeps every layer's output at a scale.
+
+Where values die away, saturate a gate or grow with the depth, little but rounding is left to
+compare. The size is found on the side of the spec (`reference.py`), so that it favours no target.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from incgen.verify import inputs
+from incgen.verify.reference import Reference
+
+if TYPE_CHECKING:
+    from incgen.graph import Graph, Node
+    from incgen.verify.runners import Array
+
+#: So many examples say how large the values of a layer are.
+EXAMPLES = 2
+#: What is smaller than this, relative to the scale, may be rounding: made larger it would be all
+#: that later layers see.
+NOTHING = 1e-9
+
+
+def weights(graph: Graph, seed: int, scale: float = 1.0) -> dict[str, Array]:
+    """Return weights in float64, by key, with which each layer's output has one scale.
+
+    Args:
+        graph: the network.
+        seed: of the weights.
+        scale: the root mean square of what each kernel, or gamma, gives for random input of
+            this deviation.
+    """
+    drawn = _Drawn(graph, seed, scale)
+    with np.errstate(all="ignore"):  # what is not finite stays as it is
+        for _ in drawn.values(scale * inputs.images(graph, seed, EXAMPLES)):
+            pass
+    return drawn.found
+
+
+class _Drawn(Reference):
+    """A pass in which every layer's weights are brought to their size before they are used.
+
+    Mishkin & Matas 2016 (arXiv:1511.06422), algorithm 1, layer by layer in one pass.
+    """
+
+    def __init__(self, graph: Graph, seed: int, scale: float) -> None:
+        """Begin with random weights."""
+        self.found, self.scale = inputs.weights(graph, seed), scale
+        super().__init__(graph, self.found)
+
+    def _value(self, node: Node, given: list[Array], seed: int | None) -> Array:
+        bias = ("pointwise." if node.op == "separable_conv" else "") + "bias"
+        if node.op == "bn":
+            self._observe(node, given[0])
+        self._multiply(f"{node.path}.{bias}", self.scale)
+        y = super()._value(node, given, seed)
+        weight = f"{node.path}.{bias.replace('bias', 'weight')}"
+        if weight not in self.found:
+            return y
+        shift = self.found.get(f"{node.path}.{bias}")
+        around = 0.0 if shift is None else shift.reshape(1, -1, *(1,) * (y.ndim - 2))
+        size = _size(y - around)
+        if not NOTHING * self.scale < size < np.inf:
+            return y
+        self._multiply(weight, self.scale / size)
+        scaled: Array = (y - around) * (self.scale / size) + around
+        return scaled
+
+    def _observe(self, node: Node, x: Array) -> None:
+        """Bring running statistics to the size of what they are of, not to its mean and variance.
+
+        Values that are normalised exactly in every layer amplify rounding by their depth.
+        """
+        size = _size(x)
+        if NOTHING * self.scale < size < np.inf:
+            for name, factor in (("running_mean", size), ("running_var", size**2)):
+                key = f"{node.path}.{name}"
+                self._multiply(key, factor)
+                self.statistics[key] = self.found[key]
+
+    def _multiply(self, key: str, factor: float) -> None:
+        if key in self.found:
+            self.found[key] = self.found[key] * factor
+
+
+def _size(x: Array) -> float:
+    """The root mean square."""
+    return float(np.sqrt(np.square(x).mean()))

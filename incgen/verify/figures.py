@@ -1,0 +1,139 @@
+"""The figures in the docstrings of generated files, read again and held to the graph."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from incgen.records import record
+
+if TYPE_CHECKING:
+    from incgen.graph import Graph
+    from incgen.verify.places import Places
+
+_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+
+
+@record
+class Docs:
+    """What a generated file says of its model in words.
+
+    Attributes:
+        module: the docstring of the module.
+        blocks: by the path of a block or unit, the docstring of its class and the arguments that
+            it was made with.
+        channels_last: whether its shapes are (N, H, W, C).
+    """
+
+    module: str
+    blocks: Mapping[str, tuple[str, Mapping[str, Any]]]
+    channels_last: bool = False
+
+
+def messages(graph: Graph, docs: Docs, places: Places) -> Iterator[tuple[str, str, str]]:
+    """Return each figure by its name and place, and what is wrong with it; "" if nothing is."""
+    facts = dict(re.findall(r"^(Input|Output|Parameters|Cost) +(.+)$", docs.module, re.MULTILINE))
+    output = graph.nodes[next(iter(graph.outputs.values()))].shape
+    shapes = {"Input": graph.input, "Output": output}
+    for name, shape in shapes.items():
+        sizes = tuple(n for n in (shape.height, shape.width) if n is not None)
+        wanted = (*sizes, shape.channels) if docs.channels_last else (shape.channels, *sizes)
+        found = _numbers(facts.get(name, ""), graph.parameters)
+        yield f"{name} in the docstring", "", _difference(found, ("N", *wanted))
+    heads = list(graph.outputs)[1:]
+    counts = [0, 0]
+    for node in graph.nodes:
+        beside = node.path.partition(".")[0] in heads
+        counts[beside] += sum(tensor.size for tensor in node.tensors if tensor.trained)
+    stated = [
+        int(n.replace(",", "")) for n in re.findall(r"\d[\d,]*\d|\d", facts.get("Parameters", ""))
+    ]
+    wrong = "" if [*stated, 0][:2] == counts else f"{facts.get('Parameters')}, not {counts}"
+    yield "Parameters in the docstring", "", wrong
+    yield "Cost in the docstring", "", _cost(facts.get("Cost", ""), graph)
+    for path, (doc, arguments) in docs.blocks.items():
+        message = _block(path, doc, arguments, graph, places)
+        if message is not None:
+            yield "shape in the docstring", path, message
+
+
+def _block(
+    path: str, doc: str, arguments: Mapping[str, Any], graph: Graph, places: Places
+) -> str | None:
+    """What is wrong with the shapes that a class says of one of its uses; None if it says none."""
+    said = re.search(r"Shape:\s+(\(N, .*?\))\s+to\s+(\(N, .*\))\s*(?:\n\n|$)", doc, re.DOTALL)
+    end, given = places.node_of(path), places.inputs_of(path)
+    if said is None or end is None or len(given) != 1:
+        return None
+    sources = graph.nodes[places.numbers[given[0]]].shape, graph.nodes[end].shape
+    for text, shape in zip(said.groups(), sources, strict=True):
+        found = _numbers(text, {**arguments, "C": sources[0].channels})
+        wanted = ("N", shape.channels, "H", "W")[: 4 if shape.is_map else len(found)]
+        # a prime says that a size is another one, and C' of channels that they are a case of many
+        plain: list[int | str] = [
+            wanted[i] if n == "C'" else n.rstrip("'") if isinstance(n, str) else n
+            for i, n in enumerate(found)
+        ]
+        if message := _difference(tuple(plain), wanted):
+            return message
+    return ""
+
+
+def _numbers(text: str, values: Mapping[str, Any]) -> tuple[int | str, ...]:
+    """A shape such as `(N, n1x1 + proj, H')` with the values of its names; letters stay."""
+    inside = text[1 : _closing(text)]
+    parts = [" ".join(part.split()) for part in _split(inside)]
+    return tuple(part if re.fullmatch(r"[NHW]'?", part) else _value(part, values) for part in parts)
+
+
+def _value(text: str, values: Mapping[str, Any]) -> int | str:
+    try:
+        # it is text of a file that has been run, and no name but a parameter's is known
+        return int(eval(text, {}, dict(values)))
+    except Exception:
+        return text
+
+
+def _closing(text: str) -> int:
+    depth = 0
+    for number, character in enumerate(text):
+        depth += (character in "([") - (character in ")]")
+        if not depth:
+            return number
+    return len(text)
+
+
+def _split(text: str) -> Iterator[str]:
+    """The parts between commas that stand in no brackets."""
+    depth, start = 0, 0
+    for number, character in enumerate(text):
+        depth += (character in "([") - (character in ")]")
+        if character == "," and not depth:
+            yield text[start:number]
+            start = number + 1
+    yield text[start:]
+
+
+def _difference(found: tuple[int | str, ...], wanted: tuple[int | str, ...]) -> str:
+    return "" if found == wanted else f"{_shown(found)}, not {_shown(wanted)}"
+
+
+def _shown(shape: tuple[int | str, ...]) -> str:
+    return f"({', '.join(map(str, shape))})"
+
+
+def _cost(text: str, graph: Graph) -> str:
+    """Every weight of a kernel is used once for each pixel that its layer gives."""
+    total = 0
+    for node in graph.nodes:
+        area = (node.shape.height or 1) * (node.shape.width or 1)
+        for tensor in node.tensors if node.op != "bn" else ():
+            total += area * tensor.size if tensor.name.endswith("weight") else 0
+    size = graph.input.height, graph.input.width
+    said = re.match(r"([\d.]+) ?([kMG]?) multiply-adds for one (\d+) x (\d+) image", text)
+    if said is None or (int(said[3]), int(said[4])) != size:
+        return f"{text or 'nothing'}, not that of a {size[0]} x {size[1]} image"
+    unit = _UNITS[said[2]]
+    off = abs(float(said[1]) * unit - total)
+    return "" if off <= (0.005001 * unit if said[2] else 0) else f"{text}, not {total:,}"

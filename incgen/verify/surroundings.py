@@ -1,0 +1,94 @@
+"""What a generated file must leave alone: the settings of the process that imports and runs it.
+
+Random numbers, threads, types, warnings, the environment: whatever a file changes there, it changes
+for the rest of the program too.
+"""
+
+from __future__ import annotations
+
+import gc
+import locale
+import logging
+import os
+import random
+import signal
+import socket
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from incgen.diagnostics import listed
+from incgen.verify.runners import RunFault
+
+#: A seed that nobody sets: a file that sets one sets another.
+UNUSUAL = 20_150_211
+#: The loggers whose level and handlers are looked at; "" is the root.
+_LOGGERS = ("", "absl", "jax", "keras", "tensorflow", "torch")
+#: What numbers are drawn from: only an import may not draw any.
+RANDOM = "random numbers"
+
+
+def of_process() -> dict[str, Any]:
+    """Return the settings of Python and NumPy, by a name that a person can look up."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    return {
+        f"{RANDOM} of NumPy": np.random.get_state(legacy=False)["state"]["key"].tobytes(),
+        f"{RANDOM} of Python": random.getstate(),
+        "numpy.seterr": np.geterr(),
+        "numpy.set_printoptions": {k: str(v) for k, v in np.get_printoptions().items()},
+        "numpy.setbufsize": np.getbufsize(),
+        "flushing of denormal numbers": 5e-310 * float(len(_LOGGERS)) == 0,
+        "warnings.filters": list(warnings.filters),
+        "warnings.showwarning": warnings.showwarning,
+        "logging.disable": logging.root.manager.disable,
+        "levels of loggers": [each.level for each in loggers],
+        "handlers of loggers": [list(each.handlers) for each in loggers],
+        "os.environ": dict(os.environ),
+        "the working directory": os.getcwd(),
+        "sys.path": list(sys.path),
+        "sys.meta_path": list(sys.meta_path),
+        "sys.stdout and sys.stderr": (sys.stdout, sys.stderr),
+        "sys.excepthook": sys.excepthook,
+        "sys.setrecursionlimit": sys.getrecursionlimit(),
+        "sys.setswitchinterval": sys.getswitchinterval(),
+        "gc": (gc.isenabled(), gc.get_threshold()),
+        "locale": locale.setlocale(locale.LC_ALL),
+        "signal handlers": [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)],
+        "socket.setdefaulttimeout": socket.getdefaulttimeout(),
+    }
+
+
+@contextmanager
+def kept(
+    doing: str, settings: Callable[[], Mapping[str, Any]], *, drawn: bool = False
+) -> Iterator[None]:
+    """Let something be done that changes no setting.
+
+    Args:
+        doing: what is done, for the report.
+        settings: gives those of the framework.
+        drawn: whether random numbers may be drawn.
+
+    Raises:
+        RunFault: it changes one.
+    """
+    before = {**of_process(), **settings()}
+    yield
+    after = {**of_process(), **settings()}
+    changed = [
+        name
+        for name, value in before.items()
+        if not _same(value, after[name]) and not (drawn and name.startswith(RANDOM))
+    ]
+    if changed:
+        raise RunFault(f"{doing} changes {listed(changed)}")
+
+
+def _same(before: Any, after: Any) -> bool:
+    return (
+        bool(np.array_equal(before, after)) if isinstance(before, np.ndarray) else before == after
+    )
