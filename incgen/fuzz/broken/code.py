@@ -11,7 +11,9 @@ from incgen.fuzz.broken.cases import Case
 from incgen.fuzz.broken.trial import Failure
 
 #: What generated files import.
-_IMPORTS = frozenset({"collections", "keras", "math", "safetensors", "torch", "typing", "warnings"})
+_IMPORTS = frozenset(
+    {"collections", "keras", "math", "safetensors", "sys", "torch", "typing", "warnings"}
+)
 _NO_CODE = re.compile(r'"[^"\n]*"|#[^\n]*')
 
 
