@@ -21,7 +21,7 @@ from incgen.targets.keras_padding import usual_padding
 from incgen.targets.keras_scope import Scope, joined, only_comments
 from incgen.targets.keras_uses import use
 from incgen.targets.shaping import vector_in_repeat
-from incgen.targets.structure import unnamed_branch
+from incgen.targets.structure import unnamed_branch, word_checks
 from incgen.targets.values import ONE
 
 _JOINS = {"concat": "Concatenate", "add": "Add", "mul": "Multiply"}
@@ -36,9 +36,11 @@ class FunctionWriter(Scope):
 
     def definition_view(self) -> tuple[Form, View]:
         """The function of a unit or block, and what its users have to know."""
+        formals = self.formals()
+        for name, _ in formals:
+            self.lines += word_checks(self.definition, name, self.words(name), 4)
         flow = self.body(self.definition.body, Flow("x", self.is_map, True), "x")
         self.lines += returns(flow.code, indent=4)
-        formals = self.formals()
         header = ["x", *(_formal(name, default) for name, default in formals), "*", "name"]
         doc = self.definition.doc or text.described(self.definition)
         view = View(text.docstring(doc, 4), def_header(self.name, header), self.lines)
@@ -106,6 +108,8 @@ class FunctionWriter(Scope):
             parameters.append(f"input_shape={shape}")
         parameters.append(f'name="{self.definition.name}"')
         source = "input_shape" if fixed else shape
+        for formal in self.definition.parameters:
+            self.lines += word_checks(self.definition, formal.name, self.words(formal.name), 4)
         self.lines += assign("inputs", f'keras.Input({source}, name="input")', indent=4)
         flow = self.body(self.definition.body, Flow("inputs", True, True), "x", whole=True)
         outputs = flow.code

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 from incgen import definitions as df
 from incgen import expressions as ex
@@ -152,9 +152,9 @@ class Scope:
             case _:
                 return value
 
-    def words(self, parameter: str) -> list[object]:
+    def words(self, parameter: str) -> list[Any]:
         """The values that a parameter takes."""
-        seen = values_of(self.graph, self.definition, parameter)
+        seen: list[Any] = values_of(self.graph, self.definition, parameter)
         is_open = self.file.opened.has(self.definition, parameter)
         if is_open and any(word in _PADS for word in seen):
             seen += [word for word in _PADS if word not in seen]

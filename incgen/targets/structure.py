@@ -2,11 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from incgen import definitions as df
 from incgen import expressions as ex
-from incgen.expressions import Expression
+from incgen.expressions import Expression, Value
+from incgen.layout import LINE_LENGTH, if_header
+from incgen.ops import Kind
+
+
+def known_words(
+    definition: df.Definition, parameter: str, cases: Sequence[Value]
+) -> Sequence[Value]:
+    """The values of a parameter that an op of a definition takes as a word; none if no op does.
+
+    Args:
+        definition: whose parameter it is.
+        parameter: its name.
+        cases: what there is code for, if the word is a padding.
+    """
+    head = definition.head.argument(parameter) if definition.head is not None else None
+    if head is not None and head.words:
+        return head.words
+    for element in df.elements(definition.body):
+        if not isinstance(element, df.OpCall):
+            continue
+        for name, value in element.args.items():
+            if isinstance(value, ex.Parameter) and value.name == parameter:
+                argument = element.op.argument(name)
+                if argument is not None and argument.words:
+                    return argument.words
+                if argument is not None and argument.kind is Kind.PADDING:
+                    return cases if any(isinstance(case, str) for case in cases) else ()
+    return ()
+
+
+def word_checks(
+    definition: df.Definition, parameter: str, cases: Sequence[Value], indent: int
+) -> list[str]:
+    """Lines that refuse a word of a parameter that no op knows; see `known_words`."""
+    known = known_words(definition, parameter, cases)
+    if not known:
+        return []
+    values = ", ".join(map(ex.number, known)) + ("," if len(known) == 1 else "")
+    inside, inner = " " * (indent + 4), " " * (indent + 8)
+    text = f'f"{{{parameter}=}} is none of: {", ".join(map(str, known))}"'
+    raising = [f"{inside}raise ValueError({text})"]
+    if len(raising[0]) > LINE_LENGTH:
+        raising = [f"{inside}raise ValueError(", inner + text, f"{inside})"]
+    return [*if_header(f"{parameter} not in ({values})", indent=indent), *raising]
 
 
 def only(body: df.Body) -> df.Step | None:

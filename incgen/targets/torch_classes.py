@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,7 +16,7 @@ from incgen.layout import assign, comment_lines, def_header, expression, for_hea
 from incgen.symbols import Symbol, Unknown, unit_arguments
 from incgen.targets import text
 from incgen.targets.shaping import EITHER, SETTLED
-from incgen.targets.structure import only, slot_of, unnamed_branch, unwrapped
+from incgen.targets.structure import only, slot_of, unnamed_branch, unwrapped, word_checks
 from incgen.targets.torch_code import (
     INPUT_SIZES,
     Built,
@@ -110,6 +111,12 @@ class ClassWriter(Modules):
         for name, formula in reversed(self.computed.items()):
             if mentions(name, body):
                 body = [*assign(name, python(formula), indent=METHOD), *body]
+        if self.owner is None:
+            checks = [
+                word_checks(self.definition, name, self.words(name), METHOD)
+                for name, _ in self.formals()
+            ]
+            body = [*itertools.chain(*checks), *body]
         if self.decays and not self.in_place:
             code = "{" + ", ".join(self.decays) + "}"
             body += assign("self.weight_decay", code, indent=METHOD)

@@ -74,6 +74,8 @@ def conv_bn(x, channels, kernel, stride=1, *, name):
 
 def inception(x, n1x1, n3x3_reduce, n3x3, ndouble_reduce, ndouble, kind, proj, *, name):
     """Four branches on one input, joined along the channels."""
+    if kind not in ("max", "avg"):
+        raise ValueError(f"{kind=} is none of: max, avg")
     conv1x1 = conv_bn(x, n1x1, 1, name=f"{name}-conv1x1")
     conv3x3 = conv_bn(x, n3x3_reduce, 1, name=f"{name}-conv3x3-0")
     conv3x3 = conv_bn(conv3x3, n3x3, 3, name=f"{name}-conv3x3-1")

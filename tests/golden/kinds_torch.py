@@ -43,6 +43,8 @@ class Pooling(nn.Module):
 
     def __init__(self, kind: str, stride: int, counts: bool = True) -> None:
         super().__init__()
+        if kind not in ("max", "avg"):
+            raise ValueError(f"{kind=} is none of: max, avg")
         self.pool = (
             nn.MaxPool2d(3, stride, 1)
             if kind == "max"
@@ -64,6 +66,8 @@ class ConvPad(nn.Module):
         self, in_channels: int, c: int, border: str, bias: bool = True
     ) -> None:
         super().__init__()
+        if border not in ("half", "same", "valid"):
+            raise ValueError(f"{border=} is none of: half, same, valid")
         self.conv = (
             nn.Conv2d(in_channels, c, 3, 2, padding=1, bias=bias)
             if border == "half"
