@@ -37,10 +37,11 @@ MODULE_ATTRIBUTES = _words(
 #: Names that generated code uses itself.
 USED_BY_CODE = _words(
     """
-    any Any at_least_float32 biased_batch_norm bool ceil_max_pool dict F Final float gelu_erf
-    gelu_tanh getattr inputs int isinstance keras layers list load_file load_safetensors map math
-    max min name NamedTuple NHWC nn ops OrderedDict preprocess range round same_pad self sorted
-    str sum super sys Tensor torch truncated_he_normal_ tuple unscaled ValueError warnings x zip
+    Any any at_least_float32 biased_batch_norm bool ceil_max_pool dict F Final float gelu_erf
+    gelu_tanh getattr inputs int isinstance keras layers list Literal load_file load_safetensors
+    map math max min name NamedTuple NHWC nn ops OrderedDict preprocess range round same_pad self
+    sorted str sum super sys Tensor torch truncated_he_normal_ tuple unscaled ValueError warnings
+    x zip
     """
 )
 

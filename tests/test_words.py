@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from typing import Any, Literal
 
 import pytest
 
@@ -61,6 +62,14 @@ def test_other_words_are_refused(make: Any, name: str, value: Any, known: str) -
         make(**{name: value})
 
     assert str(caught.value) == f"{name}={value!r} is none of: {known}"
+
+
+def test_words_are_typed_wherever_they_are_taken() -> None:
+    kinds, forms = Literal["max", "avg"], Literal["erf", "tanh"]
+    for makers in ((TORCH.Net, TORCH.Part), (KERAS.net, KERAS.part)):
+        for make in makers:
+            types = inspect.get_annotations(make.__init__ if isinstance(make, type) else make)
+            assert (types["kind"], types["least"]) == (kinds, forms)
 
 
 def test_units_and_blocks_refuse_them_too() -> None:

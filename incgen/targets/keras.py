@@ -130,6 +130,7 @@ class _File:
             "maps": "NHWC" in code or "ceil_max_pool" in helpers,
             "depthwise": "layers.DepthwiseConv2D(" in code,
             "math": "gelu_tanh" in helpers,
+            "literal": re.search(r": Literal\[", code) is not None,
             "layers": bool({*helpers} - _FUNCTIONS)
             or re.search(r"(?<![\w.\"])layers\.", code) is not None,
             "ops": bool({*helpers} - {"Scale"})

@@ -21,7 +21,7 @@ from incgen.targets.keras_padding import usual_padding
 from incgen.targets.keras_scope import Scope, joined, only_comments
 from incgen.targets.keras_uses import use
 from incgen.targets.shaping import vector_in_repeat
-from incgen.targets.structure import unnamed_branch, word_checks
+from incgen.targets.structure import literal, unnamed_branch, word_checks
 from incgen.targets.values import ONE
 
 _JOINS = {"concat": "Concatenate", "add": "Add", "mul": "Multiply"}
@@ -41,7 +41,7 @@ class FunctionWriter(Scope):
             self.lines += word_checks(self.definition, name, self.words(name), 4)
         flow = self.body(self.definition.body, Flow("x", self.is_map, True), "x")
         self.lines += returns(flow.code, indent=4)
-        header = ["x", *(_formal(name, default) for name, default in formals), "*", "name"]
+        header = ["x", *map(self.formal, formals), "*", "name"]
         doc = self.definition.doc or text.described(self.definition)
         view = View(text.docstring(doc, 4), def_header(self.name, header), self.lines)
         return Form(self.name, tuple(formals), flow.is_map, self.one_or_several()), view
@@ -93,6 +93,16 @@ class FunctionWriter(Scope):
         required.sort(key=lambda item: item[0] == "kernel")
         return required + optional
 
+    def formal(self, formal: tuple[str, Expression | str | None]) -> str:
+        """A parameter as source; only words have a type."""
+        name, default = formal
+        words = literal(self.definition, name)
+        declared = name if words is None else f"{name}: {words}"
+        if default is None:
+            return declared
+        value = default if isinstance(default, str) else python(default)
+        return f"{declared}={value}" if words is None else f"{declared} = {value}"
+
     def network_view(self) -> View:
         """The function of the network, with its input and its model."""
         pixels = self.definition.pixels
@@ -101,7 +111,7 @@ class FunctionWriter(Scope):
         shape = f"({', '.join(map(python, sizes))})"
         fixed = all(isinstance(size, ex.Literal) for size in sizes)
         parameters = [
-            f"{f.name}={ex.number(self.graph.parameters[f.name])}"
+            self.formal((f.name, ex.Literal(self.graph.parameters[f.name])))
             for f in self.definition.parameters
         ]
         if fixed:
@@ -335,9 +345,3 @@ def _mentions(lines: list[str], name: str) -> bool:
     """Whether a variable occurs in code, or in the name of a layer."""
     found = re.compile(rf"(?<![\w.\"]){name}\b(?!=[^=])")
     return any(found.search(line) for line in lines if not line.lstrip().startswith("#"))
-
-
-def _formal(name: str, default: Expression | str | None) -> str:
-    if default is None:
-        return name
-    return f"{name}={default if isinstance(default, str) else python(default)}"

@@ -37,6 +37,25 @@ def known_words(
     return ()
 
 
+def literal(definition: df.Definition, parameter: str) -> str | None:
+    """The type of a parameter that an op takes as a word, however deep; None if none does.
+
+    The words of a padding are not told: each definition has code for some of them.
+    """
+    known = known_words(definition, parameter, ())
+    if known:
+        return f"Literal[{', '.join(map(ex.number, known))}]"
+    for element in df.elements(definition.body):
+        if not isinstance(element, df.Instance):
+            continue
+        for name, value in element.args.items():
+            if isinstance(value, ex.Parameter) and value.name == parameter:
+                found = literal(element.definition, name)
+                if found is not None:
+                    return found
+    return None
+
+
 def word_checks(
     definition: df.Definition, parameter: str, cases: Sequence[Value], indent: int
 ) -> list[str]:

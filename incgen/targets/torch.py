@@ -159,7 +159,12 @@ class _File:
         decays = "self.weight_decay" in code
         names = list(self.graph.outputs)
         heads = names if len(names) > 1 else []
-        typing = {"Any": "Any" in needs, "Final": _uses(r"Final\[", code), "NamedTuple": heads}
+        typing = {
+            "Any": "Any" in needs,
+            "Final": _uses(r"Final\[", code),
+            "Literal": _uses(r"Literal\[", code),
+            "NamedTuple": heads,
+        }
         return {
             "header": text.header(self.graph.program),
             "docstring": _module_doc(self.graph, out),

@@ -31,7 +31,7 @@ from incgen.symbols import (
 )
 from incgen.targets.scopes import Names
 from incgen.targets.shaping import Shaper, mapped, own_input, resolved
-from incgen.targets.structure import expressions_of, names_in
+from incgen.targets.structure import expressions_of, literal, names_in
 from incgen.targets.torch_code import INPUT_SIZES, Flow, Form, Start, sizes_of
 from incgen.targets.torch_ops import CENTRED, Layer, bracketed, layer
 from incgen.targets.values import ONE, TRUE, ZERO
@@ -169,7 +169,7 @@ class Scope:
         for formal in self.definition.parameters:
             if formal.name == name and isinstance(formal.default, ex.Literal):
                 values.append(formal.default.value)
-        return annotation(values)
+        return literal(self.definition, name) or annotation(values)
 
     def unit_annotation(self, name: str, unit: UnitForm, head: Any) -> str:
         """The type of a parameter of a unit."""
@@ -180,7 +180,7 @@ class Scope:
             return f"{kind} | str" if name == "padding" and unit.same else kind
         argument = head.argument(name)
         assert argument is not None
-        return ARGUMENT_TYPES[argument.kind]
+        return literal(self.definition, name) or ARGUMENT_TYPES[argument.kind]
 
     def several(self) -> frozenset[str]:
         """The parameters of a unit's window that are several numbers."""
