@@ -138,8 +138,8 @@ def load_safetensors(model, path):
         value = found.get(key)
         if isinstance(layer, layers.DepthwiseConv2D) and value is not None:
             shape = *value.shape[:2], -1, layer.depth_multiplier
-            if value.ndim == 4 and value.shape[2] == 1 and value.size % shape[3] == 0:
-                found[key] = value.reshape(shape)
+            fits = value.shape[2:-1] == (1,) and value.size % shape[3] == 0
+            found[key] = value.reshape(shape) if fits else value[None]
     faults = [f"unexpected: {key}" for key in found.keys() - wanted.keys()]
     for key, variable in wanted.items():
         if key not in found:
