@@ -42,14 +42,11 @@ def store(name: str, value: Any) -> None:
     place = _folder()
     if place is None:
         return
+    from incgen.output import OutputError, replace
+
     data = json.dumps(value, separators=(",", ":")).encode("ascii")
-    temporary = place / f".{name}.{os.urandom(6).hex()}.tmp"
-    try:
-        temporary.write_bytes(_digest(data) + data)
-        os.replace(temporary, place / name)  # a reader sees all of an entry or none of it
-    except OSError:  # a full disk, another system's rules
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    with suppress(OutputError, OSError):  # a full disk, another system's rules
+        replace(place / name, _digest(data) + data)
 
 
 def _digest(data: bytes) -> bytes:

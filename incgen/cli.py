@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from incgen.graph import Graph
 
 OK, FAULTS, USAGE = 0, 1, 2
-_STDIN = "<stdin>"
-_MAX_BYTES = 20_000_000
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -135,6 +133,7 @@ def build_command(
     All files are written, or none. Of several specs, those without a network are passed over.
     """
     from incgen import api
+    from incgen.loader import STDIN
     from incgen.output import OutputError, compared, left_over, places, sealed, write_all
     from incgen.targets import TARGETS
 
@@ -158,7 +157,8 @@ def build_command(
                 help_ = "give a folder as the output, and networks of different names"
                 raise OutputError(f"two specs would be written to `{path.as_posix()}`: {help_}")
             texts[path] = sealed(sources[name], graph.digest())
-    made = [(graph.program.file, graph.program.network.name) for graph in graphs]
+    programs = [graph.program for graph in graphs if graph.program.file != STDIN]
+    made = [(program.file, program.network.name) for program in programs]
     stale = left_over(made, texts, TARGETS)
     if check:
         files = [compared(path, text) for path, text in texts.items()]
@@ -172,7 +172,7 @@ def build_command(
             _say(f"{'wrote' if file.changed else 'unchanged'} {file.path}")
     for path, what in stale.items():
         _say(f"{path} {what}")
-    return FAULTS if check and (stale or any(file.changed for file in files)) else OK
+    return FAULTS if check and any(file.changed for file in files) else OK
 
 
 @commands.command("check")
@@ -761,36 +761,27 @@ def _source(spec: str) -> tuple[str, str | None]:
     """The name of a spec, and its text if it comes from standard input."""
     if spec != "-":
         return spec, None
-    return _STDIN, _decoded(_standard_input(), _STDIN)
+    from incgen.loader import STDIN, decoded
+
+    return STDIN, decoded(_standard_input(), STDIN)
 
 
 def _standard_input() -> bytes:
+    from incgen.loader import MAX_BYTES
+
     if sys.stdin is None:
         raise click.ClickException("standard input is closed")
-    return sys.stdin.buffer.read(_MAX_BYTES + 1)
-
-
-def _decoded(data: bytes, name: str) -> str:
-    """Bytes as the text of a spec."""
-    if len(data) > _MAX_BYTES:
-        message = f"the text is larger than {_MAX_BYTES} bytes"
-        raise SpecError([Diagnostic(Code.TOO_LARGE, message, None, file=name)])
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        message = f"line {line} is not UTF-8: byte 0x{data[error.start]:02x}"
-        raise SpecError([Diagnostic(Code.NOT_UTF8, message, None, file=name)]) from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return sys.stdin.buffer.read(MAX_BYTES + 1)
 
 
 def _format(spec: str, *, check: bool, diff: bool) -> bool:
     """Lay out one spec; whether it changed, or would have."""
     from incgen.format import format_text
+    from incgen.loader import decoded
     from incgen.output import rewrite, unified_diff
 
-    name, data = _bytes(spec)
-    text = _decoded(data, name)
+    path, name, data = _bytes(spec)
+    text = decoded(data, name)
     result = format_text(text, name)
     if diff:
         _print(unified_diff(text, result, name, name))
@@ -799,28 +790,21 @@ def _format(spec: str, *, check: bool, diff: bool) -> bool:
         _print(mark + result)
     elif result != text and not (check or diff):
         newline = "\r\n" if b"\r\n" in data else "\n"  # as in the rest of the checkout
-        rewrite(Path(spec), (mark + result).replace("\n", newline).encode("utf-8"))
+        rewrite(path, (mark + result).replace("\n", newline).encode("utf-8"))
         _say(f"formatted {name}")
     elif result != text and check:
         _say(f"would format {name}")
     return result != text
 
 
-def _bytes(spec: str) -> tuple[str, bytes]:
-    """The name of a spec and what is in it."""
+def _bytes(spec: str) -> tuple[Path, str, bytes]:
+    """The file of a spec, its name in reports, and what is in it."""
+    from incgen.loader import STDIN, find, read
+
     if spec == "-":
-        return _STDIN, _standard_input()
-    from incgen.loader import find
-
+        return Path(spec), STDIN, _standard_input()
     path, name = find(Path(spec))
-    try:
-        with path.open("rb") as file:
-            return name, file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        from incgen.output import reason
-
-        message = f"the file cannot be read: {reason(error)}"
-        raise SpecError([Diagnostic(Code.UNREADABLE, message, None, file=name)]) from None
+    return path, name, read(path, name)
 
 
 # ---------------------------------------------------------------- output

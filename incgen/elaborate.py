@@ -444,7 +444,10 @@ class _Builder:
             return None
         block = frame.use.definition
         names = [formal.name for formal in block.parameters]
-        name = next(name for name in ("c", "outer", "outer_channels") if name not in names)
+        free = (name for name in ("c", "outer", "outer_channels") if name not in names)
+        name = next(free, None)
+        if name is None:
+            return None
         head = ", ".join([*(formal.span.text for formal in block.parameters), f"{name} = channels"])
         inside = f"`channels` is {node.shape.channels} there, of what `{node.op}` is given"
         instead = f"name the outer ones, `block {block.name}({head})`, and write"

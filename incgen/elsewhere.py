@@ -11,7 +11,6 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from incgen.diagnostics import listed
 from incgen.ops import OPS, Takes
 
 #: The words that join branches, and those that have a body besides.
@@ -199,10 +198,3 @@ def body_help(name: str) -> str | None:
     if here in JOINS:
         return f"here it is called `{here}`: write `{here} {{`"
     return lacking(name) or None
-
-
-def words_help(here: str) -> str:
-    """How a name that is known is written here."""
-    if here in JOINS:
-        return f"here it is called {listed([here])}, with a branch in each line: `{here} {{ ... }}`"
-    return f"here it is called `{here}`"

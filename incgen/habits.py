@@ -69,11 +69,12 @@ def _loop(before: str, token: str, after: str) -> Slip | None:
         r"\bin\s+(?:range\s*\((?P<range>[^()]*)\)|(?P<one>\w+)\s*[:{]|\[)", found["rest"]
     )
     message = f"there is no `{found['word']}`: a `repeat` applies a body several times"
-    if over is not None and (over["range"] or over["one"]):
+    count = over and _count(over["range"] or over["one"] or "")
+    if count:
         body = found["rest"].partition(":")[2].strip(" {")
         braces = f"{{ {body} }}" if body and "}" not in body else "{"
-        help_ = f"write `repeat {_count(over['range'] or over['one'])} {braces}`"
-    elif over is not None:
+        help_ = f"write `repeat {count} {braces}`"
+    elif over is not None and over.group().endswith("["):
         message = f"there is no `{found['word']}`: all iterations of a `repeat` are alike"
         help_ = "write a line for each value; a `block` with a parameter keeps them short"
     else:
@@ -81,14 +82,21 @@ def _loop(before: str, token: str, after: str) -> Slip | None:
     return _at(found, "word", before, message, help_)
 
 
-def _count(text: str) -> str:
-    """How many values a range has."""
+def _count(text: str) -> str | None:
+    """How many values a range has; None if it has none, or is more than can be told."""
     parts = [part.strip() for part in text.split(",")]
-    if len(parts) == 1:
-        return parts[0]
-    if all(part.isdigit() for part in parts[:2]):
-        return str(int(parts[1]) - int(parts[0]))
-    return f"{parts[1]} - {parts[0]}"
+    if all(re.fullmatch("-?[0-9]{1,9}", part) for part in parts):
+        try:
+            count = len(range(*map(int, parts)))
+        except (TypeError, ValueError):  # four values, or a step of 0
+            return None
+        return str(count) if count else None
+    if not all(re.fullmatch("[A-Za-z0-9_ .+*/-]+", part) for part in parts):
+        return None
+    if len(parts) == 1 or (len(parts) == 2 and parts[0] == "0"):
+        return parts[-1]
+    first = parts[0] if parts[0].isidentifier() or parts[0].isdecimal() else f"({parts[0]})"
+    return f"{parts[1]} - {first}" if len(parts) == 2 else None
 
 
 def _repeat(before: str, token: str, after: str) -> Slip | None:
@@ -100,7 +108,7 @@ def _repeat(before: str, token: str, after: str) -> Slip | None:
     index = re.match(rf"{_NAME}\s+in\s+(?:range\s*\(([^()]*)\)|(\w+))", rest)
     if index:
         message = "a `repeat` has no index: all of its iterations are alike"
-        help_ = f"write `repeat {_count(index[1] or index[2])} {{`"
+        help_ = f"write `repeat {_count(index[1] or index[2] or '') or 3} {{`"
         return _at(found, "word", before, message, help_)
     times = re.match(r"(\w+)\s+times\b", rest)
     if times:

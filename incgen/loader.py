@@ -17,6 +17,8 @@ from incgen.source import SourceFile, Span
 
 #: Files that use files that use files, up to this depth.
 MAX_USE_DEPTH = 20
+#: What standard input is called in reports.
+STDIN = "<stdin>"
 #: Bytes of one file.
 MAX_BYTES = 4 * MAX_TEXT
 
@@ -77,7 +79,7 @@ def load(path: Path, *, text: str | None = None) -> LoadedFile:
     name = path.as_posix()
     if text is None:
         path, name = find(path)
-        text = _read(path, name, None)
+        text = decoded(read(path, name), name)
     shown = _folder(name)
     loader = _Loader()
     place = _Place(path.parent, shown, path.parent.resolve())
@@ -150,7 +152,8 @@ class _Loader:
             name = f"{place.shown}{PurePosixPath(text).as_posix()}"
             self.done[target] = None
             try:
-                source = SourceFile(name, _read(target, name, span))
+                data = read(target, name, span)
+                source = SourceFile(name, decoded(data, name, span))
                 inner = _Place((place.folder / text).parent, _folder(name), place.root)
                 self.done[target] = self.parse(source, inner, (*above, target))
             except SpecError as error:
@@ -196,20 +199,42 @@ class _Loader:
         return None
 
 
-def _read(path: Path, name: str, span: Span | None) -> str:
-    """The text of a file, with plain newlines."""
-    which = "the file" if span is None else f'"{clipped(span.text.strip(chr(34)), 60)}"'
+def read(path: Path, name: str, span: Span | None = None) -> bytes:
+    """Return what is in a file, a byte more than is allowed at most.
+
+    Args:
+        path: the file.
+        name: its name in reports.
+        span: the path of the `use` that names it.
+
+    Raises:
+        SpecError: it cannot be read.
+    """
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        message = f"{which} cannot be read: {reason[:1].lower()}{reason[1:]}"
+        message = f"{_which(name, span)} cannot be read: {reason[:1].lower()}{reason[1:]}"
         help_ = None
         if span is None and isinstance(error, FileNotFoundError):
             help_ = _one_that_is_there(path)
         fault = Diagnostic(Code.UNREADABLE, message, span, help=help_, file=name)
         raise SpecError([fault]) from None
+
+
+def decoded(data: bytes, name: str, span: Span | None = None) -> str:
+    """Return the text of a spec, with plain newlines.
+
+    Args:
+        data: what is in its file, or came from standard input.
+        name: its name in reports.
+        span: the path of the `use` that names it.
+
+    Raises:
+        SpecError: it is too large or no UTF-8.
+    """
+    which = _which(name, span)
     if len(data) > MAX_BYTES:
         message = f"{which} is larger than {MAX_BYTES} bytes"
         raise SpecError([Diagnostic(Code.TOO_LARGE, message, span, file=name)])
@@ -218,6 +243,13 @@ def _read(path: Path, name: str, span: Span | None) -> str:
     except UnicodeDecodeError as error:
         raise SpecError([_not_utf8(data, error.start, name, span, which)]) from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _which(name: str, span: Span | None) -> str:
+    """What a report calls the text that it is about."""
+    if span is not None:
+        return f'"{clipped(span.text.strip(chr(34)), 60)}"'
+    return "standard input" if name == STDIN else "the file"
 
 
 def _not_utf8(data: bytes, at: int, name: str, span: Span | None, which: str) -> Diagnostic:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from incgen import cache, parser
+from incgen.ending import Ended
 from incgen.source import SourceFile
 
 SPEC = "numerics torch\nnetwork net {\n    input 8x8 3\n    a: conv 3x3/{1 + 1} 4 -> relu\n}\n"
@@ -53,6 +55,20 @@ def tables_work() -> bool:
 def test_what_is_kept_comes_back(place: Path) -> None:
     assert cache.load("x") is None
     cache.store("x", VALUE)
+
+    assert cache.load("x") == VALUE
+    assert [path.name for path in place.iterdir()] == ["x"]
+
+
+def test_a_signal_leaves_nothing_half_made(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.store("x", VALUE)
+
+    def ended(*_: object) -> None:
+        raise Ended(signal.SIGTERM)
+
+    with monkeypatch.context() as patch, pytest.raises(Ended):
+        patch.setattr(os, "replace", ended)
+        cache.store("x", {})
 
     assert cache.load("x") == VALUE
     assert [path.name for path in place.iterdir()] == ["x"]
@@ -139,7 +155,7 @@ def test_a_folder_that_cannot_be_written_is_done_without(
     def denied(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "write_bytes", denied)
+    monkeypatch.setattr(os, "open", denied)
 
     assert tables_work()
     assert list(place.iterdir()) == []

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from incgen import cli
+from incgen import cli, shipped
 from incgen.graph import Graph
+from incgen.loader import MAX_BYTES
 from incgen.targets import TARGETS
 
 SPEC = """\
@@ -155,12 +156,14 @@ def test_a_file_of_a_network_that_has_another_name_now_is_left_over(incgen: Runn
     incgen(*arguments[:-1], "out/my_torch.py")  # somebody's own name, of the same network
     Path("out/mine_torch.py").write_text("class Mine(object): ...\n")
     Path("net.inc").write_text(renamed)
-    what = "the network of net.inc is called `other` now; remove it\n"
+    what = "the network of net.inc is called `other` now; if so, remove it\n"
+    said = f"out/net_torch.py may be left over: {what}"
 
-    assert incgen(*arguments).err == (
-        f"wrote out/other_torch.py\nout/net_torch.py is left over: {what}"
-    )
-    assert incgen(*arguments, "--check") == Done(1, "", f"out/net_torch.py is left over: {what}")
+    assert incgen(*arguments).err == f"wrote out/other_torch.py\n{said}"
+    assert incgen(*arguments, "--check") == Done(0, "", said)
+    text = Path("out/net_torch.py").read_bytes()  # as a checkout on another system has it
+    Path("out/net_torch.py").write_bytes(text.replace(b"\n", b"\r\n"))
+    assert incgen(*arguments, "--check") == Done(0, "", said)
     assert incgen("build", "net.inc", "-t", "keras", "-o", "out/").err.endswith(what)
     Path("out/net_torch.py").unlink()
     assert incgen(*arguments, "--check") == Done(0, "", "")
@@ -169,6 +172,31 @@ def test_a_file_of_a_network_that_has_another_name_now_is_left_over(incgen: Runn
     assert incgen("build", "net.inc", "-t", "torch", "-o", "out/x.py", "--check").err == (
         "out/x.py is not there\n"
     )
+
+
+def test_files_of_other_specs_of_the_same_name_are_not_said_to_be_left_over(
+    incgen: Runner,
+) -> None:
+    """A file names its spec without folders, and all of standard input alike."""
+    renamed = SPEC.replace("network net", "network other")
+    for folder, text in (("a", SPEC), ("b", renamed)):
+        Path(folder).mkdir()
+        Path(folder, "net.inc").write_text(text)
+    both = ("build", "a/net.inc", "b/net.inc")
+
+    assert incgen(*both).err == "wrote generated/net_torch.py\nwrote generated/other_torch.py\n"
+    assert incgen(*both, "--check") == Done(0, "", "")
+    assert incgen("build", "b/net.inc", "--check").code == 0  # it may be, and is not wrong
+    incgen("build", "-", "-o", "out/", stdin=SPEC.encode())
+    done = incgen("build", "-", "-o", "out/", stdin=renamed.encode())
+    assert done == Done(0, "", "wrote out/other_torch.py\n")
+
+
+def test_what_is_no_file_does_not_stop_a_build(incgen: Runner) -> None:
+    Path("generated/x_torch.py").mkdir(parents=True)
+    os.mkfifo("generated/y_torch.py")
+
+    assert incgen("build", "net.inc") == Done(0, "", "wrote generated/net_torch.py\n")
 
 
 @pytest.mark.parametrize("command", ["check", "build", "show", "format"])
@@ -349,7 +377,25 @@ def test_standard_input_that_is_no_text(incgen: Runner, command: str) -> None:
     done = incgen(command, "-", stdin=b"net\n\xff")
 
     assert (done.code, done.out) == (1, "")
-    assert "<stdin>: error[not-utf8]: line 2 is not UTF-8: byte 0xff\n" in done.err
+    message = "standard input is not UTF-8 text: here is the byte 0xff"
+    assert f"<stdin>:2:1: error[not-utf8]: {message}\n" in done.err
+
+
+@pytest.mark.parametrize("command", ["check", "build", "show", "format"])
+def test_files_and_standard_input_are_read_alike(incgen: Runner, command: str) -> None:
+    wide = SPEC.encode("utf-16")
+    Path("wide.inc").write_bytes(wide)
+    for name, which in (("-", "standard input"), ("wide.inc", "the file")):
+        done = incgen(command, name, stdin=wide)
+        assert done.code == 1
+        assert f"error[not-utf8]: {which} is UTF-16 text, and a spec is UTF-8\n" in done.err
+        assert "help: save the file as UTF-8\n" in done.err
+    large = b"#" * (MAX_BYTES + 1)
+    Path("large.inc").write_bytes(large)
+    for name, which in (("-", "standard input"), ("large.inc", "the file")):
+        done = incgen(command, name, stdin=large)
+        assert done.code == 1
+        assert f"error[too-large]: {which} is larger than {MAX_BYTES} bytes\n" in done.err
 
 
 def test_a_spec_cannot_steer_the_terminal(incgen: Runner) -> None:
@@ -447,6 +493,17 @@ def test_format_leaves_a_read_only_file_and_goes_on(incgen: Runner) -> None:
     assert done.err.startswith("Error: `a.inc` is read-only: ")
     assert Path("a.inc").read_text() == UGLY
     assert Path("b.inc").read_text() == NEAT
+
+
+def test_format_of_a_spec_that_comes_with_incgen(incgen: Runner) -> None:
+    """The file that is read is the one that is written."""
+    Path("shipped").mkdir()
+    Path("shipped/ugly.inc").write_text(UGLY)
+    incgen.patch.setattr(shipped, "root", lambda: Path("shipped").resolve())
+
+    assert incgen("format", "ugly") == Done(0, "", "formatted incgen:ugly.inc\n")
+    assert Path("shipped/ugly.inc").read_text() == NEAT
+    assert not Path("ugly").exists()
 
 
 def test_format_of_standard_input(incgen: Runner) -> None:

@@ -318,6 +318,50 @@ def test_what_is_advised_compiles(stem: str) -> None:
         assert report == ""
 
 
+@pytest.mark.parametrize(
+    ("values", "count"),
+    [
+        ("range(4)", "4"),
+        ("range(2, 5)", "3"),
+        ("range(0, 10, 2)", "5"),
+        ("range(10, 0, -3)", "4"),
+        ("range(0, n)", "n"),
+        ("range(2, n)", "n - 2"),
+        ("range(n - 1, 9)", "9 - (n - 1)"),
+        # of these nothing is known, and the help is the general one
+        ("range(5, 2)", "3"),
+        ("range(0)", "3"),
+        ("range(0, \u00b2)", "3"),
+        ("range(0, 4, 0)", "3"),
+        ("range(0, n, 2)", "3"),
+        ("range(1, 2, 3, 4)", "3"),
+        ("range()", "3"),
+    ],
+)
+def test_a_loop_is_repeated_as_often(values: str, count: str) -> None:
+    for line in (f"for i in {values} {{", f"repeat i in {values} {{"):
+        report = check_text(network(f"{line}\n        relu\n    }}"))
+        assert f"help: write `repeat {count} {{`\n" in f"{report}\n", line
+
+
+def test_a_block_that_has_every_name_that_would_be_offered() -> None:
+    block = """
+block se(r, c, outer, outer_channels) {
+    mul {
+        identity
+        gate: global_avg_pool -> dense r -> dense c -> dense outer -> dense outer_channels
+            -> dense channels -> sigmoid
+    }
+}
+"""
+    body = "a: conv 3x3 32\n    s: se 8 c=1 outer=1 outer_channels=1"
+
+    report = check_text(network(body, f"numerics caffe\n{block}"))
+
+    assert "shape-mismatch" in codes(report)
+    assert "name the outer ones" not in report
+
+
 #: Offers of these help lines that are ways instead of the one that is tried.
 INSTEAD = {
     *("avg_pool 3x3", "conv3x3 8", "if kind { silu }", "if parameter { ... }", "concat { ... }"),

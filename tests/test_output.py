@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 import incgen
 from incgen import output
+from incgen.ending import Ended
 from incgen.output import (
     OutputError,
     compared,
@@ -196,6 +198,57 @@ def test_nothing_is_written_if_one_file_must_not_be(tmp_path: Path) -> None:
         write_all({first: sealed(SOURCE), second: sealed(SOURCE)})
 
     assert not first.exists()
+
+
+def test_nothing_is_written_if_one_file_cannot_be(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.py", tmp_path / "b.py"
+    for path in (first, second):
+        write_all({path: sealed(SOURCE)})
+    second.chmod(0o444)
+    new = sealed("x = 2\n")
+
+    with pytest.raises(OutputError, match=r"`.*b\.py` is read-only"):
+        write_all({first: new, second: new})
+    with pytest.raises(OutputError, match="cannot be made"):
+        write_all({first: new, first / "sub" / "c.py": new})
+
+    assert first.read_text() == second.read_text() == sealed(SOURCE)
+    assert leftovers(tmp_path) == []
+
+
+def test_more_files_are_written_than_may_be_open(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    texts = {tmp_path / f"{n}.py": sealed(SOURCE) for n in range(30)}
+    opened = len(os.listdir("/dev/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (opened + 10, hard))
+    try:
+        write_all(texts)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert all(path.read_text() == text for path, text in texts.items())
+
+
+@pytest.mark.parametrize("step", ["close", "chmod", "replace"])
+def test_a_signal_at_the_end_leaves_nothing_half_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    path = tmp_path / "net.py"
+    path.write_bytes(b"old")
+    close = os.close
+
+    def ended(*given: object) -> None:
+        if step == "close":
+            close(given[0])  # type: ignore[arg-type]
+        raise Ended(signal.SIGTERM)
+
+    with monkeypatch.context() as patch, pytest.raises(Ended):
+        patch.setattr(os, step, ended)
+        replace(path, b"new")
+
+    assert path.read_bytes() == b"old"
+    assert leftovers(tmp_path) == []
 
 
 def test_a_link_is_neither_followed_nor_replaced(tmp_path: Path) -> None:
