@@ -89,6 +89,26 @@ def test_half_precision(op: str, dtype: str, tmp_path: Path) -> None:
                 assert np.abs(found - exact)[fits].max() < bar * size, f"{line}: {name}"
 
 
+def test_weight_decay_of_half_precision() -> None:
+    """The squares of 300 and of 1e-4 are no float16."""
+    spec = "numerics torch\nnetwork net {input 4x4 2\na: conv 1x1 2 bias=false l2=0.5}"
+    network = incgen.load("net.inc", "torch", text=spec).Net()
+    keras.config.set_dtype_policy("float16")
+    try:
+        model = incgen.load("net.inc", "keras", text=spec).net()
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+    for large, wanted in ((300.0, 22500.0), (1e-4, 2.5e-9)):
+        kernel = torch.tensor([large, 0, 0, 0]).reshape(2, 2, 1, 1)
+        network.half().load_state_dict({"a.weight": kernel})
+        model.get_layer("a").kernel.assign(kernel.numpy().transpose(2, 3, 1, 0))
+
+        assert network.regularization_loss().item() == pytest.approx(wanted, rel=1e-2)
+        assert float(sum(model.losses)) == pytest.approx(wanted, rel=1e-2)
+    assert network.double().regularization_loss().dtype == torch.float64
+
+
 def exactly(spec: str, x: Any, folder: Path) -> tuple[Any, Any]:
     """The output in float64, and what makes the input's gradient of factors for the output."""
     graph = incgen.compile_spec("net.inc", text=spec)

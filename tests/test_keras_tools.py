@@ -216,13 +216,32 @@ def test_faults_of_a_weights_file_are_listed_together(tmp_path: Path) -> None:
     assert str(caught.value).splitlines() == [
         f"{path} does not fit:",
         "misshapen: logits.bias (), not (5,)",
-        "misshapen: logits.weight (3, 5), not (7, 5)",
+        "misshapen: logits.weight (5, 3), not (5, 7)",
         "missing: conv1.bias",
         "unexpected: stray.bias",
         "unexpected: stray.scale",
     ]
     for old, new in zip(before, models.keras_model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 3, 3), (3, 3, 2, 3), (6, 1, 3), (18, 3)])
+def test_a_depthwise_kernel_that_does_not_fit_is_listed(
+    shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    """Of 2 channels by 3: Keras' own axes, and sizes that the multiplier divides, do not fit."""
+    text = "numerics torch\nnetwork net { input 8x8 2\na: depthwise_conv 3x3 multiplier=3 }"
+    module = incgen.load("net.inc", "keras", text=text)
+    path = tmp_path / "bad.safetensors"
+    save_file({"a.weight": np.zeros(shape, "float32")}, path)
+
+    with pytest.raises(ValueError) as caught:
+        module.load_safetensors(module.net(), path)
+
+    assert str(caught.value).splitlines()[1:] == [
+        f"misshapen: a.weight {shape}, not (6, 1, 3, 3)",
+        "missing: a.bias",
+    ]
 
 
 def test_loaded_weights_are_those_of_the_file(tmp_path: Path) -> None:

@@ -94,7 +94,8 @@ def test_in_graphs_and_on_other_devices() -> None:
 
     batches = tf.data.Dataset.from_tensors(images).map(KERAS.preprocess)
     graph = tf.function(KERAS.preprocess, [tf.TensorSpec((None, None, None, None))])
+    of_any_rank = tf.function(KERAS.preprocess, [tf.TensorSpec(None)])
     inputs = keras.Input((None, None, 3))
     model = keras.Model(inputs, KERAS.preprocess(inputs))
-    for found in (next(iter(batches)), graph(images), model(images)):
+    for found in (next(iter(batches)), graph(images), of_any_rank(images), model(images)):
         np.testing.assert_allclose(np.asarray(found), wanted, atol=1e-6)

@@ -185,6 +185,22 @@ def test_conversion_to_sync_batch_norm_is_right_or_refused(form: str) -> None:
     torch.testing.assert_close(model(x), wanted)  # it is as it was
 
 
+def test_a_refused_conversion_leaves_the_children_before_it_converted() -> None:
+    spec = """numerics torch
+    network mixed { input 8x8 3
+        one: bn variance=unbiased
+        two: bn variance=biased
+    }"""
+    model = incgen.load("mixed.inc", "torch", text=spec).Mixed()
+
+    with pytest.raises(TypeError, match="averages the unbiased variance"):
+        nn.SyncBatchNorm.convert_sync_batchnorm(model)
+
+    # so the docs say to convert a copy
+    kinds = [type(norm).__name__ for norm in (model.one, model.two)]
+    assert kinds == ["SyncBatchNorm", "BiasedBatchNorm2d"]
+
+
 @forms
 def test_timm_freezes_it_as_it_is(form: str) -> None:
     freeze = imported("timm.utils.model").freeze_batch_norm_2d

@@ -182,8 +182,8 @@ def _module_doc(graph: Graph, last: str) -> list[str]:
 def _preprocess(pixels: df.Pixels) -> list[str]:
     """The body of `preprocess`, from pixels in 0..255 to what the weights expect."""
     start = "ops.cast(images, keras.config.floatx())"
-    if pixels.order == "bgr":
-        start = f"ops.flip({start}, axis=-1)"
+    if pixels.order == "bgr":  # `ops.flip` would ask for the rank
+        start = f"ops.take({start}, [2, 1, 0], axis=-1)"
     lines = assign("x", start, indent=4)
     low, high = pixels.range or (0.0, 255.0)
     if (low, high) != (0.0, 255.0):

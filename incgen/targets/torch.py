@@ -124,10 +124,10 @@ class _File:
         given: dict[str, Expression] = {each: ex.Parameter(each) for each in used}
         for label, value in captured.items():
             sizes = (lambda v=value: v.channels), value.height, value.width
-            for name, size in zip(sizes_of(part.captured[label]), sizes, strict=True):
-                if name in form.sizes:
+            for each, size in zip(sizes_of(part.captured[label]), sizes, strict=True):
+                if each in form.sizes:
                     with outer.known_at(part.span):
-                        given[name] = size()
+                        given[each] = size()
         return form, given
 
     def network(self) -> tuple[View, Symbol]:

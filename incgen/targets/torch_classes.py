@@ -13,6 +13,7 @@ from incgen import definitions as df
 from incgen import expressions as ex
 from incgen.expressions import Expression, python
 from incgen.layout import assign, comment_lines, def_header, expression, for_header, returns
+from incgen.shapes import Shape
 from incgen.symbols import Symbol, Unknown, unit_arguments
 from incgen.targets import text
 from incgen.targets.shaping import EITHER, SETTLED
@@ -180,12 +181,13 @@ class ClassWriter(Modules):
             doc = text.described(definition)
         lines = [doc]
         if definition.kind == "block" and definition in self.graph.observed:
-            lines += ["", f"Shape: {self.shape_doc(form)}"]
+            shapes = self.graph.observed[definition].shapes
+            if alike := [each for each in shapes if each[0].is_map == self.input.is_map]:
+                lines += ["", f"Shape: {self.shape_doc(form, alike)}"]
         return text.docstring("\n".join(lines), 4)
 
-    def shape_doc(self, form: Form) -> str:
-        """The shapes in front of a block and behind it."""
-        shapes = self.graph.observed[self.definition].shapes
+    def shape_doc(self, form: Form, shapes: list[tuple[Shape, Shape]]) -> str:
+        """The shapes in front of a block and behind it, from those of its uses."""
         before, after = shapes[0]
         formula = self.shaper.definition(self.definition, self.input.is_map)
         source, result = "in_channels" if "in_channels" in form.sizes else "C", "C'"

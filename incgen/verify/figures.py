@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from incgen.expressions import FUNCTIONS
 from incgen.records import record
 
 if TYPE_CHECKING:
     from incgen.graph import Graph
     from incgen.verify.places import Places
 
+_FUNCTIONS = {name: function for name, (function, _) in FUNCTIONS.items()}
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
 
@@ -69,7 +71,7 @@ def _block(
     sources = graph.nodes[places.numbers[given[0]]].shape, graph.nodes[end].shape
     for text, shape in zip(said.groups(), sources, strict=True):
         found = _numbers(text, {**arguments, "C": sources[0].channels})
-        wanted = ("N", shape.channels, "H", "W")[: 4 if shape.is_map else len(found)]
+        wanted = ("N", shape.channels, "H", "W")[: 4 if shape.is_map else 2]
         # a prime says that a size is another one, and C' of channels that they are a case of many
         plain: list[int | str] = [
             wanted[i] if n == "C'" else n.rstrip("'") if isinstance(n, str) else n
@@ -89,9 +91,9 @@ def _numbers(text: str, values: Mapping[str, Any]) -> tuple[int | str, ...]:
 
 def _value(text: str, values: Mapping[str, Any]) -> int | str:
     try:
-        # it is text of a file that has been run, and no name but a parameter's is known
-        return int(eval(text, {}, dict(values)))
-    except Exception:
+        # it is text of a file that has been run: no names but parameters and functions of formulas
+        return int(eval(text, {"__builtins__": _FUNCTIONS}, dict(values)))
+    except (NameError, SyntaxError, TypeError, ValueError, ArithmeticError):
         return text
 
 

@@ -28,7 +28,7 @@ from incgen.verify.runners import RunFault
 UNUSUAL = 20_150_211
 #: The loggers whose level and handlers are looked at; "" is the root.
 _LOGGERS = ("", "absl", "jax", "keras", "tensorflow", "torch")
-#: What numbers are drawn from: only an import may not draw any.
+#: What numbers are drawn from: only making a model and training may draw any.
 RANDOM = "random numbers"
 
 

@@ -144,18 +144,20 @@ def preprocess(images):
 
     ValueError for another shape; a warning for values that do not look like pixels.
     """
-    if len(images.shape) < 3 or images.shape[-1] not in (3, None):
-        raise ValueError(f"expected (..., H, W, 3), got {tuple(images.shape)}")
+    known = getattr(images.shape, "rank", 0) is not None  # not of tf.io.decode_image
+    shape = tuple(images.shape) if known else (None, None, None)
+    if len(shape) < 3 or shape[-1] not in (3, None):
+        raise ValueError(f"expected (..., H, W, 3), got {shape}")
     is_bytes = keras.backend.standardize_dtype(images.dtype) == "uint8"
-    if not is_bytes and 0 not in images.shape:
+    if not is_bytes and 0 not in shape:
         try:
             low, high = float(ops.min(images)), float(ops.max(images))
-        except (TypeError, ValueError):  # in a graph: there are no values yet
+        except (RuntimeError, TypeError, ValueError):  # there are no values yet
             low, high = 0, 255
         if low < 0 or high > 255 or 0 < high <= 1:
             message = f"expected values in 0..255, got {low:g} to {high:g}"
             warnings.warn(message, stacklevel=2)
-    x = ops.flip(ops.cast(images, keras.config.floatx()), axis=-1)
+    x = ops.take(ops.cast(images, keras.config.floatx()), [2, 1, 0], axis=-1)
     return x - ops.convert_to_tensor([104, 117, 128], x.dtype)
 
 
@@ -163,20 +165,26 @@ def load_safetensors(model, path):
     """Load weights with PyTorch's names and axes; ValueError lists all that differs."""
     keys = {"kernel": "weight", "gamma": "weight", "beta": "bias"}
     keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
-    wanted, found = {}, {}
+    wanted = {}
     for layer in model.layers:
         place = layer.name.replace("-", ".")
-        wanted |= {f"{place}.{keys.get(v.name, v.name)}": v for v in layer.weights}
-    for key, value in load_file(path).items():
-        if not key.endswith("num_batches_tracked"):
-            found[key] = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+        for variable in layer.weights:
+            shape = variable.shape[::-1]  # in the file
+            if len(shape) == 4:
+                shape = (*shape[:2], *variable.shape[:2])
+            key = f"{place}.{keys.get(variable.name, variable.name)}"
+            wanted[key] = variable, shape
+    found = load_file(path)
+    found = {k: v for k, v in found.items() if not k.endswith("_batches_tracked")}
     faults = [f"unexpected: {key}" for key in found.keys() - wanted.keys()]
-    for key, variable in wanted.items():
+    for key, (_, shape) in wanted.items():
         if key not in found:
             faults.append(f"missing: {key}")
-        elif found[key].shape != variable.shape:
-            faults.append(f"misshapen: {key} {found[key].shape}, not {variable.shape}")
+        elif found[key].shape != shape:
+            faults.append(f"misshapen: {key} {found[key].shape}, not {shape}")
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
-    for key, variable in wanted.items():
-        variable.assign(found[key])
+    for key, (variable, _) in wanted.items():
+        value = found[key]
+        value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+        variable.assign(value)

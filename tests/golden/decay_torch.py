@@ -105,9 +105,11 @@ class Decay(nn.Module):
 
     def regularization_loss(self) -> Tensor:
         """The sum of l2 / 2 * sum(w ** 2) over the kernels, to be added to the loss."""
-        terms = [
-            l2 / 2 * module.get_parameter(name).square().sum()
-            for module in self.modules()
-            for name, l2 in getattr(module, "weight_decay", {}).items()
-        ]
-        return sum(terms, torch.zeros(()))
+        total = torch.zeros(())
+        for module in self.modules():
+            for name, l2 in getattr(module, "weight_decay", {}).items():
+                weight = module.get_parameter(name)
+                # In half precision squares would overflow.
+                w = weight.to(torch.promote_types(weight.dtype, torch.float32))
+                total = total + l2 / 2 * w.square().sum()
+        return total

@@ -145,20 +145,26 @@ def load_safetensors(model, path):
     """Load weights with PyTorch's names and axes; ValueError lists all that differs."""
     keys = {"kernel": "weight", "gamma": "weight", "beta": "bias"}
     keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
-    wanted, found = {}, {}
+    wanted = {}
     for layer in model.layers:
         place = layer.name.replace("-", ".")
-        wanted |= {f"{place}.{keys.get(v.name, v.name)}": v for v in layer.weights}
-    for key, value in load_file(path).items():
-        if not key.endswith("num_batches_tracked"):
-            found[key] = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+        for variable in layer.weights:
+            shape = variable.shape[::-1]  # in the file
+            if len(shape) == 4:
+                shape = (*shape[:2], *variable.shape[:2])
+            key = f"{place}.{keys.get(variable.name, variable.name)}"
+            wanted[key] = variable, shape
+    found = load_file(path)
+    found = {k: v for k, v in found.items() if not k.endswith("_batches_tracked")}
     faults = [f"unexpected: {key}" for key in found.keys() - wanted.keys()]
-    for key, variable in wanted.items():
+    for key, (_, shape) in wanted.items():
         if key not in found:
             faults.append(f"missing: {key}")
-        elif found[key].shape != variable.shape:
-            faults.append(f"misshapen: {key} {found[key].shape}, not {variable.shape}")
+        elif found[key].shape != shape:
+            faults.append(f"misshapen: {key} {found[key].shape}, not {shape}")
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
-    for key, variable in wanted.items():
-        variable.assign(found[key])
+    for key, (variable, _) in wanted.items():
+        value = found[key]
+        value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+        variable.assign(value)

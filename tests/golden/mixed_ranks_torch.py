@@ -63,7 +63,7 @@ class Score(nn.Module):
 class Norm1d(nn.Module):
     """The block `norm`.
 
-    Shape: (N, in_channels, H, W) to (N, in_channels, H, W)
+    Shape: (N, in_channels) to (N, in_channels)
     """
 
     act: Final[bool]
@@ -83,7 +83,7 @@ class Norm1d(nn.Module):
 class Score1d(nn.Module):
     """The block `score`.
 
-    Shape: (N, in_channels, H, W) to (N, n)
+    Shape: (N, in_channels) to (N, n)
     """
 
     def __init__(self, in_channels: int, n: int) -> None:

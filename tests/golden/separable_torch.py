@@ -76,8 +76,9 @@ class BiasedBatchNorm2d(nn.BatchNorm2d):
 
     @property
     def affine(self) -> bool:
-        """Whether there are a scale and a shift."""
-        # Conversions copy the layer: SyncBatchNorm would change the running variance.
+        """Return whether there is a scale, a shift or both."""
+        # `convert_sync_batchnorm` reads this first; it would average the unbiased
+        # variance.
         if sys._getframe(1).f_code.co_name == "convert_sync_batchnorm":
             raise TypeError(
                 "SyncBatchNorm averages the unbiased variance: "

@@ -68,8 +68,9 @@ class BiasedBatchNorm2d(nn.BatchNorm2d):
 
     @property
     def affine(self) -> bool:
-        """Whether there are a scale and a shift."""
-        # Conversions copy the layer: SyncBatchNorm would change the running variance.
+        """Return whether there is a scale, a shift or both."""
+        # `convert_sync_batchnorm` reads this first; it would average the unbiased
+        # variance.
         if sys._getframe(1).f_code.co_name == "convert_sync_batchnorm":
             raise TypeError(
                 "SyncBatchNorm averages the unbiased variance: "
@@ -250,9 +251,11 @@ class Units(nn.Module):
 
     def regularization_loss(self) -> Tensor:
         """The sum of l2 / 2 * sum(w ** 2) over the kernels, to be added to the loss."""
-        terms = [
-            l2 / 2 * module.get_parameter(name).square().sum()
-            for module in self.modules()
-            for name, l2 in getattr(module, "weight_decay", {}).items()
-        ]
-        return sum(terms, torch.zeros(()))
+        total = torch.zeros(())
+        for module in self.modules():
+            for name, l2 in getattr(module, "weight_decay", {}).items():
+                weight = module.get_parameter(name)
+                # In half precision squares would overflow.
+                w = weight.to(torch.promote_types(weight.dtype, torch.float32))
+                total = total + l2 / 2 * w.square().sum()
+        return total

@@ -138,9 +138,8 @@ class KerasRunner:
     def another(self, seed: int, arguments: Mapping[str, Any]) -> Facts:
         """As `Runner`."""
         keras.utils.set_random_seed(seed)
-        named = {} if "name" in self.graph.parameters else {"name": "another"}
-        model = self._fresh(**named, **arguments)
-        if named and model.name != "another":
+        model = self._fresh(name="another", **arguments)
+        if model.name != "another":
             raise RunFault(f"the model is called `{model.name}`, whatever `name` says")
         return self._facts(model)
 
