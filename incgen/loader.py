@@ -6,6 +6,7 @@ comes with incgen, and nothing else: a spec from elsewhere cannot reach the rest
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -41,14 +42,24 @@ class LoadedFile:
         """A digest of the texts of the file and of those it uses, whatever they are called."""
         import hashlib
 
-        waiting, seen, digest = [self], set[int](), hashlib.sha256()
+        digest = hashlib.sha256()
+        for file in self.files():
+            digest.update(file.encoded() + b"\0")
+        return digest.hexdigest()
+
+    def files(self) -> Iterator[LoadedFile]:
+        """The file and all that it uses, each once."""
+        waiting, seen = [self], set[int]()
         while waiting:
             file = waiting.pop()
             if id(file) not in seen:
                 seen.add(id(file))
-                digest.update(file.source.text.encode("utf-8", "surrogatepass") + b"\0")
+                yield file
                 waiting += file.uses.values()
-        return digest.hexdigest()
+
+    def encoded(self) -> bytes:
+        """Its text as UTF-8; a text from a program may hold halves of surrogate pairs."""
+        return self.source.text.encode("utf-8", "surrogatepass")
 
 
 @dataclass(frozen=True, slots=True)

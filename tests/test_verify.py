@@ -141,6 +141,19 @@ def test_weights_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
         verify(graph_of(), weights=path)
 
 
+def test_of_several_sets_of_weights_one_has_to_be_taken_out(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    sets = [inputs.weights(graph_of(), seed) for seed in (5, 6)]
+    both = zip(("raw", "ema"), sets, strict=True)
+    save_file({f"{part}.{key}": value for part, each in both for key, value in each.items()}, path)
+
+    with pytest.raises(incgen.WeightsError) as caught:
+        verify(graph_of(), weights=path)
+
+    said = str(caught.value).splitlines()
+    assert said[-1] == "help: make a file of one with `incgen weights import --part NAME`"
+
+
 # ---------------------------------------------------------------- what diverges
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from checkpoints import random_arrays, write_npz, write_safetensors, write_torch
 from published import imported
@@ -438,6 +439,38 @@ def test_the_refusal_names_the_command(folder: Path) -> None:
     assert str(caught.value).splitlines()[-1] == (
         f"help: `{command}` drafts a layout for a file whose layers no layout knows"
     )
+
+
+def test_the_command_in_a_refusal_can_be_typed(folder: Path) -> None:
+    theirs = Path("my file.pth")
+    Path("theirs.pth").rename(theirs)
+    Path("a b").mkdir()
+    for spec, said, output in (
+        ("a b/net.inc", "'a b/net.inc'", "'a b/layouts/net/NAME.toml'"),
+        ("<stdin>", "-", "layouts/net/NAME.toml"),
+    ):
+        with pytest.raises(incgen.MismatchError) as caught:
+            incgen.import_weights(theirs, spec, "w.safetensors", {"classes": 4}, text=SPEC)
+
+        command = f"incgen weights layout 'my file.pth' {said} -o {output} --set classes=4"
+        assert f"help: `{command}` drafts a layout" in str(caught.value)
+
+
+def test_parameters_can_be_numpys(folder: Path) -> None:
+    made = draft_layout("theirs.pth", "net.inc", "x.toml", {"classes": np.int64(4)})
+
+    assert "[set]\nclasses = 4\n" in made.text
+
+
+def test_a_draft_has_no_more_placeholders_than_a_rule_may_have() -> None:
+    rows = []
+    for n in (1, 2, 3):
+        numbers = ".".join(f"x{n}" for _ in range(9))
+        rows.append(Row(numbers, (numbers.replace("x", "y"),)))
+
+    rules = generalised(rows, ".").rules
+
+    assert all(rule.left.count("{") <= 8 for rule in rules)
 
 
 def test_the_command_writes_what_an_import_finds(

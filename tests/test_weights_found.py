@@ -237,7 +237,7 @@ def test_of_several_sets_the_user_chooses(name: str, folder: Path) -> None:
         "`x.pth` holds several sets of weights that fit `net`",
         "  `--part state_dict`: 14 tensors",
         f"  `--part {quote(f'{name}.module')}`: 14 tensors",
-        "help: `incgen weights import --part NAME` takes one of them",
+        "help: `--part NAME` takes one of them",
     ]
     found, manifest = imported(whole, part="state_dict")
     assert is_held(found, raw)

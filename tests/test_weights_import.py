@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 import incgen
+from incgen.weights import manifest
 from incgen.weights.readers import open_checkpoint
 
 SPEC = """\
@@ -609,6 +612,55 @@ def test_the_manifest_names_every_file_of_the_spec(folder: Path) -> None:
         "net.inc": hashlib.sha256(spec.encode()).hexdigest(),
         "parts/unit.inc": hashlib.sha256(unit.encode()).hexdigest(),
     }
+
+
+def test_a_spec_with_half_a_surrogate_pair_is_taken(folder: Path) -> None:
+    write_torch(folder / "x.pth", random_arrays(TORCH))
+    paths = (folder / "x.pth", folder / "net.inc", folder / "w.safetensors")
+    spec = f"{SPEC}# \ud800\n"
+
+    manifest = incgen.import_weights(*paths, text=spec)
+
+    digest = hashlib.sha256(spec.encode("utf-8", "surrogatepass")).hexdigest()
+    assert manifest["spec"] == {"net.inc": digest}
+
+
+def test_a_refused_pipe_is_not_hashed(folder: Path) -> None:
+    pipe = folder / "pipe"
+    os.mkfifo(pipe)
+    before = set(threading.enumerate())
+    try:
+        with pytest.raises(incgen.WeightsError, match="it is no regular file"):
+            incgen.import_weights(pipe, folder / "net.inc", folder / "w.safetensors")
+        assert set(threading.enumerate()) == before
+    finally:
+        os.close(os.open(pipe, os.O_RDWR))  # ends whatever waits for it
+
+
+def test_a_refusal_does_not_wait_for_the_hash(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped: list[bool] = []
+
+    def endless(files: list[Path], stop: threading.Event) -> str:
+        stopped.append(stop.wait(20))
+        return ""
+
+    monkeypatch.setattr(manifest, "sha256", endless)
+    theirs = random_arrays(TORCH)
+    del theirs["last.bias"]
+    refused(folder, theirs)
+
+    assert stopped == [True]
+
+
+def test_a_hash_can_be_stopped(folder: Path) -> None:
+    stop = threading.Event()
+    digest = hashlib.sha256(SPEC.encode()).hexdigest()
+
+    assert manifest.sha256([folder / "net.inc"], stop) == digest
+    stop.set()
+    assert manifest.sha256([folder / "net.inc"], stop) == ""
 
 
 def test_weights_that_were_trained_are_not_written_over(folder: Path) -> None:

@@ -123,6 +123,7 @@ TAKES = (
     "a placeholder has a name, such as `{block}`; on the right it can be a sum of names, their "
     "multiples and numbers, such as `{i*6+j+1}`"
 )
+NINE = ".".join(f"{{{name}}}" for name in "abcdefghi")
 #: Faults of a layout of PyTorch's convention.
 FAULTS = {
     "backgrund = []": "a layout has no `backgrund`: did you mean `background`?",
@@ -151,10 +152,16 @@ FAULTS = {
     "set = { heads = [1] }": "`set`: its values are those of parameters and constants",
     "[tables]\nn = 3": "`tables.n` is a table with an entry for each value",
     "[tables.n]\na = 1.5": "`tables.n`: its values are texts or whole numbers",
+    '[layers]\n"{a²}" = "x"': f"`{{a²}}`: {TAKES}",
+    '[layers]\n"x.{a}{b}" = "y"': "`x.{a}{b}`: write something between `{a}` and `{b}`",
+    f'[layers]\n"{NINE}" = "x"': f"`{NINE}`: a rule has at most 8 placeholders",
+    f"x = {'[' * 20_000}": "it is nested too deep",
+    f"x = {'1' * 5_000}": "a number in it has too many digits",
+    f"[tables.n]\na = 0x{'f' * 5_000}": "a number in it has too many digits",
 }
 
 
-@pytest.mark.parametrize("text", list(FAULTS))
+@pytest.mark.parametrize("text", list(FAULTS), ids=range(len(FAULTS)))
 def test_a_faulty_layout_is_told(text: str, tmp_path: Path) -> None:
     with pytest.raises(WeightsError) as caught:
         rules(tmp_path, text)
@@ -178,6 +185,15 @@ def test_a_layout_that_is_no_text_is_told(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe")
 
     with pytest.raises(WeightsError, match="can't decode byte 0xff"):
+        layouts.read(path, "theirs")
+
+
+def test_a_layout_that_is_too_large_is_not_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.toml"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)  # more than memory; nothing of it is on the disk
+
+    with pytest.raises(WeightsError, match="it is larger than 1000000 bytes"):
         layouts.read(path, "theirs")
 
 

@@ -219,7 +219,8 @@ def _weights(graph: Graph, file: SpecPath | None, seed: int) -> dict[str, Array]
     from incgen.weights.readers import open_checkpoint
 
     with open_checkpoint(Path(file)) as checkpoint:
-        found = arrays_of(Path(file), graph, checkpoint)
+        remedy = "make a file of one with `incgen weights import --part NAME`"
+        found = arrays_of(Path(file), graph, checkpoint, remedy=remedy)
     return {key: np.asarray(value, np.float64) for key, value in found.items()}
 
 

@@ -13,6 +13,7 @@ from incgen.api import Parameters
 from incgen.diagnostics import SpecError, counted, listed, near
 from incgen.expressions import Value
 from incgen.graph import Graph, Node
+from incgen.loader import STDIN
 from incgen.records import record
 from incgen.weights.checkpoint import Stored
 from incgen.weights.errors import MOST, Fault, MismatchError, WeightsError
@@ -23,6 +24,8 @@ from incgen.weights.recipes import Recipe
 
 #: Between a classifier and the output of a network: what has no tensors and keeps the classes.
 _BEHIND = ELEMENTWISE | {"softmax", "global_avg_pool", "global_max_pool", "flatten"}
+#: What a command with the option says of taking one of several sets.
+TAKE_PART = "`--part NAME` takes one of them"
 #: The most layers of theirs that a report offers to ignore.
 _FEW = 3
 
@@ -38,6 +41,7 @@ class Request:
         part: the set of tensors that was asked for, if one was.
         layouts: how many were looked at; 1 if one was asked for.
         with_parameters: the network with other parameters.
+        remedy: what a report of several sets says of taking one.
     """
 
     path: Path
@@ -46,6 +50,7 @@ class Request:
     part: str | None
     layouts: int
     with_parameters: Callable[[Parameters], Graph]
+    remedy: str = TAKE_PART
 
     @property
     def name(self) -> str:
@@ -180,7 +185,7 @@ def _several(request: Request, found: Sequence[Found], tensors: Tensors) -> Weig
         if rest := {recipe.part for recipe in each.match.recipes.values() if recipe.part}:
             what += f", the running statistics of {listed(sorted(rest))}"
         lines.append(f"  `--part {quote(each.part)}`: {what}")
-    lines.append("help: `incgen weights import --part NAME` takes one of them")
+    lines.append(f"help: {request.remedy}")
     return WeightsError("\n".join(lines))
 
 
@@ -208,7 +213,10 @@ def _drafting(request: Request, found: Found) -> list[str]:
     network = request.graph.program.network
     spec = Path(network.span.source.name)
     output = spec.parent / FOLDER / network.name / "NAME.toml"
-    command = f"incgen weights layout {request.path} {spec} -o {output}"
+    given = "-" if spec.as_posix() == STDIN else quote(spec.as_posix())
+    command = f"incgen weights layout {quote(str(request.path))} {given} -o {quote(str(output))}"
+    if request.parameters:
+        command += f" {said(request.parameters)}"
     return [f"`{command}` drafts a layout for a file whose layers no layout knows"]
 
 
@@ -255,7 +263,7 @@ def _advice(request: Request, found: Found) -> list[str]:
     separator = found.layout.convention.separator
     scopes = dict.fromkeys(_scope(stored, separator) for stored in found.match.unexpected)
     if 0 < len(scopes) <= _FEW:
-        options = " ".join(f"--ignore '{scope}'" for scope in scopes)
+        options = " ".join(f"--ignore {quote(scope)}" for scope in scopes)
         lines.append(f"`{options}` leaves what is no part of the network")
     return lines
 

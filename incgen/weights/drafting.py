@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from incgen.api import Parameters, SpecPath, compile_spec
+from incgen.api import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.expressions import Value
 from incgen.graph import Graph
 from incgen.output import OutputError, make_folder, refuse_links, replace
@@ -68,6 +68,7 @@ def draft_layout(
         WeightsError: the checkpoint cannot be read, or has no layer of this network.
         OutputError: the file cannot or must not be written.
     """
+    parameters = plain_parameters(parameters)
     checkpoint, output = Path(checkpoint), Path(output)
     name = output.as_posix()
     if output.suffix != ".toml":
@@ -75,9 +76,9 @@ def draft_layout(
     refuse_links(output)
     if output.exists() and not force:
         raise OutputError(f"`{name}` is there: write over it with --force")
-    graph = compile_spec(spec, parameters or {}, text=text)
+    graph = compile_spec(spec, parameters, text=text)
     with open_checkpoint(checkpoint) as opened:
-        made = draft(graph, opened, checkpoint.name, parameters or {})
+        made = draft(graph, opened, checkpoint.name, parameters)
     if not made.layers:
         network = graph.program.network.name
         raise WeightsError(f"`{checkpoint.as_posix()}` has no layer with the shapes of `{network}`")

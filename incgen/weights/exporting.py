@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from incgen.api import Parameters, SpecPath, compile_spec
+from incgen.api import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.api import load as load_module
 from incgen.diagnostics import listed
 from incgen.graph import Graph
 from incgen.output import OutputError, make_folder, reason, refuse_links
 from incgen.weights import finding
 from incgen.weights.checkpoint import Checkpoint, first_line
-from incgen.weights.choosing import Request, choose
+from incgen.weights.choosing import TAKE_PART, Request, choose
 from incgen.weights.errors import MOST, MismatchError, WeightsError
 from incgen.weights.layouts import identity
 from incgen.weights.readers import open_checkpoint
@@ -65,7 +65,7 @@ def export_weights(
         WeightsError: the weights cannot be read, or a library is missing.
         OutputError: the file cannot or must not be written.
     """
-    parameters, weights = parameters or {}, Path(weights)
+    parameters, weights = plain_parameters(parameters), Path(weights)
     spec, output = Path(spec), Path(output)
     if format not in FORMATS:
         raise WeightsError(f"there is no format `{format}`: there are {listed(list(FORMATS))}")
@@ -83,7 +83,7 @@ def export_weights(
     elif format == "npz":
         write = _npz(arrays)
     else:
-        write = _keras(spec, parameters, text, arrays)
+        write = _keras(graph, spec, parameters, text, arrays)
     make_folder(output.parent)
     with _put(output) as temporary:
         write(temporary)
@@ -107,9 +107,21 @@ def _put(output: Path) -> Iterator[Path]:
 
 
 def arrays_of(
-    path: Path, graph: Graph, checkpoint: Checkpoint, part: str | None = None
+    path: Path,
+    graph: Graph,
+    checkpoint: Checkpoint,
+    part: str | None = None,
+    *,
+    remedy: str = TAKE_PART,
 ) -> dict[str, Array]:
     """The tensors of a file with our keys, in the order of the network.
+
+    Args:
+        path: the file.
+        graph: the network.
+        checkpoint: what was opened.
+        part: the set of tensors that was asked for, if one was.
+        remedy: what a report of several sets says of taking one.
 
     Raises:
         MismatchError: the file has other tensors, or values that no weights have.
@@ -120,7 +132,7 @@ def arrays_of(
     own = [identity("torch")]
     name = graph.program.network.name
     found = finding.search(graph, checkpoint.tensors, own, part=part)
-    request = Request(path, graph, {}, part, len(own), lambda _: graph)
+    request = Request(path, graph, {}, part, len(own), lambda _: graph, remedy)
     try:
         match = choose(request, found, checkpoint.tensors).match
     except MismatchError as error:
@@ -159,14 +171,17 @@ def _npz(arrays: dict[str, Array]) -> Writer:
 
 
 def _keras(
-    spec: Path, parameters: Parameters, text: str | None, arrays: dict[str, Array]
+    graph: Graph,
+    spec: Path,
+    parameters: Parameters,
+    text: str | None,
+    arrays: dict[str, Array],
 ) -> Writer:
     with extra("keras", "Keras files"):
         from safetensors.numpy import save_file
 
         module = load_module(spec, "keras", parameters, text=text)
-    name = compile_spec(spec, parameters, text=text).program.network.name
-    model = getattr(module, name)()
+    model = getattr(module, graph.program.network.name)()
 
     def write(path: Path) -> None:
         weights = path.with_name("weights.safetensors")

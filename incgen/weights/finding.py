@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TypeAlias
 
@@ -19,7 +20,6 @@ from incgen.weights.checkpoint import Stored, shown
 from incgen.weights.errors import Fault
 from incgen.weights.layouts import Layout, renumbered
 from incgen.weights.matching import Anew, Match, Names, Tensors, is_left, match
-from incgen.weights.recipes import Recipe
 
 #: The part that has neither a prefix nor a slot.
 TOP = "."
@@ -253,25 +253,10 @@ def _completed(one: Found, graph: Graph, found: Sequence[Found]) -> Found:
     if other is None:
         return one
     recipes = {
-        key: one.match.recipes.get(key) or _of_part(other.match.recipes[key], other.part)
+        key: one.match.recipes.get(key) or replace(other.match.recipes[key], part=other.part)
         for key in graph.tensors()
     }
-    match = one.match
-    made = Match(match.layout, recipes, match.checks, match.left, match.unexpected, ())
-    return Found(one.prefix, one.slot, one.tensors, made)
-
-
-def _of_part(recipe: Recipe, part: str) -> Recipe:
-    return Recipe(
-        recipe.shape,
-        recipe.stored,
-        recipe.axes,
-        flattened=recipe.flattened,
-        first_dropped=recipe.first_dropped,
-        divided_by=recipe.divided_by,
-        minus=recipe.minus,
-        part=part,
-    )
+    return replace(one, match=replace(one.match, recipes=recipes, faults=()))
 
 
 def _is_ignored(one: Found) -> bool:
@@ -310,9 +295,8 @@ def _among(
             left.append(stored.name)
         elif not is_left(name, stored, match.layout):
             beside.append(stored)
-    made = Match(match.layout, match.recipes, match.checks, (), unexpected, match.faults)
-    every = (*match.left, *left)
-    return Found(one.prefix, one.slot, one.tensors, made, every, tuple(beside))
+    made = replace(match, left=(), unexpected=unexpected)
+    return replace(one, match=made, left=(*match.left, *left), beside=tuple(beside))
 
 
 def _owned(one: Found) -> Iterator[Stored]:

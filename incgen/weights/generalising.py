@@ -14,10 +14,11 @@ from itertools import combinations, pairwise
 from typing import TypeAlias
 
 from incgen.records import record
+from incgen.weights.templates import MAX_PLACEHOLDERS
 
 #: A number that a segment of a name ends with, and that alone.
 _NUMBER = re.compile(r"(?<![^./_A-Za-z])(\d+)(?=$|[./])")
-_NAMES = "ijklmnpqrst"
+_NAMES = "ijklmnpqrst"[:MAX_PLACEHOLDERS]
 #: The largest number that a placeholder can add.
 _LARGEST = 999_999
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +89,6 @@ def import_weights(
     if not force:
         again = (safetensors.BY_IMPORT, safetensors.BY_INIT)
         safetensors.check_replaceable(output, again, safetensors.BY_IMPORT)
-    digest = _in_background(lambda: manifest.sha256(files_of(path)))
     graph = compile_spec(spec, parameters, text=text)
     anew = layers_anew(graph, fresh, seed)
     layers = [node.path for node in graph.nodes if node.tensors]
@@ -97,7 +98,7 @@ def import_weights(
     request = Request(
         path, graph, parameters, part, len(known), lambda p: compile_spec(spec, p, text=text)
     )
-    with open_checkpoint(path) as opened:
+    with open_checkpoint(path) as opened, _hashed(files_of(path)) as digest:
         tensors = opened.tensors
         rules = checked_rules(graph, rules or {}, tensors)
         sets = finding.search(
@@ -113,12 +114,19 @@ def import_weights(
     return made
 
 
-def _in_background(work: Callable[[], str]) -> Callable[[], str]:
-    """Begin to read a large file while other things are done; gives what waits for the result."""
-    pool = ThreadPoolExecutor(1)
-    future = pool.submit(work)
-    pool.shutdown(wait=False)
-    return future.result
+@contextmanager
+def _hashed(files: list[Path]) -> Iterator[Callable[[], str]]:
+    """Hash large files while other things are done; gives what waits for the SHA-256.
+
+    Whatever ends the block early, a refusal or an interrupt, ends the hashing too.
+    """
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(manifest.sha256, files, stop)
+        try:
+            yield future.result
+        finally:
+            stop.set()
 
 
 # ---------------------------------------------------------------- values

@@ -286,12 +286,17 @@ def read(file: Traversable, name: str) -> Layout:
     """
     place = file.as_posix() if isinstance(file, Path) else f"{FOLDER}/{file.name}"
     try:
-        data = file.read_bytes()
+        with file.open("rb") as opened:
+            data = opened.read(_MAX_BYTES + 1)
         if len(data) > _MAX_BYTES:
             raise WeightsError(f"{place}: it is larger than {_MAX_BYTES} bytes")
         return of_content(tomllib.loads(data.decode("utf-8")), name, place)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, TemplateError) as error:
         raise WeightsError(f"{place}: {error}") from None
+    except RecursionError:
+        raise WeightsError(f"{place}: it is nested too deep") from None
+    except ValueError:  # Python's bound on the digits of whole numbers
+        raise WeightsError(f"{place}: a number in it has too many digits") from None
     except OSError as error:
         raise WeightsError(f"{place}: it cannot be read: {reason(error)}") from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -114,26 +115,24 @@ def _finite(text: str) -> float:
 
 def _specs(loaded: LoadedFile) -> list[tuple[str, str]]:
     """The files of a spec, without their folder, and the SHA-256 of their texts."""
-    found = [loaded]
-    for file in found:
-        found += [used for used in file.uses.values() if used not in found]
     root = Path(loaded.source.name).parent
     result = []
-    for file in found:
+    for file in loaded.files():
         name = Path(file.source.name)
         name = name.relative_to(root) if name.is_relative_to(root) else name
-        digest = hashlib.sha256(file.source.text.encode("utf-8")).hexdigest()
-        result.append((name.as_posix(), digest))
+        result.append((name.as_posix(), hashlib.sha256(file.encoded()).hexdigest()))
     return result
 
 
-def sha256(files: list[Path]) -> str:
-    """The SHA-256 of files, one behind the other."""
+def sha256(files: list[Path], stop: threading.Event) -> str:
+    """Return the SHA-256 of files, one behind the other; an empty text once `stop` is set."""
     digest = hashlib.sha256()
     buffer = memoryview(bytearray(1 << 20))
     for path in files:
         with path.open("rb") as file:
             while count := file.readinto(buffer):
+                if stop.is_set():
+                    return ""
                 digest.update(buffer[:count])
     return digest.hexdigest()
 

@@ -6,6 +6,7 @@ Nothing is read yet: names and shapes decide.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TypeAlias
 
@@ -337,9 +338,7 @@ class _Matcher:
             return
         key = f"{users[0].path}.running_mean"
         if (mean := self.recipes.get(key)) is not None:
-            self.recipes[key] = Recipe(
-                mean.shape, mean.stored, mean.axes, divided_by=mean.divided_by, minus=bias
-            )
+            self.recipes[key] = replace(mean, minus=bias)
 
     def replace(self, node: Node) -> None:
         """Leave all that theirs has of a layer that is drawn anew."""

@@ -15,8 +15,10 @@ from incgen.records import record
 
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 #: What a sum consists of: a placeholder and its factor, or a number.
-_TERM = re.compile(r"([+-]?)(?:([^\W\d]\w*)(?:\*(\d{1,6}))?|(\d{1,6}))")
+_TERM = re.compile(r"([+-]?)(?:([^\W\d]\w*)(?:\*(\d{1,6}))?|(\d{1,6}))", re.ASCII)
 _BRACE = re.compile(r"[{}]")
+#: Placeholders of a left side: the time to match one grows with the power of their number.
+MAX_PLACEHOLDERS = 8
 
 #: What placeholders can stand for and what becomes of it, by their names.
 Tables = Mapping[str, Mapping[str, str]]
@@ -120,6 +122,11 @@ def pattern(text: str, tables: Tables, numbers: frozenset[str]) -> Pattern:
         name = _sum(found[1]).name
         if not name:
             raise TemplateError(f"`{found[0]}`: only the right side of a rule computes")
+        if len(names) == MAX_PLACEHOLDERS:
+            raise TemplateError(f"`{text}`: a rule has at most {MAX_PLACEHOLDERS} placeholders")
+        if names and found.start() == at:
+            pair = f"`{{{names[-1]}}}` and `{found[0]}`"
+            raise TemplateError(f"`{text}`: write something between {pair}")
         parts.append(_literal(text[at : found.start()]))
         known = r"\d{1,6}" if name in numbers else "[^.]+"
         if name in tables:
