@@ -311,3 +311,18 @@ def test_shapes_of_blocks_are_those_of_the_graph(shape: str, right: bool) -> Non
     found = {path: message for _, path, message in figures.messages(graph, docs, Places(graph))}
 
     assert (found["a"] == "") is right
+
+
+@pytest.mark.parametrize(
+    ("shape", "right"),
+    [("(N, in_channels) to (N, c)", True), ("(N, in_channels, H, W) to (N, c)", False)],
+)
+def test_shapes_of_blocks_on_vectors(shape: str, right: bool) -> None:
+    text = "numerics torch\nblock score(c) {\n dense c\n}\n"
+    text += "network net {\n input 8x8 3\n global_avg_pool\n a: score 5\n}\n"
+    graph = incgen.compile_spec("net.inc", text=text)
+    docs = figures.Docs("", {"a": (f"Shape: {shape}", {"in_channels": 3, "c": 5})})
+
+    found = {path: message for _, path, message in figures.messages(graph, docs, Places(graph))}
+
+    assert (found["a"] == "") is right

@@ -443,8 +443,6 @@ def _at_most_half(pad: Expression, kernel: Expression) -> bool:
     p, k = ex.literal(pad), ex.literal(kernel)
     if isinstance(p, int) and isinstance(k, int):
         return p <= k // 2
-    if isinstance(pad, ex.Choice):
-        return _at_most_half(pad.then, kernel) and _at_most_half(pad.otherwise, kernel)
     return p == 0 or pad == kernel // 2
 
 
