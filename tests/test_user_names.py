@@ -252,8 +252,9 @@ def float64() -> Iterator[None]:
 def test_a_name_is_refused_or_works(role: str, tmp_path: Path, float64: None) -> None:
     names = tried()
     rounds = [names]
-    if role in SPLIT:
-        rounds = [names[start : start + 250] for start in range(0, len(names), 250)]
+    if role in SPLIT or role.startswith("parameter"):
+        # Keras takes no deeper model, and no list of the language may have 1,000 tokens.
+        rounds = [names[start : start + 200] for start in range(0, len(names), 200)]
     faults = []
     for part in rounds:
         out = refused(part, ROLES[role])

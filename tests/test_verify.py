@@ -230,12 +230,12 @@ def test_the_line_of_a_block_is_where_it_is_made() -> None:
         (
             2,
             "x = self.one(x)",
-            "x = self.one(x) * (1 + (self.one.training and len(x) == 5))",
+            "x = self.one(x) * (1 + (self.one.training and len(x) > 8))",
             "torch",
         ),
         (2, "nn.Dropout(0.4)", f"type('Other', (nn.Dropout,), {OTHER})(0.4)", "torch"),
         (2, "nn.Dropout(0.4)", "nn.Dropout(0.4, inplace=True)", "torch"),
-        (2, "x = self.drop(x)", f"{SEED}x = self.drop(x)", "torch"),
+        (1, "x = self.drop(x)", f"{SEED}x = self.drop(x)", "torch"),  # seeds where heads are made
         (6, "self.side(x) if", "self.side(x.cpu()) if", "torch"),
         (6, "x = self.two(x)", f"x = self.two(x) * ({SCRIPTED})", "torch"),
     ],
