@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from incgen.weights.readers import apart
+
+#: So many modules at once are a framework.
+_MANY = 200
+_modules = 0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,3 +34,12 @@ def tensorflow_is_started_once() -> Iterator[None]:
     """Read all checkpoints of TensorFlow in one process, as long as it does not crash."""
     with apart.reused("tensorflow"):
         yield
+
+
+def pytest_runtest_setup() -> None:
+    """Leave the frameworks out of garbage collections: each verification ends with a full one."""
+    global _modules
+    if len(sys.modules) > _modules + _MANY:
+        _modules = len(sys.modules)
+        gc.collect()
+        gc.freeze()

@@ -295,11 +295,11 @@ def test_smuggled_code_is_found(
 
 
 def test_a_partial_output_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def half(path: Path, data: bytes) -> None:
-        path.write_bytes(data[: len(data) // 2])
+    def half(self: output.Replacement, data: bytes) -> None:
+        self.path.write_bytes(data[: len(data) // 2])
         raise output.OutputError("no room")
 
-    monkeypatch.setattr(output, "replace", half)
+    monkeypatch.setattr(output.Replacement, "write", half)
 
     assert ends_of(SPEC.format("n"), tmp_path).failure in ("not written", "partial output")
 

@@ -33,7 +33,7 @@ NETWORKS, INVALID = 8, 3
 
 
 @pytest.mark.parametrize(
-    "group", [0, 1, *(pytest.param(group, marks=pytest.mark.slow) for group in range(2, 8))]
+    "group", [1, *(pytest.param(group, marks=pytest.mark.slow) for group in (0, *range(2, 8)))]
 )
 def test_random_networks_agree(group: int) -> None:
     numbers = range(group * NETWORKS, (group + 1) * NETWORKS)

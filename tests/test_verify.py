@@ -236,7 +236,9 @@ def test_the_line_of_a_block_is_where_it_is_made() -> None:
         (2, "nn.Dropout(0.4)", f"type('Other', (nn.Dropout,), {OTHER})(0.4)", "torch"),
         (2, "nn.Dropout(0.4)", "nn.Dropout(0.4, inplace=True)", "torch"),
         (1, "x = self.drop(x)", f"{SEED}x = self.drop(x)", "torch"),  # seeds where heads are made
-        (6, "self.side(x) if", "self.side(x.cpu()) if", "torch"),
+        pytest.param(
+            6, "self.side(x) if", "self.side(x.cpu()) if", "torch", marks=pytest.mark.slow
+        ),
         (6, "x = self.two(x)", f"x = self.two(x) * ({SCRIPTED})", "torch"),
     ],
 )
@@ -269,10 +271,10 @@ network small(k = 2, rate = 0.3, slope = 0.2, s = 1, kind = max) {
             "rate: float = 0.3,\n        k: int = 2,",
             "torch",
         ),
-        (0, "k=2, rate=0.3,", "rate=0.3, k=2,", "keras"),
+        (0, "k=2,\n    rate=0.3,", "rate=0.3,\n    k=2,", "keras"),
         (1, "3, 8, 3, s,", "3, 8, 3, 1,", "torch"),
         (1, "nn.Sigmoid()", "nn.Tanh()", "torch"),
-        (1, "layers.AveragePooling2D(", "layers.MaxPooling2D(", "keras"),
+        (1, "x = AveragePooling2D(", "x = layers.MaxPooling2D(", "keras"),
         (1, "LeakyReLU(slope", "LeakyReLU(0.2", "keras"),
         (2, "nn.Dropout(rate)", "nn.Dropout(0.3)", "torch"),
     ],
@@ -398,18 +400,30 @@ def test_another_size_is_one_at_which_it_is_the_same_network(
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "rung", "path"),
+    ("old", "new", "found"),
     [
-        ("self.drop(x)", "nn.functional.dropout(x, 0.4)", 1, "logits"),
-        ("nn.Dropout(0.4)", "nn.Dropout1d(0.4)", 2, "drop"),
+        (
+            "self.drop(x)",
+            "nn.functional.dropout(x, 0.4)",
+            (1, "", "torch: evaluation changes `random numbers of PyTorch`"),
+        ),
+        (
+            "nn.Dropout(0.4)",
+            "nn.Dropout1d(0.4)",
+            (
+                2,
+                "drop",
+                "torch: the same weights and input give another value with classes=4 each time",
+            ),
+        ),
     ],
 )
-def test_models_that_do_not_give_the_same_twice(old: str, new: str, rung: int, path: str) -> None:
+def test_models_that_do_not_give_the_same_twice(
+    old: str, new: str, found: tuple[int, str, str]
+) -> None:
     report = broken(old, new, "torch")
 
-    assert first(report)[:2] == (rung, path)
-    message = "torch: the same weights and input give another value each time"
-    assert report.divergences[0].message == message
+    assert (*first(report)[:2], report.divergences[0].message) == found
 
 
 def test_a_backward_pass_that_fails_belongs_to_the_gradients() -> None:

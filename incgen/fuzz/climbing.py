@@ -6,6 +6,7 @@ a line at the end of a file gives it a model that has them.
 
 from __future__ import annotations
 
+import ast
 import linecache
 import sys
 from collections import Counter
@@ -110,7 +111,10 @@ def climb_with_arguments(
     except SpecError:
         return Counter()
     if {*given} <= {formal.name for formal in graph.program.network.parameters}:
-        changed = sources_with(graph, sources, given)
+        own = {target: ast.get_docstring(ast.parse(source)) for target, source in changed.items()}
+        same = sources_with(graph, sources, given)
+        # The figures of a docstring are those of the arguments that a file was written for.
+        changed = {target: f"{same[target]}\n__doc__ = {doc!r}\n" for target, doc in own.items()}
     try:
         return climb(other, changed, (0, 1), seed)
     except Fault as fault:

@@ -35,7 +35,8 @@ def wrap(text: str, width: int, indent: int) -> list[str]:
 def _blocks(text: str) -> Iterator[str]:
     """Whole paragraphs, indented lines and blank lines of a text."""
     paragraph: list[str] = []
-    for line in (line.expandtabs().rstrip() for line in text.strip("\n").split("\n")):
+    lines = text.strip("\n").split("\n") if text.strip("\n") else []
+    for line in (line.expandtabs().rstrip() for line in lines):
         if line and not line.startswith(" "):
             paragraph.append(line)
             continue

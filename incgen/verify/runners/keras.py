@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import inspect
 import os
 from collections.abc import Iterator, Mapping
@@ -455,8 +454,7 @@ class KerasRunner:
     def forget(self) -> None:
         """Free what Keras keeps of every model."""
         self._others.clear()
-        keras.backend.clear_session()
-        gc.collect()
+        keras.backend.clear_session()  # collects garbage, too
 
 
 def settings() -> dict[str, Any]:
