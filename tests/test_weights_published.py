@@ -34,7 +34,28 @@ from incgen.graph import Graph, Node
 BAR, BAR_TRAINING, BAR_GRADIENTS = 1e-12, 1e-11, 1e-9
 
 
-@pytest.fixture(scope="module", params=PUBLISHED, ids=lambda published: published.name)
+#: One of each library and kind of file; `make test-slow` and `make agreement` have all.
+EVERY_TIME = {
+    "pretrainedmodels bninception",
+    "pytorchcv inceptionv4",
+    "tf_slim inception_v1",
+    "torchvision googlenet",
+    "timm inception_v4",
+    "keras InceptionV3",
+    "pytorch_fid inception_v3",
+    "facenet_pytorch InceptionResnetV1",
+    "timm legacy_xception",
+}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(each, marks=() if each.name in EVERY_TIME else pytest.mark.slow)
+        for each in PUBLISHED
+    ],
+    ids=lambda published: published.name,
+)
 def found(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Trial]:

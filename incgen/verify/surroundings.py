@@ -35,8 +35,9 @@ RANDOM = "random numbers"
 def of_process() -> dict[str, Any]:
     """Return the settings of Python and NumPy, by a name that a person can look up."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
+    drawn = np.random.get_state(legacy=False)["state"]
     return {
-        f"{RANDOM} of NumPy": np.random.get_state(legacy=False)["state"]["key"].tobytes(),
+        f"{RANDOM} of NumPy": (drawn["key"].tobytes(), drawn["pos"]),
         f"{RANDOM} of Python": random.getstate(),
         "numpy.seterr": np.geterr(),
         "numpy.set_printoptions": {k: str(v) for k, v in np.get_printoptions().items()},
