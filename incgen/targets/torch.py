@@ -205,9 +205,8 @@ def _module_doc(graph: Graph, symbol: Symbol) -> list[str]:
     shape: Shape = graph.input
     out = graph.nodes[next(iter(graph.outputs.values()))].shape
     size = f"{shape.height} x {shape.width}"
-    named = symbol.named or ""
-    known = {*graph.parameters, *ex.FUNCTIONS}
-    last = named if {*re.findall(r"[^\W\d]\w*", named)} <= known and named else str(out.channels)
+    named = symbol.named  # a variable of the constructor is nothing to a reader of the header
+    last = named if named in graph.parameters else str(out.channels)
     after = f"(N, {last}, {out.height}, {out.width})" if out.is_map else f"(N, {last})"
     what = text.output_label(graph)
     facts = (
