@@ -7,6 +7,7 @@
 #   make lint       ruff and mypy
 #   make bench      the figures, as one table; BENCH_ARGS=--smallest only shows that they work
 #   make agreement  published implementations against ours, as one table; some minutes
+#   make setup      only the set-up, for what is run in .venv itself
 #   make clean      removes what the commands above made
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)

@@ -12,7 +12,7 @@ import gc
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,13 +21,21 @@ import click
 
 from incgen.diagnostics import Code, Diagnostic, Reporter, Severity, SpecError
 from incgen.ending import as_exceptions, exit_code
+from incgen.terminal import (
+    close_output,
+    frameworks_silent,
+    harmless,
+    print_text,
+    progress_line,
+    say,
+)
 
 if TYPE_CHECKING:
     from incgen.expressions import Value
     from incgen.graph import Graph
 
 OK, FAULTS, USAGE = 0, 1, 2
-_HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 # ---------------------------------------------------------------- options
@@ -83,7 +91,7 @@ def _print_version(context: click.Context, option: click.Parameter, wanted: bool
         context.exit()
 
 
-@click.group(context_settings=_HELP)
+@click.group(context_settings=HELP)
 @click.option(
     "--version",
     is_flag=True,
@@ -149,7 +157,7 @@ def build_command(
     for graph in graphs:
         sources = api.emit_all(graph, found)
         if output == "-":
-            _print(sealed(sources[found[0].name], graph.digest()))
+            print_text(sealed(sources[found[0].name], graph.digest()))
             return OK
         network = graph.program.network.name
         for name, path in places(network, tuple(sources), output).items():
@@ -164,14 +172,14 @@ def build_command(
         files = [compared(path, text) for path, text in texts.items()]
         for file in files:
             if file.changed:
-                _say(f"{file.path} {file.difference()}")
-        _print("".join(file.diff() for file in files))
+                say(f"{file.path} {file.difference()}")
+        print_text("".join(file.diff() for file in files))
     else:
         files = []
         for file in write_all(texts, force=force):
-            _say(f"{'wrote' if file.changed else 'unchanged'} {file.path}")
+            say(f"{'wrote' if file.changed else 'unchanged'} {file.path}")
     for path, what in stale.items():
-        _say(f"{path} {what}")
+        say(f"{path} {what}")
     return FAULTS if check and any(file.changed for file in files) else OK
 
 
@@ -199,12 +207,12 @@ def check_command(specs: Sequence[str], form: str, parameters: dict[str, Value])
             new = list(error.diagnostics)
         found += [d for d in new if d not in found]  # a shared file is reported once
     if form == "json":
-        _print(f"{render_json(found)}\n")
+        print_text(f"{render_json(found)}\n")
     elif form == "concise":
-        _say("\n".join(map(_headline, found)))
+        say("\n".join(map(_headline, found)))
     else:
         _report(found)
-        _say(_counted(found, len(specs)))
+        say(_counted(found, len(specs)))
     return _exit_code(found)
 
 
@@ -232,11 +240,11 @@ def show_command(
         raise click.UsageError("--numerics shows no layers: leave out --depth and --all")
     graph = _compiled(spec, parameters)
     if conventions:
-        _print(numerics.as_json(graph) if as_json else numerics.table(graph))
+        print_text(numerics.as_json(graph) if as_json else numerics.table(graph))
     elif as_json:
-        _print(show.as_json(graph, depth=depth))
+        print_text(show.as_json(graph, depth=depth))
     else:
-        _print(show.table(graph, depth=depth, everything=everything))
+        print_text(show.table(graph, depth=depth, everything=everything))
     return OK
 
 
@@ -313,7 +321,7 @@ def weights_init_command(
         raise click.ClickException(str(error)) from None
     graph = _compiled(spec, parameters)
     size = first.write(graph, output, seed, force=force)
-    _say(f"wrote {Path(output)} ({len(graph.tensors())} tensors, {size:,} bytes)")
+    say(f"wrote {Path(output)} ({len(graph.tensors())} tensors, {size:,} bytes)")
     return OK
 
 
@@ -395,16 +403,16 @@ def weights_import_command(
     found, place = manifest["layout"], manifest["checkpoint"]["part"]
     of = "" if place == "." else f", part {place}"
     count = len(manifest["tensors"])
-    _say(f"wrote {Path(output)} ({count} tensors, layout {found['name']}{of})")
+    say(f"wrote {Path(output)} ({count} tensors, layout {found['name']}{of})")
     if manifest["fresh"]:
-        _say(f"note: drawn anew: {', '.join(manifest['fresh']['layers'])}")
+        say(f"note: drawn anew: {', '.join(manifest['fresh']['layers'])}")
     if beside := manifest["beside"]:
         more = f" and {len(beside) - 3} more" if len(beside) > 3 else ""
-        _say(f"note: not of this network: {', '.join(beside[:3])}{more}")
+        say(f"note: not of this network: {', '.join(beside[:3])}{more}")
     other = {name: value for name, value in found["set"].items() if parameters.get(name) != value}
     if other:
         words = " ".join(f"--set {name}={str(value).lower()}" for name, value in other.items())
-        _say(f"note: in the published network it is `{words}`")
+        say(f"note: in the published network it is `{words}`")
     return OK
 
 
@@ -417,7 +425,7 @@ def weights_show_command(file: str, as_json: bool) -> int:
     from incgen.weights.readers import open_checkpoint
 
     with open_checkpoint(Path(file)) as checkpoint:
-        _print(manifest.as_json(checkpoint) if as_json else manifest.text(checkpoint))
+        print_text(manifest.as_json(checkpoint) if as_json else manifest.text(checkpoint))
     return OK
 
 
@@ -441,11 +449,11 @@ def weights_layout_command(
     path, text = _source(spec)
     made = draft_layout(checkpoint, path, output, parameters, force=force, text=text)
     doubtful = f"{counted(made.doubtful, 'rule')} doubtful" if made.doubtful else "nothing doubtful"
-    _say(f"wrote {Path(output)} ({counted(made.layers, 'layer')}, {doubtful})")
+    say(f"wrote {Path(output)} ({counted(made.layers, 'layer')}, {doubtful})")
     for layers, where in ((made.missing, "here"), (made.left, "of theirs")):
         if layers:
             verb = "has" if len(layers) == 1 else "have"
-            _say(
+            say(
                 f"note: {counted(len(layers), 'layer')} {where} {verb} no counterpart; see the file"
             )
     return OK
@@ -479,7 +487,7 @@ def weights_export_command(
 
     path, text = _source(spec)
     export_weights(file, path, output, parameters, format=form, part=part, force=force, text=text)
-    _say(f"wrote {Path(output)}")
+    say(f"wrote {Path(output)}")
     return OK
 
 
@@ -573,7 +581,7 @@ def verify_command(
         from incgen.verify.text import text
 
     graph = _compiled(spec, parameters, warn=True)
-    with _frameworks_silent(), _progress() as progress:
+    with frameworks_silent(), progress_line() as progress:
         report = verify.verify(
             graph,
             targets=targets,
@@ -585,60 +593,8 @@ def verify_command(
             dump=dump,
             progress=progress,
         )
-    _print(in_json(report) if as_json else _harmless(text(report, graph, depth=depth)))
+    print_text(in_json(report) if as_json else harmless(text(report, graph, depth=depth)))
     return OK if report.passed else FAULTS
-
-
-@commands.command("fuzz")
-@click.option("--count", type=click.IntRange(1), metavar="N", default=100, show_default=True)
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**63 - 1),
-    metavar="N",
-    default=0,
-    show_default=True,
-    help="The same number gives the same inputs, in however many processes.",
-)
-@click.option(
-    "--processes", "-j", type=click.IntRange(1), metavar="N", default=1, show_default=True
-)
-@click.option("--save", metavar="DIR", help="Keep what fails there, made small.")
-@click.option(
-    "--broken",
-    type=click.Choice(["specs", "weights"]),
-    help="Break specs or files of weights instead, and see that each ends in a report.",
-)
-@click.option("--coverage", is_flag=True, help="Print what the random networks contained.")
-def fuzz_command(
-    count: int, seed: int, processes: int, save: str | None, broken: str | None, coverage: bool
-) -> int:
-    """Try random networks: both models of each climb the ladder up to running statistics.
-
-    What fails is made small. The exit code is 1 if anything does.
-    """
-    if coverage and broken:
-        raise click.UsageError("--coverage is for random networks, not for --broken")
-    folder = Path(save) if save is not None else None
-    with _for_proof(), _frameworks_silent(), _progress() as progress:
-        if broken is not None:
-            from incgen.fuzz.broken import specs, weights
-
-            run = specs.run if broken == "specs" else weights.run
-            tried = run(
-                count, seed, processes, lambda so_far: progress(so_far.progress(count)), keep=folder
-            )
-            failed, text, interrupted = tried.failed, tried.text(), tried.interrupted
-        else:
-            from incgen.fuzz.search import search
-
-            report = search(count, seed, processes, folder, progress=progress)
-            failed, text, interrupted = not report.passed, report.text(), report.interrupted
-            if coverage:
-                text += f"\n{report.tally.coverage.table()}"
-    _print(f"{text}\n")
-    if interrupted is not None:
-        return exit_code(interrupted)
-    return FAULTS if failed else OK
 
 
 @contextmanager
@@ -649,71 +605,6 @@ def _for_proof() -> Iterator[None]:
     except ModuleNotFoundError as error:
         message = f"this needs {error.name}: pip install 'incgen[verify]'"
         raise click.ClickException(message) from None
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """Shows what runs now in one line of a terminal, and nothing elsewhere."""
-    shown = sys.stderr is not None and sys.stderr.isatty()
-
-    def show(message: str) -> None:
-        if shown:
-            click.echo(f"\r\x1b[K{_harmless(message)}", nl=False, err=True)
-
-    try:
-        yield show
-    finally:
-        if shown:
-            click.echo("\r\x1b[K", nl=False, err=True)
-
-
-@contextmanager
-def _frameworks_silent() -> Iterator[None]:
-    """Keeps what frameworks say of themselves from the terminal: warnings, and TensorFlow's log.
-
-    That comes from C++ and knows no level before it is set up, so its descriptor is led away; what
-    Python writes goes on to where it went.
-    """
-    import io
-    import warnings
-
-    if sys.stderr is None or not _is_file(2):
-        yield
-        return
-    ours, before = os.dup(2), sys.stderr
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        sys.stderr.flush()
-        os.dup2(nowhere, 2)
-        if _descriptor(before) == 2:
-            sys.stderr = io.TextIOWrapper(
-                os.fdopen(ours, "wb", closefd=False), before.encoding, write_through=True
-            )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        sys.stderr.flush()
-        sys.stderr = before
-        os.dup2(ours, 2)
-        os.close(ours)
-        os.close(nowhere)
-
-
-def _is_file(descriptor: int) -> bool:
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True
-
-
-def _descriptor(stream: Any) -> int | None:
-    try:
-        number: int = stream.fileno()
-    except (OSError, AttributeError, ValueError):
-        return None
-    return number
 
 
 # ---------------------------------------------------------------- input
@@ -750,7 +641,7 @@ def _all_compiled(specs: Sequence[str], parameters: dict[str, Value]) -> list[Gr
             if len(specs) == 1 or _exit_code(error.diagnostics) == USAGE:
                 raise
             if lone.code is Code.NO_NETWORK and lone.span is None:
-                _say(f"{spec} defines no network")
+                say(f"{spec} defines no network")
             else:
                 faults += [d for d in error.diagnostics if d not in faults]
     _report(faults)
@@ -784,16 +675,16 @@ def _format(spec: str, *, check: bool, diff: bool) -> bool:
     text = decoded(data, name)
     result = format_text(text, name)
     if diff:
-        _print(unified_diff(text, result, name, name))
+        print_text(unified_diff(text, result, name, name))
     mark = "\ufeff" if data.startswith(b"\xef\xbb\xbf") else ""
     if spec == "-" and not (check or diff):
-        _print(mark + result)
+        print_text(mark + result)
     elif result != text and not (check or diff):
         newline = "\r\n" if b"\r\n" in data else "\n"  # as in the rest of the checkout
         rewrite(path, (mark + result).replace("\n", newline).encode("utf-8"))
-        _say(f"formatted {name}")
+        say(f"formatted {name}")
     elif result != text and check:
-        _say(f"would format {name}")
+        say(f"would format {name}")
     return result != text
 
 
@@ -810,30 +701,6 @@ def _bytes(spec: str) -> tuple[Path, str, bytes]:
 # ---------------------------------------------------------------- output
 
 
-def _print(text: str) -> None:
-    """Put a product on standard output: the same bytes on every system."""
-    if sys.stdout is None:
-        raise click.ClickException("standard output is closed")
-    buffer = getattr(sys.stdout, "buffer", None)
-    if buffer is None:  # a program has put something else in its place
-        sys.stdout.write(text)
-        return
-    sys.stdout.flush()
-    buffer.write(text.encode("utf-8", "backslashreplace"))
-
-
-def _say(text: str) -> None:
-    """Say something on standard error."""
-    if text:
-        click.echo(_harmless(text), err=True)
-
-
-def _harmless(text: str) -> str:
-    """A text without control characters: a spec or a file name could steer the terminal."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _HEADLINE = re.compile(r"^(.*?: )(error|warning)(\[[a-z0-9-]+\]): (.*)$")
 _MARKS = re.compile(r"^( *\| *)(\^.*)$")
 _COLOURS = {"error": "red", "warning": "yellow"}
@@ -845,7 +712,7 @@ def _report(diagnostics: Sequence[Diagnostic]) -> None:
 
     if not diagnostics:
         return
-    text = _harmless(render(diagnostics))
+    text = harmless(render(diagnostics))
     if _in_colour():
         text = "\n".join(map(_coloured, text.split("\n")))
     click.echo(f"{text}\n", err=True, color=True)
@@ -898,17 +765,28 @@ def _exit_code(diagnostics: Iterable[Diagnostic]) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and exit with its code; whatever fails on a user's side is one line."""
+    """Run a command of incgen and exit with its code."""
+    run(commands, arguments, "incgen")
+
+
+def run(command: click.Command, arguments: Sequence[str] | None, program: str) -> NoReturn:
+    """Run a command and exit with its code; whatever fails on a user's side is one line.
+
+    Args:
+        command: a command or a group of them.
+        arguments: otherwise those of the process.
+        program: what was typed in front of them.
+    """
     # A command is short and nearly all that it makes lives until its end, so looking for
     # garbage often would only cost time: a tenth of a build.
     gc.set_threshold(100_000, 50, 50)
     with as_exceptions():
-        sys.exit(_run(arguments))
+        sys.exit(_exit_code_of(command, arguments, program))
 
 
-def _run(arguments: Sequence[str] | None) -> int:
+def _exit_code_of(command: click.Command, arguments: Sequence[str] | None, program: str) -> int:
     try:
-        code: Any = commands.main(arguments, prog_name="incgen", standalone_mode=False)
+        code: Any = command.main(arguments, prog_name=program, standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
         return int(code or OK)
@@ -919,13 +797,13 @@ def _run(arguments: Sequence[str] | None) -> int:
         error.show()
         return USAGE
     except (click.Abort, KeyboardInterrupt) as error:
-        _say("incgen: interrupted")
+        say(f"{program}: interrupted")
         return exit_code(error)
     except BrokenPipeError:
-        _close_output()
+        close_output()
         return FAULTS
     except OSError as error:
-        _close_output()
+        close_output()
         what = f"`{error.filename}`" if error.filename else "the output"
         return _failed(f"{what} cannot be read or written: {error.strerror or error}")
     except Exception as error:
@@ -942,15 +820,5 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _failed(message: str) -> int:
-    _say(f"Error: {message}")
+    say(f"Error: {message}")
     return USAGE
-
-
-def _close_output() -> None:
-    """Nobody reads standard output any more: what is left in its buffer must not fail at exit."""
-    try:
-        descriptor = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(descriptor, sys.stdout.fileno())
-        os.close(descriptor)
-    except (OSError, AttributeError, ValueError):
-        pass

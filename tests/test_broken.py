@@ -22,15 +22,17 @@ import pytest
 from checkpoints import WRITERS, random_arrays, write_caffe
 
 import incgen
+from fuzzing.broken import cases, runner, specs, weights
+from fuzzing.broken.cases import Case, single
+from fuzzing.broken.corpus import corpus
+from fuzzing.broken.guard import Bounds
+from fuzzing.broken.report import Report
+from fuzzing.broken.shrink import shrunk
+from fuzzing.broken.trial import Outcome, Subject, tried
 from incgen import output, parser
-from incgen.fuzz.broken import cases, runner, specs, weights
-from incgen.fuzz.broken.cases import Case, single
-from incgen.fuzz.broken.corpus import corpus
-from incgen.fuzz.broken.guard import Bounds
-from incgen.fuzz.broken.report import Report
-from incgen.fuzz.broken.shrink import shrunk
-from incgen.fuzz.broken.trial import Outcome, Subject, tried
 from incgen.targets import text as target_text
+
+ROOT = Path(__file__).parent.parent
 
 TESTS = Path(__file__).parent
 FOLDERS = (TESTS / "random", TESTS / "agreement", TESTS / "errors", TESTS.parent / "docs")
@@ -155,9 +157,9 @@ def test_an_interrupt_ends_with_what_was_seen() -> None:
 @pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "pipe"])
 def test_progress_is_shown_on_a_terminal(terminal: bool) -> None:
     ours, theirs = os.openpty() if terminal else os.pipe()
-    command = [sys.executable, "-m", "incgen", "fuzz", "--broken", "specs", "--count", "20"]
+    command = [sys.executable, "-m", "fuzzing", "--broken", "specs", "--count", "20"]
 
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, check=False)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=theirs, check=False)
 
     os.write(theirs, b"!")
     shown = ""

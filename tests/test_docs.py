@@ -491,12 +491,11 @@ def limits() -> str:
     return table(("what", "at most"), rows)
 
 
-def modules() -> str:
-    package = ROOT / "incgen"
+def modules(package: Path, base: Path) -> str:
     rows = []
     for path in sorted(package.rglob("*.py"), key=lambda path: (len(path.parts), path)):
         doc = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-        rows.append((f"`{path.relative_to(package).as_posix()}`", doc.split("\n")[0]))
+        rows.append((f"`{path.relative_to(base).as_posix()}`", doc.split("\n")[0]))
     return table(("module", "what it is"), rows)
 
 
@@ -521,7 +520,8 @@ def checkpoints() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "checkpoints": checkpoints,
-    "modules": modules,
+    "modules": lambda: modules(ROOT / "incgen", ROOT / "incgen"),
+    "modules of fuzzing": lambda: modules(ROOT / "fuzzing", ROOT),
     "presets": presets,
     "initialisers": initializers,
     "codes": codes,

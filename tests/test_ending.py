@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+import fuzzing.cli
+from fuzzing import search
+from fuzzing.processes import spread
 from incgen import cli, output
 from incgen.ending import Ended, as_exceptions, exit_code
-from incgen.fuzz import search
-from incgen.fuzz.processes import spread
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 SPEC = "numerics torch\nnetwork net {\n    input 8x8 3\n    a: conv 3x3 4\n}\n"
@@ -155,7 +156,7 @@ def test_a_search_that_is_interrupted_does_not_succeed(
     monkeypatch.setattr(search, "search", lambda *_, **__: report)
 
     with pytest.raises(SystemExit) as caught:
-        cli.main(["fuzz", "--count", "1"])
+        fuzzing.cli.main(["--count", "1"])
 
     assert caught.value.code == exit_code(error)
     assert "interrupted" in capsys.readouterr().out

@@ -1,6 +1,6 @@
 """Random networks are the same in both frameworks, and so are those that once were not.
 
-`incgen fuzz --count N --seed S` tries more of them. A spec that fails there is made small and
+`python -m fuzzing --count N --seed S` tries more of them. A spec that fails there is made small and
 saved; it is kept in `random/` when it is mended.
 """
 
@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from fuzzing import search, tree
+from fuzzing.coverage import Coverage, everything
+from fuzzing.examine import examine
+from fuzzing.faults import Fault, known
+from fuzzing.lint import lint
+from fuzzing.processes import spread
+from fuzzing.reduce import reduced
+from fuzzing.specs import random_spec
+from fuzzing.tracking import output_of
 from incgen.api import compile_spec
 from incgen.diagnostics import Code, Diagnostic, SpecError
-from incgen.fuzz import search, tree
-from incgen.fuzz.coverage import Coverage, everything
-from incgen.fuzz.examine import examine
-from incgen.fuzz.faults import Fault, known
-from incgen.fuzz.lint import lint
-from incgen.fuzz.processes import spread
-from incgen.fuzz.reduce import reduced
-from incgen.fuzz.specs import random_spec
-from incgen.fuzz.tracking import output_of
 from incgen.graph import Graph
 from incgen.targets import keras_ops, torch_ops
 from incgen.targets.keras_code import Call
@@ -86,7 +86,7 @@ def test_what_fits_by_the_other_rules_is_not_rejected(monkeypatch: pytest.Monkey
     def rejected(name: str, text: str) -> None:
         raise SpecError([Diagnostic(Code.GROUPS, "no groups divide anything", None)])
 
-    monkeypatch.setattr("incgen.fuzz.examine.compile_spec", rejected)
+    monkeypatch.setattr("fuzzing.examine.compile_spec", rejected)
 
     with pytest.raises(Fault, match="rejected: the generator says that it fits: groups: no groups"):
         examine(spec.text, spec, models=False)
@@ -104,7 +104,7 @@ def test_definitions_in_a_file_of_their_own_are_the_same(monkeypatch: pytest.Mon
             text = "numerics torch\nnetwork n {\n    input 4x4 1\n    relu\n}\n"
         return compile_spec(path, text=text)
 
-    monkeypatch.setattr("incgen.fuzz.examine.compile_spec", other)
+    monkeypatch.setattr("fuzzing.examine.compile_spec", other)
 
     with pytest.raises(Fault, match="files: definitions in a file of their own make another"):
         examine(spec.text, spec, models=False)

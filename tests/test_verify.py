@@ -14,8 +14,8 @@ import pytest
 from safetensors.numpy import save_file
 
 import incgen
+from fuzzing.search import search
 from incgen import RequestError, testing
-from incgen.fuzz.search import search
 from incgen.graph import Graph
 from incgen.initializers import Initializer
 from incgen.modules import needs

@@ -7,12 +7,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-#: What a build reads; a copy, because setuptools leaves its own folders behind.
-SOURCES = ["incgen", "grammar", "templates", "specs", "pyproject.toml", "README.md"]
+#: What a build reads, and `fuzzing`, which it leaves out; a copy, because setuptools leaves its own
+#: folders behind.
+SOURCES = ["incgen", "fuzzing", "grammar", "templates", "specs", "pyproject.toml", "README.md"]
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +93,11 @@ def test_it_ships_grammar_templates_and_specs(installed: Path) -> None:
     result = run(installed, "python", "-c", script)
 
     assert result.stdout.split() == ["True"] * 6
+
+
+def test_it_holds_incgen_and_nothing_else(installed: Path) -> None:
+    with ZipFile(next(installed.glob("incgen-*.whl"))) as wheel:
+        tops = {Path(name).parts[0] for name in wheel.namelist()}
+
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"incgen"}
+    assert run(installed, "python", "-c", "import fuzzing").returncode == 1

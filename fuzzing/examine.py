@@ -11,15 +11,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from fuzzing import tree
+from fuzzing.climbing import climb, climb_with_arguments, generated
+from fuzzing.faults import Fault, place_of
+from fuzzing.refusals import UNSEEN, expected
+from fuzzing.tracking import Misfit, TooLarge, output_of
 from incgen.api import compile_spec
 from incgen.diagnostics import Severity, SpecError
 from incgen.expressions import Literal, Name
 from incgen.format import format_text
-from incgen.fuzz import tree
-from incgen.fuzz.climbing import climb, climb_with_arguments, generated
-from incgen.fuzz.faults import Fault, place_of
-from incgen.fuzz.refusals import UNSEEN, expected
-from incgen.fuzz.tracking import Misfit, TooLarge, output_of
 from incgen.graph import Graph
 from incgen.parser import parse_value
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from incgen.fuzz.coverage import Coverage
-from incgen.fuzz.faults import Found
+from fuzzing.coverage import Coverage
+from fuzzing.faults import Found
 
 
 @dataclass

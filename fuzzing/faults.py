@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
+import incgen
 from incgen.graph import Graph, Node
 from incgen.records import record
 from incgen.shapes import Window
+
+#: How the names of incgen's files begin, and those of source that it has loaded without a file.
+_OURS = (f"{Path(incgen.__file__).parent}{os.sep}", "<incgen ")
 
 
 def _averages_a_smaller_map(graph: Graph, node: Node) -> bool:
@@ -116,6 +121,6 @@ def _node(graph: Graph, key: str) -> int | None:
 def place_of(error: BaseException) -> str:
     """An exception and the last place of ours that it came through."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [f for f in frames if "incgen" in f.filename and "fuzz" not in f.filename] or frames
+    ours = [f for f in frames if f.filename.startswith(_OURS)] or frames
     where = f"{Path(ours[-1].filename).name}:{ours[-1].lineno} `{ours[-1].line}`"
     return f"{type(error).__name__} at {where}: {str(error)[:300]}"

@@ -16,16 +16,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from fuzzing import tree
+from fuzzing.coverage import everything
+from fuzzing.examine import RUNGS, Examined, examine, examined_text
+from fuzzing.faults import Fault, Found
+from fuzzing.lint import can_lint, lint
+from fuzzing.processes import spread
+from fuzzing.reduce import reduced
+from fuzzing.specs import random_spec
+from fuzzing.tally import Tally
 from incgen import output
-from incgen.fuzz import tree
-from incgen.fuzz.coverage import everything
-from incgen.fuzz.examine import RUNGS, Examined, examine, examined_text
-from incgen.fuzz.faults import Fault, Found
-from incgen.fuzz.lint import can_lint, lint
-from incgen.fuzz.processes import spread
-from incgen.fuzz.reduce import reduced
-from incgen.fuzz.specs import random_spec
-from incgen.fuzz.tally import Tally
 from incgen.verify.verifying import check_backend
 
 #: Networks that a process examines at once.

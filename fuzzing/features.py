@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from incgen.fuzz import tree
-from incgen.fuzz.tracking import bound
+from fuzzing import tree
+from fuzzing.tracking import bound
 from incgen.ops import OPS
 
 #: Where an op, a join or a use can stand.

@@ -20,12 +20,12 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from incgen.fuzz.broken import cases
-from incgen.fuzz.broken.cases import Case
-from incgen.fuzz.broken.guard import limit_memory, peak_memory
-from incgen.fuzz.broken.report import Failed, Report
-from incgen.fuzz.broken.shrink import shrunk
-from incgen.fuzz.broken.trial import Subject, tried
+from fuzzing.broken import cases
+from fuzzing.broken.cases import Case
+from fuzzing.broken.guard import limit_memory, peak_memory
+from fuzzing.broken.report import Failed, Report
+from fuzzing.broken.shrink import shrunk
+from fuzzing.broken.trial import Subject, tried
 
 #: Seconds after which a process tells what it has done.
 _TELL = 0.5

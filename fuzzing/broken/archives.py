@@ -8,7 +8,7 @@ import warnings
 import zipfile
 from random import Random
 
-from incgen.fuzz.broken import hostile
+from fuzzing.broken import hostile
 
 #: Bytes of zeros of which a small file can have many; far more than a tensor of a test.
 _BOMB = 64 << 20

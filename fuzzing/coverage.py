@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from incgen.fuzz import tree
-from incgen.fuzz.extremes import all_extremes, extremes
-from incgen.fuzz.features import (
+from fuzzing import tree
+from fuzzing.extremes import all_extremes, extremes
+from fuzzing.features import (
     CONTEXTS,
     DEFINITIONS,
     JOINS,

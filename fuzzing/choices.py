@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from incgen.fuzz.tracking import Scene
+from fuzzing.tracking import Scene
 from incgen.shapes import Shape
 
 T = TypeVar("T")

@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from incgen.fuzz import calls, tree
-from incgen.fuzz.choices import Choices, Place
-from incgen.fuzz.tracking import Misfit, Scene, Tracker, evaluate
+from fuzzing import calls, tree
+from fuzzing.choices import Choices, Place
+from fuzzing.tracking import Misfit, Scene, Tracker, evaluate
 from incgen.shapes import Shape
 
 #: Ways to draw an element, and statements that belong together; None if none fits.

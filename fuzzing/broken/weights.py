@@ -12,15 +12,15 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from fuzzing.broken import runner
+from fuzzing.broken.archives import PICKLES, RAN, bitten, repacked
+from fuzzing.broken.cases import Case
+from fuzzing.broken.guard import Bounds
+from fuzzing.broken.headers import lying
+from fuzzing.broken.report import Report
+from fuzzing.broken.trial import Failure
 from incgen.api import compile_spec, load
 from incgen.diagnostics import plain
-from incgen.fuzz.broken import runner
-from incgen.fuzz.broken.archives import PICKLES, RAN, bitten, repacked
-from incgen.fuzz.broken.cases import Case
-from incgen.fuzz.broken.guard import Bounds
-from incgen.fuzz.broken.headers import lying
-from incgen.fuzz.broken.report import Report
-from incgen.fuzz.broken.trial import Failure
 from incgen.weights import first, manifest
 from incgen.weights.errors import MismatchError, WeightsError
 from incgen.weights.exporting import export_weights

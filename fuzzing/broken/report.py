@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from incgen.fuzz.broken.cases import Case
+from fuzzing.broken.cases import Case
 
 #: So many of the slowest inputs are told.
 _SLOWEST = 5

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from incgen.fuzz.broken.cases import Case
+from fuzzing.broken.cases import Case
 
 T = TypeVar("T")
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from random import Random
 from typing import TypeAlias
 
-from incgen.fuzz.broken import hostile, structures
-from incgen.fuzz.broken.corpus import Corpus
+from fuzzing.broken import hostile, structures
+from fuzzing.broken.corpus import Corpus
 from incgen.ops import OPS
 
 #: A change of a text; others are there to take from.

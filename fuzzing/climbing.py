@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fuzzing.faults import Fault, known, place_of
 from incgen.api import compile_spec
 from incgen.diagnostics import SpecError
-from incgen.fuzz.faults import Fault, known, place_of
 from incgen.graph import Graph
 
 if TYPE_CHECKING:

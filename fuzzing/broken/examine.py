@@ -8,6 +8,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from fuzzing.broken import code
+from fuzzing.broken.cases import Case
+from fuzzing.broken.trial import Failure
 from incgen import api
 from incgen.diagnostics import (
     Code,
@@ -21,9 +24,6 @@ from incgen.diagnostics import (
 )
 from incgen.expressions import Literal, Name, Value
 from incgen.format import format_text
-from incgen.fuzz.broken import code
-from incgen.fuzz.broken.cases import Case
-from incgen.fuzz.broken.trial import Failure
 from incgen.graph import Graph
 from incgen.output import FOLDER, OutputError, is_untouched
 from incgen.parser import parse, parse_value

@@ -6,9 +6,9 @@ import ast
 import re
 from collections.abc import Iterator
 
-from incgen.fuzz.broken import hostile
-from incgen.fuzz.broken.cases import Case
-from incgen.fuzz.broken.trial import Failure
+from fuzzing.broken import hostile
+from fuzzing.broken.cases import Case
+from fuzzing.broken.trial import Failure
 
 #: What generated files import.
 _IMPORTS = frozenset(

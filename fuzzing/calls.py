@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from incgen.fuzz import tree
-from incgen.fuzz.choices import Choices, Place
-from incgen.fuzz.tracking import bound
+from fuzzing import tree
+from fuzzing.choices import Choices, Place
+from fuzzing.tracking import bound
 from incgen.ops import OPS
 
 #: Values of a parameter by what it is for; every place where such a thing stands can take them.

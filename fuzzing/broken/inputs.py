@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from random import Random
 
-from incgen.fuzz.broken import hostile, structures
-from incgen.fuzz.broken.cases import Case, single
-from incgen.fuzz.broken.changes import broken, encoded, spliced, truncated
-from incgen.fuzz.broken.corpus import Corpus
+from fuzzing.broken import hostile, structures
+from fuzzing.broken.cases import Case, single
+from fuzzing.broken.changes import broken, encoded, spliced, truncated
+from fuzzing.broken.corpus import Corpus
 
 #: Names of the file that incgen is given; they come into generated code.
 _FILES = (

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from incgen.fuzz.broken import runner
-from incgen.fuzz.broken.cases import Case
-from incgen.fuzz.broken.corpus import Corpus, corpus
-from incgen.fuzz.broken.examine import LOOKS, examine_spec
-from incgen.fuzz.broken.guard import Bounds
-from incgen.fuzz.broken.inputs import spec_case
-from incgen.fuzz.broken.report import Report
+from fuzzing.broken import runner
+from fuzzing.broken.cases import Case
+from fuzzing.broken.corpus import Corpus, corpus
+from fuzzing.broken.examine import LOOKS, examine_spec
+from fuzzing.broken.guard import Bounds
+from fuzzing.broken.inputs import spec_case
+from fuzzing.broken.report import Report
 
 #: For one input in so many another command is tried too, each in its turn.
 _EVERY = 5

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
-from incgen.fuzz import tree
+from fuzzing import tree
 
 _T = TypeVar("_T")
 _OPERATORS = ("and", "or", "not")

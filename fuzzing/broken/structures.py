@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from incgen.fuzz.broken.hostile import number
+from fuzzing.broken.hostile import number
 
 
 def expression(dice: Random, depth: int = 3) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from incgen.fuzz.broken.cases import Case
-from incgen.fuzz.broken.guard import Bounds, Hang, bounded, spent
+from fuzzing.broken.cases import Case
+from fuzzing.broken.guard import Bounds, Hang, bounded, spent
 
 
 class Failure(Exception):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from incgen.fuzz import tree
+from fuzzing import tree
 from incgen.ops import OPS, PRESETS, WORDS, ByWindow, Takes
 from incgen.shapes import Shape
 

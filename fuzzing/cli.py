@@ -1,0 +1,83 @@
+"""The command: random networks, or broken inputs, tried and reported.
+
+Exit codes are those of incgen: 1 says that something failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from incgen.cli import FAULTS, HELP, OK, run
+from incgen.ending import exit_code
+from incgen.terminal import frameworks_silent, print_text, progress_line
+
+
+@click.command(context_settings=HELP)
+@click.option("--count", type=click.IntRange(1), metavar="N", default=100, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="The same number gives the same inputs, in however many processes.",
+)
+@click.option(
+    "--processes", "-j", type=click.IntRange(1), metavar="N", default=1, show_default=True
+)
+@click.option("--save", metavar="DIR", help="Keep what fails there, made small.")
+@click.option(
+    "--broken",
+    type=click.Choice(["specs", "weights"]),
+    help="Break specs or files of weights instead, and see that each ends in a report.",
+)
+@click.option("--coverage", is_flag=True, help="Print what the random networks contained.")
+def command(
+    count: int, seed: int, processes: int, save: str | None, broken: str | None, coverage: bool
+) -> int:
+    """Try random networks: both models of each climb the ladder up to running statistics.
+
+    What fails is made small. The exit code is 1 if anything does.
+    """
+    if coverage and broken:
+        raise click.UsageError("--coverage is for random networks, not for --broken")
+    folder = Path(save) if save is not None else None
+    with _installed(), frameworks_silent(), progress_line() as progress:
+        if broken is not None:
+            from fuzzing.broken import specs, weights
+
+            attempt = specs.run if broken == "specs" else weights.run
+            tried = attempt(
+                count, seed, processes, lambda so_far: progress(so_far.progress(count)), keep=folder
+            )
+            failed, text, interrupted = tried.failed, tried.text(), tried.interrupted
+        else:
+            from fuzzing.search import search
+
+            report = search(count, seed, processes, folder, progress=progress)
+            failed, text, interrupted = not report.passed, report.text(), report.interrupted
+            if coverage:
+                text += f"\n{report.tally.coverage.table()}"
+    print_text(f"{text}\n")
+    if interrupted is not None:
+        return exit_code(interrupted)
+    return FAULTS if failed else OK
+
+
+@contextmanager
+def _installed() -> Iterator[None]:
+    """Say how to install what is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"this needs {error.name}: make setup") from None
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command and exit with its code."""
+    run(command, arguments, "python -m fuzzing")
