@@ -809,12 +809,13 @@ def _exit_code_of(command: click.Command, arguments: Sequence[str] | None, progr
     except Exception as error:
         from incgen.api import RequestError  # what failed has imported them already
         from incgen.output import OutputError
+        from incgen.targets.formatting import FormatterError
         from incgen.weights.errors import MismatchError, WeightsError
 
         if isinstance(error, MismatchError):
             _failed(str(error))
             return FAULTS
-        if isinstance(error, (OutputError, RequestError, WeightsError)):
+        if isinstance(error, (FormatterError, OutputError, RequestError, WeightsError)):
             return _failed(str(error))
         raise  # a fault of incgen
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from jinja2 import BaseLoader, Environment, StrictUndefined, TemplateNotFound
 
+from incgen.targets.formatting import formatted
+
 
 class _Packaged(BaseLoader):
     """Templates from the package data, wherever the package lies."""
@@ -43,4 +45,4 @@ def render(template: str, view: dict[str, Any]) -> str:
         template: a path in the templates folder.
         view: what the template can use.
     """
-    return _environment().get_template(template).render(view)
+    return formatted(_environment().get_template(template).render(view))

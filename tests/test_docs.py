@@ -595,7 +595,7 @@ def test_the_table_of_keys_is_found() -> None:
 
 
 def test_the_architecture_names_modules_that_exist() -> None:
-    for name in re.findall(r"`((?:(?:layout|targets)/)?\w+\.py)`", ARCHITECTURE.read_text("utf-8")):
+    for name in re.findall(r"`((?:(?:targets)/)?\w+\.py)`", ARCHITECTURE.read_text("utf-8")):
         assert (ROOT / "incgen" / name).exists(), f"there is no {name}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import stat
@@ -14,6 +13,7 @@ import pytest
 import incgen
 from incgen import output
 from incgen.ending import Ended
+from incgen.fingerprint import fingerprint
 from incgen.output import (
     OutputError,
     compared,
@@ -42,8 +42,8 @@ def leftovers(folder: Path) -> list[str]:
 def test_the_first_line_says_who_made_it_from_what_and_what_is_below() -> None:
     text = sealed(SOURCE)
 
-    digest = hashlib.sha256(b"x = 1\n").hexdigest()[:16]
-    first = f"# incgen {incgen.__version__} spec:0123456789abcdef sha256:{digest}"
+    digest = fingerprint(SOURCE)
+    first = f"# incgen {incgen.__version__} spec:0123456789abcdef code:{digest}"
     assert text == f"{first}\nx = 1\n"
 
 
@@ -102,7 +102,7 @@ def test_how_a_file_that_is_not_as_written_differs(tmp_path: Path) -> None:
     ("change", "untouched"),
     [
         (lambda text: text, True),
-        (lambda text: text.removesuffix("\n"), False),
+        (lambda text: text.replace("x = 1", "x = (\n    1\n)"), True),
         (lambda text: text.replace("x = 1", "x = 2"), False),
         (lambda text: text + "# mine\n", False),
         (lambda text: "\n" + text, False),
@@ -134,6 +134,19 @@ def test_a_file_that_is_as_it_should_be_is_not_touched(tmp_path: Path) -> None:
     after = path.stat()
     assert not file.changed
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+
+
+def test_another_layout_is_no_difference(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(sealed(SOURCE).replace("x = 1", "x = (\n    1\n)"))
+    before = path.read_bytes()
+
+    (file,) = write_all({path: sealed(SOURCE)})
+
+    assert (file.changed, file.difference()) == (False, "is as it should be")
+    assert path.read_bytes() == before
+    (file,) = write_all({path: sealed("x = 2\n")})
+    assert path.read_text() == sealed("x = 2\n")
 
 
 def test_other_newlines_are_no_difference(tmp_path: Path) -> None:

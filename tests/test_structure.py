@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -92,16 +91,6 @@ def test_click_is_only_for_the_command_line() -> None:
     assert users_of("click") == {"incgen.cli", "incgen.terminal"}
 
 
-def test_the_layout_would_do_for_any_python() -> None:
-    """It knows nothing of specs, and needs nothing installed."""
-    layout = [path for path in MODULES if path.parent.name == "layout"]
-    assert layout
-    for path in layout:
-        for name in imported(path):
-            ours = name.startswith(("incgen.layout", "incgen.records"))
-            assert ours or name.split(".")[0] in sys.stdlib_module_names, f"{path.name}: {name}"
-
-
 def test_nothing_that_is_installed_needs_what_finds_faults_in_it() -> None:
     assert MODULES and FUZZING
     for path in MODULES:
@@ -160,7 +149,7 @@ def test_targets_do_not_import_each_other() -> None:
 
 
 def test_the_front_does_not_know_the_back() -> None:
-    back = ("incgen.targets", "incgen.render", "incgen.layout", "incgen.symbols")
+    back = ("incgen.targets", "incgen.render", "incgen.symbols")
     front = ("source", "diagnostics", "expressions", "syntax", "parser", "ops", "definitions")
     graph = module_graph()
     for name in front:

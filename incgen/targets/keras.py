@@ -13,13 +13,13 @@ from typing import Any
 from incgen import definitions as df
 from incgen.diagnostics import Code, Diagnostic, SpecError
 from incgen.graph import Graph
-from incgen.layout import assign
 from incgen.render import render
 from incgen.symbols import open_parameters, unit_arguments, unit_forms
 from incgen.targets import text
 from incgen.targets.keras_code import Form, View
 from incgen.targets.keras_functions import FunctionWriter
 from incgen.targets.keras_padding import use_padding
+from incgen.targets.lines import assign
 from incgen.targets.scopes import Names, parameters
 
 #: What a file can define for itself, in this order; all but `Scale` uses keras.ops.

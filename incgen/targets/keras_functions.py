@@ -11,7 +11,6 @@ from incgen import expressions as ex
 from incgen.diagnostics import Code, Diagnostic, SpecError
 from incgen.expressions import Expression, python
 from incgen.initializers import Initializer
-from incgen.layout import assign, comment_lines, def_header, for_header, returns
 from incgen.ops import Kind
 from incgen.symbols import head_arguments
 from incgen.targets import text
@@ -20,6 +19,8 @@ from incgen.targets.keras_ops import Context, several, steps
 from incgen.targets.keras_padding import usual_padding
 from incgen.targets.keras_scope import Scope, joined, only_comments
 from incgen.targets.keras_uses import use
+from incgen.targets.lines import assign, def_header, for_header, returns
+from incgen.targets.prose import comment_lines
 from incgen.targets.shaping import vector_in_repeat
 from incgen.targets.structure import literal, unnamed_branch, word_checks
 from incgen.targets.values import ONE

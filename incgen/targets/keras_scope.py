@@ -13,9 +13,9 @@ from incgen import definitions as df
 from incgen import expressions as ex
 from incgen.expressions import Expression, python
 from incgen.graph import Graph
-from incgen.layout import assign, if_header
 from incgen.symbols import OpenParameters, UnitForm, values_of
 from incgen.targets.keras_code import Call, Flow, Form, Step, sources
+from incgen.targets.lines import assign, if_header
 from incgen.targets.scopes import Names
 
 _AXES = {"channels": -1, "height": 1, "width": 2}

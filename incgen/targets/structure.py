@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from incgen import definitions as df
 from incgen import expressions as ex
 from incgen.expressions import Expression, Value
-from incgen.layout import LINE_LENGTH, if_header
 from incgen.ops import Kind
+from incgen.targets.lines import if_header
 
 
 def known_words(
@@ -64,12 +64,9 @@ def word_checks(
     if not known:
         return []
     values = ", ".join(map(ex.number, known)) + ("," if len(known) == 1 else "")
-    inside, inner = " " * (indent + 4), " " * (indent + 8)
     text = f'f"{{{parameter}=}} is none of: {", ".join(map(str, known))}"'
-    raising = [f"{inside}raise ValueError({text})"]
-    if len(raising[0]) > LINE_LENGTH:
-        raising = [f"{inside}raise ValueError(", inner + text, f"{inside})"]
-    return [*if_header(f"{parameter} not in ({values})", indent=indent), *raising]
+    raising = f"{' ' * (indent + 4)}raise ValueError({text})"
+    return [*if_header(f"{parameter} not in ({values})", indent=indent), raising]
 
 
 def only(body: df.Body) -> df.Step | None:

@@ -8,7 +8,7 @@ from incgen import definitions as df
 from incgen.diagnostics import Code, Diagnostic, SpecError
 from incgen.expressions import Value
 from incgen.graph import Graph
-from incgen.layout import LINE_LENGTH, comment_lines, wrap
+from incgen.targets.prose import LINE_LENGTH, comment_lines, wrap
 
 
 def check_used(graph: Graph) -> None:

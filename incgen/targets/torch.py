@@ -15,12 +15,12 @@ from incgen import definitions as df
 from incgen import expressions as ex
 from incgen.expressions import Expression
 from incgen.graph import Graph
-from incgen.layout import assign
 from incgen.names import class_name
 from incgen.render import render
 from incgen.shapes import Shape
 from incgen.symbols import Symbol, float_parameters, open_parameters, parameters_of, unit_forms
 from incgen.targets import text
+from incgen.targets.lines import assign
 from incgen.targets.scopes import Names, parameters
 from incgen.targets.shaping import Shaper, own_input
 from incgen.targets.structure import written_in

@@ -12,10 +12,11 @@ from typing import assert_never
 from incgen import definitions as df
 from incgen import expressions as ex
 from incgen.expressions import Expression, python
-from incgen.layout import assign, comment_lines, def_header, expression, for_header, returns
 from incgen.shapes import Shape
 from incgen.symbols import Symbol, Unknown, unit_arguments
 from incgen.targets import text
+from incgen.targets.lines import assign, def_header, expression, for_header, returns
+from incgen.targets.prose import comment_lines
 from incgen.targets.shaping import EITHER, SETTLED
 from incgen.targets.structure import only, slot_of, unnamed_branch, unwrapped, word_checks
 from incgen.targets.torch_code import (

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import field
 
 from incgen.expressions import Expression
-from incgen.layout import if_header
 from incgen.records import record
 from incgen.symbols import Symbol
+from incgen.targets.lines import if_header
 from incgen.targets.torch_ops import ATOM, LOOSE, Function, Weight
 
 _BRACKETS_OR_IF = re.compile(r"[(\[{}\])]| if ")

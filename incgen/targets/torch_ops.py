@@ -1,6 +1,6 @@
 """PyTorch source for each op: a module, a function, or both.
 
-Values are flat Python text; `incgen.layout` breaks lines. A helper that a generated file has to
+Values are flat Python text; the formatter breaks lines. A helper that a generated file has to
 define is asked for by name; its text is in templates/torch/helpers.py.jinja.
 """
 

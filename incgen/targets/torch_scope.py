@@ -13,7 +13,6 @@ from incgen import expressions as ex
 from incgen.diagnostics import Code, Diagnostic, SpecError
 from incgen.expressions import Expression, python
 from incgen.graph import Graph
-from incgen.layout import assign, expression, if_header
 from incgen.names import MODULE_ATTRIBUTES
 from incgen.ops import Kind
 from incgen.records import record
@@ -29,6 +28,7 @@ from incgen.symbols import (
     parameters_of,
     values_of,
 )
+from incgen.targets.lines import assign, expression, if_header
 from incgen.targets.scopes import Names
 from incgen.targets.shaping import Shaper, mapped, own_input, resolved
 from incgen.targets.structure import expressions_of, literal, names_in

@@ -5,7 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from incgen.layout.documents import LINE_LENGTH
+#: Columns of a line of generated code, as `ruff format` and Black have it.
+LINE_LENGTH = 88
 
 
 def comment_lines(comment: str, *, indent: int = 0) -> list[str]:
