@@ -30,6 +30,7 @@ PRECEDENCE = {
     "<=": 4,
     ">": 4,
     ">=": 4,
+    "in": 4,  # specs cannot write it; a choice by word needs it
     "+": 5,
     "-": 5,
     "*": 6,
@@ -244,6 +245,8 @@ def binary(operator_: str, left: Expression, right: Expression) -> Expression:
             if not error.ranged:
                 raise
             return Binary(operator_, left, right)  # a fault only if it is ever evaluated
+    if operator_ == "in" and a is not None and isinstance(right, Tuple):
+        return Literal(any(a == literal(part) for part in right.parts))
     if operator_ in ("and", "or"):
         return _joined(operator_, left, right)
     # Only whole numbers are neutral: `c * 1.0` is another type than `c`.
@@ -252,8 +255,8 @@ def binary(operator_: str, left: Expression, right: Expression) -> Expression:
             return right
         case ("+" | "-", _, 0) | ("*" | "//", _, 1):
             return left
-        case "+" | "-", _, int(constant) if isinstance(left, Binary):
-            return _fold_constant(left, constant if operator_ == "+" else -constant)
+    if operator_ in ("+", "-") and (folded := _constants_folded(operator_, left, right)):
+        return folded
     if operator_ == "==" and left == right:
         return Literal(True)
     return Binary(operator_, left, right)
@@ -287,15 +290,37 @@ def _whole(value: Value | None) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _fold_constant(left: Binary, constant: int) -> Expression:
-    """`(x + 2) + 3` becomes `x + 5`; padding arithmetic needs no more than this."""
-    inner = _whole(literal(left.right))
-    if left.operator in ("+", "-") and inner is not None:
-        total = (inner if left.operator == "+" else -inner) + constant
-        if total == 0:
-            return left.left
-        return Binary("+" if total > 0 else "-", left.left, Literal(abs(total)))
-    return Binary("+" if constant > 0 else "-", left, Literal(abs(constant)))
+def _constants_folded(operator_: str, left: Expression, right: Expression) -> Expression | None:
+    """`1 + (x - 1) + 3` as `x + 3`: a sum of two parts with whole numbers in it has one."""
+    (before, first), (after, second) = _constant_apart(left), _constant_apart(right)
+    if not first or not second:
+        return None
+    constant = first + second if operator_ == "+" else first - second
+    if before is None:
+        assert after is not None  # two numbers are folded already
+        if operator_ == "+":
+            return after + constant
+        return Literal(constant) - after if constant else -after
+    rest = before if after is None else binary(operator_, before, after)
+    if constant < 0:
+        return binary("-", rest, Literal(-constant))
+    return rest + constant
+
+
+def _constant_apart(expression: Expression) -> tuple[Expression | None, int]:
+    """A sum as all but its whole number, and the number: None is a rest of nothing, 0 no number."""
+    own = _whole(literal(expression))
+    if own is not None:
+        return None, own
+    match expression:
+        case Binary("+", left, Literal(int(number))) if _whole(number) is not None:
+            return left, number
+        case Binary("-", left, Literal(int(number))) if _whole(number) is not None:
+            return left, -number
+        case Binary("+", Literal(int(number)), right) if _whole(number) is not None:
+            return right, number
+        case _:
+            return expression, 0
 
 
 def unary(operator_: str, operand: Expression) -> Expression:

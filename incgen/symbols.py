@@ -7,12 +7,13 @@ block. Heights and widths are computed only if something asks, because most code
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeAlias
 
 from incgen import definitions as df
 from incgen import expressions as ex
+from incgen.arguments import PAD_WORDS
 from incgen.graph import Graph
 from incgen.ops import Kind
 from incgen.records import record
@@ -181,6 +182,7 @@ def unit_forms(graph: Graph) -> dict[df.Definition, UnitForm]:
     uses: dict[df.Definition, list[dict[str, df.ArgumentValue]]] = {}
     forms: dict[df.Definition, UnitForm] = {}
     opened = open_parameters(graph.program)
+    cases = PaddingCases(graph, opened)
     loose: set[df.Definition] = set()
     words: set[df.Definition] = set()
     # Users come before what they use, so a unit's form is known before its head is looked at.
@@ -200,7 +202,7 @@ def unit_forms(graph: Graph) -> dict[df.Definition, UnitForm]:
                         words.add(element.definition)
                 if _may_be_even(element, definition, graph, opened):
                     loose.add(element.definition)
-                if _may_be_same(element, definition, graph, opened):
+                if _may_be_same(element, definition, cases):
                     words.add(element.definition)
                 uses.setdefault(element.definition, []).append(given)
     return forms
@@ -362,17 +364,13 @@ def _form(
     )
 
 
-def _may_be_same(
-    use: df.Instance, definition: df.Definition, graph: Graph, opened: OpenParameters
-) -> bool:
+def _may_be_same(use: df.Instance, definition: df.Definition, cases: PaddingCases) -> bool:
     """Whether the padding of a use is `same` by sizes, or a parameter that can be."""
     args = {**df.unit_defaults(use.definition), **use.args}
     pad = args.get("pad")
     if not isinstance(pad, ex.Parameter):
         return pad == ex.Literal("same") and not _is_middle(args.get("window"))
-    values = values_of(graph, definition, pad.name)
-    words = any(isinstance(value, str) for value in values)
-    return "same" in values or (words and opened.has(definition, pad.name))
+    return "same" in cases.of(definition, pad.name)
 
 
 def values_of(graph: Graph, definition: df.Definition, parameter: str) -> list[object]:
@@ -393,6 +391,78 @@ def values_of(graph: Graph, definition: df.Definition, parameter: str) -> list[o
                     case ex.Parameter(name) if user.kind != "unit":
                         found += values_of(graph, user, name)
     return [value for n, value in enumerate(found) if value not in found[:n]]
+
+
+class PaddingCases:
+    """The values of parameters that are paddings, to write code for each."""
+
+    def __init__(self, graph: Graph, opened: OpenParameters) -> None:
+        """Know nothing yet; what is asked for is looked up."""
+        self._graph, self._opened = graph, opened
+        self._found: dict[tuple[df.Definition, str], list[ex.Value]] = {}
+        self._uses: dict[df.Definition, list[tuple[df.Definition, df.Instance]]] | None = None
+
+    def of(self, definition: df.Definition, parameter: str) -> list[ex.Value]:
+        """Return what a parameter can be if words are among it, in order; else nothing.
+
+        That is more than was seen: what a use that is not built hands on, the default, the words
+        of conditions, and every word where the users of a model decide.
+        """
+        key = definition, parameter
+        if key not in self._found:
+            values = [
+                *values_of(self._graph, definition, parameter),
+                *self._handed_on(definition, parameter),
+                *compared_words(definition.body, parameter),
+            ]
+            found = {v for v in values if v in PAD_WORDS or type(v) is int}
+            if not any(isinstance(value, str) for value in found):
+                found.clear()
+            elif self._opened.has(definition, parameter):
+                found.update(PAD_WORDS)
+            self._found[key] = sorted(found, key=str)
+        return self._found[key]
+
+    def _handed_on(self, definition: df.Definition, parameter: str) -> Iterator[object]:
+        """The default, and what uses give that hand on a parameter of their own."""
+        default = {formal.name: formal.default for formal in definition.parameters}.get(parameter)
+        if isinstance(default, ex.Literal):
+            yield default.value
+        for user, use in self._uses_of(definition):
+            value = use.args.get(parameter)
+            # who compares a parameter hands on only some of its values: those were seen
+            if isinstance(value, ex.Parameter) and not compared_words(user.body, value.name):
+                yield from self.of(user, value.name)
+
+    def _uses_of(self, definition: df.Definition) -> list[tuple[df.Definition, df.Instance]]:
+        if self._uses is None:
+            self._uses = {}
+            program = self._graph.program
+            for user in (program.network, *program.definitions):
+                for element in df.elements(user.body):
+                    if isinstance(element, df.Instance):
+                        self._uses.setdefault(element.definition, []).append((user, element))
+        return self._uses.get(definition, [])
+
+
+def compared_words(body: df.Body, parameter: str) -> list[str]:
+    """The words that a body compares a parameter with."""
+    pending = [
+        expression
+        for element in df.elements(body)
+        for value, _ in _typed_values(element, set())
+        for expression in _expressions(value)
+    ]
+    found: dict[str, None] = {}
+    while pending:
+        node = pending.pop()
+        match node:
+            case ex.Binary("==" | "!=", ex.Parameter(name), ex.Literal(str(word))) | ex.Binary(
+                "==" | "!=", ex.Literal(str(word)), ex.Parameter(name)
+            ) if name == parameter:
+                found[word] = None
+        pending.extend(ex.children(node))
+    return sorted(found)
 
 
 def _is_middle(frame: df.ArgumentValue) -> bool:
@@ -453,20 +523,26 @@ def head_arguments(
     return {**call.args, **unit_arguments(form, whole=whole)}
 
 
-def annotation(values: list[object]) -> str:
+def annotation(values: Sequence[object], *, closed: bool = False) -> str:
     """The Python type of a parameter from the values that it takes.
+
+    Args:
+        values: those that are known.
+        closed: whether it takes no other words than those.
 
     >>> annotation([1, 0.5])
     'float'
+    >>> annotation([1, "half", "same"], closed=True)
+    'int | Literal["half", "same"]'
     """
     types = {type(value) for value in values} or {int}
-    if types == {bool}:
-        return "bool"
-    if types == {str}:
-        return "str"
-    if types <= {int}:
-        return "int"
-    return "float" if types <= {int, float} else "int | float | bool | str"
+    found = [kind.__name__ for kind in (bool, int, float) if kind in types]
+    if float in types and int in types:
+        found.remove("int")  # to Python's types every whole number is a float
+    if str in types:
+        words = dict.fromkeys(ex.number(value) for value in values if isinstance(value, str))
+        found.append(f"Literal[{', '.join(words)}]" if closed else "str")
+    return " | ".join(found)
 
 
 ARGUMENT_TYPES = {Kind.COUNT: "int", Kind.FACTOR: "float", Kind.FLAG: "bool", Kind.WORD: "str"}

@@ -95,6 +95,9 @@ SHAPES = [
     ("mixed_ranks", (6, 7), (3,)),
     # max without a border: 19 - 2 = 17
     ("words", (19, 19), (3, 17, 17)),
+    # same: ceil(85 / 2) = 43, 43; half: floor((43 + 2 - 3) / 2) + 1 = 22; 1 likewise: 11;
+    # valid: floor((11 - 3) / 2) + 1 = 5, and its pooling 5 - 2 = 3
+    ("word_cases", (85, 86), (3, 3, 3)),
     ("unit_windows", (9, 6), (4, 9, 6)),
     # half of 3x3 keeps 9, valid leaves 7; 3 channels doubled four times
     ("pool_units", (9, 9), (48, 7, 7)),

@@ -37,6 +37,7 @@ KEPT = [
     "skips",
     "units",
     "windows",
+    "word_cases",
 ]
 #: The lines of the same network as a person wrote it (benchmarks/reference).
 HAND_WRITTEN = {"torch": 154, "keras": 152}
@@ -250,6 +251,35 @@ block body() {
         "return x",
     ]
     assert "        # of dropout\n        self.dropout = nn.Dropout(0.5)\n" in code
+
+
+@pytest.mark.parametrize(
+    ("target", "line"),
+    [
+        ("torch", "            2 * ((min(q - 1, 2) + 21) // (q - 1) + 1) * (18 // (q - 1) + 1), q"),
+        (
+            "keras",
+            '    x = EdgePadding2D(((1, min(p - 1, 2)), (0, 0)), name=f"{name}-pool-pad")(x)',
+        ),
+    ],
+)
+def test_formulas_have_one_constant(target: str, line: str) -> None:
+    assert line in incgen.generate(spec_of("ceil_sizes"), target).splitlines()
+
+
+def test_what_every_iteration_adds_is_one_product() -> None:
+    source = """
+numerics torch
+block grown(n) { concat { identity; c: conv 1x1 n } }
+network net(n = 4) {
+    input 8x8 3
+    a: repeat 6 { b: grown n }
+    c: conv 1x1 2
+}
+"""
+    code = incgen.generate("net.inc", "torch", text=source)
+
+    assert "        self.c = nn.Conv2d(3 + 6 * n, 2, 1)" in code.splitlines()
 
 
 def test_set_changes_the_default_of_the_model() -> None:

@@ -65,11 +65,197 @@ def test_other_words_are_refused(make: Any, name: str, value: Any, known: str) -
 
 
 def test_words_are_typed_wherever_they_are_taken() -> None:
-    kinds, forms = Literal["max", "avg"], Literal["erf", "tanh"]
+    wanted = {
+        "kind": Literal["max", "avg"],
+        "border": Literal["half", "same", "valid"],
+        "least": Literal["erf", "tanh"],
+    }
     for makers in ((TORCH.Net, TORCH.Part), (KERAS.net, KERAS.part)):
         for make in makers:
-            types = inspect.get_annotations(make.__init__ if isinstance(make, type) else make)
-            assert (types["kind"], types["least"]) == (kinds, forms)
+            types = types_of(make)
+            assert {name: types[name] for name in wanted} == wanted
+
+
+def types_of(make: Any) -> dict[str, Any]:
+    return inspect.get_annotations(make.__init__ if isinstance(make, type) else make)
+
+
+#: Blocks around a convolution, and the types of `border` in the inner and the outer one.
+HANDED_ON = {
+    "seen": (
+        "i: inner border",
+        "a: outer half; b: outer valid; c: inner same",
+        Literal["half", "same", "valid"],
+        Literal["half", "same", "valid"],
+    ),
+    "taken in both": (
+        "i: inner border; c: conv 3x3 4 pad=border",
+        "a: outer half; b: inner same",
+        Literal["half", "same"],
+        Literal["half"],
+    ),
+    "numbers too": (
+        "i: inner border",
+        "a: outer half; b: outer 1",
+        int | Literal["half"],
+        int | Literal["half"],
+    ),
+    "not built": (
+        "if border == half { i: inner border }; c: conv 3x3 4 pad=border",
+        "a: outer half; b: outer valid",
+        Literal["half"],
+        Literal["half", "valid"],
+    ),
+    "compared": (
+        "if border == same { relu }; i: inner border; c: conv 3x3 4 pad=border",
+        "a: outer half; b: inner same",
+        Literal["half", "same"],
+        Literal["half", "same"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HANDED_ON)
+def test_what_is_handed_on_is_typed_by_what_takes_it(case: str) -> None:
+    body, uses, inner, outer = HANDED_ON[case]
+    lines = "\n".join(uses.split("; "))
+    spec = f"""
+numerics torch
+block inner(border) {{ c: conv 3x3 4 pad=border }}
+block outer(border) {{ {body} }}
+network net {{
+    input 29x29 3
+    {lines}
+}}
+"""
+    torch, keras = (incgen.load("net.inc", target, text=spec) for target in ("torch", "keras"))
+
+    for of_torch, of_keras, wanted in (
+        (torch.Inner, keras.inner, inner),
+        (torch.Outer, keras.outer, outer),
+    ):
+        assert types_of(of_torch)["border"] == wanted
+        assert types_of(of_keras)["border"] == wanted
+    torch.Net()
+    keras.net()
+
+
+def test_a_default_that_no_use_keeps_is_taken_too() -> None:
+    spec = """
+numerics torch
+block part(border = same) { c: conv 3x3/2 4 pad=border }
+network net { input 9x9 3
+    a: part half
+}
+"""
+    torch, keras = (incgen.load("net.inc", target, text=spec) for target in ("torch", "keras"))
+
+    for make in (torch.Part, keras.part):
+        assert types_of(make)["border"] == Literal["half", "same"]
+    torch.Part(3)
+
+
+def test_a_word_that_is_only_compared_has_code_of_its_own() -> None:
+    spec = """
+numerics torch
+block part(border) {
+    if border == same { relu }
+    c: conv 3x3/2 4 pad=border
+}
+network net { input 9x9 3
+    a: part half
+    b: part valid
+}
+"""
+    part = incgen.load("net.inc", "torch", text=spec).Part
+
+    kinds = {word: type(part(3, word).c).__name__ for word in ("half", "same", "valid")}
+    assert kinds == {"half": "Conv2d", "same": "Conv2dSame", "valid": "Conv2d"}
+
+
+def test_the_padding_of_a_unit_is_typed_by_its_words() -> None:
+    spec = """
+numerics torch
+unit plain = conv -> relu
+unit wide = conv -> relu
+network net { input 9x9 3
+    a: plain 3x3/2 4 pad=same
+    b: plain 3x3 4 pad=valid
+    c: wide 3x3/2 4 pad=1
+}
+"""
+    torch, keras = (incgen.load("net.inc", target, text=spec) for target in ("torch", "keras"))
+
+    words = Literal["same", "valid"]
+    assert types_of(torch.Plain)["padding"] == int | Literal["same"]
+    assert types_of(torch.Wide)["padding"] is int
+    assert types_of(keras.plain)["padding"] == words
+    assert types_of(keras.wide)["padding"] == int | tuple | words
+
+
+ALIKE = """
+numerics torch
+block part(border, flag) {
+    c: conv 3x3 3 pad=border
+    if flag { relu } else { k: { if border == same { h: conv 1x1 3 } } }
+    if flag { tanh } else { pool max 3x3/1 pad=border }
+}
+network net(border = half) {
+    input 9x9 3
+    a: part border true
+}
+"""
+
+
+def test_words_with_one_result_are_one_case_in_torch() -> None:
+    code = incgen.generate("net.inc", "torch", text=ALIKE)
+
+    assert (
+        """
+        self.c = (
+            nn.Conv2d(in_channels, 3, 3, padding=1)
+            if border in ("half", "same")
+            else nn.Conv2d(in_channels, 3, 3)
+        )
+"""
+        in code
+    )
+
+
+def test_words_with_one_result_are_one_case_and_no_else_is_but_an_if_in_keras() -> None:
+    code = incgen.generate("net.inc", "keras", text=ALIKE)
+
+    assert (
+        """
+    if border in ("half", "same"):
+        x = layers.Conv2D(
+            3,
+            3,
+            padding="same",
+            kernel_initializer="glorot_uniform",
+            **NHWC,
+            name=f"{name}-c",
+        )(x)
+    else:
+        x = layers.Conv2D(
+            3, 3, kernel_initializer="glorot_uniform", **NHWC, name=f"{name}-c"
+        )(x)
+    if flag:
+        x = layers.ReLU(name=f"{name}-relu")(x)
+    elif border == "same":
+        x = layers.Conv2D(
+            3, 1, kernel_initializer="glorot_uniform", **NHWC, name=f"{name}-k-h"
+        )(x)
+    if flag:
+        x = layers.Activation("tanh", name=f"{name}-tanh")(x)
+    elif border in ("half", "same"):
+        x = layers.MaxPooling2D(3, 1, "same", **NHWC, name=f"{name}-pool")(x)
+    else:
+        x = layers.MaxPooling2D(3, 1, **NHWC, name=f"{name}-pool")(x)
+    return x
+"""
+        in code
+    )
 
 
 def test_units_and_blocks_refuse_them_too() -> None:

@@ -21,6 +21,7 @@ from incgen.targets.keras_functions import FunctionWriter
 from incgen.targets.keras_padding import use_padding
 from incgen.targets.lines import assign
 from incgen.targets.scopes import Names, parameters
+from incgen.targets.words import Words
 
 #: What a file can define for itself, in this order; all but `Scale` uses keras.ops.
 HELPERS = (
@@ -62,7 +63,7 @@ class _File:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.unit_forms = unit_forms(graph)
-        self.opened = open_parameters(graph.program)
+        self.words = Words(graph, open_parameters(graph.program))
         self.forms: dict[tuple[df.Definition, bool], Form] = {}
         self.views: list[View] = []
         self.names, hidden = Names(), parameters(graph.program)
@@ -130,7 +131,7 @@ class _File:
             "maps": "NHWC" in code or "ceil_max_pool" in helpers,
             "depthwise": "layers.DepthwiseConv2D(" in code,
             "math": "gelu_tanh" in helpers,
-            "literal": re.search(r": Literal\[", code) is not None,
+            "literal": re.search(r"(?<!\w)Literal\[", code) is not None,
             "layers": bool({*helpers} - _FUNCTIONS)
             or re.search(r"(?<![\w.\"])layers\.", code) is not None,
             "ops": bool({*helpers} - {"Scale"})

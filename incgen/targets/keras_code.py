@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
 from incgen.expressions import Expression
@@ -84,3 +84,18 @@ class Flow:
     code: str
     is_map: bool
     variable: bool = False
+
+
+@record
+class Side:
+    """One side of an if statement that gives a value.
+
+    Attributes:
+        condition: None for the last side, `else`.
+        write: writes its lines, and gives its value.
+        kept: the value, if it is the one in front of the statement.
+    """
+
+    condition: str | None
+    write: Callable[[], Flow]
+    kept: Flow | None = None

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
+from types import MappingProxyType
 from typing import assert_never
 
 from incgen import definitions as df
@@ -14,7 +17,7 @@ from incgen.initializers import Initializer
 from incgen.ops import Kind
 from incgen.symbols import head_arguments
 from incgen.targets import text
-from incgen.targets.keras_code import Call, Flow, Form, View
+from incgen.targets.keras_code import Call, Flow, Form, Side, Step, View, When
 from incgen.targets.keras_ops import Context, several, steps
 from incgen.targets.keras_padding import usual_padding
 from incgen.targets.keras_scope import Scope, joined, only_comments
@@ -22,7 +25,7 @@ from incgen.targets.keras_uses import use
 from incgen.targets.lines import assign, def_header, for_header, returns
 from incgen.targets.prose import comment_lines
 from incgen.targets.shaping import vector_in_repeat
-from incgen.targets.structure import literal, unnamed_branch, word_checks
+from incgen.targets.structure import only, unnamed_branch
 from incgen.targets.values import ONE
 
 _JOINS = {"concat": "Concatenate", "add": "Add", "mul": "Multiply"}
@@ -39,7 +42,7 @@ class FunctionWriter(Scope):
         """The function of a unit or block, and what its users have to know."""
         formals = self.formals()
         for name, _ in formals:
-            self.lines += word_checks(self.definition, name, self.words(name), 4)
+            self.lines += self.file.words.checks(self.definition, name, 4)
         flow = self.body(self.definition.body, Flow("x", self.is_map, True), "x")
         self.lines += returns(flow.code, indent=4)
         header = ["x", *map(self.formal, formals), "*", "name"]
@@ -97,12 +100,22 @@ class FunctionWriter(Scope):
     def formal(self, formal: tuple[str, Expression | str | None]) -> str:
         """A parameter as source; only words have a type."""
         name, default = formal
-        words = literal(self.definition, name)
+        words = self.annotation(name)
         declared = name if words is None else f"{name}: {words}"
         if default is None:
             return declared
         value = default if isinstance(default, str) else python(default)
         return f"{declared}={value}" if words is None else f"{declared} = {value}"
+
+    def annotation(self, name: str) -> str | None:
+        """The type of a parameter that is a word, or may be one."""
+        if self.unit is None or name != "padding":
+            return self.file.words.annotation(self.definition, name)
+        head = self.definition.head
+        if not self.unit.padding or (head is not None and head.family == "pool"):
+            return None  # pixels
+        words = 'Literal["same", "valid"]'
+        return f"int | tuple | {words}" if self.definition in self.file.explicit else words
 
     def network_view(self) -> View:
         """The function of the network, with its input and its model."""
@@ -120,7 +133,7 @@ class FunctionWriter(Scope):
         parameters.append(f'name="{self.definition.name}"')
         source = "input_shape" if fixed else shape
         for formal in self.definition.parameters:
-            self.lines += word_checks(self.definition, formal.name, self.words(formal.name), 4)
+            self.lines += self.file.words.checks(self.definition, formal.name, 4)
         self.lines += assign("inputs", f'keras.Input({source}, name="input")', indent=4)
         flow = self.body(self.definition.body, Flow("inputs", True, True), "x", whole=True)
         outputs = flow.code
@@ -216,6 +229,19 @@ class FunctionWriter(Scope):
     def op(self, call: df.OpCall, flow: Flow, variable: str) -> Flow:
         """An op as its layers."""
         flow = self.bound(flow, variable)
+        found = self.steps(call, flow)
+        if several(found):
+            # Later layers must not read the sizes off what the first ones give.
+            found = self.steps(call, flow, self.kept_sizes(found, flow))
+        if not found and call.labelled:
+            found = (Call("layers.Identity("),)  # the label is a layer's name all the same
+        done = self.apply(found, call.name, flow, variable)
+        return replace(done, is_map=flow.is_map and call.op.name not in _TO_VECTOR)
+
+    def steps(
+        self, call: df.OpCall, flow: Flow, kept: Mapping[str, Expression] = MappingProxyType({})
+    ) -> tuple[Step, ...]:
+        """The layers of an op, with sizes read off the value or kept in variables."""
         # a pooling calculates with its border, a convolution hands it on
         written = head_arguments(call, self.unit, whole=call.op.family != "pool")
         unit = self.unit if call.forwards else None
@@ -223,17 +249,8 @@ class FunctionWriter(Scope):
         own = call.args.get("init")
         init = own if isinstance(own, Initializer) else None
         context = Context(flow.is_map, unit, self.words, explicit, init)
-        args = {name: self.resolved(value, flow) for name, value in written.items()}
-        found = steps(call.op.name, args, context)
-        if several(found):
-            # Later layers must not read the sizes off what the first ones give.
-            kept = self.kept_sizes(found, flow)
-            args = {name: self.resolved(value, flow, kept) for name, value in written.items()}
-            found = steps(call.op.name, args, context)
-        if not found and call.labelled:
-            found = (Call("layers.Identity("),)  # the label is a layer's name all the same
-        done = self.apply(found, call.name, flow, variable)
-        return replace(done, is_map=flow.is_map and call.op.name not in _TO_VECTOR)
+        args = {name: self.resolved(value, flow, kept) for name, value in written.items()}
+        return steps(call.op.name, args, context)
 
     # ------------------------------------------------------------ joins and control
 
@@ -313,24 +330,59 @@ class FunctionWriter(Scope):
             body = element.then if known else element.otherwise
             return flow if body is None else self.body(body, flow, variable)
         flow = self.bound(flow, variable)
-        condition = self.resolved(element.condition, flow)
-        assert isinstance(condition, Expression)
-        maps = []
-        for header, body in (
-            (self.if_line(python(condition)), element.then),
-            (self.else_line(), element.otherwise),
-        ):
-            done = flow
-            if body is not None or flow.code != variable:
-                with self.suite(header):
-                    done = flow if body is None else self.body(body, flow, variable)
-                    done = self.bind(done, variable)
-            maps.append(done.is_map)
-        if maps[0] != maps[1]:
+        results = self.cases(self.sides(element, flow, variable), variable)
+        if len({result.is_map for result in results}) > 1:
             message = "one side of this `if` gives a map and the other a vector"
             help_ = "pool or flatten on both sides, or behind the `if`"
             raise SpecError([Diagnostic(Code.UNDECIDED, message, element.span, help=help_)])
-        return Flow(variable, maps[0], True)
+        return Flow(variable, results[0].is_map, True)
+
+    def sides(self, element: df.Conditional, flow: Flow, variable: str) -> list[Side]:
+        """The sides of a condition; what is but an `if` on its other side adds its own."""
+        condition = self.resolved(element.condition, flow)
+        assert isinstance(condition, Expression)
+        then = Side(python(condition), partial(self.body, element.then, flow, variable))
+        return [then, *self.other_sides(element.otherwise, flow, variable)]
+
+    def other_sides(self, body: df.Body | None, flow: Flow, variable: str) -> list[Side]:
+        """The last side of an if statement, or the sides of all that it would contain."""
+        if body is None:
+            return [Side(None, lambda: flow, flow)]
+        step = only(body)
+        plain = step is not None and step.origin is None and not step.kept and not step.doc
+        if plain and step is not None and step.element is not None:
+            found = self.inner_sides(step.element, flow, variable)
+            if found:
+                return found
+        return [Side(None, partial(self.body, body, flow, variable))]
+
+    def inner_sides(self, element: df.Element, flow: Flow, variable: str) -> list[Side]:
+        """The sides of an element of which nothing but an if statement is written; else none."""
+        match element:
+            case df.Conditional():
+                known = ex.literal(element.condition)
+                if known is None:
+                    return self.sides(element, flow, variable)
+                body = element.then if known else element.otherwise
+                return self.other_sides(body, flow, variable)
+            case df.Group():
+                found = self.other_sides(element.body, flow, variable)
+                return [
+                    replace(side, write=partial(self.written_under, element.name, side.write))
+                    for side in found
+                ]
+            case df.OpCall():
+                steps_ = self.steps(element, flow)
+                first = steps_[0] if len(steps_) == 1 else None
+                apart = several(steps_) and self.read_sizes(steps_, flow)
+                if isinstance(first, When) and first.otherwise and not apart:
+                    return self.sides_of_steps(first, element.name, flow, variable)
+        return []
+
+    def written_under(self, name: str | None, write: Callable[[], Flow]) -> Flow:
+        """Write a side of an if statement whose layers have a name in front of theirs."""
+        with self.under(name):
+            return write()
 
 
 def _last(body: df.Body) -> df.Element | None:

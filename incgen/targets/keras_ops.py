@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from incgen import expressions as ex
-from incgen.expressions import Expression, python
+from incgen.expressions import Expression, Value, python
 from incgen.initializers import Initializer
 from incgen.ops import OPS
 from incgen.records import record
@@ -37,6 +37,7 @@ from incgen.targets.values import (
     window,
     with_ceil,
 )
+from incgen.targets.words import grouped, is_one_of
 
 
 @record
@@ -46,14 +47,14 @@ class Context:
     Attributes:
         is_map: whether the input is a map.
         unit: the form of the unit whose head this is, if it is one.
-        words: gives the values that a parameter takes.
+        words: gives the values of a padding if words are among them.
         explicit: whether a use of the unit needs its padding written out.
         init: how the kernels begin where a use of the unit does not say it.
     """
 
     is_map: bool
     unit: UnitForm | None
-    words: Callable[[str], list[object]]
+    words: Callable[[str], list[Value]]
     explicit: bool
     init: Initializer | None = None
 
@@ -65,13 +66,13 @@ def steps(op: str, args: Args, context: Context) -> tuple[Step, ...]:
         if not isinstance(value, ex.Parameter) or value.name == "padding":
             continue
         words = context.words(value.name)
-        if name == "pad" and not any(isinstance(word, str) for word in words):
+        if name == "pad" and not words:
             continue
         if name != "pad":
             # every word: a user of the model may give another one than its spec
             argument = OPS[op].argument(name)
-            words = list[object](argument.words) if argument is not None else []
-        return _cases(op, args, context, name, value.name, words)
+            words = list[Value](argument.words) if argument is not None else []
+        return _cases(op, args, context, name, value, words)
     for name in ("ceil", "count_pad"):
         flag = args.get(name)
         if isinstance(flag, Expression) and ex.literal(flag) is None:
@@ -88,17 +89,19 @@ def several(found: tuple[Step, ...]) -> bool:
 
 
 def _cases(
-    op: str, args: Args, context: Context, name: str, parameter: str, words: list[object]
+    op: str,
+    args: Args,
+    context: Context,
+    name: str,
+    parameter: ex.Parameter,
+    words: list[Value],
 ) -> tuple[Step, ...]:
-    first, *rest = words
-    assert isinstance(first, (int, str))
-    then = steps(op, {**args, name: ex.Literal(first)}, context)
-    if not rest:
-        return then
-    otherwise = _cases(op, args, context, name, parameter, rest)
-    if then == otherwise:
-        return then
-    return (When(f"{parameter} == {ex.number(first)}", then, otherwise),)
+    """The layers for each word that a parameter can be."""
+    results = [(word, steps(op, {**args, name: ex.Literal(word)}, context)) for word in words]
+    groups, chosen = grouped(results)
+    for alike, then in reversed(groups):
+        chosen = (When(python(is_one_of(parameter, alike)), then, chosen),)
+    return chosen
 
 
 # ---------------------------------------------------------------- convolutions

@@ -10,10 +10,11 @@ from incgen import definitions as df
 from incgen import expressions as ex
 from incgen.definitions import ArgumentValue, SidesValue
 from incgen.diagnostics import Code, Diagnostic, SpecError
-from incgen.expressions import Expression, python
+from incgen.expressions import Expression, Value, python
 from incgen.records import record
 from incgen.symbols import UnitForm, unit_arguments
 from incgen.targets.values import ONE, ZERO, Args, Pair, Sides, effective, four_sides, half, pair
+from incgen.targets.words import grouped, is_one_of
 
 
 @record
@@ -92,7 +93,7 @@ def use_padding(
     unit: df.Definition,
     args: Args,
     form: UnitForm,
-    words: Callable[[str], list[object]] | None = None,
+    words: Callable[[str], list[Value]] | None = None,
 ) -> str:
     """The `padding` argument of one use of a unit, as source.
 
@@ -100,7 +101,8 @@ def use_padding(
         unit: what is used.
         args: what the use says.
         form: of the unit.
-        words: gives the values of a parameter; None if the source itself does not matter.
+        words: gives the values of a padding if words are among them; None if the source itself
+            does not matter.
     """
     everything: dict[str, df.ArgumentValue] = {**df.unit_defaults(unit), **args}
     frame, pad = everything["window"], everything.get("pad")
@@ -108,8 +110,8 @@ def use_padding(
         return "padding"
     if isinstance(pad, ex.Parameter) and words is not None:
         found = words(pad.name)
-        if any(isinstance(word, str) for word in found):
-            return _padding_by_word(unit, args, form, pad.name, found)
+        if found:
+            return _padding_by_word(unit, args, form, pad, found)
     assert isinstance(frame, df.WindowValue)
     dilation = everything.get("dilation", ONE)
     assert isinstance(dilation, Expression)
@@ -191,16 +193,12 @@ def _padding_by_word(
     unit: df.Definition,
     args: Args,
     form: UnitForm,
-    parameter: str,
-    words: list[object],
+    parameter: ex.Parameter,
+    words: list[Value],
 ) -> str:
     """The padding of a use that passes a word on: a case for each."""
-    plans = []
-    for word in words:
-        assert isinstance(word, bool | int | str)
-        plans.append((word, use_padding(unit, {**args, "pad": ex.Literal(word)}, form)))
-    result = plans[-1][1]
-    for word, plan in reversed(plans[:-1]):
-        if plan != result:
-            result = f"{plan} if {parameter} == {ex.number(word)} else {result}"
+    plans = [(word, use_padding(unit, {**args, "pad": ex.Literal(word)}, form)) for word in words]
+    groups, result = grouped(plans)
+    for alike, plan in reversed(groups):
+        result = f"{plan} if {python(is_one_of(parameter, alike))} else {result}"
     return result

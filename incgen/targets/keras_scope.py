@@ -6,21 +6,22 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Protocol
 
 from incgen import definitions as df
 from incgen import expressions as ex
-from incgen.expressions import Expression, python
+from incgen.expressions import Expression, Value, python
 from incgen.graph import Graph
-from incgen.symbols import OpenParameters, UnitForm, values_of
-from incgen.targets.keras_code import Call, Flow, Form, Step, sources
+from incgen.symbols import UnitForm
+from incgen.targets.keras_code import Call, Flow, Form, Side, Step, When, sources
 from incgen.targets.lines import assign, if_header
 from incgen.targets.scopes import Names
+from incgen.targets.words import Words
 
 _AXES = {"channels": -1, "height": 1, "width": 2}
 _NOTHING: Mapping[str, Expression] = MappingProxyType({})
-_PADS = ("half", "same", "valid")
 #: Layers that ask the user's keras.json where the channels are, unless they are told.
 _OF_MAPS = re.compile(r"(layers\.|Grouped|Padded|Adaptive|Average)\w*(2D|Flatten)\(")
 
@@ -30,7 +31,7 @@ class File(Protocol):
 
     graph: Graph
     unit_forms: dict[df.Definition, UnitForm]
-    opened: OpenParameters
+    words: Words
     names: Names
     explicit: set[df.Definition]
 
@@ -78,13 +79,23 @@ class Scope:
             self.lines.append(" " * self.indent + "pass")
         self.indent -= 4
 
-    def if_line(self, condition: str) -> list[str]:
-        """The head of an if statement in this place."""
-        return if_header(condition, indent=self.indent)
+    def cases(self, sides: list[Side], variable: str) -> list[Flow]:
+        """Write an if statement whose sides all give the value of a variable.
 
-    def else_line(self) -> list[str]:
-        """The head of its other side."""
-        return [" " * self.indent + "else:"]
+        A last side without lines that keeps the variable is left out.
+        """
+        results = []
+        for number, side in enumerate(sides):
+            header = [" " * self.indent + "else:"]
+            if side.condition is not None:
+                keyword = "elif" if number else "if"
+                header = if_header(side.condition, indent=self.indent, keyword=keyword)
+            if side.condition is None and side.kept is not None and side.kept.code == variable:
+                results.append(side.kept)
+                continue
+            with self.suite(header):
+                results.append(self.bind(side.write(), variable))
+        return results
 
     def bind(self, flow: Flow, variable: str) -> Flow:
         """Give a value a name."""
@@ -118,15 +129,18 @@ class Scope:
 
     # ------------------------------------------------------------ values
 
+    def read_sizes(self, found: tuple[Step, ...], flow: Flow) -> dict[str, Expression]:
+        """The sizes that steps read off a value."""
+        code = " ".join(sources(found))
+        return {axis: size for axis, size in self.sizes(flow).items() if python(size) in code}
+
     def kept_sizes(self, found: tuple[Step, ...], flow: Flow) -> dict[str, Expression]:
         """Variables for the sizes that steps read off a value."""
         kept: dict[str, Expression] = {}
-        code = " ".join(sources(found))
-        for axis, size in self.sizes(flow).items():
-            if python(size) in code:
-                variable = self.variables.take(axis)
-                self.lines += assign(variable, python(size), indent=self.indent)
-                kept[axis] = ex.Name(variable)
+        for axis, size in self.read_sizes(found, flow).items():
+            variable = self.variables.take(axis)
+            self.lines += assign(variable, python(size), indent=self.indent)
+            kept[axis] = ex.Name(variable)
         return kept
 
     def sizes(self, flow: Flow) -> dict[str, Expression]:
@@ -152,13 +166,9 @@ class Scope:
             case _:
                 return value
 
-    def words(self, parameter: str) -> list[Any]:
-        """The values that a parameter takes."""
-        seen: list[Any] = values_of(self.graph, self.definition, parameter)
-        is_open = self.file.opened.has(self.definition, parameter)
-        if is_open and any(word in _PADS for word in seen):
-            seen += [word for word in _PADS if word not in seen]
-        return sorted(seen, key=str)
+    def words(self, parameter: str) -> list[Value]:
+        """The values of a padding if words are among them, to write a case for each."""
+        return self.file.words.cases(self.definition, parameter)
 
     # ------------------------------------------------------------ layers
 
@@ -171,23 +181,23 @@ class Scope:
                 continue
             if not step.otherwise:
                 flow = self.bind(flow, variable)
-            self.block(self.if_line(step.condition), step.then, name, flow, variable)
-            if step.otherwise:
-                self.block(self.else_line(), step.otherwise, name, flow, variable)
+            self.cases(self.sides_of_steps(step, name, flow, variable), variable)
             flow = replace(flow, code=variable, variable=True)
         return flow
 
-    def block(
-        self,
-        header: list[str],
-        found: tuple[Step, ...],
-        name: str,
-        flow: Flow,
-        variable: str,
-    ) -> None:
-        """Layers under a condition; their result is in the variable."""
-        with self.suite(header):
-            self.bind(self.apply(found, name, flow, variable), variable)
+    def sides_of_steps(self, step: When, name: str, flow: Flow, variable: str) -> list[Side]:
+        """The sides of steps under a condition; a condition on its other side adds its own."""
+
+        def side(condition: str | None, found: tuple[Step, ...]) -> Side:
+            write = partial(self.apply, found, name, flow, variable)
+            return Side(condition, write, None if found else flow)
+
+        sides = [side(step.condition, step.then)]
+        match step.otherwise:
+            case (When() as other,):
+                return [*sides, *self.sides_of_steps(other, name, flow, variable)]
+            case other:
+                return [*sides, side(None, other)]
 
     def layer(self, call: Call, name: str, flow: Flow) -> str:
         """One layer applied."""

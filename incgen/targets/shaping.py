@@ -32,6 +32,7 @@ from incgen.targets.values import (
     window,
     with_ceil,
 )
+from incgen.targets.words import Words, by_word
 
 #: Iterations of a repeat that are followed one by one.
 _FOLLOWED = 64
@@ -45,7 +46,7 @@ EITHER = ex.Parameter("padding, a word or a number")
 
 Given = Mapping[str, df.ArgumentValue]
 Labels = Mapping[str, Symbol]
-Words = Mapping[str, bool]
+Carried = Mapping[str, bool]
 _NOTHING: Given = MappingProxyType({})
 
 
@@ -68,17 +69,18 @@ class Progress:
 class Shaper:
     """Gives the shape behind an element for a shape in front of it."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, cases: Words) -> None:
         """Remember which parameters carry words: sizes cannot be computed with those."""
         self._blocks: dict[tuple[df.Definition, bool], Symbol] = {}
         values: list[tuple[str, object]] = list(graph.parameters.items())
         for seen in graph.observed.values():
             values += [(name, value) for name, found in seen.values.items() for value in found]
         for block in graph.program.definitions:
-            if block.kind == "block" and block not in graph.observed:
-                for formal in block.parameters:
-                    found = values_of(graph, block, formal.name)
-                    values += [(formal.name, value) for value in found]
+            for formal in block.parameters if block.kind == "block" else ():
+                found: list[object] = [*cases.cases(block, formal.name)]
+                if block not in graph.observed:
+                    found += values_of(graph, block, formal.name)
+                values += [(formal.name, value) for value in found]
         words = {name for name, value in values if isinstance(value, str)}
         others = {name for name, value in values if not isinstance(value, str)}
         self._words = {name: name not in others for name in words}
@@ -288,7 +290,7 @@ def mapped(value: df.ArgumentValue, change: Callable[[Expression], Expression]) 
 # ---------------------------------------------------------------- ops
 
 
-def op_output(op: str, args: Args, shape: Symbol, words: Words) -> Symbol:
+def op_output(op: str, args: Args, shape: Symbol, words: Carried) -> Symbol:
     """The shape behind an op.
 
     Args:
@@ -332,7 +334,7 @@ def flat_size(shape: Symbol) -> Expression:
     return shape.channels * shape.height() * shape.width() if shape.is_map else shape.channels
 
 
-def _moved(args: Args, shape: Symbol, channels: Callable[[], Expression], words: Words) -> Symbol:
+def _moved(args: Args, shape: Symbol, channels: Callable[[], Expression], words: Carried) -> Symbol:
     """The map behind a window that moves over a map."""
     return Symbol(
         channels,
@@ -342,7 +344,7 @@ def _moved(args: Args, shape: Symbol, channels: Callable[[], Expression], words:
     )
 
 
-def _windows(args: Args, size: Expression, axis: int, words: Words) -> Expression:
+def _windows(args: Args, size: Expression, axis: int, words: Carried) -> Expression:
     """How many windows fit along one axis."""
     frame = window(args)
     stride = frame.stride[axis]
@@ -354,12 +356,13 @@ def _windows(args: Args, size: Expression, axis: int, words: Words) -> Expressio
             name = "pad" if pad == EITHER else pad.name
             what = f"the height and width depend on whether `{name}` is a word or a number"
             raise Unknown(what, "write the padding here, or put a `global_avg_pool` behind it")
-        valid, half_, same = (
-            _windows({**args, "pad": ex.Literal(word)}, size, axis, words)
-            for word in ("valid", "half", "same")
+        return by_word(
+            pad,
+            [
+                (word, _windows({**args, "pad": ex.Literal(word)}, size, axis, words))
+                for word in ("half", "same", "valid")
+            ],
         )
-        is_half, is_same = (ex.binary("==", pad, ex.Literal(w)) for w in ("half", "same"))
-        return ex.choice(is_same, same, ex.choice(is_half, half_, valid))
     dilation = expression(args, "dilation") if "dilation" in args else ONE
     span = effective(frame.kernel[axis], dilation)
     before, after = _border(pad, frame.kernel, dilation, axis)
@@ -545,6 +548,9 @@ def _after_all(behind: Expression, first: Expression, count: Expression, axis: s
     """A size behind the last iteration."""
     if ex.substitute(behind, {_PROBE.name: first}, {}) == first:
         return first
+    grown = _difference(behind)
+    if grown is not None:
+        return first + count * grown
     times = ex.literal(count)
     if isinstance(times, int) and times <= _FOLLOWED and ex.literal(first) is not None:
         size = first
@@ -553,9 +559,6 @@ def _after_all(behind: Expression, first: Expression, count: Expression, axis: s
         return size
     if _free_of_probe(behind):
         return behind if times else ex.choice(ex.binary("==", count, ZERO), first, behind)
-    grown = _difference(behind)
-    if grown is not None:
-        return first + count * grown
     factor = _factor(behind)
     if factor is not None:
         return first * ex.binary("**", factor, count)

@@ -2,71 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from incgen import definitions as df
 from incgen import expressions as ex
-from incgen.expressions import Expression, Value
-from incgen.ops import Kind
-from incgen.targets.lines import if_header
-
-
-def known_words(
-    definition: df.Definition, parameter: str, cases: Sequence[Value]
-) -> Sequence[Value]:
-    """The values of a parameter that an op of a definition takes as a word; none if no op does.
-
-    Args:
-        definition: whose parameter it is.
-        parameter: its name.
-        cases: what there is code for, if the word is a padding.
-    """
-    head = definition.head.argument(parameter) if definition.head is not None else None
-    if head is not None and head.words:
-        return head.words
-    for element in df.elements(definition.body):
-        if not isinstance(element, df.OpCall):
-            continue
-        for name, value in element.args.items():
-            if isinstance(value, ex.Parameter) and value.name == parameter:
-                argument = element.op.argument(name)
-                if argument is not None and argument.words:
-                    return argument.words
-                if argument is not None and argument.kind is Kind.PADDING:
-                    return cases if any(isinstance(case, str) for case in cases) else ()
-    return ()
-
-
-def literal(definition: df.Definition, parameter: str) -> str | None:
-    """The type of a parameter that an op takes as a word, however deep; None if none does.
-
-    The words of a padding are not told: each definition has code for some of them.
-    """
-    known = known_words(definition, parameter, ())
-    if known:
-        return f"Literal[{', '.join(map(ex.number, known))}]"
-    for element in df.elements(definition.body):
-        if not isinstance(element, df.Instance):
-            continue
-        for name, value in element.args.items():
-            if isinstance(value, ex.Parameter) and value.name == parameter:
-                found = literal(element.definition, name)
-                if found is not None:
-                    return found
-    return None
-
-
-def word_checks(
-    definition: df.Definition, parameter: str, cases: Sequence[Value], indent: int
-) -> list[str]:
-    """Lines that refuse a word of a parameter that no op knows; see `known_words`."""
-    known = known_words(definition, parameter, cases)
-    if not known:
-        return []
-    values = ", ".join(map(ex.number, known)) + ("," if len(known) == 1 else "")
-    text = f'f"{{{parameter}=}} is none of: {", ".join(map(str, known))}"'
-    raising = f"{' ' * (indent + 4)}raise ValueError({text})"
-    return [*if_header(f"{parameter} not in ({values})", indent=indent), raising]
+from incgen.expressions import Expression
 
 
 def only(body: df.Body) -> df.Step | None:

@@ -27,6 +27,7 @@ from incgen.targets.structure import written_in
 from incgen.targets.torch_classes import ClassWriter
 from incgen.targets.torch_code import Form, View, sizes_of
 from incgen.targets.torch_scope import Part, Scope, part_input
+from incgen.targets.words import Words
 
 #: What a file can define for itself, in this order, and what each piece uses.
 HELPERS: dict[str, tuple[str, ...]] = {
@@ -37,9 +38,9 @@ HELPERS: dict[str, tuple[str, ...]] = {
     "SeparableConv2d": (),
     "FlattenLinear": ("F",),
     "unscaled": ("torch", "Any"),
-    "biased_batch_norm": ("torch", "F"),
-    "BiasedBatchNorm1d": ("biased_batch_norm", "torch", "F", "sys"),
-    "BiasedBatchNorm2d": ("biased_batch_norm", "torch", "F", "sys"),
+    "biased_batch_norm": ("torch", "F", "sys"),
+    "BiasedBatchNorm1d": ("biased_batch_norm",),
+    "BiasedBatchNorm2d": ("biased_batch_norm",),
     "MaxPool2dSame": ("same_pad", "F"),
     "AvgPool2dSame": ("same_pad", "torch", "F"),
     "PaddedAvgPool2d": ("torch", "F"),
@@ -70,9 +71,9 @@ class _File:
     """Writes the classes of one file; each definition once for maps and once for vectors."""
 
     def __init__(self, graph: Graph) -> None:
-        self.graph, self.shaper = graph, Shaper(graph)
+        self.words = Words(graph, open_parameters(graph.program))
+        self.graph, self.shaper = graph, Shaper(graph, self.words)
         self.unit_forms = unit_forms(graph)
-        self.opened = open_parameters(graph.program)
         self.floats = float_parameters(graph.program)
         self.forms: dict[tuple[df.Definition, bool], Form] = {}
         self.views: list[View] = []

@@ -18,7 +18,7 @@ from incgen.targets import text
 from incgen.targets.lines import assign, def_header, expression, for_header, returns
 from incgen.targets.prose import comment_lines
 from incgen.targets.shaping import EITHER, SETTLED
-from incgen.targets.structure import only, slot_of, unnamed_branch, unwrapped, word_checks
+from incgen.targets.structure import only, slot_of, unnamed_branch, unwrapped
 from incgen.targets.torch_code import (
     INPUT_SIZES,
     Built,
@@ -115,8 +115,7 @@ class ClassWriter(Modules):
                 body = [*assign(name, python(formula), indent=METHOD), *body]
         if self.owner is None:
             checks = [
-                word_checks(self.definition, name, self.words(name), METHOD)
-                for name, _ in self.formals()
+                self.file.words.checks(self.definition, name, METHOD) for name, _ in self.formals()
             ]
             body = [*itertools.chain(*checks), *body]
         if self.decays and not self.in_place:

@@ -21,6 +21,7 @@ from incgen.targets.torch_code import Built, Flow, Form, Start, is_ternary, ment
 from incgen.targets.torch_ops import kernels, padding
 from incgen.targets.torch_scope import Part, Scope
 from incgen.targets.values import ONE, Sides, as_float, four_sides, one_of_equal
+from incgen.targets.words import by_word
 
 _JOINS = {"concat": "Concat", "add": "Add", "mul": "Mul"}
 #: Named parts in one constructor.
@@ -329,12 +330,11 @@ class Modules(Scope):
         self, unit: df.Definition, values: Mapping[str, df.ArgumentValue], pad: ex.Parameter
     ) -> Expression:
         """The padding of a use that passes a word on: a case for each."""
-        *words, last = self.words(pad.name)
-        result = self.unit_padding(unit, {**values, "pad": ex.Literal(last)})
-        for word in words:
-            value = self.unit_padding(unit, {**values, "pad": ex.Literal(word)})
-            result = ex.choice(ex.binary("==", pad, ex.Literal(word)), value, result)
-        return result
+        results = [
+            (word, self.unit_padding(unit, {**values, "pad": ex.Literal(word)}))
+            for word in self.words(pad.name)
+        ]
+        return by_word(pad, results)
 
 
 def _border(sides: Sides, numbers: int) -> Expression:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from incgen import expressions as ex
 from incgen.definitions import ArgumentValue, SidesValue
-from incgen.expressions import Expression, python
+from incgen.expressions import Expression, Value, python
 from incgen.initializers import Initializer
 from incgen.records import record
 from incgen.symbols import Symbol
@@ -38,6 +38,7 @@ from incgen.targets.values import (
     window,
     with_ceil,
 )
+from incgen.targets.words import grouped, is_one_of
 
 
 @record
@@ -107,7 +108,7 @@ class Layer:
 
 
 #: The words that a parameter takes in the network: to write a case for each.
-Cases: TypeAlias = Callable[[str], list[Any]]
+Cases: TypeAlias = Callable[[str], list[Value]]
 
 
 def layer(op: str, args: Args, shape: Symbol, cases: Cases) -> Layer:
@@ -127,17 +128,15 @@ def layer(op: str, args: Args, shape: Symbol, cases: Cases) -> Layer:
 
 
 def _by_word(
-    parameter: ex.Parameter, words: list[Any], build: Callable[[Expression], Layer]
+    parameter: ex.Parameter, words: list[Value], build: Callable[[Expression], Layer]
 ) -> Layer:
     """A layer for each word that a parameter takes, chosen when the model is built."""
     layers = [build(ex.Literal(word)) for word in words]
     result = layers[-1]
-    module = result.module
-    for word, each in reversed(list(zip(words[:-1], layers[:-1], strict=True))):
-        if each.module != module:
-            module = (
-                f"{bracketed(each.module)} if {parameter.name} == {ex.number(word)} else {module}"
-            )
+    modules = [each.module for each in layers]
+    groups, module = grouped(list(zip(words, modules, strict=True)))
+    for alike, each in reversed(groups):
+        module = f"{bracketed(each)} if {python(is_one_of(parameter, alike))} else {module}"
     # A function would have to keep the word and choose every time: always a module.
     function = result.function if module == result.module else None
     return replace(result, module=module, function=function)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Protocol
 from incgen import definitions as df
 from incgen import expressions as ex
 from incgen.diagnostics import Code, Diagnostic, SpecError
-from incgen.expressions import Expression, python
+from incgen.expressions import Expression, Value, python
 from incgen.graph import Graph
 from incgen.names import MODULE_ATTRIBUTES
 from incgen.ops import Kind
@@ -19,7 +19,6 @@ from incgen.records import record
 from incgen.source import Span
 from incgen.symbols import (
     ARGUMENT_TYPES,
-    OpenParameters,
     Symbol,
     UnitForm,
     Unknown,
@@ -31,16 +30,16 @@ from incgen.symbols import (
 from incgen.targets.lines import assign, expression, if_header
 from incgen.targets.scopes import Names
 from incgen.targets.shaping import Shaper, mapped, own_input, resolved
-from incgen.targets.structure import expressions_of, literal, names_in
+from incgen.targets.structure import expressions_of, names_in
 from incgen.targets.torch_code import INPUT_SIZES, Flow, Form, Start, sizes_of
 from incgen.targets.torch_ops import CENTRED, Layer, bracketed, layer
 from incgen.targets.values import ONE, TRUE, ZERO
+from incgen.targets.words import Words
 
 #: Where the lines of a method begin.
 METHOD = 8
 #: Parts of a formula that can stand in several places; a longer one gets a variable.
 _READABLE = 5
-_PADS = ("half", "same", "valid")
 
 
 class File(Protocol):
@@ -49,7 +48,7 @@ class File(Protocol):
     graph: Graph
     shaper: Shaper
     unit_forms: dict[df.Definition, UnitForm]
-    opened: OpenParameters
+    words: Words
     floats: set[tuple[df.Definition, str]]
     names: Names
 
@@ -169,7 +168,8 @@ class Scope:
         for formal in self.definition.parameters:
             if formal.name == name and isinstance(formal.default, ex.Literal):
                 values.append(formal.default.value)
-        return literal(self.definition, name) or annotation(values)
+        taken = self.file.words.taken(self.definition, name)
+        return annotation([*taken, *values], closed=bool(taken))
 
     def unit_annotation(self, name: str, unit: UnitForm, head: Any) -> str:
         """The type of a parameter of a unit."""
@@ -177,10 +177,11 @@ class Scope:
             numbers = ", ".join(["int"] * (unit.pad_sides if name == "padding" else 2))
             kind = f"tuple[{numbers}]" if name in self.several() else "int"
             kind = f"int | {kind}" if name in self.singles else kind
-            return f"{kind} | str" if name == "padding" and unit.same else kind
+            return f'{kind} | Literal["same"]' if name == "padding" and unit.same else kind
         argument = head.argument(name)
         assert argument is not None
-        return literal(self.definition, name) or ARGUMENT_TYPES[argument.kind]
+        words = self.file.words.annotation(self.definition, name)
+        return words or ARGUMENT_TYPES[argument.kind]
 
     def several(self) -> frozenset[str]:
         """The parameters of a unit's window that are several numbers."""
@@ -191,16 +192,11 @@ class Scope:
         sides = {"padding": unit.pad_sides == 1}
         return frozenset(name for name, single in (square | sides).items() if not single)
 
-    def words(self, parameter: str) -> list[Any]:
-        """The values that a parameter takes if words are among them, to write a case for each."""
+    def words(self, parameter: str) -> list[Value]:
+        """The values of a padding if words are among them, to write a case for each."""
         if self.owner is not None:
             return self.owner.words(parameter)
-        seen: list[Any] = values_of(self.graph, self.definition, parameter)
-        if not any(isinstance(value, str) for value in seen):
-            return []
-        if self.file.opened.has(self.definition, parameter):
-            seen += [word for word in _PADS if word not in seen]
-        return sorted(seen, key=str)
+        return self.file.words.cases(self.definition, parameter)
 
     # ------------------------------------------------------------ formulas
 

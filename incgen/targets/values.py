@@ -108,6 +108,8 @@ def with_ceil(after: Expression, stride: Expression, kernel: Expression) -> Expr
     It is min(after + stride - 1, kernel - 1), for every size of the input: a window that begins
     in the border is never counted (PyTorch's rule, aten/src/ATen/native/Pool.h).
     """
+    if kernel == ONE:
+        return ZERO  # the smaller of the two, since neither is negative
     return ex.called("min", (after + stride - 1, kernel - 1))
 
 

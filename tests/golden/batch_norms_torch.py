@@ -56,7 +56,7 @@ def biased_batch_norm(
     return output
 
 
-class BiasedBatchNorm1d(nn.BatchNorm1d):
+class _BiasedBatchNorm(nn.modules.batchnorm._BatchNorm):
     """Batch normalisation whose running variance averages the biased variance."""
 
     __jit_unused_properties__ = ("affine",)
@@ -90,38 +90,12 @@ class BiasedBatchNorm1d(nn.BatchNorm1d):
         )
 
 
-class BiasedBatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation whose running variance averages the biased variance."""
+class BiasedBatchNorm1d(_BiasedBatchNorm, nn.BatchNorm1d):
+    """The stock layer for vectors, with the biased variance."""
 
-    __jit_unused_properties__ = ("affine",)
 
-    @property
-    def affine(self) -> bool:
-        """Return whether there is a scale, a shift or both."""
-        # `convert_sync_batchnorm` reads this first; it would average the unbiased
-        # variance.
-        if sys._getframe(1).f_code.co_name == "convert_sync_batchnorm":
-            raise TypeError(
-                "SyncBatchNorm averages the unbiased variance: "
-                "write `variance=unbiased` in the spec to convert"
-            )
-        return bool(self.__dict__["affine"])
-
-    @affine.setter
-    def affine(self, value: bool) -> None:
-        self.__dict__["affine"] = value
-
-    def forward(self, input: Tensor) -> Tensor:
-        mean, var, count = self.running_mean, self.running_var, self.num_batches_tracked
-        weight, bias = self.weight, self.bias
-        if not self.training:
-            known = mean is not None
-            return F.batch_norm(input, mean, var, weight, bias, not known, eps=self.eps)
-        if not self.track_running_stats or mean is None or var is None or count is None:
-            return F.batch_norm(input, None, None, weight, bias, True, eps=self.eps)
-        return biased_batch_norm(
-            input, mean, var, count, weight, bias, self.momentum, self.eps
-        )
+class BiasedBatchNorm2d(_BiasedBatchNorm, nn.BatchNorm2d):
+    """The stock layer for maps, with the biased variance."""
 
 
 class BatchNorms(nn.Module):

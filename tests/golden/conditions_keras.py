@@ -94,11 +94,10 @@ def maybe(x, c, deep, act=True, *, name):
         x = layers.Conv2D(
             c // 2, 1, kernel_initializer="glorot_uniform", **NHWC, name=f"{name}-extra"
         )(x)
-    else:
-        if c == 8:
-            x = layers.Conv2D(
-                5, 1, kernel_initializer="glorot_uniform", **NHWC, name=f"{name}-other"
-            )(x)
+    elif c == 8:
+        x = layers.Conv2D(
+            5, 1, kernel_initializer="glorot_uniform", **NHWC, name=f"{name}-other"
+        )(x)
     return x
 
 

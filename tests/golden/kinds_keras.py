@@ -78,18 +78,17 @@ def pooling(x, kind: Literal["max", "avg"], stride, counts=True, *, name):
     if kind == "max":
         x = EdgePadding2D(((1, 1), (1, 1)), name=f"{name}-pool-pad")(x)
         x = layers.MaxPooling2D(3, stride, **NHWC, name=f"{name}-pool")(x)
+    elif counts:
+        x = layers.ZeroPadding2D(1, **NHWC, name=f"{name}-pool-pad")(x)
+        x = AveragePooling2D(3, stride, **NHWC, name=f"{name}-pool")(x)
     else:
-        if counts:
-            x = layers.ZeroPadding2D(1, **NHWC, name=f"{name}-pool-pad")(x)
-            x = AveragePooling2D(3, stride, **NHWC, name=f"{name}-pool")(x)
-        else:
-            x = PaddedAveragePooling2D(
-                3, stride, ((1, 1), (1, 1)), **NHWC, name=f"{name}-pool"
-            )(x)
+        x = PaddedAveragePooling2D(
+            3, stride, ((1, 1), (1, 1)), **NHWC, name=f"{name}-pool"
+        )(x)
     return x
 
 
-def conv_pad(x, c, border, bias=True, *, name):
+def conv_pad(x, c, border: Literal["half", "same", "valid"], bias=True, *, name):
     """The block `conv_pad`."""
     if border not in ("half", "same", "valid"):
         raise ValueError(f"{border=} is none of: half, same, valid")
@@ -104,28 +103,27 @@ def conv_pad(x, c, border, bias=True, *, name):
             **NHWC,
             name=f"{name}-conv",
         )(x)
+    elif border == "same":
+        x = layers.Conv2D(
+            c,
+            3,
+            2,
+            padding="same",
+            use_bias=bias,
+            kernel_initializer="glorot_uniform",
+            **NHWC,
+            name=f"{name}-conv",
+        )(x)
     else:
-        if border == "same":
-            x = layers.Conv2D(
-                c,
-                3,
-                2,
-                padding="same",
-                use_bias=bias,
-                kernel_initializer="glorot_uniform",
-                **NHWC,
-                name=f"{name}-conv",
-            )(x)
-        else:
-            x = layers.Conv2D(
-                c,
-                3,
-                2,
-                use_bias=bias,
-                kernel_initializer="glorot_uniform",
-                **NHWC,
-                name=f"{name}-conv",
-            )(x)
+        x = layers.Conv2D(
+            c,
+            3,
+            2,
+            use_bias=bias,
+            kernel_initializer="glorot_uniform",
+            **NHWC,
+            name=f"{name}-conv",
+        )(x)
     return x
 
 

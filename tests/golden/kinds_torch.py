@@ -67,7 +67,11 @@ class ConvPad(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, c: int, border: str, bias: bool = True
+        self,
+        in_channels: int,
+        c: int,
+        border: Literal["half", "same", "valid"],
+        bias: bool = True,
     ) -> None:
         super().__init__()
         if border not in ("half", "same", "valid"):

@@ -69,7 +69,7 @@ def biased_batch_norm(
     return output
 
 
-class BiasedBatchNorm2d(nn.BatchNorm2d):
+class _BiasedBatchNorm(nn.modules.batchnorm._BatchNorm):
     """Batch normalisation whose running variance averages the biased variance."""
 
     __jit_unused_properties__ = ("affine",)
@@ -101,6 +101,10 @@ class BiasedBatchNorm2d(nn.BatchNorm2d):
         return biased_batch_norm(
             input, mean, var, count, weight, bias, self.momentum, self.eps
         )
+
+
+class BiasedBatchNorm2d(_BiasedBatchNorm, nn.BatchNorm2d):
+    """The stock layer for maps, with the biased variance."""
 
 
 class Sep(nn.Module):
