@@ -155,6 +155,25 @@ network net { input 9x9 3
     torch.Part(3)
 
 
+def test_sizes_tell_only_the_words_that_a_parameter_takes() -> None:
+    spec = """
+numerics torch
+block inner(border) { c: conv 3x3/2 4 pad=border }
+block outer(border) {
+    i: inner border
+    c: conv 5x5/2 4 pad=border
+    d: dense 5
+}
+network net { input 29x29 3
+    x: inner same
+    y: concat { a: outer half; b: outer valid }
+}
+"""
+    code = incgen.generate("net.inc", "torch", text=spec)
+
+    assert '"same"' not in code.partition("class Outer(")[2].partition("\n\n\n")[0]
+
+
 def test_a_word_that_is_only_compared_has_code_of_its_own() -> None:
     spec = """
 numerics torch

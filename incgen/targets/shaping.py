@@ -8,6 +8,7 @@ for them, most code never meets one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from types import MappingProxyType
 from typing import Any, assert_never
 
@@ -69,27 +70,35 @@ class Progress:
 class Shaper:
     """Gives the shape behind an element for a shape in front of it."""
 
-    def __init__(self, graph: Graph, cases: Words) -> None:
+    def __init__(self, graph: Graph, words: Words) -> None:
         """Remember which parameters carry words: sizes cannot be computed with those."""
+        self._taken, self._inside = words, graph.program.network
         self._blocks: dict[tuple[df.Definition, bool], Symbol] = {}
         values: list[tuple[str, object]] = list(graph.parameters.items())
         for seen in graph.observed.values():
             values += [(name, value) for name, found in seen.values.items() for value in found]
         for block in graph.program.definitions:
             for formal in block.parameters if block.kind == "block" else ():
-                found: list[object] = [*cases.cases(block, formal.name)]
+                found: list[object] = [*words.cases(block, formal.name)]
                 if block not in graph.observed:
                     found += values_of(graph, block, formal.name)
                 values += [(formal.name, value) for value in found]
-        words = {name for name, value in values if isinstance(value, str)}
+        carried = {name for name, value in values if isinstance(value, str)}
         others = {name for name, value in values if not isinstance(value, str)}
-        self._words = {name: name not in others for name in words}
+        self._words = {name: name not in others for name in carried}
+
+    def inside(self, definition: df.Definition) -> Shaper:
+        """The same for what stands in a definition: its parameters take some words only."""
+        own = copy(self)
+        own._inside = definition
+        return own
 
     def definition(self, definition: df.Definition, is_map: bool) -> Symbol:
         """The shape behind a block in its own parameters, from a map or a vector."""
         key = definition, is_map
         if key not in self._blocks:
-            self._blocks[key] = self.body(definition.body, own_input(is_map), {})
+            own = self.inside(definition)
+            self._blocks[key] = own.body(definition.body, own_input(is_map), {})
         return self._blocks[key]
 
     # ------------------------------------------------------------ bodies
@@ -129,9 +138,9 @@ class Shaper:
         match element:
             case df.OpCall():
                 args = {**element.args, **given} if element.forwards else element.args
-                return op_output(
-                    element.op.name, self.resolved_all(args, shape), shape, self._words
-                )
+                resolved_ = self.resolved_all(args, shape)
+                out = op_output(element.op.name, resolved_, shape, self._words)
+                return self.possible(out) if isinstance(args.get("pad"), ex.Parameter) else out
             case df.Instance():
                 return self.instance(element, shape, given)
             case df.Chain():
@@ -189,7 +198,16 @@ class Shaper:
             value = resolved(instance.args.get(formal.name, formal.default), shape)
             assert isinstance(value, Expression)
             bound[formal.name] = value
-        return _in_terms_of(self.definition(definition, shape.is_map), bound, shape)
+        return self.possible(_in_terms_of(self.definition(definition, shape.is_map), bound, shape))
+
+    def possible(self, shape: Symbol) -> Symbol:
+        """A shape without the words that parameters cannot be in this place."""
+        return Symbol(
+            lambda: self._taken.possible(self._inside, shape.channels),
+            shape.is_map,
+            lambda: self._taken.possible(self._inside, shape.height()),
+            lambda: self._taken.possible(self._inside, shape.width()),
+        )
 
     # ------------------------------------------------------------ repeats
 

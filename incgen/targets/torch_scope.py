@@ -96,8 +96,10 @@ class Scope:
             start: the shape of its input.
             owner: for a part, the class around it.
         """
-        self.file, self.graph, self.shaper = file, file.graph, file.shaper
+        self.file, self.graph = file, file.graph
         self.name, self.definition, self.owner = name, definition, owner
+        # a part has the parameters of the class around it
+        self.shaper: Shaper = owner.shaper if owner else file.shaper.inside(definition)
         self.unit = file.unit_forms.get(definition)
         self.input = start
         self.init: list[str] = []

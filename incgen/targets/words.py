@@ -70,6 +70,29 @@ class Words:
                 return self._with_own(definition, parameter, known)
         return []
 
+    def possible(self, definition: df.Definition, formula: Expression) -> Expression:
+        """Return a formula without comparisons to words that parameters of a definition never are.
+
+        Type checkers refuse them.
+        """
+        pending = [formula]
+        while pending:
+            node = pending.pop()
+            pending.extend(ex.children(node))
+            match node:
+                case ex.Binary("==", ex.Parameter(name), ex.Literal(str(word))):
+                    words: list[Value] = [word]
+                case ex.Binary("in", ex.Parameter(name), ex.Tuple(parts)):
+                    words = [part.value for part in parts if isinstance(part, ex.Literal)]
+                case _:
+                    continue
+            known = self.taken(definition, name)
+            left = [word for word in words if word in known]
+            if known and left != words:
+                condition = is_one_of(ex.Parameter(name), left) if left else ex.Literal(False)
+                formula = ex.replaced(formula, node, condition)
+        return formula
+
     def _with_own(
         self, definition: df.Definition, parameter: str, known: Sequence[Value]
     ) -> list[Value]:
