@@ -56,7 +56,7 @@ def statements() -> Iterator[str]:
         yield f"{kind(cls)} without a label"
         yield f"{kind(cls)} behind an arrow"
     yield from ("concat", "add", "mul")
-    for operator in ex.PRECEDENCE.keys() - {"**"}:  # specs cannot write powers
+    for operator in ex.PRECEDENCE.keys() - {"**", "in"}:  # specs cannot write these two
         yield f"operator {operator}"
     for function in ex.FUNCTIONS:
         yield f"function {function}"
