@@ -7,6 +7,8 @@
 #   make lint       ruff and mypy
 #   make bench      the figures, as one table; BENCH_ARGS=--smallest only shows that they work
 #   make agreement  published implementations against ours, as one table; some minutes
+#   make tools      every tool that models are handed to, on every spec, as a table; TOOLS_ARGS=xception
+#                   tries some
 #   make setup      only the set-up, for what is run in .venv itself
 #   make clean      removes what the commands above made
 
@@ -28,7 +30,7 @@ PUBLISHED := torchvision timm pretrainedmodels facenet-pytorch pytorchcv pytorch
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow lint bench agreement setup clean
+.PHONY: demo test test-slow lint bench agreement tools setup clean
 
 demo: setup
 	@$(BIN)/python examples/demo.py
@@ -50,6 +52,9 @@ bench: setup
 agreement: setup
 	@$(BIN)/python tests/published.py
 	@$(BIN)/python tests/live.py
+
+tools: setup
+	@$(BIN)/python tests/tools.py $(TOOLS_ARGS)
 
 setup: $(INSTALLED)
 

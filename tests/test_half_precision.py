@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 import torch
+from keras_tools import policy
 from parity import channels_first, channels_last, random_weights
 from safetensors.numpy import save_file
 from safetensors.torch import load_file
+from torch_tools import lowered, under_autocast
 
 import incgen
 from incgen.ops import OPS
@@ -93,11 +94,8 @@ def test_weight_decay_of_half_precision() -> None:
     """The squares of 300 and of 1e-4 are no float16."""
     spec = "numerics torch\nnetwork net {input 4x4 2\na: conv 1x1 2 bias=false l2=0.5}"
     network = incgen.load("net.inc", "torch", text=spec).Net()
-    keras.config.set_dtype_policy("float16")
-    try:
+    with policy("float16"):
         model = incgen.load("net.inc", "keras", text=spec).net()
-    finally:
-        keras.config.set_dtype_policy("float32")
 
     for large, wanted in ((300.0, 22500.0), (1e-4, 2.5e-9)):
         kernel = torch.tensor([large, 0, 0, 0]).reshape(2, 2, 1, 1)
@@ -134,21 +132,17 @@ def halved(spec: str, x: Any, factors: Any, half: Any, folder: Path) -> Iterator
     """The output and the input's gradient in half precision, by how that came about."""
     name = str(half).removeprefix("torch.")
     start = torch.from_numpy(x).to(half).requires_grad_()
-    result = torch_model(spec, folder).to(half)(start)
+    result = lowered(torch_model(spec, folder), half)(start)
     slope = torch.autograd.grad(result, start, torch.from_numpy(factors).to(half))[0]
     yield f"torch, {name}", (result.detach().double().numpy(), slope.double().numpy())
 
-    with torch.autocast("cpu", half):
-        result = torch_model(spec, folder)(start)
+    result = under_autocast(torch_model(spec, folder), half)(start)
     slope = torch.autograd.grad(result, start, torch.from_numpy(factors).to(result.dtype))[0]
     yield f"torch, autocast to {name}", (result.detach().double().numpy(), slope.double().numpy())
 
-    keras.config.set_dtype_policy(f"mixed_{name}")
-    try:
+    with policy(f"mixed_{name}"):
         module = incgen.load("net.inc", "keras", text=spec)
         model = module.net()
-    finally:
-        keras.config.set_dtype_policy("float32")
     module.load_safetensors(model, folder / "weights.safetensors")
     variable = tf.Variable(channels_last(x), dtype="float32")
     with tf.GradientTape() as tape:

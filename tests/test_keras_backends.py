@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 from keras_backend import run
+from keras_tools import channels_first, on_backend
 from parity import difference, precision, random_weights
 from safetensors.numpy import save_file
 
 import incgen
 
-PROGRAM = Path(__file__).parent / "keras_backend.py"
-SPECS = Path(__file__).parent.parent / "specs"
 #: Every helper of Keras and every layer that has to know where the channels are.
 SPEC = """
 numerics torch
@@ -93,11 +87,8 @@ def wanted(given: Path) -> dict[str, np.ndarray]:
 
 
 def test_channels_first_makes_the_same_network(given: Path, wanted: dict[str, np.ndarray]) -> None:
-    keras.config.set_image_data_format("channels_first")
-    try:
+    with channels_first():
         found = here(given)
-    finally:
-        keras.config.set_image_data_format("channels_last")
 
     assert list(found) == list(wanted)
     for name, value in wanted.items():
@@ -110,12 +101,7 @@ def test_backends_agree(
 ) -> None:
     for path in given.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    settings = {"image_data_format": "channels_first", "floatx": "float32", "epsilon": 1e-7}
-    (tmp_path / "keras.json").write_text(json.dumps(settings))
-    environment = {**os.environ, "KERAS_HOME": str(tmp_path), "KERAS_BACKEND": backend}
-    program = [sys.executable, PROGRAM, tmp_path]
-    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    on_backend(backend, tmp_path)
 
     with np.load(tmp_path / "every.npz") as found:
         assert list(found) == list(wanted)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras_tools import by_xla, in_tflite, loaded, outputs
 from parity import build, precision
 from safetensors.numpy import load_file, save_file
 
@@ -49,15 +49,14 @@ def model_of(name: str, size: tuple[int | None, int | None] | None = None) -> tu
 
 
 def first(result: Any) -> Any:
-    return np.asarray(next(iter(result.values())) if isinstance(result, dict) else result)
+    return next(iter(outputs(result).values()))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_save_and_load(name: str, tmp_path: Path) -> None:
+def test_save_and_load(name: str) -> None:
     model, x = model_of(name)
-    model.save(tmp_path / "model.keras")
 
-    again = keras.saving.load_model(tmp_path / "model.keras")
+    again = loaded(model)
 
     np.testing.assert_allclose(first(again(x)), first(model(x)), rtol=1e-5, atol=1e-6)
     assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
@@ -66,9 +65,8 @@ def test_save_and_load(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_jit_compile(name: str) -> None:
     model, x = model_of(name)
-    compiled = tf.function(lambda y: model(y, training=False), jit_compile=True)
 
-    np.testing.assert_allclose(first(compiled(x)), first(model(x)), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(first(by_xla(model, x)), first(model(x)), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["ceil_pad_pool", "merges", "same_pool", "repeats", "batch_norms"])
@@ -117,24 +115,6 @@ def test_a_border_of_a_max_pooling_has_no_part_in_it(line: str, sizes: tuple[int
         np.testing.assert_array_equal(np.asarray(tape.gradient(total, start)), slope)
 
 
-def quantized(model: Any, x: Any) -> Any:
-    """What TFLite makes of a model in eight bits, calibrated with a batch, for its first image."""
-    with warnings.catch_warnings():
-        # it asks for a range of the input, and its interpreter is to move to a package of its own
-        warnings.simplefilter("ignore", UserWarning)
-        converter = tf.lite.TFLiteConverter.from_keras_model(model)
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ([x[n : n + 1]] for n in range(len(x)))
-        resolver = tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-        interpreter = tf.lite.Interpreter(
-            model_content=converter.convert(), experimental_op_resolver_type=resolver
-        )
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x[:1])
-    interpreter.invoke()
-    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-
-
 def test_int8_in_tflite() -> None:
     spec = """
     numerics torch
@@ -158,7 +138,7 @@ def test_int8_in_tflite() -> None:
     x = np.random.default_rng(0).normal(size=(4, 33, 34, 3)).astype("float32")
     wanted = np.asarray(model(x[:1]))
 
-    found = quantized(model, x)
+    found = in_tflite(model, x[:1], x)["output"]
 
     assert np.abs(found - wanted).max() < 0.05 * np.abs(wanted).max()
 
@@ -175,7 +155,7 @@ def test_a_published_network_in_int8_in_tflite() -> None:
     x = random.uniform(-1, 1, (2, 75, 75, 3)).astype("float32")
     wanted = np.asarray(model(x[:1]))
 
-    found = quantized(model, x)
+    found = in_tflite(model, x[:1], x)["output"]
 
     assert np.abs(found - wanted).max() < 0.05 * np.abs(wanted).max()
 

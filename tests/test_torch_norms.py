@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import pickle
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +11,7 @@ import torch
 from published import imported
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch_tools import Made, copied, exported, int8_fx, int8_pt2e, int8_qat, scripted, synced
 
 import incgen
 
@@ -174,9 +173,9 @@ def test_conversion_to_sync_batch_norm_is_right_or_refused(form: str) -> None:
     model, x = norm_net(form).eval(), images()
     wanted = model(x)
     if form in STOCK:
-        synced = nn.SyncBatchNorm.convert_sync_batchnorm(copy.deepcopy(model))
-        assert isinstance(synced.one, nn.SyncBatchNorm)
-        torch.testing.assert_close(synced(x), wanted)
+        made: Any = synced(model, x)
+        assert isinstance(made.one, nn.SyncBatchNorm)
+        torch.testing.assert_close(made(x), wanted)
         return
 
     reason = "averages the unbiased variance" if "biased" in form else "parameter 'weight'"
@@ -237,59 +236,31 @@ def relative(found: Tensor, wanted: Tensor) -> float:
 
 @quantised
 def test_fx_quantises_it(form: str) -> None:
-    from torch.ao.quantization import get_default_qconfig_mapping, quantize_fx
-
     model, x = norm_net(form, vectors=False).float().eval(), images().float()
-    mapping = get_default_qconfig_mapping("x86")
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        prepared = quantize_fx.prepare_fx(copy.deepcopy(model), mapping, (x,))
-        prepared(x)
-        found = quantize_fx.convert_fx(prepared)(x)
 
-        assert relative(found, model(x)) < 0.03
+    assert relative(int8_fx(model, x)(x), model(x)) < 0.03
 
 
 @pytest.mark.parametrize("form", ["stock", "shift", "biased shift"])
 def test_quantisation_aware_training_trains_and_converts_it(form: str) -> None:
-    from torch.ao.quantization import get_default_qat_qconfig_mapping, quantize_fx
-    from torch.ao.quantization.fx.custom_config import PrepareCustomConfig
-
     model, x = norm_net(form, vectors=False).float().train(), images().float()
-    custom = PrepareCustomConfig()
-    if "biased" in form:
-        custom.set_non_traceable_module_classes([type(model.one)])
-    mapping = get_default_qat_qconfig_mapping("x86")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if form == "shift":  # its convolution takes the weight for a parameter
-            with pytest.raises((AssertionError, TypeError)):
-                quantize_fx.prepare_qat_fx(model, mapping, (x,), custom)
-            return
-        prepared = quantize_fx.prepare_qat_fx(copy.deepcopy(model), mapping, (x,), custom)
-        for _ in range(12):
-            model(x)
-            prepared(x).sum().backward()
-        found = quantize_fx.convert_fx(prepared.eval())(x)
+    if form == "shift":  # its convolution takes the weight for a parameter
+        with pytest.raises((AssertionError, TypeError)):
+            int8_qat(model, x, 1)
+        return
 
+    found = int8_qat(model, x, 12)(x)
+
+    for _ in range(12):
+        model(x)
     assert relative(found, model.eval()(x)) < 0.15  # without beta it is 0.5
 
 
 @quantised
 def test_pt2e_quantises_it(form: str) -> None:
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
-        from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
+    model, x = norm_net(form, vectors=False).float().eval(), images().float()
 
-        model, x = norm_net(form, vectors=False).float().eval(), images().float()
-        quantizer = x86.X86InductorQuantizer()
-        quantizer.set_global(x86.get_default_x86_inductor_quantization_config())
-        prepared = prepare_pt2e(torch.export.export(model, (x,)).module(), quantizer)
-        prepared(x)
-        found = convert_pt2e(prepared)(x)
-
-        assert relative(found, model(x)) < 0.03
+    assert relative(int8_pt2e(model, x)(x), model(x)) < 0.03
 
 
 @forms
@@ -328,13 +299,12 @@ def emptied(model: nn.Module, form: str) -> nn.Module:
     return made
 
 
-COPIES: dict[str, Callable[[nn.Module, str], nn.Module]] = {
-    "copy": lambda model, form: copy.deepcopy(model),
-    "pickle": lambda model, form: pickle.loads(pickle.dumps(model)),
+COPIES: dict[str, Callable[[nn.Module, str], Made]] = {
+    "copy": lambda model, form: copied(model, images()),
     "meta": through_meta,
     "to_empty": emptied,
-    "script": lambda model, form: torch.jit.script(model),
-    "export": lambda model, form: torch.export.export(model, (images(),)).module(),
+    "script": lambda model, form: scripted(model, images()),
+    "export": lambda model, form: exported(model, images()),
 }
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
 import re
 import warnings
 from pathlib import Path
@@ -12,9 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from published import imported
 from torch import nn
 from torch.nn import functional as F
+from torch_tools import (
+    compiled,
+    copied,
+    exported_file,
+    extracted,
+    first,
+    fx_traced,
+    hooked,
+    jit_traced,
+    scripted,
+)
 
 import incgen
 from incgen.names import class_name
@@ -48,20 +56,14 @@ def model_of(name: str) -> tuple[Any, torch.Tensor]:
     return model, torch.randn(2, shape.channels, shape.height, shape.width)
 
 
-def first(result: Any) -> torch.Tensor:
-    return result[0] if isinstance(result, tuple) else result
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_script(name: str, tmp_path: Path) -> None:
+def test_script(name: str) -> None:
     model, x = model_of(name)
     for mode in (model.eval(), model.train()):
-        scripted = torch.jit.script(copy.deepcopy(mode))
-        torch.jit.save(scripted, tmp_path / "model.pt")
-        again = torch.jit.load(tmp_path / "model.pt")
+        again = scripted(mode, x)
 
         torch.manual_seed(1)
-        expected = first(copy.deepcopy(mode)(x))
+        expected = first(copied(mode, x)(x))
         torch.manual_seed(1)
         torch.testing.assert_close(first(again(x)), expected)
 
@@ -69,25 +71,25 @@ def test_script(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_export(name: str) -> None:
     model, x = model_of(name)
-    program = torch.export.export(model.eval(), (x,))
+    made = exported_file(model.eval(), x)
 
-    torch.testing.assert_close(first(program.module()(x)), first(model(x)))
+    for images in (x, torch.cat([x, x[:1]])):
+        torch.testing.assert_close(first(made(images)), first(model(images)))
 
 
 @pytest.mark.parametrize("name", ["conditions", "merges", "same_conv", "heads"])
 def test_compile_as_one_graph(name: str) -> None:
     model, x = model_of(name)
-    model.eval()
-    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    made = compiled(model.eval(), x)
 
-    torch.testing.assert_close(first(compiled(x)), first(model(x)))
+    torch.testing.assert_close(first(made(x)), first(model(x)))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_fx_traces_it(name: str) -> None:
     model, x = model_of(name)
 
-    traced = torch.fx.symbolic_trace(model.eval())
+    traced = fx_traced(model.eval(), x)
 
     torch.testing.assert_close(traced(x), model(x))
 
@@ -96,9 +98,7 @@ def test_fx_traces_it(name: str) -> None:
 def test_it_can_be_traced_by_running_it(name: str) -> None:
     model, x = model_of(name)
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # stock layers ask for sizes
-        traced = torch.jit.trace(model.eval(), x)
+    traced = jit_traced(model.eval(), x)
 
     torch.testing.assert_close(traced(x), model(x))
 
@@ -251,20 +251,11 @@ def test_a_label_is_the_name_of_a_module() -> None:
     """
     spec = spec.replace("; ", "\n")
     model = incgen.load("labels.inc", "torch", text=spec).Labels().eval()
-    x, seen = torch.randn(2, 3, 8, 8), {}
+    x = torch.randn(2, 3, 8, 8)
     labels = ["kept", "gate.squeeze", "gate.halved", "gate.g", "border", "pooled", "flat"]
-    hooks = [
-        model.get_submodule(label).register_forward_hook(
-            lambda module, given, value, label=label: seen.update({label: value})
-        )
-        for label in labels
-    ]
-    model(x)
-    for hook in hooks:
-        hook.remove()
+    seen = hooked(model, labels, x)
 
-    extract = imported("torchvision.models.feature_extraction").create_feature_extractor
-    found = extract(model, labels)(x)
+    found = extracted(model, labels)(x)
 
     assert seen.keys() == found.keys() == set(labels)
     for label, value in seen.items():
@@ -286,8 +277,7 @@ def test_copies_and_pickles() -> None:
     model, x = model_of("merges")
     model.eval()
 
-    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
-        torch.testing.assert_close(twin(x), model(x))
+    torch.testing.assert_close(copied(model, x)(x), model(x))
 
 
 def test_state_dict_round_trip(tmp_path: Path) -> None:
