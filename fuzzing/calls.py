@@ -13,7 +13,7 @@ from typing import Final
 from fuzzing import tree
 from fuzzing.choices import Choices, Place
 from fuzzing.tracking import bound
-from incgen.ops import OPS
+from incgen.language.ops import OPS
 
 #: Values of a parameter by what it is for; every place where such a thing stands can take them.
 PLAIN: Final = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from fuzzing.tracking import Scene
-from incgen.shapes import Shape
+from incgen.graph.shapes import Shape
 
 T = TypeVar("T")
 

@@ -12,9 +12,9 @@ from typing import NoReturn
 
 import click
 
-from incgen.cli import FAULTS, HELP, OK, run
-from incgen.ending import exit_code
-from incgen.terminal import frameworks_silent, print_text, progress_line
+from incgen.base.ending import exit_code
+from incgen.cli.commands import FAULTS, HELP, OK, run
+from incgen.cli.terminal import frameworks_silent, print_text, progress_line
 
 
 @click.command(context_settings=HELP)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from fuzzing.faults import Fault, known, place_of
 from incgen.api import compile_spec
-from incgen.diagnostics import SpecError
-from incgen.graph import Graph
+from incgen.base.diagnostics import SpecError
+from incgen.graph.nodes import Graph
 
 if TYPE_CHECKING:
     from incgen.verify import Report

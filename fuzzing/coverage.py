@@ -18,9 +18,9 @@ from fuzzing.features import (
     Key,
     features,
 )
-from incgen.graph import Graph
-from incgen.initializers import RULES
-from incgen.ops import OPS, PRESETS, Argument, Kind, Op
+from incgen.graph.nodes import Graph
+from incgen.language.initializers import RULES
+from incgen.language.ops import OPS, PRESETS, Argument, Kind, Op
 
 
 @dataclass

@@ -17,11 +17,11 @@ from fuzzing.faults import Fault, place_of
 from fuzzing.refusals import UNSEEN, expected
 from fuzzing.tracking import Misfit, TooLarge, output_of
 from incgen.api import compile_spec
-from incgen.diagnostics import Severity, SpecError
-from incgen.expressions import Literal, Name
-from incgen.format import format_text
-from incgen.graph import Graph
-from incgen.parser import parse_value
+from incgen.base.diagnostics import Severity, SpecError
+from incgen.graph.nodes import Graph
+from incgen.language.expressions import Literal, Name
+from incgen.syntax.format import format_text
+from incgen.syntax.parser import parse_value
 
 #: The rungs of the ladder that random networks climb.
 RUNGS = (0, 1, 2, 3, 4)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from incgen.graph import Graph, Node
-from incgen.shapes import Arguments, Shape, Window
+from incgen.graph.nodes import Graph, Node
+from incgen.graph.shapes import Arguments, Shape, Window
 
 #: A fact of a layer: its arguments as numbers, the shape in front of it, that behind it.
 _Test = Callable[[Arguments, Shape, Shape], bool]

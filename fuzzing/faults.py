@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import incgen
-from incgen.graph import Graph, Node
-from incgen.records import record
-from incgen.shapes import Window
+from incgen.base.records import record
+from incgen.graph.nodes import Graph, Node
+from incgen.graph.shapes import Window
 
 #: How the names of incgen's files begin, and those of source that it has loaded without a file.
 _OURS = (f"{Path(incgen.__file__).parent}{os.sep}", "<incgen ")

@@ -8,7 +8,7 @@ from typing import Final
 
 from fuzzing import tree
 from fuzzing.tracking import bound
-from incgen.ops import OPS
+from incgen.language.ops import OPS
 
 #: Where an op, a join or a use can stand.
 CONTEXTS: Final = ("network", "block", "unit", "chain", "join", "repeat", "if", "aux", "group")

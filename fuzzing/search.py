@@ -25,7 +25,7 @@ from fuzzing.processes import spread
 from fuzzing.reduce import reduced
 from fuzzing.specs import random_spec
 from fuzzing.tally import Tally
-from incgen import output
+from incgen.base import files
 from incgen.verify.verifying import check_backend
 
 #: Networks that a process examines at once.
@@ -169,7 +169,7 @@ def saved(found: Found, seed: int, folder: Path) -> Path:
     path = folder / f"{title}_{seed}_{found.number}.inc"
     first = found.message.split("\n")[0][:200]
     head = f"# Network {found.number} of seed {seed}: {first}\n"
-    output.replace(path, (head + found.text).encode("utf-8"))
+    files.replace(path, (head + found.text).encode("utf-8"))
     return path
 
 

@@ -17,7 +17,7 @@ from typing import TypeAlias
 from fuzzing import calls, tree
 from fuzzing.choices import Choices, Place
 from fuzzing.tracking import Misfit, Scene, Tracker, evaluate
-from incgen.shapes import Shape
+from incgen.graph.shapes import Shape
 
 #: Ways to draw an element, and statements that belong together; None if none fits.
 _Element: TypeAlias = Callable[[Place, int], tree.Element | None]

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fuzzing import tree
-from incgen.ops import OPS, PRESETS, WORDS, ByWindow, Takes
-from incgen.shapes import Shape
+from incgen.graph.shapes import Shape
+from incgen.language.ops import OPS, PRESETS, WORDS, ByWindow, Takes
 
 #: What keeps random networks small: rows or columns, channels of a map, numbers of a value.
 MAX_SIZE, MAX_CHANNELS, MAX_NUMBERS = 60, 48, 12_000

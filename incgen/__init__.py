@@ -22,8 +22,9 @@ if TYPE_CHECKING:
         generate,
         load,
     )
-    from incgen.diagnostics import Diagnostic, SpecError
-    from incgen.output import GeneratedFile, OutputError
+    from incgen.base.diagnostics import Diagnostic, SpecError
+    from incgen.base.files import OutputError
+    from incgen.output import GeneratedFile
     from incgen.weights.errors import MismatchError, WeightsError
     from incgen.weights.exporting import export_weights
     from incgen.weights.importing import import_weights
@@ -50,12 +51,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Diagnostic": "incgen.diagnostics",
+    "Diagnostic": "incgen.base.diagnostics",
     "GeneratedFile": "incgen.output",
     "MismatchError": "incgen.weights.errors",
     "OutputError": "incgen.output",
     "RequestError": "incgen.api",
-    "SpecError": "incgen.diagnostics",
+    "SpecError": "incgen.base.diagnostics",
     "WeightsError": "incgen.weights.errors",
     "build": "incgen.api",
     "check": "incgen.api",

@@ -12,17 +12,26 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from incgen import syntax as st
-from incgen.diagnostics import Code, Diagnostic, Note, Reporter, SpecError, clipped, listed, near
-from incgen.elaborate import elaborate
-from incgen.expressions import Value
-from incgen.graph import Graph
-from incgen.loader import LoadedFile
-from incgen.loader import load as load_file
-from incgen.modules import import_source
-from incgen.remedies import with_remedies
-from incgen.resolve import resolve
-from incgen.settings import plain_value
+from incgen.base.diagnostics import (
+    Code,
+    Diagnostic,
+    Note,
+    Reporter,
+    SpecError,
+    clipped,
+    listed,
+    near,
+)
+from incgen.base.modules import import_source
+from incgen.graph.elaborate import elaborate
+from incgen.graph.nodes import Graph
+from incgen.graph.remedies import with_remedies
+from incgen.language.expressions import Value
+from incgen.language.values import plain_value
+from incgen.resolve.program import resolve
+from incgen.syntax import tree as st
+from incgen.syntax.loader import LoadedFile
+from incgen.syntax.loader import load as load_file
 
 if TYPE_CHECKING:
     from incgen.output import GeneratedFile

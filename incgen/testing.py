@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from incgen.api import Parameters, SpecPath, compile_spec, find_targets, plain_parameters
-from incgen.loader import find
+from incgen.syntax.loader import find
 
 __all__ = ["assert_same_network", "assert_up_to_date"]
 

@@ -25,8 +25,8 @@ from safetensors.numpy import save_file
 from safetensors.torch import load_file
 
 import incgen
-from incgen.graph import Graph
-from incgen.names import class_name
+from incgen.graph.nodes import Graph
+from incgen.language.names import class_name
 
 Array = NDArray[Any]
 

@@ -34,8 +34,8 @@ from slim import Slim
 from torch import nn
 
 import incgen
-from incgen.diagnostics import counted
-from incgen.names import class_name
+from incgen.base.diagnostics import counted
+from incgen.language.names import class_name
 
 SPECS = Path(__file__).parent.parent / "specs"
 

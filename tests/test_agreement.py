@@ -26,7 +26,7 @@ from parity import (
 )
 
 import incgen
-from incgen.names import class_name
+from incgen.language.names import class_name
 
 CASES = Path(__file__).parent / "agreement"
 SPECS = Path(__file__).parent.parent / "specs"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import shutil
 import subprocess
 import sys
 import traceback
@@ -19,10 +20,11 @@ import pytest
 
 import incgen
 from incgen import api
-from incgen.diagnostics import Code, Diagnostic, Reporter
-from incgen.graph import Graph
+from incgen.base.diagnostics import Code, Diagnostic, Reporter
+from incgen.graph.nodes import Graph
 from incgen.targets import TARGETS
 
+ROOT = Path(__file__).parent.parent
 SPEC = """\
 network net(classes = 10, kind = avg) {
     input 8x8 3
@@ -423,3 +425,18 @@ def test_a_file_that_defines_nothing_has_a_fault(text: str) -> None:
 
     assert (fault.severity.value, fault.code) == ("error", Code.NO_NETWORK)
     assert fault.span is not None and fault.help
+
+
+def test_the_code_of_a_checkout_goes_with_its_own_files(tmp_path: Path) -> None:
+    """Whatever is installed: another checkout's templates would be wrong without a word."""
+    for folder in ("incgen", "grammar", "templates", "specs"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    file = tmp_path / "templates" / "torch" / "helpers.py.jinja"
+    file.write_text(file.read_text("utf-8").replace("class {{ view.name }}", "class Other"))
+
+    command = [sys.executable, "-m", "incgen", "build", "bn_inception", "--target", "torch"]
+    done = subprocess.run(
+        [*command, "-o", "-"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    assert "class Other(nn.Module):" in done.stdout

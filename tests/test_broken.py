@@ -29,8 +29,9 @@ from fuzzing.broken.guard import Bounds
 from fuzzing.broken.report import Report
 from fuzzing.broken.shrink import shrunk
 from fuzzing.broken.trial import Outcome, Subject, tried
-from incgen import output, parser
-from incgen.targets import text as target_text
+from incgen.base import files
+from incgen.syntax import parser
+from incgen.targets.shared import text as target_text
 
 ROOT = Path(__file__).parent.parent
 
@@ -297,11 +298,11 @@ def test_smuggled_code_is_found(
 
 
 def test_a_partial_output_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def half(self: output.Replacement, data: bytes) -> None:
+    def half(self: files.Replacement, data: bytes) -> None:
         self.path.write_bytes(data[: len(data) // 2])
-        raise output.OutputError("no room")
+        raise files.OutputError("no room")
 
-    monkeypatch.setattr(output.Replacement, "write", half)
+    monkeypatch.setattr(files.Replacement, "write", half)
 
     assert ends_of(SPEC.format("n"), tmp_path).failure in ("not written", "partial output")
 

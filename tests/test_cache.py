@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from incgen import cache, parser
-from incgen.ending import Ended
-from incgen.source import SourceFile
+from incgen.base import cache
+from incgen.base.ending import Ended
+from incgen.base.source import SourceFile
+from incgen.syntax import parser
 
 SPEC = "numerics torch\nnetwork net {\n    input 8x8 3\n    a: conv 3x3/{1 + 1} 4 -> relu\n}\n"
 VALUE = {"a": [1, 2.5, "\u00e9", None, True], "b": {3: [{"4x": {5: 6}}]}}

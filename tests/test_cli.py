@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from incgen import cli, shipped
-from incgen.graph import Graph
-from incgen.loader import MAX_BYTES
+from incgen.cli import commands as cli
+from incgen.graph.nodes import Graph
+from incgen.syntax import shipped
+from incgen.syntax.loader import MAX_BYTES
 from incgen.targets import TARGETS
 
 SPEC = """\

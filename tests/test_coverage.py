@@ -12,16 +12,16 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import get_args
 
-from incgen import definitions as df
-from incgen import expressions as ex
-from incgen import syntax as st
 from incgen.api import compile_spec
-from incgen.arguments import PAD_WORDS
-from incgen.graph import Graph
-from incgen.initializers import RULES, Initializer
-from incgen.loader import LoadedFile, load
-from incgen.ops import DIMENSIONS, OPS, PRESETS, WORDS, Argument, Kind
-from incgen.source import Span
+from incgen.base.source import Span
+from incgen.graph.nodes import Graph
+from incgen.language import expressions as ex
+from incgen.language.initializers import RULES, Initializer
+from incgen.language.ops import DIMENSIONS, OPS, PRESETS, WORDS, Argument, Kind
+from incgen.resolve import definitions as df
+from incgen.resolve.arguments import PAD_WORDS
+from incgen.syntax import tree as st
+from incgen.syntax.loader import LoadedFile, load
 
 CASES = sorted((Path(__file__).parent / "agreement").glob("*.inc"))
 _NUMBERS = ("a number", "HxW", "[top, bottom, left, right]")

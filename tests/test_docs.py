@@ -38,12 +38,12 @@ from textwrap import indent
 import pytest
 
 from incgen import api
-from incgen.diagnostics import Code, Diagnostic, SpecError
-from incgen.format import format_text
-from incgen.graph import Graph
-from incgen.initializers import RULES
-from incgen.names import class_name
-from incgen.ops import OPS, PRESETS, Argument, ByWindow, Kind
+from incgen.base.diagnostics import Code, Diagnostic, SpecError
+from incgen.graph.nodes import Graph
+from incgen.language.initializers import RULES
+from incgen.language.names import class_name
+from incgen.language.ops import OPS, PRESETS, Argument, ByWindow, Kind
+from incgen.syntax.format import format_text
 from incgen.targets import TARGETS
 from incgen.weights import layouts
 
@@ -447,31 +447,39 @@ def codes() -> str:
 
 
 LIMITS = (
-    ("characters of a file", "parser", "MAX_TEXT"),
-    ("words, numbers, signs and ends of lines of a file", "parser", "MAX_TOKENS"),
+    ("characters of a file", "syntax.parser", "MAX_TEXT"),
+    ("words, numbers, signs and ends of lines of a file", "syntax.parser", "MAX_TOKENS"),
     (
         "those of one element of a pipeline, or of a definition in front of its body",
-        "parser",
+        "syntax.parser",
         "MAX_ELEMENT",
     ),
-    ("characters of a name", "parser", "MAX_NAME"),
-    ("brackets, bodies or operators inside one another", "parser", "MAX_NESTING"),
-    ("a number that is written", "parser", "MAX_NUMBER"),
-    ("the result of an expression", "expressions", "MAX_RESULT"),
-    ("channels, the parts of a window, a padding", "arguments", "MAX_COUNT"),
-    ("files that use files, one inside the other", "loader", "MAX_USE_DEPTH"),
-    ("definitions that use definitions, one inside the other", "resolve", "MAX_DEFINITION_DEPTH"),
-    ("branches of a join", "body", "MAX_BRANCHES"),
-    ("repeats inside one another, in one definition", "body", "MAX_LOOPS"),
-    ("iterations of one `repeat`", "elaborate", "MAX_REPEAT"),
-    ("layers and other elements of a network, expanded", "elaborate", "MAX_ELEMENTS"),
-    ("uses and bodies inside one another, expanded", "elaborate", "MAX_DEPTH"),
-    ("rows or columns of a value", "elaborate", "MAX_SIZE"),
-    ("numbers in one value of one example, and in all parameters", "elaborate", "MAX_NUMBERS"),
-    ("characters of a key", "elaborate", "MAX_PATH"),
+    ("characters of a name", "syntax.parser", "MAX_NAME"),
+    ("brackets, bodies or operators inside one another", "syntax.parser", "MAX_NESTING"),
+    ("a number that is written", "language.expressions", "MAX_NUMBER"),
+    ("the result of an expression", "language.expressions", "MAX_RESULT"),
+    ("channels, the parts of a window, a padding", "resolve.arguments", "MAX_COUNT"),
+    ("files that use files, one inside the other", "syntax.loader", "MAX_USE_DEPTH"),
+    (
+        "definitions that use definitions, one inside the other",
+        "resolve.scope",
+        "MAX_DEFINITION_DEPTH",
+    ),
+    ("branches of a join", "resolve.body", "MAX_BRANCHES"),
+    ("repeats inside one another, in one definition", "resolve.body", "MAX_LOOPS"),
+    ("iterations of one `repeat`", "graph.elaborate", "MAX_REPEAT"),
+    ("layers and other elements of a network, expanded", "graph.elaborate", "MAX_ELEMENTS"),
+    ("uses and bodies inside one another, expanded", "graph.elaborate", "MAX_DEPTH"),
+    ("rows or columns of a value", "graph.elaborate", "MAX_SIZE"),
+    (
+        "numbers in one value of one example, and in all parameters",
+        "graph.elaborate",
+        "MAX_NUMBERS",
+    ),
+    ("characters of a key", "graph.elaborate", "MAX_PATH"),
     ("numbers in a file of `incgen weights init`", "weights.first", "MAX_NUMBERS"),
-    ("errors after which a check stops", "diagnostics", "MAX_ERRORS"),
-    ("reports that are printed; the rest is counted", "diagnostics", "MAX_SHOWN"),
+    ("errors after which a check stops", "base.diagnostics", "MAX_ERRORS"),
+    ("reports that are printed; the rest is counted", "base.diagnostics", "MAX_SHOWN"),
 )
 
 
@@ -595,8 +603,10 @@ def test_the_table_of_keys_is_found() -> None:
 
 
 def test_the_architecture_names_modules_that_exist() -> None:
-    for name in re.findall(r"`((?:(?:targets)/)?\w+\.py)`", ARCHITECTURE.read_text("utf-8")):
-        assert (ROOT / "incgen" / name).exists(), f"there is no {name}"
+    for name in re.findall(r"`((?:\w+/)*\w+\.py)`", ARCHITECTURE.read_text("utf-8")):
+        assert any((ROOT / place / name).exists() for place in ("incgen", ".")), (
+            f"there is no {name}"
+        )
 
 
 @pytest.mark.parametrize("target", list(TARGETS))

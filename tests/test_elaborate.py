@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from incgen.api import compile_spec
-from incgen.diagnostics import Reporter, SpecError
-from incgen.graph import Graph, Node
-from incgen.shapes import Shape, Window
+from incgen.base.diagnostics import Reporter, SpecError
+from incgen.graph.nodes import Graph, Node
+from incgen.graph.shapes import Shape, Window
 
 
 def graph(body: str, head: str = "numerics torch", size: str = "8x8 3") -> Graph:

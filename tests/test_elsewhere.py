@@ -8,12 +8,14 @@ from types import ModuleType
 
 import pytest
 
-from incgen import advice, elsewhere, habits, slips, translation
 from incgen.api import check
-from incgen.diagnostics import render
-from incgen.elsewhere import _CALLED, _LACKING, JOINS, called_here, lacking
-from incgen.ops import OPS
-from incgen.translation import takes_of, translated
+from incgen.base.diagnostics import render
+from incgen.language import elsewhere
+from incgen.language.elsewhere import _CALLED, _LACKING, JOINS, called_here, lacking
+from incgen.language.ops import OPS
+from incgen.resolve import advice
+from incgen.syntax import habits, slips, translation
+from incgen.syntax.translation import takes_of, translated
 
 #: What help lines have in backticks that is a part of a statement, or stands somewhere else.
 PARTS = {"mean=", "std=", "input", "repeat 3 { ... }", "else if", "}", "let name = 8", "from label"}

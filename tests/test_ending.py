@@ -14,8 +14,9 @@ import pytest
 import fuzzing.cli
 from fuzzing import search
 from fuzzing.processes import spread
-from incgen import cli, output
-from incgen.ending import Ended, as_exceptions, exit_code
+from incgen.base import files
+from incgen.base.ending import Ended, as_exceptions, exit_code
+from incgen.cli import commands as cli
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 SPEC = "numerics torch\nnetwork net {\n    input 8x8 3\n    a: conv 3x3 4\n}\n"
@@ -59,7 +60,7 @@ def test_a_file_that_is_half_written_is_removed(
         send(number)
         return written
 
-    monkeypatch.setattr(output.os, "write", half)
+    monkeypatch.setattr(files.os, "write", half)
     with pytest.raises(SystemExit) as caught:
         cli.main(command)
 
@@ -80,8 +81,8 @@ def test_a_signal_as_soon_as_the_file_is_open(
         return descriptor
 
     with as_exceptions(), pytest.raises(Ended), monkeypatch.context() as patch:
-        patch.setattr(output.os, "open", then)
-        output.replace(tmp_path / "x.py", b"x")
+        patch.setattr(files.os, "open", then)
+        files.replace(tmp_path / "x.py", b"x")
 
     assert list(tmp_path.iterdir()) == []
 

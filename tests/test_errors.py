@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from incgen import parser
 from incgen.api import compile_spec
-from incgen.diagnostics import MAX_ERRORS, Code, Reporter, SpecError, render
-from incgen.parser import MAX_TEXT, parse_value
+from incgen.base.diagnostics import MAX_ERRORS, Code, Reporter, SpecError, render
+from incgen.syntax import parser
+from incgen.syntax.parser import MAX_TEXT, parse_value
 
 FOLDER = Path(__file__).parent / "errors"
 SPECS = Path(__file__).parent.parent / "specs"

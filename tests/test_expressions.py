@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from incgen.expressions import (
+from incgen.language.expressions import (
     Binary,
     Choice,
     Dimension,
@@ -26,7 +26,7 @@ from incgen.expressions import (
     substitute,
     unary,
 )
-from incgen.parser import parse_value
+from incgen.syntax.parser import parse_value
 
 C, N = Parameter("c"), Parameter("n")
 

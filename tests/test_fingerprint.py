@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from incgen.fingerprint import fingerprint
+from incgen.base.fingerprint import fingerprint
 
 SOURCE = '''"""A module.
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from incgen import format as module
-from incgen.diagnostics import SpecError
-from incgen.format import format_text
-from incgen.parser import parse
-from incgen.source import SourceFile
+from incgen.base.diagnostics import SpecError
+from incgen.base.source import SourceFile
+from incgen.syntax import format as module
+from incgen.syntax.format import format_text
+from incgen.syntax.parser import parse
 
 BN_INCEPTION = Path(__file__).parent.parent / "specs" / "bn_inception.inc"
 

@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from torch_tools import lowered, under_autocast
 
 import incgen
-from incgen.ops import OPS
+from incgen.language.ops import OPS
 
 #: By op, the lines that are tried: every form that is code of its own.
 LINES = {

@@ -8,8 +8,8 @@ import math
 
 import pytest
 
-from incgen import initializers
-from incgen.initializers import (
+from incgen.language import initializers
+from incgen.language.initializers import (
     DEFAULT_BIAS,
     DEFAULT_KERNEL,
     RULES,

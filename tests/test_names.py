@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from incgen.names import (
+from incgen.language.names import (
     HELPER_CLASSES,
     MODULE_ATTRIBUTES,
     class_name,
@@ -17,7 +17,7 @@ from incgen.names import (
     network_fault,
     parameter_fault,
 )
-from incgen.targets.scopes import RESERVED, Names
+from incgen.targets.shared.scopes import RESERVED, Names
 
 ROOT = Path(__file__).parent.parent
 

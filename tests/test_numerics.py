@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from incgen import numerics
 from incgen.api import check, compile_spec
-from incgen.cli import main
+from incgen.cli.commands import main
+from incgen.graph import numerics
 
 SPECS = Path(__file__).parent.parent / "specs"
 OWN = [path for path in sorted(SPECS.rglob("*.inc")) if "\nnumerics " in path.read_text("utf-8")]

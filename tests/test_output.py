@@ -12,18 +12,10 @@ import pytest
 
 import incgen
 from incgen import output
-from incgen.ending import Ended
-from incgen.fingerprint import fingerprint
-from incgen.output import (
-    OutputError,
-    compared,
-    is_untouched,
-    places,
-    replace,
-    rewrite,
-    unified_diff,
-    write_all,
-)
+from incgen.base.ending import Ended
+from incgen.base.files import OutputError, replace, rewrite
+from incgen.base.fingerprint import fingerprint
+from incgen.output import compared, is_untouched, places, unified_diff, write_all
 
 SOURCE = "x = 1\n"
 

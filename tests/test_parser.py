@@ -6,11 +6,11 @@ from unicodedata import category
 
 import pytest
 
-from incgen import expressions as ex
-from incgen import syntax as st
-from incgen.diagnostics import SpecError
-from incgen.parser import parse
-from incgen.source import SourceFile, Span
+from incgen.base.diagnostics import SpecError
+from incgen.base.source import SourceFile, Span
+from incgen.language import expressions as ex
+from incgen.syntax import tree as st
+from incgen.syntax.parser import parse
 
 NOWHERE = Span(SourceFile("none", ""), 0, 0)
 

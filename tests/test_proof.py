@@ -17,7 +17,7 @@ import tensorflow as tf
 import torch
 
 import incgen
-from incgen.graph import Graph
+from incgen.graph.nodes import Graph
 from incgen.verify import drawing, figures, inputs, structure, surroundings
 from incgen.verify.arguments import combinations
 from incgen.verify.places import Places

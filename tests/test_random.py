@@ -22,10 +22,11 @@ from fuzzing.reduce import reduced
 from fuzzing.specs import random_spec
 from fuzzing.tracking import output_of
 from incgen.api import compile_spec
-from incgen.diagnostics import Code, Diagnostic, SpecError
-from incgen.graph import Graph
-from incgen.targets import keras_ops, torch_ops
-from incgen.targets.keras_code import Call
+from incgen.base.diagnostics import Code, Diagnostic, SpecError
+from incgen.graph.nodes import Graph
+from incgen.targets.keras import ops as keras_ops
+from incgen.targets.keras.code import Call
+from incgen.targets.torch import ops as torch_ops
 
 KEPT = sorted((Path(__file__).parent / "random").glob("*.inc"))
 #: Networks of each group, and how many of those may be no valid ones.

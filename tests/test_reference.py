@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 import incgen
-from incgen.ops import OPS
+from incgen.language.ops import OPS
 from incgen.verify.reference import Reference
 
 

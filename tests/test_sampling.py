@@ -11,12 +11,12 @@ from itertools import islice
 
 import pytest
 
-from incgen.initializers import Kind
+from incgen.language.initializers import Kind
 
 np = pytest.importorskip("numpy")
 
-from incgen import sampling  # noqa: E402 - after numpy is known to be there
-from incgen.sampling import normal_quantile, sample, stream_key  # noqa: E402
+from incgen.weights import sampling  # noqa: E402 - after numpy is known to be there
+from incgen.weights.sampling import normal_quantile, sample, stream_key  # noqa: E402
 
 KEY = "conv1.conv.weight"
 RANDOM_KINDS: tuple[Kind, ...] = ("uniform", "normal", "truncated_normal")

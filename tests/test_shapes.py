@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from incgen.expressions import Parameter, evaluate, python
-from incgen.graph import Node
-from incgen.initializers import Initializer
-from incgen.joins import Mismatch, history, joined
-from incgen.ops import OPS, ByWindow
-from incgen.shape_inference import output
-from incgen.shapes import (
+from incgen.base.source import SourceFile, Span
+from incgen.graph.joins import Mismatch, history, joined
+from incgen.graph.nodes import Node
+from incgen.graph.shape_inference import output
+from incgen.graph.shapes import (
     Fault,
     Shape,
     Window,
@@ -22,7 +20,9 @@ from incgen.shapes import (
     tensors,
     window_output,
 )
-from incgen.source import SourceFile, Span
+from incgen.language.expressions import Parameter, evaluate, python
+from incgen.language.initializers import Initializer
+from incgen.language.ops import OPS, ByWindow
 
 PLACE = Span(SourceFile("test", "x"), 0, 1)
 

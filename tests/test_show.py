@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from incgen.api import compile_spec
-from incgen.graph import Graph
-from incgen.show import as_json, described, table
+from incgen.graph.nodes import Graph
+from incgen.graph.show import as_json, described, table
 
 BN_INCEPTION = Path(__file__).parent.parent / "specs" / "bn_inception.inc"
 

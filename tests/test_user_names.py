@@ -23,10 +23,10 @@ import torch
 from parity import build, difference, images, keras_variables, precision
 
 import incgen
-from incgen.diagnostics import Code, Severity, SpecError
-from incgen.names import class_name, label_fault, parameter_fault
-from incgen.ops import OPS, WORDS
-from incgen.slips import KEYWORDS
+from incgen.base.diagnostics import Code, Severity, SpecError
+from incgen.language.names import class_name, label_fault, parameter_fault
+from incgen.language.ops import OPS, WORDS
+from incgen.syntax.slips import KEYWORDS
 from incgen.targets import TARGETS
 
 ROOT = Path(__file__).parent.parent

@@ -16,10 +16,10 @@ from safetensors.numpy import save_file
 import incgen
 from fuzzing.search import search
 from incgen import RequestError, testing
-from incgen.graph import Graph
-from incgen.initializers import Initializer
-from incgen.modules import needs
-from incgen.shapes import Tensor
+from incgen.base.modules import needs
+from incgen.graph.nodes import Graph
+from incgen.graph.shapes import Tensor
+from incgen.language.initializers import Initializer
 from incgen.verify import Report, beginnings, inputs, measure, verify
 from incgen.verify.places import Places
 from incgen.verify.report import Omission

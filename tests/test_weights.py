@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from incgen.api import compile_spec
-from incgen.diagnostics import SpecError
-from incgen.graph import Graph
-from incgen.output import OutputError
+from incgen.base.diagnostics import SpecError
+from incgen.base.files import OutputError
+from incgen.graph.nodes import Graph
 
 np = pytest.importorskip("numpy")
 
-from incgen.sampling import sample  # noqa: E402 - after numpy is known to be there
 from incgen.weights import first  # noqa: E402
+from incgen.weights.sampling import sample  # noqa: E402 - after numpy is known to be there
 
 SPEC = """\
 numerics torch

@@ -13,8 +13,8 @@ from checkpoints import random_arrays, write_npz, write_safetensors, write_torch
 from published import imported
 
 import incgen
-from incgen.cli import commands
-from incgen.graph import Graph
+from incgen.cli.commands import commands
+from incgen.graph.nodes import Graph
 from incgen.weights import layouts
 from incgen.weights.checkpoint import Checkpoint, Stored
 from incgen.weights.drafting import Draft, draft, draft_layout

@@ -28,7 +28,7 @@ from safetensors.numpy import load_file
 from torch import nn
 
 import incgen
-from incgen.graph import Graph, Node
+from incgen.graph.nodes import Graph, Node
 
 #: Of what runs; a whole network in float64 differs by some 1e-15.
 BAR, BAR_TRAINING, BAR_GRADIENTS = 1e-12, 1e-11, 1e-9

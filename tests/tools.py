@@ -34,8 +34,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import incgen
-from incgen.graph import Graph
-from incgen.names import class_name
+from incgen.graph.nodes import Graph
+from incgen.language.names import class_name
 
 ROOT = Path(__file__).parent.parent
 SPECS = ROOT / "specs"

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from incgen import output
+from incgen.base import files
 
 #: What the file is called that incgen is given, if its name does not matter.
 _MAIN = "spec.inc"
@@ -57,12 +57,12 @@ def keep(case: Case, folder: Path, name: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     if case.main == _MAIN and len(case.files) == 1 and not case.settings:
         path = folder / f"{name}.inc"
-        output.replace(path, case.data)
+        files.replace(path, case.data)
         return path
-    files = {each: data.decode("latin-1") for each, data in case.files}
-    content = {"main": case.main, "settings": case.settings, "files": files}
+    texts = {each: data.decode("latin-1") for each, data in case.files}
+    content = {"main": case.main, "settings": case.settings, "files": texts}
     path = folder / f"{name}.json"
-    output.replace(path, f"{json.dumps(content, indent=2)}\n".encode())
+    files.replace(path, f"{json.dumps(content, indent=2)}\n".encode())
     return path
 
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from fuzzing.broken import hostile, structures
 from fuzzing.broken.corpus import Corpus
-from incgen.ops import OPS
+from incgen.language.ops import OPS
 
 #: A change of a text; others are there to take from.
 Change: TypeAlias = Callable[[Random, str, Corpus], str]

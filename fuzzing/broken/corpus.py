@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from random import Random
+
+from incgen.base import resources
 
 #: A spec up to this length (characters) is taken whole; of a longer one mostly pieces.
 _SMALL = 350
@@ -38,7 +38,7 @@ class Corpus:
 
 def corpus(folders: Iterable[Path] = ()) -> Corpus:
     """The specs that come with incgen, and those in `.inc` and `.md` files of folders."""
-    texts = [text for _, text in sorted(_shipped(resources.files("incgen.specs"), ""))]
+    texts = [path.read_text("utf-8") for path in sorted(resources.folder("specs").rglob("*.inc"))]
     for folder in folders:
         for path in sorted(folder.rglob("*")):
             if path.suffix in (".inc", ".md"):
@@ -49,14 +49,6 @@ def corpus(folders: Iterable[Path] = ()) -> Corpus:
         tuple(text for text in distinct if len(text) <= _SMALL),
         tuple(text for text in distinct if len(text) > _SMALL),
     )
-
-
-def _shipped(folder: Traversable, prefix: str) -> Iterator[tuple[str, str]]:
-    for each in folder.iterdir():
-        if each.is_dir():
-            yield from _shipped(each, f"{prefix}{each.name}/")
-        elif each.name.endswith(".inc"):
-            yield f"{prefix}{each.name}", each.read_text("utf-8")
 
 
 def _examples(page: str) -> list[str]:

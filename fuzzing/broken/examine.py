@@ -12,7 +12,7 @@ from fuzzing.broken import code
 from fuzzing.broken.cases import Case
 from fuzzing.broken.trial import Failure
 from incgen import api
-from incgen.diagnostics import (
+from incgen.base.diagnostics import (
     Code,
     Diagnostic,
     Reporter,
@@ -22,13 +22,14 @@ from incgen.diagnostics import (
     render,
     render_json,
 )
-from incgen.expressions import Literal, Name, Value
-from incgen.format import format_text
-from incgen.graph import Graph
-from incgen.output import FOLDER, OutputError, is_untouched
-from incgen.parser import parse, parse_value
-from incgen.show import as_json, table
-from incgen.source import SourceFile
+from incgen.base.files import OutputError
+from incgen.base.source import SourceFile
+from incgen.graph.nodes import Graph
+from incgen.graph.show import as_json, table
+from incgen.language.expressions import Literal, Name, Value
+from incgen.output import FOLDER, is_untouched
+from incgen.syntax.format import format_text
+from incgen.syntax.parser import parse, parse_value
 from incgen.targets import TARGETS
 
 #: Ends that are no code of a diagnostic.

@@ -20,7 +20,7 @@ from fuzzing.broken.headers import lying
 from fuzzing.broken.report import Report
 from fuzzing.broken.trial import Failure
 from incgen.api import compile_spec, load
-from incgen.diagnostics import plain
+from incgen.base.diagnostics import plain
 from incgen.weights import first, manifest
 from incgen.weights.errors import MismatchError, WeightsError
 from incgen.weights.exporting import export_weights

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib
 
-from incgen.graph import Graph
-from incgen.records import record
+from incgen.base.records import record
+from incgen.graph.nodes import Graph
 
 
 @record
@@ -39,8 +39,8 @@ class Target:
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
-        Target("torch", ("pytorch",), "incgen.targets.torch"),
-        Target("keras", ("tf", "tensorflow"), "incgen.targets.keras"),
+        Target("torch", ("pytorch",), "incgen.targets.torch.file"),
+        Target("keras", ("tf", "tensorflow"), "incgen.targets.keras.file"),
     )
 }
 

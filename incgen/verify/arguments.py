@@ -6,13 +6,13 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from incgen.diagnostics import Reporter, SpecError
-from incgen.elaborate import elaborate
-from incgen.expressions import Value
-from incgen.graph import Graph
-from incgen.names import class_name
-from incgen.ops import WORDS
-from incgen.records import record
+from incgen.base.diagnostics import Reporter, SpecError
+from incgen.base.records import record
+from incgen.graph.elaborate import elaborate
+from incgen.graph.nodes import Graph
+from incgen.language.expressions import Value
+from incgen.language.names import class_name
+from incgen.language.ops import WORDS
 from incgen.targets import TARGETS
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from incgen.output import make_folder, replace
+from incgen.base.files import make_folder, replace
 
 if TYPE_CHECKING:
     from incgen.verify.models import Models, Pass

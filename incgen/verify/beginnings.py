@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from incgen.shapes import Tensor
+    from incgen.graph.shapes import Tensor
     from incgen.verify.runners import Array
 
 #: From how many random numbers on their distribution is compared: the deviation of fewer says

@@ -14,7 +14,7 @@ from incgen.verify import inputs
 from incgen.verify.reference import Reference
 
 if TYPE_CHECKING:
-    from incgen.graph import Graph, Node
+    from incgen.graph.nodes import Graph, Node
     from incgen.verify.runners import Array
 
 #: So many examples say how large the values of a layer are.

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from incgen.expressions import FUNCTIONS
-from incgen.records import record
+from incgen.base.records import record
+from incgen.language.expressions import FUNCTIONS
 
 if TYPE_CHECKING:
-    from incgen.graph import Graph
+    from incgen.graph.nodes import Graph
     from incgen.verify.places import Places
 
 _FUNCTIONS = {name: function for name, (function, _) in FUNCTIONS.items()}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from incgen.graph import Graph
+    from incgen.graph.nodes import Graph
     from incgen.verify.runners import Array
 
 

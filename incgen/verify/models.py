@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
-from incgen.records import record
+from incgen.base.records import record
 from incgen.verify import drawing, inputs, measure
 from incgen.verify.arguments import sources_with
 from incgen.verify.reference import Reference
@@ -22,7 +22,7 @@ from incgen.verify.runners import KINDS, RunFault, Runner, Step, Values
 from incgen.weights import safetensors
 
 if TYPE_CHECKING:
-    from incgen.graph import Graph
+    from incgen.graph.nodes import Graph
     from incgen.verify.arguments import Another
     from incgen.verify.resizing import Resized
     from incgen.verify.runners import Array, Facts

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
-from incgen.graph import Graph, Node
-from incgen.source import Span
+from incgen.base.source import Span
+from incgen.graph.nodes import Graph, Node
 
 
 class Places:

@@ -16,8 +16,8 @@ import numpy as np
 from incgen.verify import inputs
 
 if TYPE_CHECKING:
-    from incgen.graph import Graph, Node
-    from incgen.shapes import Borders
+    from incgen.graph.nodes import Graph, Node
+    from incgen.graph.shapes import Borders
     from incgen.verify.runners import Array
 
 

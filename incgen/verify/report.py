@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
-from incgen.records import record
+from incgen.base.records import record
 
 #: The rungs of the ladder, from the first.
 RUNGS = (

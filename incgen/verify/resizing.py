@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from incgen import expressions as ex
-from incgen.diagnostics import Reporter
-from incgen.elaborate import elaborate
-from incgen.graph import Graph, Node
-from incgen.records import record
-from incgen.targets.structure import axes_in, written_in
+from incgen.base.diagnostics import Reporter
+from incgen.base.records import record
+from incgen.graph.elaborate import elaborate
+from incgen.graph.nodes import Graph, Node
+from incgen.language import expressions as ex
+from incgen.targets.shared.structure import axes_in, written_in
 
 #: What is added to the rows and columns: one odd, one even, so that borders fall differently.
 MORE = 3, 2

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from incgen.graph import Graph
-from incgen.records import record
+from incgen.base.records import record
+from incgen.graph.nodes import Graph
 from incgen.verify import beginnings, figures, inputs
 from incgen.verify.arguments import Another
 from incgen.verify.measure import EVALUATION, LEAST, difference
 from incgen.verify.places import Places
 
 if TYPE_CHECKING:
-    from incgen.shapes import Tensor
+    from incgen.graph.shapes import Tensor
     from incgen.verify.runners import Array, Facts, Runner
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from incgen.diagnostics import listed
+from incgen.base.diagnostics import listed
 from incgen.verify.runners import RunFault
 
 #: A seed that nobody sets: a file that sets one sets another.

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from incgen.graph import Graph
+from incgen.graph.nodes import Graph
 from incgen.verify.places import Places, prefixes
 from incgen.verify.report import RUNGS, Comparison, Divergence, Omission, Report, worst
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from incgen.api import Parameters, RequestError, SpecPath, compile_spec, find_targets
-from incgen.diagnostics import SpecError, listed
-from incgen.graph import Graph
+from incgen.base.diagnostics import SpecError, listed
+from incgen.graph.nodes import Graph
 from incgen.targets import TARGETS
 from incgen.verify.report import RUNGS, Omission, Report
 from incgen.verify.resizing import resized

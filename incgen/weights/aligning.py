@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, TypeAlias
 
-from incgen.graph import Graph, Node
-from incgen.records import record
+from incgen.base.records import record
+from incgen.graph.nodes import Graph, Node
 from incgen.weights.checkpoint import Stored, size_of
 from incgen.weights.conventions import Convention, Slot
 from incgen.weights.errors import WeightsError

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from incgen.diagnostics import clipped
-from incgen.records import record
+from incgen.base.diagnostics import clipped
+from incgen.base.records import record
 from incgen.weights.errors import WeightsError
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from pathlib import Path
 from shlex import quote
 
 from incgen.api import Parameters
-from incgen.diagnostics import SpecError, counted, listed, near
-from incgen.expressions import Value
-from incgen.graph import Graph, Node
-from incgen.loader import STDIN
-from incgen.records import record
+from incgen.base.diagnostics import SpecError, counted, listed, near
+from incgen.base.records import record
+from incgen.graph.nodes import Graph, Node
+from incgen.language.expressions import Value
+from incgen.syntax.loader import STDIN
 from incgen.weights.checkpoint import Stored
 from incgen.weights.errors import MOST, Fault, MismatchError, WeightsError
 from incgen.weights.finding import TOP, Found

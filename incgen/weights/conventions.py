@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-from incgen.records import record
+from incgen.base.records import record
 
 
 class Axes(Enum):

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from incgen.api import Parameters, SpecPath, compile_spec, plain_parameters
-from incgen.expressions import Value
-from incgen.graph import Graph
-from incgen.output import OutputError, make_folder, refuse_links, replace
-from incgen.records import record
+from incgen.base.files import OutputError, make_folder, refuse_links, replace
+from incgen.base.records import record
+from incgen.graph.nodes import Graph
+from incgen.language.expressions import Value
 from incgen.weights import layouts
 from incgen.weights.aligning import Alignment, Shape, align
 from incgen.weights.checkpoint import Checkpoint, shown

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from incgen.diagnostics import plain
-from incgen.records import record
+from incgen.base.diagnostics import plain
+from incgen.base.records import record
 
 
 class WeightsError(Exception):

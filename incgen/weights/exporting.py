@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from incgen.api import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.api import load as load_module
-from incgen.diagnostics import listed
-from incgen.graph import Graph
-from incgen.output import OutputError, make_folder, reason, refuse_links
+from incgen.base.diagnostics import listed
+from incgen.base.files import OutputError, make_folder, reason, refuse_links
+from incgen.graph.nodes import Graph
 from incgen.weights import finding
 from incgen.weights.checkpoint import Checkpoint, first_line
 from incgen.weights.choosing import TAKE_PART, Request, choose

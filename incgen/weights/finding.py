@@ -14,8 +14,8 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TypeAlias
 
-from incgen.graph import Graph
-from incgen.records import record
+from incgen.base.records import record
+from incgen.graph.nodes import Graph
 from incgen.weights.checkpoint import Stored, shown
 from incgen.weights.errors import Fault
 from incgen.weights.layouts import Layout, renumbered

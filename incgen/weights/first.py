@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from incgen.diagnostics import Code, Diagnostic, SpecError
-from incgen.graph import Graph
-from incgen.shapes import Tensor
+from incgen.base.diagnostics import Code, Diagnostic, SpecError
+from incgen.graph.nodes import Graph
+from incgen.graph.shapes import Tensor
 from incgen.weights import safetensors
 
 try:
     import numpy as np
 
-    from incgen.sampling import sample
+    from incgen.weights.sampling import sample
 except ModuleNotFoundError as _error:
     if _error.name != "numpy":
         raise

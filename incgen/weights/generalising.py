@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations, pairwise
 from typing import TypeAlias
 
-from incgen.records import record
+from incgen.base.records import record
 from incgen.weights.templates import MAX_PLACEHOLDERS
 
 #: A number that a segment of a name ends with, and that alone.

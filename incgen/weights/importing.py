@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from incgen.api import Parameters, SpecPath, compile_spec, plain_parameters
-from incgen.diagnostics import listed
-from incgen.loader import load as load_spec
+from incgen.base.diagnostics import listed
+from incgen.syntax.loader import load as load_spec
 from incgen.weights import finding, layouts, manifest, safetensors
 from incgen.weights.choosing import Request, checked_rules, choose, layers_anew, title_of
 from incgen.weights.errors import Fault, MismatchError, WeightsError

@@ -13,15 +13,14 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from incgen.diagnostics import listed, near
-from incgen.expressions import Value
-from incgen.output import reason
-from incgen.records import record
+from incgen.base import resources
+from incgen.base.diagnostics import listed, near
+from incgen.base.files import reason
+from incgen.base.records import record
+from incgen.language.expressions import Value
 from incgen.weights import templates
 from incgen.weights.conventions import CONVENTIONS, Convention
 from incgen.weights.errors import WeightsError
@@ -195,7 +194,7 @@ def find(spec: Path, network: str, layers: Sequence[str] = ()) -> list[Layout]:
     Raises:
         WeightsError: a layout is faulty.
     """
-    beside, packaged = spec.parent / FOLDER, resources.files("incgen.specs").joinpath(FOLDER)
+    beside, packaged = spec.parent / FOLDER, resources.folder("specs") / FOLDER
     found: dict[str, Layout] = {}
     for folder in (beside, packaged):
         for file in _files(folder.joinpath(network)):
@@ -213,7 +212,7 @@ def find(spec: Path, network: str, layers: Sequence[str] = ()) -> list[Layout]:
     return [*own, *(found[name] for name in sorted(found))]
 
 
-def _of_others(folder: Traversable, network: str, *, kept: bool) -> Iterator[tuple[str, Layout]]:
+def _of_others(folder: Path, network: str, *, kept: bool) -> Iterator[tuple[str, Layout]]:
     """The layouts of other networks; a faulty one is told when it is asked for as its own."""
     for other in _folders(folder):
         for file in _files(other) if other.name != network else ():
@@ -225,7 +224,7 @@ def _of_others(folder: Traversable, network: str, *, kept: bool) -> Iterator[tup
 @cache
 def _kept(name: str) -> Layout:
     """A layout that comes with incgen, which does not change."""
-    return read(resources.files("incgen.specs").joinpath(FOLDER, f"{name}.toml"), name)
+    return read(resources.folder("specs") / FOLDER / f"{name}.toml", name)
 
 
 def named(name: str, layouts: Iterable[Layout]) -> Layout:
@@ -261,14 +260,14 @@ def renumbered(layers: Iterable[str]) -> dict[str, str]:
     return names
 
 
-def _folders(folder: Traversable) -> list[Traversable]:
+def _folders(folder: Path) -> list[Path]:
     try:
         return sorted((each for each in folder.iterdir() if each.is_dir()), key=lambda f: f.name)
     except OSError:
         return []
 
 
-def _files(folder: Traversable) -> list[Traversable]:
+def _files(folder: Path) -> list[Path]:
     try:
         return [file for file in folder.iterdir() if file.name.endswith(".toml")]
     except OSError:
@@ -278,7 +277,7 @@ def _files(folder: Traversable) -> list[Traversable]:
 # ---------------------------------------------------------------- one file
 
 
-def read(file: Traversable, name: str) -> Layout:
+def read(file: Path, name: str) -> Layout:
     """Read a layout.
 
     Raises:

@@ -12,9 +12,9 @@ from typing import Any
 
 import incgen
 from incgen.api import Parameters
-from incgen.diagnostics import counted, plain
-from incgen.graph import Graph
-from incgen.loader import LoadedFile
+from incgen.base.diagnostics import counted, plain
+from incgen.graph.nodes import Graph
+from incgen.syntax.loader import LoadedFile
 from incgen.weights.checkpoint import Checkpoint, shown, size_of
 from incgen.weights.finding import TOP, Found, views
 from incgen.weights.matching import Anew

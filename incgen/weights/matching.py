@@ -10,9 +10,9 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TypeAlias
 
-from incgen.graph import Graph, Node
-from incgen.records import record
-from incgen.shapes import Tensor
+from incgen.base.records import record
+from incgen.graph.nodes import Graph, Node
+from incgen.graph.shapes import Tensor
 from incgen.weights.checkpoint import Stored, shown, size_of
 from incgen.weights.conventions import Slot
 from incgen.weights.errors import Fault

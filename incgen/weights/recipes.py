@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from incgen.records import record
-from incgen.shapes import Tensor
+from incgen.base.records import record
+from incgen.graph.shapes import Tensor
 from incgen.weights.checkpoint import Stored, shown, size_of
 from incgen.weights.conventions import Axes
 

@@ -20,8 +20,8 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from incgen.diagnostics import clipped
-from incgen.output import OutputError, Replacement, make_folder, refuse_links
+from incgen.base.diagnostics import clipped
+from incgen.base.files import OutputError, Replacement, make_folder, refuse_links
 from incgen.weights.checkpoint import Checkpoint, Stored, check_names, size_of
 from incgen.weights.errors import WeightsError
 

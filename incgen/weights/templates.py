@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from incgen.diagnostics import listed
-from incgen.records import record
+from incgen.base.diagnostics import listed
+from incgen.base.records import record
 
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 #: What a sum consists of: a placeholder and its factor, or a number.

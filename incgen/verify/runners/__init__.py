@@ -15,13 +15,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from incgen.records import record
+from incgen.base.records import record
 from incgen.verify.figures import Docs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from incgen.graph import Graph
+    from incgen.graph.nodes import Graph
 
     Array: TypeAlias = NDArray[Any]
 

@@ -20,7 +20,7 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 from tensorflow.python.framework.config import is_op_determinism_enabled
 
-from incgen.modules import import_source
+from incgen.base.modules import import_source
 from incgen.verify import inputs as random_inputs
 from incgen.verify.figures import Docs
 from incgen.verify.lines import seen_by_name
@@ -29,7 +29,7 @@ from incgen.verify.runners import GRADIENT, Facts, Form, RunFault, Slope, Step, 
 from incgen.verify.surroundings import RANDOM, UNUSUAL, kept
 
 if TYPE_CHECKING:
-    from incgen.graph import Graph
+    from incgen.graph.nodes import Graph
     from incgen.verify.runners import Array
 
 #: Keras' names of tensors, and ours.

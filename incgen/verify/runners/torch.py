@@ -18,9 +18,9 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from incgen.diagnostics import listed
-from incgen.modules import import_source
-from incgen.names import class_name
+from incgen.base.diagnostics import listed
+from incgen.base.modules import import_source
+from incgen.language.names import class_name
 from incgen.verify import inputs as random_inputs
 from incgen.verify.figures import Docs
 from incgen.verify.lines import arguments_of, seen_by_object
@@ -29,7 +29,7 @@ from incgen.verify.runners import GRADIENT, Facts, Form, RunFault, Slope, Step, 
 from incgen.verify.surroundings import RANDOM, UNUSUAL, kept
 
 if TYPE_CHECKING:
-    from incgen.graph import Graph
+    from incgen.graph.nodes import Graph
     from incgen.verify.runners import Array
 
 #: Counts the batches that a batch norm has seen: no number that a model computes with.

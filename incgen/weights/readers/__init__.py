@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from incgen.output import reason
+from incgen.base.files import reason
 from incgen.weights.checkpoint import Checkpoint
 from incgen.weights.errors import WeightsError
 from incgen.weights.readers import tensorflow

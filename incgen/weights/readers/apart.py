@@ -21,8 +21,8 @@ from pathlib import Path
 from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from incgen.output import reason
-from incgen.records import record
+from incgen.base.files import reason
+from incgen.base.records import record
 from incgen.weights.checkpoint import Checkpoint, Stored, size_of
 from incgen.weights.errors import WeightsError
 from incgen.weights.readers import tensorflow

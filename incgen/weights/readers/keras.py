@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from incgen.records import record
+from incgen.base.records import record
 from incgen.weights.checkpoint import Checkpoint, Stored, first_line
 from incgen.weights.errors import WeightsError
 from incgen.weights.readers.libraries import extra

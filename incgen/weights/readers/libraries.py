@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from incgen.modules import needs
+from incgen.base.modules import needs
 from incgen.weights.errors import WeightsError
 
 

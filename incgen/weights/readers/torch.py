@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from incgen.diagnostics import clipped, listed
+from incgen.base.diagnostics import clipped, listed
 from incgen.weights.checkpoint import Checkpoint, Stored, first_line
 from incgen.weights.errors import WeightsError
 from incgen.weights.readers.libraries import extra

@@ -1,0 +1,359 @@
+"""Faults of a spec as values, and how they are printed.
+
+A stage collects `Diagnostic`s in a `Reporter` and ends with `Reporter.stop_on_errors`; a
+`SpecError` then carries all of them to whoever prints. The first line of a report is
+`file:line:column: severity[code]: message`, so editors can jump to it and grep can find it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import json
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from incgen.base.source import Span
+
+#: A report longer than this helps nobody; the rest is counted.
+MAX_SHOWN = 20
+#: After this many errors a stage stops: each costs time, and there may be one for every line.
+MAX_ERRORS = 100
+#: Source lines longer than this (characters) are shown in part, around the span.
+_MAX_LINE = 110
+#: So many characters in front of the span are shown of such a line.
+_BEFORE = 40
+#: Names that are held against an unknown one; comparing takes time.
+_MAX_NEAR = 1000
+_TAB = "    "
+#: Characters that move the cursor, change colours or reverse the text of a terminal.
+_UNPRINTABLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
+
+
+class Code(StrEnum):
+    """The name of each fault, with what it means. Names are part of the public surface."""
+
+    summary: str
+
+    def __new__(cls, name: str, summary: str) -> Code:
+        """Make a member whose value is its name and which knows its summary."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.summary = summary
+        return member
+
+    SYNTAX = "syntax", "the text does not follow the grammar"
+    MISSING_BRACE = "missing-brace", "a `{` has no `}` or the other way round"
+    MISSING_ARROW = "missing-arrow", "two ops stand side by side without `->` or a newline"
+    BAD_WINDOW = "bad-window", "a window is not written `KHxKW` or `KHxKW/STRIDE`"
+    BAD_CHARACTER = "bad-character", "a character that the language does not use"
+    NOT_UTF8 = "not-utf8", "the file is not UTF-8 text"
+    UNREADABLE = "unreadable", "the file cannot be read"
+    NESTING_TOO_DEEP = "nesting-too-deep", "bodies, expressions or uses are nested too deeply"
+    TOO_LARGE = "too-large", "a file, a repeat, a size or the network is larger than incgen builds"
+    NUMBER_RANGE = "number-range", "a number is outside the range its place allows"
+    WRONG_TYPE = "wrong-type", "a value is of another type than its place needs"
+    UNKNOWN_OP = "unknown-op", "no op, unit or block has this name"
+    UNKNOWN_NAME = "unknown-name", "a name in an expression stands for nothing"
+    UNKNOWN_ATTRIBUTE = "unknown-attribute", "the op has no attribute or parameter of this name"
+    UNKNOWN_LABEL = "unknown-label", "`from` names a label that is not an earlier value"
+    UNKNOWN_PRESET = "unknown-preset", "`numerics` names no preset"
+    ARGUMENT_COUNT = "argument-count", "too many or too few arguments"
+    DUPLICATE = "duplicate", "a name is given twice where it must be unique"
+    RESERVED_NAME = "reserved-name", "a name that a target cannot carry as it stands"
+    MUST_SAY = "must-say", "the frameworks disagree, so the spec has to say it"
+    EMPTY_BODY = "empty-body", "a body without a statement"
+    MISPLACED = "misplaced", "a statement where it cannot stand"
+    NO_NETWORK = "no-network", "the file defines no network, or more than one"
+    NO_INPUT = "no-input", "the network does not begin with `input`"
+    RECURSION = "recursion", "a block or unit uses itself"
+    BAD_USE = "bad-use", "`use` names a file or a definition that cannot be used"
+    UNUSED = "unused", "a parameter, constant, unit, block or value is never used"
+    UNNAMED = "unnamed", "a layer with parameters has no label"
+    EVEN_WINDOW = "even-window", "an even window is padded by half of it though nobody says so"
+    WINDOW_TOO_LARGE = "window-too-large", "a window does not fit into its padded input"
+    BAD_PADDING = "bad-padding", "a padding that the op cannot have"
+    GROUPS = "groups", "groups do not divide the channels"
+    WRONG_RANK = "wrong-rank", "an op that needs a map is given a vector, or the reverse"
+    SHAPE_MISMATCH = "shape-mismatch", "values that are joined have shapes that do not fit"
+    UNDECIDED = "undecided", "whether a value is a map or a vector depends on a parameter"
+    UNSUPPORTED = "unsupported", "a target cannot express this"
+
+
+class Severity(StrEnum):
+    """How bad a diagnostic is."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A second place or fact that explains a fault."""
+
+    message: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One fault: where, what, and where possible what to type instead.
+
+    Attributes:
+        code: the name of the fault.
+        message: what is wrong, in numbers; lower case, no final stop.
+        span: the smallest piece of text that shows it; None for a fault of a whole file.
+        label: a few words for the caret line.
+        notes: other places and facts, the chain of uses among them.
+        help: what to type, if it can be said.
+        severity: errors stop the pipeline, warnings do not.
+        file: the file's name where there is no span.
+    """
+
+    code: Code
+    message: str
+    span: Span | None
+    label: str = ""
+    notes: tuple[Note, ...] = ()
+    help: str | None = None
+    severity: Severity = Severity.ERROR
+    file: str = ""
+
+    @property
+    def headline(self) -> str:
+        """`file:line:column: severity[code]: message`, on one line that can be shown."""
+        place, severity = _place(self.span, self.file), self.severity.value
+        return plain(f"{place}: {severity}[{self.code.value}]: {self.message}")
+
+    def render(self) -> str:
+        """The whole report of this fault, several lines without a final newline."""
+        lines = [self.headline]
+        if self.span is not None:
+            lines += _excerpt(self.span, self.label)
+        for note in self.notes:
+            place = f" ({_place(note.span, '')})" if note.span else ""
+            lines.append(plain(f"note: {note.message}{place}"))
+        if self.help:
+            lines.append(plain(f"help: {self.help}"))
+        return "\n".join(lines)
+
+    def as_json(self) -> dict[str, object]:
+        """A dictionary of plain values, for machines."""
+        return {
+            "code": self.code.value,
+            "severity": self.severity.value,
+            "message": self.message,
+            **_json_place(self.span, self.file),
+            "label": self.label,
+            "notes": [{"message": n.message, **_json_place(n.span, "")} for n in self.notes],
+            "help": self.help,
+        }
+
+
+class SpecError(Exception):
+    """A spec has faults; nothing was built. Its text is the whole report."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        """Keep the diagnostics, errors and warnings alike, in order."""
+        super().__init__(render(diagnostics))
+        self.diagnostics = tuple(diagnostics)
+
+
+class Reporter:
+    """Collects what a stage finds."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.errors = 0
+        self._found: list[Diagnostic] = []
+        self._seen: set[tuple[object, ...]] = set()
+
+    def error(
+        self,
+        code: Code,
+        span: Span | None,
+        message: str,
+        *,
+        label: str = "",
+        notes: Sequence[Note] = (),
+        help: str | None = None,
+        file: str = "",
+    ) -> None:
+        """Record an error; the same message at the same place is recorded once.
+
+        Raises:
+            SpecError: there are `MAX_ERRORS` now.
+        """
+        self._add(Diagnostic(code, message, span, label, tuple(notes), help, file=file))
+
+    def warning(
+        self,
+        code: Code,
+        span: Span | None,
+        message: str,
+        *,
+        label: str = "",
+        notes: Sequence[Note] = (),
+        help: str | None = None,
+    ) -> None:
+        """Record a warning; the same message at the same place is recorded once."""
+        self._add(Diagnostic(code, message, span, label, tuple(notes), help, Severity.WARNING))
+
+    def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
+        """Record what another stage or file found."""
+        for diagnostic in diagnostics:
+            self._add(diagnostic)
+
+    def _add(self, diagnostic: Diagnostic) -> None:
+        # One fault inside a block that is used ten times is one fault.
+        key = (diagnostic.code, diagnostic.span, diagnostic.message, diagnostic.file)
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        self._found.append(diagnostic)
+        if diagnostic.severity is Severity.ERROR:
+            self.errors += 1
+            if self.errors >= MAX_ERRORS:
+                raise SpecError(self.diagnostics)
+
+    @property
+    def failed(self) -> bool:
+        """Whether an error was recorded."""
+        return self.errors > 0
+
+    @property
+    def diagnostics(self) -> list[Diagnostic]:
+        """Everything recorded, by place."""
+        return sorted(self._found, key=_order)
+
+    def stop_on_errors(self) -> None:
+        """Raise what was recorded if there is an error in it.
+
+        Raises:
+            SpecError: an error was recorded.
+        """
+        if self.failed:
+            raise SpecError(self.diagnostics)
+
+
+def near(name: str, known: Iterable[str], alike: float = 0.6) -> str | None:
+    """A help line that offers up to three names close to an unknown one.
+
+    Args:
+        name: the unknown one.
+        known: the others.
+        alike: how much of two names has to be the same, from 0 to 1.
+    """
+    # Names whose lengths differ by half cannot reach the cutoff, and comparing takes time.
+    similar = {word for word in known if 3 * len(word) <= 7 * len(name) <= 17 * len(word)}
+    candidates = itertools.islice(sorted(similar), _MAX_NEAR)
+    matches = difflib.get_close_matches(name, candidates, n=3, cutoff=alike)
+    return f"did you mean {listed(matches, 'or')}?" if matches else None
+
+
+def counted(count: int, what: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "argument"), counted(2, "argument")
+    ('1 argument', '2 arguments')
+    """
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def clipped(text: str, longest: int = 40) -> str:
+    """A text from a spec, short enough for a message."""
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
+def plain(text: str) -> str:
+    """A line as it can be shown: nothing in it can move the cursor of a terminal."""
+    if text.isprintable():
+        return text
+    return "".join("\ufffd" if unicodedata.category(c) in _UNPRINTABLE else c for c in text)
+
+
+def listed(names: Sequence[str], conjunction: str = "and") -> str:
+    """Names in backticks as a phrase: `a`, `b` and `c`."""
+    quoted = [f"`{name}`" for name in names]
+    if len(quoted) < 2:
+        return "".join(quoted)
+    return f"{', '.join(quoted[:-1])} {conjunction} {quoted[-1]}"
+
+
+def render(diagnostics: Sequence[Diagnostic]) -> str:
+    """All reports, an empty line between two, and a count where some are left out."""
+    shown = list(diagnostics)
+    if len(shown) > MAX_SHOWN:  # errors before warnings, and then by place as before
+        worst = sorted(range(len(shown)), key=lambda i: shown[i].severity is Severity.WARNING)
+        shown = [shown[i] for i in sorted(worst[:MAX_SHOWN])]
+    reports = [diagnostic.render() for diagnostic in shown]
+    if len(diagnostics) > MAX_SHOWN:
+        least = "at least " if len(diagnostics) >= MAX_ERRORS else ""
+        reports.append(f"... and {least}{len(diagnostics) - MAX_SHOWN} more")
+    return "\n\n".join(reports)
+
+
+def render_json(diagnostics: Sequence[Diagnostic]) -> str:
+    """All diagnostics as one JSON array."""
+    return json.dumps([d.as_json() for d in diagnostics], indent=2, ensure_ascii=False)
+
+
+def _place(span: Span | None, file: str) -> str:
+    return f"{span.source.name}:{span.line}:{span.column}" if span else file
+
+
+def _json_place(span: Span | None, file: str) -> dict[str, object]:
+    if span is None:
+        return {"file": file or None, "line": None, "column": None, "end_column": None}
+    end = span.column + max(1, min(span.end, _end_of_line(span)) - span.start)
+    return {
+        "file": span.source.name,
+        "line": span.line,
+        "column": span.column,
+        "end_column": end,
+    }
+
+
+def _end_of_line(span: Span) -> int:
+    end = span.source.text.find("\n", span.start)
+    return len(span.source.text) if end < 0 else end
+
+
+def _excerpt(span: Span, label: str) -> list[str]:
+    """The source line and a line of carets under the span; long lines in part."""
+    line = span.source.lines[span.line - 1]
+    start = span.column - 1
+    end = max(start, min(len(line), start + span.end - span.start))
+    left, right = 0, len(line)
+    if right > _MAX_LINE:
+        left = max(0, min(start - _BEFORE, right - _MAX_LINE))
+        right = min(right, left + _MAX_LINE)
+    before = ("..." if left else "") + line[left:start]
+    inside = line[start : min(end, right)]
+    shown = before + line[start:right] + ("..." if right < len(line) else "")
+    number = str(span.line)
+    gutter = " " * len(number)
+    marks = " " * _columns(before) + "^" * max(1, _columns(inside))
+    caret_line = f"{gutter} | {marks} {plain(label)}".rstrip()
+    source_line = f"{number} | {plain(shown.replace(chr(9), _TAB))}".rstrip()
+    return [f"{gutter} |", source_line, caret_line]
+
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text) + (len(_TAB) - 1) * text.count("\t")
+    total = 0
+    for char in text:
+        if char == "\t":
+            total += len(_TAB)
+        elif not unicodedata.combining(char):
+            total += 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    return total
+
+
+def _order(diagnostic: Diagnostic) -> tuple[str, int, str]:
+    span = diagnostic.span
+    return (span.source.name if span else "", span.start if span else -1, diagnostic.code.value)

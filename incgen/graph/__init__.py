@@ -1,0 +1,1 @@
+"""Definitions to graph: every layer with its shape, its key and its cost."""

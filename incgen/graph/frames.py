@@ -1,0 +1,133 @@
+"""Where elaboration stands: the parameters, the prefix of keys, the chain of uses, the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from incgen.base.diagnostics import Note
+from incgen.graph.nodes import Use
+from incgen.language import expressions as ex
+from incgen.resolve.definitions import ArgumentValue
+
+#: So many uses are told, the innermost first.
+_MAX_USES = 6
+
+
+@dataclass(slots=True)
+class Frame:
+    """Where the builder stands, in one body.
+
+    Attributes:
+        parameters: of the definition, with their values.
+        prefix: of the keys.
+        use: the use that led here.
+        values: labelled values that a later `from` names; None after a report.
+        outer: the frame of the body around this one.
+        forwarded: the arguments that a unit passes to its head.
+        network: whether this is the network's own body.
+        depth: how many uses and bodies are around.
+    """
+
+    parameters: Mapping[str, ex.Value]
+    prefix: str
+    use: Use | None
+    values: dict[str, int | None] = field(default_factory=dict)
+    outer: Frame | None = None
+    forwarded: Mapping[str, object] | None = None
+    network: bool = False
+    depth: int = 0
+
+    def inside(self, name: str | None) -> Frame:
+        """The same with a longer prefix; labels of this frame stay visible."""
+        return Frame(
+            self.parameters,
+            join_key(self.prefix, name),
+            self.use,
+            outer=self,
+            forwarded=self.forwarded,
+            depth=self.depth + 1,
+        )
+
+    def labelled(self, label: str) -> int | None:
+        """The value of a label of this body or of one around it; None if it has a fault."""
+        frame: Frame | None = self
+        while frame is not None:
+            if label in frame.values:
+                return frame.values[label]
+            frame = frame.outer
+        return None
+
+
+def join_key(prefix: str, name: str | None) -> str:
+    """A key with one part more; None and "" add nothing."""
+    if not name:
+        return prefix
+    return f"{prefix}.{name}" if prefix else name
+
+
+def uses_of(use: Use | None) -> list[Note]:
+    """The uses that led to a place, the innermost first."""
+    notes: list[Note] = []
+    while use is not None and len(notes) < _MAX_USES:
+        path = use.path if len(use.path) <= 60 else f"{use.path[:20]}...{use.path[-37:]}"
+        notes.append(Note(f"in `{use.definition.name}`, used here as `{path}`", use.span))
+        use = use.outer
+    return notes
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Where the value of an argument was written.
+
+    Attributes:
+        written: as what.
+        name: the parameter that it was given to, by whose name the others went on; "" if it was
+            written where it is needed.
+        owner: the unit or block of that parameter.
+        use: the use around the place where it was written.
+    """
+
+    written: ArgumentValue
+    name: str
+    owner: str
+    use: Use | None
+
+
+def given(written: ArgumentValue, use: Use | None, forwarded: str = "") -> Given:
+    """Follow an argument through parameters to the use that gave it.
+
+    Args:
+        written: the argument, as it is written where it is needed.
+        use: the use of the definition that it stands in.
+        forwarded: its name, where it is one that a unit passes to its head.
+    """
+    name = owner = ""
+    if forwarded:
+        while use is not None and forwarded not in use.given:
+            use = use.outer
+        if use is not None:
+            name, owner = forwarded, use.definition.name
+            written, use = use.given[forwarded], use.outer
+    while isinstance(written, ex.Parameter) and use is not None and written.name in use.given:
+        name, owner = written.name, use.definition.name
+        written, use = use.given[written.name], use.outer
+    return Given(written, name, owner, use)
+
+
+def unit_use(use: Use | None, forwards: bool, names: Collection[str]) -> Use | None:
+    """The use of a unit that gave one of some arguments to the unit's head.
+
+    Args:
+        use: the use of the definition that an op stands in.
+        forwards: whether the op is the head of a unit.
+        names: the arguments; if there are none, any use will do, and the outermost is taken.
+    """
+    found = None
+    while forwards and use is not None and use.definition.kind == "unit":
+        if any(name in use.given for name in names):
+            return use
+        if not names:
+            found = use
+        forwards, use = use.forwards, use.outer
+    return found

@@ -1,0 +1,235 @@
+"""The conventions of a network: what layers follow where frameworks disagree, and who says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from incgen.base.source import Span
+from incgen.graph.nodes import Graph, Node, Use
+from incgen.graph.shapes import Window, effective
+from incgen.language import expressions as ex
+from incgen.language.ops import OPS, PRESETS, Argument, ByWindow, Kind, Op
+from incgen.resolve import definitions as df
+
+#: So many lines of one kind are named.
+_MAX_LINES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What some layers of one op follow.
+
+    Attributes:
+        op: the op.
+        argument: one of its arguments, on which frameworks disagree.
+        value: as a spec writes it.
+        origin: `numerics`, `default`, `unit` or `use`, or "" for what the op is by itself.
+        name: the preset or the unit that says it.
+        spans: where, in the order of the network; of uses there are several.
+        layers: how many layers follow it.
+    """
+
+    op: str
+    argument: str
+    value: str
+    origin: str
+    name: str
+    spans: tuple[Span, ...]
+    layers: int
+
+
+def rules(graph: Graph, file: str | None = None) -> list[Rule]:
+    """Every convention in force, as far as it has an effect: a 1x1 window needs no border.
+
+    Args:
+        graph: the network.
+        file: counts only what the `numerics` line of this file says.
+    """
+    found: dict[tuple[str, str, str, str, str], tuple[list[Span], int]] = {}
+    for node in graph.nodes:
+        if node.call is None:
+            continue
+        for argument in node.call.op.arguments:
+            if not _disagreed(node.call.op, argument) or not _acts(node, argument):
+                continue
+            if node.args[argument.name] is None:
+                continue  # nothing was said, as all would have come to the same
+            origin, name, span = _origin(node, node.call, argument.name)
+            if file is not None and (origin != "numerics" or _file(span) != file):
+                continue
+            key = (node.op, argument.name, _value(node, argument), origin, name)
+            spans, count = found.get(key, ([], 0))
+            if span is not None and span not in spans:
+                spans.append(span)
+            found[key] = (spans, count + 1)
+    made = [Rule(*key, tuple(spans), count) for key, (spans, count) in found.items()]
+    return sorted(made, key=_place)
+
+
+def _place(rule: Rule) -> tuple[int, int, int]:
+    """Ops and arguments in the order of their table, what most layers follow first."""
+    op = OPS[rule.op]
+    number = next(n for n, argument in enumerate(op.arguments) if argument.name == rule.argument)
+    return list(OPS).index(rule.op), number, -rule.layers
+
+
+def _disagreed(op: Op, argument: Argument) -> bool:
+    """Whether presets say it: frameworks disagree on it."""
+    family = op.family or op.name
+    return any(argument.name in preset.get(family, {}) for preset in PRESETS.values())
+
+
+def _acts(node: Node, argument: Argument) -> bool:
+    """Whether another value would make another network."""
+    window: Window | None = node.args.get("window")
+    if window is None:
+        return True
+    spans = [effective(kernel, node.args.get("dilation", 1)) for kernel in window.kernel]
+    match argument.name:
+        case "pad":
+            return max(spans) > 1 or not isinstance(node.args["pad"], str)
+        case "ceil":
+            return window.strided
+        case "count_pad":
+            averages = node.op == "avg_pool" or node.args.get("kind") == "avg"
+            return averages and any(map(any, node.args["borders"]))
+        case _:
+            return True
+
+
+def _value(node: Node, argument: Argument) -> str:
+    """A value as a spec writes it."""
+    value = node.args[argument.name]
+    match value:
+        case bool():
+            return str(value).lower()
+        case float():
+            mantissa, _, exponent = f"{value:e}".partition("e")
+            digits = mantissa.rstrip("0").rstrip(".")
+            return f"{value:g}" if not 0 < abs(value) < 0.01 else f"{digits}e{int(exponent)}"
+        case tuple() if argument.kind is Kind.PADDING and len(value) == 2:
+            return f"{value[0]}x{value[1]}"
+        case tuple():
+            return str(list(value))
+        case _:
+            return str(value)
+
+
+def _origin(node: Node, call: df.OpCall, name: str) -> tuple[str, str, Span | None]:
+    """Who says an argument of a layer: its kind, its name and its place."""
+    use, forwards = node.use, call.forwards
+    while forwards and use is not None and use.definition.kind == "unit":
+        if name in use.given and not _follows_window(name, use.given[name]):
+            return _written(use.outer, use.span)
+        forwards, use = use.forwards, use.outer
+    if name in call.said:
+        return _written(node.use, call.span)
+    source = call.sources.get(name)
+    if source is None:
+        return "", "", None
+    return ("default" if source.preset is None else "numerics"), source.preset or "", source.span
+
+
+def _follows_window(name: str, value: df.ArgumentValue) -> bool:
+    """Whether a use has a value because of its window, and does not say it."""
+    return name == "pad" and isinstance(value, ex.Literal) and value.span is None
+
+
+def _written(around: Use | None, span: Span) -> tuple[str, str, Span]:
+    """Who says what is written in a call: the unit that it stands in, or the use itself."""
+    if around is not None and around.definition.kind == "unit":
+        return "unit", around.definition.name, span
+    return "use", "", span
+
+
+def _file(span: Span | None) -> str:
+    return span.source.name if span is not None else ""
+
+
+# ---------------------------------------------------------------- text
+
+
+def table(graph: Graph) -> str:
+    """The conventions of a network as a table."""
+    rows = [("op", "argument", "value", "said by", "layers")]
+    rows += [
+        (rule.op, rule.argument, rule.value, _said_by(rule, graph), str(rule.layers))
+        for rule in rules(graph)
+    ]
+    if len(rows) == 1:
+        return "nothing in this network is left to a convention\n"
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        words = [text.ljust(width) for text, width in zip(row[:-1], widths, strict=False)]
+        lines.append("   ".join([*words, row[-1].rjust(widths[-1])]))
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]]) + "\n"
+
+
+def _said_by(rule: Rule, graph: Graph) -> str:
+    """Who says a rule, with the lines: `default, line 9`."""
+    what = {"numerics": f"numerics {rule.name}", "unit": f"unit {rule.name}"}
+    start = what.get(rule.origin, rule.origin or f"{rule.op} itself")
+    if not rule.spans:
+        return start
+    files: dict[str, list[int]] = {}
+    for span in rule.spans:
+        lines = files.setdefault(span.source.name, [])
+        if span.line not in lines:
+            lines.append(span.line)
+    own = next(iter(graph.nodes)).span.source.name
+    return "; ".join([f"{start}, {_lines(file, lines, own)}" for file, lines in files.items()])
+
+
+def _lines(file: str, lines: Sequence[int], own: str) -> str:
+    named = ", ".join(map(str, sorted(lines)[:_MAX_LINES]))
+    more = len(lines) - _MAX_LINES
+    end = f" and {more} more" if more > 0 else ""
+    where = "" if file == own else f" of {file.rpartition('/')[2]}"
+    return f"{'line' if len(lines) == 1 else 'lines'} {named}{end}{where}"
+
+
+def as_json(graph: Graph) -> str:
+    """The conventions of a network as a JSON array."""
+    found = [
+        {
+            "op": rule.op,
+            "argument": rule.argument,
+            "value": rule.value,
+            "origin": rule.origin or None,
+            "name": rule.name or None,
+            "places": [{"file": s.source.name, "line": s.line} for s in rule.spans],
+            "layers": rule.layers,
+        }
+        for rule in rules(graph)
+    ]
+    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+
+
+def comment(preset: str, said: Iterable[Rule], width: int = 100) -> str:
+    """What a preset fixes in a spec, as the comment that stands under its `numerics` line.
+
+    Args:
+        preset: its name.
+        said: the rules that it makes in the networks of the spec.
+        width: columns of a line.
+    """
+    values: dict[str, dict[str, str]] = {}
+    for rule in said:
+        values.setdefault(rule.op, {})
+        by_window = PRESETS[preset][OPS[rule.op].family or rule.op][rule.argument]
+        text = f"{rule.argument}={rule.value}"
+        if rule.argument in values[rule.op] and isinstance(by_window, ByWindow):
+            when = "strided" if by_window.strided else "even"
+            text = f"{rule.argument}={by_window.plain} ({when}: valid)"
+        values[rule.op][rule.argument] = text
+    parts = [" ".join([op, *arguments.values()]) for op, arguments in values.items()]
+    lines = [f"# {preset} fixes here:"]
+    for number, part in enumerate(parts):
+        end = "" if number == len(parts) - 1 else ";"
+        if len(lines[-1]) + len(part) + len(end) + 1 > width:
+            lines.append("#  ")
+        lines[-1] += f" {part}{end}"
+    return "\n".join(lines)

@@ -1,0 +1,104 @@
+"""Faults that a setting removes: they stand under an `if` of a flag whose other value passes them.
+
+Whether it does is tried, not guessed: the network is expanded once more with the other value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from incgen.base.diagnostics import Diagnostic, Severity
+from incgen.base.source import Span
+from incgen.language import expressions as ex
+from incgen.syntax import tree as st
+
+#: So many flags are tried; each costs an expansion of the network.
+_MAX_TRIED = 4
+
+
+def with_remedies(
+    faults: list[Diagnostic],
+    spec: st.Spec,
+    values: Mapping[str, ex.Value],
+    faults_with: Callable[[dict[str, ex.Value]], list[Diagnostic]],
+) -> list[Diagnostic]:
+    """Return the faults, with the setting that removes one in its help.
+
+    Args:
+        faults: of one expansion of the network.
+        spec: the file of the network.
+        values: what its constants and parameters were set to.
+        faults_with: gives the faults with other values.
+    """
+    tried: dict[str, list[Diagnostic]] = {}
+    result = []
+    for fault in faults:
+        if fault.severity is not Severity.ERROR:
+            result.append(fault)
+            continue
+        spans = [span for span in (fault.span, *(note.span for note in fault.notes)) if span]
+        for name, value in _flags_around(spans, spec, values):
+            if name not in tried and len(tried) < _MAX_TRIED:
+                tried[name] = faults_with({**values, name: not value})
+            others = tried.get(name, faults)
+            fewer = _errors(others) < _errors(faults)
+            if fewer and not any(_is_same(fault, other) for other in others):
+                setting = f"`--set {name}={str(not value).lower()}` leaves it out"
+                fault = replace(fault, help=f"{fault.help}; {setting}" if fault.help else setting)
+                break
+        result.append(fault)
+    return result
+
+
+def _errors(faults: list[Diagnostic]) -> int:
+    return sum(fault.severity is Severity.ERROR for fault in faults)
+
+
+def _is_same(fault: Diagnostic, other: Diagnostic) -> bool:
+    return (fault.code, fault.span, fault.message) == (other.code, other.span, other.message)
+
+
+def _flags_around(
+    spans: list[Span], spec: st.Spec, values: Mapping[str, ex.Value]
+) -> Iterator[tuple[str, bool]]:
+    """The flags that decide about what stands at some places, with their values."""
+    for item in spec.items:
+        if not isinstance(item, (st.Block, st.Network)):
+            continue
+        flags = dict(_flags(spec, item, values))
+        for statement in st.statements(item.body):
+            for choice in statement.elements:
+                if isinstance(choice, st.Conditional) and any(_holds(choice, s) for s in spans):
+                    for name in _names(choice.condition):
+                        if name in flags:
+                            yield name, flags[name]
+
+
+def _holds(choice: st.Conditional, span: Span) -> bool:
+    """Whether a place lies in one of the bodies of an `if`."""
+    bodies = [choice.then.span, *([choice.otherwise.span] if choice.otherwise else [])]
+    return any(
+        body.source is span.source and body.start <= span.start and span.end <= body.end
+        for body in bodies
+    )
+
+
+def _flags(
+    spec: st.Spec, item: st.Block | st.Network, values: Mapping[str, ex.Value]
+) -> Iterator[tuple[str, bool]]:
+    """What can be set to true or false, with its value: constants, parameters of a network."""
+    written = [(i.name.text, i.value) for i in spec.items if isinstance(i, st.Constant)]
+    if isinstance(item, st.Network):
+        written += [(p.name.text, p.default) for p in item.parameters if p.default is not None]
+    for name, default in written:
+        value = values.get(name, ex.literal(default))
+        if isinstance(value, bool):
+            yield name, value
+
+
+def _names(expression: ex.Expression) -> Iterator[str]:
+    if isinstance(expression, ex.Name):
+        yield expression.text
+    for part in ex.children(expression):
+        yield from _names(part)

@@ -1,0 +1,331 @@
+"""What each op does to a shape, which parameters it has and what it costs.
+
+The rules are plain arithmetic. `window_output` also takes symbols, so that generated code can
+hold the formula where a size depends on a parameter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from incgen.base.diagnostics import counted
+from incgen.language.expressions import Size, binary, choice, lift
+from incgen.language.initializers import DEFAULT_KERNEL, Initializer, WeightKind, fans
+
+#: The arguments of one op with all names and defaults resolved to values.
+Arguments: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The shape of a value without its batch: a map (C, H, W) or a vector (C)."""
+
+    channels: int
+    height: int | None = None
+    width: int | None = None
+
+    @property
+    def is_map(self) -> bool:
+        """Whether there are height and width."""
+        return self.height is not None
+
+    @property
+    def size(self) -> int:
+        """How many numbers an example has."""
+        return self.channels * (self.height or 1) * (self.width or 1)
+
+    def __str__(self) -> str:
+        """`64 x 56 x 56` (channels first), or `1000`."""
+        parts = [self.channels, self.height, self.width] if self.is_map else [self.channels]
+        return " x ".join(map(str, parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A kernel and its stride in pixels, (height, width) each."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+
+    @property
+    def strided(self) -> bool:
+        """Whether a stride is above 1."""
+        return max(self.stride) > 1
+
+    def __str__(self) -> str:
+        """`3x3` or `3x3/2`."""
+        text = "{}x{}".format(*self.kernel)
+        if not self.strided:
+            return text
+        high, wide = self.stride
+        return f"{text}/{high}" if high == wide else f"{text}/{high}x{wide}"
+
+
+#: Pixels before and after, for height and for width.
+Borders: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
+
+
+class Fault(Exception):
+    """An op cannot take this shape; the message says why, in numbers.
+
+    Attributes:
+        reason: "window", "padding", "groups", "rank" or "must-say".
+        help: what to type, if it can be said.
+    """
+
+    def __init__(self, reason: str, message: str, help: str | None = None) -> None:
+        """Keep the parts of a report."""
+        super().__init__(message)
+        self.reason = reason
+        self.help = help
+
+
+def effective(kernel: int, dilation: int) -> int:
+    """The pixels that a dilated kernel spans.
+
+    >>> effective(3, 2)
+    5
+    """
+    return (kernel - 1) * dilation + 1
+
+
+def same_border(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """TensorFlow's `same`: output ceil(size / stride), the odd pixel after.
+
+    Source: tf.nn, "Notes on padding".
+
+    >>> same_border(224, 7, 2)
+    (2, 3)
+    """
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+def window_output(
+    size: Size, kernel: Size, stride: Size, border: tuple[Size, Size], ceil: bool = False
+) -> Size:
+    """How many windows fit, for numbers and for symbols.
+
+    With `ceil` a last, partial window counts unless it begins in the border after the input
+    (PyTorch's rule, aten/src/ATen/native/Pool.h; Caffe's agrees).
+
+    >>> window_output(112, 3, 2, (0, 0), ceil=True)
+    56
+    """
+    before, after = border
+    room = size + before + after - kernel
+    if not ceil:
+        return room // stride + 1
+    count = (room + stride - 1) // stride + 1
+    start, end = (count - 1) * stride, size + before
+    if isinstance(count, int) and isinstance(start, int) and isinstance(end, int):
+        return count - 1 if start >= end else count
+    if after == 0 and before == 0:  # strides do not exceed kernels where sizes are symbols
+        return count
+    starts_outside = binary(">=", lift(start), lift(end))
+    return choice(starts_outside, count - 1, count)
+
+
+def sides(pad: Any) -> Borders:
+    """A padding that is written in pixels: a number, (height, width) or four sides.
+
+    >>> sides((0, 1, 2, 3))
+    ((0, 1), (2, 3))
+    """
+    match pad:
+        case int(n):
+            return (n, n), (n, n)
+        case (int(h), int(w)):
+            return (h, h), (w, w)
+        case (int(t), int(b), int(l), int(r)):
+            return (t, b), (l, r)
+        case _:
+            raise AssertionError(pad)
+
+
+def borders(
+    pad: Any, window: Window, dilation: int, height: int, width: int, what: str
+) -> Borders | None:
+    """The border that a padding means for one input.
+
+    Args:
+        pad: a word, a number, (height, width), (top, bottom, left, right), or None
+            where nothing was said.
+        window: kernel and stride.
+        dilation: distance of the taps.
+        height: rows of the input.
+        width: columns of the input.
+        what: the op, for messages.
+
+    Returns:
+        Pixels before and after for height and width; None if the spec must say the padding.
+
+    Raises:
+        Fault: the padding is not one that a window can have.
+    """
+    spans = tuple(effective(kernel, dilation) for kernel in window.kernel)
+    if pad is None:
+        if max(spans) > 1 and (window.strided or any(span % 2 == 0 for span in spans)):
+            return None  # `half` and `same` would differ
+        pad = "half"
+    if pad == "same":
+        sizes = zip((height, width), spans, window.stride, strict=True)
+        high, wide = (same_border(*arguments) for arguments in sizes)
+        return high, wide
+    if pad == "half":
+        high, wide = ((span // 2, span // 2) for span in spans)
+        return high, wide
+    result = ((0, 0), (0, 0)) if pad == "valid" else sides(pad)
+    _check_border(result, spans, what)
+    return result
+
+
+def _check_border(around: Borders, spans: tuple[int, ...], what: str) -> None:
+    for border, span in zip(around, spans, strict=True):
+        if max(border) >= span:
+            raise Fault(
+                "padding",
+                f"`{what}` pads by {counted(max(border), 'pixel')}, but its window spans only "
+                f"{span}: a window would lie wholly in the border",
+                "pad by less than the window, or put a `pad` in front",
+            )
+
+
+def spatial(
+    shape: Shape, window: Window, dilation: int, around: Borders, ceil: bool, what: str
+) -> tuple[int, int]:
+    """Height and width after a window has moved over a map.
+
+    Raises:
+        Fault: the window does not fit.
+    """
+    assert shape.height is not None and shape.width is not None
+    result = []
+    sizes = zip((shape.height, shape.width), window.kernel, window.stride, around, strict=True)
+    for axis, (size, kernel, stride, border) in zip(("high", "wide"), sizes, strict=True):
+        span = effective(kernel, dilation)
+        if size + sum(border) < span:
+            padded = f", {size + sum(border)} with its padding" if sum(border) else ""
+            dilated = f" ({kernel} with dilation {dilation})" if dilation > 1 else ""
+            raise Fault(
+                "window",
+                f"the window of `{what}` is {span} pixels {axis}{dilated}, but its input is "
+                f"only {size}{padded}",
+                "use a smaller window, more padding or a larger input",
+            )
+        count = window_output(size, span, stride, border, ceil)
+        assert isinstance(count, int)
+        result.append(count)
+    return result[0], result[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One parameter or statistic of a layer, in the layout of the weights file.
+
+    Attributes:
+        name: behind the layer's path: `weight`, `bias`, `running_mean`, ...
+        shape: OIHW for convolutions, (out, in) for dense layers.
+        trained: whether it is a parameter; running statistics are not.
+        initializer: how it begins.
+        fan_in: inputs that one output sums (for the initialiser).
+        fan_out: outputs that one input reaches.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    trained: bool = True
+    initializer: Initializer = DEFAULT_KERNEL
+    fan_in: int = 1
+    fan_out: int = 1
+
+    @property
+    def size(self) -> int:
+        """How many numbers it holds."""
+        result = 1
+        for length in self.shape:
+            result *= length
+        return result
+
+
+def _constant(value: float) -> Initializer:
+    return Initializer(name="constant", args=(float(value),))
+
+
+def _kernel(
+    name: str, kind: WeightKind, shape: tuple[int, ...], args: Arguments, multiplier: int = 1
+) -> Tensor:
+    fan_in, fan_out = fans(kind, shape, multiplier=multiplier)
+    return Tensor(name, shape, True, args["init"], fan_in, fan_out)
+
+
+def _bias(args: Arguments, size: int, prefix: str = "") -> tuple[Tensor, ...]:
+    if not args["bias"]:
+        return ()
+    return (Tensor(f"{prefix}bias", (size,), True, _constant(args["bias_init"])),)
+
+
+def _statistics(args: Arguments, channels: int) -> tuple[Tensor, ...]:
+    size = (channels,)
+    scale = (Tensor("weight", size, True, _constant(1)),) if args["scale"] else ()
+    shift = (Tensor("bias", size, True, _constant(0)),) if args["shift"] else ()
+    mean = Tensor("running_mean", size, False, _constant(0))
+    return (*scale, *shift, mean, Tensor("running_var", size, False, _constant(1)))
+
+
+def tensors(op: str, args: Arguments, shape: Shape) -> tuple[Tensor, ...]:
+    """The parameters and statistics of a layer.
+
+    Args:
+        op: its op.
+        args: its arguments.
+        shape: the shape of its input.
+    """
+    inputs = shape.channels
+    match op:
+        case "conv":
+            kernel = args["window"].kernel
+            outputs = args["channels"]
+            weight = (outputs, inputs // args["groups"], *kernel)
+            return (_kernel("weight", "conv", weight, args), *_bias(args, outputs))
+        case "depthwise_conv":
+            outputs = inputs * args["multiplier"]
+            weight = (outputs, 1, *args["window"].kernel)
+            first = _kernel("weight", "depthwise_conv", weight, args, args["multiplier"])
+            return (first, *_bias(args, outputs))
+        case "separable_conv":
+            middle, outputs = inputs * args["multiplier"], args["channels"]
+            depthwise = (middle, 1, *args["window"].kernel)
+            first = _kernel(
+                "depthwise.weight", "depthwise_conv", depthwise, args, args["multiplier"]
+            )
+            second = _kernel("pointwise.weight", "conv", (outputs, middle, 1, 1), args)
+            return (first, second, *_bias(args, outputs, "pointwise."))
+        case "dense":
+            outputs = args["features"]
+            first = _kernel("weight", "dense", (outputs, shape.size), args)
+            return (first, *_bias(args, outputs))
+        case "bn":
+            return _statistics(args, inputs)
+        case _:
+            return ()
+
+
+def multiply_adds(op: str, args: Arguments, shape: Shape, result: Shape) -> int:
+    """Multiplications with a weight for one example; everything else is not counted."""
+    area = (result.height or 1) * (result.width or 1)
+    window: Window | None = args.get("window")
+    high, wide = window.kernel if window is not None else (1, 1)
+    match op:
+        case "conv":
+            return area * result.channels * (shape.channels // int(args["groups"])) * high * wide
+        case "depthwise_conv":
+            return area * result.channels * high * wide
+        case "separable_conv":
+            middle = shape.channels * int(args["multiplier"])
+            return area * middle * (high * wide + result.channels)
+        case "dense":
+            return shape.size * result.channels
+        case _:
+            return 0

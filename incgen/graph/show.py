@@ -1,0 +1,359 @@
+"""A network as a table that a person can read, and as JSON.
+
+The rows are the labels, nested as they are in keys. A unit is one row, because a spec says it
+in one word; its layers are shown if all are asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from incgen.base.diagnostics import plain
+from incgen.graph.nodes import Graph, Node, Use
+from incgen.graph.shapes import Borders, Shape, Window, effective
+from incgen.language.initializers import Initializer
+from incgen.language.ops import OPS, Kind
+
+_HEADINGS = ("layer", "op", "output", "parameters", "multiply-adds")
+_INDENT = "  "
+_GAP = "   "
+#: Longer columns are cut: a table that wraps cannot be read.
+_WIDEST = (36, 34)
+
+
+@dataclass(slots=True)
+class Group:
+    """A part of the tree of keys: a layer, a unit, a block, or whatever has a label.
+
+    Attributes:
+        name: the last part of its key.
+        op: what it is, in a few words.
+        shape: of its output.
+        parameters: trained ones, of everything inside.
+        multiply_adds: likewise.
+        unit: whether it is a unit, which is shown as one row.
+        children: what is inside.
+    """
+
+    name: str
+    op: str = ""
+    shape: Shape | None = None
+    parameters: int = 0
+    multiply_adds: int = 0
+    unit: bool = False
+    children: list[Group] = field(default_factory=list)
+    groups: dict[str, Group] = field(default_factory=dict)
+
+    def add(self, node: Node) -> None:
+        """Count a layer that is somewhere inside."""
+        self.shape = node.shape
+        self.parameters += node.parameters
+        self.multiply_adds += node.multiply_adds
+
+
+def table(graph: Graph, *, depth: int | None = None, everything: bool = False) -> str:
+    """The network as a table.
+
+    Args:
+        graph: the network.
+        depth: how many levels of labels to show; all if None.
+        everything: whether the layers inside of units are shown.
+    """
+    rows: list[tuple[str, ...]] = [_HEADINGS]
+    for level, group in _walk(tree(graph), 0, depth, everything):
+        rows.append(_row(_INDENT * level + group.name, group))
+    total = ("total", "", "", f"{graph.trained:,}", f"{graph.multiply_adds:,}")
+    widths = [max(map(len, column)) for column in zip(*rows, total, strict=True)]
+    lines = [_aligned(row, widths) for row in (*rows, total)]
+    rule = "-" * max(map(len, lines))
+    body = [lines[0], rule, *lines[1:-1], rule, lines[-1]]
+    return "\n".join([*_heading(graph), "", *body, "", *_summary(graph)]) + "\n"
+
+
+def tree(graph: Graph) -> Group:
+    """The layers of a graph as the tree of their keys, each part with its sums."""
+    root = Group(graph.program.network.name)
+    for node in graph.nodes:
+        uses = _uses(node.use)
+        group, key = root, ""
+        root.add(node)
+        *above, name = node.path.split(".")
+        for part in above:
+            key = f"{key}.{part}" if key else part
+            if part not in group.groups:
+                group.groups[part] = Group(part)
+                group.children.append(group.groups[part])
+                _describe(group.groups[part], uses.get(key), node)
+            group = group.groups[part]
+            group.add(node)
+        leaf = Group(name, "" if node.op == "input" else described(node))
+        leaf.add(node)
+        group.children.append(leaf)
+    return root
+
+
+def _uses(use: Use | None) -> dict[str, Use]:
+    """The units and blocks around a layer by their keys, the outer one where they share it."""
+    found: dict[str, Use] = {}
+    while use is not None:
+        found[use.path] = use
+        use = use.outer
+    return found
+
+
+def _describe(group: Group, use: Use | None, first: Node) -> None:
+    """Say what a group is, from the first layer in it."""
+    if use is None:
+        return
+    group.op = use.definition.name
+    group.unit = use.definition.kind == "unit"
+    if group.unit:
+        _, _, arguments = described(first).partition(" ")
+        group.op = f"{group.op} {arguments}".rstrip()
+
+
+def _walk(
+    group: Group, level: int, depth: int | None, everything: bool
+) -> Iterator[tuple[int, Group]]:
+    if depth is not None and level >= depth:
+        return
+    for child in group.children:
+        yield level, child
+        if everything or not child.unit:
+            yield from _walk(child, level + 1, depth, everything)
+
+
+# ---------------------------------------------------------------- words
+
+
+def described(node: Node) -> str:
+    """A layer in a few words, as a spec would write it: `conv 7x7/2`, `dropout 0.4`.
+
+    Channels are not repeated, because the shape beside it says them.
+    """
+    row = OPS.get(node.op)
+    if row is None:
+        return node.op
+    name, words = node.op, list[str]()
+    for argument in row.positional:
+        value = node.args[argument.name]
+        if argument.kind is Kind.WORD and argument.name == "kind":
+            name = f"{value}_{name}"
+        elif argument.kind is not Kind.COUNT or node.op == "lrn":
+            words.append(_value(value))
+    words += [
+        f"{key}={node.args[key]}"
+        for key in ("groups", "dilation", "multiplier")
+        if node.args.get(key, 1) != 1
+    ]
+    if "window" in node.args and "borders" in node.args:
+        words += _borders(node.args["window"], node.args.get("dilation", 1), node.args["borders"])
+    if node.args.get("ceil") and node.args["window"].strided:
+        words.append("ceil")
+    return " ".join([name, *words])
+
+
+def _borders(window: Window, dilation: int, borders: Borders) -> list[str]:
+    """The padding, unless it is half of the kernel on all sides."""
+    half = [effective(kernel, dilation) // 2 for kernel in window.kernel]
+    if borders == ((half[0], half[0]), (half[1], half[1])):
+        return []
+    sides = [*borders[0], *borders[1]]
+    return [f"pad={sides[0]}" if len(set(sides)) == 1 else f"pad={sides}".replace(" ", "")]
+
+
+def _value(value: object) -> str:
+    """An argument as a spec writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, tuple):
+        return "x".join(map(str, value)) if len(value) == 2 else str(list(value))
+    return str(value)
+
+
+def _row(label: str, group: Group) -> tuple[str, ...]:
+    shape = str(group.shape)
+    counts = (group.parameters, group.multiply_adds)
+    numbers = (f"{count:,}" if count else "" for count in counts)
+    label, op = (
+        text if len(text) <= widest else f"{text[: widest - 3]}..."
+        for text, widest in zip((label, group.op or _alike(group)), _WIDEST, strict=True)
+    )
+    return label, op, shape, *numbers
+
+
+def _alike(group: Group) -> str:
+    """What stands several times under a label, as a repeat gives it: `4 x inception_a`."""
+    ops = {child.op for child in group.children}
+    count = len(group.children)
+    numbered = [child.name for child in group.children] == [str(i) for i in range(count)]
+    if not numbered or count < 2 or len(ops) > 1 or "" in ops:
+        return ""
+    return f"{count} x {ops.pop()}"
+
+
+def _aligned(row: tuple[str, ...], widths: list[int]) -> str:
+    words = (text.ljust(width) for text, width in zip(row[:3], widths, strict=False))
+    numbers = (text.rjust(width) for text, width in zip(row[3:], widths[3:], strict=True))
+    return _GAP.join((*words, *numbers)).rstrip()
+
+
+def _heading(graph: Graph) -> list[str]:
+    network = graph.program.network
+    parameters = ", ".join(f"{name} = {_value(v)}" for name, v in graph.parameters.items())
+    heading = f"{network.name}({parameters})  from {graph.program.file}"
+    return [*map(plain, (heading, *(network.doc or graph.program.doc).split("\n")))]
+
+
+def _summary(graph: Graph) -> list[str]:
+    outputs = ", ".join(
+        f"{name} ({graph.nodes[index].shape})" for name, index in graph.outputs.items()
+    )
+    numbers = sum(tensor.size for tensor in graph.tensors().values())
+    trained, kept = graph.trained, numbers - graph.trained
+    return [
+        f"outputs        {outputs}",
+        f"parameters     {_short(trained)}, and {_short(kept)} running statistics; "
+        f"{_short(4 * numbers, 'B')} as float32",
+        f"multiply-adds  {_short(graph.multiply_adds)} for one {_size(graph.input)} input",
+    ]
+
+
+def _size(shape: Shape) -> str:
+    return f"{shape.height} x {shape.width}"
+
+
+def _short(number: int, unit: str = "") -> str:
+    """A number with three digits.
+
+    >>> _short(11285224), _short(999), _short(45_223_456, "B")
+    ('11.3 M', '999', '45.2 MB')
+    """
+    value, prefixes = float(number), ["", "k", "M", "G", "T", "P"]
+    while value >= 999.5 and len(prefixes) > 1:
+        value /= 1000
+        del prefixes[0]
+    digits = f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
+    return f"{digits} {prefixes[0]}{unit}".rstrip()
+
+
+# ---------------------------------------------------------------- JSON
+
+
+def as_json(graph: Graph, *, depth: int | None = None) -> str:
+    """Everything about a network, with exact numbers, as one JSON object.
+
+    Args:
+        graph: the network.
+        depth: how many labels of a key are told apart: what is below is one entry with its sums,
+            which names its number of layers; every layer is an entry if None.
+    """
+    outputs = {
+        name: {
+            "layer": _cut(graph.nodes[index].path, depth),
+            "shape": _list(graph.nodes[index].shape),
+        }
+        for name, index in graph.outputs.items()
+    }
+    numbers = sum(tensor.size for tensor in graph.tensors().values())
+    whole = {
+        "network": graph.program.network.name,
+        "file": graph.program.file,
+        "arguments": graph.parameters,
+        "input": _list(graph.input),
+        "outputs": outputs,
+        "layers": _json_layers(graph, depth),
+        "total": {
+            "parameters": graph.trained,
+            "statistics": numbers - graph.trained,
+            "multiply_adds": graph.multiply_adds,
+        },
+    }
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+
+
+def _cut(path: str, depth: int | None) -> str:
+    """The first labels of a key."""
+    return path if depth is None else ".".join(path.split(".")[:depth])
+
+
+def _json_layers(graph: Graph, depth: int | None) -> list[dict[str, object]]:
+    parts: dict[str, list[Node]] = {}
+    for node in graph.nodes:
+        parts.setdefault(_cut(node.path, depth), []).append(node)
+    if len(parts) == len(graph.nodes):
+        return [_json_layer(graph, node, depth) for node in graph.nodes]
+    root = tree(graph)
+    return [
+        _json_layer(graph, nodes[0], depth)
+        if nodes[0].path == path
+        else _json_part(graph, root, path, nodes, depth)
+        for path, nodes in parts.items()
+    ]
+
+
+def _json_part(
+    graph: Graph, root: Group, path: str, nodes: list[Node], depth: int | None
+) -> dict[str, object]:
+    """What has a key in common, as one entry."""
+    group = root
+    for name in path.split("."):
+        group = group.groups[name]
+    inputs = [_cut(graph.nodes[index].path, depth) for node in nodes for index in node.inputs]
+    assert group.shape is not None
+    return {
+        "path": path,
+        "op": group.op or _alike(group) or None,
+        "inputs": [name for name in dict.fromkeys(inputs) if name != path],
+        "output": _list(group.shape),
+        "parameters": group.parameters,
+        "multiply_adds": group.multiply_adds,
+        "layers": len(nodes),
+    }
+
+
+def _json_layer(graph: Graph, node: Node, depth: int | None) -> dict[str, object]:
+    uses = []
+    use = node.use
+    while use is not None:
+        definition = use.definition
+        place = {"path": use.path, "line": use.span.line}
+        uses.append({"name": definition.name, "kind": definition.kind, **place})
+        use = use.outer
+    return {
+        "path": node.path,
+        "op": node.op,
+        "arguments": {name: _json_value(value) for name, value in node.args.items()},
+        "inputs": [_cut(graph.nodes[index].path, depth) for index in node.inputs],
+        "output": _list(node.shape),
+        "parameters": node.parameters,
+        "multiply_adds": node.multiply_adds,
+        "tensors": [
+            {"name": f"{node.path}.{t.name}", "shape": list(t.shape), "trained": t.trained}
+            for t in node.tensors
+        ],
+        "part_of": uses[::-1],
+        "line": node.span.line,
+        "file": node.span.source.name,
+    }
+
+
+def _json_value(value: object) -> object:
+    match value:
+        case Window():
+            return {"kernel": list(value.kernel), "stride": list(value.stride)}
+        case Initializer():
+            return {"name": value.name, "arguments": list(value.args)}
+        case tuple():
+            return [_json_value(part) for part in value]
+        case _:
+            return value
+
+
+def _list(shape: Shape) -> list[int]:
+    sizes = (shape.channels, shape.height, shape.width)
+    return [size for size in sizes if size is not None]

@@ -1,0 +1,1 @@
+"""The vocabulary: ops, initialisers, expressions and names."""

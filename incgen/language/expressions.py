@@ -1,0 +1,616 @@
+"""Expressions: what stands where a number may stand.
+
+The same trees serve three readers. The parser builds them, the elaborator evaluates them to
+numbers, and the targets substitute symbols into them and print them as Python. Arithmetic on
+an `Expression` with `+`, `-`, `*`, `//` and `%` gives a simplified `Expression`, so one shape
+rule written in plain Python serves numbers and symbols alike.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import TypeAlias, assert_never
+
+from incgen.base.source import Span
+
+#: What an expression can evaluate to. A string is a word of the language, as in `avg`.
+Value: TypeAlias = int | float | bool | str
+
+#: The largest number a spec may write; beyond it float64 no longer holds whole numbers.
+MAX_NUMBER = 2**53
+
+#: The binding strength of each operator, as in Python.
+PRECEDENCE = {
+    "or": 1,
+    "and": 2,
+    "not": 3,
+    "==": 4,
+    "!=": 4,
+    "<": 4,
+    "<=": 4,
+    ">": 4,
+    ">=": 4,
+    "in": 4,  # specs cannot write it; a choice by word needs it
+    "+": 5,
+    "-": 5,
+    "*": 6,
+    "/": 6,
+    "//": 6,
+    "%": 6,
+    "negative": 7,
+}
+
+_OPERATIONS: dict[str, Callable[[Value, Value], Value]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "**": operator.pow,  # specs cannot write it; channels that a repeat multiplies need it
+}
+
+#: The functions of the language, and how many arguments they take.
+FUNCTIONS: dict[str, tuple[Callable[..., Value], range]] = {
+    "int": (int, range(1, 2)),
+    "round": (round, range(1, 2)),
+    "min": (min, range(2, 100)),
+    "max": (max, range(2, 100)),
+}
+
+#: Results beyond this size are refused: whole numbers would grow without bounds.
+MAX_RESULT = 10**18
+
+
+class EvaluationError(Exception):
+    """An expression has no value: an operator on a word, or a result that is no number.
+
+    Attributes:
+        ranged: whether the types are right and the numbers are not.
+    """
+
+    def __init__(self, message: str, *, ranged: bool = False) -> None:
+        """Keep the message."""
+        super().__init__(message)
+        self.ranged = ranged
+
+
+class _Arithmetic:
+    """Operators that build simplified trees; `x == y` stays equality of trees."""
+
+    __slots__ = ()
+
+    def __add__(self, other: Operand) -> Expression:
+        return binary("+", _lift(self), _lift(other))
+
+    def __radd__(self, other: Operand) -> Expression:
+        return binary("+", _lift(other), _lift(self))
+
+    def __sub__(self, other: Operand) -> Expression:
+        return binary("-", _lift(self), _lift(other))
+
+    def __rsub__(self, other: Operand) -> Expression:
+        return binary("-", _lift(other), _lift(self))
+
+    def __mul__(self, other: Operand) -> Expression:
+        return binary("*", _lift(self), _lift(other))
+
+    def __rmul__(self, other: Operand) -> Expression:
+        return binary("*", _lift(other), _lift(self))
+
+    def __floordiv__(self, other: Operand) -> Expression:
+        return binary("//", _lift(self), _lift(other))
+
+    def __rfloordiv__(self, other: Operand) -> Expression:
+        return binary("//", _lift(other), _lift(self))
+
+    def __mod__(self, other: Operand) -> Expression:
+        return binary("%", _lift(self), _lift(other))
+
+    def __neg__(self) -> Expression:
+        return unary("negative", _lift(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Literal(_Arithmetic):
+    """A number, a truth value, or (after names are resolved) a word such as `avg`."""
+
+    value: Value
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Name(_Arithmetic):
+    """A name as it was written; resolving replaces it by what it stands for."""
+
+    text: str
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter(_Arithmetic):
+    """A parameter of the surrounding block, unit or network."""
+
+    name: str
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension(_Arithmetic):
+    """`channels`, `height` or `width` of the current value."""
+
+    axis: str
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unary(_Arithmetic):
+    """`not x` or `-x` (operator "negative")."""
+
+    operator: str
+    operand: Expression
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Binary(_Arithmetic):
+    """Two operands and an operator between them."""
+
+    operator: str
+    left: Expression
+    right: Expression
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(_Arithmetic):
+    """A function of `FUNCTIONS` with its arguments."""
+
+    function: str
+    arguments: tuple[Expression, ...]
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Tuple(_Arithmetic):
+    """Several numbers for one parameter of generated code. Specs cannot write it."""
+
+    parts: tuple[Expression, ...]
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(_Arithmetic):
+    """`then` if the condition holds, else `otherwise`. Specs cannot write it; shapes need it."""
+
+    condition: Expression
+    then: Expression
+    otherwise: Expression
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Item(_Arithmetic):
+    """One part of a parameter that is a pair, such as a kernel (height, width)."""
+
+    parameter: str
+    index: int
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+Expression: TypeAlias = (
+    Literal | Name | Parameter | Dimension | Unary | Binary | Call | Tuple | Choice | Item
+)
+Operand: TypeAlias = Expression | int | float | bool | str
+#: A size in a shape rule: a number while elaborating, a tree while printing code.
+Size: TypeAlias = int | Expression
+
+
+def _lift(value: object) -> Expression:
+    if isinstance(value, (int, float, bool, str)):
+        return Literal(value)
+    assert isinstance(value, Expression)
+    return value
+
+
+def lift(value: Operand) -> Expression:
+    """A value as an expression; an expression as it is."""
+    return _lift(value)
+
+
+def literal(expression: Operand) -> Value | None:
+    """The value of a literal, or None for anything else."""
+    if isinstance(expression, Literal):
+        return expression.value
+    return expression if isinstance(expression, (int, float, bool, str)) else None
+
+
+def binary(operator_: str, left: Expression, right: Expression) -> Expression:
+    """A binary operation, folded where its operands allow it.
+
+    Raises:
+        EvaluationError: both operands are known and the operator does not take such values.
+    """
+    a, b = literal(left), literal(right)
+    if a is not None and b is not None:
+        try:
+            return Literal(apply(operator_, a, b))
+        except EvaluationError as error:
+            if not error.ranged:
+                raise
+            return Binary(operator_, left, right)  # a fault only if it is ever evaluated
+    if operator_ == "in" and a is not None and isinstance(right, Tuple):
+        return Literal(any(a == literal(part) for part in right.parts))
+    if operator_ in ("and", "or"):
+        return _joined(operator_, left, right)
+    # Only whole numbers are neutral: `c * 1.0` is another type than `c`.
+    match operator_, _whole(a), _whole(b):
+        case ("+", 0, _) | ("*", 1, _):
+            return right
+        case ("+" | "-", _, 0) | ("*" | "//", _, 1):
+            return left
+    if operator_ in ("+", "-") and (folded := _constants_folded(operator_, left, right)):
+        return folded
+    if operator_ == "==" and left == right:
+        return Literal(True)
+    return Binary(operator_, left, right)
+
+
+def _joined(operator_: str, left: Expression, right: Expression) -> Expression:
+    """`and` or `or`, without the side that decides nothing."""
+    for known, other in ((left, right), (right, left)):
+        value = literal(known)
+        if isinstance(value, bool) and value is (operator_ == "and") and _is_truth(other):
+            return other
+    value = literal(left)
+    decides = isinstance(value, bool) and value is (operator_ == "or")
+    return left if decides else Binary(operator_, left, right)
+
+
+def _is_truth(expression: Expression) -> bool:
+    """Whether an expression is true or false, whatever its parameters are."""
+    match expression:
+        case Literal(value):
+            return isinstance(value, bool)
+        case Unary(operator_):
+            return operator_ == "not"
+        case Binary(operator_):
+            return PRECEDENCE.get(operator_, 9) <= PRECEDENCE["=="]
+        case _:
+            return False
+
+
+def _whole(value: Value | None) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _constants_folded(operator_: str, left: Expression, right: Expression) -> Expression | None:
+    """`1 + (x - 1) + 3` as `x + 3`: a sum of two parts with whole numbers in it has one."""
+    (before, first), (after, second) = _constant_apart(left), _constant_apart(right)
+    if not first or not second:
+        return None
+    constant = first + second if operator_ == "+" else first - second
+    if before is None:
+        assert after is not None  # two numbers are folded already
+        if operator_ == "+":
+            return after + constant
+        return Literal(constant) - after if constant else -after
+    rest = before if after is None else binary(operator_, before, after)
+    if constant < 0:
+        return binary("-", rest, Literal(-constant))
+    return rest + constant
+
+
+def _constant_apart(expression: Expression) -> tuple[Expression | None, int]:
+    """A sum as all but its whole number, and the number: None is a rest of nothing, 0 no number."""
+    own = _whole(literal(expression))
+    if own is not None:
+        return None, own
+    match expression:
+        case Binary("+", left, Literal(int(number))) if _whole(number) is not None:
+            return left, number
+        case Binary("-", left, Literal(int(number))) if _whole(number) is not None:
+            return left, -number
+        case Binary("+", Literal(int(number)), right) if _whole(number) is not None:
+            return right, number
+        case _:
+            return expression, 0
+
+
+def unary(operator_: str, operand: Expression) -> Expression:
+    """A unary operation, folded where its operand allows it.
+
+    Raises:
+        EvaluationError: the operand is known and the operation has no value.
+    """
+    value = literal(operand)
+    if value is None:
+        return Unary(operator_, operand)
+    return Literal(_unary_value(operator_, value))
+
+
+def called(function: str, arguments: tuple[Expression, ...]) -> Expression:
+    """A function of expressions, folded where all of them are known.
+
+    Raises:
+        EvaluationError: they are known and the function does not take such values.
+    """
+    values = [literal(argument) for argument in arguments]
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return Call(function, arguments)
+    return Literal(call(function, known))
+
+
+def call(function: str, values: Sequence[Value]) -> Value:
+    """The value of a function.
+
+    Raises:
+        EvaluationError: it does not take such values.
+    """
+    for value in values:
+        _check_number(function, value)
+    return FUNCTIONS[function][0](*values)
+
+
+def choice(condition: Expression, then: Operand, otherwise: Operand) -> Expression:
+    """A choice, folded where the condition is known or both sides are the same."""
+    yes, no = _lift(then), _lift(otherwise)
+    known = literal(condition)
+    if known is not None:
+        return yes if known else no
+    return yes if yes == no else Choice(condition, yes, no)
+
+
+def apply(operator_: str, a: Value, b: Value) -> Value:
+    """The value of `a operator b`.
+
+    Raises:
+        EvaluationError: there is none.
+    """
+    if operator_ == "and":
+        return truth(a) and truth(b)
+    if operator_ == "or":
+        return truth(a) or truth(b)
+    if operator_ in ("==", "!="):
+        return _OPERATIONS[operator_](a, b)
+    _check_number(operator_, a)
+    _check_number(operator_, b)
+    if operator_ in ("/", "//", "%") and b == 0:
+        raise EvaluationError(f"`{operator_}` divides by zero", ranged=True)
+    result = _OPERATIONS[operator_](a, b)
+    if isinstance(result, (int, float)) and not abs(result) <= MAX_RESULT:
+        raise EvaluationError(f"the result of `{operator_}` is beyond 1e18", ranged=True)
+    return result
+
+
+def _unary_value(operator_: str, value: Value) -> Value:
+    if operator_ == "not":
+        return not truth(value)
+    _check_number("-", value)
+    assert not isinstance(value, str)
+    return -value
+
+
+def _check_number(operator_: str, value: Value) -> None:
+    if isinstance(value, bool):
+        raise EvaluationError(f"`{operator_}` needs numbers, not `{str(value).lower()}`")
+    if isinstance(value, str):
+        raise EvaluationError(f"`{operator_}` needs numbers, `{value}` is a word")
+
+
+def truth(value: Value) -> bool:
+    """Whether a condition holds; a number holds if it is not 0.
+
+    Raises:
+        EvaluationError: a word is neither true nor false.
+    """
+    if isinstance(value, str):
+        raise EvaluationError(f"`{value}` is a word, neither true nor false")
+    return bool(value)
+
+
+def evaluate(
+    expression: Expression, parameters: Mapping[str, Value], dimensions: Mapping[str, int | None]
+) -> Value:
+    """The value of an expression whose names are resolved.
+
+    Raises:
+        EvaluationError: it has none.
+    """
+    match expression:
+        case Literal(value):
+            return value
+        case Parameter(name):
+            return parameters[name]
+        case Dimension(axis):
+            size = dimensions[axis]
+            if size is None:
+                raise EvaluationError(f"a vector has no `{axis}`")
+            return size
+        case Unary(operator_, operand):
+            return _unary_value(operator_, evaluate(operand, parameters, dimensions))
+        case Binary("and" | "or" as operator_, left, right):
+            first = truth(evaluate(left, parameters, dimensions))
+            if first is (operator_ == "or"):
+                return first
+            return truth(evaluate(right, parameters, dimensions))
+        case Binary(operator_, left, right):
+            return apply(
+                operator_,
+                evaluate(left, parameters, dimensions),
+                evaluate(right, parameters, dimensions),
+            )
+        case Call(function, arguments):
+            return call(function, [evaluate(a, parameters, dimensions) for a in arguments])
+        case Choice(condition, then, otherwise):
+            holds = truth(evaluate(condition, parameters, dimensions))
+            return evaluate(then if holds else otherwise, parameters, dimensions)
+        case Item() | Name() | Tuple():
+            raise TypeError(f"{expression!r} is not written in specs")
+        case _:
+            assert_never(expression)
+
+
+def substitute(
+    expression: Expression,
+    parameters: Mapping[str, Expression],
+    dimensions: Mapping[str, Expression],
+) -> Expression:
+    """The expression with its parameters and dimensions replaced, simplified."""
+    match expression:
+        case Literal() | Name():
+            return expression
+        case Item(parameter, index):
+            return parameters.get(f"{parameter}[{index}]", expression)
+        case Parameter(name):
+            return parameters.get(name, expression)
+        case Dimension(axis):
+            return dimensions.get(axis, expression)
+        case Unary(operator_, operand):
+            return unary(operator_, substitute(operand, parameters, dimensions))
+        case Binary(operator_, left, right):
+            return binary(
+                operator_,
+                substitute(left, parameters, dimensions),
+                substitute(right, parameters, dimensions),
+            )
+        case Call(function, arguments):
+            return called(function, tuple(substitute(a, parameters, dimensions) for a in arguments))
+        case Tuple(parts):
+            return Tuple(tuple(substitute(part, parameters, dimensions) for part in parts))
+        case Choice(condition, then, otherwise):
+            return choice(
+                substitute(condition, parameters, dimensions),
+                substitute(then, parameters, dimensions),
+                substitute(otherwise, parameters, dimensions),
+            )
+        case _:
+            assert_never(expression)
+
+
+def replaced(expression: Expression, known: Expression, by: Expression) -> Expression:
+    """The expression with every occurrence of a part replaced."""
+    if expression == known:
+        return by
+    match expression:
+        case Unary(operator_, operand):
+            return unary(operator_, replaced(operand, known, by))
+        case Binary(operator_, left, right):
+            return binary(operator_, replaced(left, known, by), replaced(right, known, by))
+        case Call(function, arguments):
+            return called(function, tuple(replaced(a, known, by) for a in arguments))
+        case Tuple(parts):
+            return Tuple(tuple(replaced(part, known, by) for part in parts))
+        case Choice(condition, then, otherwise):
+            sides = (replaced(side, known, by) for side in (condition, then, otherwise))
+            return choice(*sides)
+        case _:
+            return expression
+
+
+def children(expression: Expression) -> tuple[Expression, ...]:
+    """The operands of an expression."""
+    match expression:
+        case Unary(_, operand):
+            return (operand,)
+        case Binary(_, left, right):
+            return (left, right)
+        case Call(_, arguments):
+            return arguments
+        case Tuple(parts):
+            return parts
+        case Choice(condition, then, otherwise):
+            return (condition, then, otherwise)
+        case Literal() | Name() | Parameter() | Dimension() | Item():
+            return ()
+        case _:
+            assert_never(expression)
+
+
+def has_dimension(expression: Expression) -> bool:
+    """Whether `channels`, `height` or `width` occur."""
+    return isinstance(expression, Dimension) or any(map(has_dimension, children(expression)))
+
+
+def depth(expression: Expression) -> int:
+    """How many operators are nested; a name or number has 0."""
+    level, deepest = [expression], -1
+    while level:
+        deepest += 1
+        level = [child for node in level for child in children(node)]
+    return deepest
+
+
+def is_longer(expression: Expression, limit: int) -> bool:
+    """Whether an expression has more parts than a limit, found in that many steps."""
+    pending = [expression]
+    while pending and limit:
+        pending.extend(children(pending.pop()))
+        limit -= 1
+    return bool(pending)
+
+
+def total(sizes: list[Size]) -> Size:
+    """The sum of sizes, numbers or symbols."""
+    return reduce(lambda a, b: a + b, sizes)
+
+
+def python(expression: Operand, *, outer: int = 0) -> str:
+    """The expression as Python source, with no more parentheses than needed.
+
+    >>> python(Parameter("c") * 4 + 1)
+    'c * 4 + 1'
+    """
+    node = _lift(expression)
+    match node:
+        case Literal(value):
+            return number(value)
+        case Name(text) | Parameter(text) | Dimension(text):
+            return text
+        case Item(parameter, index):
+            return f"{parameter}[{index}]"
+        case Call(function, arguments):
+            return f"{function}({', '.join(map(python, arguments))})"
+        case Tuple(parts):
+            return f"({', '.join(map(python, parts))})"
+        case Binary("**", left, right):
+            # What is a power itself needs brackets on both sides.
+            sides = [python(side, outer=9) for side in (left, right)]
+            simple = all(side.isidentifier() or side.isdigit() for side in sides)
+            return _bracket(("**" if simple else " ** ").join(sides), 8, outer)
+        case Unary("not", operand):
+            return _bracket(f"not {python(operand, outer=3)}", 3, outer)
+        case Unary(_, operand):
+            return _bracket(f"-{python(operand, outer=7)}", 7, outer)
+        case Binary(operator_, left, right):
+            strength = PRECEDENCE[operator_]
+            # A comparison binds its left side too, so `(a < b) < c` keeps its parentheses.
+            before = python(left, outer=strength + (strength == 4))
+            text = f"{before} {operator_} {python(right, outer=strength + 1)}"
+            return _bracket(text, strength, outer)
+        case Choice(condition, then, otherwise):
+            text = f"{python(then, outer=1)} if {python(condition, outer=1)} else "
+            return _bracket(text + python(otherwise), 0.5, outer)
+        case _:
+            assert_never(node)
+
+
+def number(value: Value) -> str:
+    """A value as Python source; whole floats keep their point, words are quoted."""
+    if isinstance(value, str):
+        return f'"{value}"'
+    return repr(value).replace("e-0", "e-")
+
+
+def _bracket(text: str, strength: float, outer: int) -> str:
+    return f"({text})" if strength < outer else text

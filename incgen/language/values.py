@@ -1,0 +1,70 @@
+"""Values that Python programs set parameters and constants to, as the plain ones of a spec.
+
+They end up in generated code as literals, so that what comes in must be exactly a `bool`, an `int`,
+a `float` or a `str`: a subclass may print itself as anything.
+"""
+
+from __future__ import annotations
+
+import numbers
+import operator
+from typing import Any
+
+from incgen.base.diagnostics import clipped, listed, near
+from incgen.language.expressions import MAX_NUMBER, Value
+from incgen.language.ops import WORDS
+
+
+def plain_value(value: object) -> Value:
+    """Return a value as a spec could write it: whole numbers, numbers, flags and words.
+
+    Takes what stands for one: scalars of NumPy and other array libraries, members of `IntEnum` and
+    `StrEnum`, fractions and decimals, which become the nearest float.
+
+    Raises:
+        ValueError: no parameter can have this value; the text says why.
+    """
+    plain = _plain(value)
+    if plain is None:
+        what = clipped(type(value).__name__)
+        what = f"an object of type `{what}`" if what.isidentifier() else "this object"
+        message = "a value is a number, `true`, `false` or a word of the language"
+        raise ValueError(f"{message}, not {what}")
+    if isinstance(plain, str):
+        if not plain.isidentifier():
+            raise ValueError("a value is a number, `true`, `false` or a word of the language")
+        if plain not in WORDS:
+            offer = near(plain, WORDS) or f"there are {listed(sorted(WORDS))}"
+            raise ValueError(f"no word `{clipped(plain)}`: {offer}")
+    elif plain != plain:
+        raise ValueError("NaN is no number")
+    elif abs(plain) > MAX_NUMBER:
+        raise ValueError(f"numbers go up to 2**53 = {MAX_NUMBER}")
+    return plain
+
+
+def _plain(value: Any) -> Value | None:
+    """The plain value that something stands for; None if it stands for none."""
+    try:
+        if getattr(value, "ndim", None) == 0:  # a scalar of an array library
+            value = value.item()
+        # the methods of the plain types themselves: those of a subclass may say something else
+        match value:
+            case bool():
+                return value
+            case str():
+                return str.__str__(value)
+            case int():
+                return int.__int__(value)
+            case float():
+                return float.__float__(value)
+            case numbers.Integral():
+                return int.__int__(operator.index(value))
+            case numbers.Number():
+                return float.__float__(float(value))  # type: ignore[arg-type]  # or a TypeError
+    except OverflowError:
+        return float("inf")
+    except Exception:
+        # the value's own code failed, whatever it did
+        return None
+    return None

@@ -1,0 +1,1 @@
+"""Syntax tree to definitions: what every name stands for, with nothing expanded."""

@@ -1,0 +1,338 @@
+"""What is wrong with a use that cannot be understood, and what to type in its place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+
+from incgen.base.diagnostics import clipped, listed, near
+from incgen.language import elsewhere
+from incgen.language import expressions as ex
+from incgen.language.elsewhere_arguments import Takes, elsewhere_called, reason
+from incgen.language.names import label_fault
+from incgen.language.ops import OPS, PRESETS, Argument, Kind, Op
+from incgen.syntax import tree as st
+from incgen.syntax.translation import translated, written, written_attribute
+
+#: Names that are less alike are no slips of the hand: `slice` is not `scale`.
+_ALIKE = 0.75
+
+
+class Advice(NamedTuple):
+    """What is wrong, and what to type if it can be said."""
+
+    message: str
+    help: str | None = None
+
+
+def unknown_op(
+    call: st.Call,
+    callables: Collection[str],
+    values: Collection[str],
+    labels: Collection[str],
+) -> Advice:
+    """Advise on a name that cannot be applied.
+
+    Args:
+        call: as written.
+        callables: the ops, units and blocks of the file.
+        values: the constants of the file and the parameters of the surrounding definition.
+        labels: of the surrounding definition.
+    """
+    text = call.name.text
+    if text in values:
+        help_ = f"an op cannot be passed; a flag can decide: `if {text} {{ relu }}`"
+        return Advice(f"`{text}` is a value, not an op, unit or block", help_)
+    if text in labels and not call.positional and not call.attributes:
+        return Advice(f"`{text}` is a label, not an op", f"write `from {text}`")
+    first = call.positional[0] if len(call.positional) == 1 else None
+    ends = text in ("return", "output", "yield")
+    if ends and isinstance(first, ex.Name) and first.text in labels:
+        message = f"there is no `{text}`: the value of the last line is what comes out"
+        return Advice(message, f"write `from {first.text}`")
+    message = f"no op, unit or block `{clipped(text)}`"
+    own = [name for name in callables if name not in OPS]
+    plain = _folded(text)
+    same = [name for name in own if _folded(name) == plain]
+    offer = near(text, same or own, _ALIKE)
+    if offer is not None:
+        return Advice(message, offer)
+    renamed = _renamed(call)
+    if renamed is not None:
+        return Advice(message, renamed)
+    todo = elsewhere.lacking(text)
+    if todo is not None:
+        end = "" if todo else ", and none that does the same"
+        if isinstance(first, ex.Name) and first.text in OPS and text not in labels:
+            todo = f"write `{first.text}`" if "activation is" in todo else todo
+        todo = _with_numbers(todo, [value for value in written(call)[0] if value])
+        return Advice(f"the language has no op `{clipped(text)}`{end}", todo or None)
+    chain = elsewhere.made_of_ops(text, OPS)
+    if chain is not None and text[0] != "_":
+        chain = chain.replace("conv -> bn", "conv bias=false -> bn")
+        return Advice(message, f"define it above: `unit {text} = {chain}`")
+    return Advice(message, near(text, OPS, _ALIKE))
+
+
+def unknown_default(name: str) -> str | None:
+    """What to type for an op of a `default` that there is not."""
+    here = elsewhere.called_here(name)
+    return f"here it is called `{here}`" if here in OPS else near(name, OPS, _ALIKE)
+
+
+def attribute_of_default(op: Op, attribute: st.Attribute) -> Advice:
+    """An attribute of a `default` that its op does not have, or that each use says itself."""
+    name = attribute.name.text
+    message = f"`{op.name}` has no attribute `{name}`"
+    takes = Takes(op.name, (), op.attributes)
+    ours = elsewhere_called(Takes(op.name, op.positional, op.attributes), name)
+    if op.argument(name) is not None:
+        return Advice(f"`{name}` of `{op.name}` is said where the op is used, not by a `default`")
+    if ours is not None and all(map(takes.known, ours.split())):
+        value = written_attribute(attribute)
+        instead = translated(takes, [], [(name, value)])
+        if instead is not None:
+            return Advice(message, f"write `default {instead}`")
+    if ours == "/":
+        return Advice(message, "a stride stands behind each window: `3x3/2`")
+    return Advice(message, near(name, [a.name for a in op.attributes], _ALIKE) or takes_help(takes))
+
+
+def preset(name: str) -> str:
+    """What to type for a preset that there is not."""
+    here = elsewhere.PRESETS_ELSEWHERE.get(name.lower())
+    offer = f"here it is called `{here}`" if here else near(name, PRESETS)
+    return offer or f"the presets are {listed(tuple(PRESETS))}"
+
+
+def _folded(name: str) -> str:
+    return name.lower().replace("_", "")
+
+
+def _renamed(call: st.Call) -> str | None:
+    """How a call of something that has another name elsewhere is written here."""
+    text = call.name.text
+    positional, attributes = written(call)
+    windowed = re.fullmatch(r"([A-Za-z_]+?)_?(\d+x\d+)", text)
+    if windowed and elsewhere.called_here(windowed[1]) in OPS:  # `conv3x3 8`
+        text, positional = windowed[1], [windowed[2], *positional]
+    here = elsewhere.called_here(text)
+    if here is None:
+        return None
+    name, *given = here.split()
+    op = OPS.get(name)
+    if op is None:
+        return f"here it is called `{name}`, with a branch in each line: `{name} {{ ... }}`"
+    if name == "avg_pool" and not positional and not attributes:
+        return whole_map(op)
+    takes = Takes(name, op.positional, op.attributes)
+    instead = translated(takes, [*given, *positional], attributes, text)
+    said = "" if windowed else f"here it is called `{name}`"
+    if instead is None or instead == name:
+        return said or None
+    return f"{said}: write `{instead}`" if said else f"write `{instead}`"
+
+
+def whole_map(op: Op) -> str:
+    """What to type for a pooling without a window."""
+    kind = "max" if op.name == "max_pool" else "avg"
+    return f"write `global_{kind}_pool` for the whole map, `{op.name} 3x3` for each window"
+
+
+def _with_numbers(advice: str, given: Sequence[str]) -> str:
+    """The numbers of the call in the place of those of an example."""
+    resized = given and re.fullmatch(r"\S+x\S+", given[0]) and "nearest-" in advice
+    if resized:  # `resize 64x64`
+        advice = advice.replace("{height * 2}x{width * 2}", given[0]).replace("by 2 ", "")
+    number = given[0] if given and re.fullmatch(r"[\d.]+(e-?\d+)?", given[0]) else ""
+    if number.isdigit():
+        advice = advice.replace("* 2}", f"* {number}}}").replace("by 2 ", f"by {number} ")
+    elif number:
+        advice = advice.replace("constant(1e-6)", f"constant({number})")
+        advice = advice.replace("dropout 0.1", f"dropout {number}")
+    return advice
+
+
+# ---------------------------------------------------------------- arguments
+
+
+def unknown_attributes(takes: Takes, strange: Sequence[st.Attribute], call: st.Call) -> Advice:
+    """Attributes that what is called does not have.
+
+    Args:
+        takes: what is called.
+        strange: the attributes, in order.
+        call: as written.
+    """
+    names = [attribute.name.text for attribute in strange]
+    what = "attribute" if len(names) == 1 else "attributes"
+    message = f"`{takes.name}` has no {what} {listed(names[:5])}"
+    found = {name: elsewhere_called(takes, name) for name in names}
+    known = [argument.name for argument in (*takes.positional, *takes.attributes)]
+    lost = [name for name, ours in found.items() if ours is None]
+    if lost:
+        return Advice(message, near(lost[0], known, _ALIKE) or takes_help(takes))
+    if "trainable" in found and takes.name == "scale":
+        return Advice(message, elsewhere.lacking("layer_scale"))
+    reasons = list(dict.fromkeys(reason(ours, name) for name, ours in found.items() if ours))
+    why = ", and ".join(reasons) if len(reasons) < 3 else "; ".join(reasons)
+    instead = translated(takes, *written(call))
+    return Advice(message, why if instead is None else f"write `{instead}`: {why}")
+
+
+def takes_help(takes: Takes) -> str:
+    """What a call can be given, as a help line."""
+    if takes.attributes:
+        return f"its attributes are {listed([a.name for a in takes.attributes])}"
+    if takes.positional:
+        return f"it has no attributes, its {listed([a.name for a in takes.positional])} has no name"
+    return "it has no attributes"
+
+
+def wrong_window(takes: Takes, call: st.Call) -> str | None:
+    """What to type where something else stands in the place of a window."""
+    instead = translated(takes, *written(call))
+    if instead is None:
+        return None
+    pools = takes.name.endswith("_pool") and "/" in instead and not call.attributes
+    return f"write `{instead}`" + (": without `/` the stride is 1" if pools else "")
+
+
+# ---------------------------------------------------------------- labels
+
+
+def unseen_label(name: str, items: Iterable[st.Item], parameters: Collection[str]) -> Advice:
+    """Advise on a `from` whose label is not one of the definition that it stands in.
+
+    Args:
+        name: the label.
+        items: of the file.
+        parameters: of the definition.
+    """
+    if name in parameters:
+        message = f"`{name}` is a parameter, not a label"
+        help_ = "a block takes one value; join it with others where the block is used, by `from`"
+        return Advice(message, help_)
+    message = f"no earlier value here has the label `{name}`"
+    owner = next((item for item in items if name in _labels_of(item)), None)
+    if isinstance(owner, (st.Block, st.Network)):
+        message = f"`{name}` is a label of `{owner.name.text}`, which is not seen here"
+        help_ = "a definition sees its own labels only"
+        if isinstance(owner, st.Network):
+            help_ += f"; join the values in `{owner.name.text}`, with `from {name}` for a branch"
+        return Advice(message, help_)
+    return Advice(message)
+
+
+def _labels_of(item: st.Item) -> set[str]:
+    if not isinstance(item, (st.Block, st.Network)):
+        return set()
+    return {s.label.text for s in st.statements(item.body) if s.label is not None}
+
+
+def label_as_value(name: str) -> Advice:
+    """A label where a number, a flag or a word is wanted."""
+    message = f"`{name}` is a label, and labels stand behind `from` only"
+    help_ = f"a block takes one value; join it with others by `from {name}` in a branch"
+    return Advice(message, help_)
+
+
+# ---------------------------------------------------------------- units
+
+
+def outside_head(unit: st.Unit, op: Op, missing: Iterable[Argument]) -> Advice:
+    """An op of a unit, not its first, that lacks arguments.
+
+    Args:
+        unit: as written.
+        op: what lacks them.
+        missing: the arguments.
+    """
+    lacks = " and ".join(f"its `{argument.name}`" for argument in missing)
+    head = unit.calls[0].name.text
+    message = f"`{op.name}` needs {lacks} here: what a unit is given goes to its first op, `{head}`"
+    return Advice(message, _as_block(unit))
+
+
+#: Names for the parameters of a block that was a unit, and what they may be given.
+_PARAMETERS = {
+    Kind.WINDOW: ("k", "3"),
+    Kind.COUNT: ("n", "64"),
+    Kind.FACTOR: ("x", "0.5"),
+    Kind.WORD: ("kind", "max"),
+}
+
+
+def _as_block(unit: st.Unit) -> str | None:
+    """What to type for a unit as a block, whose parameters are what its ops lack."""
+    statements, parameters, examples = list[str](), list[str](), list[str]()
+    labels: dict[str, int] = {}
+    for call in unit.calls:
+        op = OPS.get(call.name.text)
+        if op is None or (call.attributes and not op.attributes):
+            return None
+        given = {a.name.text for a in call.attributes}
+        lacking = op.positional[len(call.positional) :]
+        words = [call.name.text, *written(call)[0]]
+        for argument in lacking:
+            if argument.name in given or argument.must:
+                continue
+            if argument.kind not in _PARAMETERS:
+                return None
+            name, example = _PARAMETERS[argument.kind]
+            count = sum(p.rstrip("0123456789") == name for p in parameters)
+            name += str(count + 1) if count else ""
+            parameters.append(name)
+            examples.append(argument.words[0] if argument.words else example)
+            words.append(f"{{{name}}}x{{{name}}}" if argument.kind is Kind.WINDOW else name)
+        words += [f"{name}={value}" for name, value in written(call)[1]]
+        labels[op.name] = labels.get(op.name, 0) + 1
+        label = op.name if labels[op.name] == 1 else f"{op.name}_{labels[op.name]}"
+        statements.append(" ".join([f"{label}:", *words] if op.weighted else words))
+    name, inner = unit.name.text, "; ".join(statements)
+    block = f"block {name}({', '.join(parameters)}) {{ {inner} }}"
+    return f"make it a block, `{block}`, and use it as `{' '.join([name, *examples])}`"
+
+
+def given_by_unit(
+    unit: str, window: st.Window, open_: Sequence[Argument], call: st.Call
+) -> str | None:
+    """What to type where a use gives the window that the unit says itself."""
+    values = [value for value in call.positional if value is not window]
+    if len(values) > len(open_):
+        return None
+    positional, attributes = written(st.Call(call.name, tuple(values), call.attributes, call.span))
+    own = " ".join([unit, *positional, *(f"{name}={value}" for name, value in attributes)])
+    return f"write `{own}`, or `{own} window={window.span.text}` for another window"
+
+
+# ---------------------------------------------------------------- blocks
+
+
+def op_as_argument(name: str, parameter: str, block: str) -> Advice:
+    """An op, unit or block given to a parameter."""
+    message = f"`{name}` is applied to values and cannot be given to `{parameter}` of `{block}`"
+    help_ = f"give `true` or `false`, and in `{block}` write `if {parameter} {{ {name} }}`"
+    return Advice(message, help_)
+
+
+def label_as_argument(label: str, block: str, call: st.Call) -> Advice:
+    """An earlier value given to a parameter."""
+    message = f"`{label}` is a label, and a block is given numbers, flags and words only"
+    rest = tuple(v for v in call.positional if not (isinstance(v, ex.Name) and v.text == label))
+    positional, _ = written(st.Call(call.name, rest, (), call.span))
+    own = " ".join([block, *positional])
+    own = own if label_fault(block) else f"{block}: {own}"
+    return Advice(message, f"join it here, for instance `concat {{ from {label}; {own} }}`")
+
+
+def window_of_block(value: st.Argument, parameter: str, block: str) -> str | None:
+    """What to type where a parameter of a block is given a window."""
+    if not isinstance(value, st.Window):
+        return None
+    sides = re.split("[x/]", value.span.text)
+    part = f"`{{{parameter}}}x{{{parameter}}}`"
+    if sides.count(sides[0]) != len(sides) or not sides[0].isdigit():
+        return f"give a number; a window in `{block}` is written {part}"
+    return f"write `{sides[0]}`; in `{block}` the window is then {part}"

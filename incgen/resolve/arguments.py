@@ -1,0 +1,377 @@
+"""Arguments: what is written at a use, held against what the op takes.
+
+Types and ranges are checked here, for values written in a spec while it is resolved and for the
+values of expressions while it is elaborated, with the same words.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from incgen.base.diagnostics import Code, Reporter, counted, listed, near
+from incgen.base.source import Span
+from incgen.language import expressions as ex
+from incgen.language.initializers import ALIASES, LARGEST, RULES, SMALLEST, Initializer
+from incgen.language.ops import PRESETS, Argument, ByWindow, DefaultValue, Kind, Op
+from incgen.resolve.definitions import ArgumentValue, SidesValue, Source, WindowValue
+from incgen.syntax import tree as st
+
+#: The words that a padding can be.
+PAD_WORDS = ("valid", "half", "same")
+#: The largest count: channels, a kernel, a stride, a padding.
+MAX_COUNT = 1_000_000
+
+
+def value_fault(argument: Argument, value: ex.Value) -> str | None:
+    """Why a value cannot be an argument's, or None if it can.
+
+    >>> from incgen.ops import OPS
+    >>> value_fault(OPS["dropout"].arguments[0], 1.5)
+    'must be at most 0.999999, not 1.5'
+    """
+    match argument.kind:
+        case Kind.FLAG:
+            return None if isinstance(value, bool) else f"must be true or false, not {show(value)}"
+        case Kind.WORD:
+            words = listed(argument.words, "or")
+            return None if value in argument.words else f"must be {words}, not {show(value)}"
+        case Kind.COUNT:
+            return count_fault(value, 1)
+        case Kind.PADDING if argument.positional and isinstance(value, str):
+            return f"must be a number of pixels, not `{value}`"
+        case Kind.PADDING if isinstance(value, str):
+            if value in PAD_WORDS:
+                return None
+            return f"must be {listed(PAD_WORDS, 'or')}, or a number of pixels, not `{value}`"
+        case Kind.PADDING:
+            return count_fault(value, 0)
+        case _:
+            return _factor_fault(argument, value)
+
+
+def count_fault(value: ex.Value, minimum: int) -> str | None:
+    """Why a value is not a whole number from a minimum, or None if it is."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return f"must be a whole number, not {show(value)}"
+    if not minimum <= value <= MAX_COUNT:
+        least = f"at least {minimum}" if value < minimum else f"at most {MAX_COUNT}"
+        return f"must be {least}, not {value}"
+    return None
+
+
+def evaluation_code(error: ex.EvaluationError) -> Code:
+    """Whether an expression has no value because of its types or of its numbers."""
+    return Code.NUMBER_RANGE if error.ranged else Code.WRONG_TYPE
+
+
+def whole_help(value: ex.Value, written: ex.Expression) -> str | None:
+    """What to type where a calculation gave a number that is not whole."""
+    if not isinstance(value, float):
+        return None
+    if isinstance(written, ex.Literal):
+        return f"write `{int(value)}`" if value.is_integer() else None
+    if not isinstance(written, ex.Binary):
+        return None
+    if written.operator == "/":
+        return "`//` divides to a whole number"
+    return "`int(...)` cuts to a whole number, `round(...)` gives the nearest"
+
+
+def _factor_fault(argument: Argument, value: ex.Value) -> str | None:
+    if isinstance(value, (bool, str)):
+        return f"must be a number, not {show(value)}"
+    if not math.isfinite(value):
+        return "must be a finite number"
+    low, high = argument.minimum, argument.maximum
+    if value < low or (argument.open and value == low):
+        return f"must be {'above' if argument.open else 'at least'} {low:g}, not {value:g}"
+    if value > high:
+        return f"must be at most {high:g}, not {value:g}"
+    if 0 < abs(value) < SMALLEST:
+        return f"must be 0 or at least {SMALLEST:g} in size, not {value:g}"
+    return None
+
+
+def fault_code(value: ex.Value, argument: Argument) -> Code:
+    """Whether a refused value is of the wrong type or out of range."""
+    numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if argument.kind in (Kind.COUNT, Kind.PADDING):
+        numeric = numeric and isinstance(value, int)
+    elif argument.kind is not Kind.FACTOR:
+        numeric = False
+    return Code.NUMBER_RANGE if numeric else Code.WRONG_TYPE
+
+
+def show(value: ex.Value) -> str:
+    """A value as a spec would write it, in backticks if it is a word."""
+    if isinstance(value, str):
+        return f"`{value}`"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """What is said once for many ops: a preset and the `default` statements so far.
+
+    Attributes:
+        preset: the name of the preset, if there is one.
+        defaults: what `default` statements say, by op and argument.
+        line: the `numerics` line.
+        lines: the `default` statements, by op and argument.
+    """
+
+    preset: str | None = None
+    defaults: Mapping[tuple[str, str], ArgumentValue] | None = None
+    line: Source | None = field(default=None, compare=False)
+    lines: Mapping[tuple[str, str], Source] = field(default_factory=dict, compare=False)
+
+    def with_preset(self, preset: str, span: Span) -> Conventions:
+        """The same with a `numerics` line."""
+        return replace(self, preset=preset, line=Source(preset, span))
+
+    def with_default(self, op: str, name: str, value: ArgumentValue, span: Span) -> Conventions:
+        """The same with one `default` more."""
+        defaults = {**(self.defaults or {}), (op, name): value}
+        return replace(
+            self, defaults=defaults, lines={**self.lines, (op, name): Source(None, span)}
+        )
+
+    def source(self, op: Op, argument: Argument) -> Source | None:
+        """The line that says what an argument is where its op does not; None if there is none."""
+        for name in (op.name, op.family):
+            if (name, argument.name) in self.lines:
+                return self.lines[name, argument.name]
+        if self.preset is None or argument.name not in PRESETS[self.preset].get(
+            op.family or op.name, {}
+        ):
+            return None
+        return self.line
+
+    def default(self, op: Op, argument: Argument) -> ArgumentValue | ByWindow:
+        """What an argument is where its op says nothing: the most specific that was said."""
+        said = self.defaults or {}
+        for name in (op.name, op.family):
+            if (name, argument.name) in said:
+                return said[name, argument.name]
+        value = argument.default
+        if self.preset is not None:
+            family = PRESETS[self.preset].get(op.family or op.name, {})
+            value = family.get(argument.name, value)
+        return _default_value(argument, value)
+
+
+def _default_value(argument: Argument, value: DefaultValue) -> ArgumentValue | ByWindow:
+    if value is None or isinstance(value, ByWindow):
+        return value
+    if argument.kind is Kind.INITIALIZER:
+        return Initializer(name=str(value))
+    return ex.Literal(value)
+
+
+def _words(argument: Argument) -> tuple[str, ...]:
+    if argument.kind is Kind.FLAG:
+        return ("true", "false")
+    if argument.kind is Kind.PADDING and not argument.positional:
+        return PAD_WORDS
+    return argument.words
+
+
+def padding_of(pads: ByWindow, frame: ArgumentValue) -> ex.Literal | None:
+    """Return the padding of a window; None if it must be said."""
+    if not isinstance(frame, WindowValue):
+        return None
+    sides = [ex.literal(side) for side in (*frame.kernel, *frame.stride)]
+    whole = tuple(side for side in sides if isinstance(side, int))
+    word = pads.word(whole[:2], whole[2:]) if len(whole) == len(sides) else None
+    return ex.Literal(word) if word is not None else None
+
+
+class Binder:
+    """Turns written arguments into values; reports what does not fit.
+
+    Args:
+        report: takes the faults.
+        resolve: gives the expression that a written one stands for, or None after a report.
+        known: tells whether a name stands for something.
+    """
+
+    def __init__(
+        self,
+        report: Reporter,
+        resolve: Callable[[ex.Expression], ex.Expression | None],
+        known: Callable[[str], bool],
+    ) -> None:
+        """Keep them."""
+        self.report = report
+        self.resolve = resolve
+        self.known = known
+
+    def value(self, owner: str, argument: Argument, written: st.Argument) -> ArgumentValue:
+        """One argument of an op; None after a report.
+
+        Args:
+            owner: the op, for messages.
+            argument: what it must fit.
+            written: what was written.
+        """
+        match argument.kind, written:
+            case Kind.WINDOW, st.Window():
+                return self.window(owner, written)
+            case Kind.WINDOW, _:
+                self.refuse(owner, argument, written, "write a window as `3x3` or `{k}x{k}`")
+            case Kind.INITIALIZER, ex.Name(text, span):
+                return self.initializer(text, (), span)
+            case Kind.INITIALIZER, st.Applied(name, arguments, span):
+                return self.initializer(name, arguments, span)
+            case Kind.INITIALIZER, _:
+                self.refuse(owner, argument, written)
+            case Kind.PADDING, (st.Window() | st.Items()):
+                return self.sides(owner, argument, written)
+            case _, (st.Window() | st.Items() | st.Text() | st.Applied()):
+                self.refuse(owner, argument, written)
+            case _, _:
+                return self.expression(owner, argument, written)
+        return None
+
+    def refuse(
+        self, owner: str, argument: Argument, written: st.Argument, help: str | None = None
+    ) -> None:
+        """Report an argument of the wrong type."""
+        if (
+            isinstance(written, st.Text)
+            and written.value.isidentifier()
+            and len(written.value) < 40
+        ):
+            help = f"write `{written.value}` without quotes"
+        message = f"`{argument.name}` of `{owner}` must be {argument.kind.value}"
+        self.report.error(Code.WRONG_TYPE, written.span, message, help=help)
+
+    def expression(
+        self, owner: str, argument: Argument, written: ex.Expression
+    ) -> ex.Expression | None:
+        """A number, flag or word; checked now if it is already known."""
+        words = _words(argument)
+        if words and isinstance(written, ex.Name) and not self.known(written.text):
+            rule = listed(words, "or")
+            message = f"`{argument.name}` of `{owner}` must be {rule}, not `{written.text}`"
+            help_ = near(written.text, words)
+            self.report.error(Code.UNKNOWN_NAME, written.span, message, help=help_)
+            return None
+        resolved = self.resolve(written)
+        known = ex.literal(resolved) if resolved is not None else None
+        if known is not None:
+            fault = value_fault(argument, known)
+            if fault:
+                help_ = whole_help(known, written)
+                if isinstance(known, str):
+                    help_ = near(known, _words(argument))
+                message = f"`{argument.name}` of `{owner}` {fault}"
+                code = fault_code(known, argument)
+                self.report.error(code, written.span, message, help=help_)
+                return None
+        return resolved
+
+    def window(self, owner: str, written: st.Window) -> WindowValue | None:
+        """A kernel and its stride."""
+        one = ex.Literal(1)
+        parts = []
+        for part, what in (
+            (written.height, "height"),
+            (written.width, "width"),
+            (written.stride_height or one, "stride"),
+            (written.stride_width or one, "stride"),
+        ):
+            resolved = self.resolve(part)
+            if resolved is None:
+                return None
+            known = ex.literal(resolved)
+            fault = count_fault(known, 1) if known is not None else None
+            if fault:
+                message = f"the {what} of the window of `{owner}` {fault}"
+                self.report.error(Code.NUMBER_RANGE, part.span or written.span, message)
+                return None
+            parts.append(resolved)
+        return WindowValue((parts[0], parts[1]), (parts[2], parts[3]), written.span)
+
+    def sides(
+        self, owner: str, argument: Argument, written: st.Window | st.Items
+    ) -> SidesValue | None:
+        """A padding of two or four numbers."""
+        if isinstance(written, st.Window):
+            values: tuple[st.Argument, ...] = (written.height, written.width)
+            if written.stride_height is not None:
+                self.report.error(Code.WRONG_TYPE, written.span, "a padding has no stride")
+                return None
+        else:
+            values = written.values
+            if len(values) != 4:
+                message = f"a padding in brackets has 4 numbers, this one has {len(values)}"
+                help_ = "write `[top, bottom, left, right]`, or `HxW` for both sides alike"
+                self.report.error(Code.ARGUMENT_COUNT, written.span, message, help=help_)
+                return None
+        found = []
+        for value in values:
+            if isinstance(value, (st.Window, st.Items, st.Text, st.Applied)):
+                self.refuse(owner, argument, value)
+                return None
+            resolved = self.resolve(value)
+            known = ex.literal(resolved) if resolved is not None else None
+            fault = count_fault(known, 0) if known is not None else None
+            if resolved is None:
+                return None
+            if fault:
+                message = f"each side of `{argument.name}` of `{owner}` {fault}"
+                self.report.error(Code.NUMBER_RANGE, value.span, message)
+                return None
+            found.append(resolved)
+        return SidesValue(tuple(found), written.span)
+
+    def initializer(
+        self, name: str, arguments: tuple[ex.Expression, ...], span: Span | None
+    ) -> Initializer | None:
+        """A named initialiser; its arguments must be constants."""
+        rule = RULES.get(name)
+        if rule is None:
+            help_ = near(name, RULES)
+            if name.removesuffix("_") in ALIASES:
+                help_ = f"here it is called {ALIASES[name.removesuffix('_')]}"
+            self.report.error(Code.UNKNOWN_NAME, span, f"no initialiser `{name}`", help=help_)
+            return None
+        values = []
+        for argument in arguments:
+            resolved = self.resolve(argument)
+            known = ex.literal(resolved) if resolved is not None else None
+            if known is None or isinstance(known, (bool, str)):
+                if resolved is not None:
+                    message = f"the argument of `{name}` must be a number, known when reading"
+                    self.report.error(Code.WRONG_TYPE, argument.span, message)
+                return None
+            values.append(float(known))
+        if len(values) != len(rule.arguments):
+            form = f"{name}({', '.join(rule.arguments)})" if rule.arguments else name
+            takes = counted(len(rule.arguments), "argument") if rule.arguments else "no argument"
+            message = f"`{name}` takes {takes}, not {len(values)}"
+            self.report.error(Code.ARGUMENT_COUNT, span, message, help=f"write `{form}`")
+            return None
+        for value, argument_name, written in zip(values, rule.arguments, arguments, strict=True):
+            fault = _scale_fault(value, rule.kind)
+            if fault:
+                message = f"`{argument_name}` of `{name}` {fault}"
+                self.report.error(Code.NUMBER_RANGE, written.span, message)
+                return None
+        return Initializer(name=name, args=tuple(values))
+
+
+def _scale_fault(value: float, kind: str) -> str | None:
+    """Why a number cannot be the scale of an initialiser, or None if it can."""
+    if kind == "constant":
+        if value == 0 or SMALLEST <= abs(value) <= LARGEST:
+            return None
+        return f"must be 0 or from {SMALLEST:g} to {LARGEST:g} in size, not {value:g}"
+    if value <= 0:
+        return f"must be above 0, not {value:g}"
+    if SMALLEST <= value <= LARGEST:
+        return None
+    return f"must be from {SMALLEST:g} to {LARGEST:g}, not {value:g}"

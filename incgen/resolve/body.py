@@ -1,0 +1,361 @@
+"""Bodies: statements to steps, with names assigned and arguments bound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import assert_never
+
+from incgen.base.diagnostics import Code, listed, near
+from incgen.base.source import Span
+from incgen.language import expressions as ex
+from incgen.resolve import advice
+from incgen.resolve import definitions as df
+from incgen.resolve.arguments import Binder, Conventions, count_fault
+from incgen.resolve.calls import CallResolver
+from incgen.resolve.definitions import unit_defaults as unit_defaults
+from incgen.resolve.labels import Namespace, collect
+from incgen.resolve.scope import FileScope
+from incgen.syntax import tree as st
+
+#: Branches of one join.
+MAX_BRANCHES = 256
+#: Repeats inside one another, in one definition: each is a loop in a loop in generated code, and
+#: finding a formula for its channels takes three times as long as for what is in it.
+MAX_LOOPS = 6
+
+
+class BodyResolver:
+    """Resolves the bodies of one definition.
+
+    Args:
+        scope: the names of the file.
+        conventions: the presets and defaults where the definition stands.
+        parameters: of the definition, with their places.
+        used: gets the parameters that occur.
+        network: whether it is a network, which may have heads.
+        unit: the definition if it is a unit, where nothing is warned of.
+    """
+
+    def __init__(
+        self,
+        scope: FileScope,
+        conventions: Conventions,
+        parameters: dict[str, Span],
+        used: set[str],
+        *,
+        network: bool = False,
+        unit: st.Unit | None = None,
+    ) -> None:
+        """Keep the context; labels that `from` can name are kept as a stack of frames."""
+        self.scope, self.report = scope, scope.report
+        self.parameters, self.used = parameters, used
+        self.network = network
+        binder = Binder(self.report, self.expression, self.known)
+        self.calls = CallResolver(scope, conventions, binder, parameters, unit=unit)
+        self.idle: set[str] = set()
+        self.frames: list[dict[str, Span]] = []
+        self.written: set[str] = set()
+        self.loops = 0
+
+    def expression(self, written: ex.Expression) -> ex.Expression | None:
+        """The expression that a written one stands for; None after a report."""
+        name = written.text if isinstance(written, ex.Name) else ""
+        if name in self.written and not self.known(name):
+            told = advice.label_as_value(name)
+            self.report.error(Code.UNKNOWN_NAME, written.span, told.message, help=told.help)
+            return None
+        return self.scope.resolve_expression(written, self.parameters, self.used)
+
+    @contextmanager
+    def side(self, built: bool) -> Iterator[None]:
+        """Inside, parameters that occur count as used only if the side of an `if` is built."""
+        used = self.used
+        if not built:
+            self.used = self.idle
+        yield
+        self.used = used
+
+    def known(self, name: str) -> bool:
+        """Whether a name stands for something here."""
+        return name in self.parameters or self.scope.known(name)
+
+    # ------------------------------------------------------------ bodies
+
+    def definition_body(self, body: st.Body) -> df.Body:
+        """The body of a block or network."""
+        names = collect(body, self.report)
+        self.written = {s.label.text for s in st.statements(body) if s.label is not None}
+        self.calls.labels = self.written
+        return self.body(body, names, top=True)
+
+    def unit_body(self, unit: st.Unit) -> df.Body | None:
+        """The chain of a unit as a body of one step."""
+        names = Namespace({})
+        errors = self.report.errors
+        elements = []
+        for number, call in enumerate(unit.calls):
+            element = self.calls.call(call, None, names, head=number == 0)
+            if element is None:
+                continue
+            if isinstance(element, df.Instance) and element.definition.kind == "block":
+                message = f"a unit is a chain of ops, and `{call.name.text}` is a block"
+                help_ = f"make `{unit.name.text}` a block"
+                self.report.error(Code.MISPLACED, call.span, message, help=help_)
+            elements.append(element)
+        if len(elements) != len(unit.calls) or self.report.errors != errors:
+            return None
+        chain = df.Chain(tuple(elements), None, unit.span)
+        whole = chain.elements[0] if len(chain.elements) == 1 else chain
+        return df.Body((df.Step(None, None, whole, False, "", unit.span),), unit.span)
+
+    def body(
+        self, body: st.Body, names: Namespace, *, top: bool = False, heads: bool = False
+    ) -> df.Body:
+        """The steps of a body whose names live in a namespace.
+
+        Args:
+            body: as parsed.
+            names: of the keys.
+            top: whether it is the body of a definition itself.
+            heads: whether it can have heads.
+        """
+        self.frames.append({})
+        kept = _origins(body)
+        heads = heads or (top and self.network)
+        errors = self.report.errors
+        steps: list[df.Step | df.Head] = []
+        for number, statement in enumerate(body.statements):
+            match statement:
+                case st.Input():
+                    if not (top and self.network and number == 0):
+                        message = "`input` is the first line of a network"
+                        self.report.error(Code.MISPLACED, statement.span, message)
+                case st.Aux():
+                    head = self.head(statement, heads)
+                    if head is not None:
+                        steps.append(head)
+                case st.Statement() if heads and (choice := st.choice_of_heads(statement)):
+                    steps.extend(self.decided(choice, names))
+                case st.Statement():
+                    steps.append(self.step(statement, names, kept))
+        lacking = heads and any(map(st.choice_of_heads, body.statements))
+        sound = steps or lacking or self.report.errors > errors
+        if not sound and (body.statements or not (top and self.network)):
+            what = "statement besides `input`" if body.statements else "statement"
+            message = f"this body has no {what}"
+            help_ = "write `identity` if the value should pass through"
+            self.report.error(Code.EMPTY_BODY, body.span, message, help=help_)
+        self.frames.pop()
+        return df.Body(tuple(steps), body.span)
+
+    def decided(self, choice: st.Conditional, names: Namespace) -> tuple[df.Step | df.Head, ...]:
+        """An `if` around heads: which outputs there are is decided when the code is generated."""
+        condition = self.expression(choice.condition)
+        known = ex.literal(condition) if condition is not None else True
+        if known is None or isinstance(known, str):
+            message = "whether there is an `aux` is decided by constants only"
+            help_ = "let a constant decide, `let heads = true`; `--set heads=false` changes it"
+            self.report.error(Code.MISPLACED, choice.condition.span, message, help=help_)
+            return ()
+        sides = [names.side() for _ in range(2)]
+        with self.side(bool(known)):
+            then = self.body(choice.then, sides[0], heads=True).steps
+        otherwise: tuple[df.Step | df.Head, ...] = ()
+        if choice.otherwise is not None:
+            with self.side(not known):
+                otherwise = self.body(choice.otherwise, sides[1], heads=True).steps
+        names.merge(sides)
+        # what the other side applies is used all the same
+        for body in (choice.then, choice.otherwise):
+            if body is not None:
+                self.scope.read.update(name.text for name in st.applied(body))
+        return then if known else otherwise
+
+    def head(self, statement: st.Aux, allowed: bool) -> df.Head | None:
+        """An auxiliary head of the network."""
+        if not allowed:
+            message = "`aux` stands in the body of a network itself"
+            help_ = "put the layers of the head into a block, and the `aux` into the network"
+            self.report.error(Code.MISPLACED, statement.span, message, help=help_)
+            return None
+        body = self.slot_body(statement.body, statement.label.text)
+        return df.Head(statement.label.text, body, statement.doc, statement.span)
+
+    def step(self, statement: st.Statement, names: Namespace, kept: set[str]) -> df.Step:
+        """One statement."""
+        label = statement.label.text if statement.label else None
+        origin = None
+        if statement.origin is not None:
+            origin = statement.origin.text
+            self.check_origin(statement.origin)
+        if label is not None:
+            element = self.in_slot(statement.elements, label, statement.span)
+            self.frames[-1][label] = statement.span
+        else:
+            element = self.in_namespace(statement.elements, names, statement.span)
+        keep = label is not None and label in kept
+        return df.Step(label, origin, element, keep, statement.doc, statement.span)
+
+    def check_origin(self, origin: st.Identifier) -> None:
+        """`from` names an earlier value of this body or of one around it."""
+        if any(origin.text in frame for frame in self.frames):
+            return
+        visible = {label for frame in self.frames for label in frame}
+        message, help_ = advice.unseen_label(
+            origin.text, self.scope.loaded.spec.items, self.parameters
+        )
+        if origin.text in self.written and origin.text not in self.parameters:
+            message = f"no earlier value here has the label `{origin.text}`"
+            help_ = "a `from` reaches earlier lines of its body, and of the bodies around it"
+        help_ = help_ or near(origin.text, visible)
+        if help_ is None and visible:
+            help_ = f"the labels so far are {listed(sorted(visible)[:8])}"
+        self.report.error(Code.UNKNOWN_LABEL, origin.span, message, help=help_)
+
+    # ------------------------------------------------------------ names
+
+    def in_namespace(
+        self, elements: Sequence[st.Element], names: Namespace, span: Span
+    ) -> df.Element | None:
+        """An unlabelled chain: every element takes its own name."""
+        if len(elements) == 1:
+            return _chained([self.element(elements[0], None, names)], None, span)
+        with self.calls.chain(elements):
+            found = [self.element(element, None, names) for element in elements]
+        return _chained(found, None, span)
+
+    def in_slot(self, elements: Sequence[st.Element], slot: str, span: Span) -> df.Element | None:
+        """A chain under a label: one element takes it, more are numbered below it."""
+        if len(elements) == 1:
+            return self.element(elements[0], slot, None)
+        found = [self.element(element, str(i), None) for i, element in enumerate(elements)]
+        return _chained(found, slot, span)
+
+    def slot_body(self, body: st.Body, slot: str) -> df.Body:
+        """A body under a label: a single statement is as if it had the label itself."""
+        only = body.statements[0] if len(body.statements) == 1 else None
+        if isinstance(only, st.Statement) and only.label is None:
+            self.frames.append({})
+            if only.origin is not None:
+                self.check_origin(only.origin)
+            element = self.in_slot(only.elements, slot, only.span)
+            self.frames.pop()
+            origin = only.origin.text if only.origin else None
+            return df.Body((df.Step(None, origin, element, False, only.doc, only.span),), body.span)
+        names = collect(body, self.report)
+        inner = self.body(body, names)
+        if slot == "":
+            return inner
+        group = df.Group(inner, slot, body.span)
+        return df.Body((df.Step(None, None, group, False, "", body.span),), body.span)
+
+    def element(
+        self, element: st.Element, slot: str | None, names: Namespace | None
+    ) -> df.Element | None:
+        """An element that has a slot, or takes a name from a namespace."""
+        match element:
+            case st.Call():
+                return self.calls.call(element, slot, names)
+            case st.Join():
+                return self.join(element, slot, names)
+            case st.Group():
+                if slot is not None:
+                    return df.Group(self.slot_body(element.body, slot), None, element.span)
+                assert names is not None
+                return df.Group(self.body(element.body, names), None, element.span)
+            case st.Repeat():
+                return self.repeat(element, slot, names)
+            case st.Conditional():
+                return self.conditional(element, slot, names)
+            case _:
+                assert_never(element)
+
+    def join(
+        self, element: st.Join, slot: str | None, names: Namespace | None
+    ) -> df.Element | None:
+        """Branches on one value."""
+        if len(element.body.statements) == 1:
+            message = f"`{element.kind}` joins at least two branches"
+            help_ = "each line of its body is a branch"
+            self.report.error(Code.ARGUMENT_COUNT, element.body.span, message, help=help_)
+        if len(element.body.statements) > MAX_BRANCHES:
+            count = len(element.body.statements)
+            message = f"a join has at most {MAX_BRANCHES} branches, this one has {count}"
+            self.report.error(Code.TOO_LARGE, element.span, message)
+            return None
+        if slot is None:
+            assert names is not None
+            title = names.name_for(element.kind)
+            return df.Join(element.kind, self.body(element.body, names), None, title, element.span)
+        own = collect(element.body, self.report)
+        body = self.body(element.body, own)
+        return df.Join(element.kind, body, slot, own.name_for(element.kind), element.span)
+
+    def repeat(
+        self, element: st.Repeat, slot: str | None, names: Namespace | None
+    ) -> df.Element | None:
+        """A body several times."""
+        count = self.expression(element.count)
+        if slot is None:
+            assert names is not None
+            slot = names.name_for("repeat")
+        if self.loops == MAX_LOOPS:
+            message = f"repeats are nested more than {MAX_LOOPS} deep"
+            help_ = "make the inner part a `block`"
+            self.report.error(Code.NESTING_TOO_DEEP, element.span, message, help=help_)
+            return None
+        self.loops += 1
+        body = self.slot_body(element.body, "")
+        self.loops -= 1
+        if count is None:
+            return None
+        known = ex.literal(count)
+        fault = count_fault(known, 0) if known is not None else None
+        if fault:
+            whole = isinstance(known, int) and not isinstance(known, bool)
+            code = Code.NUMBER_RANGE if whole else Code.WRONG_TYPE
+            self.report.error(code, element.count.span, f"a repeat count {fault}")
+            return None
+        return df.Repeat(count, body, slot, element.span)
+
+    def conditional(
+        self, element: st.Conditional, slot: str | None, names: Namespace | None
+    ) -> df.Element | None:
+        """One of two bodies; both may use the same names, because only one is built."""
+        condition = self.expression(element.condition)
+        if condition is not None and isinstance(ex.literal(condition), str):
+            message = "a condition is true or false, not a word"
+            self.report.error(Code.WRONG_TYPE, element.condition.span, message)
+        sides = [names.side() if names is not None else None for _ in range(2)]
+        known = ex.literal(condition) if condition is not None else None
+        with self.side(known is None or bool(known)):
+            then = self.branch(element.then, slot, sides[0])
+        otherwise = None
+        if element.otherwise is not None:
+            with self.side(not known):
+                otherwise = self.branch(element.otherwise, slot, sides[1])
+        if names is not None:
+            names.merge([side for side in sides if side is not None])
+        if condition is None:
+            return None
+        return df.Conditional(condition, then, otherwise, element.span)
+
+    def branch(self, body: st.Body, slot: str | None, names: Namespace | None) -> df.Body:
+        """One side of a conditional."""
+        if slot is not None:
+            return self.slot_body(body, slot)
+        assert names is not None
+        return self.body(body, names)
+
+
+def _chained(found: Sequence[df.Element | None], name: str | None, span: Span) -> df.Element | None:
+    sound = [element for element in found if element is not None]
+    if not sound or len(sound) != len(found):
+        return None
+    return sound[0] if len(sound) == 1 and name is None else df.Chain(tuple(sound), name, span)
+
+
+def _origins(body: st.Body) -> set[str]:
+    """The labels that some `from` inside a body names."""
+    return {s.origin.text for s in st.statements(body) if s.origin is not None}

@@ -1,0 +1,32 @@
+"""Definitions of a whole program that cannot stand in one generated file."""
+
+from __future__ import annotations
+
+from incgen.base.diagnostics import Code, Note, Reporter
+from incgen.base.source import Span
+from incgen.resolve import definitions as df
+
+
+def check_names(found: tuple[df.Definition, ...], report: Reporter) -> None:
+    """Two different definitions of one name are a fault: a reader could not tell them apart."""
+    seen: dict[str, df.Definition] = {}
+    for definition in found:
+        first = seen.setdefault(definition.name, definition)
+        if first is not definition:
+            report_different(first, definition, report, definition.span)
+
+
+def report_different(
+    first: df.Definition, second: df.Definition, report: Reporter, span: Span
+) -> None:
+    """Report two definitions of one name that differ, at a place that shows the second."""
+    kinds = f"{first.kind} `{first.name}`", f"{second.kind} `{second.name}`"
+    message = f"there is another {kinds[0]}, which differs from this {second.kind}"
+    help_ = "rename one of them, or let both files use it from a third"
+    if first.span == second.span:
+        message = f"`{first.name}` is used under different `numerics` or `default`s"
+        help_ = "let all files that use it have the same, or give its file a `numerics`"
+    notes = [Note(f"the {kinds[0]} is here", first.span)]
+    if second.span not in (span, first.span):
+        notes.append(Note(f"the {kinds[1]} that differs from it is here", second.span))
+    report.error(Code.DUPLICATE, span, message, notes=notes, help=help_)

@@ -1,0 +1,358 @@
+"""A resolved spec: what every name stands for, with nothing expanded.
+
+Units and blocks keep their parameters here, which is what makes generated code readable. Every
+element already has its `name`: the part that it adds to the keys of what it contains. None adds
+nothing (an unlabelled join or body is transparent), and "" is the thing at the prefix itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TypeAlias
+
+from incgen.base.records import record
+from incgen.base.source import Span
+from incgen.language.expressions import Expression, Value
+from incgen.language.initializers import Initializer
+from incgen.language.ops import ByWindow, Op
+
+
+@record
+class WindowValue:
+    """A window whose parts are resolved; strides are literals 1 where none was written."""
+
+    kernel: tuple[Expression, Expression]
+    stride: tuple[Expression, Expression]
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@record
+class SidesValue:
+    """A padding of two or four numbers."""
+
+    sides: tuple[Expression, ...]
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+#: The value of an argument. None: nothing was said and there is no default.
+ArgumentValue: TypeAlias = Expression | WindowValue | SidesValue | Initializer | None
+
+
+@record
+class Formal:
+    """A parameter of a block or network."""
+
+    name: str
+    default: Expression | None
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Source:
+    """A line that says a convention for many ops: a `numerics`, by its preset, or a `default`."""
+
+    preset: str | None
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class OpCall:
+    """An op with every argument filled in.
+
+    Attributes:
+        op: its row of the table.
+        args: every argument by name.
+        said: the names of those written at this place.
+        name: see the module.
+        labelled: whether a label gave the name.
+        forwards: whether it is the head of a unit, which takes the unit's arguments.
+        sources: the lines above that say what it does not, by argument.
+    """
+
+    op: Op
+    args: dict[str, ArgumentValue]
+    said: frozenset[str]
+    name: str
+    labelled: bool
+    forwards: bool
+    span: Span = field(compare=False, repr=False)
+    sources: Mapping[str, Source] = field(default_factory=dict, compare=False, repr=False)
+
+
+@record
+class Instance:
+    """A unit or block that is used.
+
+    Attributes:
+        definition: what is used.
+        args: by parameter name (block) or by argument of the unit's head op; for a unit only
+            those that are said.
+        name: see the module.
+        labelled: whether a label gave the name.
+        forwards: whether it is the head of another unit.
+    """
+
+    definition: Definition
+    args: dict[str, ArgumentValue]
+    name: str
+    labelled: bool
+    forwards: bool
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Chain:
+    """Elements after one another; with a name their own names are 0, 1, ..."""
+
+    elements: tuple[Element, ...]
+    name: str | None
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Join:
+    """`concat`, `add` or `mul`; each step of the body is a branch from the same value.
+
+    `title` is a unique name for the join itself, where a target has to name it.
+    """
+
+    kind: str
+    body: Body
+    name: str | None
+    title: str
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Group:
+    """A body in the place of an op."""
+
+    body: Body
+    name: str | None
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Repeat:
+    """A body several times; the names of iteration i begin with `name.i`."""
+
+    count: Expression
+    body: Body
+    name: str
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Conditional:
+    """One of two bodies; without `otherwise` the value passes."""
+
+    condition: Expression
+    then: Body
+    otherwise: Body | None
+    span: Span = field(compare=False, repr=False)
+
+
+Element: TypeAlias = OpCall | Instance | Chain | Join | Group | Repeat | Conditional
+
+
+@record
+class Step:
+    """A statement: an element on the current value, or on an earlier one.
+
+    Attributes:
+        label: as written.
+        origin: the label of the value it starts from, if not the current one.
+        element: what is applied; None for a lone `from label`.
+        kept: whether a later `from` names this value.
+        doc: the doc comment above it.
+    """
+
+    label: str | None
+    origin: str | None
+    element: Element | None
+    kept: bool
+    doc: str = field(compare=False)
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Head:
+    """`aux label { ... }`."""
+
+    label: str
+    body: Body
+    doc: str = field(compare=False)
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Body:
+    """Steps in order."""
+
+    steps: tuple[Step | Head, ...]
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Pixels:
+    """What the input line says: a size, and what the weights expect of pixels.
+
+    Attributes:
+        height: rows.
+        width: columns.
+        channels: colour channels.
+        order: `rgb` or `bgr`; None if nothing was said.
+        range: the values that black and white have; None if nothing was said.
+        mean: subtracted, per channel in that order and range.
+        std: divided by, likewise.
+    """
+
+    height: Expression
+    width: Expression
+    channels: Expression
+    order: str | None = None
+    range: tuple[float, float] | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def described(self) -> bool:
+        """Whether there is anything for a `preprocess` function to do or state."""
+        return bool(self.order or self.range or self.mean or self.std)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Definition:
+    """A unit, block or network. Compared by identity: there is one object for each.
+
+    Attributes:
+        kind: "unit", "block" or "network".
+        name: as written.
+        parameters: of a block or network.
+        body: for a unit one step, a chain.
+        head: for a unit, the op that takes the arguments of its uses.
+        pads: for a unit, how the padding of its head follows the window of a use that says none.
+        pixels: for a network, its input line.
+        doc: the doc comment.
+        span: the whole definition.
+    """
+
+    kind: str
+    name: str
+    parameters: tuple[Formal, ...]
+    body: Body
+    head: Op | None
+    pixels: Pixels | None
+    doc: str
+    span: Span = field(repr=False)
+    pads: ByWindow | None = None
+
+    def means(self, other: Definition) -> bool:
+        """Return whether another definition says the same, comments apart.
+
+        What both use must be the same objects where it is the same.
+        """
+        mine = (self.kind, self.name, self.parameters, self.head, self.pads)
+        theirs = (other.kind, other.name, other.parameters, other.head, other.pads)
+        return mine == theirs and self.body == other.body
+
+
+@record
+class Program:
+    """A network and everything that it reaches.
+
+    Attributes:
+        network: the network.
+        definitions: the units and blocks it reaches, each after those it uses.
+        doc: the doc comment at the head of its file.
+        header: the plain comment in front of that.
+        file: the name of its file, without folders.
+        settings: the constants of the file that were given another value than it says.
+        digest: of the text of the file and of those that it uses.
+    """
+
+    network: Definition
+    definitions: tuple[Definition, ...]
+    doc: str
+    header: str
+    file: str
+    settings: dict[str, Value]
+    digest: str
+
+
+def elements(body: Body) -> Iterator[Element]:
+    """Every element of a body, those inside others too, in order."""
+    for step in body.steps:
+        if isinstance(step, Head):
+            yield from elements(step.body)
+        elif step.element is not None:
+            yield from within(step.element)
+
+
+def within(element: Element) -> Iterator[Element]:
+    """An element and every element inside it, in order."""
+    yield element
+    match element:
+        case Chain():
+            for child in element.elements:
+                yield from within(child)
+        case Join() | Group() | Repeat():
+            yield from elements(element.body)
+        case Conditional():
+            yield from elements(element.then)
+            if element.otherwise is not None:
+                yield from elements(element.otherwise)
+        case _:
+            pass
+
+
+def reached(network: Definition) -> tuple[Definition, ...]:
+    """The units and blocks that a network uses, each after those it uses itself."""
+    found: dict[int, Definition] = {}
+
+    def visit(definition: Definition) -> None:
+        for element in elements(definition.body):
+            if isinstance(element, Instance) and id(element.definition) not in found:
+                visit(element.definition)
+                found[id(element.definition)] = element.definition
+
+    visit(network)
+    return tuple(found.values())
+
+
+def _head_of(unit: Definition) -> OpCall | Instance:
+    step = unit.body.steps[0]
+    assert isinstance(step, Step)
+    first = step.element.elements[0] if isinstance(step.element, Chain) else step.element
+    assert isinstance(first, (OpCall, Instance))
+    return first
+
+
+def given_by_unit(unit: Definition) -> frozenset[str]:
+    """The arguments of its head op that a unit itself says."""
+    head = _head_of(unit)
+    if isinstance(head, OpCall):
+        return head.said
+    return frozenset(head.args) | given_by_unit(head.definition)
+
+
+def unit_defaults(unit: Definition) -> dict[str, ArgumentValue]:
+    """What the arguments of its head op are where a use says nothing."""
+    head = _head_of(unit)
+    if isinstance(head, OpCall):
+        return dict(head.args)
+    return {**unit_defaults(head.definition), **head.args}
+
+
+@cache
+def has_weights(definition: Definition) -> bool:
+    """Whether something in a definition has parameters."""
+    for element in elements(definition.body):
+        if isinstance(element, OpCall) and element.op.weighted:
+            return True
+        if isinstance(element, Instance) and has_weights(element.definition):
+            return True
+    return False

@@ -1,0 +1,105 @@
+"""Parameters of blocks and networks: their names and defaults, and whether they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator
+from typing import TypeAlias
+
+from incgen.base.diagnostics import Code, Note, Reporter
+from incgen.base.source import Span
+from incgen.language import expressions as ex
+from incgen.language.names import parameter_fault
+from incgen.language.ops import DIMENSIONS, WORDS
+from incgen.resolve import definitions as df
+from incgen.resolve.arguments import evaluation_code
+from incgen.syntax import tree as st
+
+#: Resolves an expression outside of every definition; None after a report.
+Constant: TypeAlias = Callable[[ex.Expression], ex.Expression | None]
+
+
+def formals(
+    written: tuple[st.Parameter, ...],
+    constant: Constant,
+    constants: Container[str],
+    report: Reporter,
+) -> tuple[dict[str, Span], tuple[df.Formal, ...]]:
+    """The parameters of a block or network, with their places.
+
+    Args:
+        written: as parsed.
+        constant: gives the expression of a default, or None after a report.
+        constants: the names of the constants of the file.
+        report: takes faults.
+    """
+    places: dict[str, Span] = {}
+    own = {parameter.name.text for parameter in written}
+    formals = []
+    optional = False
+    for parameter in written:
+        name, span = parameter.name.text, parameter.name.span
+        fault = parameter_fault(name)
+        if name in WORDS or name in DIMENSIONS:
+            fault = f"`{name}` is a word of the language"
+        if fault:
+            message = f"{fault} and cannot name a parameter"
+            help_ = f"call it `{name.strip('_')}_value`"
+            report.error(Code.RESERVED_NAME, span, message, help=help_)
+        if name in places:
+            report.error(
+                Code.DUPLICATE,
+                span,
+                f"the parameter `{name}` is given twice",
+                notes=[Note("it is first given here", places[name])],
+            )
+            continue
+        default = None
+        if parameter.default is not None:
+            optional = True
+            used = (n for n in _names(parameter.default) if n.text not in constants)
+            other = next((n for n in used if n.text in own), None)
+            if other is None:
+                default = _default(parameter.default, constant, report)
+            else:
+                default = ex.Literal(1)
+                message = f"the default of `{name}` cannot use `{other.text}`, another parameter"
+                help_ = f"leave the default out, or compute with `{other.text}` in the body"
+                report.error(Code.UNKNOWN_NAME, other.span, message, help=help_)
+        elif optional:
+            message = f"`{name}` has no default but follows a parameter that has one"
+            report.error(Code.ARGUMENT_COUNT, span, message)
+        places[name] = span
+        formals.append(df.Formal(name, default, span))
+    return places, tuple(formals)
+
+
+def _names(expression: ex.Expression) -> Iterator[ex.Name]:
+    """The names in an expression as it was written."""
+    if isinstance(expression, ex.Name):
+        yield expression
+    for part in ex.children(expression):
+        yield from _names(part)
+
+
+def _default(written: ex.Expression, constant: Constant, report: Reporter) -> ex.Expression:
+    """A default is a constant, or depends on what comes in; after a report, 1 stands in for it."""
+    resolved = constant(written)
+    if resolved is None:
+        return ex.Literal(1)
+    if ex.has_dimension(resolved):
+        return resolved
+    try:
+        return ex.Literal(ex.evaluate(resolved, {}, {}), written.span)
+    except ex.EvaluationError as error:
+        report.error(evaluation_code(error), written.span, str(error))
+        return ex.Literal(1)
+
+
+def check_used(
+    item: st.Block | st.Network, parameters: dict[str, Span], used: set[str], report: Reporter
+) -> None:
+    """A parameter that nothing uses is a fault: it promises what it does not do."""
+    for name in parameters:
+        if name not in used:
+            message = f"the parameter `{name}` of `{item.name.text}` is never used"
+            report.error(Code.UNUSED, parameters[name], message, help="use it or remove it")

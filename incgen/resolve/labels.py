@@ -1,0 +1,120 @@
+"""Names of the things in a body: labels as written, and names for what has none.
+
+Parameters are keyed by these names, so each must be unique where it stands. An unlabelled join
+or body is transparent: what is inside is named beside what is outside.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Mapping, MutableMapping, Sequence
+
+from incgen.base.diagnostics import Code, Note, Reporter
+from incgen.base.source import Span
+from incgen.language.names import label_fault
+from incgen.syntax import tree as st
+
+
+class Namespace:
+    """The names of one prefix: labels as written, and names given to what has none.
+
+    The two sides of a conditional have a namespace each below the common one, because only one
+    side is built and both may give the same names.
+    """
+
+    def __init__(self, labels: Mapping[str, Span], outer: Namespace | None = None) -> None:
+        """Begin with the labels that were written."""
+        self.labels = labels
+        self.outer = outer
+        self.given: set[str] = set()
+        self.ordinals: dict[str, int] = {}
+
+    def name_for(self, base: str) -> str:
+        """A free name from an op's name: `conv`, then `conv_2`, `conv_3`, ..."""
+        ordinal = self._ordinal(base)
+        name = base if ordinal == 1 else f"{base}_{ordinal}"
+        while name in self.labels or self._has(name):
+            ordinal += 1
+            name = f"{base}_{ordinal}"
+        self.given.add(name)
+        self.ordinals[base] = ordinal
+        return name
+
+    def _ordinal(self, base: str) -> int:
+        """All names of a base below this number are taken."""
+        inner = self.ordinals.get(base)
+        if inner is not None:
+            return inner
+        return 1 if self.outer is None else self.outer._ordinal(base)
+
+    def _has(self, name: str) -> bool:
+        return name in self.given or (self.outer is not None and self.outer._has(name))
+
+    def side(self) -> Namespace:
+        """The namespace of one side of a conditional."""
+        return Namespace(self.labels, self)
+
+    def merge(self, sides: Sequence[Namespace]) -> None:
+        """Take the names that the sides of a conditional gave."""
+        for side in sides:
+            self.given |= side.given
+            for base, ordinal in side.ordinals.items():
+                self.ordinals[base] = max(ordinal, self._ordinal(base))
+
+
+def collect(body: st.Body, report: Reporter) -> Namespace:
+    """The namespace of a body, with its labels checked.
+
+    Args:
+        body: the body, and through it every transparent body inside.
+        report: takes duplicates and reserved names.
+    """
+    labels: dict[str, Span] = {}
+    _collect(body, labels, report)
+    return Namespace(labels)
+
+
+def _collect(body: st.Body, labels: MutableMapping[str, Span], report: Reporter) -> None:
+    for statement in body.statements:
+        match statement:
+            case st.Input():
+                continue
+            case st.Aux(label=label) | st.Statement(label=st.Identifier() as label):
+                _add(label, labels, report)
+            case st.Statement(label=None):
+                for element in statement.elements:
+                    _inside(element, labels, report)
+
+
+def _inside(element: st.Element, labels: MutableMapping[str, Span], report: Reporter) -> None:
+    match element:
+        case st.Join() | st.Group():
+            _collect(element.body, labels, report)
+        case st.Conditional():
+            # Only one of the two is built, so both may use a label.
+            then: dict[str, Span] = {}
+            otherwise: dict[str, Span] = {}
+            _collect(element.then, ChainMap(then, labels), report)
+            if element.otherwise is not None:
+                _collect(element.otherwise, ChainMap(otherwise, labels), report)
+            labels.update(then)
+            labels.update(otherwise)
+        case _:
+            pass
+
+
+def _add(label: st.Identifier, labels: MutableMapping[str, Span], report: Reporter) -> None:
+    fault = label_fault(label.text)
+    if fault:
+        help_ = f"call it `{label.text.strip('_') or 'my'}_layer`"
+        message = f"{fault}, so no layer can have this label in every target"
+        report.error(Code.RESERVED_NAME, label.span, message, help=help_)
+    first = labels.get(label.text)
+    if first is not None:
+        report.error(
+            Code.DUPLICATE,
+            label.span,
+            f"the label `{label.text}` is given twice",
+            notes=[Note("it is first given here", first)],
+        )
+    labels.setdefault(label.text, label.span)

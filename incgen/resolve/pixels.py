@@ -1,0 +1,142 @@
+"""The input line of a network: its size, and what the weights expect of pixels."""
+
+from __future__ import annotations
+
+from incgen.base.diagnostics import Code, listed, near
+from incgen.base.source import Span
+from incgen.language import expressions as ex
+from incgen.resolve import definitions as df
+from incgen.resolve.scope import FileScope
+from incgen.syntax import tree as st
+
+_ATTRIBUTES = ("order", "range", "mean", "std")
+_ORDERS = ("rgb", "bgr")
+
+
+def resolve_pixels(
+    network: st.Network, scope: FileScope, parameters: dict[str, Span], used: set[str]
+) -> df.Pixels | None:
+    """Read the `input` line, which comes first in a network.
+
+    Args:
+        network: the network.
+        scope: the names of its file.
+        parameters: of the network.
+        used: gets the parameters that the line uses.
+
+    Returns:
+        What the line says; None after a report.
+    """
+    first = network.body.statements[:1]
+    if not (first and isinstance(first[0], st.Input)):
+        message = f"the network `{network.name.text}` does not begin with `input`"
+        help_ = "begin its body with a line such as `input 224x224 3`"
+        scope.report.error(Code.NO_INPUT, network.name.span, message, help=help_)
+        return None
+    return _Reader(scope, first[0], parameters, used).read()
+
+
+class _Reader:
+    """Reads one input line."""
+
+    def __init__(
+        self, scope: FileScope, line: st.Input, parameters: dict[str, Span], used: set[str]
+    ) -> None:
+        self.scope, self.report = scope, scope.report
+        self.line, self.parameters, self.used = line, parameters, used
+
+    def read(self) -> df.Pixels | None:
+        line = self.line
+        if line.size.stride_height is not None:
+            self.report.error(Code.WRONG_TYPE, line.size.span, "an input size has no stride")
+            return None
+        if line.channels is None:
+            message = "`input` needs a size and a number of channels"
+            help_ = "write `input 224x224 3`"
+            self.report.error(Code.ARGUMENT_COUNT, line.span, message, help=help_)
+            return None
+        sizes = [self.size(part) for part in (line.size.height, line.size.width, line.channels)]
+        height, width, channels = sizes
+        if height is None or width is None or channels is None:
+            return None
+        count = ex.literal(channels)
+        found = self.attributes(count if isinstance(count, int) else None)
+        order, span = found["order"], line.span
+        assert order is None or isinstance(order, str)
+        limits = found["range"]
+        pair = (limits[0], limits[1]) if isinstance(limits, tuple) else None
+        mean, std = found["mean"], found["std"]
+        return df.Pixels(
+            height,
+            width,
+            channels,
+            order,
+            pair,
+            mean if isinstance(mean, tuple) else (),
+            std if isinstance(std, tuple) else (),
+            span,
+        )
+
+    def size(self, written: st.Argument) -> ex.Expression | None:
+        if isinstance(written, (st.Window, st.Items, st.Text, st.Applied)):
+            message = "the channels of the input must be a whole number"
+            self.report.error(Code.WRONG_TYPE, written.span, message)
+            return None
+        return self.scope.resolve_expression(written, self.parameters, self.used, dimensions=False)
+
+    def attributes(self, channels: int | None) -> dict[str, str | tuple[float, ...] | None]:
+        found: dict[str, str | tuple[float, ...] | None] = dict.fromkeys(_ATTRIBUTES)
+        for attribute in self.line.attributes:
+            name = attribute.name.text
+            if name not in _ATTRIBUTES:
+                message = f"`input` has no attribute `{name}`"
+                help_ = near(name, _ATTRIBUTES) or f"its attributes are {listed(_ATTRIBUTES)}"
+                span = attribute.name.span
+                self.report.error(Code.UNKNOWN_ATTRIBUTE, span, message, help=help_)
+            elif found[name] is not None:
+                message = f"`{name}` is given twice"
+                self.report.error(Code.DUPLICATE, attribute.name.span, message)
+            elif name == "order":
+                found[name] = self.order(attribute, channels)
+            else:
+                found[name] = self.numbers(attribute, 2 if name == "range" else channels)
+        return found
+
+    def order(self, attribute: st.Attribute, channels: int | None) -> str | None:
+        value = attribute.value
+        if not (isinstance(value, ex.Name) and value.text in _ORDERS):
+            self.report.error(Code.WRONG_TYPE, value.span, "`order` is `rgb` or `bgr`")
+            return None
+        if channels != 3:
+            has = f"the input has {channels}" if channels else "here a parameter decides"
+            message = f"`order` is for 3 channels, {has}"
+            self.report.error(Code.ARGUMENT_COUNT, attribute.span, message)
+            return None
+        return value.text
+
+    def numbers(self, attribute: st.Attribute, count: int | None) -> tuple[float, ...] | None:
+        name, value = attribute.name.text, attribute.value
+        if not isinstance(value, st.Items):
+            message = f"`{name}` is a list of numbers in brackets"
+            help_ = f"write `{name}=[{'0, 255' if name == 'range' else '0.5'}]`"
+            self.report.error(Code.WRONG_TYPE, value.span, message, help=help_)
+            return None
+        found = []
+        for item in value.values:
+            known = item.value if isinstance(item, ex.Literal) else None
+            if known is None or isinstance(known, (bool, str)) or abs(known) > 1e6:
+                message = f"`{name}` is a list of plain numbers, of at most 1e6"
+                self.report.error(Code.WRONG_TYPE, item.span, message)
+                return None
+            found.append(float(known))
+        if len(found) not in ({count} if name == "range" else {1, count}):
+            channels = "one for each channel" + (f" ({count})" if count else "")
+            wanted = "2 numbers, low and high" if name == "range" else f"1 number, or {channels}"
+            message = f"`{name}` has {wanted}, not {len(found)}"
+            self.report.error(Code.ARGUMENT_COUNT, value.span, message)
+            return None
+        if (name == "range" and found[0] >= found[1]) or (name == "std" and min(found) <= 0):
+            rule = "goes from low to high" if name == "range" else "must be above 0"
+            self.report.error(Code.NUMBER_RANGE, value.span, f"`{name}` {rule}")
+            return None
+        return tuple(found)

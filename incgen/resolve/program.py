@@ -1,0 +1,138 @@
+"""Syntax tree to definitions: what every name means, every default filled in.
+
+Nothing is expanded: a block stays one definition however often it is used. Files are resolved
+where they are read, so an op in a shared file follows the `numerics` of that file, or of the
+file that uses it where it has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+from incgen.base.diagnostics import Code, Reporter
+from incgen.base.source import Span
+from incgen.language import expressions as ex
+from incgen.language.names import network_fault
+from incgen.language.ops import ByWindow
+from incgen.resolve import definitions as df
+from incgen.resolve.arguments import Conventions
+from incgen.resolve.body import BodyResolver
+from incgen.resolve.clashes import check_names
+from incgen.resolve.formals import check_used, formals
+from incgen.resolve.pixels import resolve_pixels
+from incgen.resolve.scope import Entry, FileScope, Shared
+from incgen.syntax import tree as st
+from incgen.syntax.loader import LoadedFile
+from incgen.syntax.shipped import PREFIX
+
+
+def resolve(
+    loaded: LoadedFile, settings: Mapping[str, ex.Value], report: Reporter
+) -> df.Program | None:
+    """Resolve a spec and the files it uses.
+
+    Args:
+        loaded: the spec.
+        settings: values for constants of the spec's own file, in place of what it says.
+        report: takes faults; warnings too.
+
+    Returns:
+        Its network with what it reaches; None if the file has no network (or a fault).
+    """
+    scope = FileScope(loaded, report, Conventions(), Shared(_definition), settings)
+    scope.resolve_all()
+    if not scope.entries and not report.failed:
+        report.error(
+            Code.NO_NETWORK,
+            Span(loaded.source, 0, 0),
+            "the file defines no network, unit or block",
+            help="add `network name { ... }`, or `unit`s and `block`s for other files to use",
+        )
+    networks = [d for d in scope.done.values() if d is not None and d.kind == "network"]
+    if len(networks) != 1:
+        return None
+    network = networks[0]
+    reached = df.reached(network)
+    check_names((*reached, network), report)
+    if not report.failed:  # a use with a fault is not seen as one
+        _warn_unused(scope, reached)
+    spec, name = loaded.spec, PurePosixPath(loaded.source.name.removeprefix(PREFIX)).name
+    return df.Program(
+        network, reached, spec.doc, spec.header, name, dict(settings), loaded.digest()
+    )
+
+
+def _definition(scope: FileScope, entry: Entry) -> df.Definition | None:
+    item = entry.item
+    text = item.name.text
+    fault = network_fault(text) if isinstance(item, st.Network) else None
+    if text[0] == "_":
+        fault = f"`{text}` begins with an underscore"
+    if fault:
+        what = "network" if isinstance(item, st.Network) else "block"
+        help_ = f"call it `{text.strip('_') or 'my'}_{what}`"
+        message = f"{fault}, so no target can have a definition of this name"
+        scope.report.error(Code.RESERVED_NAME, item.name.span, message, help=help_)
+    if isinstance(item, st.Unit):
+        return _unit(scope, item, entry.conventions)
+    errors = scope.report.errors
+    used: set[str] = set()
+    network = isinstance(item, st.Network)
+    default = scope.constant_expression if network else scope.default_expression
+    parameters, found = formals(item.parameters, default, scope.constants, scope.report)
+    bodies = BodyResolver(scope, entry.conventions, parameters, used, network=network)
+    pixels = None
+    if isinstance(item, st.Network):
+        if any(f.default is None for f in found):
+            bare = next(f for f in found if f.default is None)
+            message = f"the parameter `{bare.name}` of a network needs a default"
+            help_ = f"write `{bare.name} = 1`"
+            scope.report.error(Code.ARGUMENT_COUNT, bare.span, message, help=help_)
+        pixels = resolve_pixels(item, scope, parameters, used)
+    body = bodies.definition_body(item.body)
+    kind = "network" if network else "block"
+    # a use in a line that is faulty, or applies something faulty, is not seen
+    if scope.report.errors == errors and not bodies.calls.refused:
+        check_used(item, parameters, used | bodies.idle, scope.report)
+    if network:
+        # what only a side that constants exclude would use is no argument of the model
+        found = tuple(formal for formal in found if formal.name in used)
+    return df.Definition(kind, item.name.text, found, body, None, pixels, item.doc, item.name.span)
+
+
+def _unit(scope: FileScope, item: st.Unit, conventions: Conventions) -> df.Definition | None:
+    bodies = BodyResolver(scope, conventions, {}, set(), unit=item)
+    body = bodies.unit_body(item)
+    if body is None:
+        return None
+    step = body.steps[0]
+    assert isinstance(step, df.Step)
+    first = step.element
+    if isinstance(first, df.Chain):
+        first = first.elements[0]
+    name, pads = item.name, None
+    head = first.op if isinstance(first, df.OpCall) else None
+    if isinstance(first, df.Instance):
+        head, pads = first.definition.head, first.definition.pads
+    elif head is not None and (argument := head.argument("pad")) is not None:
+        default = conventions.default(head, argument)
+        pads = default if isinstance(default, ByWindow) else None
+    if any(attribute.name.text == "pad" for attribute in item.calls[0].attributes):
+        pads = None
+    return df.Definition("unit", name.text, (), body, head, None, item.doc, name.span, pads)
+
+
+def _warn_unused(scope: FileScope, reached: tuple[df.Definition, ...]) -> None:
+    """Warn of constants, units and blocks of the network's own file that nothing uses."""
+    names = {id(definition) for definition in reached}
+    for name, entry in scope.entries.items():
+        done = scope.done.get(name)
+        idle = done is not None and id(done) not in names and name not in scope.read
+        if done is not None and idle and done.kind != "network":
+            message = f"the {done.kind} `{name}` is never used"
+            scope.report.warning(Code.UNUSED, entry.item.name.span, message)
+    for name in (*scope.constants, *scope.imported):
+        if name not in scope.read:
+            message = f"`{name}` is never used"
+            scope.report.warning(Code.UNUSED, scope.places[name], message)

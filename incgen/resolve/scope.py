@@ -1,0 +1,454 @@
+"""The names of one file: constants, what it defines, what it uses, and what each stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import chain
+
+from incgen.base.diagnostics import Code, Note, Reporter, clipped, listed, near
+from incgen.base.source import Span
+from incgen.language import expressions as ex
+from incgen.language.ops import DIMENSIONS, OPS, PRESETS, WORDS
+from incgen.resolve import advice
+from incgen.resolve import definitions as df
+from incgen.resolve.arguments import Binder, Conventions, evaluation_code
+from incgen.resolve.clashes import report_different
+from incgen.syntax import tree as st
+from incgen.syntax.loader import LoadedFile
+
+#: Definitions that use definitions, up to this depth.
+MAX_DEFINITION_DEPTH = 40
+#: Files that are used, each counted once for every set of `numerics` and `default`s.
+MAX_SCOPES = 500
+
+
+@dataclass
+class Entry:
+    """A definition that is not resolved yet, with the conventions where it stands."""
+
+    item: st.Unit | st.Block | st.Network
+    conventions: Conventions
+
+
+@dataclass
+class Shared:
+    """What the scopes of all files have in common.
+
+    Attributes:
+        stack: the definitions being resolved; for recursion.
+        scopes: the scopes of each file, one for each set of conventions it is used under.
+        count: how many scopes there are.
+        definitions: those that are resolved, by name: what means the same is one.
+        build: makes a definition of what is written, when everything that it uses is resolved.
+    """
+
+    build: Callable[[FileScope, Entry], df.Definition | None]
+
+    stack: list[st.Unit | st.Block | st.Network] = field(default_factory=list)
+    scopes: dict[int, list[FileScope]] = field(default_factory=dict)
+    count: int = 0
+    definitions: dict[str, list[df.Definition]] = field(default_factory=dict)
+
+    def one(self, definition: df.Definition) -> df.Definition:
+        """Return the definition that stands for all of its name and meaning."""
+        known = self.definitions.setdefault(definition.name, [])
+        same = next((each for each in known if each.means(definition)), None)
+        if same is None:
+            known.append(definition)
+        return same or definition
+
+
+@dataclass
+class FileScope:
+    """The names of one file.
+
+    Attributes:
+        loaded: the file.
+        report: takes faults.
+        inherited: the conventions of the file that uses it.
+        shared: what the scopes of all files have in common.
+        settings: values for its constants, in place of what it says.
+    """
+
+    loaded: LoadedFile
+    report: Reporter
+    inherited: Conventions
+    shared: Shared
+    settings: Mapping[str, ex.Value] = field(default_factory=dict)
+    constants: dict[str, ex.Literal | None] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=dict)
+    imported: dict[str, tuple[FileScope, str]] = field(default_factory=dict)
+    places: dict[str, Span] = field(default_factory=dict)
+    done: dict[str, df.Definition | None] = field(default_factory=dict)
+    depths: dict[str, int] = field(default_factory=dict)
+    read: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Read the items in order: `numerics`, `default` and `let` act from where they stand."""
+        own = any(isinstance(item, st.Numerics) for item in self.loaded.spec.items)
+        conventions = Conventions() if own else self.inherited
+        for number, item in enumerate(self.loaded.spec.items):
+            match item:
+                case st.Numerics():
+                    conventions = self._numerics(item, number, conventions)
+                case st.Default():
+                    conventions = self._default(item, conventions)
+                case st.Constant():
+                    self._constant(item)
+                case st.Use():
+                    self._use(item, conventions)
+                case st.Unit() | st.Block() | st.Network():
+                    if self._declare(item.name):
+                        self.entries[item.name.text] = Entry(item, conventions)
+
+    # ------------------------------------------------------------ items
+
+    def _declare(self, name: st.Identifier) -> bool:
+        """Take a name of the file; a fault if it is taken or cannot be one."""
+        first = self.places.get(name.text)
+        if first is not None:
+            self.report.error(
+                Code.DUPLICATE,
+                name.span,
+                f"`{name.text}` is defined twice",
+                notes=[Note("it is first defined here", first)],
+            )
+            return False
+        self.places[name.text] = name.span
+        if name.text in OPS or name.text in WORDS or name.text in DIMENSIONS:
+            what = "an op" if name.text in OPS else "a word of the language"
+            self.report.error(
+                Code.RESERVED_NAME,
+                name.span,
+                f"`{name.text}` is {what} and cannot be defined",
+                help=f"choose another name, for instance `my_{name.text}`",
+            )
+            return False
+        return True
+
+    def _numerics(self, item: st.Numerics, number: int, current: Conventions) -> Conventions:
+        if current.preset is not None:
+            self.report.error(Code.DUPLICATE, item.span, "`numerics` is given twice")
+        elif number:
+            message = "`numerics` is the first statement of a file"
+            self.report.error(Code.MISPLACED, item.span, message)
+        name = item.preset.text
+        if name not in PRESETS:
+            self.report.error(
+                Code.UNKNOWN_PRESET,
+                item.preset.span,
+                f"no preset `{name}`",
+                help=advice.preset(name),
+            )
+            name = next(iter(PRESETS))  # so that nothing else is missing
+        return current.with_preset(name, item.span)
+
+    def _default(self, item: st.Default, conventions: Conventions) -> Conventions:
+        op = OPS.get(item.op.text)
+        if op is None:
+            message = f"no op `{item.op.text}`"
+            help_ = advice.unknown_default(item.op.text)
+            self.report.error(Code.UNKNOWN_OP, item.op.span, message, help=help_)
+            return conventions
+        binder = Binder(self.report, self.constant_expression, self.known)
+        for attribute in item.attributes:
+            argument = op.argument(attribute.name.text)
+            if argument is None or (argument.positional and not argument.must):
+                message, help_ = advice.attribute_of_default(op, attribute)
+                self.report.error(Code.UNKNOWN_ATTRIBUTE, attribute.name.span, message, help=help_)
+                continue
+            value = binder.value(op.name, argument, attribute.value)
+            if value is not None:
+                conventions = conventions.with_default(op.name, argument.name, value, item.span)
+        return conventions
+
+    def _constant(self, item: st.Constant) -> None:
+        if not self._declare(item.name):
+            return
+        resolved = self.constant_expression(item.value)
+        # None marks a constant with a fault: what uses it is not reported again.
+        self.constants[item.name.text] = None
+        if resolved is None:
+            return
+        if item.name.text in self.settings:
+            self.constants[item.name.text] = ex.Literal(self.settings[item.name.text])
+            return
+        try:
+            self.constants[item.name.text] = ex.Literal(ex.evaluate(resolved, {}, {}))
+        except ex.EvaluationError as error:
+            self._report_evaluation(error, item.value)
+
+    def _report_evaluation(self, error: ex.EvaluationError, at: ex.Expression) -> None:
+        self.report.error(evaluation_code(error), at.span, str(error))
+
+    def _use(self, item: st.Use, conventions: Conventions) -> None:
+        used = self.loaded.uses.get(item.path.value)
+        if used is None:
+            return  # reported by the loader
+        scope = self._scope_of(used, conventions, item.span)
+        if scope is None:
+            return
+        for name in item.names:
+            if self._is_same(name, scope) or not self._declare(name):
+                continue
+            item_ = scope.entries.get(name.text)
+            if item_ is not None and not isinstance(item_.item, st.Network):
+                self.imported[name.text] = (scope, name.text)
+            else:
+                self._report_use(item, name, scope)
+
+    def _is_same(self, name: st.Identifier, scope: FileScope) -> bool:
+        """Whether a name is there from another file; what it means must be the same there."""
+        if name.text not in self.imported or name.text not in scope.entries:
+            return False
+        first, second = self.definition(name.text), scope.definition(name.text)
+        if first is not None and second is not None and first is not second:
+            report_different(first, second, self.report, name.span)
+        return True
+
+    def _report_use(self, item: st.Use, name: st.Identifier, scope: FileScope) -> None:
+        known = [n for n, e in scope.entries.items() if not isinstance(e.item, st.Network)]
+        help_ = near(name.text, known)
+        if help_ is None and known:
+            help_ = f"it defines {listed(sorted(known)[:8])}"
+        path = clipped(item.path.value, 60)
+        message = f'"{path}" defines no unit or block `{name.text}`'
+        if name.text in scope.entries:
+            message = f'`{name.text}` of "{path}" is a network and cannot be used as a block'
+        elif name.text in scope.constants:
+            message = f'`{name.text}` of "{path}" is a constant; only units and blocks are used'
+        elif name.text in scope.imported:
+            message = f'"{path}" uses `{name.text}` itself, from another file'
+            help_ = "use it from the file that defines it"
+        self.report.error(Code.BAD_USE, name.span, message, help=help_)
+
+    def _scope_of(self, used: LoadedFile, conventions: Conventions, span: Span) -> FileScope | None:
+        """The scope of a used file; the same one wherever the conventions are the same."""
+        scopes = self.shared.scopes.setdefault(id(used), [])
+        for scope in scopes:
+            if scope.inherited == conventions:
+                return scope
+        self.shared.count += 1
+        if self.shared.count > MAX_SCOPES:
+            message = f"files are used more than {MAX_SCOPES} times under different conventions"
+            self.report.error(Code.TOO_LARGE, span, message)
+            return None
+        scope = FileScope(used, self.report, conventions, self.shared)
+        scopes.append(scope)
+        return scope
+
+    # ------------------------------------------------------------ names
+
+    def constant_expression(self, expression: ex.Expression) -> ex.Expression | None:
+        """An expression outside of every definition: numbers, constants and words."""
+        return self.resolve_expression(expression, {}, set(), dimensions=False)
+
+    def default_expression(self, expression: ex.Expression) -> ex.Expression | None:
+        """The default of a block's parameter, which may depend on what the block is used on."""
+        return self.resolve_expression(expression, {}, set())
+
+    def resolve_expression(
+        self,
+        expression: ex.Expression,
+        parameters: dict[str, Span],
+        used: set[str],
+        *,
+        dimensions: bool = True,
+        operand: bool = False,
+    ) -> ex.Expression | None:
+        """Replace the names of an expression by what they stand for.
+
+        Args:
+            expression: as parsed.
+            parameters: of the surrounding definition.
+            used: gets the parameters that occur.
+            dimensions: whether `channels`, `height` and `width` can be used here.
+            operand: whether it is a part of another expression.
+
+        Returns:
+            The expression, simplified; None after a report.
+        """
+        if isinstance(expression, ex.Name):
+            return self._resolve_name(expression, parameters, used, dimensions, operand)
+        if not isinstance(expression, (ex.Unary, ex.Binary, ex.Call)):
+            return expression
+        operands = [
+            self.resolve_expression(part, parameters, used, dimensions=dimensions, operand=True)
+            for part in ex.children(expression)
+        ]
+        known = [operand for operand in operands if operand is not None]
+        if len(known) != len(operands):
+            return None
+        try:
+            return replace(_made(expression, known), span=expression.span)
+        except ex.EvaluationError as error:
+            self._report_evaluation(error, expression)
+            return None
+
+    def _resolve_name(
+        self,
+        name: ex.Name,
+        parameters: dict[str, Span],
+        used: set[str],
+        dimensions: bool,
+        operand: bool,
+    ) -> ex.Expression | None:
+        text = name.text
+        if text in parameters:
+            used.add(text)
+            return ex.Parameter(text, name.span)
+        if text in self.constants:
+            self.read.add(text)
+            value = self.constants[text]
+            return value and replace(value, span=name.span)
+        if text in DIMENSIONS and dimensions:
+            return ex.Dimension(text, name.span)
+        if text in WORDS:
+            return ex.Literal(text, name.span)
+        if text in DIMENSIONS:
+            message = f"`{text}` is of a current value, and there is none here"
+            self.report.error(Code.UNKNOWN_NAME, name.span, message)
+            return None
+        known = {*parameters, *self.constants, *WORDS, *(DIMENSIONS if dimensions else ())}
+        help_ = near(text, known)
+        if self.can_apply(text) and operand:
+            what = "an op" if text in OPS else "a unit or block"
+            message = f"`{text}` is {what}, and no value to compare or compute with"
+            help_ = "let a parameter be `true` or `false`, and write `if parameter { ... }`"
+            self.report.error(Code.WRONG_TYPE, name.span, message, help=help_)
+            return None
+        if self.can_apply(text):
+            help_ = f"write `-> {text}`, or begin a new line"
+            message = f"`{text}` is applied to a value and is not one itself"
+            self.report.error(Code.MISSING_ARROW, name.span, message, help=help_)
+            return None
+        message = f"`{text}` stands for nothing here"
+        later = self._constant_below(text)
+        if later is not None and name.span is not None:
+            if later.span.start <= name.span.start < later.span.end:
+                message = f"the constant `{text}` is defined by itself"
+                self.report.error(Code.RECURSION, name.span, message)
+                return None
+            message = f"the constant `{text}` is defined further down, and acts from there"
+            help_ = "put its `let` above this line"
+        elif text in self.places:
+            return None  # its definition has a fault
+        elif text in ex.FUNCTIONS:
+            message = f"the parenthesis of `{text}` follows at once"
+            help_ = f"write `{text}(...)`"
+        elif text.lower() in ("true", "false", "none", "null"):
+            word = text.lower()
+            help_ = f"write `{word}`" if word in ("true", "false") else "leave it out"
+        self.report.error(Code.UNKNOWN_NAME, name.span, message, help=help_)
+        return None
+
+    def _constant_below(self, name: str) -> st.Constant | None:
+        if name in self.constants:
+            return None
+        for item in self.loaded.spec.items:
+            if isinstance(item, st.Constant) and item.name.text == name:
+                return item
+        return None
+
+    def known(self, name: str) -> bool:
+        """Whether a name that is no parameter stands for something."""
+        return name in self.places or name in WORDS or name in DIMENSIONS or self.can_apply(name)
+
+    def can_apply(self, name: str) -> bool:
+        """Whether a name is an op, unit or block here."""
+        return name in OPS or name in self.entries or name in self.imported
+
+    def callables(self) -> set[str]:
+        """Everything that can be applied here."""
+        return {*OPS, *self.entries, *self.imported}
+
+    # ------------------------------------------------------------ definitions
+
+    def resolve_all(self) -> None:
+        """Resolve every definition of the file, used or not."""
+        for name in self.entries:
+            self.definition(name)
+
+    def definition(self, name: str, span: Span | None = None) -> df.Definition | None:
+        """The definition of a name, resolved when it is first asked for; None after a report.
+
+        What a definition uses is resolved before it, without recursion: there may be many.
+
+        Args:
+            name: of a unit, block or network, of this file or a used one.
+            span: where it is used, for a report.
+        """
+        scope, name = self._home(name)
+        if name not in scope.done and not scope.is_open(name):
+            scope.resolve_after_uses(name)
+        return scope.done.get(name)
+
+    def _home(self, name: str) -> tuple[FileScope, str]:
+        """The scope that defines a name."""
+        if name in self.imported:
+            self.read.add(name)
+            return self.imported[name]
+        return self, name
+
+    def is_open(self, name: str) -> bool:
+        """Whether the definition is being resolved."""
+        item = self.entries[name].item
+        return any(item is other for other in self.shared.stack)
+
+    def resolve_after_uses(self, name: str) -> None:
+        """Resolve everything that a definition uses, and then the definition."""
+        stack = self.shared.stack
+        stack.append(self.entries[name].item)
+        frames = [(self, name, st.called(self.entries[name].item))]
+        while frames:
+            scope, name, uses = frames[-1]
+            for use in uses:
+                if use.text not in scope.entries and use.text not in scope.imported:
+                    continue
+                home, inner = scope._home(use.text)
+                if inner in home.done:
+                    scope._note_depth(name, use, home.depths[inner] + 1)
+                elif home.is_open(inner):
+                    home._report_recursion(inner, use.span)
+                else:
+                    item = home.entries[inner].item
+                    stack.append(item)
+                    frames.append((home, inner, st.called(item)))
+                    # looked at again behind it, for its depth
+                    frames[-2] = (scope, name, chain([use], uses))
+                    break
+            else:
+                deep = scope.depths.setdefault(name, 1) > MAX_DEFINITION_DEPTH
+                found = None if deep else self.shared.build(scope, scope.entries[name])
+                scope.done[name] = found and self.shared.one(found)
+                frames.pop()
+                stack.pop()
+
+    def _note_depth(self, name: str, use: st.Identifier, depth: int) -> None:
+        """A definition is one deeper than the deepest that it uses."""
+        if depth == MAX_DEFINITION_DEPTH + 1 and self.depths.get(name, 0) < depth:
+            message = f"definitions use definitions more than {MAX_DEFINITION_DEPTH} deep"
+            self.report.error(Code.NESTING_TOO_DEEP, use.span, message)
+        self.depths[name] = max(depth, self.depths.get(name, 0))
+
+    def _report_recursion(self, name: str, span: Span) -> None:
+        item = self.entries[name].item
+        index = next(i for i, other in enumerate(self.shared.stack) if other is item)
+        names = [other.name.text for other in self.shared.stack[index:]] + [name]
+        message = f"`{name}` uses itself"
+        if len(names) > 2:
+            between = names if len(names) < 9 else [*names[:4], "...", *names[-4:]]
+            message += f": {' -> '.join(between)}"
+        self.report.error(Code.RECURSION, span, message)
+
+
+def _made(written: ex.Unary | ex.Binary | ex.Call, operands: list[ex.Expression]) -> ex.Expression:
+    """The same operation on other operands, simplified."""
+    match written:
+        case ex.Unary(operator):
+            return ex.unary(operator, *operands)
+        case ex.Binary(operator):
+            return ex.binary(operator, *operands)
+        case ex.Call(function):
+            return ex.called(function, tuple(operands))

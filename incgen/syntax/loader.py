@@ -1,0 +1,285 @@
+"""Spec files and the files they use, read and parsed.
+
+A `use` reads a file beside the one that has it, inside the folder of the first spec, or one that
+comes with incgen, and nothing else: a spec from elsewhere cannot reach the rest of a disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from incgen.base.diagnostics import Code, Diagnostic, Note, Reporter, SpecError, clipped, near
+from incgen.base.source import SourceFile, Span
+from incgen.syntax import shipped
+from incgen.syntax import tree as st
+from incgen.syntax.parser import MAX_TEXT, parse
+
+#: Files that use files that use files, up to this depth.
+MAX_USE_DEPTH = 20
+#: What standard input is called in reports.
+STDIN = "<stdin>"
+#: Bytes of one file.
+MAX_BYTES = 4 * MAX_TEXT
+
+
+@dataclass(frozen=True)
+class LoadedFile:
+    """One parsed file.
+
+    Attributes:
+        source: its text.
+        spec: its syntax tree.
+        uses: the file that each `use` of it names, by the text of its path.
+    """
+
+    source: SourceFile
+    spec: st.Spec
+    uses: dict[str, LoadedFile]
+
+    def digest(self) -> str:
+        """A digest of the texts of the file and of those it uses, whatever they are called."""
+        import hashlib
+
+        digest = hashlib.sha256()
+        for file in self.files():
+            digest.update(file.encoded() + b"\0")
+        return digest.hexdigest()
+
+    def files(self) -> Iterator[LoadedFile]:
+        """The file and all that it uses, each once."""
+        waiting, seen = [self], set[int]()
+        while waiting:
+            file = waiting.pop()
+            if id(file) not in seen:
+                seen.add(id(file))
+                yield file
+                waiting += file.uses.values()
+
+    def encoded(self) -> bytes:
+        """Its text as UTF-8; a text from a program may hold halves of surrogate pairs."""
+        return self.source.text.encode("utf-8", "surrogatepass")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a file lies.
+
+    Attributes:
+        folder: its folder.
+        shown: what stands in front of its name in reports.
+        root: the folder that `use` does not leave.
+    """
+
+    folder: Path
+    shown: str
+    root: Path
+
+
+def load(path: Path, *, text: str | None = None) -> LoadedFile:
+    """Read and parse a spec and the files it uses.
+
+    Args:
+        path: the spec: a file, or the name of one that comes with incgen.
+        text: its text, if it does not come from the file (standard input).
+
+    Raises:
+        SpecError: a file cannot be read or parsed, or a `use` cannot be followed.
+    """
+    name = path.as_posix()
+    if text is None:
+        path, name = find(path)
+        text = decoded(read(path, name), name)
+    shown = _folder(name)
+    loader = _Loader()
+    place = _Place(path.parent, shown, path.parent.resolve())
+    unit = loader.parse(SourceFile(name, text), place, (path.resolve(),))
+    loader.report.stop_on_errors()
+    return unit
+
+
+def find(path: Path) -> tuple[Path, str]:
+    """The file of a spec, and its name in reports.
+
+    Args:
+        path: a file, or the name of a spec that comes with incgen.
+
+    Returns:
+        The file as it was given if nothing is found.
+    """
+    name = path.as_posix()
+    try:
+        found = None if path.is_file() else shipped.address(name)
+    except (OSError, ValueError):  # a name that none can have
+        found = None
+    return (path, name) if found is None else (shipped.file_of(found), found)
+
+
+def _folder(name: str) -> str:
+    """What stands in front of the name of a file in its folder."""
+    cut = name.rfind("/") + 1
+    return name[:cut] if cut or not name.startswith(shipped.PREFIX) else shipped.PREFIX
+
+
+class _Loader:
+    """Follows `use` from file to file; each file is parsed once."""
+
+    def __init__(self) -> None:
+        self.report = Reporter()
+        self.done: dict[Path, LoadedFile | None] = {}
+
+    def parse(self, source: SourceFile, place: _Place, above: tuple[Path, ...]) -> LoadedFile:
+        unit = LoadedFile(source, parse(source), {})
+        for item in unit.spec.items:
+            if isinstance(item, st.Use):
+                used = self.follow(item, place, above)
+                if used is not None:
+                    unit.uses[item.path.value] = used
+        return unit
+
+    def follow(self, item: st.Use, place: _Place, above: tuple[Path, ...]) -> LoadedFile | None:
+        text, span = item.path.value, item.path.span
+        if text.startswith(shipped.PREFIX):
+            place = _Place(shipped.root(), shipped.PREFIX, shipped.root())
+            target = self.shipped(text, span)
+            text = text.removeprefix(shipped.PREFIX)
+        else:
+            target = self.locate(text, place, span)
+        if target is None:
+            return None
+        if target in above:
+            chain = " -> ".join(p.name for p in (*above[above.index(target) :], target))
+            message = f"the files use each other: {chain}"
+            if target == above[-1]:
+                message = "the file uses itself"
+            self.report.error(Code.BAD_USE, span, message)
+            return None
+        if len(above) > MAX_USE_DEPTH:
+            message = f"files use files more than {MAX_USE_DEPTH} deep"
+            self.report.error(Code.NESTING_TOO_DEEP, span, message)
+            return None
+        if target not in self.done:
+            name = f"{place.shown}{PurePosixPath(text).as_posix()}"
+            self.done[target] = None
+            try:
+                data = read(target, name, span)
+                source = SourceFile(name, decoded(data, name, span))
+                inner = _Place((place.folder / text).parent, _folder(name), place.root)
+                self.done[target] = self.parse(source, inner, (*above, target))
+            except SpecError as error:
+                self.report.extend(error.diagnostics)
+        return self.done[target]
+
+    def shipped(self, text: str, span: Span) -> Path | None:
+        """The file that comes with incgen under a path."""
+        if shipped.address(text) is not None:
+            return shipped.file_of(text)
+        message = f'nothing that comes with incgen is called "{clipped(text, 60)}"'
+        self.report.error(Code.BAD_USE, span, message, help=near(text, shipped.paths()))
+        return None
+
+    def locate(self, text: str, place: _Place, span: Span) -> Path | None:
+        """The file that a path names, if it may be used."""
+        shown = f'"{clipped(text, 60)}"'
+        if not text or "\\" in text or "\0" in text or Path(text).is_absolute():
+            message = f"{shown} is not the relative path of a file"
+            help_ = "give a path relative to this file, with forward slashes"
+            self.report.error(Code.BAD_USE, span, message, help=help_)
+            return None
+        try:
+            target = (place.folder / text).resolve()
+            inside = target.is_relative_to(place.root)
+            found = inside and target.is_file()
+        except (OSError, RuntimeError, ValueError):  # a loop of links, a name too long
+            self.report.error(Code.BAD_USE, span, f"{shown} cannot be read")
+            return None
+        if found:
+            return target
+        ours = f"{shipped.PREFIX}{PurePosixPath(text).as_posix().removeprefix('../')}"
+        known = shipped.address(ours) is not None
+        instead = f'write `"{ours}"` for the file that comes with incgen' if known else None
+        if not inside:
+            message = f"{shown} leads out of the folder of the spec"
+            instead = instead or "`use` reaches files in the folder of the spec and below it"
+        else:
+            message = f"{shown} is a folder" if target.is_dir() else f"there is no file {shown}"
+            beside = (p.name for p in target.parent.glob("*.inc")) if target.parent.is_dir() else ()
+            instead = instead or near(target.name, beside)
+        self.report.error(Code.BAD_USE, span, message, help=instead)
+        return None
+
+
+def read(path: Path, name: str, span: Span | None = None) -> bytes:
+    """Return what is in a file, a byte more than is allowed at most.
+
+    Args:
+        path: the file.
+        name: its name in reports.
+        span: the path of the `use` that names it.
+
+    Raises:
+        SpecError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        message = f"{_which(name, span)} cannot be read: {reason[:1].lower()}{reason[1:]}"
+        help_ = None
+        if span is None and isinstance(error, FileNotFoundError):
+            help_ = _one_that_is_there(path)
+        fault = Diagnostic(Code.UNREADABLE, message, span, help=help_, file=name)
+        raise SpecError([fault]) from None
+
+
+def decoded(data: bytes, name: str, span: Span | None = None) -> str:
+    """Return the text of a spec, with plain newlines.
+
+    Args:
+        data: what is in its file, or came from standard input.
+        name: its name in reports.
+        span: the path of the `use` that names it.
+
+    Raises:
+        SpecError: it is too large or no UTF-8.
+    """
+    which = _which(name, span)
+    if len(data) > MAX_BYTES:
+        message = f"{which} is larger than {MAX_BYTES} bytes"
+        raise SpecError([Diagnostic(Code.TOO_LARGE, message, span, file=name)])
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SpecError([_not_utf8(data, error.start, name, span, which)]) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _which(name: str, span: Span | None) -> str:
+    """What a report calls the text that it is about."""
+    if span is not None:
+        return f'"{clipped(span.text.strip(chr(34)), 60)}"'
+    return "standard input" if name == STDIN else "the file"
+
+
+def _not_utf8(data: bytes, at: int, name: str, span: Span | None, which: str) -> Diagnostic:
+    """The fault of a file with a byte that is no UTF-8, shown at that byte."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        message = f"{which} is UTF-16 text, and a spec is UTF-8"
+        return Diagnostic(Code.NOT_UTF8, message, span, help="save the file as UTF-8", file=name)
+    before = data[:at].decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    rest = data[at : at + 200].decode("utf-8", "replace")
+    place = Span(SourceFile(name, before + rest), len(before), len(before) + 1)
+    message = f"{which} is not UTF-8 text: here is the byte 0x{data[at]:02x}"
+    notes = (Note("it is used here", span),) if span is not None else ()
+    return Diagnostic(Code.NOT_UTF8, message, place, notes=notes, help="save the file as UTF-8")
+
+
+def _one_that_is_there(path: Path) -> str | None:
+    """What to type for a spec that is not there, if one that comes with incgen may be meant."""
+    name = path.as_posix().removeprefix(shipped.PREFIX)
+    name = PurePosixPath(name).name.removesuffix(".inc")
+    if name in shipped.names():
+        return f"`{name}` comes with incgen: give its name alone"
+    return near(name, shipped.names())

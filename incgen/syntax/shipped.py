@@ -1,0 +1,44 @@
+"""The specs that come with incgen: found by name, from anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from incgen.base.resources import folder
+
+#: What stands in front of the path of a file that comes with incgen.
+PREFIX = "incgen:"
+
+
+def root() -> Path:
+    """Return the folder that they lie in."""
+    return folder("specs")
+
+
+def names() -> list[str]:
+    """Return the names of the networks."""
+    return sorted(path.stem for path in root().glob("*.inc"))
+
+
+def paths() -> list[str]:
+    """Return the path of every file, parts of networks too, as `use` takes it."""
+    found = (path.relative_to(root()).as_posix() for path in root().rglob("*.inc"))
+    return sorted(f"{PREFIX}{path}" for path in found)
+
+
+def address(given: str) -> str | None:
+    """Return what names a file that comes with incgen: `bn_inception`, or a path with the prefix.
+
+    Returns:
+        Its path with the prefix; None if nothing of that name comes with incgen.
+    """
+    if given.startswith(PREFIX):
+        return given if given in paths() else None
+    if PurePosixPath(given).name == given and given in names():
+        return f"{PREFIX}{given}.inc"
+    return None
+
+
+def file_of(path: str) -> Path:
+    """Return the file of a path with the prefix."""
+    return root() / path.removeprefix(PREFIX)

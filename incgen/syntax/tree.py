@@ -1,0 +1,306 @@
+"""What was written: the syntax tree of one spec file.
+
+Nothing is resolved here and nothing is filled in. Two trees are equal if they say the same,
+wherever it stands; a formatter must keep them so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import field
+from typing import TypeAlias
+
+from incgen.base.records import record
+from incgen.base.source import Span
+from incgen.language.expressions import Expression
+
+
+@record
+class Identifier:
+    """A name at its place."""
+
+    text: str
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Window:
+    """`HxW` or `HxW/SHxSW`; the strides are None where none is written."""
+
+    height: Expression
+    width: Expression
+    stride_height: Expression | None
+    stride_width: Expression | None
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Text:
+    """A string in double quotes."""
+
+    value: str
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Items:
+    """A list in brackets."""
+
+    values: tuple[Argument, ...]
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Applied:
+    """A name with arguments, as in `init=normal(0.01)`."""
+
+    name: str
+    arguments: tuple[Expression, ...]
+    span: Span = field(compare=False, repr=False)
+
+
+Argument: TypeAlias = Expression | Window | Text | Items | Applied
+
+
+@record
+class Attribute:
+    """`name=value`."""
+
+    name: Identifier
+    value: Argument
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Call:
+    """An op, unit or block with its arguments."""
+
+    name: Identifier
+    positional: tuple[Argument, ...]
+    attributes: tuple[Attribute, ...]
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Join:
+    """`concat`, `add` or `mul` with its branches."""
+
+    kind: str
+    body: Body
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Group:
+    """A body in the place of an op."""
+
+    body: Body
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Repeat:
+    """`repeat count { ... }`."""
+
+    count: Expression
+    body: Body
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Conditional:
+    """`if condition { ... } else { ... }`."""
+
+    condition: Expression
+    then: Body
+    otherwise: Body | None
+    span: Span = field(compare=False, repr=False)
+
+
+Element: TypeAlias = Call | Join | Group | Repeat | Conditional
+
+
+@record
+class Statement:
+    """`label: from origin -> element -> element`."""
+
+    label: Identifier | None
+    origin: Identifier | None
+    elements: tuple[Element, ...]
+    doc: str
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Input:
+    """`input 224x224 3 order=bgr`."""
+
+    size: Window
+    channels: Argument | None
+    attributes: tuple[Attribute, ...]
+    doc: str
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Aux:
+    """`aux label { ... }`."""
+
+    label: Identifier
+    body: Body
+    doc: str
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Body:
+    """Statements between braces."""
+
+    statements: tuple[Statement | Input | Aux, ...]
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Numerics:
+    """`numerics caffe`."""
+
+    preset: Identifier
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Default:
+    """`default op name=value`."""
+
+    op: Identifier
+    attributes: tuple[Attribute, ...]
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Constant:
+    """`let name = expression`."""
+
+    name: Identifier
+    value: Expression
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Parameter:
+    """A parameter of a block or network, with its default if it has one."""
+
+    name: Identifier
+    default: Expression | None
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Unit:
+    """`unit name = op -> op`."""
+
+    name: Identifier
+    calls: tuple[Call, ...]
+    doc: str
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Block:
+    """`block name(parameters) { ... }`."""
+
+    name: Identifier
+    parameters: tuple[Parameter, ...]
+    body: Body
+    doc: str
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Network:
+    """`network name(parameters) { ... }`."""
+
+    name: Identifier
+    parameters: tuple[Parameter, ...]
+    body: Body
+    doc: str
+    span: Span = field(compare=False, repr=False)
+
+
+@record
+class Use:
+    """`use a, b from "file.inc"`."""
+
+    names: tuple[Identifier, ...]
+    path: Text
+    span: Span = field(compare=False, repr=False)
+
+
+Item: TypeAlias = Numerics | Default | Constant | Unit | Block | Network | Use
+
+
+@record
+class Spec:
+    """One file.
+
+    Attributes:
+        items: in order.
+        doc: the doc comment at its head.
+        header: the plain comment in front of that, a licence for instance.
+    """
+
+    items: tuple[Item, ...]
+    doc: str
+    header: str
+
+
+def inner_bodies(body: Body) -> list[Body]:
+    """The bodies directly inside a body."""
+    found: list[Body] = []
+    for statement in body.statements:
+        if isinstance(statement, Aux):
+            found.append(statement.body)
+        elif isinstance(statement, Statement):
+            for element in statement.elements:
+                if isinstance(element, (Join, Group, Repeat)):
+                    found.append(element.body)
+                elif isinstance(element, Conditional):
+                    found.append(element.then)
+                    if element.otherwise is not None:
+                        found.append(element.otherwise)
+    return found
+
+
+def statements(body: Body) -> Iterator[Statement]:
+    """The statements of a body and of all bodies inside it; without recursion."""
+    pending = [body]
+    while pending:
+        current = pending.pop()
+        pending.extend(inner_bodies(current))
+        yield from (s for s in current.statements if isinstance(s, Statement))
+
+
+def called(item: Unit | Block | Network) -> Iterator[Identifier]:
+    """The names that a definition applies, ops among them."""
+    if isinstance(item, Unit):
+        yield from (call.name for call in item.calls)
+        return
+    yield from applied(item.body)
+
+
+def applied(body: Body) -> Iterator[Identifier]:
+    """The names that a body applies, ops among them."""
+    for statement in statements(body):
+        yield from (e.name for e in statement.elements if isinstance(e, Call))
+
+
+def choice_of_heads(statement: Statement | Input | Aux) -> Conditional | None:
+    """The `if` that a statement is, if there are heads in it or in its `else if`s."""
+    if not isinstance(statement, Statement) or statement.label or statement.origin:
+        return None
+    choice = statement.elements[0] if len(statement.elements) == 1 else None
+    if not isinstance(choice, Conditional):
+        return None
+    inner = [*choice.then.statements, *(choice.otherwise.statements if choice.otherwise else ())]
+    found = any(isinstance(each, Aux) or choice_of_heads(each) for each in inner)
+    return choice if found else None

@@ -1,0 +1,214 @@
+"""Padding in Keras' terms: its two words, or pixels that are written out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+from incgen.base.diagnostics import Code, Diagnostic, SpecError
+from incgen.base.records import record
+from incgen.language import expressions as ex
+from incgen.language.expressions import Expression, Value, python
+from incgen.resolve import definitions as df
+from incgen.resolve.definitions import ArgumentValue, SidesValue
+from incgen.targets.shared.symbols import UnitForm, unit_arguments
+from incgen.targets.shared.values import (
+    ONE,
+    ZERO,
+    Args,
+    Pair,
+    Sides,
+    effective,
+    four_sides,
+    half,
+    pair,
+)
+from incgen.targets.shared.words import grouped, is_one_of
+
+
+@record
+class Padding:
+    """A padding in Keras' terms.
+
+    Attributes:
+        word: "same" or "valid", where Keras' own padding is meant.
+        sides: top, bottom, left, right, where it has to be written out.
+        by_stride: `half` where the stride is a parameter and kernels are odd: "same" for stride
+            1, else written out.
+    """
+
+    word: str | None = None
+    sides: Sides | None = None
+    by_stride: bool = False
+
+
+def padding(
+    pad: ArgumentValue,
+    kernel: Pair,
+    stride: Pair,
+    dilation: Expression = ONE,
+    unit: UnitForm | None = None,
+) -> Padding:
+    """What a padding means for a window."""
+    if pad == ex.Literal("valid"):
+        return Padding("valid")
+    if pad == ex.Literal("same"):
+        return Padding("same")
+    spans = [ex.literal(effective(k, dilation)) for k in kernel]
+    if isinstance(pad, SidesValue):
+        sides = four_sides(pad)
+    elif pad is None or pad == ex.Literal("half"):
+        if spans == [1, 1]:
+            return Padding("valid")
+        high, wide = half(kernel, dilation)
+        sides = high, high, wide, wide
+        odd = all(isinstance(s, int) and s % 2 for s in spans)
+        symbolic_odd = unit is not None and unit.odd and None in spans
+        if stride == (ONE, ONE) and (odd or symbolic_odd):
+            return Padding("same")
+        if symbolic_odd and unit is not None and unit.strided and unit.square_stride:
+            return Padding(None, sides, True)
+    else:
+        sides = four_sides(pad)
+    if all(side == ZERO for side in sides):
+        return Padding("valid")
+    if stride == (ONE, ONE) and None not in spans:
+        middle = [span // 2 for span in spans if isinstance(span, int) and span % 2]
+        if len(middle) == 2 and [ex.literal(s) for s in sides] == [
+            middle[0],
+            middle[0],
+            middle[1],
+            middle[1],
+        ]:
+            return Padding("same")
+    return Padding(None, sides)
+
+
+def sides_code(sides: Sides) -> str:
+    """A border as Keras' layers take it: `1`, `(0, 3)` or `((0, 1), (0, 1))`."""
+    top, bottom, left, right = sides
+    if top == bottom and left == right:
+        return pair((top, left))
+    return f"(({python(top)}, {python(bottom)}), ({python(left)}, {python(right)}))"
+
+
+def full_sides(sides: Sides) -> str:
+    """A border with all four sides."""
+    top, bottom, left, right = map(python, sides)
+    return f"(({top}, {bottom}), ({left}, {right}))"
+
+
+def use_padding(
+    unit: df.Definition,
+    args: Args,
+    form: UnitForm,
+    words: Callable[[str], list[Value]] | None = None,
+) -> str:
+    """The `padding` argument of one use of a unit, as source.
+
+    Args:
+        unit: what is used.
+        args: what the use says.
+        form: of the unit.
+        words: gives the values of a padding if words are among them; None if the source itself
+            does not matter.
+    """
+    everything: dict[str, df.ArgumentValue] = {**df.unit_defaults(unit), **args}
+    frame, pad = everything["window"], everything.get("pad")
+    if isinstance(pad, ex.Parameter) and pad.name == "padding":
+        return "padding"
+    if isinstance(pad, ex.Parameter) and words is not None:
+        found = words(pad.name)
+        if found:
+            return _padding_by_word(unit, args, form, pad, found)
+    assert isinstance(frame, df.WindowValue)
+    dilation = everything.get("dilation", ONE)
+    assert isinstance(dilation, Expression)
+    plan = padding(pad, frame.kernel, frame.stride, dilation, replace(form, strided=False))
+    if plan.word is not None and not _begins_with_pool(unit):
+        return f'"{plan.word}"'
+    if plan.word == "valid":
+        return _border(unit, form, (ZERO, ZERO, ZERO, ZERO))
+    if plan.word == "same":
+        return _border(unit, form, _pool_padding(unit, frame))
+    assert plan.sides is not None
+    return _border(unit, form, plan.sides)
+
+
+def _border(unit: df.Definition, form: UnitForm, sides: Sides) -> str:
+    """A border in pixels: as Keras' layers take it, or as many numbers as a pooling's unit has."""
+    if not _begins_with_pool(unit) or form.pad_sides == 1:
+        return sides_code(sides)
+    numbers = sides if form.pad_sides == 4 else (sides[0], sides[2])
+    return python(ex.Tuple(numbers))
+
+
+def handed_on(unit: df.Definition, outer: UnitForm, form: UnitForm) -> str:
+    """The padding that a unit gives the unit inside it, whose border may have more numbers."""
+    if not _begins_with_pool(unit) or outer.pad_sides == form.pad_sides:
+        return "padding"
+    pad = unit_arguments(outer)["pad"]
+    return _border(unit, form, four_sides(pad))
+
+
+def usual_padding(program: df.Program, unit: df.Definition, form: UnitForm) -> str:
+    """The default of a unit's `padding`, as source: what most of its uses want."""
+    nothing = _border(unit, form, (ZERO, ZERO, ZERO, ZERO))
+    none = nothing if _begins_with_pool(unit) else '"valid"'
+    found = Counter({none: 0})
+    for definition in (program.network, *program.definitions):
+        for element in df.elements(definition.body):
+            if isinstance(element, df.Instance) and element.definition is unit:
+                args = {**df.unit_defaults(unit), **element.args}
+                if not element.forwards and _is_plain(args) and not is_pointwise(args):
+                    found[use_padding(unit, element.args, form)] += 1
+    return found.most_common(1)[0][0]
+
+
+def _is_plain(args: Args) -> bool:
+    """Whether a padding says by itself what it is, wherever it is read."""
+    pad, frame = args.get("pad"), args["window"]
+    assert isinstance(frame, df.WindowValue)
+    spans = (*frame.kernel, args.get("dilation", ONE))
+    known = all(isinstance(span, ex.Literal) for span in spans)
+    return isinstance(pad, ex.Literal) and known
+
+
+def is_pointwise(args: Args) -> bool:
+    """Whether a window is one pixel, for which Keras' "same" and "valid" are equal."""
+    frame = args.get("window")
+    return isinstance(frame, df.WindowValue) and frame.kernel == (ONE, ONE)
+
+
+def _begins_with_pool(unit: df.Definition) -> bool:
+    """Whether a unit begins with a pooling, whose borders are pixels and never words."""
+    return unit.head is not None and unit.head.family == "pool"
+
+
+def _pool_padding(unit: df.Definition, frame: df.WindowValue) -> Sides:
+    """Keras' "same" in pixels, which are the same on both sides of an odd window with stride 1."""
+    odd = all(isinstance(k := ex.literal(side), int) and k % 2 for side in frame.kernel)
+    if frame.stride != (ONE, ONE) or not odd:
+        what = "a stride" if frame.stride != (ONE, ONE) else "a window that may be even"
+        message = f"`same` with {what} cannot be given to the unit `{unit.name}`"
+        help_ = "write its pooling out, or give every use the same padding"
+        place = frame.span or unit.span
+        raise SpecError([Diagnostic(Code.UNSUPPORTED, message, place, help=help_)])
+    high, wide = (kernel // 2 for kernel in frame.kernel)
+    return high, high, wide, wide
+
+
+def _padding_by_word(
+    unit: df.Definition,
+    args: Args,
+    form: UnitForm,
+    parameter: ex.Parameter,
+    words: list[Value],
+) -> str:
+    """The padding of a use that passes a word on: a case for each."""
+    plans = [(word, use_padding(unit, {**args, "pad": ex.Literal(word)}, form)) for word in words]
+    groups, result = grouped(plans)
+    for alike, plan in reversed(groups):
+        result = f"{plan} if {python(is_one_of(parameter, alike))} else {result}"
+    return result

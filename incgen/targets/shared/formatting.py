@@ -1,0 +1,47 @@
+"""Source text as `ruff format` lays it out, with the imports that it needs and no others."""
+
+from __future__ import annotations
+
+import subprocess
+from functools import cache
+
+from incgen.targets.shared.prose import LINE_LENGTH
+
+
+class FormatterError(Exception):
+    """Ruff, which incgen depends on, is not there; the text says what to do."""
+
+
+def formatted(source: str) -> str:
+    """Lay a file out: unused imports removed, the others sorted, lines broken at 88 columns.
+
+    The configuration of the user's own project has no part in it.
+
+    Raises:
+        FormatterError: ruff cannot be run.
+    """
+    sorted_ = _ruff(["check", "--quiet", "--fix-only", "--select=F401,I001"], source)
+    return _ruff(["format", "--quiet"], sorted_)
+
+
+def _ruff(command: list[str], source: str) -> str:
+    """Run ruff from standard input to standard output."""
+    words = [*command, "--isolated", "--no-cache", f"--line-length={LINE_LENGTH}", "-"]
+    try:
+        done = subprocess.run(
+            [_program(), *words], input=source.encode("utf-8"), capture_output=True, check=False
+        )
+    except (ImportError, OSError) as error:
+        help_ = "install it with `pip install ruff`"
+        raise FormatterError(f"ruff, which lays generated code out, is missing: {help_}") from error
+    if done.returncode:
+        raise AssertionError(f"ruff cannot read what was generated: {done.stderr.decode()}")
+    return done.stdout.decode("utf-8")
+
+
+@cache
+def _program() -> str:
+    """Return the path of ruff's program, which its package knows."""
+    from ruff import find_ruff_bin
+
+    return str(find_ruff_bin())

@@ -1,0 +1,171 @@
+"""Facts of definitions that every target asks for: names, and what a part needs from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from incgen.language import expressions as ex
+from incgen.language.expressions import Expression
+from incgen.resolve import definitions as df
+
+
+def only(body: df.Body) -> df.Step | None:
+    """The step of a body that has just one with an element, and no head."""
+    step = body.steps[0] if len(body.steps) == 1 else None
+    return step if isinstance(step, df.Step) and step.element is not None else None
+
+
+def unwrapped(element: df.Element) -> tuple[df.Element, str | None]:
+    """What stands in braces in the place of one thing, and the label that it starts from."""
+    origin = None
+    while isinstance(element, df.Group) and element.name is None and origin is None:
+        step = only(element.body)
+        if step is None or step.element is None or step.label is not None:
+            break
+        element, origin = step.element, step.origin
+    return element, origin
+
+
+def single(element: df.Element) -> df.Element:
+    """What stands in braces that add nothing, beside other statements."""
+    while isinstance(element, df.Group) and element.name is None:
+        step = only(element.body)
+        if step is None or step.element is None or step.origin is not None or step.kept:
+            break
+        element = step.element
+    return element
+
+
+def part_name(element: df.Element) -> str | None:
+    """The name that an element adds to keys, if it is one thing."""
+    match element:
+        case df.Conditional():
+            return slot_of(element)
+        case _:
+            return element.name
+
+
+def slot_of(element: df.Conditional) -> str | None:
+    """The one name that both sides of a condition fill, if there is one."""
+    names = set()
+    for body in (element.then, element.otherwise):
+        if body is None:
+            continue
+        step = only(body)
+        if step is None or step.element is None or step.origin is not None:
+            return None
+        inner = step.element
+        if isinstance(inner, df.OpCall | df.Instance) and not inner.labelled:
+            return None
+        names.add(part_name(single(inner)))
+    return names.pop() if len(names) == 1 else None
+
+
+# ---------------------------------------------------------------- parameters and labels
+
+
+def _values(element: df.Element) -> Iterator[df.ArgumentValue]:
+    match element:
+        case df.OpCall() | df.Instance():
+            yield from element.args.values()
+        case df.Repeat():
+            yield element.count
+        case df.Conditional():
+            yield element.condition
+        case _:
+            pass
+
+
+def expressions_of(value: df.ArgumentValue) -> tuple[Expression, ...]:
+    """The expressions that an argument consists of."""
+    match value:
+        case df.WindowValue():
+            return *value.kernel, *value.stride
+        case df.SidesValue():
+            return value.sides
+        case _ if isinstance(value, Expression):
+            return (value,)
+        case _:
+            return ()
+
+
+def axes_in(expression: Expression) -> set[str]:
+    """Which of `channels`, `height` and `width` an expression names."""
+    found = {expression.axis} if isinstance(expression, ex.Dimension) else set[str]()
+    return found.union(*map(axes_in, ex.children(expression)))
+
+
+def written_in(body: df.Body) -> list[Expression]:
+    """Every expression in a body."""
+    return [
+        expression
+        for element in df.elements(body)
+        for value in _values(element)
+        for expression in expressions_of(value)
+    ]
+
+
+def names_in(body: df.Body) -> set[str]:
+    """Every name that something in a body has."""
+    found = {name for e in df.elements(body) if (name := getattr(e, "name", None))}
+    return found | {step.label for step in _steps(body) if step.label}
+
+
+def _steps(body: df.Body) -> Iterator[df.Step | df.Head]:
+    for step in body.steps:
+        yield step
+        if isinstance(step, df.Head):
+            yield from _steps(step.body)
+        elif step.element is not None:
+            for element in df.within(step.element):
+                for inner in bodies(element):
+                    yield from inner.steps
+
+
+def bodies(element: df.Element) -> list[df.Body]:
+    """The bodies directly inside an element."""
+    match element:
+        case df.Join() | df.Group() | df.Repeat():
+            return [element.body]
+        case df.Conditional():
+            return [element.then] + ([element.otherwise] if element.otherwise else [])
+        case _:
+            return []
+
+
+def outer_labels(element: df.Element) -> frozenset[str]:
+    """The labels outside of an element that a `from` inside it names."""
+    match element:
+        case df.Chain():
+            return frozenset[str]().union(*map(outer_labels, element.elements))
+        case _:
+            return frozenset[str]().union(*map(outer_labels_of_body, bodies(element)))
+
+
+def outer_labels_of_body(body: df.Body) -> frozenset[str]:
+    """The labels outside of a body that a `from` inside it names."""
+    found: set[str] = set()
+    known: set[str] = set()
+    for step in body.steps:
+        if isinstance(step, df.Head):
+            found |= outer_labels_of_body(step.body) - known
+            continue
+        if step.origin is not None and step.origin not in known:
+            found.add(step.origin)
+        if step.element is not None:
+            found |= outer_labels(step.element) - known
+        if step.label is not None:
+            known.add(step.label)
+    return frozenset(found)
+
+
+def unnamed_branch(join: df.Join, number: int) -> str:
+    """The variable of a branch without a label: `residual` beside the value itself."""
+    plain = [_is_identity(step) for step in join.body.steps]
+    alone = join.kind == "add" and len(plain) == 2 and any(plain)
+    return "residual" if alone and not plain[number - 1] else f"branch{number}"
+
+
+def _is_identity(step: df.Step | df.Head) -> bool:
+    element = step.element if isinstance(step, df.Step) else None
+    return isinstance(element, df.OpCall) and element.op.name == "identity"

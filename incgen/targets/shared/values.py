@@ -1,0 +1,129 @@
+"""Arguments as source text: what the op emitters of every target share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from incgen.language import expressions as ex
+from incgen.language.expressions import Expression, python
+from incgen.resolve.definitions import ArgumentValue, SidesValue, WindowValue
+
+#: Two numbers, for height and for width.
+Pair: TypeAlias = tuple[Expression, Expression]
+#: Top, bottom, left, right.
+Sides: TypeAlias = tuple[Expression, Expression, Expression, Expression]
+#: The arguments of an op by name.
+Args: TypeAlias = Mapping[str, ArgumentValue]
+
+ZERO, ONE = ex.Literal(0), ex.Literal(1)
+TRUE, FALSE = ex.Literal(True), ex.Literal(False)
+
+
+def expression(args: Args, name: str) -> Expression:
+    """An argument that is an expression."""
+    value = args[name]
+    assert isinstance(value, Expression), (name, value)
+    return value
+
+
+def text(args: Args, name: str) -> str:
+    """An argument as source."""
+    return python(expression(args, name))
+
+
+def window(args: Args) -> WindowValue:
+    """The window of an op."""
+    value = args["window"]
+    assert isinstance(value, WindowValue)
+    return value
+
+
+def pair(values: Pair) -> str:
+    """Two numbers as one, where they are the same: `3`, `(1, 7)`, or `kernel` for a parameter."""
+    first, second = values
+    if first == second:
+        return python(first)
+    if _items_of_one(values):
+        assert isinstance(first, ex.Item)
+        return first.parameter
+    return f"({python(first)}, {python(second)})"
+
+
+def both(values: Pair) -> str:
+    """Two numbers as a tuple, always."""
+    if _items_of_one(values):
+        return pair(values)
+    return f"({python(values[0])}, {python(values[1])})"
+
+
+def _items_of_one(values: Pair) -> bool:
+    """Whether two numbers are what one parameter holds, in order."""
+    match values:
+        case ex.Item(first, 0), ex.Item(second, 1):
+            return first == second
+        case _:
+            return False
+
+
+def effective(kernel: Expression, dilation: Expression) -> Expression:
+    """The pixels that a dilated kernel spans."""
+    return (kernel - 1) * dilation + 1 if dilation != ONE else kernel
+
+
+def half(values: Pair, dilation: Expression = ONE) -> Pair:
+    """Half a window on each side."""
+
+    def side(kernel: Expression) -> Expression:
+        known = ex.literal(kernel)
+        if isinstance(known, int) and known % 2:
+            return ex.Literal(known // 2) * dilation  # without a rest, whatever the dilation is
+        return effective(kernel, dilation) // 2
+
+    high, wide = map(side, values)
+    return high, wide
+
+
+def sum_of(values: Pair) -> Expression:
+    """Two numbers added; twice the one where they are the same."""
+    first, second = values
+    return first * 2 if first == second else first + second
+
+
+def four_sides(value: ArgumentValue) -> Sides:
+    """A border of one, two or four numbers as top, bottom, left, right."""
+    match value:
+        case SidesValue((high, wide)):
+            return high, high, wide, wide
+        case SidesValue((top, bottom, left, right)):
+            return top, bottom, left, right
+        case _:
+            assert isinstance(value, Expression), value
+            return value, value, value, value
+
+
+def with_ceil(after: Expression, stride: Expression, kernel: Expression) -> Expression:
+    """The border after the input with which rounding down gives what rounding up gave.
+
+    It is min(after + stride - 1, kernel - 1), for every size of the input: a window that begins
+    in the border is never counted (PyTorch's rule, aten/src/ATen/native/Pool.h).
+    """
+    if kernel == ONE:
+        return ZERO  # the smaller of the two, since neither is negative
+    return ex.called("min", (after + stride - 1, kernel - 1))
+
+
+def as_float(value: Expression) -> Expression:
+    """A whole number as a float: TorchScript takes no other where a float is meant."""
+    known = ex.literal(value)
+    whole = isinstance(known, int) and not isinstance(known, bool)
+    return ex.Literal(float(known)) if whole and known is not None else value
+
+
+def one_of_equal(value: Expression) -> Expression:
+    """One number for two equal ones, as every framework takes them; other values as they are."""
+    match value:
+        case ex.Tuple((first, second)) if first == second:
+            return first
+        case _:
+            return value

@@ -1,0 +1,165 @@
+"""Words as parameters of generated code: which are taken, typed, checked, and chosen by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from incgen.graph.nodes import Graph
+from incgen.language import expressions as ex
+from incgen.language.expressions import Expression, Value
+from incgen.language.ops import Kind
+from incgen.resolve import definitions as df
+from incgen.targets.shared.lines import if_header
+from incgen.targets.shared.symbols import (
+    OpenParameters,
+    PaddingCases,
+    annotation,
+    compared_words,
+    values_of,
+)
+
+T = TypeVar("T")
+
+
+class Words:
+    """The words that the parameters of a network's units and blocks take."""
+
+    def __init__(self, graph: Graph, opened: OpenParameters) -> None:
+        """Know nothing yet; what is asked for is looked up."""
+        self.graph, self.paddings = graph, PaddingCases(graph, opened)
+
+    def cases(self, definition: df.Definition, parameter: str) -> list[Value]:
+        """Return the values of a padding, to write a case for each; none if there is no word."""
+        return self.paddings.of(definition, parameter)
+
+    def annotation(self, definition: df.Definition, parameter: str) -> str | None:
+        """Return the type of a parameter that an op takes as a word, however deep; else None."""
+        taken = self.taken(definition, parameter)
+        return annotation(taken, closed=True) if taken else None
+
+    def taken(self, definition: df.Definition, parameter: str) -> list[Value]:
+        """Return the values of a parameter that ops take as a word, however deep.
+
+        There are none if no op does. What is handed on to several definitions can be what all of
+        them take.
+        """
+        here = self.taken_here(definition, parameter)
+        if here:
+            return here
+        inner = [
+            found
+            for element, name in _given(definition, parameter)
+            if isinstance(element, df.Instance) and (found := self.taken(element.definition, name))
+        ]
+        if not inner:
+            return []
+        first, *others = inner
+        return self._with_own(
+            definition, parameter, [v for v in first if all(v in other for other in others)]
+        )
+
+    def taken_here(self, definition: df.Definition, parameter: str) -> list[Value]:
+        """Return the values of a parameter for which a definition itself has code; see `taken`."""
+        head = definition.head.argument(parameter) if definition.head is not None else None
+        if head is not None and head.words:
+            return self._with_own(definition, parameter, head.words)
+        for element, name in _given(definition, parameter):
+            op = element.op if isinstance(element, df.OpCall) else element.definition.head
+            argument = op.argument(name) if op is not None else None
+            known: Sequence[Value] = ()
+            if argument is not None and argument.kind is Kind.PADDING:
+                known = self.cases(definition, parameter)
+            elif argument is not None and isinstance(element, df.OpCall):
+                known = argument.words
+            if known:
+                return self._with_own(definition, parameter, known)
+        return []
+
+    def possible(self, definition: df.Definition, formula: Expression) -> Expression:
+        """Return a formula without comparisons to words that parameters of a definition never are.
+
+        Type checkers refuse them.
+        """
+        pending = [formula]
+        while pending:
+            node = pending.pop()
+            pending.extend(ex.children(node))
+            match node:
+                case ex.Binary("==", ex.Parameter(name), ex.Literal(str(word))):
+                    words: list[Value] = [word]
+                case ex.Binary("in", ex.Parameter(name), ex.Tuple(parts)):
+                    words = [part.value for part in parts if isinstance(part, ex.Literal)]
+                case _:
+                    continue
+            known = self.taken(definition, name)
+            left = [word for word in words if word in known]
+            if known and left != words:
+                condition = is_one_of(ex.Parameter(name), left) if left else ex.Literal(False)
+                formula = ex.replaced(formula, node, condition)
+        return formula
+
+    def _with_own(
+        self, definition: df.Definition, parameter: str, known: Sequence[Value]
+    ) -> list[Value]:
+        """Values, and the words beside them that conditions of the definition are for."""
+        seen = values_of(self.graph, definition, parameter)
+        own = [*seen, *compared_words(definition.body, parameter)]
+        words = [value for value in own if isinstance(value, str)]
+        return list(dict.fromkeys([*known, *words]))
+
+    def checks(self, definition: df.Definition, parameter: str, indent: int) -> list[str]:
+        """Write the lines that refuse a value for which a definition has no code."""
+        known = self.taken_here(definition, parameter)
+        if not known:
+            return []
+        values = ", ".join(map(ex.number, known)) + ("," if len(known) == 1 else "")
+        text = f'f"{{{parameter}=}} is none of: {", ".join(map(str, known))}"'
+        raising = f"{' ' * (indent + 4)}raise ValueError({text})"
+        return [*if_header(f"{parameter} not in ({values})", indent=indent), raising]
+
+
+def _given(
+    definition: df.Definition, parameter: str
+) -> Iterator[tuple[df.OpCall | df.Instance, str]]:
+    """What a definition gives a parameter to, and as which argument."""
+    for element in df.elements(definition.body):
+        if isinstance(element, df.OpCall | df.Instance):
+            for name, value in element.args.items():
+                if isinstance(value, ex.Parameter) and value.name == parameter:
+                    yield element, name
+
+
+# ---------------------------------------------------------------- choices
+
+
+def grouped(results: Sequence[tuple[Value, T]]) -> tuple[list[tuple[list[Value], T]], T]:
+    """Return each result with its words; the result of the last word is apart, as the default.
+
+    >>> grouped([("half", 1), ("same", 2), ("valid", 1)])
+    ([(['same'], 2)], 1)
+    """
+    default = results[-1][1]
+    groups: list[tuple[list[Value], T]] = []
+    for word, result in results:
+        same = next((words for words, known in groups if known == result), None)
+        if same is not None:
+            same.append(word)
+        elif result != default:
+            groups.append(([word], result))
+    return groups, default
+
+
+def is_one_of(parameter: Expression, words: Sequence[Value]) -> Expression:
+    """Return the condition that a parameter is one of some words."""
+    if len(words) == 1:
+        return ex.binary("==", parameter, ex.Literal(words[0]))
+    return ex.binary("in", parameter, ex.Tuple(tuple(map(ex.Literal, words))))
+
+
+def by_word(parameter: Expression, results: Sequence[tuple[Value, Expression]]) -> Expression:
+    """Return the choice of a result by the word that a parameter is; the last is the default."""
+    groups, chosen = grouped(results)
+    for words, result in reversed(groups):
+        chosen = ex.choice(is_one_of(parameter, words), result, chosen)
+    return chosen

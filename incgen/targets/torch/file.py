@@ -1,0 +1,240 @@
+"""PyTorch: a class for each unit and block, and one for the network.
+
+A body becomes attributes in `__init__` and straight-line code in `forward`
+(`torch_classes.py`). What stands under a label is one module (`torch_modules.py`), so that
+`state_dict` has the label paths as keys. Each op is a module or a function (`torch_ops.py`).
+This module lays out the file.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from incgen.graph.nodes import Graph
+from incgen.graph.shapes import Shape
+from incgen.language import expressions as ex
+from incgen.language.expressions import Expression
+from incgen.language.names import class_name
+from incgen.resolve import definitions as df
+from incgen.targets.shared import text
+from incgen.targets.shared.lines import assign
+from incgen.targets.shared.render import render
+from incgen.targets.shared.scopes import Names, parameters
+from incgen.targets.shared.shaping import Shaper, own_input
+from incgen.targets.shared.structure import written_in
+from incgen.targets.shared.symbols import (
+    Symbol,
+    float_parameters,
+    open_parameters,
+    parameters_of,
+    unit_forms,
+)
+from incgen.targets.shared.words import Words
+from incgen.targets.torch.classes import ClassWriter
+from incgen.targets.torch.code import Form, View, sizes_of
+from incgen.targets.torch.scope import Part, Scope, part_input
+
+#: What a file can define for itself, in this order, and what each piece uses.
+HELPERS: dict[str, tuple[str, ...]] = {
+    "same_pad": (),
+    "truncated_he_normal_": (),
+    "Conv2dSame": ("same_pad", "F"),
+    "PaddedConv2d": ("F",),
+    "SeparableConv2d": (),
+    "FlattenLinear": ("F",),
+    "unscaled": ("torch", "Any"),
+    "biased_batch_norm": ("torch", "F", "sys"),
+    "BiasedBatchNorm1d": ("biased_batch_norm",),
+    "BiasedBatchNorm2d": ("biased_batch_norm",),
+    "MaxPool2dSame": ("same_pad", "F"),
+    "AvgPool2dSame": ("same_pad", "torch", "F"),
+    "PaddedAvgPool2d": ("torch", "F"),
+    "GlobalAvgPool": (),
+    "GlobalMaxPool": (),
+    "HardSigmoid": ("F",),
+    "at_least_float32": ("torch",),
+    "LocalResponseNorm": ("at_least_float32", "F"),
+    "L2Normalize": ("at_least_float32", "F"),
+    "Scale": (),
+    "Concat": ("torch",),
+    "Add": (),
+    "Mul": (),
+}
+
+
+def emit(graph: Graph) -> str:
+    """The PyTorch source of a network.
+
+    Raises:
+        SpecError: something cannot be expressed; code `unsupported` or `undecided`.
+    """
+    text.check_used(graph)
+    return render("torch/module.py.jinja", _File(graph).view())
+
+
+class _File:
+    """Writes the classes of one file; each definition once for maps and once for vectors."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.words = Words(graph, open_parameters(graph.program))
+        self.graph, self.shaper = graph, Shaper(graph, self.words)
+        self.unit_forms = unit_forms(graph)
+        self.floats = float_parameters(graph.program)
+        self.forms: dict[tuple[df.Definition, bool], Form] = {}
+        self.views: list[View] = []
+        self.names, self.parameters = Names(), parameters(graph.program)
+        self.name = class_name(graph.program.network.name)
+        self.names.claim((self.name, f"{self.name}Output"))
+        self.classes = {}
+        for definition in graph.program.definitions:
+            name = class_name(definition.name)
+            self.classes[definition] = self.free(name, f"{name}{definition.kind.title()}")
+
+    def free(self, *wanted: str) -> str:
+        """Take a name for a class: the first that nothing else has."""
+        return self.names.take(*wanted, joint="", apart=self.parameters)
+
+    # ------------------------------------------------------------ classes
+
+    def form(self, definition: df.Definition, is_map: bool) -> Form:
+        """The class of a unit or block, written when it is first used."""
+        key = definition, is_map
+        if key not in self.forms:
+            name = self.classes[definition]
+            if (definition, not is_map) in self.forms:
+                name = self.free(f"{name}{'2d' if is_map else '1d'}")
+            writer = ClassWriter(self, name, definition, own_input(is_map))
+            self.forms[key], view = writer.definition_class()
+            self.views.append(view)
+        return self.forms[key]
+
+    def part(self, part: Part, outer: Scope, shape: Symbol) -> tuple[Form, dict[str, Expression]]:
+        """Write a class for a part of another; gives what its constructor takes and is given."""
+        name = self.free(outer.name + "".join(map(_camel, part.path.split("."))))
+        where = re.sub(r"\.?\{\w+\}", "", part.path)
+        owner = outer.definition.name
+        doc = f"The part `{where}` of `{owner}`." if where else f"A part of `{owner}`."
+        body = df.Body((df.Step(None, None, part.element, False, "", part.span),), part.span)
+        if isinstance(part.element, df.Group):
+            body = part.element.body
+        known = [name for name, _ in outer.formals()]
+        written = parameters_of(written_in(body))
+        used = [each for each in known if each in written]
+        formals = tuple(df.Formal(each, None, part.span) for each in used)
+        inner = df.Definition("part", owner, formals, body, None, None, doc, part.span)
+        captured = {label: outer.labels[label].shape for label in part.captured}
+        start, shapes = part_input(shape.is_map, captured, part.captured)
+        writer = ClassWriter(self, name, inner, start, outer)
+        form, view = writer.part_class(part, shapes)
+        self.views.append(view)
+        given: dict[str, Expression] = {each: ex.Parameter(each) for each in used}
+        for label, value in captured.items():
+            sizes = (lambda v=value: v.channels), value.height, value.width
+            for each, size in zip(sizes_of(part.captured[label]), sizes, strict=True):
+                if each in form.sizes:
+                    with outer.known_at(part.span):
+                        given[each] = size()
+        return form, given
+
+    def network(self) -> tuple[View, Symbol]:
+        """The class of the network, and the shape of its output."""
+        network = self.graph.program.network
+        pixels = network.pixels
+        assert pixels is not None
+        start = Symbol(pixels.channels, True, lambda: pixels.height, lambda: pixels.width)
+        writer = ClassWriter(self, self.name, network, start)
+        view = writer.network_class()
+        return view, writer.output
+
+    # ------------------------------------------------------------ the file
+
+    def view(self) -> dict[str, Any]:
+        """What the template is given."""
+        network, out = self.network()
+        pixels = self.graph.program.network.pixels
+        assert pixels is not None
+        preprocess = _preprocess(pixels) if pixels.described else []
+        code = "\n".join(
+            line.partition("  # ")[0]
+            for lines in (*(view.code for view in (*self.views, network)), preprocess)
+            for line in lines
+            if not line.lstrip().startswith("#")
+        )
+        helpers = _helpers(code)
+        needs = {need for name in helpers for need in HELPERS[name]}
+        decays = "self.weight_decay" in code
+        names = list(self.graph.outputs)
+        heads = names if len(names) > 1 else []
+        typing = {
+            "Any": "Any" in needs,
+            "Final": _uses(r"Final\[", code),
+            "Literal": _uses(r"Literal\[", code),
+            "NamedTuple": heads,
+        }
+        return {
+            "header": text.header(self.graph.program),
+            "docstring": _module_doc(self.graph, out),
+            "classes": self.views,
+            "network": network,
+            "helpers": helpers,
+            "sys": "sys" in needs,
+            "functional": "F" in needs or _uses(r"F\.", code),
+            "torch": "torch" in needs or decays or bool(preprocess) or _uses(r"torch\.", code),
+            "ordered": _uses(r"OrderedDict\(", code),
+            "typing": [name for name, used in typing.items() if used],
+            "decays": decays,
+            "heads": heads,
+            "outputs": f"{self.name}Output",
+            "preprocess": preprocess,
+            "images": "RGB images" if self.graph.input.channels == 3 else "Images",
+            "channels": self.graph.input.channels,
+        }
+
+
+def _uses(what: str, code: str) -> bool:
+    return re.search(rf"(?<![\w.\"]){what}", code) is not None
+
+
+def _helpers(code: str) -> list[str]:
+    """The helpers that are called, and those that they call."""
+    found = set(re.findall(r"(?<![\w.\"])(\w+)\(", code)) & HELPERS.keys()
+    found |= {need for name in found for need in HELPERS[name] if need in HELPERS}
+    return [name for name in HELPERS if name in found]
+
+
+def _camel(part: str) -> str:
+    return "" if part.startswith("{") else text.camel(part)
+
+
+def _module_doc(graph: Graph, symbol: Symbol) -> list[str]:
+    doc, cost = text.summary(graph)
+    shape: Shape = graph.input
+    out = graph.nodes[next(iter(graph.outputs.values()))].shape
+    size = f"{shape.height} x {shape.width}"
+    named = symbol.named  # a variable of the constructor is nothing to a reader of the header
+    last = named if named in graph.parameters else str(out.channels)
+    after = f"(N, {last}, {out.height}, {out.width})" if out.is_map else f"(N, {last})"
+    what = text.output_label(graph)
+    facts = (
+        f"Input       (N, {shape.channels}, {shape.height}, {shape.width})",
+        f"Output      {after}{what}",
+        *text.heads(graph, "in training only"),
+        f"Parameters  {text.parameters(graph)}",
+        f"Cost        {cost} for one {size} image",
+    )
+    return text.docstring(doc, 0, facts, text.origin(graph.program))
+
+
+def _preprocess(pixels: df.Pixels) -> list[str]:
+    """The body of `preprocess`, from pixels in 0..255 to what the weights expect."""
+    x = "images.flip(-3)" if pixels.order == "bgr" else "images"
+    lines = assign("x", f"{x}.to(torch.get_default_dtype())", indent=4)
+    low, high = pixels.range or (0.0, 255.0)
+    if (low, high) != (0.0, 255.0):
+        lines += assign("x", text.rescaled("x", low, high), indent=4)
+    for values, operator in ((pixels.mean, "-"), (pixels.std, "/")):
+        if values:
+            tensor = f"x.new_tensor({text.number_list(values)})[:, None, None]"
+            lines += assign("x", f"x {operator} {tensor}", indent=4)
+    return text.returned(lines)

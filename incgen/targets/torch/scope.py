@@ -1,0 +1,430 @@
+"""One PyTorch class while it is written: its lines, its names, what it says of its parameters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any, NoReturn, Protocol
+
+from incgen.base.diagnostics import Code, Diagnostic, SpecError
+from incgen.base.records import record
+from incgen.base.source import Span
+from incgen.graph.nodes import Graph
+from incgen.language import expressions as ex
+from incgen.language.expressions import Expression, Value, python
+from incgen.language.names import MODULE_ATTRIBUTES
+from incgen.language.ops import Kind
+from incgen.resolve import definitions as df
+from incgen.targets.shared.lines import assign, expression, if_header
+from incgen.targets.shared.scopes import Names
+from incgen.targets.shared.shaping import Shaper, mapped, own_input, resolved
+from incgen.targets.shared.structure import expressions_of, names_in
+from incgen.targets.shared.symbols import (
+    ARGUMENT_TYPES,
+    Symbol,
+    UnitForm,
+    Unknown,
+    annotation,
+    head_arguments,
+    parameters_of,
+    values_of,
+)
+from incgen.targets.shared.values import ONE, TRUE, ZERO
+from incgen.targets.shared.words import Words
+from incgen.targets.torch.code import INPUT_SIZES, Flow, Form, Start, sizes_of
+from incgen.targets.torch.ops import CENTRED, Layer, bracketed, layer
+
+#: Where the lines of a method begin.
+METHOD = 8
+#: Parts of a formula that can stand in several places; a longer one gets a variable.
+_READABLE = 5
+
+
+class File(Protocol):
+    """What a class asks of the file that it is written into."""
+
+    graph: Graph
+    shaper: Shaper
+    unit_forms: dict[df.Definition, UnitForm]
+    words: Words
+    floats: set[tuple[df.Definition, str]]
+    names: Names
+
+    def form(self, definition: df.Definition, is_map: bool) -> Form:
+        """The class of a unit or block, written when it is first used."""
+
+    def part(self, part: Part, outer: Scope, shape: Symbol) -> tuple[Form, dict[str, Expression]]:
+        """Write a class for a part; gives what its constructor takes and is given."""
+
+
+@record
+class Part:
+    """A part of a definition that becomes a class of its own.
+
+    Attributes:
+        element: the part: a group, join, chain or repeat.
+        path: where it stands in the class around it.
+        captured: the outer values that it uses, and what their sizes are called.
+        span: where it is written.
+    """
+
+    element: df.Element
+    path: str
+    captured: Mapping[str, str]
+    span: Span
+
+
+class Scope:
+    """The state of one class, and what every part of its writer asks of it."""
+
+    def __init__(
+        self,
+        file: File,
+        name: str,
+        definition: df.Definition,
+        start: Symbol,
+        owner: Scope | None = None,
+    ) -> None:
+        """Begin an empty class.
+
+        Args:
+            file: the file.
+            name: of the class.
+            definition: what it is written for; for a part a definition made of it.
+            start: the shape of its input.
+            owner: for a part, the class around it.
+        """
+        self.file, self.graph = file, file.graph
+        self.name, self.definition, self.owner = name, definition, owner
+        # a part has the parameters of the class around it
+        self.shaper: Shaper = owner.shaper if owner else file.shaper.inside(definition)
+        self.unit = file.unit_forms.get(definition)
+        self.input = start
+        self.init: list[str] = []
+        self.forward: list[str] = []
+        self.init_indent = self.indent = METHOD
+        self.finals: dict[str, str] = {}
+        self.kept: dict[str, str] = {}  # the attributes that could keep parameters
+        self.stored: dict[str, str] = {}
+        self.computed: dict[str, Expression] = {}
+        self.starts: list[Start] = []
+        self.decays: list[str] = []
+        self.labels: dict[str, Flow] = {}
+        self.heads: dict[str, str] = {}
+        self.kinds: dict[str, str] = {}
+        self.mixed: set[str] = set()
+        self.singles: frozenset[str] = frozenset()
+        self.strict: set[str] = set()
+        self.typed = {"x"}
+        # the variables of `__init__`, those of `forward`, and the attributes
+        self.variables = Names({*INPUT_SIZES, *(name for name, _ in self.formals())}, file.names)
+        self.values = Names({"x"}, file.names)
+        self.attributes = Names(MODULE_ATTRIBUTES | names_in(definition.body))
+        self.in_place = self.decays_in_place()
+
+    def decays_in_place(self) -> bool:
+        """Whether weight decay depends on conditions or loops, so that no one dictionary has it."""
+        return any(
+            isinstance(inner, df.OpCall) and inner.args.get("l2", ZERO) != ZERO
+            for element in df.elements(self.definition.body)
+            if isinstance(element, df.Conditional | df.Repeat)
+            for inner in df.within(element)
+        )
+
+    # ------------------------------------------------------------ faults
+
+    def unsupported(self, span: Span, message: str, help: str) -> NoReturn:
+        """Stop: PyTorch code cannot say this."""
+        raise SpecError([Diagnostic(Code.UNSUPPORTED, message, span, help=help)])
+
+    @contextmanager
+    def known_at(self, span: Span) -> Iterator[None]:
+        """Sizes that are asked for inside must have a formula."""
+        try:
+            yield
+        except Unknown as error:
+            message = f"PyTorch needs a size here when the model is built: {error}"
+            self.unsupported(span, message, error.help)
+
+    # ------------------------------------------------------------ parameters
+
+    def formals(self) -> list[tuple[str, Expression | None]]:
+        """The parameters of the constructor, with their defaults, in order."""
+        if self.unit is not None:
+            return unit_formals(self.definition, self.unit)
+        formals = [(f.name, _constant(f.default)) for f in self.definition.parameters]
+        # Whatever has a default comes last, and a default that depends on the use is none.
+        return sorted(formals, key=lambda formal: formal[1] is not None)
+
+    def annotation(self, name: str) -> str:
+        """The type of a parameter."""
+        if self.owner is not None:
+            return self.owner.annotation(name)
+        if self.unit is not None and self.definition.head is not None:
+            return self.unit_annotation(name, self.unit, self.definition.head)
+        if (self.definition, name) in self.file.floats:
+            return "float"
+        values = values_of(self.graph, self.definition, name)
+        for formal in self.definition.parameters:
+            if formal.name == name and isinstance(formal.default, ex.Literal):
+                values.append(formal.default.value)
+        taken = self.file.words.taken(self.definition, name)
+        return annotation([*taken, *values], closed=bool(taken))
+
+    def unit_annotation(self, name: str, unit: UnitForm, head: Any) -> str:
+        """The type of a parameter of a unit."""
+        if name in ("kernel", "stride", "padding"):
+            numbers = ", ".join(["int"] * (unit.pad_sides if name == "padding" else 2))
+            kind = f"tuple[{numbers}]" if name in self.several() else "int"
+            kind = f"int | {kind}" if name in self.singles else kind
+            return f'{kind} | Literal["same"]' if name == "padding" and unit.same else kind
+        argument = head.argument(name)
+        assert argument is not None
+        words = self.file.words.annotation(self.definition, name)
+        return words or ARGUMENT_TYPES[argument.kind]
+
+    def several(self) -> frozenset[str]:
+        """The parameters of a unit's window that are several numbers."""
+        unit = self.unit
+        if unit is None:
+            return frozenset()
+        square = {"kernel": unit.square_kernel, "stride": unit.square_stride}
+        sides = {"padding": unit.pad_sides == 1}
+        return frozenset(name for name, single in (square | sides).items() if not single)
+
+    def words(self, parameter: str) -> list[Value]:
+        """The values of a padding if words are among them, to write a case for each."""
+        if self.owner is not None:
+            return self.owner.words(parameter)
+        return self.file.words.cases(self.definition, parameter)
+
+    # ------------------------------------------------------------ formulas
+
+    def formula(self, written: Expression, shape: Symbol) -> Expression:
+        """An expression with `channels` and the like in the terms of this class."""
+        return self.shortened(ex.substitute(written, {}, shape.dimensions))
+
+    def resolved(self, value: df.ArgumentValue, shape: Symbol) -> df.ArgumentValue:
+        """An argument in the terms of this class."""
+        value = resolved(value, shape)
+        return mapped(value, self.shortened) if self.computed else value
+
+    def shortened(self, formula: Expression) -> Expression:
+        """A formula by its variable, if it has one."""
+        for name, known in self.computed.items():
+            formula = ex.replaced(formula, known, ex.Parameter(name))
+        return formula
+
+    def name_channels(self, shape: Symbol, label: str) -> None:
+        """Give a variable to channels whose formula is too long to be read again and again."""
+        with suppress(Unknown):
+            formula = self.shortened(shape.channels)
+            if ex.is_longer(formula, _READABLE):
+                self.computed[self.variables.take(f"{label}_channels")] = formula
+
+    def named(self, shape: Symbol) -> Symbol:
+        """A shape whose channels are a variable, if they have one."""
+        with suppress(Unknown):
+            return shape.with_channels(self.shortened(shape.channels))
+        return shape
+
+    def arguments(self, call: df.OpCall, shape: Symbol) -> dict[str, df.ArgumentValue]:
+        """The arguments of an op in the terms of this class."""
+        written = head_arguments(call, self.unit)
+        args = {name: self.resolved(value, shape) for name, value in written.items()}
+        if self.unit is not None and call.forwards:
+            if "init" in self.unit.args:
+                args["init"] = call.args["init"]  # a use that says another writes it itself
+            if self.unit.odd and "window" in args:
+                args["pad"] = _odd_same(args["pad"], args["window"])
+                if call.op.family == "conv" and _is_centred(args["pad"], args["window"]):
+                    args["pad"] = CENTRED
+        return args
+
+    def layer(self, call: df.OpCall, shape: Symbol) -> Layer:
+        """The PyTorch form of an op."""
+        with self.known_at(call.span):
+            args = self.arguments(call, shape)
+            result = layer(call.op.name, args, shape, self.words)
+            if self.unit is not None and call.forwards and self.unit.same:
+                same = layer(call.op.name, {**args, "pad": ex.Literal("same")}, shape, self.words)
+                module = (
+                    f"{bracketed(same.module)} if isinstance(padding, str) else {result.module}"
+                )
+                result = replace(result, module=module, function=None)
+        if result.function is None:
+            return result
+        return replace(result, function=self.function(call, args, shape))
+
+    def function(self, call: df.OpCall, args: dict[str, df.ArgumentValue], shape: Symbol) -> Any:
+        """The function of an op; the parameters it reads become attributes when it is used."""
+        used = parameters_of([e for value in args.values() for e in expressions_of(value)])
+        kept = {name: f"self.{self.attribute_of(name)}" for name in used}
+        inside = {name: _substituted(value, kept) for name, value in args.items()}
+        pad = args.get("pad")
+        if isinstance(pad, ex.Parameter) and self.words(pad.name):
+            # There is a function only where every word gives the same layer.
+            inside["pad"] = ex.Literal(self.words(pad.name)[0])
+        return layer(call.op.name, inside, shape, self.words).function
+
+    def store(self, template: str) -> None:
+        """Keep the parameters that a function reads."""
+        parameters = {attribute: name for name, attribute in self.kept.items()}
+        for name in re.findall(r"(?<![\w.\"])self\.(\w+)", template):
+            self.stored.setdefault(name, parameters[name])
+
+    def attribute_of(self, parameter: str) -> str:
+        """The attribute that keeps a parameter; its own name, unless a module has that."""
+        if parameter not in self.kept:
+            self.kept[parameter] = self.attributes.take(parameter, f"{parameter}_value")
+        return self.kept[parameter]
+
+    # ------------------------------------------------------------ attributes
+
+    def attribute(self, name: str, module: str, hint: str | None = None) -> None:
+        """Write `self.name = module`, and how its parameters begin."""
+        kind = module.partition("(")[0]
+        known = self.kinds.setdefault(name, "" if hint else kind)
+        if self.init_indent > METHOD and known and known != kind:
+            self.mixed.add(name)
+        self.init += assign(f"self.{name}", module, indent=self.init_indent, annotation=hint)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write how parameters begin; those in the same loops and conditions together."""
+        around: tuple[str, ...] = ()
+        for start in self.starts:
+            weight = start.weight
+            if weight.condition != TRUE:
+                header = f"if {python(weight.condition)}:"
+                start = replace(start, around=(*start.around, header))
+            same = 0
+            while same < min(len(around), len(start.around)) and around[same] == start.around[same]:
+                same += 1
+            around = start.around
+            for depth in range(same, len(around)):
+                self.init += _header(around[depth], self.init_indent + 4 * depth)
+            self.begin(start, self.init_indent + 4 * len(around))
+        self.starts.clear()
+
+    def begin(self, start: Start, indent: int) -> None:
+        """Write how one parameter begins, and its weight decay."""
+        path, weight = start.path, start.weight
+        prefix = "f" if "{" in path else ""
+        # mypy knows `self.conv.weight`, but not the items of a container
+        owner = path.rpartition(".")[0]
+        simple = weight.known and owner.isidentifier() and not start.around
+        tensor = f"self.{path}" if simple else f'self.get_parameter({prefix}"{path}")'
+        self.init += expression(weight.statement.format(tensor), indent=indent)
+        if weight.l2 == ZERO:
+            return
+        if self.in_place:
+            key = f'self.weight_decay[{prefix}"{path}"]'
+            self.init += assign(key, python(weight.l2), indent=indent)
+            self.decays.append("")
+        else:
+            self.decays.append(f'"{path}": {python(weight.l2)}')
+
+    @contextmanager
+    def around(self, header: str) -> Iterator[None]:
+        """What is found inside about parameters is written under a header."""
+        count = len(self.starts)
+        yield
+        for index in range(count, len(self.starts)):
+            found = self.starts[index]
+            self.starts[index] = replace(found, around=(header, *found.around))
+
+    def flag(self, condition: Expression) -> str:
+        """A condition in `forward`; Final attributes, so that TorchScript prunes the other side."""
+        if isinstance(condition, ex.Unary) and condition.operator == "not":
+            return f"not {self.flag(condition.operand)}"
+        source = python(condition)
+        if isinstance(condition, ex.Parameter):
+            name = self.attribute_of(condition.name)
+            self.stored[name] = source
+            self.finals[name] = self.annotation(condition.name)
+            return f"self.{name}"
+        for name, known in self.stored.items():
+            if known == source:
+                return f"self.{name}"
+        name = self.attributes.take("condition")
+        self.stored[name], self.finals[name] = source, "bool"
+        return f"self.{name}"
+
+
+def part_input(
+    is_map: bool, captured: Mapping[str, Symbol], names: Mapping[str, str]
+) -> tuple[Symbol, dict[str, Symbol]]:
+    """The shapes of a part's input and of the outer values it uses, in its own terms."""
+
+    def own(name: str, shape: Symbol) -> Symbol:
+        channels, height, width = map(ex.Parameter, sizes_of(name))
+        return Symbol(channels, shape.is_map, lambda: height, lambda: width)
+
+    own_shapes = {label: own(names[label], shape) for label, shape in captured.items()}
+    return own_input(is_map), own_shapes
+
+
+def unit_formals(unit: df.Definition, form: UnitForm) -> list[tuple[str, Expression | None]]:
+    """The parameters of a unit in the order of its constructor."""
+    head = unit.head
+    assert head is not None
+    defaults = df.unit_defaults(unit)
+    required: list[tuple[str, Expression | None]] = []
+    optional: list[tuple[str, Expression | None]] = []
+    for argument in head.arguments:
+        if argument.name not in form.args or argument.kind is Kind.INITIALIZER:
+            continue
+        if argument.kind is Kind.WINDOW:
+            required.append(("kernel", None))
+            if form.strided:
+                optional.insert(0, ("stride", ONE if form.square_stride else ex.Tuple((ONE, ONE))))
+        elif argument.kind is Kind.PADDING:
+            several = ex.Tuple((ZERO,) * form.pad_sides)
+            optional.append(("padding", ZERO if form.pad_sides == 1 else several))
+        else:
+            default = defaults.get(argument.name)
+            known = default if isinstance(default, ex.Literal) else None
+            (required if known is None else optional).append((argument.name, known))
+    # channels before the kernel, as in nn.Conv2d
+    required.sort(key=lambda pair: pair[0] == "kernel")
+    return required + optional
+
+
+def _constant(default: Expression | None) -> Expression | None:
+    return default if isinstance(default, ex.Literal) else None
+
+
+def _is_centred(pad: df.ArgumentValue, frame: df.ArgumentValue) -> bool:
+    """Whether a window whose sides are in one parameter stands in the middle of its border."""
+    assert isinstance(frame, df.WindowValue)
+    plain = isinstance(frame.kernel[0], ex.Item) and frame.stride == (ONE, ONE)
+    return plain and pad == ex.Literal("half")
+
+
+def _odd_same(pad: df.ArgumentValue, frame: df.ArgumentValue) -> df.ArgumentValue:
+    """For odd kernels and stride 1, `same` is half the kernel: every use is known to be so."""
+    assert isinstance(frame, df.WindowValue)
+    if pad == ex.Literal("same") and frame.stride == (ONE, ONE):
+        return ex.Literal("half")
+    return pad
+
+
+def _substituted(value: df.ArgumentValue, names: Mapping[str, str]) -> df.ArgumentValue:
+    """An argument with other names for parameters."""
+
+    def other(expression_: Expression) -> Expression:
+        if isinstance(expression_, ex.Item):
+            return replace(expression_, parameter=names[expression_.parameter])
+        return ex.substitute(expression_, {n: ex.Name(code) for n, code in names.items()}, {})
+
+    return mapped(value, other)
+
+
+def _header(header: str, indent: int) -> list[str]:
+    """A loop or condition as lines."""
+    if header.startswith("if "):
+        return if_header(header[3:-1], indent=indent)
+    return [" " * indent + header]
