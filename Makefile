@@ -9,6 +9,8 @@
 #   make agreement  published implementations against ours, as one table; some minutes
 #   make tools      every tool that models are handed to, on every spec, as a table; TOOLS_ARGS=xception
 #                   tries some
+#   make release-check
+#                   the wheel in dist/, installed in an empty environment and tried
 #   make setup      only the set-up, for what is run in .venv itself
 #   make clean      removes what the commands above made
 
@@ -30,7 +32,7 @@ PUBLISHED := torchvision timm pretrainedmodels facenet-pytorch pytorchcv pytorch
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow lint bench agreement tools setup clean
+.PHONY: demo test test-slow lint bench agreement release-check tools setup clean
 
 demo: setup
 	@$(BIN)/python examples/demo.py
@@ -55,6 +57,12 @@ agreement: setup
 
 tools: setup
 	@$(BIN)/python tests/tools.py $(TOOLS_ARGS)
+
+release-check: setup
+	@rm -rf build dist
+	@$(PIP) wheel -q --no-deps --no-build-isolation --wheel-dir dist .
+	@$(BIN)/python -m pytest tests/test_wheel.py
+	@echo "dist/ has the wheel; CONTRIBUTING.md says what else a release takes"
 
 setup: $(INSTALLED)
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from incgen.weights.importing import import_weights
 
 #: Written once, here: pyproject.toml reads it.
-__version__ = "0.1.0"
+__version__ = "0.1.0.dev0"
 
 __all__ = [
     "Diagnostic",

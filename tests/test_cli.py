@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from incgen import __version__
 from incgen.cli import commands as cli
 from incgen.graph.nodes import Graph
 from incgen.syntax import shipped
@@ -558,7 +559,7 @@ def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[bytes
 
 
 def test_version_help_and_no_command(incgen: Runner) -> None:
-    assert incgen("--version").out == "incgen 0.1.0\n"
+    assert incgen("--version").out == f"incgen {__version__}\n"
     assert "weights" in incgen("-h").out
     assert incgen().code == 2
 
