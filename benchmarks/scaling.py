@@ -84,7 +84,7 @@ def write(folder: str, spec: str) -> str:
 
 def incgen(*arguments: str) -> None:
     """Runs an incgen command in this process; an error if it fails."""
-    from incgen.cli.commands import main
+    from incgen.cli.main import main
 
     said = io.StringIO()
     try:

@@ -13,7 +13,8 @@ from typing import NoReturn
 import click
 
 from incgen.base.ending import exit_code
-from incgen.cli.commands import FAULTS, HELP, OK, run
+from incgen.cli.main import run
+from incgen.cli.options import FAULTS, HELP, OK
 from incgen.cli.terminal import frameworks_silent, print_text, progress_line
 
 

@@ -1,6 +1,6 @@
 """`python -m incgen`."""
 
-from incgen.cli.commands import main
+from incgen.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -181,13 +181,35 @@ def build(
         RequestError: there is no such target, parameter or value.
         OutputError: a file cannot or must not be written.
     """
+    targets = find_targets([target] if isinstance(target, str) else target)
+    return build_graphs([compile_spec(spec, parameters)], targets, output, force=force, check=check)
+
+
+def build_graphs(
+    graphs: Sequence[Graph],
+    targets: Sequence[Target],
+    output: SpecPath | None,
+    *,
+    force: bool = False,
+    check: bool = False,
+) -> list[GeneratedFile]:
+    """Write the source files of several networks, all or none, as `build` does those of one.
+
+    Raises:
+        SpecError: a target cannot express a network.
+        OutputError: a file cannot or must not be written, or two networks would share one.
+    """
+    from incgen.base.files import OutputError
     from incgen.output import compared, places, sealed, write_all
 
-    targets = find_targets([target] if isinstance(target, str) else target)
-    graph = compile_spec(spec, parameters)
-    sources = emit_all(graph, targets)
-    paths = places(graph.program.network.name, tuple(sources), output)
-    texts = {path: sealed(sources[name], graph.digest()) for name, path in paths.items()}
+    texts: dict[Path, str] = {}
+    for graph in graphs:
+        sources = emit_all(graph, targets)
+        for name, path in places(graph.program.network.name, tuple(sources), output).items():
+            if path in texts:
+                help_ = "give a folder as the output, and networks of different names"
+                raise OutputError(f"two specs would be written to `{path.as_posix()}`: {help_}")
+            texts[path] = sealed(sources[name], graph.digest())
     if check:
         return [compared(path, text) for path, text in texts.items()]
     return write_all(texts, force=force)

@@ -23,7 +23,7 @@ VALUE = {"a": [1, 2.5, "\u00e9", None, True], "b": {3: [{"4x": {5: 6}}]}}
 NO_ROOM = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-from incgen.cli import main
+from incgen.cli.main import main
 main(sys.argv[1:])
 """
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from incgen import __version__
-from incgen.cli import commands as cli
+from incgen.cli import main as cli
 from incgen.graph.nodes import Graph
 from incgen.syntax import shipped
 from incgen.syntax.loader import MAX_BYTES

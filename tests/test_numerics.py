@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from incgen.api import check, compile_spec
-from incgen.cli.commands import main
+from incgen.cli.main import main
 from incgen.graph import numerics
 
 SPECS = Path(__file__).parent.parent / "specs"

@@ -90,7 +90,7 @@ def test_numpy_is_only_for_weights_and_for_what_runs_models() -> None:
 
 
 def test_click_is_only_for_the_command_line() -> None:
-    assert users_of("click") == {"incgen.cli.commands", "incgen.cli.terminal"}
+    assert all(name.startswith("incgen.cli.") for name in users_of("click"))
 
 
 def test_nothing_that_is_installed_needs_what_finds_faults_in_it() -> None:

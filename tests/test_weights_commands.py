@@ -55,7 +55,7 @@ def theirs() -> dict[str, Array]:
 
 def run(*arguments: str, without: str = "") -> tuple[int, str, str]:
     """Run a command as it is run; `without` a library, if that is said."""
-    script = "from incgen.cli import main; main()"
+    script = "from incgen.cli.main import main; main()"
     if without:
         lacking = Path("lacking")  # for the process that reads Keras files too
         lacking.mkdir()

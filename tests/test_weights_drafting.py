@@ -13,7 +13,7 @@ from checkpoints import random_arrays, write_npz, write_safetensors, write_torch
 from published import imported
 
 import incgen
-from incgen.cli.commands import commands
+from incgen.cli.main import commands
 from incgen.graph.nodes import Graph
 from incgen.weights import layouts
 from incgen.weights.checkpoint import Checkpoint, Stored

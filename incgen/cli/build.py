@@ -1,0 +1,89 @@
+"""The command `build`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from incgen.cli.inputs import all_compiled
+from incgen.cli.options import FAULTS, OK, set_values, several_specs
+from incgen.cli.terminal import print_text, say
+
+if TYPE_CHECKING:
+    from incgen.graph.nodes import Graph
+    from incgen.language.expressions import Value
+    from incgen.output import GeneratedFile
+
+
+@click.command("build")
+@several_specs
+@click.option(
+    "--target",
+    "-t",
+    "targets",
+    metavar="TARGET",
+    multiple=True,
+    default=("torch",),
+    help="torch (the default) or keras (also tf, tensorflow). Repeatable.",
+)
+@click.option(
+    "--output",
+    "-o",
+    metavar="PATH",
+    help="A file, a folder (with a slash at its end), or - for standard output. "
+    "Otherwise generated/NETWORK_TARGET.py.",
+)
+@set_values
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 with a diff if files differ.")
+@click.option("--force", is_flag=True, help="Also write over files that are not incgen's own.")
+def build(
+    specs: Sequence[str],
+    targets: Sequence[str],
+    output: str | None,
+    parameters: dict[str, Value],
+    check: bool,
+    force: bool,
+) -> int:
+    """Write the source of networks for one target or several.
+
+    All files are written, or none. Of several specs, those without a network are passed over.
+    """
+    from incgen import api
+    from incgen.output import sealed
+
+    found = api.find_targets(targets)
+    if output == "-" and (check or len(found) > 1 or len(specs) > 1):
+        what = f"{len(specs)} specs need files" if len(specs) > 1 else "--check needs files"
+        what = f"{len(found)} targets need files" if len(found) > 1 else what
+        raise click.UsageError(f"{what}: give another output than `-`")
+    graphs = all_compiled(specs, parameters)
+    if graphs is None:
+        return FAULTS
+    if output == "-":
+        (graph,) = graphs
+        print_text(sealed(api.emit_all(graph, found)[found[0].name], graph.digest()))
+        return OK
+    files = api.build_graphs(graphs, found, output, force=force, check=check)
+    for file in files:
+        if not check:
+            say(f"{'wrote' if file.changed else 'unchanged'} {file.path}")
+        elif file.changed:
+            say(f"{file.path} {file.difference()}")
+    if check:
+        print_text("".join(file.diff() for file in files))
+    _say_left_over(graphs, files)
+    return FAULTS if check and any(file.changed for file in files) else OK
+
+
+def _say_left_over(graphs: Sequence[Graph], files: Sequence[GeneratedFile]) -> None:
+    """Say which files may be of specs whose network had another name."""
+    from incgen.output import left_over
+    from incgen.syntax.loader import STDIN
+    from incgen.targets import TARGETS
+
+    programs = [graph.program for graph in graphs if graph.program.file != STDIN]
+    made = [(program.file, program.network.name) for program in programs]
+    for path, what in left_over(made, [file.path for file in files], TARGETS).items():
+        say(f"{path} {what}")

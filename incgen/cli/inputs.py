@@ -1,0 +1,81 @@
+"""Specs that commands are given: files, names, or standard input."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from incgen.base.diagnostics import Code, Diagnostic, Reporter, SpecError
+from incgen.cli.options import USAGE
+from incgen.cli.reports import exit_code_of, report_faults
+from incgen.cli.terminal import say
+
+if TYPE_CHECKING:
+    from incgen.graph.nodes import Graph
+    from incgen.language.expressions import Value
+
+
+def compiled(
+    spec: str, parameters: dict[str, Value], *, warn: bool = False, alone: bool = True
+) -> Graph:
+    """Return the graph of a spec.
+
+    Args:
+        spec: as it was typed.
+        parameters: values for parameters and constants.
+        warn: whether its warnings are said.
+        alone: whether no other specs were given, which may have those parameters.
+    """
+    from incgen import api
+
+    path, text = source_of(spec)
+    report = Reporter()
+    try:
+        graph = api.compile_spec(path, parameters, text=text, report=report)
+    except api.RequestError:
+        if not alone:  # a file without a network has none of the parameters of the others
+            api.compile_spec(path, text=text)
+        raise
+    if warn:
+        report_faults(report.diagnostics)
+    return graph
+
+
+def all_compiled(specs: Sequence[str], parameters: dict[str, Value]) -> list[Graph] | None:
+    """Return the graphs of the specs with a network; None after saying their faults."""
+    graphs: list[Graph] = []
+    faults: list[Diagnostic] = []
+    for spec in specs:
+        try:
+            graphs.append(compiled(spec, parameters, warn=True, alone=len(specs) == 1))
+        except SpecError as error:
+            lone = error.diagnostics[0]
+            if len(specs) == 1 or exit_code_of(error.diagnostics) == USAGE:
+                raise
+            if lone.code is Code.NO_NETWORK and lone.span is None:
+                say(f"{spec} defines no network")
+            else:
+                faults += [d for d in error.diagnostics if d not in faults]
+    report_faults(faults)
+    return None if faults else graphs
+
+
+def source_of(spec: str) -> tuple[str, str | None]:
+    """Return the name of a spec, and its text if it comes from standard input."""
+    if spec != "-":
+        return spec, None
+    from incgen.syntax.loader import STDIN, decoded
+
+    return STDIN, decoded(standard_input(), STDIN)
+
+
+def standard_input() -> bytes:
+    """Return what is on standard input, cut where no spec is that long."""
+    from incgen.syntax.loader import MAX_BYTES
+
+    if sys.stdin is None:
+        raise click.ClickException("standard input is closed")
+    return sys.stdin.buffer.read(MAX_BYTES + 1)

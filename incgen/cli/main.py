@@ -1,0 +1,129 @@
+"""The program: its commands, each imported when it is used, and how a run ends.
+
+Exit codes: 0 is success, 1 says that a spec has faults, that weights do not fit it or that
+`--check` found a difference, 2 that the command cannot be carried out as it was given; 130 is an
+interrupt, and 128 and its number any other signal. Products go to standard output, in UTF-8 on
+every system, and everything said about them to standard error.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from incgen.base.diagnostics import SpecError
+from incgen.base.ending import as_exceptions, exit_code
+from incgen.cli.options import FAULTS, HELP, OK, USAGE
+from incgen.cli.reports import exit_code_of, failed, report_faults
+from incgen.cli.terminal import close_output, say
+
+#: Each command, with the module and the name in it that it is.
+_COMMANDS = {
+    "build": ("incgen.cli.build", "build"),
+    "check": ("incgen.cli.specs", "check"),
+    "format": ("incgen.cli.specs", "format_specs"),
+    "show": ("incgen.cli.specs", "show"),
+    "verify": ("incgen.cli.verify", "verify"),
+    "weights": ("incgen.cli.weights", "weights"),
+}
+
+
+class _Commands(click.Group):
+    """A group that imports a command when it is named, because starting is most of a build."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; None if there is none of that name."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name = _COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+def _print_version(context: click.Context, option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        import incgen
+
+        click.echo(f"incgen {incgen.__version__}")
+        context.exit()
+
+
+@click.group(cls=_Commands, context_settings=HELP)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version and exit.",
+)
+def commands() -> None:
+    """Compile network specs to readable PyTorch and Keras source.
+
+    A SPEC is a file, the name of one that comes with incgen, or - for standard input.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command of incgen and exit with its code."""
+    run(commands, arguments, "incgen")
+
+
+def run(command: click.Command, arguments: Sequence[str] | None, program: str) -> NoReturn:
+    """Run a command and exit with its code; whatever fails on a user's side is one line.
+
+    Args:
+        command: a command or a group of them.
+        arguments: otherwise those of the process.
+        program: what was typed in front of them.
+    """
+    # A command is short and nearly all that it makes lives until its end, so looking for
+    # garbage often would only cost time: a tenth of a build.
+    gc.set_threshold(100_000, 50, 50)
+    with as_exceptions():
+        sys.exit(_run(command, arguments, program))
+
+
+def _run(command: click.Command, arguments: Sequence[str] | None, program: str) -> int:
+    try:
+        code: Any = command.main(arguments, prog_name=program, standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return int(code or OK)
+    except SpecError as error:
+        report_faults(error.diagnostics)
+        return exit_code_of(error.diagnostics)
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except (click.Abort, KeyboardInterrupt) as error:
+        say(f"{program}: interrupted")
+        return exit_code(error)
+    except BrokenPipeError:
+        close_output()
+        return FAULTS
+    except OSError as error:
+        close_output()
+        what = f"`{error.filename}`" if error.filename else "the output"
+        return failed(f"{what} cannot be read or written: {error.strerror or error}")
+    except Exception as error:
+        from incgen.api import RequestError  # what failed has imported them already
+        from incgen.base.files import OutputError
+        from incgen.targets.shared.formatting import FormatterError
+        from incgen.weights.errors import MismatchError, WeightsError
+
+        if isinstance(error, MismatchError):
+            failed(str(error))
+            return FAULTS
+        if isinstance(error, (FormatterError, OutputError, RequestError, WeightsError)):
+            return failed(str(error))
+        raise  # a fault of incgen

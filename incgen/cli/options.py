@@ -1,0 +1,55 @@
+"""Options and arguments that several commands share, and the exit codes of all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from incgen.base.diagnostics import SpecError
+
+if TYPE_CHECKING:
+    from incgen.language.expressions import Value
+
+OK, FAULTS, USAGE = 0, 1, 2
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def _settings(
+    context: click.Context, option: click.Parameter, given: Sequence[str]
+) -> dict[str, Value]:
+    """Read `--set name=value`."""
+    from incgen.language.expressions import Literal, Name
+    from incgen.syntax.parser import parse_value
+
+    found: dict[str, Value] = {}
+    for text in given:
+        name, equals, written = (part.strip() for part in text.partition("="))
+        if not (name and equals and written):
+            raise click.BadParameter(f"`{text}` is not of the form name=value")
+        try:
+            value = parse_value(written)
+        except SpecError as error:
+            message = error.diagnostics[0].message
+            raise click.BadParameter(f"`{text}`: {message}") from None
+        match value:
+            case Literal(constant) | Name(constant):
+                found[name] = constant
+            case _:
+                raise click.BadParameter(
+                    f"`{text}`: a value is a number, `true`, `false` or a word of the language"
+                )
+    return found
+
+
+one_spec = click.argument("spec", metavar="SPEC")
+several_specs = click.argument("specs", metavar="SPEC...", nargs=-1, required=True)
+set_values = click.option(
+    "--set",
+    "parameters",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_settings,
+    help="Give a parameter of the network, or a `let`, another value. Repeatable.",
+)

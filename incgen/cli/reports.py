@@ -1,0 +1,63 @@
+"""Faults of specs, and failures of commands, on standard error and as exit codes."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+
+import click
+
+from incgen.base.diagnostics import Code, Diagnostic, Severity, render
+from incgen.cli.options import FAULTS, OK, USAGE
+from incgen.cli.terminal import harmless, say
+
+_HEADLINE = re.compile(r"^(.*?: )(error|warning)(\[[a-z0-9-]+\]): (.*)$")
+_MARKS = re.compile(r"^( *\| *)(\^.*)$")
+_COLOURS = {"error": "red", "warning": "yellow"}
+
+
+def report_faults(diagnostics: Sequence[Diagnostic]) -> None:
+    """Print reports with their excerpts."""
+    if not diagnostics:
+        return
+    text = harmless(render(diagnostics))
+    if _in_colour():
+        text = "\n".join(map(_coloured, text.split("\n")))
+    click.echo(f"{text}\n", err=True, color=True)
+
+
+def _in_colour() -> bool:
+    """Return whether standard error is a terminal whose user wants colours (no-color.org)."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return not plain and sys.stderr is not None and sys.stderr.isatty()
+
+
+def _coloured(line: str) -> str:
+    if line[:1].isdigit() and " | " in line:
+        return line  # of the spec
+    if headline := _HEADLINE.match(line):
+        place, severity, code, message = headline.groups()
+        kind = click.style(severity + code, fg=_COLOURS[severity], bold=True)
+        return f"{click.style(place, bold=True)}{kind}: {click.style(message, bold=True)}"
+    if marks := _MARKS.match(line):
+        return marks[1] + click.style(marks[2], fg="red", bold=True)
+    word, colon, rest = line.partition(": ")
+    if word in ("note", "help"):
+        return click.style(word + colon, fg="cyan", bold=True) + rest
+    return line
+
+
+def exit_code_of(diagnostics: Iterable[Diagnostic]) -> int:
+    """Return the exit code for these faults: a spec that cannot be read is a wrong command."""
+    errors = [d for d in diagnostics if d.severity is Severity.ERROR]
+    if any(d.code is Code.UNREADABLE and d.span is None for d in errors):
+        return USAGE
+    return FAULTS if errors else OK
+
+
+def failed(message: str) -> int:
+    """Say why a command cannot be carried out; return the exit code of that."""
+    say(f"Error: {message}")
+    return USAGE

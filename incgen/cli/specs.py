@@ -1,0 +1,149 @@
+"""The commands that read specs and write no code: `check`, `format` and `show`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from incgen.base.diagnostics import Diagnostic, Severity, SpecError, counted
+from incgen.cli.inputs import compiled, source_of, standard_input
+from incgen.cli.options import FAULTS, OK, one_spec, set_values, several_specs
+from incgen.cli.reports import exit_code_of, failed, report_faults
+from incgen.cli.terminal import print_text, say
+
+if TYPE_CHECKING:
+    from incgen.language.expressions import Value
+
+
+@click.command("check")
+@several_specs
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "concise", "json"]),
+    default="text",
+    help="Reports with excerpts, one line for each, or JSON on standard output.",
+)
+@set_values
+def check(specs: Sequence[str], form: str, parameters: dict[str, Value]) -> int:
+    """Report all faults of specs; exit 1 if there are any, warnings aside."""
+    from incgen import api
+    from incgen.base.diagnostics import render_json
+
+    found: list[Diagnostic] = []
+    for spec in specs:
+        try:
+            path, text = source_of(spec)
+            new = api.check(path, parameters, text=text)
+        except SpecError as error:  # standard input is no text
+            new = list(error.diagnostics)
+        found += [d for d in new if d not in found]  # a shared file is reported once
+    if form == "json":
+        print_text(f"{render_json(found)}\n")
+    elif form == "concise":
+        say("\n".join(diagnostic.headline for diagnostic in found))
+    else:
+        report_faults(found)
+        say(_counted_faults(found, len(specs)))
+    return exit_code_of(found)
+
+
+def _counted_faults(found: Sequence[Diagnostic], specs: int) -> str:
+    """Return the last line of a check."""
+    errors = sum(d.severity is Severity.ERROR for d in found)
+    numbers = ((errors, "error"), (len(found) - errors, "warning"))
+    parts = [counted(number, word) for number, word in numbers if number]
+    return f"{' and '.join(parts) or 'no faults'} in {counted(specs, 'spec')}"
+
+
+@click.command("show")
+@one_spec
+@click.option("--json", "as_json", is_flag=True, help="Everything, with exact numbers.")
+@click.option("--depth", type=click.IntRange(min=1), help="Show only so many levels of labels.")
+@click.option("--all", "everything", is_flag=True, help="Show the layers inside units too.")
+@click.option(
+    "--numerics", "conventions", is_flag=True, help="Show conventions, and who says them."
+)
+@set_values
+def show(
+    spec: str,
+    as_json: bool,
+    depth: int | None,
+    everything: bool,
+    conventions: bool,
+    parameters: dict[str, Value],
+) -> int:
+    """Print a network as a table: layers, shapes, parameters, multiply-adds."""
+    from incgen.graph import numerics
+    from incgen.graph.show import as_json as in_json
+    from incgen.graph.show import table
+
+    if conventions and (depth or everything):
+        raise click.UsageError("--numerics shows no layers: leave out --depth and --all")
+    graph = compiled(spec, parameters)
+    if conventions:
+        print_text(numerics.as_json(graph) if as_json else numerics.table(graph))
+    elif as_json:
+        print_text(in_json(graph, depth=depth))
+    else:
+        print_text(table(graph, depth=depth, everything=everything))
+    return OK
+
+
+@click.command("format")
+@several_specs
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if a spec would change.")
+@click.option("--diff", is_flag=True, help="Write nothing; print what would change.")
+def format_specs(specs: Sequence[str], check: bool, diff: bool) -> int:
+    """Lay out specs in place; standard input goes to standard output."""
+    from incgen.base.files import OutputError
+
+    code = OK
+    for spec in specs:
+        try:
+            changed = _format(spec, check=check, diff=diff)
+        except SpecError as error:
+            report_faults(error.diagnostics)
+            code = max(code, exit_code_of(error.diagnostics))
+        except OutputError as error:
+            code = max(code, failed(str(error)))
+        else:
+            code = max(code, FAULTS if changed and check else OK)
+    return code
+
+
+def _format(spec: str, *, check: bool, diff: bool) -> bool:
+    """Lay out one spec, and return whether that changes it."""
+    from incgen.base.files import rewrite
+    from incgen.output import unified_diff
+    from incgen.syntax.format import format_text
+    from incgen.syntax.loader import decoded
+
+    path, name, data = _bytes(spec)
+    text = decoded(data, name)
+    result = format_text(text, name)
+    if diff:
+        print_text(unified_diff(text, result, name, name))
+    mark = "\ufeff" if data.startswith(b"\xef\xbb\xbf") else ""
+    if spec == "-" and not (check or diff):
+        print_text(mark + result)
+    elif result != text and not (check or diff):
+        newline = "\r\n" if b"\r\n" in data else "\n"  # as in the rest of the checkout
+        rewrite(path, (mark + result).replace("\n", newline).encode("utf-8"))
+        say(f"formatted {name}")
+    elif result != text and check:
+        say(f"would format {name}")
+    return result != text
+
+
+def _bytes(spec: str) -> tuple[Path, str, bytes]:
+    """Return the file of a spec, its name in reports, and its content."""
+    from incgen.syntax.loader import STDIN, find, read
+
+    if spec == "-":
+        return Path(spec), STDIN, standard_input()
+    path, name = find(Path(spec))
+    return path, name, read(path, name)

@@ -1,0 +1,115 @@
+"""The command `verify`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from incgen.cli.inputs import compiled
+from incgen.cli.options import FAULTS, OK, one_spec, set_values
+from incgen.cli.terminal import frameworks_silent, harmless, print_text, progress_line
+
+if TYPE_CHECKING:
+    from incgen.language.expressions import Value
+
+
+def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]) -> list[int]:
+    """Read `--rung 3` and `--rung 0-4`."""
+    from incgen.verify.report import RUNGS
+
+    found: list[int] = []
+    for text in given:
+        first, dash, last = (part.strip() for part in text.partition("-"))
+        if not (first.isdecimal() and (last.isdecimal() or not dash)):
+            raise click.BadParameter(f"`{text}` is not a number or a range such as 0-4")
+        low, high = int(first), int(last if dash else first)
+        if low > high:
+            raise click.BadParameter(f"`{text}` goes down: write {high}-{low}")
+        most = min(high, len(RUNGS))  # one that is none is told below; no more are listed
+        found += [low, *range(low + 1, most + 1)]
+    return found
+
+
+@click.command("verify")
+@one_spec
+@click.option(
+    "--target",
+    "-t",
+    "targets",
+    metavar="TARGET",
+    multiple=True,
+    default=("torch", "keras"),
+    help="What to compare; otherwise torch and keras. Repeatable.",
+)
+@click.option(
+    "--rung",
+    "rungs",
+    metavar="N",
+    multiple=True,
+    callback=_rungs,
+    help="A rung of the ladder, or a range such as 0-4; otherwise all. Repeatable.",
+)
+@click.option("--float64", "dtypes", flag_value="float64", multiple=True, help="In this type only.")
+@click.option("--float32", "dtypes", flag_value="float32", multiple=True, help="Likewise.")
+@click.option("--weights", metavar="FILE", help="Weights of the spec; otherwise random ones.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="Of the weights, the inputs and what dropout leaves out.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    metavar="N",
+    default=4,
+    show_default=True,
+    help="How many examples there are in an input.",
+)
+@click.option(
+    "--depth",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Show so many levels of labels.",
+)
+@click.option("--dump", metavar="DIR", help="Save what is around the first divergence there.")
+@click.option("--json", "as_json", is_flag=True, help="Every comparison, for programs.")
+@set_values
+def verify(
+    spec: str,
+    rungs: list[int],
+    dtypes: Sequence[str],
+    depth: int,
+    as_json: bool,
+    parameters: dict[str, Value],
+    **options: Any,
+) -> int:
+    """Prove that the generated models are the same network.
+
+    The models run with the same weights and climb a ladder: structure (0), evaluation (1), training
+    forward (2), gradients (3), running statistics (4), a trajectory of descent (5), saved and
+    compiled forms (6). The exit code is 1 if anything diverges or is not compared.
+    """
+    try:
+        from incgen import verify as proof
+        from incgen.verify.text import as_json as in_json
+        from incgen.verify.text import text
+    except ModuleNotFoundError as error:
+        message = f"this needs {error.name}: pip install 'incgen[verify]'"
+        raise click.ClickException(message) from None
+    graph = compiled(spec, parameters, warn=True)
+    with frameworks_silent(), progress_line() as progress:
+        report = proof.verify(
+            graph,
+            rungs=rungs or range(len(proof.RUNGS)),
+            dtypes=dtypes or proof.DTYPES,
+            progress=progress,
+            **options,
+        )
+    print_text(in_json(report) if as_json else harmless(text(report, graph, depth=depth)))
+    return OK if report.passed else FAULTS

@@ -1,0 +1,206 @@
+"""The commands on files of weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from incgen.base.diagnostics import counted
+from incgen.cli.inputs import compiled, source_of
+from incgen.cli.options import HELP, OK, one_spec, set_values
+from incgen.cli.terminal import print_text, say
+
+if TYPE_CHECKING:
+    from incgen.language.expressions import Value
+
+
+@click.group("weights", context_settings=HELP)
+def weights() -> None:
+    """Make, read and convert files of weights."""
+
+
+_output_file = click.option("--output", "-o", metavar="FILE", required=True)
+_force = click.option(
+    "--force", is_flag=True, help="Also write over a file that this command has not written."
+)
+_force_over_any = click.option(
+    "--force", is_flag=True, help="Also write over a file that is there."
+)
+
+
+def _rules(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """Read `--rule ours=theirs`."""
+    found = {}
+    for value in values:
+        ours, equals, theirs = value.partition("=")
+        if not (ours and equals and theirs):
+            raise click.BadParameter(f"`{value}` is not OURS=THEIRS, as in `logits=new_fc`")
+        found[ours] = theirs
+    return found
+
+
+_part = click.option(
+    "--part", metavar="NAME", help="Which of several sets of weights in the file, such as `ema`."
+)
+_seed = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**64 - 1),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="Of what is drawn: the same number gives the same bytes, on every machine.",
+)
+
+
+@weights.command("init")
+@one_spec
+@_output_file
+@_seed
+@set_values
+@_force
+def init(spec: str, output: str, seed: int, parameters: dict[str, Value], force: bool) -> int:
+    """Write the weights that a spec's training begins with."""
+    try:
+        from incgen.weights import first
+    except ModuleNotFoundError as error:
+        raise click.ClickException(str(error)) from None
+    graph = compiled(spec, parameters)
+    size = first.write(graph, output, seed, force=force)
+    say(f"wrote {Path(output)} ({len(graph.tensors())} tensors, {size:,} bytes)")
+    return OK
+
+
+@weights.command("import")
+@click.argument("checkpoint", metavar="CHECKPOINT")
+@one_spec
+@_output_file
+@click.option(
+    "--layout", metavar="NAME", help="Where the checkpoint keeps each layer; else what fits."
+)
+@_part
+@click.option(
+    "--fresh",
+    metavar="LABEL",
+    multiple=True,
+    help="A layer that is drawn anew, not taken; also a wildcard, and more than once.",
+)
+@_seed
+@click.option(
+    "--rule",
+    "rules",
+    metavar="OURS=THEIRS",
+    multiple=True,
+    callback=_rules,
+    help="A layer that the file calls otherwise than the layout; more than once.",
+)
+@click.option(
+    "--ignore",
+    metavar="PATTERN",
+    multiple=True,
+    help="Tensors of the file that are no part of the network; more than once.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float16", "bfloat16", "float32", "float64"]),
+    default="float32",
+    show_default=True,
+    help="The type of the numbers that are written.",
+)
+@set_values
+@_force
+def import_(
+    checkpoint: str, spec: str, output: str, parameters: dict[str, Value], **options: Any
+) -> int:
+    """Write published weights as one safetensors file that all targets load.
+
+    A CHECKPOINT is a file of PyTorch, safetensors, Keras, TensorFlow, NumPy or Caffe. Unless all of
+    it fits, everything that differs is listed, nothing is written, and the exit code is 1.
+    """
+    from incgen.weights.importing import import_weights
+
+    path, text = source_of(spec)
+    manifest = import_weights(checkpoint, path, output, parameters, text=text, **options)
+    found, place = manifest["layout"], manifest["checkpoint"]["part"]
+    of = "" if place == "." else f", part {place}"
+    count = len(manifest["tensors"])
+    say(f"wrote {Path(output)} ({count} tensors, layout {found['name']}{of})")
+    if manifest["fresh"]:
+        say(f"note: drawn anew: {', '.join(manifest['fresh']['layers'])}")
+    if beside := manifest["beside"]:
+        more = f" and {len(beside) - 3} more" if len(beside) > 3 else ""
+        say(f"note: not of this network: {', '.join(beside[:3])}{more}")
+    other = {name: value for name, value in found["set"].items() if parameters.get(name) != value}
+    if other:
+        words = " ".join(f"--set {name}={str(value).lower()}" for name, value in other.items())
+        say(f"note: in the published network it is `{words}`")
+    return OK
+
+
+@weights.command("show")
+@click.argument("file", metavar="FILE")
+@click.option("--json", "as_json", is_flag=True, help="Everything, for programs.")
+def show(file: str, as_json: bool) -> int:
+    """Print what a file of weights holds and where it comes from."""
+    from incgen.weights import manifest
+    from incgen.weights.readers import open_checkpoint
+
+    with open_checkpoint(Path(file)) as checkpoint:
+        print_text(manifest.as_json(checkpoint) if as_json else manifest.text(checkpoint))
+    return OK
+
+
+@weights.command("layout")
+@click.argument("checkpoint", metavar="CHECKPOINT")
+@one_spec
+@_output_file
+@set_values
+@_force_over_any
+def layout(
+    checkpoint: str, spec: str, output: str, parameters: dict[str, Value], force: bool
+) -> int:
+    """Draft a layout file for a checkpoint that `import` does not recognise.
+
+    Layers are found by the shapes and the order of their tensors. What neither settles is marked as
+    doubtful. An import finds the file as layouts/NETWORK/NAME.toml beside the SPEC.
+    """
+    from incgen.weights.drafting import draft_layout
+
+    path, text = source_of(spec)
+    made = draft_layout(checkpoint, path, output, parameters, force=force, text=text)
+    doubtful = f"{counted(made.doubtful, 'rule')} doubtful" if made.doubtful else "nothing doubtful"
+    say(f"wrote {Path(output)} ({counted(made.layers, 'layer')}, {doubtful})")
+    for layers, where in ((made.missing, "here"), (made.left, "of theirs")):
+        if layers:
+            verb = "has" if len(layers) == 1 else "have"
+            say(
+                f"note: {counted(len(layers), 'layer')} {where} {verb} no counterpart; see the file"
+            )
+    return OK
+
+
+@weights.command("export")
+@click.argument("file", metavar="FILE")
+@one_spec
+@_output_file
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["torch", "keras", "npz"]),
+    required=True,
+    help="A state dict (.pth), Keras weights (.weights.h5) or a model (.keras), arrays (.npz).",
+)
+@_part
+@set_values
+@_force_over_any
+def export(
+    file: str, spec: str, output: str, form: str, parameters: dict[str, Value], **options: Any
+) -> int:
+    """Write weights as a framework's own file."""
+    from incgen.weights.exporting import export_weights
+
+    path, text = source_of(spec)
+    export_weights(file, path, output, parameters, format=form, text=text, **options)
+    say(f"wrote {Path(output)}")
+    return OK
