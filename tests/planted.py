@@ -1,4 +1,4 @@
-"""Planted faults: each is put into a copy of the compiler, and the ladder has to catch it.
+"""Planted faults: each is put into the generated files, and the ladder has to catch it.
 
     python tests/planted.py                     # every fault
     python tests/planted.py lrn_not_divided     # some
@@ -11,61 +11,47 @@ said to be.
 from __future__ import annotations
 
 import argparse
-import compileall
-import json
-import os
-import shutil
-import subprocess
 import sys
-import tempfile
 import time
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import incgen
+from incgen.graph.nodes import Graph
 from incgen.targets import TARGETS
 from incgen.verify import RUNGS, Report, verify
 
-ROOT = Path(__file__).parent.parent
 FAULTS = Path(__file__).parent / "faults"
-#: Where the folders of the checkout lie in the copy, which is laid out as in a wheel.
-_PLACES = {
-    "incgen": "incgen",
-    "templates": "incgen/templates",
-    "grammar": "incgen/grammar",
-}
-#: Runs one compiler after another in one process, which saves two thirds of the time. Each line
-#: that comes in is a folder with a compiler, a spec's name and text, and a target.
-_COMPILE = """\
-import importlib, json, sys, traceback
 
-for line in sys.stdin:
-    folder, name, text, target = json.loads(line)
-    for module in [m for m in sys.modules if m.partition(".")[0] == "incgen"]:
-        del sys.modules[module]
-    sys.path[0] = folder
-    try:
-        answer = [importlib.import_module("incgen").generate(name, target, text=text), ""]
-    except Exception:
-        answer = ["", traceback.format_exc()]
-    print(json.dumps(answer), flush=True)
-"""
+
+@dataclass(frozen=True)
+class Change:
+    """Lines of a generated file that are replaced by others.
+
+    Attributes:
+        old: the lines, whole and in a row, which stand in the file just once.
+        new: what stands in their place; nothing if they are left out.
+        targets: the targets whose files are changed.
+    """
+
+    old: str
+    new: str
+    targets: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One change of the compiler that makes what it generates wrong.
+    """A change of what is generated for a spec, which makes it wrong.
 
     Attributes:
         name: of the fault.
         about: what it stands for, in one line.
         target: the one target that gets it, or `both`.
-        file: what is changed, from the root of the checkout.
-        old: the text that is replaced.
-        new: what it is replaced by.
-        place: which of the places of `old` is meant, counted from 1; None if there is just one.
+        changes: what is changed, one after the other.
         spec: the name of the spec that shows it.
         text: that spec.
         rung: at which the ladder has to catch it first.
@@ -75,10 +61,7 @@ class Fault:
     name: str
     about: str
     target: str
-    file: str
-    old: str
-    new: str
-    place: int | None
+    changes: tuple[Change, ...]
     spec: str
     text: str
     rung: int
@@ -87,133 +70,103 @@ class Fault:
     @property
     def targets(self) -> tuple[str, ...]:
         """The targets whose files have the fault."""
-        return tuple(TARGETS) if self.target == "both" else (self.target,)
+        return _targets(self.target)
 
 
 class ListError(Exception):
-    """The list of faults is wrong: one of them does not fit the compiler any more."""
+    """The list of faults is wrong: one of them does not fit what is generated any more."""
 
 
 def read_faults(folder: Path = FAULTS) -> dict[str, Fault]:
-    """The faults by name, in the order of the rungs."""
+    """Return the faults by name, in the order of the rungs."""
     found: dict[str, Fault] = {}
     for path in sorted(folder.glob("*.toml")):
         data = tomllib.loads(path.read_text("utf-8"))
         for row in data["fault"]:
-            fault = Fault(
-                **{"place": None, "block": None, **row},
-                text=data["specs"][row["spec"]],
-                rung=data["rung"],
-            )
+            fault = _fault(row, data["specs"], data["rung"])
             if fault.name in found:
                 raise ListError(f"{path.name}: two faults have the name {fault.name}")
             found[fault.name] = fault
     return found
 
 
+def _fault(row: Mapping[str, Any], specs: Mapping[str, str], rung: int) -> Fault:
+    """Return the fault that a table of a file says.
+
+    A change of a fault of both targets says which of them it is for, unless it is for both.
+    """
+    fields = dict(row)
+    changes = [
+        Change(each["old"], each["new"], _targets(each.get("target", row["target"])))
+        for each in fields.pop("change")
+    ]
+    return Fault(
+        **{"block": None, **fields},
+        changes=tuple(changes),
+        text=specs[row["spec"]],
+        rung=rung,
+    )
+
+
+def _targets(name: str) -> tuple[str, ...]:
+    return tuple(TARGETS) if name == "both" else (name,)
+
+
 # ---------------------------------------------------------------- planting
 
 
-class Workshop:
-    """Makes generated files that have a fault, in a folder and a process of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        """Copy what generates code.
-
-        Args:
-            folder: an empty one.
-        """
-        self.folder = folder
-        self.sound = folder / "sound"
-        for source, place in _PLACES.items():
-            shutil.copytree(ROOT / source, self.sound / place, dirs_exist_ok=True)
-        compileall.compile_dir(self.sound, quiet=1)
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", _COMPILE],
-            cwd=folder,
-            env={**os.environ, "INCGEN_CACHE": str(folder / "cache")},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def __enter__(self) -> Workshop:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.process.communicate()
-
-    def sources(self, fault: Fault) -> dict[str, str]:
-        """The files of all targets, one of which has the fault.
-
-        Raises:
-            ListError: the fault cannot be planted, or changes nothing.
-        """
-        sound = {target: sound_source(fault.spec, fault.text, target) for target in TARGETS}
-        return {**sound, **self.faulty(fault)}
-
-    def faulty(self, fault: Fault) -> dict[str, str]:
-        """The files that have the fault, by target.
-
-        Raises:
-            ListError: the fault cannot be planted, or changes nothing.
-        """
-        with tempfile.TemporaryDirectory(dir=self.folder) as name:
-            copy = Path(name)
-            shutil.copytree(self.sound, copy, copy_function=os.link, dirs_exist_ok=True)
-            plant(fault, copy)
-            sources = {target: self.compiled(fault, copy, target) for target in fault.targets}
-        for target, source in sources.items():
-            if source == sound_source(fault.spec, fault.text, target):
-                raise ListError(f"{fault.name}: the {target} file of {fault.spec} is the same")
-        return sources
-
-    def compiled(self, fault: Fault, copy: Path, target: str) -> str:
-        """What a copy of the compiler makes of the spec of a fault for a target.
-
-        Raises:
-            ListError: it stops.
-        """
-        assert self.process.stdin is not None and self.process.stdout is not None
-        job = [str(copy), f"{fault.spec}.inc", fault.text, target]
-        print(json.dumps(job), file=self.process.stdin, flush=True)
-        source, error = json.loads(self.process.stdout.readline())
-        if error:
-            raise ListError(f"{fault.name}: the compiler stops\n{error}")
-        return str(source)
-
-
-def plant(fault: Fault, copy: Path) -> None:
-    """Put a fault into a copy.
-
-    Raises:
-        ListError: the text to replace is not where the list says.
-    """
-    top, _, rest = fault.file.partition("/")
-    path = copy / _PLACES[top] / rest
-    parts = path.read_text("utf-8").split(fault.old)
-    found = len(parts) - 1
-    if found < 1 or (found > 1 if fault.place is None else found < fault.place):
-        raise ListError(f"{fault.name}: {found} places in {fault.file} have\n{fault.old}")
-    place = fault.place or 1
-    before, after = fault.old.join(parts[:place]), fault.old.join(parts[place:])
-    path.unlink()  # the copy shares its files with others
-    path.write_text(before + fault.new + after, "utf-8")
+@cache
+def graph_of(spec: str, text: str) -> Graph:
+    """Return the graph of a spec of the list."""
+    return incgen.compile_spec(f"{spec}.inc", text=text)
 
 
 @cache
-def sound_source(spec: str, text: str, target: str) -> str:
-    """The file without a fault."""
-    return incgen.generate(f"{spec}.inc", target, text=text)
+def sound_sources(spec: str, text: str) -> Mapping[str, str]:
+    """Return the files without a fault, by target."""
+    graph = graph_of(spec, text)
+    return {name: target.emit(graph) for name, target in TARGETS.items()}
+
+
+def faulty_sources(fault: Fault) -> dict[str, str]:
+    """Return the files of all targets, of which those of the fault's targets have it.
+
+    Raises:
+        ListError: the fault cannot be planted, or changes nothing.
+    """
+    sound = sound_sources(fault.spec, fault.text)
+    sources = dict(sound)
+    for change in fault.changes:
+        for target in change.targets:
+            sources[target] = _changed(sources[target], change, f"{fault.name} in {target}")
+    for target in fault.targets:
+        if sources[target] == sound[target]:
+            raise ListError(f"{fault.name}: the {target} file of {fault.spec} is the same")
+    return sources
+
+
+def _changed(source: str, change: Change, where: str) -> str:
+    """Return a file with a change.
+
+    Raises:
+        ListError: the lines to replace are not in the file, or several times.
+    """
+    lines, old = source.splitlines(), change.old.splitlines()
+    places = [i for i in range(len(lines)) if lines[i : i + len(old)] == old]
+    if len(places) != 1:
+        raise ListError(f"{where}: these lines stand there {len(places)} times\n{change.old}")
+    (place,) = places
+    lines[place : place + len(old)] = change.new.splitlines()
+    return "\n".join(lines) + "\n"
 
 
 # ---------------------------------------------------------------- catching
 
 
-def climbed(fault: Fault, sources: dict[str, str], highest: int = len(RUNGS) - 1) -> Report:
+def climbed(fault: Fault, sources: Mapping[str, str], highest: int = len(RUNGS) - 1) -> Report:
     """Climb the ladder with the spec of a fault, up to a rung."""
     return verify(
-        incgen.compile_spec(f"{fault.spec}.inc", text=fault.text),
+        graph_of(fault.spec, fault.text),
         targets=tuple(sources),
         sources=sources,
         rungs=tuple(range(highest + 1)),
@@ -222,13 +175,12 @@ def climbed(fault: Fault, sources: dict[str, str], highest: int = len(RUNGS) - 1
 
 
 def climbed_without(fault: Fault, highest: int) -> Report:
-    """The same without the fault: nothing must be found, else all would count as caught."""
-    sources = {target: sound_source(fault.spec, fault.text, target) for target in TARGETS}
-    return climbed(fault, sources, highest)
+    """Climb without the fault: nothing must be found, else all would count as caught."""
+    return climbed(fault, sound_sources(fault.spec, fault.text), highest)
 
 
 def catches(report: Report, fault: Fault) -> bool:
-    """Whether a report names the rung, and the block, that the list says."""
+    """Return whether a report names the rung, and the block, that the list says."""
     if not report.divergences:
         return False
     first = report.divergences[0]
@@ -251,14 +203,13 @@ def main() -> None:
         parser.error(f"no such fault: {', '.join(unknown)}")
     chosen = [faults[name] for name in names]
     good = all([_control(fault) for fault in _highest(chosen)])
-    with tempfile.TemporaryDirectory() as folder, Workshop(Path(folder)) as workshop:
-        caught = sum([_shown(fault, workshop) for fault in chosen])
+    caught = sum([_shown(fault) for fault in chosen])
     print(f"{caught} of {len(chosen)} caught")
     sys.exit(0 if good and caught == len(chosen) else 1)
 
 
 def _highest(chosen: list[Fault]) -> list[Fault]:
-    """For each spec the fault that has to be caught last."""
+    """Return for each spec the fault that has to be caught last."""
     found: dict[tuple[str, str], Fault] = {}
     for fault in sorted(chosen, key=lambda each: each.rung):
         found[fault.spec, fault.text] = fault
@@ -273,10 +224,10 @@ def _control(fault: Fault) -> bool:
     return report.passed
 
 
-def _shown(fault: Fault, workshop: Workshop) -> bool:
+def _shown(fault: Fault) -> bool:
     """Plant a fault, and print a line about what is found."""
     start = time.monotonic()
-    report = climbed(fault, workshop.sources(fault))
+    report = climbed(fault, faulty_sources(fault))
     seconds = time.monotonic() - start
     caught, first = catches(report, fault), next(iter(report.divergences), None)
     where = "nowhere" if first is None else f"at {first.rung}"
@@ -293,7 +244,7 @@ def _shown(fault: Fault, workshop: Workshop) -> bool:
 
 
 def _findings(report: Report) -> str:
-    """What a report says against the models."""
+    """Return what a report says against the models."""
     found = [f"rung {each.rung}, {each.path}: {each.message}" for each in report.divergences]
     found += [
         f"rung {each.rung}, {each.path}: undecided, {each.message}"

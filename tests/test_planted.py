@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
-from collections.abc import Iterator
+from dataclasses import replace
 
 import planted
 import pytest
-from planted import Fault, ListError, Workshop
+from planted import Change, ListError
 
 FAULTS = planted.read_faults()
 #: Of every rung one at least, of both targets; the rest take too long to be tried every time.
@@ -34,12 +35,6 @@ SAMPLE = (
 )
 
 
-@pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
-    with Workshop(tmp_path_factory.mktemp("planted")) as made:
-        yield made
-
-
 def test_there_are_faults_for_every_rung_and_target() -> None:
     counts = Counter((fault.rung, name) for fault in FAULTS.values() for name in fault.targets)
 
@@ -47,41 +42,62 @@ def test_there_are_faults_for_every_rung_and_target() -> None:
     assert {FAULTS[name].rung for name in SAMPLE} == set(range(7))
 
 
-def test_every_fault_can_be_planted_and_changes_what_is_generated(workshop: Workshop) -> None:
-    for fault in FAULTS.values():
-        workshop.faulty(fault)
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_can_be_planted_and_the_file_is_python(name: str) -> None:
+    for source in planted.faulty_sources(FAULTS[name]).values():
+        ast.parse(source)
 
 
-def test_a_copy_without_a_fault_generates_the_same(workshop: Workshop) -> None:
-    for fault in (FAULTS["bias_dropped"], FAULTS["fan_out"]):
-        sound = planted.sound_source(fault.spec, fault.text, fault.target)
-        assert workshop.compiled(fault, workshop.sound, fault.target) == sound
+def test_whole_lines_are_replaced_in_the_files_of_the_targets_of_a_fault() -> None:
+    fault = FAULTS["decay_in_both"]
+    sound = planted.sound_sources(fault.spec, fault.text)
+
+    sources = planted.faulty_sources(fault)
+
+    for target, one, other in (
+        ("torch", "eps=1e-5, momentum=0.1)", "eps=1e-5, momentum=0.05)"),
+        ("keras", "epsilon=1e-5, momentum=0.9,", "epsilon=1e-5, momentum=0.95,"),
+    ):
+        assert sources[target] == sound[target].replace(one, other)
 
 
-@pytest.mark.parametrize("change", [{"old": "no such text"}, {"old": "def "}, {"place": 2}])
-def test_a_fault_that_fits_no_place_or_several_is_an_error(
-    workshop: Workshop, change: dict[str, object]
-) -> None:
-    fault = Fault(**{**vars(FAULTS["bias_dropped"]), "name": "misfit", **change})
-
-    with pytest.raises(ListError, match="misfit: "):
-        workshop.faulty(fault)
-
-
-def test_a_fault_that_changes_nothing_is_an_error(workshop: Workshop) -> None:
+def test_a_fault_of_one_target_leaves_the_file_of_the_other_as_it_is() -> None:
     fault = FAULTS["bias_dropped"]
-    same = Fault(**{**vars(fault), "name": "same", "new": fault.old})
+    sound = planted.sound_sources(fault.spec, fault.text)
+
+    sources = planted.faulty_sources(fault)
+
+    assert sources["torch"] == sound["torch"]
+    assert sources["keras"].count("use_bias=False") == sound["keras"].count("use_bias=False") + 2
+
+
+@pytest.mark.parametrize(
+    ("old", "times"),
+    [("        kernel=3,", 0), ("roups=2,", 0), ("        **NHWC,", 2)],
+)
+def test_lines_that_are_not_there_or_several_times_are_an_error(old: str, times: int) -> None:
+    change = Change(old, "        groups=1,", ("keras",))
+    fault = replace(FAULTS["bias_dropped"], name="misfit", changes=(change,))
+
+    with pytest.raises(ListError, match=f"misfit in keras: .* {times} times"):
+        planted.faulty_sources(fault)
+
+
+def test_a_fault_that_changes_nothing_is_an_error() -> None:
+    fault = FAULTS["bias_dropped"]
+    change = replace(fault.changes[0], new=fault.changes[0].old)
+    same = replace(fault, name="same", changes=(change,))
 
     with pytest.raises(ListError, match="same: the keras file of convs is the same"):
-        workshop.faulty(same)
+        planted.faulty_sources(same)
 
 
 @pytest.mark.parametrize("name", SAMPLE)
-def test_a_fault_is_caught_at_its_rung(name: str, workshop: Workshop) -> None:
+def test_a_fault_is_caught_at_its_rung(name: str) -> None:
     fault = FAULTS[name]
 
     control = planted.climbed_without(fault, fault.rung)
-    report = planted.climbed(fault, workshop.sources(fault), fault.rung)
+    report = planted.climbed(fault, planted.faulty_sources(fault), fault.rung)
 
     assert control.passed, control
     assert planted.catches(report, fault), report
