@@ -431,7 +431,7 @@ def test_the_code_of_a_checkout_goes_with_its_own_files(tmp_path: Path) -> None:
     """Whatever is installed: another checkout's templates would be wrong without a word."""
     for folder in ("incgen", "grammar", "templates", "specs"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
-    file = tmp_path / "templates" / "torch" / "helpers.py.jinja"
+    file = tmp_path / "templates" / "torch" / "module.py.jinja"
     file.write_text(file.read_text("utf-8").replace("class {{ view.name }}", "class Other"))
 
     command = [sys.executable, "-m", "incgen", "build", "bn_inception", "--target", "torch"]

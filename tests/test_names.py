@@ -17,6 +17,7 @@ from incgen.language.names import (
     network_fault,
     parameter_fault,
 )
+from incgen.targets import TARGETS
 from incgen.targets.shared.scopes import RESERVED, Names
 
 ROOT = Path(__file__).parent.parent
@@ -89,20 +90,20 @@ def test_no_network_is_a_helper_class_or_a_builtin() -> None:
             assert network_fault(made), made
 
 
-def test_what_a_file_defines_for_itself_is_reserved() -> None:
-    """Imports and helpers as they stand in the templates; a new one has to be listed.
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_what_a_file_defines_for_itself_is_reserved(target: str) -> None:
+    """Imports and helpers as they stand in the templates; a new import has to be listed.
 
     Nothing in a spec has a name that begins with an underscore.
     """
-    for target in ("torch", "keras"):
-        for name in ("module", "helpers"):
-            path = ROOT / "templates" / target / f"{name}.py.jinja"
-            lines = re.sub(r"\{[%#].*?[%#]\}", "", path.read_text("utf-8")).splitlines()
-            for line in lines:
-                found = re.match(r"(?:class|def) (\w+)|(?:from [\w.]+ )?import (.+)", line)
-                if found and "{{" not in found[0] + line[found.end() : found.end() + 2]:
-                    made = [found[1]] if found[1] else re.findall(r"(\w+)(?:,|$)", found[2])
-                    assert {n for n in made if n[0] != "_"} <= RESERVED, line
+    folder = ROOT / "templates" / target
+    for path in (folder / "module.py.jinja", *folder.glob("helpers*/*.jinja")):
+        lines = re.sub(r"\{[%#].*?[%#]\}", "", path.read_text("utf-8")).splitlines()
+        for line in lines:
+            found = re.match(r"(?:class|def) (\w+)|(?:from [\w.]+ )?import (.+)", line)
+            if found and "{{" not in found[0] + line[found.end() : found.end() + 2]:
+                made = [found[1]] if found[1] else re.findall(r"(\w+)(?:,|$)", found[2])
+                assert {n for n in made if n[0] != "_"} <= RESERVED, line
 
 
 def test_names_of_a_scope_are_apart_from_one_another_and_from_those_around_it() -> None:

@@ -148,7 +148,8 @@ def tried() -> list[str]:
             found.update(identifiers(incgen.generate(path, target)))
         for role in ROLES.values():
             found.update(identifiers(incgen.generate("own.inc", target, text=role([]))))
-        helpers = (ROOT / "templates" / target / "helpers.py.jinja").read_text("utf-8")
+        files = sorted((ROOT / "templates" / target).glob("helpers*/*.jinja"))
+        helpers = "".join(path.read_text("utf-8") for path in files)
         found.update(re.findall(r"[A-Za-z_]\w*", re.sub(r"\{%.*?%\}|\{#.*?#\}", "", helpers)))
     for path in SPECS:
         written.update(re.findall(r"\w+", path.read_text("utf-8")))

@@ -12,6 +12,8 @@ from __future__ import annotations
 import builtins
 import keyword
 
+from incgen.base.resources import folder
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -34,16 +36,20 @@ MODULE_ATTRIBUTES = _words(
     """
 )
 
+#: What generated files define for themselves where they need it: each is a file of a target's.
+HELPERS = frozenset(
+    path.name.partition(".")[0] for path in folder("templates").glob("*/helpers/*.py.jinja")
+)
+
 #: Names that generated code uses itself.
 USED_BY_CODE = _words(
     """
-    Any any at_least_float32 biased_batch_norm bool ceil_max_pool dict F Final float gelu_erf
-    gelu_tanh getattr inputs int isinstance keras layers list Literal load_file load_safetensors
-    map math max min name NamedTuple NHWC nn ops OrderedDict preprocess range round same_pad self
-    sorted str sum super sys Tensor torch truncated_he_normal_ tuple unscaled ValueError warnings
-    x zip
+    Any any bool ceil_max_pool dict F Final float gelu_erf gelu_tanh getattr inputs int isinstance
+    keras layers list Literal load_file load_safetensors map math max min name NamedTuple NHWC nn
+    ops OrderedDict preprocess range round self sorted str sum super sys Tensor torch tuple
+    ValueError warnings x zip
     """
-)
+).union(name for name in HELPERS if name[0].islower())
 
 #: Parameters of generated constructors that are not the spec's.
 CONSTRUCTOR = frozenset({"in_channels", "in_height", "in_width", "input_shape"})
@@ -100,13 +106,11 @@ def network_fault(name: str) -> str | None:
 #: Classes that generated files define or import themselves where they are needed.
 HELPER_CLASSES = _words(
     """
-    AdaptiveAveragePooling2D Add Any AveragePooling2D AvgPool2dSame BatchNormalization
-    BiasedBatchNorm1d BiasedBatchNorm2d Concat Conv2dSame EdgePadding2D Final FlattenLinear
-    GlobalAvgPool GlobalMaxPool GroupedConv2D HardSigmoid L2 L2Normalize LeakyReLU
-    LocalResponseNorm LocalResponseNormalization MaxPool2dSame Mul NamedTuple OrderedDict
-    PaddedAveragePooling2D PaddedAvgPool2d PaddedConv2d SamePadding2D Scale SeparableConv2d Tensor
+    AdaptiveAveragePooling2D Any AveragePooling2D BatchNormalization EdgePadding2D Final
+    GroupedConv2D L2 L2Normalize LeakyReLU LocalResponseNormalization NamedTuple OrderedDict
+    PaddedAveragePooling2D SamePadding2D Scale Tensor
     """
-)
+).union(name for name in HELPERS if name[0].isupper())
 
 
 def class_name(name: str) -> str:

@@ -16,24 +16,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def unscaled(
-    norm: nn.BatchNorm1d | nn.BatchNorm2d,
-) -> nn.BatchNorm1d | nn.BatchNorm2d:
-    """Replace gamma by ones that are neither trained nor in the state dict."""
-    if norm.affine:
-        del norm.weight
-        _set_ones(norm)
-        register: Any = norm.register_load_state_dict_post_hook
-        register(_set_ones)
-    return norm
-
-
-def _set_ones(norm: nn.Module, incompatible_keys: object = None) -> None:
-    """Make the ones where beta is: a state dict can have brought it from elsewhere."""
-    ones = torch.ones_like(norm.get_parameter("bias"), requires_grad=False)
-    norm.register_buffer("weight", ones, persistent=False)
-
-
 @torch.fx.wrap  # to FX a single call: it would leave the changes of buffers out
 def biased_batch_norm(
     input: Tensor,
@@ -96,6 +78,24 @@ class BiasedBatchNorm1d(_BiasedBatchNorm, nn.BatchNorm1d):
 
 class BiasedBatchNorm2d(_BiasedBatchNorm, nn.BatchNorm2d):
     """The stock layer for maps, with the biased variance."""
+
+
+def unscaled(
+    norm: nn.BatchNorm1d | nn.BatchNorm2d,
+) -> nn.BatchNorm1d | nn.BatchNorm2d:
+    """Replace gamma by ones that are neither trained nor in the state dict."""
+    if norm.affine:
+        del norm.weight
+        _set_ones(norm)
+        register: Any = norm.register_load_state_dict_post_hook
+        register(_set_ones)
+    return norm
+
+
+def _set_ones(norm: nn.Module, incompatible_keys: object = None) -> None:
+    """Make the ones where beta is: a state dict can have brought it from elsewhere."""
+    ones = torch.ones_like(norm.get_parameter("bias"), requires_grad=False)
+    norm.register_buffer("weight", ones, persistent=False)
 
 
 class BatchNorms(nn.Module):

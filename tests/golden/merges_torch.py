@@ -13,13 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class Concat(nn.ModuleDict):
-    """Applies every branch to one input and joins the results along the channels."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([branch(x) for branch in self.values()], dim=1)
-
-
 class Add(nn.ModuleDict):
     """Applies every branch to one input and adds the results."""
 
@@ -29,6 +22,13 @@ class Add(nn.ModuleDict):
         for term in terms[1:]:
             total = total + term
         return total
+
+
+class Concat(nn.ModuleDict):
+    """Applies every branch to one input and joins the results along the channels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([branch(x) for branch in self.values()], dim=1)
 
 
 class Mul(nn.ModuleDict):

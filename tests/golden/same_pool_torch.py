@@ -23,22 +23,6 @@ def same_pad(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[in
     return total // 2, total - total // 2
 
 
-class MaxPool2dSame(nn.Module):
-    """Max pooling with TensorFlow's "same" padding: output = ceil(input / stride)."""
-
-    def __init__(self, kernel: tuple[int, int], stride: tuple[int, int]) -> None:
-        super().__init__()
-        self.kernel = kernel
-        self.stride = stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        top, bottom = same_pad(x.size(2), self.kernel[0], self.stride[0])
-        left, right = same_pad(x.size(3), self.kernel[1], self.stride[1])
-        # Copies of the edge change no maximum: their windows hold the edge itself.
-        x = F.pad(x, (left, right, top, bottom), mode="replicate")
-        return F.max_pool2d(x, self.kernel, self.stride)
-
-
 class AvgPool2dSame(nn.Module):
     """Average pooling with TensorFlow's "same" padding: ceil(input / stride) out."""
 
@@ -62,6 +46,22 @@ class AvgPool2dSame(nn.Module):
             return total
         ones = F.pad(torch.ones_like(x[:1, :1]), pad)
         return total / F.avg_pool2d(ones, self.kernel, self.stride)
+
+
+class MaxPool2dSame(nn.Module):
+    """Max pooling with TensorFlow's "same" padding: output = ceil(input / stride)."""
+
+    def __init__(self, kernel: tuple[int, int], stride: tuple[int, int]) -> None:
+        super().__init__()
+        self.kernel = kernel
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        top, bottom = same_pad(x.size(2), self.kernel[0], self.stride[0])
+        left, right = same_pad(x.size(3), self.kernel[1], self.stride[1])
+        # Copies of the edge change no maximum: their windows hold the edge itself.
+        x = F.pad(x, (left, right, top, bottom), mode="replicate")
+        return F.max_pool2d(x, self.kernel, self.stride)
 
 
 class SamePool(nn.Module):

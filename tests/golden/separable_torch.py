@@ -15,38 +15,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def same_pad(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
-    """Padding before and after in TensorFlow's "same"; an odd pixel goes after."""
-    # Arithmetic only: tracers and compilers do not follow `max` of an open size.
-    span = dilation * (kernel - 1) + 1
-    total = (size - 1) // stride * stride + span - size
-    if span < stride:
-        total *= (total + stride) // stride  # by 0 if negative, else by 1
-    return total // 2, total - total // 2
-
-
-class Conv2dSame(nn.Conv2d):
-    """Convolution with TensorFlow's "same" padding: output = ceil(input / stride)."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        (kh, kw), (sh, sw), (dh, dw) = self.kernel_size, self.stride, self.dilation
-        top, bottom = same_pad(input.size(2), kh, sh, dh)
-        left, right = same_pad(input.size(3), kw, sw, dw)
-        x = F.pad(input, (left, right, top, bottom))
-        return F.conv2d(
-            x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups
-        )
-
-
-class SeparableConv2d(nn.Sequential):
-    """Depthwise convolution, then a 1x1 convolution, with nothing between."""
-
-    def __init__(self, depthwise: nn.Conv2d, pointwise: nn.Conv2d) -> None:
-        super().__init__()
-        self.depthwise = depthwise
-        self.pointwise = pointwise
-
-
 @torch.fx.wrap  # to FX a single call: it would leave the changes of buffers out
 def biased_batch_norm(
     input: Tensor,
@@ -105,6 +73,38 @@ class _BiasedBatchNorm(nn.modules.batchnorm._BatchNorm):
 
 class BiasedBatchNorm2d(_BiasedBatchNorm, nn.BatchNorm2d):
     """The stock layer for maps, with the biased variance."""
+
+
+def same_pad(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
+    """Padding before and after in TensorFlow's "same"; an odd pixel goes after."""
+    # Arithmetic only: tracers and compilers do not follow `max` of an open size.
+    span = dilation * (kernel - 1) + 1
+    total = (size - 1) // stride * stride + span - size
+    if span < stride:
+        total *= (total + stride) // stride  # by 0 if negative, else by 1
+    return total // 2, total - total // 2
+
+
+class Conv2dSame(nn.Conv2d):
+    """Convolution with TensorFlow's "same" padding: output = ceil(input / stride)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        (kh, kw), (sh, sw), (dh, dw) = self.kernel_size, self.stride, self.dilation
+        top, bottom = same_pad(input.size(2), kh, sh, dh)
+        left, right = same_pad(input.size(3), kw, sw, dw)
+        x = F.pad(input, (left, right, top, bottom))
+        return F.conv2d(
+            x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups
+        )
+
+
+class SeparableConv2d(nn.Sequential):
+    """Depthwise convolution, then a 1x1 convolution, with nothing between."""
+
+    def __init__(self, depthwise: nn.Conv2d, pointwise: nn.Conv2d) -> None:
+        super().__init__()
+        self.depthwise = depthwise
+        self.pointwise = pointwise
 
 
 class Sep(nn.Module):

@@ -7,7 +7,7 @@ code, such as which parameters it reads, asks a tree.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import TypeAlias
 
@@ -29,16 +29,14 @@ class Node:
         """Return the name of the macro that prints it: that of the class, in lower case."""
         return type(self).__name__.lower()
 
+    @property
+    def given(self) -> tuple[object, ...]:
+        """Return what its macro is called with."""
+        return (self,)
+
 
 #: An expression of generated code.
 Code: TypeAlias = Node | Expression
-
-
-@record
-class Name(Node):
-    """A variable or attribute, such as `x` or `self.conv`."""
-
-    text: str
 
 
 @record
@@ -59,6 +57,11 @@ class Op(Node):
     def macro(self) -> str:
         """Return the name of the op; as a function of a value it has a macro of its own."""
         return self.name if self.value is None else f"{self.name}_of"
+
+    @property
+    def given(self) -> tuple[object, ...]:
+        """Return the arguments of the op, behind the value if there is one."""
+        return (self.args,) if self.value is None else (self.value, self.args)
 
 
 @record
@@ -100,6 +103,102 @@ class Joined(Node):
     kind: str
     values: tuple[Code, ...]
 
+    @property
+    def macro(self) -> str:
+        """Return `concat_of` and the like."""
+        return f"{self.kind}_of"
+
+
+# ---------------------------------------------------------------- statements
+
+
+@record
+class Bind(Node):
+    """An assignment to a variable or attribute.
+
+    Attributes:
+        target: its name, as in `self.conv`.
+        value: what it gets.
+        hint: its type as a macro has it, if it has to be said.
+        comment: what is said about it.
+    """
+
+    target: str
+    value: Code
+    hint: str = ""
+    comment: str = ""
+
+
+@record
+class Return(Node):
+    """A return statement."""
+
+    value: Code
+
+
+@record
+class Run(Node):
+    """An expression as a statement."""
+
+    value: Code
+
+
+@record
+class Branches(Node):
+    """An `if` statement: conditions and their statements; one without a condition is the `else`."""
+
+    sides: tuple[tuple[Code | None, tuple[Node, ...]], ...]
+
+
+@record
+class Loop(Node):
+    """A `for` statement."""
+
+    variable: str
+    values: Code
+    body: tuple[Node, ...]
+
+
+@record
+class Comment(Node):
+    """A comment on lines of its own."""
+
+    text: str
+
+
+@record
+class Gap(Node):
+    """An empty line."""
+
+
+@record
+class Refusal(Node):
+    """What refuses a value of a parameter for which there is no code."""
+
+    parameter: str
+    values: tuple[ex.Literal, ...]
+
+
+def branches(
+    sides: Sequence[tuple[Code | None, Sequence[Node]]], opposite: Code | None = None
+) -> tuple[Node, ...]:
+    """Return an `if` statement; a side without statements is left out if it can be.
+
+    Args:
+        sides: conditions and their statements; without a condition it is the `else`.
+        opposite: of the first condition, for an `if` whose first side is empty.
+    """
+    kept = [(condition, tuple(body)) for condition, body in sides]
+    while kept and not kept[-1][1]:
+        kept.pop()
+    if len(kept) == 2 and not kept[0][1] and kept[1][0] is None:
+        assert opposite is not None
+        kept = [(opposite, kept[1][1])]
+    return (Branches(tuple(kept)),) if kept else ()
+
+
+# ---------------------------------------------------------------- what is in code
+
 
 def within(code: object) -> Iterator[Code]:
     """Yield every node and expression in a piece of code, statements included, outermost first."""
@@ -129,3 +228,8 @@ def parameters_in(code: object) -> set[str]:
             case _:
                 pass
     return found
+
+
+def names_in(code: object) -> set[str]:
+    """Return the variables that code reads, such as that of a loop."""
+    return {part.text for part in within(code) if isinstance(part, ex.Name)}

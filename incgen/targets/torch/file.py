@@ -15,11 +15,11 @@ from incgen.graph.nodes import Graph
 from incgen.graph.shapes import Shape
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
-from incgen.language.names import class_name
+from incgen.language.names import HELPERS, class_name
 from incgen.resolve import definitions as df
 from incgen.targets.shared import text
 from incgen.targets.shared.lines import assign
-from incgen.targets.shared.render import render
+from incgen.targets.shared.render import Printer
 from incgen.targets.shared.scopes import Names, parameters
 from incgen.targets.shared.shaping import Shaper, own_input
 from incgen.targets.shared.structure import written_in
@@ -35,32 +35,7 @@ from incgen.targets.torch.classes import ClassWriter
 from incgen.targets.torch.code import Form, View, sizes_of
 from incgen.targets.torch.scope import Part, Scope, part_input
 
-#: What a file can define for itself, in this order, and what each piece uses.
-HELPERS: dict[str, tuple[str, ...]] = {
-    "same_pad": (),
-    "truncated_he_normal_": (),
-    "Conv2dSame": ("same_pad", "F"),
-    "PaddedConv2d": ("F",),
-    "SeparableConv2d": (),
-    "FlattenLinear": ("F",),
-    "unscaled": ("torch", "Any"),
-    "biased_batch_norm": ("torch", "F", "sys"),
-    "BiasedBatchNorm1d": ("biased_batch_norm",),
-    "BiasedBatchNorm2d": ("biased_batch_norm",),
-    "MaxPool2dSame": ("same_pad", "F"),
-    "AvgPool2dSame": ("same_pad", "torch", "F"),
-    "PaddedAvgPool2d": ("torch", "F"),
-    "GlobalAvgPool": (),
-    "GlobalMaxPool": (),
-    "HardSigmoid": ("F",),
-    "at_least_float32": ("torch",),
-    "LocalResponseNorm": ("at_least_float32", "F"),
-    "L2Normalize": ("at_least_float32", "F"),
-    "Scale": (),
-    "Concat": ("torch",),
-    "Add": (),
-    "Mul": (),
-}
+_CALLED = re.compile(r"(?<![\w.\"])(\w+)\(")
 
 
 def emit(graph: Graph) -> str:
@@ -70,13 +45,15 @@ def emit(graph: Graph) -> str:
         SpecError: something cannot be expressed; code `unsupported` or `undecided`.
     """
     text.check_used(graph)
-    return render("torch/module.py.jinja", _File(graph).view())
+    file = _File(graph)
+    return file.printer.file(file.view())
 
 
 class _File:
     """Writes the classes of one file; each definition once for maps and once for vectors."""
 
     def __init__(self, graph: Graph) -> None:
+        self.printer = Printer("torch")
         self.words = Words(graph, open_parameters(graph.program))
         self.graph, self.shaper = graph, Shaper(graph, self.words)
         self.unit_forms = unit_forms(graph)
@@ -161,46 +138,21 @@ class _File:
             for line in lines
             if not line.lstrip().startswith("#")
         )
-        helpers = _helpers(code)
-        needs = {need for name in helpers for need in HELPERS[name]}
-        decays = "self.weight_decay" in code
+        for name in sorted(set(_CALLED.findall(code)) & HELPERS):
+            self.printer.helper(name)
         names = list(self.graph.outputs)
-        heads = names if len(names) > 1 else []
-        typing = {
-            "Any": "Any" in needs,
-            "Final": _uses(r"Final\[", code),
-            "Literal": _uses(r"Literal\[", code),
-            "NamedTuple": heads,
-        }
         return {
             "header": text.header(self.graph.program),
             "docstring": _module_doc(self.graph, out),
             "classes": self.views,
             "network": network,
-            "helpers": helpers,
-            "sys": "sys" in needs,
-            "functional": "F" in needs or _uses(r"F\.", code),
-            "torch": "torch" in needs or decays or bool(preprocess) or _uses(r"torch\.", code),
-            "ordered": _uses(r"OrderedDict\(", code),
-            "typing": [name for name, used in typing.items() if used],
-            "decays": decays,
-            "heads": heads,
+            "decays": "self.weight_decay" in code,
+            "heads": names if len(names) > 1 else [],
             "outputs": f"{self.name}Output",
             "preprocess": preprocess,
             "images": "RGB images" if self.graph.input.channels == 3 else "Images",
             "channels": self.graph.input.channels,
         }
-
-
-def _uses(what: str, code: str) -> bool:
-    return re.search(rf"(?<![\w.\"]){what}", code) is not None
-
-
-def _helpers(code: str) -> list[str]:
-    """The helpers that are called, and those that they call."""
-    found = set(re.findall(r"(?<![\w.\"])(\w+)\(", code)) & HELPERS.keys()
-    found |= {need for name in found for need in HELPERS[name] if need in HELPERS}
-    return [name for name in HELPERS if name in found]
 
 
 def _camel(part: str) -> str:
