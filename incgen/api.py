@@ -26,7 +26,7 @@ from incgen.base.modules import import_source
 from incgen.graph.elaborate import elaborate
 from incgen.graph.nodes import Graph
 from incgen.graph.remedies import with_remedies
-from incgen.language.expressions import Value
+from incgen.language.arithmetic import Value
 from incgen.language.values import plain_value
 from incgen.resolve.program import resolve
 from incgen.syntax import tree as st

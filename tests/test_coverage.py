@@ -16,6 +16,7 @@ from incgen.api import compile_spec
 from incgen.base.source import Span
 from incgen.graph.nodes import Graph
 from incgen.language import expressions as ex
+from incgen.language.arithmetic import FUNCTIONS, PRECEDENCE
 from incgen.language.initializers import RULES, Initializer
 from incgen.language.ops import DIMENSIONS, OPS, PRESETS, WORDS, Argument, Kind
 from incgen.resolve import definitions as df
@@ -56,9 +57,9 @@ def statements() -> Iterator[str]:
         yield f"{kind(cls)} without a label"
         yield f"{kind(cls)} behind an arrow"
     yield from ("concat", "add", "mul")
-    for operator in ex.PRECEDENCE.keys() - {"**", "in"}:  # specs cannot write these two
+    for operator in PRECEDENCE.keys() - {"**", "in"}:  # specs cannot write these two
         yield f"operator {operator}"
-    for function in ex.FUNCTIONS:
+    for function in FUNCTIONS:
         yield f"function {function}"
     for cls in (st.Window, st.Items, st.Applied):
         yield kind(cls)

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import pytest
 
+from incgen.language.arithmetic import EvaluationError, Value, apply
+from incgen.language.evaluation import evaluate
 from incgen.language.expressions import (
     Binary,
     Choice,
     Dimension,
-    EvaluationError,
     Expression,
     Literal,
     Parameter,
     Tuple,
     Unary,
-    Value,
-    apply,
     binary,
     children,
     choice,
     depth,
-    evaluate,
     lift,
-    python,
     substitute,
     unary,
 )
+from incgen.language.printing import python
 from incgen.syntax.parser import parse_value
 
 C, N = Parameter("c"), Parameter("n")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import incgen
-from incgen.language.expressions import Value
+from incgen.language.arithmetic import Value
 from incgen.testing import assert_same_network
 
 SPECS = Path(__file__).parent.parent / "specs"

@@ -20,9 +20,11 @@ from incgen.graph.shapes import (
     tensors,
     window_output,
 )
-from incgen.language.expressions import Parameter, evaluate, python
+from incgen.language.evaluation import evaluate
+from incgen.language.expressions import Parameter
 from incgen.language.initializers import Initializer
 from incgen.language.ops import OPS, ByWindow
+from incgen.language.printing import python
 
 PLACE = Span(SourceFile("test", "x"), 0, 1)
 

@@ -26,7 +26,8 @@ from incgen.base.files import OutputError
 from incgen.base.source import SourceFile
 from incgen.graph.nodes import Graph
 from incgen.graph.show import as_json, table
-from incgen.language.expressions import Literal, Name, Value
+from incgen.language.arithmetic import Value
+from incgen.language.expressions import Literal, Name
 from incgen.output import FOLDER, is_untouched
 from incgen.syntax.format import format_text
 from incgen.syntax.parser import parse, parse_value

@@ -13,7 +13,7 @@ from incgen.cli.terminal import print_text, say
 
 if TYPE_CHECKING:
     from incgen.graph.nodes import Graph
-    from incgen.language.expressions import Value
+    from incgen.language.arithmetic import Value
     from incgen.output import GeneratedFile
 
 

@@ -15,7 +15,7 @@ from incgen.cli.terminal import say
 
 if TYPE_CHECKING:
     from incgen.graph.nodes import Graph
-    from incgen.language.expressions import Value
+    from incgen.language.arithmetic import Value
 
 
 def compiled(

@@ -10,7 +10,7 @@ import click
 from incgen.base.diagnostics import SpecError
 
 if TYPE_CHECKING:
-    from incgen.language.expressions import Value
+    from incgen.language.arithmetic import Value
 
 OK, FAULTS, USAGE = 0, 1, 2
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

@@ -15,7 +15,7 @@ from incgen.cli.reports import exit_code_of, failed, report_faults
 from incgen.cli.terminal import print_text, say
 
 if TYPE_CHECKING:
-    from incgen.language.expressions import Value
+    from incgen.language.arithmetic import Value
 
 
 @click.command("check")

@@ -12,7 +12,7 @@ from incgen.cli.options import FAULTS, OK, one_spec, set_values
 from incgen.cli.terminal import frameworks_silent, harmless, print_text, progress_line
 
 if TYPE_CHECKING:
-    from incgen.language.expressions import Value
+    from incgen.language.arithmetic import Value
 
 
 def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]) -> list[int]:

@@ -13,7 +13,7 @@ from incgen.cli.options import HELP, OK, one_spec, set_values
 from incgen.cli.terminal import print_text, say
 
 if TYPE_CHECKING:
-    from incgen.language.expressions import Value
+    from incgen.language.arithmetic import Value
 
 
 @click.group("weights", context_settings=HELP)

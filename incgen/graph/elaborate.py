@@ -30,6 +30,7 @@ from incgen.graph.shapes import (
     tensors,
 )
 from incgen.language import expressions as ex
+from incgen.language.arithmetic import Value
 from incgen.resolve import definitions as df
 from incgen.resolve.arguments import count_fault
 
@@ -47,9 +48,7 @@ MAX_DEPTH = 100
 MAX_PATH = 500
 
 
-def elaborate(
-    program: df.Program, settings: Mapping[str, ex.Value], report: Reporter
-) -> Graph | None:
+def elaborate(program: df.Program, settings: Mapping[str, Value], report: Reporter) -> Graph | None:
     """Build the graph of a network.
 
     Args:
@@ -63,7 +62,7 @@ def elaborate(
     network = program.network
     if network.pixels is None:
         return None
-    parameters: dict[str, ex.Value] = {}
+    parameters: dict[str, Value] = {}
     for formal in network.parameters:
         default = ex.literal(formal.default) if formal.default is not None else None
         if default is None:
@@ -90,9 +89,7 @@ class _TooLarge(Exception):
 class _Builder:
     """Walks the definitions once and appends nodes."""
 
-    def __init__(
-        self, program: df.Program, parameters: dict[str, ex.Value], report: Reporter
-    ) -> None:
+    def __init__(self, program: df.Program, parameters: dict[str, Value], report: Reporter) -> None:
         self.program, self.parameters, self.report = program, parameters, report
         self.values = Evaluator(report)
         self.nodes: list[Node] = []
@@ -340,7 +337,7 @@ class _Builder:
         own = {f.name: f.default for f in definition.parameters} | dict(element.args)
         use = Use(definition, path, element.span, frame.use, own, element.forwards)
         shape = self.shape(value)
-        bound: dict[str, ex.Value] = {}
+        bound: dict[str, Value] = {}
         given: dict[str, object] = {}
         if definition.kind == "unit":
             if element.forwards and frame.forwarded:

@@ -7,6 +7,8 @@ from incgen.base.source import Span
 from incgen.graph.frames import Frame, Given, given, uses_of
 from incgen.graph.shapes import Arguments, Shape, Window
 from incgen.language import expressions as ex
+from incgen.language.arithmetic import EvaluationError, Value
+from incgen.language.evaluation import evaluate
 from incgen.language.initializers import Initializer
 from incgen.language.ops import Argument
 from incgen.resolve import definitions as df
@@ -31,7 +33,7 @@ class Evaluator:
 
     def evaluate(
         self, expression: ex.Expression, frame: Frame, shape: Shape | None, span: Span | None
-    ) -> ex.Value | None:
+    ) -> Value | None:
         """The value of an expression, or None after a report."""
         dimensions: dict[str, int | None] = {}
         if shape is not None:
@@ -41,8 +43,8 @@ class Evaluator:
                 "width": shape.width,
             }
         try:
-            return ex.evaluate(expression, frame.parameters, dimensions)
-        except ex.EvaluationError as error:
+            return evaluate(expression, frame.parameters, dimensions)
+        except EvaluationError as error:
             code = evaluation_code(error)
             place = expression.span or span
             self.report.error(code, place, str(error), notes=uses_of(frame.use))
@@ -86,7 +88,7 @@ class Evaluator:
         found: Given,
         what: str,
         fault: str,
-        value: ex.Value,
+        value: Value,
         place: Span,
         frame: Frame,
         help: str | None = None,

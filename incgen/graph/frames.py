@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from incgen.base.diagnostics import Note
 from incgen.graph.nodes import Use
 from incgen.language import expressions as ex
+from incgen.language.arithmetic import Value
 from incgen.resolve.definitions import ArgumentValue
 
 #: So many uses are told, the innermost first.
@@ -29,7 +30,7 @@ class Frame:
         depth: how many uses and bodies are around.
     """
 
-    parameters: Mapping[str, ex.Value]
+    parameters: Mapping[str, Value]
     prefix: str
     use: Use | None
     values: dict[str, int | None] = field(default_factory=dict)

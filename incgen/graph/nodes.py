@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from incgen.base.source import Span
 from incgen.graph.shapes import Arguments, Shape, Tensor
-from incgen.language.expressions import Value
+from incgen.language.arithmetic import Value
 from incgen.resolve.definitions import ArgumentValue, Definition, OpCall, Program
 
 

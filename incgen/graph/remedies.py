@@ -11,6 +11,7 @@ from dataclasses import replace
 from incgen.base.diagnostics import Diagnostic, Severity
 from incgen.base.source import Span
 from incgen.language import expressions as ex
+from incgen.language.arithmetic import Value
 from incgen.syntax import tree as st
 
 #: So many flags are tried; each costs an expansion of the network.
@@ -20,8 +21,8 @@ _MAX_TRIED = 4
 def with_remedies(
     faults: list[Diagnostic],
     spec: st.Spec,
-    values: Mapping[str, ex.Value],
-    faults_with: Callable[[dict[str, ex.Value]], list[Diagnostic]],
+    values: Mapping[str, Value],
+    faults_with: Callable[[dict[str, Value]], list[Diagnostic]],
 ) -> list[Diagnostic]:
     """Return the faults, with the setting that removes one in its help.
 
@@ -60,7 +61,7 @@ def _is_same(fault: Diagnostic, other: Diagnostic) -> bool:
 
 
 def _flags_around(
-    spans: list[Span], spec: st.Spec, values: Mapping[str, ex.Value]
+    spans: list[Span], spec: st.Spec, values: Mapping[str, Value]
 ) -> Iterator[tuple[str, bool]]:
     """The flags that decide about what stands at some places, with their values."""
     for item in spec.items:
@@ -85,7 +86,7 @@ def _holds(choice: st.Conditional, span: Span) -> bool:
 
 
 def _flags(
-    spec: st.Spec, item: st.Block | st.Network, values: Mapping[str, ex.Value]
+    spec: st.Spec, item: st.Block | st.Network, values: Mapping[str, Value]
 ) -> Iterator[tuple[str, bool]]:
     """What can be set to true or false, with its value: constants, parameters of a network."""
     written = [(i.name.text, i.value) for i in spec.items if isinstance(i, st.Constant)]

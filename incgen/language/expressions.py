@@ -8,80 +8,19 @@ rule written in plain Python serves numbers and symbols alike.
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import TypeAlias, assert_never
 
 from incgen.base.source import Span
-
-#: What an expression can evaluate to. A string is a word of the language, as in `avg`.
-Value: TypeAlias = int | float | bool | str
-
-#: The largest number a spec may write; beyond it float64 no longer holds whole numbers.
-MAX_NUMBER = 2**53
-
-#: The binding strength of each operator, as in Python.
-PRECEDENCE = {
-    "or": 1,
-    "and": 2,
-    "not": 3,
-    "==": 4,
-    "!=": 4,
-    "<": 4,
-    "<=": 4,
-    ">": 4,
-    ">=": 4,
-    "in": 4,  # specs cannot write it; a choice by word needs it
-    "+": 5,
-    "-": 5,
-    "*": 6,
-    "/": 6,
-    "//": 6,
-    "%": 6,
-    "negative": 7,
-}
-
-_OPERATIONS: dict[str, Callable[[Value, Value], Value]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": operator.truediv,
-    "//": operator.floordiv,
-    "%": operator.mod,
-    "**": operator.pow,  # specs cannot write it; channels that a repeat multiplies need it
-}
-
-#: The functions of the language, and how many arguments they take.
-FUNCTIONS: dict[str, tuple[Callable[..., Value], range]] = {
-    "int": (int, range(1, 2)),
-    "round": (round, range(1, 2)),
-    "min": (min, range(2, 100)),
-    "max": (max, range(2, 100)),
-}
-
-#: Results beyond this size are refused: whole numbers would grow without bounds.
-MAX_RESULT = 10**18
-
-
-class EvaluationError(Exception):
-    """An expression has no value: an operator on a word, or a result that is no number.
-
-    Attributes:
-        ranged: whether the types are right and the numbers are not.
-    """
-
-    def __init__(self, message: str, *, ranged: bool = False) -> None:
-        """Keep the message."""
-        super().__init__(message)
-        self.ranged = ranged
+from incgen.language.arithmetic import (
+    PRECEDENCE,
+    EvaluationError,
+    Value,
+    apply,
+    call,
+    unary_value,
+)
 
 
 class _Arithmetic:
@@ -335,7 +274,7 @@ def unary(operator_: str, operand: Expression) -> Expression:
     value = literal(operand)
     if value is None:
         return Unary(operator_, operand)
-    return Literal(_unary_value(operator_, value))
+    return Literal(unary_value(operator_, value))
 
 
 def called(function: str, arguments: tuple[Expression, ...]) -> Expression:
@@ -351,17 +290,6 @@ def called(function: str, arguments: tuple[Expression, ...]) -> Expression:
     return Literal(call(function, known))
 
 
-def call(function: str, values: Sequence[Value]) -> Value:
-    """The value of a function.
-
-    Raises:
-        EvaluationError: it does not take such values.
-    """
-    for value in values:
-        _check_number(function, value)
-    return FUNCTIONS[function][0](*values)
-
-
 def choice(condition: Expression, then: Operand, otherwise: Operand) -> Expression:
     """A choice, folded where the condition is known or both sides are the same."""
     yes, no = _lift(then), _lift(otherwise)
@@ -369,96 +297,6 @@ def choice(condition: Expression, then: Operand, otherwise: Operand) -> Expressi
     if known is not None:
         return yes if known else no
     return yes if yes == no else Choice(condition, yes, no)
-
-
-def apply(operator_: str, a: Value, b: Value) -> Value:
-    """The value of `a operator b`.
-
-    Raises:
-        EvaluationError: there is none.
-    """
-    if operator_ == "and":
-        return truth(a) and truth(b)
-    if operator_ == "or":
-        return truth(a) or truth(b)
-    if operator_ in ("==", "!="):
-        return _OPERATIONS[operator_](a, b)
-    _check_number(operator_, a)
-    _check_number(operator_, b)
-    if operator_ in ("/", "//", "%") and b == 0:
-        raise EvaluationError(f"`{operator_}` divides by zero", ranged=True)
-    result = _OPERATIONS[operator_](a, b)
-    if isinstance(result, (int, float)) and not abs(result) <= MAX_RESULT:
-        raise EvaluationError(f"the result of `{operator_}` is beyond 1e18", ranged=True)
-    return result
-
-
-def _unary_value(operator_: str, value: Value) -> Value:
-    if operator_ == "not":
-        return not truth(value)
-    _check_number("-", value)
-    assert not isinstance(value, str)
-    return -value
-
-
-def _check_number(operator_: str, value: Value) -> None:
-    if isinstance(value, bool):
-        raise EvaluationError(f"`{operator_}` needs numbers, not `{str(value).lower()}`")
-    if isinstance(value, str):
-        raise EvaluationError(f"`{operator_}` needs numbers, `{value}` is a word")
-
-
-def truth(value: Value) -> bool:
-    """Whether a condition holds; a number holds if it is not 0.
-
-    Raises:
-        EvaluationError: a word is neither true nor false.
-    """
-    if isinstance(value, str):
-        raise EvaluationError(f"`{value}` is a word, neither true nor false")
-    return bool(value)
-
-
-def evaluate(
-    expression: Expression, parameters: Mapping[str, Value], dimensions: Mapping[str, int | None]
-) -> Value:
-    """The value of an expression whose names are resolved.
-
-    Raises:
-        EvaluationError: it has none.
-    """
-    match expression:
-        case Literal(value):
-            return value
-        case Parameter(name):
-            return parameters[name]
-        case Dimension(axis):
-            size = dimensions[axis]
-            if size is None:
-                raise EvaluationError(f"a vector has no `{axis}`")
-            return size
-        case Unary(operator_, operand):
-            return _unary_value(operator_, evaluate(operand, parameters, dimensions))
-        case Binary("and" | "or" as operator_, left, right):
-            first = truth(evaluate(left, parameters, dimensions))
-            if first is (operator_ == "or"):
-                return first
-            return truth(evaluate(right, parameters, dimensions))
-        case Binary(operator_, left, right):
-            return apply(
-                operator_,
-                evaluate(left, parameters, dimensions),
-                evaluate(right, parameters, dimensions),
-            )
-        case Call(function, arguments):
-            return call(function, [evaluate(a, parameters, dimensions) for a in arguments])
-        case Choice(condition, then, otherwise):
-            holds = truth(evaluate(condition, parameters, dimensions))
-            return evaluate(then if holds else otherwise, parameters, dimensions)
-        case Item() | Name() | Tuple():
-            raise TypeError(f"{expression!r} is not written in specs")
-        case _:
-            assert_never(expression)
 
 
 def substitute(
@@ -558,59 +396,3 @@ def is_longer(expression: Expression, limit: int) -> bool:
         pending.extend(children(pending.pop()))
         limit -= 1
     return bool(pending)
-
-
-def total(sizes: list[Size]) -> Size:
-    """The sum of sizes, numbers or symbols."""
-    return reduce(lambda a, b: a + b, sizes)
-
-
-def python(expression: Operand, *, outer: int = 0) -> str:
-    """The expression as Python source, with no more parentheses than needed.
-
-    >>> python(Parameter("c") * 4 + 1)
-    'c * 4 + 1'
-    """
-    node = _lift(expression)
-    match node:
-        case Literal(value):
-            return number(value)
-        case Name(text) | Parameter(text) | Dimension(text):
-            return text
-        case Item(parameter, index):
-            return f"{parameter}[{index}]"
-        case Call(function, arguments):
-            return f"{function}({', '.join(map(python, arguments))})"
-        case Tuple(parts):
-            return f"({', '.join(map(python, parts))})"
-        case Binary("**", left, right):
-            # What is a power itself needs brackets on both sides.
-            sides = [python(side, outer=9) for side in (left, right)]
-            simple = all(side.isidentifier() or side.isdigit() for side in sides)
-            return _bracket(("**" if simple else " ** ").join(sides), 8, outer)
-        case Unary("not", operand):
-            return _bracket(f"not {python(operand, outer=3)}", 3, outer)
-        case Unary(_, operand):
-            return _bracket(f"-{python(operand, outer=7)}", 7, outer)
-        case Binary(operator_, left, right):
-            strength = PRECEDENCE[operator_]
-            # A comparison binds its left side too, so `(a < b) < c` keeps its parentheses.
-            before = python(left, outer=strength + (strength == 4))
-            text = f"{before} {operator_} {python(right, outer=strength + 1)}"
-            return _bracket(text, strength, outer)
-        case Choice(condition, then, otherwise):
-            text = f"{python(then, outer=1)} if {python(condition, outer=1)} else "
-            return _bracket(text + python(otherwise), 0.5, outer)
-        case _:
-            assert_never(node)
-
-
-def number(value: Value) -> str:
-    """A value as Python source; whole floats keep their point, words are quoted."""
-    if isinstance(value, str):
-        return f'"{value}"'
-    return repr(value).replace("e-0", "e-")
-
-
-def _bracket(text: str, strength: float, outer: int) -> str:
-    return f"({text})" if strength < outer else text

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 
 class Kind(Enum):
@@ -85,7 +85,6 @@ class Takes(Enum):
     """What an op accepts as its input."""
 
     MAP = "a map (N, C, H, W)"
-    VECTOR = "a vector (N, C)"
     ANY = "a map or a vector"
 
 
@@ -111,16 +110,16 @@ class Op:
 
     @property
     def positional(self) -> tuple[Argument, ...]:
-        """The arguments given by position."""
+        """Return the arguments given by position."""
         return tuple(a for a in self.arguments if a.positional)
 
     @property
     def attributes(self) -> tuple[Argument, ...]:
-        """The arguments given by name."""
+        """Return the arguments given by name."""
         return tuple(a for a in self.arguments if not a.positional)
 
     def argument(self, name: str) -> Argument | None:
-        """The argument of a name, positional or not."""
+        """Return the argument of a name, positional or not."""
         return next((a for a in self.arguments if a.name == name), None)
 
 
@@ -137,273 +136,206 @@ EXAMPLES: Final = MappingProxyType(
     }
 )
 
-_WINDOW = Argument(
-    name="window", kind=Kind.WINDOW, positional=True, doc="kernel and stride, pixels"
-)
-_CHANNELS = Argument(name="channels", kind=Kind.COUNT, positional=True, doc="output channels")
-_MULTIPLIER = Argument(
-    name="multiplier", kind=Kind.COUNT, default=1, doc="output channels for each input channel"
-)
-_PAD = Argument(
-    name="pad", kind=Kind.PADDING, must=True, doc="zeros around the input, pixels; see Padding"
-)
+
+def _by_position(name: str, kind: Kind, doc: str, **more: Any) -> Argument:
+    return Argument(name=name, kind=kind, doc=doc, positional=True, **more)
+
+
+def _count(name: str, default: DefaultValue, doc: str, **more: Any) -> Argument:
+    return Argument(name=name, kind=Kind.COUNT, default=default, doc=doc, **more)
+
+
+def _factor(name: str, doc: str, **more: Any) -> Argument:
+    return Argument(name=name, kind=Kind.FACTOR, doc=doc, **more)
+
+
+def _flag(name: str, default: DefaultValue, doc: str, **more: Any) -> Argument:
+    return Argument(name=name, kind=Kind.FLAG, default=default, doc=doc, **more)
+
+
+def _choice(name: str, words: tuple[str, ...], doc: str, **more: Any) -> Argument:
+    return Argument(name=name, kind=Kind.WORD, words=words, doc=doc, **more)
+
+
+def _pad(doc: str) -> Argument:
+    return Argument(name="pad", kind=Kind.PADDING, must=True, doc=doc)
+
+
+def _op(name: str, doc: str, *arguments: Argument, takes: Takes = Takes.ANY, **more: Any) -> Op:
+    return Op(name=name, doc=doc, arguments=arguments, takes=takes, **more)
+
+
+_WINDOW = _by_position("window", Kind.WINDOW, "kernel and stride, pixels")
+_CHANNELS = _by_position("channels", Kind.COUNT, "output channels")
+_MULTIPLIER = _count("multiplier", 1, "output channels for each input channel")
 _CONV = (
-    _PAD,
-    Argument(name="dilation", kind=Kind.COUNT, default=1, doc="distance of the taps, pixels"),
+    _pad("zeros around the input, pixels; see Padding"),
+    _count("dilation", 1, "distance of the taps, pixels"),
 )
 _WEIGHT = (
-    Argument(name="bias", kind=Kind.FLAG, default=True, doc="whether a bias is added"),
+    _flag("bias", True, "whether a bias is added"),
     Argument(name="init", kind=Kind.INITIALIZER, default="glorot_uniform", doc="of the kernel"),
-    Argument(
-        name="bias_init", kind=Kind.FACTOR, default=0, doc="the value that every bias begins with"
-    ),
-    Argument(
-        name="l2",
-        kind=Kind.FACTOR,
+    _factor("bias_init", "the value that every bias begins with", default=0),
+    _factor(
+        "l2",
+        "weight decay of the kernel: adds l2 / 2 * sum(w ** 2) to the loss",
         default=0,
         minimum=0,
-        doc="weight decay of the kernel: adds l2 / 2 * sum(w ** 2) to the loss",
     ),
 )
-_GROUPS = Argument(name="groups", kind=Kind.COUNT, default=1, doc="independent groups of channels")
+_GROUPS = _count("groups", 1, "independent groups of channels")
 _POOL = (
-    Argument(
-        name="pad",
-        kind=Kind.PADDING,
-        must=True,
-        doc="border around the input, pixels; see Padding",
-    ),
-    Argument(
-        name="ceil",
-        kind=Kind.FLAG,
-        must=True,
-        doc="whether a last, partial window counts (must be said when strided)",
+    _pad("border around the input, pixels; see Padding"),
+    _flag(
+        "ceil", None, "whether a last, partial window counts (must be said when strided)", must=True
     ),
 )
-_COUNT_PAD = Argument(
-    name="count_pad",
-    kind=Kind.FLAG,
+_COUNT_PAD = _flag(
+    "count_pad",
+    None,
+    "whether the border counts in the average (must be said when padded)",
     must=True,
-    doc="whether the border counts in the average (must be said when padded)",
 )
+#: What an op with windows has in common with others of its family.
+_CONVOLUTION: Final[dict[str, Any]] = {"takes": Takes.MAP, "weighted": True, "family": "conv"}
+_POOLING: Final[dict[str, Any]] = {"takes": Takes.MAP, "family": "pool"}
+
 _TABLE = (
-    Op(
-        name="conv",
-        doc="Convolution (cross-correlation) over height and width.",
-        arguments=(_WINDOW, _CHANNELS, *_CONV, _GROUPS, *_WEIGHT),
-        takes=Takes.MAP,
-        weighted=True,
-        family="conv",
+    _op(
+        "conv",
+        "Convolution (cross-correlation) over height and width.",
+        *(_WINDOW, _CHANNELS, *_CONV, _GROUPS, *_WEIGHT),
+        **_CONVOLUTION,
     ),
-    Op(
-        name="depthwise_conv",
-        doc="A convolution of each channel by itself.",
-        arguments=(_WINDOW, _MULTIPLIER, *_CONV, *_WEIGHT),
-        takes=Takes.MAP,
-        weighted=True,
-        family="conv",
+    _op(
+        "depthwise_conv",
+        "A convolution of each channel by itself.",
+        *(_WINDOW, _MULTIPLIER, *_CONV, *_WEIGHT),
+        **_CONVOLUTION,
     ),
-    Op(
-        name="separable_conv",
-        doc="A depthwise convolution, then a 1x1 convolution, with nothing between.",
-        arguments=(_WINDOW, _CHANNELS, _MULTIPLIER, *_CONV, *_WEIGHT),
-        takes=Takes.MAP,
-        weighted=True,
-        family="conv",
+    _op(
+        "separable_conv",
+        "A depthwise convolution, then a 1x1 convolution, with nothing between.",
+        *(_WINDOW, _CHANNELS, _MULTIPLIER, *_CONV, *_WEIGHT),
+        **_CONVOLUTION,
     ),
-    Op(
-        name="dense",
-        doc="A matrix product; a map is flattened in the order C, H, W first.",
-        arguments=(
-            Argument(name="features", kind=Kind.COUNT, positional=True, doc="output features"),
-            *_WEIGHT,
+    _op(
+        "dense",
+        "A matrix product; a map is flattened in the order C, H, W first.",
+        _by_position("features", Kind.COUNT, "output features"),
+        *_WEIGHT,
+        weighted=True,
+    ),
+    _op(
+        "bn",
+        "Batch normalisation over batch, height and width (Ioffe & Szegedy, algorithm 2).",
+        _factor("eps", "added to the variance", must=True, minimum=0, open=True),
+        _factor(
+            "decay",
+            "the fraction of the running statistics that a step keeps",
+            must=True,
+            minimum=0,
+            maximum=1,
         ),
-        weighted=True,
-    ),
-    Op(
-        name="bn",
-        doc="Batch normalisation over batch, height and width (Ioffe & Szegedy, algorithm 2).",
-        arguments=(
-            Argument(
-                name="eps",
-                kind=Kind.FACTOR,
-                must=True,
-                minimum=0,
-                open=True,
-                doc="added to the variance",
-            ),
-            Argument(
-                name="decay",
-                kind=Kind.FACTOR,
-                must=True,
-                minimum=0,
-                maximum=1,
-                doc="the fraction of the running statistics that a step keeps",
-            ),
-            Argument(name="scale", kind=Kind.FLAG, default=True, doc="whether there is a gamma"),
-            Argument(name="shift", kind=Kind.FLAG, default=True, doc="whether there is a beta"),
-            Argument(
-                name="variance",
-                kind=Kind.WORD,
-                default="unbiased",
-                words=("unbiased", "biased"),
-                doc="which batch variance the running variance averages",
-            ),
+        _flag("scale", True, "whether there is a gamma"),
+        _flag("shift", True, "whether there is a beta"),
+        _choice(
+            "variance",
+            ("unbiased", "biased"),
+            "which batch variance the running variance averages",
+            default="unbiased",
         ),
         weighted=True,
     ),
-    Op(
-        name="lrn",
-        doc="x / (k + alpha / size * sum of x ** 2 over size channels) ** beta.",
-        arguments=(
-            Argument(
-                name="size",
-                kind=Kind.COUNT,
-                positional=True,
-                must=True,
-                doc="channels in the sum; size // 2 of them before the channel itself",
-            ),
-            Argument(
-                name="alpha",
-                kind=Kind.FACTOR,
-                must=True,
-                minimum=0,
-                doc="divided by size, as Caffe and PyTorch do",
-            ),
-            Argument(name="beta", kind=Kind.FACTOR, must=True, minimum=0, doc="the exponent"),
-            Argument(
-                name="k", kind=Kind.FACTOR, must=True, minimum=0, open=True, doc="the constant"
-            ),
+    _op(
+        "lrn",
+        "x / (k + alpha / size * sum of x ** 2 over size channels) ** beta.",
+        _by_position(
+            "size",
+            Kind.COUNT,
+            "channels in the sum; size // 2 of them before the channel itself",
+            must=True,
         ),
+        _factor("alpha", "divided by size, as Caffe and PyTorch do", must=True, minimum=0),
+        _factor("beta", "the exponent", must=True, minimum=0),
+        _factor("k", "the constant", must=True, minimum=0, open=True),
         takes=Takes.MAP,
     ),
-    Op(
-        name="max_pool",
-        doc="The largest value of each window; padding never wins.",
-        arguments=(_WINDOW, *_POOL),
-        takes=Takes.MAP,
-        family="pool",
+    _op(
+        "max_pool",
+        "The largest value of each window; padding never wins.",
+        _WINDOW,
+        *_POOL,
+        **_POOLING,
     ),
-    Op(
-        name="avg_pool",
-        doc="The average of each window.",
-        arguments=(_WINDOW, *_POOL, _COUNT_PAD),
-        takes=Takes.MAP,
-        family="pool",
+    _op("avg_pool", "The average of each window.", _WINDOW, *_POOL, _COUNT_PAD, **_POOLING),
+    _op(
+        "pool",
+        "max_pool or avg_pool, by a word that a parameter can carry.",
+        _choice("kind", ("max", "avg"), "which pooling", positional=True),
+        *(_WINDOW, *_POOL, _COUNT_PAD),
+        **_POOLING,
     ),
-    Op(
-        name="pool",
-        doc="max_pool or avg_pool, by a word that a parameter can carry.",
-        arguments=(
-            Argument(
-                name="kind",
-                kind=Kind.WORD,
-                positional=True,
-                words=("max", "avg"),
-                doc="which pooling",
-            ),
-            _WINDOW,
-            *_POOL,
-            _COUNT_PAD,
-        ),
-        takes=Takes.MAP,
-        family="pool",
-    ),
-    Op(
-        name="global_avg_pool",
-        doc="The average over height and width; gives a vector.",
+    _op("global_avg_pool", "The average over height and width; gives a vector.", takes=Takes.MAP),
+    _op(
+        "global_max_pool",
+        "The largest value over height and width; gives a vector.",
         takes=Takes.MAP,
     ),
-    Op(
-        name="global_max_pool",
-        doc="The largest value over height and width; gives a vector.",
+    _op(
+        "adaptive_avg_pool",
+        "The average of as many windows as the map behind it is to have pixels.",
+        _by_position("window", Kind.WINDOW, "the size of the map behind it, without a stride"),
         takes=Takes.MAP,
     ),
-    Op(
-        name="adaptive_avg_pool",
-        doc="The average of as many windows as the map behind it is to have pixels.",
-        arguments=(
-            Argument(
-                name="window",
-                kind=Kind.WINDOW,
-                positional=True,
-                doc="the size of the map behind it, without a stride",
-            ),
-        ),
-        takes=Takes.MAP,
+    _op(
+        "l2_normalize",
+        "x / max(eps, the root of the sum of x ** 2 over the channels).",
+        # float32 holds the square of the minimum
+        _factor("eps", "the least norm that is divided by", default=1e-12, minimum=1e-18),
     ),
-    Op(
-        name="l2_normalize",
-        doc="x / max(eps, the root of the sum of x ** 2 over the channels).",
-        arguments=(
-            Argument(
-                name="eps",
-                kind=Kind.FACTOR,
-                default=1e-12,
-                minimum=1e-18,  # float32 holds its square
-                doc="the least norm that is divided by",
-            ),
-        ),
+    _op("relu", "max(x, 0)."),
+    _op("relu6", "min(max(x, 0), 6)."),
+    _op(
+        "leaky_relu",
+        "x where x > 0, else slope * x.",
+        _factor("slope", "the factor for x <= 0", positional=True),
     ),
-    Op(name="relu", doc="max(x, 0)."),
-    Op(name="relu6", doc="min(max(x, 0), 6)."),
-    Op(
-        name="leaky_relu",
-        doc="x where x > 0, else slope * x.",
-        arguments=(
-            Argument(name="slope", kind=Kind.FACTOR, positional=True, doc="the factor for x <= 0"),
+    _op("sigmoid", "1 / (1 + exp(-x))."),
+    _op("tanh", "The hyperbolic tangent."),
+    _op("silu", "x * sigmoid(x), also called swish."),
+    _op(
+        "gelu",
+        "x times the normal distribution's CDF at x, exactly (erf) or approximately (tanh).",
+        _choice(
+            "form",
+            ("erf", "tanh"),
+            "which formula: the frameworks' defaults differ between versions",
+            positional=True,
         ),
     ),
-    Op(name="sigmoid", doc="1 / (1 + exp(-x))."),
-    Op(name="tanh", doc="The hyperbolic tangent."),
-    Op(name="silu", doc="x * sigmoid(x), also called swish."),
-    Op(
-        name="gelu",
-        doc="x times the normal distribution's CDF at x, exactly (erf) or approximately (tanh).",
-        arguments=(
-            Argument(
-                name="form",
-                kind=Kind.WORD,
-                positional=True,
-                words=("erf", "tanh"),
-                doc="which formula: the frameworks' defaults differ between versions",
-            ),
+    _op("hard_sigmoid", "min(max(x + 3, 0), 6) / 6."),
+    _op("hard_swish", "x * hard_sigmoid(x)."),
+    _op("softmax", "exp(x) / sum of exp(x), over the channels."),
+    _op(
+        "dropout",
+        "In training, zeroes values and scales the others by 1 / (1 - rate).",
+        _factor(
+            "rate",
+            "the probability of zeroing a value",
+            positional=True,
+            minimum=0,
+            maximum=0.999999,
         ),
     ),
-    Op(name="hard_sigmoid", doc="min(max(x + 3, 0), 6) / 6."),
-    Op(name="hard_swish", doc="x * hard_sigmoid(x)."),
-    Op(name="softmax", doc="exp(x) / sum of exp(x), over the channels."),
-    Op(
-        name="dropout",
-        doc="In training, zeroes values and scales the others by 1 / (1 - rate).",
-        arguments=(
-            Argument(
-                name="rate",
-                kind=Kind.FACTOR,
-                positional=True,
-                minimum=0,
-                maximum=0.999999,
-                doc="the probability of zeroing a value",
-            ),
-        ),
-    ),
-    Op(name="flatten", doc="A map as a vector, in the order C, H, W."),
-    Op(name="identity", doc="The value itself."),
-    Op(
-        name="scale",
-        doc="The value times a constant.",
-        arguments=(Argument(name="factor", kind=Kind.FACTOR, positional=True, doc="the constant"),),
-    ),
-    Op(
-        name="pad",
-        doc="Explicit zeros around a map.",
-        arguments=(
-            Argument(
-                name="border",
-                kind=Kind.PADDING,
-                positional=True,
-                doc="a number, `HxW` or `[top, bottom, left, right]`, pixels",
-            ),
+    _op("flatten", "A map as a vector, in the order C, H, W."),
+    _op("identity", "The value itself."),
+    _op("scale", "The value times a constant.", _factor("factor", "the constant", positional=True)),
+    _op(
+        "pad",
+        "Explicit zeros around a map.",
+        _by_position(
+            "border", Kind.PADDING, "a number, `HxW` or `[top, bottom, left, right]`, pixels"
         ),
         takes=Takes.MAP,
     ),

@@ -11,7 +11,7 @@ import operator
 from typing import Any
 
 from incgen.base.diagnostics import clipped, listed, near
-from incgen.language.expressions import MAX_NUMBER, Value
+from incgen.language.arithmetic import MAX_NUMBER, Value
 from incgen.language.ops import WORDS
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from incgen.base.diagnostics import Code, Reporter, counted, listed, near
 from incgen.base.source import Span
 from incgen.language import expressions as ex
+from incgen.language.arithmetic import EvaluationError, Value
 from incgen.language.initializers import ALIASES, LARGEST, RULES, SMALLEST, Initializer
 from incgen.language.ops import PRESETS, Argument, ByWindow, DefaultValue, Kind, Op
 from incgen.resolve.definitions import ArgumentValue, SidesValue, Source, WindowValue
@@ -24,7 +25,7 @@ PAD_WORDS = ("valid", "half", "same")
 MAX_COUNT = 1_000_000
 
 
-def value_fault(argument: Argument, value: ex.Value) -> str | None:
+def value_fault(argument: Argument, value: Value) -> str | None:
     """Why a value cannot be an argument's, or None if it can.
 
     >>> from incgen.ops import OPS
@@ -51,7 +52,7 @@ def value_fault(argument: Argument, value: ex.Value) -> str | None:
             return _factor_fault(argument, value)
 
 
-def count_fault(value: ex.Value, minimum: int) -> str | None:
+def count_fault(value: Value, minimum: int) -> str | None:
     """Why a value is not a whole number from a minimum, or None if it is."""
     if isinstance(value, bool) or not isinstance(value, int):
         return f"must be a whole number, not {show(value)}"
@@ -61,12 +62,12 @@ def count_fault(value: ex.Value, minimum: int) -> str | None:
     return None
 
 
-def evaluation_code(error: ex.EvaluationError) -> Code:
+def evaluation_code(error: EvaluationError) -> Code:
     """Whether an expression has no value because of its types or of its numbers."""
     return Code.NUMBER_RANGE if error.ranged else Code.WRONG_TYPE
 
 
-def whole_help(value: ex.Value, written: ex.Expression) -> str | None:
+def whole_help(value: Value, written: ex.Expression) -> str | None:
     """What to type where a calculation gave a number that is not whole."""
     if not isinstance(value, float):
         return None
@@ -79,7 +80,7 @@ def whole_help(value: ex.Value, written: ex.Expression) -> str | None:
     return "`int(...)` cuts to a whole number, `round(...)` gives the nearest"
 
 
-def _factor_fault(argument: Argument, value: ex.Value) -> str | None:
+def _factor_fault(argument: Argument, value: Value) -> str | None:
     if isinstance(value, (bool, str)):
         return f"must be a number, not {show(value)}"
     if not math.isfinite(value):
@@ -94,7 +95,7 @@ def _factor_fault(argument: Argument, value: ex.Value) -> str | None:
     return None
 
 
-def fault_code(value: ex.Value, argument: Argument) -> Code:
+def fault_code(value: Value, argument: Argument) -> Code:
     """Whether a refused value is of the wrong type or out of range."""
     numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
     if argument.kind in (Kind.COUNT, Kind.PADDING):
@@ -104,7 +105,7 @@ def fault_code(value: ex.Value, argument: Argument) -> Code:
     return Code.NUMBER_RANGE if numeric else Code.WRONG_TYPE
 
 
-def show(value: ex.Value) -> str:
+def show(value: Value) -> str:
     """A value as a spec would write it, in backticks if it is a word."""
     if isinstance(value, str):
         return f"`{value}`"

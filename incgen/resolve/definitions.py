@@ -14,7 +14,8 @@ from typing import TypeAlias
 
 from incgen.base.records import record
 from incgen.base.source import Span
-from incgen.language.expressions import Expression, Value
+from incgen.language.arithmetic import Value
+from incgen.language.expressions import Expression
 from incgen.language.initializers import Initializer
 from incgen.language.ops import ByWindow, Op
 

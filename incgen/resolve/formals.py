@@ -8,6 +8,8 @@ from typing import TypeAlias
 from incgen.base.diagnostics import Code, Note, Reporter
 from incgen.base.source import Span
 from incgen.language import expressions as ex
+from incgen.language.arithmetic import EvaluationError
+from incgen.language.evaluation import evaluate
 from incgen.language.names import parameter_fault
 from incgen.language.ops import DIMENSIONS, WORDS
 from incgen.resolve import definitions as df
@@ -89,8 +91,8 @@ def _default(written: ex.Expression, constant: Constant, report: Reporter) -> ex
     if ex.has_dimension(resolved):
         return resolved
     try:
-        return ex.Literal(ex.evaluate(resolved, {}, {}), written.span)
-    except ex.EvaluationError as error:
+        return ex.Literal(evaluate(resolved, {}, {}), written.span)
+    except EvaluationError as error:
         report.error(evaluation_code(error), written.span, str(error))
         return ex.Literal(1)
 

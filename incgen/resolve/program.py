@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 from incgen.base.diagnostics import Code, Reporter
 from incgen.base.source import Span
-from incgen.language import expressions as ex
+from incgen.language.arithmetic import Value
 from incgen.language.names import network_fault
 from incgen.language.ops import ByWindow
 from incgen.resolve import definitions as df
@@ -28,7 +28,7 @@ from incgen.syntax.shipped import PREFIX
 
 
 def resolve(
-    loaded: LoadedFile, settings: Mapping[str, ex.Value], report: Reporter
+    loaded: LoadedFile, settings: Mapping[str, Value], report: Reporter
 ) -> df.Program | None:
     """Resolve a spec and the files it uses.
 

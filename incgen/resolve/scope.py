@@ -9,6 +9,8 @@ from itertools import chain
 from incgen.base.diagnostics import Code, Note, Reporter, clipped, listed, near
 from incgen.base.source import Span
 from incgen.language import expressions as ex
+from incgen.language.arithmetic import FUNCTIONS, EvaluationError, Value
+from incgen.language.evaluation import evaluate
 from incgen.language.ops import DIMENSIONS, OPS, PRESETS, WORDS
 from incgen.resolve import advice
 from incgen.resolve import definitions as df
@@ -75,7 +77,7 @@ class FileScope:
     report: Reporter
     inherited: Conventions
     shared: Shared
-    settings: Mapping[str, ex.Value] = field(default_factory=dict)
+    settings: Mapping[str, Value] = field(default_factory=dict)
     constants: dict[str, ex.Literal | None] = field(default_factory=dict)
     entries: dict[str, Entry] = field(default_factory=dict)
     imported: dict[str, tuple[FileScope, str]] = field(default_factory=dict)
@@ -175,11 +177,11 @@ class FileScope:
             self.constants[item.name.text] = ex.Literal(self.settings[item.name.text])
             return
         try:
-            self.constants[item.name.text] = ex.Literal(ex.evaluate(resolved, {}, {}))
-        except ex.EvaluationError as error:
+            self.constants[item.name.text] = ex.Literal(evaluate(resolved, {}, {}))
+        except EvaluationError as error:
             self._report_evaluation(error, item.value)
 
-    def _report_evaluation(self, error: ex.EvaluationError, at: ex.Expression) -> None:
+    def _report_evaluation(self, error: EvaluationError, at: ex.Expression) -> None:
         self.report.error(evaluation_code(error), at.span, str(error))
 
     def _use(self, item: st.Use, conventions: Conventions) -> None:
@@ -282,7 +284,7 @@ class FileScope:
             return None
         try:
             return replace(_made(expression, known), span=expression.span)
-        except ex.EvaluationError as error:
+        except EvaluationError as error:
             self._report_evaluation(error, expression)
             return None
 
@@ -334,7 +336,7 @@ class FileScope:
             help_ = "put its `let` above this line"
         elif text in self.places:
             return None  # its definition has a fault
-        elif text in ex.FUNCTIONS:
+        elif text in FUNCTIONS:
             message = f"the parenthesis of `{text}` follows at once"
             help_ = f"write `{text}(...)`"
         elif text.lower() in ("true", "false", "none", "null"):

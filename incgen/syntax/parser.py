@@ -29,6 +29,7 @@ from incgen.base.diagnostics import Code, Diagnostic, Note, SpecError
 from incgen.base.resources import folder
 from incgen.base.source import SourceFile, Span
 from incgen.language import expressions as ex
+from incgen.language.arithmetic import FUNCTIONS, MAX_NUMBER
 from incgen.syntax import tree as st
 from incgen.syntax.habits import dotted, foreign_line
 from incgen.syntax.slips import (
@@ -425,7 +426,7 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generic
     def function(self, meta: Meta, parts: list[Any]) -> ex.Expression:
         name, span = str(parts[0]), self._span(meta)
         arguments = tuple(parts[1:])
-        takes = ex.FUNCTIONS[name][1]
+        takes = FUNCTIONS[name][1]
         if len(arguments) not in takes:
             wanted = "one number" if takes.start == 1 else "two numbers or more"
             message = f"`{name}` takes {wanted}, here are {len(arguments)}"
@@ -444,8 +445,8 @@ class _Build(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generic
             message = f"a number has at most {_MAX_DIGITS} characters, this one has {len(text)}"
             raise SyntaxFault(Code.NUMBER_RANGE, span, message)
         value = int(text) if text.isdigit() else float(text)
-        if value > ex.MAX_NUMBER:
-            raise SyntaxFault(Code.NUMBER_RANGE, span, f"numbers go up to 2**53 = {ex.MAX_NUMBER}")
+        if value > MAX_NUMBER:
+            raise SyntaxFault(Code.NUMBER_RANGE, span, f"numbers go up to 2**53 = {MAX_NUMBER}")
         return ex.Literal(sign * value, span)
 
     def truth(self, meta: Meta, parts: list[Token]) -> ex.Expression:

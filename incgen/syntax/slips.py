@@ -15,6 +15,7 @@ from typing import Any
 from incgen.base.diagnostics import Code, Diagnostic, clipped, near
 from incgen.base.source import Span
 from incgen.language import expressions as ex
+from incgen.language.arithmetic import FUNCTIONS
 from incgen.syntax import tree as st
 from incgen.syntax.translation import takes_of, translated, written
 
@@ -271,11 +272,11 @@ def _brackets(kind: str, token: str, accepts: set[str], before: str, after: str)
     if kind == "RSQB" and before.endswith("["):
         return Slip(Code.SYNTAX, "a list in brackets cannot be empty")
     if kind == "LPAR" and before[-1:].isalnum() and "AND" in accepts:
-        if last_word(before.rstrip()) in ex.FUNCTIONS:
+        if last_word(before.rstrip()) in FUNCTIONS:
             message = "the parenthesis of a function follows its name at once"
             return Slip(Code.SYNTAX, message, f"write `{last_word(before.rstrip())}(`")
         message = f"there is no function `{clipped(last_word(before))}`"
-        return Slip(Code.SYNTAX, message, f"there are {', '.join(f'`{f}`' for f in ex.FUNCTIONS)}")
+        return Slip(Code.SYNTAX, message, f"there are {', '.join(f'`{f}`' for f in FUNCTIONS)}")
     if kind == "FUNCTION":
         message = f"`{token}` in front of a parenthesis is a function"
         return Slip(Code.RESERVED_NAME, message, f"choose another name, for instance `{token}_1`")

@@ -10,7 +10,7 @@ from incgen.base.diagnostics import Reporter, SpecError
 from incgen.base.records import record
 from incgen.graph.elaborate import elaborate
 from incgen.graph.nodes import Graph
-from incgen.language.expressions import Value
+from incgen.language.arithmetic import Value
 from incgen.language.names import class_name
 from incgen.language.ops import WORDS
 from incgen.targets import TARGETS

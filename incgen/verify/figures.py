@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from incgen.base.records import record
-from incgen.language.expressions import FUNCTIONS
+from incgen.language.arithmetic import FUNCTIONS
 
 if TYPE_CHECKING:
     from incgen.graph.nodes import Graph

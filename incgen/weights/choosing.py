@@ -13,7 +13,7 @@ from incgen.api import Parameters
 from incgen.base.diagnostics import SpecError, counted, listed, near
 from incgen.base.records import record
 from incgen.graph.nodes import Graph, Node
-from incgen.language.expressions import Value
+from incgen.language.arithmetic import Value
 from incgen.syntax.loader import STDIN
 from incgen.weights.checkpoint import Stored
 from incgen.weights.errors import MOST, Fault, MismatchError, WeightsError

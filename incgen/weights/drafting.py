@@ -10,7 +10,7 @@ from incgen.api import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.base.files import OutputError, make_folder, refuse_links, replace
 from incgen.base.records import record
 from incgen.graph.nodes import Graph
-from incgen.language.expressions import Value
+from incgen.language.arithmetic import Value
 from incgen.weights import layouts
 from incgen.weights.aligning import Alignment, Shape, align
 from incgen.weights.checkpoint import Checkpoint, shown

@@ -20,7 +20,7 @@ from incgen.base import resources
 from incgen.base.diagnostics import listed, near
 from incgen.base.files import reason
 from incgen.base.records import record
-from incgen.language.expressions import Value
+from incgen.language.arithmetic import Value
 from incgen.weights import templates
 from incgen.weights.conventions import CONVENTIONS, Convention
 from incgen.weights.errors import WeightsError

@@ -11,9 +11,10 @@ from typing import assert_never
 
 from incgen.base.diagnostics import Code, Diagnostic, SpecError
 from incgen.language import expressions as ex
-from incgen.language.expressions import Expression, python
+from incgen.language.expressions import Expression
 from incgen.language.initializers import Initializer
 from incgen.language.ops import Kind
+from incgen.language.printing import python
 from incgen.resolve import definitions as df
 from incgen.targets.keras.code import Call, Flow, Form, Side, Step, View, When
 from incgen.targets.keras.ops import Context, several, steps

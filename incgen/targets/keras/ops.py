@@ -12,9 +12,11 @@ from dataclasses import replace
 
 from incgen.base.records import record
 from incgen.language import expressions as ex
-from incgen.language.expressions import Expression, Value, python
+from incgen.language.arithmetic import Value
+from incgen.language.expressions import Expression
 from incgen.language.initializers import Initializer
 from incgen.language.ops import OPS
+from incgen.language.printing import python
 from incgen.targets.keras.code import Call, Step, When
 from incgen.targets.keras.padding import full_sides, padding, sides_code
 from incgen.targets.keras.weights import bias_arguments, depthwise_fans, weight_arguments

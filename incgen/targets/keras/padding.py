@@ -9,7 +9,9 @@ from dataclasses import replace
 from incgen.base.diagnostics import Code, Diagnostic, SpecError
 from incgen.base.records import record
 from incgen.language import expressions as ex
-from incgen.language.expressions import Expression, Value, python
+from incgen.language.arithmetic import Value
+from incgen.language.expressions import Expression
+from incgen.language.printing import python
 from incgen.resolve import definitions as df
 from incgen.resolve.definitions import ArgumentValue, SidesValue
 from incgen.targets.shared.symbols import UnitForm, unit_arguments

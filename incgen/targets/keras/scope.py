@@ -12,7 +12,9 @@ from typing import Protocol
 
 from incgen.graph.nodes import Graph
 from incgen.language import expressions as ex
-from incgen.language.expressions import Expression, Value, python
+from incgen.language.arithmetic import Value
+from incgen.language.expressions import Expression
+from incgen.language.printing import python
 from incgen.resolve import definitions as df
 from incgen.targets.keras.code import Call, Flow, Form, Side, Step, When, sources
 from incgen.targets.shared.lines import assign, if_header

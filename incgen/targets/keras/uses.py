@@ -5,8 +5,9 @@ from __future__ import annotations
 from incgen.base.diagnostics import Code, Diagnostic, SpecError
 from incgen.base.source import Span
 from incgen.language import expressions as ex
-from incgen.language.expressions import Expression, python
+from incgen.language.expressions import Expression
 from incgen.language.initializers import Initializer
+from incgen.language.printing import python
 from incgen.resolve import definitions as df
 from incgen.targets.keras.code import Flow
 from incgen.targets.keras.padding import handed_on, is_pointwise, sides_code, use_padding

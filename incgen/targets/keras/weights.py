@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from incgen.language import expressions as ex
-from incgen.language.expressions import python
 from incgen.language.initializers import Initializer
+from incgen.language.printing import number, python
 from incgen.targets.shared.values import FALSE, TRUE, ZERO, Args, Pair, expression, sum_of, window
 
 
@@ -15,7 +15,7 @@ def initializer(init: Initializer, fans: Pair | None = None) -> str:
         init: the initialiser.
         fans: (fan_in, fan_out) where Keras counts them otherwise, as for depthwise kernels.
     """
-    values = [ex.number(a) for a in init.args]
+    values = [number(a) for a in init.args]
     plain = {
         "zeros": '"zeros"',
         "ones": '"ones"',
@@ -65,7 +65,7 @@ def _by_fans(init: Initializer, fans: Pair | None) -> str:
     total = sum_of(fans) if outputs else fans[0]
     known = ex.literal(total)
     if isinstance(known, int):
-        return f"keras.initializers.{form.format(ex.number((numerator / known) ** 0.5))}"
+        return f"keras.initializers.{form.format(number((numerator / known) ** 0.5))}"
     scale = f"({numerator} / {python(total, outer=7)}) ** 0.5"
     negative = form.replace("-{0}", "-({0})")
     return f"keras.initializers.{negative.format(scale)}"

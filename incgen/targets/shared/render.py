@@ -17,7 +17,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from incgen.base.records import record
 from incgen.base.resources import folder
 from incgen.language import expressions as ex
-from incgen.language.expressions import Expression, python
+from incgen.language.expressions import Expression
+from incgen.language.printing import python
 from incgen.targets.shared import text
 from incgen.targets.shared.code import ATOM, Node
 from incgen.targets.shared.formatting import formatted

@@ -15,7 +15,9 @@ from incgen.base.records import record
 from incgen.graph.nodes import Graph
 from incgen.graph.shapes import Window
 from incgen.language import expressions as ex
+from incgen.language.arithmetic import Value
 from incgen.language.ops import Kind
+from incgen.language.printing import number, python
 from incgen.resolve import definitions as df
 from incgen.resolve.arguments import PAD_WORDS
 
@@ -399,10 +401,10 @@ class PaddingCases:
     def __init__(self, graph: Graph, opened: OpenParameters) -> None:
         """Know nothing yet; what is asked for is looked up."""
         self._graph, self._opened = graph, opened
-        self._found: dict[tuple[df.Definition, str], list[ex.Value]] = {}
+        self._found: dict[tuple[df.Definition, str], list[Value]] = {}
         self._uses: dict[df.Definition, list[tuple[df.Definition, df.Instance]]] | None = None
 
-    def of(self, definition: df.Definition, parameter: str) -> list[ex.Value]:
+    def of(self, definition: df.Definition, parameter: str) -> list[Value]:
         """Return what a parameter can be if words are among it, in order; else nothing.
 
         That is more than was seen: what a use that is not built hands on, the default, the words
@@ -540,7 +542,7 @@ def annotation(values: Sequence[object], *, closed: bool = False) -> str:
     if float in types and int in types:
         found.remove("int")  # to Python's types every whole number is a float
     if str in types:
-        words = dict.fromkeys(ex.number(value) for value in values if isinstance(value, str))
+        words = dict.fromkeys(number(value) for value in values if isinstance(value, str))
         found.append(f"Literal[{', '.join(words)}]" if closed else "str")
     return " | ".join(found)
 
@@ -558,7 +560,7 @@ def simplest(sizes: list[ex.Expression]) -> ex.Expression:
             return 1, 0
         if isinstance(size, ex.Choice):
             return 4, 0
-        return (3 if isinstance(size, ex.Parameter) else 2), len(ex.python(size))
+        return (3 if isinstance(size, ex.Parameter) else 2), len(python(size))
 
     return min(sizes, key=rank)
 

@@ -6,7 +6,7 @@ import re
 
 from incgen.base.diagnostics import Code, Diagnostic, SpecError
 from incgen.graph.nodes import Graph
-from incgen.language.expressions import Value
+from incgen.language.arithmetic import Value
 from incgen.resolve import definitions as df
 from incgen.targets.shared.prose import LINE_LENGTH, comment_lines, wrap
 

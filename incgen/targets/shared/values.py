@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from incgen.language import expressions as ex
-from incgen.language.expressions import Expression, python
+from incgen.language.expressions import Expression
+from incgen.language.printing import python
 from incgen.resolve.definitions import ArgumentValue, SidesValue, WindowValue
 
 #: Two numbers, for height and for width.

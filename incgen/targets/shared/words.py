@@ -7,8 +7,10 @@ from typing import TypeVar
 
 from incgen.graph.nodes import Graph
 from incgen.language import expressions as ex
-from incgen.language.expressions import Expression, Value
+from incgen.language.arithmetic import Value
+from incgen.language.expressions import Expression
 from incgen.language.ops import Kind
+from incgen.language.printing import number
 from incgen.resolve import definitions as df
 from incgen.targets.shared.lines import if_header
 from incgen.targets.shared.symbols import (
@@ -113,7 +115,7 @@ class Words:
         known = self.taken_here(definition, parameter)
         if not known:
             return []
-        values = ", ".join(map(ex.number, known)) + ("," if len(known) == 1 else "")
+        values = ", ".join(map(number, known)) + ("," if len(known) == 1 else "")
         text = f'f"{{{parameter}=}} is none of: {", ".join(map(str, known))}"'
         raising = f"{' ' * (indent + 4)}raise ValueError({text})"
         return [*if_header(f"{parameter} not in ({values})", indent=indent), raising]

@@ -11,7 +11,8 @@ from typing import assert_never
 
 from incgen.graph.shapes import Shape
 from incgen.language import expressions as ex
-from incgen.language.expressions import Expression, python
+from incgen.language.expressions import Expression
+from incgen.language.printing import python
 from incgen.resolve import definitions as df
 from incgen.targets.shared import text
 from incgen.targets.shared.lines import assign, def_header, expression, for_header, returns

@@ -12,8 +12,9 @@ from typing import assert_never
 
 from incgen.base.source import Span
 from incgen.language import expressions as ex
-from incgen.language.expressions import Expression, python
+from incgen.language.expressions import Expression
 from incgen.language.initializers import Initializer
+from incgen.language.printing import python
 from incgen.resolve import definitions as df
 from incgen.targets.shared.structure import only, outer_labels, part_name, single, unwrapped
 from incgen.targets.shared.symbols import BORDERS, Symbol, unit_arguments

@@ -13,8 +13,10 @@ from typing import TypeAlias
 
 from incgen.base.records import record
 from incgen.language import expressions as ex
-from incgen.language.expressions import Expression, Value, python
+from incgen.language.arithmetic import Value
+from incgen.language.expressions import Expression
 from incgen.language.initializers import Initializer
+from incgen.language.printing import number, python
 from incgen.resolve.definitions import ArgumentValue, SidesValue
 from incgen.targets.shared.shaping import flat_size
 from incgen.targets.shared.symbols import Symbol
@@ -212,7 +214,7 @@ def initial(init: ArgumentValue, fans: tuple[Expression, Expression] | None = No
         fans: (fan_in, fan_out) where PyTorch counts them otherwise, as for depthwise kernels.
     """
     assert isinstance(init, Initializer)
-    values = [ex.number(a) for a in init.args]
+    values = [number(a) for a in init.args]
     match init.name:
         case "zeros" | "ones":
             return f"nn.init.{init.name}_({{}})"
@@ -223,7 +225,7 @@ def initial(init: ArgumentValue, fans: tuple[Expression, Expression] | None = No
         case "normal":
             return f"nn.init.normal_({{}}, std={values[0]})"
         case "truncated_normal":
-            std, cut = values[0], ex.number(2 * init.args[0])
+            std, cut = values[0], number(2 * init.args[0])
             return f"nn.init.trunc_normal_({{}}, std={std}, a=-{cut}, b={cut})"
         case _:
             return _scaled(init, fans)
@@ -250,7 +252,7 @@ def _scaled(init: Initializer, fans: tuple[Expression, Expression] | None) -> st
     known = ex.literal(total)
     scale, minus = f"({numerator} / {python(total, outer=7)}) ** 0.5", "-({})"
     if isinstance(known, int):
-        scale, minus = ex.number((numerator / known) ** 0.5), "-{}"
+        scale, minus = number((numerator / known) ** 0.5), "-{}"
     if init.name == "glorot_uniform":
         return f"nn.init.uniform_({{}}, {minus.format(scale)}, {scale})"
     return f"nn.init.normal_({{}}, std={scale})"
@@ -373,7 +375,7 @@ def one_minus(decay: Expression) -> str:
     if known is None:
         return f"1 - {python(decay, outer=6)}"
     value = 1 - Decimal(repr(known))
-    return ex.number(float(value))
+    return number(float(value))
 
 
 def _bn(args: Args, shape: Symbol) -> Layer:

@@ -13,9 +13,11 @@ from incgen.base.records import record
 from incgen.base.source import Span
 from incgen.graph.nodes import Graph
 from incgen.language import expressions as ex
-from incgen.language.expressions import Expression, Value, python
+from incgen.language.arithmetic import Value
+from incgen.language.expressions import Expression
 from incgen.language.names import MODULE_ATTRIBUTES
 from incgen.language.ops import Kind
+from incgen.language.printing import python
 from incgen.resolve import definitions as df
 from incgen.targets.shared.lines import assign, expression, if_header
 from incgen.targets.shared.scopes import Names
