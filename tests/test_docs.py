@@ -459,7 +459,7 @@ LIMITS = (
     ),
     ("characters of a name", "syntax.parser", "MAX_NAME"),
     ("brackets, bodies or operators inside one another", "syntax.parser", "MAX_NESTING"),
-    ("a number that is written", "language.expressions", "MAX_NUMBER"),
+    ("a number that is written", "language.arithmetic", "MAX_NUMBER"),
     ("the result of an expression", "language.expressions", "MAX_RESULT"),
     ("channels, the parts of a window, a padding", "resolve.arguments", "MAX_COUNT"),
     ("files that use files, one inside the other", "syntax.loader", "MAX_USE_DEPTH"),
