@@ -18,6 +18,7 @@ import torch
 
 import incgen
 from incgen.graph.nodes import Graph
+from incgen.language.ops import WORDS
 from incgen.verify import drawing, figures, inputs, structure, surroundings
 from incgen.verify.arguments import combinations
 from incgen.verify.places import Places
@@ -140,6 +141,31 @@ def test_pairs_of_which_there_is_no_network_are_left_out() -> None:
 
 def test_a_network_without_parameters_has_no_other_arguments() -> None:
     assert made(graph_of("input 8x8 3\n a: conv 3x3 4")) == []
+
+
+@pytest.mark.parametrize(
+    ("uses", "others"),
+    [
+        ("if never { bn variance=word }", {"unbiased"}),
+        ("if never { u variance=word }", {"unbiased"}),
+        ("if never { part word }", {"unbiased"}),
+        ("if never { bn variance=word -> part word }", {"unbiased"}),
+        ("if word == max { relu } else { if never { bn variance=word } }", {"unbiased", "max"}),
+        ("if never { bn variance=word }\n bn scale=(word == tanh)", {"unbiased", "tanh"}),
+        ("if never { relu }\n if word == max { relu }", WORDS - {"biased"}),
+    ],
+)
+def test_words_are_those_of_all_ops_that_a_parameter_goes_to(uses: str, others: set[str]) -> None:
+    graph = incgen.compile_spec(
+        "net.inc",
+        text="numerics torch\nunit u = bn\nblock part(kind) { inner kind }\n"
+        "block inner(form) { a: bn variance=form }\n"
+        f"network net(never = false, word = biased) {{\n input 8x8 3\n {uses}\n}}\n",
+    )
+
+    rows = [row.arguments.get("word") for row in made(graph)]
+
+    assert set(rows) - {None} == others
 
 
 # ---------------------------------------------------------------- files that do not fit

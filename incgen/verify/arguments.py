@@ -12,8 +12,8 @@ from incgen.graph.elaborate import elaborate
 from incgen.graph.nodes import Graph
 from incgen.language.arithmetic import Value
 from incgen.language.names import class_name
-from incgen.language.ops import WORDS
 from incgen.targets import TARGETS
+from incgen.verify.words import words_of
 
 
 @record
@@ -72,7 +72,8 @@ def _values(graph: Graph, targets: Sequence[str]) -> dict[str, list[Value]]:
     """Every value of each parameter with which there is a network, the default first."""
     found: dict[str, list[Value]] = {}
     for name, value in graph.parameters.items():
-        fitting = [other for other in _others(value) if _made(graph, {name: other}, targets)]
+        others = _others(value, words_of(graph.program.network, name))
+        fitting = [other for other in others if _made(graph, {name: other}, targets)]
         if not isinstance(value, str):
             fitting = fitting[:1]
         found[name] = [value, *fitting]
@@ -110,12 +111,12 @@ def _made(graph: Graph, arguments: Mapping[str, Value], targets: Sequence[str]) 
     return None if made is None or not _expressible(made, targets) else Another(changed, made)
 
 
-def _others(value: Value) -> Iterator[Value]:
-    """Values near one, of its type: the likelier they fit the earlier."""
+def _others(value: Value, words: Set[str]) -> Iterator[Value]:
+    """Values near one, of its type: the likelier they fit the earlier; words are some of these."""
     if isinstance(value, bool):
         yield not value
     elif isinstance(value, str):
-        yield from sorted(WORDS - {value})
+        yield from sorted(words - {value})
     elif isinstance(value, int):
         yield from (value + 1, value - 1, value * 2)
     else:
