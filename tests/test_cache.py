@@ -16,6 +16,8 @@ from incgen.base import cache
 from incgen.base.ending import Ended
 from incgen.base.source import SourceFile
 from incgen.syntax import parser
+from incgen.syntax.building import Builder
+from incgen.syntax.lexing import Lines
 
 SPEC = "numerics torch\nnetwork net {\n    input 8x8 3\n    a: conv 3x3/{1 + 1} 4 -> relu\n}\n"
 VALUE = {"a": [1, 2.5, "\u00e9", None, True], "b": {3: [{"4x": {5: 6}}]}}
@@ -44,13 +46,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def tables_work() -> bool:
     """Whether the parser that comes of what is kept reads a spec as ever."""
-    lines = parser._Lines()
-    made = parser._tables(lines)
-    lines.build = parser._parser()[1]
+    build = parser._parser()[1]
+    made = parser._tables(Lines(build.span_of))
     source = SourceFile("net.inc", SPEC)
     expected = parser.parse(source)
-    lines.build.source = source
-    return bool(lines.build.transform(made.parse(SPEC, start="start")) == expected)
+    build.source = source
+    return bool(build.transform(made.parse(SPEC, start="start")) == expected)
 
 
 def test_what_is_kept_comes_back(place: Path) -> None:
@@ -87,7 +88,7 @@ def test_tables_are_made_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("length", [0, 1, 17, 20, 63, 64, 65, 1000, -1])
 def test_a_truncated_entry_is_made_again(place: Path, length: int) -> None:
-    parser._tables(parser._Lines())
+    parser._tables(Lines(Builder().span_of))
     (entry,) = place.iterdir()
     whole = entry.read_bytes()
     entry.write_bytes(whole[:length])
@@ -111,7 +112,7 @@ def test_a_flipped_bit_is_seen_wherever_it_is(place: Path) -> None:
 def test_an_entry_that_is_whole_but_of_something_else_is_made_again(
     place: Path, value: object
 ) -> None:
-    parser._tables(parser._Lines())
+    parser._tables(Lines(Builder().span_of))
     (entry,) = place.iterdir()
     cache.store(entry.name, value)
 
@@ -123,7 +124,7 @@ def test_a_pickle_in_the_cache_is_no_entry(place: Path) -> None:
         def __reduce__(self) -> tuple[object, tuple[object, ...]]:
             return os.mkdir, (str(place / "ran"),)
 
-    parser._tables(parser._Lines())
+    parser._tables(Lines(Builder().span_of))
     (entry,) = place.iterdir()
     head, data = entry.read_bytes()[:64], pickle.dumps(Runs())
     for content in (data, head + data, cache._digest(data) + data):

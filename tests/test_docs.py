@@ -451,16 +451,16 @@ def codes() -> str:
 
 LIMITS = (
     ("characters of a file", "syntax.parser", "MAX_TEXT"),
-    ("words, numbers, signs and ends of lines of a file", "syntax.parser", "MAX_TOKENS"),
+    ("words, numbers, signs and ends of lines of a file", "syntax.lexing", "MAX_TOKENS"),
     (
         "those of one element of a pipeline, or of a definition in front of its body",
-        "syntax.parser",
+        "syntax.lexing",
         "MAX_ELEMENT",
     ),
-    ("characters of a name", "syntax.parser", "MAX_NAME"),
-    ("brackets, bodies or operators inside one another", "syntax.parser", "MAX_NESTING"),
+    ("characters of a name", "syntax.lexing", "MAX_NAME"),
+    ("brackets, bodies or operators inside one another", "syntax.lexing", "MAX_NESTING"),
     ("a number that is written", "language.arithmetic", "MAX_NUMBER"),
-    ("the result of an expression", "language.expressions", "MAX_RESULT"),
+    ("the result of an expression", "language.arithmetic", "MAX_RESULT"),
     ("channels, the parts of a window, a padding", "resolve.arguments", "MAX_COUNT"),
     ("files that use files, one inside the other", "syntax.loader", "MAX_USE_DEPTH"),
     (

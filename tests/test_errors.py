@@ -17,7 +17,7 @@ import pytest
 
 from incgen.api import compile_spec
 from incgen.base.diagnostics import MAX_ERRORS, Code, Reporter, SpecError, render
-from incgen.syntax import parser
+from incgen.syntax.lexing import Lines
 from incgen.syntax.parser import MAX_TEXT, parse_value
 
 FOLDER = Path(__file__).parent / "errors"
@@ -488,9 +488,9 @@ def test_what_stands_between_two_arrows_is_bounded_before_anything_is_made_of_it
 ) -> None:
     """It is read no further than to its bound, whatever is in it."""
     seen = []
-    check = parser._Lines._check
+    check = Lines._check
     monkeypatch.setattr(
-        parser._Lines, "_check", lambda lines, token: seen.append(token) or check(lines, token)
+        Lines, "_check", lambda lines, token: seen.append(token) or check(lines, token)
     )
 
     report = check_text(text)

@@ -6,18 +6,13 @@ the text around it, and the kinds that would have fitted.
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from incgen.base.diagnostics import Code, Diagnostic, clipped, near
 from incgen.base.source import Span
-from incgen.language import expressions as ex
 from incgen.language.arithmetic import FUNCTIONS
-from incgen.syntax import tree as st
-from incgen.syntax.translation import takes_of, translated, written
 
 #: The kinds that begin an item of a file.
 ITEMS = frozenset({"NUMERICS", "DEFAULT", "LET", "UNIT", "BLOCK", "NETWORK", "USE"})
@@ -254,12 +249,6 @@ def item_in_body(word: str, line: str, around: str) -> tuple[str, str]:
     return message, f"move it out of the braces, above {above}"
 
 
-def balanced(text: str) -> bool:
-    """Whether a text closes as many braces as it opens."""
-    code = re.sub(r'"[^"\n]*"|#[^\n]*', "", text)
-    return code.count("{") == code.count("}")
-
-
 def _brackets(kind: str, token: str, accepts: set[str], before: str, after: str) -> Slip | None:
     call = re.search(r"([A-Za-z_]\w*)\s*\([^()]*$", before)
     if kind in ("WINDOW", "COMMA", "EQUAL") and call and "LBRACE" not in accepts:
@@ -350,71 +339,6 @@ def wanted(accepts: set[str]) -> str:
     return f"; expected {', '.join(words[:-1])} or {words[-1]}"
 
 
-# ---------------------------------------------------------------- trees
-
-
-def refuse_split_window(positional: Sequence[st.Argument]) -> None:
-    """`3 x 3`, `3x` and `3x3x3` lex as several arguments; say what was meant.
-
-    Raises:
-        SyntaxFault: the arguments hold such a window.
-    """
-    for first, second in itertools.pairwise(positional):
-        if not (isinstance(second, ex.Name) and re.fullmatch(r"[xX]\w*", second.text)):
-            continue
-        if first.span is None or second.span is None:
-            continue
-        span = first.span.until(second.span)
-        side = second.text[1:]
-        if not (side.isdigit() or side == ""):
-            if isinstance(first, ex.Literal) and first.span.end == second.span.start:
-                message = "a side of a window that is no number stands in braces"
-                help_ = f"write `{first.span.text}x{{{side}}}`"
-                raise SyntaxFault(Code.BAD_WINDOW, span, message, help=help_)
-            continue
-        if isinstance(first, st.Window):
-            message = "a window has two sides, height and width"
-            raise SyntaxFault(Code.BAD_WINDOW, span, message, help="write `3x3`")
-        if isinstance(first, ex.Literal):
-            message = "a window is two whole numbers with an `x` between, without spaces"
-            help_ = "write `3x3`, or `3x3/2` with a stride"
-            raise SyntaxFault(Code.BAD_WINDOW, span, message, help=help_)
-
-
-def refuse_order(call: st.Call, late: st.Argument) -> None:
-    """Arguments by position come first; say how the call is written.
-
-    Args:
-        call: as written, its arguments sorted.
-        late: the argument by position that stands behind an attribute.
-
-    Raises:
-        SyntaxFault: always.
-    """
-    shown = clipped(late.span.text) if late.span is not None else "this"
-    message = f"`{shown}` stands behind an attribute; arguments without a name come first"
-    positional, attributes = written(call)
-    takes = takes_of(call.name.text)
-    pairs = [f"{name}={value}" for name, value in attributes]
-    instead = " ".join([call.name.text, *positional, *pairs])
-    if takes is not None:
-        instead = translated(takes, positional, attributes) or instead
-    raise SyntaxFault(Code.SYNTAX, late.span or call.span, message, help=f"write `{instead}`")
-
-
-def refuse_input(size: Span, channels: st.Argument | None) -> None:
-    """`input 3x224x224` lexes as a window and a name; say what was meant.
-
-    Raises:
-        SyntaxFault: the channels hang at the size.
-    """
-    if isinstance(channels, ex.Name) and re.fullmatch(r"x[0-9]+", channels.text):
-        assert channels.span is not None
-        span = size.until(channels.span)
-        message = "an input is its height x width, and then its channels"
-        raise SyntaxFault(Code.BAD_WINDOW, span, message, help=input_help(span.text))
-
-
 def input_help(text: str) -> str:
     """How an input of some numbers is written.
 
@@ -429,62 +353,3 @@ def input_help(text: str) -> str:
     if int(numbers[0]) <= 4 < int(numbers[2]):  # channels first
         numbers = [*numbers[1:], numbers[0]]
     return f"write `input {numbers[0]}x{numbers[1]} {numbers[2]}`"
-
-
-def refuse_depth(spec: st.Spec, deepest: int) -> None:
-    """Bound the bodies inside bodies, which later stages walk by recursion.
-
-    Raises:
-        SyntaxFault: bodies are nested more deeply than `deepest`.
-    """
-    pending: list[tuple[st.Body, int]] = [
-        (item.body, 1) for item in spec.items if isinstance(item, (st.Block, st.Network))
-    ]
-    while pending:
-        body, depth = pending.pop()
-        if depth > deepest:
-            message = f"bodies are nested more than {deepest} deep, each `else if` counted"
-            help_ = "make the inner part a `block`"
-            raise SyntaxFault(Code.NESTING_TOO_DEEP, body.span, message, help=help_)
-        pending.extend((inner, depth + 1) for inner in st.inner_bodies(body))
-
-
-# ---------------------------------------------------------------- going on after a fault
-
-
-def without_line(text: str, fault: Diagnostic) -> str | None:
-    """The text with the faulty line blanked, and the lines that continue it.
-
-    Returns:
-        The text, as long as before; None where the braces would not be those that were meant.
-    """
-    if fault.span is None or fault.code is Code.NESTING_TOO_DEEP:
-        return None
-    start = text.rfind("\n", 0, fault.span.start) + 1
-    end = _line_end_of(text, fault.span.start)
-    while end < len(text) and text[end + 1 : end + 200].lstrip().startswith("->"):
-        end = _line_end_of(text, end + 1)
-    line = text[start:end]
-    opens_next = text[end : end + 200].lstrip().startswith("{")
-    if not line.strip() or opens_next or not _balanced(line, fault):
-        return None
-    blank = re.sub(r"[^\n]", " ", line)
-    return text[:start] + blank + text[end:]
-
-
-def _line_end_of(text: str, start: int) -> int:
-    end = text.find("\n", start)
-    return len(text) if end < 0 else end
-
-
-def _balanced(line: str, fault: Diagnostic) -> bool:
-    """Whether no bracket of a line has its other half elsewhere."""
-    code = re.sub(r'"[^"\n]*"|#[^\n]*', "", line)
-    if fault.code is Code.MISSING_BRACE:  # the half of a ( or [ that is missing is nowhere
-        return "{" not in code and "}" not in code
-    depth = 0
-    for char in code:
-        depth += (char in "{([") - (char in "})]")
-        if depth < 0:
-            return False
-    return depth == 0

@@ -1,0 +1,296 @@
+"""The syntax tree, built of what Lark's rules match."""
+
+# ruff: noqa: D102  # a method does what its rule says
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable
+from typing import Any, cast
+
+from lark import Token, v_args
+from lark.tree import Meta
+from lark.visitors import Transformer_NonRecursive
+
+from incgen.base.diagnostics import Code
+from incgen.base.source import SourceFile, Span
+from incgen.language import expressions as ex
+from incgen.language.arithmetic import FUNCTIONS, MAX_NUMBER
+from incgen.syntax import tree as st
+from incgen.syntax.lexing import MAX_NESTING
+from incgen.syntax.refusals import refuse_depth, refuse_input, refuse_order, refuse_split_window
+from incgen.syntax.slips import SyntaxFault
+
+_MAX_DIGITS = 30
+_PART = re.compile(r"[0-9]+|\{[^{}]*\}")
+
+
+@v_args(meta=True)
+class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generic at run time
+    """Turns each rule of the tree into its node, without recursion: specs may be long.
+
+    A method has the name of its rule in grammar/inc.lark.
+
+    Attributes:
+        source: the file that is read.
+        shift: the offset in it of the text that is read.
+        docs: the doc comments that no definition has yet, by line.
+        expression_in: parses an expression inside a token, which begins at an offset.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.source: SourceFile
+        self.shift = 0
+        self.docs: dict[int, str] = {}
+        self.expression_in: Callable[[str, int], ex.Expression]
+
+    # -- places
+
+    def span_of(self, token: Token) -> Span:
+        """Return the place of a token."""
+        start = cast(int, token.start_pos) + self.shift
+        return Span(self.source, start, start + len(token))
+
+    def _span(self, meta: Meta) -> Span:
+        if meta.empty:
+            return Span(self.source, self.shift, self.shift)
+        return Span(self.source, meta.start_pos + self.shift, meta.end_pos + self.shift)
+
+    def _doc(self, span: Span) -> str:
+        """The doc comment on the lines directly above."""
+        if not self.docs:
+            return ""
+        line, found, lines = span.line - 1, list[str](), self.source.lines
+        text, before = self.source.text, span.start
+        while before and text[before - 1] in " \t":
+            before -= 1
+        if before and text[before - 1] != "\n":
+            return ""  # something else begins this line, and the comment is its own
+        while line and lines[line - 1].lstrip().startswith("#"):
+            if line in self.docs:  # a plain comment between them belongs to neither
+                found.append(self.docs.pop(line))
+            line -= 1
+        return "\n".join(reversed(found)).strip("\n")
+
+    # -- files and definitions
+
+    def start(self, meta: Meta, items: list[st.Item]) -> st.Spec:
+        spec = st.Spec(tuple(items), *self._head())
+        refuse_depth(spec, MAX_NESTING)
+        return spec
+
+    def _head(self) -> tuple[str, str]:
+        """The doc comment at the head, if it is not the first item's, and what is in front."""
+        docs, header = list[str](), list[str]()
+        for number, line in enumerate(self.source.lines, 1):
+            text = line.strip()
+            if text.startswith("##"):
+                if number not in self.docs:
+                    break  # an item's
+                docs.append(self.docs[number])
+            elif docs if not text else not text.startswith("#"):
+                break
+            elif not docs:
+                header.append(doc_words(text.removeprefix("#")))
+        return "\n".join(docs).strip("\n"), "\n".join(header).strip("\n")
+
+    def numerics(self, meta: Meta, parts: list[st.Identifier]) -> st.Numerics:
+        return st.Numerics(parts[0], self._span(meta))
+
+    def default(self, meta: Meta, parts: list[Any]) -> st.Default:
+        return st.Default(parts[0], tuple(parts[1:]), self._span(meta))
+
+    def constant(self, meta: Meta, parts: list[Any]) -> st.Constant:
+        return st.Constant(parts[0], parts[1], self._span(meta))
+
+    def unit(self, meta: Meta, parts: list[Any]) -> st.Unit:
+        span = self._span(meta)
+        return st.Unit(parts[0], tuple(parts[1:]), self._doc(span), span)
+
+    def block(self, meta: Meta, parts: list[Any]) -> st.Block:
+        span = self._span(meta)
+        return st.Block(parts[0], tuple(parts[1:-1]), parts[-1], self._doc(span), span)
+
+    def network(self, meta: Meta, parts: list[Any]) -> st.Network:
+        span = self._span(meta)
+        return st.Network(parts[0], tuple(parts[1:-1]), parts[-1], self._doc(span), span)
+
+    def use(self, meta: Meta, parts: list[Any]) -> st.Use:
+        return st.Use(tuple(parts[:-1]), self.STRING_node(parts[-1]), self._span(meta))
+
+    def parameter(self, meta: Meta, parts: list[Any]) -> st.Parameter:
+        default = parts[1] if len(parts) > 1 else None
+        return st.Parameter(parts[0], default, self._span(meta))
+
+    # -- bodies
+
+    def body(self, meta: Meta, statements: list[Any]) -> st.Body:
+        return st.Body(tuple(statements), self._span(meta))
+
+    def statement(self, meta: Meta, parts: list[Any]) -> st.Statement:
+        label, *rest = parts
+        origin = None
+        if rest and isinstance(rest[0], st.Identifier):
+            origin, *rest = rest
+        span = self._span(meta)
+        return st.Statement(label, origin, tuple(rest), self._doc(span), span)
+
+    def origin(self, meta: Meta, parts: list[st.Identifier]) -> st.Identifier:
+        return parts[0]
+
+    def input(self, meta: Meta, parts: list[Any]) -> st.Input:
+        window, *rest = parts
+        refuse_input(self.span_of(window), rest[0] if rest else None)
+        channels = rest.pop(0) if rest and not isinstance(rest[0], st.Attribute) else None
+        size = self.window(meta, [window])
+        span = self._span(meta)
+        return st.Input(size, channels, tuple(rest), self._doc(span), span)
+
+    def aux(self, meta: Meta, parts: list[Any]) -> st.Aux:
+        span = self._span(meta)
+        return st.Aux(parts[0], parts[1], self._doc(span), span)
+
+    def call(self, meta: Meta, parts: list[Any]) -> st.Call:
+        attributes = [part for part in parts[1:] if isinstance(part, st.Attribute)]
+        positional = [part for part in parts[1:] if not isinstance(part, st.Attribute)]
+        refuse_split_window(positional)
+        call = st.Call(parts[0], tuple(positional), tuple(attributes), self._span(meta))
+        for before, part in itertools.pairwise(parts[1:]):
+            if isinstance(before, st.Attribute) and not isinstance(part, st.Attribute):
+                refuse_order(call, part)
+        return call
+
+    def join(self, meta: Meta, parts: list[Any]) -> st.Join:
+        return st.Join(str(parts[0]), parts[1], self._span(meta))
+
+    def group(self, meta: Meta, parts: list[st.Body]) -> st.Group:
+        return st.Group(parts[0], self._span(meta))
+
+    def repeat(self, meta: Meta, parts: list[Any]) -> st.Repeat:
+        return st.Repeat(parts[0], parts[1], self._span(meta))
+
+    def conditional(self, meta: Meta, parts: list[Any]) -> st.Conditional:
+        condition, then, otherwise = parts
+        if isinstance(otherwise, st.Conditional):  # `else if` is an `else` with one `if` in it
+            only = st.Statement(None, None, (otherwise,), "", otherwise.span)
+            otherwise = st.Body((only,), otherwise.span)
+        return st.Conditional(condition, then, otherwise, self._span(meta))
+
+    # -- arguments
+
+    def attribute(self, meta: Meta, parts: list[Any]) -> st.Attribute:
+        value = parts[1]
+        if isinstance(value, Token):
+            value = self.STRING_node(value)
+        return st.Attribute(parts[0], value, self._span(meta))
+
+    def items(self, meta: Meta, parts: list[Any]) -> st.Items:
+        values = [self.STRING_node(p) if isinstance(p, Token) else p for p in parts]
+        return st.Items(tuple(values), self._span(meta))
+
+    def init(self, meta: Meta, parts: list[Any]) -> st.Applied:
+        return st.Applied(str(parts[0]), tuple(parts[1:]), self._span(meta))
+
+    def STRING_node(self, token: Token) -> st.Text:
+        return st.Text(str(token)[1:-1], self.span_of(token))
+
+    def window(self, meta: Meta, parts: list[Token]) -> st.Window:
+        token = parts[0]
+        base = cast(int, token.start_pos) + self.shift
+        sizes: list[ex.Expression | None] = [
+            self._part(match, base) for match in _PART.finditer(token)
+        ]
+        span = Span(self.source, base, base + len(token))
+        sizes += [sizes[2]] if len(sizes) == 3 else [None] * (4 - len(sizes))
+        height, width, stride_height, stride_width = sizes
+        assert height is not None and width is not None
+        return st.Window(height, width, stride_height, stride_width, span)
+
+    def _part(self, match: re.Match[str], base: int) -> ex.Expression:
+        text = match.group()
+        start = base + match.start()
+        if text[0] != "{":
+            return self._number(text, Span(self.source, start, start + len(text)))
+        return self.expression_in(text[1:-1], start + 1)
+
+    # -- expressions
+
+    def expression(self, meta: Meta, parts: list[ex.Expression]) -> ex.Expression:
+        return parts[0]
+
+    def _binary(self, meta: Meta, parts: list[Any]) -> ex.Expression:
+        left, operator, right = parts if len(parts) == 3 else (parts[0], None, parts[1])
+        node = ex.Binary(str(operator), left, right, self._span(meta))
+        return self._bounded(node)
+
+    sum = product = comparison = _binary
+
+    def _bounded(self, node: ex.Expression) -> ex.Expression:
+        if ex.depth(node) > MAX_NESTING:
+            message = f"operators are nested more than {MAX_NESTING} deep"
+            help_ = "give a part of the expression a name with `let`"
+            assert node.span is not None
+            raise SyntaxFault(Code.NESTING_TOO_DEEP, node.span, message, help=help_)
+        return node
+
+    def and_(self, meta: Meta, parts: list[ex.Expression]) -> ex.Expression:
+        return self._bounded(ex.Binary("and", parts[0], parts[1], self._span(meta)))
+
+    def or_(self, meta: Meta, parts: list[ex.Expression]) -> ex.Expression:
+        return self._bounded(ex.Binary("or", parts[0], parts[1], self._span(meta)))
+
+    def not_(self, meta: Meta, parts: list[ex.Expression]) -> ex.Expression:
+        return self._bounded(ex.Unary("not", parts[0], self._span(meta)))
+
+    def negative(self, meta: Meta, parts: list[Any]) -> ex.Expression:
+        sign, operand = parts
+        if sign == "+":
+            return cast(ex.Expression, operand)
+        if isinstance(operand, ex.Literal) and not isinstance(operand.value, (bool, str)):
+            return ex.Literal(-operand.value, self._span(meta))
+        return self._bounded(ex.Unary("negative", operand, self._span(meta)))
+
+    def function(self, meta: Meta, parts: list[Any]) -> ex.Expression:
+        name, span = str(parts[0]), self._span(meta)
+        arguments = tuple(parts[1:])
+        takes = FUNCTIONS[name][1]
+        if len(arguments) not in takes:
+            wanted = "one number" if takes.start == 1 else "two numbers or more"
+            message = f"`{name}` takes {wanted}, here are {len(arguments)}"
+            raise SyntaxFault(Code.ARGUMENT_COUNT, span, message)
+        return self._bounded(ex.Call(name, arguments, span))
+
+    def number(self, meta: Meta, parts: list[Token]) -> ex.Expression:
+        return self._number(str(parts[0]), self._span(meta))
+
+    def signed(self, meta: Meta, parts: list[Token]) -> ex.Expression:
+        sign, digits = parts
+        return self._number(str(digits), self._span(meta), -1 if sign == "-" else 1)
+
+    def _number(self, text: str, span: Span, sign: int = 1) -> ex.Literal:
+        if len(text) > _MAX_DIGITS:
+            message = f"a number has at most {_MAX_DIGITS} characters, this one has {len(text)}"
+            raise SyntaxFault(Code.NUMBER_RANGE, span, message)
+        value = int(text) if text.isdigit() else float(text)
+        if value > MAX_NUMBER:
+            raise SyntaxFault(Code.NUMBER_RANGE, span, f"numbers go up to 2**53 = {MAX_NUMBER}")
+        return ex.Literal(sign * value, span)
+
+    def truth(self, meta: Meta, parts: list[Token]) -> ex.Expression:
+        return ex.Literal(parts[0] == "true", self._span(meta))
+
+    def reference(self, meta: Meta, parts: list[Token]) -> ex.Expression:
+        return ex.Name(str(parts[0]), self._span(meta))
+
+    def name(self, meta: Meta, parts: list[Token]) -> st.Identifier:
+        return st.Identifier(str(parts[0]), self._span(meta))
+
+
+def doc_words(comment: str) -> str:
+    """Return the text of a comment behind its `#`, without what cannot be shown."""
+    shown = "".join(c if c.isprintable() else " " for c in comment).rstrip()
+    text = shown.lstrip()
+    blanks = comment[: len(shown) - len(text)]
+    return blanks.removeprefix(" ") + text if blanks.isprintable() else text

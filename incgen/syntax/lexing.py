@@ -1,0 +1,118 @@
+"""The stream of tokens: newlines that end nothing dropped, brackets counted, lengths bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from lark import Token
+from lark.lark import PostLex
+
+from incgen.base.diagnostics import Code, Note
+from incgen.base.source import Span
+from incgen.syntax.slips import SyntaxFault
+
+#: Brackets inside brackets, and operators inside operators, up to this depth.
+MAX_NESTING = 50
+#: Words, numbers, signs and ends of lines of a spec: six for each of the layers that a network can
+#: have, `a: conv 3x3 8`. Reading that many takes less than 2 seconds.
+MAX_TOKENS = 150_000
+#: Those of one element of a pipeline, or of one definition in front of its body.
+MAX_ELEMENT = 1_000
+#: Longer names would not fit the lines of generated code.
+MAX_NAME = 60
+
+_BETWEEN = frozenset({"_ARROW", "LBRACE", "RBRACE"})
+_CLOSING = {"LBRACE": "RBRACE", "LPAR": "RPAR", "LSQB": "RSQB"}
+
+
+class TooLong(SyntaxFault):
+    """A text has more tokens than one may have; it is not read again without them."""
+
+    def __init__(self, span: Span, what: str, most: int, help_: str) -> None:
+        """Say what is too long, and how to write less."""
+        message = f"{what} has more than {most:,} words, numbers and signs"
+        super().__init__(Code.TOO_LARGE, span, message, help=help_)
+
+
+class Lines(PostLex):
+    """Drops newlines that end nothing, counts brackets, and bounds names.
+
+    Attributes:
+        open: the brackets that are open.
+        span_of: gives the place of a token.
+    """
+
+    always_accept = ("_NEWLINE",)
+
+    def __init__(self, span_of: Callable[[Token], Span]) -> None:
+        """Start with no bracket open."""
+        self.open: list[Token] = []
+        self.span_of = span_of
+
+    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        """Yield the tokens that the grammar sees."""
+        self.open = []
+        newline: Token | None = None
+        ends = False  # whether it ends a statement whatever follows
+        count = element = 0
+        for token in stream:
+            if token.type == "_NEWLINE":
+                if not (self.open and self.open[-1].type != "LBRACE"):
+                    newline, ends = newline or token, ends or token == ";"
+                elif token == ";":
+                    raise self.unclosed(self.open[-1])
+                continue
+            if newline is not None and (ends or token.type not in ("_ARROW", "ELSE")):
+                yield newline
+                count, element = count + 1, 0
+            newline, ends = None, False
+            count += 1
+            element = 0 if token.type in _BETWEEN else element + 1
+            self._bound(token, count, element)
+            self._check(token)
+            yield token
+        if self.open:
+            raise self.unclosed(self.open[-1])
+        if newline is not None:
+            yield newline
+
+    def unclosed(self, opened: Token) -> SyntaxFault:
+        """Return the fault of a bracket whose other half is missing."""
+        help_ = "close it with `}`" if opened == "{" else "close it on its line"
+        message = f"this `{opened}` is never closed"
+        return SyntaxFault(Code.MISSING_BRACE, self.span_of(opened), message, help=help_)
+
+    def _bound(self, token: Token, count: int, element: int) -> None:
+        """Refuse a text that is too long; the parser would make a tree of it all first."""
+        if count > MAX_TOKENS:
+            help_ = "write what repeats as a `repeat`, a `unit` or a `block`"
+            raise TooLong(self.span_of(token), "the file", MAX_TOKENS, help_)
+        if element > MAX_ELEMENT:
+            help_ = "give parts of it names with `let`, or write it as several"
+            raise TooLong(self.span_of(token), "this line", MAX_ELEMENT, help_)
+
+    def _check(self, token: Token) -> None:
+        """Keep account of brackets, and bound names."""
+        if token.type in _CLOSING:
+            self.open.append(token)
+            if len(self.open) > MAX_NESTING:
+                message = f"brackets are nested more than {MAX_NESTING} deep"
+                raise SyntaxFault(Code.NESTING_TOO_DEEP, self.span_of(token), message)
+        elif token.type in _CLOSING.values():
+            self._close(token)
+        elif token.type == "NAME" and len(token) > MAX_NAME:
+            message = f"a name has at most {MAX_NAME} characters, this one has {len(token)}"
+            raise SyntaxFault(Code.TOO_LARGE, self.span_of(token), message)
+
+    def _close(self, token: Token) -> None:
+        if not self.open:
+            message = f"this `{token}` closes nothing"
+            raise SyntaxFault(Code.MISSING_BRACE, self.span_of(token), message)
+        opened = self.open.pop()
+        if _CLOSING[opened.type] == token.type:
+            return
+        if opened.line != token.line and opened != "{":
+            raise self.unclosed(opened)
+        message = f"`{token}` does not close `{opened}`"
+        notes = (Note(f"`{opened}` is opened here", self.span_of(opened)),)
+        raise SyntaxFault(Code.MISSING_BRACE, self.span_of(token), message, notes=notes)

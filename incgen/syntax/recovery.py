@@ -1,0 +1,51 @@
+"""Parsing goes on after a faulty line, if what is left without it is whole."""
+
+from __future__ import annotations
+
+import re
+
+from incgen.base.diagnostics import Code, Diagnostic
+
+
+def balanced(text: str) -> bool:
+    """Whether a text closes as many braces as it opens."""
+    code = re.sub(r'"[^"\n]*"|#[^\n]*', "", text)
+    return code.count("{") == code.count("}")
+
+
+def without_line(text: str, fault: Diagnostic) -> str | None:
+    """The text with the faulty line blanked, and the lines that continue it.
+
+    Returns:
+        The text, as long as before; None where the braces would not be those that were meant.
+    """
+    if fault.span is None or fault.code is Code.NESTING_TOO_DEEP:
+        return None
+    start = text.rfind("\n", 0, fault.span.start) + 1
+    end = _line_end_of(text, fault.span.start)
+    while end < len(text) and text[end + 1 : end + 200].lstrip().startswith("->"):
+        end = _line_end_of(text, end + 1)
+    line = text[start:end]
+    opens_next = text[end : end + 200].lstrip().startswith("{")
+    if not line.strip() or opens_next or not _balanced(line, fault):
+        return None
+    blank = re.sub(r"[^\n]", " ", line)
+    return text[:start] + blank + text[end:]
+
+
+def _line_end_of(text: str, start: int) -> int:
+    end = text.find("\n", start)
+    return len(text) if end < 0 else end
+
+
+def _balanced(line: str, fault: Diagnostic) -> bool:
+    """Whether no bracket of a line has its other half elsewhere."""
+    code = re.sub(r'"[^"\n]*"|#[^\n]*', "", line)
+    if fault.code is Code.MISSING_BRACE:  # the half of a ( or [ that is missing is nowhere
+        return "{" not in code and "}" not in code
+    depth = 0
+    for char in code:
+        depth += (char in "{([") - (char in "})]")
+        if depth < 0:
+            return False
+    return depth == 0

@@ -1,0 +1,94 @@
+"""Trees that the grammar allows and the language does not: what was probably meant."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+
+from incgen.base.diagnostics import Code, clipped
+from incgen.base.source import Span
+from incgen.language import expressions as ex
+from incgen.syntax import tree as st
+from incgen.syntax.slips import SyntaxFault, input_help
+from incgen.syntax.translation import takes_of, translated, written
+
+
+def refuse_split_window(positional: Sequence[st.Argument]) -> None:
+    """`3 x 3`, `3x` and `3x3x3` lex as several arguments; say what was meant.
+
+    Raises:
+        SyntaxFault: the arguments hold such a window.
+    """
+    for first, second in itertools.pairwise(positional):
+        if not (isinstance(second, ex.Name) and re.fullmatch(r"[xX]\w*", second.text)):
+            continue
+        if first.span is None or second.span is None:
+            continue
+        span = first.span.until(second.span)
+        side = second.text[1:]
+        if not (side.isdigit() or side == ""):
+            if isinstance(first, ex.Literal) and first.span.end == second.span.start:
+                message = "a side of a window that is no number stands in braces"
+                help_ = f"write `{first.span.text}x{{{side}}}`"
+                raise SyntaxFault(Code.BAD_WINDOW, span, message, help=help_)
+            continue
+        if isinstance(first, st.Window):
+            message = "a window has two sides, height and width"
+            raise SyntaxFault(Code.BAD_WINDOW, span, message, help="write `3x3`")
+        if isinstance(first, ex.Literal):
+            message = "a window is two whole numbers with an `x` between, without spaces"
+            help_ = "write `3x3`, or `3x3/2` with a stride"
+            raise SyntaxFault(Code.BAD_WINDOW, span, message, help=help_)
+
+
+def refuse_order(call: st.Call, late: st.Argument) -> None:
+    """Arguments by position come first; say how the call is written.
+
+    Args:
+        call: as written, its arguments sorted.
+        late: the argument by position that stands behind an attribute.
+
+    Raises:
+        SyntaxFault: always.
+    """
+    shown = clipped(late.span.text) if late.span is not None else "this"
+    message = f"`{shown}` stands behind an attribute; arguments without a name come first"
+    positional, attributes = written(call)
+    takes = takes_of(call.name.text)
+    pairs = [f"{name}={value}" for name, value in attributes]
+    instead = " ".join([call.name.text, *positional, *pairs])
+    if takes is not None:
+        instead = translated(takes, positional, attributes) or instead
+    raise SyntaxFault(Code.SYNTAX, late.span or call.span, message, help=f"write `{instead}`")
+
+
+def refuse_input(size: Span, channels: st.Argument | None) -> None:
+    """`input 3x224x224` lexes as a window and a name; say what was meant.
+
+    Raises:
+        SyntaxFault: the channels hang at the size.
+    """
+    if isinstance(channels, ex.Name) and re.fullmatch(r"x[0-9]+", channels.text):
+        assert channels.span is not None
+        span = size.until(channels.span)
+        message = "an input is its height x width, and then its channels"
+        raise SyntaxFault(Code.BAD_WINDOW, span, message, help=input_help(span.text))
+
+
+def refuse_depth(spec: st.Spec, deepest: int) -> None:
+    """Bound the bodies inside bodies, which later stages walk by recursion.
+
+    Raises:
+        SyntaxFault: bodies are nested more deeply than `deepest`.
+    """
+    pending: list[tuple[st.Body, int]] = [
+        (item.body, 1) for item in spec.items if isinstance(item, (st.Block, st.Network))
+    ]
+    while pending:
+        body, depth = pending.pop()
+        if depth > deepest:
+            message = f"bodies are nested more than {deepest} deep, each `else if` counted"
+            help_ = "make the inner part a `block`"
+            raise SyntaxFault(Code.NESTING_TOO_DEEP, body.span, message, help=help_)
+        pending.extend((inner, depth + 1) for inner in st.inner_bodies(body))
