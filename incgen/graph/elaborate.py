@@ -7,45 +7,30 @@ incgen hang.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import assert_never
 
 from incgen.base.diagnostics import Code, Note, Reporter
-from incgen.base.source import Span
+from incgen.graph.bounds import MAX_REPEAT, MAX_SIZE, Bounds, TooLargeError
 from incgen.graph.evaluation import FAULTY, Evaluator
 from incgen.graph.frames import Frame, given, join_key, unit_use, uses_of
-from incgen.graph.joins import Mismatch, history, joined, mismatch_help
+from incgen.graph.joins import Mismatch, history, joined, report_mismatch
 from incgen.graph.nodes import Graph, Node, Observed, Use
 from incgen.graph.shape_inference import FAULT_ARGUMENTS, FAULT_CODES, output
 from incgen.graph.shapes import (
-    Arguments,
     Borders,
     Fault,
     Shape,
-    Tensor,
     Window,
     effective,
     multiply_adds,
     tensors,
 )
+from incgen.graph.unused import report_unused
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.resolve import definitions as df
 from incgen.resolve.arguments import count_fault
-
-#: Layers, and statements that lead to them, of one network.
-MAX_ELEMENTS = 25_000
-#: Iterations of one repeat.
-MAX_REPEAT = 10_000
-#: Rows and columns of any value.
-MAX_SIZE = 100_000
-#: Numbers in one value of one example, and in all parameters.
-MAX_NUMBERS = 2**40
-#: Uses and bodies inside one another.
-MAX_DEPTH = 100
-#: Labels of a key, joined; longer ones could not be read either.
-MAX_PATH = 500
 
 
 def elaborate(program: df.Program, settings: Mapping[str, Value], report: Reporter) -> Graph | None:
@@ -82,10 +67,6 @@ def elaborate(program: df.Program, settings: Mapping[str, Value], report: Report
     )
 
 
-class _TooLarge(Exception):
-    """The network exceeds a bound; already reported."""
-
-
 class _Builder:
     """Walks the definitions once and appends nodes."""
 
@@ -96,8 +77,7 @@ class _Builder:
         self.outputs: dict[str, int] = {}
         self.observed: dict[df.Definition, Observed] = {}
         self.steps: dict[int, Shape] = {}
-        self.elements = 0
-        self.numbers = 0
+        self.bounds = Bounds(report)
 
     def run(self, pixels: df.Pixels) -> int | None:
         network = self.program.network
@@ -108,7 +88,7 @@ class _Builder:
                 return None
             heads: dict[str, int] = {}
             result = self.body(network.body, start, frame, heads)
-        except _TooLarge:
+        except TooLargeError:
             return None
         if result is None:
             return None
@@ -125,72 +105,15 @@ class _Builder:
             self.report.error(Code.DUPLICATE, last.span, message, help=help_)
         self.outputs = {name: result, **heads}
         if not self.report.failed:  # what a fault kept from being built may use the value
-            self.check_reached()
+            report_unused(self.nodes, self.outputs.values(), network, self.report)
         return result
-
-    def check_reached(self) -> None:
-        """Every value leads to an output; a target that drops what does not would lose its keys."""
-        reached = [False] * len(self.nodes)
-        consumed = [False] * len(self.nodes)
-        for index in self.outputs.values():
-            reached[index] = True
-        for index in range(len(self.nodes) - 1, 0, -1):
-            for before in self.nodes[index].inputs:
-                consumed[before] = True
-                reached[before] = reached[before] or reached[index]
-        for node, needed, used in zip(self.nodes[1:], reached[1:], consumed[1:], strict=True):
-            if not needed and not used:
-                message = f"nothing uses `{node.path}`: no output depends on it"
-                help_ = self.unused_help(node)
-                notes = uses_of(node.use)
-                self.report.error(Code.UNUSED, node.span, message, notes=notes, help=help_)
-
-    def unused_help(self, node: Node) -> str:
-        """What to do with a value that nothing uses: one of the network's own can be an output."""
-        use, place = node.use, node.span
-        while use is not None:
-            place, use = use.span, use.outer
-        for step in self.program.network.body.steps:
-            inside = step.span.start <= place.start and place.end <= step.span.end
-            if inside and isinstance(step, df.Step) and step.label is not None:
-                layers = step.span.text.partition(":")[2].strip()
-                layers = layers if len(layers) <= 60 and "\n" not in layers else "..."
-                head = f"`aux {step.label} {{ {layers} }}`"
-                return f"make it an output, {head} (in PyTorch for training only), or remove it"
-        return "remove it, or join it with what follows"
 
     # ------------------------------------------------------------ nodes
 
-    def add(
-        self,
-        op: str,
-        args: Arguments,
-        inputs: tuple[int, ...],
-        shape: Shape,
-        path: str,
-        span: Span,
-        use: Use | None,
-        *,
-        weights: tuple[Tensor, ...] = (),
-        cost: int = 0,
-        call: df.OpCall | None = None,
-    ) -> int | None:
+    def add(self, node: Node) -> int:
         """Append a node, within the bounds."""
-        biggest = max(shape.height or 1, shape.width or 1)
-        self.numbers += sum(t.size for t in weights)
-        fault = None
-        if biggest > MAX_SIZE:
-            fault = f"a value of {shape} is too large: height and width go up to {MAX_SIZE}"
-        elif shape.size > MAX_NUMBERS:
-            fault = f"a value of {shape} is too large: it has more than 2**40 numbers"
-        elif self.numbers > MAX_NUMBERS:
-            fault = "the network has more than 2**40 parameters, up to here"
-        elif len(path) > MAX_PATH:
-            fault = f"the key of this layer has {len(path)} characters, more than {MAX_PATH}"
-        if fault:
-            self.report.error(Code.TOO_LARGE, span, fault, notes=uses_of(use))
-            raise _TooLarge
-        self.nodes.append(Node(path, op, args, inputs, shape, weights, cost, span, use, call))
+        self.bounds.layer(node.shape, node.tensors, node.path, node.span, node.use)
+        self.nodes.append(node)
         return len(self.nodes) - 1
 
     def shape(self, value: int) -> Shape:
@@ -218,7 +141,7 @@ class _Builder:
                 self.report.error(Code.TOO_LARGE, expression.span or span, message)
                 return None
             sizes.append(value)
-        return self.add("input", {}, (), Shape(*sizes), "input", span, None)
+        return self.add(Node("input", "input", {}, (), Shape(*sizes), (), 0, span, None))
 
     # ------------------------------------------------------------ bodies
 
@@ -243,7 +166,7 @@ class _Builder:
 
     def step(self, step: df.Step, current: int | None, frame: Frame) -> int | None:
         """Apply one step to the current value, or to the one it starts from."""
-        self.count(step.span, frame)
+        self.bounds.element(step.span, frame.use)
         if step.origin is not None:
             current = frame.labelled(step.origin)
         result = current
@@ -253,22 +176,9 @@ class _Builder:
             frame.values[step.label] = result
         return result
 
-    def count(self, span: Span, frame: Frame) -> None:
-        """Bound the work."""
-        self.elements += 1
-        if self.elements > MAX_ELEMENTS:
-            message = f"the network has more than {MAX_ELEMENTS} layers and lines"
-            self.report.error(Code.TOO_LARGE, span, message, notes=uses_of(frame.use))
-            raise _TooLarge
-
     def element(self, element: df.Element, value: int, frame: Frame) -> int | None:
         """Apply one element."""
-        self.count(element.span, frame)
-        if frame.depth > MAX_DEPTH:
-            message = f"uses and bodies are nested more than {MAX_DEPTH} deep"
-            notes = uses_of(frame.use)
-            self.report.error(Code.NESTING_TOO_DEEP, element.span, message, notes=notes)
-            raise _TooLarge
+        self.bounds.element(element.span, frame.use, frame.depth)
         match element:
             case df.OpCall():
                 return self.op(element, value, frame)
@@ -398,57 +308,12 @@ class _Builder:
             return None
         shape = joined(element.kind, [self.shape(result) for result in results])
         if isinstance(shape, Mismatch):
-            self.report_mismatch(element, results, shape, frame)
+            report_mismatch(element, shape, results, self.nodes, frame.use, self.report)
             return None
         name = element.title if element.name is None else element.name
         path = join_key(frame.prefix, name)
-        return self.add(element.kind, {}, tuple(results), shape, path, element.span, frame.use)
-
-    def report_mismatch(
-        self, element: df.Join, results: list[int], mismatch: Mismatch, frame: Frame
-    ) -> None:
-        names, notes = [], []
-        pair = (mismatch.first, mismatch.second)
-        first, second = (self.shape(results[index]) for index in pair)
-        for index in pair:
-            step = element.body.steps[index]
-            assert isinstance(step, df.Step)
-            name = f"`{step.label}`" if step.label else f"branch {index + 1}"
-            names.append(name)
-            came = history(self.nodes, results[index])
-            notes.append(Note(f"{name}: {came}", _branch_span(step)))
-        self.report.error(
-            Code.SHAPE_MISMATCH,
-            notes[1].span,
-            f"`{element.kind}` cannot join {names[0]} and {names[1]}: {mismatch.how}",
-            label=f"{second}, {names[0]} is {first}",
-            notes=[*notes, *uses_of(frame.use)],
-            help=self.outer_channels_help(results[pair[1]], element, first, frame)
-            or mismatch_help(element.kind, first, second),
-        )
-
-    def outer_channels_help(
-        self, value: int, element: df.Join, other: Shape, frame: Frame
-    ) -> str | None:
-        """What to type where `channels` was meant as those outside of a branch."""
-        node = self.nodes[value]
-        while node.inputs and node.op not in ("dense", "conv"):
-            node = self.nodes[node.inputs[0]]
-        written = re.fullmatch(r"(dense|conv \S+) channels\b.*", node.span.text)
-        if element.kind == "concat" or written is None or frame.use is None:
-            return None
-        if node.use is not frame.use or node.shape.channels == other.channels:
-            return None
-        block = frame.use.definition
-        names = [formal.name for formal in block.parameters]
-        free = (name for name in ("c", "outer", "outer_channels") if name not in names)
-        name = next(free, None)
-        if name is None:
-            return None
-        head = ", ".join([*(formal.span.text for formal in block.parameters), f"{name} = channels"])
-        inside = f"`channels` is {node.shape.channels} there, of what `{node.op}` is given"
-        instead = f"name the outer ones, `block {block.name}({head})`, and write"
-        return f"{inside}; {instead} `{written[1]} {name}`"
+        inputs, span = tuple(results), element.span
+        return self.add(Node(path, element.kind, {}, inputs, shape, (), 0, span, frame.use))
 
     # ------------------------------------------------------------ ops
 
@@ -473,49 +338,33 @@ class _Builder:
             self.report.error(code, place, str(fault), notes=notes, help=fault.help)
             return None
         said = call.said | (frame.forwarded or {}).keys() if call.forwards else call.said
-        if args.get("pad") is not None and "pad" not in said:
-            self.warn_of_even_window(call, args, shape, result, frame)
         path = join_key(frame.prefix, call.name)
         weights = tensors(op.name, args, shape) if op.weighted else ()
         cost = multiply_adds(op.name, args, shape, result)
-        return self.add(
-            op.name,
-            args,
-            (value,),
-            result,
-            path,
-            call.span,
-            frame.use,
-            weights=weights,
-            cost=cost,
-            call=call,
+        span, use = call.span, frame.use
+        node = Node(path, op.name, args, (value,), result, weights, cost, span, use, call)
+        if args.get("pad") is not None and "pad" not in said:
+            _warn_of_even_window(node, shape, self.report)
+        return self.add(node)
+
+
+def _warn_of_even_window(node: Node, before: Shape, report: Reporter) -> None:
+    """Warn of half of an even window on both sides: one row more than anybody means by it."""
+    window: Window = node.args["window"]
+    dilation = int(node.args.get("dilation", 1))
+    spans = [effective(kernel, dilation) for kernel in window.kernel]
+    around: Borders = node.args["borders"]
+    even = any(
+        span % 2 == 0 and sides == (span // 2, span // 2)
+        for span, sides in zip(spans, around, strict=True)
+    )
+    if even:
+        after = node.shape
+        report.warning(
+            Code.EVEN_WINDOW,
+            node.span,
+            f"`{node.op} {window}` pads its even window by half on each side: "
+            f"{before.height}x{before.width} becomes {after.height}x{after.width}",
+            notes=uses_of(node.use),
+            help="write `pad=valid` for none, or `pad=half` if it is meant",
         )
-
-    def warn_of_even_window(
-        self, call: df.OpCall, args: Arguments, shape: Shape, result: Shape, frame: Frame
-    ) -> None:
-        """Half of an even window on both sides is one row more than anybody means by it."""
-        window: Window = args["window"]
-        dilation = int(args.get("dilation", 1))
-        spans = [effective(kernel, dilation) for kernel in window.kernel]
-        around: Borders = args["borders"]
-        even = any(
-            span % 2 == 0 and sides == (span // 2, span // 2)
-            for span, sides in zip(spans, around, strict=True)
-        )
-        if even:
-            self.report.warning(
-                Code.EVEN_WINDOW,
-                call.span,
-                f"`{call.op.name} {window}` pads its even window by half on each side: "
-                f"{shape.height}x{shape.width} becomes {result.height}x{result.width}",
-                notes=uses_of(frame.use),
-                help="write `pad=valid` for none, or `pad=half` if it is meant",
-            )
-
-
-def _branch_span(step: df.Step) -> Span:
-    """What shows a branch: its label, or all of it."""
-    if step.label is None:
-        return step.span
-    return Span(step.span.source, step.span.start, step.span.start + len(step.label))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from incgen.graph.nodes import Node
+from incgen.base.diagnostics import Code, Note, Reporter
+from incgen.base.source import Span
+from incgen.graph.frames import uses_of
+from incgen.graph.nodes import Node, Use
 from incgen.graph.shapes import Borders, Shape, Window
+from incgen.resolve import definitions as df
 
 #: A history tells so many layers.
 _MAX_HISTORY = 4
@@ -62,7 +67,7 @@ def _difference(first: Shape, second: Shape) -> str:
     return "their channels differ" if channels else "their height and width differ"
 
 
-def mismatch_help(kind: str, first: Shape, second: Shape) -> str:
+def _mismatch_help(kind: str, first: Shape, second: Shape) -> str:
     """What to do about two branches that do not fit."""
     if first.is_map != second.is_map:
         if kind == "concat":
@@ -72,6 +77,75 @@ def mismatch_help(kind: str, first: Shape, second: Shape) -> str:
         return "give both branches the same strides and paddings"
     op = "a 1x1 `conv`" if first.is_map else "a `dense`"
     return f"give both branches the same number of channels, for instance with {op}"
+
+
+def report_mismatch(
+    element: df.Join,
+    mismatch: Mismatch,
+    results: Sequence[int],
+    nodes: Sequence[Node],
+    use: Use | None,
+    report: Reporter,
+) -> None:
+    """Report two branches of a join that do not fit, and how each got its shape.
+
+    Args:
+        element: The join.
+        mismatch: What differs.
+        results: The values of its branches.
+        nodes: All of the network so far.
+        use: The use of the definition that the join stands in.
+        report: Takes the fault.
+    """
+    names, notes = [], []
+    pair = (mismatch.first, mismatch.second)
+    first, second = (nodes[results[index]].shape for index in pair)
+    for index in pair:
+        step = element.body.steps[index]
+        assert isinstance(step, df.Step)
+        name = f"`{step.label}`" if step.label else f"branch {index + 1}"
+        names.append(name)
+        came = history(nodes, results[index])
+        notes.append(Note(f"{name}: {came}", _branch_span(step)))
+    report.error(
+        Code.SHAPE_MISMATCH,
+        notes[1].span,
+        f"`{element.kind}` cannot join {names[0]} and {names[1]}: {mismatch.how}",
+        label=f"{second}, {names[0]} is {first}",
+        notes=[*notes, *uses_of(use)],
+        help=_outer_channels_help(nodes[results[pair[1]]], nodes, element.kind, first, use)
+        or _mismatch_help(element.kind, first, second),
+    )
+
+
+def _outer_channels_help(
+    node: Node, nodes: Sequence[Node], kind: str, other: Shape, use: Use | None
+) -> str | None:
+    """What to type where `channels` was meant as those outside of a branch."""
+    while node.inputs and node.op not in ("dense", "conv"):
+        node = nodes[node.inputs[0]]
+    written = re.fullmatch(r"(dense|conv \S+) channels\b.*", node.span.text)
+    if kind == "concat" or written is None or use is None:
+        return None
+    if node.use is not use or node.shape.channels == other.channels:
+        return None
+    block = use.definition
+    names = [formal.name for formal in block.parameters]
+    free = (name for name in ("c", "outer", "outer_channels") if name not in names)
+    name = next(free, None)
+    if name is None:
+        return None
+    head = ", ".join([*(formal.span.text for formal in block.parameters), f"{name} = channels"])
+    inside = f"`channels` is {node.shape.channels} there, of what `{node.op}` is given"
+    instead = f"name the outer ones, `block {block.name}({head})`, and write"
+    return f"{inside}; {instead} `{written[1]} {name}`"
+
+
+def _branch_span(step: df.Step) -> Span:
+    """What shows a branch: its label, or all of it."""
+    if step.label is None:
+        return step.span
+    return Span(step.span.source, step.span.start, step.span.start + len(step.label))
 
 
 def history(nodes: Sequence[Node], value: int) -> str:

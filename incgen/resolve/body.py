@@ -13,7 +13,6 @@ from incgen.resolve import advice
 from incgen.resolve import definitions as df
 from incgen.resolve.arguments import Binder, Conventions, count_fault
 from incgen.resolve.calls import CallResolver
-from incgen.resolve.definitions import unit_defaults as unit_defaults
 from incgen.resolve.labels import Namespace, collect
 from incgen.resolve.scope import FileScope
 from incgen.syntax import tree as st
@@ -65,7 +64,7 @@ class BodyResolver:
             told = advice.label_as_value(name)
             self.report.error(Code.UNKNOWN_NAME, written.span, told.message, help=told.help)
             return None
-        return self.scope.resolve_expression(written, self.parameters, self.used)
+        return self.scope.values.resolve(written, self.parameters, self.used)
 
     @contextmanager
     def side(self, built: bool) -> Iterator[None]:
@@ -78,7 +77,7 @@ class BodyResolver:
 
     def known(self, name: str) -> bool:
         """Whether a name stands for something here."""
-        return name in self.parameters or self.scope.known(name)
+        return name in self.parameters or self.scope.values.known(name)
 
     # ------------------------------------------------------------ bodies
 
@@ -86,7 +85,7 @@ class BodyResolver:
         """The body of a block or network."""
         names = collect(body, self.report)
         self.written = {s.label.text for s in st.statements(body) if s.label is not None}
-        self.calls.labels = self.written
+        self.calls.arguments.labels = self.written
         return self.body(body, names, top=True)
 
     def unit_body(self, unit: st.Unit) -> df.Body | None:
@@ -169,7 +168,7 @@ class BodyResolver:
         # what the other side applies is used all the same
         for body in (choice.then, choice.otherwise):
             if body is not None:
-                self.scope.read.update(name.text for name in st.applied(body))
+                self.scope.values.read.update(name.text for name in st.applied(body))
         return then if known else otherwise
 
     def head(self, statement: st.Aux, allowed: bool) -> df.Head | None:

@@ -36,28 +36,17 @@ def formals(
     """
     places: dict[str, Span] = {}
     own = {parameter.name.text for parameter in written}
-    formals = []
-    optional = False
+    formals: list[df.Formal] = []
     for parameter in written:
         name, span = parameter.name.text, parameter.name.span
-        fault = parameter_fault(name)
-        if name in WORDS or name in DIMENSIONS:
-            fault = f"`{name}` is a word of the language"
-        if fault:
-            message = f"{fault} and cannot name a parameter"
-            help_ = f"call it `{name.strip('_')}_value`"
-            report.error(Code.RESERVED_NAME, span, message, help=help_)
+        _check_name(name, span, report)
         if name in places:
-            report.error(
-                Code.DUPLICATE,
-                span,
-                f"the parameter `{name}` is given twice",
-                notes=[Note("it is first given here", places[name])],
-            )
+            message = f"the parameter `{name}` is given twice"
+            notes = [Note("it is first given here", places[name])]
+            report.error(Code.DUPLICATE, span, message, notes=notes)
             continue
         default = None
         if parameter.default is not None:
-            optional = True
             used = (n for n in _names(parameter.default) if n.text not in constants)
             other = next((n for n in used if n.text in own), None)
             if other is None:
@@ -67,12 +56,22 @@ def formals(
                 message = f"the default of `{name}` cannot use `{other.text}`, another parameter"
                 help_ = f"leave the default out, or compute with `{other.text}` in the body"
                 report.error(Code.UNKNOWN_NAME, other.span, message, help=help_)
-        elif optional:
+        elif any(formal.default is not None for formal in formals):
             message = f"`{name}` has no default but follows a parameter that has one"
             report.error(Code.ARGUMENT_COUNT, span, message)
         places[name] = span
         formals.append(df.Formal(name, default, span))
     return places, tuple(formals)
+
+
+def _check_name(name: str, span: Span, report: Reporter) -> None:
+    fault = parameter_fault(name)
+    if name in WORDS or name in DIMENSIONS:
+        fault = f"`{name}` is a word of the language"
+    if fault:
+        message = f"{fault} and cannot name a parameter"
+        help_ = f"call it `{name.strip('_')}_value`"
+        report.error(Code.RESERVED_NAME, span, message, help=help_)
 
 
 def _names(expression: ex.Expression) -> Iterator[ex.Name]:

@@ -82,7 +82,7 @@ class _Reader:
             message = "the channels of the input must be a whole number"
             self.report.error(Code.WRONG_TYPE, written.span, message)
             return None
-        return self.scope.resolve_expression(written, self.parameters, self.used, dimensions=False)
+        return self.scope.values.resolve(written, self.parameters, self.used, dimensions=False)
 
     def attributes(self, channels: int | None) -> dict[str, str | tuple[float, ...] | None]:
         found: dict[str, str | tuple[float, ...] | None] = dict.fromkeys(_ATTRIBUTES)

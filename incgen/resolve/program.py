@@ -79,8 +79,8 @@ def _definition(scope: FileScope, entry: Entry) -> df.Definition | None:
     errors = scope.report.errors
     used: set[str] = set()
     network = isinstance(item, st.Network)
-    default = scope.constant_expression if network else scope.default_expression
-    parameters, found = formals(item.parameters, default, scope.constants, scope.report)
+    default = scope.values.constant if network else scope.values.default
+    parameters, found = formals(item.parameters, default, scope.values.constants, scope.report)
     bodies = BodyResolver(scope, entry.conventions, parameters, used, network=network)
     pixels = None
     if isinstance(item, st.Network):
@@ -128,11 +128,11 @@ def _warn_unused(scope: FileScope, reached: tuple[df.Definition, ...]) -> None:
     names = {id(definition) for definition in reached}
     for name, entry in scope.entries.items():
         done = scope.done.get(name)
-        idle = done is not None and id(done) not in names and name not in scope.read
+        idle = done is not None and id(done) not in names and name not in scope.values.read
         if done is not None and idle and done.kind != "network":
             message = f"the {done.kind} `{name}` is never used"
             scope.report.warning(Code.UNUSED, entry.item.name.span, message)
-    for name in (*scope.constants, *scope.imported):
-        if name not in scope.read:
+    for name in (*scope.values.constants, *scope.imported):
+        if name not in scope.values.read:
             message = f"`{name}` is never used"
-            scope.report.warning(Code.UNUSED, scope.places[name], message)
+            scope.report.warning(Code.UNUSED, scope.values.places[name], message)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 
 from incgen.base.diagnostics import Code, Note, Reporter, clipped, listed, near
 from incgen.base.source import Span
-from incgen.language import expressions as ex
-from incgen.language.arithmetic import FUNCTIONS, EvaluationError, Value
-from incgen.language.evaluation import evaluate
+from incgen.language.arithmetic import Value
 from incgen.language.ops import DIMENSIONS, OPS, PRESETS, WORDS
 from incgen.resolve import advice
 from incgen.resolve import definitions as df
-from incgen.resolve.arguments import Binder, Conventions, evaluation_code
+from incgen.resolve.arguments import Binder, Conventions
 from incgen.resolve.clashes import report_different
+from incgen.resolve.values import Values
 from incgen.syntax import tree as st
 from incgen.syntax.loader import LoadedFile
 
@@ -71,6 +70,11 @@ class FileScope:
         inherited: the conventions of the file that uses it.
         shared: what the scopes of all files have in common.
         settings: values for its constants, in place of what it says.
+        values: its constants, and what its names stand for in expressions.
+        entries: what it defines.
+        imported: what it uses, as the scope that defines it and its name there.
+        done: its definitions that are resolved; None for one with a fault.
+        depths: how deep they are, for those whose uses are resolved.
     """
 
     loaded: LoadedFile
@@ -78,16 +82,15 @@ class FileScope:
     inherited: Conventions
     shared: Shared
     settings: Mapping[str, Value] = field(default_factory=dict)
-    constants: dict[str, ex.Literal | None] = field(default_factory=dict)
+    values: Values = field(init=False)
     entries: dict[str, Entry] = field(default_factory=dict)
     imported: dict[str, tuple[FileScope, str]] = field(default_factory=dict)
-    places: dict[str, Span] = field(default_factory=dict)
     done: dict[str, df.Definition | None] = field(default_factory=dict)
     depths: dict[str, int] = field(default_factory=dict)
-    read: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Read the items in order: `numerics`, `default` and `let` act from where they stand."""
+        self.values = Values(self.loaded.spec.items, self.report, self.settings)
         own = any(isinstance(item, st.Numerics) for item in self.loaded.spec.items)
         conventions = Conventions() if own else self.inherited
         for number, item in enumerate(self.loaded.spec.items):
@@ -97,18 +100,20 @@ class FileScope:
                 case st.Default():
                     conventions = self._default(item, conventions)
                 case st.Constant():
-                    self._constant(item)
+                    if self._declare(item.name):
+                        self.values.define(item)
                 case st.Use():
                     self._use(item, conventions)
                 case st.Unit() | st.Block() | st.Network():
                     if self._declare(item.name):
                         self.entries[item.name.text] = Entry(item, conventions)
+                        self.values.own.add(item.name.text)
 
     # ------------------------------------------------------------ items
 
     def _declare(self, name: st.Identifier) -> bool:
         """Take a name of the file; a fault if it is taken or cannot be one."""
-        first = self.places.get(name.text)
+        first = self.values.places.get(name.text)
         if first is not None:
             self.report.error(
                 Code.DUPLICATE,
@@ -117,7 +122,7 @@ class FileScope:
                 notes=[Note("it is first defined here", first)],
             )
             return False
-        self.places[name.text] = name.span
+        self.values.places[name.text] = name.span
         if name.text in OPS or name.text in WORDS or name.text in DIMENSIONS:
             what = "an op" if name.text in OPS else "a word of the language"
             self.report.error(
@@ -153,7 +158,7 @@ class FileScope:
             help_ = advice.unknown_default(item.op.text)
             self.report.error(Code.UNKNOWN_OP, item.op.span, message, help=help_)
             return conventions
-        binder = Binder(self.report, self.constant_expression, self.known)
+        binder = Binder(self.report, self.values.constant, self.values.known)
         for attribute in item.attributes:
             argument = op.argument(attribute.name.text)
             if argument is None or (argument.positional and not argument.must):
@@ -164,25 +169,6 @@ class FileScope:
             if value is not None:
                 conventions = conventions.with_default(op.name, argument.name, value, item.span)
         return conventions
-
-    def _constant(self, item: st.Constant) -> None:
-        if not self._declare(item.name):
-            return
-        resolved = self.constant_expression(item.value)
-        # None marks a constant with a fault: what uses it is not reported again.
-        self.constants[item.name.text] = None
-        if resolved is None:
-            return
-        if item.name.text in self.settings:
-            self.constants[item.name.text] = ex.Literal(self.settings[item.name.text])
-            return
-        try:
-            self.constants[item.name.text] = ex.Literal(evaluate(resolved, {}, {}))
-        except EvaluationError as error:
-            self._report_evaluation(error, item.value)
-
-    def _report_evaluation(self, error: EvaluationError, at: ex.Expression) -> None:
-        self.report.error(evaluation_code(error), at.span, str(error))
 
     def _use(self, item: st.Use, conventions: Conventions) -> None:
         used = self.loaded.uses.get(item.path.value)
@@ -197,6 +183,7 @@ class FileScope:
             item_ = scope.entries.get(name.text)
             if item_ is not None and not isinstance(item_.item, st.Network):
                 self.imported[name.text] = (scope, name.text)
+                self.values.own.add(name.text)
             else:
                 self._report_use(item, name, scope)
 
@@ -218,7 +205,7 @@ class FileScope:
         message = f'"{path}" defines no unit or block `{name.text}`'
         if name.text in scope.entries:
             message = f'`{name.text}` of "{path}" is a network and cannot be used as a block'
-        elif name.text in scope.constants:
+        elif name.text in scope.values.constants:
             message = f'`{name.text}` of "{path}" is a constant; only units and blocks are used'
         elif name.text in scope.imported:
             message = f'"{path}" uses `{name.text}` itself, from another file'
@@ -239,131 +226,6 @@ class FileScope:
         scope = FileScope(used, self.report, conventions, self.shared)
         scopes.append(scope)
         return scope
-
-    # ------------------------------------------------------------ names
-
-    def constant_expression(self, expression: ex.Expression) -> ex.Expression | None:
-        """An expression outside of every definition: numbers, constants and words."""
-        return self.resolve_expression(expression, {}, set(), dimensions=False)
-
-    def default_expression(self, expression: ex.Expression) -> ex.Expression | None:
-        """The default of a block's parameter, which may depend on what the block is used on."""
-        return self.resolve_expression(expression, {}, set())
-
-    def resolve_expression(
-        self,
-        expression: ex.Expression,
-        parameters: dict[str, Span],
-        used: set[str],
-        *,
-        dimensions: bool = True,
-        operand: bool = False,
-    ) -> ex.Expression | None:
-        """Replace the names of an expression by what they stand for.
-
-        Args:
-            expression: as parsed.
-            parameters: of the surrounding definition.
-            used: gets the parameters that occur.
-            dimensions: whether `channels`, `height` and `width` can be used here.
-            operand: whether it is a part of another expression.
-
-        Returns:
-            The expression, simplified; None after a report.
-        """
-        if isinstance(expression, ex.Name):
-            return self._resolve_name(expression, parameters, used, dimensions, operand)
-        if not isinstance(expression, (ex.Unary, ex.Binary, ex.Call)):
-            return expression
-        operands = [
-            self.resolve_expression(part, parameters, used, dimensions=dimensions, operand=True)
-            for part in ex.children(expression)
-        ]
-        known = [operand for operand in operands if operand is not None]
-        if len(known) != len(operands):
-            return None
-        try:
-            return replace(_made(expression, known), span=expression.span)
-        except EvaluationError as error:
-            self._report_evaluation(error, expression)
-            return None
-
-    def _resolve_name(
-        self,
-        name: ex.Name,
-        parameters: dict[str, Span],
-        used: set[str],
-        dimensions: bool,
-        operand: bool,
-    ) -> ex.Expression | None:
-        text = name.text
-        if text in parameters:
-            used.add(text)
-            return ex.Parameter(text, name.span)
-        if text in self.constants:
-            self.read.add(text)
-            value = self.constants[text]
-            return value and replace(value, span=name.span)
-        if text in DIMENSIONS and dimensions:
-            return ex.Dimension(text, name.span)
-        if text in WORDS:
-            return ex.Literal(text, name.span)
-        if text in DIMENSIONS:
-            message = f"`{text}` is of a current value, and there is none here"
-            self.report.error(Code.UNKNOWN_NAME, name.span, message)
-            return None
-        known = {*parameters, *self.constants, *WORDS, *(DIMENSIONS if dimensions else ())}
-        help_ = near(text, known)
-        if self.can_apply(text) and operand:
-            what = "an op" if text in OPS else "a unit or block"
-            message = f"`{text}` is {what}, and no value to compare or compute with"
-            help_ = "let a parameter be `true` or `false`, and write `if parameter { ... }`"
-            self.report.error(Code.WRONG_TYPE, name.span, message, help=help_)
-            return None
-        if self.can_apply(text):
-            help_ = f"write `-> {text}`, or begin a new line"
-            message = f"`{text}` is applied to a value and is not one itself"
-            self.report.error(Code.MISSING_ARROW, name.span, message, help=help_)
-            return None
-        message = f"`{text}` stands for nothing here"
-        later = self._constant_below(text)
-        if later is not None and name.span is not None:
-            if later.span.start <= name.span.start < later.span.end:
-                message = f"the constant `{text}` is defined by itself"
-                self.report.error(Code.RECURSION, name.span, message)
-                return None
-            message = f"the constant `{text}` is defined further down, and acts from there"
-            help_ = "put its `let` above this line"
-        elif text in self.places:
-            return None  # its definition has a fault
-        elif text in FUNCTIONS:
-            message = f"the parenthesis of `{text}` follows at once"
-            help_ = f"write `{text}(...)`"
-        elif text.lower() in ("true", "false", "none", "null"):
-            word = text.lower()
-            help_ = f"write `{word}`" if word in ("true", "false") else "leave it out"
-        self.report.error(Code.UNKNOWN_NAME, name.span, message, help=help_)
-        return None
-
-    def _constant_below(self, name: str) -> st.Constant | None:
-        if name in self.constants:
-            return None
-        for item in self.loaded.spec.items:
-            if isinstance(item, st.Constant) and item.name.text == name:
-                return item
-        return None
-
-    def known(self, name: str) -> bool:
-        """Whether a name that is no parameter stands for something."""
-        return name in self.places or name in WORDS or name in DIMENSIONS or self.can_apply(name)
-
-    def can_apply(self, name: str) -> bool:
-        """Whether a name is an op, unit or block here."""
-        return name in OPS or name in self.entries or name in self.imported
-
-    def callables(self) -> set[str]:
-        """Everything that can be applied here."""
-        return {*OPS, *self.entries, *self.imported}
 
     # ------------------------------------------------------------ definitions
 
@@ -389,7 +251,7 @@ class FileScope:
     def _home(self, name: str) -> tuple[FileScope, str]:
         """The scope that defines a name."""
         if name in self.imported:
-            self.read.add(name)
+            self.values.read.add(name)
             return self.imported[name]
         return self, name
 
@@ -443,14 +305,3 @@ class FileScope:
             between = names if len(names) < 9 else [*names[:4], "...", *names[-4:]]
             message += f": {' -> '.join(between)}"
         self.report.error(Code.RECURSION, span, message)
-
-
-def _made(written: ex.Unary | ex.Binary | ex.Call, operands: list[ex.Expression]) -> ex.Expression:
-    """The same operation on other operands, simplified."""
-    match written:
-        case ex.Unary(operator):
-            return ex.unary(operator, *operands)
-        case ex.Binary(operator):
-            return ex.binary(operator, *operands)
-        case ex.Call(function):
-            return ex.called(function, tuple(operands))

@@ -1,0 +1,75 @@
+"""How large a network may be, so that no spec makes incgen hang."""
+
+from __future__ import annotations
+
+from incgen.base.diagnostics import Code, Reporter
+from incgen.base.source import Span
+from incgen.graph.frames import uses_of
+from incgen.graph.nodes import Use
+from incgen.graph.shapes import Shape, Tensor
+
+#: Layers, and statements that lead to them, of one network.
+MAX_ELEMENTS = 25_000
+#: Iterations of one repeat.
+MAX_REPEAT = 10_000
+#: Rows and columns of any value.
+MAX_SIZE = 100_000
+#: Numbers in one value of one example, and in all parameters.
+MAX_NUMBERS = 2**40
+#: Uses and bodies inside one another.
+MAX_DEPTH = 100
+#: Labels of a key, joined; longer ones could not be read either.
+MAX_PATH = 500
+
+
+class TooLargeError(Exception):
+    """The network exceeds a bound; already reported."""
+
+
+class Bounds:
+    """Counts what a network is made of, and stops when it is too much."""
+
+    def __init__(self, report: Reporter) -> None:
+        """Begin at 0."""
+        self.report = report
+        self.elements = 0
+        self.numbers = 0
+
+    def element(self, span: Span, use: Use | None, depth: int = 0) -> None:
+        """Count a layer, or a line that leads to one.
+
+        Raises:
+            TooLargeError: There are too many, or they are nested too deeply.
+        """
+        self.elements += 1
+        if self.elements > MAX_ELEMENTS:
+            message = f"the network has more than {MAX_ELEMENTS} layers and lines"
+            self._refuse(Code.TOO_LARGE, span, message, use)
+        if depth > MAX_DEPTH:
+            message = f"uses and bodies are nested more than {MAX_DEPTH} deep"
+            self._refuse(Code.NESTING_TOO_DEEP, span, message, use)
+
+    def layer(
+        self, shape: Shape, weights: tuple[Tensor, ...], path: str, span: Span, use: Use | None
+    ) -> None:
+        """Count the numbers of a layer.
+
+        Raises:
+            TooLargeError: It has too many, or all have, or its key is too long.
+        """
+        self.numbers += sum(tensor.size for tensor in weights)
+        fault = None
+        if max(shape.height or 1, shape.width or 1) > MAX_SIZE:
+            fault = f"a value of {shape} is too large: height and width go up to {MAX_SIZE}"
+        elif shape.size > MAX_NUMBERS:
+            fault = f"a value of {shape} is too large: it has more than 2**40 numbers"
+        elif self.numbers > MAX_NUMBERS:
+            fault = "the network has more than 2**40 parameters, up to here"
+        elif len(path) > MAX_PATH:
+            fault = f"the key of this layer has {len(path)} characters, more than {MAX_PATH}"
+        if fault:
+            self._refuse(Code.TOO_LARGE, span, fault, use)
+
+    def _refuse(self, code: Code, span: Span, message: str, use: Use | None) -> None:
+        self.report.error(code, span, message, notes=uses_of(use))
+        raise TooLargeError

@@ -1,0 +1,43 @@
+"""Values that no output depends on: a target that drops them would lose their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from incgen.base.diagnostics import Code, Reporter
+from incgen.graph.frames import uses_of
+from incgen.graph.nodes import Node
+from incgen.resolve import definitions as df
+
+
+def report_unused(
+    nodes: Sequence[Node], outputs: Iterable[int], network: df.Definition, report: Reporter
+) -> None:
+    """Report the values that nothing uses and that are no outputs."""
+    reached, consumed = [False] * len(nodes), [False] * len(nodes)
+    for index in outputs:
+        reached[index] = True
+    for index in range(len(nodes) - 1, 0, -1):
+        for before in nodes[index].inputs:
+            consumed[before] = True
+            reached[before] = reached[before] or reached[index]
+    for node, needed, used in zip(nodes[1:], reached[1:], consumed[1:], strict=True):
+        if not needed and not used:
+            message = f"nothing uses `{node.path}`: no output depends on it"
+            help_ = _help(node, network)
+            report.error(Code.UNUSED, node.span, message, notes=uses_of(node.use), help=help_)
+
+
+def _help(node: Node, network: df.Definition) -> str:
+    """Return what to do with a value: one of the network's own can be made an output."""
+    use, place = node.use, node.span
+    while use is not None:
+        place, use = use.span, use.outer
+    for step in network.body.steps:
+        inside = step.span.start <= place.start and place.end <= step.span.end
+        if inside and isinstance(step, df.Step) and step.label is not None:
+            layers = step.span.text.partition(":")[2].strip()
+            layers = layers if len(layers) <= 60 and "\n" not in layers else "..."
+            head = f"`aux {step.label} {{ {layers} }}`"
+            return f"make it an output, {head} (in PyTorch for training only), or remove it"
+    return "remove it, or join it with what follows"

@@ -1,0 +1,197 @@
+"""The values of one file: its constants, and the names of its expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from incgen.base.diagnostics import Code, Reporter, near
+from incgen.base.source import Span
+from incgen.language import expressions as ex
+from incgen.language.arithmetic import FUNCTIONS, EvaluationError, Value
+from incgen.language.evaluation import evaluate
+from incgen.language.ops import DIMENSIONS, OPS, WORDS
+from incgen.resolve.arguments import evaluation_code
+from incgen.syntax import tree as st
+
+
+@dataclass
+class Values:
+    """What names stand for in the expressions of one file.
+
+    Attributes:
+        items: The items of the file.
+        report: Takes faults.
+        settings: Values for its constants, in place of what it says.
+        places: Where each name of the file is defined.
+        own: The units and blocks that can be applied in the file, ops aside.
+        constants: The constants; None marks one with a fault, which is not reported again.
+        read: The names that something uses.
+    """
+
+    items: Sequence[st.Item]
+    report: Reporter
+    settings: Mapping[str, Value] = field(default_factory=dict)
+    places: dict[str, Span] = field(default_factory=dict)
+    own: set[str] = field(default_factory=set)
+    constants: dict[str, ex.Literal | None] = field(default_factory=dict)
+    read: set[str] = field(default_factory=set)
+
+    def define(self, item: st.Constant) -> None:
+        """Add a constant, whose name is taken already."""
+        resolved = self.constant(item.value)
+        self.constants[item.name.text] = None
+        if resolved is None:
+            return
+        if item.name.text in self.settings:
+            self.constants[item.name.text] = ex.Literal(self.settings[item.name.text])
+            return
+        try:
+            self.constants[item.name.text] = ex.Literal(evaluate(resolved, {}, {}))
+        except EvaluationError as error:
+            self._report_evaluation(error, item.value)
+
+    def _report_evaluation(self, error: EvaluationError, at: ex.Expression) -> None:
+        self.report.error(evaluation_code(error), at.span, str(error))
+
+    def constant(self, expression: ex.Expression) -> ex.Expression | None:
+        """An expression outside of every definition: numbers, constants and words."""
+        return self.resolve(expression, {}, set(), dimensions=False)
+
+    def default(self, expression: ex.Expression) -> ex.Expression | None:
+        """The default of a block's parameter, which may depend on what the block is used on."""
+        return self.resolve(expression, {}, set())
+
+    def resolve(
+        self,
+        expression: ex.Expression,
+        parameters: dict[str, Span],
+        used: set[str],
+        *,
+        dimensions: bool = True,
+        operand: bool = False,
+    ) -> ex.Expression | None:
+        """Replace the names of an expression by what they stand for.
+
+        Args:
+            expression: as parsed.
+            parameters: of the surrounding definition.
+            used: gets the parameters that occur.
+            dimensions: whether `channels`, `height` and `width` can be used here.
+            operand: whether it is a part of another expression.
+
+        Returns:
+            The expression, simplified; None after a report.
+        """
+        if isinstance(expression, ex.Name):
+            return self._resolve_name(expression, parameters, used, dimensions, operand)
+        if not isinstance(expression, (ex.Unary, ex.Binary, ex.Call)):
+            return expression
+        operands = [
+            self.resolve(part, parameters, used, dimensions=dimensions, operand=True)
+            for part in ex.children(expression)
+        ]
+        known = [operand for operand in operands if operand is not None]
+        if len(known) != len(operands):
+            return None
+        try:
+            return replace(_made(expression, known), span=expression.span)
+        except EvaluationError as error:
+            self._report_evaluation(error, expression)
+            return None
+
+    def _resolve_name(
+        self,
+        name: ex.Name,
+        parameters: dict[str, Span],
+        used: set[str],
+        dimensions: bool,
+        operand: bool,
+    ) -> ex.Expression | None:
+        text = name.text
+        if text in parameters:
+            used.add(text)
+            return ex.Parameter(text, name.span)
+        if text in self.constants:
+            self.read.add(text)
+            value = self.constants[text]
+            return value and replace(value, span=name.span)
+        if text in DIMENSIONS and dimensions:
+            return ex.Dimension(text, name.span)
+        if text in WORDS:
+            return ex.Literal(text, name.span)
+        if text in DIMENSIONS:
+            message = f"`{text}` is of a current value, and there is none here"
+            self.report.error(Code.UNKNOWN_NAME, name.span, message)
+            return None
+        known = {*parameters, *self.constants, *WORDS, *(DIMENSIONS if dimensions else ())}
+        self._report_name(name, known, operand)
+        return None
+
+    def _report_name(self, name: ex.Name, known: set[str], operand: bool) -> None:
+        """Report a name that stands for no value.
+
+        Args:
+            name: The name.
+            known: The names that stand for one.
+            operand: Whether it is a part of another expression.
+        """
+        text, help_ = name.text, near(name.text, known)
+        code, message = Code.UNKNOWN_NAME, f"`{text}` stands for nothing here"
+        later = self._constant_below(text)
+        if self.can_apply(text) and operand:
+            what = "an op" if text in OPS else "a unit or block"
+            code = Code.WRONG_TYPE
+            message = f"`{text}` is {what}, and no value to compare or compute with"
+            help_ = "let a parameter be `true` or `false`, and write `if parameter { ... }`"
+        elif self.can_apply(text):
+            code = Code.MISSING_ARROW
+            message = f"`{text}` is applied to a value and is not one itself"
+            help_ = f"write `-> {text}`, or begin a new line"
+        elif later is not None and name.span is not None:
+            message = f"the constant `{text}` is defined further down, and acts from there"
+            help_ = "put its `let` above this line"
+            if later.span.start <= name.span.start < later.span.end:
+                code, help_ = Code.RECURSION, None
+                message = f"the constant `{text}` is defined by itself"
+        elif text in self.places:
+            return  # its definition has a fault
+        elif text in FUNCTIONS:
+            message = f"the parenthesis of `{text}` follows at once"
+            help_ = f"write `{text}(...)`"
+        elif text.lower() in ("true", "false"):
+            help_ = f"write `{text.lower()}`"
+        elif text.lower() in ("none", "null"):
+            help_ = "leave it out"
+        self.report.error(code, name.span, message, help=help_)
+
+    def _constant_below(self, name: str) -> st.Constant | None:
+        if name in self.constants:
+            return None
+        for item in self.items:
+            if isinstance(item, st.Constant) and item.name.text == name:
+                return item
+        return None
+
+    def known(self, name: str) -> bool:
+        """Whether a name that is no parameter stands for something."""
+        return name in self.places or name in WORDS or name in DIMENSIONS or self.can_apply(name)
+
+    def can_apply(self, name: str) -> bool:
+        """Whether a name is an op, unit or block here."""
+        return name in OPS or name in self.own
+
+    def callables(self) -> set[str]:
+        """Everything that can be applied here."""
+        return {*OPS, *self.own}
+
+
+def _made(written: ex.Unary | ex.Binary | ex.Call, operands: list[ex.Expression]) -> ex.Expression:
+    """The same operation on other operands, simplified."""
+    match written:
+        case ex.Unary(operator):
+            return ex.unary(operator, *operands)
+        case ex.Binary(operator):
+            return ex.binary(operator, *operands)
+        case ex.Call(function):
+            return ex.called(function, tuple(operands))
