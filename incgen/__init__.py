@@ -80,5 +80,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The public names, those not imported yet too."""
+    """Return the public names, including those not imported yet."""
     return sorted({*globals(), *__all__})

@@ -48,10 +48,10 @@ class Target(Protocol):
 
     @property
     def name(self) -> str:
-        """Its canonical name, which files are named after."""
+        """Return the canonical name, which files are named after."""
 
     def emit(self, graph: Graph) -> str:
-        """The source text of a network."""
+        """Return the source text of a network."""
 
 
 class RequestError(ValueError):
@@ -68,15 +68,15 @@ def compile_spec(
     """Read a spec and expand its network: every layer with its shape, its key and its cost.
 
     Args:
-        spec: its file.
-        parameters: values for parameters and constants, in place of what the spec says.
-        text: the spec itself, if it does not come from the file; `spec` is then its name, and
+        spec: The file of the spec, or the name of a shipped one.
+        parameters: Values for parameters and constants, in place of what the spec says.
+        text: The spec itself, if it does not come from the file; `spec` is then its name, and
             the files it uses are found beside that.
-        report: takes warnings.
+        report: Collects warnings.
 
     Raises:
-        SpecError: the spec has faults; all that could be told apart are in it.
-        RequestError: the spec has no such parameter, or no parameter has such a value.
+        SpecError: The spec has faults; all that could be told apart are in it.
+        RequestError: The spec has no such parameter, or no parameter has such a value.
     """
     report = report or Reporter()
     loaded = load_file(Path(spec), text=text)
@@ -100,15 +100,15 @@ def compile_spec(
 def check(
     spec: SpecPath, parameters: Parameters | None = None, *, text: str | None = None
 ) -> list[Diagnostic]:
-    """All faults and warnings of a spec; a file of units and blocks needs no network.
+    """Return all faults and warnings of a spec; a file of units and blocks needs no network.
 
     Args:
-        spec: its file.
-        parameters: values for parameters and constants, in place of what the spec says.
-        text: the spec itself, if it does not come from the file.
+        spec: The file of the spec, or the name of a shipped one.
+        parameters: Values for parameters and constants, in place of what the spec says.
+        text: The spec itself, if it does not come from the file.
 
     Raises:
-        RequestError: the spec has no such parameter, or no parameter has such a value.
+        RequestError: The spec has no such parameter, or no parameter has such a value.
     """
     from incgen.targets import TARGETS
 
@@ -135,17 +135,17 @@ def generate(
     *,
     text: str | None = None,
 ) -> str:
-    """The source text of a spec for one target.
+    """Return the source text of a spec for one target.
 
     Args:
-        spec: its file.
+        spec: The file of the spec, or the name of a shipped one.
         target: `torch` or `keras`; `tf` and `tensorflow` are other names of the latter.
-        parameters: values for parameters and constants, in place of what the spec says.
-        text: the spec itself, if it does not come from the file.
+        parameters: Values for parameters and constants, in place of what the spec says.
+        text: The spec itself, if it does not come from the file.
 
     Raises:
-        SpecError: the spec has faults, or the target cannot express it.
-        RequestError: there is no such target, parameter or value.
+        SpecError: The spec has faults, or the target cannot express it.
+        RequestError: There is no such target, parameter or value.
     """
     (found,) = find_targets([target])
     return found.emit(compile_spec(spec, parameters, text=text))
@@ -165,21 +165,21 @@ def build(
     Nothing is written before everything is generated; a file that is as it should be stays.
 
     Args:
-        spec: its file.
-        target: a target or several.
-        output: a file, for one target; or a folder: one that exists, or a text with a slash at
+        spec: The file of the spec, or the name of a shipped one.
+        target: A target or several.
+        output: A file, for one target; or a folder: one that exists, or a text with a slash at
             its end. Otherwise the folder `generated` of the current one.
-        parameters: values for parameters and constants, in place of what the spec says.
-        force: also write over files that incgen did not generate or that were edited since.
-        check: write nothing.
+        parameters: Values for parameters and constants, in place of what the spec says.
+        force: Also write over files that incgen did not generate or that were edited since.
+        check: Write nothing.
 
     Returns:
         The files in the order of the targets; `changed` says which differed from what is there.
 
     Raises:
-        SpecError: the spec has faults, or a target cannot express it.
-        RequestError: there is no such target, parameter or value.
-        OutputError: a file cannot or must not be written.
+        SpecError: The spec has faults, or a target cannot express it.
+        RequestError: There is no such target, parameter or value.
+        OutputError: A file cannot or must not be written.
     """
     targets = find_targets([target] if isinstance(target, str) else target)
     return build_graphs([compile_spec(spec, parameters)], targets, output, force=force, check=check)
@@ -196,8 +196,8 @@ def build_graphs(
     """Write the source files of several networks, all or none, as `build` does those of one.
 
     Raises:
-        SpecError: a target cannot express a network.
-        OutputError: a file cannot or must not be written, or two networks would share one.
+        SpecError: A target cannot express a network.
+        OutputError: A file cannot or must not be written, or two networks would share one.
     """
     from incgen.base.files import OutputError
     from incgen.output import compared, places, sealed, write_all
@@ -228,15 +228,15 @@ def load(
     tracebacks and `inspect.getsource` show its lines.
 
     Args:
-        spec: its file.
-        target: a target; its framework must be installed.
-        parameters: values for parameters and constants, in place of what the spec says.
-        text: the spec itself, if it does not come from the file.
+        spec: The file of the spec, or the name of a shipped one.
+        target: A target; its framework must be installed.
+        parameters: Values for parameters and constants, in place of what the spec says.
+        text: The spec itself, if it does not come from the file.
 
     Raises:
-        SpecError: the spec has faults, or the target cannot express it.
-        RequestError: there is no such target, parameter or value.
-        ImportError: the framework is not installed.
+        SpecError: The spec has faults, or the target cannot express it.
+        RequestError: There is no such target, parameter or value.
+        ImportError: The framework is not installed.
     """
     (found,) = find_targets([target])
     graph = compile_spec(spec, parameters, text=text)
@@ -245,10 +245,10 @@ def load(
 
 
 def find_targets(names: Sequence[str]) -> list[Target]:
-    """The targets of some names, each once, in order.
+    """Look targets up by name; return each once, in order.
 
     Raises:
-        RequestError: a name is no target's, or there is none.
+        RequestError: A name is no target's, or there is none.
     """
     from incgen.targets import TARGETS, target_named
 
@@ -266,10 +266,10 @@ def find_targets(names: Sequence[str]) -> list[Target]:
 
 
 def emit_all(graph: Graph, targets: Sequence[Target]) -> dict[str, str]:
-    """The source texts by the names of their targets.
+    """Return the source text for each target by the target's name.
 
     Raises:
-        SpecError: targets cannot express the network; the reasons of all of them are in it.
+        SpecError: Targets cannot express the network; the reasons of all of them are in it.
     """
     sources: dict[str, str] = {}
     faults: list[Diagnostic] = []
@@ -287,7 +287,7 @@ def emit_all(graph: Graph, targets: Sequence[Target]) -> dict[str, str]:
 
 
 def _not_one_network(loaded: LoadedFile) -> Diagnostic:
-    """The fault of a file from which no network can be built."""
+    """Return the fault of a file that does not define exactly one network."""
     networks = [item for item in loaded.spec.items if isinstance(item, st.Network)]
     if not networks:
         return Diagnostic(
@@ -311,7 +311,7 @@ def plain_parameters(values: Parameters | None) -> dict[str, Value]:
     """Return values for parameters with plain names and values, whatever stood for them.
 
     Raises:
-        RequestError: no parameter can have such a value.
+        RequestError: No parameter can have such a value.
     """
     plain: dict[str, Value] = {}
     for name, value in (values or {}).items():
@@ -326,7 +326,7 @@ def plain_parameters(values: Parameters | None) -> dict[str, Value]:
 
 
 def _faults_with(loaded: LoadedFile, values: dict[str, Value]) -> list[Diagnostic]:
-    """The faults of a spec with other values."""
+    """Return the faults that a spec has with other values."""
     report = Reporter()
     constants, settings = _settings(loaded, values)
     try:
@@ -339,7 +339,7 @@ def _faults_with(loaded: LoadedFile, values: dict[str, Value]) -> list[Diagnosti
 
 
 def _settings(loaded: LoadedFile, values: Parameters) -> tuple[dict[str, Value], dict[str, Value]]:
-    """The values for constants and for parameters: each known, and what a spec could write."""
+    """Split values into those of constants and those of parameters; refuse unknown names."""
     items = loaded.spec.items
     networks = [item for item in items if isinstance(item, st.Network)]
     parameters = [p.name.text for network in networks for p in network.parameters]

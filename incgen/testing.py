@@ -30,17 +30,17 @@ __all__ = ["assert_same_network", "assert_up_to_date"]
 def assert_up_to_date(
     spec: SpecPath, file: SpecPath, *, target: str = "torch", parameters: Parameters | None = None
 ) -> None:
-    """A generated file is what the spec gives now, to the byte.
+    """Assert that a generated file is what its spec gives now, to the byte.
 
     Args:
-        spec: the spec.
-        file: the generated file.
-        target: which it was generated for.
-        parameters: values for parameters and constants with which it was.
+        spec: The spec.
+        file: The generated file.
+        target: The target that it was generated for.
+        parameters: Values for parameters and constants with which it was.
 
     Raises:
-        AssertionError: the file differs or is not there; the text has the difference.
-        SpecError, RequestError: as `incgen.generate`.
+        AssertionError: The file differs or is not there; the text has the difference.
+        SpecError, RequestError: As `incgen.generate`.
     """
     from incgen.output import compared, sealed
 
@@ -68,18 +68,18 @@ def assert_same_network(
     rungs: Sequence[int] = range(7),
     **options: Any,
 ) -> None:
-    """The models of a spec are the same network, as `incgen verify` proves it.
+    """Assert that the models of a spec are the same network, as `incgen verify` proves it.
 
     Args:
-        spec: the spec.
-        parameters: values for parameters and constants.
-        files: generated files by target, to be verified in place of what the spec gives now.
-        rungs: the rungs of the ladder to climb.
-        options: the others of `incgen.verify.verify`: targets, dtypes, weights, seed, ...
+        spec: The spec.
+        parameters: Values for parameters and constants.
+        files: Generated files by target, to be verified in place of what the spec gives now.
+        rungs: The rungs of the ladder to climb.
+        options: Other arguments of `incgen.verify.verify`: targets, dtypes, weights, seed, ...
 
     Raises:
-        AssertionError: something diverges or was not compared; the text is that of the command.
-        SpecError, RequestError, WeightsError: as `incgen.verify.verify`.
+        AssertionError: Something diverges or was not compared; the text is that of the command.
+        SpecError, RequestError, WeightsError: As `incgen.verify.verify`.
     """
     from incgen.verify import verify
     from incgen.verify.text import text
@@ -93,7 +93,7 @@ def assert_same_network(
 
 
 def _beside(path: SpecPath) -> Path:
-    """A path as the file means it that has called this module."""
+    """Resolve a path relative to the file that called this module."""
     frame = sys._getframe()
     while frame.f_back is not None and frame.f_code.co_filename == __file__:
         frame = frame.f_back
@@ -103,6 +103,6 @@ def _beside(path: SpecPath) -> Path:
 
 
 def _shown(path: Path) -> str:
-    """A path as it is typed here."""
+    """Return a path as it is typed here."""
     near = path.is_absolute() and path.is_relative_to(Path.cwd())
     return (path.relative_to(Path.cwd()) if near else path).as_posix()

@@ -54,7 +54,7 @@ def _digest(data: bytes) -> bytes:
 
 
 def _with_numbers(found: dict[str, Any]) -> dict[Any, Any]:
-    """JSON has no keys but strings."""
+    """Turn keys that are decimal strings back into numbers; JSON has only string keys."""
     if found and all(key.isdecimal() for key in found):
         return {int(key): value for key, value in found.items()}
     return found

@@ -102,14 +102,14 @@ class Diagnostic:
     """One fault: where, what, and where possible what to type instead.
 
     Attributes:
-        code: the name of the fault.
-        message: what is wrong, in numbers; lower case, no final stop.
-        span: the smallest piece of text that shows it; None for a fault of a whole file.
-        label: a few words for the caret line.
-        notes: other places and facts, the chain of uses among them.
-        help: what to type, if it can be said.
-        severity: errors stop the pipeline, warnings do not.
-        file: the file's name where there is no span.
+        code: The name of the fault.
+        message: What is wrong, with numbers; lower case, without a final full stop.
+        span: The smallest piece of text that shows it; None for a fault of a whole file.
+        label: A few words for the caret line.
+        notes: Other places and facts, the chain of uses among them.
+        help: What to type, where that is known.
+        severity: Errors stop the pipeline, warnings do not.
+        file: The file's name where there is no span.
     """
 
     code: Code
@@ -123,12 +123,12 @@ class Diagnostic:
 
     @property
     def headline(self) -> str:
-        """`file:line:column: severity[code]: message`, on one line that can be shown."""
+        """Return `file:line:column: severity[code]: message` as one printable line."""
         place, severity = _place(self.span, self.file), self.severity.value
         return plain(f"{place}: {severity}[{self.code.value}]: {self.message}")
 
     def render(self) -> str:
-        """The whole report of this fault, several lines without a final newline."""
+        """Join all reports with blank lines; say how many are left out."""
         lines = [self.headline]
         if self.span is not None:
             lines += _excerpt(self.span, self.label)
@@ -140,7 +140,7 @@ class Diagnostic:
         return "\n".join(lines)
 
     def as_json(self) -> dict[str, object]:
-        """A dictionary of plain values, for machines."""
+        """Return the diagnostic as a dictionary of plain values."""
         return {
             "code": self.code.value,
             "severity": self.severity.value,
@@ -184,7 +184,7 @@ class Reporter:
         """Record an error; the same message at the same place is recorded once.
 
         Raises:
-            SpecError: there are `MAX_ERRORS` now.
+            SpecError: There are `MAX_ERRORS` now.
         """
         self._add(Diagnostic(code, message, span, label, tuple(notes), help, file=file))
 
@@ -220,31 +220,31 @@ class Reporter:
 
     @property
     def failed(self) -> bool:
-        """Whether an error was recorded."""
+        """Return whether an error was recorded."""
         return self.errors > 0
 
     @property
     def diagnostics(self) -> list[Diagnostic]:
-        """Everything recorded, by place."""
+        """Return everything recorded, by place."""
         return sorted(self._found, key=_order)
 
     def stop_on_errors(self) -> None:
         """Raise what was recorded if there is an error in it.
 
         Raises:
-            SpecError: an error was recorded.
+            SpecError: An error was recorded.
         """
         if self.failed:
             raise SpecError(self.diagnostics)
 
 
 def near(name: str, known: Iterable[str], alike: float = 0.6) -> str | None:
-    """A help line that offers up to three names close to an unknown one.
+    """Return a help line that offers up to three names similar to an unknown one.
 
     Args:
-        name: the unknown one.
-        known: the others.
-        alike: how much of two names has to be the same, from 0 to 1.
+        name: The unknown one.
+        known: The names that exist.
+        alike: The similarity that two names must reach, from 0 to 1.
     """
     # Names whose lengths differ by half cannot reach the cutoff, and comparing takes time.
     similar = {word for word in known if 3 * len(word) <= 7 * len(name) <= 17 * len(word)}
@@ -254,7 +254,7 @@ def near(name: str, known: Iterable[str], alike: float = 0.6) -> str | None:
 
 
 def counted(count: int, what: str) -> str:
-    """A number of things.
+    """Return a count with its noun.
 
     >>> counted(1, "argument"), counted(2, "argument")
     ('1 argument', '2 arguments')
@@ -263,19 +263,19 @@ def counted(count: int, what: str) -> str:
 
 
 def clipped(text: str, longest: int = 40) -> str:
-    """A text from a spec, short enough for a message."""
+    """Shorten a text from a spec so that it fits into a message."""
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def plain(text: str) -> str:
-    """A line as it can be shown: nothing in it can move the cursor of a terminal."""
+    """Return a line without characters that could move the cursor of a terminal."""
     if text.isprintable():
         return text
     return "".join("\ufffd" if unicodedata.category(c) in _UNPRINTABLE else c for c in text)
 
 
 def listed(names: Sequence[str], conjunction: str = "and") -> str:
-    """Names in backticks as a phrase: `a`, `b` and `c`."""
+    """Join names in backticks into a phrase: `a`, `b` and `c`."""
     quoted = [f"`{name}`" for name in names]
     if len(quoted) < 2:
         return "".join(quoted)
@@ -283,7 +283,7 @@ def listed(names: Sequence[str], conjunction: str = "and") -> str:
 
 
 def render(diagnostics: Sequence[Diagnostic]) -> str:
-    """All reports, an empty line between two, and a count where some are left out."""
+    """Join all reports with blank lines; say how many are left out."""
     shown = list(diagnostics)
     if len(shown) > MAX_SHOWN:  # errors before warnings, and then by place as before
         worst = sorted(range(len(shown)), key=lambda i: shown[i].severity is Severity.WARNING)
@@ -296,7 +296,7 @@ def render(diagnostics: Sequence[Diagnostic]) -> str:
 
 
 def render_json(diagnostics: Sequence[Diagnostic]) -> str:
-    """All diagnostics as one JSON array."""
+    """Return all diagnostics as one JSON array."""
     return json.dumps([d.as_json() for d in diagnostics], indent=2, ensure_ascii=False)
 
 
@@ -322,7 +322,7 @@ def _end_of_line(span: Span) -> int:
 
 
 def _excerpt(span: Span, label: str) -> list[str]:
-    """The source line and a line of carets under the span; long lines in part."""
+    """Return the source line and a line of carets under the span; long lines are clipped."""
     line = span.source.lines[span.line - 1]
     start = span.column - 1
     end = max(start, min(len(line), start + span.end - span.start))
@@ -342,7 +342,7 @@ def _excerpt(span: Span, label: str) -> list[str]:
 
 
 def _columns(text: str) -> int:
-    """How many columns of a terminal a text takes."""
+    """Return how many columns of a terminal a text takes."""
     if text.isascii():
         return len(text) + (len(_TAB) - 1) * text.count("\t")
     total = 0

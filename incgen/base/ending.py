@@ -33,7 +33,7 @@ def exit_code(error: BaseException | None) -> int:
     """Return the exit code for an end by a signal: 128 and its number, as shells have it.
 
     Args:
-        error: what was raised, or an exception that it is the cause of.
+        error: The exception, or one that it caused.
     """
     while error is not None and not isinstance(error, Ended):
         error = error.__cause__

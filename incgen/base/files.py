@@ -15,7 +15,7 @@ def refuse_links(path: Path) -> None:
     """Refuse to write to a symbolic link, whose own place or whose target could be meant.
 
     Raises:
-        OutputError: the path is one.
+        OutputError: The path is one.
     """
     if path.is_symlink():
         name = path.as_posix()
@@ -23,7 +23,7 @@ def refuse_links(path: Path) -> None:
 
 
 def existing(path: Path) -> bytes | None:
-    """The content of a regular file; None if there is nothing."""
+    """Return the content of a regular file; None if there is nothing."""
     name = path.as_posix()
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -40,7 +40,7 @@ def make_folder(folder: Path) -> None:
     """Make a folder and those around it, where they are missing.
 
     Raises:
-        OutputError: that is not possible.
+        OutputError: It cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def replace(path: Path, data: bytes) -> None:
     """Write a file in one step; one that is there keeps its mode, and a link is not followed.
 
     Raises:
-        OutputError: it cannot be written; nothing has changed then.
+        OutputError: It cannot be written; nothing has changed then.
     """
     with Replacement(path) as temporary:
         temporary.write(data)
@@ -66,7 +66,7 @@ def rewrite(path: Path, data: bytes) -> None:
     a file that is replaced is a new one, of whoever replaces it, and other links keep the old.
 
     Raises:
-        OutputError: it cannot be written; what was in it is in it again.
+        OutputError: It cannot be written; what was in it is in it again.
     """
     _refuse_read_only(path)
     try:
@@ -96,7 +96,7 @@ def _write(descriptor: int, data: bytes | memoryview) -> None:
 
 
 def _refuse_read_only(path: Path) -> None:
-    """A file that is there and may not be written stays: that its folder may be is no leave."""
+    """Refuse to replace a read-only file, even where the folder is writable."""
     try:
         writable = path.stat().st_mode & 0o222
     except (OSError, ValueError):
@@ -173,6 +173,6 @@ class Replacement:
 
 
 def reason(error: Exception) -> str:
-    """What the system says of a failure, as the end of a sentence."""
+    """Return the system's description of a failure, as the end of a sentence."""
     text = getattr(error, "strerror", None) or str(error)
     return f"{text[:1].lower()}{text[1:]}"

@@ -33,7 +33,7 @@ def fingerprint(source: str) -> str:
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:
-    """What a module imports at its top, one name a line."""
+    """Yield what a module imports at the top level, one name at a time."""
     for node in tree.body:
         match node:
             case ast.Import(names):
@@ -46,7 +46,7 @@ def _imported(tree: ast.Module) -> Iterator[str]:
 
 
 def _parts(root: ast.AST) -> Iterator[str]:
-    """The nodes of a tree in order, in words that no version of Python spells otherwise.
+    """Yield the nodes of a tree in order, spelled alike for every version of Python.
 
     `ast.dump` of 3.13 leaves out what is empty, which is left out here as well.
     """
@@ -74,7 +74,7 @@ def _parts(root: ast.AST) -> Iterator[str]:
 
 
 def _comments(source: str) -> Iterator[str]:
-    """The comments of a source, each on a line; one that is broken anew is the same."""
+    """Yield the words of all comments, so that refilled comments count as the same."""
     found = (match.group() for match in _STRING_OR_COMMENT.finditer(source))
     words = [word for each in found if each[0] == "#" for word in each.lstrip("#: ").split()]
     yield " ".join(words)

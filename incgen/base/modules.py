@@ -11,16 +11,16 @@ _LOCK = threading.Lock()
 
 
 def import_source(network: str, file: str, target: str, source: str) -> ModuleType:
-    """The module of a source text, executed when it is first asked for.
+    """Import source text as a module; the same text gives the same module.
 
     Args:
-        network: the name of the network.
-        file: the spec it comes from, for tracebacks.
-        target: the name of the target.
-        source: the text.
+        network: The name of the network.
+        file: The spec it comes from, for tracebacks.
+        target: The name of the target.
+        source: The text.
 
     Raises:
-        ModuleNotFoundError: the framework is not installed.
+        ModuleNotFoundError: The framework is not installed.
     """
     import hashlib
 
@@ -50,12 +50,12 @@ def import_source(network: str, file: str, target: str, source: str) -> ModuleTy
 
 
 def needs(error: ModuleNotFoundError, extra: str, verb: str = "needs") -> str:
-    """What an import has not found, as the end of a sentence with what to type.
+    """Return the end of a sentence that says what is missing and how to install it.
 
     Args:
-        error: what the import raised.
-        extra: the extra of incgen that has what is imported.
-        verb: in the form that fits the beginning of the sentence.
+        error: The exception that the import raised.
+        extra: The extra of incgen that has what is imported.
+        verb: In the form that fits the beginning of the sentence.
     """
     missing = (error.name or "a library").partition(".")[0]
     if missing == os.environ.get("KERAS_BACKEND"):  # its own choice of what it runs on
@@ -64,7 +64,7 @@ def needs(error: ModuleNotFoundError, extra: str, verb: str = "needs") -> str:
 
 
 def _pseudo_file(title: str, source: str) -> str:
-    """A name under which tracebacks and `inspect` find the lines of a source text."""
+    """Register a source text with `linecache` and return its name there."""
     import io
     import linecache
 

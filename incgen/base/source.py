@@ -16,8 +16,8 @@ class SourceFile:
     r"""The text of one spec file.
 
     Attributes:
-        name: the name to show in reports, with forward slashes.
-        text: the whole text, decoded, with newlines as `\n`.
+        name: The name to show in reports, with forward slashes.
+        text: The whole text, decoded, with newlines as `\n`.
     """
 
     name: str
@@ -31,11 +31,11 @@ class SourceFile:
 
     @cached_property
     def lines(self) -> list[str]:
-        """The lines of the text without their newlines."""
+        """Return the lines of the text without their newlines."""
         return self.text.split("\n")
 
     def position(self, offset: int) -> tuple[int, int]:
-        """Line and column of an offset, both counted from 1."""
+        """Return the line and column of an offset, both counted from 1."""
         line = bisect.bisect_right(self._line_starts, offset)
         return line, offset - self._line_starts[line - 1] + 1
 
@@ -50,19 +50,19 @@ class Span:
 
     @property
     def line(self) -> int:
-        """The line of the first character, counted from 1."""
+        """Return the line of the first character, counted from 1."""
         return self.source.position(self.start)[0]
 
     @property
     def column(self) -> int:
-        """The column of the first character, counted from 1."""
+        """Return the column of the first character, counted from 1."""
         return self.source.position(self.start)[1]
 
     @property
     def text(self) -> str:
-        """The characters themselves."""
+        """Return the characters themselves."""
         return self.source.text[self.start : self.end]
 
     def until(self, other: Span) -> Span:
-        """The span from the start of this one to the end of another of the same file."""
+        """Return the span from the start of this one to the end of another of the same file."""
         return Span(self.source, self.start, max(self.end, other.end))

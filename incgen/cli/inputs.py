@@ -24,10 +24,10 @@ def compiled(
     """Return the graph of a spec.
 
     Args:
-        spec: as it was typed.
-        parameters: values for parameters and constants.
-        warn: whether its warnings are said.
-        alone: whether no other specs were given, which may have those parameters.
+        spec: The spec as typed.
+        parameters: Values for parameters and constants.
+        warn: Whether its warnings are said.
+        alone: Whether no other specs were given, which may have those parameters.
     """
     from incgen import api
 

@@ -82,9 +82,9 @@ def run(command: click.Command, arguments: Sequence[str] | None, program: str) -
     """Run a command and exit with its code; whatever fails on a user's side is one line.
 
     Args:
-        command: a command or a group of them.
-        arguments: otherwise those of the process.
-        program: what was typed in front of them.
+        command: A command or a group of them.
+        arguments: Otherwise those of the process.
+        program: The name of the program, for messages.
     """
     # A command is short and nearly all that it makes lives until its end, so looking for
     # garbage often would only cost time: a tenth of a build.

@@ -37,9 +37,9 @@ def elaborate(program: df.Program, settings: Mapping[str, Value], report: Report
     """Build the graph of a network.
 
     Args:
-        program: the network and what it reaches.
-        settings: values for its parameters, in place of their defaults.
-        report: takes faults.
+        program: The network and what it reaches.
+        settings: Values for its parameters, in place of their defaults.
+        report: Collects faults.
 
     Returns:
         The graph; None after a report.
@@ -349,7 +349,7 @@ class _Builder:
 
 
 def _warn_of_even_window(node: Node, before: Shape, report: Reporter) -> None:
-    """Warn of half of an even window on both sides: one row more than anybody means by it."""
+    """Warn of an even window with half of it as border on both sides: one row too many."""
     window: Window = node.args["window"]
     dilation = int(node.args.get("dilation", 1))
     spans = [effective(kernel, dilation) for kernel in window.kernel]

@@ -34,7 +34,7 @@ class Evaluator:
     def evaluate(
         self, expression: ex.Expression, frame: Frame, shape: Shape | None, span: Span | None
     ) -> Value | None:
-        """The value of an expression, or None after a report."""
+        """Evaluate an expression; return None after a report."""
         dimensions: dict[str, int | None] = {}
         if shape is not None:
             dimensions = {
@@ -51,7 +51,7 @@ class Evaluator:
             return None
 
     def arguments(self, call: df.OpCall, frame: Frame, shape: Shape) -> Arguments | None:
-        """The arguments of an op as values, those forwarded by a unit among them."""
+        """Evaluate the arguments of an op, those forwarded by a unit among them."""
         forwarded = frame.forwarded if call.forwards and frame.forwarded else {}
         result: Arguments = {}
         for argument in call.op.arguments:
@@ -67,7 +67,7 @@ class Evaluator:
         return result
 
     def check_value(self, call: df.OpCall, argument: Argument, value: object, frame: Frame) -> bool:
-        """Whether a value fits its argument; reports why not."""
+        """Return whether a value fits its argument, and report why not."""
         if not isinstance(value, (bool, int, float, str)):
             return True
         fault = value_fault(argument, value)
@@ -96,14 +96,14 @@ class Evaluator:
         """Report a value where it was given, which may be far from where it does not fit.
 
         Args:
-            code: of the fault.
-            found: where it was given.
-            what: what it is where it does not fit.
-            fault: why it does not.
-            value: the value.
-            place: where it does not fit.
-            frame: what is around that.
-            help: what to type, if the value does not tell it.
+            code: The code of the fault.
+            found: The place where the value was given.
+            what: A phrase for the value at the place where it does not fit.
+            fault: Why it does not.
+            value: The value.
+            place: The place where it does not fit.
+            frame: The frame around that place.
+            help: What to type, where the value does not show it.
         """
         written = found.written
         if isinstance(written, (ex.Binary, ex.Literal)):
@@ -119,7 +119,7 @@ class Evaluator:
         self.report.error(code, place, f"{what} {fault}", notes=notes, help=help)
 
     def argument(self, written: df.ArgumentValue, frame: Frame, shape: Shape, span: Span) -> object:
-        """The value of one argument, or `FAULTY` after a report."""
+        """Evaluate one argument; return `FAULTY` after a report."""
         match written:
             case None | Initializer():
                 return written
@@ -146,7 +146,7 @@ class Evaluator:
         written: df.WindowValue | df.SidesValue,
         span: Span,
     ) -> tuple[int, ...] | None:
-        """The parts of a window or of a padding; None after a report."""
+        """Evaluate the parts of a window or of a padding; return None after a report."""
         found = []
         for expression in expressions:
             number = self.evaluate(expression, frame, shape, written.span)

@@ -20,14 +20,14 @@ class Frame:
     """Where the builder stands, in one body.
 
     Attributes:
-        parameters: of the definition, with their values.
-        prefix: of the keys.
-        use: the use that led here.
-        values: labelled values that a later `from` names; None after a report.
-        outer: the frame of the body around this one.
-        forwarded: the arguments that a unit passes to its head.
-        network: whether this is the network's own body.
-        depth: how many uses and bodies are around.
+        parameters: The values of the definition's parameters.
+        prefix: The prefix of the keys.
+        use: The use that led here.
+        values: Labelled values that a later `from` names; None after a report.
+        outer: The frame of the body around this one.
+        forwarded: The arguments that a unit passes to its head.
+        network: Whether this is the network's own body.
+        depth: The number of surrounding uses and bodies.
     """
 
     parameters: Mapping[str, Value]
@@ -40,7 +40,7 @@ class Frame:
     depth: int = 0
 
     def inside(self, name: str | None) -> Frame:
-        """The same with a longer prefix; labels of this frame stay visible."""
+        """Return a frame with a longer prefix, which sees the labels of this one."""
         return Frame(
             self.parameters,
             join_key(self.prefix, name),
@@ -51,7 +51,7 @@ class Frame:
         )
 
     def labelled(self, label: str) -> int | None:
-        """The value of a label of this body or of one around it; None if it has a fault."""
+        """Return the value of a label in this body or one around it; None if it is faulty."""
         frame: Frame | None = self
         while frame is not None:
             if label in frame.values:
@@ -61,14 +61,14 @@ class Frame:
 
 
 def join_key(prefix: str, name: str | None) -> str:
-    """A key with one part more; None and "" add nothing."""
+    """Append a part to a key; None and "" add nothing."""
     if not name:
         return prefix
     return f"{prefix}.{name}" if prefix else name
 
 
 def uses_of(use: Use | None) -> list[Note]:
-    """The uses that led to a place, the innermost first."""
+    """Return notes on the uses that led to a place, the innermost first."""
     notes: list[Note] = []
     while use is not None and len(notes) < _MAX_USES:
         path = use.path if len(use.path) <= 60 else f"{use.path[:20]}...{use.path[-37:]}"
@@ -82,11 +82,11 @@ class Given:
     """Where the value of an argument was written.
 
     Attributes:
-        written: as what.
-        name: the parameter that it was given to, by whose name the others went on; "" if it was
+        written: The argument as written.
+        name: The parameter that it was given to, by whose name the others went on; "" if it was
             written where it is needed.
-        owner: the unit or block of that parameter.
-        use: the use around the place where it was written.
+        owner: The unit or block of that parameter.
+        use: The use around the place where it was written.
     """
 
     written: ArgumentValue
@@ -99,9 +99,9 @@ def given(written: ArgumentValue, use: Use | None, forwarded: str = "") -> Given
     """Follow an argument through parameters to the use that gave it.
 
     Args:
-        written: the argument, as it is written where it is needed.
-        use: the use of the definition that it stands in.
-        forwarded: its name, where it is one that a unit passes to its head.
+        written: The argument, as it is written where it is needed.
+        use: The use of the definition that it stands in.
+        forwarded: The argument's name, if a unit passes it to its head.
     """
     name = owner = ""
     if forwarded:
@@ -117,12 +117,12 @@ def given(written: ArgumentValue, use: Use | None, forwarded: str = "") -> Given
 
 
 def unit_use(use: Use | None, forwards: bool, names: Collection[str]) -> Use | None:
-    """The use of a unit that gave one of some arguments to the unit's head.
+    """Return the use of a unit that passed one of some arguments to the unit's head.
 
     Args:
-        use: the use of the definition that an op stands in.
-        forwards: whether the op is the head of a unit.
-        names: the arguments; if there are none, any use will do, and the outermost is taken.
+        use: The use of the definition that an op stands in.
+        forwards: Whether the op is the head of a unit.
+        names: The arguments; if there are none, any use will do, and the outermost is taken.
     """
     found = None
     while forwards and use is not None and use.definition.kind == "unit":

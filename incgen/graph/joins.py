@@ -27,13 +27,13 @@ class Mismatch:
 
 
 def joined(kind: str, shapes: Sequence[Shape]) -> Shape | Mismatch:
-    """The shape of a join.
+    """Return the shape of a join, or how its branches do not fit.
 
     `concat` joins channels; in `add` and `mul` a vector joins a map of as many channels.
 
     Args:
         kind: `concat`, `add` or `mul`.
-        shapes: of the branches, in order.
+        shapes: The shapes of the branches, in order.
     """
     first = shapes[0]
     if kind == "concat":
@@ -68,7 +68,7 @@ def _difference(first: Shape, second: Shape) -> str:
 
 
 def _mismatch_help(kind: str, first: Shape, second: Shape) -> str:
-    """What to do about two branches that do not fit."""
+    """Return what to do about two branches that do not fit."""
     if first.is_map != second.is_map:
         if kind == "concat":
             return "pool or flatten both branches, or neither"
@@ -121,7 +121,7 @@ def report_mismatch(
 def _outer_channels_help(
     node: Node, nodes: Sequence[Node], kind: str, other: Shape, use: Use | None
 ) -> str | None:
-    """What to type where `channels` was meant as those outside of a branch."""
+    """Return what to type where `channels` was meant as those outside the branch."""
     while node.inputs and node.op not in ("dense", "conv"):
         node = nodes[node.inputs[0]]
     written = re.fullmatch(r"(dense|conv \S+) channels\b.*", node.span.text)
@@ -142,14 +142,14 @@ def _outer_channels_help(
 
 
 def _branch_span(step: df.Step) -> Span:
-    """What shows a branch: its label, or all of it."""
+    """Return the label of a branch, or all of it."""
     if step.label is None:
         return step.span
     return Span(step.span.source, step.span.start, step.span.start + len(step.label))
 
 
 def history(nodes: Sequence[Node], value: int) -> str:
-    """How a value got its shape: the last few layers that changed it, shapes between them."""
+    """Say how a value got its shape, by the last few layers that changed it."""
     parts = [str(nodes[value].shape)]
     node = nodes[value]
     while node.inputs:
@@ -166,7 +166,7 @@ def history(nodes: Sequence[Node], value: int) -> str:
 
 
 def _described(node: Node) -> str:
-    """A layer in a few words: its op with the numbers that made its shape."""
+    """Describe a layer by its op and the numbers that made its shape."""
     window: Window | None = node.args.get("window")
     if window is None:
         return f"`{node.op}`"

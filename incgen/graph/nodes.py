@@ -16,12 +16,12 @@ class Use:
     """The place of a unit or block that a layer comes from, and the place around that.
 
     Attributes:
-        definition: the unit or block.
-        path: its key.
-        span: where it is used.
-        outer: the use around this one.
-        given: its arguments as they are written there, defaults of its parameters among them.
-        forwards: whether it is the head of a unit, which takes the unit's arguments.
+        definition: The unit or block.
+        path: The key.
+        span: The place of the use.
+        outer: The use around this one.
+        given: The arguments as written there, including defaults of parameters.
+        forwards: Whether it is the head of a unit, which takes the unit's arguments.
     """
 
     definition: Definition
@@ -37,16 +37,16 @@ class Node:
     """One layer.
 
     Attributes:
-        path: its key: the labels from the network down, with dots.
+        path: The key: the labels from the network down, with dots.
         op: `conv`, ..., `input`, or the join `concat`, `add`, `mul`.
-        args: the arguments of its op, as numbers.
-        inputs: the indices of the nodes it takes.
-        shape: of its output, without the batch.
-        tensors: its parameters and statistics.
-        multiply_adds: for one example of the spec's size.
-        span: where it is written.
-        use: what it is part of.
-        call: its definition; None for the input and for joins.
+        args: The arguments of its op, as numbers.
+        inputs: The indices of the nodes it takes.
+        shape: The shape of the output, without the batch.
+        tensors: The parameters and statistics.
+        multiply_adds: The cost for one example of the spec's size.
+        span: The place in the spec.
+        use: The use of a unit or block that it is part of.
+        call: The call in the spec; None for the input and for joins.
     """
 
     path: str
@@ -62,7 +62,7 @@ class Node:
 
     @property
     def parameters(self) -> int:
-        """How many numbers are trained."""
+        """Count the numbers that are trained."""
         return sum(t.size for t in self.tensors if t.trained)
 
 
@@ -71,8 +71,8 @@ class Observed:
     """What the uses of one definition have in common.
 
     Attributes:
-        values: the values that each parameter takes; for a unit those of its head op.
-        shapes: pairs of input and output shape.
+        values: The values that each parameter takes; for a unit those of its head op.
+        shapes: Pairs of input and output shape.
     """
 
     values: dict[str, list[object]]
@@ -84,12 +84,12 @@ class Graph:
     """A network for one choice of its parameters.
 
     Attributes:
-        program: the definitions it comes from.
-        parameters: the network's parameters.
-        nodes: in an order in which they can be computed; the first is the input.
-        outputs: the node of each output by name, the network's own first, then its heads.
-        observed: what was seen of each unit and block.
-        steps: the shape behind each statement of the network's body, by the statement's place.
+        program: The definitions it comes from.
+        parameters: The network's parameters.
+        nodes: In an order in which they can be computed; the first is the input.
+        outputs: The node of each output by name, the network's own first, then its heads.
+        observed: The arguments and shapes seen for each unit and block.
+        steps: The shape behind each statement of the network's body, by the statement's place.
     """
 
     program: Program
@@ -100,7 +100,7 @@ class Graph:
     steps: dict[int, Shape]
 
     def digest(self) -> str:
-        """A digest of all that the network was made from: its files, and what was set."""
+        """Return a digest of what the network was made from: its files and its settings."""
         import hashlib
 
         set_ = sorted(self.program.settings.items()), sorted(self.parameters.items())
@@ -109,19 +109,19 @@ class Graph:
 
     @property
     def input(self) -> Shape:
-        """The shape of the input."""
+        """Return the shape of the input."""
         return self.nodes[0].shape
 
     @property
     def trained(self) -> int:
-        """How many parameters are trained."""
+        """Count the parameters that are trained."""
         return sum(node.parameters for node in self.nodes)
 
     @property
     def multiply_adds(self) -> int:
-        """Multiply-adds for one example, auxiliary heads included."""
+        """Count the multiply-adds for one example, auxiliary heads included."""
         return sum(node.multiply_adds for node in self.nodes)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Every parameter and statistic by its key, in order."""
+        """Return every parameter and statistic by its key, in order."""
         return {f"{n.path}.{t.name}": t for n in self.nodes for t in n.tensors}

@@ -22,13 +22,13 @@ class Rule:
     """What some layers of one op follow.
 
     Attributes:
-        op: the op.
-        argument: one of its arguments, on which frameworks disagree.
-        value: as a spec writes it.
+        op: The op.
+        argument: One of its arguments, on which frameworks disagree.
+        value: The value as a spec writes it.
         origin: `numerics`, `default`, `unit` or `use`, or "" for what the op is by itself.
-        name: the preset or the unit that says it.
-        spans: where, in the order of the network; of uses there are several.
-        layers: how many layers follow it.
+        name: The preset or the unit that says it.
+        spans: The places that say it, in the order of the network.
+        layers: The number of layers that follow it.
     """
 
     op: str
@@ -41,11 +41,11 @@ class Rule:
 
 
 def rules(graph: Graph, file: str | None = None) -> list[Rule]:
-    """Every convention in force, as far as it has an effect: a 1x1 window needs no border.
+    """Return every convention that has an effect; a 1x1 window, say, needs no border.
 
     Args:
-        graph: the network.
-        file: counts only what the `numerics` line of this file says.
+        graph: The network.
+        file: Counts only what the `numerics` line of this file says.
     """
     found: dict[tuple[str, str, str, str, str], tuple[list[Span], int]] = {}
     for node in graph.nodes:
@@ -69,20 +69,20 @@ def rules(graph: Graph, file: str | None = None) -> list[Rule]:
 
 
 def _place(rule: Rule) -> tuple[int, int, int]:
-    """Ops and arguments in the order of their table, what most layers follow first."""
+    """Return a sort key: ops and arguments in the order of their table, frequent ones first."""
     op = OPS[rule.op]
     number = next(n for n, argument in enumerate(op.arguments) if argument.name == rule.argument)
     return list(OPS).index(rule.op), number, -rule.layers
 
 
 def _disagreed(op: Op, argument: Argument) -> bool:
-    """Whether presets say it: frameworks disagree on it."""
+    """Return whether the presets set an argument, because frameworks disagree."""
     family = op.family or op.name
     return any(argument.name in preset.get(family, {}) for preset in PRESETS.values())
 
 
 def _acts(node: Node, argument: Argument) -> bool:
-    """Whether another value would make another network."""
+    """Return whether another value would make another network."""
     window: Window | None = node.args.get("window")
     if window is None:
         return True
@@ -100,7 +100,7 @@ def _acts(node: Node, argument: Argument) -> bool:
 
 
 def _value(node: Node, argument: Argument) -> str:
-    """A value as a spec writes it."""
+    """Write a value as a spec does."""
     value = node.args[argument.name]
     match value:
         case bool():
@@ -118,7 +118,7 @@ def _value(node: Node, argument: Argument) -> str:
 
 
 def _origin(node: Node, call: df.OpCall, name: str) -> tuple[str, str, Span | None]:
-    """Who says an argument of a layer: its kind, its name and its place."""
+    """Return what sets an argument of a layer: its kind, its name and its place."""
     use, forwards = node.use, call.forwards
     while forwards and use is not None and use.definition.kind == "unit":
         if name in use.given and not _follows_window(name, use.given[name]):
@@ -133,12 +133,12 @@ def _origin(node: Node, call: df.OpCall, name: str) -> tuple[str, str, Span | No
 
 
 def _follows_window(name: str, value: df.ArgumentValue) -> bool:
-    """Whether a use has a value because of its window, and does not say it."""
+    """Return whether a use gets a value from its window instead of setting it."""
     return name == "pad" and isinstance(value, ex.Literal) and value.span is None
 
 
 def _written(around: Use | None, span: Span) -> tuple[str, str, Span]:
-    """Who says what is written in a call: the unit that it stands in, or the use itself."""
+    """Return what sets an argument of a call: the surrounding unit, or the use itself."""
     if around is not None and around.definition.kind == "unit":
         return "unit", around.definition.name, span
     return "use", "", span
@@ -152,7 +152,7 @@ def _file(span: Span | None) -> str:
 
 
 def table(graph: Graph) -> str:
-    """The conventions of a network as a table."""
+    """Format the conventions of a network as a table."""
     rows = [("op", "argument", "value", "said by", "layers")]
     rows += [
         (rule.op, rule.argument, rule.value, _said_by(rule, graph), str(rule.layers))
@@ -169,7 +169,7 @@ def table(graph: Graph) -> str:
 
 
 def _said_by(rule: Rule, graph: Graph) -> str:
-    """Who says a rule, with the lines: `default, line 9`."""
+    """Return what sets a rule, with its lines: `default, line 9`."""
     what = {"numerics": f"numerics {rule.name}", "unit": f"unit {rule.name}"}
     start = what.get(rule.origin, rule.origin or f"{rule.op} itself")
     if not rule.spans:
@@ -192,7 +192,7 @@ def _lines(file: str, lines: Sequence[int], own: str) -> str:
 
 
 def as_json(graph: Graph) -> str:
-    """The conventions of a network as a JSON array."""
+    """Format the conventions of a network as a JSON array."""
     found = [
         {
             "op": rule.op,
@@ -209,12 +209,12 @@ def as_json(graph: Graph) -> str:
 
 
 def comment(preset: str, said: Iterable[Rule], width: int = 100) -> str:
-    """What a preset fixes in a spec, as the comment that stands under its `numerics` line.
+    """Say what a preset fixes in a spec, as a comment under its `numerics` line.
 
     Args:
-        preset: its name.
-        said: the rules that it makes in the networks of the spec.
-        width: columns of a line.
+        preset: The name of the preset.
+        said: The rules that it makes in the networks of the spec.
+        width: Columns of a line.
     """
     values: dict[str, dict[str, str]] = {}
     for rule in said:

@@ -27,10 +27,10 @@ def with_remedies(
     """Return the faults, with the setting that removes one in its help.
 
     Args:
-        faults: of one expansion of the network.
-        spec: the file of the network.
-        values: what its constants and parameters were set to.
-        faults_with: gives the faults with other values.
+        faults: The faults of one expansion of the network.
+        spec: The file of the network.
+        values: The values that constants and parameters were set to.
+        faults_with: Returns the faults with other values.
     """
     tried: dict[str, list[Diagnostic]] = {}
     result = []
@@ -63,7 +63,7 @@ def _is_same(fault: Diagnostic, other: Diagnostic) -> bool:
 def _flags_around(
     spans: list[Span], spec: st.Spec, values: Mapping[str, Value]
 ) -> Iterator[tuple[str, bool]]:
-    """The flags that decide about what stands at some places, with their values."""
+    """Yield the flags that decide about what stands at some places, with their values."""
     for item in spec.items:
         if not isinstance(item, (st.Block, st.Network)):
             continue
@@ -77,7 +77,7 @@ def _flags_around(
 
 
 def _holds(choice: st.Conditional, span: Span) -> bool:
-    """Whether a place lies in one of the bodies of an `if`."""
+    """Return whether a place lies in a body of an `if`."""
     bodies = [choice.then.span, *([choice.otherwise.span] if choice.otherwise else [])]
     return any(
         body.source is span.source and body.start <= span.start and span.end <= body.end
@@ -88,7 +88,7 @@ def _holds(choice: st.Conditional, span: Span) -> bool:
 def _flags(
     spec: st.Spec, item: st.Block | st.Network, values: Mapping[str, Value]
 ) -> Iterator[tuple[str, bool]]:
-    """What can be set to true or false, with its value: constants, parameters of a network."""
+    """Yield the constants and parameters that are true or false, with their values."""
     written = [(i.name.text, i.value) for i in spec.items if isinstance(i, st.Constant)]
     if isinstance(item, st.Network):
         written += [(p.name.text, p.default) for p in item.parameters if p.default is not None]

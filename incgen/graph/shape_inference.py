@@ -32,15 +32,15 @@ FAULT_ARGUMENTS = {
 
 
 def output(op: Op, args: Arguments, shape: Shape) -> Shape:
-    """The shape that an op gives; completes its arguments with the border in pixels.
+    """Return the shape that an op gives, and add the border in pixels to its arguments.
 
     Args:
-        op: the op.
-        args: its arguments as values; gets `borders` where it has a window.
-        shape: of its input.
+        op: The op.
+        args: The arguments as values; `borders` is added if there is a window.
+        shape: The shape of the input.
 
     Raises:
-        Fault: the op cannot take this input.
+        Fault: The op cannot take this input.
     """
     if op.takes is Takes.MAP and not shape.is_map:
         message = f"`{op.name}` needs {op.takes.value}, its input is a vector of {shape}"

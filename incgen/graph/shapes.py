@@ -27,16 +27,16 @@ class Shape:
 
     @property
     def is_map(self) -> bool:
-        """Whether there are height and width."""
+        """Return whether there are height and width."""
         return self.height is not None
 
     @property
     def size(self) -> int:
-        """How many numbers an example has."""
+        """Return how many numbers an example has."""
         return self.channels * (self.height or 1) * (self.width or 1)
 
     def __str__(self) -> str:
-        """`64 x 56 x 56` (channels first), or `1000`."""
+        """Write the value as specs and reports do."""
         parts = [self.channels, self.height, self.width] if self.is_map else [self.channels]
         return " x ".join(map(str, parts))
 
@@ -50,11 +50,11 @@ class Window:
 
     @property
     def strided(self) -> bool:
-        """Whether a stride is above 1."""
+        """Return whether a stride is above 1."""
         return max(self.stride) > 1
 
     def __str__(self) -> str:
-        """`3x3` or `3x3/2`."""
+        """Write the value as specs and reports do."""
         text = "{}x{}".format(*self.kernel)
         if not self.strided:
             return text
@@ -71,7 +71,7 @@ class Fault(Exception):
 
     Attributes:
         reason: "window", "padding", "groups", "rank" or "must-say".
-        help: what to type, if it can be said.
+        help: What to type, where that is known.
     """
 
     def __init__(self, reason: str, message: str, help: str | None = None) -> None:
@@ -82,7 +82,7 @@ class Fault(Exception):
 
 
 def effective(kernel: int, dilation: int) -> int:
-    """The pixels that a dilated kernel spans.
+    """Return how many pixels a dilated kernel spans.
 
     >>> effective(3, 2)
     5
@@ -91,7 +91,7 @@ def effective(kernel: int, dilation: int) -> int:
 
 
 def same_border(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """TensorFlow's `same`: output ceil(size / stride), the odd pixel after.
+    """Return the border of TensorFlow's `same`: output ceil(size / stride), odd pixel after.
 
     Source: tf.nn, "Notes on padding".
 
@@ -105,7 +105,7 @@ def same_border(size: int, kernel: int, stride: int) -> tuple[int, int]:
 def window_output(
     size: Size, kernel: Size, stride: Size, border: tuple[Size, Size], ceil: bool = False
 ) -> Size:
-    """How many windows fit, for numbers and for symbols.
+    """Return how many windows fit, for numbers and for symbols.
 
     With `ceil` a last, partial window counts unless it begins in the border after the input
     (PyTorch's rule, aten/src/ATen/native/Pool.h; Caffe's agrees).
@@ -128,7 +128,7 @@ def window_output(
 
 
 def sides(pad: Any) -> Borders:
-    """A padding that is written in pixels: a number, (height, width) or four sides.
+    """Read a padding in pixels: a number, (height, width) or four sides.
 
     >>> sides((0, 1, 2, 3))
     ((0, 1), (2, 3))
@@ -147,22 +147,22 @@ def sides(pad: Any) -> Borders:
 def borders(
     pad: Any, window: Window, dilation: int, height: int, width: int, what: str
 ) -> Borders | None:
-    """The border that a padding means for one input.
+    """Return the border that a padding gives one input.
 
     Args:
-        pad: a word, a number, (height, width), (top, bottom, left, right), or None
+        pad: A word, a number, (height, width), (top, bottom, left, right), or None
             where nothing was said.
-        window: kernel and stride.
-        dilation: distance of the taps.
-        height: rows of the input.
-        width: columns of the input.
-        what: the op, for messages.
+        window: Kernel and stride.
+        dilation: Distance of the taps.
+        height: Rows of the input.
+        width: Columns of the input.
+        what: The op, for messages.
 
     Returns:
         Pixels before and after for height and width; None if the spec must say the padding.
 
     Raises:
-        Fault: the padding is not one that a window can have.
+        Fault: The padding is not one that a window can have.
     """
     spans = tuple(effective(kernel, dilation) for kernel in window.kernel)
     if pad is None:
@@ -195,10 +195,10 @@ def _check_border(around: Borders, spans: tuple[int, ...], what: str) -> None:
 def spatial(
     shape: Shape, window: Window, dilation: int, around: Borders, ceil: bool, what: str
 ) -> tuple[int, int]:
-    """Height and width after a window has moved over a map.
+    """Return the height and width after a window has moved over a map.
 
     Raises:
-        Fault: the window does not fit.
+        Fault: The window does not fit.
     """
     assert shape.height is not None and shape.width is not None
     result = []
@@ -225,12 +225,12 @@ class Tensor:
     """One parameter or statistic of a layer, in the layout of the weights file.
 
     Attributes:
-        name: behind the layer's path: `weight`, `bias`, `running_mean`, ...
+        name: Behind the layer's path: `weight`, `bias`, `running_mean`, ...
         shape: OIHW for convolutions, (out, in) for dense layers.
-        trained: whether it is a parameter; running statistics are not.
-        initializer: how it begins.
-        fan_in: inputs that one output sums (for the initialiser).
-        fan_out: outputs that one input reaches.
+        trained: Whether it is a parameter; running statistics are not.
+        initializer: The initialiser.
+        fan_in: Inputs that one output sums (for the initialiser).
+        fan_out: Outputs that one input reaches.
     """
 
     name: str
@@ -242,7 +242,7 @@ class Tensor:
 
     @property
     def size(self) -> int:
-        """How many numbers it holds."""
+        """Return how many numbers it holds."""
         result = 1
         for length in self.shape:
             result *= length
@@ -275,12 +275,12 @@ def _statistics(args: Arguments, channels: int) -> tuple[Tensor, ...]:
 
 
 def tensors(op: str, args: Arguments, shape: Shape) -> tuple[Tensor, ...]:
-    """The parameters and statistics of a layer.
+    """Return the parameters and statistics of a layer.
 
     Args:
-        op: its op.
-        args: its arguments.
-        shape: the shape of its input.
+        op: The op of the layer.
+        args: The arguments of the layer.
+        shape: The shape of its input.
     """
     inputs = shape.channels
     match op:
@@ -313,7 +313,7 @@ def tensors(op: str, args: Arguments, shape: Shape) -> tuple[Tensor, ...]:
 
 
 def multiply_adds(op: str, args: Arguments, shape: Shape, result: Shape) -> int:
-    """Multiplications with a weight for one example; everything else is not counted."""
+    """Count the multiplications with a weight for one example; nothing else is counted."""
     area = (result.height or 1) * (result.width or 1)
     window: Window | None = args.get("window")
     high, wide = window.kernel if window is not None else (1, 1)

@@ -28,13 +28,13 @@ class Group:
     """A part of the tree of keys: a layer, a unit, a block, or whatever has a label.
 
     Attributes:
-        name: the last part of its key.
-        op: what it is, in a few words.
-        shape: of its output.
-        parameters: trained ones, of everything inside.
-        multiply_adds: likewise.
-        unit: whether it is a unit, which is shown as one row.
-        children: what is inside.
+        name: The last part of its key.
+        op: A short description.
+        shape: The shape of the output.
+        parameters: Trained ones, of everything inside.
+        multiply_adds: The multiply-adds of everything inside.
+        unit: Whether it is a unit, which is shown as one row.
+        children: The groups inside.
     """
 
     name: str
@@ -54,12 +54,12 @@ class Group:
 
 
 def table(graph: Graph, *, depth: int | None = None, everything: bool = False) -> str:
-    """The network as a table.
+    """Format a network as a table.
 
     Args:
-        graph: the network.
-        depth: how many levels of labels to show; all if None.
-        everything: whether the layers inside of units are shown.
+        graph: The network.
+        depth: The number of levels of labels to show; all if None.
+        everything: Whether to show the layers inside units.
     """
     rows: list[tuple[str, ...]] = [_HEADINGS]
     for level, group in _walk(tree(graph), 0, depth, everything):
@@ -73,7 +73,7 @@ def table(graph: Graph, *, depth: int | None = None, everything: bool = False) -
 
 
 def tree(graph: Graph) -> Group:
-    """The layers of a graph as the tree of their keys, each part with its sums."""
+    """Group the layers of a graph by their keys, with sums for each group."""
     root = Group(graph.program.network.name)
     for node in graph.nodes:
         uses = _uses(node.use)
@@ -95,7 +95,7 @@ def tree(graph: Graph) -> Group:
 
 
 def _uses(use: Use | None) -> dict[str, Use]:
-    """The units and blocks around a layer by their keys, the outer one where they share it."""
+    """Return the units and blocks around a layer by their keys; the outer one wins."""
     found: dict[str, Use] = {}
     while use is not None:
         found[use.path] = use
@@ -129,7 +129,7 @@ def _walk(
 
 
 def described(node: Node) -> str:
-    """A layer in a few words, as a spec would write it: `conv 7x7/2`, `dropout 0.4`.
+    """Describe a layer as a spec would write it: `conv 7x7/2`, `dropout 0.4`.
 
     Channels are not repeated, because the shape beside it says them.
     """
@@ -156,7 +156,7 @@ def described(node: Node) -> str:
 
 
 def _borders(window: Window, dilation: int, borders: Borders) -> list[str]:
-    """The padding, unless it is half of the kernel on all sides."""
+    """Return the padding, unless it is half of the kernel on all sides."""
     half = [effective(kernel, dilation) // 2 for kernel in window.kernel]
     if borders == ((half[0], half[0]), (half[1], half[1])):
         return []
@@ -165,7 +165,7 @@ def _borders(window: Window, dilation: int, borders: Borders) -> list[str]:
 
 
 def _value(value: object) -> str:
-    """An argument as a spec writes it."""
+    """Write an argument as a spec does."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
@@ -187,7 +187,7 @@ def _row(label: str, group: Group) -> tuple[str, ...]:
 
 
 def _alike(group: Group) -> str:
-    """What stands several times under a label, as a repeat gives it: `4 x inception_a`."""
+    """Describe what a repeat stacks under a label: `4 x inception_a`."""
     ops = {child.op for child in group.children}
     count = len(group.children)
     numbered = [child.name for child in group.children] == [str(i) for i in range(count)]
@@ -228,7 +228,7 @@ def _size(shape: Shape) -> str:
 
 
 def _short(number: int, unit: str = "") -> str:
-    """A number with three digits.
+    """Write a number with three digits.
 
     >>> _short(11285224), _short(999), _short(45_223_456, "B")
     ('11.3 M', '999', '45.2 MB')
@@ -245,12 +245,12 @@ def _short(number: int, unit: str = "") -> str:
 
 
 def as_json(graph: Graph, *, depth: int | None = None) -> str:
-    """Everything about a network, with exact numbers, as one JSON object.
+    """Return everything about a network, with exact numbers, as one JSON object.
 
     Args:
-        graph: the network.
-        depth: how many labels of a key are told apart: what is below is one entry with its sums,
-            which names its number of layers; every layer is an entry if None.
+        graph: The network.
+        depth: The number of labels of a key to tell apart; what is below becomes one entry with
+            its sums and its number of layers. None makes every layer an entry.
     """
     outputs = {
         name: {
@@ -277,7 +277,7 @@ def as_json(graph: Graph, *, depth: int | None = None) -> str:
 
 
 def _cut(path: str, depth: int | None) -> str:
-    """The first labels of a key."""
+    """Return the first labels of a key."""
     return path if depth is None else ".".join(path.split(".")[:depth])
 
 
@@ -299,7 +299,7 @@ def _json_layers(graph: Graph, depth: int | None) -> list[dict[str, object]]:
 def _json_part(
     graph: Graph, root: Group, path: str, nodes: list[Node], depth: int | None
 ) -> dict[str, object]:
-    """What has a key in common, as one entry."""
+    """Return the layers that share a key as one entry."""
     group = root
     for name in path.split("."):
         group = group.groups[name]

@@ -65,7 +65,7 @@ class EvaluationError(Exception):
     """An expression has no value: an operator on a word, or a result that is no number.
 
     Attributes:
-        ranged: whether the types are right and the numbers are not.
+        ranged: Whether the numbers are wrong, rather than the types.
     """
 
     def __init__(self, message: str, *, ranged: bool = False) -> None:
@@ -75,10 +75,10 @@ class EvaluationError(Exception):
 
 
 def apply(operator_: str, a: Value, b: Value) -> Value:
-    """The value of `a operator b`.
+    """Return the value of `a operator b`.
 
     Raises:
-        EvaluationError: there is none.
+        EvaluationError: There is none.
     """
     if operator_ == "and":
         return truth(a) and truth(b)
@@ -117,10 +117,10 @@ def _check_number(operator_: str, value: Value) -> None:
 
 
 def truth(value: Value) -> bool:
-    """Whether a condition holds; a number holds if it is not 0.
+    """Return whether a condition holds; a number holds if it is not 0.
 
     Raises:
-        EvaluationError: a word is neither true nor false.
+        EvaluationError: A word is neither true nor false.
     """
     if isinstance(value, str):
         raise EvaluationError(f"`{value}` is a word, neither true nor false")
@@ -128,10 +128,10 @@ def truth(value: Value) -> bool:
 
 
 def call(function: str, values: Sequence[Value]) -> Value:
-    """The value of a function.
+    """Return the value of a function.
 
     Raises:
-        EvaluationError: it does not take such values.
+        EvaluationError: It does not take such values.
     """
     for value in values:
         _check_number(function, value)

@@ -133,7 +133,7 @@ _OURS = {_plain(name): name for name in (*OPS, *JOINS)}
 
 
 def called_here(name: str) -> str | None:
-    """What an op or join of another tool is called here, `conv 1x1` among them; None if nothing.
+    """Return the name here of another tool's op or join; None if there is none.
 
     >>> called_here("BatchNorm2d"), called_here("linear"), called_here("conv3d")
     ('bn', 'dense', None)
@@ -154,7 +154,7 @@ def called_here(name: str) -> str | None:
 
 
 def lacking(name: str) -> str | None:
-    """What to do without an op of another tool; "" if there is no way, None if it is unknown.
+    """Return advice for an op that the language lacks; "" if there is no way, None if unknown.
 
     >>> lacking("Upsample") == lacking("upsampling2d"), lacking("softplus"), lacking("conv")
     (True, '', None)
@@ -168,13 +168,13 @@ def lacking(name: str) -> str | None:
 
 
 def _without_dimensions(plain: str) -> tuple[str, str]:
-    """A name without the `2d` of frameworks, and its number."""
+    """Split the `2d` of frameworks off a name; return the name and the digit."""
     found = re.fullmatch(r"(.+?)([123])d", plain)
     return (found[1], found[2]) if found else (plain, "")
 
 
 def made_of_ops(name: str, known: Collection[str]) -> str | None:
-    """A chain of ops whose names another one strings together, for a unit of that name.
+    """Split a name such as `conv_bn_relu` into a chain of ops; None if it is not one.
 
     >>> made_of_ops("conv_bn_relu", OPS), made_of_ops("ConvBNReLU", OPS), made_of_ops("con", OPS)
     ('conv -> bn -> relu', 'conv -> bn -> relu', None)
@@ -193,7 +193,7 @@ def made_of_ops(name: str, known: Collection[str]) -> str | None:
 
 
 def body_help(name: str) -> str | None:
-    """What to type for a word that other tools have a body behind; None if none is known."""
+    """Return what to type for another tool's word in front of a body; None if unknown."""
     here = called_here(name)
     if here in JOINS:
         return f"here it is called `{here}`: write `{here} {{`"

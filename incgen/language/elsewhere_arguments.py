@@ -68,9 +68,9 @@ class Takes:
     """What a call takes: an op, or a unit whose arguments go to its head.
 
     Attributes:
-        name: as it is called here.
-        positional: the arguments by position that are not given yet, in order.
-        attributes: the others.
+        name: The name in this language.
+        positional: The arguments by position that are not given yet, in order.
+        attributes: The arguments that are given by name.
     """
 
     name: str
@@ -78,12 +78,12 @@ class Takes:
     attributes: tuple[Argument, ...]
 
     def known(self, name: str) -> bool:
-        """Whether an argument has this name."""
+        """Return whether an argument has this name."""
         return any(name == argument.name for argument in (*self.positional, *self.attributes))
 
 
 def elsewhere_called(takes: Takes, name: str) -> str | None:
-    """What an argument of another tool is here: names, `/`, `->`, `:` or `-`; None if unknown."""
+    """Return what another tool's argument is here: names, `/`, `->`, `:`, `-`, or None."""
     for word in (name, name.lower()):
         for ours in _options(takes, word):
             if ours in ("/", "->", ":", "-"):
@@ -105,11 +105,11 @@ def _options(takes: Takes, word: str) -> Sequence[str]:
 
 
 def reason(ours: str, name: str) -> str:
-    """Why an argument is not written as it was: the end of a help line.
+    """Return why an argument is written differently here, as the end of a help line.
 
     Args:
-        ours: what it is here, as `elsewhere_called` gives it.
-        name: as it was called.
+        ours: What it is here, as `elsewhere_called` returns it.
+        name: The name that was written.
     """
     both = " and ".join(f"`{part}`" for part in ours.split())
     match ours:

@@ -24,10 +24,10 @@ from incgen.language.expressions import (
 def evaluate(
     expression: Expression, parameters: Mapping[str, Value], dimensions: Mapping[str, int | None]
 ) -> Value:
-    """The value of an expression whose names are resolved.
+    """Return the value of an expression whose names are resolved.
 
     Raises:
-        EvaluationError: it has none.
+        EvaluationError: It has none.
     """
     match expression:
         case Literal(value):

@@ -162,22 +162,22 @@ def _lift(value: object) -> Expression:
 
 
 def lift(value: Operand) -> Expression:
-    """A value as an expression; an expression as it is."""
+    """Turn a value into an expression; return an expression as it is."""
     return _lift(value)
 
 
 def literal(expression: Operand) -> Value | None:
-    """The value of a literal, or None for anything else."""
+    """Return the value of a literal, or None for anything else."""
     if isinstance(expression, Literal):
         return expression.value
     return expression if isinstance(expression, (int, float, bool, str)) else None
 
 
 def binary(operator_: str, left: Expression, right: Expression) -> Expression:
-    """A binary operation, folded where its operands allow it.
+    """Build a binary operation, folded where its operands allow it.
 
     Raises:
-        EvaluationError: both operands are known and the operator does not take such values.
+        EvaluationError: Both operands are known and the operator does not take such values.
     """
     a, b = literal(left), literal(right)
     if a is not None and b is not None:
@@ -205,7 +205,7 @@ def binary(operator_: str, left: Expression, right: Expression) -> Expression:
 
 
 def _joined(operator_: str, left: Expression, right: Expression) -> Expression:
-    """`and` or `or`, without the side that decides nothing."""
+    """Build an `and` or `or`, without the side that decides nothing."""
     for known, other in ((left, right), (right, left)):
         value = literal(known)
         if isinstance(value, bool) and value is (operator_ == "and") and _is_truth(other):
@@ -216,7 +216,7 @@ def _joined(operator_: str, left: Expression, right: Expression) -> Expression:
 
 
 def _is_truth(expression: Expression) -> bool:
-    """Whether an expression is true or false, whatever its parameters are."""
+    """Return whether an expression is true or false, whatever its parameters are."""
     match expression:
         case Literal(value):
             return isinstance(value, bool)
@@ -233,7 +233,7 @@ def _whole(value: Value | None) -> int | None:
 
 
 def _constants_folded(operator_: str, left: Expression, right: Expression) -> Expression | None:
-    """`1 + (x - 1) + 3` as `x + 3`: a sum of two parts with whole numbers in it has one."""
+    """Fold `1 + (x - 1) + 3` into `x + 3`: keep one whole number in a sum."""
     (before, first), (after, second) = _constant_apart(left), _constant_apart(right)
     if not first or not second:
         return None
@@ -250,7 +250,7 @@ def _constants_folded(operator_: str, left: Expression, right: Expression) -> Ex
 
 
 def _constant_apart(expression: Expression) -> tuple[Expression | None, int]:
-    """A sum as all but its whole number, and the number: None is a rest of nothing, 0 no number."""
+    """Split a sum into the rest (None if nothing) and its whole number (0 if none)."""
     own = _whole(literal(expression))
     if own is not None:
         return None, own
@@ -266,10 +266,10 @@ def _constant_apart(expression: Expression) -> tuple[Expression | None, int]:
 
 
 def unary(operator_: str, operand: Expression) -> Expression:
-    """A unary operation, folded where its operand allows it.
+    """Build a unary operation, folded where its operand allows it.
 
     Raises:
-        EvaluationError: the operand is known and the operation has no value.
+        EvaluationError: The operand is known and the operation has no value.
     """
     value = literal(operand)
     if value is None:
@@ -278,10 +278,10 @@ def unary(operator_: str, operand: Expression) -> Expression:
 
 
 def called(function: str, arguments: tuple[Expression, ...]) -> Expression:
-    """A function of expressions, folded where all of them are known.
+    """Build a function call, folded where all arguments are known.
 
     Raises:
-        EvaluationError: they are known and the function does not take such values.
+        EvaluationError: They are known and the function does not take such values.
     """
     values = [literal(argument) for argument in arguments]
     known = [value for value in values if value is not None]
@@ -291,7 +291,7 @@ def called(function: str, arguments: tuple[Expression, ...]) -> Expression:
 
 
 def choice(condition: Expression, then: Operand, otherwise: Operand) -> Expression:
-    """A choice, folded where the condition is known or both sides are the same."""
+    """Build a choice, folded where the condition is known or both sides are equal."""
     yes, no = _lift(then), _lift(otherwise)
     known = literal(condition)
     if known is not None:
@@ -304,7 +304,7 @@ def substitute(
     parameters: Mapping[str, Expression],
     dimensions: Mapping[str, Expression],
 ) -> Expression:
-    """The expression with its parameters and dimensions replaced, simplified."""
+    """Replace parameters and dimensions in an expression, and simplify it."""
     match expression:
         case Literal() | Name():
             return expression
@@ -337,7 +337,7 @@ def substitute(
 
 
 def replaced(expression: Expression, known: Expression, by: Expression) -> Expression:
-    """The expression with every occurrence of a part replaced."""
+    """Replace every occurrence of a part of an expression."""
     if expression == known:
         return by
     match expression:
@@ -357,7 +357,7 @@ def replaced(expression: Expression, known: Expression, by: Expression) -> Expre
 
 
 def children(expression: Expression) -> tuple[Expression, ...]:
-    """The operands of an expression."""
+    """Return the operands of an expression."""
     match expression:
         case Unary(_, operand):
             return (operand,)
@@ -376,12 +376,12 @@ def children(expression: Expression) -> tuple[Expression, ...]:
 
 
 def has_dimension(expression: Expression) -> bool:
-    """Whether `channels`, `height` or `width` occur."""
+    """Return whether `channels`, `height` or `width` occur."""
     return isinstance(expression, Dimension) or any(map(has_dimension, children(expression)))
 
 
 def depth(expression: Expression) -> int:
-    """How many operators are nested; a name or number has 0."""
+    """Return how many operators are nested; a name or number has 0."""
     level, deepest = [expression], -1
     while level:
         deepest += 1
@@ -390,7 +390,7 @@ def depth(expression: Expression) -> int:
 
 
 def is_longer(expression: Expression, limit: int) -> bool:
-    """Whether an expression has more parts than a limit, found in that many steps."""
+    """Return whether an expression has more parts than a limit, in that many steps."""
     pending = [expression]
     while pending and limit:
         pending.extend(children(pending.pop()))

@@ -70,7 +70,7 @@ class Rule:
 
 
 def _first_argument(_fan_in: int, _fan_out: int, args: tuple[float, ...]) -> float:
-    """Gives the scale of a rule whose only argument is the scale."""
+    """Return the scale of a rule whose only argument is the scale."""
     return args[0]
 
 
@@ -175,7 +175,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
 
 
 def check_scale(name: str, value: float, *, kind: Kind) -> None:
-    """Checks a number that is used as a scale.
+    """Check a number that is used as a scale.
 
     Args:
         name: What the number is called in the message.
@@ -200,7 +200,7 @@ def check_scale(name: str, value: float, *, kind: Kind) -> None:
 
 
 def _to_float(name: str, value: object) -> float:
-    """Converts an argument, which a spec may write as an integer of any length."""
+    """Convert an argument, which a spec may write as an integer of any length."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number, but is {value!r}")
     try:
@@ -222,7 +222,7 @@ class Initializer:
     args: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        """Checks the name, the number of arguments and their ranges.
+        """Check the name, the number of arguments and their ranges.
 
         Raises:
             ValueError: If the table has no such name, or an argument does not fit its rule.
@@ -245,16 +245,16 @@ class Initializer:
 
     @property
     def rule(self) -> Rule:
-        """The row of the table."""
+        """Return the row of the table for this initialiser."""
         return RULES[self.name]
 
     @property
     def kind(self) -> Kind:
-        """The distribution."""
+        """Return the distribution."""
         return self.rule.kind
 
     def scale(self, fan_in: int, fan_out: int) -> float:
-        """Computes the scale for a weight.
+        """Compute the scale for a weight.
 
         Args:
             fan_in: Inputs that one output sums, see `fans`.
@@ -279,7 +279,7 @@ DEFAULT_BIAS = Initializer(name="zeros")
 
 
 def fans(kind: WeightKind, shape: Sequence[int], *, multiplier: int = 1) -> tuple[int, int]:
-    """Counts the fans of a weight in the layout of the weights file.
+    """Count the fans of a weight in the layout of the weights file.
 
     For `conv` and `dense` these are the numbers that PyTorch (`_calculate_fan_in_and_fan_out`) and
     Keras (`compute_fans`) both compute; with groups, `fan_out` counts all outputs, as both do.

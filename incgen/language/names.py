@@ -68,7 +68,7 @@ _CAPITALS = {
 
 
 def label_fault(name: str) -> str | None:
-    """Why a label cannot be carried by every target, or None if it can."""
+    """Return why some target cannot carry a label, or None if all can."""
     if keyword.iskeyword(name):
         return f"`{name}` is a Python keyword"
     if name in MODULE_ATTRIBUTES or name.startswith("_"):
@@ -79,7 +79,7 @@ def label_fault(name: str) -> str | None:
 
 
 def parameter_fault(name: str) -> str | None:
-    """Why a parameter cannot be carried by every target, or None if it can."""
+    """Return why some target cannot carry a parameter, or None if all can."""
     if keyword.iskeyword(name):
         return f"`{name}` is a Python keyword"
     if name in AMBIGUOUS:
@@ -90,7 +90,7 @@ def parameter_fault(name: str) -> str | None:
 
 
 def network_fault(name: str) -> str | None:
-    """Why a network cannot be carried by every target, or None if it can."""
+    """Return why some target cannot carry the name of a network, or None if all can."""
     made = class_name(name)
     if keyword.iskeyword(name):
         return f"`{name}` is a Python keyword"
@@ -114,7 +114,7 @@ HELPER_CLASSES = _words(
 
 
 def class_name(name: str) -> str:
-    """The class that stands for a unit, block or network.
+    """Return the name of the class for a unit, block or network.
 
     >>> class_name("bn_inception"), class_name("inception_v3")
     ('BNInception', 'InceptionV3')

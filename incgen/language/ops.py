@@ -30,8 +30,8 @@ class ByWindow:
     """A padding that follows the window: `valid` where a side is even, else by the stride.
 
     Attributes:
-        plain: the word for odd windows that move by 1.
-        strided: the word for other odd windows; None where it must be said.
+        plain: The word for odd windows that move by 1.
+        strided: The word for other odd windows; None where it must be said.
     """
 
     plain: str
@@ -57,16 +57,16 @@ class Argument:
     """One argument of an op.
 
     Attributes:
-        name: the attribute's name, or what errors call a positional argument.
-        kind: its type.
-        doc: what it means, with its unit.
-        positional: whether it is given by position; else it is `name=value`.
-        default: the value where nothing is said.
-        must: no default without a `numerics` line: the frameworks disagree.
-        words: the words it can be, for `Kind.WORD`.
-        minimum: the smallest value, for numbers.
-        maximum: the largest value, for numbers.
-        open: whether the minimum and maximum are themselves excluded.
+        name: The attribute's name, or what errors call a positional argument.
+        kind: The type of its values.
+        doc: Its meaning, with the unit.
+        positional: Whether it is given by position rather than as `name=value`.
+        default: The value where nothing is said.
+        must: No default without a `numerics` line: the frameworks disagree.
+        words: The words it can be, for `Kind.WORD`.
+        minimum: The smallest value, for numbers.
+        maximum: The largest value, for numbers.
+        open: Whether the minimum and maximum themselves are excluded.
     """
 
     name: str
@@ -93,12 +93,12 @@ class Op:
     """One row of the table.
 
     Attributes:
-        name: what specs write.
-        doc: one sentence.
-        arguments: positional ones first, in order.
-        takes: the rank of its input.
-        weighted: whether it has parameters, and therefore a key in weights files.
-        family: the name under which `numerics` and `default` know several ops.
+        name: The name in specs.
+        doc: One sentence.
+        arguments: Positional ones first, in order.
+        takes: The rank of its input.
+        weighted: Whether it has parameters, and therefore a key in weights files.
+        family: The name under which `numerics` and `default` know several ops.
     """
 
     name: str

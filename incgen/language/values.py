@@ -22,7 +22,7 @@ def plain_value(value: object) -> Value:
     `StrEnum`, fractions and decimals, which become the nearest float.
 
     Raises:
-        ValueError: no parameter can have this value; the text says why.
+        ValueError: No parameter can have this value; the text says why.
     """
     plain = _plain(value)
     if plain is None:
@@ -44,7 +44,7 @@ def plain_value(value: object) -> Value:
 
 
 def _plain(value: Any) -> Value | None:
-    """The plain value that something stands for; None if it stands for none."""
+    """Return the plain value of an object, or None if it has none."""
     try:
         if getattr(value, "ndim", None) == 0:  # a scalar of an array library
             value = value.item()

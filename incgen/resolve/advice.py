@@ -35,10 +35,10 @@ def unknown_op(
     """Advise on a name that cannot be applied.
 
     Args:
-        call: as written.
-        callables: the ops, units and blocks of the file.
-        values: the constants of the file and the parameters of the surrounding definition.
-        labels: of the surrounding definition.
+        call: The call as written.
+        callables: The ops, units and blocks of the file.
+        values: The constants of the file and the parameters of the surrounding definition.
+        labels: The labels of the surrounding definition.
     """
     text = call.name.text
     if text in values:
@@ -76,13 +76,13 @@ def unknown_op(
 
 
 def unknown_default(name: str) -> str | None:
-    """What to type for an op of a `default` that there is not."""
+    """Return what to type for the unknown op of a `default`."""
     here = elsewhere.called_here(name)
     return f"here it is called `{here}`" if here in OPS else near(name, OPS, _ALIKE)
 
 
 def attribute_of_default(op: Op, attribute: st.Attribute) -> Advice:
-    """An attribute of a `default` that its op does not have, or that each use says itself."""
+    """Advise on an attribute that a `default` cannot set."""
     name = attribute.name.text
     message = f"`{op.name}` has no attribute `{name}`"
     takes = Takes(op.name, (), op.attributes)
@@ -100,7 +100,7 @@ def attribute_of_default(op: Op, attribute: st.Attribute) -> Advice:
 
 
 def preset(name: str) -> str:
-    """What to type for a preset that there is not."""
+    """Return what to type for an unknown preset."""
     here = elsewhere.PRESETS_ELSEWHERE.get(name.lower())
     offer = f"here it is called `{here}`" if here else near(name, PRESETS)
     return offer or f"the presets are {listed(tuple(PRESETS))}"
@@ -111,7 +111,7 @@ def _folded(name: str) -> str:
 
 
 def _renamed(call: st.Call) -> str | None:
-    """How a call of something that has another name elsewhere is written here."""
+    """Return how a call is written whose op has another name elsewhere."""
     text = call.name.text
     positional, attributes = written(call)
     windowed = re.fullmatch(r"([A-Za-z_]+?)_?(\d+x\d+)", text)
@@ -135,13 +135,13 @@ def _renamed(call: st.Call) -> str | None:
 
 
 def whole_map(op: Op) -> str:
-    """What to type for a pooling without a window."""
+    """Return what to type for a pooling without a window."""
     kind = "max" if op.name == "max_pool" else "avg"
     return f"write `global_{kind}_pool` for the whole map, `{op.name} 3x3` for each window"
 
 
 def _with_numbers(advice: str, given: Sequence[str]) -> str:
-    """The numbers of the call in the place of those of an example."""
+    """Put the numbers of the call in the place of those in an example."""
     resized = given and re.fullmatch(r"\S+x\S+", given[0]) and "nearest-" in advice
     if resized:  # `resize 64x64`
         advice = advice.replace("{height * 2}x{width * 2}", given[0]).replace("by 2 ", "")
@@ -158,12 +158,12 @@ def _with_numbers(advice: str, given: Sequence[str]) -> str:
 
 
 def unknown_attributes(takes: Takes, strange: Sequence[st.Attribute], call: st.Call) -> Advice:
-    """Attributes that what is called does not have.
+    """Advise on attributes that the called op or unit does not have.
 
     Args:
-        takes: what is called.
-        strange: the attributes, in order.
-        call: as written.
+        takes: What the callee accepts.
+        strange: The attributes, in order.
+        call: The call as written.
     """
     names = [attribute.name.text for attribute in strange]
     what = "attribute" if len(names) == 1 else "attributes"
@@ -182,7 +182,7 @@ def unknown_attributes(takes: Takes, strange: Sequence[st.Attribute], call: st.C
 
 
 def takes_help(takes: Takes) -> str:
-    """What a call can be given, as a help line."""
+    """Say in a help line which arguments a call can have."""
     if takes.attributes:
         return f"its attributes are {listed([a.name for a in takes.attributes])}"
     if takes.positional:
@@ -191,7 +191,7 @@ def takes_help(takes: Takes) -> str:
 
 
 def wrong_window(takes: Takes, call: st.Call) -> str | None:
-    """What to type where something else stands in the place of a window."""
+    """Return what to type where something else stands in the place of a window."""
     instead = translated(takes, *written(call))
     if instead is None:
         return None
@@ -206,9 +206,9 @@ def unseen_label(name: str, items: Iterable[st.Item], parameters: Collection[str
     """Advise on a `from` whose label is not one of the definition that it stands in.
 
     Args:
-        name: the label.
-        items: of the file.
-        parameters: of the definition.
+        name: The label.
+        items: The items of the file.
+        parameters: The parameters of the definition, with their places.
     """
     if name in parameters:
         message = f"`{name}` is a parameter, not a label"
@@ -232,7 +232,7 @@ def _labels_of(item: st.Item) -> set[str]:
 
 
 def label_as_value(name: str) -> Advice:
-    """A label where a number, a flag or a word is wanted."""
+    """Advise on a label where a number, a flag or a word is wanted."""
     message = f"`{name}` is a label, and labels stand behind `from` only"
     help_ = f"a block takes one value; join it with others by `from {name}` in a branch"
     return Advice(message, help_)
@@ -242,12 +242,12 @@ def label_as_value(name: str) -> Advice:
 
 
 def outside_head(unit: st.Unit, op: Op, missing: Iterable[Argument]) -> Advice:
-    """An op of a unit, not its first, that lacks arguments.
+    """Advise on an op of a unit, not its first, that lacks arguments.
 
     Args:
-        unit: as written.
-        op: what lacks them.
-        missing: the arguments.
+        unit: The unit as written.
+        op: The op that lacks arguments.
+        missing: The arguments.
     """
     lacks = " and ".join(f"its `{argument.name}`" for argument in missing)
     head = unit.calls[0].name.text
@@ -265,7 +265,7 @@ _PARAMETERS = {
 
 
 def _as_block(unit: st.Unit) -> str | None:
-    """What to type for a unit as a block, whose parameters are what its ops lack."""
+    """Rewrite a unit as a block with a parameter for each missing argument."""
     statements, parameters, examples = list[str](), list[str](), list[str]()
     labels: dict[str, int] = {}
     for call in unit.calls:
@@ -298,7 +298,7 @@ def _as_block(unit: st.Unit) -> str | None:
 def given_by_unit(
     unit: str, window: st.Window, open_: Sequence[Argument], call: st.Call
 ) -> str | None:
-    """What to type where a use gives the window that the unit says itself."""
+    """Return what to type where a use repeats the window that the unit sets."""
     values = [value for value in call.positional if value is not window]
     if len(values) > len(open_):
         return None
@@ -311,14 +311,14 @@ def given_by_unit(
 
 
 def op_as_argument(name: str, parameter: str, block: str) -> Advice:
-    """An op, unit or block given to a parameter."""
+    """Advise on an op, unit or block that is given to a parameter."""
     message = f"`{name}` is applied to values and cannot be given to `{parameter}` of `{block}`"
     help_ = f"give `true` or `false`, and in `{block}` write `if {parameter} {{ {name} }}`"
     return Advice(message, help_)
 
 
 def label_as_argument(label: str, block: str, call: st.Call) -> Advice:
-    """An earlier value given to a parameter."""
+    """Advise on an earlier value that is given to a parameter."""
     message = f"`{label}` is a label, and a block is given numbers, flags and words only"
     rest = tuple(v for v in call.positional if not (isinstance(v, ex.Name) and v.text == label))
     positional, _ = written(st.Call(call.name, rest, (), call.span))
@@ -328,7 +328,7 @@ def label_as_argument(label: str, block: str, call: st.Call) -> Advice:
 
 
 def window_of_block(value: st.Argument, parameter: str, block: str) -> str | None:
-    """What to type where a parameter of a block is given a window."""
+    """Return what to type where a parameter of a block is given a window."""
     if not isinstance(value, st.Window):
         return None
     sides = re.split("[x/]", value.span.text)

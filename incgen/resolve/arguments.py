@@ -26,7 +26,7 @@ MAX_COUNT = 1_000_000
 
 
 def value_fault(argument: Argument, value: Value) -> str | None:
-    """Why a value cannot be an argument's, or None if it can.
+    """Return why an argument cannot have a value, or None if it can.
 
     >>> from incgen.ops import OPS
     >>> value_fault(OPS["dropout"].arguments[0], 1.5)
@@ -53,7 +53,7 @@ def value_fault(argument: Argument, value: Value) -> str | None:
 
 
 def count_fault(value: Value, minimum: int) -> str | None:
-    """Why a value is not a whole number from a minimum, or None if it is."""
+    """Return why a value is not a whole number from a minimum, or None if it is."""
     if isinstance(value, bool) or not isinstance(value, int):
         return f"must be a whole number, not {show(value)}"
     if not minimum <= value <= MAX_COUNT:
@@ -63,12 +63,12 @@ def count_fault(value: Value, minimum: int) -> str | None:
 
 
 def evaluation_code(error: EvaluationError) -> Code:
-    """Whether an expression has no value because of its types or of its numbers."""
+    """Return the code for an expression without a value: its types or its numbers are wrong."""
     return Code.NUMBER_RANGE if error.ranged else Code.WRONG_TYPE
 
 
 def whole_help(value: Value, written: ex.Expression) -> str | None:
-    """What to type where a calculation gave a number that is not whole."""
+    """Return what to type where a calculation gave a number that is not whole."""
     if not isinstance(value, float):
         return None
     if isinstance(written, ex.Literal):
@@ -96,7 +96,7 @@ def _factor_fault(argument: Argument, value: Value) -> str | None:
 
 
 def fault_code(value: Value, argument: Argument) -> Code:
-    """Whether a refused value is of the wrong type or out of range."""
+    """Return the code for a refused value: of the wrong type, or out of range."""
     numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
     if argument.kind in (Kind.COUNT, Kind.PADDING):
         numeric = numeric and isinstance(value, int)
@@ -106,7 +106,7 @@ def fault_code(value: Value, argument: Argument) -> Code:
 
 
 def show(value: Value) -> str:
-    """A value as a spec would write it, in backticks if it is a word."""
+    """Write a value as a spec does, in backticks if it is a word."""
     if isinstance(value, str):
         return f"`{value}`"
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -117,10 +117,10 @@ class Conventions:
     """What is said once for many ops: a preset and the `default` statements so far.
 
     Attributes:
-        preset: the name of the preset, if there is one.
-        defaults: what `default` statements say, by op and argument.
-        line: the `numerics` line.
-        lines: the `default` statements, by op and argument.
+        preset: The name of the preset, if there is one.
+        defaults: The values of `default` statements, by op and argument.
+        line: The `numerics` line.
+        lines: The `default` statements, by op and argument.
     """
 
     preset: str | None = None
@@ -129,18 +129,18 @@ class Conventions:
     lines: Mapping[tuple[str, str], Source] = field(default_factory=dict, compare=False)
 
     def with_preset(self, preset: str, span: Span) -> Conventions:
-        """The same with a `numerics` line."""
+        """Return these conventions with a `numerics` line."""
         return replace(self, preset=preset, line=Source(preset, span))
 
     def with_default(self, op: str, name: str, value: ArgumentValue, span: Span) -> Conventions:
-        """The same with one `default` more."""
+        """Return these conventions with one more `default`."""
         defaults = {**(self.defaults or {}), (op, name): value}
         return replace(
             self, defaults=defaults, lines={**self.lines, (op, name): Source(None, span)}
         )
 
     def source(self, op: Op, argument: Argument) -> Source | None:
-        """The line that says what an argument is where its op does not; None if there is none."""
+        """Return the line that sets an argument where its op does not; None if there is none."""
         for name in (op.name, op.family):
             if (name, argument.name) in self.lines:
                 return self.lines[name, argument.name]
@@ -151,7 +151,7 @@ class Conventions:
         return self.line
 
     def default(self, op: Op, argument: Argument) -> ArgumentValue | ByWindow:
-        """What an argument is where its op says nothing: the most specific that was said."""
+        """Return the value of an argument that its op does not set: the most specific default."""
         said = self.defaults or {}
         for name in (op.name, op.family):
             if (name, argument.name) in said:
@@ -193,9 +193,9 @@ class Binder:
     """Turns written arguments into values; reports what does not fit.
 
     Args:
-        report: takes the faults.
-        resolve: gives the expression that a written one stands for, or None after a report.
-        known: tells whether a name stands for something.
+        report: Collects faults.
+        resolve: Resolves an expression; returns None after a report.
+        known: Tells whether a name stands for something.
     """
 
     def __init__(
@@ -210,12 +210,12 @@ class Binder:
         self.known = known
 
     def value(self, owner: str, argument: Argument, written: st.Argument) -> ArgumentValue:
-        """One argument of an op; None after a report.
+        """Check one argument of an op; return None after a report.
 
         Args:
-            owner: the op, for messages.
-            argument: what it must fit.
-            written: what was written.
+            owner: The op, for messages.
+            argument: The argument that it must fit.
+            written: The value as written.
         """
         match argument.kind, written:
             case Kind.WINDOW, st.Window():
@@ -252,7 +252,7 @@ class Binder:
     def expression(
         self, owner: str, argument: Argument, written: ex.Expression
     ) -> ex.Expression | None:
-        """A number, flag or word; checked now if it is already known."""
+        """Resolve a number, flag or word, and check it if it is already known."""
         words = _words(argument)
         if words and isinstance(written, ex.Name) and not self.known(written.text):
             rule = listed(words, "or")
@@ -275,7 +275,7 @@ class Binder:
         return resolved
 
     def window(self, owner: str, written: st.Window) -> WindowValue | None:
-        """A kernel and its stride."""
+        """Resolve a kernel and its stride."""
         one = ex.Literal(1)
         parts = []
         for part, what in (
@@ -299,7 +299,7 @@ class Binder:
     def sides(
         self, owner: str, argument: Argument, written: st.Window | st.Items
     ) -> SidesValue | None:
-        """A padding of two or four numbers."""
+        """Resolve a padding of two or four numbers."""
         if isinstance(written, st.Window):
             values: tuple[st.Argument, ...] = (written.height, written.width)
             if written.stride_height is not None:
@@ -332,7 +332,7 @@ class Binder:
     def initializer(
         self, name: str, arguments: tuple[ex.Expression, ...], span: Span | None
     ) -> Initializer | None:
-        """A named initialiser; its arguments must be constants."""
+        """Resolve a named initialiser, whose arguments must be constants."""
         rule = RULES.get(name)
         if rule is None:
             help_ = near(name, RULES)
@@ -366,7 +366,7 @@ class Binder:
 
 
 def _scale_fault(value: float, kind: str) -> str | None:
-    """Why a number cannot be the scale of an initialiser, or None if it can."""
+    """Return why a number cannot be the scale of an initialiser, or None if it can."""
     if kind == "constant":
         if value == 0 or SMALLEST <= abs(value) <= LARGEST:
             return None

@@ -28,12 +28,12 @@ class BodyResolver:
     """Resolves the bodies of one definition.
 
     Args:
-        scope: the names of the file.
-        conventions: the presets and defaults where the definition stands.
-        parameters: of the definition, with their places.
-        used: gets the parameters that occur.
-        network: whether it is a network, which may have heads.
-        unit: the definition if it is a unit, where nothing is warned of.
+        scope: The names of the file.
+        conventions: The presets and defaults where the definition stands.
+        parameters: The parameters of the definition, with their places.
+        used: Collects the parameters that occur.
+        network: Whether it is a network, which may have heads.
+        unit: The definition if it is a unit, where nothing is warned of.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class BodyResolver:
         self.loops = 0
 
     def expression(self, written: ex.Expression) -> ex.Expression | None:
-        """The expression that a written one stands for; None after a report."""
+        """Resolve an expression; return None after a report."""
         name = written.text if isinstance(written, ex.Name) else ""
         if name in self.written and not self.known(name):
             told = advice.label_as_value(name)
@@ -68,7 +68,7 @@ class BodyResolver:
 
     @contextmanager
     def side(self, built: bool) -> Iterator[None]:
-        """Inside, parameters that occur count as used only if the side of an `if` is built."""
+        """Count parameters as used inside only if this side of an `if` is built."""
         used = self.used
         if not built:
             self.used = self.idle
@@ -76,20 +76,20 @@ class BodyResolver:
         self.used = used
 
     def known(self, name: str) -> bool:
-        """Whether a name stands for something here."""
+        """Return whether a name stands for something here."""
         return name in self.parameters or self.scope.values.known(name)
 
     # ------------------------------------------------------------ bodies
 
     def definition_body(self, body: st.Body) -> df.Body:
-        """The body of a block or network."""
+        """Resolve the body of a block or network."""
         names = collect(body, self.report)
         self.written = {s.label.text for s in st.statements(body) if s.label is not None}
         self.calls.arguments.labels = self.written
         return self.body(body, names, top=True)
 
     def unit_body(self, unit: st.Unit) -> df.Body | None:
-        """The chain of a unit as a body of one step."""
+        """Resolve the chain of a unit to a body of one step."""
         names = Namespace({})
         errors = self.report.errors
         elements = []
@@ -111,13 +111,13 @@ class BodyResolver:
     def body(
         self, body: st.Body, names: Namespace, *, top: bool = False, heads: bool = False
     ) -> df.Body:
-        """The steps of a body whose names live in a namespace.
+        """Resolve the steps of a body.
 
         Args:
-            body: as parsed.
-            names: of the keys.
-            top: whether it is the body of a definition itself.
-            heads: whether it can have heads.
+            body: The body as parsed.
+            names: The namespace of the keys.
+            top: Whether it is the body of a definition itself.
+            heads: Whether it can have heads.
         """
         self.frames.append({})
         kept = _origins(body)
@@ -149,7 +149,7 @@ class BodyResolver:
         return df.Body(tuple(steps), body.span)
 
     def decided(self, choice: st.Conditional, names: Namespace) -> tuple[df.Step | df.Head, ...]:
-        """An `if` around heads: which outputs there are is decided when the code is generated."""
+        """Resolve an `if` around heads, whose condition is decided when code is generated."""
         condition = self.expression(choice.condition)
         known = ex.literal(condition) if condition is not None else True
         if known is None or isinstance(known, str):
@@ -172,7 +172,7 @@ class BodyResolver:
         return then if known else otherwise
 
     def head(self, statement: st.Aux, allowed: bool) -> df.Head | None:
-        """An auxiliary head of the network."""
+        """Resolve an auxiliary head of the network."""
         if not allowed:
             message = "`aux` stands in the body of a network itself"
             help_ = "put the layers of the head into a block, and the `aux` into the network"
@@ -182,7 +182,7 @@ class BodyResolver:
         return df.Head(statement.label.text, body, statement.doc, statement.span)
 
     def step(self, statement: st.Statement, names: Namespace, kept: set[str]) -> df.Step:
-        """One statement."""
+        """Resolve one statement."""
         label = statement.label.text if statement.label else None
         origin = None
         if statement.origin is not None:
@@ -197,7 +197,7 @@ class BodyResolver:
         return df.Step(label, origin, element, keep, statement.doc, statement.span)
 
     def check_origin(self, origin: st.Identifier) -> None:
-        """`from` names an earlier value of this body or of one around it."""
+        """Report a `from` that names no earlier value of this body or of one around it."""
         if any(origin.text in frame for frame in self.frames):
             return
         visible = {label for frame in self.frames for label in frame}
@@ -217,7 +217,7 @@ class BodyResolver:
     def in_namespace(
         self, elements: Sequence[st.Element], names: Namespace, span: Span
     ) -> df.Element | None:
-        """An unlabelled chain: every element takes its own name."""
+        """Resolve an unlabelled chain: every element takes its own name."""
         if len(elements) == 1:
             return _chained([self.element(elements[0], None, names)], None, span)
         with self.calls.chain(elements):
@@ -225,14 +225,14 @@ class BodyResolver:
         return _chained(found, None, span)
 
     def in_slot(self, elements: Sequence[st.Element], slot: str, span: Span) -> df.Element | None:
-        """A chain under a label: one element takes it, more are numbered below it."""
+        """Resolve a labelled chain: one element takes the label, several are numbered below it."""
         if len(elements) == 1:
             return self.element(elements[0], slot, None)
         found = [self.element(element, str(i), None) for i, element in enumerate(elements)]
         return _chained(found, slot, span)
 
     def slot_body(self, body: st.Body, slot: str) -> df.Body:
-        """A body under a label: a single statement is as if it had the label itself."""
+        """Resolve a body under a label; a single statement takes the label itself."""
         only = body.statements[0] if len(body.statements) == 1 else None
         if isinstance(only, st.Statement) and only.label is None:
             self.frames.append({})
@@ -252,7 +252,7 @@ class BodyResolver:
     def element(
         self, element: st.Element, slot: str | None, names: Namespace | None
     ) -> df.Element | None:
-        """An element that has a slot, or takes a name from a namespace."""
+        """Resolve an element that has a slot, or takes a name from a namespace."""
         match element:
             case st.Call():
                 return self.calls.call(element, slot, names)
@@ -273,7 +273,7 @@ class BodyResolver:
     def join(
         self, element: st.Join, slot: str | None, names: Namespace | None
     ) -> df.Element | None:
-        """Branches on one value."""
+        """Resolve the branches of a join."""
         if len(element.body.statements) == 1:
             message = f"`{element.kind}` joins at least two branches"
             help_ = "each line of its body is a branch"
@@ -294,7 +294,7 @@ class BodyResolver:
     def repeat(
         self, element: st.Repeat, slot: str | None, names: Namespace | None
     ) -> df.Element | None:
-        """A body several times."""
+        """Resolve a body that is applied several times."""
         count = self.expression(element.count)
         if slot is None:
             assert names is not None
@@ -321,7 +321,7 @@ class BodyResolver:
     def conditional(
         self, element: st.Conditional, slot: str | None, names: Namespace | None
     ) -> df.Element | None:
-        """One of two bodies; both may use the same names, because only one is built."""
+        """Resolve an `if`; both sides may use the same names, because only one is built."""
         condition = self.expression(element.condition)
         if condition is not None and isinstance(ex.literal(condition), str):
             message = "a condition is true or false, not a word"
@@ -341,7 +341,7 @@ class BodyResolver:
         return df.Conditional(condition, then, otherwise, element.span)
 
     def branch(self, body: st.Body, slot: str | None, names: Namespace | None) -> df.Body:
-        """One side of a conditional."""
+        """Resolve one side of a conditional."""
         if slot is not None:
             return self.slot_body(body, slot)
         assert names is not None
@@ -356,5 +356,5 @@ def _chained(found: Sequence[df.Element | None], name: str | None, span: Span) -
 
 
 def _origins(body: st.Body) -> set[str]:
-    """The labels that some `from` inside a body names."""
+    """Return the labels that `from`s inside a body name."""
     return {s.origin.text for s in st.statements(body) if s.origin is not None}

@@ -26,11 +26,11 @@ class CallResolver:
     """Resolves the calls of one definition.
 
     Args:
-        scope: the names of the file.
-        conventions: the presets and defaults where the definition stands.
-        binder: checks arguments.
-        parameters: of the definition.
-        unit: the definition if it is a unit, where nothing is warned of.
+        scope: The names of the file.
+        conventions: The presets and defaults where the definition stands.
+        binder: Checks arguments.
+        parameters: The parameters of the definition, with their places.
+        unit: The definition if it is a unit, where nothing is warned of.
     """
 
     def __init__(
@@ -52,13 +52,13 @@ class CallResolver:
     def call(
         self, call: st.Call, slot: str | None, names: Namespace | None, *, head: bool = False
     ) -> df.Element | None:
-        """An op, unit or block with its arguments; None after a report.
+        """Resolve an op, unit or block with its arguments; return None after a report.
 
         Args:
-            call: as written.
-            slot: the name it has by its label or its place in a chain, if it has one.
-            names: gives it a name if it has none.
-            head: whether it is the head of a unit, which takes the unit's arguments.
+            call: The call as written.
+            slot: The name it has by its label or its place in a chain, if it has one.
+            names: The namespace that names a call without a label.
+            head: Whether it is the head of a unit, which takes the unit's arguments.
         """
         name = slot if slot is not None else self.own_name(call, names)
         op = OPS.get(call.name.text)
@@ -79,7 +79,7 @@ class CallResolver:
         return df.OpCall(op, args, said, name, slot is not None, head, call.span, sources)
 
     def own_name(self, call: st.Call, names: Namespace | None) -> str:
-        """The name of something without a label."""
+        """Return a name for a call without a label."""
         assert names is not None
         text = call.name.text
         name = names.name_for(text)
@@ -98,7 +98,7 @@ class CallResolver:
     def instance(
         self, call: st.Call, slot: str | None, name: str, head: bool
     ) -> df.Instance | None:
-        """A unit or block with its arguments."""
+        """Resolve a unit or block with its arguments."""
         text, was_refused = call.name.text, self.refused
         self.refused = True  # until all is well
         if not self.scope.values.can_apply(text):
@@ -124,7 +124,7 @@ class CallResolver:
         return df.Instance(definition, given, name, slot is not None, head, call.span)
 
     def report_unknown(self, call: st.Call) -> None:
-        """A name that cannot be applied."""
+        """Report a name that cannot be applied."""
         values = {*self.scope.values.constants, *self.arguments.parameters}
         labels = self.arguments.labels
         told = advice.unknown_op(call, self.scope.values.callables(), values, labels)
@@ -132,7 +132,7 @@ class CallResolver:
 
     @contextmanager
     def chain(self, elements: Sequence[st.Element]) -> Iterator[None]:
-        """Inside, layers without a label are those of a chain, and are warned of together."""
+        """Warn once of all unlabelled layers inside, which form one chain."""
         outer, self.unnamed = self.unnamed, []
         yield
         unnamed, self.unnamed = self.unnamed, outer
@@ -145,7 +145,7 @@ class CallResolver:
         self.report.warning(Code.UNNAMED, unnamed[0][0].name.span, message, help=help_)
 
     def warn_unnamed(self, call: st.Call, name: str) -> None:
-        """A layer with parameters gets its key from its op if it has no label."""
+        """Warn of a layer with parameters and no label, whose key follows from its op."""
         if self.unnamed is not None:
             self.unnamed.append((call, name))
             return
@@ -155,7 +155,7 @@ class CallResolver:
 
 
 def _concrete_pool(op: Op, call: st.Call) -> tuple[Op, st.Call]:
-    """`pool max 3x3` is `max_pool 3x3`; with a parameter for the kind it stays `pool`."""
+    """Turn `pool max 3x3` into `max_pool 3x3`; keep `pool` for a parameter."""
     first = call.positional[0] if call.positional else None
     if op.name == "pool" and isinstance(first, ex.Name) and first.text in ("max", "avg"):
         rest = call.positional[1:]
@@ -165,6 +165,6 @@ def _concrete_pool(op: Op, call: st.Call) -> tuple[Op, st.Call]:
 
 
 def _shown(span: Span) -> str:
-    """A text of the spec for a help line: whole, unless it is long."""
+    """Return a text of the spec for a help line, shortened if it is long."""
     text = span.text
     return text if len(text) <= 60 and "\n" not in text else f"{text.split()[0]} ..."

@@ -8,7 +8,7 @@ from incgen.resolve import definitions as df
 
 
 def check_names(found: tuple[df.Definition, ...], report: Reporter) -> None:
-    """Two different definitions of one name are a fault: a reader could not tell them apart."""
+    """Report different definitions of one name, which no reader could tell apart."""
     seen: dict[str, df.Definition] = {}
     for definition in found:
         first = seen.setdefault(definition.name, definition)

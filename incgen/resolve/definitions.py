@@ -63,13 +63,13 @@ class OpCall:
     """An op with every argument filled in.
 
     Attributes:
-        op: its row of the table.
-        args: every argument by name.
-        said: the names of those written at this place.
-        name: see the module.
-        labelled: whether a label gave the name.
-        forwards: whether it is the head of a unit, which takes the unit's arguments.
-        sources: the lines above that say what it does not, by argument.
+        op: Its row of the table.
+        args: Every argument by name.
+        said: The names of those written at this place.
+        name: See the module.
+        labelled: Whether a label gave the name.
+        forwards: Whether it is the head of a unit, which takes the unit's arguments.
+        sources: The lines above that say what it does not, by argument.
     """
 
     op: Op
@@ -87,12 +87,12 @@ class Instance:
     """A unit or block that is used.
 
     Attributes:
-        definition: what is used.
-        args: by parameter name (block) or by argument of the unit's head op; for a unit only
+        definition: The unit or block.
+        args: Arguments by parameter (block) or by argument of the unit's head op; for a unit only
             those that are said.
-        name: see the module.
-        labelled: whether a label gave the name.
-        forwards: whether it is the head of another unit.
+        name: See the module.
+        labelled: Whether a label gave the name.
+        forwards: Whether it is the head of another unit.
     """
 
     definition: Definition
@@ -163,11 +163,11 @@ class Step:
     """A statement: an element on the current value, or on an earlier one.
 
     Attributes:
-        label: as written.
-        origin: the label of the value it starts from, if not the current one.
-        element: what is applied; None for a lone `from label`.
-        kept: whether a later `from` names this value.
-        doc: the doc comment above it.
+        label: The label as written.
+        origin: The label of the value it starts from, if not the current one.
+        element: The element to apply; None for a lone `from label`.
+        kept: Whether a later `from` names this value.
+        doc: The doc comment above it.
     """
 
     label: str | None
@@ -201,13 +201,13 @@ class Pixels:
     """What the input line says: a size, and what the weights expect of pixels.
 
     Attributes:
-        height: rows.
-        width: columns.
-        channels: colour channels.
+        height: Rows.
+        width: Columns.
+        channels: Colour channels.
         order: `rgb` or `bgr`; None if nothing was said.
-        range: the values that black and white have; None if nothing was said.
-        mean: subtracted, per channel in that order and range.
-        std: divided by, likewise.
+        range: The values that black and white have; None if nothing was said.
+        mean: Subtracted, per channel in that order and range.
+        std: Divided by, likewise.
     """
 
     height: Expression
@@ -221,7 +221,7 @@ class Pixels:
 
     @property
     def described(self) -> bool:
-        """Whether there is anything for a `preprocess` function to do or state."""
+        """Return whether a `preprocess` function has anything to do or state."""
         return bool(self.order or self.range or self.mean or self.std)
 
 
@@ -231,14 +231,14 @@ class Definition:
 
     Attributes:
         kind: "unit", "block" or "network".
-        name: as written.
-        parameters: of a block or network.
-        body: for a unit one step, a chain.
-        head: for a unit, the op that takes the arguments of its uses.
-        pads: for a unit, how the padding of its head follows the window of a use that says none.
-        pixels: for a network, its input line.
-        doc: the doc comment.
-        span: the whole definition.
+        name: The name as written.
+        parameters: The parameters of a block or network.
+        body: For a unit one step, a chain.
+        head: For a unit, the op that takes the arguments of its uses.
+        pads: For a unit, how the padding of its head follows the window of a use that says none.
+        pixels: For a network, its input line.
+        doc: The doc comment.
+        span: The whole definition.
     """
 
     kind: str
@@ -266,13 +266,13 @@ class Program:
     """A network and everything that it reaches.
 
     Attributes:
-        network: the network.
-        definitions: the units and blocks it reaches, each after those it uses.
-        doc: the doc comment at the head of its file.
-        header: the plain comment in front of that.
-        file: the name of its file, without folders.
-        settings: the constants of the file that were given another value than it says.
-        digest: of the text of the file and of those that it uses.
+        network: The network.
+        definitions: The units and blocks it reaches, each after those it uses.
+        doc: The doc comment at the head of its file.
+        header: The plain comment in front of that.
+        file: The name of its file, without folders.
+        settings: The constants of the file that were given another value than it says.
+        digest: A digest of the file and of those that it uses.
     """
 
     network: Definition
@@ -285,7 +285,7 @@ class Program:
 
 
 def elements(body: Body) -> Iterator[Element]:
-    """Every element of a body, those inside others too, in order."""
+    """Yield every element of a body, those inside others too, in order."""
     for step in body.steps:
         if isinstance(step, Head):
             yield from elements(step.body)
@@ -294,7 +294,7 @@ def elements(body: Body) -> Iterator[Element]:
 
 
 def within(element: Element) -> Iterator[Element]:
-    """An element and every element inside it, in order."""
+    """Yield an element and every element inside it, in order."""
     yield element
     match element:
         case Chain():
@@ -311,7 +311,7 @@ def within(element: Element) -> Iterator[Element]:
 
 
 def reached(network: Definition) -> tuple[Definition, ...]:
-    """The units and blocks that a network uses, each after those it uses itself."""
+    """Return the units and blocks that a network uses, each after those it uses itself."""
     found: dict[int, Definition] = {}
 
     def visit(definition: Definition) -> None:
@@ -333,7 +333,7 @@ def _head_of(unit: Definition) -> OpCall | Instance:
 
 
 def given_by_unit(unit: Definition) -> frozenset[str]:
-    """The arguments of its head op that a unit itself says."""
+    """Return the arguments of its head op that a unit itself sets."""
     head = _head_of(unit)
     if isinstance(head, OpCall):
         return head.said
@@ -341,7 +341,7 @@ def given_by_unit(unit: Definition) -> frozenset[str]:
 
 
 def unit_defaults(unit: Definition) -> dict[str, ArgumentValue]:
-    """What the arguments of its head op are where a use says nothing."""
+    """Return the arguments of a unit's head op where a use sets nothing."""
     head = _head_of(unit)
     if isinstance(head, OpCall):
         return dict(head.args)
@@ -350,7 +350,7 @@ def unit_defaults(unit: Definition) -> dict[str, ArgumentValue]:
 
 @cache
 def has_weights(definition: Definition) -> bool:
-    """Whether something in a definition has parameters."""
+    """Return whether a definition contains parameters."""
     for element in elements(definition.body):
         if isinstance(element, OpCall) and element.op.weighted:
             return True

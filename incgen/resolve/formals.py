@@ -26,13 +26,13 @@ def formals(
     constants: Container[str],
     report: Reporter,
 ) -> tuple[dict[str, Span], tuple[df.Formal, ...]]:
-    """The parameters of a block or network, with their places.
+    """Resolve the parameters of a block or network, and return their places too.
 
     Args:
-        written: as parsed.
-        constant: gives the expression of a default, or None after a report.
-        constants: the names of the constants of the file.
-        report: takes faults.
+        written: The parameters as parsed.
+        constant: Resolves a default; returns None after a report.
+        constants: The names of the constants of the file.
+        report: Collects faults.
     """
     places: dict[str, Span] = {}
     own = {parameter.name.text for parameter in written}
@@ -75,7 +75,7 @@ def _check_name(name: str, span: Span, report: Reporter) -> None:
 
 
 def _names(expression: ex.Expression) -> Iterator[ex.Name]:
-    """The names in an expression as it was written."""
+    """Yield the names in an expression as it was written."""
     if isinstance(expression, ex.Name):
         yield expression
     for part in ex.children(expression):
@@ -83,7 +83,7 @@ def _names(expression: ex.Expression) -> Iterator[ex.Name]:
 
 
 def _default(written: ex.Expression, constant: Constant, report: Reporter) -> ex.Expression:
-    """A default is a constant, or depends on what comes in; after a report, 1 stands in for it."""
+    """Resolve a default, which may depend on the input; return 1 after a report."""
     resolved = constant(written)
     if resolved is None:
         return ex.Literal(1)
@@ -99,7 +99,7 @@ def _default(written: ex.Expression, constant: Constant, report: Reporter) -> ex
 def check_used(
     item: st.Block | st.Network, parameters: dict[str, Span], used: set[str], report: Reporter
 ) -> None:
-    """A parameter that nothing uses is a fault: it promises what it does not do."""
+    """Report parameters that nothing uses."""
     for name in parameters:
         if name not in used:
             message = f"the parameter `{name}` of `{item.name.text}` is never used"

@@ -30,7 +30,7 @@ class Namespace:
         self.ordinals: dict[str, int] = {}
 
     def name_for(self, base: str) -> str:
-        """A free name from an op's name: `conv`, then `conv_2`, `conv_3`, ..."""
+        """Return a free name made of an op's name: `conv`, then `conv_2`, `conv_3`, ..."""
         ordinal = self._ordinal(base)
         name = base if ordinal == 1 else f"{base}_{ordinal}"
         while name in self.labels or self._has(name):
@@ -41,7 +41,7 @@ class Namespace:
         return name
 
     def _ordinal(self, base: str) -> int:
-        """All names of a base below this number are taken."""
+        """Return the number below which all names of a base are taken."""
         inner = self.ordinals.get(base)
         if inner is not None:
             return inner
@@ -51,7 +51,7 @@ class Namespace:
         return name in self.given or (self.outer is not None and self.outer._has(name))
 
     def side(self) -> Namespace:
-        """The namespace of one side of a conditional."""
+        """Return the namespace of one side of a conditional."""
         return Namespace(self.labels, self)
 
     def merge(self, sides: Sequence[Namespace]) -> None:
@@ -63,11 +63,11 @@ class Namespace:
 
 
 def collect(body: st.Body, report: Reporter) -> Namespace:
-    """The namespace of a body, with its labels checked.
+    """Check the labels of a body, and return its namespace.
 
     Args:
-        body: the body, and through it every transparent body inside.
-        report: takes duplicates and reserved names.
+        body: The body, and through it every transparent body inside.
+        report: Collects duplicates and reserved names.
     """
     labels: dict[str, Span] = {}
     _collect(body, labels, report)

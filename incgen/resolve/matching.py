@@ -58,12 +58,12 @@ class Matcher:
         self.report.error(code, span, told.message, help=told.help)
 
     def is_label(self, name: str) -> bool:
-        """Whether a name is a label, and no value."""
+        """Return whether a name is a label and not a value."""
         value = name in self.parameters or self.scope.values.known(name)
         return name in self.labels and not value
 
     def is_op(self, name: str) -> bool:
-        """Whether a name is an op, unit or block, and no value."""
+        """Return whether a name is an op, unit or block and not a value."""
         value = name in self.parameters or name in self.scope.values.constants
         return not value and self.scope.values.can_apply(name)
 
@@ -72,7 +72,7 @@ class Matcher:
     def op_arguments(
         self, op: Op, call: st.Call, *, head: bool
     ) -> tuple[dict[str, df.ArgumentValue] | None, frozenset[str]]:
-        """Every argument of an op, said or by default."""
+        """Return every argument of an op, and the names of those that the call sets."""
         said = self.match(op.name, op.positional, op.attributes, call)
         if said is None:
             return None, frozenset()
@@ -96,7 +96,7 @@ class Matcher:
         return args, frozenset(said)
 
     def report_missing(self, op: Op, missing: Sequence[Argument], call: st.Call) -> None:
-        """Arguments that are needed and have no value."""
+        """Report arguments that are needed and have no value."""
         if all(argument.must for argument in missing):
             preset = PRESETS["torch"][op.family or op.name]
             values = {a.name: _default_text(preset[a.name]) for a in missing}
@@ -117,7 +117,7 @@ class Matcher:
         self.report.error(Code.ARGUMENT_COUNT, call.span, message, help=usage)
 
     def report_padding(self, op: Op, frame: df.ArgumentValue, call: st.Call) -> None:
-        """A pooling whose border the preset does not say."""
+        """Report a pooling whose border the preset leaves open."""
         name = call.name.text
         assert isinstance(frame, df.WindowValue)
         sides = [ex.literal(side) for side in (*frame.kernel, *frame.stride)]
@@ -143,7 +143,7 @@ class Matcher:
         attributes: tuple[Argument, ...],
         call: st.Call,
     ) -> dict[str, df.ArgumentValue] | None:
-        """Written arguments by name, each checked; None after a report."""
+        """Check the written arguments, by name; return None after a report."""
         found: dict[str, df.ArgumentValue] = {}
         errors = self.report.errors
         takes = Takes(owner, positional, attributes)
@@ -170,7 +170,7 @@ class Matcher:
         return found if sound else None
 
     def report_window(self, takes: Takes, call: st.Call) -> bool:
-        """Something else in the place of a window: whether that was reported."""
+        """Report another value in the place of a window; return whether there was one."""
         for argument, written in zip(takes.positional, call.positional, strict=False):
             if argument.kind is not Kind.WINDOW or isinstance(written, st.Window):
                 continue
@@ -183,7 +183,7 @@ class Matcher:
         return False
 
     def report_surplus(self, owner: str, names: Sequence[str], call: st.Call) -> None:
-        """More positional arguments than the op has: often a forgotten arrow."""
+        """Report more positional arguments than the op has, often a forgotten arrow."""
         surplus = call.positional[len(names)]
         if isinstance(surplus, ex.Name) and self.scope.values.can_apply(surplus.text):
             message = f"`{surplus.text}` follows `{owner}` without an arrow"
@@ -199,7 +199,7 @@ class Matcher:
     def unit_arguments(
         self, unit: df.Definition, call: st.Call, head: bool
     ) -> dict[str, df.ArgumentValue] | None:
-        """The arguments of a unit go to its head op."""
+        """Match the arguments of a unit, which go to its head op."""
         if unit.head is None:
             return self.match(unit.name, (), (), call)
         given = df.given_by_unit(unit)
@@ -251,7 +251,7 @@ class Matcher:
         fixed: tuple[Argument, ...],
         call: st.Call,
     ) -> bool:
-        """A window for a unit that has one: whether that was reported."""
+        """Report a window for a unit that sets its own; return whether there was one."""
         window = next((a for a in fixed if a.kind is Kind.WINDOW), None)
         written = next((w for w in call.positional if isinstance(w, st.Window)), None)
         if window is None or written is None:
@@ -271,7 +271,7 @@ class Matcher:
     def block_arguments(
         self, block: df.Definition, call: st.Call
     ) -> dict[str, df.ArgumentValue] | None:
-        """The arguments of a block by parameter."""
+        """Match the arguments of a block by parameter."""
         names = [formal.name for formal in block.parameters]
         found: dict[str, df.ArgumentValue] = {}
         errors = self.report.errors
@@ -325,7 +325,7 @@ class Matcher:
 
 
 def _usage(call: st.Call, missing: Sequence[Argument], values: Mapping[str, str]) -> str:
-    """A call with what it lacks, for a help line."""
+    """Write a call with what it lacks, for a help line."""
     attributes = " ".join(attribute.span.text for attribute in call.attributes)
     end = call.attributes[0].span.start if call.attributes else call.span.end
     written = call.span.source.text[call.span.start : end].strip()
@@ -336,7 +336,7 @@ def _usage(call: st.Call, missing: Sequence[Argument], values: Mapping[str, str]
 
 
 def _wanted(missing: Sequence[Argument], article: str) -> str:
-    """What kinds of values are missing, and for what."""
+    """Say what kinds of values are missing, and for which arguments."""
     return " and ".join(
         a.kind.value if a.kind is Kind.WINDOW else f"{a.kind.value} for {article} `{a.name}`"
         for a in missing

@@ -19,10 +19,10 @@ def resolve_pixels(
     """Read the `input` line, which comes first in a network.
 
     Args:
-        network: the network.
-        scope: the names of its file.
-        parameters: of the network.
-        used: gets the parameters that the line uses.
+        network: The network.
+        scope: The names of its file.
+        parameters: The parameters of the network.
+        used: Collects the parameters that the line uses.
 
     Returns:
         What the line says; None after a report.

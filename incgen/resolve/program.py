@@ -33,9 +33,9 @@ def resolve(
     """Resolve a spec and the files it uses.
 
     Args:
-        loaded: the spec.
-        settings: values for constants of the spec's own file, in place of what it says.
-        report: takes faults; warnings too.
+        loaded: The spec.
+        settings: Values for constants of the spec's own file, in place of what it says.
+        report: Collects faults and warnings.
 
     Returns:
         Its network with what it reaches; None if the file has no network (or a fault).

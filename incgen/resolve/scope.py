@@ -37,11 +37,11 @@ class Shared:
     """What the scopes of all files have in common.
 
     Attributes:
-        stack: the definitions being resolved; for recursion.
-        scopes: the scopes of each file, one for each set of conventions it is used under.
-        count: how many scopes there are.
-        definitions: those that are resolved, by name: what means the same is one.
-        build: makes a definition of what is written, when everything that it uses is resolved.
+        stack: The definitions being resolved; for recursion.
+        scopes: The scopes of each file, one for each set of conventions it is used under.
+        count: The number of scopes.
+        definitions: The resolved definitions by name; equal ones are one object.
+        build: Makes a definition of what is written, when everything that it uses is resolved.
     """
 
     build: Callable[[FileScope, Entry], df.Definition | None]
@@ -65,16 +65,16 @@ class FileScope:
     """The names of one file.
 
     Attributes:
-        loaded: the file.
-        report: takes faults.
-        inherited: the conventions of the file that uses it.
-        shared: what the scopes of all files have in common.
-        settings: values for its constants, in place of what it says.
-        values: its constants, and what its names stand for in expressions.
-        entries: what it defines.
-        imported: what it uses, as the scope that defines it and its name there.
-        done: its definitions that are resolved; None for one with a fault.
-        depths: how deep they are, for those whose uses are resolved.
+        loaded: The file.
+        report: Collects faults.
+        inherited: The conventions of the file that uses it.
+        shared: State that the scopes of all files share.
+        settings: Values for its constants, in place of what it says.
+        values: The constants, and the meaning of names in expressions.
+        entries: The definitions in the file.
+        imported: Names from other files, each with the scope that defines it and its name there.
+        done: The resolved definitions; None for one with a fault.
+        depths: The nesting depths of definitions whose uses are resolved.
     """
 
     loaded: LoadedFile
@@ -112,7 +112,7 @@ class FileScope:
     # ------------------------------------------------------------ items
 
     def _declare(self, name: st.Identifier) -> bool:
-        """Take a name of the file; a fault if it is taken or cannot be one."""
+        """Reserve a name of the file; report it if it is taken or cannot be used."""
         first = self.values.places.get(name.text)
         if first is not None:
             self.report.error(
@@ -188,7 +188,7 @@ class FileScope:
                 self._report_use(item, name, scope)
 
     def _is_same(self, name: st.Identifier, scope: FileScope) -> bool:
-        """Whether a name is there from another file; what it means must be the same there."""
+        """Return whether a name was imported before; report it if it now means something else."""
         if name.text not in self.imported or name.text not in scope.entries:
             return False
         first, second = self.definition(name.text), scope.definition(name.text)
@@ -213,7 +213,7 @@ class FileScope:
         self.report.error(Code.BAD_USE, name.span, message, help=help_)
 
     def _scope_of(self, used: LoadedFile, conventions: Conventions, span: Span) -> FileScope | None:
-        """The scope of a used file; the same one wherever the conventions are the same."""
+        """Return the scope of a used file; equal conventions share one."""
         scopes = self.shared.scopes.setdefault(id(used), [])
         for scope in scopes:
             if scope.inherited == conventions:
@@ -235,13 +235,13 @@ class FileScope:
             self.definition(name)
 
     def definition(self, name: str, span: Span | None = None) -> df.Definition | None:
-        """The definition of a name, resolved when it is first asked for; None after a report.
+        """Resolve the definition of a name when it is first needed; return None after a report.
 
         What a definition uses is resolved before it, without recursion: there may be many.
 
         Args:
-            name: of a unit, block or network, of this file or a used one.
-            span: where it is used, for a report.
+            name: The name of a unit, block or network, of this file or a used one.
+            span: The place of the use, for a report.
         """
         scope, name = self._home(name)
         if name not in scope.done and not scope.is_open(name):
@@ -249,14 +249,14 @@ class FileScope:
         return scope.done.get(name)
 
     def _home(self, name: str) -> tuple[FileScope, str]:
-        """The scope that defines a name."""
+        """Return the scope that defines a name, and the name there."""
         if name in self.imported:
             self.values.read.add(name)
             return self.imported[name]
         return self, name
 
     def is_open(self, name: str) -> bool:
-        """Whether the definition is being resolved."""
+        """Return whether the definition is being resolved."""
         item = self.entries[name].item
         return any(item is other for other in self.shared.stack)
 
@@ -290,7 +290,7 @@ class FileScope:
                 stack.pop()
 
     def _note_depth(self, name: str, use: st.Identifier, depth: int) -> None:
-        """A definition is one deeper than the deepest that it uses."""
+        """Record how deeply the uses in a definition nest, and report the first too deep."""
         if depth == MAX_DEFINITION_DEPTH + 1 and self.depths.get(name, 0) < depth:
             message = f"definitions use definitions more than {MAX_DEFINITION_DEPTH} deep"
             self.report.error(Code.NESTING_TOO_DEEP, use.span, message)

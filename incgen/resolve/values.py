@@ -21,7 +21,7 @@ class Values:
 
     Attributes:
         items: The items of the file.
-        report: Takes faults.
+        report: Collects faults.
         settings: Values for its constants, in place of what it says.
         places: Where each name of the file is defined.
         own: The units and blocks that can be applied in the file, ops aside.
@@ -55,11 +55,11 @@ class Values:
         self.report.error(evaluation_code(error), at.span, str(error))
 
     def constant(self, expression: ex.Expression) -> ex.Expression | None:
-        """An expression outside of every definition: numbers, constants and words."""
+        """Resolve an expression outside every definition: numbers, constants and words."""
         return self.resolve(expression, {}, set(), dimensions=False)
 
     def default(self, expression: ex.Expression) -> ex.Expression | None:
-        """The default of a block's parameter, which may depend on what the block is used on."""
+        """Resolve the default of a block's parameter, which may depend on the input."""
         return self.resolve(expression, {}, set())
 
     def resolve(
@@ -74,11 +74,11 @@ class Values:
         """Replace the names of an expression by what they stand for.
 
         Args:
-            expression: as parsed.
-            parameters: of the surrounding definition.
-            used: gets the parameters that occur.
-            dimensions: whether `channels`, `height` and `width` can be used here.
-            operand: whether it is a part of another expression.
+            expression: The expression as parsed.
+            parameters: The parameters of the surrounding definition.
+            used: Collects the parameters that occur.
+            dimensions: Whether `channels`, `height` and `width` can be used here.
+            operand: Whether it is a part of another expression.
 
         Returns:
             The expression, simplified; None after a report.
@@ -174,20 +174,20 @@ class Values:
         return None
 
     def known(self, name: str) -> bool:
-        """Whether a name that is no parameter stands for something."""
+        """Return whether a name that is not a parameter stands for something."""
         return name in self.places or name in WORDS or name in DIMENSIONS or self.can_apply(name)
 
     def can_apply(self, name: str) -> bool:
-        """Whether a name is an op, unit or block here."""
+        """Return whether a name is an op, unit or block here."""
         return name in OPS or name in self.own
 
     def callables(self) -> set[str]:
-        """Everything that can be applied here."""
+        """Return every name that can be applied here."""
         return {*OPS, *self.own}
 
 
 def _made(written: ex.Unary | ex.Binary | ex.Call, operands: list[ex.Expression]) -> ex.Expression:
-    """The same operation on other operands, simplified."""
+    """Apply the same operation to other operands, simplified."""
     match written:
         case ex.Unary(operator):
             return ex.unary(operator, *operands)

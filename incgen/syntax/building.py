@@ -33,10 +33,10 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
     A method has the name of its rule in grammar/inc.lark.
 
     Attributes:
-        source: the file that is read.
-        shift: the offset in it of the text that is read.
-        docs: the doc comments that no definition has yet, by line.
-        expression_in: parses an expression inside a token, which begins at an offset.
+        source: The file that is read.
+        shift: The offset in it of the text that is read.
+        docs: The doc comments that no definition has yet, by line.
+        expression_in: Parses an expression inside a token, which begins at an offset.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
         return Span(self.source, meta.start_pos + self.shift, meta.end_pos + self.shift)
 
     def _doc(self, span: Span) -> str:
-        """The doc comment on the lines directly above."""
+        """Take the doc comment on the lines directly above."""
         if not self.docs:
             return ""
         line, found, lines = span.line - 1, list[str](), self.source.lines
@@ -82,7 +82,7 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
         return spec
 
     def _head(self) -> tuple[str, str]:
-        """The doc comment at the head, if it is not the first item's, and what is in front."""
+        """Return the doc comment at the head, unless it is the first item's, and the header."""
         docs, header = list[str](), list[str]()
         for number, line in enumerate(self.source.lines, 1):
             text = line.strip()

@@ -37,14 +37,14 @@ def format_text(text: str, name: str = "<text>") -> str:
     r"""Lay out a spec.
 
     Args:
-        text: the spec, with newlines as `\n`.
-        name: its name in reports.
+        text: The spec, with newlines as `\n`.
+        name: The file's name in reports.
 
     Returns:
         The same spec, laid out; laying it out again changes nothing.
 
     Raises:
-        SpecError: the text does not follow the grammar.
+        SpecError: The text does not follow the grammar.
     """
     tree = parse(SourceFile(name, text))
     result = _Layout().run(text)
@@ -52,7 +52,7 @@ def format_text(text: str, name: str = "<text>") -> str:
 
 
 def _is_safe(result: str, tree: Spec) -> bool:
-    """Whether a layout says the same and stays."""
+    """Return whether a layout has the same tree and is stable."""
     try:
         return parse(SourceFile("", result)) == tree and _Layout().run(result) == result
     except SpecError:
@@ -60,7 +60,7 @@ def _is_safe(result: str, tree: Spec) -> bool:
 
 
 def _tokens(line: str) -> list[tuple[str, str]]:
-    """The tokens of a line, each with the blanks in front of it."""
+    """Split a line into its tokens, each with the blanks in front of it."""
     return [(match["gap"], match["text"]) for match in _TOKEN.finditer(line.strip(_BLANKS))]
 
 
@@ -77,7 +77,7 @@ class _Layout:
         self.comments: list[int] = []
 
     def run(self, text: str) -> str:
-        """The text laid out."""
+        """Lay a text out."""
         for line in text.split("\n"):
             tokens = _tokens(line)
             if not tokens:
@@ -93,7 +93,7 @@ class _Layout:
 
     @property
     def level(self) -> int:
-        """The level of a statement that begins here."""
+        """Return the level of a statement that begins here."""
         return self.open[-1][1] if self.open else 0
 
     def blank(self) -> None:
@@ -120,7 +120,7 @@ class _Layout:
         self.follow([text for _, text in tokens], level)
 
     def level_of(self, texts: list[str]) -> int:
-        """How deep a line stands; closing brackets as deep as the line that opened them."""
+        """Return the level of a line; a closing bracket is level with the line that opened it."""
         closing = next((n for n, text in enumerate(texts) if text not in _CLOSING), len(texts))
         if closing:
             return self.open[-closing][1] - 1
@@ -141,7 +141,7 @@ class _Layout:
                     untouched, level = len(self.open), inside - 1
 
     def spaced(self, tokens: list[tuple[str, str]]) -> str:
-        """A line without its indentation, the gaps between its tokens set."""
+        """Return a line without indentation and with the gaps between its tokens set."""
         inside = [sign for sign, _ in self.open]
         pieces = list[str]()
         left, start = "", 0
@@ -166,13 +166,13 @@ _DEFINING = ("unit", "let")
 
 
 def _gap(left: str, gap: str, right: str, *, defines: bool) -> str:
-    """The blanks between two tokens of a line.
+    """Return the blanks to put between two tokens of a line.
 
     Args:
-        left: the one in front.
-        gap: the blanks as they are.
-        right: the one behind.
-        defines: whether an equals sign here belongs to a definition, not to an attribute.
+        left: The one in front.
+        gap: The blanks as they are.
+        right: The one behind.
+        defines: Whether an equals sign here belongs to a definition rather than an attribute.
     """
     if "=" in (left, right) and not defines:
         return ""

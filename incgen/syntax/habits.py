@@ -25,12 +25,12 @@ Habit: TypeAlias = Callable[[str, str, str], Slip | None]
 
 
 def foreign_line(token: str, before: str, after: str) -> Slip | None:
-    """What is wrong with a line that is written as in another language; None if nothing is known.
+    """Return what is wrong with a line in another language's style; None if unknown.
 
     Args:
-        token: what does not fit.
-        before: its line up to it.
-        after: its line after it.
+        token: The text that does not fit.
+        before: The line in front of the token.
+        after: The line behind the token.
     """
     if len(before) + len(token) + len(after) > _LONGEST:
         return None
@@ -43,7 +43,7 @@ def foreign_line(token: str, before: str, after: str) -> Slip | None:
 
 
 def _statement(pattern: str, before: str, token: str, after: str) -> re.Match[str] | None:
-    """The statement in which a token stands, where it begins as a pattern says."""
+    """Match the statement that a token stands in against a pattern."""
     line = before + token + after
     found = None
     for match in re.finditer(_BEGIN + pattern, line):
@@ -53,7 +53,7 @@ def _statement(pattern: str, before: str, token: str, after: str) -> re.Match[st
 
 
 def _at(found: re.Match[str], group: str, before: str, message: str, help_: str | None) -> Slip:
-    """A slip that is shown at a group of a pattern."""
+    """Return a slip that points at a group of a match."""
     start, end = found.span(group)
     return Slip(Code.SYNTAX, message, help_, len(before) - start, end - start)
 
@@ -83,7 +83,7 @@ def _loop(before: str, token: str, after: str) -> Slip | None:
 
 
 def _count(text: str) -> str | None:
-    """How many values a range has; None if it has none, or is more than can be told."""
+    """Return the number of values in a range as text; None if it is unknown or zero."""
     parts = [part.strip() for part in text.split(",")]
     if all(re.fullmatch("-?[0-9]{1,9}", part) for part in parts):
         try:
@@ -136,7 +136,7 @@ def _then(before: str, token: str, after: str) -> Slip | None:
 
 
 def _colon(before: str, token: str, after: str) -> Slip | None:
-    """`if n > 1:`, `block part(n):` and `aux head: ...`."""
+    """Explain `if n > 1:`, `block part(n):` and `aux head: ...`."""
     if token != ":":
         return None
     opens = r"(?P<head>(?:\}\s*)?(?:if|else|repeat|aux|block|network)\b[^:{}]*)$"
@@ -180,7 +180,7 @@ def _input(before: str, token: str, after: str) -> Slip | None:
 
 
 def _joined(before: str, token: str, after: str) -> Slip | None:
-    """`concat(a, b)`, `add a b` and `c: a + b`."""
+    """Explain `concat(a, b)`, `add a b` and `c: a + b`."""
     pattern = r"(?P<word>concat|add|mul)\s*(?P<open>[(\[]|(?=[A-Za-z_]))(?P<rest>[^{}]*)$"
     found = _statement(pattern, before, token, after)
     if found is not None:
@@ -204,7 +204,7 @@ def _joined(before: str, token: str, after: str) -> Slip | None:
 
 
 def _branches(kind: str, names: list[str], behind: str) -> str:
-    """How earlier values are joined."""
+    """Return the help line for joining earlier values."""
     if not 2 <= len(names) <= 6 or not all(re.fullmatch(_NAME, name) for name in names):
         return f"write `{kind} {{`, and `from label` for a branch that is an earlier value"
     branches = "; ".join(f"from {name}" for name in names)
@@ -212,7 +212,7 @@ def _branches(kind: str, names: list[str], behind: str) -> str:
 
 
 def _label(before: str, token: str, after: str) -> Slip | None:
-    """A label in the middle of a line: a new statement, or the next op of a chain."""
+    """Explain a label in the middle of a line."""
     if token != ":":
         return None
     label = last_word(before.rstrip())
@@ -234,7 +234,7 @@ def _label(before: str, token: str, after: str) -> Slip | None:
 
 
 def _assigned(before: str, token: str, after: str) -> Slip | None:
-    """`x = Conv2D(32, 3)(x)`: the layer of another tool under a name."""
+    """Explain `x = Conv2D(32, 3)(x)`."""
     name = re.fullmatch(rf"\s*({_NAME})\s*", before)
     made = re.match(rf"\s*(?:{_NAME}\.)*({_NAME})(\((?:[^()]|\([^()]*\))*\))", after)
     if token != "=" or name is None or made is None:
@@ -247,7 +247,7 @@ def _assigned(before: str, token: str, after: str) -> Slip | None:
 
 
 def _body_of(before: str, token: str, after: str) -> Slip | None:
-    """`sum {`: a word of another tool in front of a body."""
+    """Explain `sum {`: another tool's word in front of a body."""
     if token != "{":
         return None
     found = re.search(rf"(?:^|[{{;]|->)\s*(?:{_NAME}\s*:\s*)?(?P<word>{_NAME})\s*$", before)
@@ -259,7 +259,7 @@ def _body_of(before: str, token: str, after: str) -> Slip | None:
 
 
 def _parentheses(before: str, token: str, after: str) -> Slip | None:
-    """`Conv2D(32, 3)`: arguments in parentheses."""
+    """Explain `Conv2D(32, 3)`: arguments in parentheses."""
     line = before + token.replace(".", "") + after
     found = re.search(rf"(?P<name>{_NAME})\s*\((?P<inner>(?:[^()]|\([^()]*\))*)\)", line)
     if found is None or not found.start("inner") - 1 <= len(before) <= found.end():
@@ -305,7 +305,7 @@ _HABITS: tuple[Habit, ...] = (
 
 
 def dotted(before: str, after: str) -> str | None:
-    """What to type for `nn.Conv2d(3, 64, 3)`, whose dot is no character of the language."""
+    """Return what to type for `nn.Conv2d(3, 64, 3)`, whose dot starts the fault."""
     word = re.match(_NAME, after)
     if word is None or not last_word(before):
         return None

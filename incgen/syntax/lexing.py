@@ -38,8 +38,8 @@ class Lines(PostLex):
     """Drops newlines that end nothing, counts brackets, and bounds names.
 
     Attributes:
-        open: the brackets that are open.
-        span_of: gives the place of a token.
+        open: The brackets that are open.
+        span_of: A function from a token to its place.
     """
 
     always_accept = ("_NEWLINE",)

@@ -29,9 +29,9 @@ class LoadedFile:
     """One parsed file.
 
     Attributes:
-        source: its text.
-        spec: its syntax tree.
-        uses: the file that each `use` of it names, by the text of its path.
+        source: The text.
+        spec: The syntax tree.
+        uses: The file that each `use` of it names, by the text of its path.
     """
 
     source: SourceFile
@@ -39,7 +39,7 @@ class LoadedFile:
     uses: dict[str, LoadedFile]
 
     def digest(self) -> str:
-        """A digest of the texts of the file and of those it uses, whatever they are called."""
+        """Return a digest of the texts of the file and of those it uses; names do not count."""
         import hashlib
 
         digest = hashlib.sha256()
@@ -48,7 +48,7 @@ class LoadedFile:
         return digest.hexdigest()
 
     def files(self) -> Iterator[LoadedFile]:
-        """The file and all that it uses, each once."""
+        """Yield the file and all that it uses, each once."""
         waiting, seen = [self], set[int]()
         while waiting:
             file = waiting.pop()
@@ -58,7 +58,7 @@ class LoadedFile:
                 waiting += file.uses.values()
 
     def encoded(self) -> bytes:
-        """Its text as UTF-8; a text from a program may hold halves of surrogate pairs."""
+        """Return the text as UTF-8; text from a program may hold lone surrogates."""
         return self.source.text.encode("utf-8", "surrogatepass")
 
 
@@ -67,9 +67,9 @@ class _Place:
     """Where a file lies.
 
     Attributes:
-        folder: its folder.
-        shown: what stands in front of its name in reports.
-        root: the folder that `use` does not leave.
+        folder: The folder that the file is in.
+        shown: The prefix of its name in reports.
+        root: The folder that `use` does not leave.
     """
 
     folder: Path
@@ -81,11 +81,11 @@ def load(path: Path, *, text: str | None = None) -> LoadedFile:
     """Read and parse a spec and the files it uses.
 
     Args:
-        path: the spec: a file, or the name of one that comes with incgen.
-        text: its text, if it does not come from the file (standard input).
+        path: The spec: a file, or the name of one that comes with incgen.
+        text: The text, if it does not come from the file (standard input).
 
     Raises:
-        SpecError: a file cannot be read or parsed, or a `use` cannot be followed.
+        SpecError: A file cannot be read or parsed, or a `use` cannot be followed.
     """
     name = path.as_posix()
     if text is None:
@@ -100,10 +100,10 @@ def load(path: Path, *, text: str | None = None) -> LoadedFile:
 
 
 def find(path: Path) -> tuple[Path, str]:
-    """The file of a spec, and its name in reports.
+    """Return the path of a spec, and its name in reports.
 
     Args:
-        path: a file, or the name of a spec that comes with incgen.
+        path: A file, or the name of a spec that comes with incgen.
 
     Returns:
         The file as it was given if nothing is found.
@@ -117,7 +117,7 @@ def find(path: Path) -> tuple[Path, str]:
 
 
 def _folder(name: str) -> str:
-    """What stands in front of the name of a file in its folder."""
+    """Return the part of a file's name in front of its last component."""
     cut = name.rfind("/") + 1
     return name[:cut] if cut or not name.startswith(shipped.PREFIX) else shipped.PREFIX
 
@@ -172,7 +172,7 @@ class _Loader:
         return self.done[target]
 
     def shipped(self, text: str, span: Span) -> Path | None:
-        """The file that comes with incgen under a path."""
+        """Return the shipped file of this path."""
         if shipped.address(text) is not None:
             return shipped.file_of(text)
         message = f'nothing that comes with incgen is called "{clipped(text, 60)}"'
@@ -180,7 +180,7 @@ class _Loader:
         return None
 
     def locate(self, text: str, place: _Place, span: Span) -> Path | None:
-        """The file that a path names, if it may be used."""
+        """Return the file that a path in a `use` names, if it may be used."""
         shown = f'"{clipped(text, 60)}"'
         if not text or "\\" in text or "\0" in text or Path(text).is_absolute():
             message = f"{shown} is not the relative path of a file"
@@ -214,12 +214,12 @@ def read(path: Path, name: str, span: Span | None = None) -> bytes:
     """Return what is in a file, a byte more than is allowed at most.
 
     Args:
-        path: the file.
-        name: its name in reports.
-        span: the path of the `use` that names it.
+        path: The file.
+        name: The file's name in reports.
+        span: The path of the `use` that names it.
 
     Raises:
-        SpecError: it cannot be read.
+        SpecError: It cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -238,12 +238,12 @@ def decoded(data: bytes, name: str, span: Span | None = None) -> str:
     """Return the text of a spec, with plain newlines.
 
     Args:
-        data: what is in its file, or came from standard input.
-        name: its name in reports.
-        span: the path of the `use` that names it.
+        data: The content of the file or of standard input.
+        name: The file's name in reports.
+        span: The path of the `use` that names it.
 
     Raises:
-        SpecError: it is too large or no UTF-8.
+        SpecError: It is too large or no UTF-8.
     """
     which = _which(name, span)
     if len(data) > MAX_BYTES:
@@ -257,14 +257,14 @@ def decoded(data: bytes, name: str, span: Span | None = None) -> str:
 
 
 def _which(name: str, span: Span | None) -> str:
-    """What a report calls the text that it is about."""
+    """Return how a report refers to a text."""
     if span is not None:
         return f'"{clipped(span.text.strip(chr(34)), 60)}"'
     return "standard input" if name == STDIN else "the file"
 
 
 def _not_utf8(data: bytes, at: int, name: str, span: Span | None, which: str) -> Diagnostic:
-    """The fault of a file with a byte that is no UTF-8, shown at that byte."""
+    """Return the fault of a file that is not UTF-8, located at the first bad byte."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         message = f"{which} is UTF-16 text, and a spec is UTF-8"
         return Diagnostic(Code.NOT_UTF8, message, span, help="save the file as UTF-8", file=name)
@@ -277,7 +277,7 @@ def _not_utf8(data: bytes, at: int, name: str, span: Span | None, which: str) ->
 
 
 def _one_that_is_there(path: Path) -> str | None:
-    """What to type for a spec that is not there, if one that comes with incgen may be meant."""
+    """Return what to type for a missing spec whose name resembles a shipped one."""
     name = path.as_posix().removeprefix(shipped.PREFIX)
     name = PurePosixPath(name).name.removesuffix(".inc")
     if name in shipped.names():

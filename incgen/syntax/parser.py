@@ -42,13 +42,13 @@ def parse(source: SourceFile) -> st.Spec:
     """Parse a file.
 
     Args:
-        source: the file.
+        source: The file.
 
     Returns:
         Its syntax tree.
 
     Raises:
-        SpecError: the text does not follow the grammar; every faulty line that can be told
+        SpecError: The text does not follow the grammar; every faulty line that can be told
             apart is reported.
     """
     if len(source.text) > MAX_TEXT:
@@ -79,7 +79,7 @@ def parse_value(text: str) -> ex.Expression:
     """Parse an expression given outside of a spec, as in `--set classes=10`.
 
     Raises:
-        SpecError: it is not an expression.
+        SpecError: It is not an expression.
     """
     source = SourceFile("--set", text)
     try:
@@ -113,7 +113,7 @@ def _parser() -> tuple[Lark, Builder, Lines]:
 
 
 def _tables(lines: Lines) -> Lark:
-    """The parser of the grammar, from tables that were kept or anew."""
+    """Return the parser, from cached tables if they are intact."""
     grammar = (folder("grammar") / "inc.lark").read_text("utf-8")
     digest = hashlib.sha256(f"{_OPTIONS}\n{grammar}".encode()).hexdigest()[:16]
     name = f"grammar-{digest}-lark{lark_version}.json"
@@ -170,7 +170,7 @@ def _bad_character(source: SourceFile, text: str, at: int, shift: int) -> Syntax
 
 
 def _definition_in_body(build: Builder, token: Token, opened: Token) -> SyntaxFault:
-    """The fault of a definition that stands inside of another one's braces."""
+    """Return the fault of a definition inside another one's braces."""
     span, outer = build.span_of(token), build.span_of(opened)
     line = build.source.lines[span.line - 1][span.column - 1 :]
     message, help_ = item_in_body(str(token), line, build.source.lines[outer.line - 1])

@@ -8,13 +8,13 @@ from incgen.base.diagnostics import Code, Diagnostic
 
 
 def balanced(text: str) -> bool:
-    """Whether a text closes as many braces as it opens."""
+    """Return whether a text closes as many braces as it opens."""
     code = re.sub(r'"[^"\n]*"|#[^\n]*', "", text)
     return code.count("{") == code.count("}")
 
 
 def without_line(text: str, fault: Diagnostic) -> str | None:
-    """The text with the faulty line blanked, and the lines that continue it.
+    """Blank the faulty line and the lines that continue it.
 
     Returns:
         The text, as long as before; None where the braces would not be those that were meant.
@@ -39,7 +39,7 @@ def _line_end_of(text: str, start: int) -> int:
 
 
 def _balanced(line: str, fault: Diagnostic) -> bool:
-    """Whether no bracket of a line has its other half elsewhere."""
+    """Return whether every bracket of a line is closed on it."""
     code = re.sub(r'"[^"\n]*"|#[^\n]*', "", line)
     if fault.code is Code.MISSING_BRACE:  # the half of a ( or [ that is missing is nowhere
         return "{" not in code and "}" not in code

@@ -15,10 +15,10 @@ from incgen.syntax.translation import takes_of, translated, written
 
 
 def refuse_split_window(positional: Sequence[st.Argument]) -> None:
-    """`3 x 3`, `3x` and `3x3x3` lex as several arguments; say what was meant.
+    """Refuse `3 x 3`, `3x` and `3x3x3`, which lex as several arguments.
 
     Raises:
-        SyntaxFault: the arguments hold such a window.
+        SyntaxFault: The arguments hold such a window.
     """
     for first, second in itertools.pairwise(positional):
         if not (isinstance(second, ex.Name) and re.fullmatch(r"[xX]\w*", second.text)):
@@ -43,14 +43,14 @@ def refuse_split_window(positional: Sequence[st.Argument]) -> None:
 
 
 def refuse_order(call: st.Call, late: st.Argument) -> None:
-    """Arguments by position come first; say how the call is written.
+    """Refuse a positional argument behind an attribute.
 
     Args:
-        call: as written, its arguments sorted.
-        late: the argument by position that stands behind an attribute.
+        call: The call as written, with positional arguments first.
+        late: The argument by position that stands behind an attribute.
 
     Raises:
-        SyntaxFault: always.
+        SyntaxFault: Always.
     """
     shown = clipped(late.span.text) if late.span is not None else "this"
     message = f"`{shown}` stands behind an attribute; arguments without a name come first"
@@ -64,10 +64,10 @@ def refuse_order(call: st.Call, late: st.Argument) -> None:
 
 
 def refuse_input(size: Span, channels: st.Argument | None) -> None:
-    """`input 3x224x224` lexes as a window and a name; say what was meant.
+    """Refuse `input 3x224x224`, which lexes as a window and a name.
 
     Raises:
-        SyntaxFault: the channels hang at the size.
+        SyntaxFault: The channels hang at the size.
     """
     if isinstance(channels, ex.Name) and re.fullmatch(r"x[0-9]+", channels.text):
         assert channels.span is not None
@@ -80,7 +80,7 @@ def refuse_depth(spec: st.Spec, deepest: int) -> None:
     """Bound the bodies inside bodies, which later stages walk by recursion.
 
     Raises:
-        SyntaxFault: bodies are nested more deeply than `deepest`.
+        SyntaxFault: Bodies are nested more deeply than `deepest`.
     """
     pending: list[tuple[st.Body, int]] = [
         (item.body, 1) for item in spec.items if isinstance(item, (st.Block, st.Network))

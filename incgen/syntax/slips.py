@@ -94,7 +94,7 @@ class SyntaxFault(Exception):
 
 
 def stray(char: str, after: str = "") -> Slip:
-    """A character that begins no token, and the rest of its line."""
+    """Explain a character that begins no token."""
     if char == '"':
         message = "this string has no closing quote on its line"
         return Slip(Code.BAD_CHARACTER, message, 'close it with `"`')
@@ -112,14 +112,14 @@ def stray(char: str, after: str = "") -> Slip:
 
 
 def explain(kind: str, token: str, accepts: set[str], before: str, after: str) -> Slip:
-    """Why a token does not fit.
+    """Explain why a token does not fit.
 
     Args:
-        kind: the kind of the token.
-        token: its text.
-        accepts: the kinds that would have fitted.
-        before: its line up to it.
-        after: its line after it.
+        kind: The kind of the token.
+        token: The text of the token.
+        accepts: The kinds that would have fitted.
+        before: The line in front of the token.
+        after: The line behind the token.
     """
     before = before.rstrip(" \t")
     if len(before) > 2 * _LOOKED_AT:  # patterns take time with the square of what they search
@@ -176,7 +176,7 @@ def _operator(kind: str, token: str, accepts: set[str], before: str, after: str)
 
 
 def _stride(before: str, after: str) -> Slip:
-    """A stride that is no part of its window: `3x3/n`, or with spaces."""
+    """Explain a stride that is not part of its window: `3x3/n`, or with spaces."""
     window = before.split()[-1]
     name = re.match(r"[A-Za-z_]\w*", after)
     if name:
@@ -220,7 +220,7 @@ _ITEMS_ELSEWHERE = {
 
 
 def _item_help(word: str, after: str) -> str | None:
-    """What to type for a definition that begins with a word of another language."""
+    """Return what to type for a definition that begins with another language's word."""
     for ours, words in _ITEMS_ELSEWHERE.items():
         if word.lower() in words:
             rest = after.strip() if ours != "use" else ""
@@ -230,12 +230,12 @@ def _item_help(word: str, after: str) -> str | None:
 
 
 def item_in_body(word: str, line: str, around: str) -> tuple[str, str]:
-    """What is wrong with a definition inside of a body, and what to type.
+    """Return what is wrong with a definition inside a body, and what to type.
 
     Args:
-        word: the word that it begins with.
-        line: its line, from there.
-        around: the line with which the outermost body begins.
+        word: The word that it begins with.
+        line: The rest of the line, from that word on.
+        around: The line with which the outermost body begins.
     """
     message = f"`{word}` stands between definitions, not inside the body of one"
     outer = re.match(r"(block|network)\s+[A-Za-z_]\w*", around.strip())
@@ -324,13 +324,13 @@ def _follows(kind: str, token: str, accepts: set[str], before: str, after: str) 
 
 
 def last_word(text: str) -> str:
-    """The word at the end of a text; "" if it ends in something else."""
+    """Return the word at the end of a text; "" if it ends in something else."""
     found = re.search(r"[A-Za-z_]\w*$", text)
     return found.group() if found else ""
 
 
 def wanted(accepts: set[str]) -> str:
-    """What could stand here, as the end of a message; empty if there is too much."""
+    """List what could stand here, as the end of a message; "" if there is too much."""
     words = sorted({_SIGNS.get(name, f"`{name.lower()}`") for name in accepts})
     if not words or len(words) > 6:
         return ""
@@ -340,7 +340,7 @@ def wanted(accepts: set[str]) -> str:
 
 
 def input_help(text: str) -> str:
-    """How an input of some numbers is written.
+    """Return how to write an input with the numbers in a text.
 
     >>> input_help(" 3x224x224 order=rgb"), input_help("(300, 224, 3)")
     ('write `input 224x224 3`', 'write `input 300x224 3`')

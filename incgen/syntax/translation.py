@@ -31,20 +31,20 @@ _LOOSE = re.compile(r"(\d+|[A-Za-z_]\w*?)x(\d+|[A-Za-z_]\w*)")
 
 
 def takes_of(name: str) -> Takes | None:
-    """What an op takes, by its name here or elsewhere; None if it is none."""
+    """Return what an op takes, by its name here or elsewhere; None if it is unknown."""
     here = elsewhere.called_here(name)
     op = OPS.get(here or name)
     return None if op is None else Takes(op.name, op.positional, op.attributes)
 
 
 def written(call: st.Call) -> tuple[list[str], list[Pair]]:
-    """The arguments of a call as text."""
+    """Return the arguments of a call as text."""
     attributes = [(a.name.text, written_attribute(a)) for a in call.attributes]
     return [_text(value) for value in call.positional], attributes
 
 
 def written_attribute(attribute: st.Attribute) -> str:
-    """The value of an attribute as text."""
+    """Return the value of an attribute as text."""
     return _text(attribute.value, by_name=True)
 
 
@@ -59,13 +59,13 @@ def _text(value: st.Argument, *, by_name: bool = False) -> str:
 def translated(
     takes: Takes, positional: Sequence[str], attributes: Sequence[Pair], called: str = ""
 ) -> str | None:
-    """A call as it is written here, or None where that cannot be told.
+    """Write a call of another tool as it is written here; None if that is unclear.
 
     Args:
-        takes: what is called.
-        positional: the arguments by position, as they were written.
-        attributes: the others.
-        called: its name elsewhere: classes of frameworks do not pad where nothing is said.
+        takes: What the callee accepts.
+        positional: The arguments by position, as they were written.
+        attributes: The arguments that are given by name.
+        called: The name elsewhere; frameworks' classes do not pad by default.
 
     >>> translated(takes_of("Conv2D"), ["32", "(3, 3)"], [("strides", "2"), ("padding", "same")])
     'conv 3x3/2 32 pad=same'
@@ -120,7 +120,7 @@ class _Translation:
                 return translated is not None and self.said(ours, translated)
 
     def applied(self, name: str, value: str) -> bool:
-        """An activation or a normalisation that stands behind the call here."""
+        """Return an activation or normalisation as an op behind the call."""
         if value in ("none", "false", "linear", "null"):
             return True
         if value == "true":
@@ -169,7 +169,7 @@ class _Translation:
         return self.windows()
 
     def as_constructors_take(self, loose: list[str]) -> None:
-        """Numbers alone, in the order of a class: `Conv2d(3, 64, 3, 2, 1)`, `Linear(512, 10)`."""
+        """Read bare numbers in the order of a class: `Conv2d(3, 64, 3, 2)`, `Linear(512, 10)`."""
         if not all(map(_NUMBER.fullmatch, loose)):
             return
         names = {argument.name for argument in self.takes.positional}
@@ -226,7 +226,7 @@ class _Translation:
         return self.stride in ("", "1")
 
     def text(self) -> str:
-        """The call."""
+        """Return the call."""
         ours = [self.slots[a.name] for a in self.takes.positional if a.name in self.slots]
         call = " ".join([self.takes.name, *ours, *(f"{k}={v}" for k, v in self.named)])
         label = f"{self.label}: " if self.label else ""
@@ -234,7 +234,7 @@ class _Translation:
 
 
 def window_text(text: str) -> str | None:
-    """What was meant as a window, as one.
+    """Write what was meant as a window as a window; None if that is unclear.
 
     >>> [window_text(text) for text in ("3", "k", "(3, 5)", "[k, 1]", "3xk", "3x3/2", "(k + 2)")]
     ['3x3', '{k}x{k}', '3x5', '{k}x1', '3x{k}', '3x3/2', '{k + 2}x{k + 2}']
@@ -251,7 +251,7 @@ def window_text(text: str) -> str | None:
 
 
 def _stride(text: str) -> str:
-    """What was meant as a stride, as it stands behind the `/` of a window; "" if unknown."""
+    """Write what was meant as a stride as it stands behind `/`; "" if that is unclear."""
     if _WINDOW.fullmatch(text):
         return "" if "/" in text else text
     parts = _parts(text)
@@ -261,7 +261,7 @@ def _stride(text: str) -> str:
 
 
 def _parts(text: str) -> list[str]:
-    """The parts of `3`, `k`, `(k + 1)`, `(3, 5)` and `[3, 5]`; none of anything else."""
+    """Split `3`, `k`, `(k + 1)`, `(3, 5)` or `[3, 5]` into parts; [] for anything else."""
     inner = text[1:-1] if text[:1] + text[-1:] in ("()", "[]") else text
     parts = [part.strip() for part in inner.split(",")]
     plain = all(re.fullmatch(r"[\w +*/%-]+", part) for part in parts)
@@ -274,7 +274,7 @@ def _part(text: str) -> str:
 
 
 def _window_among(loose: Sequence[str], wanted: int) -> int:
-    """The argument that is meant as the window: one that looks like it, or the smaller number."""
+    """Return the index of the argument meant as the window."""
     for index, text in enumerate(loose):
         if _WINDOW.fullmatch(text) or _LOOSE.fullmatch(text) or text[0] == "[" or "," in text:
             return index
@@ -285,7 +285,7 @@ def _window_among(loose: Sequence[str], wanted: int) -> int:
 
 
 def _value(name: str, ours: str, value: str) -> str | None:
-    """The value of an argument of another name, as it is written here."""
+    """Write the value of another tool's argument as it is written here."""
     if name.startswith("keep_") or name == "momentum":
         return _rest(value) if name != "momentum" or _small(value) else value
     if name in ("no_bias",):
@@ -313,7 +313,7 @@ def _value(name: str, ours: str, value: str) -> str | None:
 
 
 def _small(value: str) -> bool:
-    """Whether a momentum is PyTorch's: the fraction of what is new, not of what is kept."""
+    """Return whether a momentum is PyTorch's, which weights the new value."""
     try:
         return float(value) < 0.5
     except ValueError:
@@ -321,7 +321,7 @@ def _small(value: str) -> bool:
 
 
 def _rest(value: str) -> str | None:
-    """1 - a number, without the noise of binary fractions."""
+    """Return 1 minus a number, without the noise of binary fractions."""
     try:
         return f"{1 - float(value):.12g}"
     except ValueError:

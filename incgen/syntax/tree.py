@@ -244,9 +244,9 @@ class Spec:
     """One file.
 
     Attributes:
-        items: in order.
-        doc: the doc comment at its head.
-        header: the plain comment in front of that, a licence for instance.
+        items: The items of the file, in order.
+        doc: The doc comment at its head.
+        header: The plain comment in front of that, a licence for instance.
     """
 
     items: tuple[Item, ...]
@@ -255,7 +255,7 @@ class Spec:
 
 
 def inner_bodies(body: Body) -> list[Body]:
-    """The bodies directly inside a body."""
+    """Return the bodies directly inside a body."""
     found: list[Body] = []
     for statement in body.statements:
         if isinstance(statement, Aux):
@@ -272,7 +272,7 @@ def inner_bodies(body: Body) -> list[Body]:
 
 
 def statements(body: Body) -> Iterator[Statement]:
-    """The statements of a body and of all bodies inside it; without recursion."""
+    """Yield the statements of a body and of all bodies inside it."""
     pending = [body]
     while pending:
         current = pending.pop()
@@ -281,7 +281,7 @@ def statements(body: Body) -> Iterator[Statement]:
 
 
 def called(item: Unit | Block | Network) -> Iterator[Identifier]:
-    """The names that a definition applies, ops among them."""
+    """Yield the names that a definition applies, ops among them."""
     if isinstance(item, Unit):
         yield from (call.name for call in item.calls)
         return
@@ -289,13 +289,13 @@ def called(item: Unit | Block | Network) -> Iterator[Identifier]:
 
 
 def applied(body: Body) -> Iterator[Identifier]:
-    """The names that a body applies, ops among them."""
+    """Yield the names that a body applies, ops among them."""
     for statement in statements(body):
         yield from (e.name for e in statement.elements if isinstance(e, Call))
 
 
 def choice_of_heads(statement: Statement | Input | Aux) -> Conditional | None:
-    """The `if` that a statement is, if there are heads in it or in its `else if`s."""
+    """Return the `if` that makes up a statement, if it or its `else if`s contain heads."""
     if not isinstance(statement, Statement) or statement.label or statement.origin:
         return None
     choice = statement.elements[0] if len(statement.elements) == 1 else None
