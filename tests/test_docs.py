@@ -30,6 +30,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -530,7 +531,7 @@ def checkpoints() -> str:
 
 
 def helpers_of(target: str) -> str:
-    printer = Printer(target)
+    printer = Printer(target, package="net")
     found = (ROOT / "templates" / target / "helpers").glob("*.jinja")
     names = sorted(path.name.partition(".")[0] for path in found)
     rows = [(f"`{name}`", printer.find_helper(name).why) for name in names]
@@ -538,7 +539,7 @@ def helpers_of(target: str) -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    "helpers of torch": lambda: helpers_of("torch"),
+    **{f"helpers of {target}": partial(helpers_of, target) for target in TARGETS},
     "checkpoints": checkpoints,
     "modules": lambda: modules(ROOT / "incgen", ROOT / "incgen"),
     "modules of fuzzing": lambda: modules(ROOT / "fuzzing", ROOT),
@@ -619,14 +620,6 @@ def test_the_architecture_names_modules_that_exist() -> None:
         assert any((ROOT / place / name).exists() for place in ("incgen", ".")), (
             f"there is no {name}"
         )
-
-
-def test_every_helper_of_generated_code_is_explained() -> None:
-    """Those of PyTorch are: their table is made from the templates."""
-    text = GENERATED.read_text("utf-8")
-    helpers = (ROOT / "templates" / "keras" / "helpers.py.jinja").read_text("utf-8")
-    for name in re.findall(r"^(?:class|def) (\w+)\(", helpers, re.MULTILINE):
-        assert f"`{name}" in text, f"docs/generated-code.md does not mention `{name}`"
 
 
 def test_the_changelog_counts_the_ops() -> None:

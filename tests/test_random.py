@@ -24,8 +24,9 @@ from fuzzing.tracking import output_of
 from incgen.api import compile_spec
 from incgen.base.diagnostics import Code, Diagnostic, SpecError
 from incgen.graph.nodes import Graph
+from incgen.language.expressions import Literal
 from incgen.targets.keras import ops as keras_ops
-from incgen.targets.keras.code import Call
+from incgen.targets.keras.code import Layer
 from incgen.targets.torch import ops as torch_ops
 
 KEPT = sorted((Path(__file__).parent / "random").glob("*.inc"))
@@ -240,7 +241,8 @@ def test_other_arguments_are_those_of_the_same_file(monkeypatch: pytest.MonkeyPa
     )
     assert examine(text).graph
 
-    monkeypatch.setitem(keras_ops.EMITTERS, "scale", lambda args, context: (Call("Scale(1", ""),))
+    one = {"factor": Literal(1)}
+    monkeypatch.setitem(keras_ops.EMITTERS, "scale", lambda args, context: (Layer("scale", one),))
 
     with pytest.raises(Fault, match="rung 1: value with n=2 of torch and keras differ"):
         examine(text)

@@ -44,10 +44,9 @@ HELPERS = frozenset(
 #: Names that generated code uses itself.
 USED_BY_CODE = _words(
     """
-    Any any bool ceil_max_pool dict F Final float gelu_erf gelu_tanh getattr inputs int isinstance
-    keras layers list Literal load_file load_safetensors map math max min name NamedTuple NHWC nn
-    ops OrderedDict preprocess range round self sorted str sum super sys Tensor torch tuple
-    ValueError warnings x zip
+    Any any bool dict F Final float getattr inputs int isinstance keras layers list Literal
+    load_file load_safetensors map math max min name NamedTuple nn ops OrderedDict preprocess range
+    round self sorted str sum super sys Tensor torch tuple ValueError warnings x zip
     """
 ).union(name for name in HELPERS if name[0].islower())
 
@@ -104,13 +103,9 @@ def network_fault(name: str) -> str | None:
 
 
 #: Classes that generated files define or import themselves where they are needed.
-HELPER_CLASSES = _words(
-    """
-    AdaptiveAveragePooling2D Any AveragePooling2D BatchNormalization EdgePadding2D Final
-    GroupedConv2D L2 L2Normalize LeakyReLU LocalResponseNormalization NamedTuple OrderedDict
-    PaddedAveragePooling2D SamePadding2D Scale Tensor
-    """
-).union(name for name in HELPERS if name[0].isupper())
+HELPER_CLASSES = _words("Any Final NamedTuple OrderedDict Tensor").union(
+    name for name in HELPERS if name[0].isupper()
+)
 
 
 def class_name(name: str) -> str:

@@ -22,6 +22,15 @@ NHWC = {"data_format": "channels_last"}
 
 
 @keras.saving.register_keras_serializable("bn_inception")
+class AveragePooling2D(layers.AveragePooling2D):
+    """The stock layer, which adds up in the type of its input, in float32 at least."""
+
+    def call(self, inputs):
+        x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+        return ops.cast(super().call(x), inputs.dtype)
+
+
+@keras.saving.register_keras_serializable("bn_inception")
 class BatchNormalization(layers.BatchNormalization):
     """Batch normalisation whose running variance is unbiased, as in its algorithm 2."""
 
@@ -44,15 +53,6 @@ def ceil_max_pool(x, kernel, stride, *, name):
     x = ops.concatenate([x] + [x[:, -1:]] * over, axis=1)
     x = ops.concatenate([x] + [x[:, :, -1:]] * over, axis=2)
     return layers.MaxPooling2D(kernel, stride, **NHWC, name=name)(x)
-
-
-@keras.saving.register_keras_serializable("bn_inception")
-class AveragePooling2D(layers.AveragePooling2D):
-    """The stock layer, which adds up in the type of its input, in float32 at least."""
-
-    def call(self, inputs):
-        x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
-        return ops.cast(super().call(x), inputs.dtype)
 
 
 def conv_bn(x, channels, kernel, stride=1, *, name):

@@ -19,6 +19,15 @@ NHWC = {"data_format": "channels_last"}
 
 
 @keras.saving.register_keras_serializable("kinds")
+class AveragePooling2D(layers.AveragePooling2D):
+    """The stock layer, which adds up in the type of its input, in float32 at least."""
+
+    def call(self, inputs):
+        x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+        return ops.cast(super().call(x), inputs.dtype)
+
+
+@keras.saving.register_keras_serializable("kinds")
 class EdgePadding2D(layers.Layer):
     """Padding, ((top, bottom), (left, right)), by copies of the edge, for max pooling.
 
@@ -38,15 +47,6 @@ class EdgePadding2D(layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "padding": self.padding}
-
-
-@keras.saving.register_keras_serializable("kinds")
-class AveragePooling2D(layers.AveragePooling2D):
-    """The stock layer, which adds up in the type of its input, in float32 at least."""
-
-    def call(self, inputs):
-        x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
-        return ops.cast(super().call(x), inputs.dtype)
 
 
 @keras.saving.register_keras_serializable("kinds")

@@ -1,63 +1,138 @@
-"""The pieces that Keras source is made of: layers, values, finished functions."""
+"""What Keras code consists of, beside what every target's does: named layers, values, functions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from incgen.base.records import record
+from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
+from incgen.targets.shared.code import Code, Node
+
+#: A part of a layer's name: a word, or a variable of the function that the layer stands in.
+Part: TypeAlias = str | ex.Name
 
 
 @record
-class Call:
-    """One layer: the constructor without its name, and how its name ends.
+class Title(Node):
+    """The name of a layer, part by part."""
+
+    parts: tuple[Part, ...]
+
+
+@record
+class Layer(Node):
+    """A layer, or a function of ours that makes some.
 
     Attributes:
-        constructor: `layers.Conv2D(64, 3, padding="same"`, without the closing bracket.
-        suffix: behind the op's own name; "" for the layer that the op is named after.
-        applied: whether the constructor already holds `{x}`, as our own functions do.
+        name: of its macro.
+        args: the facts that the macro takes, by name.
+        suffix: what its name has behind that of the op; nothing for the layer that is it.
+        title: its name.
+        value: what it is applied to, if it is a function and so is no layer by itself.
+        function: whether it is one.
     """
 
-    constructor: str
-    suffix: str = ""
-    applied: bool = False
+    name: str
+    args: Mapping[str, object]
+    suffix: tuple[str, ...] = ()
+    title: Title | None = None
+    value: Code | None = None
+    function: bool = False
+
+    @property
+    def macro(self) -> str:
+        """Return the name of its macro; that of a function says that it takes a value."""
+        return f"{self.name}_of" if self.function else self.name
+
+    @property
+    def given(self) -> tuple[object, ...]:
+        """Return the facts and the name, behind the value if there is one."""
+        own = self.args, self.title
+        return (self.value, *own) if self.function else own
 
 
 @record
-class When:
+class When(Node):
     """Steps that depend on a condition of parameters."""
 
-    condition: str
+    condition: Expression
     then: tuple[Step, ...]
     otherwise: tuple[Step, ...] = ()
 
 
-Step: TypeAlias = Call | When
-
-
-def sources(steps: Iterable[Step]) -> Iterator[str]:
-    """All source in steps: constructors and conditions."""
-    for step in steps:
-        if isinstance(step, Call):
-            yield step.constructor
-        else:
-            yield step.condition
-            yield from sources((*step.then, *step.otherwise))
+Step: TypeAlias = Layer | When
 
 
 @record
-class View:
-    """A function as finished lines."""
+class Listed(Node):
+    """Several things as one list."""
 
-    doc: list[str]
-    header: list[str]
-    body: list[str]
+    values: tuple[Code, ...]
 
-    @property
-    def code(self) -> list[str]:
-        """Every line of code, to see what it needs."""
-        return [*self.header, *self.body]
+
+@record
+class Either(Node):
+    """A parameter, or what stands for it where it is None."""
+
+    parameter: Code
+    otherwise: Code
+
+
+@record
+class Formal(Node):
+    """A parameter of a function: its name, its type if it takes words, and its default."""
+
+    name: str
+    hint: str
+    default: Code | None
+
+
+@record
+class Doc(Node):
+    """The docstring of a function."""
+
+    text: str
+
+
+@record
+class Function(Node):
+    """The function of a unit or block, with its parameters between the value and the name."""
+
+    name: str
+    formals: tuple[Formal, ...]
+    body: tuple[Node, ...]
+
+
+@record
+class Network(Node):
+    """The function that makes the model."""
+
+    name: str
+    formals: tuple[Formal, ...]
+    body: tuple[Node, ...]
+
+
+@record
+class Input(Node):
+    """What goes into the model, with its shape."""
+
+    shape: Expression
+
+
+@record
+class Outputs(Node):
+    """All that comes out of a model with heads, by name."""
+
+    values: Mapping[str, Code]
+
+
+@record
+class Model(Node):
+    """The model, with what comes out of it."""
+
+    outputs: Code
 
 
 @record
@@ -72,18 +147,22 @@ class Form:
     """
 
     name: str
-    formals: tuple[tuple[str, Expression | str | None], ...]
+    formals: tuple[tuple[str, Expression | None], ...]
     gives_map: bool
     either: frozenset[str] = frozenset()
 
 
 @record
 class Flow:
-    """A value: its source, whether it is a map, and whether it is a plain variable."""
+    """A value, and whether it is a map."""
 
-    code: str
+    code: Code
     is_map: bool
-    variable: bool = False
+
+    @property
+    def variable(self) -> bool:
+        """Whether it has a name."""
+        return isinstance(self.code, ex.Name)
 
 
 @record
@@ -92,10 +171,10 @@ class Side:
 
     Attributes:
         condition: None for the last side, `else`.
-        write: writes its lines, and gives its value.
+        write: writes its statements, and gives its value.
         kept: the value, if it is the one in front of the statement.
     """
 
-    condition: str | None
+    condition: Expression | None
     write: Callable[[], Flow]
     kept: Flow | None = None

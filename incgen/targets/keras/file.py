@@ -1,50 +1,32 @@
 """Keras: a function for each unit and block, and one that builds the model.
 
 The functional style has no attributes, so a body is straight-line code whatever stands in it
-(`keras_functions.py`). Each op is one layer or several (`keras_ops.py`). This module lays out
-the file.
+(`functions.py`). Each op is one layer or several (`ops.py`). This module has the facts of the
+file, which `templates/keras/module.py.jinja` lays out.
 """
 
 from __future__ import annotations
 
-import re
+from string import digits
 from typing import Any
 
 from incgen.base.diagnostics import Code, Diagnostic, SpecError
 from incgen.graph.nodes import Graph
+from incgen.language import expressions as ex
 from incgen.resolve import definitions as df
-from incgen.targets.keras.code import Form, View
+from incgen.targets.keras.code import Form, Function, Layer, Listed
 from incgen.targets.keras.functions import FunctionWriter
-from incgen.targets.keras.padding import use_padding
+from incgen.targets.keras.padding import PADDING, use_padding
 from incgen.targets.shared import text
-from incgen.targets.shared.lines import assign
-from incgen.targets.shared.render import render
+from incgen.targets.shared.code import Op, within
+from incgen.targets.shared.render import Printer
 from incgen.targets.shared.scopes import Names, parameters
 from incgen.targets.shared.symbols import open_parameters, unit_arguments, unit_forms
+from incgen.targets.shared.values import rescaled, whole
 from incgen.targets.shared.words import Words
 
-#: What a file can define for itself, in this order; all but `Scale` uses keras.ops.
-HELPERS = (
-    "BatchNormalization",
-    "EdgePadding2D",
-    "ceil_max_pool",
-    "AveragePooling2D",
-    "AdaptiveAveragePooling2D",
-    "PaddedAveragePooling2D",
-    "SamePadding2D",
-    "GroupedConv2D",
-    "LocalResponseNormalization",
-    "LeakyReLU",
-    "gelu_erf",
-    "gelu_tanh",
-    "L2Normalize",
-    "Scale",
-    "L2",
-)
-#: What some of them are written with.
-_NEEDS = {"PaddedAveragePooling2D": "AveragePooling2D"}
-#: Those that do without keras.layers.
-_FUNCTIONS = {"gelu_erf", "gelu_tanh", "L2"}
+#: What Keras names by itself in a helper that makes layers without names.
+_MADE = {"ceil_max_pool": ("get_item", "concatenate")}
 
 
 def emit(graph: Graph) -> str:
@@ -54,7 +36,7 @@ def emit(graph: Graph) -> str:
         SpecError: something cannot be expressed; code `unsupported` or `undecided`.
     """
     text.check_used(graph)
-    return render("keras/module.py.jinja", _File(graph).view())
+    return _File(graph).source()
 
 
 class _File:
@@ -65,7 +47,9 @@ class _File:
         self.unit_forms = unit_forms(graph)
         self.words = Words(graph, open_parameters(graph.program))
         self.forms: dict[tuple[df.Definition, bool], Form] = {}
-        self.views: list[View] = []
+        self.written: list[Function] = []
+        self.printer = Printer("keras", package=graph.program.network.name)
+        self.sizes: dict[tuple[str, str], ex.Name] = {}
         self.names, hidden = Names(), parameters(graph.program)
         self.names.claim((graph.program.network.name,))
         # all of them now: no function may have a variable with the name of a later one
@@ -91,7 +75,8 @@ class _File:
                 if element.forwards:
                     args.update(unit_arguments(self.unit_forms[definition], whole=True))
                 plan = use_padding(element.definition, args, form)
-                if definition in found if plan == "padding" else not plan.startswith('"'):
+                is_word = isinstance(ex.literal(plan), str)
+                if definition in found if plan == PADDING else not is_word:
                     found.add(element.definition)
         return found
 
@@ -101,67 +86,55 @@ class _File:
         if key not in self.forms:
             first, *ranked = self.functions[definition]
             name = ranked[is_map] if (definition, not is_map) in self.forms else first
-            self.forms[key], view = FunctionWriter(self, name, definition, is_map).definition_view()
-            self.views.append(view)
+            self.forms[key], function = FunctionWriter(self, name, definition, is_map).function()
+            self.written.append(function)
         return self.forms[key]
 
-    def view(self) -> dict[str, Any]:
-        """What the template is given."""
+    def size(self, variable: str, axis: str) -> ex.Name:
+        """A size of a variable, as it is read off it."""
+        key = variable, axis
+        if key not in self.sizes:
+            self.sizes[key] = ex.Name(self.printer.show(Op(axis, {}, ex.Name(variable))))
+        return self.sizes[key]
+
+    def source(self) -> str:
+        """The text of the file."""
         network = self.graph.program.network
         writer = FunctionWriter(self, network.name, network, True)
-        whole = writer.network_view()
-        pixels = network.pixels
-        assert pixels is not None
-        preprocess = _preprocess(pixels) if pixels.described else []
-        code = "\n".join(
-            line
-            for lines in (*(view.code for view in (*self.views, whole)), preprocess)
-            for line in lines
-            if not line.lstrip().startswith("#")
-        )
-        helpers = _helpers(code)
-        if "ceil_max_pool" in helpers:
-            _check_names(self.graph)
-        return {
+        model = writer.network()  # and the functions of what it uses
+        functions = (*self.written, model)
+        view = {
             "header": text.header(self.graph.program),
             "docstring": _module_doc(self.graph, writer.output_channels()),
-            "functions": self.views,
-            "network": whole,
-            "helpers": helpers,
-            "maps": "NHWC" in code or "ceil_max_pool" in helpers,
-            "depthwise": "layers.DepthwiseConv2D(" in code,
-            "math": "gelu_tanh" in helpers,
-            "literal": re.search(r"(?<!\w)Literal\[", code) is not None,
-            "layers": bool({*helpers} - _FUNCTIONS)
-            or re.search(r"(?<![\w.\"])layers\.", code) is not None,
-            "ops": bool({*helpers} - {"Scale"})
-            or re.search(r"(?<![\w.\"])ops\.", code) is not None,
-            "package": network.name,
-            "preprocess": preprocess,
+            "functions": functions,
+            "depthwise": _has_layer(functions, "depthwise_conv"),
+            "pixels": _pixels(network.pixels),
             "images": "RGB images" if self.graph.input.channels == 3 else "Images",
             "channels": self.graph.input.channels,
         }
+        source = self.printer.file(view)
+        for helper in self.printer.used:
+            _check_names(self.graph, helper)
+        return source
 
 
-def _check_names(graph: Graph) -> None:
-    """Refuse names that Keras gives to the border of `ceil_max_pool`, which has no name of its own.
+def _has_layer(code: object, name: str) -> bool:
+    return any(isinstance(part, Layer) and part.name == name for part in within(code))
+
+
+def _check_names(graph: Graph, helper: str) -> None:
+    """Refuse names that Keras gives to what a helper makes without names of its own.
 
     Raises:
         SpecError: a layer of the network itself has such a name.
     """
+    made = _MADE.get(helper, ())
     for node in graph.nodes:
-        if re.fullmatch(r"(get_item|concatenate)(_\d+)?", node.path):
+        plain = node.path.rstrip(digits)
+        if node.path in made or (plain != node.path and plain.removesuffix("_") in made):
             message = f"Keras itself gives the name `{node.path}`, to the border of a max pooling"
             help_ = "give this layer another label"
             raise SpecError([Diagnostic(Code.UNSUPPORTED, message, node.span, help=help_)])
-
-
-def _helpers(code: str) -> list[str]:
-    """The helpers that are called, or passed to an activation."""
-    found = set(re.findall(r"(?<![\w.\"])(\w+)\(", code))
-    found |= set(re.findall(r"\.Activation\(\s*(\w+)", code))
-    found |= {_NEEDS[name] for name in found & _NEEDS.keys()}
-    return [name for name in HELPERS if name in found]
 
 
 def _module_doc(graph: Graph, last: str) -> list[str]:
@@ -180,17 +153,14 @@ def _module_doc(graph: Graph, last: str) -> list[str]:
     return text.docstring(doc, 0, facts, text.origin(graph.program))
 
 
-def _preprocess(pixels: df.Pixels) -> list[str]:
-    """The body of `preprocess`, from pixels in 0..255 to what the weights expect."""
-    start = "ops.cast(images, keras.config.floatx())"
-    if pixels.order == "bgr":  # `ops.flip` would ask for the rank
-        start = f"ops.take({start}, [2, 1, 0], axis=-1)"
-    lines = assign("x", start, indent=4)
+def _pixels(pixels: df.Pixels | None) -> dict[str, Any]:
+    """The facts of what makes of pixels in 0..255 what the weights expect; none if nothing does."""
+    if pixels is None or not pixels.described:
+        return {}
     low, high = pixels.range or (0.0, 255.0)
-    if (low, high) != (0.0, 255.0):
-        lines += assign("x", text.rescaled("x", low, high), indent=4)
-    for values, operator in ((pixels.mean, "-"), (pixels.std, "/")):
-        if values:
-            tensor = f"ops.convert_to_tensor({text.number_list(values)}, x.dtype)"
-            lines += assign("x", f"x {operator} {tensor}", indent=4)
-    return text.returned(lines)
+    return {
+        "order": pixels.order,
+        "scaled": None if (low, high) == (0.0, 255.0) else rescaled(ex.Name("x"), low, high),
+        "mean": Listed(tuple(map(whole, pixels.mean))) if pixels.mean else None,
+        "std": Listed(tuple(map(whole, pixels.std))) if pixels.std else None,
+    }

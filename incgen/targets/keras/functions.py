@@ -2,36 +2,60 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import assert_never
 
-from incgen.base.diagnostics import Code, Diagnostic, SpecError
+from incgen.base import diagnostics
+from incgen.base.diagnostics import Diagnostic, SpecError
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.initializers import Initializer
-from incgen.language.ops import Kind
-from incgen.language.printing import python
 from incgen.resolve import definitions as df
-from incgen.targets.keras.code import Call, Flow, Form, Side, Step, View, When
+from incgen.targets.keras.code import (
+    Doc,
+    Flow,
+    Form,
+    Formal,
+    Function,
+    Input,
+    Layer,
+    Listed,
+    Model,
+    Network,
+    Outputs,
+    Side,
+    Step,
+    Title,
+    When,
+)
 from incgen.targets.keras.ops import Context, several, steps
-from incgen.targets.keras.padding import usual_padding
-from incgen.targets.keras.scope import Scope, joined, only_comments
+from incgen.targets.keras.parameters import formal, parameters
+from incgen.targets.keras.scope import Scope
 from incgen.targets.keras.uses import use
 from incgen.targets.shared import text
-from incgen.targets.shared.lines import assign, def_header, for_header, returns
-from incgen.targets.shared.prose import comment_lines
+from incgen.targets.shared.code import (
+    Applied,
+    Bind,
+    Comment,
+    Gap,
+    Loop,
+    Node,
+    Return,
+    names_in,
+    parameters_in,
+    within,
+)
 from incgen.targets.shared.shaping import vector_in_repeat
 from incgen.targets.shared.structure import only, unnamed_branch
 from incgen.targets.shared.symbols import head_arguments
-from incgen.targets.shared.values import ONE
 
-_JOINS = {"concat": "Concatenate", "add": "Add", "mul": "Multiply"}
 #: Ops that give a vector.
 _TO_VECTOR = ("dense", "flatten", "global_avg_pool", "global_max_pool")
+#: The variables that functions begin with.
+_X, _INPUTS, _NAME = map(ex.Name, ("x", "inputs", "name"))
 
 
 class FunctionWriter(Scope):
@@ -39,112 +63,63 @@ class FunctionWriter(Scope):
 
     # ------------------------------------------------------------ whole functions
 
-    def definition_view(self) -> tuple[Form, View]:
+    def function(self) -> tuple[Form, Function]:
         """The function of a unit or block, and what its users have to know."""
-        formals = self.formals()
-        for name, _ in formals:
-            self.lines += self.file.words.checks(self.definition, name, 4)
-        flow = self.body(self.definition.body, Flow("x", self.is_map, True), "x")
-        self.lines += returns(flow.code, indent=4)
-        header = ["x", *map(self.formal, formals), "*", "name"]
-        doc = self.definition.doc or text.described(self.definition)
-        view = View(text.docstring(doc, 4), def_header(self.name, header), self.lines)
-        return Form(self.name, tuple(formals), flow.is_map, self.one_or_several()), view
+        formals = parameters(self)
+        checks = self.checks(name for name, _ in formals)
+        flow = self.body(self.definition.body, Flow(_X, self.is_map), "x")
+        doc = Doc(self.definition.doc or text.described(self.definition))
+        body = (doc, *checks, *self.statements, Return(flow.code))
+        written = Function(self.name, tuple(formal(self, *each) for each in formals), body)
+        return Form(self.name, tuple(formals), flow.is_map, self.one_or_several()), written
+
+    def checks(self, names: Iterable[str]) -> list[Node]:
+        """What refuses words of parameters for which there is no code."""
+        return [each for n in names for each in self.file.words.refusal(self.definition, n)]
 
     def one_or_several(self) -> frozenset[str]:
         """The parameters of a unit's window that can be one number in place of equal ones."""
         head = self.definition.head
         if head is None or head.family != "conv":
             return frozenset()
-        code = " ".join(self.lines)
-        apart = re.findall(r"SamePadding2D\((.*?)name=", code)  # which takes both numbers
-        return frozenset(
-            name
-            for name in {"kernel", "stride"} - self.strict
-            if f"{name}[" not in code and not any(name in arguments for arguments in apart)
-        )
+        strict = {*self.strict}
+        for part in within(self.statements):
+            match part:
+                case ex.Item(name):
+                    strict.add(name)
+                case Layer("same_padding", args):  # which takes both numbers
+                    strict |= parameters_in(args)
+                case _:
+                    pass
+        return frozenset({"kernel", "stride"} - strict)
 
-    def formals(self) -> list[tuple[str, Expression | str | None]]:
-        """The parameters of the function."""
-        if self.unit is None:
-            formals = [
-                (f.name, f.default if isinstance(f.default, ex.Literal) else None)
-                for f in self.definition.parameters
-            ]
-            return sorted(formals, key=lambda formal: formal[1] is not None)
-        head = self.definition.head
-        assert head is not None
-        defaults = df.unit_defaults(self.definition)
-        required: list[tuple[str, Expression | str | None]] = []
-        optional: list[tuple[str, Expression | str | None]] = []
-        for argument in head.arguments:
-            if argument.name not in self.unit.args:
-                continue
-            if argument.kind is Kind.WINDOW:
-                required.append(("kernel", None))
-                if self.unit.strided:
-                    optional.insert(0, ("stride", ONE))
-            elif argument.kind is Kind.PADDING:
-                usual = "0"
-                if self.unit.padding:
-                    usual = usual_padding(self.graph.program, self.definition, self.unit)
-                optional.append(("padding", usual))
-            elif argument.kind is Kind.INITIALIZER:
-                optional.append(("init", "None"))
-            else:
-                known = defaults.get(argument.name)
-                value = known if isinstance(known, ex.Literal) else None
-                (required if value is None else optional).append((argument.name, value))
-        required.sort(key=lambda item: item[0] == "kernel")
-        return required + optional
-
-    def formal(self, formal: tuple[str, Expression | str | None]) -> str:
-        """A parameter as source; only words have a type."""
-        name, default = formal
-        words = self.annotation(name)
-        declared = name if words is None else f"{name}: {words}"
-        if default is None:
-            return declared
-        value = default if isinstance(default, str) else python(default)
-        return f"{declared}={value}" if words is None else f"{declared} = {value}"
-
-    def annotation(self, name: str) -> str | None:
-        """The type of a parameter that is a word, or may be one."""
-        if self.unit is None or name != "padding":
-            return self.file.words.annotation(self.definition, name)
-        head = self.definition.head
-        if not self.unit.padding or (head is not None and head.family == "pool"):
-            return None  # pixels
-        words = 'Literal["same", "valid"]'
-        return f"int | tuple | {words}" if self.definition in self.file.explicit else words
-
-    def network_view(self) -> View:
+    def network(self) -> Network:
         """The function of the network, with its input and its model."""
-        pixels = self.definition.pixels
+        definition, pixels = self.definition, self.definition.pixels
         assert pixels is not None
         sizes = (pixels.height, pixels.width, pixels.channels)
-        shape = f"({', '.join(map(python, sizes))})"
-        fixed = all(isinstance(size, ex.Literal) for size in sizes)
-        parameters = [
-            self.formal((f.name, ex.Literal(self.graph.parameters[f.name])))
-            for f in self.definition.parameters
+        formals = [
+            formal(self, f.name, ex.Literal(self.graph.parameters[f.name]))
+            for f in definition.parameters
         ]
-        if fixed:
-            parameters.append(f"input_shape={shape}")
-        parameters.append(f'name="{self.definition.name}"')
-        source = "input_shape" if fixed else shape
-        for formal in self.definition.parameters:
-            self.lines += self.file.words.checks(self.definition, formal.name, 4)
-        self.lines += assign("inputs", f'keras.Input({source}, name="input")', indent=4)
-        flow = self.body(self.definition.body, Flow("inputs", True, True), "x", whole=True)
+        source: Expression = ex.Tuple(sizes)
+        if all(isinstance(size, ex.Literal) for size in sizes):
+            formals.append(Formal("input_shape", "", source))
+            source = ex.Name("input_shape")
+        formals.append(Formal("name", "", ex.Literal(definition.name)))
+        checks = self.checks(each.name for each in definition.parameters)
+        flow = self.body(definition.body, Flow(_INPUTS, True), "x", whole=True)
         outputs = flow.code
-        names = list(self.graph.outputs)
         if self.heads:
-            pairs = [f'"{names[0]}": {flow.code}', *(f'"{n}": {v}' for n, v in self.heads.items())]
-            outputs = f"{{{', '.join(pairs)}}}"
-        self.lines += returns(f"keras.Model(inputs, {outputs}, name=name)", indent=4)
-        doc = self.network_doc()
-        return View(doc, def_header(self.name, parameters), self.lines)
+            outputs = Outputs({next(iter(self.graph.outputs)): outputs, **self.heads})
+        body = (
+            Doc(self.network_doc()),
+            *checks,
+            Bind("inputs", Input(source)),
+            *self.statements,
+            Return(Model(outputs)),
+        )
+        return Network(self.name, tuple(formals), body)
 
     def output_channels(self) -> str:
         """The features of the output; a parameter by its name where the last op takes one."""
@@ -157,15 +132,15 @@ class FunctionWriter(Scope):
         index = next(iter(self.graph.outputs.values()))
         return str(self.graph.nodes[index].shape.channels)
 
-    def network_doc(self) -> list[str]:
-        """The docstring of the network."""
+    def network_doc(self) -> str:
+        """The words of the network's docstring."""
         lines = [text.network_doc(self.graph), ""]
         if self.heads:
             names = ", ".join(f'"{n}"' for n in self.graph.outputs)
             lines.append(
                 f"The model gives a dictionary with the outputs {names}, at inference too."
             )
-        return text.docstring("\n".join(lines).strip(), 4)
+        return "\n".join(lines).strip()
 
     # ------------------------------------------------------------ bodies
 
@@ -174,11 +149,10 @@ class FunctionWriter(Scope):
         labels = dict(self.labels)
         previous: df.Step | df.Head | None = None
         for number, step in enumerate(body.steps):
-            if whole and text.paragraph_before(previous, step) and self.lines[-1]:
-                self.lines.append("")
+            if whole and text.paragraph_before(previous, step):
+                self.statements.append(Gap())
             previous = step
-            if step.doc:
-                self.lines += comment_lines(step.doc, indent=self.indent)
+            self.comment(step)
             if isinstance(step, df.Head):
                 flow = self.bound(flow, variable)
                 variable_ = self.variables.take(step.label)
@@ -200,6 +174,11 @@ class FunctionWriter(Scope):
             flow = done
         self.labels = labels
         return flow
+
+    def comment(self, step: df.Step | df.Head) -> None:
+        """Write the comment of a step."""
+        if step.doc:
+            self.statements.append(Comment(step.doc))
 
     # ------------------------------------------------------------ elements
 
@@ -235,7 +214,7 @@ class FunctionWriter(Scope):
             # Later layers must not read the sizes off what the first ones give.
             found = self.steps(call, flow, self.kept_sizes(found, flow))
         if not found and call.labelled:
-            found = (Call("layers.Identity("),)  # the label is a layer's name all the same
+            found = (Layer("identity", {}),)  # the label is a layer's name all the same
         done = self.apply(found, call.name, flow, variable)
         return replace(done, is_map=flow.is_map and call.op.name not in _TO_VECTOR)
 
@@ -266,10 +245,10 @@ class FunctionWriter(Scope):
                 if join.kind == "add":
                     # Keras takes (N, 1, 1, 1) behind a map of N rows for a bias of its rows
                     named.sort(key=lambda branch: branch[1].is_map)
-                values = [self.as_map(value, f"{join.title}.reshape{n}") for n, value in named]
-            title = self.join_title(join)
-        codes = ", ".join(value.code for value in values)
-        return Flow(f"layers.{_JOINS[join.kind]}(name={title})([{codes}])", is_map)
+                values = [self.as_map(value, join.title, f"reshape{n}") for n, value in named]
+            layer = Layer(join.kind, {}, title=self.join_title(join))
+        joined = Listed(tuple(value.code for value in values))
+        return Flow(Applied(layer, (joined,)), is_map)
 
     def branches(self, join: df.Join, flow: Flow) -> list[Flow]:
         """What comes out of each branch, as variables."""
@@ -277,8 +256,7 @@ class FunctionWriter(Scope):
         values = []
         for number, step in enumerate(join.body.steps, 1):
             assert isinstance(step, df.Step)
-            if step.doc:
-                self.lines += comment_lines(step.doc, indent=self.indent)
+            self.comment(step)
             origin = self.labels[step.origin] if step.origin is not None else flow
             branch = self.variables.take(step.label or unnamed_branch(join, number))
             done = origin if step.element is None else self.element(step.element, origin, branch)
@@ -289,19 +267,20 @@ class FunctionWriter(Scope):
         self.labels = labels
         return values
 
-    def as_map(self, value: Flow, name: str) -> Flow:
+    def as_map(self, value: Flow, *name: str) -> Flow:
         """A variable as a map: a vector is one pixel, so that it spreads over all of them."""
         if value.is_map:
             return value
-        code = f"layers.Reshape((1, 1, -1), name={self.quoted(name)})({value.code})"
-        return self.bind(replace(value, code=code, variable=False), value.code)
+        assert isinstance(value.code, ex.Name)
+        reshape = Layer("as_one_pixel", {}, title=Title(self.path(*name)))
+        return self.bind(replace(value, code=Applied(reshape, (value.code,))), value.code.text)
 
-    def join_title(self, join: df.Join) -> str:
-        """The name of a join's layer, as source."""
+    def join_title(self, join: df.Join) -> Title:
+        """The name of a join's layer."""
         # A block that ends in a join is that join: it needs no longer name.
-        own = join is _last(self.definition.body) and self.prefix == "{name}"
-        title = self.quoted("" if own or join.name is not None else join.title)
-        return title if title.strip('f"') or join.name is None else f'"{join.title}"'
+        own = join is _last(self.definition.body) and self.prefix == (_NAME,)
+        path = self.path(None if own or join.name is not None else join.title)
+        return Title(path or (join.title,))
 
     def repeat(self, repeat: df.Repeat, flow: Flow, variable: str) -> Flow:
         """A repeat as a loop."""
@@ -309,19 +288,19 @@ class FunctionWriter(Scope):
         count = self.resolved(repeat.count, flow)
         assert isinstance(count, Expression)
         flow = self.bind(flow, variable)
-        before, self.lines = self.lines, []
-        self.indent += 4
-        with self.variables.loop() as index, self.under(joined(repeat.name, f"{{{index}}}")):
+        with (
+            self.variables.loop() as index,
+            self.under(repeat.name, ex.Name(index)),
+            self.suite() as body,
+        ):
             done = self.bind(self.body(repeat.body, flow, variable), variable)
-        self.indent -= 4
-        body, self.lines = self.lines, before
         once = ex.literal(count) in (0, 1)
         if done.is_map != flow.is_map and not once:
             raise vector_in_repeat(repeat.span)
-        if not only_comments(body):
-            used = index if _mentions(body, index) else "_"
-            self.lines += for_header(used, f"range({python(count)})", indent=self.indent)
-            self.lines += body
+        if not all(isinstance(statement, Comment) for statement in body):
+            used = index if index in names_in(body) else "_"
+            times = ex.Call("range", (count,))
+            self.statements.append(Loop(used, times, tuple(body)))
         return flow if ex.literal(count) == 0 else done
 
     def conditional(self, element: df.Conditional, flow: Flow, variable: str) -> Flow:
@@ -335,14 +314,15 @@ class FunctionWriter(Scope):
         if len({result.is_map for result in results}) > 1:
             message = "one side of this `if` gives a map and the other a vector"
             help_ = "pool or flatten on both sides, or behind the `if`"
-            raise SpecError([Diagnostic(Code.UNDECIDED, message, element.span, help=help_)])
-        return Flow(variable, results[0].is_map, True)
+            code = diagnostics.Code.UNDECIDED
+            raise SpecError([Diagnostic(code, message, element.span, help=help_)])
+        return Flow(ex.Name(variable), results[0].is_map)
 
     def sides(self, element: df.Conditional, flow: Flow, variable: str) -> list[Side]:
         """The sides of a condition; what is but an `if` on its other side adds its own."""
         condition = self.resolved(element.condition, flow)
         assert isinstance(condition, Expression)
-        then = Side(python(condition), partial(self.body, element.then, flow, variable))
+        then = Side(condition, partial(self.body, element.then, flow, variable))
         return [then, *self.other_sides(element.otherwise, flow, variable)]
 
     def other_sides(self, body: df.Body | None, flow: Flow, variable: str) -> list[Side]:
@@ -393,9 +373,3 @@ def _last(body: df.Body) -> df.Element | None:
     while isinstance(element, df.Chain):
         element = element.elements[-1]
     return element
-
-
-def _mentions(lines: list[str], name: str) -> bool:
-    """Whether a variable occurs in code, or in the name of a layer."""
-    found = re.compile(rf"(?<![\w.\"]){name}\b(?!=[^=])")
-    return any(found.search(line) for line in lines if not line.lstrip().startswith("#"))

@@ -11,7 +11,6 @@ from incgen.base.records import record
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
-from incgen.language.printing import python
 from incgen.resolve import definitions as df
 from incgen.resolve.definitions import ArgumentValue, SidesValue
 from incgen.targets.shared.symbols import UnitForm, unit_arguments
@@ -24,9 +23,12 @@ from incgen.targets.shared.values import (
     effective,
     four_sides,
     half,
-    pair,
+    paired,
 )
-from incgen.targets.shared.words import grouped, is_one_of
+from incgen.targets.shared.words import by_word
+
+#: The parameter of a unit's function, and Keras' own words.
+PADDING, SAME, VALID = ex.Parameter("padding"), ex.Literal("same"), ex.Literal("valid")
 
 
 @record
@@ -53,9 +55,9 @@ def padding(
     unit: UnitForm | None = None,
 ) -> Padding:
     """What a padding means for a window."""
-    if pad == ex.Literal("valid"):
+    if pad == VALID:
         return Padding("valid")
-    if pad == ex.Literal("same"):
+    if pad == SAME:
         return Padding("same")
     spans = [ex.literal(effective(k, dilation)) for k in kernel]
     if isinstance(pad, SidesValue):
@@ -87,18 +89,18 @@ def padding(
     return Padding(None, sides)
 
 
-def sides_code(sides: Sides) -> str:
-    """A border as Keras' layers take it: `1`, `(0, 3)` or `((0, 1), (0, 1))`."""
+def border(sides: Sides) -> Expression:
+    """Return a border as Keras' layers take it: `1`, `(0, 3)` or `((0, 1), (0, 1))`."""
     top, bottom, left, right = sides
     if top == bottom and left == right:
-        return pair((top, left))
-    return f"(({python(top)}, {python(bottom)}), ({python(left)}, {python(right)}))"
+        return paired((top, left))
+    return full_border(sides)
 
 
-def full_sides(sides: Sides) -> str:
-    """A border with all four sides."""
-    top, bottom, left, right = map(python, sides)
-    return f"(({top}, {bottom}), ({left}, {right}))"
+def full_border(sides: Sides) -> Expression:
+    """Return a border with all four sides."""
+    top, bottom, left, right = sides
+    return ex.Tuple((ex.Tuple((top, bottom)), ex.Tuple((left, right))))
 
 
 def use_padding(
@@ -106,30 +108,36 @@ def use_padding(
     args: Args,
     form: UnitForm,
     words: Callable[[str], list[Value]] | None = None,
-) -> str:
-    """The `padding` argument of one use of a unit, as source.
+) -> Expression:
+    """Return the `padding` argument of one use of a unit.
 
     Args:
         unit: what is used.
         args: what the use says.
         form: of the unit.
-        words: gives the values of a padding if words are among them; None if the source itself
+        words: gives the values of a padding if words are among them; None if the value itself
             does not matter.
     """
     everything: dict[str, df.ArgumentValue] = {**df.unit_defaults(unit), **args}
     frame, pad = everything["window"], everything.get("pad")
-    if isinstance(pad, ex.Parameter) and pad.name == "padding":
-        return "padding"
+    if pad == PADDING:
+        return PADDING
     if isinstance(pad, ex.Parameter) and words is not None:
         found = words(pad.name)
         if found:
-            return _padding_by_word(unit, args, form, pad, found)
+            return by_word(
+                pad,
+                [
+                    (word, use_padding(unit, {**args, "pad": ex.Literal(word)}, form))
+                    for word in found
+                ],
+            )
     assert isinstance(frame, df.WindowValue)
     dilation = everything.get("dilation", ONE)
     assert isinstance(dilation, Expression)
     plan = padding(pad, frame.kernel, frame.stride, dilation, replace(form, strided=False))
     if plan.word is not None and not _begins_with_pool(unit):
-        return f'"{plan.word}"'
+        return ex.Literal(plan.word)
     if plan.word == "valid":
         return _border(unit, form, (ZERO, ZERO, ZERO, ZERO))
     if plan.word == "same":
@@ -138,27 +146,25 @@ def use_padding(
     return _border(unit, form, plan.sides)
 
 
-def _border(unit: df.Definition, form: UnitForm, sides: Sides) -> str:
-    """A border in pixels: as Keras' layers take it, or as many numbers as a pooling's unit has."""
+def _border(unit: df.Definition, form: UnitForm, sides: Sides) -> Expression:
+    """Return a border in pixels: as Keras' layers take it, or with the numbers of a pooling."""
     if not _begins_with_pool(unit) or form.pad_sides == 1:
-        return sides_code(sides)
-    numbers = sides if form.pad_sides == 4 else (sides[0], sides[2])
-    return python(ex.Tuple(numbers))
+        return border(sides)
+    return ex.Tuple(sides if form.pad_sides == 4 else (sides[0], sides[2]))
 
 
-def handed_on(unit: df.Definition, outer: UnitForm, form: UnitForm) -> str:
-    """The padding that a unit gives the unit inside it, whose border may have more numbers."""
+def handed_on(unit: df.Definition, outer: UnitForm, form: UnitForm) -> Expression:
+    """Return the padding that a unit gives one inside it, whose border may have more numbers."""
     if not _begins_with_pool(unit) or outer.pad_sides == form.pad_sides:
-        return "padding"
+        return PADDING
     pad = unit_arguments(outer)["pad"]
     return _border(unit, form, four_sides(pad))
 
 
-def usual_padding(program: df.Program, unit: df.Definition, form: UnitForm) -> str:
-    """The default of a unit's `padding`, as source: what most of its uses want."""
+def usual_padding(program: df.Program, unit: df.Definition, form: UnitForm) -> Expression:
+    """Return the default of a unit's `padding`: what most of its uses want."""
     nothing = _border(unit, form, (ZERO, ZERO, ZERO, ZERO))
-    none = nothing if _begins_with_pool(unit) else '"valid"'
-    found = Counter({none: 0})
+    found = Counter({nothing if _begins_with_pool(unit) else VALID: 0})
     for definition in (program.network, *program.definitions):
         for element in df.elements(definition.body):
             if isinstance(element, df.Instance) and element.definition is unit:
@@ -199,18 +205,3 @@ def _pool_padding(unit: df.Definition, frame: df.WindowValue) -> Sides:
         raise SpecError([Diagnostic(Code.UNSUPPORTED, message, place, help=help_)])
     high, wide = (kernel // 2 for kernel in frame.kernel)
     return high, high, wide, wide
-
-
-def _padding_by_word(
-    unit: df.Definition,
-    args: Args,
-    form: UnitForm,
-    parameter: ex.Parameter,
-    words: list[Value],
-) -> str:
-    """The padding of a use that passes a word on: a case for each."""
-    plans = [(word, use_padding(unit, {**args, "pad": ex.Literal(word)}, form)) for word in words]
-    groups, result = grouped(plans)
-    for alike, plan in reversed(groups):
-        result = f"{plan} if {python(is_one_of(parameter, alike))} else {result}"
-    return result

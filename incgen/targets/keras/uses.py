@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from incgen.base.diagnostics import Code, Diagnostic, SpecError
+from incgen.base import diagnostics
+from incgen.base.diagnostics import Diagnostic, SpecError
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.initializers import Initializer
-from incgen.language.printing import python
 from incgen.resolve import definitions as df
-from incgen.targets.keras.code import Flow
-from incgen.targets.keras.padding import handed_on, is_pointwise, sides_code, use_padding
+from incgen.targets.keras.code import Either, Flow, Title
+from incgen.targets.keras.padding import (
+    PADDING,
+    SAME,
+    VALID,
+    border,
+    handed_on,
+    is_pointwise,
+    use_padding,
+)
 from incgen.targets.keras.scope import Scope
-from incgen.targets.keras.weights import depthwise_fans, initializer
-from incgen.targets.shared.symbols import BORDERS, unit_arguments
-from incgen.targets.shared.values import ONE, Args, Pair, both, four_sides
+from incgen.targets.keras.weights import depthwise_fans, has_fans, initializer
+from incgen.targets.shared.code import Code, Construct, Op
+from incgen.targets.shared.symbols import BORDERS, UnitForm, unit_arguments
+from incgen.targets.shared.values import Args, Pair, as_tuple, four_sides, is_same
 
 
 def use(scope: Scope, instance: df.Instance, flow: Flow, variable: str) -> Flow:
@@ -22,40 +31,36 @@ def use(scope: Scope, instance: df.Instance, flow: Flow, variable: str) -> Flow:
     definition = instance.definition
     form = scope.file.form(definition, flow.is_map)
     flow = scope.bound(flow, variable)
-    if definition.kind == "unit":
-        given = _unit_given(scope, instance, flow)
-    else:
-        given = _block_given(scope, instance, flow)
-    parts = [flow.code]
-    by_name = False
+    given = (_unit_given if definition.kind == "unit" else _block_given)(scope, instance, flow)
+    by_place: list[Code] = [flow.code]
+    by_name: list[tuple[str, Code]] = []
+    left_out = False
     for name, default in form.formals:
-        source = default if isinstance(default, str) else None
-        if isinstance(default, Expression):
-            source = python(default)
-        value = given.get(name, source)
-        if value is None or value == source:
-            by_name = True
-            continue
-        named = by_name or default is not None
-        parts.append(f"{name}={value}" if named else value)
-    parts.append(f"name={scope.quoted(instance.name)}")
-    return Flow(f"{form.name}({', '.join(parts)})", form.gives_map)
+        value = given.get(name, default)
+        if value is None or (isinstance(value, Expression) and is_same(value, default)):
+            left_out = True
+        elif left_out or default is not None:
+            by_name.append((name, value))
+            left_out = True
+        else:
+            by_place.append(value)
+    by_name.append(("name", Title(scope.path(instance.name))))
+    return Flow(Construct(form.name, tuple(by_place), tuple(by_name)), form.gives_map)
 
 
-def _block_given(scope: Scope, instance: df.Instance, flow: Flow) -> dict[str, str]:
+def _block_given(scope: Scope, instance: df.Instance, flow: Flow) -> dict[str, Code]:
     """The arguments of a block's function; defaults that depend on the use are written."""
-    given = {}
+    given: dict[str, Code] = {}
     for formal in instance.definition.parameters:
         if formal.name in instance.args or not isinstance(formal.default, ex.Literal):
-            written = instance.args.get(formal.name, formal.default)
-            value = scope.resolved(written, flow)
+            value = scope.resolved(instance.args.get(formal.name, formal.default), flow)
             assert isinstance(value, Expression)
-            given[formal.name] = python(value)
+            given[formal.name] = value
     return given
 
 
-def _unit_given(scope: Scope, instance: df.Instance, flow: Flow) -> dict[str, str]:
-    """The arguments of a unit's function, as source."""
+def _unit_given(scope: Scope, instance: df.Instance, flow: Flow) -> dict[str, Code]:
+    """The arguments of a unit's function."""
     definition = instance.definition
     unit = scope.file.unit_forms[definition]
     written = dict(instance.args)
@@ -64,53 +69,70 @@ def _unit_given(scope: Scope, instance: df.Instance, flow: Flow) -> dict[str, st
     if "window" in unit.args:
         written.setdefault("window", df.unit_defaults(definition)["window"])
     values = {name: scope.resolved(value, flow) for name, value in written.items()}
-    given: dict[str, str] = {}
+    given: dict[str, Code] = {}
     for name, value in values.items():
         if isinstance(value, df.WindowValue):
-            one = scope.file.form(definition, flow.is_map).either
-            square = {"kernel": unit.square_kernel, "stride": unit.square_stride}
-            for part, sides in (("kernel", value.kernel), ("stride", value.stride)):
-                if part == "kernel" or unit.strided:
-                    given[part] = _numbers(sides, square[part], part in one)
-                if part not in one and isinstance(sides[0], ex.Item):
-                    scope.strict.add(sides[0].parameter)
+            given |= _window_given(scope, definition, value, flow)
         elif isinstance(value, Initializer):
             given["init"] = _unit_initializer(definition, value, values, instance.span)
         elif name not in BORDERS:
             assert isinstance(value, Expression)
-            given[name] = python(value)
+            given[name] = value
         own = instance.args.get(name)
         if isinstance(value, ex.Parameter) and isinstance(own, Initializer):
-            given["init"] = f"init or {_unit_initializer(definition, own, values, instance.span)}"
+            usual = _unit_initializer(definition, own, values, instance.span)
+            given["init"] = Either(value, usual)
+    everything = {**df.unit_defaults(definition), **values}
     if unit.padding:
-        found = use_padding(definition, values, unit, scope.words)
-        usual = dict(scope.file.form(definition, flow.is_map).formals)["padding"]
-        pointwise = is_pointwise({**df.unit_defaults(definition), **values})
-        if found == "padding" and scope.unit is not None and instance.forwards:
-            found = handed_on(definition, scope.unit, unit)
-        if not (pointwise and {found, usual} <= {'"same"', '"valid"'}):
+        found = _padding_given(scope, instance, unit, values)
+        usual_ = dict(scope.file.form(definition, flow.is_map).formals)["padding"]
+        if not (is_pointwise(everything) and {found, usual_} <= {SAME, VALID}):
             given["padding"] = found
     elif "border" in unit.args:
-        border = {**df.unit_defaults(definition), **values}["border"]
-        given["padding"] = sides_code(four_sides(border))
+        given["padding"] = border(four_sides(everything["border"]))
     return given
 
 
-def _unit_initializer(unit: df.Definition, init: Initializer, values: Args, span: Span) -> str:
+def _window_given(
+    scope: Scope, definition: df.Definition, value: df.WindowValue, flow: Flow
+) -> dict[str, Code]:
+    """The kernel and the stride, each as the function of a unit takes it."""
+    unit = scope.file.unit_forms[definition]
+    either = scope.file.form(definition, flow.is_map).either
+    given: dict[str, Code] = {}
+    for part, sides, is_square in (
+        ("kernel", value.kernel, unit.square_kernel),
+        ("stride", value.stride, unit.square_stride),
+    ):
+        if part == "kernel" or unit.strided:
+            given[part] = _numbers(sides, is_square, part in either)
+        if part not in either and isinstance(sides[0], ex.Item):
+            scope.strict.add(sides[0].parameter)
+    return given
+
+
+def _numbers(values: Pair, is_square: bool, either: bool) -> Expression:
+    single = is_square or (either and values[0] == values[1])
+    return values[0] if single else as_tuple(values)
+
+
+def _padding_given(scope: Scope, instance: df.Instance, unit: UnitForm, values: Args) -> Expression:
+    """The padding of a use; a unit may hand its own on."""
+    found = use_padding(instance.definition, values, unit, scope.words)
+    if found == PADDING and scope.unit is not None and instance.forwards:
+        return handed_on(instance.definition, scope.unit, unit)
+    return found
+
+
+def _unit_initializer(unit: df.Definition, init: Initializer, values: Args, span: Span) -> Op:
     """How the kernels of a unit's head begin, as a use says."""
     head = unit.head
     assert head is not None
-    if head.name == "separable_conv" and initializer(init) != initializer(init, (ONE, ONE)):
+    if head.name == "separable_conv" and has_fans(init):
         message = f"`{unit.name}` has two kernels, which Keras would begin in different ways"
         help_ = "say `init` in the unit, or an initialiser with numbers: `normal(0.01)`"
-        raise SpecError([Diagnostic(Code.UNSUPPORTED, message, span, help=help_)])
+        raise SpecError([Diagnostic(diagnostics.Code.UNSUPPORTED, message, span, help=help_)])
     fans = None
     if head.name == "depthwise_conv":
         fans = depthwise_fans({**df.unit_defaults(unit), **values})
     return initializer(init, fans)
-
-
-def _numbers(values: Pair, is_square: bool, either: bool) -> str:
-    """A kernel or stride as the function of a unit takes it."""
-    single = is_square or (either and values[0] == values[1])
-    return python(values[0]) if single else both(values)

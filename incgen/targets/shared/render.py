@@ -20,7 +20,7 @@ from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.printing import python
 from incgen.targets.shared import text
-from incgen.targets.shared.code import ATOM, Node
+from incgen.targets.shared.code import ATOM, Comment, Node
 from incgen.targets.shared.formatting import formatted
 from incgen.targets.shared.prose import LINE_LENGTH, comment_lines
 
@@ -53,9 +53,10 @@ class Printer:
     Args:
         target: the folder of the templates.
         own: a folder of the user's whose templates go in front of ours, file by file.
+        facts: what every template can name.
     """
 
-    def __init__(self, target: str, own: Path | None = None) -> None:
+    def __init__(self, target: str, own: Path | None = None, **facts: object) -> None:
         """Load the macros of the target."""
         self.environment = _environment(target, own)
         self.used: dict[str, Helper] = {}
@@ -68,6 +69,7 @@ class Printer:
             "docstring": self.docstring,
             "helper": self.helper,
             "helpers": self.helpers,
+            **facts,
         }
         self.macros: dict[str, Callable[..., str]] = {}
         self.strengths: dict[str, int] = {}
@@ -108,7 +110,8 @@ class Printer:
         """Print a call; a default that stands in a template's table of `defaults` is left out.
 
         The table has the defaults of a function under its name: of an argument by place under
-        its number, of another one under its name.
+        its number, of another one under its name. What is None is left out as well, and `spread`
+        is written as `**spread`.
         """
         defaults = self.defaults.get(function, {})
         given = [*positional]
@@ -116,19 +119,22 @@ class Printer:
             given.pop()
         parts = [self.show(value) for value in given]
         for name, value in named.items():
-            if not _is_default(value, defaults.get(name)):
-                parts.append(f"{name}={self.show(value)}")
+            if value is not None and not _is_default(value, defaults.get(name)):
+                parts.append(f"{'**' if name == 'spread' else name + '='}{self.show(value)}")
         return f"{function}({', '.join(parts)})"
 
     # ------------------------------------------------------------ statements
 
     def suite(self, statements: Iterable[Node]) -> str:
         """Print statements under one another, further in than what they belong to."""
+        given = [*statements]
         self.depth += 1
         try:
-            lines = "\n".join(map(self.show, statements)).split("\n")
+            lines = "\n".join(map(self.show, given)).split("\n")
         finally:
             self.depth -= 1
+        if all(isinstance(each, Comment) for each in given):
+            lines.append("pass")
         return "\n".join(" " * _INDENT + line if line else line for line in lines)
 
     def filled(self, words: str, line: str | None = None) -> str:

@@ -40,22 +40,36 @@ def window(args: Args) -> WindowValue:
     return value
 
 
-def pair(values: Pair) -> str:
-    """Two numbers as one, where they are the same: `3`, `(1, 7)`, or `kernel` for a parameter."""
-    first, second = values
-    if first == second:
-        return python(first)
+def paired(values: Pair) -> Expression:
+    """Return two numbers as one where they are the same, or as the parameter that holds both."""
+    return values[0] if values[0] == values[1] else as_tuple(values)
+
+
+def as_tuple(values: Pair) -> Expression:
+    """Return two numbers as a tuple, or as the parameter that holds both."""
+    first, _ = values
     if _items_of_one(values):
         assert isinstance(first, ex.Item)
-        return first.parameter
-    return f"({python(first)}, {python(second)})"
+        return ex.Parameter(first.parameter)
+    return ex.Tuple(values)
+
+
+def pair(values: Pair) -> str:
+    """Two numbers as one, where they are the same: `3`, `(1, 7)`, or `kernel` for a parameter."""
+    return python(paired(values))
 
 
 def both(values: Pair) -> str:
     """Two numbers as a tuple, always."""
-    if _items_of_one(values):
-        return pair(values)
-    return f"({python(values[0])}, {python(values[1])})"
+    return python(as_tuple(values))
+
+
+def is_same(one: Expression | None, other: Expression | None) -> bool:
+    """Return whether two expressions are written in the same way: `True == 1`, but not here."""
+    if one is None or other is None or one != other:
+        return one is other
+    mine, theirs = ex.literal(one), ex.literal(other)
+    return type(mine) is type(theirs) and all(map(is_same, ex.children(one), ex.children(other)))
 
 
 def _items_of_one(values: Pair) -> bool:
@@ -112,6 +126,20 @@ def with_ceil(after: Expression, stride: Expression, kernel: Expression) -> Expr
     if kernel == ONE:
         return ZERO  # the smaller of the two, since neither is negative
     return ex.called("min", (after + stride - 1, kernel - 1))
+
+
+def whole(value: float) -> ex.Literal:
+    """Return a number, without a point if it is whole."""
+    return ex.Literal(int(value) if value == int(value) else value)
+
+
+def rescaled(x: Expression, low: float, high: float) -> Expression:
+    """Return values in 0..255 as values in low..high."""
+    factor = 255 / (high - low)
+    if low == 0 and factor != int(factor):
+        return ex.Binary("/", ex.Binary("*", x, whole(high)), ex.Literal(255))
+    scaled = ex.Binary("/", x, whole(factor))
+    return scaled if low == 0 else ex.Binary("+" if low > 0 else "-", scaled, whole(abs(low)))
 
 
 def as_float(value: Expression) -> Expression:

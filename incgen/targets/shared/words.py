@@ -12,6 +12,7 @@ from incgen.language.expressions import Expression
 from incgen.language.ops import Kind
 from incgen.language.printing import number
 from incgen.resolve import definitions as df
+from incgen.targets.shared.code import Refusal
 from incgen.targets.shared.lines import if_header
 from incgen.targets.shared.symbols import (
     OpenParameters,
@@ -109,6 +110,11 @@ class Words:
         own = [*seen, *compared_words(definition.body, parameter)]
         words = [value for value in own if isinstance(value, str)]
         return list(dict.fromkeys([*known, *words]))
+
+    def refusal(self, definition: df.Definition, parameter: str) -> tuple[Refusal, ...]:
+        """Return what refuses a value for which a definition has no code, if it is a word."""
+        known = self.taken_here(definition, parameter)
+        return (Refusal(parameter, tuple(map(ex.Literal, known))),) if known else ()
 
     def checks(self, definition: df.Definition, parameter: str, indent: int) -> list[str]:
         """Write the lines that refuse a value for which a definition has no code."""
