@@ -532,8 +532,7 @@ def checkpoints() -> str:
 
 def helpers_of(target: str) -> str:
     printer = Printer(target, package="net")
-    found = (ROOT / "templates" / target / "helpers").glob("*.jinja")
-    names = sorted(path.name.partition(".")[0] for path in found)
+    names = printer.templates.helper_names()
     rows = [(f"`{name}`", printer.find_helper(name).why) for name in names]
     return table(("helper", "why the stock layer does not do"), rows)
 

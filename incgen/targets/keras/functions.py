@@ -88,7 +88,7 @@ class FunctionWriter(Scope):
                 case ex.Item(name):
                     strict.add(name)
                 case Layer("same_padding", args):  # which takes both numbers
-                    strict |= parameters_in(args)
+                    strict.update(parameters_in(args))
                 case _:
                     pass
         return frozenset({"kernel", "stride"} - strict)

@@ -119,7 +119,7 @@ class Bind(Node):
     Attributes:
         target: its name, as in `self.conv`.
         value: what it gets.
-        hint: its type as a macro has it, if it has to be said.
+        hint: the word for its type, which the templates' table of `hints` spells; none if empty.
         comment: what is said about it.
     """
 
@@ -218,13 +218,13 @@ def within(code: object) -> Iterator[Code]:
             pending += reversed(part)
 
 
-def parameters_in(code: object) -> set[str]:
-    """Return the parameters that code reads."""
-    found = set[str]()
+def parameters_in(code: object) -> dict[str, None]:
+    """Return the parameters that code reads, in order."""
+    found = dict[str, None]()
     for part in within(code):
         match part:
             case ex.Parameter(name) | ex.Item(name):
-                found.add(name)
+                found[name] = None
             case _:
                 pass
     return found

@@ -1,4 +1,4 @@
-"""Trees of code to text, by the templates of a target. The only module that knows Jinja.
+"""Trees of code to text, by the templates of a target.
 
 Each node is printed by the macro of its name, in whichever file of `templates/TARGET/macros/` that
 stands, or of `templates/shared/macros/`. A helper that a macro asks for is written into the file,
@@ -7,44 +7,21 @@ with those that it needs itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from incgen.base.records import record
-from incgen.base.resources import folder
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.printing import python
 from incgen.targets.shared import text
-from incgen.targets.shared.code import ATOM, Comment, Node
+from incgen.targets.shared.code import ATOM, Comment, Node, within
 from incgen.targets.shared.formatting import formatted
 from incgen.targets.shared.prose import LINE_LENGTH, comment_lines
+from incgen.targets.shared.templates import Helper, Macro, templates
 
 #: Columns that a suite is further in than the statement that it belongs to.
 _INDENT = 4
-
-
-@record
-class Helper:
-    """A class or function that files define for themselves where they need it.
-
-    Attributes:
-        name: of the helper, and of its file in `templates/TARGET/helpers/`.
-        needs: the helpers that it is written with.
-        imports: what else it is written with, as statements.
-        why: what the documentation says of it.
-        text: of the definition.
-    """
-
-    name: str
-    needs: tuple[str, ...]
-    imports: tuple[str, ...]
-    why: str
-    text: str
 
 
 class Printer:
@@ -58,12 +35,13 @@ class Printer:
 
     def __init__(self, target: str, own: Path | None = None, **facts: object) -> None:
         """Load the macros of the target."""
-        self.environment = _environment(target, own)
+        self.templates = templates(target, own)
         self.used: dict[str, Helper] = {}
         self.depth = 0  # of the suite that is printed
-        self.shared: dict[str, Any] = {
+        self.given: dict[str, Any] = {
             "show": self.show,
             "call": self.call,
+            "listed": self.listed,
             "suite": self.suite,
             "filled": self.filled,
             "docstring": self.docstring,
@@ -71,15 +49,15 @@ class Printer:
             "helpers": self.helpers,
             **facts,
         }
-        self.macros: dict[str, Callable[..., str]] = {}
-        self.strengths: dict[str, int] = {}
-        self.defaults: dict[str, dict[int | str, object]] = {}
-        for name in self.environment.list_templates():
-            if name.startswith("macros/"):
-                module: Any = self.environment.get_template(name).make_module(self.shared)
-                self.macros |= {key: each for key, each in vars(module).items() if callable(each)}
-                self.strengths |= getattr(module, "strengths", {})
-                self.defaults |= getattr(module, "defaults", {})
+        self.macros: dict[str, Macro] = {}
+        tables: dict[str, Any] = self.templates.tables
+        self.strengths: dict[str, int] = tables["strengths"]
+        self.defaults: dict[str, dict[int | str, object]] = tables["defaults"]
+        self.typed: set[str] = {*tables.get("typed", ())}
+
+    def has(self, macro: str) -> bool:
+        """Return whether the target has a macro: a form of an op, for instance."""
+        return self.templates.has(macro)
 
     def file(self, view: Mapping[str, Any]) -> str:
         """Print a whole file, laid out.
@@ -87,8 +65,9 @@ class Printer:
         Args:
             view: what `module.py.jinja` is given.
         """
-        source = self.environment.get_template("module.py.jinja").render({**self.shared, **view})
-        return formatted(source)
+        needed = {part.macro for part in within([*view.values()]) if isinstance(part, Node)}
+        self.macros |= self.templates.macros(needed, self.given)
+        return formatted(self.templates.file({**self.given, **view}))
 
     # ------------------------------------------------------------ expressions
 
@@ -103,6 +82,8 @@ class Printer:
             return python(code, outer=outer)
         if not isinstance(code, Node):
             return str(code)
+        if code.macro not in self.macros:
+            self.macros |= self.templates.macros([code.macro], self.given)
         source = self.macros[code.macro](*code.given).strip("\n")
         return f"({source})" if self.strengths.get(code.macro, ATOM) < outer else source
 
@@ -123,19 +104,32 @@ class Printer:
                 parts.append(f"{'**' if name == 'spread' else name + '='}{self.show(value)}")
         return f"{function}({', '.join(parts)})"
 
+    def listed(self, values: Iterable[object], joint: str = ", ", strength: int = -1) -> str:
+        """Print values in a row.
+
+        Args:
+            values: nodes, expressions or finished text.
+            joint: what stands between them.
+            strength: how tightly it binds, to the left, if it is an operator.
+        """
+        return joint.join(
+            self.show(value, strength + (number > 0)) for number, value in enumerate(values)
+        )
+
     # ------------------------------------------------------------ statements
 
-    def suite(self, statements: Iterable[Node]) -> str:
+    def suite(self, statements: Iterable[Node], levels: int = 1) -> str:
         """Print statements under one another, further in than what they belong to."""
         given = [*statements]
-        self.depth += 1
+        self.depth += levels
         try:
-            lines = "\n".join(map(self.show, given)).split("\n")
+            lines = [*map(self.show, given)]
         finally:
-            self.depth -= 1
+            self.depth -= levels
         if all(isinstance(each, Comment) for each in given):
             lines.append("pass")
-        return "\n".join(" " * _INDENT + line if line else line for line in lines)
+        source = "\n".join(lines)
+        return _indented(source, levels)
 
     def filled(self, words: str, line: str | None = None) -> str:
         """Print a comment, filled; beside the line that it is about, if there is room."""
@@ -145,10 +139,11 @@ class Printer:
         lines = [each[indent:] for each in comment_lines(words, indent=indent)]
         return "\n".join(lines if line is None else [*lines, line])
 
-    def docstring(self, words: str) -> str:
-        """Print the docstring of what stands a suite further out."""
-        indent = self.depth * _INDENT
-        return "\n".join(line[indent:] for line in text.docstring(words, indent))
+    def docstring(self, words: str, levels: int = 0) -> str:
+        """Print a docstring, so many levels further in."""
+        indent = (self.depth + levels) * _INDENT
+        lines = [line[indent:] for line in text.docstring(words, indent)]
+        return _indented("\n".join(lines), levels)
 
     # ------------------------------------------------------------ helpers
 
@@ -164,6 +159,14 @@ class Printer:
                 self.helper(needed)
         return name
 
+    def find_helper(self, name: str) -> Helper:
+        """Return a helper from its file.
+
+        Raises:
+            TemplateNotFound: there is no such helper.
+        """
+        return self.templates.helper(name, self.given)
+
     def helpers(self) -> list[Helper]:
         """Return the helpers that are needed: those of others in front of them, else by name."""
         ordered: dict[str, Helper] = {}
@@ -177,40 +180,14 @@ class Printer:
             add(name)
         return [*ordered.values()]
 
-    def find_helper(self, name: str) -> Helper:
-        """Return a helper from its file.
 
-        Raises:
-            TemplateNotFound: there is no such helper.
-        """
-        template = self.environment.get_template(f"helpers/{name}.py.jinja")
-        module: Any = template.make_module(self.shared)
-        needs, imports = (tuple(getattr(module, each, ())) for each in ("needs", "imports"))
-        return Helper(name, needs, imports, module.why, str(module))
+def _indented(source: str, levels: int) -> str:
+    """Return lines so many levels further in; empty ones stay empty."""
+    margin = " " * _INDENT * levels
+    return "\n".join(margin + line if line else line for line in source.split("\n"))
 
 
 def _is_default(value: object, default: object) -> bool:
     """Return whether an argument need not be written; True and 1 are equal, but not the same."""
     known = ex.literal(value) if isinstance(value, Expression) else value
     return default is not None and type(known) is type(default) and known == default
-
-
-@cache
-def _environment(target: str, own: Path | None) -> Environment:
-    places = [folder("templates") / "shared", folder("templates") / target]
-    places += [] if own is None else [own]
-    return Environment(
-        loader=FileSystemLoader(list(reversed(places))),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=StrictUndefined,
-        autoescape=False,  # the output is Python source, not markup
-        extensions=[],
-    )
-
-
-def render(template: str, view: dict[str, Any]) -> str:
-    """Print a view of finished lines: what targets do until each prints trees."""
-    target, _, name = template.partition("/")
-    return formatted(_environment(target, None).get_template(name).render(view))

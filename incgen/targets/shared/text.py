@@ -170,37 +170,6 @@ def camel(name: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in name.split("_") if part)
 
 
-def number_list(values: tuple[float, ...]) -> str:
-    """Numbers as a list, whole ones without a point.
-
-    >>> number_list((104.0, 0.5))
-    '[104, 0.5]'
-    """
-    return f"[{', '.join(shown(v) for v in values)}]"
-
-
-def shown(value: float) -> str:
-    """A number, without a point if it is whole."""
-    return str(int(value)) if value == int(value) else repr(value).replace("e-0", "e-")
-
-
-def rescaled(x: str, low: float, high: float) -> str:
-    """Values in 0..255 as values in low..high, as source."""
-    if low == 0:
-        factor = 255 / high
-        return f"{x} / {shown(factor)}" if factor == int(factor) else f"{x} * {shown(high)} / 255"
-    sign = "+" if low > 0 else "-"
-    factor = 255 / (high - low)
-    return f"{x} / {shown(factor)} {sign} {shown(abs(low))}"
-
-
-def returned(lines: list[str]) -> list[str]:
-    """The last assignment to `x` as a return statement."""
-    if len(lines) > 1 and lines[-1].startswith("    x = "):
-        return [*lines[:-1], lines[-1].replace("    x = ", "    return ", 1)]
-    return [*lines, "    return x"]
-
-
 def described(definition: df.Definition) -> str:
     """A docstring for a definition without a comment: what it is made of."""
     if definition.kind != "unit":

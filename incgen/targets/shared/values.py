@@ -1,4 +1,4 @@
-"""Arguments as source text: what the op emitters of every target share."""
+"""Arguments as expressions: what the ops of every target share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TypeAlias
 
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
-from incgen.language.printing import python
 from incgen.resolve.definitions import ArgumentValue, SidesValue, WindowValue
 
 #: Two numbers, for height and for width.
@@ -26,11 +25,6 @@ def expression(args: Args, name: str) -> Expression:
     value = args[name]
     assert isinstance(value, Expression), (name, value)
     return value
-
-
-def text(args: Args, name: str) -> str:
-    """An argument as source."""
-    return python(expression(args, name))
 
 
 def window(args: Args) -> WindowValue:
@@ -52,16 +46,6 @@ def as_tuple(values: Pair) -> Expression:
         assert isinstance(first, ex.Item)
         return ex.Parameter(first.parameter)
     return ex.Tuple(values)
-
-
-def pair(values: Pair) -> str:
-    """Two numbers as one, where they are the same: `3`, `(1, 7)`, or `kernel` for a parameter."""
-    return python(paired(values))
-
-
-def both(values: Pair) -> str:
-    """Two numbers as a tuple, always."""
-    return python(as_tuple(values))
 
 
 def is_same(one: Expression | None, other: Expression | None) -> bool:

@@ -10,10 +10,8 @@ from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
 from incgen.language.ops import Kind
-from incgen.language.printing import number
 from incgen.resolve import definitions as df
 from incgen.targets.shared.code import Refusal
-from incgen.targets.shared.lines import if_header
 from incgen.targets.shared.symbols import (
     OpenParameters,
     PaddingCases,
@@ -115,16 +113,6 @@ class Words:
         """Return what refuses a value for which a definition has no code, if it is a word."""
         known = self.taken_here(definition, parameter)
         return (Refusal(parameter, tuple(map(ex.Literal, known))),) if known else ()
-
-    def checks(self, definition: df.Definition, parameter: str, indent: int) -> list[str]:
-        """Write the lines that refuse a value for which a definition has no code."""
-        known = self.taken_here(definition, parameter)
-        if not known:
-            return []
-        values = ", ".join(map(number, known)) + ("," if len(known) == 1 else "")
-        text = f'f"{{{parameter}=}} is none of: {", ".join(map(str, known))}"'
-        raising = f"{' ' * (indent + 4)}raise ValueError({text})"
-        return [*if_header(f"{parameter} not in ({values})", indent=indent), raising]
 
 
 def _given(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -15,79 +14,97 @@ from incgen.language.expressions import Expression
 from incgen.language.printing import python
 from incgen.resolve import definitions as df
 from incgen.targets.shared import text
-from incgen.targets.shared.lines import assign, def_header, expression, for_header, returns
-from incgen.targets.shared.prose import comment_lines
+from incgen.targets.shared.code import (
+    Applied,
+    Bind,
+    Code,
+    Comment,
+    Gap,
+    Joined,
+    Loop,
+    Node,
+    Op,
+    Return,
+    branches,
+    names_in,
+    parameters_in,
+    within,
+)
 from incgen.targets.shared.shaping import EITHER, SETTLED
 from incgen.targets.shared.structure import only, slot_of, unnamed_branch, unwrapped
 from incgen.targets.shared.symbols import Symbol, Unknown, unit_arguments
 from incgen.targets.shared.values import as_float, one_of_equal
 from incgen.targets.torch.code import (
     INPUT_SIZES,
+    Append,
     Built,
+    Class,
+    Decays,
     Flow,
     Form,
-    View,
-    cases,
-    mentions,
+    Outputs,
+    Spread,
+    Trained,
+    own,
     sizes_of,
 )
 from incgen.targets.torch.modules import Modules
-from incgen.targets.torch.ops import ATOM, LOOSE, PRODUCT, SUM, UNCHANGED
-from incgen.targets.torch.scope import METHOD, Part
+from incgen.targets.torch.scope import Part
 
 #: An expression of `forward` that is longer gets a variable.
 _LONG = 48
 #: Parts of a formula for the channels in a docstring; a longer one is no help to a reader.
 _SHOWN = 15
+X = ex.Name("x")
+IDENTITY = Op("identity", {})
 
 
 class ClassWriter(Modules):
     """Writes one class."""
 
-    base = "nn.Module"
+    base = "module"
+    outer: tuple[str, ...] = ()  # the variables of outer values
 
     # ------------------------------------------------------------ whole classes
 
-    def definition_class(self) -> tuple[Form, View]:
+    def definition_class(self) -> tuple[Form, Class]:
         """The class of a unit or block."""
-        flow = self.body(self.definition.body, Flow("x", self.input, True, typed=True), "x")
+        flow = self.body(self.definition.body, Flow(X, self.input, typed=True), "x")
         self.finish(flow)
         return self.finished({})
 
-    def network_class(self) -> View:
+    def network_class(self) -> Class:
         """The class of the network: heads, shapes behind statements, the output."""
-        start = Flow("x", self.input, True, typed=True)
+        start = Flow(X, self.input, typed=True)
         flow = self.body(self.definition.body, start, "x", whole=True)
         self.output = flow.shape
         names = list(self.graph.outputs)
         if len(names) > 1:
             if not flow.variable:
                 flow = self.bind(flow, "x")
-            heads = [self.heads[name] for name in names[1:]]
-            fields = [f"{n}={code}" for n, code in zip(names, (flow.code, *heads), strict=True)]
-            output = f"{self.name}Output({', '.join(fields)})"
-            absent = " or ".join(f"{head} is None" for head in heads)
-            evaluation = returns(flow.code, indent=self.indent + 4)
-            self.forward += cases([(absent, evaluation)], self.indent)
-            self.forward += returns(output, indent=self.indent)
+            heads = tuple(self.heads[name] for name in names[1:])
+            values = (flow.code, *map(ex.Name, heads))
+            fields = tuple(zip(names, values, strict=True))
+            self.forward.append(Outputs(f"{self.name}Output", flow.code, heads, fields))
         else:
             self.finish(flow)
         return self.finished({})[1]
 
-    def part_class(self, part: Part, captured: dict[str, Symbol]) -> tuple[Form, View]:
+    def part_class(self, part: Part, captured: dict[str, Symbol]) -> tuple[Form, Class]:
         """A class for a part of another, which takes the outer values it uses."""
         for label, shape in captured.items():
             variable = self.values.take(label)
             self.variables.claim(sizes_of(part.captured[label]))
             self.typed.add(variable)
-            self.labels[label] = Flow(variable, shape, True, typed=True)
-        start = Flow("x", self.input, True, typed=True)
+            self.outer += (variable,)
+            self.labels[label] = Flow(ex.Name(variable), shape, typed=True)
+        start = Flow(X, self.input, typed=True)
         match part.element:
             case df.Chain():
-                self.base = "nn.ModuleList"
+                self.base = "list"
                 self.finish(self.listed(part.element, start))
             case df.Repeat():
-                self.base = "nn.ModuleList" if captured else "nn.Sequential"
+                self.base = "list" if captured else "chain"
                 self.loop(part.element, start)
             case df.Group():
                 self.finish(self.body(part.element.body, start, "x"))
@@ -101,56 +118,56 @@ class ClassWriter(Modules):
         """The return statement; what is Any to type checkers goes through a variable."""
         if not flow.typed:
             flow = self.bind(flow, "x")
-        self.forward += returns(flow.code, indent=self.indent)
+        self.forward.append(Return(flow.code))
 
-    def finished(self, captured: Mapping[str, str]) -> tuple[Form, View]:
-        """The class as lines, and what its users have to know."""
-        stored = [
-            line
-            for name, source in self.stored.items()
-            for line in assign(f"self.{name}", source, indent=METHOD)
-        ]
-        body = [*stored, *self.decay_lines(), *self.init]
-        for name, formula in reversed(self.computed.items()):
-            if mentions(name, body):
-                body = [*assign(name, python(formula), indent=METHOD), *body]
-        if self.owner is None:
-            checks = [
-                self.file.words.checks(self.definition, name, METHOD) for name, _ in self.formals()
-            ]
-            body = [*itertools.chain(*checks), *body]
-        if self.decays and not self.in_place:
-            code = "{" + ", ".join(self.decays) + "}"
-            body += assign("self.weight_decay", code, indent=METHOD)
+    def finished(self, captured: Mapping[str, str]) -> tuple[Form, Class]:
+        """The class, and what its users have to know."""
+        body = self.constructor_body()
+        known = parameters_in(body)
         outer = [size for name in captured.values() for size in sizes_of(name)]
-        sizes = tuple(name for name in (*INPUT_SIZES, *outer) if mentions(name, body))
+        sizes = tuple(name for name in (*INPUT_SIZES, *outer) if name in known)
         formals = tuple(self.formals())
         floats = frozenset(name for name, _ in formals if self.annotation(name) == "float")
         self.singles = self.one_or_several(body)
         form = Form(self.name, sizes, formals, floats, self.singles)
-        header = ["self", *(f"{name}: int" for name in sizes), *map(self.parameter, form.formals)]
-        init = [
-            *def_header("__init__", header, "None", indent=4),
-            " " * METHOD + "super().__init__()",
-        ]
-        init = [*init, *body] if body or len(header) > 1 else []
         heads = self.definition.kind == "network" and len(self.graph.outputs) > 1
-        result = f"Tensor | {self.name}Output" if heads else "Tensor"
-        inputs = ["self", "x: Tensor", *(f"{self.labels[c].code}: Tensor" for c in captured)]
-        forward = [*def_header("forward", inputs, result, indent=4), *self.forward]
-        finals = [f"    {name}: Final[{kind}]" for name, kind in self.finals.items()]
-        finals += [f"    {name}: nn.Module" for name in sorted(self.mixed)]
-        if self.decays and self.in_place:
-            finals.append("    weight_decay: dict[str, float]")
-        forward = forward if self.forward else []
-        return form, View(self.name, self.base, self.docs(form), finals, init, forward)
+        return form, Class(
+            self.name,
+            self.base,
+            self.docs(form),
+            tuple(self.finals.items()),
+            tuple(sorted(self.mixed)),
+            self.decaying and self.in_place,
+            (*(f"{name}: int" for name in sizes), *map(self.parameter, formals)),
+            tuple(body),
+            self.outer,
+            f"{self.name}Output" if heads else "",
+            tuple(self.forward),
+        )
 
-    def one_or_several(self, body: list[str]) -> frozenset[str]:
+    def constructor_body(self) -> list[Node]:
+        """What the constructor does."""
+        stored = [Bind(own(name).text, formula) for name, formula in self.stored.items()]
+        rates = [Decays(())] if self.decaying and self.in_place else []
+        body: list[Node] = [*stored, *rates, *self.init]
+        needed = parameters_in(body)
+        for name, formula in reversed(self.computed.items()):
+            if name in needed:
+                body.insert(0, Bind(name, formula))
+                needed |= parameters_in(formula)
+        if self.owner is None:
+            taken = [self.file.words.refusal(self.definition, name) for name, _ in self.formals()]
+            body = [*itertools.chain(*taken), *body]
+        if self.rates:
+            body.append(Decays(tuple(self.rates)))
+        return body
+
+    def one_or_several(self, body: list[Node]) -> frozenset[str]:
         """The parameters of a unit's window that can be one number in place of equal ones."""
         head = self.definition.head
         if self.unit is None or head is None or head.family != "conv":
             return frozenset()
-        indexed = {name for name in self.several() if any(f"{name}[" in line for line in body)}
+        indexed = {part.parameter for part in within(body) if isinstance(part, ex.Item)}
         return self.several() - indexed - self.strict
 
     def parameter(self, formal: tuple[str, Expression | None]) -> str:
@@ -166,13 +183,7 @@ class ClassWriter(Modules):
         tail = "" if default is None else f" = {python(default)}"
         return f"{name}: {kind}{tail}"
 
-    def decay_lines(self) -> list[str]:
-        """An empty dictionary for rates that are written where their kernels are."""
-        if not self.decays or not self.in_place:
-            return []
-        return assign("self.weight_decay", "{}", indent=METHOD)
-
-    def docs(self, form: Form) -> list[str]:
+    def docs(self, form: Form) -> str:
         """The docstring of a class: the spec's words and the shapes."""
         definition = self.definition
         doc = definition.doc
@@ -185,7 +196,7 @@ class ClassWriter(Modules):
             shapes = self.graph.observed[definition].shapes
             if alike := [each for each in shapes if each[0].is_map == self.input.is_map]:
                 lines += ["", f"Shape: {self.shape_doc(form, alike)}"]
-        return text.docstring("\n".join(lines), 4)
+        return "\n".join(lines)
 
     def shape_doc(self, form: Form, shapes: list[tuple[Shape, Shape]]) -> str:
         """The shapes in front of a block and behind it, from those of its uses."""
@@ -194,7 +205,8 @@ class ClassWriter(Modules):
         source, result = "in_channels" if "in_channels" in form.sizes else "C", "C'"
         with suppress(Unknown):
             if not ex.is_longer(formula.channels, _SHOWN):
-                result = re.sub(r"\bin_channels\b", source, python(formula.channels))
+                named = {"in_channels": ex.Name(source)}
+                result = python(ex.substitute(formula.channels, named, {}))
         first = f"(N, {source}, H, W)" if before.is_map else f"(N, {source})"
         if not after.is_map:
             return f"{first} to (N, {result})"
@@ -231,7 +243,7 @@ class ClassWriter(Modules):
                 flow = self.step(step, flow, variable, bound=whole)
                 following = body.steps[number] if number < len(body.steps) else None
                 told = step.doc and (len(self.init), len(self.forward)) == places
-                shares = following is None or _shares(flow, weighted, following)
+                shares = following is None or self.shares(flow, weighted, following)
                 if not flow.variable and (told or not shares):  # a comment needs a line
                     flow = self.bind(flow, variable)
             self.note(step.doc, *places)
@@ -245,50 +257,48 @@ class ClassWriter(Modules):
         origin = self.labels[step.origin] if step.origin is not None else flow
         done = origin
         if step.element is not None:
-            if self.init_indent == METHOD and self.unit is None:
+            if not self.level and self.unit is None:
                 self.name_channels(self.behind(step.element, origin.shape), step.label or "out")
             done = self.element(step.element, origin, variable)
             done = replace(done, shape=self.named(done.shape)) if self.computed else done
         if step.kept and step.label is not None:
-            done = self.bind(done, self.values.take(step.label), self.shape_comment(step))
+            done = self.bind(done, self.values.take(step.label), self.shape_behind(step))
             self.labels[step.label] = done
         elif bound and not done.variable:
-            done = self.bind(done, variable, self.shape_comment(step))
+            done = self.bind(done, variable, self.shape_behind(step))
         return done
 
     def note(self, doc: str, init: int, forward: int) -> None:
         """A doc comment of the spec, in front of the first line that its statement gave."""
         if not doc:
             return
-        for lines, place, indent in (
-            (self.init, init, self.init_indent),
-            (self.forward, forward, self.indent),
+        for statements, place in (
+            (self.init, init),
+            (self.forward, forward),
         ):
-            if len(lines) > place:
-                lines[place:place] = comment_lines(doc, indent=indent)
+            if len(statements) > place:
+                statements.insert(place, Comment(doc))
                 return
 
-    def shape_comment(self, step: df.Step) -> str | None:
-        """The shape behind a statement of the network, `classes` and the like by name."""
-        shape = self.graph.steps.get(step.span.start)
-        if self.definition.kind != "network" or shape is None:
-            return None
-        parts: list[object] = [shape.channels]
-        if shape.is_map:
-            parts += [shape.height, shape.width]
-        return f"(N, {', '.join(map(str, parts))})"
+    def shape_behind(self, step: df.Step) -> Shape | None:
+        """The shape behind a statement of the network, for a comment."""
+        return self.graph.steps.get(step.span.start) if self.definition.kind == "network" else None
 
-    def bind(self, flow: Flow, variable: str, comment: str | None = None) -> Flow:
-        """Give a value a name."""
-        channels = flow.shape.named
-        if comment and channels and channels not in self.computed:
-            comment = re.sub(r"^\(N, \d+", f"(N, {channels}", comment)
-        hint = None if variable in self.typed or flow.typed else "Tensor"
+    def bind(self, flow: Flow, variable: str, shape: Shape | None = None) -> Flow:
+        """Give a value a name, and say its shape, `classes` and the like by name."""
+        comment = ""
+        if shape is not None:
+            channels = flow.shape.named
+            parts: list[object] = [shape.channels]
+            if channels and channels not in self.computed:
+                parts = [channels]
+            if shape.is_map:
+                parts += [shape.height, shape.width]
+            comment = f"(N, {', '.join(map(str, parts))})"
+        hint = "" if variable in self.typed or flow.typed else "tensor"
         self.typed.add(variable)
-        self.forward += assign(
-            variable, flow.code, indent=self.indent, annotation=hint, comment=comment
-        )
-        return Flow(variable, flow.shape, True, typed=True)
+        self.forward.append(Bind(variable, flow.code, hint, comment))
+        return Flow(ex.Name(variable), flow.shape, typed=True)
 
     def head(self, head: df.Head, flow: Flow) -> None:
         """A head that is only computed in training."""
@@ -298,14 +308,12 @@ class ClassWriter(Modules):
         if step is None or step.element is None:
             origin = head.body.steps[0]
             assert isinstance(origin, df.Step)
-            code = self.labels[origin.origin].code if origin.origin else flow.code
+            done = self.labels[origin.origin] if origin.origin else flow
         else:
             if step.origin is not None:
                 flow = self.labels[step.origin]
             done = self.slotted(step.element, head.label, flow)
-            code = f"({done.code})" if done.strength == LOOSE else done.code
-        code = f"{code} if self.training else None"
-        self.forward += assign(variable, code, indent=self.indent)
+        self.forward.append(Bind(variable, Trained(done.code)))
 
     # ------------------------------------------------------------ elements
 
@@ -317,7 +325,7 @@ class ClassWriter(Modules):
             case df.Instance():
                 return self.attached(
                     element.name,
-                    Built(self.constructor(element, flow.shape, element.name)),
+                    Built(self.constructor(element, flow.shape, (element.name,))),
                     element,
                     flow,
                 )
@@ -339,7 +347,7 @@ class ClassWriter(Modules):
         """Elements after one another; one call in the next, as long as that can be read."""
         for number, child in enumerate(chain.elements, 1):
             flow = self.element(child, flow, variable)
-            if len(flow.code) > _LONG and number < len(chain.elements):
+            if self.length(flow) > _LONG and number < len(chain.elements):
                 flow = self.bind(flow, variable)
             if number % SETTLED == 0:
                 flow.shape.settle()
@@ -358,23 +366,22 @@ class ClassWriter(Modules):
     def op(self, call: df.OpCall, flow: Flow) -> Flow:
         """An op: a module if it has parameters, a mode or a label, else a function."""
         result, out = self.layer(call, flow.shape), self.behind(call, flow.shape)
-        function = result.function
-        if function is not None and not call.labelled:
-            if function == UNCHANGED:
+        module = result.module
+        if isinstance(module, Op) and not call.labelled:
+            if module == IDENTITY:
                 return replace(flow, shape=out)
-            self.store(function.template)
-            return flow.through(function, out)
-        built = Built(self.module(call, flow.shape, call.name))
+            if self.file.printer.has(f"{module.name}_of"):
+                return self.applied(module, flow, out)
+        built = Built(self.module(call, flow.shape, (call.name,)))
         if result.apart is not None:
             before, module = result.apart
-            flow, built = flow.through(before, flow.shape), Built(module)
+            flow, built = self.applied(before, flow, flow.shape), Built(module)
         return self.attached(call.name, built, call, flow)
 
     def attached(self, slot: str, built: Built, element: df.Element, flow: Flow) -> Flow:
         """A module as an attribute, called."""
         self.attribute(slot, built.module)
-        code = built.call(f"self.{slot}", flow.code)
-        return Flow.called(code, self.behind(element, flow.shape))
+        return Flow(built.call(own(slot), flow.code), self.behind(element, flow.shape))
 
     def slotted(self, element: df.Element, slot: str, flow: Flow) -> Flow:
         """What stands under a label, as one attribute."""
@@ -385,7 +392,7 @@ class ClassWriter(Modules):
             return self.op(element, flow)
         if isinstance(element, df.Conditional):
             return self.slot_conditional(element, slot, flow)
-        return self.attached(slot, self.built(element, flow.shape, slot), element, flow)
+        return self.attached(slot, self.built(element, flow.shape, (slot,)), element, flow)
 
     # ------------------------------------------------------------ joins
 
@@ -395,7 +402,7 @@ class ClassWriter(Modules):
             flow = self.bind(flow, variable)
         out = self.behind(join, flow.shape)
         labels = dict(self.labels)
-        branches = []
+        values = []
         for number, step in enumerate(join.body.steps, 1):
             assert isinstance(step, df.Step)
             places = len(self.init), len(self.forward)
@@ -404,14 +411,14 @@ class ClassWriter(Modules):
             done = origin
             if step.element is not None:
                 done = self.element(step.element, origin, branch)
-            if not done.variable and (step.kept or done.code.count("(") > 2):
+            if not done.variable and (step.kept or _calls(done.code) > 2):
                 done = self.bind(done, branch)
             if step.kept and step.label is not None:
                 self.labels[step.label] = done
             self.note(step.doc, *places)
-            branches.append(done)
+            values.append(done)
         self.labels = labels
-        return _joined(join.kind, branches, out)
+        return _joined(join.kind, values, out)
 
     # ------------------------------------------------------------ conditions
 
@@ -425,13 +432,13 @@ class ClassWriter(Modules):
             body = sides[0][1]
             return flow if body is None else self.body(body, flow, variable)
         out = self.behind(element, flow.shape)
-        if not flow.variable or flow.code != variable:
+        if not flow.variable or flow.code != ex.Name(variable):
             flow = self.bind(flow, variable)
         written = [self.branch(body, flow, variable) for _, body in sides]
         conditions = [condition for condition, _ in sides]
-        inits = list(zip(map(_source, conditions), (init for init, _ in written), strict=True))
-        negative = python(ex.unary("not", conditions[0] or ex.Literal(True)))
-        self.init += cases(inits, self.init_indent, negative=negative)
+        inits = list(zip(conditions, (init for init, _ in written), strict=True))
+        first = conditions[0] or ex.Literal(True)
+        self.init += branches(inits, ex.unary("not", first))
         forwards = [forward for _, forward in written]
         if any(forwards):
             last = max(number for number, lines in enumerate(forwards) if lines)
@@ -440,10 +447,8 @@ class ClassWriter(Modules):
                 for condition in conditions[: last + 1]
             ]
             pairs = list(zip(flags, forwards[: last + 1], strict=True))
-            first = flags[0] or ""
-            opposite = first[4:] if first.startswith("not ") else f"not {first}"
-            self.forward += cases(pairs, self.indent, negative=opposite)
-        return Flow(variable, out, True, typed=True)
+            self.forward += branches(pairs, None if flags[0] is None else _opposite(flags[0]))
+        return Flow(ex.Name(variable), out, typed=True)
 
     def sides(
         self, element: df.Conditional, shape: Symbol
@@ -466,20 +471,18 @@ class ClassWriter(Modules):
 
     def branch(
         self, body: df.Body | None, flow: Flow, variable: str
-    ) -> tuple[list[str], list[str]]:
-        """The lines of one side of a condition, in `__init__` and in `forward`."""
+    ) -> tuple[list[Node], list[Node]]:
+        """The code of one side of a condition, in `__init__` and in `forward`."""
         if body is None:
             return [], []
         init, forward = self.init, self.forward
         self.init, self.forward = [], []
-        self.init_indent += 4
-        self.indent += 4
+        self.level += 1
         done = self.body(body, flow, variable)
-        if done.code != variable:
+        if done.code != ex.Name(variable):
             self.bind(done, variable)
         written = self.init, self.forward
-        self.init_indent -= 4
-        self.indent -= 4
+        self.level -= 1
         self.init, self.forward = init, forward
         return written
 
@@ -487,24 +490,26 @@ class ClassWriter(Modules):
         """`if` under a label: one of several modules for one attribute."""
         sides = self.sides(element, flow.shape)
         out = self.behind(element, flow.shape)
-        deeper = 4 if len(sides) > 1 else 0
-        init, written, calls = self.init, [], []
+        several = len(sides) > 1
+        init = self.init
+        written: list[tuple[Expression | None, list[Node]]] = []
+        calls: list[tuple[Expression | None, Built]] = []
         for number, (condition, body) in enumerate(sides):
             self.init = []
-            self.init_indent += deeper
-            built = self.side(body, flow.shape, slot)
-            self.attribute(slot, built.module, "nn.Module" if deeper and not number else None)
-            written.append((_source(condition), self.init))
+            self.level += several
+            built = self.side(body, flow.shape, (slot,))
+            self.attribute(slot, built.module, mixed=several and not number)
+            written.append((condition, self.init))
             calls.append((condition, built))
-            self.init_indent -= deeper
+            self.level -= several
         self.init = init
         if len(sides) == 1:
             self.init += written[0][1]
-            return Flow.called(calls[0][1].call(f"self.{slot}", flow.code), out)
-        self.init += cases(written, self.init_indent)
+            return Flow(calls[0][1].call(own(slot), flow.code), out)
+        self.init += branches(written)
         known = [(condition, built) for condition, built in calls if condition is not None]
-        whole = self.chosen("", known, calls[-1][1])
-        return Flow.called(whole.call(f"self.{slot}", flow.code), out)
+        whole = self.chosen(IDENTITY, known, calls[-1][1])
+        return Flow(whole.call(own(slot), flow.code), out)
 
     # ------------------------------------------------------------ chains and repeats as classes
 
@@ -513,45 +518,47 @@ class ClassWriter(Modules):
         for number, child in enumerate(chain.elements):
             element, origin = unwrapped(child)
             origin_flow = self.labels[origin] if origin is not None else flow
-            built = self.built(element, origin_flow.shape, str(number))
-            self.init += expression(f"self.append({built.module})", indent=self.init_indent)
+            built = self.built(element, origin_flow.shape, (str(number),))
+            self.init.append(Append(built.module))
             self.flush()
-            code = built.call(f"self[{number}]", origin_flow.code)
+            code = built.call(ex.Item("self", number), origin_flow.code)
             out = self.behind(element, origin_flow.shape)
-            flow = self.bind(Flow.called(code, out), "x")
+            flow = self.bind(Flow(code, out), "x")
         return flow
 
     def loop(self, repeat: df.Repeat, flow: Flow) -> None:
         """A repeat whose modules are appended one by one."""
         init, self.init = self.init, []
-        self.init_indent += 4
+        self.level += 1
         with self.variables.loop() as variable:
             with self.known_at(repeat.span):
-                count = python(self.formula(repeat.count, flow.shape))
+                count = self.formula(repeat.count, flow.shape)
                 before = self.shapes()
                 progress = self.shaper.progress(repeat, flow.shape, before, ex.Name(variable))
-            built = self.iteration(repeat.body, progress.before, f"{{{variable}}}")
-        self.init += expression(f"self.append({built.module})", indent=self.init_indent)
+            built = self.iteration(repeat.body, progress.before, (ex.Name(variable),))
+        self.init.append(Append(built.module))
         self.flush()
         if progress.each is not None:
-            self.init += assign("in_channels", python(progress.each), indent=self.init_indent)
-        self.init_indent -= 4
-        used = (
-            variable
-            if mentions(variable, self.init) or f"{{{variable}}}" in "".join(self.init)
-            else "_"
-        )
-        self.init = [
-            *init,
-            *for_header(used, f"range({count})", indent=self.init_indent),
-            *self.init,
-        ]
-        if self.base == "nn.ModuleList":
+            self.init.append(Bind("in_channels", progress.each))
+        self.level -= 1
+        used = variable if variable in names_in(self.init) else "_"
+        self.init = [*init, Loop(used, ex.Call("range", (count,)), tuple(self.init))]
+        if self.base == "list":
             module = self.values.take("module")
-            self.forward += for_header(module, "self", indent=self.indent)
-            code = built.call(module, "x")
-            self.forward += assign("x", code, indent=self.indent + 4)
-            self.forward += returns("x", indent=self.indent)
+            step = Bind("x", built.call(ex.Name(module), X))
+            self.forward += [Loop(module, ex.Name("self"), (step,)), Return(X)]
+
+    def length(self, flow: Flow) -> int:
+        """How long a value is in the code."""
+        return len(self.file.printer.show(flow.code))
+
+    def shares(self, flow: Flow, weighted: bool, following: df.Step | df.Head) -> bool:
+        """Whether a value can stand in the call of the step behind it, and be read there."""
+        if isinstance(following, df.Head) or following.origin is not None or following.doc:
+            return False
+        plain = isinstance(following.element, df.OpCall | df.Instance)
+        fits = plain and not (weighted and _is_weighted(following))
+        return fits and self.length(flow) <= _LONG
 
 
 def _is_weighted(step: df.Step) -> bool:
@@ -559,37 +566,29 @@ def _is_weighted(step: df.Step) -> bool:
     return not (isinstance(step.element, df.OpCall) and not step.element.op.weighted)
 
 
-def _shares(flow: Flow, weighted: bool, following: df.Step | df.Head) -> bool:
-    """Whether a value can stand in the call of the step behind it, and be read there."""
-    if isinstance(following, df.Head) or following.origin is not None or following.doc:
-        return False
-    plain = isinstance(following.element, df.OpCall | df.Instance)
-    return plain and len(flow.code) <= _LONG and not (weighted and _is_weighted(following))
+def _gap(statements: list[Node]) -> None:
+    if statements and not isinstance(statements[-1], Gap):
+        statements.append(Gap())
 
 
-def _gap(lines: list[str]) -> None:
-    if lines and lines[-1]:
-        lines.append("")
+def _opposite(condition: Expression) -> Expression:
+    match condition:
+        case ex.Unary("not", operand):
+            return operand
+        case _:
+            return ex.unary("not", condition)
 
 
-def _source(condition: Expression | None) -> str | None:
-    return None if condition is None else python(condition)
+def _calls(code: Code) -> int:
+    """How many calls stand in a value."""
+    return sum(isinstance(part, Op | Applied | ex.Call | ex.Tuple) for part in within(code))
 
 
 def _joined(kind: str, flows: list[Flow], out: Symbol) -> Flow:
     """Values joined in `forward`."""
     if kind == "concat":
-        code = f"torch.cat([{', '.join(flow.code for flow in flows)}], dim=1)"
-        return Flow(code, out, typed=True)
-    sign, own = ("+", SUM) if kind == "add" else ("*", PRODUCT)
-    operands = []
-    for number, flow in enumerate(flows):
-        code, strength = flow.code, flow.strength
-        if out.is_map and not flow.shape.is_map:
-            code = f"({code})" if strength < ATOM else code
-            code, strength = f"{code}[:, :, None, None]", ATOM
-        # A sum on the right keeps its brackets: the order of additions changes the rounding.
-        loose = strength < own or (number and strength == own)
-        operands.append(f"({code})" if loose else code)
+        return Flow(Joined(kind, tuple(flow.code for flow in flows)), out, typed=True)
+    spread = [out.is_map and not flow.shape.is_map for flow in flows]
+    codes = [Spread(f.code) if wide else f.code for f, wide in zip(flows, spread, strict=True)]
     # To mypy, Tensor + Any is Any.
-    return Flow(f" {sign} ".join(operands), out, False, own, all(f.typed for f in flows))
+    return Flow(Joined(kind, tuple(codes)), out, all(flow.typed for flow in flows))

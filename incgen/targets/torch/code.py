@@ -1,51 +1,69 @@
-"""The pieces that PyTorch source is made of: finished classes, values, modules."""
+"""The nodes of PyTorch code: classes, modules in constructors, values of `forward`."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
-from dataclasses import field
+from dataclasses import field, replace
+from itertools import groupby
+from typing import TypeAlias
 
 from incgen.base.records import record
+from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
-from incgen.targets.shared.lines import if_header
+from incgen.targets.shared.code import Applied, Branches, Chosen, Code, Construct, Loop, Node, Op
 from incgen.targets.shared.symbols import Symbol
-from incgen.targets.torch.ops import ATOM, LOOSE, Function, Weight
+from incgen.targets.torch.weights import Weight
 
-_BRACKETS_OR_IF = re.compile(r"[(\[{}\])]| if ")
 #: Sizes of the input that a constructor takes if it needs them.
 INPUT_SIZES = ("in_channels", "in_height", "in_width")
+#: The path of a module or parameter from its class; the variable of a loop can stand in it.
+Path: TypeAlias = tuple[str | ex.Name, ...]
 
 
 def sizes_of(value: str) -> tuple[str, str, str]:
-    """What a constructor calls the sizes of a value from outside, if it needs them."""
+    """Return what a constructor calls the sizes of a value from outside, if it needs them."""
     return f"{value}_channels", f"{value}_height", f"{value}_width"
 
 
+def own(attribute: str) -> ex.Name:
+    """Return an attribute of the class itself."""
+    return ex.Name(f"self.{attribute}")
+
+
+# ---------------------------------------------------------------- classes
+
+
 @record
-class View:
-    """A class as finished lines.
+class Class(Node):
+    """A class.
 
     Attributes:
         name: of the class.
-        base: what it inherits from.
+        base: `module`, `list` or `chain`.
         doc: its docstring.
-        finals: attributes that are declared.
-        init: the constructor; empty if there is nothing to construct.
-        forward: likewise; empty if the base has one.
+        finals: attributes that are declared as final, with their types.
+        mixed: attributes that are modules of several kinds.
+        rates: whether weight decay is declared.
+        takes: the parameters of the constructor.
+        init: what it does.
+        values: what `forward` takes beside the input.
+        output: the type of the result beside a tensor, if there is one.
+        forward: what it does; nothing if the base has one.
+        regularized: whether the class sums up weight decay.
     """
 
     name: str
     base: str
-    doc: list[str]
-    finals: list[str]
-    init: list[str]
-    forward: list[str]
-
-    @property
-    def code(self) -> list[str]:
-        """Every line of code, to see which imports are needed."""
-        return [*self.finals, *self.init, *self.forward]
+    doc: str
+    finals: tuple[tuple[str, str], ...]
+    mixed: tuple[str, ...]
+    rates: bool
+    takes: tuple[str, ...]
+    init: tuple[Node, ...]
+    values: tuple[str, ...]
+    output: str
+    forward: tuple[Node, ...]
+    regularized: bool = False
 
 
 @record
@@ -67,55 +85,45 @@ class Form:
     either: frozenset[str] = frozenset()
 
 
-@record
-class Flow:
-    """A value in `forward`.
-
-    Attributes:
-        code: its source.
-        shape: as formulas.
-        variable: whether it is a plain variable.
-        strength: how tightly the source binds.
-        typed: whether type checkers know it to be a tensor; the result of a module is Any.
-    """
-
-    code: str
-    shape: Symbol
-    variable: bool = False
-    strength: int = ATOM
-    typed: bool = False
-
-    @classmethod
-    def called(cls, code: str, shape: Symbol) -> Flow:
-        """What a module gives."""
-        return cls(code, shape, strength=LOOSE if is_ternary(code) else ATOM)
-
-    def through(self, function: Function, shape: Symbol) -> Flow:
-        """The value behind a function."""
-        code = self.code if self.strength >= function.takes else f"({self.code})"
-        called = function.template.startswith("F.")
-        return Flow(
-            function.template.replace("{x}", code),
-            shape,
-            False,
-            function.gives,
-            called or self.typed,
-        )
+# ---------------------------------------------------------------- modules
 
 
 @record
-class Start:
-    """How a parameter begins, to be written when its module is an attribute.
+class Sequence(Node):
+    """Modules after one another."""
 
-    Attributes:
-        path: of the parameter; `{i}` stands for the variable of a loop.
-        weight: what is written.
-        around: the loops and conditions around it.
-    """
+    modules: tuple[Code, ...]
 
-    path: str
-    weight: Weight
-    around: tuple[str, ...] = ()
+
+@record
+class Named(Node):
+    """Modules after one another, under names."""
+
+    parts: tuple[tuple[str, Code], ...]
+
+
+@record
+class Container(Node):
+    """Branches that are joined, under names."""
+
+    kind: str
+    branches: tuple[tuple[str, Code], ...]
+
+
+@record
+class Repeated(Node):
+    """The same module so many times."""
+
+    module: Code
+    variable: str
+    count: Expression
+
+
+@record
+class Append(Node):
+    """A module that is appended to a list or chain."""
+
+    module: Code
 
 
 @record
@@ -124,49 +132,150 @@ class Built:
 
     Attributes:
         module: its constructor.
-        call: its source in `forward`, from that of the module and of its input.
+        call: its value in `forward`, from the module and its input.
     """
 
-    module: str
-    call: Callable[[str, str], str] = field(default=lambda module, x: f"{module}({x})")
+    module: Code
+    call: Callable[[Code, Code], Code] = field(default=lambda module, x: Applied(module, (x,)))
 
 
-def mentions(name: str, lines: Iterable[str]) -> bool:
-    """Whether a variable occurs in code: not in comments, strings, attributes or keywords."""
-    found = re.compile(rf"(?<![\w.\"]){name}\b(?!=[^=])(?!\.\w+\")")
-    return any(found.search(line) for line in lines if not line.lstrip().startswith("#"))
+def kind_of(module: Code) -> object:
+    """Return what tells modules of different classes apart."""
+    match module:
+        case Chosen():
+            return kind_of(module.then)
+        case Construct():
+            return module.name
+        case Container():
+            return module.kind
+        case Op():
+            return module.name, module.args.get("is_map"), module.args.get("biased")
+        case _:
+            return type(module)
 
 
-def is_ternary(code: str) -> bool:
-    """Whether source is `a if b else c` outside of all brackets."""
-    depth = 0
-    for match in _BRACKETS_OR_IF.finditer(code):
-        word = match.group()
-        depth += (word in "([{") - (word in ")]}")
-        if word == " if " and not depth:
-            return True
-    return False
+# ---------------------------------------------------------------- values
 
 
-def cases(
-    sides: list[tuple[str | None, list[str]]], indent: int, *, negative: str = ""
-) -> list[str]:
-    """An `if` statement whose sides are finished; a side without lines is left out if it can be.
+@record
+class Flow:
+    """A value in `forward`.
 
-    Args:
-        sides: conditions and their lines, one level further in; None is the `else`.
-        indent: of the statement.
-        negative: the opposite of the first condition.
+    Attributes:
+        code: how it is written.
+        shape: as formulas.
+        typed: whether type checkers know it to be a tensor; the result of a module is Any.
     """
-    while sides and not sides[-1][1]:
-        sides = sides[:-1]
-    if len(sides) == 2 and not sides[0][1] and sides[1][0] is None:
-        sides = [(negative, sides[1][1])]
-    lines: list[str] = []
-    for number, (condition, inner) in enumerate(sides):
-        if condition is None:
-            lines.append(" " * indent + "else:")
-        else:
-            lines += if_header(condition, indent=indent, keyword="elif" if number else "if")
-        lines += inner or [" " * (indent + 4) + "pass"]
-    return lines
+
+    code: Code
+    shape: Symbol
+    typed: bool = False
+
+    @property
+    def variable(self) -> bool:
+        """Return whether it is a plain variable."""
+        return isinstance(self.code, ex.Name)
+
+
+@record
+class Spread(Node):
+    """A vector as a map, to be joined with one."""
+
+    value: Code
+
+
+@record
+class Trained(Node):
+    """A value in training only."""
+
+    value: Code
+
+
+@record
+class Outputs(Node):
+    """What a network with heads returns.
+
+    Attributes:
+        name: of the class of all outputs.
+        value: the output itself.
+        heads: the variables of the heads.
+        fields: everything by its name.
+    """
+
+    name: str
+    value: Code
+    heads: tuple[str, ...]
+    fields: tuple[tuple[str, Code], ...]
+
+
+# ---------------------------------------------------------------- how parameters begin
+
+
+@record
+class Key(Node):
+    """The key of a parameter."""
+
+    path: Path
+
+    @property
+    def varies(self) -> bool:
+        """Return whether the variable of a loop stands in it."""
+        return any(isinstance(part, ex.Name) for part in self.path)
+
+
+@record
+class Tensor(Node):
+    """A parameter, found by its key."""
+
+    key: Key
+
+
+@record
+class Decay(Node):
+    """The rate of a kernel, where a dictionary gets it."""
+
+    key: Key
+    rate: Expression
+
+
+@record
+class Decays(Node):
+    """The rates of all kernels of a class."""
+
+    rates: tuple[tuple[Key, Expression], ...]
+
+
+@record
+class Start:
+    """How a parameter begins, to be written when its module is an attribute.
+
+    Attributes:
+        path: of the parameter.
+        weight: what is written.
+        around: the loops and conditions around it, as statements without a body.
+    """
+
+    path: Path
+    weight: Weight
+    around: tuple[Loop | Branches, ...] = ()
+
+
+def only_if(condition: Expression) -> Branches:
+    """Return a condition that stands around something."""
+    return Branches(((condition, ()),))
+
+
+def nested(found: Iterable[tuple[tuple[Loop | Branches, ...], Node]]) -> list[Node]:
+    """Return statements inside their loops and conditions; neighbours share those they have."""
+    result: list[Node] = []
+    for around, group in groupby(found, key=lambda each: each[0][:1]):
+        inner = [(rest[1:], statement) for rest, statement in group]
+        match around:
+            case (Branches() as outer,):
+                condition, _ = outer.sides[0]
+                result.append(Branches(((condition, tuple(nested(inner))),)))
+            case (Loop() as outer,):
+                result.append(replace(outer, body=tuple(nested(inner))))
+            case _:
+                result += [statement for _, statement in inner]
+    return result

@@ -8,17 +8,16 @@ This module lays out the file.
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 from typing import Any
 
 from incgen.graph.nodes import Graph
 from incgen.graph.shapes import Shape
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
-from incgen.language.names import HELPERS, class_name
+from incgen.language.names import class_name
 from incgen.resolve import definitions as df
 from incgen.targets.shared import text
-from incgen.targets.shared.lines import assign
 from incgen.targets.shared.render import Printer
 from incgen.targets.shared.scopes import Names, parameters
 from incgen.targets.shared.shaping import Shaper, own_input
@@ -30,12 +29,13 @@ from incgen.targets.shared.symbols import (
     parameters_of,
     unit_forms,
 )
+from incgen.targets.shared.values import rescaled, whole
 from incgen.targets.shared.words import Words
 from incgen.targets.torch.classes import ClassWriter
-from incgen.targets.torch.code import Form, View, sizes_of
+from incgen.targets.torch.code import Class, Form, sizes_of
 from incgen.targets.torch.scope import Part, Scope, part_input
 
-_CALLED = re.compile(r"(?<![\w.\"])(\w+)\(")
+_BYTES = (0.0, 255.0)
 
 
 def emit(graph: Graph) -> str:
@@ -59,7 +59,8 @@ class _File:
         self.unit_forms = unit_forms(graph)
         self.floats = float_parameters(graph.program)
         self.forms: dict[tuple[df.Definition, bool], Form] = {}
-        self.views: list[View] = []
+        self.views: list[Class] = []
+        self.decaying = False  # whether something has weight decay
         self.names, self.parameters = Names(), parameters(graph.program)
         self.name = class_name(graph.program.network.name)
         self.names.claim((self.name, f"{self.name}Output"))
@@ -84,12 +85,14 @@ class _File:
             writer = ClassWriter(self, name, definition, own_input(is_map))
             self.forms[key], view = writer.definition_class()
             self.views.append(view)
+            self.decaying |= writer.decaying
         return self.forms[key]
 
     def part(self, part: Part, outer: Scope, shape: Symbol) -> tuple[Form, dict[str, Expression]]:
         """Write a class for a part of another; gives what its constructor takes and is given."""
-        name = self.free(outer.name + "".join(map(_camel, part.path.split("."))))
-        where = re.sub(r"\.?\{\w+\}", "", part.path)
+        named = [each for each in part.path if isinstance(each, str)]
+        where = ".".join(named)
+        name = self.free(outer.name + "".join(map(text.camel, named)))
         owner = outer.definition.name
         doc = f"The part `{where}` of `{owner}`." if where else f"A part of `{owner}`."
         body = df.Body((df.Step(None, None, part.element, False, "", part.span),), part.span)
@@ -105,6 +108,7 @@ class _File:
         writer = ClassWriter(self, name, inner, start, outer)
         form, view = writer.part_class(part, shapes)
         self.views.append(view)
+        self.decaying |= writer.decaying
         given: dict[str, Expression] = {each: ex.Parameter(each) for each in used}
         for label, value in captured.items():
             sizes = (lambda v=value: v.channels), value.height, value.width
@@ -114,7 +118,7 @@ class _File:
                         given[each] = size()
         return form, given
 
-    def network(self) -> tuple[View, Symbol]:
+    def network(self) -> tuple[Class, Symbol]:
         """The class of the network, and the shape of its output."""
         network = self.graph.program.network
         pixels = network.pixels
@@ -122,6 +126,7 @@ class _File:
         start = Symbol(pixels.channels, True, lambda: pixels.height, lambda: pixels.width)
         writer = ClassWriter(self, self.name, network, start)
         view = writer.network_class()
+        self.decaying |= writer.decaying
         return view, writer.output
 
     # ------------------------------------------------------------ the file
@@ -131,32 +136,21 @@ class _File:
         network, out = self.network()
         pixels = self.graph.program.network.pixels
         assert pixels is not None
-        preprocess = _preprocess(pixels) if pixels.described else []
-        code = "\n".join(
-            line.partition("  # ")[0]
-            for lines in (*(view.code for view in (*self.views, network)), preprocess)
-            for line in lines
-            if not line.lstrip().startswith("#")
-        )
-        for name in sorted(set(_CALLED.findall(code)) & HELPERS):
-            self.printer.helper(name)
         names = list(self.graph.outputs)
         return {
             "header": text.header(self.graph.program),
             "docstring": _module_doc(self.graph, out),
             "classes": self.views,
-            "network": network,
-            "decays": "self.weight_decay" in code,
+            "network": replace(network, regularized=self.decaying),
             "heads": names if len(names) > 1 else [],
             "outputs": f"{self.name}Output",
-            "preprocess": preprocess,
+            "pixels": pixels,
+            "mean": tuple(map(whole, pixels.mean or ())),
+            "std": tuple(map(whole, pixels.std or ())),
+            "rescaled": _rescaled(pixels),
             "images": "RGB images" if self.graph.input.channels == 3 else "Images",
             "channels": self.graph.input.channels,
         }
-
-
-def _camel(part: str) -> str:
-    return "" if part.startswith("{") else text.camel(part)
 
 
 def _module_doc(graph: Graph, symbol: Symbol) -> list[str]:
@@ -178,15 +172,7 @@ def _module_doc(graph: Graph, symbol: Symbol) -> list[str]:
     return text.docstring(doc, 0, facts, text.origin(graph.program))
 
 
-def _preprocess(pixels: df.Pixels) -> list[str]:
-    """The body of `preprocess`, from pixels in 0..255 to what the weights expect."""
-    x = "images.flip(-3)" if pixels.order == "bgr" else "images"
-    lines = assign("x", f"{x}.to(torch.get_default_dtype())", indent=4)
-    low, high = pixels.range or (0.0, 255.0)
-    if (low, high) != (0.0, 255.0):
-        lines += assign("x", text.rescaled("x", low, high), indent=4)
-    for values, operator in ((pixels.mean, "-"), (pixels.std, "/")):
-        if values:
-            tensor = f"x.new_tensor({text.number_list(values)})[:, None, None]"
-            lines += assign("x", f"x {operator} {tensor}", indent=4)
-    return text.returned(lines)
+def _rescaled(pixels: df.Pixels) -> Expression | None:
+    """Return pixels in the range that the weights expect, unless that is their own."""
+    low, high = pixels.range or _BYTES
+    return None if (low, high) == _BYTES else rescaled(ex.Name("x"), low, high)

@@ -14,25 +14,37 @@ from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.initializers import Initializer
-from incgen.language.printing import python
 from incgen.resolve import definitions as df
+from incgen.targets.shared.code import Applied, Chosen, Code, Construct, Loop, Op, names_in
 from incgen.targets.shared.structure import only, outer_labels, part_name, single, unwrapped
 from incgen.targets.shared.symbols import BORDERS, Symbol, unit_arguments
-from incgen.targets.shared.values import ONE, Sides, as_float, four_sides, one_of_equal
+from incgen.targets.shared.values import ONE, Sides, as_float, four_sides, is_same, one_of_equal
 from incgen.targets.shared.words import by_word
-from incgen.targets.torch.code import Built, Flow, Form, Start, is_ternary, mentions, sizes_of
-from incgen.targets.torch.ops import kernels, padding
+from incgen.targets.torch.code import (
+    Built,
+    Container,
+    Form,
+    Named,
+    Path,
+    Repeated,
+    Sequence,
+    Start,
+    only_if,
+    sizes_of,
+)
+from incgen.targets.torch.padding import padding
 from incgen.targets.torch.scope import Part, Scope
+from incgen.targets.torch.weights import kernels
 
-_JOINS = {"concat": "Concat", "add": "Add", "mul": "Mul"}
 #: Named parts in one constructor.
 _MOST = 4
+_IDENTITY = Op("identity", {})
 
 
 class Modules(Scope):
     """Writes constructors; classes that they need are written to the file on the way."""
 
-    def built(self, element: df.Element, shape: Symbol, path: str) -> Built:
+    def built(self, element: df.Element, shape: Symbol, path: Path) -> Built:
         """What stands at a path, which outer values may reach."""
         element, origin = unwrapped(element)
         if origin is not None:
@@ -44,16 +56,16 @@ class Modules(Scope):
         labels = sorted(outer_labels(element))
         if not labels:
             return Built(self.module(element, shape, path))
-        values = ", ".join(self.labels[label].code for label in labels)
+        values = [self.labels[label].code for label in labels]
         module = self.part(element, shape, path, self.size_names(labels))
-        return Built(module, lambda module, x: f"{module}({x}, {values})")
+        return Built(module, lambda module, x: Applied(module, (x, *values)))
 
-    def module(self, element: df.Element, shape: Symbol, path: str) -> str:
+    def module(self, element: df.Element, shape: Symbol, path: Path) -> Code:
         """The constructor of an element that no outer value reaches."""
         match element:
             case df.OpCall():
                 result = self.layer(element, shape)
-                self.starts += [Start(f"{path}.{w.path}", w) for w in result.weights]
+                self.starts += [Start((*path, *w.path), w) for w in result.weights]
                 return result.module
             case df.Instance():
                 return self.constructor(element, shape, path)
@@ -74,9 +86,9 @@ class Modules(Scope):
         self,
         element: df.Element,
         shape: Symbol,
-        path: str,
+        path: Path,
         captured: Mapping[str, str] = MappingProxyType({}),
-    ) -> str:
+    ) -> Code:
         """The constructor of an element that becomes a class of its own."""
         part = Part(element, path, captured, element.span)
         form, given = self.file.part(part, self, shape)
@@ -96,15 +108,15 @@ class Modules(Scope):
 
     # ------------------------------------------------------------ containers
 
-    def chain(self, chain: df.Chain, shape: Symbol, path: str) -> str:
+    def chain(self, chain: df.Chain, shape: Symbol, path: Path) -> Code:
         """A chain under a label."""
         modules = []
         for number, child in enumerate(chain.elements):
-            modules.append(self.module(child, shape, f"{path}.{number}"))
+            modules.append(self.module(child, shape, (*path, str(number))))
             shape = self.shaper.element(child, shape, {})
-        return f"nn.Sequential({', '.join(modules)})"
+        return Sequence(tuple(modules))
 
-    def group(self, group: df.Group, shape: Symbol, path: str) -> str:
+    def group(self, group: df.Group, shape: Symbol, path: Path) -> Code:
         """A body under a label: its steps after one another, under their names."""
         step = only(group.body)
         if group.name is None and step is not None and step.label is None:
@@ -115,21 +127,18 @@ class Modules(Scope):
             return self.part(group, shape, path)
         pairs = []
         for name, element in parts:
-            pairs.append(f'("{name}", {self.module(element, shape, f"{path}.{name}")})')
+            pairs.append((name, self.module(element, shape, (*path, name))))
             shape = self.shaper.element(element, shape, {})
-        return f"nn.Sequential(OrderedDict([{', '.join(pairs)}]))"
+        return Named(tuple(pairs))
 
-    def container(self, join: df.Join, shape: Symbol, path: str) -> str:
+    def container(self, join: df.Join, shape: Symbol, path: Path) -> Code:
         """A join under a label, as a container of its branches."""
         branches = _named_branches(join)
         ranks = {branch.is_map for branch in self.shaper.branches(join, shape, self.shapes())}
         if branches is None or len(ranks) > 1:
             return self.part(join, shape, path)
-        items = [
-            f'"{name}": {self.module(element, shape, f"{path}.{name}")}'
-            for name, element in branches
-        ]
-        return f"{_JOINS[join.kind]}({{{', '.join(items)}}})"
+        modules = [(name, self.module(element, shape, (*path, name))) for name, element in branches]
+        return Container(join.kind, tuple(modules))
 
     def shapes(self) -> dict[str, Symbol]:
         """The shapes of the labelled values."""
@@ -137,55 +146,55 @@ class Modules(Scope):
 
     # ------------------------------------------------------------ conditions and repeats
 
-    def either(self, element: df.Conditional, shape: Symbol, path: str) -> Built:
+    def either(self, element: df.Conditional, shape: Symbol, path: Path) -> Built:
         """One of two modules."""
         condition = self.formula(element.condition, shape)
         known = ex.literal(condition)
         if known is not None:
             return self.side(element.then if known else element.otherwise, shape, path)
-        with self.around(f"if {python(condition)}:"):
+        with self.around(only_if(condition)):
             then = self.side(element.then, shape, path)
-        with self.around(f"if {python(ex.unary('not', condition))}:"):
+        with self.around(only_if(ex.unary("not", condition))):
             otherwise = self.side(element.otherwise, shape, path)
-        first = f"({then.module})" if is_ternary(then.module) else then.module
-        module = f"{first} if {python(condition)} else {otherwise.module}"
+        module = Chosen(condition, then.module, otherwise.module)
         return self.chosen(module, [(condition, then)], otherwise)
 
-    def side(self, body: df.Body | None, shape: Symbol, path: str) -> Built:
+    def side(self, body: df.Body | None, shape: Symbol, path: Path) -> Built:
         """One side of a condition under a label."""
         if body is None:
-            return Built("nn.Identity()")
+            return Built(_IDENTITY)
         step = body.steps[0]
         assert isinstance(step, df.Step)
-        own = step.label is None or step.label == path.rpartition(".")[2]
+        own = step.label is None or step.label == path[-1]
         if len(body.steps) > 1 or not own:
             return self.built(df.Group(body, "", body.span), shape, path)
-        flow = Flow("", shape) if step.origin is None else self.labels[step.origin]
-        inner = Built("nn.Identity()")
+        flow = None if step.origin is None else self.labels[step.origin]
+        inner = Built(_IDENTITY)
         if step.element is not None:
-            inner = self.built(step.element, flow.shape, path)
-        if step.origin is None:
+            inner = self.built(step.element, flow.shape if flow else shape, path)
+        if flow is None:
             return inner
         return Built(inner.module, lambda module, x: inner.call(module, flow.code))
 
-    def chosen(self, module: str, sides: list[tuple[Expression, Built]], otherwise: Built) -> Built:
+    def chosen(
+        self, module: Code, sides: list[tuple[Expression, Built]], otherwise: Built
+    ) -> Built:
         """A module that is called as the side asks for which was built."""
-        plain = {side.call("m", "x") for side in (otherwise, *(built for _, built in sides))}
-        if len(plain) == 1:
+        module_, x_ = ex.Name("module"), ex.Name("x")
+        called = otherwise.call(module_, x_)
+        if all(built.call(module_, x_) == called for _, built in sides):
             return Built(module, otherwise.call)
         flags = [(self.flag(condition), built) for condition, built in sides]
 
-        def call(module: str, x: str) -> str:
-            calls = [(flag, built.call(module, x)) for flag, built in flags]
-            chosen = "".join(
-                f"{f'({code})' if is_ternary(code) else code} if {flag} else "
-                for flag, code in calls
-            )
-            return f"{chosen}{otherwise.call(module, x)}"
+        def call(module: Code, x: Code) -> Code:
+            result = otherwise.call(module, x)
+            for flag, built in reversed(flags):
+                result = Chosen(flag, built.call(module, x), result)
+            return result
 
         return Built(module, call)
 
-    def repeated(self, repeat: df.Repeat, shape: Symbol, path: str) -> str:
+    def repeated(self, repeat: df.Repeat, shape: Symbol, path: Path) -> Code:
         """A repeat: the same module so many times, with what changes written as a formula."""
         with self.variables.loop() as variable:
             with self.known_at(repeat.span):
@@ -193,19 +202,18 @@ class Modules(Scope):
                 progress = self.shaper.progress(repeat, shape, {}, ex.Name(variable))
             if progress.each is not None:
                 return self.part(repeat, shape, path)
-            with self.around(f"for {variable} in range({python(count)}):"):
-                inner = f"{path}.{{{variable}}}"
+            with self.around(Loop(variable, ex.Call("range", (count,)), ())):
+                inner = (*path, ex.Name(variable))
                 module = self.iteration(repeat.body, progress.before, inner).module
-        loop = variable if mentions(variable, [module]) else "_"
-        return f"nn.Sequential(*({module} for {loop} in range({python(count)})))"
+        return Repeated(module, variable if variable in names_in(module) else "_", count)
 
-    def iteration(self, body: df.Body, shape: Symbol, path: str) -> Built:
+    def iteration(self, body: df.Body, shape: Symbol, path: Path) -> Built:
         """One iteration of a repeat: its body stands at the path itself."""
         return self.side(body, shape, path)
 
     # ------------------------------------------------------------ uses
 
-    def constructor(self, instance: df.Instance, shape: Symbol, path: str) -> str:
+    def constructor(self, instance: df.Instance, shape: Symbol, path: Path) -> Code:
         """The constructor call of a unit or block."""
         definition = instance.definition
         form = self.file.form(definition, shape.is_map)
@@ -227,20 +235,21 @@ class Modules(Scope):
                 given[formal.name] = value
         return given
 
-    def call(self, form: Form, given: Mapping[str, Expression], shape: Symbol, span: Span) -> str:
+    def call(self, form: Form, given: Mapping[str, Expression], shape: Symbol, span: Span) -> Code:
         """A constructor call from its arguments."""
         sizes = {"in_height": shape.height, "in_width": shape.width}
-        parts = []
+        parts: list[Code] = []
         with self.known_at(span):
             for name in form.sizes:
                 if name == "in_channels":
-                    parts.append(python(shape.channels))
+                    parts.append(shape.channels)
                 else:
-                    parts.append(python(sizes[name]() if name in sizes else given[name]))
+                    parts.append(sizes[name]() if name in sizes else given[name])
+        named: list[tuple[str, Code]] = []
         by_name = False
         for name, default in form.formals:
             value = given.get(name, default)
-            if value is None or (default is not None and _same(value, default)):
+            if value is None or (default is not None and is_same(value, default)):
                 by_name = True
                 continue
             by_name = by_name or default is not None
@@ -248,11 +257,14 @@ class Modules(Scope):
                 value = one_of_equal(value)
             elif isinstance(value, ex.Parameter) and value.name in self.several():
                 self.strict.add(value.name)
-            source = python(as_float(value) if name in form.floats else value)
-            parts.append(f"{name}={source}" if by_name else source)
-        return f"{form.name}({', '.join(parts)})"
+            value = as_float(value) if name in form.floats else value
+            if by_name:
+                named.append((name, value))
+            else:
+                parts.append(value)
+        return Construct(form.name, tuple(parts), tuple(named))
 
-    def unit_given(self, instance: df.Instance, shape: Symbol, path: str) -> dict[str, Expression]:
+    def unit_given(self, instance: df.Instance, shape: Symbol, path: Path) -> dict[str, Expression]:
         """The arguments of a unit's constructor, by its parameters."""
         unit = instance.definition
         form = self.file.unit_forms[unit]
@@ -284,13 +296,13 @@ class Modules(Scope):
         return given
 
     def start_kernels(
-        self, unit: df.Definition, values: Mapping[str, df.ArgumentValue], path: str
+        self, unit: df.Definition, values: Mapping[str, df.ArgumentValue], path: Path
     ) -> None:
         """A use of a unit that says how the kernels of its head begin."""
         assert unit.head is not None
         everything = {**df.unit_defaults(unit), **values}
         for weight in kernels(unit.head.name, everything):
-            self.starts.append(Start(f"{path}.{_head_path(unit)}{weight.path}", weight))
+            self.starts.append(Start((*path, *_head_path(unit), *weight.path), weight))
 
     def unit_padding(
         self, unit: df.Definition, values: Mapping[str, df.ArgumentValue]
@@ -402,12 +414,12 @@ def _pair_of(values: tuple[Expression, Expression], square: bool) -> Expression:
     return ex.Tuple(values)
 
 
-def _head_path(unit: df.Definition) -> str:
-    """The key of a unit's head op inside it, with its dot."""
+def _head_path(unit: df.Definition) -> Path:
+    """The path of a unit's head op inside it."""
     step = unit.body.steps[0]
     assert isinstance(step, df.Step)
     first = step.element.elements[0] if isinstance(step.element, df.Chain) else step.element
     if isinstance(first, df.Instance):
-        return f"{first.name}.{_head_path(first.definition)}"
+        return (first.name, *_head_path(first.definition))
     assert isinstance(first, df.OpCall)
-    return f"{first.name}."
+    return (first.name,)

@@ -1,14 +1,14 @@
-"""One PyTorch class while it is written: its lines, its names, what it says of its parameters."""
+"""One PyTorch class while it is written: its code, its names, what it says of its parameters."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Any, NoReturn, Protocol
+from typing import NoReturn, Protocol
 
-from incgen.base.diagnostics import Code, Diagnostic, SpecError
+from incgen.base import diagnostics
+from incgen.base.diagnostics import Diagnostic, SpecError
 from incgen.base.records import record
 from incgen.base.source import Span
 from incgen.graph.nodes import Graph
@@ -17,12 +17,23 @@ from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
 from incgen.language.names import MODULE_ATTRIBUTES
 from incgen.language.ops import Kind
-from incgen.language.printing import python
+from incgen.language.ops import Op as Operation
 from incgen.resolve import definitions as df
-from incgen.targets.shared.lines import assign, expression, if_header
+from incgen.targets.shared.code import (
+    Bind,
+    Branches,
+    Chosen,
+    Code,
+    Loop,
+    Node,
+    Op,
+    Run,
+    parameters_in,
+)
+from incgen.targets.shared.render import Printer
 from incgen.targets.shared.scopes import Names
 from incgen.targets.shared.shaping import Shaper, mapped, own_input, resolved
-from incgen.targets.shared.structure import expressions_of, names_in
+from incgen.targets.shared.structure import names_in
 from incgen.targets.shared.symbols import (
     ARGUMENT_TYPES,
     Symbol,
@@ -30,18 +41,31 @@ from incgen.targets.shared.symbols import (
     Unknown,
     annotation,
     head_arguments,
-    parameters_of,
     values_of,
 )
 from incgen.targets.shared.values import ONE, TRUE, ZERO
 from incgen.targets.shared.words import Words
-from incgen.targets.torch.code import INPUT_SIZES, Flow, Form, Start, sizes_of
-from incgen.targets.torch.ops import CENTRED, Layer, bracketed, layer
+from incgen.targets.torch.code import (
+    INPUT_SIZES,
+    Decay,
+    Flow,
+    Form,
+    Key,
+    Path,
+    Start,
+    Tensor,
+    kind_of,
+    nested,
+    only_if,
+    own,
+    sizes_of,
+)
+from incgen.targets.torch.ops import CENTRED, Layer, layer
 
-#: Where the lines of a method begin.
-METHOD = 8
 #: Parts of a formula that can stand in several places; a longer one gets a variable.
 _READABLE = 5
+#: Numbers that one parameter can be.
+_MOST_SIDES = 4
 
 
 class File(Protocol):
@@ -53,6 +77,7 @@ class File(Protocol):
     words: Words
     floats: set[tuple[df.Definition, str]]
     names: Names
+    printer: Printer
 
     def form(self, definition: df.Definition, is_map: bool) -> Form:
         """The class of a unit or block, written when it is first used."""
@@ -73,7 +98,7 @@ class Part:
     """
 
     element: df.Element
-    path: str
+    path: Path
     captured: Mapping[str, str]
     span: Span
 
@@ -104,18 +129,19 @@ class Scope:
         self.shaper: Shaper = owner.shaper if owner else file.shaper.inside(definition)
         self.unit = file.unit_forms.get(definition)
         self.input = start
-        self.init: list[str] = []
-        self.forward: list[str] = []
-        self.init_indent = self.indent = METHOD
+        self.init: list[Node] = []
+        self.forward: list[Node] = []
+        self.level = 0  # of conditions and loops around what is written
         self.finals: dict[str, str] = {}
         self.kept: dict[str, str] = {}  # the attributes that could keep parameters
-        self.stored: dict[str, str] = {}
+        self.stored: dict[str, Expression] = {}
         self.computed: dict[str, Expression] = {}
         self.starts: list[Start] = []
-        self.decays: list[str] = []
+        self.rates: list[tuple[Key, Expression]] = []
+        self.decaying = False
         self.labels: dict[str, Flow] = {}
         self.heads: dict[str, str] = {}
-        self.kinds: dict[str, str] = {}
+        self.kinds: dict[str, object] = {}
         self.mixed: set[str] = set()
         self.singles: frozenset[str] = frozenset()
         self.strict: set[str] = set()
@@ -139,7 +165,7 @@ class Scope:
 
     def unsupported(self, span: Span, message: str, help: str) -> NoReturn:
         """Stop: PyTorch code cannot say this."""
-        raise SpecError([Diagnostic(Code.UNSUPPORTED, message, span, help=help)])
+        raise SpecError([Diagnostic(diagnostics.Code.UNSUPPORTED, message, span, help=help)])
 
     @contextmanager
     def known_at(self, span: Span) -> Iterator[None]:
@@ -175,7 +201,7 @@ class Scope:
         taken = self.file.words.taken(self.definition, name)
         return annotation([*taken, *values], closed=bool(taken))
 
-    def unit_annotation(self, name: str, unit: UnitForm, head: Any) -> str:
+    def unit_annotation(self, name: str, unit: UnitForm, head: Operation) -> str:
         """The type of a parameter of a unit."""
         if name in ("kernel", "stride", "padding"):
             numbers = ", ".join(["int"] * (unit.pad_sides if name == "padding" else 2))
@@ -246,36 +272,28 @@ class Scope:
         return args
 
     def layer(self, call: df.OpCall, shape: Symbol) -> Layer:
-        """The PyTorch form of an op."""
+        """Return the PyTorch form of an op."""
         with self.known_at(call.span):
             args = self.arguments(call, shape)
             result = layer(call.op.name, args, shape, self.words)
-            if self.unit is not None and call.forwards and self.unit.same:
-                same = layer(call.op.name, {**args, "pad": ex.Literal("same")}, shape, self.words)
-                module = (
-                    f"{bracketed(same.module)} if isinstance(padding, str) else {result.module}"
-                )
-                result = replace(result, module=module, function=None)
-        if result.function is None:
-            return result
-        return replace(result, function=self.function(call, args, shape))
+            if self.unit is None or not call.forwards or not self.unit.same:
+                return result
+            same = layer(call.op.name, {**args, "pad": ex.Literal("same")}, shape, self.words)
+            is_word = ex.Call("isinstance", (ex.Parameter("padding"), ex.Name("str")))
+            return replace(result, module=Chosen(is_word, same.module, result.module))
 
-    def function(self, call: df.OpCall, args: dict[str, df.ArgumentValue], shape: Symbol) -> Any:
-        """The function of an op; the parameters it reads become attributes when it is used."""
-        used = parameters_of([e for value in args.values() for e in expressions_of(value)])
-        kept = {name: f"self.{self.attribute_of(name)}" for name in used}
-        inside = {name: _substituted(value, kept) for name, value in args.items()}
-        pad = args.get("pad")
-        if isinstance(pad, ex.Parameter) and self.words(pad.name):
-            # There is a function only where every word gives the same layer.
-            inside["pad"] = ex.Literal(self.words(pad.name)[0])
-        return layer(call.op.name, inside, shape, self.words).function
-
-    def store(self, template: str) -> None:
-        """Keep the parameters that a function reads."""
-        parameters = {attribute: name for name, attribute in self.kept.items()}
-        for name in re.findall(r"(?<![\w.\"])self\.(\w+)", template):
-            self.stored.setdefault(name, parameters[name])
+    def applied(self, op: Op, flow: Flow, shape: Symbol) -> Flow:
+        """Return an op as a function of a value; parameters that it reads become attributes."""
+        names: dict[str, Expression] = {}
+        for name in parameters_in(op):
+            attribute = self.attribute_of(name)
+            self.stored.setdefault(attribute, ex.Parameter(name))
+            names[name] = own(attribute)
+            names |= {f"{name}[{i}]": ex.Item(f"self.{attribute}", i) for i in range(_MOST_SIDES)}
+        args = {key: _substituted(fact, names) for key, fact in op.args.items()}
+        called = Op(op.name, args, flow.code)
+        typed = flow.typed or called.macro in self.file.printer.typed
+        return Flow(called, shape, typed)
 
     def attribute_of(self, parameter: str) -> str:
         """The attribute that keeps a parameter; its own name, unless a module has that."""
@@ -285,75 +303,75 @@ class Scope:
 
     # ------------------------------------------------------------ attributes
 
-    def attribute(self, name: str, module: str, hint: str | None = None) -> None:
-        """Write `self.name = module`, and how its parameters begin."""
-        kind = module.partition("(")[0]
-        known = self.kinds.setdefault(name, "" if hint else kind)
-        if self.init_indent > METHOD and known and known != kind:
+    def attribute(self, name: str, module: Code, *, mixed: bool = False) -> None:
+        """Write `self.name = module`, and how its parameters begin.
+
+        Args:
+            name: of the attribute.
+            module: its constructor.
+            mixed: whether other places give it modules of other kinds.
+        """
+        kind = kind_of(module)
+        known = self.kinds.setdefault(name, "" if mixed else kind)
+        if self.level and known and known != kind:
             self.mixed.add(name)
-        self.init += assign(f"self.{name}", module, indent=self.init_indent, annotation=hint)
+        self.init.append(Bind(own(name).text, module, "module" if mixed else ""))
         self.flush()
 
     def flush(self) -> None:
         """Write how parameters begin; those in the same loops and conditions together."""
-        around: tuple[str, ...] = ()
+        found: list[tuple[tuple[Loop | Branches, ...], Node]] = []
         for start in self.starts:
-            weight = start.weight
-            if weight.condition != TRUE:
-                header = f"if {python(weight.condition)}:"
-                start = replace(start, around=(*start.around, header))
-            same = 0
-            while same < min(len(around), len(start.around)) and around[same] == start.around[same]:
-                same += 1
-            around = start.around
-            for depth in range(same, len(around)):
-                self.init += _header(around[depth], self.init_indent + 4 * depth)
-            self.begin(start, self.init_indent + 4 * len(around))
+            around, condition = start.around, start.weight.condition
+            if condition != TRUE:
+                around = (*around, only_if(condition))
+            found += [(around, statement) for statement in self.begin(start, bool(around))]
+        self.init += nested(found)
         self.starts.clear()
 
-    def begin(self, start: Start, indent: int) -> None:
-        """Write how one parameter begins, and its weight decay."""
+    def begin(self, start: Start, guarded: bool) -> Iterator[Node]:
+        """Yield how one parameter begins, and its weight decay."""
         path, weight = start.path, start.weight
-        prefix = "f" if "{" in path else ""
         # mypy knows `self.conv.weight`, but not the items of a container
-        owner = path.rpartition(".")[0]
-        simple = weight.known and owner.isidentifier() and not start.around
-        tensor = f"self.{path}" if simple else f'self.get_parameter({prefix}"{path}")'
-        self.init += expression(weight.statement.format(tensor), indent=indent)
+        owner = path[0]
+        simple = len(path) == 2 and isinstance(owner, str) and owner.isidentifier()
+        key = Key(path)
+        tensor: Code = Tensor(key)
+        if weight.known and simple and not guarded:
+            tensor = own(f"{owner}.{path[1]}")
+        yield Run(replace(weight.begin, value=tensor))
         if weight.l2 == ZERO:
             return
+        self.decaying = True
         if self.in_place:
-            key = f'self.weight_decay[{prefix}"{path}"]'
-            self.init += assign(key, python(weight.l2), indent=indent)
-            self.decays.append("")
+            yield Decay(key, weight.l2)
         else:
-            self.decays.append(f'"{path}": {python(weight.l2)}')
+            self.rates.append((key, weight.l2))
 
     @contextmanager
-    def around(self, header: str) -> Iterator[None]:
-        """What is found inside about parameters is written under a header."""
+    def around(self, header: Loop | Branches) -> Iterator[None]:
+        """Write what is found inside about parameters into a loop or condition."""
         count = len(self.starts)
         yield
         for index in range(count, len(self.starts)):
             found = self.starts[index]
             self.starts[index] = replace(found, around=(header, *found.around))
 
-    def flag(self, condition: Expression) -> str:
-        """A condition in `forward`; Final attributes, so that TorchScript prunes the other side."""
+    def flag(self, condition: Expression) -> Expression:
+        """Return a condition for `forward`: Final attributes, by which TorchScript prunes."""
         if isinstance(condition, ex.Unary) and condition.operator == "not":
-            return f"not {self.flag(condition.operand)}"
-        source = python(condition)
+            return ex.Unary("not", self.flag(condition.operand))
         if isinstance(condition, ex.Parameter):
             name = self.attribute_of(condition.name)
-            self.stored[name] = source
+            self.stored[name] = condition
             self.finals[name] = self.annotation(condition.name)
-            return f"self.{name}"
+            return own(name)
         for name, known in self.stored.items():
-            if known == source:
-                return f"self.{name}"
+            if known == condition:
+                return own(name)
         name = self.attributes.take("condition")
-        self.stored[name], self.finals[name] = source, "bool"
-        return f"self.{name}"
+        self.stored[name], self.finals[name] = condition, "bool"
+        return own(name)
 
 
 def part_input(
@@ -414,19 +432,8 @@ def _odd_same(pad: df.ArgumentValue, frame: df.ArgumentValue) -> df.ArgumentValu
     return pad
 
 
-def _substituted(value: df.ArgumentValue, names: Mapping[str, str]) -> df.ArgumentValue:
-    """An argument with other names for parameters."""
-
-    def other(expression_: Expression) -> Expression:
-        if isinstance(expression_, ex.Item):
-            return replace(expression_, parameter=names[expression_.parameter])
-        return ex.substitute(expression_, {n: ex.Name(code) for n, code in names.items()}, {})
-
-    return mapped(value, other)
-
-
-def _header(header: str, indent: int) -> list[str]:
-    """A loop or condition as lines."""
-    if header.startswith("if "):
-        return if_header(header[3:-1], indent=indent)
-    return [" " * indent + header]
+def _substituted(fact: object, names: Mapping[str, Expression]) -> object:
+    """Return a fact of an op with other names for parameters."""
+    if isinstance(fact, Expression):
+        return ex.substitute(fact, names, {})
+    return fact
