@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TypeAlias
 
 from incgen.base.records import record
@@ -163,18 +163,3 @@ class Flow:
     def variable(self) -> bool:
         """Whether it has a name."""
         return isinstance(self.code, ex.Name)
-
-
-@record
-class Side:
-    """One side of an if statement that gives a value.
-
-    Attributes:
-        condition: None for the last side, `else`.
-        write: writes its statements, and gives its value.
-        kept: the value, if it is the one in front of the statement.
-    """
-
-    condition: Expression | None
-    write: Callable[[], Flow]
-    kept: Flow | None = None

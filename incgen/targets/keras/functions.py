@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -26,10 +26,8 @@ from incgen.targets.keras.code import (
     Model,
     Network,
     Outputs,
-    Side,
     Step,
     Title,
-    When,
 )
 from incgen.targets.keras.ops import Context, several, steps
 from incgen.targets.keras.parameters import formal, parameters
@@ -49,7 +47,7 @@ from incgen.targets.shared.code import (
     within,
 )
 from incgen.targets.shared.shaping import vector_in_repeat
-from incgen.targets.shared.structure import only, unnamed_branch
+from incgen.targets.shared.structure import unnamed_branch
 from incgen.targets.shared.symbols import head_arguments
 
 #: Ops that give a vector.
@@ -310,60 +308,17 @@ class FunctionWriter(Scope):
             body = element.then if known else element.otherwise
             return flow if body is None else self.body(body, flow, variable)
         flow = self.bound(flow, variable)
-        results = self.cases(self.sides(element, flow, variable), variable)
+        condition, other = self.resolved(element.condition, flow), element.otherwise
+        assert isinstance(condition, Expression)
+        then = partial(self.body, element.then, flow, variable)
+        otherwise = None if other is None else partial(self.body, other, flow, variable)
+        results = self.choose(condition, then, otherwise, flow, variable)
         if len({result.is_map for result in results}) > 1:
             message = "one side of this `if` gives a map and the other a vector"
             help_ = "pool or flatten on both sides, or behind the `if`"
             code = diagnostics.Code.UNDECIDED
             raise SpecError([Diagnostic(code, message, element.span, help=help_)])
-        return Flow(ex.Name(variable), results[0].is_map)
-
-    def sides(self, element: df.Conditional, flow: Flow, variable: str) -> list[Side]:
-        """The sides of a condition; what is but an `if` on its other side adds its own."""
-        condition = self.resolved(element.condition, flow)
-        assert isinstance(condition, Expression)
-        then = Side(condition, partial(self.body, element.then, flow, variable))
-        return [then, *self.other_sides(element.otherwise, flow, variable)]
-
-    def other_sides(self, body: df.Body | None, flow: Flow, variable: str) -> list[Side]:
-        """The last side of an if statement, or the sides of all that it would contain."""
-        if body is None:
-            return [Side(None, lambda: flow, flow)]
-        step = only(body)
-        plain = step is not None and step.origin is None and not step.kept and not step.doc
-        if plain and step is not None and step.element is not None:
-            found = self.inner_sides(step.element, flow, variable)
-            if found:
-                return found
-        return [Side(None, partial(self.body, body, flow, variable))]
-
-    def inner_sides(self, element: df.Element, flow: Flow, variable: str) -> list[Side]:
-        """The sides of an element of which nothing but an if statement is written; else none."""
-        match element:
-            case df.Conditional():
-                known = ex.literal(element.condition)
-                if known is None:
-                    return self.sides(element, flow, variable)
-                body = element.then if known else element.otherwise
-                return self.other_sides(body, flow, variable)
-            case df.Group():
-                found = self.other_sides(element.body, flow, variable)
-                return [
-                    replace(side, write=partial(self.written_under, element.name, side.write))
-                    for side in found
-                ]
-            case df.OpCall():
-                steps_ = self.steps(element, flow)
-                first = steps_[0] if len(steps_) == 1 else None
-                apart = several(steps_) and self.read_sizes(steps_, flow)
-                if isinstance(first, When) and first.otherwise and not apart:
-                    return self.sides_of_steps(first, element.name, flow, variable)
-        return []
-
-    def written_under(self, name: str | None, write: Callable[[], Flow]) -> Flow:
-        """Write a side of an if statement whose layers have a name in front of theirs."""
-        with self.under(name):
-            return write()
+        return results[0]
 
 
 def _last(body: df.Body) -> df.Element | None:

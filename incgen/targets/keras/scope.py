@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -14,7 +14,7 @@ from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
 from incgen.resolve import definitions as df
-from incgen.targets.keras.code import Flow, Form, Layer, Part, Side, Step, Title, When
+from incgen.targets.keras.code import Flow, Form, Layer, Part, Step, Title
 from incgen.targets.shared.code import Applied, Bind, Branches, Code, Node, names_in
 from incgen.targets.shared.scopes import Names
 from incgen.targets.shared.shaping import mapped
@@ -78,22 +78,37 @@ class Scope:
         yield self.statements
         self.statements = outer
 
-    def cases(self, sides: list[Side], variable: str) -> list[Flow]:
-        """Write an if statement whose sides all give the value of a variable.
+    def choose(
+        self,
+        condition: Expression,
+        then: Callable[[], Flow],
+        otherwise: Callable[[], Flow] | None,
+        flow: Flow,
+        variable: str,
+    ) -> list[Flow]:
+        """Write an if statement whose sides both give the value of a variable.
 
-        A last side without statements that keeps the variable is left out.
+        Args:
+            condition: of the statement.
+            then: writes what is done where it holds, and gives the value.
+            otherwise: the same where it does not; None if the value in front is kept.
+            flow: the value in front.
+            variable: what gets the value.
         """
-        results: list[Flow] = []
-        written: list[tuple[Expression | None, tuple[Node, ...]]] = []
-        for side in sides:
-            kept = side.kept if side.condition is None else None
-            if kept is not None and kept.code == ex.Name(variable):
-                results.append(kept)
-                continue
+        results, suites = [], []
+        for write in (then, otherwise):
             with self.suite() as body:
-                results.append(self.bind(side.write(), variable))
-            written.append((side.condition, tuple(body)))
-        self.statements.append(Branches(tuple(written)))
+                results.append(self.bind(write() if write else flow, variable))
+            suites.append(tuple(body))
+        rest: tuple[tuple[Code | None, tuple[Node, ...]], ...] = ((None, suites[1]),)
+        match suites[1]:
+            case ():
+                rest = ()
+            case (Branches(sides),):  # an `elif`
+                rest = sides
+            case _:
+                pass
+        self.statements.append(Branches(((condition, suites[0]), *rest)))
         return results
 
     def bind(self, flow: Flow, variable: str) -> Flow:
@@ -168,23 +183,13 @@ class Scope:
                 continue
             if not step.otherwise:
                 flow = self.bind(flow, variable)
-            self.cases(self.sides_of_steps(step, name, flow, variable), variable)
-            flow = replace(flow, code=ex.Name(variable))
+            then, otherwise = (
+                partial(self.apply, side, name, flow, variable) if side else None
+                for side in (step.then, step.otherwise)
+            )
+            assert then is not None
+            flow, _ = self.choose(step.condition, then, otherwise, flow, variable)
         return flow
-
-    def sides_of_steps(self, step: When, name: str, flow: Flow, variable: str) -> list[Side]:
-        """The sides of steps under a condition; a condition on its other side adds its own."""
-
-        def side(condition: Expression | None, found: tuple[Step, ...]) -> Side:
-            write = partial(self.apply, found, name, flow, variable)
-            return Side(condition, write, None if found else flow)
-
-        sides = [side(step.condition, step.then)]
-        match step.otherwise:
-            case (When() as other,):
-                return [*sides, *self.sides_of_steps(other, name, flow, variable)]
-            case other:
-                return [*sides, side(None, other)]
 
     def layer(self, layer: Layer, name: str, value: Code) -> Code:
         """One layer applied."""
