@@ -66,21 +66,6 @@ Step: TypeAlias = Layer | When
 
 
 @record
-class Listed(Node):
-    """Several things as one list."""
-
-    values: tuple[Code, ...]
-
-
-@record
-class Either(Node):
-    """A parameter, or what stands for it where it is None."""
-
-    parameter: Code
-    otherwise: Code
-
-
-@record
 class Formal(Node):
     """A parameter of a function: its name, its type if it takes words, and its default."""
 
@@ -90,49 +75,20 @@ class Formal(Node):
 
 
 @record
-class Doc(Node):
-    """The docstring of a function."""
-
-    text: str
-
-
-@record
 class Function(Node):
-    """The function of a unit or block, with its parameters between the value and the name."""
+    """A function.
 
+    Attributes:
+        kind: "unit", "block" or "network": the first two take a value, and give theirs.
+        name: of the function.
+        formals: its parameters, without those that all of its kind have.
+        body: its statements.
+    """
+
+    kind: str
     name: str
     formals: tuple[Formal, ...]
     body: tuple[Node, ...]
-
-
-@record
-class Network(Node):
-    """The function that makes the model."""
-
-    name: str
-    formals: tuple[Formal, ...]
-    body: tuple[Node, ...]
-
-
-@record
-class Input(Node):
-    """What goes into the model, with its shape."""
-
-    shape: Expression
-
-
-@record
-class Outputs(Node):
-    """All that comes out of a model with heads, by name."""
-
-    values: Mapping[str, Code]
-
-
-@record
-class Model(Node):
-    """The model, with what comes out of it."""
-
-    outputs: Code
 
 
 @record

@@ -14,7 +14,7 @@ from incgen.base.diagnostics import Code, Diagnostic, SpecError
 from incgen.graph.nodes import Graph
 from incgen.language import expressions as ex
 from incgen.resolve import definitions as df
-from incgen.targets.keras.code import Form, Function, Layer, Listed
+from incgen.targets.keras.code import Form, Function, Layer
 from incgen.targets.keras.functions import FunctionWriter
 from incgen.targets.keras.padding import PADDING, use_padding
 from incgen.targets.shared import text
@@ -161,6 +161,6 @@ def _pixels(pixels: df.Pixels | None) -> dict[str, Any]:
     return {
         "order": pixels.order,
         "scaled": None if (low, high) == (0.0, 255.0) else rescaled(ex.Name("x"), low, high),
-        "mean": Listed(tuple(map(whole, pixels.mean))) if pixels.mean else None,
-        "std": Listed(tuple(map(whole, pixels.std))) if pixels.std else None,
+        "mean": Op("list", {"values": [*map(whole, pixels.mean)]}) if pixels.mean else None,
+        "std": Op("list", {"values": [*map(whole, pixels.std)]}) if pixels.std else None,
     }

@@ -15,17 +15,11 @@ from incgen.language.expressions import Expression
 from incgen.language.initializers import Initializer
 from incgen.resolve import definitions as df
 from incgen.targets.keras.code import (
-    Doc,
     Flow,
     Form,
     Formal,
     Function,
-    Input,
     Layer,
-    Listed,
-    Model,
-    Network,
-    Outputs,
     Step,
     Title,
 )
@@ -41,6 +35,7 @@ from incgen.targets.shared.code import (
     Gap,
     Loop,
     Node,
+    Op,
     Return,
     names_in,
     parameters_in,
@@ -66,9 +61,11 @@ class FunctionWriter(Scope):
         formals = parameters(self)
         checks = self.checks(name for name, _ in formals)
         flow = self.body(self.definition.body, Flow(_X, self.is_map), "x")
-        doc = Doc(self.definition.doc or text.described(self.definition))
+        doc = Op("doc", {"words": self.definition.doc or text.described(self.definition)})
         body = (doc, *checks, *self.statements, Return(flow.code))
-        written = Function(self.name, tuple(formal(self, *each) for each in formals), body)
+        written = Function(
+            self.definition.kind, self.name, tuple(formal(self, *each) for each in formals), body
+        )
         return Form(self.name, tuple(formals), flow.is_map, self.one_or_several()), written
 
     def checks(self, names: Iterable[str]) -> list[Node]:
@@ -91,7 +88,7 @@ class FunctionWriter(Scope):
                     pass
         return frozenset({"kernel", "stride"} - strict)
 
-    def network(self) -> Network:
+    def network(self) -> Function:
         """The function of the network, with its input and its model."""
         definition, pixels = self.definition, self.definition.pixels
         assert pixels is not None
@@ -109,15 +106,16 @@ class FunctionWriter(Scope):
         flow = self.body(definition.body, Flow(_INPUTS, True), "x", whole=True)
         outputs = flow.code
         if self.heads:
-            outputs = Outputs({next(iter(self.graph.outputs)): outputs, **self.heads})
+            named = {next(iter(self.graph.outputs)): outputs, **self.heads}
+            outputs = Op("outputs", {"named": named})
         body = (
-            Doc(self.network_doc()),
+            Op("doc", {"words": self.network_doc()}),
             *checks,
-            Bind("inputs", Input(source)),
+            Bind("inputs", Op("input", {"shape": source})),
             *self.statements,
-            Return(Model(outputs)),
+            Return(Op("model", {"outputs": outputs})),
         )
-        return Network(self.name, tuple(formals), body)
+        return Function("network", self.name, tuple(formals), body)
 
     def output_channels(self) -> str:
         """The features of the output; a parameter by its name where the last op takes one."""
@@ -245,7 +243,7 @@ class FunctionWriter(Scope):
                     named.sort(key=lambda branch: branch[1].is_map)
                 values = [self.as_map(value, join.title, f"reshape{n}") for n, value in named]
             layer = Layer(join.kind, {}, title=self.join_title(join))
-        joined = Listed(tuple(value.code for value in values))
+        joined = Op("list", {"values": [value.code for value in values]})
         return Flow(Applied(layer, (joined,)), is_map)
 
     def branches(self, join: df.Join, flow: Flow) -> list[Flow]:

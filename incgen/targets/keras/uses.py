@@ -9,7 +9,7 @@ from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.initializers import Initializer
 from incgen.resolve import definitions as df
-from incgen.targets.keras.code import Either, Flow, Title
+from incgen.targets.keras.code import Flow, Title
 from incgen.targets.keras.padding import (
     PADDING,
     SAME,
@@ -20,7 +20,7 @@ from incgen.targets.keras.padding import (
     use_padding,
 )
 from incgen.targets.keras.scope import Scope
-from incgen.targets.keras.weights import depthwise_fans, has_fans, initializer
+from incgen.targets.keras.weights import depthwise_fans, either, has_fans, initializer
 from incgen.targets.shared.code import Code, Construct, Op
 from incgen.targets.shared.symbols import BORDERS, UnitForm, unit_arguments
 from incgen.targets.shared.values import Args, Pair, as_tuple, four_sides, is_same
@@ -81,7 +81,7 @@ def _unit_given(scope: Scope, instance: df.Instance, flow: Flow) -> dict[str, Co
         own = instance.args.get(name)
         if isinstance(value, ex.Parameter) and isinstance(own, Initializer):
             usual = _unit_initializer(definition, own, values, instance.span)
-            given["init"] = Either(value, usual)
+            given["init"] = either(value, usual)
     everything = {**df.unit_defaults(definition), **values}
     if unit.padding:
         found = _padding_given(scope, instance, unit, values)

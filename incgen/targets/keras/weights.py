@@ -5,7 +5,6 @@ from __future__ import annotations
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.initializers import RULES, Initializer
-from incgen.targets.keras.code import Either
 from incgen.targets.shared.code import Code, Op
 from incgen.targets.shared.values import FALSE, ZERO, Args, Pair, expression, sum_of, window
 
@@ -61,12 +60,17 @@ def kernel(args: Args, default: Initializer | None, fans: Pair | None = None) ->
     start: Code
     if isinstance(init, ex.Parameter):
         assert default is not None
-        start = Either(init, initializer(default, fans))
+        start = either(init, initializer(default, fans))
     else:
         assert isinstance(init, Initializer)
         start = initializer(init, fans)
     l2 = expression(args, "l2")
     return {"init": start, "decay": None if l2 == ZERO else Op("l2", {"rate": l2})}
+
+
+def either(parameter: ex.Parameter, usual: Code) -> Op:
+    """Return a parameter, or what is usual where it is None."""
+    return Op("either", {"parameter": parameter, "usual": usual})
 
 
 def bias(args: Args) -> dict[str, object]:
