@@ -117,5 +117,5 @@ class Flow:
 
     @property
     def variable(self) -> bool:
-        """Whether it has a name."""
+        """Return whether it has a name."""
         return isinstance(self.code, ex.Name)

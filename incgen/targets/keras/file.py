@@ -30,7 +30,7 @@ _MADE = {"ceil_max_pool": ("get_item", "concatenate")}
 
 
 def emit(graph: Graph) -> str:
-    """The Keras source of a network.
+    """Return the Keras source of a network.
 
     Raises:
         SpecError: something cannot be expressed; code `unsupported` or `undecided`.
@@ -61,7 +61,7 @@ class _File:
         self.explicit = self.units_with_sides()
 
     def units_with_sides(self) -> set[df.Definition]:
-        """The units for which some use needs its padding written out."""
+        """Return the units for which some use needs its padding written out."""
         found: set[df.Definition] = set()
         # Users come before what they use, so it is known what a unit hands on to its head.
         for definition in (self.graph.program.network, *reversed(self.graph.program.definitions)):
@@ -81,7 +81,7 @@ class _File:
         return found
 
     def form(self, definition: df.Definition, is_map: bool) -> Form:
-        """The function of a definition, written when it is first used."""
+        """Return the function of a definition, which is written when it is first used."""
         key = (definition, is_map)
         if key not in self.forms:
             first, *ranked = self.functions[definition]
@@ -91,14 +91,14 @@ class _File:
         return self.forms[key]
 
     def size(self, variable: str, axis: str) -> ex.Name:
-        """A size of a variable, as it is read off it."""
+        """Return a size of a variable, as it is read off it."""
         key = variable, axis
         if key not in self.sizes:
             self.sizes[key] = ex.Name(self.printer.show(Op(axis, {}, ex.Name(variable))))
         return self.sizes[key]
 
     def source(self) -> str:
-        """The text of the file."""
+        """Return the text of the file."""
         network = self.graph.program.network
         writer = FunctionWriter(self, network.name, network, True)
         model = writer.network()  # and the functions of what it uses
@@ -154,7 +154,7 @@ def _module_doc(graph: Graph, last: str) -> list[str]:
 
 
 def _pixels(pixels: df.Pixels | None) -> dict[str, Any]:
-    """The facts of what makes of pixels in 0..255 what the weights expect; none if nothing does."""
+    """Return the facts of what makes of pixels what the weights expect; none if nothing does."""
     if pixels is None or not pixels.described:
         return {}
     low, high = pixels.range or (0.0, 255.0)

@@ -57,7 +57,7 @@ class FunctionWriter(Scope):
     # ------------------------------------------------------------ whole functions
 
     def function(self) -> tuple[Form, Function]:
-        """The function of a unit or block, and what its users have to know."""
+        """Write the function of a unit or block; return what its users have to know, too."""
         formals = parameters(self)
         checks = self.checks(name for name, _ in formals)
         flow = self.body(self.definition.body, Flow(_X, self.is_map), "x")
@@ -69,11 +69,11 @@ class FunctionWriter(Scope):
         return Form(self.name, tuple(formals), flow.is_map, self.one_or_several()), written
 
     def checks(self, names: Iterable[str]) -> list[Node]:
-        """What refuses words of parameters for which there is no code."""
+        """Return what refuses words of parameters for which there is no code."""
         return [each for n in names for each in self.file.words.refusal(self.definition, n)]
 
     def one_or_several(self) -> frozenset[str]:
-        """The parameters of a unit's window that can be one number in place of equal ones."""
+        """Return the parameters of a unit's window that take one number for equal ones."""
         head = self.definition.head
         if head is None or head.family != "conv":
             return frozenset()
@@ -89,7 +89,7 @@ class FunctionWriter(Scope):
         return frozenset({"kernel", "stride"} - strict)
 
     def network(self) -> Function:
-        """The function of the network, with its input and its model."""
+        """Write the function of the network, with its input and its model."""
         definition, pixels = self.definition, self.definition.pixels
         assert pixels is not None
         sizes = (pixels.height, pixels.width, pixels.channels)
@@ -118,7 +118,7 @@ class FunctionWriter(Scope):
         return Function("network", self.name, tuple(formals), body)
 
     def output_channels(self) -> str:
-        """The features of the output; a parameter by its name where the last op takes one."""
+        """Return the features of the output: a parameter where the last op takes one."""
         element = _last(self.definition.body)
         if isinstance(element, df.OpCall):
             for name in ("features", "channels"):
@@ -129,7 +129,7 @@ class FunctionWriter(Scope):
         return str(self.graph.nodes[index].shape.channels)
 
     def network_doc(self) -> str:
-        """The words of the network's docstring."""
+        """Return the words of the network's docstring."""
         lines = [text.network_doc(self.graph), ""]
         if self.heads:
             names = ", ".join(f'"{n}"' for n in self.graph.outputs)
@@ -141,7 +141,7 @@ class FunctionWriter(Scope):
     # ------------------------------------------------------------ bodies
 
     def body(self, body: df.Body, flow: Flow, variable: str, *, whole: bool = False) -> Flow:
-        """The steps of a body after one another."""
+        """Write the steps of a body after one another."""
         labels = dict(self.labels)
         previous: df.Step | df.Head | None = None
         for number, step in enumerate(body.steps):
@@ -179,7 +179,7 @@ class FunctionWriter(Scope):
     # ------------------------------------------------------------ elements
 
     def element(self, element: df.Element, flow: Flow, variable: str) -> Flow:
-        """An element in straight-line code."""
+        """Write an element as straight-line code."""
         match element:
             case df.OpCall():
                 return self.op(element, flow, variable)
@@ -203,7 +203,7 @@ class FunctionWriter(Scope):
                 assert_never(element)
 
     def op(self, call: df.OpCall, flow: Flow, variable: str) -> Flow:
-        """An op as its layers."""
+        """Write an op as its layers."""
         flow = self.bound(flow, variable)
         found = self.steps(call, flow)
         if several(found):
@@ -217,7 +217,7 @@ class FunctionWriter(Scope):
     def steps(
         self, call: df.OpCall, flow: Flow, kept: Mapping[str, Expression] = MappingProxyType({})
     ) -> tuple[Step, ...]:
-        """The layers of an op, with sizes read off the value or kept in variables."""
+        """Return the layers of an op, with sizes read off the value or kept in variables."""
         # a pooling calculates with its border, a convolution hands it on
         written = head_arguments(call, self.unit, whole=call.op.family != "pool")
         unit = self.unit if call.forwards else None
@@ -231,7 +231,7 @@ class FunctionWriter(Scope):
     # ------------------------------------------------------------ joins and control
 
     def join(self, join: df.Join, flow: Flow, variable: str) -> Flow:
-        """Branches on one value."""
+        """Write a join: branches on one value."""
         flow = self.bound(flow, variable)
         with self.under(join.name):
             values = self.branches(join, flow)
@@ -247,7 +247,7 @@ class FunctionWriter(Scope):
         return Flow(Applied(layer, (joined,)), is_map)
 
     def branches(self, join: df.Join, flow: Flow) -> list[Flow]:
-        """What comes out of each branch, as variables."""
+        """Write the branches of a join; return what comes out of each, as variables."""
         labels = dict(self.labels)
         values = []
         for number, step in enumerate(join.body.steps, 1):
@@ -264,7 +264,7 @@ class FunctionWriter(Scope):
         return values
 
     def as_map(self, value: Flow, *name: str) -> Flow:
-        """A variable as a map: a vector is one pixel, so that it spreads over all of them."""
+        """Make a map of a variable: a vector is one pixel, so that it spreads over all of them."""
         if value.is_map:
             return value
         assert isinstance(value.code, ex.Name)
@@ -272,14 +272,14 @@ class FunctionWriter(Scope):
         return self.bind(replace(value, code=Applied(reshape, (value.code,))), value.code.text)
 
     def join_title(self, join: df.Join) -> Title:
-        """The name of a join's layer."""
+        """Return the name of a join's layer."""
         # A block that ends in a join is that join: it needs no longer name.
         own = join is _last(self.definition.body) and self.prefix == (_NAME,)
         path = self.path(None if own or join.name is not None else join.title)
         return Title(path or (join.title,))
 
     def repeat(self, repeat: df.Repeat, flow: Flow, variable: str) -> Flow:
-        """A repeat as a loop."""
+        """Write a repeat as a loop."""
         flow = self.bound(flow, variable)
         count = self.resolved(repeat.count, flow)
         assert isinstance(count, Expression)
@@ -300,7 +300,7 @@ class FunctionWriter(Scope):
         return flow if ex.literal(count) == 0 else done
 
     def conditional(self, element: df.Conditional, flow: Flow, variable: str) -> Flow:
-        """One of two bodies, decided when the model is built."""
+        """Write one of two bodies, decided when the model is built."""
         known = ex.literal(element.condition)
         if known is not None:
             body = element.then if known else element.otherwise
@@ -320,7 +320,7 @@ class FunctionWriter(Scope):
 
 
 def _last(body: df.Body) -> df.Element | None:
-    """The element that gives a body its value."""
+    """Return the element that gives a body its value."""
     step = next(step for step in reversed(body.steps) if isinstance(step, df.Step))
     element = step.element
     while isinstance(element, df.Chain):

@@ -85,7 +85,7 @@ def steps(op: str, args: Args, context: Context) -> tuple[Step, ...]:
 
 
 def several(found: tuple[Step, ...]) -> bool:
-    """Whether a layer is applied to what another one of these gives."""
+    """Return whether a layer is applied to what another one of these gives."""
     return len(found) > 1 or any(
         several(step.then) or several(step.otherwise) for step in found if isinstance(step, When)
     )
@@ -99,7 +99,7 @@ def _cases(
     parameter: ex.Parameter,
     words: list[Value],
 ) -> tuple[Step, ...]:
-    """The layers for each word that a parameter can be."""
+    """Return the layers for each word that a parameter can be."""
     results = [(word, steps(op, {**args, name: ex.Literal(word)}, context)) for word in words]
     groups, chosen = grouped(results)
     for alike, then in reversed(groups):
@@ -275,7 +275,7 @@ def _padded_average(stock: Layer, sides: Sides, full: Sides, counted: bool) -> t
 
 
 def _with_ceil(sides: Sides, kernel_: Pair, stride: Pair) -> Sides:
-    """Rounding up is padding by min(after + stride - 1, kernel - 1), then rounding down."""
+    """Return the border with which rounding down gives what rounding up gave."""
     top, bottom, left, right = sides
     return (
         top,

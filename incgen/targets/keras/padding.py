@@ -54,7 +54,7 @@ def padding(
     dilation: Expression = ONE,
     unit: UnitForm | None = None,
 ) -> Padding:
-    """What a padding means for a window."""
+    """Return what a padding means for a window."""
     if pad == VALID:
         return Padding("valid")
     if pad == SAME:
@@ -175,7 +175,7 @@ def usual_padding(program: df.Program, unit: df.Definition, form: UnitForm) -> E
 
 
 def _is_plain(args: Args) -> bool:
-    """Whether a padding says by itself what it is, wherever it is read."""
+    """Return whether a padding says by itself what it is, wherever it is read."""
     pad, frame = args.get("pad"), args["window"]
     assert isinstance(frame, df.WindowValue)
     spans = (*frame.kernel, args.get("dilation", ONE))
@@ -184,18 +184,18 @@ def _is_plain(args: Args) -> bool:
 
 
 def is_pointwise(args: Args) -> bool:
-    """Whether a window is one pixel, for which Keras' "same" and "valid" are equal."""
+    """Return whether a window is one pixel, for which Keras' "same" and "valid" are equal."""
     frame = args.get("window")
     return isinstance(frame, df.WindowValue) and frame.kernel == (ONE, ONE)
 
 
 def _begins_with_pool(unit: df.Definition) -> bool:
-    """Whether a unit begins with a pooling, whose borders are pixels and never words."""
+    """Return whether a unit begins with a pooling, whose borders are pixels and never words."""
     return unit.head is not None and unit.head.family == "pool"
 
 
 def _pool_padding(unit: df.Definition, frame: df.WindowValue) -> Sides:
-    """Keras' "same" in pixels, which are the same on both sides of an odd window with stride 1."""
+    """Return "same" in pixels: the same on both sides of an odd window with stride 1."""
     odd = all(isinstance(k := ex.literal(side), int) and k % 2 for side in frame.kernel)
     if frame.stride != (ONE, ONE) or not odd:
         what = "a stride" if frame.stride != (ONE, ONE) else "a window that may be even"

@@ -18,7 +18,7 @@ Parameter: TypeAlias = tuple[str, Expression | None]
 
 
 def parameters(scope: Scope) -> list[Parameter]:
-    """The parameters of the function of a unit or block: those without defaults first."""
+    """Return the parameters of the function of a unit or block: those without defaults first."""
     definition = scope.definition
     if scope.unit is None:
         own: list[Parameter] = [(f.name, _literal(f.default)) for f in definition.parameters]
@@ -40,7 +40,7 @@ def _literal(value: df.ArgumentValue) -> ex.Literal | None:
 
 
 def _of_argument(scope: Scope, argument: Argument) -> Parameter:
-    """The parameter for an argument of a unit's head."""
+    """Return the parameter for an argument of a unit's head."""
     assert scope.unit is not None
     match argument.kind:
         case Kind.WINDOW:
@@ -56,12 +56,12 @@ def _of_argument(scope: Scope, argument: Argument) -> Parameter:
 
 
 def formal(scope: Scope, name: str, default: Expression | None) -> Formal:
-    """A parameter as it is declared; only words have a type."""
+    """Return a parameter as it is declared; only words have a type."""
     return Formal(name, _annotation(scope, name) or "", default)
 
 
 def _annotation(scope: Scope, name: str) -> str | None:
-    """The type of a parameter that is a word, or may be one."""
+    """Return the type of a parameter that is a word, or may be one."""
     definition = scope.definition
     if scope.unit is None or name != "padding":
         return scope.file.words.annotation(definition, name)

@@ -35,10 +35,10 @@ class File(Protocol):
     explicit: set[df.Definition]
 
     def form(self, definition: df.Definition, is_map: bool) -> Form:
-        """The function of a unit or block, written when it is first used."""
+        """Return the function of a unit or block, written when it is first used."""
 
     def size(self, variable: str, axis: str) -> ex.Name:
-        """A size of a variable, as it is read off it."""
+        """Return a size of a variable, as it is read off it."""
 
 
 class Scope:
@@ -119,32 +119,32 @@ class Scope:
         return replace(flow, code=name)
 
     def bound(self, flow: Flow, variable: str) -> Flow:
-        """A value with a name; it keeps one that it has."""
+        """Give a value a name, unless it has one."""
         return flow if flow.variable else self.bind(flow, variable)
 
     # ------------------------------------------------------------ names
 
     @contextmanager
     def under(self, *parts: Part | None) -> Iterator[None]:
-        """Layers that are written inside have a name in front of theirs."""
+        """Put a name in front of those of the layers that are written inside."""
         outer = self.prefix
         self.prefix = self.path(*parts)
         yield
         self.prefix = outer
 
     def path(self, *parts: Part | None) -> tuple[Part, ...]:
-        """The prefix of this place, and some parts; those that are nothing do not count."""
+        """Return the prefix of this place and some parts; those that are nothing do not count."""
         return (*self.prefix, *(part for part in parts if part))
 
     # ------------------------------------------------------------ values
 
     def read_sizes(self, found: tuple[Step, ...], flow: Flow) -> dict[str, Expression]:
-        """The sizes that steps read off a value."""
+        """Return the sizes that steps read off a value."""
         read = names_in(found)
         return {axis: size for axis, size in self.sizes(flow).items() if size.text in read}
 
     def kept_sizes(self, found: tuple[Step, ...], flow: Flow) -> dict[str, Expression]:
-        """Variables for the sizes that steps read off a value."""
+        """Write variables for the sizes that steps read off a value."""
         kept: dict[str, Expression] = {}
         for axis, size in self.read_sizes(found, flow).items():
             variable = self.variables.take(axis)
@@ -153,14 +153,14 @@ class Scope:
         return kept
 
     def sizes(self, flow: Flow) -> dict[str, ex.Name]:
-        """The sizes of a value, as they are read off it."""
+        """Return the sizes of a value, as they are read off it."""
         assert isinstance(flow.code, ex.Name)
         return {axis: self.file.size(flow.code.text, axis) for axis in AXES}
 
     def resolved(
         self, value: df.ArgumentValue, flow: Flow, kept: Mapping[str, Expression] = _NOTHING
     ) -> df.ArgumentValue:
-        """An argument with `channels` and the like read off the value, or off variables."""
+        """Return an argument with `channels` and the like read off the value, or off variables."""
 
         def formula(expression: Expression) -> Expression:
             sizes = {**self.sizes(flow), **kept} if ex.has_dimension(expression) else {}
@@ -169,13 +169,13 @@ class Scope:
         return mapped(value, formula)
 
     def words(self, parameter: str) -> list[Value]:
-        """The values of a padding if words are among them, to write a case for each."""
+        """Return the values of a padding if words are among them, to write a case for each."""
         return self.file.words.cases(self.definition, parameter)
 
     # ------------------------------------------------------------ layers
 
     def apply(self, found: tuple[Step, ...], name: str, flow: Flow, variable: str) -> Flow:
-        """Layers after one another."""
+        """Write layers after one another."""
         for step in found:
             flow = self.bound(flow, variable)
             if isinstance(step, Layer):
@@ -192,6 +192,6 @@ class Scope:
         return flow
 
     def layer(self, layer: Layer, name: str, value: Code) -> Code:
-        """One layer applied."""
+        """Return one layer applied to a value."""
         named = replace(layer, title=Title(self.path(name, *layer.suffix)))
         return replace(named, value=value) if layer.function else Applied(named, (value,))

@@ -27,7 +27,7 @@ from incgen.targets.shared.values import Args, Pair, as_tuple, four_sides, is_sa
 
 
 def use(scope: Scope, instance: df.Instance, flow: Flow, variable: str) -> Flow:
-    """A unit or block as a call of its function."""
+    """Write a unit or block as a call of its function."""
     definition = instance.definition
     form = scope.file.form(definition, flow.is_map)
     flow = scope.bound(flow, variable)
@@ -49,7 +49,7 @@ def use(scope: Scope, instance: df.Instance, flow: Flow, variable: str) -> Flow:
 
 
 def _block_given(scope: Scope, instance: df.Instance, flow: Flow) -> dict[str, Code]:
-    """The arguments of a block's function; defaults that depend on the use are written."""
+    """Return the arguments of a block's function; defaults that depend on the use are written."""
     given: dict[str, Code] = {}
     for formal in instance.definition.parameters:
         if formal.name in instance.args or not isinstance(formal.default, ex.Literal):
@@ -60,7 +60,7 @@ def _block_given(scope: Scope, instance: df.Instance, flow: Flow) -> dict[str, C
 
 
 def _unit_given(scope: Scope, instance: df.Instance, flow: Flow) -> dict[str, Code]:
-    """The arguments of a unit's function."""
+    """Return the arguments of a unit's function."""
     definition = instance.definition
     unit = scope.file.unit_forms[definition]
     written = dict(instance.args)
@@ -96,7 +96,7 @@ def _unit_given(scope: Scope, instance: df.Instance, flow: Flow) -> dict[str, Co
 def _window_given(
     scope: Scope, definition: df.Definition, value: df.WindowValue, flow: Flow
 ) -> dict[str, Code]:
-    """The kernel and the stride, each as the function of a unit takes it."""
+    """Return the kernel and the stride, each as the function of a unit takes it."""
     unit = scope.file.unit_forms[definition]
     either = scope.file.form(definition, flow.is_map).either
     given: dict[str, Code] = {}
@@ -117,7 +117,7 @@ def _numbers(values: Pair, is_square: bool, either: bool) -> Expression:
 
 
 def _padding_given(scope: Scope, instance: df.Instance, unit: UnitForm, values: Args) -> Expression:
-    """The padding of a use; a unit may hand its own on."""
+    """Return the padding of a use; a unit may hand its own on."""
     found = use_padding(instance.definition, values, unit, scope.words)
     if found == PADDING and scope.unit is not None and instance.forwards:
         return handed_on(instance.definition, scope.unit, unit)
@@ -125,7 +125,7 @@ def _padding_given(scope: Scope, instance: df.Instance, unit: UnitForm, values: 
 
 
 def _unit_initializer(unit: df.Definition, init: Initializer, values: Args, span: Span) -> Op:
-    """How the kernels of a unit's head begin, as a use says."""
+    """Return how the kernels of a unit's head begin, as a use says."""
     head = unit.head
     assert head is not None
     if head.name == "separable_conv" and has_fans(init):
