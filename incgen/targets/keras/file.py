@@ -8,7 +8,6 @@ file, which `templates/keras/module.py.jinja` lays out.
 from __future__ import annotations
 
 from string import digits
-from typing import Any
 
 from incgen.base.diagnostics import Code, Diagnostic, SpecError
 from incgen.graph.nodes import Graph
@@ -17,12 +16,11 @@ from incgen.resolve import definitions as df
 from incgen.targets.keras.code import Form, Function, Layer
 from incgen.targets.keras.functions import FunctionWriter
 from incgen.targets.keras.padding import PADDING, use_padding
-from incgen.targets.shared import text
 from incgen.targets.shared.code import Op, within
+from incgen.targets.shared.files import check_used, facts
 from incgen.targets.shared.render import Printer
 from incgen.targets.shared.scopes import Names, parameters
 from incgen.targets.shared.symbols import open_parameters, unit_arguments, unit_forms
-from incgen.targets.shared.values import rescaled, whole
 from incgen.targets.shared.words import Words
 
 #: What Keras names by itself in a helper that makes layers without names.
@@ -35,7 +33,7 @@ def emit(graph: Graph) -> str:
     Raises:
         SpecError: something cannot be expressed; code `unsupported` or `undecided`.
     """
-    text.check_used(graph)
+    check_used(graph)
     return _File(graph).source()
 
 
@@ -103,16 +101,14 @@ class _File:
         writer = FunctionWriter(self, network.name, network, True)
         model = writer.network()  # and the functions of what it uses
         functions = (*self.written, model)
-        view = {
-            "header": text.header(self.graph.program),
-            "docstring": _module_doc(self.graph, writer.output_channels()),
-            "functions": functions,
-            "depthwise": _has_layer(functions, "depthwise_conv"),
-            "pixels": _pixels(network.pixels),
-            "images": "RGB images" if self.graph.input.channels == 3 else "Images",
-            "channels": self.graph.input.channels,
-        }
-        source = self.printer.file(view)
+        last, when = writer.output_channels(), "in training and at inference"
+        source = self.printer.file(
+            {
+                **facts(self.graph, last, when, channels_last=True),
+                "functions": functions,
+                "depthwise": _has_layer(functions, "depthwise_conv"),
+            }
+        )
         for helper in self.printer.used:
             _check_names(self.graph, helper)
         return source
@@ -135,32 +131,3 @@ def _check_names(graph: Graph, helper: str) -> None:
             message = f"Keras itself gives the name `{node.path}`, to the border of a max pooling"
             help_ = "give this layer another label"
             raise SpecError([Diagnostic(Code.UNSUPPORTED, message, node.span, help=help_)])
-
-
-def _module_doc(graph: Graph, last: str) -> list[str]:
-    doc, cost = text.summary(graph)
-    shape = graph.input
-    out = graph.nodes[next(iter(graph.outputs.values()))].shape
-    after = f"(N, {out.height}, {out.width}, {last})" if out.is_map else f"(N, {last})"
-    after += text.output_label(graph)
-    facts = (
-        f"Input       (N, {shape.height}, {shape.width}, {shape.channels})",
-        f"Output      {after}",
-        *text.heads(graph, "in training and at inference"),
-        f"Parameters  {text.parameters(graph)}",
-        f"Cost        {cost} for one {shape.height} x {shape.width} image",
-    )
-    return text.docstring(doc, 0, facts, text.origin(graph.program))
-
-
-def _pixels(pixels: df.Pixels | None) -> dict[str, Any]:
-    """Return the facts of what makes of pixels what the weights expect; none if nothing does."""
-    if pixels is None or not pixels.described:
-        return {}
-    low, high = pixels.range or (0.0, 255.0)
-    return {
-        "order": pixels.order,
-        "scaled": None if (low, high) == (0.0, 255.0) else rescaled(ex.Name("x"), low, high),
-        "mean": Op("list", {"values": [*map(whole, pixels.mean)]}) if pixels.mean else None,
-        "std": Op("list", {"values": [*map(whole, pixels.std)]}) if pixels.std else None,
-    }

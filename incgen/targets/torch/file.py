@@ -12,12 +12,12 @@ from dataclasses import replace
 from typing import Any
 
 from incgen.graph.nodes import Graph
-from incgen.graph.shapes import Shape
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.names import class_name
 from incgen.resolve import definitions as df
 from incgen.targets.shared import text
+from incgen.targets.shared.files import check_used, facts
 from incgen.targets.shared.render import Printer
 from incgen.targets.shared.scopes import Names, parameters
 from incgen.targets.shared.shaping import Shaper, own_input
@@ -29,13 +29,10 @@ from incgen.targets.shared.symbols import (
     parameters_of,
     unit_forms,
 )
-from incgen.targets.shared.values import rescaled, whole
 from incgen.targets.shared.words import Words
 from incgen.targets.torch.classes import ClassWriter
 from incgen.targets.torch.code import Class, Form, sizes_of
 from incgen.targets.torch.scope import Part, Scope, part_input
-
-_BYTES = (0.0, 255.0)
 
 
 def emit(graph: Graph) -> str:
@@ -44,7 +41,7 @@ def emit(graph: Graph) -> str:
     Raises:
         SpecError: something cannot be expressed; code `unsupported` or `undecided`.
     """
-    text.check_used(graph)
+    check_used(graph)
     file = _File(graph)
     return file.printer.file(file.view())
 
@@ -134,45 +131,18 @@ class _File:
     def view(self) -> dict[str, Any]:
         """What the template is given."""
         network, out = self.network()
-        pixels = self.graph.program.network.pixels
-        assert pixels is not None
-        names = list(self.graph.outputs)
+        named = out.named  # a variable of the constructor is nothing to a reader of the header
+        index, *others = self.graph.outputs.values()
+        last = named if named in self.graph.parameters else None
         return {
-            "header": text.header(self.graph.program),
-            "docstring": _module_doc(self.graph, out),
+            **facts(
+                self.graph,
+                last or str(self.graph.nodes[index].shape.channels),
+                "in training only",
+                channels_last=False,
+            ),
             "classes": self.views,
             "network": replace(network, regularized=self.decaying),
-            "heads": names if len(names) > 1 else [],
+            "heads": [*self.graph.outputs] if others else [],
             "outputs": f"{self.name}Output",
-            "pixels": pixels,
-            "mean": tuple(map(whole, pixels.mean or ())),
-            "std": tuple(map(whole, pixels.std or ())),
-            "rescaled": _rescaled(pixels),
-            "images": "RGB images" if self.graph.input.channels == 3 else "Images",
-            "channels": self.graph.input.channels,
         }
-
-
-def _module_doc(graph: Graph, symbol: Symbol) -> list[str]:
-    doc, cost = text.summary(graph)
-    shape: Shape = graph.input
-    out = graph.nodes[next(iter(graph.outputs.values()))].shape
-    size = f"{shape.height} x {shape.width}"
-    named = symbol.named  # a variable of the constructor is nothing to a reader of the header
-    last = named if named in graph.parameters else str(out.channels)
-    after = f"(N, {last}, {out.height}, {out.width})" if out.is_map else f"(N, {last})"
-    what = text.output_label(graph)
-    facts = (
-        f"Input       (N, {shape.channels}, {shape.height}, {shape.width})",
-        f"Output      {after}{what}",
-        *text.heads(graph, "in training only"),
-        f"Parameters  {text.parameters(graph)}",
-        f"Cost        {cost} for one {size} image",
-    )
-    return text.docstring(doc, 0, facts, text.origin(graph.program))
-
-
-def _rescaled(pixels: df.Pixels) -> Expression | None:
-    """Return pixels in the range that the weights expect, unless that is their own."""
-    low, high = pixels.range or _BYTES
-    return None if (low, high) == _BYTES else rescaled(ex.Name("x"), low, high)

@@ -1,0 +1,144 @@
+"""What every generated file has, whatever the target: its header, its docstring, its pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from incgen.base.diagnostics import Code, Diagnostic, SpecError
+from incgen.graph.nodes import Graph
+from incgen.language import expressions as ex
+from incgen.language.arithmetic import Value
+from incgen.resolve import definitions as df
+from incgen.targets.shared.prose import LINE_LENGTH, comment_lines
+from incgen.targets.shared.text import docstring
+from incgen.targets.shared.values import rescaled, whole
+
+#: What black and white are in the pixels that `preprocess` takes.
+_BYTES = (0.0, 255.0)
+
+
+def check_used(graph: Graph) -> None:
+    """Refuse layers whose values no output uses: a functional model cannot hold them.
+
+    Raises:
+        SpecError: there are such layers.
+    """
+    used = set(graph.outputs.values())
+    for index in range(len(graph.nodes) - 1, 0, -1):
+        if index in used:
+            used.update(graph.nodes[index].inputs)
+    unused = {
+        (node.span.source.name, node.span.start): node
+        for index, node in enumerate(graph.nodes)
+        if index and index not in used
+    }
+    if unused:
+        message = "the value of `{}` is used by nothing: it does not lead to an output"
+        help_ = "remove it, or let a later line start `from` it"
+        raise SpecError(
+            [
+                Diagnostic(Code.UNSUPPORTED, message.format(node.path), node.span, help=help_)
+                for node in unused.values()
+            ]
+        )
+
+
+def facts(graph: Graph, last: str, when: str, *, channels_last: bool) -> dict[str, Any]:
+    """Return what the template of a file is given beside its classes or functions.
+
+    Args:
+        graph: the network.
+        last: how many features come out, as a number or the name of a parameter.
+        when: heads are computed.
+        channels_last: the order of the axes.
+    """
+    pixels = graph.program.network.pixels
+    assert pixels is not None
+    range_ = pixels.range or _BYTES
+    return {
+        "header": _header(graph.program),
+        "docstring": _docstring(graph, last, when, channels_last),
+        "pixels": pixels,
+        "rescaled": None if range_ == _BYTES else rescaled(ex.Name("x"), *range_),
+        "mean": tuple(map(whole, pixels.mean)),
+        "std": tuple(map(whole, pixels.std)),
+        "images": "RGB images" if graph.input.channels == 3 else "Images",
+        "channels": graph.input.channels,
+    }
+
+
+def _header(program: df.Program) -> list[str]:
+    """Return the plain comment at the head of a spec, such as a licence, as that of a file."""
+    lines = list[str]()
+    for line in program.header.split("\n"):
+        if line:
+            # Python would read it as the encoding of the file (PEP 263)
+            plain = line.replace("coding:", "coding :").replace("coding=", "coding =")
+            lines += comment_lines(plain)
+        elif lines and lines[-1]:
+            lines.append("")
+    return [*lines, ""] if lines else []
+
+
+def _docstring(graph: Graph, last: str, when: str, channels_last: bool) -> list[str]:
+    program, shape = graph.program, graph.input
+    own, *_ = graph.outputs
+    out = graph.nodes[graph.outputs[own]].shape
+
+    def axes(channels: object, *sizes: object) -> str:
+        ordered = (*sizes, channels) if channels_last else (channels, *sizes)
+        return f"(N, {', '.join(map(str, ordered))})"
+
+    after = axes(last, out.height, out.width) if out.is_map else axes(last)
+    size = f"{shape.height} x {shape.width}"
+    lines = (
+        f"Input       {axes(shape.channels, shape.height, shape.width)}",
+        f"Output      {after}{'' if own == 'output' else f', {own}'}",
+        *_heads(graph, when),
+        f"Parameters  {_parameters(graph)}",
+        f"Cost        {cost(graph.multiply_adds)} for one {size} image",
+    )
+    doc = program.doc or program.network.doc or program.network.name.replace("_", " ")
+    return docstring(doc, 0, lines, _origin(program))
+
+
+def _heads(graph: Graph, when: str) -> tuple[str, ...]:
+    """Return the line that names the heads and says when they are computed."""
+    _, *names = graph.outputs
+    if not names:
+        return ()
+    line = f"Heads       {', '.join(names)}: {when}"
+    return (line if len(line) <= LINE_LENGTH else f"Heads       {len(names)}: {when}",)
+
+
+def _parameters(graph: Graph) -> str:
+    """Return how many parameters there are, those of heads apart: they are for training only."""
+    _, *heads = graph.outputs
+    beside = sum(node.parameters for node in graph.nodes if node.path.split(".")[0] in heads)
+    if not beside:
+        return f"{graph.trained:,}"
+    return f"{graph.trained - beside:,}, and {beside:,} in the heads"
+
+
+def cost(multiply_adds: int) -> str:
+    """Return multiply-adds for people.
+
+    >>> cost(2032600064)
+    '2.03 G multiply-adds'
+    """
+    for unit, factor in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if multiply_adds >= factor:
+            return f"{multiply_adds / factor:.2f} {unit} multiply-adds"
+    return f"{multiply_adds} multiply-adds"
+
+
+def _origin(program: df.Program) -> str:
+    """Return where a generated file comes from, with the constants that were set."""
+    values = ", ".join(f"{name}={_word(value)}" for name, value in program.settings.items())
+    with_ = f" with {values}" if values else ""
+    return f"Generated by incgen from {program.file}{with_}; edit the spec, not this file."
+
+
+def _word(value: Value) -> str:
+    """Return a value as the language writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
