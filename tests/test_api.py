@@ -431,8 +431,8 @@ def test_the_code_of_a_checkout_goes_with_its_own_files(tmp_path: Path) -> None:
     """Whatever is installed: another checkout's templates would be wrong without a word."""
     for folder in ("incgen", "grammar", "templates", "specs"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
-    file = tmp_path / "templates" / "torch" / "module.py.jinja"
-    file.write_text(file.read_text("utf-8").replace("class {{ view.name }}", "class Other"))
+    file = tmp_path / "templates" / "torch" / "macros" / "modules.jinja"
+    file.write_text(file.read_text("utf-8").replace("class {{ node.name }}", "class Other"))
 
     command = [sys.executable, "-m", "incgen", "build", "bn_inception", "--target", "torch"]
     done = subprocess.run(

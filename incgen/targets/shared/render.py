@@ -53,7 +53,7 @@ class Printer:
         tables: dict[str, Any] = self.templates.tables
         self.strengths: dict[str, int] = tables["strengths"]
         self.defaults: dict[str, dict[int | str, object]] = tables["defaults"]
-        self.typed: set[str] = {*tables.get("typed", ())}
+        self.typed: set[str] = {*tables["typed"]}
 
     def has(self, macro: str) -> bool:
         """Return whether the target has a macro: a form of an op, for instance."""
@@ -88,7 +88,7 @@ class Printer:
         return f"({source})" if self.strengths.get(code.macro, ATOM) < outer else source
 
     def call(self, function: str, /, *positional: object, **named: object) -> str:
-        """Print a call; a default that stands in a template's table of `defaults` is left out.
+        """Print a call; a default that stands in `tables.json` is left out.
 
         The table has the defaults of a function under its name: of an argument by place under
         its number, of another one under its name. What is None is left out as well, and `spread`

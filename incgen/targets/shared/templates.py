@@ -1,12 +1,14 @@
 """The templates of a target. The only module that knows Jinja.
 
 `module.py.jinja` is a file; `helpers/` holds what files define for themselves where they need it,
-and the files of `macros/` hold macros, and tables as variables. Macros are compiled when they are
-first asked for, since most of the time of a build is starting; each can call those of its file.
+`macros/` what prints nodes, and `tables.json` what a framework has by default and how tightly its
+code binds. Macros are compiled when they are first asked for, since most of the time of a build is
+starting; each can call those of its file.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
@@ -68,17 +70,26 @@ class Templates:
         self._sources: dict[str, str] = {}
         self._places: dict[str, str] = {}  # the files of macros
         self._compiled: dict[str, Template] = {}
-        #: Variables of the files of macros; dictionaries of one name are put together.
-        self.tables: dict[str, Any] = {}
+        #: What `tables.json` of the target and of all targets say, put together.
+        self.tables: dict[str, Any] = {"defaults": {}, "strengths": {}, "hints": {}, "typed": []}
+        for place in places:
+            if (path := place / "tables.json").exists():
+                self._read_tables(path)
         for name in self._files("macros/"):
             self._sources[name] = source = self.loader.get_source(self.environment, name)[0]
             self._places |= {found[1]: name for found in _MACRO.finditer(source)}
-            module = self.environment.from_string(_MACRO.sub("", source)).module
-            for key, table in vars(module).items():
-                if isinstance(table, dict):
-                    self.tables[key] = self.tables.get(key, {}) | table
-                elif isinstance(table, list):
-                    self.tables[key] = table
+
+    def _read_tables(self, path: Path) -> None:
+        """Read tables; defaults stand under several functions, arguments by place under numbers."""
+        for key, table in json.loads(path.read_text("utf-8")).items():
+            if key == "defaults":
+                for functions, values in table.items():
+                    known = {int(k) if k.isdecimal() else k: each for k, each in values.items()}
+                    self.tables[key] |= dict.fromkeys(functions.split(), known)
+            elif isinstance(table, dict):
+                self.tables[key] = self.tables.get(key, {}) | table
+            else:
+                self.tables[key] = table
 
     def _files(self, place: str) -> Iterator[str]:
         return (name for name in self.loader.list_templates() if name.startswith(place))
