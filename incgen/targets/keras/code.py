@@ -8,7 +8,7 @@ from typing import TypeAlias
 from incgen.base.records import record
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
-from incgen.targets.shared.code import Code, Node
+from incgen.targets.shared.code import Code, Formal, Node
 
 #: A part of a layer's name: a word, or a variable of the function that the layer stands in.
 Part: TypeAlias = str | ex.Name
@@ -63,15 +63,6 @@ class When(Node):
 
 
 Step: TypeAlias = Layer | When
-
-
-@record
-class Formal(Node):
-    """A parameter of a function: its name, its type if it takes words, and its default."""
-
-    name: str
-    hint: str
-    default: Code | None
 
 
 @record

@@ -17,7 +17,6 @@ from incgen.resolve import definitions as df
 from incgen.targets.keras.code import (
     Flow,
     Form,
-    Formal,
     Function,
     Layer,
     Step,
@@ -32,6 +31,7 @@ from incgen.targets.shared.code import (
     Applied,
     Bind,
     Comment,
+    Formal,
     Gap,
     Loop,
     Node,
@@ -99,9 +99,9 @@ class FunctionWriter(Scope):
         ]
         source: Expression = ex.Tuple(sizes)
         if all(isinstance(size, ex.Literal) for size in sizes):
-            formals.append(Formal("input_shape", "", source))
+            formals.append(Formal("input_shape", default=source))
             source = ex.Name("input_shape")
-        formals.append(Formal("name", "", ex.Literal(definition.name)))
+        formals.append(Formal("name", default=ex.Literal(definition.name)))
         checks = self.checks(each.name for each in definition.parameters)
         flow = self.body(definition.body, Flow(_INPUTS, True), "x", whole=True)
         outputs = flow.code

@@ -8,9 +8,9 @@ from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.ops import Argument, Kind
 from incgen.resolve import definitions as df
-from incgen.targets.keras.code import Formal
 from incgen.targets.keras.padding import usual_padding
 from incgen.targets.keras.scope import Scope
+from incgen.targets.shared.code import Formal, Type
 from incgen.targets.shared.values import ONE, ZERO
 
 #: The name and default of a parameter.
@@ -57,16 +57,16 @@ def _of_argument(scope: Scope, argument: Argument) -> Parameter:
 
 def formal(scope: Scope, name: str, default: Expression | None) -> Formal:
     """Return a parameter as it is declared; only words have a type."""
-    return Formal(name, _annotation(scope, name) or "", default)
+    return Formal(name, _type(scope, name), default)
 
 
-def _annotation(scope: Scope, name: str) -> str | None:
+def _type(scope: Scope, name: str) -> Type | None:
     """Return the type of a parameter that is a word, or may be one."""
     definition = scope.definition
     if scope.unit is None or name != "padding":
-        return scope.file.words.annotation(definition, name)
+        return scope.file.words.type(definition, name)
     head = definition.head
     if not scope.unit.padding or (head is not None and head.family == "pool"):
         return None  # pixels
-    words = 'Literal["same", "valid"]'
-    return f"int | tuple | {words}" if definition in scope.file.explicit else words
+    sides = ("int", "tuple") if definition in scope.file.explicit else ()
+    return Type(sides, words=("same", "valid"))

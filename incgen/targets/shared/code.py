@@ -109,6 +109,36 @@ class Joined(Node):
         return f"{self.kind}_of"
 
 
+# ---------------------------------------------------------------- parameters
+
+
+@record
+class Type(Node):
+    """The type of a parameter: one of several.
+
+    Attributes:
+        kinds: Python's own types by name.
+        numbers: how many numbers it takes as a tuple; 0 for no tuple.
+        words: those that it takes.
+    """
+
+    kinds: tuple[str, ...] = ()
+    numbers: int = 0
+    words: tuple[str, ...] = ()
+
+
+INT, FLOAT, BOOL, STR = (Type((kind,)) for kind in ("int", "float", "bool", "str"))
+
+
+@record
+class Formal(Node):
+    """A parameter of a function: its name, its type if that is said, and its default."""
+
+    name: str
+    type: Type | None = None
+    default: Code | None = None
+
+
 # ---------------------------------------------------------------- statements
 
 

@@ -17,9 +17,10 @@ from incgen.graph.shapes import Window
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.language.ops import Kind
-from incgen.language.printing import number, python
+from incgen.language.printing import python
 from incgen.resolve import definitions as df
 from incgen.resolve.arguments import PAD_WORDS
+from incgen.targets.shared.code import BOOL, FLOAT, INT, STR, Type
 
 
 class Unknown(LookupError):
@@ -525,29 +526,28 @@ def head_arguments(
     return {**call.args, **unit_arguments(form, whole=whole)}
 
 
-def annotation(values: Sequence[object], *, closed: bool = False) -> str:
-    """The Python type of a parameter from the values that it takes.
+def type_of(values: Sequence[object], *, closed: bool = False) -> Type:
+    """Return the type of a parameter from the values that it takes.
 
     Args:
         values: those that are known.
         closed: whether it takes no other words than those.
 
-    >>> annotation([1, 0.5])
-    'float'
-    >>> annotation([1, "half", "same"], closed=True)
-    'int | Literal["half", "same"]'
+    >>> type_of([1, 0.5]).kinds
+    ('float',)
+    >>> type_of([1, "half", "same"], closed=True).words
+    ('half', 'same')
     """
     types = {type(value) for value in values} or {int}
-    found = [kind.__name__ for kind in (bool, int, float) if kind in types]
-    if float in types and int in types:
-        found.remove("int")  # to Python's types every whole number is a float
-    if str in types:
-        words = dict.fromkeys(number(value) for value in values if isinstance(value, str))
-        found.append(f"Literal[{', '.join(words)}]" if closed else "str")
-    return " | ".join(found)
+    if float in types:
+        types.discard(int)  # to Python's types every whole number is a float
+    open_ = () if closed else (str,)
+    kinds = tuple(kind.__name__ for kind in (bool, int, float, *open_) if kind in types)
+    words = dict.fromkeys(value for value in values if isinstance(value, str))
+    return Type(kinds, words=tuple(words) if closed else ())
 
 
-ARGUMENT_TYPES = {Kind.COUNT: "int", Kind.FACTOR: "float", Kind.FLAG: "bool", Kind.WORD: "str"}
+ARGUMENT_TYPES = {Kind.COUNT: INT, Kind.FACTOR: FLOAT, Kind.FLAG: BOOL, Kind.WORD: STR}
 
 
 def simplest(sizes: list[ex.Expression]) -> ex.Expression:

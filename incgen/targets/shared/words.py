@@ -11,12 +11,12 @@ from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
 from incgen.language.ops import Kind
 from incgen.resolve import definitions as df
-from incgen.targets.shared.code import Refusal
+from incgen.targets.shared.code import Refusal, Type
 from incgen.targets.shared.symbols import (
     OpenParameters,
     PaddingCases,
-    annotation,
     compared_words,
+    type_of,
     values_of,
 )
 
@@ -34,10 +34,10 @@ class Words:
         """Return the values of a padding, to write a case for each; none if there is no word."""
         return self.paddings.of(definition, parameter)
 
-    def annotation(self, definition: df.Definition, parameter: str) -> str | None:
+    def type(self, definition: df.Definition, parameter: str) -> Type | None:
         """Return the type of a parameter that an op takes as a word, however deep; else None."""
         taken = self.taken(definition, parameter)
-        return annotation(taken, closed=True) if taken else None
+        return type_of(taken, closed=True) if taken else None
 
     def taken(self, definition: df.Definition, parameter: str) -> list[Value]:
         """Return the values of a parameter that ops take as a word, however deep.

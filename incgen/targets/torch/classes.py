@@ -15,10 +15,13 @@ from incgen.language.printing import python
 from incgen.resolve import definitions as df
 from incgen.targets.shared import text
 from incgen.targets.shared.code import (
+    FLOAT,
+    INT,
     Applied,
     Bind,
     Code,
     Comment,
+    Formal,
     Gap,
     Joined,
     Loop,
@@ -127,7 +130,7 @@ class ClassWriter(Modules):
         outer = [size for name in captured.values() for size in sizes_of(name)]
         sizes = tuple(name for name in (*INPUT_SIZES, *outer) if name in known)
         formals = tuple(self.formals())
-        floats = frozenset(name for name, _ in formals if self.annotation(name) == "float")
+        floats = frozenset(name for name, _ in formals if self.type(name) == FLOAT)
         self.singles = self.one_or_several(body)
         form = Form(self.name, sizes, formals, floats, self.singles)
         heads = self.definition.kind == "network" and len(self.graph.outputs) > 1
@@ -138,7 +141,7 @@ class ClassWriter(Modules):
             tuple(self.finals.items()),
             tuple(sorted(self.mixed)),
             self.decaying and self.in_place,
-            (*(f"{name}: int" for name in sizes), *map(self.parameter, formals)),
+            (*(Formal(name, INT) for name in sizes), *map(self.parameter, formals)),
             tuple(body),
             self.outer,
             f"{self.name}Output" if heads else "",
@@ -170,18 +173,17 @@ class ClassWriter(Modules):
         indexed = {part.parameter for part in within(body) if isinstance(part, ex.Item)}
         return self.several() - indexed - self.strict
 
-    def parameter(self, formal: tuple[str, Expression | None]) -> str:
-        """A parameter of the constructor as source."""
+    def parameter(self, formal: tuple[str, Expression | None]) -> Formal:
+        """Return a parameter of the constructor."""
         name, default = formal
         if self.definition.kind == "network":
             default = ex.Literal(self.graph.parameters[name])
-        kind = self.annotation(name)
-        if default is not None and kind == "float":
+        kind = self.type(name)
+        if default is not None and kind == FLOAT:
             default = as_float(default)
         if default is not None and name in self.singles:
             default = one_of_equal(default)
-        tail = "" if default is None else f" = {python(default)}"
-        return f"{name}: {kind}{tail}"
+        return Formal(name, kind, default)
 
     def docs(self, form: Form) -> str:
         """The docstring of a class: the spec's words and the shapes."""

@@ -10,7 +10,18 @@ from typing import TypeAlias
 from incgen.base.records import record
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
-from incgen.targets.shared.code import Applied, Branches, Chosen, Code, Construct, Loop, Node, Op
+from incgen.targets.shared.code import (
+    Applied,
+    Branches,
+    Chosen,
+    Code,
+    Construct,
+    Formal,
+    Loop,
+    Node,
+    Op,
+    Type,
+)
 from incgen.targets.shared.symbols import Symbol
 from incgen.targets.torch.weights import Weight
 
@@ -55,10 +66,10 @@ class Class(Node):
     name: str
     base: str
     doc: str
-    finals: tuple[tuple[str, str], ...]
+    finals: tuple[tuple[str, Type], ...]
     mixed: tuple[str, ...]
     rates: bool
-    takes: tuple[str, ...]
+    takes: tuple[Formal, ...]
     init: tuple[Node, ...]
     values: tuple[str, ...]
     output: str

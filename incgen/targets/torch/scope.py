@@ -20,6 +20,8 @@ from incgen.language.ops import Kind
 from incgen.language.ops import Op as Operation
 from incgen.resolve import definitions as df
 from incgen.targets.shared.code import (
+    BOOL,
+    FLOAT,
     Bind,
     Branches,
     Chosen,
@@ -28,6 +30,7 @@ from incgen.targets.shared.code import (
     Node,
     Op,
     Run,
+    Type,
     parameters_in,
 )
 from incgen.targets.shared.render import Printer
@@ -39,8 +42,8 @@ from incgen.targets.shared.symbols import (
     Symbol,
     UnitForm,
     Unknown,
-    annotation,
     head_arguments,
+    type_of,
     values_of,
 )
 from incgen.targets.shared.values import ONE, TRUE, ZERO
@@ -132,7 +135,7 @@ class Scope:
         self.init: list[Node] = []
         self.forward: list[Node] = []
         self.level = 0  # of conditions and loops around what is written
-        self.finals: dict[str, str] = {}
+        self.finals: dict[str, Type] = {}
         self.kept: dict[str, str] = {}  # the attributes that could keep parameters
         self.stored: dict[str, Expression] = {}
         self.computed: dict[str, Expression] = {}
@@ -186,32 +189,32 @@ class Scope:
         # Whatever has a default comes last, and a default that depends on the use is none.
         return sorted(formals, key=lambda formal: formal[1] is not None)
 
-    def annotation(self, name: str) -> str:
-        """The type of a parameter."""
+    def type(self, name: str) -> Type:
+        """Return the type of a parameter."""
         if self.owner is not None:
-            return self.owner.annotation(name)
+            return self.owner.type(name)
         if self.unit is not None and self.definition.head is not None:
-            return self.unit_annotation(name, self.unit, self.definition.head)
+            return self.unit_type(name, self.unit, self.definition.head)
         if (self.definition, name) in self.file.floats:
-            return "float"
+            return FLOAT
         values = values_of(self.graph, self.definition, name)
         for formal in self.definition.parameters:
             if formal.name == name and isinstance(formal.default, ex.Literal):
                 values.append(formal.default.value)
         taken = self.file.words.taken(self.definition, name)
-        return annotation([*taken, *values], closed=bool(taken))
+        return type_of([*taken, *values], closed=bool(taken))
 
-    def unit_annotation(self, name: str, unit: UnitForm, head: Operation) -> str:
-        """The type of a parameter of a unit."""
+    def unit_type(self, name: str, unit: UnitForm, head: Operation) -> Type:
+        """Return the type of a parameter of a unit."""
         if name in ("kernel", "stride", "padding"):
-            numbers = ", ".join(["int"] * (unit.pad_sides if name == "padding" else 2))
-            kind = f"tuple[{numbers}]" if name in self.several() else "int"
-            kind = f"int | {kind}" if name in self.singles else kind
-            return f'{kind} | Literal["same"]' if name == "padding" and unit.same else kind
+            several, single = name in self.several(), name in self.singles
+            numbers = unit.pad_sides if name == "padding" else 2
+            words = ("same",) if name == "padding" and unit.same else ()
+            kinds = ("int",) if single or not several else ()
+            return Type(kinds, numbers if several else 0, words)
         argument = head.argument(name)
         assert argument is not None
-        words = self.file.words.annotation(self.definition, name)
-        return words or ARGUMENT_TYPES[argument.kind]
+        return self.file.words.type(self.definition, name) or ARGUMENT_TYPES[argument.kind]
 
     def several(self) -> frozenset[str]:
         """The parameters of a unit's window that are several numbers."""
@@ -364,13 +367,13 @@ class Scope:
         if isinstance(condition, ex.Parameter):
             name = self.attribute_of(condition.name)
             self.stored[name] = condition
-            self.finals[name] = self.annotation(condition.name)
+            self.finals[name] = self.type(condition.name)
             return own(name)
         for name, known in self.stored.items():
             if known == condition:
                 return own(name)
         name = self.attributes.take("condition")
-        self.stored[name], self.finals[name] = condition, "bool"
+        self.stored[name], self.finals[name] = condition, BOOL
         return own(name)
 
 
