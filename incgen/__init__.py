@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from incgen.base.diagnostics import Diagnostic, SpecError
     from incgen.base.files import OutputError
     from incgen.output import GeneratedFile
+    from incgen.targets.shared.style import Style, TemplateError
     from incgen.weights.errors import MismatchError, WeightsError
     from incgen.weights.exporting import export_weights
     from incgen.weights.importing import import_weights
@@ -39,6 +40,8 @@ __all__ = [
     "OutputError",
     "RequestError",
     "SpecError",
+    "Style",
+    "TemplateError",
     "WeightsError",
     "__version__",
     "build",
@@ -57,6 +60,8 @@ _HOMES = {
     "OutputError": "incgen.output",
     "RequestError": "incgen.api",
     "SpecError": "incgen.base.diagnostics",
+    "Style": "incgen.targets.shared.style",
+    "TemplateError": "incgen.targets.shared.style",
     "WeightsError": "incgen.weights.errors",
     "build": "incgen.api",
     "check": "incgen.api",

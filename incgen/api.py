@@ -35,6 +35,7 @@ from incgen.syntax.loader import load as load_file
 
 if TYPE_CHECKING:
     from incgen.output import GeneratedFile
+    from incgen.targets.shared.style import Style
 
 #: Where a spec is: a file, or the name of one that comes with incgen, such as `bn_inception`.
 SpecPath: TypeAlias = str | os.PathLike[str]
@@ -52,6 +53,9 @@ class Target(Protocol):
 
     def emit(self, graph: Graph) -> str:
         """Return the source text of a network."""
+
+    def styled(self, style: Style) -> Target:
+        """Return the target with another style."""
 
 
 class RequestError(ValueError):
@@ -134,6 +138,7 @@ def generate(
     parameters: Parameters | None = None,
     *,
     text: str | None = None,
+    style: Style | None = None,
 ) -> str:
     """Return the source text of a spec for one target.
 
@@ -142,12 +147,14 @@ def generate(
         target: `torch` or `keras`; `tf` and `tensorflow` are other names of the latter.
         parameters: Values for parameters and constants, in place of what the spec says.
         text: The spec itself, if it does not come from the file.
+        style: The length of lines, and templates of the user's; otherwise incgen's own.
 
     Raises:
         SpecError: The spec has faults, or the target cannot express it.
         RequestError: There is no such target, parameter or value.
+        TemplateError: A template of the user's is faulty.
     """
-    (found,) = find_targets([target])
+    (found,) = find_targets([target], style)
     return found.emit(compile_spec(spec, parameters, text=text))
 
 
@@ -159,6 +166,7 @@ def build(
     *,
     force: bool = False,
     check: bool = False,
+    style: Style | None = None,
 ) -> list[GeneratedFile]:
     """Write the source files of a spec, one for each target.
 
@@ -172,6 +180,7 @@ def build(
         parameters: Values for parameters and constants, in place of what the spec says.
         force: Also write over files that incgen did not generate or that were edited since.
         check: Write nothing.
+        style: The length of lines, and templates of the user's; otherwise incgen's own.
 
     Returns:
         The files in the order of the targets; `changed` says which differed from what is there.
@@ -180,8 +189,9 @@ def build(
         SpecError: The spec has faults, or a target cannot express it.
         RequestError: There is no such target, parameter or value.
         OutputError: A file cannot or must not be written.
+        TemplateError: A template of the user's is faulty.
     """
-    targets = find_targets([target] if isinstance(target, str) else target)
+    targets = find_targets([target] if isinstance(target, str) else target, style)
     return build_graphs([compile_spec(spec, parameters)], targets, output, force=force, check=check)
 
 
@@ -221,6 +231,7 @@ def load(
     parameters: Parameters | None = None,
     *,
     text: str | None = None,
+    style: Style | None = None,
 ) -> ModuleType:
     """Generate the source of a spec and import it, without a file.
 
@@ -232,25 +243,37 @@ def load(
         target: A target; its framework must be installed.
         parameters: Values for parameters and constants, in place of what the spec says.
         text: The spec itself, if it does not come from the file.
+        style: Templates of the user's; otherwise incgen's own.
 
     Raises:
         SpecError: The spec has faults, or the target cannot express it.
         RequestError: There is no such target, parameter or value.
+        TemplateError: A template of the user's is faulty.
         ImportError: The framework is not installed.
     """
-    (found,) = find_targets([target])
+    (found,) = find_targets([target], style)
     graph = compile_spec(spec, parameters, text=text)
     network = graph.program.network.name
     return import_source(network, graph.program.file, found.name, found.emit(graph))
 
 
-def find_targets(names: Sequence[str]) -> list[Target]:
+def find_targets(names: Sequence[str], style: Style | None = None) -> list[Target]:
     """Look targets up by name; return each once, in order.
 
+    Args:
+        names: The names, or other names, of targets.
+        style: How they spell code; otherwise with incgen's own templates.
+
     Raises:
-        RequestError: A name is no target's, or there is none.
+        RequestError: A name is no target's, or there is none; or there is no such folder of
+            templates.
     """
     from incgen.targets import TARGETS, target_named
+
+    own = style.templates if style is not None else None
+    if own is not None and not any(Path(own, name).is_dir() for name in TARGETS):
+        places = listed([Path(own, name).as_posix() for name in TARGETS])
+        raise RequestError(f"there are no templates: none of {places} is a folder")
 
     found: dict[str, Target] = {}
     for name in names:
@@ -259,7 +282,7 @@ def find_targets(names: Sequence[str]) -> list[Target]:
             known = [*TARGETS, *(alias for each in TARGETS.values() for alias in each.aliases)]
             offer = near(name, known) or f"the targets are {listed(sorted(TARGETS))}"
             raise RequestError(f"there is no target `{name}`: {offer}")
-        found[target.name] = target
+        found[target.name] = target if style is None else target.styled(style)
     if not found:
         raise RequestError(f"no target is given: the targets are {listed(sorted(TARGETS))}")
     return list(found.values())

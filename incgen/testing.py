@@ -19,24 +19,33 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from incgen.api import Parameters, SpecPath, compile_spec, find_targets, plain_parameters
 from incgen.syntax.loader import find
+
+if TYPE_CHECKING:
+    from incgen.targets.shared.style import Style
 
 __all__ = ["assert_same_network", "assert_up_to_date"]
 
 
 def assert_up_to_date(
-    spec: SpecPath, file: SpecPath, *, target: str = "torch", parameters: Parameters | None = None
+    spec: SpecPath,
+    file: SpecPath,
+    *,
+    target: str = "torch",
+    parameters: Parameters | None = None,
+    style: Style | None = None,
 ) -> None:
-    """Assert that a generated file is what its spec gives now, to the byte.
+    """Assert that a generated file is what its spec gives now, whatever its layout.
 
     Args:
         spec: The spec.
         file: The generated file.
         target: The target that it was generated for.
         parameters: Values for parameters and constants with which it was.
+        style: The style with which it was; incgen's own if none is given.
 
     Raises:
         AssertionError: The file differs or is not there; the text has the difference.
@@ -46,7 +55,7 @@ def assert_up_to_date(
 
     spec, file = _beside(spec), _beside(file)
     graph = compile_spec(spec, parameters)
-    (emitter,) = find_targets([target])
+    (emitter,) = find_targets([target], style)
     found = compared(file, sealed(emitter.emit(graph), graph.digest()))
     if not found.changed:
         return

@@ -606,3 +606,60 @@ def test_a_fault_of_incgen_is_not_hidden(incgen: Runner, monkeypatch: pytest.Mon
 
     with pytest.raises(ZeroDivisionError):
         cli.main(["show", "net.inc"])
+
+
+# ---------------------------------------------------------------- templates and the project's table
+
+
+def test_templates_are_listed_printed_and_copied(incgen: Runner) -> None:
+    listed = incgen("templates", "pytorch").out.split("\n")
+    assert {"module.py.jinja", "macros/ops.jinja", "helpers/Scale.py.jinja"} <= {*listed}
+
+    text = incgen("templates", "torch", "helpers/Scale.py.jinja").out
+    assert "class Scale(nn.Module):" in text
+
+    copied = incgen("templates", "torch", "helpers/Scale.py.jinja", "-o", "mine")
+    assert copied.err == "wrote mine/torch/helpers/Scale.py.jinja\n"
+    assert Path("mine/torch/helpers/Scale.py.jinja").read_text("utf-8") == text
+
+    again = incgen("templates", "torch", "helpers/Scale.py.jinja", "-o", "mine")
+    assert (again.code, "is there already" in again.err) == (2, True)
+    assert incgen("templates", "torch", "Scale").code == 2
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("line_length = 60", "[tool.incgen] has no key `line_length`: use `line-length`"),
+        ('line-length = "60"', "`line-length` of [tool.incgen] is not a whole number"),
+        ("templates = 3", "`templates` of [tool.incgen] is not the path of a folder"),
+        ("templates = ", "cannot be read: "),
+        ('templates = "nowhere"', "there are no templates: none of"),
+    ],
+)
+def test_a_table_of_the_project_that_says_something_else(
+    incgen: Runner, table: str, message: str
+) -> None:
+    Path("pyproject.toml").write_text(f"[tool.incgen]\n{table}\n")
+
+    found = incgen("build", "bn_inception", "-o", "-")
+
+    assert found.code == 2
+    assert message in found.err
+
+
+def test_the_table_of_the_project_is_used_where_the_command_says_nothing(incgen: Runner) -> None:
+    Path("pyproject.toml").write_text("[tool.incgen]\nline-length = 60\ntemplates = 'mine'\n")
+    Path("mine/torch").mkdir(parents=True)
+    Path("mine/torch/tables.json").write_text('{"bases": {"module": "nn.Own"}}\n')
+    Path("inner").mkdir()
+    os.chdir("inner")  # the table is that of a folder around
+
+    narrow = incgen("build", "bn_inception", "-o", "-").out
+    usual, wide = (
+        incgen("build", "bn_inception", f"--line-length={columns}", "-o", "-").out
+        for columns in (88, 200)
+    )
+
+    assert "class BNInception(nn.Own):" in narrow
+    assert narrow.count("\n") > usual.count("\n") > wide.count("\n")

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from incgen.cli.inputs import all_compiled
-from incgen.cli.options import FAULTS, OK, set_values, several_specs
+from incgen.cli.options import (
+    FAULTS,
+    OK,
+    line_length,
+    own_templates,
+    set_values,
+    several_specs,
+    style_of,
+)
 from incgen.cli.terminal import print_text, say
 
 if TYPE_CHECKING:
@@ -36,6 +44,8 @@ if TYPE_CHECKING:
     "Otherwise generated/NETWORK_TARGET.py.",
 )
 @set_values
+@own_templates
+@line_length
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 with a diff if files differ.")
 @click.option("--force", is_flag=True, help="Also write over files that are not incgen's own.")
 def build(
@@ -43,6 +53,8 @@ def build(
     targets: Sequence[str],
     output: str | None,
     parameters: dict[str, Value],
+    templates: str | None,
+    line_length: int | None,
     check: bool,
     force: bool,
 ) -> int:
@@ -53,7 +65,7 @@ def build(
     from incgen import api
     from incgen.output import sealed
 
-    found = api.find_targets(targets)
+    found = api.find_targets(targets, style_of(templates, line_length))
     if output == "-" and (check or len(found) > 1 or len(specs) > 1):
         what = f"{len(specs)} specs need files" if len(specs) > 1 else "--check needs files"
         what = f"{len(found)} targets need files" if len(found) > 1 else what

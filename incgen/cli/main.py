@@ -28,6 +28,7 @@ _COMMANDS = {
     "check": ("incgen.cli.specs", "check"),
     "format": ("incgen.cli.specs", "format_specs"),
     "show": ("incgen.cli.specs", "show"),
+    "templates": ("incgen.cli.templates", "templates"),
     "verify": ("incgen.cli.verify", "verify"),
     "weights": ("incgen.cli.weights", "weights"),
 }
@@ -119,11 +120,13 @@ def _run(command: click.Command, arguments: Sequence[str] | None, program: str) 
         from incgen.api import RequestError  # what failed has imported them already
         from incgen.base.files import OutputError
         from incgen.targets.shared.formatting import FormatterError
+        from incgen.targets.shared.style import TemplateError
         from incgen.weights.errors import MismatchError, WeightsError
 
+        known = (FormatterError, OutputError, RequestError, TemplateError, WeightsError)
         if isinstance(error, MismatchError):
             failed(str(error))
             return FAULTS
-        if isinstance(error, (FormatterError, OutputError, RequestError, WeightsError)):
+        if isinstance(error, known):
             return failed(str(error))
         raise  # a fault of incgen

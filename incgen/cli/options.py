@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,7 @@ from incgen.base.diagnostics import SpecError
 
 if TYPE_CHECKING:
     from incgen.language.arithmetic import Value
+    from incgen.targets.shared.style import Style
 
 OK, FAULTS, USAGE = 0, 1, 2
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -52,4 +53,37 @@ set_values = click.option(
     multiple=True,
     callback=_settings,
     help="Give a parameter of the network, or a `let`, another value. Repeatable.",
+)
+
+
+def _style(context: click.Context, option: click.Parameter, given: Any) -> Any:
+    """Take what is not said from the project's pyproject.toml."""
+    if given is not None:
+        return given
+    from incgen.cli.configuration import configured
+
+    return configured(str(option.name).replace("_", "-"))
+
+
+def style_of(templates: str | None, line_length: int | None = None) -> Style | None:
+    """Return the style that options ask for; None if they say nothing."""
+    if templates is None and line_length is None:
+        return None
+    from incgen.targets.shared.style import PLAIN, Style
+
+    return Style(line_length or PLAIN.line_length, templates)
+
+
+line_length = click.option(
+    "--line-length",
+    metavar="COLUMNS",
+    type=click.IntRange(40, 320),
+    callback=_style,
+    help="Columns of a line of generated code; otherwise 88, or what pyproject.toml says.",
+)
+own_templates = click.option(
+    "--templates",
+    metavar="DIR",
+    callback=_style,
+    help="A folder of templates that go in front of incgen's, file by file.",
 )

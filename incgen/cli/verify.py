@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from incgen.cli.inputs import compiled
-from incgen.cli.options import FAULTS, OK, one_spec, set_values
+from incgen.cli.options import FAULTS, OK, one_spec, own_templates, set_values, style_of
 from incgen.cli.terminal import frameworks_silent, harmless, print_text, progress_line
 
 if TYPE_CHECKING:
@@ -80,13 +80,16 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
 @click.option("--dump", metavar="DIR", help="Save what is around the first divergence there.")
 @click.option("--json", "as_json", is_flag=True, help="Every comparison, for programs.")
 @set_values
+@own_templates
 def verify(
     spec: str,
+    targets: Sequence[str],
     rungs: list[int],
     dtypes: Sequence[str],
     depth: int,
     as_json: bool,
     parameters: dict[str, Value],
+    templates: str | None,
     **options: Any,
 ) -> int:
     """Prove that the generated models are the same network.
@@ -103,9 +106,16 @@ def verify(
         message = f"this needs {error.name}: pip install 'incgen[verify]'"
         raise click.ClickException(message) from None
     graph = compiled(spec, parameters, warn=True)
+    sources = None
+    if templates is not None:
+        from incgen import api
+
+        sources = api.emit_all(graph, api.find_targets(targets, style_of(templates)))
     with frameworks_silent(), progress_line() as progress:
         report = proof.verify(
             graph,
+            targets=targets,
+            sources=sources,
             rungs=rungs or range(len(proof.RUNGS)),
             dtypes=dtypes or proof.DTYPES,
             progress=progress,

@@ -7,9 +7,11 @@ out. Modules are imported when they are used: a build for one target pays for on
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 
 from incgen.base.records import record
 from incgen.graph.nodes import Graph
+from incgen.targets.shared.style import PLAIN, Style
 
 
 @record
@@ -19,12 +21,18 @@ class Target:
     Attributes:
         name: what users write.
         aliases: what they can write instead.
-        module: the module whose `emit(graph)` gives the source text.
+        module: the module whose `emit(graph, style)` gives the source text.
+        style: how it is spelt.
     """
 
     name: str
     aliases: tuple[str, ...]
     module: str
+    style: Style = PLAIN
+
+    def styled(self, style: Style) -> Target:
+        """Return the target with another style."""
+        return replace(self, style=style)
 
     def emit(self, graph: Graph) -> str:
         """The source of a network for this framework.
@@ -32,7 +40,7 @@ class Target:
         Raises:
             SpecError: the framework cannot express something; code `unsupported`.
         """
-        text: str = importlib.import_module(self.module).emit(graph)
+        text: str = importlib.import_module(self.module).emit(graph, self.style)
         return text
 
 

@@ -20,6 +20,7 @@ from incgen.targets.shared.code import Op, within
 from incgen.targets.shared.files import check_used, facts
 from incgen.targets.shared.render import Printer
 from incgen.targets.shared.scopes import Names, parameters
+from incgen.targets.shared.style import PLAIN, Style
 from incgen.targets.shared.symbols import open_parameters, unit_arguments, unit_forms
 from incgen.targets.shared.words import Words
 
@@ -27,26 +28,29 @@ from incgen.targets.shared.words import Words
 _MADE = {"ceil_max_pool": ("get_item", "concatenate")}
 
 
-def emit(graph: Graph) -> str:
+def emit(graph: Graph, style: Style = PLAIN) -> str:
     """Return the Keras source of a network.
 
     Raises:
         SpecError: something cannot be expressed; code `unsupported` or `undecided`.
+        TemplateError: a template of the user's is faulty.
     """
     check_used(graph)
-    return _File(graph).source()
+    file = _File(graph, style)
+    with file.printer.templates.faults():
+        return file.source()
 
 
 class _File:
     """Writes the functions of one file; each definition once for maps and once for vectors."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, style: Style) -> None:
         self.graph = graph
         self.unit_forms = unit_forms(graph)
         self.words = Words(graph, open_parameters(graph.program))
         self.forms: dict[tuple[df.Definition, bool], Form] = {}
         self.written: list[Function] = []
-        self.printer = Printer("keras", package=graph.program.network.name)
+        self.printer = Printer("keras", style, package=graph.program.network.name)
         self.sizes: dict[tuple[str, str], ex.Name] = {}
         self.names, hidden = Names(), parameters(graph.program)
         self.names.claim((graph.program.network.name,))
@@ -104,7 +108,7 @@ class _File:
         last, when = writer.output_channels(), "in training and at inference"
         source = self.printer.file(
             {
-                **facts(self.graph, last, when, channels_last=True),
+                **facts(self.graph, last, when, self.printer.width, channels_last=True),
                 "functions": functions,
                 "depthwise": _has_layer(functions, "depthwise_conv"),
             }

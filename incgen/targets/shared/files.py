@@ -9,7 +9,7 @@ from incgen.graph.nodes import Graph
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.resolve import definitions as df
-from incgen.targets.shared.prose import LINE_LENGTH, comment_lines
+from incgen.targets.shared.prose import comment_lines
 from incgen.targets.shared.text import docstring
 from incgen.targets.shared.values import rescaled, whole
 
@@ -43,21 +43,22 @@ def check_used(graph: Graph) -> None:
         )
 
 
-def facts(graph: Graph, last: str, when: str, *, channels_last: bool) -> dict[str, Any]:
+def facts(graph: Graph, last: str, when: str, width: int, *, channels_last: bool) -> dict[str, Any]:
     """Return what the template of a file is given beside its classes or functions.
 
     Args:
         graph: the network.
         last: how many features come out, as a number or the name of a parameter.
         when: heads are computed.
+        width: of a line.
         channels_last: the order of the axes.
     """
     pixels = graph.program.network.pixels
     assert pixels is not None
     range_ = pixels.range or _BYTES
     return {
-        "header": _header(graph.program),
-        "docstring": _docstring(graph, last, when, channels_last),
+        "header": _header(graph.program, width),
+        "docstring": _docstring(graph, last, when, width, channels_last),
         "pixels": pixels,
         "rescaled": None if range_ == _BYTES else rescaled(ex.Name("x"), *range_),
         "mean": tuple(map(whole, pixels.mean)),
@@ -67,20 +68,20 @@ def facts(graph: Graph, last: str, when: str, *, channels_last: bool) -> dict[st
     }
 
 
-def _header(program: df.Program) -> list[str]:
+def _header(program: df.Program, width: int) -> list[str]:
     """Return the plain comment at the head of a spec, such as a licence, as that of a file."""
     lines = list[str]()
     for line in program.header.split("\n"):
         if line:
             # Python would read it as the encoding of the file (PEP 263)
             plain = line.replace("coding:", "coding :").replace("coding=", "coding =")
-            lines += comment_lines(plain)
+            lines += comment_lines(plain, width)
         elif lines and lines[-1]:
             lines.append("")
     return [*lines, ""] if lines else []
 
 
-def _docstring(graph: Graph, last: str, when: str, channels_last: bool) -> list[str]:
+def _docstring(graph: Graph, last: str, when: str, width: int, channels_last: bool) -> list[str]:
     program, shape = graph.program, graph.input
     own, *_ = graph.outputs
     out = graph.nodes[graph.outputs[own]].shape
@@ -94,21 +95,21 @@ def _docstring(graph: Graph, last: str, when: str, channels_last: bool) -> list[
     lines = (
         f"Input       {axes(shape.channels, shape.height, shape.width)}",
         f"Output      {after}{'' if own == 'output' else f', {own}'}",
-        *_heads(graph, when),
+        *_heads(graph, when, width),
         f"Parameters  {_parameters(graph)}",
         f"Cost        {cost(graph.multiply_adds)} for one {size} image",
     )
     doc = program.doc or program.network.doc or program.network.name.replace("_", " ")
-    return docstring(doc, 0, lines, _origin(program))
+    return docstring(doc, width, facts=lines, last=_origin(program))
 
 
-def _heads(graph: Graph, when: str) -> tuple[str, ...]:
+def _heads(graph: Graph, when: str, width: int) -> tuple[str, ...]:
     """Return the line that names the heads and says when they are computed."""
     _, *names = graph.outputs
     if not names:
         return ()
     line = f"Heads       {', '.join(names)}: {when}"
-    return (line if len(line) <= LINE_LENGTH else f"Heads       {len(names)}: {when}",)
+    return (line if len(line) <= width else f"Heads       {len(names)}: {when}",)
 
 
 def _parameters(graph: Graph) -> str:

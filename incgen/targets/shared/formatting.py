@@ -5,28 +5,27 @@ from __future__ import annotations
 import subprocess
 from functools import cache
 
-from incgen.targets.shared.prose import LINE_LENGTH
-
 
 class FormatterError(Exception):
     """Ruff, which incgen depends on, is not there; the text says what to do."""
 
 
-def formatted(source: str) -> str:
-    """Lay a file out: unused imports removed, the others sorted, lines broken at 88 columns.
+def formatted(source: str, width: int) -> str:
+    """Lay a file out: unused imports removed, the others sorted, lines broken at a width.
 
     The configuration of the user's own project has no part in it.
 
     Raises:
         FormatterError: ruff cannot be run.
+        SyntaxError: the source is not Python.
     """
-    sorted_ = _ruff(["check", "--quiet", "--fix-only", "--select=F401,I001"], source)
-    return _ruff(["format", "--quiet"], sorted_)
+    sorted_ = _ruff(["check", "--quiet", "--fix-only", "--select=F401,I001"], source, width)
+    return _ruff(["format", "--quiet"], sorted_, width)
 
 
-def _ruff(command: list[str], source: str) -> str:
+def _ruff(command: list[str], source: str, width: int) -> str:
     """Run ruff from standard input to standard output."""
-    words = [*command, "--isolated", "--no-cache", f"--line-length={LINE_LENGTH}", "-"]
+    words = [*command, "--isolated", "--no-cache", f"--line-length={width}", "-"]
     try:
         done = subprocess.run(
             [_program(), *words], input=source.encode("utf-8"), capture_output=True, check=False
@@ -35,7 +34,10 @@ def _ruff(command: list[str], source: str) -> str:
         help_ = "install it with `pip install ruff`"
         raise FormatterError(f"ruff, which lays generated code out, is missing: {help_}") from error
     if done.returncode:
-        raise AssertionError(f"ruff cannot read what was generated: {done.stderr.decode()}")
+        compile(
+            source, "generated", "exec", dont_inherit=True
+        )  # which says what is wrong, and where
+        raise SyntaxError(done.stderr.decode("utf-8", "replace").strip())
     return done.stdout.decode("utf-8")
 
 

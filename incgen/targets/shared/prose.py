@@ -5,13 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-#: Columns of a line of generated code, as `ruff format` and Black have it.
-LINE_LENGTH = 88
 
-
-def comment_lines(comment: str, *, indent: int = 0) -> list[str]:
-    """A comment on lines of its own: ``comment_lines("Stem.", indent=8)``."""
-    lines = wrap(comment, LINE_LENGTH - 2, indent)
+def comment_lines(comment: str, width: int, *, indent: int = 0) -> list[str]:
+    """Return a comment on lines of its own: ``comment_lines("Stem.", 88, indent=8)``."""
+    lines = wrap(comment, width - 2, indent)
     return [f"{' ' * indent}# {line[indent:]}".rstrip() for line in lines]
 
 

@@ -7,8 +7,8 @@ with those that it needs itself.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from incgen.language import expressions as ex
@@ -17,7 +17,8 @@ from incgen.language.printing import python
 from incgen.targets.shared import text
 from incgen.targets.shared.code import ATOM, Comment, Node, within
 from incgen.targets.shared.formatting import formatted
-from incgen.targets.shared.prose import LINE_LENGTH, comment_lines
+from incgen.targets.shared.prose import comment_lines
+from incgen.targets.shared.style import PLAIN, Style
 from incgen.targets.shared.templates import Helper, Macro, templates
 
 #: Columns that a suite is further in than the statement that it belongs to.
@@ -29,13 +30,15 @@ class Printer:
 
     Args:
         target: the folder of the templates.
-        own: a folder of the user's whose templates go in front of ours, file by file.
+        style: how it is spelt.
         facts: what every template can name.
     """
 
-    def __init__(self, target: str, own: Path | None = None, **facts: object) -> None:
+    def __init__(self, target: str, style: Style = PLAIN, **facts: object) -> None:
         """Load the macros of the target."""
-        self.templates = templates(target, own)
+        own = style.templates
+        self.templates = templates(target, None if own is None else os.fspath(own))
+        self.width = style.line_length
         self.used: dict[str, Helper] = {}
         self.depth = 0  # of the suite that is printed
         self.given: dict[str, Any] = {
@@ -67,7 +70,14 @@ class Printer:
         """
         needed = {part.macro for part in within([*view.values()]) if isinstance(part, Node)}
         self.macros |= self.templates.macros(needed, self.given)
-        return formatted(self.templates.file({**self.given, **view}))
+        source = self.templates.file({**self.given, **view})
+        try:
+            return formatted(source, self.width)
+        except SyntaxError as error:
+            line = f": {error.text.strip()}" if error.text else ""
+            raise self.templates.fault(
+                f"what they give is not Python: {error.msg}{line}"
+            ) from error
 
     # ------------------------------------------------------------ expressions
 
@@ -134,15 +144,15 @@ class Printer:
     def filled(self, words: str, line: str | None = None) -> str:
         """Print a comment, filled; beside the line that it is about, if there is room."""
         indent = self.depth * _INDENT
-        if line is not None and indent + len(line) + len(words) + 4 <= LINE_LENGTH:
+        if line is not None and indent + len(line) + len(words) + 4 <= self.width:
             return f"{line}  # {words}"
-        lines = [each[indent:] for each in comment_lines(words, indent=indent)]
+        lines = [each[indent:] for each in comment_lines(words, self.width, indent=indent)]
         return "\n".join(lines if line is None else [*lines, line])
 
     def docstring(self, words: str, levels: int = 0) -> str:
         """Print a docstring, so many levels further in."""
         indent = (self.depth + levels) * _INDENT
-        lines = [line[indent:] for line in text.docstring(words, indent)]
+        lines = [line[indent:] for line in text.docstring(words, self.width, indent)]
         return _indented("\n".join(lines), levels)
 
     # ------------------------------------------------------------ helpers

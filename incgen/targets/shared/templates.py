@@ -10,15 +10,28 @@ from __future__ import annotations
 
 import json
 import re
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import (
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    PrefixLoader,
+    StrictUndefined,
+    Template,
+    TemplateSyntaxError,
+)
 
+from incgen.base.diagnostics import SpecError
 from incgen.base.records import record
 from incgen.base.resources import folder
+from incgen.targets.shared.formatting import FormatterError
+from incgen.targets.shared.style import TemplateError
 
 #: Prints one node.
 Macro: TypeAlias = Callable[..., str]
@@ -48,16 +61,24 @@ class Helper:
 class Templates:
     """The templates of one target, compiled where they are asked for."""
 
-    def __init__(self, target: str, own: Path | None) -> None:
+    def __init__(self, target: str, own: str | None) -> None:
         """Find the macros, and read the tables beside them.
 
         Args:
             target: the folder of the templates.
-            own: a folder of the user's whose templates go in front of ours, file by file.
+            own: a folder of the user's. The templates in its folder of the target's name go in
+                front of ours, file by file; a macro of any file there goes in front of ours, and its
+                tables are added to ours.
+
+        Raises:
+            TemplateError: a template of the user's is faulty.
         """
-        places = [folder("templates") / "shared", folder("templates") / target]
-        places += [] if own is None else [own]
-        self.loader = FileSystemLoader(list(reversed(places)))
+        places = [folder("templates") / target, folder("templates") / "shared"]
+        ours = FileSystemLoader(places)
+        self.own = None if own is None else Path(own, target)
+        first = [] if self.own is None else [FileSystemLoader(self.own)]
+        # A template of the user's can extend the one that it goes in front of.
+        self.loader = ChoiceLoader([*first, ours, PrefixLoader({"incgen": ours})])
         self.environment = Environment(
             loader=self.loader,
             trim_blocks=True,
@@ -70,18 +91,27 @@ class Templates:
         self._sources: dict[str, str] = {}
         self._places: dict[str, str] = {}  # the files of macros
         self._compiled: dict[str, Template] = {}
-        #: What `tables.json` of the target and of all targets say, put together.
+        #: What the files `tables.json` say, put together.
         self.tables: dict[str, Any] = {"defaults": {}, "strengths": {}, "hints": {}, "typed": []}
-        for place in places:
-            if (path := place / "tables.json").exists():
-                self._read_tables(path)
-        for name in self._files("macros/"):
+        with self.faults():
+            for place in [*reversed(places), *([] if self.own is None else [self.own])]:
+                if (path := place / "tables.json").exists():
+                    self._read_tables(path)
+            self._read_macros()
+
+    def _read_macros(self) -> None:
+        """Note which file has which macro; those of the user's are noted last."""
+        for name in sorted(self._files("macros/"), key=self._is_own):
             self._sources[name] = source = self.loader.get_source(self.environment, name)[0]
             self._places |= {found[1]: name for found in _MACRO.finditer(source)}
 
     def _read_tables(self, path: Path) -> None:
         """Read tables; defaults stand under several functions, arguments by place under numbers."""
-        for key, table in json.loads(path.read_text("utf-8")).items():
+        try:
+            tables = json.loads(path.read_text("utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path.name}: {error}") from None
+        for key, table in tables.items():
             if key == "defaults":
                 for functions, values in table.items():
                     known = {int(k) if k.isdecimal() else k: each for k, each in values.items()}
@@ -93,6 +123,37 @@ class Templates:
 
     def _files(self, place: str) -> Iterator[str]:
         return (name for name in self.loader.list_templates() if name.startswith(place))
+
+    def _is_own(self, name: str) -> bool:
+        return self.own is not None and (self.own / name).is_file()
+
+    @contextmanager
+    def faults(self) -> Iterator[None]:
+        """Report whatever goes wrong inside as a fault of the user's templates, if there are any.
+
+        Raises:
+            TemplateError: something did; the text has the place.
+        """
+        try:
+            yield
+        except (FormatterError, SpecError, TemplateError):
+            raise
+        except Exception as error:
+            if self.own is None:
+                raise  # a fault of incgen
+            frames = traceback.extract_tb(error.__traceback__)
+            places = [f for f in frames if f.filename.endswith(".jinja")]
+            lines = [(f.filename, f.lineno) for f in places[-1:]]
+            if isinstance(error, TemplateSyntaxError):
+                lines = [(error.name or "", error.lineno)]
+            where = "".join(f"{file}:{line}: " for file, line in lines)
+            raise self.fault(f"{where}{error}") from error
+
+    def fault(self, what: str) -> Exception:
+        """Return the error of templates that give something wrong."""
+        if self.own is None:
+            return AssertionError(what)
+        return TemplateError(f"the templates in `{self.own.as_posix()}`: {what}")
 
     def has(self, macro: str) -> bool:
         """Return whether there is a macro."""
@@ -155,7 +216,7 @@ class Templates:
         template = self.environment.get_template(f"helpers/{name}.py.jinja")
         module: Any = template.make_module(dict(given))
         needs, imports = (tuple(getattr(module, each, ())) for each in ("needs", "imports"))
-        return Helper(name, needs, imports, module.why, str(module))
+        return Helper(name, needs, imports, getattr(module, "why", ""), str(module))
 
     def helper_names(self) -> list[str]:
         """Return the names of all helpers."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from incgen.graph.nodes import Graph
 from incgen.resolve import definitions as df
-from incgen.targets.shared.prose import LINE_LENGTH, wrap
+from incgen.targets.shared.prose import wrap
 
 
 def escaped(doc: str) -> str:
@@ -13,33 +13,36 @@ def escaped(doc: str) -> str:
     return plain.replace("\\", "\\\\").replace('"""', "'''")
 
 
-def docstring(doc: str, indent: int, facts: tuple[str, ...] = (), last: str = "") -> list[str]:
+def docstring(
+    doc: str, width: int, indent: int = 0, facts: tuple[str, ...] = (), last: str = ""
+) -> list[str]:
     """A docstring as lines, closed on its own line if it has more than one.
 
     Args:
         doc: the words; its first line stands by itself.
+        width: of a line, with its indentation.
         indent: of the docstring, in spaces.
         facts: lines that are kept as they are.
         last: a closing paragraph.
     """
-    lines = wrap(_titled(escaped(doc).strip()), LINE_LENGTH, indent)
+    lines = wrap(_titled(escaped(doc).strip()), width, indent)
     margin = " " * indent
     if facts:
         lines += ["", *(f"{margin}{escaped(fact)}" for fact in facts)]
     if last:
-        lines += ["", *wrap(escaped(last), LINE_LENGTH, indent)]
+        lines += ["", *wrap(escaped(last), width, indent)]
     if not any(line.strip() for line in lines):
         return []
     # The quotes take room on the first line, and on the last if there is only one.
-    first, *rest = wrap(lines[0].strip(), LINE_LENGTH - 3, indent)
+    first, *rest = wrap(lines[0].strip(), width - 3, indent)
     lines = [f'{margin}"""{first.strip()}', *rest, *lines[1:]]
     if len(lines) == 1:
         # ruff format puts a space between a quote and the closing ones
         touching = " " if lines[0].endswith('"') else ""
-        if len(lines[0]) + len(touching) + 3 <= LINE_LENGTH:
+        if len(lines[0]) + len(touching) + 3 <= width:
             return [f'{lines[0]}{touching}"""']
         # ruff format closes a single line where it ends, however long, so make it two
-        first, *rest = wrap(lines[0].strip().removeprefix('"""'), LINE_LENGTH - 7, indent)
+        first, *rest = wrap(lines[0].strip().removeprefix('"""'), width - 7, indent)
         lines = [f'{margin}"""{first.strip()}', *rest]
     return [*lines, f'{margin}"""']
 

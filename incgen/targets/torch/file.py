@@ -22,6 +22,7 @@ from incgen.targets.shared.render import Printer
 from incgen.targets.shared.scopes import Names, parameters
 from incgen.targets.shared.shaping import Shaper, own_input
 from incgen.targets.shared.structure import written_in
+from incgen.targets.shared.style import PLAIN, Style
 from incgen.targets.shared.symbols import (
     Symbol,
     float_parameters,
@@ -35,22 +36,24 @@ from incgen.targets.torch.code import Class, Form, sizes_of
 from incgen.targets.torch.scope import Part, Scope, part_input
 
 
-def emit(graph: Graph) -> str:
+def emit(graph: Graph, style: Style = PLAIN) -> str:
     """The PyTorch source of a network.
 
     Raises:
         SpecError: something cannot be expressed; code `unsupported` or `undecided`.
+        TemplateError: a template of the user's is faulty.
     """
     check_used(graph)
-    file = _File(graph)
-    return file.printer.file(file.view())
+    file = _File(graph, style)
+    with file.printer.templates.faults():
+        return file.printer.file(file.view())
 
 
 class _File:
     """Writes the classes of one file; each definition once for maps and once for vectors."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.printer = Printer("torch")
+    def __init__(self, graph: Graph, style: Style) -> None:
+        self.printer = Printer("torch", style)
         self.words = Words(graph, open_parameters(graph.program))
         self.graph, self.shaper = graph, Shaper(graph, self.words)
         self.unit_forms = unit_forms(graph)
@@ -139,6 +142,7 @@ class _File:
                 self.graph,
                 last or str(self.graph.nodes[index].shape.channels),
                 "in training only",
+                self.printer.width,
                 channels_last=False,
             ),
             "classes": self.views,

@@ -1,0 +1,53 @@
+"""The command `templates`: the files that spell generated code, to read and to copy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from incgen.cli.options import OK
+from incgen.cli.terminal import print_text, say
+
+
+@click.command("templates")
+@click.argument("target", metavar="TARGET")
+@click.argument("files", metavar="[FILE]...", nargs=-1)
+@click.option("--output", "-o", metavar="DIR", help="Copy the files to the folder DIR/TARGET.")
+@click.option("--force", is_flag=True, help="Also write over files that are there.")
+def templates(target: str, files: Sequence[str], output: str | None, force: bool) -> int:
+    """List the templates of a target, print some, or copy them to change them.
+
+    FILE is a path as the list has it. A copy under DIR/TARGET goes in front of incgen's own
+    where `--templates DIR` is given.
+    """
+    from incgen import api
+    from incgen.base.files import OutputError, make_folder, replace
+    from incgen.base.resources import folder
+
+    (found,) = api.find_targets([target])
+    shipped: dict[str, Path] = {}
+    for place in (folder("templates") / "shared", folder("templates") / found.name):
+        found_here = [*place.rglob("*.jinja"), *place.rglob("*.json")]
+        shipped |= {path.relative_to(place).as_posix(): path for path in found_here}
+    unknown = [name for name in files if name not in shipped]
+    if unknown:
+        raise click.UsageError(
+            f"there is no template `{unknown[0]}` of {found.name}: "
+            f"`incgen templates {found.name}` lists them"
+        )
+    if output is None:
+        texts = [shipped[name].read_text("utf-8") for name in files]
+        print_text("".join(texts) if files else "".join(f"{name}\n" for name in sorted(shipped)))
+        return OK
+    copies = {Path(output, found.name, name): shipped[name] for name in files or sorted(shipped)}
+    there = [path for path in copies if path.exists()]
+    if there and not force:
+        help_ = "choose another folder, or write over it with --force"
+        raise OutputError(f"`{there[0].as_posix()}` is there already: {help_}")
+    for path, source in copies.items():
+        make_folder(path.parent)
+        replace(path, source.read_bytes())
+        say(f"wrote {path.as_posix()}")
+    return OK
