@@ -67,8 +67,8 @@ class Templates:
         Args:
             target: the folder of the templates.
             own: a folder of the user's. The templates in its folder of the target's name go in
-                front of ours, file by file; a macro of any file there goes in front of ours, and its
-                tables are added to ours.
+                front of ours, file by file; a macro of any file there goes in front of ours, and
+                its tables are added to ours.
 
         Raises:
             TemplateError: a template of the user's is faulty.
