@@ -339,7 +339,7 @@ def plain_parameters(values: Parameters | None) -> dict[str, Value]:
     plain: dict[str, Value] = {}
     for name, value in (values or {}).items():
         if not isinstance(name, str):
-            raise RequestError(f"the name of a parameter is a text, not {type(name).__name__}")
+            raise RequestError(f"the name of a parameter is a string, not {type(name).__name__}")
         key = str.__str__(name)
         try:
             plain[key] = plain_value(value)

@@ -125,10 +125,10 @@ def test_a_graph_follows_its_parameters(spec: Path) -> None:
         ({"classes": None}, r"not an object of type `NoneType`"),
         ({"classes": 3j}, r"not an object of type `complex`"),
         ({"classes": numpy.array([1, 2])}, r"not an object of type `ndarray`"),
-        ({"classes": float("nan")}, r"NaN is no number"),
+        ({"classes": float("nan")}, r"NaN is not a number"),
         ({"classes": numpy.float32("inf")}, r"numbers go up to 2\*\*53"),
         ({"classes": Fraction(10**400)}, r"numbers go up to 2\*\*53"),
-        ({3: 1}, r"the name of a parameter is a text, not int"),
+        ({3: 1}, r"the name of a parameter is a string, not int"),
         ({"classes": 10**400}, r"numbers go up to 2\*\*53"),
     ],
 )

@@ -264,13 +264,11 @@ network net {
     assert help_ in incgen("check", "net.inc").err
     Path("net.inc").write_text(text.replace("inception.inc", "inceptoin.inc"))
     missing = incgen("check", "net.inc").err
-    assert 'nothing that comes with incgen is called "incgen:parts/inceptoin.inc"' in missing
+    assert 'incgen comes with no file called "incgen:parts/inceptoin.inc"' in missing
     assert "help: did you mean `incgen:parts/inception.inc`" in missing
     for path in ("incgen:../setup.py", "incgen:", "incgen:/etc/passwd", "incgen:parts/../x.inc"):
         Path("net.inc").write_text(text.replace("incgen:parts/inception.inc", path))
-        assert (
-            f'nothing that comes with incgen is called "{path}"' in incgen("check", "net.inc").err
-        )
+        assert f'incgen comes with no file called "{path}"' in incgen("check", "net.inc").err
 
 
 def test_build_refuses_until_forced(incgen: Runner) -> None:
@@ -390,7 +388,7 @@ def test_files_and_standard_input_are_read_alike(incgen: Runner, command: str) -
     for name, which in (("-", "standard input"), ("wide.inc", "the file")):
         done = incgen(command, name, stdin=wide)
         assert done.code == 1
-        assert f"error[not-utf8]: {which} is UTF-16 text, and a spec is UTF-8\n" in done.err
+        assert f"error[not-utf8]: {which} is UTF-16 text, but a spec is UTF-8\n" in done.err
         assert "help: save the file as UTF-8\n" in done.err
     large = b"#" * (MAX_BYTES + 1)
     Path("large.inc").write_bytes(large)

@@ -410,7 +410,7 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     report = report_of(spec)
 
     assert codes(report) == ["bad-use"] * 3
-    assert '"link.inc" leads out of the folder of the spec' in report
+    assert '"link.inc" is outside the folder of the spec' in report
     assert 'there is no file "pipe.inc"' in report
 
 

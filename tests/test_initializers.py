@@ -131,13 +131,13 @@ def test_initializers_are_values() -> None:
         ("xavier", (), r"unknown initialiser 'xavier'; there are: glorot_uniform, "),
         ("zeros", (1.0,), r"zeros takes no argument, but got 1"),
         ("normal", (), r"normal takes std, but got 0 arguments"),
-        ("normal", (0.0,), r"normal: std must be greater than 0, but is 0\.0"),
-        ("normal", (-0.1,), r"normal: std must be greater than 0, but is -0\.1"),
-        ("truncated_normal", (math.inf,), r"std must be a finite number, but is inf"),
-        ("uniform", (math.nan,), r"limit must be a finite number, but is nan"),
-        ("uniform", (1e21,), r"limit must be between 1e-20 and 1e\+20, but is 1e\+21"),
-        ("uniform", (1e-21,), r"limit must be between 1e-20 and 1e\+20, but is 1e-21"),
-        ("constant", (-1e21,), r"value must be 0 or between 1e-20 and 1e\+20 in size"),
+        ("normal", (0.0,), r"normal: std must be above 0, not 0"),
+        ("normal", (-0.1,), r"normal: std must be above 0, not -0\.1"),
+        ("truncated_normal", (math.inf,), r"std must be a finite number, not inf"),
+        ("uniform", (math.nan,), r"limit must be a finite number, not nan"),
+        ("uniform", (1e21,), r"limit must be from 1e-20 to 1e\+20, not 1e\+21"),
+        ("uniform", (1e-21,), r"limit must be from 1e-20 to 1e\+20, not 1e-21"),
+        ("constant", (-1e21,), r"value must be 0 or from 1e-20 to 1e\+20 in size"),
         ("constant", (-math.inf,), r"value must be a finite number"),
     ],
 )
@@ -159,7 +159,7 @@ def test_an_integer_too_large_for_a_double_is_refused() -> None:
 
 def test_a_scale_can_be_checked_alone() -> None:
     check_scale("scale", 0.0, kind="constant")
-    with pytest.raises(ValueError, match="scale must be greater than 0"):
+    with pytest.raises(ValueError, match="scale must be above 0"):
         check_scale("scale", 0.0, kind="uniform")
 
 

@@ -109,7 +109,7 @@ def test_newlines_inside_brackets_are_nothing() -> None:
 
 def test_a_semicolon_ends_a_statement() -> None:
     assert body("a: relu; tanh;; add { relu; tanh };") == body("a: relu\ntanh\nadd { relu\ntanh }")
-    with pytest.raises(SpecError, match="no op in front of this `->`"):
+    with pytest.raises(SpecError, match="no op before this `->`"):
         body("a: relu; -> tanh")
 
 

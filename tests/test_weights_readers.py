@@ -894,5 +894,5 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(pipe)
 
     for path in (pipe, Path("/dev/zero")):
-        with pytest.raises(WeightsError, match="it is no regular file"):
+        with pytest.raises(WeightsError, match="it is not a regular file"):
             open_checkpoint(path)

@@ -30,11 +30,7 @@ class Ended(KeyboardInterrupt):
 
 
 def exit_code(error: BaseException | None) -> int:
-    """Return the exit code for an end by a signal: 128 and its number, as shells have it.
-
-    Args:
-        error: The exception, or one that it caused.
-    """
+    """Return the exit code for an end by a signal: 128 and its number, as shells have it."""
     while error is not None and not isinstance(error, Ended):
         error = error.__cause__
     return 128 + (error.number if error else signal.SIGINT)

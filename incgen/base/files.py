@@ -27,7 +27,7 @@ def existing(path: Path) -> bytes | None:
     name = path.as_posix()
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            what = "a folder" if path.is_dir() else "no regular file"
+            what = "a folder" if path.is_dir() else "not a regular file"
             raise OutputError(f"`{name}` is {what}: give a file, or `-` for standard output")
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):

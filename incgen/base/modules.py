@@ -13,12 +13,6 @@ _LOCK = threading.Lock()
 def import_source(network: str, file: str, target: str, source: str) -> ModuleType:
     """Import source text as a module; the same text gives the same module.
 
-    Args:
-        network: The name of the network.
-        file: The spec it comes from, for tracebacks.
-        target: The name of the target.
-        source: The text.
-
     Raises:
         ModuleNotFoundError: The framework is not installed.
     """

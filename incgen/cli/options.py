@@ -52,7 +52,7 @@ set_values = click.option(
     metavar="NAME=VALUE",
     multiple=True,
     callback=_settings,
-    help="Give a parameter of the network, or a `let`, another value. Repeatable.",
+    help="Set a parameter of the network, or a `let`. Repeatable.",
 )
 
 

@@ -62,10 +62,10 @@ def _counted_faults(found: Sequence[Diagnostic], specs: int) -> str:
 @click.command("show")
 @one_spec
 @click.option("--json", "as_json", is_flag=True, help="Everything, with exact numbers.")
-@click.option("--depth", type=click.IntRange(min=1), help="Show only so many levels of labels.")
+@click.option("--depth", type=click.IntRange(min=1), help="Show only this many levels of labels.")
 @click.option("--all", "everything", is_flag=True, help="Show the layers inside units too.")
 @click.option(
-    "--numerics", "conventions", is_flag=True, help="Show conventions, and who says them."
+    "--numerics", "conventions", is_flag=True, help="Show the conventions, and what sets each."
 )
 @set_values
 def show(

@@ -41,7 +41,7 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
     metavar="TARGET",
     multiple=True,
     default=("torch", "keras"),
-    help="What to compare; otherwise torch and keras. Repeatable.",
+    help="A target to compare; by default torch and keras. Repeatable.",
 )
 @click.option(
     "--rung",
@@ -49,18 +49,20 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
     metavar="N",
     multiple=True,
     callback=_rungs,
-    help="A rung of the ladder, or a range such as 0-4; otherwise all. Repeatable.",
+    help="A rung of the ladder, or a range such as 0-4; by default all. Repeatable.",
 )
-@click.option("--float64", "dtypes", flag_value="float64", multiple=True, help="In this type only.")
+@click.option(
+    "--float64", "dtypes", flag_value="float64", multiple=True, help="Use this type only."
+)
 @click.option("--float32", "dtypes", flag_value="float32", multiple=True, help="Likewise.")
-@click.option("--weights", metavar="FILE", help="Weights of the spec; otherwise random ones.")
+@click.option("--weights", metavar="FILE", help="Weights of the spec; by default random ones.")
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**63 - 1),
     metavar="N",
     default=0,
     show_default=True,
-    help="Of the weights, the inputs and what dropout leaves out.",
+    help="The seed of the weights, the inputs and dropout.",
 )
 @click.option(
     "--batch",
@@ -68,17 +70,19 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
     metavar="N",
     default=4,
     show_default=True,
-    help="How many examples there are in an input.",
+    help="The number of examples in an input.",
 )
 @click.option(
     "--depth",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Show so many levels of labels.",
+    help="Show this many levels of labels.",
 )
-@click.option("--dump", metavar="DIR", help="Save what is around the first divergence there.")
-@click.option("--json", "as_json", is_flag=True, help="Every comparison, for programs.")
+@click.option(
+    "--dump", metavar="DIR", help="Save the surroundings of the first divergence in this folder."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print every comparison as JSON.")
 @set_values
 @own_templates
 def verify(

@@ -50,7 +50,7 @@ _seed = click.option(
     metavar="N",
     default=0,
     show_default=True,
-    help="Of what is drawn: the same number gives the same bytes, on every machine.",
+    help="The seed of random weights: the same number gives the same bytes on every machine.",
 )
 
 
@@ -77,14 +77,14 @@ def init(spec: str, output: str, seed: int, parameters: dict[str, Value], force:
 @one_spec
 @_output_file
 @click.option(
-    "--layout", metavar="NAME", help="Where the checkpoint keeps each layer; else what fits."
+    "--layout", metavar="NAME", help="The layout of the checkpoint; by default the one that fits."
 )
 @_part
 @click.option(
     "--fresh",
     metavar="LABEL",
     multiple=True,
-    help="A layer that is drawn anew, not taken; also a wildcard, and more than once.",
+    help="A layer, or a wildcard, to initialise instead of import. Repeatable.",
 )
 @_seed
 @click.option(
@@ -93,13 +93,13 @@ def init(spec: str, output: str, seed: int, parameters: dict[str, Value], force:
     metavar="OURS=THEIRS",
     multiple=True,
     callback=_rules,
-    help="A layer that the file calls otherwise than the layout; more than once.",
+    help="A layer whose name in the file differs from the layout's. Repeatable.",
 )
 @click.option(
     "--ignore",
     metavar="PATTERN",
     multiple=True,
-    help="Tensors of the file that are no part of the network; more than once.",
+    help="Tensors of the file that are not part of the network. Repeatable.",
 )
 @click.option(
     "--dtype",
@@ -140,7 +140,7 @@ def import_(
 
 @weights.command("show")
 @click.argument("file", metavar="FILE")
-@click.option("--json", "as_json", is_flag=True, help="Everything, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def show(file: str, as_json: bool) -> int:
     """Print what a file of weights holds and where it comes from."""
     from incgen.weights import manifest

@@ -87,16 +87,7 @@ def report_mismatch(
     use: Use | None,
     report: Reporter,
 ) -> None:
-    """Report two branches of a join that do not fit, and how each got its shape.
-
-    Args:
-        element: The join.
-        mismatch: What differs.
-        results: The values of its branches.
-        nodes: All of the network so far.
-        use: The use of the definition that the join stands in.
-        report: Takes the fault.
-    """
+    """Report two branches of a join that do not fit, and how each got its shape."""
     names, notes = [], []
     pair = (mismatch.first, mismatch.second)
     first, second = (nodes[results[index]].shape for index in pair)

@@ -71,9 +71,9 @@ def _flags_around(
         for statement in st.statements(item.body):
             for choice in statement.elements:
                 if isinstance(choice, st.Conditional) and any(_holds(choice, s) for s in spans):
-                    for name in _names(choice.condition):
-                        if name in flags:
-                            yield name, flags[name]
+                    for name in ex.names(choice.condition):
+                        if name.text in flags:
+                            yield name.text, flags[name.text]
 
 
 def _holds(choice: st.Conditional, span: Span) -> bool:
@@ -96,10 +96,3 @@ def _flags(
         value = values.get(name, ex.literal(default))
         if isinstance(value, bool):
             yield name, value
-
-
-def _names(expression: ex.Expression) -> Iterator[str]:
-    if isinstance(expression, ex.Name):
-        yield expression.text
-    for part in ex.children(expression):
-        yield from _names(part)

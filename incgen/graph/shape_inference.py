@@ -43,8 +43,8 @@ def output(op: Op, args: Arguments, shape: Shape) -> Shape:
         Fault: The op cannot take this input.
     """
     if op.takes is Takes.MAP and not shape.is_map:
-        message = f"`{op.name}` needs {op.takes.value}, its input is a vector of {shape}"
-        help_ = "put it in front of what makes a vector: a global pooling, `flatten` or `dense`"
+        message = f"`{op.name}` needs {op.takes.value}, but its input is a vector of {shape}"
+        help_ = "put it before whatever makes a vector: a global pooling, `flatten` or `dense`"
         window = args.get("window")
         if op.name == "conv" and window is not None and window.kernel == (1, 1):
             help_ = f"write `dense {args['channels']}`, which is what a 1x1 `conv` is on a vector"
@@ -107,7 +107,7 @@ def _pooled(name: str, args: Arguments, shape: Shape) -> Shape:
 def _adapted(args: Arguments, shape: Shape) -> Shape:
     window: Window = args["window"]
     if window.strided:
-        message = f"`adaptive_avg_pool` takes the size behind it, which has no stride: {window}"
+        message = f"`adaptive_avg_pool` takes the size of its output, which has no stride: {window}"
         high, wide = window.kernel
         raise Fault("size", message, f"write `adaptive_avg_pool {high}x{wide}`")
     return Shape(shape.channels, *window.kernel)

@@ -275,13 +275,7 @@ def _statistics(args: Arguments, channels: int) -> tuple[Tensor, ...]:
 
 
 def tensors(op: str, args: Arguments, shape: Shape) -> tuple[Tensor, ...]:
-    """Return the parameters and statistics of a layer.
-
-    Args:
-        op: The op of the layer.
-        args: The arguments of the layer.
-        shape: The shape of its input.
-    """
+    """Return the parameters and statistics of a layer."""
     inputs = shape.channels
     match op:
         case "conv":

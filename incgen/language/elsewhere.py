@@ -17,12 +17,13 @@ from incgen.language.ops import OPS, Takes
 JOINS: Final = ("concat", "add", "mul")
 
 
-def _inverted(table: Mapping[str, str]) -> Mapping[str, str]:
+def inverted(table: Mapping[str, str]) -> Mapping[str, str]:
+    """Map each of the words to the name that they stand for."""
     return MappingProxyType({word: ours for ours, words in table.items() for word in words.split()})
 
 
 #: What is called otherwise elsewhere, by what it is here.
-_CALLED = _inverted(
+_CALLED = inverted(
     {
         "conv": "convolution convlayer groupconv groupedconv dilatedconv atrousconv",
         "conv 1x1": "pointwiseconv pointwise",
@@ -57,7 +58,7 @@ _LARGER = "`adaptive_avg_pool {height * 2}x{width * 2}`"
 _TRAINING = "leave it out: it acts in training only"
 _BRANCH = "`add { identity; body: conv 3x3 channels }`"
 #: What to do without an op; nothing if there is nothing near it.
-_LACKING = _inverted(
+_LACKING = inverted(
     {
         f"{_LARGER} repeats each pixel, as nearest-neighbour upsampling by 2 does; "
         "no op interpolates": "upsample upsampling upsamplingnearest interpolate resize upscale "
@@ -125,11 +126,12 @@ PRESETS_ELSEWHERE: Final = MappingProxyType(
 )
 
 
-def _plain(name: str) -> str:
+def folded(name: str) -> str:
+    """Return a name without case and underscores."""
     return name.lower().replace("_", "")
 
 
-_OURS = {_plain(name): name for name in (*OPS, *JOINS)}
+_OURS = {folded(name): name for name in (*OPS, *JOINS)}
 
 
 def called_here(name: str) -> str | None:
@@ -138,7 +140,7 @@ def called_here(name: str) -> str | None:
     >>> called_here("BatchNorm2d"), called_here("linear"), called_here("conv3d")
     ('bn', 'dense', None)
     """
-    plain = _plain(name)
+    plain = folded(name)
     if plain in _LACKING:
         return None
     rest, dimensions = _without_dimensions(plain)
@@ -159,7 +161,7 @@ def lacking(name: str) -> str | None:
     >>> lacking("Upsample") == lacking("upsampling2d"), lacking("softplus"), lacking("conv")
     (True, '', None)
     """
-    plain = _plain(name)
+    plain = folded(name)
     rest, dimensions = _without_dimensions(plain)
     advice = _LACKING.get(plain, _LACKING.get(rest))
     if advice is None and dimensions in ("1", "3") and (rest in _OURS or rest in _CALLED):
@@ -179,10 +181,10 @@ def made_of_ops(name: str, known: Collection[str]) -> str | None:
     >>> made_of_ops("conv_bn_relu", OPS), made_of_ops("ConvBNReLU", OPS), made_of_ops("con", OPS)
     ('conv -> bn -> relu', 'conv -> bn -> relu', None)
     """
-    rest, parts = _plain(name), list[str]()
+    rest, parts = folded(name), list[str]()
     if len(rest) > 40:
         return None
-    by_length = sorted(((_plain(word), word) for word in known), key=lambda pair: -len(pair[0]))
+    by_length = sorted(((folded(word), word) for word in known), key=lambda pair: -len(pair[0]))
     while rest:
         found = next((pair for pair in by_length if rest.startswith(pair[0])), None)
         if found is None:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
+from incgen.language.elsewhere import inverted
 from incgen.language.ops import Argument, Kind
-
-
-def _words(table: Mapping[str, str]) -> Mapping[str, str]:
-    return MappingProxyType({word: ours for ours, words in table.items() for word in words.split()})
-
 
 #: What arguments are called elsewhere, by what they may be here. A `/` is the stride of the window,
 #: a `->` an op behind, a `:` the label; a `-` is left out.
-_ELSEWHERE: Final = _words(
+_ELSEWHERE: Final = inverted(
     {
         "window": "kernel_size kernel kernel_shape pool_size ksize filter_size window_size k size "
         "output_size",
@@ -116,14 +111,14 @@ def reason(ours: str, name: str) -> str:
         case "window":
             return "a window is height by width"
         case "/":
-            return "the stride stands behind the window"
+            return "the stride follows the window"
         case "->":
             what = "a normalisation" if name in (*_NORMS, "bn") else "an activation"
             return f"{what} is an op of its own"
         case ":":
-            return "a name is a label in front"
+            return "a name is written as a label in front"
         case "-" if name in _INPUTS:
-            return "what comes in is known"
+            return "the input is known"
         case "-" if name in ("axis", "dim"):
             return "every op knows its axes"
         case "-":

@@ -1,14 +1,12 @@
-"""Expressions: what stands where a number may stand.
+"""Expressions: trees of what stands where a number may stand.
 
-The same trees serve three readers. The parser builds them, the elaborator evaluates them to
-numbers, and the targets substitute symbols into them and print them as Python. Arithmetic on
-an `Expression` with `+`, `-`, `*`, `//` and `%` gives a simplified `Expression`, so one shape
-rule written in plain Python serves numbers and symbols alike.
+Arithmetic on an `Expression` with `+`, `-`, `*`, `//` and `%` gives a simplified `Expression`, so
+one shape rule written in plain Python serves numbers and symbols alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias, assert_never
 
@@ -29,34 +27,34 @@ class _Arithmetic:
     __slots__ = ()
 
     def __add__(self, other: Operand) -> Expression:
-        return binary("+", _lift(self), _lift(other))
+        return binary("+", lift(self), lift(other))
 
     def __radd__(self, other: Operand) -> Expression:
-        return binary("+", _lift(other), _lift(self))
+        return binary("+", lift(other), lift(self))
 
     def __sub__(self, other: Operand) -> Expression:
-        return binary("-", _lift(self), _lift(other))
+        return binary("-", lift(self), lift(other))
 
     def __rsub__(self, other: Operand) -> Expression:
-        return binary("-", _lift(other), _lift(self))
+        return binary("-", lift(other), lift(self))
 
     def __mul__(self, other: Operand) -> Expression:
-        return binary("*", _lift(self), _lift(other))
+        return binary("*", lift(self), lift(other))
 
     def __rmul__(self, other: Operand) -> Expression:
-        return binary("*", _lift(other), _lift(self))
+        return binary("*", lift(other), lift(self))
 
     def __floordiv__(self, other: Operand) -> Expression:
-        return binary("//", _lift(self), _lift(other))
+        return binary("//", lift(self), lift(other))
 
     def __rfloordiv__(self, other: Operand) -> Expression:
-        return binary("//", _lift(other), _lift(self))
+        return binary("//", lift(other), lift(self))
 
     def __mod__(self, other: Operand) -> Expression:
-        return binary("%", _lift(self), _lift(other))
+        return binary("%", lift(self), lift(other))
 
     def __neg__(self) -> Expression:
-        return unary("negative", _lift(self))
+        return unary("negative", lift(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,16 +152,12 @@ Operand: TypeAlias = Expression | int | float | bool | str
 Size: TypeAlias = int | Expression
 
 
-def _lift(value: object) -> Expression:
+def lift(value: object) -> Expression:
+    """Turn a value into an expression; return an expression as it is."""
     if isinstance(value, (int, float, bool, str)):
         return Literal(value)
     assert isinstance(value, Expression)
     return value
-
-
-def lift(value: Operand) -> Expression:
-    """Turn a value into an expression; return an expression as it is."""
-    return _lift(value)
 
 
 def literal(expression: Operand) -> Value | None:
@@ -292,7 +286,7 @@ def called(function: str, arguments: tuple[Expression, ...]) -> Expression:
 
 def choice(condition: Expression, then: Operand, otherwise: Operand) -> Expression:
     """Build a choice, folded where the condition is known or both sides are equal."""
-    yes, no = _lift(then), _lift(otherwise)
+    yes, no = lift(then), lift(otherwise)
     known = literal(condition)
     if known is not None:
         return yes if known else no
@@ -373,6 +367,14 @@ def children(expression: Expression) -> tuple[Expression, ...]:
             return ()
         case _:
             assert_never(expression)
+
+
+def names(expression: Expression) -> Iterator[Name]:
+    """Yield the names in an expression as it was written."""
+    if isinstance(expression, Name):
+        yield expression
+    for part in children(expression):
+        yield from names(part)
 
 
 def has_dimension(expression: Expression) -> bool:

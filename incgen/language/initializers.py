@@ -174,29 +174,29 @@ RULES: Mapping[str, Rule] = MappingProxyType(
 """Every named initialiser, in the order of the documentation."""
 
 
-def check_scale(name: str, value: float, *, kind: Kind) -> None:
-    """Check a number that is used as a scale.
+def scale_fault(value: float, kind: Kind) -> str | None:
+    """Return why a number cannot be the scale of a distribution, or None if it can."""
+    if not math.isfinite(value):
+        return f"must be a finite number, not {value}"
+    if kind == "constant":
+        fits = value == 0 or SMALLEST <= abs(value) <= LARGEST
+        rule = f"0 or from {SMALLEST:g} to {LARGEST:g} in size"
+    elif value <= 0:
+        fits, rule = False, "above 0"
+    else:
+        fits, rule = SMALLEST <= value <= LARGEST, f"from {SMALLEST:g} to {LARGEST:g}"
+    return None if fits else f"must be {rule}, not {value:g}"
 
-    Args:
-        name: What the number is called in the message.
-        value: The number.
-        kind: The distribution it belongs to: only a constant may be zero or negative.
+
+def check_scale(name: str, value: float, *, kind: Kind) -> None:
+    """Check a number that is used as a scale and has a name in messages.
 
     Raises:
-        ValueError: If the number is not finite or out of range.
+        ValueError: The number is not finite or out of range.
     """
-    if not math.isfinite(value):
-        raise ValueError(f"{name} must be a finite number, but is {value!r}")
-    if kind == "constant":
-        if value != 0 and not SMALLEST <= abs(value) <= LARGEST:
-            raise ValueError(
-                f"{name} must be 0 or between {SMALLEST:g} and {LARGEST:g} in size, "
-                f"but is {value!r}"
-            )
-    elif value <= 0:
-        raise ValueError(f"{name} must be greater than 0, but is {value!r}")
-    elif not SMALLEST <= value <= LARGEST:
-        raise ValueError(f"{name} must be between {SMALLEST:g} and {LARGEST:g}, but is {value!r}")
+    fault = scale_fault(value, kind)
+    if fault:
+        raise ValueError(f"{name} {fault}")
 
 
 def _to_float(name: str, value: object) -> float:

@@ -2,9 +2,9 @@
 
 Labels are keys of weights, and parameters and the network are what users of generated code name:
 they are the same in every target, so one that some target cannot carry is an error with a
-suggestion. Units and blocks have their names in the spec only; `targets/scopes.py` gives theirs
-in generated code. The lists are written out because incgen imports no framework; a test compares
-them with the frameworks.
+suggestion. Units and blocks have their names in the spec only; `targets/shared/scopes.py` gives
+theirs in generated code. The lists are written out because incgen imports no framework; a test
+compares them with the frameworks.
 """
 
 from __future__ import annotations

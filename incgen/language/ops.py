@@ -2,7 +2,7 @@
 
 This is the one place that knows an op's arguments, their types, ranges and defaults. Checking,
 documentation, formatting, counting and every target read it; shape and cost rules stand beside
-it in `shapes.py`, the emitters in `targets/`. A test fails if one of them lacks a row.
+it in `graph/shapes.py`, the emitters in `targets/`. A test fails if one of them lacks a row.
 """
 
 from __future__ import annotations

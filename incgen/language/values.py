@@ -37,7 +37,7 @@ def plain_value(value: object) -> Value:
             offer = near(plain, WORDS) or f"there are {listed(sorted(WORDS))}"
             raise ValueError(f"no word `{clipped(plain)}`: {offer}")
     elif plain != plain:
-        raise ValueError("NaN is no number")
+        raise ValueError("NaN is not a number")
     elif abs(plain) > MAX_NUMBER:
         raise ValueError(f"numbers go up to 2**53 = {MAX_NUMBER}")
     return plain

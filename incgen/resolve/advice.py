@@ -32,14 +32,7 @@ def unknown_op(
     values: Collection[str],
     labels: Collection[str],
 ) -> Advice:
-    """Advise on a name that cannot be applied.
-
-    Args:
-        call: The call as written.
-        callables: The ops, units and blocks of the file.
-        values: The constants of the file and the parameters of the surrounding definition.
-        labels: The labels of the surrounding definition.
-    """
+    """Advise on a name that cannot be applied."""
     text = call.name.text
     if text in values:
         help_ = f"an op cannot be passed; a flag can decide: `if {text} {{ relu }}`"
@@ -53,8 +46,8 @@ def unknown_op(
         return Advice(message, f"write `from {first.text}`")
     message = f"no op, unit or block `{clipped(text)}`"
     own = [name for name in callables if name not in OPS]
-    plain = _folded(text)
-    same = [name for name in own if _folded(name) == plain]
+    plain = elsewhere.folded(text)
+    same = [name for name in own if elsewhere.folded(name) == plain]
     offer = near(text, same or own, _ALIKE)
     if offer is not None:
         return Advice(message, offer)
@@ -88,14 +81,14 @@ def attribute_of_default(op: Op, attribute: st.Attribute) -> Advice:
     takes = Takes(op.name, (), op.attributes)
     ours = elsewhere_called(Takes(op.name, op.positional, op.attributes), name)
     if op.argument(name) is not None:
-        return Advice(f"`{name}` of `{op.name}` is said where the op is used, not by a `default`")
+        return Advice(f"`{name}` of `{op.name}` is given where the op is used, not by a `default`")
     if ours is not None and all(map(takes.known, ours.split())):
         value = written_attribute(attribute)
         instead = translated(takes, [], [(name, value)])
         if instead is not None:
             return Advice(message, f"write `default {instead}`")
     if ours == "/":
-        return Advice(message, "a stride stands behind each window: `3x3/2`")
+        return Advice(message, "a stride follows each window: `3x3/2`")
     return Advice(message, near(name, [a.name for a in op.attributes], _ALIKE) or takes_help(takes))
 
 
@@ -104,10 +97,6 @@ def preset(name: str) -> str:
     here = elsewhere.PRESETS_ELSEWHERE.get(name.lower())
     offer = f"here it is called `{here}`" if here else near(name, PRESETS)
     return offer or f"the presets are {listed(tuple(PRESETS))}"
-
-
-def _folded(name: str) -> str:
-    return name.lower().replace("_", "")
 
 
 def _renamed(call: st.Call) -> str | None:
@@ -186,7 +175,8 @@ def takes_help(takes: Takes) -> str:
     if takes.attributes:
         return f"its attributes are {listed([a.name for a in takes.attributes])}"
     if takes.positional:
-        return f"it has no attributes, its {listed([a.name for a in takes.positional])} has no name"
+        names = listed([a.name for a in takes.positional])
+        return f"it has no attributes; its {names} is given by position"
     return "it has no attributes"
 
 
@@ -203,13 +193,7 @@ def wrong_window(takes: Takes, call: st.Call) -> str | None:
 
 
 def unseen_label(name: str, items: Iterable[st.Item], parameters: Collection[str]) -> Advice:
-    """Advise on a `from` whose label is not one of the definition that it stands in.
-
-    Args:
-        name: The label.
-        items: The items of the file.
-        parameters: The parameters of the definition, with their places.
-    """
+    """Advise on a `from` whose label is not one of the definition that it stands in."""
     if name in parameters:
         message = f"`{name}` is a parameter, not a label"
         help_ = "a block takes one value; join it with others where the block is used, by `from`"
@@ -217,8 +201,8 @@ def unseen_label(name: str, items: Iterable[st.Item], parameters: Collection[str
     message = f"no earlier value here has the label `{name}`"
     owner = next((item for item in items if name in _labels_of(item)), None)
     if isinstance(owner, (st.Block, st.Network)):
-        message = f"`{name}` is a label of `{owner.name.text}`, which is not seen here"
-        help_ = "a definition sees its own labels only"
+        message = f"`{name}` is a label of `{owner.name.text}`, and is not visible here"
+        help_ = "a definition sees only its own labels"
         if isinstance(owner, st.Network):
             help_ += f"; join the values in `{owner.name.text}`, with `from {name}` for a branch"
         return Advice(message, help_)
@@ -233,7 +217,7 @@ def _labels_of(item: st.Item) -> set[str]:
 
 def label_as_value(name: str) -> Advice:
     """Advise on a label where a number, a flag or a word is wanted."""
-    message = f"`{name}` is a label, and labels stand behind `from` only"
+    message = f"`{name}` is a label, and labels are used only after `from`"
     help_ = f"a block takes one value; join it with others by `from {name}` in a branch"
     return Advice(message, help_)
 
@@ -242,13 +226,7 @@ def label_as_value(name: str) -> Advice:
 
 
 def outside_head(unit: st.Unit, op: Op, missing: Iterable[Argument]) -> Advice:
-    """Advise on an op of a unit, not its first, that lacks arguments.
-
-    Args:
-        unit: The unit as written.
-        op: The op that lacks arguments.
-        missing: The arguments.
-    """
+    """Advise on an op of a unit, not its first, that lacks arguments."""
     lacks = " and ".join(f"its `{argument.name}`" for argument in missing)
     head = unit.calls[0].name.text
     message = f"`{op.name}` needs {lacks} here: what a unit is given goes to its first op, `{head}`"

@@ -14,7 +14,7 @@ from incgen.base.diagnostics import Code, Reporter, counted, listed, near
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import EvaluationError, Value
-from incgen.language.initializers import ALIASES, LARGEST, RULES, SMALLEST, Initializer
+from incgen.language.initializers import ALIASES, RULES, SMALLEST, Initializer, scale_fault
 from incgen.language.ops import PRESETS, Argument, ByWindow, DefaultValue, Kind, Op
 from incgen.resolve.definitions import ArgumentValue, SidesValue, Source, WindowValue
 from incgen.syntax import tree as st
@@ -28,7 +28,7 @@ MAX_COUNT = 1_000_000
 def value_fault(argument: Argument, value: Value) -> str | None:
     """Return why an argument cannot have a value, or None if it can.
 
-    >>> from incgen.ops import OPS
+    >>> from incgen.language.ops import OPS
     >>> value_fault(OPS["dropout"].arguments[0], 1.5)
     'must be at most 0.999999, not 1.5'
     """
@@ -210,13 +210,7 @@ class Binder:
         self.known = known
 
     def value(self, owner: str, argument: Argument, written: st.Argument) -> ArgumentValue:
-        """Check one argument of an op; return None after a report.
-
-        Args:
-            owner: The op, for messages.
-            argument: The argument that it must fit.
-            written: The value as written.
-        """
+        """Check one argument of an op; return None after a report."""
         match argument.kind, written:
             case Kind.WINDOW, st.Window():
                 return self.window(owner, written)
@@ -308,7 +302,7 @@ class Binder:
         else:
             values = written.values
             if len(values) != 4:
-                message = f"a padding in brackets has 4 numbers, this one has {len(values)}"
+                message = f"a padding in brackets has 4 numbers, but this one has {len(values)}"
                 help_ = "write `[top, bottom, left, right]`, or `HxW` for both sides alike"
                 self.report.error(Code.ARGUMENT_COUNT, written.span, message, help=help_)
                 return None
@@ -346,7 +340,7 @@ class Binder:
             known = ex.literal(resolved) if resolved is not None else None
             if known is None or isinstance(known, (bool, str)):
                 if resolved is not None:
-                    message = f"the argument of `{name}` must be a number, known when reading"
+                    message = f"the argument of `{name}` must be a constant number"
                     self.report.error(Code.WRONG_TYPE, argument.span, message)
                 return None
             values.append(float(known))
@@ -357,22 +351,9 @@ class Binder:
             self.report.error(Code.ARGUMENT_COUNT, span, message, help=f"write `{form}`")
             return None
         for value, argument_name, written in zip(values, rule.arguments, arguments, strict=True):
-            fault = _scale_fault(value, rule.kind)
+            fault = scale_fault(value, rule.kind)
             if fault:
                 message = f"`{argument_name}` of `{name}` {fault}"
                 self.report.error(Code.NUMBER_RANGE, written.span, message)
                 return None
         return Initializer(name=name, args=tuple(values))
-
-
-def _scale_fault(value: float, kind: str) -> str | None:
-    """Return why a number cannot be the scale of an initialiser, or None if it can."""
-    if kind == "constant":
-        if value == 0 or SMALLEST <= abs(value) <= LARGEST:
-            return None
-        return f"must be 0 or from {SMALLEST:g} to {LARGEST:g} in size, not {value:g}"
-    if value <= 0:
-        return f"must be above 0, not {value:g}"
-    if SMALLEST <= value <= LARGEST:
-        return None
-    return f"must be from {SMALLEST:g} to {LARGEST:g}, not {value:g}"

@@ -98,7 +98,7 @@ class BodyResolver:
             if element is None:
                 continue
             if isinstance(element, df.Instance) and element.definition.kind == "block":
-                message = f"a unit is a chain of ops, and `{call.name.text}` is a block"
+                message = f"a unit is a chain of ops, but `{call.name.text}` is a block"
                 help_ = f"make `{unit.name.text}` a block"
                 self.report.error(Code.MISPLACED, call.span, message, help=help_)
             elements.append(element)
@@ -111,14 +111,7 @@ class BodyResolver:
     def body(
         self, body: st.Body, names: Namespace, *, top: bool = False, heads: bool = False
     ) -> df.Body:
-        """Resolve the steps of a body.
-
-        Args:
-            body: The body as parsed.
-            names: The namespace of the keys.
-            top: Whether it is the body of a definition itself.
-            heads: Whether it can have heads.
-        """
+        """Resolve the steps of a body."""
         self.frames.append({})
         kept = _origins(body)
         heads = heads or (top and self.network)
@@ -153,7 +146,7 @@ class BodyResolver:
         condition = self.expression(choice.condition)
         known = ex.literal(condition) if condition is not None else True
         if known is None or isinstance(known, str):
-            message = "whether there is an `aux` is decided by constants only"
+            message = "only constants can decide whether there is an `aux`"
             help_ = "let a constant decide, `let heads = true`; `--set heads=false` changes it"
             self.report.error(Code.MISPLACED, choice.condition.span, message, help=help_)
             return ()
@@ -174,7 +167,7 @@ class BodyResolver:
     def head(self, statement: st.Aux, allowed: bool) -> df.Head | None:
         """Resolve an auxiliary head of the network."""
         if not allowed:
-            message = "`aux` stands in the body of a network itself"
+            message = "`aux` belongs directly in the body of a network"
             help_ = "put the layers of the head into a block, and the `aux` into the network"
             self.report.error(Code.MISPLACED, statement.span, message, help=help_)
             return None
@@ -280,7 +273,7 @@ class BodyResolver:
             self.report.error(Code.ARGUMENT_COUNT, element.body.span, message, help=help_)
         if len(element.body.statements) > MAX_BRANCHES:
             count = len(element.body.statements)
-            message = f"a join has at most {MAX_BRANCHES} branches, this one has {count}"
+            message = f"a join has at most {MAX_BRANCHES} branches, but this one has {count}"
             self.report.error(Code.TOO_LARGE, element.span, message)
             return None
         if slot is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container
 from typing import TypeAlias
 
 from incgen.base.diagnostics import Code, Note, Reporter
@@ -47,7 +47,7 @@ def formals(
             continue
         default = None
         if parameter.default is not None:
-            used = (n for n in _names(parameter.default) if n.text not in constants)
+            used = (n for n in ex.names(parameter.default) if n.text not in constants)
             other = next((n for n in used if n.text in own), None)
             if other is None:
                 default = _default(parameter.default, constant, report)
@@ -72,14 +72,6 @@ def _check_name(name: str, span: Span, report: Reporter) -> None:
         message = f"{fault} and cannot name a parameter"
         help_ = f"call it `{name.strip('_')}_value`"
         report.error(Code.RESERVED_NAME, span, message, help=help_)
-
-
-def _names(expression: ex.Expression) -> Iterator[ex.Name]:
-    """Yield the names in an expression as it was written."""
-    if isinstance(expression, ex.Name):
-        yield expression
-    for part in ex.children(expression):
-        yield from _names(part)
 
 
 def _default(written: ex.Expression, constant: Constant, report: Reporter) -> ex.Expression:

@@ -63,12 +63,7 @@ class Namespace:
 
 
 def collect(body: st.Body, report: Reporter) -> Namespace:
-    """Check the labels of a body, and return its namespace.
-
-    Args:
-        body: The body, and through it every transparent body inside.
-        report: Collects duplicates and reserved names.
-    """
+    """Check the labels of a body, and return its namespace."""
     labels: dict[str, Span] = {}
     _collect(body, labels, report)
     return Namespace(labels)

@@ -18,12 +18,6 @@ def resolve_pixels(
 ) -> df.Pixels | None:
     """Read the `input` line, which comes first in a network.
 
-    Args:
-        network: The network.
-        scope: The names of its file.
-        parameters: The parameters of the network.
-        used: Collects the parameters that the line uses.
-
     Returns:
         What the line says; None after a report.
     """

@@ -238,10 +238,6 @@ class FileScope:
         """Resolve the definition of a name when it is first needed; return None after a report.
 
         What a definition uses is resolved before it, without recursion: there may be many.
-
-        Args:
-            name: The name of a unit, block or network, of this file or a used one.
-            span: The place of the use, for a report.
         """
         scope, name = self._home(name)
         if name not in scope.done and not scope.is_open(name):
@@ -292,7 +288,7 @@ class FileScope:
     def _note_depth(self, name: str, use: st.Identifier, depth: int) -> None:
         """Record how deeply the uses in a definition nest, and report the first too deep."""
         if depth == MAX_DEFINITION_DEPTH + 1 and self.depths.get(name, 0) < depth:
-            message = f"definitions use definitions more than {MAX_DEFINITION_DEPTH} deep"
+            message = f"definitions use one another more than {MAX_DEFINITION_DEPTH} deep"
             self.report.error(Code.NESTING_TOO_DEEP, use.span, message)
         self.depths[name] = max(depth, self.depths.get(name, 0))
 

@@ -73,13 +73,6 @@ class Values:
     ) -> ex.Expression | None:
         """Replace the names of an expression by what they stand for.
 
-        Args:
-            expression: The expression as parsed.
-            parameters: The parameters of the surrounding definition.
-            used: Collects the parameters that occur.
-            dimensions: Whether `channels`, `height` and `width` can be used here.
-            operand: Whether it is a part of another expression.
-
         Returns:
             The expression, simplified; None after a report.
         """
@@ -121,7 +114,7 @@ class Values:
         if text in WORDS:
             return ex.Literal(text, name.span)
         if text in DIMENSIONS:
-            message = f"`{text}` is of a current value, and there is none here"
+            message = f"`{text}` describes the current value, and there is none here"
             self.report.error(Code.UNKNOWN_NAME, name.span, message)
             return None
         known = {*parameters, *self.constants, *WORDS, *(DIMENSIONS if dimensions else ())}
@@ -129,35 +122,29 @@ class Values:
         return None
 
     def _report_name(self, name: ex.Name, known: set[str], operand: bool) -> None:
-        """Report a name that stands for no value.
-
-        Args:
-            name: The name.
-            known: The names that stand for one.
-            operand: Whether it is a part of another expression.
-        """
+        """Report a name that stands for no value."""
         text, help_ = name.text, near(name.text, known)
-        code, message = Code.UNKNOWN_NAME, f"`{text}` stands for nothing here"
+        code, message = Code.UNKNOWN_NAME, f"`{text}` is not defined here"
         later = self._constant_below(text)
         if self.can_apply(text) and operand:
             what = "an op" if text in OPS else "a unit or block"
             code = Code.WRONG_TYPE
-            message = f"`{text}` is {what}, and no value to compare or compute with"
+            message = f"`{text}` is {what}, not a value to compare or compute with"
             help_ = "let a parameter be `true` or `false`, and write `if parameter { ... }`"
         elif self.can_apply(text):
             code = Code.MISSING_ARROW
             message = f"`{text}` is applied to a value and is not one itself"
             help_ = f"write `-> {text}`, or begin a new line"
         elif later is not None and name.span is not None:
-            message = f"the constant `{text}` is defined further down, and acts from there"
+            message = f"the constant `{text}` is only defined further down"
             help_ = "put its `let` above this line"
             if later.span.start <= name.span.start < later.span.end:
                 code, help_ = Code.RECURSION, None
-                message = f"the constant `{text}` is defined by itself"
+                message = f"the constant `{text}` is defined in terms of itself"
         elif text in self.places:
             return  # its definition has a fault
         elif text in FUNCTIONS:
-            message = f"the parenthesis of `{text}` follows at once"
+            message = f"the parenthesis directly follows `{text}`"
             help_ = f"write `{text}(...)`"
         elif text.lower() in ("true", "false"):
             help_ = f"write `{text.lower()}`"

@@ -258,7 +258,7 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
         takes = FUNCTIONS[name][1]
         if len(arguments) not in takes:
             wanted = "one number" if takes.start == 1 else "two numbers or more"
-            message = f"`{name}` takes {wanted}, here are {len(arguments)}"
+            message = f"`{name}` takes {wanted}, not {len(arguments)}"
             raise SyntaxFault(Code.ARGUMENT_COUNT, span, message)
         return self._bounded(ex.Call(name, arguments, span))
 
@@ -271,7 +271,7 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
 
     def _number(self, text: str, span: Span, sign: int = 1) -> ex.Literal:
         if len(text) > _MAX_DIGITS:
-            message = f"a number has at most {_MAX_DIGITS} characters, this one has {len(text)}"
+            message = f"a number has at most {_MAX_DIGITS} characters, but this one has {len(text)}"
             raise SyntaxFault(Code.NUMBER_RANGE, span, message)
         value = int(text) if text.isdigit() else float(text)
         if value > MAX_NUMBER:

@@ -36,10 +36,6 @@ _OPENING, _CLOSING = ("{", "(", "["), ("}", ")", "]")
 def format_text(text: str, name: str = "<text>") -> str:
     r"""Lay out a spec.
 
-    Args:
-        text: The spec, with newlines as `\n`.
-        name: The file's name in reports.
-
     Returns:
         The same spec, laid out; laying it out again changes nothing.
 

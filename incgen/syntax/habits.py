@@ -25,13 +25,7 @@ Habit: TypeAlias = Callable[[str, str, str], Slip | None]
 
 
 def foreign_line(token: str, before: str, after: str) -> Slip | None:
-    """Return what is wrong with a line in another language's style; None if unknown.
-
-    Args:
-        token: The text that does not fit.
-        before: The line in front of the token.
-        after: The line behind the token.
-    """
+    """Return what is wrong with a line in another language's style; None if unknown."""
     if len(before) + len(token) + len(after) > _LONGEST:
         return None
     after = re.sub(r"\s*#.*", "", after)
@@ -117,7 +111,7 @@ def _repeat(before: str, token: str, after: str) -> Slip | None:
     plain = re.match(rf"(\w+)\s+({_NAME}\b[^{{}}]*)$", rest)
     if plain and token != "{":
         help_ = f"write `repeat {plain[1]} {{ {plain[2].strip()} }}`"
-        return Slip(Code.SYNTAX, "the body of a `repeat` stands in braces", help_)
+        return Slip(Code.SYNTAX, "the body of a `repeat` goes in braces", help_)
     return None
 
 
@@ -132,7 +126,7 @@ def _else_if(before: str, token: str, after: str) -> Slip | None:
 def _then(before: str, token: str, after: str) -> Slip | None:
     if token not in ("then", "do") or not _statement(r"(?:if|else|repeat)\b", before, token, after):
         return None
-    return Slip(Code.SYNTAX, "a body stands in braces", f"write `{{` in place of `{token}`")
+    return Slip(Code.SYNTAX, "a body goes in braces", f"write `{{` in place of `{token}`")
 
 
 def _colon(before: str, token: str, after: str) -> Slip | None:
@@ -148,7 +142,7 @@ def _colon(before: str, token: str, after: str) -> Slip | None:
         return None  # meant as a label
     if re.match(r"block\b|network\b", head) and "(" in head and ")" not in head:
         return None  # inside of the parameters
-    message = "a body stands in braces, not behind a `:`"
+    message = "a body goes in braces, not after a `:`"
     braces = f"{{ {body} }}" if body else "{"
     return Slip(Code.SYNTAX, message, f"write `{head} {braces}`")
 
@@ -171,7 +165,7 @@ def _input(before: str, token: str, after: str) -> Slip | None:
     found = _statement(r"(?P<word>input)\b(?P<rest>.*)", before, token, after)
     if found is None or (token == ":" and before.split()[-1:] != ["input"]):
         return None
-    message = "an input is its height x width, and then its channels"
+    message = "an input is written as height x width, then channels"
     if found["rest"].lstrip()[:1] in (":", "="):
         message = "`input` is a word of the language and cannot be a name"
         back = len(before) - found.start("word")
@@ -222,7 +216,7 @@ def _label(before: str, token: str, after: str) -> Slip | None:
     statement = re.split(r"->|[{};]", after)[0].strip()
     back = len(before) - len(rest)
     if rest.rstrip().endswith("->"):
-        message = "a label stands in front of a whole chain, whose ops are then numbered"
+        message = "a label goes in front of a whole chain, whose ops are then numbered"
         help_ = f"write `{label}: {statement}` on a line of its own"
         return Slip(Code.SYNTAX, message, help_, back, len(label) + 1)
     message = f"the label `{clipped(label)}` begins a new statement on the same line"
@@ -284,7 +278,7 @@ def _parentheses(before: str, token: str, after: str) -> Slip | None:
         else:
             positional.append(part.strip().strip("\"'"))
     instead = translated(takes, positional, attributes, found["name"])
-    message = "arguments follow a name without parentheses and commas"
+    message = "arguments follow the name, without parentheses or commas"
     return _at(found, "name", before, message, f"write `{instead or takes.name}`")
 
 

@@ -101,7 +101,7 @@ class Lines(PostLex):
         elif token.type in _CLOSING.values():
             self._close(token)
         elif token.type == "NAME" and len(token) > MAX_NAME:
-            message = f"a name has at most {MAX_NAME} characters, this one has {len(token)}"
+            message = f"a name has at most {MAX_NAME} characters, but this one has {len(token)}"
             raise SyntaxFault(Code.TOO_LARGE, self.span_of(token), message)
 
     def _close(self, token: Token) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from incgen.base.diagnostics import Code, Diagnostic, Note, Reporter, SpecError, clipped, near
+from incgen.base.files import reason
 from incgen.base.source import SourceFile, Span
 from incgen.syntax import shipped
 from incgen.syntax import tree as st
@@ -102,9 +103,6 @@ def load(path: Path, *, text: str | None = None) -> LoadedFile:
 def find(path: Path) -> tuple[Path, str]:
     """Return the path of a spec, and its name in reports.
 
-    Args:
-        path: A file, or the name of a spec that comes with incgen.
-
     Returns:
         The file as it was given if nothing is found.
     """
@@ -156,7 +154,7 @@ class _Loader:
             self.report.error(Code.BAD_USE, span, message)
             return None
         if len(above) > MAX_USE_DEPTH:
-            message = f"files use files more than {MAX_USE_DEPTH} deep"
+            message = f"files use one another more than {MAX_USE_DEPTH} deep"
             self.report.error(Code.NESTING_TOO_DEEP, span, message)
             return None
         if target not in self.done:
@@ -175,7 +173,7 @@ class _Loader:
         """Return the shipped file of this path."""
         if shipped.address(text) is not None:
             return shipped.file_of(text)
-        message = f'nothing that comes with incgen is called "{clipped(text, 60)}"'
+        message = f'incgen comes with no file called "{clipped(text, 60)}"'
         self.report.error(Code.BAD_USE, span, message, help=near(text, shipped.paths()))
         return None
 
@@ -200,7 +198,7 @@ class _Loader:
         known = shipped.address(ours) is not None
         instead = f'write `"{ours}"` for the file that comes with incgen' if known else None
         if not inside:
-            message = f"{shown} leads out of the folder of the spec"
+            message = f"{shown} is outside the folder of the spec"
             instead = instead or "`use` reaches files in the folder of the spec and below it"
         else:
             message = f"{shown} is a folder" if target.is_dir() else f"there is no file {shown}"
@@ -213,11 +211,6 @@ class _Loader:
 def read(path: Path, name: str, span: Span | None = None) -> bytes:
     """Return what is in a file, a byte more than is allowed at most.
 
-    Args:
-        path: The file.
-        name: The file's name in reports.
-        span: The path of the `use` that names it.
-
     Raises:
         SpecError: It cannot be read.
     """
@@ -225,8 +218,7 @@ def read(path: Path, name: str, span: Span | None = None) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        message = f"{_which(name, span)} cannot be read: {reason[:1].lower()}{reason[1:]}"
+        message = f"{_which(name, span)} cannot be read: {reason(error)}"
         help_ = None
         if span is None and isinstance(error, FileNotFoundError):
             help_ = _one_that_is_there(path)
@@ -236,11 +228,6 @@ def read(path: Path, name: str, span: Span | None = None) -> bytes:
 
 def decoded(data: bytes, name: str, span: Span | None = None) -> str:
     """Return the text of a spec, with plain newlines.
-
-    Args:
-        data: The content of the file or of standard input.
-        name: The file's name in reports.
-        span: The path of the `use` that names it.
 
     Raises:
         SpecError: It is too large or no UTF-8.
@@ -266,7 +253,7 @@ def _which(name: str, span: Span | None) -> str:
 def _not_utf8(data: bytes, at: int, name: str, span: Span | None, which: str) -> Diagnostic:
     """Return the fault of a file that is not UTF-8, located at the first bad byte."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        message = f"{which} is UTF-16 text, and a spec is UTF-8"
+        message = f"{which} is UTF-16 text, but a spec is UTF-8"
         return Diagnostic(Code.NOT_UTF8, message, span, help="save the file as UTF-8", file=name)
     before = data[:at].decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     rest = data[at : at + 200].decode("utf-8", "replace")

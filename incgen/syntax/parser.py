@@ -41,9 +41,6 @@ _MAX_READ = 200_000
 def parse(source: SourceFile) -> st.Spec:
     """Parse a file.
 
-    Args:
-        source: The file.
-
     Returns:
         Its syntax tree.
 

@@ -29,7 +29,7 @@ def refuse_split_window(positional: Sequence[st.Argument]) -> None:
         side = second.text[1:]
         if not (side.isdigit() or side == ""):
             if isinstance(first, ex.Literal) and first.span.end == second.span.start:
-                message = "a side of a window that is no number stands in braces"
+                message = "a side of a window that is not a number goes in braces"
                 help_ = f"write `{first.span.text}x{{{side}}}`"
                 raise SyntaxFault(Code.BAD_WINDOW, span, message, help=help_)
             continue
@@ -37,7 +37,7 @@ def refuse_split_window(positional: Sequence[st.Argument]) -> None:
             message = "a window has two sides, height and width"
             raise SyntaxFault(Code.BAD_WINDOW, span, message, help="write `3x3`")
         if isinstance(first, ex.Literal):
-            message = "a window is two whole numbers with an `x` between, without spaces"
+            message = "a window is two whole numbers with an `x` between them, without spaces"
             help_ = "write `3x3`, or `3x3/2` with a stride"
             raise SyntaxFault(Code.BAD_WINDOW, span, message, help=help_)
 
@@ -53,7 +53,7 @@ def refuse_order(call: st.Call, late: st.Argument) -> None:
         SyntaxFault: Always.
     """
     shown = clipped(late.span.text) if late.span is not None else "this"
-    message = f"`{shown}` stands behind an attribute; arguments without a name come first"
+    message = f"`{shown}` comes after an attribute; positional arguments come first"
     positional, attributes = written(call)
     takes = takes_of(call.name.text)
     pairs = [f"{name}={value}" for name, value in attributes]
@@ -72,7 +72,7 @@ def refuse_input(size: Span, channels: st.Argument | None) -> None:
     if isinstance(channels, ex.Name) and re.fullmatch(r"x[0-9]+", channels.text):
         assert channels.span is not None
         span = size.until(channels.span)
-        message = "an input is its height x width, and then its channels"
+        message = "an input is written as height x width, then channels"
         raise SyntaxFault(Code.BAD_WINDOW, span, message, help=input_help(span.text))
 
 

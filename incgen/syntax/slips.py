@@ -53,15 +53,15 @@ _STRAY = {
     "–": "write the plain `-`",
     "—": "write the plain `-`",
     "−": "write the plain `-`",
-    "'": 'a string stands in double quotes, as in `from "common.inc"`; nothing else does',
+    "'": 'a string goes in double quotes, as in `from "common.inc"`; nothing else does',
     "“": 'write plain double quotes: `"`',
     "”": 'write plain double quotes: `"`',
-    "^": "there is no power: write `(n * n)`",
+    "^": "there is no power operator: write `(n * n)`",
     "!": "write `not`, or `!=` to compare",
     "&": "write `and`",
     "|": "write `or`",
     "\N{NO-BREAK SPACE}": "write a plain space",
-    ".": "a name has letters, digits and `_` only",
+    ".": "a name consists of letters, digits and `_`",
     "\\": "a line that begins with `->` continues the one before",
 }
 
@@ -112,15 +112,7 @@ def stray(char: str, after: str = "") -> Slip:
 
 
 def explain(kind: str, token: str, accepts: set[str], before: str, after: str) -> Slip:
-    """Explain why a token does not fit.
-
-    Args:
-        kind: The kind of the token.
-        token: The text of the token.
-        accepts: The kinds that would have fitted.
-        before: The line in front of the token.
-        after: The line behind the token.
-    """
+    """Explain why a token does not fit."""
     before = before.rstrip(" \t")
     if len(before) > 2 * _LOOKED_AT:  # patterns take time with the square of what they search
         before = f"{before[:_LOOKED_AT]} {before[-_LOOKED_AT:]}"
@@ -136,7 +128,7 @@ def _line_end(kind: str, token: str, accepts: set[str], before: str, after: str)
     if kind != "_NEWLINE":
         return None
     if before.endswith("->"):
-        message = "there is no op behind the `->` of this line"
+        message = "there is no op after the `->` on this line"
         return Slip(Code.SYNTAX, message, "put the `->` at the beginning of the next line")
     help_ = "put the `{` on this line" if "LBRACE" in accepts and len(accepts) < 4 else None
     return Slip(Code.SYNTAX, f"the line ends too early{wanted(accepts)}", help_)
@@ -149,7 +141,7 @@ def _arrow(kind: str, token: str, accepts: set[str], before: str, after: str) ->
             return Slip(Code.MISSING_ARROW, "the arrow is written `->`", width=len(wrong))
     if kind == "_ARROW":
         place = "the `->` before it" if before.endswith("->") else "it"
-        return Slip(Code.SYNTAX, f"there is no op in front of this `->`: {place} leads nowhere")
+        return Slip(Code.SYNTAX, f"there is no op before this `->`: {place} leads nowhere")
     return None
 
 
@@ -168,7 +160,7 @@ def _operator(kind: str, token: str, accepts: set[str], before: str, after: str)
         if token == "==":
             message = "an attribute has a single `=`; a comparison needs parentheses"
             return Slip(Code.SYNTAX, message, f"write `{last_word(before)}=...`")
-        message = f"an operator in an argument needs parentheses around it, `{token}` too"
+        message = f"an operator in an argument, such as `{token}`, needs parentheses around it"
         return Slip(Code.SYNTAX, message, "write for instance `(channels * 2)`")
     if kind == "COMPARATOR" and "AND" in accepts:
         return Slip(Code.SYNTAX, "a comparison has two sides", "write `a < b and b < c`")
@@ -180,9 +172,9 @@ def _stride(before: str, after: str) -> Slip:
     window = before.split()[-1]
     name = re.match(r"[A-Za-z_]\w*", after)
     if name:
-        message = "a stride that is no number stands in braces"
+        message = "a stride that is not a number goes in braces"
         return Slip(Code.BAD_WINDOW, message, f"write `{window}/{{{name.group()}}}`")
-    message = "a window is written without spaces, its stride directly behind the `/`"
+    message = "a window is written without spaces, with its stride right after the `/`"
     number = re.match(r"\s+([1-9])\b", after)  # a larger one is meant as the channels
     return Slip(Code.BAD_WINDOW, message, f"write `{window}/{number[1] if number else 2}`")
 
@@ -191,7 +183,7 @@ def _definition(kind: str, token: str, accepts: set[str], before: str, after: st
     if accepts & ITEMS and kind not in ITEMS:
         message = f"a definition cannot begin with `{clipped(token)}`"
         help_ = _item_help(token, after) if kind == "NAME" else None
-        help_ = help_ or "layers stand inside `network NAME { ... }` or `block NAME { ... }`"
+        help_ = help_ or "layers go inside `network NAME { ... }` or `block NAME { ... }`"
         return Slip(Code.SYNTAX, message, help_)
     if kind in ITEMS and "$END" in accepts:
         return Slip(Code.SYNTAX, f"`{token}` begins a new definition", "begin a new line")
@@ -237,7 +229,7 @@ def item_in_body(word: str, line: str, around: str) -> tuple[str, str]:
         line: The rest of the line, from that word on.
         around: The line with which the outermost body begins.
     """
-    message = f"`{word}` stands between definitions, not inside the body of one"
+    message = f"`{word}` belongs between definitions, not inside one"
     outer = re.match(r"(block|network)\s+[A-Za-z_]\w*", around.strip())
     above = f"`{outer.group()}`" if outer else "the definition it stands in"
     constant = re.match(r"let\s+([A-Za-z_]\w*)\s*=\s*([^#;{}]+)", line)
@@ -252,25 +244,25 @@ def item_in_body(word: str, line: str, around: str) -> tuple[str, str]:
 def _brackets(kind: str, token: str, accepts: set[str], before: str, after: str) -> Slip | None:
     call = re.search(r"([A-Za-z_]\w*)\s*\([^()]*$", before)
     if kind in ("WINDOW", "COMMA", "EQUAL") and call and "LBRACE" not in accepts:
-        message = "arguments follow a name without parentheses and commas"
+        message = "arguments follow the name, without parentheses or commas"
         return Slip(Code.SYNTAX, message, f"write `{call.group(1)} 64`")
     if kind == "COMMA" and "_ARROW" in accepts:
         return Slip(Code.SYNTAX, "arguments are separated by spaces", "leave out the `,`")
     if kind in ("WINDOW", "STRING", "LSQB") and re.search(r"\[[^\]]*$", before):
-        return Slip(Code.SYNTAX, "a list in brackets has plain values, not this")
+        return Slip(Code.SYNTAX, "a list in brackets holds plain values only")
     if kind == "RSQB" and before.endswith("["):
         return Slip(Code.SYNTAX, "a list in brackets cannot be empty")
     if kind == "LPAR" and before[-1:].isalnum() and "AND" in accepts:
         if last_word(before.rstrip()) in FUNCTIONS:
-            message = "the parenthesis of a function follows its name at once"
+            message = "the parenthesis of a function directly follows its name"
             return Slip(Code.SYNTAX, message, f"write `{last_word(before.rstrip())}(`")
         message = f"there is no function `{clipped(last_word(before))}`"
         return Slip(Code.SYNTAX, message, f"there are {', '.join(f'`{f}`' for f in FUNCTIONS)}")
     if kind == "FUNCTION":
-        message = f"`{token}` in front of a parenthesis is a function"
+        message = f"`{token}` followed by a parenthesis is a function"
         return Slip(Code.RESERVED_NAME, message, f"choose another name, for instance `{token}_1`")
     if kind == "RPAR" and before.endswith("("):
-        return Slip(Code.SYNTAX, "an expression is missing in these parentheses")
+        return Slip(Code.SYNTAX, "there is no expression in these parentheses")
     return None
 
 
@@ -296,9 +288,11 @@ def _word(kind: str, token: str, accepts: set[str], before: str, after: str) -> 
     if "NAME" in accepts and token in KEYWORDS and not starts_chain:
         return _reserved(token, 0)
     if kind == "NAME" and accepts == {"STRING"}:
-        return Slip(Code.SYNTAX, "the path of a file stands in quotes", 'write `from "file.inc"`')
+        return Slip(Code.SYNTAX, "the path of a file goes in quotes", 'write `from "file.inc"`')
     if kind == "STRING" and accepts == {"NAME"}:
-        return Slip(Code.SYNTAX, "a name stands without quotes", f"write `{clipped(token[1:-1])}`")
+        return Slip(
+            Code.SYNTAX, "a name is written without quotes", f"write `{clipped(token[1:-1])}`"
+        )
     if kind == "STRING":
         word = token[1:-1]
         help_ = f"write `{word}` without quotes" if word.isidentifier() and len(word) < 40 else None
