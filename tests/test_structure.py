@@ -176,10 +176,47 @@ def test_a_room_knows_only_those_below_it() -> None:
             assert room_of(other) <= room_of(name), f"{name} imports {other}"
 
 
-def test_every_op_has_an_emitter_in_every_target() -> None:
-    assert set(torch_ops.EMITTERS) == set(OPS)
-    assert set(keras_ops.EMITTERS) <= set(OPS)
-    assert all(op in keras_ops.EMITTERS or Printer("keras").has(op) for op in OPS)
+#: Ops whose facts a target computes; the macros of the others take their arguments as they are.
+EMITTERS = {"torch": torch_ops.EMITTERS, "keras": keras_ops.EMITTERS}
+#: The modules of targets: what they say of frameworks' code stands in templates.
+EMITTING = [path for path in MODULES if path.parent.parent.name == "targets"]
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_every_op_is_written_in_every_target(target: str) -> None:
+    assert set(EMITTERS[target]) <= set(OPS)
+    assert [op for op in OPS if op not in EMITTERS[target] and not Printer(target).has(op)] == []
+
+
+@pytest.mark.parametrize("path", EMITTING, ids=name_of)
+def test_names_of_frameworks_stand_in_templates(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            assert not re.search(r"\b(nn|F|torch|layers|ops|keras)\.", node.value), node.value
+
+
+@pytest.mark.parametrize("path", EMITTING, ids=name_of)
+def test_nothing_reads_code_but_as_a_tree(path: Path) -> None:
+    """Regular expressions are for templates and prose."""
+    if path.stem not in ("templates", "text", "files"):
+        assert "re" not in imported(path)
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_every_helper_is_used(target: str) -> None:
+    folder, printer = ROOT / "templates" / target, Printer(target, package="net")
+    sources = [*folder.glob("macros/*.jinja"), folder / "module.py.jinja", folder / "tables.json"]
+    asked = set(re.findall(r'"(\w+)"', "".join(path.read_text("utf-8") for path in sources)))
+    names = printer.templates.helper_names()
+    needed = {need for name in names for need in printer.find_helper(name).needs}
+    assert names and set(names) <= asked | needed
+
+
+def test_an_unknown_helper_fails() -> None:
+    with pytest.raises(LookupError, match="Missing"):
+        Printer("torch").helper("Missing")
 
 
 @pytest.mark.parametrize("path", MODULES + FUZZING, ids=name_of)

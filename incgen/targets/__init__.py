@@ -1,7 +1,7 @@
 """The frameworks that incgen writes. A target is one row here, one module and one folder.
 
-The module turns a graph into a view (names and lines ready-made), the folder's templates lay it
-out. Modules are imported when they are used: a build for one target pays for one.
+The module turns a graph into trees of code, the folder's templates spell them. Modules
+are imported when they are used: a build for one target pays for one.
 """
 
 from __future__ import annotations

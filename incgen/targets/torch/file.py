@@ -1,8 +1,8 @@
 """PyTorch: a class for each unit and block, and one for the network.
 
 A body becomes attributes in `__init__` and straight-line code in `forward`
-(`torch_classes.py`). What stands under a label is one module (`torch_modules.py`), so that
-`state_dict` has the label paths as keys. Each op is a module or a function (`torch_ops.py`).
+(`classes.py`). What stands under a label is one module (`modules.py`), so that `state_dict` has
+the label paths as keys. Each op is a module or a function (`ops.py`).
 This module lays out the file.
 """
 

@@ -69,7 +69,9 @@ def layer(op: str, args: Args, shape: Symbol, cases: Cases) -> Layer:
         shape: of its input.
         cases: gives the values that a parameter takes, if words are among them.
     """
-    emitter = EMITTERS[op]
+    emitter = EMITTERS.get(op)
+    if emitter is None:
+        return Layer(Op(op, args))
     pad = args.get("pad")
     if isinstance(pad, ex.Parameter) and pad.name != "padding" and cases(pad.name):
         return _by_word(pad, cases(pad.name), lambda value: emitter({**args, "pad": value}, shape))
@@ -188,11 +190,6 @@ def _lrn(args: Args, shape: Symbol) -> Layer:
 # ---------------------------------------------------------------- the rest
 
 
-def _plain(name: str, *facts: str) -> Callable[[Args, Symbol], Layer]:
-    """Return an op that needs its own arguments and nothing else."""
-    return lambda args, shape: Layer(Op(name, {fact: args[fact] for fact in facts}))
-
-
 def _gelu(args: Args, shape: Symbol) -> Layer:
     is_tanh = ex.binary("==", expression(args, "form"), ex.Literal("tanh"))
     word = ex.choice(is_tanh, ex.Literal("tanh"), ex.Literal("none"))
@@ -224,7 +221,7 @@ def _either_pool(args: Args, shape: Symbol) -> Layer:
     return Layer(Chosen(is_max, pool(args, False), pool(args, True)))
 
 
-#: The form and the facts of each op.
+#: The form and the facts of each op whose macro takes more than its arguments.
 EMITTERS: dict[str, Callable[[Args, Symbol], Layer]] = {
     "conv": _conv,
     "depthwise_conv": _depthwise_conv,
@@ -240,14 +237,4 @@ EMITTERS: dict[str, Callable[[Args, Symbol], Layer]] = {
     "dropout": _dropout,
     "flatten": _flatten,
     "pad": _pad,
-    "leaky_relu": _plain("leaky_relu", "slope"),
-    "l2_normalize": _plain("l2_normalize", "eps"),
-    "scale": _plain("scale", "factor"),
-    **{
-        name: _plain(name)
-        for name in (
-            *("global_avg_pool", "global_max_pool", "relu", "relu6", "sigmoid", "tanh", "silu"),
-            *("hard_sigmoid", "hard_swish", "softmax", "identity"),
-        )
-    },
 }
