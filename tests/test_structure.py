@@ -228,9 +228,6 @@ def test_modules_say_what_they_are(path: Path) -> None:
 LONG_MODULES = {
     "incgen.targets.shared.shaping",
     "incgen.targets.shared.symbols",
-    "incgen.targets.torch.classes",
-    "incgen.targets.torch.modules",
-    "incgen.targets.torch.scope",
     "incgen.verify.ladder",
     "incgen.verify.models",
     "incgen.verify.runners.keras",

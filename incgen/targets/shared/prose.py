@@ -31,7 +31,7 @@ def wrap(text: str, width: int, indent: int) -> list[str]:
 
 
 def _blocks(text: str) -> Iterator[str]:
-    """Whole paragraphs, indented lines and blank lines of a text."""
+    """Yield whole paragraphs, indented lines and blank lines of a text."""
     paragraph: list[str] = []
     lines = text.strip("\n").split("\n") if text.strip("\n") else []
     for line in (line.expandtabs().rstrip() for line in lines):

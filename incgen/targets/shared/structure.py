@@ -10,13 +10,13 @@ from incgen.resolve import definitions as df
 
 
 def only(body: df.Body) -> df.Step | None:
-    """The step of a body that has just one with an element, and no head."""
+    """Return the step of a body that has just one with an element, and no head."""
     step = body.steps[0] if len(body.steps) == 1 else None
     return step if isinstance(step, df.Step) and step.element is not None else None
 
 
 def unwrapped(element: df.Element) -> tuple[df.Element, str | None]:
-    """What stands in braces in the place of one thing, and the label that it starts from."""
+    """Return what stands in braces in the place of one thing, and the label that it starts from."""
     origin = None
     while isinstance(element, df.Group) and element.name is None and origin is None:
         step = only(element.body)
@@ -27,7 +27,7 @@ def unwrapped(element: df.Element) -> tuple[df.Element, str | None]:
 
 
 def single(element: df.Element) -> df.Element:
-    """What stands in braces that add nothing, beside other statements."""
+    """Return what stands in braces that add nothing, beside other statements."""
     while isinstance(element, df.Group) and element.name is None:
         step = only(element.body)
         if step is None or step.element is None or step.origin is not None or step.kept:
@@ -37,7 +37,7 @@ def single(element: df.Element) -> df.Element:
 
 
 def part_name(element: df.Element) -> str | None:
-    """The name that an element adds to keys, if it is one thing."""
+    """Return the name that an element adds to keys, if it is one thing."""
     match element:
         case df.Conditional():
             return slot_of(element)
@@ -46,7 +46,7 @@ def part_name(element: df.Element) -> str | None:
 
 
 def slot_of(element: df.Conditional) -> str | None:
-    """The one name that both sides of a condition fill, if there is one."""
+    """Return the one name that both sides of a condition fill, if there is one."""
     names = set()
     for body in (element.then, element.otherwise):
         if body is None:
@@ -77,7 +77,7 @@ def _values(element: df.Element) -> Iterator[df.ArgumentValue]:
 
 
 def expressions_of(value: df.ArgumentValue) -> tuple[Expression, ...]:
-    """The expressions that an argument consists of."""
+    """Return the expressions that an argument consists of."""
     match value:
         case df.WindowValue():
             return *value.kernel, *value.stride
@@ -90,13 +90,13 @@ def expressions_of(value: df.ArgumentValue) -> tuple[Expression, ...]:
 
 
 def axes_in(expression: Expression) -> set[str]:
-    """Which of `channels`, `height` and `width` an expression names."""
+    """Return which of `channels`, `height` and `width` an expression names."""
     found = {expression.axis} if isinstance(expression, ex.Dimension) else set[str]()
     return found.union(*map(axes_in, ex.children(expression)))
 
 
 def written_in(body: df.Body) -> list[Expression]:
-    """Every expression in a body."""
+    """Return every expression in a body."""
     return [
         expression
         for element in df.elements(body)
@@ -106,7 +106,7 @@ def written_in(body: df.Body) -> list[Expression]:
 
 
 def names_in(body: df.Body) -> set[str]:
-    """Every name that something in a body has."""
+    """Return every name that something in a body has."""
     found = {name for e in df.elements(body) if (name := getattr(e, "name", None))}
     return found | {step.label for step in _steps(body) if step.label}
 
@@ -123,7 +123,7 @@ def _steps(body: df.Body) -> Iterator[df.Step | df.Head]:
 
 
 def bodies(element: df.Element) -> list[df.Body]:
-    """The bodies directly inside an element."""
+    """Return the bodies directly inside an element."""
     match element:
         case df.Join() | df.Group() | df.Repeat():
             return [element.body]
@@ -134,7 +134,7 @@ def bodies(element: df.Element) -> list[df.Body]:
 
 
 def outer_labels(element: df.Element) -> frozenset[str]:
-    """The labels outside of an element that a `from` inside it names."""
+    """Return the labels outside of an element that a `from` inside it names."""
     match element:
         case df.Chain():
             return frozenset[str]().union(*map(outer_labels, element.elements))
@@ -143,7 +143,7 @@ def outer_labels(element: df.Element) -> frozenset[str]:
 
 
 def outer_labels_of_body(body: df.Body) -> frozenset[str]:
-    """The labels outside of a body that a `from` inside it names."""
+    """Return the labels outside of a body that a `from` inside it names."""
     found: set[str] = set()
     known: set[str] = set()
     for step in body.steps:
@@ -160,7 +160,7 @@ def outer_labels_of_body(body: df.Body) -> frozenset[str]:
 
 
 def unnamed_branch(join: df.Join, number: int) -> str:
-    """The variable of a branch without a label: `residual` beside the value itself."""
+    """Return the variable of a branch without a label: `residual` beside the value itself."""
     plain = [_is_identity(step) for step in join.body.steps]
     alone = join.kind == "add" and len(plain) == 2 and any(plain)
     return "residual" if alone and not plain[number - 1] else f"branch{number}"

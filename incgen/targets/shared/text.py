@@ -8,7 +8,7 @@ from incgen.targets.shared.prose import wrap
 
 
 def escaped(doc: str) -> str:
-    """A doc comment that cannot end the docstring it stands in, nor act in it."""
+    """Return a doc comment that cannot end the docstring it stands in, nor act in it."""
     plain = "".join(c if c.isprintable() or c == "\n" else " " for c in doc)
     return plain.replace("\\", "\\\\").replace('"""', "'''")
 
@@ -16,7 +16,7 @@ def escaped(doc: str) -> str:
 def docstring(
     doc: str, width: int, indent: int = 0, facts: tuple[str, ...] = (), last: str = ""
 ) -> list[str]:
-    """A docstring as lines, closed on its own line if it has more than one.
+    """Return a docstring as lines, closed on its own line if it has more than one.
 
     Args:
         doc: the words; its first line stands by itself.
@@ -48,7 +48,7 @@ def docstring(
 
 
 def _titled(doc: str) -> str:
-    """The first line of a comment as a paragraph of its own, as docstrings have it."""
+    """Return the first line of a comment as a paragraph of its own, as docstrings have it."""
     first, _, rest = doc.partition("\n")
     if rest and rest[0] != "\n" and first.endswith("."):
         return f"{first}\n\n{rest}"
@@ -56,14 +56,14 @@ def _titled(doc: str) -> str:
 
 
 def network_doc(graph: Graph) -> str:
-    """What the model's own docstring begins with."""
+    """Return what the model's own docstring begins with."""
     program = graph.program
     own = program.network.doc or program.doc
     return own.split("\n\n")[0].split("\n")[0] if own else program.network.name
 
 
 def paragraph_before(previous: df.Step | df.Head | None, step: df.Step | df.Head) -> bool:
-    """Whether the spec has an empty line in front of a statement."""
+    """Return whether the spec has an empty line in front of a statement."""
     if previous is None:
         return False
     between = step.span.source.text[previous.span.end : step.span.start]
@@ -71,12 +71,12 @@ def paragraph_before(previous: df.Step | df.Head | None, step: df.Step | df.Head
 
 
 def camel(name: str) -> str:
-    """A label as a part of a class name."""
+    """Return a label as a part of a class name."""
     return "".join(part[:1].upper() + part[1:] for part in name.split("_") if part)
 
 
 def described(definition: df.Definition) -> str:
-    """A docstring for a definition without a comment: what it is made of."""
+    """Return a docstring for a definition without a comment: what it is made of."""
     if definition.kind != "unit":
         return f"The block `{definition.name}`."
     names = [

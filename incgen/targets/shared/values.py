@@ -21,14 +21,14 @@ TRUE, FALSE = ex.Literal(True), ex.Literal(False)
 
 
 def expression(args: Args, name: str) -> Expression:
-    """An argument that is an expression."""
+    """Return an argument that is an expression."""
     value = args[name]
     assert isinstance(value, Expression), (name, value)
     return value
 
 
 def window(args: Args) -> WindowValue:
-    """The window of an op."""
+    """Return the window of an op."""
     value = args["window"]
     assert isinstance(value, WindowValue)
     return value
@@ -57,7 +57,7 @@ def is_same(one: Expression | None, other: Expression | None) -> bool:
 
 
 def _items_of_one(values: Pair) -> bool:
-    """Whether two numbers are what one parameter holds, in order."""
+    """Return whether two numbers are what one parameter holds, in order."""
     match values:
         case ex.Item(first, 0), ex.Item(second, 1):
             return first == second
@@ -66,12 +66,12 @@ def _items_of_one(values: Pair) -> bool:
 
 
 def effective(kernel: Expression, dilation: Expression) -> Expression:
-    """The pixels that a dilated kernel spans."""
+    """Return the pixels that a dilated kernel spans."""
     return (kernel - 1) * dilation + 1 if dilation != ONE else kernel
 
 
 def half(values: Pair, dilation: Expression = ONE) -> Pair:
-    """Half a window on each side."""
+    """Return half a window on each side."""
 
     def side(kernel: Expression) -> Expression:
         known = ex.literal(kernel)
@@ -84,13 +84,13 @@ def half(values: Pair, dilation: Expression = ONE) -> Pair:
 
 
 def sum_of(values: Pair) -> Expression:
-    """Two numbers added; twice the one where they are the same."""
+    """Return two numbers added; twice the one where they are the same."""
     first, second = values
     return first * 2 if first == second else first + second
 
 
 def four_sides(value: ArgumentValue) -> Sides:
-    """A border of one, two or four numbers as top, bottom, left, right."""
+    """Return a border of one, two or four numbers as top, bottom, left, right."""
     match value:
         case SidesValue((high, wide)):
             return high, high, wide, wide
@@ -102,7 +102,7 @@ def four_sides(value: ArgumentValue) -> Sides:
 
 
 def with_ceil(after: Expression, stride: Expression, kernel: Expression) -> Expression:
-    """The border after the input with which rounding down gives what rounding up gave.
+    """Return the border after the input with which rounding down gives what rounding up gave.
 
     It is min(after + stride - 1, kernel - 1), for every size of the input: a window that begins
     in the border is never counted (PyTorch's rule, aten/src/ATen/native/Pool.h).
@@ -127,14 +127,14 @@ def rescaled(x: Expression, low: float, high: float) -> Expression:
 
 
 def as_float(value: Expression) -> Expression:
-    """A whole number as a float: TorchScript takes no other where a float is meant."""
+    """Return a whole number as a float: TorchScript takes no other where a float is meant."""
     known = ex.literal(value)
     whole = isinstance(known, int) and not isinstance(known, bool)
     return ex.Literal(float(known)) if whole and known is not None else value
 
 
 def one_of_equal(value: Expression) -> Expression:
-    """One number for two equal ones, as every framework takes them; other values as they are."""
+    """Return one number for two equal ones, as every framework takes it; else the value."""
     match value:
         case ex.Tuple((first, second)) if first == second:
             return first

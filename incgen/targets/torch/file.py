@@ -37,7 +37,7 @@ from incgen.targets.torch.scope import Part, Scope, part_input
 
 
 def emit(graph: Graph, style: Style = PLAIN) -> str:
-    """The PyTorch source of a network.
+    """Return the PyTorch source of a network.
 
     Raises:
         SpecError: something cannot be expressed; code `unsupported` or `undecided`.
@@ -76,7 +76,7 @@ class _File:
     # ------------------------------------------------------------ classes
 
     def form(self, definition: df.Definition, is_map: bool) -> Form:
-        """The class of a unit or block, written when it is first used."""
+        """Write the class of a unit or block, written when it is first used."""
         key = definition, is_map
         if key not in self.forms:
             name = self.classes[definition]
@@ -119,7 +119,7 @@ class _File:
         return form, given
 
     def network(self) -> tuple[Class, Symbol]:
-        """The class of the network, and the shape of its output."""
+        """Write the class of the network, and the shape of its output."""
         network = self.graph.program.network
         pixels = network.pixels
         assert pixels is not None
@@ -132,7 +132,7 @@ class _File:
     # ------------------------------------------------------------ the file
 
     def view(self) -> dict[str, Any]:
-        """What the template is given."""
+        """Return what the template is given."""
         network, out = self.network()
         named = out.named  # a variable of the constructor is nothing to a reader of the header
         index, *others = self.graph.outputs.values()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from incgen.base.records import record
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
-from incgen.resolve.definitions import ArgumentValue, SidesValue
+from incgen.resolve.definitions import ArgumentValue, SidesValue, WindowValue
 from incgen.targets.shared.values import ONE, ZERO, Pair, Sides, effective, four_sides, half
 
 
@@ -51,3 +51,18 @@ def _same(kernel: Pair, stride: Pair, dilation: Expression) -> Padding:
     if stride == (ONE, ONE) and all(isinstance(span, int) and span % 2 for span in spans):
         return Padding(both=half(kernel, dilation))
     return Padding()
+
+
+def is_centred(pad: ArgumentValue, frame: ArgumentValue) -> bool:
+    """Return whether a window with its sides in one parameter is in the middle of its border."""
+    assert isinstance(frame, WindowValue)
+    plain = isinstance(frame.kernel[0], ex.Item) and frame.stride == (ONE, ONE)
+    return plain and pad == ex.Literal("half")
+
+
+def odd_same(pad: ArgumentValue, frame: ArgumentValue) -> ArgumentValue:
+    """Return half the kernel for `same`, which it is for odd kernels and stride 1."""
+    assert isinstance(frame, WindowValue)
+    if pad == ex.Literal("same") and frame.stride == (ONE, ONE):
+        return ex.Literal("half")
+    return pad

@@ -16,7 +16,6 @@ from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
 from incgen.language.names import MODULE_ATTRIBUTES
-from incgen.language.ops import Kind
 from incgen.language.ops import Op as Operation
 from incgen.resolve import definitions as df
 from incgen.targets.shared.code import (
@@ -46,7 +45,7 @@ from incgen.targets.shared.symbols import (
     type_of,
     values_of,
 )
-from incgen.targets.shared.values import ONE, TRUE, ZERO
+from incgen.targets.shared.values import TRUE, ZERO
 from incgen.targets.shared.words import Words
 from incgen.targets.torch.code import (
     INPUT_SIZES,
@@ -64,6 +63,8 @@ from incgen.targets.torch.code import (
     sizes_of,
 )
 from incgen.targets.torch.ops import CENTRED, Layer, layer
+from incgen.targets.torch.padding import is_centred, odd_same
+from incgen.targets.torch.parameters import constant, unit_formals
 
 #: Parts of a formula that can stand in several places; a longer one gets a variable.
 _READABLE = 5
@@ -83,7 +84,7 @@ class File(Protocol):
     printer: Printer
 
     def form(self, definition: df.Definition, is_map: bool) -> Form:
-        """The class of a unit or block, written when it is first used."""
+        """Write the class of a unit or block, written when it is first used."""
 
     def part(self, part: Part, outer: Scope, shape: Symbol) -> tuple[Form, dict[str, Expression]]:
         """Write a class for a part; gives what its constructor takes and is given."""
@@ -156,7 +157,7 @@ class Scope:
         self.in_place = self.decays_in_place()
 
     def decays_in_place(self) -> bool:
-        """Whether weight decay depends on conditions or loops, so that no one dictionary has it."""
+        """Return whether weight decay depends on conditions or loops: no one dictionary has it."""
         return any(
             isinstance(inner, df.OpCall) and inner.args.get("l2", ZERO) != ZERO
             for element in df.elements(self.definition.body)
@@ -172,7 +173,7 @@ class Scope:
 
     @contextmanager
     def known_at(self, span: Span) -> Iterator[None]:
-        """Sizes that are asked for inside must have a formula."""
+        """Report sizes that are asked for inside and have no formula."""
         try:
             yield
         except Unknown as error:
@@ -182,10 +183,10 @@ class Scope:
     # ------------------------------------------------------------ parameters
 
     def formals(self) -> list[tuple[str, Expression | None]]:
-        """The parameters of the constructor, with their defaults, in order."""
+        """Return the parameters of the constructor, with their defaults, in order."""
         if self.unit is not None:
             return unit_formals(self.definition, self.unit)
-        formals = [(f.name, _constant(f.default)) for f in self.definition.parameters]
+        formals = [(f.name, constant(f.default)) for f in self.definition.parameters]
         # Whatever has a default comes last, and a default that depends on the use is none.
         return sorted(formals, key=lambda formal: formal[1] is not None)
 
@@ -217,7 +218,7 @@ class Scope:
         return self.file.words.type(self.definition, name) or ARGUMENT_TYPES[argument.kind]
 
     def several(self) -> frozenset[str]:
-        """The parameters of a unit's window that are several numbers."""
+        """Return the parameters of a unit's window that are several numbers."""
         unit = self.unit
         if unit is None:
             return frozenset()
@@ -226,7 +227,7 @@ class Scope:
         return frozenset(name for name, single in (square | sides).items() if not single)
 
     def words(self, parameter: str) -> list[Value]:
-        """The values of a padding if words are among them, to write a case for each."""
+        """Return the values of a padding if words are among them, to write a case for each."""
         if self.owner is not None:
             return self.owner.words(parameter)
         return self.file.words.cases(self.definition, parameter)
@@ -234,16 +235,16 @@ class Scope:
     # ------------------------------------------------------------ formulas
 
     def formula(self, written: Expression, shape: Symbol) -> Expression:
-        """An expression with `channels` and the like in the terms of this class."""
+        """Return an expression with `channels` and the like in the terms of this class."""
         return self.shortened(ex.substitute(written, {}, shape.dimensions))
 
     def resolved(self, value: df.ArgumentValue, shape: Symbol) -> df.ArgumentValue:
-        """An argument in the terms of this class."""
+        """Return an argument in the terms of this class."""
         value = resolved(value, shape)
         return mapped(value, self.shortened) if self.computed else value
 
     def shortened(self, formula: Expression) -> Expression:
-        """A formula by its variable, if it has one."""
+        """Return a formula by its variable, if it has one."""
         for name, known in self.computed.items():
             formula = ex.replaced(formula, known, ex.Parameter(name))
         return formula
@@ -256,21 +257,21 @@ class Scope:
                 self.computed[self.variables.take(f"{label}_channels")] = formula
 
     def named(self, shape: Symbol) -> Symbol:
-        """A shape whose channels are a variable, if they have one."""
+        """Return a shape whose channels are a variable, if they have one."""
         with suppress(Unknown):
             return shape.with_channels(self.shortened(shape.channels))
         return shape
 
     def arguments(self, call: df.OpCall, shape: Symbol) -> dict[str, df.ArgumentValue]:
-        """The arguments of an op in the terms of this class."""
+        """Return the arguments of an op in the terms of this class."""
         written = head_arguments(call, self.unit)
         args = {name: self.resolved(value, shape) for name, value in written.items()}
         if self.unit is not None and call.forwards:
             if "init" in self.unit.args:
                 args["init"] = call.args["init"]  # a use that says another writes it itself
             if self.unit.odd and "window" in args:
-                args["pad"] = _odd_same(args["pad"], args["window"])
-                if call.op.family == "conv" and _is_centred(args["pad"], args["window"]):
+                args["pad"] = odd_same(args["pad"], args["window"])
+                if call.op.family == "conv" and is_centred(args["pad"], args["window"]):
                     args["pad"] = CENTRED
         return args
 
@@ -299,7 +300,7 @@ class Scope:
         return Flow(called, shape, typed)
 
     def attribute_of(self, parameter: str) -> str:
-        """The attribute that keeps a parameter; its own name, unless a module has that."""
+        """Return the attribute that keeps a parameter; its own name, unless a module has that."""
         if parameter not in self.kept:
             self.kept[parameter] = self.attributes.take(parameter, f"{parameter}_value")
         return self.kept[parameter]
@@ -380,7 +381,7 @@ class Scope:
 def part_input(
     is_map: bool, captured: Mapping[str, Symbol], names: Mapping[str, str]
 ) -> tuple[Symbol, dict[str, Symbol]]:
-    """The shapes of a part's input and of the outer values it uses, in its own terms."""
+    """Return the shapes of a part's input and of the outer values it uses, in its own terms."""
 
     def own(name: str, shape: Symbol) -> Symbol:
         channels, height, width = map(ex.Parameter, sizes_of(name))
@@ -388,51 +389,6 @@ def part_input(
 
     own_shapes = {label: own(names[label], shape) for label, shape in captured.items()}
     return own_input(is_map), own_shapes
-
-
-def unit_formals(unit: df.Definition, form: UnitForm) -> list[tuple[str, Expression | None]]:
-    """The parameters of a unit in the order of its constructor."""
-    head = unit.head
-    assert head is not None
-    defaults = df.unit_defaults(unit)
-    required: list[tuple[str, Expression | None]] = []
-    optional: list[tuple[str, Expression | None]] = []
-    for argument in head.arguments:
-        if argument.name not in form.args or argument.kind is Kind.INITIALIZER:
-            continue
-        if argument.kind is Kind.WINDOW:
-            required.append(("kernel", None))
-            if form.strided:
-                optional.insert(0, ("stride", ONE if form.square_stride else ex.Tuple((ONE, ONE))))
-        elif argument.kind is Kind.PADDING:
-            several = ex.Tuple((ZERO,) * form.pad_sides)
-            optional.append(("padding", ZERO if form.pad_sides == 1 else several))
-        else:
-            default = defaults.get(argument.name)
-            known = default if isinstance(default, ex.Literal) else None
-            (required if known is None else optional).append((argument.name, known))
-    # channels before the kernel, as in nn.Conv2d
-    required.sort(key=lambda pair: pair[0] == "kernel")
-    return required + optional
-
-
-def _constant(default: Expression | None) -> Expression | None:
-    return default if isinstance(default, ex.Literal) else None
-
-
-def _is_centred(pad: df.ArgumentValue, frame: df.ArgumentValue) -> bool:
-    """Whether a window whose sides are in one parameter stands in the middle of its border."""
-    assert isinstance(frame, df.WindowValue)
-    plain = isinstance(frame.kernel[0], ex.Item) and frame.stride == (ONE, ONE)
-    return plain and pad == ex.Literal("half")
-
-
-def _odd_same(pad: df.ArgumentValue, frame: df.ArgumentValue) -> df.ArgumentValue:
-    """For odd kernels and stride 1, `same` is half the kernel: every use is known to be so."""
-    assert isinstance(frame, df.WindowValue)
-    if pad == ex.Literal("same") and frame.stride == (ONE, ONE):
-        return ex.Literal("half")
-    return pad
 
 
 def _substituted(fact: object, names: Mapping[str, Expression]) -> object:

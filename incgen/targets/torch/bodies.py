@@ -1,0 +1,386 @@
+"""Bodies: attributes in `__init__`, and straight-line code in `forward` that uses them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+from incgen.graph.shapes import Shape
+from incgen.language import expressions as ex
+from incgen.language.expressions import Expression
+from incgen.resolve import definitions as df
+from incgen.targets.shared import text
+from incgen.targets.shared.code import (
+    Applied,
+    Bind,
+    Code,
+    Comment,
+    Gap,
+    Joined,
+    Node,
+    Op,
+    branches,
+    within,
+)
+from incgen.targets.shared.shaping import EITHER, SETTLED
+from incgen.targets.shared.structure import only, slot_of, unnamed_branch, unwrapped
+from incgen.targets.shared.symbols import Symbol, unit_arguments
+from incgen.targets.torch.code import (
+    Built,
+    Flow,
+    Spread,
+    Trained,
+    own,
+)
+from incgen.targets.torch.modules import Modules
+
+#: An expression of `forward` that is longer gets a variable.
+_LONG = 48
+X = ex.Name("x")
+IDENTITY = Op("identity", {})
+
+
+class Bodies(Modules):
+    """Writes the steps of bodies into a class."""
+
+    # ------------------------------------------------------------ bodies
+
+    def body(self, body: df.Body, flow: Flow, variable: str, *, whole: bool = False) -> Flow:
+        """Write the steps of a body after one another.
+
+        Args:
+            body: the steps.
+            flow: the value they start from.
+            variable: the name that values in between take.
+            whole: whether every step gets a line of its own, as in a network; else what has no
+                parameters shares the line of a layer beside it.
+        """
+        labels = dict(self.labels)
+        previous: df.Step | df.Head | None = None
+        weighted = False  # whether the value's own expression calls a layer with parameters
+        for number, step in enumerate(body.steps, 1):
+            if whole and text.paragraph_before(previous, step):
+                _gap(self.init)
+                _gap(self.forward)
+            previous = step
+            places = len(self.init), len(self.forward)
+            if isinstance(step, df.Head):
+                flow = flow if flow.variable else self.bind(flow, variable)
+                self.head(step, flow)
+            else:
+                weighted = _is_weighted(step) or (weighted and not flow.variable)
+                flow = self.step(step, flow, variable, bound=whole)
+                following = body.steps[number] if number < len(body.steps) else None
+                told = step.doc and (len(self.init), len(self.forward)) == places
+                shares = following is None or self.shares(flow, weighted, following)
+                if not flow.variable and (told or not shares):  # a comment needs a line
+                    flow = self.bind(flow, variable)
+            self.note(step.doc, *places)
+            if number % SETTLED == 0:
+                flow.shape.settle()
+        self.labels = labels
+        return flow
+
+    def step(self, step: df.Step, flow: Flow, variable: str, *, bound: bool) -> Flow:
+        """Write one step; a value that a later `from` names gets a variable of its own."""
+        origin = self.labels[step.origin] if step.origin is not None else flow
+        done = origin
+        if step.element is not None:
+            if not self.level and self.unit is None:
+                self.name_channels(self.behind(step.element, origin.shape), step.label or "out")
+            done = self.element(step.element, origin, variable)
+            done = replace(done, shape=self.named(done.shape)) if self.computed else done
+        if step.kept and step.label is not None:
+            done = self.bind(done, self.values.take(step.label), self.shape_behind(step))
+            self.labels[step.label] = done
+        elif bound and not done.variable:
+            done = self.bind(done, variable, self.shape_behind(step))
+        return done
+
+    def note(self, doc: str, init: int, forward: int) -> None:
+        """Put a doc comment of the spec in front of the first line that its statement gave."""
+        if not doc:
+            return
+        for statements, place in (
+            (self.init, init),
+            (self.forward, forward),
+        ):
+            if len(statements) > place:
+                statements.insert(place, Comment(doc))
+                return
+
+    def shape_behind(self, step: df.Step) -> Shape | None:
+        """Return the shape behind a statement of the network, for a comment."""
+        return self.graph.steps.get(step.span.start) if self.definition.kind == "network" else None
+
+    def bind(self, flow: Flow, variable: str, shape: Shape | None = None) -> Flow:
+        """Give a value a name, and say its shape, `classes` and the like by name."""
+        comment = ""
+        if shape is not None:
+            channels = flow.shape.named
+            parts: list[object] = [shape.channels]
+            if channels and channels not in self.computed:
+                parts = [channels]
+            if shape.is_map:
+                parts += [shape.height, shape.width]
+            comment = f"(N, {', '.join(map(str, parts))})"
+        hint = "" if variable in self.typed or flow.typed else "tensor"
+        self.typed.add(variable)
+        self.forward.append(Bind(variable, flow.code, hint, comment))
+        return Flow(ex.Name(variable), flow.shape, typed=True)
+
+    def head(self, head: df.Head, flow: Flow) -> None:
+        """Write a head that is only computed in training."""
+        step = only(head.body)
+        variable = self.values.take(head.label)
+        self.heads[head.label] = variable
+        if step is None or step.element is None:
+            origin = head.body.steps[0]
+            assert isinstance(origin, df.Step)
+            done = self.labels[origin.origin] if origin.origin else flow
+        else:
+            if step.origin is not None:
+                flow = self.labels[step.origin]
+            done = self.slotted(step.element, head.label, flow)
+        self.forward.append(Bind(variable, Trained(done.code)))
+
+    # ------------------------------------------------------------ elements
+
+    def element(self, element: df.Element, flow: Flow, variable: str) -> Flow:
+        """Write an element as straight-line code."""
+        match element:
+            case df.OpCall():
+                return self.op(element, flow)
+            case df.Instance():
+                return self.attached(
+                    element.name,
+                    Built(self.constructor(element, flow.shape, (element.name,))),
+                    element,
+                    flow,
+                )
+            case df.Chain(name=None):
+                return self.sequence(element, flow, variable)
+            case df.Join(name=None):
+                return self.join(element, flow, variable)
+            case df.Group(name=None):
+                return self.body(element.body, flow, variable)
+            case df.Chain() | df.Join() | df.Group() | df.Repeat():
+                assert element.name is not None
+                return self.slotted(element, element.name, flow)
+            case df.Conditional():
+                return self.conditional(element, flow, variable)
+            case _:
+                assert_never(element)
+
+    def sequence(self, chain: df.Chain, flow: Flow, variable: str) -> Flow:
+        """Write elements after one another; one call in the next, as long as that can be read."""
+        for number, child in enumerate(chain.elements, 1):
+            flow = self.element(child, flow, variable)
+            if self.length(flow) > _LONG and number < len(chain.elements):
+                flow = self.bind(flow, variable)
+            if number % SETTLED == 0:
+                flow.shape.settle()
+        return flow
+
+    def behind(self, element: df.Element, shape: Symbol) -> Symbol:
+        """Return the shape behind an element."""
+        given = {}
+        if isinstance(element, df.OpCall | df.Instance) and element.forwards and self.unit:
+            given = unit_arguments(self.unit)
+            if self.unit.same:
+                given["pad"] = EITHER
+        with self.known_at(element.span):
+            return self.shaper.element(element, shape, self.shapes(), given)
+
+    def op(self, call: df.OpCall, flow: Flow) -> Flow:
+        """Write an op: a module if it has parameters, a mode or a label, else a function."""
+        result, out = self.layer(call, flow.shape), self.behind(call, flow.shape)
+        module = result.module
+        if isinstance(module, Op) and not call.labelled:
+            if module == IDENTITY:
+                return replace(flow, shape=out)
+            if self.file.printer.has(f"{module.name}_of"):
+                return self.applied(module, flow, out)
+        built = Built(self.module(call, flow.shape, (call.name,)))
+        if result.apart is not None:
+            before, module = result.apart
+            flow, built = self.applied(before, flow, flow.shape), Built(module)
+        return self.attached(call.name, built, call, flow)
+
+    def attached(self, slot: str, built: Built, element: df.Element, flow: Flow) -> Flow:
+        """Write a module as an attribute, and call it."""
+        self.attribute(slot, built.module)
+        return Flow(built.call(own(slot), flow.code), self.behind(element, flow.shape))
+
+    def slotted(self, element: df.Element, slot: str, flow: Flow) -> Flow:
+        """Write what stands under a label as one attribute."""
+        element, origin = unwrapped(element)
+        if origin is not None:
+            flow = self.labels[origin]
+        if isinstance(element, df.OpCall):
+            return self.op(element, flow)
+        if isinstance(element, df.Conditional):
+            return self.slot_conditional(element, slot, flow)
+        return self.attached(slot, self.built(element, flow.shape, (slot,)), element, flow)
+
+    # ------------------------------------------------------------ joins
+
+    def join(self, join: df.Join, flow: Flow, variable: str) -> Flow:
+        """Write branches as straight-line code."""
+        if not flow.variable:
+            flow = self.bind(flow, variable)
+        out = self.behind(join, flow.shape)
+        labels = dict(self.labels)
+        values = []
+        for number, step in enumerate(join.body.steps, 1):
+            assert isinstance(step, df.Step)
+            places = len(self.init), len(self.forward)
+            branch = self.values.take(step.label or unnamed_branch(join, number))
+            origin = self.labels[step.origin] if step.origin is not None else flow
+            done = origin
+            if step.element is not None:
+                done = self.element(step.element, origin, branch)
+            if not done.variable and (step.kept or _calls(done.code) > 2):
+                done = self.bind(done, branch)
+            if step.kept and step.label is not None:
+                self.labels[step.label] = done
+            self.note(step.doc, *places)
+            values.append(done)
+        self.labels = labels
+        return _joined(join.kind, values, out)
+
+    # ------------------------------------------------------------ conditions
+
+    def conditional(self, element: df.Conditional, flow: Flow, variable: str) -> Flow:
+        """Write one of several bodies, decided when the model is built, kept for `forward`."""
+        slot = slot_of(element)
+        if slot is not None:
+            return self.slot_conditional(element, slot, flow)
+        sides = self.sides(element, flow.shape)
+        if len(sides) == 1:
+            body = sides[0][1]
+            return flow if body is None else self.body(body, flow, variable)
+        out = self.behind(element, flow.shape)
+        if not flow.variable or flow.code != ex.Name(variable):
+            flow = self.bind(flow, variable)
+        written = [self.branch(body, flow, variable) for _, body in sides]
+        conditions = [condition for condition, _ in sides]
+        inits = list(zip(conditions, (init for init, _ in written), strict=True))
+        first = conditions[0] or ex.Literal(True)
+        self.init += branches(inits, ex.unary("not", first))
+        forwards = [forward for _, forward in written]
+        if any(forwards):
+            last = max(number for number, lines in enumerate(forwards) if lines)
+            flags = [
+                None if condition is None else self.flag(condition)
+                for condition in conditions[: last + 1]
+            ]
+            pairs = list(zip(flags, forwards[: last + 1], strict=True))
+            self.forward += branches(pairs, None if flags[0] is None else _opposite(flags[0]))
+        return Flow(ex.Name(variable), out, typed=True)
+
+    def sides(
+        self, element: df.Conditional, shape: Symbol
+    ) -> list[tuple[Expression | None, df.Body | None]]:
+        """Return the bodies of a chain of conditions; the last has none."""
+        sides: list[tuple[Expression | None, df.Body | None]] = []
+        while True:
+            with self.known_at(element.span):
+                condition = self.formula(element.condition, shape)
+            known = ex.literal(condition)
+            if known is None:
+                sides.append((condition, element.then))
+            elif known:
+                return [*sides, (None, element.then)]
+            step = only(element.otherwise) if element.otherwise is not None else None
+            plain = step is not None and step.origin is None and not step.kept and not step.doc
+            if not plain or step is None or not isinstance(step.element, df.Conditional):
+                return [*sides, (None, element.otherwise)]
+            element = step.element
+
+    def branch(
+        self, body: df.Body | None, flow: Flow, variable: str
+    ) -> tuple[list[Node], list[Node]]:
+        """Return the code of one side of a condition, in `__init__` and in `forward`."""
+        if body is None:
+            return [], []
+        init, forward = self.init, self.forward
+        self.init, self.forward = [], []
+        self.level += 1
+        done = self.body(body, flow, variable)
+        if done.code != ex.Name(variable):
+            self.bind(done, variable)
+        written = self.init, self.forward
+        self.level -= 1
+        self.init, self.forward = init, forward
+        return written
+
+    def slot_conditional(self, element: df.Conditional, slot: str, flow: Flow) -> Flow:
+        """Write `if` under a label: one of several modules for one attribute."""
+        sides = self.sides(element, flow.shape)
+        out = self.behind(element, flow.shape)
+        several = len(sides) > 1
+        init = self.init
+        written: list[tuple[Expression | None, list[Node]]] = []
+        calls: list[tuple[Expression | None, Built]] = []
+        for number, (condition, body) in enumerate(sides):
+            self.init = []
+            self.level += several
+            built = self.side(body, flow.shape, (slot,))
+            self.attribute(slot, built.module, mixed=several and not number)
+            written.append((condition, self.init))
+            calls.append((condition, built))
+            self.level -= several
+        self.init = init
+        if len(sides) == 1:
+            self.init += written[0][1]
+            return Flow(calls[0][1].call(own(slot), flow.code), out)
+        self.init += branches(written)
+        known = [(condition, built) for condition, built in calls if condition is not None]
+        whole = self.chosen(IDENTITY, known, calls[-1][1])
+        return Flow(whole.call(own(slot), flow.code), out)
+
+    def length(self, flow: Flow) -> int:
+        """Return how long a value is in the code."""
+        return len(self.file.printer.show(flow.code))
+
+    def shares(self, flow: Flow, weighted: bool, following: df.Step | df.Head) -> bool:
+        """Return whether a value can stand in the call of the step behind it, and be read there."""
+        if isinstance(following, df.Head) or following.origin is not None or following.doc:
+            return False
+        plain = isinstance(following.element, df.OpCall | df.Instance)
+        fits = plain and not (weighted and _is_weighted(following))
+        return fits and self.length(flow) <= _LONG
+
+
+def _is_weighted(step: df.Step) -> bool:
+    """Return whether a step is more than an op without parameters."""
+    return not (isinstance(step.element, df.OpCall) and not step.element.op.weighted)
+
+
+def _gap(statements: list[Node]) -> None:
+    if statements and not isinstance(statements[-1], Gap):
+        statements.append(Gap())
+
+
+def _opposite(condition: Expression) -> Expression:
+    match condition:
+        case ex.Unary("not", operand):
+            return operand
+        case _:
+            return ex.unary("not", condition)
+
+
+def _calls(code: Code) -> int:
+    """Return how many calls stand in a value."""
+    return sum(isinstance(part, Op | Applied | ex.Call | ex.Tuple) for part in within(code))
+
+
+def _joined(kind: str, flows: list[Flow], out: Symbol) -> Flow:
+    """Return values joined in `forward`."""
+    if kind == "concat":
+        return Flow(Joined(kind, tuple(flow.code for flow in flows)), out, typed=True)
+    spread = [out.is_map and not flow.shape.is_map for flow in flows]
+    codes = [Spread(f.code) if wide else f.code for f, wide in zip(flows, spread, strict=True)]
+    # To mypy, Tensor + Any is Any.
+    return Flow(Joined(kind, tuple(codes)), out, all(flow.typed for flow in flows))
