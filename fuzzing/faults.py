@@ -6,10 +6,10 @@ import os
 import re
 import traceback
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import incgen
-from incgen.base.records import record
 from incgen.graph.nodes import Graph, Node
 from incgen.graph.shapes import Window
 
@@ -61,7 +61,7 @@ class Fault(Exception):
         return " differ by " in str(self)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Found:
     """A fault of one random network.
 

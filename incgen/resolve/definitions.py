@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TypeAlias
 
-from incgen.base.records import record
 from incgen.base.source import Span
 from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
@@ -20,7 +19,7 @@ from incgen.language.initializers import Initializer
 from incgen.language.ops import ByWindow, Op
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class WindowValue:
     """A window whose parts are resolved; strides are literals 1 where none was written."""
 
@@ -29,7 +28,7 @@ class WindowValue:
     span: Span | None = field(default=None, compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class SidesValue:
     """A padding of two or four numbers."""
 
@@ -41,7 +40,7 @@ class SidesValue:
 ArgumentValue: TypeAlias = Expression | WindowValue | SidesValue | Initializer | None
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Formal:
     """A parameter of a block or network."""
 
@@ -50,7 +49,7 @@ class Formal:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Source:
     """A line that says a convention for many ops: a `numerics`, by its preset, or a `default`."""
 
@@ -58,7 +57,7 @@ class Source:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class OpCall:
     """An op with every argument filled in.
 
@@ -82,7 +81,7 @@ class OpCall:
     sources: Mapping[str, Source] = field(default_factory=dict, compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Instance:
     """A unit or block that is used.
 
@@ -103,7 +102,7 @@ class Instance:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Chain:
     """Elements after one another; with a name their own names are 0, 1, ..."""
 
@@ -112,7 +111,7 @@ class Chain:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Join:
     """`concat`, `add` or `mul`; each step of the body is a branch from the same value.
 
@@ -126,7 +125,7 @@ class Join:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Group:
     """A body in the place of an op."""
 
@@ -135,7 +134,7 @@ class Group:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Repeat:
     """A body several times; the names of iteration i begin with `name.i`."""
 
@@ -145,7 +144,7 @@ class Repeat:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Conditional:
     """One of two bodies; without `otherwise` the value passes."""
 
@@ -158,7 +157,7 @@ class Conditional:
 Element: TypeAlias = OpCall | Instance | Chain | Join | Group | Repeat | Conditional
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Step:
     """A statement: an element on the current value, or on an earlier one.
 
@@ -178,7 +177,7 @@ class Step:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Head:
     """`aux label { ... }`."""
 
@@ -188,7 +187,7 @@ class Head:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Body:
     """Steps in order."""
 
@@ -196,7 +195,7 @@ class Body:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Pixels:
     """What the input line says: a size, and what the weights expect of pixels.
 
@@ -261,7 +260,7 @@ class Definition:
         return mine == theirs and self.body == other.body
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Program:
     """A network and everything that it reaches.
 

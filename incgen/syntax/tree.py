@@ -7,15 +7,14 @@ wherever it stands; a formatter must keep them so.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from incgen.base.records import record
 from incgen.base.source import Span
 from incgen.language.expressions import Expression
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Identifier:
     """A name at its place."""
 
@@ -23,7 +22,7 @@ class Identifier:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Window:
     """`HxW` or `HxW/SHxSW`; the strides are None where none is written."""
 
@@ -34,7 +33,7 @@ class Window:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Text:
     """A string in double quotes."""
 
@@ -42,7 +41,7 @@ class Text:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Items:
     """A list in brackets."""
 
@@ -50,7 +49,7 @@ class Items:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Applied:
     """A name with arguments, as in `init=normal(0.01)`."""
 
@@ -62,7 +61,7 @@ class Applied:
 Argument: TypeAlias = Expression | Window | Text | Items | Applied
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Attribute:
     """`name=value`."""
 
@@ -71,7 +70,7 @@ class Attribute:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Call:
     """An op, unit or block with its arguments."""
 
@@ -81,7 +80,7 @@ class Call:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Join:
     """`concat`, `add` or `mul` with its branches."""
 
@@ -90,7 +89,7 @@ class Join:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Group:
     """A body in the place of an op."""
 
@@ -98,7 +97,7 @@ class Group:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Repeat:
     """`repeat count { ... }`."""
 
@@ -107,7 +106,7 @@ class Repeat:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Conditional:
     """`if condition { ... } else { ... }`."""
 
@@ -120,7 +119,7 @@ class Conditional:
 Element: TypeAlias = Call | Join | Group | Repeat | Conditional
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Statement:
     """`label: from origin -> element -> element`."""
 
@@ -131,7 +130,7 @@ class Statement:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Input:
     """`input 224x224 3 order=bgr`."""
 
@@ -142,7 +141,7 @@ class Input:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Aux:
     """`aux label { ... }`."""
 
@@ -152,7 +151,7 @@ class Aux:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Body:
     """Statements between braces."""
 
@@ -160,7 +159,7 @@ class Body:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Numerics:
     """`numerics caffe`."""
 
@@ -168,7 +167,7 @@ class Numerics:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Default:
     """`default op name=value`."""
 
@@ -177,7 +176,7 @@ class Default:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Constant:
     """`let name = expression`."""
 
@@ -186,7 +185,7 @@ class Constant:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Parameter:
     """A parameter of a block or network, with its default if it has one."""
 
@@ -195,7 +194,7 @@ class Parameter:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Unit:
     """`unit name = op -> op`."""
 
@@ -205,7 +204,7 @@ class Unit:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Block:
     """`block name(parameters) { ... }`."""
 
@@ -216,7 +215,7 @@ class Block:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Network:
     """`network name(parameters) { ... }`."""
 
@@ -227,7 +226,7 @@ class Network:
     span: Span = field(compare=False, repr=False)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Use:
     """`use a, b from "file.inc"`."""
 
@@ -239,7 +238,7 @@ class Use:
 Item: TypeAlias = Numerics | Default | Constant | Unit | Block | Network | Use
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Spec:
     """One file.
 

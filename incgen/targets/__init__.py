@@ -7,14 +7,13 @@ are imported when they are used: a build for one target pays for one.
 from __future__ import annotations
 
 import importlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from incgen.base.records import record
 from incgen.graph.nodes import Graph
 from incgen.targets.shared.style import PLAIN, Style
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Target:
     """A framework.
 

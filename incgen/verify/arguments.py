@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from typing import Any
 
 from incgen.base.diagnostics import Reporter, SpecError
-from incgen.base.records import record
 from incgen.graph.elaborate import elaborate
 from incgen.graph.nodes import Graph
 from incgen.language.arithmetic import Value
@@ -16,7 +16,7 @@ from incgen.targets import TARGETS
 from incgen.verify.words import words_of
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Another:
     """The same network with other values for its parameters.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from incgen.base.records import record
 from incgen.language.arithmetic import FUNCTIONS
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ _FUNCTIONS = {name: function for name, (function, _) in FUNCTIONS.items()}
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Docs:
     """What a generated file says of its model in words.
 

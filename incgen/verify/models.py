@@ -7,13 +7,13 @@ import math
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
-from incgen.base.records import record
 from incgen.verify import drawing, inputs, measure
 from incgen.verify.arguments import sources_with
 from incgen.verify.reference import Reference
@@ -37,7 +37,7 @@ STEPS, MOVE = 10, 1e-3
 MOMENTUM = 7 / 8
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Pass:
     """Something that every model does, and what is compared of it.
 

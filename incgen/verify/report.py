@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
-
-from incgen.base.records import record
 
 #: The rungs of the ladder, from the first.
 RUNGS = (
@@ -23,7 +22,7 @@ RUNGS = (
 Verdict: TypeAlias = Literal["agrees", "diverges", "undecided"]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """Two values that should be equal, or one that should be as it is stated.
 
@@ -52,7 +51,7 @@ class Comparison:
     message: str = ""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Place:
     """A line of a file that has to do with a divergence.
 
@@ -67,7 +66,7 @@ class Place:
     text: str
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Divergence:
     """The first place of a rung at which two models are not the same network.
 
@@ -86,7 +85,7 @@ class Divergence:
     lines: tuple[Place, ...]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Omission:
     """What was not compared, and why.
 
@@ -101,7 +100,7 @@ class Omission:
     reason: str
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Report:
     """All that a verification found.
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from incgen.base.diagnostics import Reporter
-from incgen.base.records import record
 from incgen.graph.elaborate import elaborate
 from incgen.graph.nodes import Graph, Node
 from incgen.language import expressions as ex
@@ -17,7 +16,7 @@ MORE = 3, 2
 LARGE = 64
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Resized:
     """A network at another size.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from incgen.base.records import record
 from incgen.graph.nodes import Graph
 from incgen.verify import beginnings, figures, inputs
 from incgen.verify.arguments import Another
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from incgen.verify.runners import Array, Facts, Runner
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A stated fact, and whether a model has it; `message` says how it does not."""
 

@@ -9,10 +9,10 @@ went together elsewhere. What none of this settles is doubtful, and says why.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, TypeAlias
 
-from incgen.base.records import record
 from incgen.graph.nodes import Graph, Node
 from incgen.weights.checkpoint import Stored, size_of
 from incgen.weights.conventions import Convention, Slot
@@ -35,7 +35,7 @@ _OBVIOUSLY = 0.6
 Shape: TypeAlias = tuple[int, ...]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Item:
     """What is looked for: a layer of ours, or a part of one that theirs keeps as a layer.
 
@@ -52,7 +52,7 @@ class Item:
     tensors: tuple[tuple[Shape, Slot], ...]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Pair:
     """A layer of ours and the one of theirs that it is taken for.
 
@@ -67,7 +67,7 @@ class Pair:
     doubt: str = ""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Alignment:
     """What was found.
 

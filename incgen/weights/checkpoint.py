@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from incgen.base.diagnostics import clipped
-from incgen.base.records import record
 from incgen.weights.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Array: TypeAlias = NDArray[Any]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Stored:
     """One tensor of a file.
 

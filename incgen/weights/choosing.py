@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,7 +12,6 @@ from shlex import quote
 
 from incgen.api import Parameters
 from incgen.base.diagnostics import SpecError, counted, listed, near
-from incgen.base.records import record
 from incgen.graph.nodes import Graph, Node
 from incgen.language.arithmetic import Value
 from incgen.syntax.loader import STDIN
@@ -30,7 +30,7 @@ TAKE_PART = "`--part NAME` takes one of them"
 _FEW = 3
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Request:
     """What is asked of a file, for reports.
 

@@ -11,9 +11,8 @@ stand behind the name of a layer, and its axes:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
-
-from incgen.base.records import record
 
 
 class Axes(Enum):
@@ -25,7 +24,7 @@ class Axes(Enum):
     MULTIPLIER_LAST = "multiplier last"
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Slot:
     """Where a tensor of ours is in a layer of theirs.
 
@@ -42,7 +41,7 @@ class Slot:
 Slots = Mapping[str, Slot]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Convention:
     """How one framework calls the tensors of a layer.
 

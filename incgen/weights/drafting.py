@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from incgen.api import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.base.files import OutputError, make_folder, refuse_links, replace
-from incgen.base.records import record
 from incgen.graph.nodes import Graph
 from incgen.language.arithmetic import Value
 from incgen.weights import layouts
@@ -24,7 +24,7 @@ from incgen.weights.readers import open_checkpoint
 _CONVENTIONS = {"Keras": "keras", "TensorFlow": "slim", "Caffe": "caffe"}
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Draft:
     """A draft of a layout.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from incgen.base.diagnostics import plain
-from incgen.base.records import record
 
 
 class WeightsError(Exception):
@@ -16,7 +16,7 @@ class WeightsError(Exception):
         super().__init__("\n".join(map(plain, message.split("\n"))))
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Fault:
     """One thing in which a checkpoint and a network differ.
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TypeAlias
 
-from incgen.base.records import record
 from incgen.graph.nodes import Graph
 from incgen.weights.checkpoint import Stored, shown
 from incgen.weights.errors import Fault
@@ -33,7 +32,7 @@ _SEPARATOR = re.compile("[./]")
 Place: TypeAlias = tuple[str, str]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Found:
     """A set of tensors, held against a network under a layout.
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import TypeAlias
 
-from incgen.base.records import record
 from incgen.weights.templates import MAX_PLACEHOLDERS
 
 #: A number that a segment of a name ends with, and that alone.
@@ -26,7 +26,7 @@ _LARGEST = 999_999
 Numbers: TypeAlias = tuple[int, ...]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Row:
     """A layer of ours, and where theirs is; several where they keep one of ours in parts."""
 
@@ -34,7 +34,7 @@ class Row:
     theirs: tuple[str, ...]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class DraftedRule:
     """A rule of a layout.
 
@@ -49,7 +49,7 @@ class DraftedRule:
     layers: tuple[str, ...]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Generalised:
     """Rules, and the ends of units that they share."""
 
@@ -197,7 +197,7 @@ def _leading(name: str) -> str:
     return "".join(number[0] for number in _NUMBER.findall(name) if len(number) > 1)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class _Sum:
     """A number of theirs: factors of numbers of ours, by their places, and a constant."""
 

@@ -12,6 +12,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from typing import Any
 from incgen.base import resources
 from incgen.base.diagnostics import listed, near
 from incgen.base.files import reason
-from incgen.base.records import record
 from incgen.language.arithmetic import Value
 from incgen.weights import templates
 from incgen.weights.conventions import CONVENTIONS, Convention
@@ -52,7 +52,7 @@ class AmbiguousError(ValueError):
     """Two rules of a layout say different things of one layer; the text is a sentence."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One line of a layout: our layer, and theirs; several where they keep one of ours in parts."""
 
@@ -60,7 +60,7 @@ class Rule:
     right: tuple[str, ...]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Published:
     """A checkpoint that has a layout.
 
@@ -75,7 +75,7 @@ class Published:
     settings: Mapping[str, Value]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Layout:
     """Where a checkpoint keeps each of our layers.
 

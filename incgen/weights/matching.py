@@ -6,11 +6,10 @@ Nothing is read yet: names and shapes decide.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TypeAlias
 
-from incgen.base.records import record
 from incgen.graph.nodes import Graph, Node
 from incgen.graph.shapes import Tensor
 from incgen.weights.checkpoint import Stored, shown, size_of
@@ -56,7 +55,7 @@ ELEMENTWISE = frozenset(
 Tensors: TypeAlias = Mapping[str, Stored]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Anew:
     """What is drawn anew in place of being taken: layers by their paths, and the seed."""
 
@@ -64,7 +63,7 @@ class Anew:
     seed: int = 0
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Check:
     """A tensor of theirs that ours has no place for: it may only hold one value.
 
@@ -79,7 +78,7 @@ class Check:
     value: float
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Match:
     """What a layout makes of tensors.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from incgen.base.records import record
 from incgen.graph.shapes import Tensor
 from incgen.weights.checkpoint import Stored, shown, size_of
 from incgen.weights.conventions import Axes
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Map: TypeAlias = tuple[int, int, int]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Fresh:
     """A tensor of ours that is drawn anew, by the initialisation of the spec."""
 
@@ -25,7 +25,7 @@ class Fresh:
     tensor: Tensor
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """One tensor of ours.
 

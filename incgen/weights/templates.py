@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from incgen.base.diagnostics import listed
-from incgen.base.records import record
 
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 #: What a sum consists of: a placeholder and its factor, or a number.
@@ -28,7 +28,7 @@ class TemplateError(ValueError):
     """A template that means nothing; the text says why."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Pattern:
     """The left side of a rule.
 
@@ -60,7 +60,7 @@ class Pattern:
         return found.groupdict() if found else None
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class _Sum:
     """What stands in braces on the right: a name alone, or a sum that computes."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from incgen.base.records import record
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.targets.shared.code import Code, Formal, Node
@@ -14,14 +14,14 @@ from incgen.targets.shared.code import Code, Formal, Node
 Part: TypeAlias = str | ex.Name
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Title(Node):
     """The name of a layer, part by part."""
 
     parts: tuple[Part, ...]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Layer(Node):
     """A layer, or a function of ours that makes some.
 
@@ -53,7 +53,7 @@ class Layer(Node):
         return (self.value, *own) if self.function else own
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class When(Node):
     """Steps that depend on a condition of parameters."""
 
@@ -65,7 +65,7 @@ class When(Node):
 Step: TypeAlias = Layer | When
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Function(Node):
     """A function.
 
@@ -82,7 +82,7 @@ class Function(Node):
     body: tuple[Node, ...]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Form:
     """What a user of a function has to know.
 
@@ -99,7 +99,7 @@ class Form:
     either: frozenset[str] = frozenset()
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Flow:
     """A value, and whether it is a map."""
 

@@ -7,9 +7,8 @@ here is one layer with the op's own arguments, whose macro has its name.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from incgen.base.records import record
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
@@ -42,7 +41,7 @@ from incgen.targets.shared.words import grouped, is_one_of
 _IS_WORD = ex.Call("isinstance", (PADDING, ex.Name("str")))
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Context:
     """What an op's emitter can ask for.
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from incgen.base.diagnostics import Code, Diagnostic, SpecError
-from incgen.base.records import record
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
@@ -31,7 +30,7 @@ from incgen.targets.shared.words import by_word
 PADDING, SAME, VALID = ex.Parameter("padding"), ex.Literal("same"), ex.Literal("valid")
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Padding:
     """A padding in Keras' terms.
 

@@ -8,10 +8,9 @@ code, such as which parameters it reads, asks a tree.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import TypeAlias
 
-from incgen.base.records import record
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 
@@ -39,7 +38,7 @@ class Node:
 Code: TypeAlias = Node | Expression
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Op(Node):
     """An op of the language, or a form of one that a framework writes in another way.
 
@@ -64,7 +63,7 @@ class Op(Node):
         return (self.args,) if self.value is None else (self.value, self.args)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Chosen(Node):
     """One of two pieces of code, by a condition."""
 
@@ -73,7 +72,7 @@ class Chosen(Node):
     otherwise: Code
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Construct(Node):
     """A call of a class or function that the file defines for a unit, block or part.
 
@@ -88,7 +87,7 @@ class Construct(Node):
     keywords: tuple[tuple[str, Code], ...] = ()
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Applied(Node):
     """A module or layer applied to values."""
 
@@ -96,7 +95,7 @@ class Applied(Node):
     values: tuple[Code, ...]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Joined(Node):
     """Values joined by `concat`, `add` or `mul`."""
 
@@ -112,7 +111,7 @@ class Joined(Node):
 # ---------------------------------------------------------------- parameters
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Type(Node):
     """The type of a parameter: one of several.
 
@@ -130,7 +129,7 @@ class Type(Node):
 INT, FLOAT, BOOL, STR = (Type((kind,)) for kind in ("int", "float", "bool", "str"))
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Formal(Node):
     """A parameter of a function: its name, its type if that is said, and its default."""
 
@@ -142,7 +141,7 @@ class Formal(Node):
 # ---------------------------------------------------------------- statements
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Bind(Node):
     """An assignment to a variable or attribute.
 
@@ -159,28 +158,28 @@ class Bind(Node):
     comment: str = ""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Return(Node):
     """A return statement."""
 
     value: Code
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Run(Node):
     """An expression as a statement."""
 
     value: Code
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Branches(Node):
     """An `if` statement: conditions and their statements; one without a condition is the `else`."""
 
     sides: tuple[tuple[Code | None, tuple[Node, ...]], ...]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Loop(Node):
     """A `for` statement."""
 
@@ -189,19 +188,19 @@ class Loop(Node):
     body: tuple[Node, ...]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Comment(Node):
     """A comment on lines of its own."""
 
     text: str
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Gap(Node):
     """An empty line."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Refusal(Node):
     """What refuses a value of a parameter for which there is no code."""
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, assert_never
 
 from incgen.base.diagnostics import Code, Diagnostic, SpecError
-from incgen.base.records import record
 from incgen.base.source import Span
 from incgen.graph.nodes import Graph
 from incgen.language import expressions as ex
@@ -51,7 +51,7 @@ Carried = Mapping[str, bool]
 _NOTHING: Given = MappingProxyType({})
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Progress:
     """What a repeat does to a shape.
 

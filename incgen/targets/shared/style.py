@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-
-from incgen.base.records import record
+from dataclasses import dataclass
 
 
 class TemplateError(Exception):
     """A template of the user's is faulty; the text says which, and what is wrong."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Style:
     """The style of generated code.
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from incgen.base.records import record
 from incgen.graph.nodes import Graph
 from incgen.graph.shapes import Window
 from incgen.language import expressions as ex
@@ -148,7 +148,7 @@ class _Dimensions(dict[str, ex.Expression]):
         return shape.height() if axis == "height" else shape.width()
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class UnitForm:
     """The parameters that a unit has, because its uses say them.
 

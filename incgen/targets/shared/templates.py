@@ -13,6 +13,7 @@ import re
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -28,7 +29,6 @@ from jinja2 import (
 )
 
 from incgen.base.diagnostics import SpecError
-from incgen.base.records import record
 from incgen.base.resources import folder
 from incgen.targets.shared.formatting import FormatterError
 from incgen.targets.shared.style import TemplateError
@@ -39,7 +39,7 @@ _CALLED = re.compile(r"\b(\w+)\(")
 _MACRO = re.compile(r"^\{% macro (\w+)\(.*?\{% endmacro %\}\n", re.MULTILINE | re.DOTALL)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Helper:
     """A class or function that files define for themselves where they need it.
 

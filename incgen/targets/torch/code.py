@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TypeAlias
 
-from incgen.base.records import record
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.targets.shared.code import (
@@ -44,7 +43,7 @@ def own(attribute: str) -> ex.Name:
 # ---------------------------------------------------------------- classes
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Class(Node):
     """A class.
 
@@ -77,7 +76,7 @@ class Class(Node):
     regularized: bool = False
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Form:
     """What a user of a class has to know.
 
@@ -99,21 +98,21 @@ class Form:
 # ---------------------------------------------------------------- modules
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Sequence(Node):
     """Modules after one another."""
 
     modules: tuple[Code, ...]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Named(Node):
     """Modules after one another, under names."""
 
     parts: tuple[tuple[str, Code], ...]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Container(Node):
     """Branches that are joined, under names."""
 
@@ -121,7 +120,7 @@ class Container(Node):
     branches: tuple[tuple[str, Code], ...]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Repeated(Node):
     """The same module so many times."""
 
@@ -130,14 +129,14 @@ class Repeated(Node):
     count: Expression
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Append(Node):
     """A module that is appended to a list or chain."""
 
     module: Code
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Built:
     """What stands under a label, as one module.
 
@@ -168,7 +167,7 @@ def kind_of(module: Code) -> object:
 # ---------------------------------------------------------------- values
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Flow:
     """A value in `forward`.
 
@@ -188,21 +187,21 @@ class Flow:
         return isinstance(self.code, ex.Name)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Spread(Node):
     """A vector as a map, to be joined with one."""
 
     value: Code
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Trained(Node):
     """A value in training only."""
 
     value: Code
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Outputs(Node):
     """What a network with heads returns.
 
@@ -222,7 +221,7 @@ class Outputs(Node):
 # ---------------------------------------------------------------- how parameters begin
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Key(Node):
     """The key of a parameter."""
 
@@ -234,14 +233,14 @@ class Key(Node):
         return any(isinstance(part, ex.Name) for part in self.path)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Tensor(Node):
     """A parameter, found by its key."""
 
     key: Key
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Decay(Node):
     """The rate of a kernel, where a dictionary gets it."""
 
@@ -249,14 +248,14 @@ class Decay(Node):
     rate: Expression
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Decays(Node):
     """The rates of all kernels of a class."""
 
     rates: tuple[tuple[Key, Expression], ...]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Start:
     """How a parameter begins, to be written when its module is an attribute.
 

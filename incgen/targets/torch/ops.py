@@ -7,11 +7,10 @@ How PyTorch writes a form stands in templates/torch/macros/ops.jinja: `NAME` is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TypeAlias
 
-from incgen.base.records import record
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
@@ -40,7 +39,7 @@ from incgen.targets.torch.weights import Weight, depthwise_fans, separable_weigh
 CENTRED = ex.Literal("centred")
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Layer:
     """One op in PyTorch.
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from incgen.base.records import record
+from dataclasses import dataclass
+
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.resolve.definitions import ArgumentValue, SidesValue, WindowValue
 from incgen.targets.shared.values import ONE, ZERO, Pair, Sides, effective, four_sides, half
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Padding:
     """A padding in PyTorch's terms: at most one of them; none is TensorFlow's `same` by the size.
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NoReturn, Protocol
 
 from incgen.base import diagnostics
 from incgen.base.diagnostics import Diagnostic, SpecError
-from incgen.base.records import record
 from incgen.base.source import Span
 from incgen.graph.nodes import Graph
 from incgen.language import expressions as ex
@@ -90,7 +89,7 @@ class File(Protocol):
         """Write a class for a part; gives what its constructor takes and is given."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Part:
     """A part of a definition that becomes a class of its own.
 

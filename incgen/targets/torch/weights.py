@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from incgen.base.records import record
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.initializers import Initializer
@@ -17,7 +16,7 @@ from incgen.targets.shared.values import TRUE, ZERO, Args, expression, sum_of, w
 Fans: TypeAlias = tuple[Expression, Expression]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Weight:
     """How a parameter begins, and its weight decay.
 

@@ -12,10 +12,10 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from incgen.base.records import record
 from incgen.verify.figures import Docs
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class RunFault(Exception):
     """A generated model does something that it must not do."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What a fresh model is made of.
 
@@ -56,7 +56,7 @@ class Facts:
     training: bool = True
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Values:
     """What a forward pass gave.
 
@@ -72,7 +72,7 @@ class Values:
     inputs: dict[str, tuple[Array, ...]]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Step:
     """A forward and backward pass in training mode.
 
@@ -93,7 +93,7 @@ class Step:
     failure: Exception | None = None
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Trajectory:
     """Some steps of stochastic gradient descent.
 
@@ -106,7 +106,7 @@ class Trajectory:
     tensors: dict[str, Array]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Slope:
     """The change of a loss on a small step, in three ways.
 
@@ -143,7 +143,7 @@ class Slope:
         return abs(self.gradient - self.itself) > known
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Form:
     """A form that a model can be brought into.
 
@@ -242,7 +242,7 @@ class Runner(Protocol):
         """Free what the framework would otherwise keep."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Kind:
     """Where the runner of a target is, and the libraries that it needs."""
 

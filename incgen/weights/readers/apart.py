@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from io import BufferedReader
 from pathlib import Path
@@ -22,7 +23,6 @@ from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from incgen.base.files import reason
-from incgen.base.records import record
 from incgen.weights.checkpoint import Checkpoint, Stored, size_of
 from incgen.weights.errors import WeightsError
 from incgen.weights.readers import tensorflow
@@ -44,7 +44,7 @@ READY = b"incgen reads\n"
 _TOO_LATE = 1
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class _Kind:
     """A kind of file.
 

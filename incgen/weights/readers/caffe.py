@@ -15,10 +15,10 @@ import math
 import mmap
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from incgen.base.records import record
 from incgen.weights.checkpoint import Checkpoint, Stored
 from incgen.weights.errors import WeightsError
 from incgen.weights.readers.libraries import extra
@@ -76,14 +76,14 @@ def read(path: Path) -> Checkpoint:
     raise AssertionError
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class _Layer:
     name: str
     kind: str
     blobs: list[Range]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class _Blob:
     shape: tuple[int, ...]
     runs: list[Range]

@@ -11,10 +11,10 @@ import re
 import struct
 import zipfile
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from incgen.base.records import record
 from incgen.weights.checkpoint import Checkpoint, Stored, first_line
 from incgen.weights.errors import WeightsError
 from incgen.weights.readers.libraries import extra
@@ -106,7 +106,7 @@ def _opened(file: Any, start: int, stack: ExitStack) -> Checkpoint:
     return Checkpoint("Keras", tensors, resources=stack.pop_all())
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class _Variable:
     layer: str
     name: str
