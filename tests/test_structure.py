@@ -226,8 +226,6 @@ def test_modules_say_what_they_are(path: Path) -> None:
 
 #: Modules that are still longer than they may be: this list only shrinks.
 LONG_MODULES = {
-    "incgen.targets.shared.shaping",
-    "incgen.targets.shared.symbols",
     "incgen.verify.ladder",
     "incgen.verify.models",
     "incgen.verify.runners.keras",

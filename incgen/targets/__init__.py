@@ -34,7 +34,7 @@ class Target:
         return replace(self, style=style)
 
     def emit(self, graph: Graph) -> str:
-        """The source of a network for this framework.
+        """Return the source of a network for this framework.
 
         Raises:
             SpecError: the framework cannot express something; code `unsupported`.
@@ -53,7 +53,7 @@ TARGETS: dict[str, Target] = {
 
 
 def target_named(name: str) -> Target | None:
-    """The target of a name or alias, or None."""
+    """Return the target of a name or alias, or None."""
     for target in TARGETS.values():
         if name == target.name or name in target.aliases:
             return target

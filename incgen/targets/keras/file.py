@@ -18,10 +18,11 @@ from incgen.targets.keras.functions import FunctionWriter
 from incgen.targets.keras.padding import PADDING, use_padding
 from incgen.targets.shared.code import Op, within
 from incgen.targets.shared.files import check_used, facts
+from incgen.targets.shared.parameters import open_parameters
 from incgen.targets.shared.render import Printer
 from incgen.targets.shared.scopes import Names, parameters
 from incgen.targets.shared.style import PLAIN, Style
-from incgen.targets.shared.symbols import open_parameters, unit_arguments, unit_forms
+from incgen.targets.shared.units import unit_arguments, unit_forms
 from incgen.targets.shared.words import Words
 
 #: What Keras names by itself in a helper that makes layers without names.

@@ -41,9 +41,9 @@ from incgen.targets.shared.code import (
     parameters_in,
     within,
 )
-from incgen.targets.shared.shaping import vector_in_repeat
+from incgen.targets.shared.growth import vector_in_repeat
 from incgen.targets.shared.structure import unnamed_branch
-from incgen.targets.shared.symbols import head_arguments
+from incgen.targets.shared.units import head_arguments
 
 #: Ops that give a vector.
 _TO_VECTOR = ("dense", "flatten", "global_avg_pool", "global_max_pool")

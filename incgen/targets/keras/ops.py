@@ -17,7 +17,7 @@ from incgen.language.ops import OPS
 from incgen.targets.keras.code import Layer, Step, When
 from incgen.targets.keras.padding import PADDING, SAME, VALID, border, full_border, padding
 from incgen.targets.keras.weights import bias, depthwise_fans, kernel
-from incgen.targets.shared.symbols import UnitForm
+from incgen.targets.shared.units import UnitForm
 from incgen.targets.shared.values import (
     FALSE,
     ONE,

@@ -12,7 +12,7 @@ from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
 from incgen.resolve import definitions as df
 from incgen.resolve.definitions import ArgumentValue, SidesValue
-from incgen.targets.shared.symbols import UnitForm, unit_arguments
+from incgen.targets.shared.units import UnitForm, unit_arguments
 from incgen.targets.shared.values import (
     ONE,
     ZERO,

@@ -18,7 +18,7 @@ from incgen.targets.keras.code import Flow, Form, Layer, Part, Step, Title
 from incgen.targets.shared.code import Applied, Bind, Branches, Code, Node, names_in
 from incgen.targets.shared.scopes import Names
 from incgen.targets.shared.shaping import mapped
-from incgen.targets.shared.symbols import UnitForm
+from incgen.targets.shared.units import UnitForm
 from incgen.targets.shared.words import Words
 
 AXES = ("channels", "height", "width")

@@ -22,7 +22,7 @@ from incgen.targets.keras.padding import (
 from incgen.targets.keras.scope import Scope
 from incgen.targets.keras.weights import depthwise_fans, either, has_fans, initializer
 from incgen.targets.shared.code import Code, Construct, Op
-from incgen.targets.shared.symbols import BORDERS, UnitForm, unit_arguments
+from incgen.targets.shared.units import BORDERS, UnitForm, unit_arguments
 from incgen.targets.shared.values import Args, Pair, as_tuple, four_sides, is_same
 
 

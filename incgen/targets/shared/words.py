@@ -12,7 +12,7 @@ from incgen.language.expressions import Expression
 from incgen.language.ops import Kind
 from incgen.resolve import definitions as df
 from incgen.targets.shared.code import Refusal, Type
-from incgen.targets.shared.symbols import (
+from incgen.targets.shared.parameters import (
     OpenParameters,
     PaddingCases,
     compared_words,
@@ -118,7 +118,7 @@ class Words:
 def _given(
     definition: df.Definition, parameter: str
 ) -> Iterator[tuple[df.OpCall | df.Instance, str]]:
-    """What a definition gives a parameter to, and as which argument."""
+    """Return what a definition gives a parameter to, and as which argument."""
     for element in df.elements(definition.body):
         if isinstance(element, df.OpCall | df.Instance):
             for name, value in element.args.items():

@@ -22,9 +22,11 @@ from incgen.targets.shared.code import (
     branches,
     within,
 )
-from incgen.targets.shared.shaping import EITHER, SETTLED
+from incgen.targets.shared.outputs import EITHER
+from incgen.targets.shared.shaping import SETTLED
 from incgen.targets.shared.structure import only, slot_of, unnamed_branch, unwrapped
-from incgen.targets.shared.symbols import Symbol, unit_arguments
+from incgen.targets.shared.symbols import Symbol
+from incgen.targets.shared.units import unit_arguments
 from incgen.targets.torch.code import (
     Built,
     Flow,

@@ -17,19 +17,16 @@ from incgen.language.expressions import Expression
 from incgen.language.names import class_name
 from incgen.resolve import definitions as df
 from incgen.targets.shared import text
+from incgen.targets.shared.code import parameters_in
 from incgen.targets.shared.files import check_used, facts
+from incgen.targets.shared.parameters import float_parameters, open_parameters
 from incgen.targets.shared.render import Printer
 from incgen.targets.shared.scopes import Names, parameters
 from incgen.targets.shared.shaping import Shaper, own_input
 from incgen.targets.shared.structure import written_in
 from incgen.targets.shared.style import PLAIN, Style
-from incgen.targets.shared.symbols import (
-    Symbol,
-    float_parameters,
-    open_parameters,
-    parameters_of,
-    unit_forms,
-)
+from incgen.targets.shared.symbols import Symbol
+from incgen.targets.shared.units import unit_forms
 from incgen.targets.shared.words import Words
 from incgen.targets.torch.classes import ClassWriter
 from incgen.targets.torch.code import Class, Form, sizes_of
@@ -99,7 +96,7 @@ class _File:
         if isinstance(part.element, df.Group):
             body = part.element.body
         known = [name for name, _ in outer.formals()]
-        written = parameters_of(written_in(body))
+        written = parameters_in(written_in(body))
         used = [each for each in known if each in written]
         formals = tuple(df.Formal(each, None, part.span) for each in used)
         inner = df.Definition("part", owner, formals, body, None, None, doc, part.span)

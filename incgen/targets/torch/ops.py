@@ -16,7 +16,7 @@ from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
 from incgen.resolve.definitions import WindowValue
 from incgen.targets.shared.code import Chosen, Code, Op
-from incgen.targets.shared.shaping import flat_size
+from incgen.targets.shared.outputs import flat_size
 from incgen.targets.shared.symbols import Symbol
 from incgen.targets.shared.values import (
     FALSE,

@@ -6,9 +6,7 @@ from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.ops import Kind
 from incgen.resolve import definitions as df
-from incgen.targets.shared.symbols import (
-    UnitForm,
-)
+from incgen.targets.shared.units import UnitForm
 from incgen.targets.shared.values import ONE, ZERO
 
 

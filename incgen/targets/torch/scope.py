@@ -31,19 +31,13 @@ from incgen.targets.shared.code import (
     Type,
     parameters_in,
 )
+from incgen.targets.shared.parameters import ARGUMENT_TYPES, type_of, values_of
 from incgen.targets.shared.render import Printer
 from incgen.targets.shared.scopes import Names
 from incgen.targets.shared.shaping import Shaper, mapped, own_input, resolved
 from incgen.targets.shared.structure import names_in
-from incgen.targets.shared.symbols import (
-    ARGUMENT_TYPES,
-    Symbol,
-    UnitForm,
-    Unknown,
-    head_arguments,
-    type_of,
-    values_of,
-)
+from incgen.targets.shared.symbols import Symbol, Unknown
+from incgen.targets.shared.units import UnitForm, head_arguments
 from incgen.targets.shared.values import TRUE, ZERO
 from incgen.targets.shared.words import Words
 from incgen.targets.torch.code import (

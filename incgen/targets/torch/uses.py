@@ -10,7 +10,8 @@ from incgen.language.expressions import Expression
 from incgen.language.initializers import Initializer
 from incgen.resolve import definitions as df
 from incgen.targets.shared.code import Code, Construct
-from incgen.targets.shared.symbols import BORDERS, Symbol, unit_arguments
+from incgen.targets.shared.symbols import Symbol
+from incgen.targets.shared.units import BORDERS, unit_arguments
 from incgen.targets.shared.values import ONE, Sides, as_float, four_sides, is_same, one_of_equal
 from incgen.targets.shared.words import by_word
 from incgen.targets.torch.code import (

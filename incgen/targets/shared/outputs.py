@@ -1,0 +1,187 @@
+"""Shapes behind ops and joins as formulas, from the shapes in front of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from incgen.language import expressions as ex
+from incgen.language.expressions import Expression
+from incgen.resolve import definitions as df
+from incgen.targets.shared.symbols import Symbol, Unknown, simplest
+from incgen.targets.shared.values import (
+    FALSE,
+    ONE,
+    TRUE,
+    ZERO,
+    Args,
+    effective,
+    expression,
+    four_sides,
+    half,
+    window,
+    with_ceil,
+)
+from incgen.targets.shared.words import by_word
+
+#: The padding of a unit that may be `same`: no size follows from it.
+EITHER = ex.Parameter("padding, a word or a number")
+Carried = Mapping[str, bool]
+
+
+def op_output(op: str, args: Args, shape: Symbol, words: Carried) -> Symbol:
+    """Return the shape behind an op.
+
+    Args:
+        op: its name.
+        args: its arguments, resolved.
+        shape: in front of it.
+        words: the parameters that carry words, and whether they carry nothing else.
+    """
+    match op:
+        case "conv" | "separable_conv":
+            return _moved(args, shape, lambda: expression(args, "channels"), words)
+        case "depthwise_conv":
+            return _moved(
+                args, shape, lambda: shape.channels * expression(args, "multiplier"), words
+            )
+        case "max_pool" | "avg_pool" | "pool":
+            return _moved(args, shape, lambda: shape.channels, words)
+        case "dense":
+            return shape.vector(expression(args, "features"))
+        case "global_avg_pool" | "global_max_pool":
+            return Symbol(lambda: shape.channels, False)
+        case "adaptive_avg_pool":
+            high, wide = window(args).kernel
+            return Symbol(lambda: shape.channels, True, lambda: high, lambda: wide)
+        case "flatten" if shape.is_map:
+            return Symbol(lambda: flat_size(shape), False)
+        case "pad":
+            top, bottom, left, right = four_sides(args["border"])
+            return Symbol(
+                lambda: shape.channels,
+                True,
+                lambda: shape.height() + top + bottom,
+                lambda: shape.width() + left + right,
+            )
+        case _:
+            return shape
+
+
+def flat_size(shape: Symbol) -> Expression:
+    """Return how many numbers an example has."""
+    return shape.channels * shape.height() * shape.width() if shape.is_map else shape.channels
+
+
+def _moved(args: Args, shape: Symbol, channels: Callable[[], Expression], words: Carried) -> Symbol:
+    """Return the map behind a window that moves over a map."""
+    return Symbol(
+        channels,
+        True,
+        lambda: _windows(args, shape.height(), 0, words),
+        lambda: _windows(args, shape.width(), 1, words),
+    )
+
+
+def _windows(args: Args, size: Expression, axis: int, words: Carried) -> Expression:
+    """Return how many windows fit along one axis."""
+    frame = window(args)
+    stride = frame.stride[axis]
+    pad = args["pad"]
+    if pad == ex.Literal("same"):
+        return (size + stride - 1) // stride
+    if pad == EITHER or (isinstance(pad, ex.Parameter) and pad.name in words):
+        if pad == EITHER or not words[pad.name]:
+            name = "pad" if pad == EITHER else pad.name
+            what = f"the height and width depend on whether `{name}` is a word or a number"
+            raise Unknown(what, "write the padding here, or put a `global_avg_pool` behind it")
+        return by_word(
+            pad,
+            [
+                (word, _windows({**args, "pad": ex.Literal(word)}, size, axis, words))
+                for word in ("half", "same", "valid")
+            ],
+        )
+    dilation = expression(args, "dilation") if "dilation" in args else ONE
+    span = effective(frame.kernel[axis], dilation)
+    before, after = _border(pad, frame.kernel, dilation, axis)
+    ceil = args.get("ceil", FALSE)
+    floored = _gathered(size + before + after - span) // stride + 1
+    if ceil in (None, FALSE) or stride == ONE:
+        return floored
+    rounded_up = _gathered(size + before + with_ceil(after, stride, span) - span) // stride + 1
+    assert isinstance(ceil, Expression)
+    return rounded_up if ceil == TRUE else ex.choice(ceil, rounded_up, floored)
+
+
+def _gathered(size: Expression) -> Expression:
+    """Return a sum of whole numbers, like terms as one: `n + d + d - (2 * d + 1)` is `n - 1`."""
+    terms: dict[Expression, int] = {}
+
+    def add(part: Expression, factor: int) -> bool:
+        match part:
+            case ex.Binary("+" | "-" as sign, left, right):
+                apart = add(left, factor)
+                return add(right, factor if sign == "+" else -factor) and apart
+            case ex.Binary("*", ex.Literal(int(k)), other) | ex.Binary(
+                "*", other, ex.Literal(int(k))
+            ):
+                return add(other, factor * k)
+            case ex.Literal(int(number)):
+                terms[ONE] = terms.get(ONE, 0) + factor * number
+                return True
+            case _:
+                apart = part not in terms
+                terms[part] = terms.get(part, 0) + factor
+                return apart
+
+    if add(size, 1):
+        return size  # as it was written
+    result: Expression = ZERO
+    for part, factor in sorted(terms.items(), key=lambda term: (term[0] == ONE, term[1] < 0)):
+        if factor:
+            result = result + factor * part if factor > 0 else result - -factor * part
+    return result
+
+
+def _border(
+    pad: df.ArgumentValue, kernel: tuple[Expression, Expression], dilation: Expression, axis: int
+) -> tuple[Expression, Expression]:
+    if pad is None or pad == ex.Literal("half"):
+        side = half(kernel, dilation)[axis]
+        return side, side
+    if pad == ex.Literal("valid"):
+        return ZERO, ZERO
+    sides = four_sides(pad)
+    return sides[2 * axis], sides[2 * axis + 1]
+
+
+def joined(kind: str, shapes: Sequence[Symbol]) -> Symbol:
+    """Return the shape of a join."""
+    first = next((shape for shape in shapes if shape.is_map), shapes[0])
+    if kind == "concat":
+        return first.with_channels(lambda: _total([shape.channels for shape in shapes]))
+    return first.with_channels(lambda: simplest([shape.channels for shape in shapes]))
+
+
+def _total(sizes: list[Expression]) -> Expression:
+    result = sizes[0]
+    for size in sizes[1:]:
+        result = _plus(result, size)
+    return result
+
+
+def _plus(a: Expression, b: Expression) -> Expression:
+    """Return a sum that counts what it has more than once: `in_channels + growth * 3`."""
+    if ex.literal(b) is None and (a == b or _is_product(a, b)):
+        times = ex.literal(a.right) if _is_product(a, b) else 1  # type: ignore[union-attr]
+        if isinstance(times, int):
+            return b * (times + 1)
+    if isinstance(a, ex.Binary) and a.operator == "+" and ex.literal(b) is None:
+        times = ex.literal(a.right.right) if _is_product(a.right, b) else None  # type: ignore[union-attr]
+        if a.right == b or isinstance(times, int):
+            return a.left + b * (int(times or 1) + 1)
+    return a + b
+
+
+def _is_product(size: Expression, factor: Expression) -> bool:
+    return isinstance(size, ex.Binary) and size.operator == "*" and size.left == factor

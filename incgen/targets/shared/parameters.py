@@ -1,0 +1,211 @@
+"""What parameters can be: those that users of a model set, those that are paddings, their types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from incgen.graph.nodes import Graph
+from incgen.language import expressions as ex
+from incgen.language.arithmetic import Value
+from incgen.language.ops import Kind
+from incgen.resolve import definitions as df
+from incgen.resolve.arguments import PAD_WORDS
+from incgen.targets.shared.code import BOOL, FLOAT, INT, STR, Type, parameters_in
+from incgen.targets.shared.structure import expressions_of
+
+ARGUMENT_TYPES = {Kind.COUNT: INT, Kind.FACTOR: FLOAT, Kind.FLAG: BOOL, Kind.WORD: STR}
+
+
+class OpenParameters:
+    """The parameters whose values depend on those of the network, which users may change."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._found: set[tuple[df.Definition, str]] = set()
+        self.fixed = True
+
+    def add(self, definition: df.Definition, name: str) -> None:
+        """Note a parameter."""
+        self._found.add((definition, name))
+        self.fixed = False
+
+    def has(self, definition: df.Definition, name: str) -> bool:
+        """Return whether a parameter of a definition is open."""
+        return (definition, name) in self._found
+
+    def any(self, definition: df.Definition, expressions: Iterable[ex.Expression]) -> bool:
+        """Return whether expressions inside a definition depend on something open."""
+        pending = list(expressions)
+        while pending:
+            node = pending.pop()
+            if isinstance(node, ex.Parameter) and self.has(definition, node.name):
+                return True
+            if isinstance(node, ex.Dimension) and not self.fixed:
+                return True
+            pending.extend(ex.children(node))
+        return False
+
+
+def open_parameters(program: df.Program) -> OpenParameters:
+    """Return the open parameters of a network and of what it reaches."""
+    found = OpenParameters()
+    for formal in program.network.parameters:
+        found.add(program.network, formal.name)
+    for definition in (program.network, *reversed(program.definitions)):
+        for element in df.elements(definition.body):
+            if not isinstance(element, df.Instance):
+                continue
+            for formal in element.definition.parameters:
+                value = element.args.get(formal.name, formal.default)
+                if isinstance(value, ex.Expression) and found.any(definition, [value]):
+                    found.add(element.definition, formal.name)
+    return found
+
+
+def float_parameters(program: df.Program) -> set[tuple[df.Definition, str]]:
+    """Return the parameters that are used as numbers with a point, and as nothing else."""
+    found: set[tuple[df.Definition, str]] = set()
+    for definition in (*program.definitions, program.network):
+        as_floats: set[str] = set()
+        others: set[str] = set()
+        for element in df.elements(definition.body):
+            for value, is_float in _typed_values(element, found):
+                direct = isinstance(value, ex.Parameter) and is_float
+                (as_floats if direct else others).update(parameters_in(expressions_of(value)))
+        found |= {(definition, name) for name in as_floats - others}
+    return found
+
+
+def _typed_values(
+    element: df.Element, floats: set[tuple[df.Definition, str]]
+) -> Iterator[tuple[df.ArgumentValue, bool]]:
+    """Return the values in an element, and whether each is a number with a point."""
+    match element:
+        case df.OpCall():
+            for argument in element.op.arguments:
+                yield element.args[argument.name], argument.kind is Kind.FACTOR
+        case df.Instance():
+            head = element.definition.head
+            for name, value in element.args.items():
+                own = head.argument(name) if head is not None else None
+                by_kind = own is not None and own.kind is Kind.FACTOR
+                yield value, by_kind or (element.definition, name) in floats
+        case df.Repeat():
+            yield element.count, False
+        case df.Conditional():
+            yield element.condition, False
+        case _:
+            pass
+
+
+def values_of(graph: Graph, definition: df.Definition, parameter: str) -> list[object]:
+    """Return the values of a parameter; of a block that is not built, those written for it."""
+    if definition.kind == "network":
+        # one that only an excluded side would use is none
+        return [graph.parameters[parameter]] if parameter in graph.parameters else []
+    if definition in graph.observed:
+        return list(graph.observed[definition].values.get(parameter, []))
+    found: list[object] = []
+    default = {formal.name: formal.default for formal in definition.parameters}.get(parameter)
+    for user in (graph.program.network, *graph.program.definitions):
+        for element in df.elements(user.body):
+            if isinstance(element, df.Instance) and element.definition is definition:
+                match element.args.get(parameter, default):
+                    case ex.Literal(value):
+                        found.append(value)
+                    case ex.Parameter(name) if user.kind != "unit":
+                        found += values_of(graph, user, name)
+    return [value for n, value in enumerate(found) if value not in found[:n]]
+
+
+class PaddingCases:
+    """The values of parameters that are paddings, to write code for each."""
+
+    def __init__(self, graph: Graph, opened: OpenParameters) -> None:
+        """Know nothing yet; what is asked for is looked up."""
+        self._graph, self._opened = graph, opened
+        self._found: dict[tuple[df.Definition, str], list[Value]] = {}
+        self._uses: dict[df.Definition, list[tuple[df.Definition, df.Instance]]] | None = None
+
+    def of(self, definition: df.Definition, parameter: str) -> list[Value]:
+        """Return what a parameter can be if words are among it, in order; else nothing.
+
+        That is more than was seen: what a use that is not built hands on, the default, the words
+        of conditions, and every word where the users of a model decide.
+        """
+        key = definition, parameter
+        if key not in self._found:
+            values = [
+                *values_of(self._graph, definition, parameter),
+                *self._handed_on(definition, parameter),
+                *compared_words(definition.body, parameter),
+            ]
+            found = {v for v in values if v in PAD_WORDS or type(v) is int}
+            if not any(isinstance(value, str) for value in found):
+                found.clear()
+            elif self._opened.has(definition, parameter):
+                found.update(PAD_WORDS)
+            self._found[key] = sorted(found, key=str)
+        return self._found[key]
+
+    def _handed_on(self, definition: df.Definition, parameter: str) -> Iterator[object]:
+        """Return the default, and what uses give that hand on a parameter of their own."""
+        default = {formal.name: formal.default for formal in definition.parameters}.get(parameter)
+        if isinstance(default, ex.Literal):
+            yield default.value
+        for user, use in self._uses_of(definition):
+            value = use.args.get(parameter)
+            # who compares a parameter hands on only some of its values: those were seen
+            if isinstance(value, ex.Parameter) and not compared_words(user.body, value.name):
+                yield from self.of(user, value.name)
+
+    def _uses_of(self, definition: df.Definition) -> list[tuple[df.Definition, df.Instance]]:
+        if self._uses is None:
+            self._uses = {}
+            program = self._graph.program
+            for user in (program.network, *program.definitions):
+                for element in df.elements(user.body):
+                    if isinstance(element, df.Instance):
+                        self._uses.setdefault(element.definition, []).append((user, element))
+        return self._uses.get(definition, [])
+
+
+def compared_words(body: df.Body, parameter: str) -> list[str]:
+    """Return the words that a body compares a parameter with."""
+    pending = [
+        expression
+        for element in df.elements(body)
+        for value, _ in _typed_values(element, set())
+        for expression in expressions_of(value)
+    ]
+    found: dict[str, None] = {}
+    while pending:
+        node = pending.pop()
+        match node:
+            case ex.Binary("==" | "!=", ex.Parameter(name), ex.Literal(str(word))) | ex.Binary(
+                "==" | "!=", ex.Literal(str(word)), ex.Parameter(name)
+            ) if name == parameter:
+                found[word] = None
+        pending.extend(ex.children(node))
+    return sorted(found)
+
+
+def type_of(values: Sequence[object], *, closed: bool = False) -> Type:
+    """Return the type of a parameter from the values that it takes.
+
+    Args:
+        values: those that are known.
+        closed: whether it takes no other words than those.
+
+    >>> type_of([1, 0.5]).kinds
+    ('float',)
+    >>> type_of([1, "half", "same"], closed=True).words
+    ('half', 'same')
+    """
+    types = {type(value) for value in values} or {int}
+    if float in types:
+        types.discard(int)  # to Python's types every whole number is a float
+    open_ = () if closed else (str,)
+    kinds = tuple(kind.__name__ for kind in (bool, int, float, *open_) if kind in types)
+    words = dict.fromkeys(value for value in values if isinstance(value, str))
+    return Type(kinds, words=tuple(words) if closed else ())

@@ -1,0 +1,208 @@
+"""The parameters of units: the arguments of their heads that uses say, and what they are inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from incgen.graph.nodes import Graph
+from incgen.graph.shapes import Window
+from incgen.language import expressions as ex
+from incgen.resolve import definitions as df
+from incgen.targets.shared.parameters import (
+    OpenParameters,
+    PaddingCases,
+    open_parameters,
+    values_of,
+)
+
+#: The arguments that are borders; every unit has them as its `padding`.
+BORDERS = ("pad", "border")
+
+
+@dataclass(frozen=True, slots=True)
+class UnitForm:
+    """The parameters that a unit has, because its uses say them.
+
+    Attributes:
+        args: the arguments of its head op, in the order of the table.
+        square_kernel: whether every kernel is a square, written as one number.
+        square_stride: likewise for strides.
+        strided: whether a use has a stride.
+        odd: whether every kernel is odd, whatever parameters a network is given.
+        pad_sides: how many numbers the padding is: 1, 2 or 4.
+        same: whether a use may pad by TensorFlow's `same` in a way that depends on sizes.
+    """
+
+    args: tuple[str, ...]
+    square_kernel: bool
+    square_stride: bool
+    strided: bool
+    odd: bool
+    pad_sides: int = 1
+    same: bool = False
+
+    @property
+    def padding(self) -> bool:
+        """Return whether uses say the padding."""
+        return "pad" in self.args
+
+
+def unit_forms(graph: Graph) -> dict[df.Definition, UnitForm]:
+    """Return the form of every unit that a network reaches."""
+    uses: dict[df.Definition, list[dict[str, df.ArgumentValue]]] = {}
+    forms: dict[df.Definition, UnitForm] = {}
+    opened = open_parameters(graph.program)
+    cases = PaddingCases(graph, opened)
+    loose: set[df.Definition] = set()
+    words: set[df.Definition] = set()
+    # Users come before what they use, so a unit's form is known before its head is looked at.
+    for definition in (graph.program.network, *reversed(graph.program.definitions)):
+        if definition.kind == "unit":
+            odd = definition not in loose and _odd_kernels(definition, graph)
+            same = definition in words
+            forms[definition] = _form(definition, uses.get(definition, []), odd, same)
+        for element in df.elements(definition.body):
+            if isinstance(element, df.Instance) and element.definition.kind == "unit":
+                given = dict(element.args)
+                if element.forwards:
+                    given.update(unit_arguments(forms[definition]))
+                    if definition in loose:
+                        loose.add(element.definition)
+                    if definition in words:
+                        words.add(element.definition)
+                if _may_be_even(element, definition, graph, opened):
+                    loose.add(element.definition)
+                if _may_be_same(element, definition, cases):
+                    words.add(element.definition)
+                uses.setdefault(element.definition, []).append(given)
+    return forms
+
+
+def _odd_kernels(unit: df.Definition, graph: Graph) -> bool:
+    own = df.unit_defaults(unit).get("window") if unit.head is not None else None
+    if isinstance(own, df.WindowValue):
+        known = [ex.literal(side) for side in own.kernel]
+        if any(isinstance(side, int) and side % 2 == 0 for side in known):
+            return False
+    seen = graph.observed[unit].values.get("window", []) if unit in graph.observed else []
+    return all(k % 2 for w in seen if isinstance(w, Window) for k in w.kernel)
+
+
+def _may_be_even(
+    use: df.Instance, definition: df.Definition, graph: Graph, opened: OpenParameters
+) -> bool:
+    """Return whether a use may give an even window, also one that the graph does not contain."""
+    frame = use.args.get("window")
+    if not isinstance(frame, df.WindowValue):
+        return False
+    if opened.any(definition, frame.kernel):
+        return True
+    built = definition.kind == "network" or definition in graph.observed
+    for side in frame.kernel:
+        match side:
+            case ex.Literal(value):
+                values: list[object] = [value]
+            case ex.Parameter(name):
+                values = values_of(graph, definition, name)
+            case _ if built:
+                continue  # computed: the graph has its values
+            case _:
+                return True
+        if any(isinstance(value, int) and value % 2 == 0 for value in values):
+            return True
+    return False
+
+
+def _form(
+    unit: df.Definition,
+    uses: list[dict[str, df.ArgumentValue]],
+    odd: bool,
+    same: bool,
+) -> UnitForm:
+    if unit.head is None:
+        return UnitForm((), True, True, False, True)
+    said = {name for use in uses for name in use}
+    args = tuple(a.name for a in unit.head.arguments if a.name in said)
+    defaults = df.unit_defaults(unit)
+    # Where some uses give a window, those that do not pass the unit's own.
+    found = [use.get("window", defaults.get("window")) for use in uses] if "window" in said else []
+    windows = [window for window in found if isinstance(window, df.WindowValue)]
+    one = ex.Literal(1)
+    strided = any(w.stride != (one, one) for w in windows)
+    return UnitForm(
+        args,
+        all(w.kernel[0] == w.kernel[1] for w in windows),
+        all(w.stride[0] == w.stride[1] for w in windows),
+        strided,
+        odd,
+        max((_pad_sides({**defaults, **use}) for use in uses), default=1),
+        "pad" in args and same and (strided or not odd),
+    )
+
+
+def _may_be_same(use: df.Instance, definition: df.Definition, cases: PaddingCases) -> bool:
+    """Return whether the padding of a use is `same` by sizes, or a parameter that can be."""
+    args = {**df.unit_defaults(use.definition), **use.args}
+    pad = args.get("pad")
+    if not isinstance(pad, ex.Parameter):
+        return pad == ex.Literal("same") and not _is_middle(args.get("window"))
+    return "same" in cases.of(definition, pad.name)
+
+
+def _is_middle(frame: df.ArgumentValue) -> bool:
+    """Return whether `same` is half the window: it is odd and moves by 1."""
+    if not isinstance(frame, df.WindowValue) or frame.stride != (ex.Literal(1), ex.Literal(1)):
+        return False
+    return all(isinstance(k := ex.literal(side), int) and k % 2 for side in frame.kernel)
+
+
+def _pad_sides(args: Mapping[str, df.ArgumentValue]) -> int:
+    """Return how many numbers a padding takes."""
+    pad, frame = args.get("pad", args.get("border")), args.get("window")
+    match pad:
+        case df.SidesValue((top, bottom, left, right)) if top != bottom or left != right:
+            return 4
+        case df.SidesValue((first, *_, last)):
+            return 1 if first == last else 2
+        case _:
+            square = not isinstance(frame, df.WindowValue) or frame.kernel[0] == frame.kernel[1]
+            # a parameter may be a word, which means as much as the kernel is high and wide
+            return 1 if square or isinstance(pad, ex.Binary | ex.Call) else 2
+
+
+def unit_arguments(form: UnitForm, *, whole: bool = False) -> dict[str, df.ArgumentValue]:
+    """Return the arguments of a unit's head op inside the unit: its own parameters.
+
+    Args:
+        form: of the unit.
+        whole: whether a padding of several numbers stays one parameter.
+    """
+    result: dict[str, df.ArgumentValue] = {}
+    for name in form.args:
+        if name == "window":
+            kernel = _pair("kernel", form.square_kernel)
+            one = ex.Literal(1)
+            stride = _pair("stride", form.square_stride) if form.strided else (one, one)
+            result[name] = df.WindowValue(kernel, stride)
+        elif name in BORDERS and form.pad_sides > 1 and not whole:
+            sides = (ex.Item("padding", index) for index in range(form.pad_sides))
+            result[name] = df.SidesValue(tuple(sides))
+        else:
+            result[name] = ex.Parameter("padding" if name in BORDERS else name)
+    return result
+
+
+def _pair(name: str, square: bool) -> tuple[ex.Expression, ex.Expression]:
+    if square:
+        return ex.Parameter(name), ex.Parameter(name)
+    return ex.Item(name, 0), ex.Item(name, 1)
+
+
+def head_arguments(
+    call: df.OpCall, form: UnitForm | None, *, whole: bool = False
+) -> dict[str, df.ArgumentValue]:
+    """Return the arguments of an op; those of a unit's head come from the unit's parameters."""
+    if not call.forwards or form is None:
+        return call.args
+    return {**call.args, **unit_arguments(form, whole=whole)}
