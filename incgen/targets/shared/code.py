@@ -8,8 +8,8 @@ code, such as which parameters it reads, asks a tree.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
 
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
@@ -22,6 +22,7 @@ class Node:
     """A piece of generated code."""
 
     __slots__ = ()
+    __match_args__: ClassVar[tuple[str, ...]] = ()  # the fields of a record
 
     @property
     def macro(self) -> str:
@@ -234,17 +235,18 @@ def within(code: object) -> Iterator[Code]:
     pending: list[object] = [code]
     while pending:
         part = pending.pop()
-        if isinstance(part, Expression):
+        if part is None or isinstance(part, str):
+            continue  # the most frequent
+        if isinstance(part, Node):
             yield part
-            pending += reversed(ex.children(part))
-        elif isinstance(part, Node):
-            yield part
-            assert is_dataclass(part)
-            pending += [getattr(part, field.name) for field in reversed(fields(part))]
-        elif isinstance(part, Mapping):
-            pending += reversed([*part.values()])
+            pending += [getattr(part, name) for name in reversed(part.__match_args__)]
         elif isinstance(part, (tuple, list)):
             pending += reversed(part)
+        elif isinstance(part, dict):
+            pending += reversed(part.values())
+        elif isinstance(part, Expression):
+            yield part
+            pending += reversed(ex.children(part))
 
 
 def parameters_in(code: object) -> dict[str, None]:

@@ -88,10 +88,8 @@ class Printer:
             code: a node, an expression, or finished text.
             outer: how tightly what is around it binds, as in `code.py`.
         """
-        if isinstance(code, Expression):
-            return python(code, outer=outer)
         if not isinstance(code, Node):
-            return str(code)
+            return python(code, outer=outer) if isinstance(code, Expression) else str(code)
         if code.macro not in self.macros:
             self.macros |= self.templates.macros([code.macro], self.given)
         source = self.macros[code.macro](*code.given).strip("\n")
