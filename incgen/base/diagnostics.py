@@ -7,7 +7,6 @@ A stage collects `Diagnostic`s in a `Reporter` and ends with `Reporter.stop_on_e
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import json
 import unicodedata
@@ -252,6 +251,8 @@ def near(name: str, known: Iterable[str], alike: float = 0.6) -> str | None:
     # Names whose lengths differ by half cannot reach the cutoff, and comparing takes time.
     similar = {word for word in known if 3 * len(word) <= 7 * len(name) <= 17 * len(word)}
     candidates = itertools.islice(sorted(similar), _MAX_NEAR)
+    import difflib  # of no use to a spec without faults
+
     matches = difflib.get_close_matches(name, candidates, n=3, cutoff=alike)
     return f"did you mean {listed(matches, 'or')}?" if matches else None
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from functools import cache
+from pathlib import Path
 
 
 class FormatterError(Exception):
@@ -43,7 +45,10 @@ def _ruff(command: list[str], source: str, width: int) -> str:
 
 @cache
 def _program() -> str:
-    """Return the path of ruff's program, which its package knows."""
+    """Return the path of ruff's program: beside Python, or where its package knows it to be."""
+    beside = Path(sys.executable).with_name("ruff")
+    if beside.is_file():
+        return str(beside)
     from ruff import find_ruff_bin
 
     return str(find_ruff_bin())
