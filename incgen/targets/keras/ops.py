@@ -16,7 +16,7 @@ from incgen.language.initializers import Initializer
 from incgen.language.ops import OPS
 from incgen.targets.keras.code import Layer, Step, When
 from incgen.targets.keras.padding import PADDING, SAME, VALID, border, full_border, padding
-from incgen.targets.keras.weights import bias, depthwise_fans, kernel
+from incgen.targets.keras.weights import bias, kernel
 from incgen.targets.shared.units import UnitForm
 from incgen.targets.shared.values import (
     FALSE,
@@ -27,6 +27,7 @@ from incgen.targets.shared.values import (
     Pair,
     Sides,
     as_tuple,
+    depthwise_fans,
     effective,
     expression,
     four_sides,

@@ -20,10 +20,10 @@ from incgen.targets.keras.padding import (
     use_padding,
 )
 from incgen.targets.keras.scope import Scope
-from incgen.targets.keras.weights import depthwise_fans, either, has_fans, initializer
+from incgen.targets.keras.weights import either, has_fans, initializer
 from incgen.targets.shared.code import Code, Construct, Op
 from incgen.targets.shared.units import BORDERS, UnitForm, unit_arguments
-from incgen.targets.shared.values import Args, Pair, as_tuple, four_sides, is_same
+from incgen.targets.shared.values import Args, Pair, as_tuple, depthwise_fans, four_sides, is_same
 
 
 def use(scope: Scope, instance: df.Instance, flow: Flow, variable: str) -> Flow:

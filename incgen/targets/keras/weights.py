@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from incgen.language import expressions as ex
-from incgen.language.expressions import Expression
 from incgen.language.initializers import RULES, Initializer
 from incgen.targets.shared.code import Code, Op
-from incgen.targets.shared.values import FALSE, ZERO, Args, Pair, expression, sum_of, window
+from incgen.targets.shared.values import FALSE, ZERO, Args, Pair, expression, root, sum_of
 
 #: Of each rule with fans: the numerator under the root, and whether the fan-out counts too.
 _SCALES = {
@@ -27,8 +26,11 @@ def initializer(init: Initializer, fans: Pair | None = None) -> Op:
         init: the initialiser.
         fans: (fan_in, fan_out) where Keras counts them otherwise, as for depthwise kernels.
     """
-    if init.name in _SCALES:
-        return Op(init.name, {"scale": None if fans is None else _scale(init.name, fans)})
+    if has_fans(init):
+        if fans is None:
+            return Op(init.name, {"scale": None})
+        numerator, outputs = _SCALES[init.name]
+        return Op(init.name, {"scale": root(numerator, sum_of(fans) if outputs else fans[0])})
     names = RULES[init.name].arguments
     return Op(init.name, {n: ex.Literal(v) for n, v in zip(names, init.args, strict=True)})
 
@@ -36,16 +38,6 @@ def initializer(init: Initializer, fans: Pair | None = None) -> Op:
 def has_fans(init: Initializer) -> bool:
     """Return whether how kernels begin depends on the size of the window."""
     return init.name in _SCALES
-
-
-def _scale(name: str, fans: Pair) -> Expression:
-    """Return the deviation or limit of a rule, computed where the fans are known."""
-    numerator, outputs = _SCALES[name]
-    total = sum_of(fans) if outputs else fans[0]
-    known = ex.literal(total)
-    if isinstance(known, int):
-        return ex.Literal((numerator / known) ** 0.5)
-    return ex.Binary("**", ex.Binary("/", ex.Literal(numerator), total), ex.Literal(0.5))
 
 
 def kernel(args: Args, default: Initializer | None, fans: Pair | None = None) -> dict[str, object]:
@@ -78,9 +70,3 @@ def bias(args: Args) -> dict[str, object]:
     own, start = expression(args, "bias"), expression(args, "bias_init")
     usual = own == FALSE or start == ZERO
     return {"bias": own, "start": None if usual else Op("constant", {"value": start})}
-
-
-def depthwise_fans(args: Args) -> Pair:
-    """Return (fan_in, fan_out) of a depthwise kernel as PyTorch counts them."""
-    high, wide = window(args).kernel
-    return high * wide, high * wide * expression(args, "multiplier")

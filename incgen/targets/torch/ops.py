@@ -25,6 +25,7 @@ from incgen.targets.shared.values import (
     ZERO,
     Args,
     as_float,
+    depthwise_fans,
     expression,
     four_sides,
     paired,
@@ -33,7 +34,7 @@ from incgen.targets.shared.values import (
 from incgen.targets.shared.words import grouped, is_one_of
 from incgen.targets.torch.padding import padding
 from incgen.targets.torch.pooling import pool
-from incgen.targets.torch.weights import Weight, depthwise_fans, separable_weights, weights
+from incgen.targets.torch.weights import Weight, separable_weights, weights
 
 #: Half of an odd kernel whose sides are in one parameter, with stride 1: PyTorch's own "same".
 CENTRED = ex.Literal("centred")

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.initializers import Initializer
 from incgen.resolve.definitions import ArgumentValue
 from incgen.targets.shared.code import Op
-from incgen.targets.shared.values import TRUE, ZERO, Args, expression, sum_of, window
-
-#: fan_in and fan_out.
-Fans: TypeAlias = tuple[Expression, Expression]
+from incgen.targets.shared.values import (
+    TRUE,
+    ZERO,
+    Args,
+    Pair,
+    depthwise_fans,
+    expression,
+    root,
+    sum_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class Weight:
 
 
 def weights(
-    args: Args, prefix: tuple[str, ...] = (), fans: Fans | None = None
+    args: Args, prefix: tuple[str, ...] = (), fans: Pair | None = None
 ) -> tuple[Weight, ...]:
     """Return the kernel and the bias of an op.
 
@@ -53,13 +58,6 @@ def weights(
     start = expression(args, "bias_init")
     begin = Op("zeros", {}) if start == ZERO else Op("constant", {"value": start})
     return kernel, Weight((*prefix, "bias"), begin, condition)
-
-
-def depthwise_fans(args: Args) -> Fans:
-    """Return the fans of a depthwise kernel."""
-    high, wide = window(args).kernel
-    area = high * wide
-    return area, area * expression(args, "multiplier")
 
 
 def separable_weights(args: Args) -> tuple[Weight, ...]:
@@ -80,7 +78,7 @@ def kernels(op: str, args: Args) -> tuple[Weight, ...]:
     return tuple(replace(each, l2=ZERO) for each in found if each.path[-1] == "weight")
 
 
-def _initial(init: ArgumentValue, fans: Fans | None) -> Op:
+def _initial(init: ArgumentValue, fans: Pair | None) -> Op:
     """Return the initialiser of a kernel."""
     assert isinstance(init, Initializer)
     values = list(map(ex.Literal, init.args))
@@ -94,14 +92,8 @@ def _initial(init: ArgumentValue, fans: Fans | None) -> Op:
         case "truncated_normal":
             return Op("truncated_normal", {"std": values[0], "cut": ex.Literal(2 * init.args[0])})
         case "glorot_uniform" if fans is not None:
-            return Op("uniform", {"bound": _root(6, fans)})
+            return Op("uniform", {"bound": root(6, sum_of(fans))})
         case "glorot_normal" if fans is not None:
-            return Op("normal", {"std": _root(2, fans)})
+            return Op("normal", {"std": root(2, sum_of(fans))})
         case _:
             return Op(init.name, {})
-
-
-def _root(numerator: int, fans: Fans) -> Expression:
-    """Return the square root of a number over the sum of the fans."""
-    share = ex.binary("/", ex.Literal(numerator), sum_of(fans))
-    return ex.binary("**", share, ex.Literal(0.5))
