@@ -306,9 +306,6 @@ def emit_all(graph: Graph, targets: Sequence[Target]) -> dict[str, str]:
     return sources
 
 
-# ---------------------------------------------------------------- what is asked for
-
-
 def _not_one_network(loaded: LoadedFile) -> Diagnostic:
     """Return the fault of a file that does not define exactly one network."""
     networks = [item for item in loaded.spec.items if isinstance(item, st.Network)]

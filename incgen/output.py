@@ -77,9 +77,6 @@ class GeneratedFile(os.PathLike[str]):
         return "" if not self.changed else unified_diff(self.before, self.text, name, name)
 
 
-# ---------------------------------------------------------------- checksums
-
-
 def sealed(source: str, spec: str) -> str:
     """Prepend the first line of a generated file to its source.
 
@@ -106,9 +103,6 @@ def _said_by(text: str) -> str:
     """Return the digest in the first line of a generated file."""
     found = _FIRST_LINE.match(text)
     return found[3] if found is not None else ""
-
-
-# ---------------------------------------------------------------- places
 
 
 def places(
@@ -195,9 +189,6 @@ def _flat(text: str) -> str:
     return " ".join(text[:20_000].split())
 
 
-# ---------------------------------------------------------------- files
-
-
 def compared(path: Path, text: str) -> GeneratedFile:
     """Compare a file with the one on disk.
 
@@ -247,9 +238,6 @@ def _check_ours(file: GeneratedFile) -> None:
         help_ = "move your changes into the spec or another file"
     name = file.path.as_posix()
     raise OutputError(f"`{name}` {_whose(before)}: {help_}, or write over it with --force")
-
-
-# ---------------------------------------------------------------- words
 
 
 def unified_diff(before: str | None, after: str, old: str, new: str) -> str:

@@ -108,8 +108,6 @@ class _Builder:
             report_unused(self.nodes, self.outputs.values(), network, self.report)
         return result
 
-    # ------------------------------------------------------------ nodes
-
     def add(self, node: Node) -> int:
         """Append a node, within the bounds."""
         self.bounds.layer(node.shape, node.tensors, node.path, node.span, node.use)
@@ -142,8 +140,6 @@ class _Builder:
                 return None
             sizes.append(value)
         return self.add(Node("input", "input", {}, (), Shape(*sizes), (), 0, span, None))
-
-    # ------------------------------------------------------------ bodies
 
     def body(
         self, body: df.Body, value: int, frame: Frame, heads: dict[str, int] | None = None
@@ -291,8 +287,6 @@ class _Builder:
         if len(seen.shapes) < 50 and pair not in seen.shapes:
             seen.shapes.append(pair)
 
-    # ------------------------------------------------------------ joins
-
     def join(self, element: df.Join, value: int, frame: Frame) -> int | None:
         inner = frame.inside(element.name)
         results: list[int] = []
@@ -314,8 +308,6 @@ class _Builder:
         path = join_key(frame.prefix, name)
         inputs, span = tuple(results), element.span
         return self.add(Node(path, element.kind, {}, inputs, shape, (), 0, span, frame.use))
-
-    # ------------------------------------------------------------ ops
 
     def op(self, call: df.OpCall, value: int, frame: Frame) -> int | None:
         op, shape = call.op, self.shape(value)

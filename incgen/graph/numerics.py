@@ -148,9 +148,6 @@ def _file(span: Span | None) -> str:
     return span.source.name if span is not None else ""
 
 
-# ---------------------------------------------------------------- text
-
-
 def table(graph: Graph) -> str:
     """Format the conventions of a network as a table."""
     rows = [("op", "argument", "value", "said by", "layers")]

@@ -125,9 +125,6 @@ def _walk(
             yield from _walk(child, level + 1, depth, everything)
 
 
-# ---------------------------------------------------------------- words
-
-
 def described(node: Node) -> str:
     """Describe a layer as a spec would write it: `conv 7x7/2`, `dropout 0.4`.
 
@@ -239,9 +236,6 @@ def _short(number: int, unit: str = "") -> str:
         del prefixes[0]
     digits = f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
     return f"{digits} {prefixes[0]}{unit}".rstrip()
-
-
-# ---------------------------------------------------------------- JSON
 
 
 def as_json(graph: Graph, *, depth: int | None = None) -> str:

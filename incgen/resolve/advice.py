@@ -143,9 +143,6 @@ def _with_numbers(advice: str, given: Sequence[str]) -> str:
     return advice
 
 
-# ---------------------------------------------------------------- arguments
-
-
 def unknown_attributes(takes: Takes, strange: Sequence[st.Attribute], call: st.Call) -> Advice:
     """Advise on attributes that the called op or unit does not have.
 
@@ -189,9 +186,6 @@ def wrong_window(takes: Takes, call: st.Call) -> str | None:
     return f"write `{instead}`" + (": without `/` the stride is 1" if pools else "")
 
 
-# ---------------------------------------------------------------- labels
-
-
 def unseen_label(name: str, items: Iterable[st.Item], parameters: Collection[str]) -> Advice:
     """Advise on a `from` whose label is not one of the definition that it stands in."""
     if name in parameters:
@@ -220,9 +214,6 @@ def label_as_value(name: str) -> Advice:
     message = f"`{name}` is a label, and labels are used only after `from`"
     help_ = f"a block takes one value; join it with others by `from {name}` in a branch"
     return Advice(message, help_)
-
-
-# ---------------------------------------------------------------- units
 
 
 def outside_head(unit: st.Unit, op: Op, missing: Iterable[Argument]) -> Advice:
@@ -283,9 +274,6 @@ def given_by_unit(
     positional, attributes = written(st.Call(call.name, tuple(values), call.attributes, call.span))
     own = " ".join([unit, *positional, *(f"{name}={value}" for name, value in attributes)])
     return f"write `{own}`, or `{own} window={window.span.text}` for another window"
-
-
-# ---------------------------------------------------------------- blocks
 
 
 def op_as_argument(name: str, parameter: str, block: str) -> Advice:

@@ -79,8 +79,6 @@ class BodyResolver:
         """Return whether a name stands for something here."""
         return name in self.parameters or self.scope.values.known(name)
 
-    # ------------------------------------------------------------ bodies
-
     def definition_body(self, body: st.Body) -> df.Body:
         """Resolve the body of a block or network."""
         names = collect(body, self.report)
@@ -204,8 +202,6 @@ class BodyResolver:
         if help_ is None and visible:
             help_ = f"the labels so far are {listed(sorted(visible)[:8])}"
         self.report.error(Code.UNKNOWN_LABEL, origin.span, message, help=help_)
-
-    # ------------------------------------------------------------ names
 
     def in_namespace(
         self, elements: Sequence[st.Element], names: Namespace, span: Span

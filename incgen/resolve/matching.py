@@ -67,8 +67,6 @@ class Matcher:
         value = name in self.parameters or name in self.scope.values.constants
         return not value and self.scope.values.can_apply(name)
 
-    # ------------------------------------------------------------ ops
-
     def op_arguments(
         self, op: Op, call: st.Call, *, head: bool
     ) -> tuple[dict[str, df.ArgumentValue] | None, frozenset[str]]:
@@ -193,8 +191,6 @@ class Matcher:
         takes = f"{counted(len(names), 'argument')} ({', '.join(names)})" if names else "none"
         message = f"`{owner}` takes {takes} by position, not {len(call.positional)}"
         self.report.error(Code.ARGUMENT_COUNT, surplus.span, message)
-
-    # ------------------------------------------------------------ units and blocks
 
     def unit_arguments(
         self, unit: df.Definition, call: st.Call, head: bool

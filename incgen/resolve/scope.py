@@ -109,8 +109,6 @@ class FileScope:
                         self.entries[item.name.text] = Entry(item, conventions)
                         self.values.own.add(item.name.text)
 
-    # ------------------------------------------------------------ items
-
     def _declare(self, name: st.Identifier) -> bool:
         """Reserve a name of the file; report it if it is taken or cannot be used."""
         first = self.values.places.get(name.text)
@@ -226,8 +224,6 @@ class FileScope:
         scope = FileScope(used, self.report, conventions, self.shared)
         scopes.append(scope)
         return scope
-
-    # ------------------------------------------------------------ definitions
 
     def resolve_all(self) -> None:
         """Resolve every definition of the file, used or not."""

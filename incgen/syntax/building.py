@@ -46,8 +46,6 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
         self.docs: dict[int, str] = {}
         self.expression_in: Callable[[str, int], ex.Expression]
 
-    # -- places
-
     def span_of(self, token: Token) -> Span:
         """Return the place of a token."""
         start = cast(int, token.start_pos) + self.shift
@@ -73,8 +71,6 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
                 found.append(self.docs.pop(line))
             line -= 1
         return "\n".join(reversed(found)).strip("\n")
-
-    # -- files and definitions
 
     def start(self, meta: Meta, items: list[st.Item]) -> st.Spec:
         spec = st.Spec(tuple(items), *self._head())
@@ -123,8 +119,6 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
     def parameter(self, meta: Meta, parts: list[Any]) -> st.Parameter:
         default = parts[1] if len(parts) > 1 else None
         return st.Parameter(parts[0], default, self._span(meta))
-
-    # -- bodies
 
     def body(self, meta: Meta, statements: list[Any]) -> st.Body:
         return st.Body(tuple(statements), self._span(meta))
@@ -178,8 +172,6 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
             otherwise = st.Body((only,), otherwise.span)
         return st.Conditional(condition, then, otherwise, self._span(meta))
 
-    # -- arguments
-
     def attribute(self, meta: Meta, parts: list[Any]) -> st.Attribute:
         value = parts[1]
         if isinstance(value, Token):
@@ -214,8 +206,6 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
         if text[0] != "{":
             return self._number(text, Span(self.source, start, start + len(text)))
         return self.expression_in(text[1:-1], start + 1)
-
-    # -- expressions
 
     def expression(self, meta: Meta, parts: list[ex.Expression]) -> ex.Expression:
         return parts[0]

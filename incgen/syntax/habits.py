@@ -52,9 +52,6 @@ def _at(found: re.Match[str], group: str, before: str, message: str, help_: str 
     return Slip(Code.SYNTAX, message, help_, len(before) - start, end - start)
 
 
-# ---------------------------------------------------------------- loops and conditions
-
-
 def _loop(before: str, token: str, after: str) -> Slip | None:
     found = _statement(r"(?P<word>for|foreach|while)\b(?P<rest>.*)", before, token, after)
     if found is None:
@@ -147,9 +144,6 @@ def _colon(before: str, token: str, after: str) -> Slip | None:
     return Slip(Code.SYNTAX, message, f"write `{head} {braces}`")
 
 
-# ---------------------------------------------------------------- statements
-
-
 def _output(before: str, token: str, after: str) -> Slip | None:
     pattern = rf"(?P<word>outputs?)\s+(?P<name>{_NAME})\s*[:=]\s*(?P<rest>[^{{}}]*)$"
     found = _statement(pattern, before, token, after)
@@ -222,9 +216,6 @@ def _label(before: str, token: str, after: str) -> Slip | None:
     message = f"the label `{clipped(label)}` begins a new statement on the same line"
     help_ = f"begin a new line with `{label}: {statement}`, or write `;` in front of it"
     return Slip(Code.SYNTAX, message, help_, back, len(label) + 1)
-
-
-# ---------------------------------------------------------------- calls
 
 
 def _assigned(before: str, token: str, after: str) -> Slip | None:

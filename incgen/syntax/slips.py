@@ -90,9 +90,6 @@ class SyntaxFault(Exception):
         self.diagnostic = Diagnostic(code, message, span, **more)
 
 
-# ---------------------------------------------------------------- characters
-
-
 def stray(char: str, after: str = "") -> Slip:
     """Explain a character that begins no token."""
     if char == '"':
@@ -106,9 +103,6 @@ def stray(char: str, after: str = "") -> Slip:
     if help_ is None and char.isalpha():
         help_ = "names are written with the letters a to z, digits and `_`"
     return Slip(Code.BAD_CHARACTER, f"the language does not use the character {shown}", help_)
-
-
-# ---------------------------------------------------------------- tokens
 
 
 def explain(kind: str, token: str, accepts: set[str], before: str, after: str) -> Slip:

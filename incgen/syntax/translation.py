@@ -27,9 +27,6 @@ _WINDOW = re.compile(r"(\d+|\{[^{}]*\})x(\d+|\{[^{}]*\})(/(\d+|\{[^{}]*\})(x(\d+
 _LOOSE = re.compile(r"(\d+|[A-Za-z_]\w*?)x(\d+|[A-Za-z_]\w*)")
 
 
-# ---------------------------------------------------------------- calls
-
-
 def takes_of(name: str) -> Takes | None:
     """Return what an op takes, by its name here or elsewhere; None if it is unknown."""
     here = elsewhere.called_here(name)
