@@ -107,7 +107,7 @@ def check_replaceable(path: Path, generators: Collection[str], command: str) -> 
     name = path.as_posix()
     refuse_links(path)
     if path.exists() and not path.is_file():
-        raise OutputError(f"`{name}` is no regular file: choose another")
+        raise OutputError(f"`{name}` is not a regular file: choose another")
     if not path.exists():
         return
     found = generator(path)

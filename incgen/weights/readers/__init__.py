@@ -55,7 +55,7 @@ def _reader(path: Path) -> Callable[[Path], Checkpoint]:
             "it is a folder, but no SavedModel; give a file in it, or the prefix of a checkpoint"
         )
     if path.exists() and not (path.is_file() or files):  # a pipe or a device, which may never end
-        raise WeightsError("it is no regular file")
+        raise WeightsError("it is not a regular file")
     if len(files) > 1 or (files and files[0] != path):
         return _imported("readers.apart", "read_tensorflow")
     with path.open("rb") as file:
