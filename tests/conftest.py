@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Iterator
 
 import pytest
 
 from incgen.weights.readers import apart
+
+# Networks of tests are so small that threads of one pass mostly wait for one another, and there is
+# a process for every core. The frameworks read it when they are imported; processes inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 #: So many modules at once are a framework.
 _MANY = 200

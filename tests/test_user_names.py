@@ -1,9 +1,9 @@
 """Names that users choose, against the names that generated code has itself.
 
 Every identifier of generated code, of Python and of the frameworks' modules is tried as the name
-of everything that can be named. It is refused as a reserved name, or both models are built with
-it, have its keys, and agree. Many names are tried in one spec; only where that fails are they
-halved until the culprits are left.
+of something that can be named, and by `make test-slow` of everything. It is refused as a reserved
+name, or both models are built with it, have its keys, and agree. Many names are tried in one spec;
+only where that fails are they halved until the culprits are left.
 """
 
 from __future__ import annotations
@@ -251,7 +251,18 @@ def float64() -> Iterator[None]:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_name_is_refused_or_works(role: str, tmp_path: Path, float64: None) -> None:
-    names = tried()
+    """Each name in one role: every one is tried, and every role."""
+    check(role, tried()[list(ROLES).index(role) :: len(ROLES)], tmp_path)
+
+
+@pytest.mark.slow  # above, each name is tried in one role
+@pytest.mark.parametrize("role", ROLES)
+def test_every_name_is_refused_or_works(role: str, tmp_path: Path, float64: None) -> None:
+    check(role, tried(), tmp_path)
+
+
+def check(role: str, names: list[str], folder: Path) -> None:
+    """Each name is refused in a role, or works there."""
     rounds = [names]
     if role in SPLIT or role.startswith("parameter"):
         # Keras takes no deeper model, and no list of the language may have 1,000 tokens.
@@ -260,7 +271,7 @@ def test_a_name_is_refused_or_works(role: str, tmp_path: Path, float64: None) ->
     for part in rounds:
         out = refused(part, ROLES[role])
         left = [name for name in part if name not in out]
-        faults += culprits(left, lambda some: fault_of(ROLES[role](some), tmp_path))
+        faults += culprits(left, lambda some: fault_of(ROLES[role](some), folder))
     assert not faults, "\n".join(faults)
 
 
