@@ -26,7 +26,8 @@ from fuzzing.reduce import reduced
 from fuzzing.specs import random_spec
 from fuzzing.tally import Tally
 from incgen.base import files
-from incgen.verify.verifying import check_backend
+from incgen.targets import TARGETS
+from incgen.verify.verifying import check_runners
 
 #: Networks that a process examines at once.
 BATCH = 20
@@ -111,7 +112,7 @@ def search(
     Raises:
         RequestError: Keras is set to run on something else than TensorFlow.
     """
-    check_backend()
+    check_runners(TARGETS)
     began = time.monotonic()
     report = Report(seed, linted=can_lint())
     batches = [range(first, min(first + BATCH, count)) for first in range(0, count, BATCH)]

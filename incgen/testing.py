@@ -91,7 +91,7 @@ def assert_same_network(
         SpecError, RequestError, WeightsError: As `incgen.verify.verify`.
     """
     from incgen.verify import verify
-    from incgen.verify.text import text
+    from incgen.verify.show import text
 
     spec = _beside(spec)
     graph = compile_spec(spec, parameters)

@@ -47,7 +47,7 @@ from incgen.language.ops import OPS, PRESETS, Argument, ByWindow, Kind
 from incgen.syntax.format import format_text
 from incgen.targets import TARGETS
 from incgen.targets.shared.render import Printer
-from incgen.weights import layouts
+from incgen.weights.layout_file import read as read_layout
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -514,7 +514,7 @@ def modules(package: Path, base: Path) -> str:
 def checkpoints() -> str:
     rows = []
     for path in sorted((ROOT / "specs" / "layouts").rglob("*.toml")):
-        layout, network = layouts.read(path, path.stem), path.parent.name
+        layout, network = read_layout(path, path.stem), path.parent.name
         for published in layout.published:
             source, file = published.source, published.file
             packed = source.rpartition("/")[2]

@@ -14,7 +14,7 @@ import incgen
 from incgen.language.arithmetic import Value
 from incgen.testing import assert_same_network
 from incgen.verify import verify
-from incgen.verify.text import text
+from incgen.verify.show import text
 
 SPECS = Path(__file__).parent.parent / "specs"
 

@@ -23,9 +23,9 @@ from incgen.verify import drawing, figures, inputs, structure, surroundings
 from incgen.verify.arguments import combinations
 from incgen.verify.places import Places
 from incgen.verify.reference import Reference
-from incgen.verify.runners import RunFault
 from incgen.verify.runners import keras as keras_runner
 from incgen.verify.runners import torch as torch_runner
+from incgen.verify.runners.results import RunFault
 
 
 def graph_of(body: str, formals: str = "") -> Graph:

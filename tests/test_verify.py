@@ -24,8 +24,9 @@ from incgen.verify import Report, beginnings, inputs, measure, verify
 from incgen.verify.places import Places
 from incgen.verify.report import Omission
 from incgen.verify.resizing import resized
-from incgen.verify.runners import KINDS, Slope
-from incgen.verify.text import as_json, text
+from incgen.verify.runners import RUNNERS, RunnerModule
+from incgen.verify.runners.results import Slope
+from incgen.verify.show import as_json, text
 
 ANOTHER = "it is another network for 11 x 10"
 CASES = Path(__file__).parent / "agreement"
@@ -613,8 +614,8 @@ def test_what_keras_is_set_to_run_on_is_no_part_of_an_extra(
 
 
 def test_a_target_that_is_not_installed_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    missing = KINDS["keras"].__class__("incgen.verify.runners.keras", ("no_such_library",))
-    monkeypatch.setitem(KINDS, "keras", missing)
+    missing = RunnerModule("incgen.verify.runners.keras", ("no_such_library",))
+    monkeypatch.setitem(RUNNERS, "keras", missing)
 
     report = verify(graph_of(), rungs=[0], dtypes=["float64"])
 
@@ -645,7 +646,7 @@ def test_what_a_target_cannot_express_is_not_compared() -> None:
         ({"rungs": []}, "no rung is given"),
         ({"dtypes": ["float16"]}, "there is no type `float16`"),
         ({"targets": ["jax"]}, "there is no target `jax`"),
-        ({"batch": 0}, "a batch has at least 1 example"),
+        ({"batch": 0}, "a batch must have at least 1 example"),
     ],
 )
 def test_what_does_not_exist_is_refused(options: dict[str, Any], message: str) -> None:
@@ -654,7 +655,7 @@ def test_what_does_not_exist_is_refused(options: dict[str, Any], message: str) -
 
 
 def test_sources_are_those_of_targets() -> None:
-    with pytest.raises(incgen.RequestError, match="`pytorch` is none of the targets"):
+    with pytest.raises(incgen.RequestError, match="`pytorch` is not one of the targets"):
         verify(graph_of(), sources={"pytorch": "raise SystemExit"}, rungs=[0])
 
 
@@ -795,7 +796,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     file = tmp_path / "dump"
     file.touch()
 
-    with pytest.raises(incgen.RequestError, match="dump is no folder"):
+    with pytest.raises(incgen.RequestError, match="dump is not a folder"):
         verify(graph_of(), rungs=[0], dump=file)
 
 

@@ -152,7 +152,7 @@ def test_what_does_not_fit_is_listed_and_the_exit_code_is_1(folder: Path) -> Non
     ("arguments", "says"),
     [
         (["gone.pth", "net.inc"], "Error: `gone.pth` cannot be read: no such file or directory"),
-        (["net.inc", "net.inc"], "Error: `net.inc` cannot be read: it is none of PyTorch"),
+        (["net.inc", "net.inc"], "Error: `net.inc` cannot be read: not a file of PyTorch"),
         (["theirs.pth", "net.inc", "--layout", "their"], "did you mean `theirs`?"),
         (["theirs.pth", "net.inc", "--set", "clases=3"], "did you mean `classes`?"),
         (["theirs.pth", "net.inc", "--dtype", "int8"], "Invalid value for '--dtype'"),
@@ -369,7 +369,7 @@ def test_an_export_takes_what_fits_and_writes_over_nothing(folder: Path) -> None
     with pytest.raises(incgen.WeightsError, match="there is no format `onnx`"):
         incgen.export_weights("ours.safetensors", "net.inc", "w.pth", format="onnx")
     Path("w.pth").write_bytes(b"precious")
-    with pytest.raises(incgen.OutputError, match="is there: write over it with --force"):
+    with pytest.raises(incgen.OutputError, match="exists: write over it with --force"):
         incgen.export_weights("ours.safetensors", "net.inc", "w.pth", format="torch")
     assert Path("w.pth").read_bytes() == b"precious"
     incgen.export_weights("ours.safetensors", "net.inc", "w.pth", format="torch", force=True)

@@ -15,11 +15,11 @@ from published import imported
 import incgen
 from incgen.cli.main import commands
 from incgen.graph.nodes import Graph
-from incgen.weights import layouts
+from incgen.weights import layout_file, layouts
 from incgen.weights.checkpoint import Checkpoint, Stored
 from incgen.weights.drafting import Draft, draft, draft_layout
 from incgen.weights.generalising import Row, generalised
-from incgen.weights.layouts import Layout
+from incgen.weights.layout import Layout
 from incgen.weights.matching import Names
 
 ROOT = Path(__file__).parent.parent
@@ -239,7 +239,7 @@ PACKAGED = [
 @pytest.mark.parametrize("name", PACKAGED)
 def test_a_draft_for_a_checkpoint_in_our_order_is_its_layout(name: str) -> None:
     network, _, kind = name.partition("/")
-    known = layouts.read(ROOT / "specs" / "layouts" / network / f"{kind}.toml", kind)
+    known = layout_file.read(ROOT / "specs" / "layouts" / network / f"{kind}.toml", kind)
     graph = incgen.compile_spec(ROOT / "specs" / f"{network}.inc", dict(known.settings))
     theirs = listed(graph, known)
     form = {"keras": "Keras", "slim": "TensorFlow", "caffe": "Caffe"}
@@ -247,7 +247,7 @@ def test_a_draft_for_a_checkpoint_in_our_order_is_its_layout(name: str) -> None:
 
     made = draft(graph, checkpoint(theirs, form.get(convention, "PyTorch")), "x", {})
 
-    found = layouts.of_content(tomllib.loads(made.text), "draft", "draft")
+    found = layout_file.of_content(tomllib.loads(made.text), "draft", "draft")
     assert listed(graph, found, theirs) == theirs
     assert (made.missing, made.left, found.missing_gamma) == ((), (), known.missing_gamma)
 
@@ -490,7 +490,7 @@ def test_the_command_writes_what_an_import_finds(
         'convention = "torch"\n\n[layers]\n"a.conv" = "f.0"\n"a.bn" = "f.1"\n"b.conv" = "f.2"\n'
         '"b.bn" = "f.3"\n"logits" = "fc"\n'
     )
-    with pytest.raises(incgen.OutputError, match="is there: write over it with --force"):
+    with pytest.raises(incgen.OutputError, match="exists: write over it with --force"):
         run(*command)
     assert run(*command, "--force") == 0
 

@@ -192,7 +192,7 @@ def test_what_is_inside_of_the_prefix_is_a_fault(folder: Path) -> None:
         "    model.more.weight: 2 x 3",
         "  not of this network (1):",
         "    criterion.weight: 10",
-        "help: `--ignore 'model.more.*'` leaves what is no part of the network",
+        "help: `--ignore 'model.more.*'` leaves out what is not part of the network",
     ]
 
 
@@ -201,7 +201,7 @@ def test_without_a_prefix_everything_has_to_fit(folder: Path) -> None:
 
     said = refused(theirs)
     assert "  unexpected (1):\n    loss.weight: 10\n" in said
-    assert said.endswith("help: `--ignore 'loss.*'` leaves what is no part of the network")
+    assert said.endswith("help: `--ignore 'loss.*'` leaves out what is not part of the network")
 
     found, manifest = imported(theirs, ignore=["loss.*"])
     assert is_held(found, state())
@@ -461,7 +461,7 @@ def test_a_classifier_with_another_name_is_taken_by_a_rule(folder: Path) -> None
     assert said.split("\n")[-3:] == [
         "help: `--rule logits=new_fc` takes what the file has under another name",
         "help: `--fresh logits` draws the layer anew, by the initialisation of the spec",
-        "help: `--ignore 'new_fc.*'` leaves what is no part of the network",
+        "help: `--ignore 'new_fc.*'` leaves out what is not part of the network",
     ]
     found, manifest = imported(renamed, rules={"logits": "new_fc"})
     assert is_held(found, state())

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from incgen.api import compile_spec
-from incgen.weights import layouts, templates
+from incgen.weights import layout_file, layouts, templates
 from incgen.weights.errors import WeightsError
-from incgen.weights.layouts import AmbiguousError, Layout, renumbered
+from incgen.weights.layout import AmbiguousError, Layout
+from incgen.weights.numbering import renumbered
 
 ROOT = Path(__file__).parent.parent
 PACKAGED = sorted((ROOT / "specs" / "layouts").rglob("*.toml"))
@@ -18,7 +20,7 @@ PACKAGED = sorted((ROOT / "specs" / "layouts").rglob("*.toml"))
 def read(folder: Path, text: str) -> Layout:
     path = folder / "theirs.toml"
     path.write_text(text, "utf-8")
-    return layouts.read(path, "theirs")
+    return layout_file.read(path, "theirs")
 
 
 def rules(folder: Path, text: str) -> Layout:
@@ -114,25 +116,25 @@ def test_of_two_rules_the_more_specific_wins(
 def test_rules_that_say_different_things_are_ambiguous(tmp_path: Path) -> None:
     layout = rules(tmp_path, '[layers]\n"a.{n}" = "x{n}"\n"{m}.b" = "{m}y"\n"{k}.c" = "xc"\n')
 
-    with pytest.raises(AmbiguousError, match=r"`a\.\{n\}` and `\{m\}\.b` say different things"):
+    with pytest.raises(AmbiguousError, match=r"`a\.\{n\}` and `\{m\}\.b` disagree"):
         layout.layers("a.b")
     assert layout.layers("a.c") == ("xc",)  # the same is no question
 
 
 TAKES = (
-    "a placeholder has a name, such as `{block}`; on the right it can be a sum of names, their "
+    "a placeholder is a name, such as `{block}`; on the right it can be a sum of names, their "
     "multiples and numbers, such as `{i*6+j+1}`"
 )
 NINE = ".".join(f"{{{name}}}" for name in "abcdefghi")
 #: Faults of a layout of PyTorch's convention.
 FAULTS = {
     "backgrund = []": "a layout has no `backgrund`: did you mean `background`?",
-    'background = "a"': "`background` is a table",
-    'background = { a = "b" }': "`background`: its values are numbers of classes",
-    "ignore = [1]": "`ignore`: what belongs here is a text or a list of texts",
-    "numbered = 1": "`numbered` is `true` or `false`",
-    '[layers]\n"a" = 1': "`a`: what belongs here is a text or a list of texts",
-    '[layers]\n"a" = []': "`a`: a rule names at least one layer of theirs",
+    'background = "a"': "`background` must be a table",
+    'background = { a = "b" }': "`background`: its values must be numbers of classes",
+    "ignore = [1]": "`ignore` must be a string or a list of strings",
+    "numbered = 1": "`numbered` must be `true` or `false`",
+    '[layers]\n"a" = 1': "`a` must be a string or a list of strings",
+    '[layers]\n"a" = []': "`a`: a rule must name at least one of their layers",
     '[layers]\n"a{" = "b"': "`{` in `a{` belongs to no placeholder",
     '[layers]\n"a{}" = "b"': "`{` in `a{}` belongs to no placeholder",
     '[layers]\n"a{1}" = "b"': "`{1}`: only the right side of a rule computes",
@@ -147,17 +149,17 @@ FAULTS = {
     '[layers]\n"a" = "{m}"': "`{m}`: no placeholder `m` on the left: there is none",
     '[layers]\n"a" = "b}"': "`}` in `b}` belongs to no placeholder",
     '[parts]\n".x" = "{n}"': "`{n}`: no placeholder `n` on the left: there are `layer`",
-    'published = ["x"]': "`published`: each checkpoint is a table `[[published]]`",
+    'published = ["x"]': "`published`: each checkpoint must be a table `[[published]]`",
     "[[published]]\nfiel = 1": "in `published`: a layout has no `fiel`: did you mean `file`?",
-    "set = { heads = [1] }": "`set`: its values are those of parameters and constants",
-    "[tables]\nn = 3": "`tables.n` is a table with an entry for each value",
-    "[tables.n]\na = 1.5": "`tables.n`: its values are texts or whole numbers",
+    "set = { heads = [1] }": "`set`: its values must be those of parameters and constants",
+    "[tables]\nn = 3": "`tables.n` must be a table with an entry for each value",
+    "[tables.n]\na = 1.5": "`tables.n`: its values must be strings or whole numbers",
     '[layers]\n"{a²}" = "x"': f"`{{a²}}`: {TAKES}",
     '[layers]\n"x.{a}{b}" = "y"': "`x.{a}{b}`: write something between `{a}` and `{b}`",
     f'[layers]\n"{NINE}" = "x"': f"`{NINE}`: a rule has at most 8 placeholders",
-    f"x = {'[' * 20_000}": "it is nested too deep",
-    f"x = {'1' * 5_000}": "a number in it has too many digits",
-    f"[tables.n]\na = 0x{'f' * 5_000}": "a number in it has too many digits",
+    f"x = {'[' * 20_000}": "tables are nested too deeply",
+    f"x = {'1' * 5_000}": "a number has too many digits",
+    f"[tables.n]\na = 0x{'f' * 5_000}": "a number has too many digits",
 }
 
 
@@ -169,9 +171,51 @@ def test_a_faulty_layout_is_told(text: str, tmp_path: Path) -> None:
     assert str(caught.value) == f"{(tmp_path / 'theirs.toml').as_posix()}: {FAULTS[text]}"
 
 
+def test_a_layout_takes_the_rules_of_one_that_it_is_like(tmp_path: Path) -> None:
+    theirs = tmp_path / "layouts" / "first" / "theirs.toml"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text(
+        'convention = "torch"\nignore = ["x.*"]\n[parts]\n".conv" = "{layer}.c"\n'
+        '[tables.n]\n1 = "one"\n[layers]\n"a_{n}" = "A.{n}"\n"b" = "B"\n'
+    )
+    mine = tmp_path / "layouts" / "second" / "mine.toml"
+    mine.parent.mkdir()
+    mine.write_text('like = "first/theirs"\n[layers]\n"b" = "C"\n')
+
+    layout = layout_file.read(mine, "mine")
+
+    assert layout.layers("a_1.conv") == ("A.one.c",)
+    assert layout.layers("b") == ("C",)
+    assert layout.ignored == ()  # what belongs to their checkpoints is theirs alone
+
+
+@pytest.mark.parametrize(
+    ("like", "fault"),
+    [
+        ("1", "`like` must be a string"),
+        ('"first/other"', "`like`: there is no layout `first/other`"),
+        ('"../first/theirs"', "`like`: there is no layout `../first/theirs`"),
+        ('"first/theirs"', "`like`: `first/theirs` is like another layout itself"),
+    ],
+)
+def test_a_layout_is_like_one_that_stands_alone(like: str, fault: str, tmp_path: Path) -> None:
+    theirs = tmp_path / "layouts" / "first" / "theirs.toml"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text('like = "first/third"\n')
+    path = theirs.with_name("mine.toml")
+    path.write_text(f"like = {like}\n")
+
+    with pytest.raises(WeightsError) as caught:
+        layout_file.read(path, "mine")
+
+    assert str(caught.value) == f"{path.as_posix()}: {fault}"
+
+
 @pytest.mark.parametrize("text", ["", 'convention = "pytorch"'])
 def test_a_layout_has_a_convention(text: str, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="one of `torch`, `caffe`, `slim` or `keras`"):
+    with pytest.raises(
+        WeightsError, match="`convention` must be `torch`, `caffe`, `slim` or `keras`"
+    ):
         read(tmp_path, text)
 
 
@@ -185,7 +229,7 @@ def test_a_layout_that_is_no_text_is_told(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe")
 
     with pytest.raises(WeightsError, match="can't decode byte 0xff"):
-        layouts.read(path, "theirs")
+        layout_file.read(path, "theirs")
 
 
 def test_a_layout_that_is_too_large_is_not_read_to_its_end(tmp_path: Path) -> None:
@@ -193,8 +237,8 @@ def test_a_layout_that_is_too_large_is_not_read_to_its_end(tmp_path: Path) -> No
     with path.open("wb") as file:
         file.truncate(1 << 40)  # more than memory; nothing of it is on the disk
 
-    with pytest.raises(WeightsError, match="it is larger than 1000000 bytes"):
-        layouts.read(path, "theirs")
+    with pytest.raises(WeightsError, match="the file is larger than 1000000 bytes"):
+        layout_file.read(path, "theirs")
 
 
 @pytest.mark.parametrize(
@@ -259,13 +303,17 @@ def test_the_example_of_the_documentation(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", PACKAGED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_packaged_layout_has_nothing_superfluous(path: Path) -> None:
     """Every rule, every part and every entry of a table is for a layer of the spec."""
-    layout = layouts.read(path, path.stem)
+    layout = layout_file.read(path, path.stem)
+    written = tomllib.loads(path.read_text("utf-8"))
+    own = written.get("layers", {})
     graph = compile_spec(ROOT / "specs" / f"{path.parent.name}.inc", layout.settings)
     names = {node.path for node in graph.nodes if node.tensors}
     names |= {f"{name}.{end}" for name in names for end in ("depthwise", "pointwise")}
     heads = {name.removesuffix(end) for name in names for end in layout.parts} | names
 
     for rule in layout.rules:
+        if "like" in written and rule.left.text not in own:
+            continue  # the other layout may be of a network with more layers
         values = [v for v in map(rule.left.match, heads) if v is not None]
         assert values, f"no layer is called `{rule.left.text}`"
         for placeholder, table in layout.tables.items():

@@ -104,8 +104,8 @@ def verify(
     """
     try:
         from incgen import verify as proof
-        from incgen.verify.text import as_json as in_json
-        from incgen.verify.text import text
+        from incgen.verify.show import as_json as in_json
+        from incgen.verify.show import text
     except ModuleNotFoundError as error:
         message = f"this needs {error.name}: pip install 'incgen[verify]'"
         raise click.ClickException(message) from None

@@ -7,9 +7,11 @@ are imported when they are used: a build for one target pays for one.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from incgen.graph.nodes import Graph
+from incgen.language.names import class_name
 from incgen.targets.shared.style import PLAIN, Style
 
 
@@ -21,12 +23,14 @@ class Target:
         name: what users write.
         aliases: what they can write instead.
         module: the module whose `emit(graph, style)` gives the source text.
+        entry: gives the name of the class or function that makes a network of a name.
         style: how it is spelt.
     """
 
     name: str
     aliases: tuple[str, ...]
     module: str
+    entry: Callable[[str], str]
     style: Style = PLAIN
 
     def styled(self, style: Style) -> Target:
@@ -46,8 +50,8 @@ class Target:
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
-        Target("torch", ("pytorch",), "incgen.targets.torch.file"),
-        Target("keras", ("tf", "tensorflow"), "incgen.targets.keras.file"),
+        Target("torch", ("pytorch",), "incgen.targets.torch.file", class_name),
+        Target("keras", ("tf", "tensorflow"), "incgen.targets.keras.file", str),
     )
 }
 

@@ -11,7 +11,6 @@ from incgen.base.diagnostics import Reporter, SpecError
 from incgen.graph.elaborate import elaborate
 from incgen.graph.nodes import Graph
 from incgen.language.arithmetic import Value
-from incgen.language.names import class_name
 from incgen.targets import TARGETS
 from incgen.verify.words import words_of
 
@@ -30,7 +29,7 @@ class Another:
 
     @property
     def given(self) -> str:
-        """The arguments, for reports."""
+        """Return the arguments, for reports."""
         return ", ".join(f"{name}={value}" for name, value in self.arguments.items())
 
 
@@ -69,7 +68,7 @@ def combinations(graph: Graph, targets: Sequence[str]) -> list[Another]:
 
 
 def _values(graph: Graph, targets: Sequence[str]) -> dict[str, list[Value]]:
-    """Every value of each parameter with which there is a network, the default first."""
+    """Return every value of each parameter with which there is a network, the default first."""
     found: dict[str, list[Value]] = {}
     for name, value in graph.parameters.items():
         others = _others(value, words_of(graph.program.network, name))
@@ -85,7 +84,7 @@ def _each(name: str, values: Mapping[str, Sequence[Value]]) -> list[tuple[str, V
 
 
 def _covered(arguments: Mapping[str, Value]) -> set[frozenset[tuple[str, Value]]]:
-    """All single values and pairs of values that some arguments have."""
+    """Return all single values and pairs of values that some arguments have."""
     items = list(arguments.items())
     return {frozenset(pair) for n in (1, 2) for pair in itertools.combinations(items, n)}
 
@@ -95,7 +94,7 @@ def _filled(
     values: Mapping[str, Sequence[Value]],
     left: Set[frozenset[tuple[str, Value]]],
 ) -> dict[str, Value]:
-    """Arguments with a pair that is wanted, and otherwise values that cover the most others."""
+    """Complete a pair that is wanted with the values that cover the most others."""
     for name in values:
         if name not in wanted:
             wanted[name] = max(
@@ -105,14 +104,14 @@ def _filled(
 
 
 def _made(graph: Graph, arguments: Mapping[str, Value], targets: Sequence[str]) -> Another | None:
-    """The network with other arguments, of which those that are the default are left out."""
+    """Return the network with other arguments, without those that are the default."""
     changed = {name: v for name, v in arguments.items() if v != graph.parameters[name]}
     made = elaborate(graph.program, {**graph.parameters, **changed}, Reporter())
     return None if made is None or not _expressible(made, targets) else Another(changed, made)
 
 
 def _others(value: Value, words: Set[str]) -> Iterator[Value]:
-    """Values near one, of its type: the likelier they fit the earlier; words are some of these."""
+    """Give values near one, of its type, the likelier first; words are some of these."""
     if isinstance(value, bool):
         yield not value
     elif isinstance(value, str):
@@ -133,9 +132,9 @@ def _expressible(graph: Graph, targets: Iterable[str]) -> bool:
 def sources_with(
     graph: Graph, sources: Mapping[str, str], arguments: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Files whose model has other arguments where it is made without any."""
+    """Return files whose model has other arguments where it is made without any."""
     name = graph.program.network.name
-    made = {"torch": class_name(name), "keras": name}
+    made = {target: TARGETS[target].entry(name) for target in sources}
     listed = "".join(f", {key}={value!r}" for key, value in arguments.items())
     return {
         target: f"{source}\n\nimport functools\n\n"

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from incgen.base.files import make_folder, replace
-
-if TYPE_CHECKING:
-    from incgen.verify.models import Models, Pass
-    from incgen.verify.report import Divergence
-    from incgen.verify.runners import Array
+from incgen.verify.models import Models
+from incgen.verify.passes import Pass
+from incgen.verify.report import Divergence
+from incgen.weights.checkpoint import Array
 
 
 def save(
@@ -26,15 +24,11 @@ def save(
 ) -> None:
     """Write a file of NumPy's for each side: the models, the spec, or a form of a model.
 
-    Args:
-        folder: is made if it is not there.
-        found: the divergence.
-        models: of its floating-point type, whose frameworks are in that type.
-        last: the pass that was run last.
-        forms: of the round trip: a model and the form that is not the same, with all they gave.
+    The frameworks of the models are in the type of the divergence. `last` is the pass that was run
+    last, and `forms` are what a model and the form that is not the same gave in the round trip.
 
     Raises:
-        OutputError: a file cannot be written.
+        OutputError: A file cannot be written.
     """
     place = found.path.replace("/", ".") or "network"
     for side, arrays in _sides(found.rung, found.path, models, last, forms):

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from incgen.graph.shapes import Tensor
-    from incgen.verify.runners import Array
+from incgen.graph.shapes import Tensor
+from incgen.weights.checkpoint import Array
 
 #: From how many random numbers on their distribution is compared: the deviation of fewer says
 #: little.
@@ -45,13 +43,9 @@ def messages(
     again: Mapping[str, Array],
     dtype: str,
 ) -> Iterator[tuple[str, str]]:
-    """What is wrong with the initial values of each tensor, by its key; "" if nothing is.
+    """Give what is wrong with the initial values of each tensor, by its key; "" if nothing is.
 
-    Args:
-        tensors: what the spec says, by key.
-        values: the values of a model, of the shapes of these tensors.
-        again: those of another model of the same source, as far as they are of these tensors too.
-        dtype: the floating-point type.
+    `again` are the values of another model of the same source, as far as its tensors are the same.
     """
     seen: dict[bytes, str] = {}
     for key, value in values.items():
@@ -69,7 +63,7 @@ def messages(
 
 
 def _repeats(value: Array) -> bool:
-    """Whether the weights of two outputs are equal: they would be trained alike for ever."""
+    """Return whether the weights of two outputs are equal: they would be trained alike for ever."""
     rows = value.reshape(len(value), -1)
     return rows.shape[1] >= SEVERAL and len({row.tobytes() for row in rows}) < len(rows)
 
@@ -80,7 +74,7 @@ def _pooled(
     again: Mapping[str, Array],
     dtype: str,
 ) -> Iterator[tuple[str, str]]:
-    """The same of all tensors of one initialiser together, by the last of their keys.
+    """Look at all tensors of one initialiser together, by the last of their keys.
 
     Small kernels say little of their distribution each, and more together: all over their scale.
     """
@@ -101,7 +95,7 @@ def _scale(tensor: Tensor) -> float:
 
 
 def message(value: Array, tensor: Tensor, dtype: str) -> str:
-    """How initial values are not of the distribution that the spec gives them."""
+    """Say how initial values are not of the distribution that the spec gives them."""
     kind, scale = tensor.initializer.kind, _scale(tensor)
     if kind == "constant":
         # Keras makes its constants in float32, whatever the model is in.
@@ -129,7 +123,7 @@ def message(value: Array, tensor: Tensor, dtype: str) -> str:
 
 
 def _allowed(mean: float, square: float, count: int) -> float:
-    """How far the mean of samples may be from its expectation."""
+    """Return how far the mean of samples may be from its expectation."""
     return ERRORS * math.sqrt((square - mean**2) / count)
 
 

@@ -6,16 +6,12 @@ compare. The size is found on the side of the spec (`reference.py`), so that it 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from incgen.graph.nodes import Graph, Node
 from incgen.verify import inputs
 from incgen.verify.reference import Reference
-
-if TYPE_CHECKING:
-    from incgen.graph.nodes import Graph, Node
-    from incgen.verify.runners import Array
+from incgen.weights.checkpoint import Array
 
 #: So many examples say how large the values of a layer are.
 EXAMPLES = 2
@@ -27,11 +23,7 @@ NOTHING = 1e-9
 def weights(graph: Graph, seed: int, scale: float = 1.0) -> dict[str, Array]:
     """Return weights in float64, by key, with which each layer's output has one scale.
 
-    Args:
-        graph: the network.
-        seed: of the weights.
-        scale: the root mean square of what each kernel, or gamma, gives for random input of
-            this deviation.
+    For random input of the deviation `scale`, each kernel, or gamma, gives this root mean square.
     """
     drawn = _Drawn(graph, seed, scale)
     with np.errstate(all="ignore"):  # what is not finite stays as it is
@@ -87,5 +79,5 @@ class _Drawn(Reference):
 
 
 def _size(x: Array) -> float:
-    """The root mean square."""
+    """Return the root mean square."""
     return float(np.sqrt(np.square(x).mean()))

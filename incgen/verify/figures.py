@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from incgen.graph.nodes import Graph
 from incgen.language.arithmetic import FUNCTIONS
-
-if TYPE_CHECKING:
-    from incgen.graph.nodes import Graph
-    from incgen.verify.places import Places
+from incgen.verify.places import Places
 
 _FUNCTIONS = {name: function for name, (function, _) in FUNCTIONS.items()}
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
@@ -34,7 +32,7 @@ class Docs:
 
 
 def messages(graph: Graph, docs: Docs, places: Places) -> Iterator[tuple[str, str, str]]:
-    """Return each figure by its name and place, and what is wrong with it; "" if nothing is."""
+    """Give each figure by its name and place, and what is wrong with it; "" if nothing is."""
     facts = dict(re.findall(r"^(Input|Output|Parameters|Cost) +(.+)$", docs.module, re.MULTILINE))
     output = graph.nodes[next(iter(graph.outputs.values()))].shape
     shapes = {"Input": graph.input, "Output": output}
@@ -63,7 +61,7 @@ def messages(graph: Graph, docs: Docs, places: Places) -> Iterator[tuple[str, st
 def _block(
     path: str, doc: str, arguments: Mapping[str, Any], graph: Graph, places: Places
 ) -> str | None:
-    """What is wrong with the shapes that a class says of one of its uses; None if it says none."""
+    """Say what is wrong with the shapes in the docstring of a class; None if it states none."""
     said = re.search(r"Shape:\s+(\(N, .*?\))\s+to\s+(\(N, .*\))\s*(?:\n\n|$)", doc, re.DOTALL)
     end, given = places.node_of(path), places.inputs_of(path)
     if said is None or end is None or len(given) != 1:
@@ -83,7 +81,7 @@ def _block(
 
 
 def _numbers(text: str, values: Mapping[str, Any]) -> tuple[int | str, ...]:
-    """A shape such as `(N, n1x1 + proj, H')` with the values of its names; letters stay."""
+    """Read a shape such as `(N, n1x1 + proj, H')` with the values of its names; letters stay."""
     inside = text[1 : _closing(text)]
     parts = [" ".join(part.split()) for part in _split(inside)]
     return tuple(part if re.fullmatch(r"[NHW]'?", part) else _value(part, values) for part in parts)
@@ -107,7 +105,7 @@ def _closing(text: str) -> int:
 
 
 def _split(text: str) -> Iterator[str]:
-    """The parts between commas that stand in no brackets."""
+    """Give the parts between commas that stand in no brackets."""
     depth, start = 0, 0
     for number, character in enumerate(text):
         depth += (character in "([") - (character in ")]")
@@ -126,7 +124,7 @@ def _shown(shape: tuple[int | str, ...]) -> str:
 
 
 def _cost(text: str, graph: Graph) -> str:
-    """Every weight of a kernel is used once for each pixel that its layer gives."""
+    """Count every weight of a kernel once for each pixel that its layer gives, and compare."""
     total = 0
     for node in graph.nodes:
         area = (node.shape.height or 1) * (node.shape.width or 1)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from incgen.graph.nodes import Graph
-    from incgen.verify.runners import Array
+from incgen.graph.nodes import Graph
+from incgen.weights.checkpoint import Array
 
 
 def generator(seed: int, *keys: str | int) -> np.random.Generator:
-    """A stream of random numbers of its own for each key."""
+    """Return a stream of random numbers of its own for each key."""
     return np.random.default_rng([seed, *(zlib.crc32(str(key).encode()) for key in keys)])
 
 
 def weights(graph: Graph, seed: int) -> dict[str, Array]:
-    """Weights in float64 behind which nothing hides: no zeros, no ones, variances that differ.
+    """Return weights in float64 behind which nothing hides: no zeros, no ones.
 
     Kernels have the deviation sqrt(2 / fan_in), so that values keep their size through a ReLU
     (He et al. 2015, equation 10).
@@ -39,7 +37,7 @@ def weights(graph: Graph, seed: int) -> dict[str, Array]:
 
 
 def images(graph: Graph, seed: int, batch: int, which: str = "x") -> Array:
-    """Random input (N, C, H, W) in float64, of negative values too."""
+    """Return random input (N, C, H, W) in float64, of negative values too."""
     shape = graph.input
     assert shape.height is not None and shape.width is not None
     size = (batch, shape.channels, shape.height, shape.width)
@@ -47,28 +45,28 @@ def images(graph: Graph, seed: int, batch: int, which: str = "x") -> Array:
 
 
 def factors(name: str, shape: tuple[int, ...], seed: int) -> Array:
-    """What each element of an output counts in a loss (channels first)."""
+    """Return what each element of an output counts in a loss (channels first)."""
     return generator(seed, "factors", name).normal(0, 1, shape)
 
 
 def aims(name: str, shape: tuple[int, ...], number: int) -> Array:
-    """What descent brings an output towards in a step (channels first)."""
+    """Return what descent brings an output towards in a step (channels first)."""
     return generator(number, "aims", name).normal(0, 1, shape)
 
 
 def kept(path: str, shape: tuple[int, ...], rate: float, seed: int) -> Array:
-    """What a dropout layer multiplies with: 0, or 1 / (1 - rate) where a value is kept."""
+    """Return what dropout multiplies with: 0, or 1 / (1 - rate) where a value is kept."""
     keep = generator(seed, "dropout", path).uniform(0, 1, shape) >= rate
     return keep / (1 - rate) if rate < 1 else np.zeros(shape)
 
 
 def noise(random: np.random.Generator, shape: tuple[int, ...], size: float) -> Array:
-    """Factors that move a value up or down by a relative amount."""
+    """Return factors that move a value up or down by a relative amount."""
     return 1 + size * random.choice([-1.0, 1.0], shape)
 
 
 def directions(shapes: Iterable[Iterable[int]], seed: int) -> list[Array]:
-    """A small random step from where a loss is taken, for each array: 1e-6 of what images have."""
+    """Return a small random step for each array: 1e-6 of what images have."""
     return [
         1e-6 * generator(seed, "direction", number).normal(0, 1, tuple(shape))
         for number, shape in enumerate(shapes)

@@ -12,7 +12,7 @@ from typing import Any
 
 
 def _frames(file: str) -> Iterator[FrameType]:
-    """The frames of a file that are being run, the innermost first."""
+    """Give the frames of a file that are being run, the innermost first."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         if frame.f_code.co_filename == file:

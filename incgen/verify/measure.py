@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from incgen.verify.runners import Array
+from incgen.weights.checkpoint import Array
 
 #: The bars of the rungs in float64, relative to the largest element.
 EVALUATION, TRAINING, GRADIENTS, STATISTICS, TRAJECTORY = 1e-12, 1e-11, 1e-9, 1e-11, 1e-8
@@ -48,12 +46,10 @@ SMALL_GRADIENT = 1e-3
 
 
 def difference(a: Array, b: Array, floor: float = 0.0) -> tuple[float, float]:
-    """The largest difference, absolute and relative to the largest element.
+    """Return the largest difference, absolute and relative to the largest element of the first.
 
-    Args:
-        a: one.
-        b: the other; infinite where their shapes differ or other elements are finite.
-        floor: what the largest element counts as at least.
+    Both are infinite where shapes differ, or other elements are finite. The largest element counts
+    as at least `floor`.
     """
     if a.shape != b.shape:
         return np.inf, np.inf
@@ -74,12 +70,12 @@ def difference(a: Array, b: Array, floor: float = 0.0) -> tuple[float, float]:
 
 
 def is_nothing(values: Array) -> bool:
-    """Whether an array has numbers of which none is finite: nothing can be told by them."""
+    """Return whether none of an array's numbers is finite: nothing can be told by them."""
     return bool(values.size) and not np.isfinite(values).any()
 
 
 def largest(values: Iterable[Array]) -> float:
-    """The largest finite element of several arrays."""
+    """Return the largest finite element of several arrays."""
     found = 0.0
     for value in values:
         sizes = np.abs(value[np.isfinite(value)])
@@ -89,31 +85,27 @@ def largest(values: Iterable[Array]) -> float:
 
 
 def gradient_floor(gradients: Mapping[str, Array]) -> float:
-    """Below what a gradient is rounding of the others."""
+    """Return below what a gradient is rounding of the others."""
     return SMALL_GRADIENT * largest(gradients.values())
 
 
 def explained(found: float, reaction: float) -> bool:
-    """Whether rounding can explain a difference in a network that reacts so to it."""
+    """Return whether rounding explains a difference in a network that reacts so to it."""
     return found <= REACTION * reaction or reaction >= HOPELESS
 
 
 def bar_in_float32(rival: float) -> float:
-    """How far a model may be from its float64 result.
-
-    Args:
-        rival: how far another is from its own; infinite if it is not finite.
-    """
+    """Return how far a model may be from its float64 result if another is so far."""
     return max(min(MULTIPLE * rival, COARSE), LEAST)
 
 
 def bar_by_rounding(moved: float) -> float:
-    """How far a number in float32 may be off if moving all numbers moved it so far."""
+    """Return how far a number may be off if moving all numbers moved it so far."""
     return max(JUMP * moved, min(SMOOTH * moved, JUMPING))
 
 
 def beyond(before: Array, after: Array) -> bool:
-    """Whether finite numbers of float64 are not finite in a smaller type."""
+    """Return whether finite numbers of float64 are not finite in a smaller type."""
     return (
         before.shape == after.shape
         and bool(np.isfinite(before).all())

@@ -14,16 +14,16 @@ from incgen.graph.nodes import Graph, Node
 
 
 class Places:
-    """The places of one graph."""
+    """The places of one graph; `numbers` are those of its nodes, by their paths."""
 
     def __init__(self, graph: Graph) -> None:
-        """Number the nodes by their paths."""
+        """Give each node its number."""
         self.graph = graph
         self.numbers = {node.path: number for number, node in enumerate(graph.nodes)}
 
     @cached_property
     def _ends(self) -> dict[str, int | None]:
-        """The node whose value leaves a unit, block or body; None where several do."""
+        """Return the node whose value leaves each unit, block or body; None where several do."""
         users: dict[int, list[str]] = {}
         for node in self.graph.nodes:
             for number in node.inputs:
@@ -39,15 +39,14 @@ class Places:
         return ends
 
     def node_of(self, path: str) -> int | None:
-        """The node whose value something of this path gives, if it is one node's."""
+        """Return the node whose value something of this path gives, if it is one node's."""
         number = self.numbers.get(path)
         return self._ends.get(path) if number is None else number
 
     def name_of(self, path: str) -> str | None:
-        """The place of something that a framework calls by a path.
+        """Return the place of what a framework calls by a path; None if it has none of its own.
 
         What is not in the graph keeps its own name: the parts of a separable convolution.
-        None: it has no place of its own.
         """
         number = self.node_of(path)
         if number is not None:
@@ -57,15 +56,14 @@ class Places:
             return outer if last == "pointwise" else path
         return None
 
-    def order(self, place: str) -> tuple[int, int]:
-        """Places in the order in which they are computed."""
-        number = self.numbers.get(place)
-        if number is not None:
-            return number, 1
-        return self.numbers.get(place.rpartition(".")[0], len(self.numbers)), 0
+    def around(self, key: str) -> str:
+        """Return the path in the graph that a place or the key of a tensor belongs to, or ""."""
+        while key and self.node_of(key) is None:
+            key = key.rpartition(".")[0]
+        return key
 
     def inputs_of(self, path: str) -> list[str]:
-        """The nodes that go into a place, or into the block of this path, from outside of it."""
+        """Return the nodes that go into a place, or a block, from outside of it."""
         own = {
             number
             for number, node in enumerate(self.graph.nodes)
@@ -75,7 +73,7 @@ class Places:
         return [self.graph.nodes[number].path for number in sorted(found)]
 
     def span_of(self, path: str) -> Span:
-        """Where something of a path is written in the spec: the innermost use that has it."""
+        """Return where something is written in the spec: the innermost use that has its path."""
         for candidate in (path, *reversed(list(prefixes(path)))):
             for node in self._inside(candidate):
                 if node.path == candidate:
@@ -95,7 +93,7 @@ class Places:
 
 
 def prefixes(path: str) -> Iterator[str]:
-    """The paths around a path, the outermost first.
+    """Give the paths around a path, the outermost first.
 
     >>> list(prefixes("inception_3a.conv3x3.0"))
     ['inception_3a', 'inception_3a.conv3x3']

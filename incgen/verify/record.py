@@ -3,30 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Set
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from incgen.verify import measure
+from incgen.verify.models import Failure, Models
 from incgen.verify.places import Places
 from incgen.verify.report import Comparison, Divergence, Omission, Place, Verdict
-
-if TYPE_CHECKING:
-    from incgen.verify.models import Failure, Models
-    from incgen.verify.runners import Array
-    from incgen.verify.structure import Finding
+from incgen.verify.structure import Finding
+from incgen.weights.checkpoint import Array
 
 #: How far rounding alone moves each number, by key; it is asked for only where a bar is missed.
 Reaction: TypeAlias = Callable[[], Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is compared: the rung, the name of what it is, and whose it is."""
+
+    rung: int
+    what: str
+    sides: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How far two results may be apart.
+
+    Attributes:
+        bar: The limit of the relative difference, for all or by key.
+        floor: What the largest element counts as at least.
+        reaction: Is asked where a bar is missed.
+        rounded: Whether the second side is the first in a smaller type.
+        coarse: Whether that is compared however far rounding moves it.
+    """
+
+    bar: float | Mapping[str, float]
+    floor: float = 0.0
+    reaction: Reaction | None = None
+    rounded: bool = False
+    coarse: bool = False
+
+    def of(self, key: str) -> float:
+        """Return the bar of a key."""
+        return self.bar if isinstance(self.bar, float) else self.bar[key]
 
 
 class Record:
     """What is known of the models of one floating-point type.
 
     Attributes:
-        comparisons: all that was compared.
-        divergences: where rungs diverge, one for each.
-        omissions: what was not compared.
+        comparisons: All that was compared.
+        divergences: Where rungs diverge, one for each.
+        omissions: What was not compared.
     """
 
     def __init__(self, models: Models) -> None:
@@ -37,55 +68,26 @@ class Record:
         self.divergences: list[Divergence] = []
         self.omissions: list[Omission] = []
 
+    def omit(self, rung: int, reason: str) -> None:
+        """Keep that a rung was not compared."""
+        self.omissions.append(Omission(rung, self.models.dtype, reason))
+
     # ------------------------------------------------------------ comparing
 
     def arrays(
-        self,
-        rung: int,
-        what: str,
-        sides: tuple[str, str],
-        pair: tuple[Mapping[str, Array], Mapping[str, Array]],
-        *,
-        bar: float | Mapping[str, float],
-        floor: float = 0.0,
-        reaction: Reaction | None = None,
-        rounded: bool = False,
-        coarse: bool = False,
+        self, subject: Subject, pair: tuple[Mapping[str, Array], Mapping[str, Array]], limit: Limit
     ) -> None:
-        """Compare the arrays of each key; what only one side has is not compared.
-
-        Args:
-            rung: the number of the rung.
-            what: is compared.
-            sides: whose they are.
-            pair: the arrays of each side.
-            bar: for the relative difference; for all, or by key.
-            floor: what the largest element counts as at least.
-            reaction: is asked where a bar is missed.
-            rounded: whether the second side is the first in a smaller type.
-            coarse: whether that is compared however far rounding moves it.
-        """
+        """Compare the arrays of each key; what only one side has is not compared."""
         shared = pair[0].keys() & pair[1].keys()
         noise: set[str] = set()
         for key in sorted(shared, key=self._order):
-            moved = self._compare(
-                rung,
-                what,
-                key,
-                sides,
-                (pair[0][key], pair[1][key]),
-                bar if isinstance(bar, float) else bar[key],
-                floor,
-                reaction,
-                rounded,
-                coarse,
-                of_noise=rung < 3 and not noise.isdisjoint(self._before(key, shared)),
-            )
+            of_noise = subject.rung < 3 and not noise.isdisjoint(self._before(key, shared))
+            moved = self._compare(subject, key, (pair[0][key], pair[1][key]), limit, of_noise)
             if moved >= measure.HOPELESS:
                 noise.add(key)
 
     def _before(self, path: str, compared: Set[str]) -> Iterator[str]:
-        """The nearest compared places in front of one."""
+        """Give the nearest compared places in front of one."""
         nodes, number = self.models.graph.nodes, self.places.node_of(path)
         left = list(nodes[number].inputs) if number is not None else []
         while left:
@@ -96,130 +98,87 @@ class Record:
                 left += node.inputs
 
     def keys(self, rung: int, what: str, name: str, stated: set[str], found: set[str]) -> None:
-        """A target has what the spec states, and nothing else; that may be nothing at all."""
+        """Check that a target has what the spec states, which may be nothing, and no more."""
         for key in sorted(stated ^ found):
             has = f"has no {what} of {key}" if key in stated else f"has a {what} of {key}"
-            self.fault(rung, what, key, ("spec", name), f"{name} {has}")
+            self.fault(Subject(rung, what, ("spec", name)), key, f"{name} {has}")
         if stated == found:
             noun, _, rest = what.partition(" ")
             self.same(rung, f"{noun}s {rest}".rstrip(), name)
 
     def same(self, rung: int, what: str, name: str) -> None:
         """Keep that a target has all that the spec states."""
-        self._keep(rung, what, "", ("spec", name), (0.0, 0.0, 0.0), "agrees", "")
-
-    def number(
-        self,
-        rung: int,
-        what: str,
-        sides: tuple[str, str],
-        expected: float,
-        found: float,
-        dtype: str,
-    ) -> None:
-        """Compare two numbers that are computed in one way."""
-        self.array(rung, what, "", sides, np.asarray([expected]), np.asarray([found]), dtype)
+        self._keep(Subject(rung, what, ("spec", name)), "", (0.0, 0.0, 0.0), "agrees", "")
 
     def array(
-        self,
-        rung: int,
-        what: str,
-        path: str,
-        sides: tuple[str, str],
-        a: Array,
-        b: Array,
-        dtype: str = "",
-        bar: float | None = None,
-        floor: float = 0.0,
+        self, subject: Subject, path: str, pair: tuple[Array, Array], limit: Limit | None = None
     ) -> None:
-        """Compare two arrays that should differ by rounding alone.
-
-        Args:
-            rung: the number of the rung.
-            what: is compared.
-            path: of the layer, or another key.
-            sides: whose they are.
-            a: one.
-            b: the other.
-            dtype: that they are computed in, if not that of the models.
-            bar: for the relative difference, if not that of a value in evaluation.
-            floor: what the largest element counts as at least.
-        """
-        usual = measure.EVALUATION if (dtype or self.models.dtype) == "float64" else measure.LEAST
-        self._compare(rung, what, path, sides, (a, b), bar or usual, floor)
+        """Compare two arrays; they may differ by rounding alone if there is no limit."""
+        self._compare(subject, path, pair, limit or Limit(usual_bar(self.models.dtype)))
 
     def fact(self, name: str, finding: Finding) -> None:
         """Keep a fact of a model's structure."""
         verdict: Verdict = "diverges" if finding.message else "agrees"
         message = f"{name}: {finding.what} {finding.message}" if finding.message else ""
         numbers = finding.absolute, finding.relative, finding.bar
-        self._keep(0, finding.what, finding.path, ("spec", name), numbers, verdict, message)
+        subject = Subject(0, finding.what, ("spec", name))
+        self._keep(subject, finding.path, numbers, verdict, message)
 
-    def fault(self, rung: int, what: str, path: str, sides: tuple[str, str], message: str) -> None:
+    def fault(self, subject: Subject, path: str, message: str) -> None:
         """Keep that something is not as it must be."""
-        self._keep(rung, what, path, sides, (np.inf, np.inf, 0.0), "diverges", message)
+        self._keep(subject, path, (np.inf, np.inf, 0.0), "diverges", message)
 
-    def undecided(
-        self, rung: int, what: str, path: str, sides: tuple[str, str], message: str
-    ) -> None:
+    def undecided(self, subject: Subject, path: str, message: str) -> None:
         """Keep that nothing can be told of something."""
-        self._keep(rung, what, path, sides, (0.0, 0.0, 0.0), "undecided", message)
+        self._keep(subject, path, (0.0, 0.0, 0.0), "undecided", message)
 
     def failure(self, rung: int, failure: Failure, what: str = "run") -> None:
         """Keep that a model cannot do something, with the line at which it failed."""
         name = failure.target
         prefix = "" if what == "run" else f"{what}: "
         message = f"{name}: {prefix}{failure.reason}"
-        self.fault(rung, what, "", (name, name), message)
+        self.fault(Subject(rung, what, (name, name)), "", message)
         lines = (self._line(name, failure.line),) if failure.line is not None else ()
         self.divergences.append(Divergence(rung, self.models.dtype, "", message, lines))
 
     def _compare(
         self,
-        rung: int,
-        what: str,
+        subject: Subject,
         path: str,
-        sides: tuple[str, str],
         pair: tuple[Array, Array],
-        bar: float,
-        floor: float = 0.0,
-        reaction: Reaction | None = None,
-        rounded: bool = False,
-        coarse: bool = False,
-        *,
+        limit: Limit,
         of_noise: bool = False,
     ) -> float:
-        """Compare two arrays, and give how far rounding alone moves them, if that was asked."""
-        absolute, relative = measure.difference(*pair, floor)
+        """Compare two arrays, and return how far rounding alone moves them, if that was asked."""
+        absolute, relative = measure.difference(*pair, limit.floor)
         if not relative and measure.is_nothing(pair[0]):
-            self.undecided(rung, what, path, sides, "no number in it is finite")
+            self.undecided(subject, path, "no number in it is finite")
             return 0.0
-        moved = 0.0
+        moved, bar = 0.0, limit.of(path)
         verdict: Verdict = "agrees" if relative <= bar else "diverges"
         message = ""
-        if verdict == "diverges" and reaction is not None and np.isfinite(relative):
-            moved = reaction().get(path, 0.0)
-            if rounded and (coarse or moved < measure.UNTOLD):
+        if verdict == "diverges" and limit.reaction is not None and np.isfinite(relative):
+            moved = limit.reaction().get(path, 0.0)
+            if limit.rounded and (limit.coarse or moved < measure.UNTOLD):
                 bar = max(bar, measure.bar_by_rounding(moved))
                 verdict = "agrees" if relative <= bar else "diverges"
-            elif rounded or measure.explained(relative, moved):
+            elif limit.rounded or measure.explained(relative, moved):
                 verdict, message = "undecided", f"rounding alone moves it by {moved:.1e}"
             if verdict == "diverges" and of_noise:
                 verdict, message = "undecided", "rounding alone makes what goes into it"
                 moved = np.inf
-        self._keep(rung, what, path, sides, (absolute, relative, bar), verdict, message)
+        self._keep(subject, path, (absolute, relative, bar), verdict, message)
         return moved
 
     def _keep(
         self,
-        rung: int,
-        what: str,
+        subject: Subject,
         path: str,
-        sides: tuple[str, str],
         numbers: tuple[float, float, float],
         verdict: Verdict,
         message: str,
     ) -> None:
+        rung, what, sides = subject.rung, subject.what, subject.sides
         self.comparisons.append(
             Comparison(rung, self.models.dtype, what, path, sides, *numbers, verdict, message)
         )
@@ -227,11 +186,11 @@ class Record:
     # ------------------------------------------------------------ where it begins
 
     def wrong(self, rung: int) -> list[Comparison]:
-        """What diverges on a rung."""
+        """Return what diverges on a rung."""
         return [c for c in self.comparisons if c.rung == rung and c.verdict == "diverges"]
 
     def doubts(self, rung: int) -> bool:
-        """Whether something on a rung is undecided."""
+        """Return whether something on a rung is undecided."""
         return any(c.rung == rung and c.verdict == "undecided" for c in self.comparisons)
 
     def close(self, rung: int) -> None:
@@ -254,16 +213,13 @@ class Record:
         self.divergences.append(Divergence(rung, self.models.dtype, first.path, message, lines))
 
     def _order(self, key: str) -> tuple[int, int, str]:
-        """Places and keys in the order in which a network computes them."""
-        path = key
-        while path and self.places.node_of(path) is None:
-            path = path.rpartition(".")[0]
-        number = self.places.node_of(path) if path else None
+        """Sort places and keys as a network computes them."""
+        number = self.places.node_of(self.places.around(key))
         last = len(self.models.graph.nodes)
-        return (last if number is None else number), -len(path), key
+        return (last if number is None else number), -len(self.places.around(key)), key
 
     def _wrong_slope(self) -> str:
-        """Which framework's gradient is not that of its own function."""
+        """Say which framework's gradient is not that of its own function."""
         models = self.models
         if models.dtype != "float64":
             return ""
@@ -274,7 +230,7 @@ class Record:
         return ""
 
     def _lines(self, path: str) -> Iterator[Place]:
-        """The line of the spec, and those of the generated files, that make a place."""
+        """Give the line of the spec, and those of the generated files, that make a place."""
         span = self.places.span_of(path)
         yield Place(span.source.name, span.line, span.source.lines[span.line - 1].strip())
         for name, runner in self.models.runners.items():
@@ -289,8 +245,13 @@ class Record:
         return Place(file, number, self.models.sources[name].split("\n")[number - 1].strip())
 
 
+def usual_bar(dtype: str) -> float:
+    """Return how far two results of a type may be apart that differ by rounding alone."""
+    return measure.EVALUATION if dtype == "float64" else measure.LEAST
+
+
 def _wrong_side(first: Comparison, wrong: list[Comparison]) -> str:
-    """Which of two targets is not what the spec says, where only one is not."""
+    """Say which of two targets is not what the spec says, where only one is not."""
     found = {
         each.between[1]
         for each in wrong

@@ -9,32 +9,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from incgen.graph.nodes import Graph, Node
+from incgen.graph.shapes import Borders
 from incgen.verify import inputs
-
-if TYPE_CHECKING:
-    from incgen.graph.nodes import Graph, Node
-    from incgen.graph.shapes import Borders
-    from incgen.verify.runners import Array
+from incgen.weights.checkpoint import Array
 
 
 class Reference:
-    """A network as its spec says it, with one set of weights.
+    """A network as its spec says it, with one set of weights in float64.
 
     Attributes:
-        statistics: the running statistics by key, moved by every pass in training.
+        statistics: The running statistics by key, moved by every pass in training.
     """
 
     def __init__(self, graph: Graph, weights: Mapping[str, Array]) -> None:
-        """Begin with statistics that are part of the weights.
-
-        Args:
-            graph: the network, at the size of what it is to be given.
-            weights: by key, in float64.
-        """
+        """Begin with the statistics that are part of the weights."""
         self.graph, self.weights = graph, weights
         self.statistics = {
             key: weights[key] for key, tensor in graph.tensors().items() if not tensor.trained
@@ -43,14 +35,10 @@ class Reference:
     def values(
         self, x: Array, *, seed: int | None = None, moved: Callable[[Array], Array] | None = None
     ) -> Iterator[tuple[str, Array]]:
-        """What every layer gives, by its path, heads too, in the order of the graph.
+        """Give what every layer gives, by its path, heads too, in the order of the graph.
 
-        A value is forgotten when its last user has it, since all together are large.
-
-        Args:
-            x: the input (N, C, H, W).
-            seed: of what dropout leaves out; None in evaluation.
-            moved: what is done to the output of each layer.
+        A value is forgotten when its last user has it, since all together are large. The seed is
+        that of dropout; without one, the network is in evaluation. `moved` changes each output.
         """
         nodes = self.graph.nodes
         last = {taken: number for number, node in enumerate(nodes) for taken in node.inputs}
@@ -105,7 +93,7 @@ class Reference:
         return y if bias is None else y + _along(bias, y)
 
     def _normalised(self, node: Node, x: Array, training: bool) -> Array:
-        """Ioffe & Szegedy 2015, algorithms 1 and 2."""
+        """Normalise as Ioffe & Szegedy 2015, algorithms 1 and 2."""
         mean, variance = (f"{node.path}.running_{name}" for name in ("mean", "var"))
         if training:
             axes = tuple(axis for axis in range(x.ndim) if axis != 1)
@@ -123,7 +111,7 @@ class Reference:
 
 
 def _along(values: Array, x: Array) -> Array:
-    """Numbers of channels, to be used with maps or vectors."""
+    """Shape numbers of channels for use with maps or vectors."""
     return values.reshape(1, -1, *(1,) * (x.ndim - 2))
 
 
@@ -131,7 +119,7 @@ def _along(values: Array, x: Array) -> Array:
 
 
 def _joined(kind: str, given: list[Array]) -> Array:
-    """Sums or products; a vector is one number for each map."""
+    """Add or multiply; a vector is one number for each map."""
     rank = max(value.ndim for value in given)
     total, *others = (value.reshape(*value.shape, *(1,) * (rank - value.ndim)) for value in given)
     for value in others:
@@ -146,7 +134,7 @@ def _surrounded(x: Array, around: Borders, value: float) -> Array:
 def _correlated(
     x: Array, kernel: Array, groups: int, stride: tuple[int, int] = (1, 1), dilation: int = 1
 ) -> Array:
-    """The sum over the taps of a kernel (outputs, inputs / groups, kh, kw), one tap at a time."""
+    """Sum over the taps of a kernel (outputs, inputs / groups, kh, kw), one tap at a time."""
     count, channels, *size = x.shape
     outputs, inner, *taps = kernel.shape
     high, wide = (
@@ -169,7 +157,7 @@ def _correlated(
 
 
 def _windows(node: Node, x: Array) -> Iterator[tuple[int, int, Array, float]]:
-    """Every window of a pooling: its row and column, what it sees, by how much it is divided."""
+    """Give every window of a pooling: its row and column, what it sees, what divides it."""
     (high, wide), (down, across) = node.args["window"].kernel, node.args["window"].stride
     (top, bottom), (left, right) = node.args["borders"]
     assert node.shape.height is not None and node.shape.width is not None

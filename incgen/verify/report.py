@@ -27,16 +27,16 @@ class Comparison:
     """Two values that should be equal, or one that should be as it is stated.
 
     Attributes:
-        rung: the number of the rung.
-        dtype: the floating-point type, "" for what has none.
-        what: what was compared: `output`, `gradient`, ...
-        path: of the layer, unit or block, or the key of a tensor.
-        between: the two sides: targets, or `spec`, or a target's own form.
-        absolute: the largest difference.
-        relative: the same, relative to the largest element.
-        bar: what the relative difference may be.
-        verdict: whether it is.
-        message: what is not equal, where that is no number.
+        rung: The number of the rung.
+        dtype: The floating-point type, "" for what has none.
+        what: The name of what was compared: `output`, `gradient`, ...
+        path: The path of the layer, unit or block, or the key of a tensor.
+        between: The two sides: targets, or `spec`, or a target's own form.
+        absolute: The largest difference.
+        relative: The largest difference, relative to the largest element.
+        bar: The limit of the relative difference.
+        verdict: Whether the difference is within the limit.
+        message: What is not equal, where that is not a number.
     """
 
     rung: int
@@ -56,9 +56,9 @@ class Place:
     """A line of a file that has to do with a divergence.
 
     Attributes:
-        file: the spec or the generated file.
-        line: from 1.
-        text: the line itself, without its indentation.
+        file: The name of the spec or the generated file.
+        line: The number of the line, from 1.
+        text: The line itself, without its indentation.
     """
 
     file: str
@@ -71,11 +71,11 @@ class Divergence:
     """The first place of a rung at which two models are not the same network.
 
     Attributes:
-        rung: the number of the rung.
-        dtype: the floating-point type.
-        path: the layer, unit or block; "" for the network as a whole.
-        message: what differs, and by how much.
-        lines: of the spec and of each generated file.
+        rung: The number of the rung.
+        dtype: The floating-point type.
+        path: The path of the layer, unit or block; "" for the network as a whole.
+        message: What differs, and by how much.
+        lines: The lines of the spec and of each generated file that make it.
     """
 
     rung: int
@@ -90,9 +90,9 @@ class Omission:
     """What was not compared, and why.
 
     Attributes:
-        rung: the number of the rung; None for all.
-        dtype: the floating-point type; "" for all.
-        reason: why.
+        rung: The number of the rung; None for all.
+        dtype: The floating-point type; "" for all.
+        reason: Why it was not compared.
     """
 
     rung: int | None
@@ -105,17 +105,17 @@ class Report:
     """All that a verification found.
 
     Attributes:
-        network: its name.
-        file: the spec.
-        targets: the names of the targets that were compared, with their frameworks' versions.
-        input: the shape of the input (N, C, H, W).
-        other: height and width of the other input of rung 1, or why there is none.
-        weights: where they come from.
-        comparisons: in the order in which they were made.
-        divergences: the first place of each rung that has one.
-        omissions: what was not compared.
-        asked: the rungs that were asked for.
-        dtypes: the floating-point types that were asked for.
+        network: The name of the network.
+        file: The spec.
+        targets: The names of the targets that were compared, with their frameworks' versions.
+        input: The shape of the input (N, C, H, W).
+        other: The height and width of the other input of rung 1, or why there is none.
+        weights: Where the weights come from.
+        comparisons: All comparisons, in the order in which they were made.
+        divergences: The first place of each rung that diverges.
+        omissions: What was not compared.
+        asked: The rungs that were asked for.
+        dtypes: The floating-point types that were asked for.
     """
 
     network: str
@@ -132,21 +132,21 @@ class Report:
 
     @property
     def ill_conditioned(self) -> tuple[Comparison, ...]:
-        """Comparisons above their bar, by no more than rounding does to this network."""
+        """Return the comparisons above their bar by no more than rounding does to this network."""
         return tuple(each for each in self.comparisons if each.verdict == "undecided")
 
     @property
     def passed(self) -> bool:
-        """Whether all that was asked for was compared, and agrees."""
+        """Return whether all that was asked for was compared, and agrees."""
         return not (self.divergences or self.omissions or self.ill_conditioned)
 
     def of(self, rung: int, dtype: str) -> list[Comparison]:
-        """The comparisons of a rung in a type."""
+        """Return the comparisons of a rung in a type."""
         return [c for c in self.comparisons if c.rung == rung and c.dtype in ("", dtype)]
 
 
 def worst(comparisons: Iterable[Comparison]) -> Comparison | None:
-    """The comparison that comes nearest to its bar, or is farthest above it."""
+    """Return the comparison that comes nearest to its bar, or is farthest above it."""
     return max(comparisons, key=_closeness, default=None)
 
 

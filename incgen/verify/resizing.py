@@ -18,13 +18,7 @@ LARGE = 64
 
 @dataclass(frozen=True, slots=True)
 class Resized:
-    """A network at another size.
-
-    Attributes:
-        graph: the network.
-        height: that models are made for; None for any.
-        width: likewise.
-    """
+    """A network at another size, and that size; None where models take any."""
 
     graph: Graph
     height: int | None
@@ -32,7 +26,7 @@ class Resized:
 
 
 def resized(graph: Graph) -> Resized | str:
-    """The network at another size of its input, or why there is none.
+    """Return the network at another size of its input, or why there is none.
 
     There is none where the size follows from the network's parameters, nor where the network is
     another one: a dense layer takes more features, or a formula uses the height or the width.
@@ -52,7 +46,7 @@ def resized(graph: Graph) -> Resized | str:
 
 
 def _at(graph: Graph, height: int, width: int) -> Graph | None:
-    """The network at a size; None if it is another one there."""
+    """Return the network at a size; None if it is another one there."""
     network = graph.program.network
     assert network.pixels is not None
     pixels = replace(network.pixels, height=ex.Literal(height), width=ex.Literal(width))
@@ -62,9 +56,9 @@ def _at(graph: Graph, height: int, width: int) -> Graph | None:
 
 
 def _asks(graph: Graph) -> bool:
-    """Whether a model has to know its size, also where several come to the same.
+    """Return whether a model must know its size, even where several come to the same.
 
-    A dense layer does that takes a map, and so does a formula that names the height or width.
+    A dense layer that takes a map requires it, and so does a formula that names a height or width.
     """
     dense = any(
         node.op in ("dense", "flatten") and graph.nodes[node.inputs[0]].shape.is_map

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from incgen.graph.nodes import Graph
+from incgen.graph.shapes import Tensor
 from incgen.verify import beginnings, figures, inputs
 from incgen.verify.arguments import Another
 from incgen.verify.measure import EVALUATION, LEAST, difference
 from incgen.verify.places import Places
-
-if TYPE_CHECKING:
-    from incgen.graph.shapes import Tensor
-    from incgen.verify.runners import Array, Facts, Runner
+from incgen.verify.runners.base import Runner
+from incgen.verify.runners.results import Facts
+from incgen.weights.checkpoint import Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +35,8 @@ def findings(
 ) -> Iterator[Finding]:
     """Compare what a model is made of with the graph.
 
-    Args:
-        graph: the network.
-        facts: of its model.
-        dtype: the floating-point type.
-        more: the network with other arguments, and what a model is made of that has these and
-            another seed; None if only this model is to be looked at.
+    `more` is the network with other arguments, and what a model is made of that has these and
+    another seed; without it, only this model is looked at.
     """
     wanted = graph.tensors()
     yield from parts(graph, facts, "")
@@ -71,7 +66,7 @@ def findings(
 
 
 def parts(graph: Graph, facts: Facts, given: str) -> Iterator[Finding]:
-    """Keys, their count and their shapes."""
+    """Compare keys, their count and their shapes."""
     wanted = graph.tensors()
     for key in sorted(wanted.keys() | facts.tensors.keys()):
         yield Finding(f"key{given}", key, _key(key, wanted, facts))
@@ -86,7 +81,7 @@ def parts(graph: Graph, facts: Facts, given: str) -> Iterator[Finding]:
 def _fitting(
     wanted: Mapping[str, Tensor], stated: Mapping[str, Tensor], facts: Facts
 ) -> dict[str, Array]:
-    """The values of tensors that are what is wanted, in a model of what is stated."""
+    """Return the values of tensors that are as wanted, in a model of what is stated."""
     return {
         key: facts.tensors[key]
         for key, tensor in wanted.items()
@@ -107,7 +102,7 @@ def _shape(value: Array, tensor: Tensor) -> str:
 
 
 def misfits(graph: Graph) -> Iterator[tuple[str, dict[str, tuple[int, ...]]]]:
-    """Return files that do not fit, as shapes by key, and what is wrong with them.
+    """Give files that do not fit, as shapes by key, and what is wrong with them.
 
     Each kind of tensor that an op has is missing once, has other shapes with which a copy might
     still go through, and once there is one where the op has none.
@@ -130,7 +125,7 @@ def misfits(graph: Graph) -> Iterator[tuple[str, dict[str, tuple[int, ...]]]]:
 
 
 def _misshapen(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Return shapes of one output more, of one number, and, of a kernel, of axes more or moved."""
+    """Give shapes of one output more, of one number, and, of a kernel, of axes more or moved."""
     others = [(shape[0] + 1, *shape[1:]), (1,) * len(shape)]
     if len(shape) > 1:
         moved = (shape[1], shape[0], *shape[2:])

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from incgen.base.diagnostics import listed
-from incgen.verify.runners import RunFault
+from incgen.verify.runners.results import RunFault
 
 #: A seed that nobody sets: a file that sets one sets another.
 UNUSUAL = 20_150_211
@@ -67,15 +67,10 @@ def of_process() -> dict[str, Any]:
 def kept(
     doing: str, settings: Callable[[], Mapping[str, Any]], *, drawn: bool = False
 ) -> Iterator[None]:
-    """Let something be done that changes no setting.
-
-    Args:
-        doing: what is done, for the report.
-        settings: gives those of the framework.
-        drawn: whether random numbers may be drawn.
+    """Let something be done that changes no setting, and draws random numbers only if it may.
 
     Raises:
-        RunFault: it changes one.
+        RunFault: A setting has changed.
     """
     before = {**of_process(), **settings()}
     yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +13,13 @@ from incgen.graph.nodes import Graph
 from incgen.targets import TARGETS
 from incgen.verify.report import RUNGS, Omission, Report
 from incgen.verify.resizing import resized
-from incgen.verify.runners import KINDS, other_backend
+from incgen.verify.runners import RUNNERS
+from incgen.weights.checkpoint import Array
 from incgen.weights.readers.libraries import extra
 
 if TYPE_CHECKING:
     from incgen.verify.ladder import Ladder
-    from incgen.verify.runners import Array
+    from incgen.verify.models import Models
 
 #: The floating-point types, in the order in which they are compared.
 DTYPES = ("float64", "float32")
@@ -42,57 +43,55 @@ def verify(
     """Prove that the generated models of a spec are the same network, or find where they differ.
 
     Args:
-        spec: its file, or its graph.
-        parameters: values for parameters and constants, in place of what the spec says.
-        targets: what to compare.
-        rungs: the rungs of the ladder, by their numbers in `RUNGS`.
-        dtypes: `float64`, `float32` or both. What is in float32 is measured by float64.
-        weights: a safetensors file with the spec's keys; otherwise they are random.
-        seed: of the weights, the inputs and what dropout leaves out.
-        batch: how many examples there are in an input.
-        dump: a folder for what goes into and comes out of the first place that diverges.
-        sources: source texts by target, in place of those that are generated.
-        text: the spec itself, if it does not come from the file.
-        progress: is told what runs now.
+        spec: The spec's file, or its graph.
+        parameters: Values for parameters and constants, in place of what the spec says.
+        targets: The targets to compare.
+        rungs: The rungs of the ladder, by their numbers in `RUNGS`.
+        dtypes: `float64`, `float32` or both. Results in float32 are measured by float64.
+        weights: A safetensors file with the spec's keys; without one, weights are random.
+        seed: Determines the weights, the inputs and what dropout leaves out.
+        batch: How many examples there are in an input.
+        dump: A folder for what goes into and comes out of the first place that diverges.
+        sources: Source texts by target, in place of generated ones.
+        text: The spec itself, if it does not come from the file.
+        progress: Is told what runs now.
 
     Returns:
         All that was compared, and what was not; `passed` says whether it is all that was asked
         for and agrees.
 
     Raises:
-        SpecError: the spec has faults, or no target can express it.
-        RequestError: there is no such target, rung, type, parameter or value.
-        MismatchError: the weights do not fit the spec.
-        WeightsError: the weights cannot be read, or a library is missing.
+        SpecError: The spec has faults, or no target can express it.
+        RequestError: A target, rung, type, parameter or value does not exist.
+        MismatchError: The weights do not fit the spec.
+        WeightsError: The weights cannot be read, or a library is missing.
     """
     _check(rungs, dtypes, batch, seed)
     if dump is not None and Path(dump).exists() and not Path(dump).is_dir():
-        raise RequestError(f"{Path(dump).as_posix()} is no folder")
+        raise RequestError(f"{Path(dump).as_posix()} is not a folder")
     graph = spec if isinstance(spec, Graph) else compile_spec(spec, parameters, text=text)
-    names = [target.name for target in find_targets(targets)]
-    for name in sources or {}:
-        if name not in names:
-            raise RequestError(f"`{name}` is none of the targets: {listed(names)}")
-    if "keras" in names:
-        check_backend()
-    texts, omissions = _sources(graph, names, sources or {})
+    texts, omissions = _sources(graph, _names(targets, sources or {}), sources or {})
     asked, types = tuple(sorted(set(rungs))), tuple(t for t in DTYPES if t in dtypes)
     ladders: list[Ladder] = []
     if texts:
         values = _weights(graph, weights, seed)
         with tempfile.TemporaryDirectory(prefix="incgen-") as folder:
+            made = _models(graph, texts, values, types, seed, batch, Path(folder))
             ladders = _climbed(
-                graph,
-                texts,
-                values,
-                asked,
-                types,
-                seed=seed,
-                batch=batch,
-                folder=Path(folder),
-                dump=Path(dump) if dump is not None else None,
-                progress=progress or _silent,
+                made, asked, types, Path(dump) if dump is not None else None, progress or _silent
             )
+    origin = f"random, seed {seed}" if weights is None else Path(weights).as_posix()
+    return _report(graph, ladders, omissions, (asked, types), batch, origin)
+
+
+def _report(
+    graph: Graph,
+    ladders: Sequence[Ladder],
+    omissions: Sequence[Omission],
+    asked: tuple[tuple[int, ...], tuple[str, ...]],
+    batch: int,
+    weights: str,
+) -> Report:
     records = [ladder.record for ladder in ladders]
     shape = graph.input
     assert shape.height is not None and shape.width is not None
@@ -102,45 +101,57 @@ def verify(
         {n: r.versions for ladder in ladders[:1] for n, r in ladder.models.runners.items()},
         (batch, shape.channels, shape.height, shape.width),
         _other_size(graph),
-        f"random, seed {seed}" if weights is None else Path(weights).as_posix(),
+        weights,
         tuple(each for record in records for each in record.comparisons),
         tuple(each for record in records for each in record.divergences),
         (*omissions, *(each for record in records for each in record.omissions)),
-        asked,
-        types,
+        *asked,
     )
 
 
-def _climbed(
+def _names(targets: Sequence[str], given: Iterable[str]) -> list[str]:
+    """Return the names of what to compare.
+
+    Raises:
+        RequestError: A target does not exist, is not compared, or runs on what it is not made for.
+    """
+    names = [target.name for target in find_targets(targets)]
+    for name in given:
+        if name not in names:
+            raise RequestError(f"`{name}` is not one of the targets: {listed(names)}")
+    check_runners(names)
+    return names
+
+
+def _models(
     graph: Graph,
     texts: Mapping[str, str],
     values: Mapping[str, Array],
-    rungs: tuple[int, ...],
     dtypes: tuple[str, ...],
-    *,
     seed: int,
     batch: int,
     folder: Path,
+) -> dict[str, Models]:
+    """Return models in each type, in float64 too if float32 is measured by it."""
+    from incgen.verify.models import Models
+
+    return {
+        dtype: Models(graph, texts, values, dtype=dtype, seed=seed, batch=batch, folder=folder)
+        for dtype in (DTYPES if "float32" in dtypes else dtypes)
+    }
+
+
+def _climbed(
+    made: Mapping[str, Models],
+    rungs: tuple[int, ...],
+    dtypes: tuple[str, ...],
     dump: Path | None,
     progress: Callable[[str], None],
 ) -> list[Ladder]:
-    """A ladder for each type; above a divergence in float64 nothing else is climbed."""
+    """Climb a ladder for each type; above a divergence in float64 nothing else is climbed."""
     from incgen.verify.ladder import Ladder
-    from incgen.verify.models import Models
 
     ladders: list[Ladder] = []
-    made = {
-        dtype: Models(
-            graph,
-            texts,
-            values,
-            dtype=dtype,
-            seed=seed,
-            batch=batch,
-            folder=folder,
-        )
-        for dtype in (DTYPES if "float32" in dtypes else dtypes)
-    }
     try:
         for dtype in dtypes:
             exact = made["float64"] if dtype != "float64" else None
@@ -160,10 +171,10 @@ def _climbed(
 def _sources(
     graph: Graph, names: Sequence[str], given: Mapping[str, str]
 ) -> tuple[dict[str, str], list[Omission]]:
-    """The source texts of what can be compared, and what cannot be.
+    """Return the source texts of what can be compared, and what cannot be.
 
     Raises:
-        SpecError: no target can express the network.
+        SpecError: No target can express the network.
     """
     texts: dict[str, str] = {}
     omissions: list[Omission] = []
@@ -176,7 +187,7 @@ def _sources(
             reason = f"{target.name} cannot express it: {error.diagnostics[0].headline}"
             omissions.append(Omission(None, "", reason))
             continue
-        missing = KINDS[target.name].missing()
+        missing = RUNNERS[target.name].missing()
         if missing:
             reason = f"{target.name} needs {listed(missing)}: pip install 'incgen[{target.name}]'"
             omissions.append(Omission(None, "", reason))
@@ -187,26 +198,23 @@ def _sources(
     return texts, omissions
 
 
-def check_backend() -> None:
-    """Refuse a Keras that runs on something else than its runner is made for.
+def check_runners(names: Iterable[str]) -> None:
+    """Refuse targets whose framework is set to what their runners are not made for.
 
     Raises:
-        RequestError: it does.
+        RequestError: One is; the text says what to type.
     """
-    other = other_backend()
-    if other is not None:
-        raise RequestError(
-            f"Keras is set to run on {other}, and it is compared on TensorFlow: "
-            "set KERAS_BACKEND=tensorflow"
-        )
+    for name in names:
+        if obstacle := RUNNERS[name].obstacle():
+            raise RequestError(obstacle)
 
 
 def _weights(graph: Graph, file: SpecPath | None, seed: int) -> dict[str, Array]:
-    """Weights by key, in float64: random ones, or those of a file.
+    """Return weights by key, in float64: random ones, or those of a file.
 
     Raises:
-        MismatchError: they do not fit.
-        WeightsError: they cannot be read.
+        MismatchError: The weights do not fit.
+        WeightsError: The weights cannot be read.
     """
     with extra("verify", "verifications"):
         import numpy as np
@@ -237,7 +245,7 @@ def _check(rungs: Sequence[int], dtypes: Sequence[str], batch: int, seed: int) -
     """Refuse what does not exist.
 
     Raises:
-        RequestError: there is no such rung or type, or nothing is asked for.
+        RequestError: A rung or type does not exist, or nothing is asked for.
     """
     wrong = [rung for rung in rungs if rung not in range(len(RUNGS))]
     if wrong or not rungs:
@@ -249,7 +257,7 @@ def _check(rungs: Sequence[int], dtypes: Sequence[str], batch: int, seed: int) -
         what = f"there is no type `{other[0]}`" if other else "no type is given"
         raise RequestError(f"{what}: the types are {listed(DTYPES)}")
     if batch < 1 or seed < 0:
-        raise RequestError("a batch has at least 1 example, and a seed is not negative")
+        raise RequestError("a batch must have at least 1 example, and a seed must not be negative")
 
 
 def _silent(message: str) -> None:

@@ -8,20 +8,25 @@ went together elsewhere. What none of this settles is doubtful, and says why.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, TypeAlias
 
-from incgen.graph.nodes import Graph, Node
-from incgen.weights.checkpoint import Stored, size_of
-from incgen.weights.conventions import Convention, Slot
+from incgen.graph.nodes import Graph
+from incgen.weights.alignable import Shape, items, lacks_gamma, layers, leaf
+from incgen.weights.checkpoint import Array, Stored, size_of
+from incgen.weights.conventions import Convention
 from incgen.weights.errors import WeightsError
-from incgen.weights.likeness import Likeness, Words, alike, form, letters_of, natural, words_of
+from incgen.weights.likeness import (
+    Likeness,
+    Words,
+    alike,
+    letters_of,
+    natural,
+    without_numbers,
+    words_of,
+)
 from incgen.weights.recipes import Recipe
-
-if TYPE_CHECKING:
-    from incgen.weights.checkpoint import Array
 
 #: The most pairs of a layer of ours and one of theirs that are weighed.
 MOST_PAIRS = 4_000_000
@@ -32,35 +37,10 @@ _CLEARLY = 0.1
 #: More than this is a reason against the order of the file.
 _OBVIOUSLY = 0.6
 
-Shape: TypeAlias = tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """What is looked for: a layer of ours, or a part of one that theirs keeps as a layer.
-
-    Attributes:
-        path: the left side of its row.
-        node: its place in the graph.
-        normalises: whether it is a normalisation.
-        tensors: the shape of each, and where a layer of theirs has it.
-    """
-
-    path: str
-    node: int
-    normalises: bool
-    tensors: tuple[tuple[Shape, Slot], ...]
-
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A layer of ours and the one of theirs that it is taken for.
-
-    Attributes:
-        path: ours.
-        layer: theirs.
-        doubt: why it may be another; empty where nothing speaks for that.
-    """
+    """A layer of ours, the one of theirs that it is taken for, and why it may be another, if so."""
 
     path: str
     layer: str
@@ -72,11 +52,11 @@ class Alignment:
     """What was found.
 
     Attributes:
-        pairs: in the order of the network.
-        missing: ours for which there is nothing, with the shapes of their tensors.
-        left: layers of theirs for which there is nothing, with theirs, in the order of the file.
-        missing_gamma: whether theirs keeps no gamma.
-        sorted: whether the file lists its tensors by name, so that its order says little.
+        pairs: The pairs, in the order of the network.
+        missing: Ours for which there is nothing, with the shapes of their tensors.
+        left: Theirs for which there is nothing, with their shapes, in the order of the file.
+        missing_gamma: Whether theirs keeps no gamma.
+        sorted: Whether the file lists its tensors by name, so that its order says little.
     """
 
     pairs: tuple[Pair, ...]
@@ -87,15 +67,10 @@ class Alignment:
 
 
 def align(graph: Graph, tensors: Mapping[str, Stored], convention: Convention) -> Alignment:
-    """Find the layer of theirs for each of ours.
-
-    Args:
-        graph: the network.
-        tensors: theirs, in the order of the file.
-        convention: what theirs are called.
+    """Find the layer of theirs for each of ours, with their tensors in the order of the file.
 
     Raises:
-        WeightsError: there are too many to be compared.
+        WeightsError: There are too many layers to compare.
     """
     return _Aligner(graph, tensors, convention).run()
 
@@ -105,18 +80,18 @@ class _Aligner:
 
     def __init__(self, graph: Graph, tensors: Mapping[str, Stored], convention: Convention) -> None:
         self.graph = graph
-        names = [name for name in tensors if _leaf(name, convention)]
+        names = [name for name in tensors if leaf(name, convention)]
         self.sorted = names == sorted(names)
         if self.sorted:
             names.sort(key=natural)
-        self.layers = _layers(names, tensors, convention)
+        self.layers = layers(names, tensors, convention)
         self.names = list(self.layers)
-        self.missing_gamma = _lacks_gamma(graph, self.layers, convention)
-        self.items = list(_items(graph, self.layers, convention, self.missing_gamma))
+        self.missing_gamma = lacks_gamma(graph, self.layers, convention)
+        self.items = list(items(graph, self.layers, convention, self.missing_gamma))
         if len(self.items) * len(self.names) > MOST_PAIRS:
             raise WeightsError(
-                f"{len(self.items):,} layers here and {len(self.names):,} there are too many to be "
-                "compared: write the layout by hand"
+                f"{len(self.items):,} layers here and {len(self.names):,} there are too many to "
+                "compare: write the layout by hand"
             )
         self.kinds = _numbered(item.tensors for item in self.items)
         self.their_kinds = _numbered(
@@ -128,7 +103,7 @@ class _Aligner:
         self.found: dict[int, int] = {}
 
     def run(self) -> Alignment:
-        """Do it."""
+        """Pair all layers, and say what is doubtful."""
         learned = Likeness({})
         for _ in range(2):  # again, with what names of the first pairs went together
             self.found = {}
@@ -152,13 +127,13 @@ class _Aligner:
         return Alignment(tuple(pairs), missing, left, self.missing_gamma, self.sorted)
 
     def counts(self, layer: str) -> bool:
-        """Whether a layer of theirs is only a counter, which is left anyway."""
+        """Return whether a layer of theirs is only a counter, which is left anyway."""
         return all(size_of(stored.shape) == 1 for stored in self.layers[layer].values())
 
     # ------------------------------------------------------------ pairs
 
     def fits(self, i: int, j: int) -> bool:
-        """Whether a layer of theirs has all tensors of one of ours, in their shapes."""
+        """Return whether a layer of theirs has all tensors of one of ours, in their shapes."""
         key = self.kinds[i], self.their_kinds[j]
         if key not in self.fitting:
             layer = self.layers[self.names[j]]
@@ -198,14 +173,14 @@ class _Aligner:
                     self.found[i], self.found[k] = other, one
 
     def gain(self, i: int, k: int, words: Words) -> float:
-        """How much more alike names are if two pairs are exchanged."""
+        """Return how much more alike names are if two pairs are exchanged."""
         ours, rival = self.items[i].path, self.items[k].path
         theirs, other = self.names[self.found[i]], self.names[self.found[k]]
         straight = alike(ours, theirs, words) + alike(rival, other, words)
         return alike(ours, other, words) + alike(rival, theirs, words) - straight
 
     def by_kind(self, normalises: bool | None = None) -> list[list[int]]:
-        """Ours that are paired, by the shapes that they need."""
+        """Group ours that are paired by the shapes that they need."""
         kinds: dict[int, list[int]] = {}
         for i in self.found:
             if normalises is None or self.items[i].normalises is normalises:
@@ -213,18 +188,19 @@ class _Aligner:
         return list(kinds.values())
 
     def are_held(self, i: int, k: int) -> bool:
-        """Whether two layers follow one another in the network, and theirs do in the file."""
+        """Return whether two layers follow one another in the network, and theirs in the file."""
         one, other = self.items[i].node, self.items[k].node
         if not (self.above[one] >> other & 1 or self.above[other] >> one & 1):
             return False
-        if self.sorted and form(self.names[self.found[i]]) != form(self.names[self.found[k]]):
+        theirs = {without_numbers(self.names[self.found[n]]) for n in (i, k)}
+        if self.sorted and len(theirs) > 1:
             return False
         return (self.found[i] < self.found[k]) is (one < other)
 
     def score(
         self, i: int, j: int, learned: Likeness, beside: Mapping[int, Sequence[int]]
     ) -> float:
-        """How much speaks for a pair; 0 if its shapes differ."""
+        """Return how much speaks for a pair; 0 if its shapes differ."""
         if not self.fits(i, j):
             return 0.0
         path, layer = self.items[i].path, self.names[j]
@@ -237,12 +213,12 @@ class _Aligner:
         return score - (len(self.layers[layer]) > len(self.items[i].tensors))
 
     def closeness(self, j: int, k: int) -> float:
-        """How close two layers of theirs are, in the file and by name: 0 to 2."""
+        """Return how close two layers of theirs are, in the file and by name: 0 to 2."""
         one, other = (self.names[n].rpartition(".")[0] for n in (j, k))
         return float(abs(j - k) == 1) + 0.5 * (one == other) + 0.5 * (one == self.names[k])
 
     def neighbours(self) -> dict[int, list[int]]:
-        """By normalisation: the layers with weights next to it, before and behind it."""
+        """Return the layers with weights next to each normalisation, before and behind it."""
         before = _before(self.graph)
         of = {item.node: i for i, item in enumerate(self.items)}
         found: dict[int, list[int]] = {i: [] for i in range(len(self.items))}
@@ -256,7 +232,7 @@ class _Aligner:
     # ------------------------------------------------------------ doubts
 
     def doubts(self) -> dict[int, str]:
-        """Why a pair may be another."""
+        """Return why pairs may be others."""
         found: dict[int, str] = {}
         taken = set(self.found.values())
         left = [j for j in range(len(self.names)) if j not in taken]
@@ -278,7 +254,7 @@ class _Aligner:
         return found
 
     def could_cross(self, i: int, k: int) -> bool:
-        """Whether two pairs could as well be exchanged: neither order nor names hold them."""
+        """Return whether neither order nor names keep two pairs from being exchanged."""
         one, other = self.found[i], self.found[k]
         if i == k or self.are_held(i, k) or not (self.fits(i, other) and self.fits(k, one)):
             return False
@@ -286,91 +262,16 @@ class _Aligner:
 
 
 def _numbered(kinds: Iterable[object]) -> list[int]:
-    """Equal things by equal numbers."""
+    """Return equal numbers for equal things."""
     numbers: dict[object, int] = {}
     return [numbers.setdefault(kind, len(numbers)) for kind in kinds]
-
-
-# ---------------------------------------------------------------- theirs
-
-
-def _layers(
-    names: Iterable[str], tensors: Mapping[str, Stored], convention: Convention
-) -> dict[str, dict[str, Stored]]:
-    """Their layers, with the tensors of each, by the order of their first ones."""
-    found: dict[str, dict[str, Stored]] = {}
-    for name in names:
-        layer, _, leaf = name.rpartition(convention.separator)
-        found.setdefault(layer, {})[leaf] = tensors[name]
-    return found
-
-
-def _leaf(name: str, convention: Convention) -> str:
-    """What a tensor is called in its layer; empty if no layer here has such a one."""
-    layer, _, leaf = name.rpartition(convention.separator)
-    slots = (slot for kind in convention.slots.values() for slot in kind.values())
-    return leaf if layer and any(leaf in slot.names for slot in slots) else ""
-
-
-def _lacks_gamma(
-    graph: Graph, layers: Mapping[str, Mapping[str, Stored]], convention: Convention
-) -> bool:
-    """Whether ours has factors of normalisations where no layer of theirs does."""
-    slots = convention.slots["bn"]
-    wanted = any(n.op == "bn" and n.tensors[0].name == "weight" for n in graph.nodes if n.tensors)
-    statistics = set(slots["running_mean"].names)
-    apart = convention.name == "caffe"  # whose layer `Scale` has it
-    norms = [layer for layer in layers.values() if apart or statistics & set(layer)]
-    return wanted and bool(norms) and not any(set(slots["weight"].names) & set(n) for n in norms)
-
-
-def _items(
-    graph: Graph,
-    layers: Mapping[str, Mapping[str, Stored]],
-    convention: Convention,
-    missing_gamma: bool,
-) -> Iterator[Item]:
-    """Ours, as layers of theirs can have it."""
-    both = any({"depthwise_kernel", "pointwise_kernel"} <= set(layer) for layer in layers.values())
-    both |= any({"depthwise_weights", "pointwise_weights"} <= set(n) for n in layers.values())
-    whole = any({"mean", "scale"} <= set(layer) for layer in layers.values())
-    for place, node in enumerate(graph.nodes):
-        shapes = {tensor.name: tensor.shape for tensor in node.tensors}
-        if not shapes:
-            continue
-        slots = convention.slots[node.op]
-        if node.op == "separable_conv" and not both:
-            yield from _halves(place, node, shapes, convention)
-        elif node.op == "bn" and convention.name == "caffe" and not whole:
-            for part in (("running_mean", "running_var"), ("weight", "bias")):
-                mine = tuple((shapes[name], slots[name]) for name in part if name in shapes)
-                if mine:
-                    yield Item(node.path, place, True, mine)
-        else:
-            if node.op == "bn" and missing_gamma:
-                shapes.pop("weight", None)
-            mine = tuple((shape, slots[name]) for name, shape in shapes.items())
-            yield Item(node.path, place, node.op == "bn", mine)
-
-
-def _halves(
-    place: int, node: Node, shapes: Mapping[str, Shape], convention: Convention
-) -> Iterator[Item]:
-    """A separable convolution as two layers."""
-    for half, op in (("depthwise", "depthwise_conv"), ("pointwise", "conv")):
-        tensors = tuple(
-            (shape, convention.slots[op][name.removeprefix(f"{half}.")])
-            for name, shape in shapes.items()
-            if name.startswith(f"{half}.")
-        )
-        yield Item(f"{node.path}.{half}", place, False, tensors)
 
 
 # ---------------------------------------------------------------- orders
 
 
 def _in_order(scores: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
-    """The pairs of rows and columns with the largest sum, none of which cross; 0 is no pair."""
+    """Return the pairs with the largest sum, none of which cross; 0 is no pair."""
     import numpy as np
 
     rows, columns = len(scores), len(scores[0])
@@ -392,7 +293,7 @@ def _in_order(scores: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
 
 
 def _before(graph: Graph) -> dict[int, int]:
-    """By layer with tensors: the one with tensors in front, where nothing branches or joins."""
+    """Return the layer in front of each, where nothing branches or joins; both have tensors."""
     found: dict[int, int] = {}
     for place, node in enumerate(graph.nodes):
         at = node.inputs
@@ -404,7 +305,7 @@ def _before(graph: Graph) -> dict[int, int]:
 
 
 def _ancestors(graph: Graph) -> list[int]:
-    """By node: a bit for each node that it depends on."""
+    """Return for each node a bit for each node that it depends on."""
     found: list[int] = []
     for node in graph.nodes:
         bits = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     #: An array of any type.
     Array: TypeAlias = NDArray[Any]
+else:  # numpy is imported where it is needed
+    Array = Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +26,11 @@ class Stored:
     """One tensor of a file.
 
     Attributes:
-        name: what the file calls it.
-        shape: as it is stored.
-        dtype: as it is stored, in words.
-        load: reads its values, as an array of that shape in a floating-point type of numpy.
-        offset: where its values lie in the file as numpy has them; None if they do not, or if
+        name: What the file calls it.
+        shape: Its shape as stored.
+        dtype: Its type as stored, in words.
+        load: Reads its values, as an array of that shape in a floating-point type of numpy.
+        offset: Where its values lie in the file as numpy has them; None if they do not, or if
             the reader has no use for that.
     """
 
@@ -42,7 +44,7 @@ class Stored:
         """Read the values.
 
         Raises:
-            WeightsError: the file is damaged.
+            WeightsError: The file is damaged.
         """
         try:
             values = self.load()
@@ -51,11 +53,11 @@ class Stored:
         except Exception as error:  # each library has its own; all mean that the file is damaged
             raise WeightsError(f"`{self.name}` cannot be read: {first_line(error)}") from error
         if values.shape != self.shape or values.dtype.kind not in "fiu":
-            raise WeightsError(f"`{self.name}` is not the array that its file announces")
+            raise WeightsError(f"`{self.name}` is not the array that the file's header describes")
         return values
 
 
-#: A file of weights with more tensors, or with a longer name, is none of a network.
+#: A file of weights with more tensors, or with a longer name, is not that of a network.
 MAX_TENSORS, MAX_NAME = 50_000, 1_000
 
 
@@ -63,24 +65,39 @@ def check_names(names: Collection[str]) -> None:
     """Bound what a file can ask for before anything is made of it.
 
     Raises:
-        WeightsError: it has too many tensors, or one with too long a name.
+        WeightsError: There are too many tensors, or a name is too long.
     """
     if len(names) > MAX_TENSORS:
-        raise WeightsError(f"it has {len(names):,} tensors, and a network at most {MAX_TENSORS:,}")
+        raise WeightsError(
+            f"it has {len(names):,} tensors, more than the {MAX_TENSORS:,} that are read"
+        )
     for name in names:
         if len(name) > MAX_NAME:
             message = f"the name `{clipped(name)}` has {len(name):,} characters, not {MAX_NAME:,}"
             raise WeightsError(f"{message} at most")
 
 
+def by_name(tensors: Iterable[Stored], what: str) -> dict[str, Stored]:
+    """Return tensors by their names, none of which may occur twice.
+
+    Raises:
+        WeightsError: A name does; `what` says of what it is.
+    """
+    found: dict[str, Stored] = {}
+    for stored in tensors:
+        if found.setdefault(stored.name, stored) is not stored:
+            raise WeightsError(f"duplicate {what} `{stored.name}`")
+    return found
+
+
 class Checkpoint:
     """An open file of weights; a context manager that closes it.
 
     Attributes:
-        format: what kind of file it is, for reports.
-        tensors: by their names, in the order of the file.
-        metadata: what else the file says of itself.
-        parts: how many of the tensors are in each container of the file, by what leads to it.
+        format: The kind of file, for reports.
+        tensors: The tensors by their names, in the order of the file.
+        metadata: What else the file says of itself.
+        parts: How many tensors are in each container of the file, by what leads to it.
     """
 
     def __init__(
@@ -94,7 +111,7 @@ class Checkpoint:
         """Take what a reader has found; `resources` are closed with it.
 
         Raises:
-            WeightsError: it has too many tensors, or one with too long a name.
+            WeightsError: There are too many tensors, or a name is too long.
         """
         check_names(tensors)
         self.format = format
@@ -104,7 +121,7 @@ class Checkpoint:
         self._resources = resources or ExitStack()
 
     def __enter__(self) -> Checkpoint:
-        """Nothing more: a reader has opened it."""
+        """Return this; a reader has opened it."""
         return self
 
     def __exit__(
@@ -115,17 +132,17 @@ class Checkpoint:
 
 
 def size_of(shape: tuple[int, ...]) -> int:
-    """How many numbers an array has."""
+    """Return how many numbers an array has."""
     return math.prod(shape)
 
 
 def shown(shape: tuple[int, ...]) -> str:
-    """`64 x 3 x 7 x 7`; a scalar is `()`."""
+    """Write a shape as `64 x 3 x 7 x 7`; a scalar is `()`."""
     return " x ".join(map(str, shape)) if shape else "()"
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what a library says, short enough for a message."""
+    """Return the first line of what a library says, short enough for a message."""
     lines = str(error).strip().splitlines()
     text = lines[0].strip() if lines else type(error).__name__
     return text if len(text) <= 200 else f"{text[:197]}..."

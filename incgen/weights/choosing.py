@@ -18,7 +18,8 @@ from incgen.syntax.loader import STDIN
 from incgen.weights.checkpoint import Stored
 from incgen.weights.errors import MOST, Fault, MismatchError, WeightsError
 from incgen.weights.finding import TOP, Found
-from incgen.weights.layouts import FOLDER, Layout
+from incgen.weights.layout import Layout
+from incgen.weights.layouts import FOLDER
 from incgen.weights.matching import ELEMENTWISE, Anew, Tensors
 from incgen.weights.recipes import Recipe
 
@@ -35,13 +36,13 @@ class Request:
     """What is asked of a file, for reports.
 
     Attributes:
-        path: the file.
-        graph: the network.
-        parameters: those that were given.
-        part: the set of tensors that was asked for, if one was.
-        layouts: how many were looked at; 1 if one was asked for.
-        with_parameters: the network with other parameters.
-        remedy: what a report of several sets says of taking one.
+        path: The file.
+        graph: The network.
+        parameters: The parameters that were given.
+        part: The set of tensors that was asked for, if one was.
+        layouts: How many layouts were looked at; 1 if one was asked for.
+        with_parameters: Makes the network with other parameters.
+        remedy: What a report of several sets says about taking one.
     """
 
     path: Path
@@ -54,20 +55,20 @@ class Request:
 
     @property
     def name(self) -> str:
-        """The file, as reports call it."""
+        """Return what reports call the file."""
         return f"`{self.path.as_posix()}`"
 
     @property
     def network(self) -> str:
-        """The network, as reports call it."""
+        """Return what reports call the network."""
         return f"`{self.graph.program.network.name}`"
 
 
 def layers_anew(graph: Graph, patterns: Iterable[str], seed: int) -> Anew:
-    """What is drawn anew: layers that a pattern names, or that are in something that it names.
+    """Return what is drawn anew: layers that a pattern names, or that are in what it names.
 
     Raises:
-        WeightsError: a pattern names none, or together they name all.
+        WeightsError: A pattern names no layer, or together they name all.
     """
     weighted = [node.path for node in graph.nodes if node.tensors]
     chosen: set[str] = set()
@@ -84,10 +85,10 @@ def layers_anew(graph: Graph, patterns: Iterable[str], seed: int) -> Anew:
 
 
 def checked_rules(graph: Graph, rules: Mapping[str, str], tensors: Tensors) -> dict[str, str]:
-    """Their layers for some of ours, each of which is there.
+    """Return rules, each of which is for a layer of ours and names one of theirs.
 
     Raises:
-        WeightsError: one is not.
+        WeightsError: A layer does not exist.
     """
     weighted = [node.path for node in graph.nodes if node.tensors]
     scopes = {scope for name in tensors for scope in _scopes(name)}
@@ -102,24 +103,24 @@ def checked_rules(graph: Graph, rules: Mapping[str, str], tensors: Tensors) -> d
 
 
 def _scopes(name: str) -> Iterator[str]:
-    """Everything that a rule can call the layer of a tensor: with and without what is in front."""
+    """Give all that a rule can call the layer of a tensor, with and without what is in front."""
     places = [found.start() for found in re.finditer("[./]", name)]
     for start in (0, *(place + 1 for place in places)):
         yield from (name[start:end] for end in places if end > start)
 
 
 def _within(path: str) -> list[str]:
-    """A layer and everything that it is in."""
+    """Return a layer and everything that it is in."""
     parts = path.split(".")
     return [".".join(parts[: end + 1]) for end in range(len(parts))]
 
 
 def choose(request: Request, found: Sequence[Found], tensors: Tensors) -> Found:
-    """The set that is meant.
+    """Return the set that is meant.
 
     Raises:
-        MismatchError: none fits; the report is that of the closest.
-        WeightsError: several fit, or there is no part that is called so.
+        MismatchError: No set fits; the report is that of the closest.
+        WeightsError: Several sets fit, or no part is called so.
     """
     if not found:
         raise WeightsError(
@@ -134,7 +135,7 @@ def choose(request: Request, found: Sequence[Found], tensors: Tensors) -> Found:
         if other.match.recipes != each.match.recipes:
             names = listed([other.layout.name, each.layout.name])
             raise WeightsError(
-                f"{request.name} fits the layouts {names}, which say different things of it: "
+                f"{request.name} fits the layouts {names}, which disagree about it: "
                 "choose one with --layout"
             )
     if not fitting:
@@ -146,7 +147,7 @@ def choose(request: Request, found: Sequence[Found], tensors: Tensors) -> Found:
 
 
 def _parts(tensors: Tensors) -> str:
-    """What is at the top of a file, in words."""
+    """Say what is at the top of a file."""
     counts: dict[str, int] = {}
     for name in tensors:
         top = name.partition("/" if "/" in name else ".")[0]
@@ -157,7 +158,7 @@ def _parts(tensors: Tensors) -> str:
 
 
 def _same_values(one: Found, other: Found) -> bool:
-    """Whether two sets hold the same numbers: a model that is in the file under two names."""
+    """Return whether two sets hold the same numbers: a model that has two names."""
     import numpy as np
 
     try:
@@ -170,7 +171,7 @@ def _same_values(one: Found, other: Found) -> bool:
 
 
 def _sources(found: Found) -> set[Stored]:
-    """The tensors that are used of the set itself."""
+    """Return the tensors that are used of the set itself."""
     recipes = found.match.recipes.values()
     return {stored for recipe in recipes for stored in recipe.sources if not recipe.part}
 
@@ -207,7 +208,7 @@ def _mismatch(request: Request, closest: Found) -> MismatchError:
 
 
 def _drafting(request: Request, found: Found) -> list[str]:
-    """What to type where not even half of the network is called as any layout has it."""
+    """Say what to type where not even half of the network is called as a layout has it."""
     if 2 * len(found.match.recipes) >= len(request.graph.tensors()):
         return []
     network = request.graph.program.network
@@ -221,7 +222,7 @@ def _drafting(request: Request, found: Found) -> list[str]:
 
 
 def title_of(request: Request, found: Found) -> str:
-    """What does not fit what."""
+    """Say what does not fit what."""
     under = f"under the layout `{found.layout.name}`"
     if found.part != TOP:
         under = f"with its part `{found.part}` {under}"
@@ -229,18 +230,18 @@ def title_of(request: Request, found: Found) -> str:
 
 
 def settings(layout: Layout, parameters: Parameters) -> list[str]:
-    """A line on settings of the published network, where they are not those that were given."""
+    """Name the settings of the published network, where others were given."""
     other = {name: v for name, v in layout.settings.items() if parameters.get(name) != v}
     return [f"the published network is that of `{said(other)}`"] if other else []
 
 
 def said(parameters: Parameters) -> str:
-    """Values of parameters as a command says them."""
+    """Write values of parameters as a command has them."""
     return " ".join(f"--set {name}={str(value).lower()}" for name, value in parameters.items())
 
 
 def _advice(request: Request, found: Found) -> list[str]:
-    """What to type where only a classifier differs, or only something is there besides."""
+    """Say what to type where only a classifier differs, or only something is left over."""
     lacking = [fault for fault in found.match.faults if fault.kind in ("missing", "misshapen")]
     if len(lacking) < len(found.match.faults):
         return []
@@ -264,7 +265,7 @@ def _advice(request: Request, found: Found) -> list[str]:
     scopes = dict.fromkeys(_scope(stored, separator) for stored in found.match.unexpected)
     if 0 < len(scopes) <= _FEW:
         options = " ".join(f"--ignore {quote(scope)}" for scope in scopes)
-        lines.append(f"`{options}` leaves what is no part of the network")
+        lines.append(f"`{options}` leaves out what is not part of the network")
     return lines
 
 
@@ -282,7 +283,7 @@ def _scope(stored: Stored, separator: str) -> str:
 
 
 def _classifiers(graph: Graph) -> dict[str, Node]:
-    """The layers that the outputs of a network come from, by their paths."""
+    """Return the layers that the outputs of a network come from, by their paths."""
     found = {}
     for index in graph.outputs.values():
         node = graph.nodes[index]
@@ -294,7 +295,7 @@ def _classifiers(graph: Graph) -> dict[str, Node]:
 
 
 def _theirs(found: Found, heads: Sequence[Node]) -> tuple[dict[str, int], list[str]]:
-    """How many classes theirs have, by our layers, and rules for those that have another name."""
+    """Return how many classes theirs have, and rules for those that have another name."""
     classes: dict[str, int] = {}
     rules: list[str] = []
     spare = [*found.match.unexpected, *found.beside]
@@ -311,7 +312,7 @@ def _theirs(found: Found, heads: Sequence[Node]) -> tuple[dict[str, int], list[s
 
 
 def _alike(layout: Layout, node: Node, spare: Sequence[Stored]) -> Recipe | None:
-    """What can be the weights of a classifier that has another name: the closest name of those."""
+    """Return the weights that a classifier of another name can have: those of the closest name."""
     slot = layout.convention.slots[node.op]["weight"]
     wanted = next(iter(layout.layers(node.path)), node.path)
     (ours,) = (tensor.shape for tensor in node.tensors if tensor.name == "weight")
@@ -328,7 +329,7 @@ def _alike(layout: Layout, node: Node, spare: Sequence[Stored]) -> Recipe | None
 
 
 def _with_classes(request: Request, theirs: Mapping[str, int]) -> dict[str, Value]:
-    """The parameter that gives classifiers as many classes as theirs have, where they differ."""
+    """Return the parameter that gives classifiers as many classes as theirs have, if any."""
     keys = {f"{layer}.weight": classes for layer, classes in theirs.items()}
     ours = request.graph.tensors()
     if len(set(keys.values())) != 1 or all(ours[key].shape[0] == n for key, n in keys.items()):

@@ -26,12 +26,7 @@ class Axes(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where a tensor of ours is in a layer of theirs.
-
-    Attributes:
-        axes: their order.
-        names: what it can be called.
-    """
+    """Where a tensor of ours is in a layer of theirs: the order of its axes, and its names."""
 
     axes: Axes
     names: tuple[str, ...]
@@ -43,15 +38,15 @@ Slots = Mapping[str, Slot]
 
 @dataclass(frozen=True, slots=True)
 class Convention:
-    """How one framework calls the tensors of a layer.
+    """What one framework calls the tensors of a layer.
 
     Attributes:
-        name: as layout files have it.
-        separator: between the name of a layer and that of its tensor.
-        channels_last: whether a flattened map has the order H, W, C; ours is C, H, W.
-        slots: by op; `separable_conv` is a layer that has both of its kernels.
-        counters: what counts steps, of a layer or of all: it is left.
-        training: wildcards of what optimisers keep, which is left too.
+        name: The name in layout files.
+        separator: What stands between the name of a layer and that of its tensor.
+        channels_last: Whether a flattened map has the order H, W, C; ours is C, H, W.
+        slots: Slots by op; `separable_conv` is a layer that has both of its kernels.
+        counters: What counts steps, of a layer or of all: it is left.
+        training: Wildcards of what optimisers keep, which is left too.
     """
 
     name: str
@@ -64,6 +59,12 @@ class Convention:
 
 def _vector(*names: str) -> Slot:
     return Slot(Axes.VECTOR, names)
+
+
+def _bn(gamma: str, beta: str, mean: str, variance: str) -> dict[str, Slot]:
+    """Return the slots of a normalisation; `or` stands between names of one tensor."""
+    named = {"weight": gamma, "bias": beta, "running_mean": mean, "running_var": variance}
+    return {ours: _vector(*theirs.split(" or ")) for ours, theirs in named.items()}
 
 
 def _outputs_first() -> dict[str, Slots]:
@@ -83,33 +84,6 @@ def _outputs_first() -> dict[str, Slots]:
     }
 
 
-_TORCH = Convention(
-    "torch",
-    ".",
-    False,
-    {
-        **_outputs_first(),
-        "bn": {name: _vector(name) for name in ("weight", "bias", "running_mean", "running_var")},
-    },
-    ("num_batches_tracked", "n_averaged"),
-)
-
-_CAFFE = Convention(
-    "caffe",
-    "/",
-    False,
-    {
-        **_outputs_first(),
-        "bn": {
-            "weight": _vector("scale"),
-            "bias": _vector("shift"),
-            "running_mean": _vector("mean"),
-            "running_var": _vector("variance"),
-        },
-    },
-)
-
-
 def _inputs_first(
     kernel: str, bias: str, depthwise: tuple[str, ...], pointwise: str
 ) -> dict[str, Slots]:
@@ -127,32 +101,28 @@ def _inputs_first(
     }
 
 
+_TORCH = Convention(
+    "torch",
+    ".",
+    False,
+    {**_outputs_first(), "bn": _bn("weight", "bias", "running_mean", "running_var")},
+    ("num_batches_tracked", "n_averaged"),
+)
+_CAFFE = Convention(
+    "caffe", "/", False, {**_outputs_first(), "bn": _bn("scale", "shift", "mean", "variance")}
+)
+_OPTIMIZERS = "*/Adagrad */Adam */Adam_1 */Momentum */RMSProp */RMSProp_1 beta1_power beta2_power"
 _SLIM = Convention(
     "slim",
     "/",
     True,
     {
         **_inputs_first("weights", "biases", ("depthwise_weights",), "pointwise_weights"),
-        "bn": {
-            "weight": _vector("gamma"),
-            "bias": _vector("beta"),
-            "running_mean": _vector("moving_mean"),
-            "running_var": _vector("moving_variance"),
-        },
+        "bn": _bn("gamma", "beta", "moving_mean", "moving_variance"),
     },
     ("global_step",),
-    (
-        "*/Adagrad",
-        "*/Adam",
-        "*/Adam_1",
-        "*/Momentum",
-        "*/RMSProp",
-        "*/RMSProp_1",
-        "beta1_power",
-        "beta2_power",
-    ),
+    tuple(_OPTIMIZERS.split()),
 )
-
 # `gamma_or_beta`: files of Keras 3 number variables, so where a layer has only one of the two they
 # do not say which. It is the one that our layer has.
 _KERAS = Convention(
@@ -161,12 +131,9 @@ _KERAS = Convention(
     True,
     {
         **_inputs_first("kernel", "bias", ("depthwise_kernel", "kernel"), "pointwise_kernel"),
-        "bn": {
-            "weight": _vector("gamma", "gamma_or_beta"),
-            "bias": _vector("beta", "gamma_or_beta"),
-            "running_mean": _vector("moving_mean"),
-            "running_var": _vector("moving_variance"),
-        },
+        "bn": _bn(
+            "gamma or gamma_or_beta", "beta or gamma_or_beta", "moving_mean", "moving_variance"
+        ),
     },
 )
 

@@ -11,13 +11,15 @@ from incgen.api import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.base.files import OutputError, make_folder, refuse_links, replace
 from incgen.graph.nodes import Graph
 from incgen.language.arithmetic import Value
-from incgen.weights import layouts
-from incgen.weights.aligning import Alignment, Shape, align
+from incgen.weights.alignable import Shape
+from incgen.weights.aligning import Alignment, align
 from incgen.weights.checkpoint import Checkpoint, shown
 from incgen.weights.conventions import CONVENTIONS, Convention
 from incgen.weights.errors import WeightsError
 from incgen.weights.generalising import DraftedRule, Generalised, Row, generalised
-from incgen.weights.layouts import Layout, renumbered
+from incgen.weights.layout import AmbiguousError, Layout
+from incgen.weights.layout_file import of_content
+from incgen.weights.numbering import with_numbers
 from incgen.weights.readers import open_checkpoint
 
 #: What the formats of files call the tensors of a layer; all others do as PyTorch does.
@@ -29,11 +31,11 @@ class Draft:
     """A draft of a layout.
 
     Attributes:
-        text: the file.
-        layers: how many layers of ours it has a place for.
-        doubtful: how many rules are marked.
-        missing: layers of ours without a place.
-        left: layers of theirs that are nobody's.
+        text: The file.
+        layers: How many layers of ours it has a place for.
+        doubtful: How many rules are marked.
+        missing: Layers of ours without a place.
+        left: Layers of theirs that are nobody's.
     """
 
     text: str
@@ -55,18 +57,18 @@ def draft_layout(
     """Write a first draft of a layout file, by the shapes and the order of tensors.
 
     Args:
-        checkpoint: a file of weights, as for an import.
-        spec: its network.
-        output: the layout file; `layouts/NETWORK/NAME.toml` beside the spec is where it is found.
-        parameters: values for parameters of the network, in place of their defaults.
-        force: also write over a file that is there.
-        text: the spec itself, if it does not come from the file.
+        checkpoint: A file of weights, as for an import.
+        spec: The spec of its network.
+        output: The layout file; `layouts/NETWORK/NAME.toml` beside the spec is where it is found.
+        parameters: Values for parameters of the network, in place of their defaults.
+        force: Also write over a file that exists.
+        text: The spec itself, if it does not come from the file.
 
     Raises:
-        SpecError: the spec has faults.
-        RequestError: there is no such parameter or value.
-        WeightsError: the checkpoint cannot be read, or has no layer of this network.
-        OutputError: the file cannot or must not be written.
+        SpecError: The spec has faults.
+        RequestError: A parameter or value does not exist.
+        WeightsError: The checkpoint cannot be read, or has no layer of this network.
+        OutputError: The file cannot or must not be written.
     """
     parameters = plain_parameters(parameters)
     checkpoint, output = Path(checkpoint), Path(output)
@@ -75,7 +77,7 @@ def draft_layout(
         raise OutputError(f"`{name}`: a layout file ends in `.toml`")
     refuse_links(output)
     if output.exists() and not force:
-        raise OutputError(f"`{name}` is there: write over it with --force")
+        raise OutputError(f"`{name}` exists: write over it with --force")
     graph = compile_spec(spec, parameters, text=text)
     with open_checkpoint(checkpoint) as opened:
         made = draft(graph, opened, checkpoint.name, parameters)
@@ -88,22 +90,12 @@ def draft_layout(
 
 
 def draft(graph: Graph, checkpoint: Checkpoint, name: str, settings: Parameters) -> Draft:
-    """Draft a layout.
-
-    Args:
-        graph: the network.
-        checkpoint: theirs.
-        name: of its file, for the text.
-        settings: the parameters of the network that were given.
-    """
+    """Draft a layout; the name of the file and the parameters that were given stand in its text."""
     convention = CONVENTIONS[_CONVENTIONS.get(checkpoint.format, "torch")]
     tensors = checkpoint.tensors
-    counted = renumbered(each.partition("/")[0] for each in tensors)
-    numbered = convention.name == "keras" and any(old != new for old, new in counted.items())
-    if numbered:
-        named = (each.partition("/") for each in tensors)
-        names = [f"{counted[layer]}{slash}{rest}" for layer, slash, rest in named]
-        tensors = dict(zip(names, tensors.values(), strict=True))
+    counted = with_numbers(tensors) if convention.name == "keras" else tensors
+    numbered = counted.keys() != tensors.keys()
+    tensors = dict(counted)
     found = align(graph, tensors, convention)
     rows: dict[str, Row] = {}
     for pair in found.pairs:
@@ -133,7 +125,7 @@ def draft(graph: Graph, checkpoint: Checkpoint, name: str, settings: Parameters)
 
 
 def _checked(convention: Convention, rules: Generalised, rows: Mapping[str, Row]) -> Generalised:
-    """Rules that give these rows, whatever they have in common: others get rows of their own."""
+    """Return rules that give these rows, whatever they have in common: others stay rows."""
     layout = _layout(convention, rules)
     wrong = [row for path, row in rows.items() if _said(layout, path) != row.theirs]
     if not wrong:
@@ -148,13 +140,13 @@ def _layout(convention: Convention, rules: Generalised) -> Layout:
         "parts": dict(rules.parts),
         "layers": {rule.left: list(rule.right) for rule in rules.rules},
     }
-    return layouts.of_content(content, "draft", "draft")
+    return of_content(content, "draft", "draft")
 
 
 def _said(layout: Layout, path: str) -> tuple[str, ...]:
     try:
         return layout.layers(path)
-    except layouts.AmbiguousError:
+    except AmbiguousError:
         return ()
 
 
@@ -184,7 +176,7 @@ def _left(found: Alignment) -> Iterator[str]:
 
 
 def _tops(layers: Iterable[str]) -> list[str]:
-    """The first parts of names, which is as much as one wants to type."""
+    """Return the first parts of names, which is as much as one wants to type."""
     return list(dict.fromkeys(layer.split("/")[0].split(".")[0] for layer in layers))
 
 
@@ -199,8 +191,8 @@ def _settings(settings: Mapping[str, Value]) -> Iterator[str]:
 def _parts(parts: Mapping[str, str]) -> Iterator[str]:
     if parts:
         yield "[parts]"
-        for end, form in parts.items():
-            yield f"{_quoted(end)} = {_quoted(form)}"
+        for end, part in parts.items():
+            yield f"{_quoted(end)} = {_quoted(part)}"
         yield ""
 
 
@@ -227,5 +219,5 @@ def _shapes(shapes: Iterable[Shape]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A text as TOML has it: what JSON escapes, it escapes alike."""
+    """Quote a text for TOML: what JSON escapes, it escapes alike."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -22,8 +22,8 @@ class Fault:
 
     Attributes:
         kind: `missing`, `unexpected`, `misshapen`, `ambiguous`, or what is wrong with values.
-        key: the tensor: ours, or theirs if it is unexpected.
-        detail: the rest of the line; empty where the key says it all.
+        key: The tensor: ours, or theirs if it is unexpected.
+        detail: The rest of the line; empty where the key says it all.
     """
 
     kind: str
@@ -31,7 +31,7 @@ class Fault:
     detail: str = ""
 
     def __str__(self) -> str:
-        """`key: detail`."""
+        """Write the fault as `key: detail`."""
         return f"{self.key}: {self.detail}" if self.detail else self.key
 
 
@@ -40,11 +40,7 @@ MOST = 10
 
 
 class MismatchError(WeightsError):
-    """A file of weights can be read but does not fit; nothing was written.
-
-    Attributes:
-        faults: everything that differs.
-    """
+    """A file of weights can be read but does not fit; `faults` are all that differs."""
 
     def __init__(
         self,
@@ -54,14 +50,7 @@ class MismatchError(WeightsError):
         help: Sequence[str] = (),
         most: int | None = None,
     ) -> None:
-        """Make the report.
-
-        Args:
-            title: its first line.
-            faults: everything that differs; they are shown by their kinds.
-            help: what may be the matter, a line each.
-            most: how many of each kind are shown, if not all.
-        """
+        """Make the report of a title, the faults by kind, at most so many of each, and help."""
         self.faults = tuple(faults)
         lines = [title]
         for kind in dict.fromkeys(fault.kind for fault in faults):

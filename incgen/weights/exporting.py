@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from incgen.api import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.api import load as load_module
@@ -15,16 +15,13 @@ from incgen.base.diagnostics import listed
 from incgen.base.files import OutputError, make_folder, reason, refuse_links
 from incgen.graph.nodes import Graph
 from incgen.weights import finding
-from incgen.weights.checkpoint import Checkpoint, first_line
+from incgen.weights.checkpoint import Array, Checkpoint, first_line
 from incgen.weights.choosing import TAKE_PART, Request, choose
+from incgen.weights.damage import fault_of
 from incgen.weights.errors import MOST, MismatchError, WeightsError
-from incgen.weights.layouts import identity
+from incgen.weights.layout import identity
 from incgen.weights.readers import open_checkpoint
 from incgen.weights.readers.libraries import extra
-from incgen.weights.values import fault_of
-
-if TYPE_CHECKING:
-    from incgen.weights.checkpoint import Array
 
 #: Writes a file, and does nothing else that could fail.
 Writer: TypeAlias = Callable[[Path], None]
@@ -47,23 +44,23 @@ def export_weights(
     """Write weights that have the keys of a spec as a framework's own file.
 
     Args:
-        weights: the file.
-        spec: its network.
-        output: the file to write.
-        parameters: values for parameters of the network, in place of their defaults.
+        weights: The file of weights.
+        spec: The spec of its network.
+        output: The file to write.
+        parameters: Values for parameters of the network, in place of their defaults.
         format: `torch` (a state dict of the generated module, `.pth`), `keras` (weights of the
             generated model, `.weights.h5`, or the model itself, `.keras`) or `npz`.
-        part: which tensors are meant, if the file holds several sets that fit, as for
+        part: Which tensors are meant, if the file holds several sets that fit, as for
             `import_weights`.
-        force: also write over a file that is there.
-        text: the spec itself, if it does not come from the file.
+        force: Also write over a file that exists.
+        text: The spec itself, if it does not come from the file.
 
     Raises:
-        SpecError: the spec has faults.
-        RequestError: there is no such parameter or value.
-        MismatchError: weights and network differ, or values are none that weights can have.
-        WeightsError: the weights cannot be read, or a library is missing.
-        OutputError: the file cannot or must not be written.
+        SpecError: The spec has faults.
+        RequestError: A parameter or value does not exist.
+        MismatchError: Weights and network differ, or weights cannot have such values.
+        WeightsError: The weights cannot be read, or a library is missing.
+        OutputError: The file cannot or must not be written.
     """
     parameters, weights = plain_parameters(parameters), Path(weights)
     spec, output = Path(spec), Path(output)
@@ -74,7 +71,7 @@ def export_weights(
         raise OutputError(f"`{output.as_posix()}`: a file of the format {format} ends in {ends}")
     refuse_links(output)
     if output.exists() and not force:
-        raise OutputError(f"`{output.as_posix()}` is there: write over it with --force")
+        raise OutputError(f"`{output.as_posix()}` exists: write over it with --force")
     graph = compile_spec(spec, parameters, text=text)
     with open_checkpoint(weights) as checkpoint:
         arrays = arrays_of(weights, graph, checkpoint, part)
@@ -91,10 +88,10 @@ def export_weights(
 
 @contextmanager
 def _put(output: Path) -> Iterator[Path]:
-    """A file in a folder beside the output, which it becomes once it is written.
+    """Give a file in a folder beside the output, which it becomes once it is written.
 
     Raises:
-        OutputError: whatever keeps it from being written; nothing has changed then.
+        OutputError: The file cannot be written; nothing has changed.
     """
     try:
         with tempfile.TemporaryDirectory(dir=output.parent, prefix=".incgen-") as folder:
@@ -114,18 +111,12 @@ def arrays_of(
     *,
     remedy: str = TAKE_PART,
 ) -> dict[str, Array]:
-    """The tensors of a file with our keys, in the order of the network.
-
-    Args:
-        path: the file.
-        graph: the network.
-        checkpoint: what was opened.
-        part: the set of tensors that was asked for, if one was.
-        remedy: what a report of several sets says of taking one.
+    """Return the tensors of a file with our keys, in the order of the network.
 
     Raises:
-        MismatchError: the file has other tensors, or values that no weights have.
-        WeightsError: it has several sets of them, and no part is said.
+        MismatchError: The file has other tensors, or values that weights cannot have.
+        WeightsError: The file has several sets of them, and no part is given; the report says that
+            the remedy takes one.
     """
     with extra("weights", "weights"):
         import numpy as np
@@ -142,7 +133,7 @@ def arrays_of(
     arrays = {key: np.ascontiguousarray(match.recipes[key].values()) for key in graph.tensors()}
     damaged = [fault for key, values in arrays.items() if (fault := fault_of(key, values))]
     if damaged:
-        raise MismatchError(f"`{path.as_posix()}` holds values that no weights have", damaged)
+        raise MismatchError(f"`{path.as_posix()}` holds values that weights cannot have", damaged)
     return arrays
 
 

@@ -17,8 +17,9 @@ from typing import TypeAlias
 from incgen.graph.nodes import Graph
 from incgen.weights.checkpoint import Stored, shown
 from incgen.weights.errors import Fault
-from incgen.weights.layouts import Layout, renumbered
+from incgen.weights.layout import Layout
 from incgen.weights.matching import Anew, Match, Names, Tensors, is_left, match
+from incgen.weights.numbering import renumbered, with_numbers
 
 #: The part that has neither a prefix nor a slot.
 TOP = "."
@@ -37,12 +38,12 @@ class Found:
     """A set of tensors, held against a network under a layout.
 
     Attributes:
-        prefix: what its names begin with in the file.
-        slot: what they end in, where they are averages of TensorFlow.
-        tensors: the set, by the names that the layout uses.
-        match: what the layout makes of them.
-        left: names of what may be there without being needed.
-        beside: what stands outside of the prefix and belongs to no set that fits the network.
+        prefix: What its names begin with in the file.
+        slot: What its names end in, where they are averages of TensorFlow.
+        tensors: The set, by the names that the layout uses.
+        match: What the layout makes of the set.
+        left: Names of what may be there without being needed.
+        beside: What stands outside of the prefix and belongs to no set that fits the network.
     """
 
     prefix: str
@@ -54,29 +55,29 @@ class Found:
 
     @property
     def part(self) -> str:
-        """What the user calls it."""
+        """Return what the user calls it."""
         return part_of((self.prefix, self.slot))
 
     @property
     def layout(self) -> Layout:
-        """The layout."""
+        """Return the layout."""
         return self.match.layout
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """What differs: what is missing, what has no place, what has another shape."""
+        """Return what is missing, what has no place, and what has another shape."""
         misshapen = [fault for fault in self.match.faults if fault.kind == "misshapen"]
         other = [fault for fault in self.match.faults if fault.kind != "misshapen"]
         return (*other, *_faults("unexpected", self.match.unexpected), *misshapen)
 
     @property
     def strays(self) -> tuple[Fault, ...]:
-        """What is beside the network, as lines of a report."""
+        """Return what is beside the network, as lines of a report."""
         return _faults("not of this network", self.beside)
 
 
 def part_of(place: Place) -> str:
-    """What the user calls a set of tensors: its prefix or its slot without separators."""
+    """Return what the user calls a set: its prefix or its slot without separators."""
     return ".".join(part for part in (place[0].rstrip("./"), place[1]) if part) or TOP
 
 
@@ -85,7 +86,7 @@ def _faults(kind: str, tensors: Sequence[Stored]) -> tuple[Fault, ...]:
 
 
 def views(tensors: Tensors) -> dict[str, Tensors]:
-    """All tensors, and the averages in each slot under the names of their variables."""
+    """Return all tensors, and the averages in each slot under the names of their variables."""
     found: dict[str, dict[str, Stored]] = {"": dict(tensors)}
     for name, stored in tensors.items():
         if slot := _SLOT.fullmatch(name):
@@ -103,16 +104,16 @@ def search(
     rules: Mapping[str, str] | None = None,
     ignore: Collection[str] = (),
 ) -> list[Found]:
-    """All sets of tensors that can be those of a network, each under each layout.
+    """Return all sets of tensors that can be those of a network, each under each layout.
 
     Args:
-        graph: the network.
-        tensors: those of the file.
-        layouts: under which they may be.
-        part: only sets that are called so; there may be none.
-        anew: what is drawn in place of being taken.
-        rules: their layers for some of ours, behind the prefix or as the file calls them.
-        ignore: wildcards of what may be left.
+        graph: The network.
+        tensors: The tensors of the file.
+        layouts: The layouts to try.
+        part: The only sets to look for are called so; there may be none.
+        anew: What is drawn instead of being taken.
+        rules: Their layers for some of ours, behind the prefix or as the file calls them.
+        ignore: Wildcards of what may be left.
     """
     found = [
         each
@@ -137,7 +138,7 @@ def search(
 
 
 def is_called(name: str, part: str) -> bool:
-    """Whether a name is meant for a part: it is said in full, or some of its components."""
+    """Return whether a name is meant for a part: all of it, or some of its components."""
     if part == TOP or name == TOP:
         return name == part
     wanted, whole = (".".join(_SEPARATOR.split(text.strip("./"))) for text in (name, part))
@@ -152,11 +153,11 @@ def _under(
     anew: Anew,
     rules: Mapping[str, str],
 ) -> Iterator[Found]:
-    """The sets that are worth a look under a layout, held against the network."""
+    """Give the sets that are worth a look under a layout, held against the network."""
     if layout.numbered:
         numbers = renumbered(name.partition("/")[0] for name in seen[""])
         rules = {ours: numbers.get(theirs, theirs) for ours, theirs in rules.items()}
-        seen = {slot: _as_numbered(view) for slot, view in seen.items()}
+        seen = {slot: with_numbers(view) for slot, view in seen.items()}
     names = Names(graph, layout, rules)
     said = tuple(f"{theirs}{layout.convention.separator}" for theirs in rules.values())
     for prefix, slot in _places(names, seen, part, anew):
@@ -172,7 +173,7 @@ def _under(
 
 
 def _places(names: Names, seen: Mapping[str, Tensors], part: str | None, anew: Anew) -> list[Place]:
-    """Where at least half of the network is, or else where most of it is."""
+    """Return where at least half of the network is, or else where most of it is."""
     keys = names.keys()
     covers: dict[Place, set[str]] = {}
     for slot, view in seen.items():
@@ -192,14 +193,14 @@ def _places(names: Names, seen: Mapping[str, Tensors], part: str | None, anew: A
 
 
 def _prefixes(name: str, *, numbered: bool) -> Iterator[str]:
-    """Everything that can stand in front of a name of a layout; nothing where Keras numbered."""
+    """Give all that can stand in front of a name of a layout; nothing where Keras numbered."""
     yield ""
     for separator in () if numbered else _SEPARATOR.finditer(name):
         yield name[: separator.end()]
 
 
 def _lists(tensors: Tensors) -> dict[str, list[Stored]]:
-    """The tensors of a file that have no names but their places in lists, by what is in front."""
+    """Return the tensors that have places in lists for names, by what is in front."""
     found: dict[str, list[Stored]] = {}
     for name, stored in tensors.items():
         prefix, _, place = name.rpartition(".")
@@ -212,7 +213,7 @@ def _lists(tensors: Tensors) -> dict[str, list[Stored]]:
 def _in_lists(
     whole: Found, names: Names, lists: Mapping[str, list[Stored]], anew: Anew
 ) -> Iterator[Found]:
-    """Averages without names: lists of tensors like the parameters of a set, in its order."""
+    """Give averages without names: lists of tensors like the parameters of a set, in order."""
     statistics = {key for key, tensor in names.graph.tensors().items() if not tensor.trained}
     trained = {
         stored.name
@@ -228,21 +229,11 @@ def _in_lists(
             yield Found(prefix, "", below, match(names, below, prefix, anew))
 
 
-def _as_numbered(tensors: Tensors) -> dict[str, Stored]:
-    """Tensors of Keras under names whose numbers count from 0."""
-    layers = renumbered(name.partition("/")[0] for name in tensors)
-    found = {}
-    for name, stored in tensors.items():
-        layer, slash, rest = name.partition("/")
-        found[f"{layers[layer]}{slash}{rest}"] = stored
-    return found
-
-
 # ---------------------------------------------------------------- one set among others
 
 
 def _completed(one: Found, graph: Graph, found: Sequence[Found]) -> Found:
-    """Averages that were kept of parameters only, with the statistics of another set."""
+    """Add the statistics of another set to averages that were kept of parameters only."""
     statistics = {key for key, tensor in graph.tensors().items() if not tensor.trained}
     missing = {fault.key for fault in one.match.faults if fault.kind == "missing"}
     if not missing or len(missing) < len(one.match.faults) or not missing <= statistics:
@@ -259,7 +250,7 @@ def _completed(one: Found, graph: Graph, found: Sequence[Found]) -> Found:
 
 
 def _is_ignored(one: Found) -> bool:
-    """Whether the layout leaves the whole set: its author has chosen another."""
+    """Return whether the layout leaves the whole set: its author has chosen another."""
     sources = [
         stored.name
         for recipe in one.match.recipes.values()
@@ -275,7 +266,7 @@ def _is_ignored(one: Found) -> bool:
 def _among(
     one: Found, owners: Mapping[str, set[str]], tensors: Tensors, ignore: tuple[str, ...]
 ) -> Found:
-    """A set, knowing which tensors of the file belong to others that fit, and which to none."""
+    """Return a set that knows which tensors belong to others that fit, and which to none."""
     match = one.match
 
     def may_be_left(stored: Stored) -> bool:
@@ -299,6 +290,6 @@ def _among(
 
 
 def _owned(one: Found) -> Iterator[Stored]:
-    """The tensors of a set that the network, or what trains it, knows."""
+    """Give the tensors of a set that the network, or what trains it, knows."""
     without = {stored.name for stored in one.match.unexpected}
     return (stored for stored in one.tensors.values() if stored.name not in without)

@@ -36,39 +36,37 @@ MAX_NUMBERS = 2**31
 
 
 def init(graph: Graph, seed: int = 0) -> dict[str, NDArray[np.float32]]:
-    """The first value of every parameter and running statistic of a network.
+    """Return the first value of every parameter and running statistic of a network.
+
+    Each tensor has a stream of its own, so that a layer keeps its weights when others come or go.
 
     Args:
-        graph: the network.
-        seed: from 0 to 2**64 - 1; each tensor has a stream of its own, so that a layer keeps its
-            weights when others come or go.
+        graph: The network.
+        seed: A number from 0 to 2**64 - 1.
 
     Returns:
         Arrays in float32 by their keys, in the order of the network.
 
     Raises:
-        SpecError: the network has too many parameters.
-        ValueError: the seed is out of range.
+        SpecError: The network has too many parameters.
+        ValueError: The seed is out of range.
     """
     return dict(_tensors(graph, seed))
 
 
 def write(graph: Graph, path: str | os.PathLike[str], seed: int = 0, *, force: bool = False) -> int:
-    """Write the first weights of a network as a safetensors file.
+    """Write the first weights of a network as a safetensors file, and return its size in bytes.
 
     Args:
-        graph: the network.
-        path: the file; one that is there must be a file of first weights too.
-        seed: from 0 to 2**64 - 1.
-        force: also write over a file with other weights.
-
-    Returns:
-        The size of the file in bytes.
+        graph: The network.
+        path: The file; one that exists must be a file of first weights too.
+        seed: A number from 0 to 2**64 - 1.
+        force: Also write over a file with other weights.
 
     Raises:
-        SpecError: the network has too many parameters.
-        OutputError: the file cannot or must not be written.
-        ValueError: the seed is out of range.
+        SpecError: The network has too many parameters.
+        OutputError: The file cannot or must not be written.
+        ValueError: The seed is out of range.
     """
     place = Path(path)
     if not force:
@@ -98,13 +96,7 @@ def _tensors(graph: Graph, seed: int) -> Iterator[tuple[str, NDArray[np.float32]
 
 
 def drawn(seed: int, key: str, tensor: Tensor) -> NDArray[np.float32]:
-    """The first value of one tensor, in float32.
-
-    Args:
-        seed: from 0 to 2**64 - 1.
-        key: of the tensor, which has a stream of its own.
-        tensor: its shape and its initializer.
-    """
+    """Return the first value of the tensor of a key, in float32."""
     initializer = tensor.initializer
     scale = initializer.scale(tensor.fan_in, tensor.fan_out)
     return sample(seed, key, tensor.shape, kind=initializer.kind, scale=scale)

@@ -36,13 +36,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class DraftedRule:
-    """A rule of a layout.
-
-    Attributes:
-        left: a name or a pattern of ours.
-        right: of theirs.
-        layers: ours that it is for.
-    """
+    """A rule of a layout: its left and right side, and the layers of ours that it is for."""
 
     left: str
     right: tuple[str, ...]
@@ -58,18 +52,13 @@ class Generalised:
 
 
 def generalised(rows: Sequence[Row], separator: str) -> Generalised:
-    """Find rules for rows.
-
-    Args:
-        rows: in the order of the network, each layer of ours once.
-        separator: what stands between the parts of a name of theirs.
-    """
+    """Find rules for rows in the order of the network, each layer of ours once."""
     found = [_generalised(rows, parts, separator) for parts in ({}, _parts(rows, separator))]
     return min(found, key=lambda each: len(each.rules) + len(each.parts))
 
 
 def _generalised(rows: Sequence[Row], parts: Mapping[str, str], separator: str) -> Generalised:
-    """The rules, if these ends stand in `[parts]`."""
+    """Return the rules, if these ends stand in `[parts]`."""
     shorter, members = _with_parts(rows, parts, separator)
     groups: dict[tuple[str, tuple[str, ...]], list[Row]] = {}
     for row in shorter:
@@ -88,20 +77,20 @@ def _generalised(rows: Sequence[Row], parts: Mapping[str, str], separator: str) 
 
 
 def _parts(rows: Sequence[Row], separator: str) -> dict[str, str]:
-    """The ends that units have in common: `.conv` is `{layer}.0`, `.bn` is `{layer}.1`."""
+    """Return the ends that units have in common: `.conv` is `{layer}.0`, `.bn` is `{layer}.1`."""
     counted: Counter[tuple[tuple[str, str], ...]] = Counter()
     for children in _units(rows).values():
-        if forms := _forms(children, separator):
-            counted[forms] += 1
+        if ends := _ends(children, separator):
+            counted[ends] += 1
     found: dict[str, str] = {}
-    for forms, count in counted.most_common():
-        if count > 2 and all(found.get(end, form) == form for end, form in forms):
-            found |= dict(forms)
+    for ends, count in counted.most_common():
+        if count > 2 and all(found.get(end, part) == part for end, part in ends):
+            found |= dict(ends)
     return found
 
 
 def _units(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Rows by what stands in front of their last label."""
+    """Group rows by what stands in front of their last label."""
     units: dict[str, list[Row]] = {}
     for row in rows:
         unit, dot, _ = row.ours.rpartition(".")
@@ -110,28 +99,28 @@ def _units(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return units
 
 
-def _forms(children: Sequence[Row], separator: str) -> tuple[tuple[str, str], ...]:
-    """What the layers of a unit are called in the one that theirs are in; empty if they differ."""
+def _ends(children: Sequence[Row], separator: str) -> tuple[tuple[str, str], ...]:
+    """Return what the layers of a unit are called in that of theirs; nothing if they differ."""
     splits = [row.theirs[0].rpartition(separator) for row in children if len(row.theirs) == 1]
     if len(splits) < max(2, len(children)) or len({layer for layer, _, _ in splits} | {""}) != 2:
         return ()
-    ends = (f".{row.ours.rpartition('.')[2]}" for row in children)
-    forms = (f"{{layer}}{separator}{end}" for _, _, end in splits)
-    return tuple(zip(ends, forms, strict=True))
+    ours = (f".{row.ours.rpartition('.')[2]}" for row in children)
+    theirs = (f"{{layer}}{separator}{end}" for _, _, end in splits)
+    return tuple(zip(ours, theirs, strict=True))
 
 
 def _with_parts(
     rows: Sequence[Row], parts: Mapping[str, str], separator: str
 ) -> tuple[list[Row], dict[str, tuple[str, ...]]]:
-    """Rows with units in the place of their layers, and the layers of each."""
+    """Return rows with units in the place of their layers, and the layers of each."""
     units = _units(rows)
     paths = {row.ours for row in rows}
     whole = {
         unit: children[0].theirs[0].rpartition(separator)[0]
         for unit, children in units.items()
         if unit not in paths
-        and (forms := _forms(children, separator))
-        and all(parts.get(end) == form for end, form in forms)
+        and (ends := _ends(children, separator))
+        and all(parts.get(end) == part for end, part in ends)
     }
     found: list[Row] = []
     members: dict[str, tuple[str, ...]] = {}
@@ -158,7 +147,7 @@ def _numbers(names: Iterable[str]) -> Numbers:
 
 
 def _of_group(rows: Sequence[Row]) -> list[DraftedRule]:
-    """The fewest rules for rows that only differ in their numbers."""
+    """Return the fewest rules for rows that only differ in their numbers."""
     exact = [DraftedRule(row.ours, row.theirs, (row.ours,)) for row in rows]
     if len(rows) == 1 or any("0" in _leading(name) for name in _all(rows)):
         return exact
@@ -193,7 +182,7 @@ def _all(rows: Iterable[Row]) -> Iterable[str]:
 
 
 def _leading(name: str) -> str:
-    """The first digits of numbers with more than one: `007` cannot be computed."""
+    """Return the first digits of numbers with more than one: `007` cannot be computed."""
     return "".join(number[0] for number in _NUMBER.findall(name) if len(number) > 1)
 
 
@@ -208,7 +197,7 @@ class _Sum:
         return self.constant + sum(left[place] * factor for place, factor in self.factors)
 
     def text(self, names: Mapping[int, str]) -> str:
-        """In the language of layouts; `names` of the numbers that are placeholders."""
+        """Write the sum as layouts do, with the names of the numbers that are placeholders."""
         terms = [names[p] if f == 1 else f"{names[p]}*{f}" for p, f in self.factors]
         if not terms:
             return str(self.constant)
@@ -216,7 +205,7 @@ class _Sum:
 
 
 def _best(lefts: Sequence[Numbers], values: Sequence[int]) -> _Sum:
-    """The sum that is right most often; of equal ones the simplest."""
+    """Return the sum that is right most often; of equal ones the simplest."""
     places = [k for k in range(len(lefts[0])) if len({left[k] for left in lefts}) > 1]
     candidates: dict[_Sum, None] = {}
     for value in values:
@@ -245,7 +234,7 @@ def _best(lefts: Sequence[Numbers], values: Sequence[int]) -> _Sum:
 
 
 def _written(row: Row, lefts: Sequence[Numbers], sums: Sequence[_Sum]) -> Row:
-    """A row with placeholders in the place of its numbers that vary or that are computed with."""
+    """Put placeholders in the place of a row's numbers that vary or are computed with."""
     places = [k for k in range(len(lefts[0])) if len({left[k] for left in lefts}) > 1]
     names = dict(zip(places, _NAMES, strict=False))
     mine = lefts[0]

@@ -6,22 +6,21 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from incgen.api import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.base.diagnostics import listed
 from incgen.syntax.loader import load as load_spec
 from incgen.weights import finding, layouts, manifest, safetensors
+from incgen.weights.checkpoint import Array
 from incgen.weights.choosing import Request, checked_rules, choose, layers_anew, title_of
+from incgen.weights.damage import fault_of, finite
 from incgen.weights.errors import Fault, MismatchError, WeightsError
 from incgen.weights.finding import Found
 from incgen.weights.readers import files_of, open_checkpoint
 from incgen.weights.readers.libraries import extra
-from incgen.weights.values import fault_of, finite
-
-if TYPE_CHECKING:
-    from incgen.weights.checkpoint import Array
 
 #: Types of the numbers that can be written, and what safetensors calls them.
 DTYPES = {"float16": "F16", "bfloat16": "BF16", "float32": "F32", "float64": "F64"}
@@ -49,55 +48,47 @@ def import_weights(
     All of it fits, or nothing is written.
 
     Args:
-        checkpoint: a file of PyTorch, safetensors, Keras, TensorFlow, NumPy or Caffe; several
+        checkpoint: A file of PyTorch, safetensors, Keras, TensorFlow, NumPy or Caffe; several
             files of TensorFlow by what their names have in common.
-        spec: its network.
-        output: the file.
-        parameters: values for parameters of the network, in place of their defaults.
-        layout: the name of a layout file, which says where the checkpoint keeps each layer;
+        spec: The spec of its network.
+        output: The file to write.
+        parameters: Values for parameters of the network, in place of their defaults.
+        layout: The name of a layout file, which says where the checkpoint keeps each layer;
             otherwise the one under which everything fits.
-        part: which tensors are meant, if the file holds several sets that fit, such as weights and
+        part: Which tensors are meant, if the file holds several sets that fit, such as weights and
             their moving averages: what their names begin with in the file, or the slot that they
             end in; `.` are those without.
-        fresh: layers that are not taken but drawn anew, by the initialisation of the spec: labels
-            or wildcards of labels.
-        seed: for what is drawn, from 0 to 2**64 - 1.
-        rules: for layers that the file calls otherwise than the layout, ours and theirs, as in
-            ``{"logits": "new_fc"}``.
-        ignore: wildcards of tensors in the file that are no part of the network.
-        dtype: `float32`, `float16`, `bfloat16` or `float64`: the type of what is written.
-        force: also write over weights that incgen could not make again.
-        text: the spec itself, if it does not come from the file.
+        fresh: Labels, or wildcards of labels, of layers that are drawn anew, by the initialisation
+            of the spec.
+        seed: A number from 0 to 2**64 - 1, for what is drawn.
+        rules: Rules for layers that the file calls otherwise than the layout, ours and theirs, as
+            in ``{"logits": "new_fc"}``.
+        ignore: Wildcards of tensors in the file that are no part of the network.
+        dtype: The type of what is written: `float32`, `float16`, `bfloat16` or `float64`.
+        force: Also write over weights that incgen could not make again.
+        text: The spec itself, if it does not come from the file.
 
     Returns:
         The manifest, which stands in the file too: where each tensor comes from.
 
     Raises:
-        SpecError: the spec has faults.
-        RequestError: there is no such parameter or value.
-        MismatchError: checkpoint and network differ; everything that differs is in it.
-        WeightsError: the checkpoint or a layout cannot be read, or a library for it is missing.
-        OutputError: the file cannot or must not be written.
-        ValueError: the seed is out of range.
+        SpecError: The spec has faults.
+        RequestError: A parameter or value does not exist.
+        MismatchError: Checkpoint and network differ; everything that differs is listed.
+        WeightsError: The checkpoint or a layout cannot be read, or a library is missing.
+        OutputError: The file cannot or must not be written.
+        ValueError: The seed is out of range.
     """
     parameters, path = plain_parameters(parameters), Path(checkpoint)
     spec, output = Path(spec), Path(output)
-    with extra("weights", "weights"):
-        import numpy  # noqa: F401 - every reader gives its arrays
-    if dtype not in DTYPES:
-        raise WeightsError(f"there is no type `{dtype}`: there are {listed(list(DTYPES))}")
-    if not force:
-        again = (safetensors.BY_IMPORT, safetensors.BY_INIT)
-        safetensors.check_replaceable(output, again, safetensors.BY_IMPORT)
+    _check(output, dtype, force=force)
     graph = compile_spec(spec, parameters, text=text)
     anew = layers_anew(graph, fresh, seed)
     layers = [node.path for node in graph.nodes if node.tensors]
     known = layouts.find(spec, graph.program.network.name, layers)
-    if layout is not None:
-        known = [layouts.named(layout, known)]
-    request = Request(
-        path, graph, parameters, part, len(known), lambda p: compile_spec(spec, p, text=text)
-    )
+    known = known if layout is None else [layouts.named(layout, known)]
+    others = partial(compile_spec, spec, text=text)
+    request = Request(path, graph, parameters, part, len(known), others)
     with open_checkpoint(path) as opened, _hashed(files_of(path)) as digest:
         tensors = opened.tensors
         rules = checked_rules(graph, rules or {}, tensors)
@@ -105,8 +96,8 @@ def import_weights(
             graph, tensors, known, part=part, anew=anew, rules=rules, ignore=ignore
         )
         found = choose(request, sets, tensors)
-        loaded = load_spec(spec, text=text)
         source = manifest.source(files_of(path), opened, digest())
+        loaded = load_spec(spec, text=text)
         made = manifest.of_import(graph, parameters, loaded, source, found, anew, dtype)
         shapes = {key: tensor.shape for key, tensor in graph.tensors().items()}
         head = safetensors.header(shapes, DTYPES[dtype], manifest.metadata(made))
@@ -114,9 +105,19 @@ def import_weights(
     return made
 
 
+def _check(output: Path, dtype: str, *, force: bool) -> None:
+    with extra("weights", "weights"):
+        import numpy  # noqa: F401 - every reader gives its arrays
+    if dtype not in DTYPES:
+        raise WeightsError(f"there is no type `{dtype}`: there are {listed(list(DTYPES))}")
+    if not force:
+        again = (safetensors.BY_IMPORT, safetensors.BY_INIT)
+        safetensors.check_replaceable(output, again, safetensors.BY_IMPORT)
+
+
 @contextmanager
 def _hashed(files: list[Path]) -> Iterator[Callable[[], str]]:
-    """Hash large files while other things are done; gives what waits for the SHA-256.
+    """Hash large files while other things are done; give what waits for the SHA-256.
 
     Whatever ends the block early, a refusal or an interrupt, ends the hashing too.
     """
@@ -133,10 +134,10 @@ def _hashed(files: list[Path]) -> Iterator[Callable[[], str]]:
 
 
 def _converted(request: Request, found: Found, dtype: str) -> Iterator[memoryview]:
-    """The bytes of each tensor of ours, in order; one is in memory at a time.
+    """Give the bytes of each tensor of ours, in order; one is in memory at a time.
 
     Raises:
-        MismatchError: values that no weights can have; raised behind the last tensor.
+        MismatchError: Weights cannot have such values; raised behind the last tensor.
     """
     faults: list[Fault] = []
     match = found.match
@@ -154,11 +155,11 @@ def _converted(request: Request, found: Found, dtype: str) -> Iterator[memoryvie
         data = made if dtype != "bfloat16" else (made.view("<u4") >> 16).astype("<u2")
         yield data.data.cast("B")
     if faults:
-        raise MismatchError(f"{title_of(request, found)}: its values are damaged", faults)
+        raise MismatchError(f"{title_of(request, found)}: its values are invalid", faults)
 
 
 def _cast(values: Array, dtype: str) -> Array:
-    """Values in the type that is written; bfloat16 as the float32 that it is the half of."""
+    """Return values in the type that is written; bfloat16 as the float32 that it is half of."""
     import numpy as np
 
     with np.errstate(over="ignore", invalid="ignore"):

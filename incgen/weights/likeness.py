@@ -15,30 +15,30 @@ _WORD = re.compile(r"[a-z]+|\d+")
 
 
 def natural(name: str) -> list[tuple[int, str]]:
-    """A key to sort by, in which `conv10` is behind `conv9`."""
+    """Return a key to sort by, in which `conv10` is behind `conv9`."""
     parts = re.split(r"(\d+)", name)
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
-def form(name: str) -> str:
-    """A name without its numbers."""
+def without_numbers(name: str) -> str:
+    """Return a name without its numbers."""
     return re.sub(r"\d+", "#", name)
 
 
 @lru_cache(10_000)
 def words_of(name: str) -> Counter[str]:
-    """The words and numbers of a name."""
+    """Return the words and numbers of a name."""
     return Counter(_WORD.findall(name.lower()))
 
 
 @lru_cache(10_000)
 def letters_of(name: str) -> Counter[str]:
-    """The words of a name, without its numbers."""
+    """Return the words of a name, without its numbers."""
     return Counter(re.findall("[a-z]+", name.lower()))
 
 
 def alike(one: str, other: str, words: Words = words_of) -> float:
-    """How much two names have in common, word for word: 0 to 1."""
+    """Return how much two names have in common, word for word: 0 to 1."""
     ours, theirs = words(one), words(other)
     return 2 * (ours & theirs).total() / max(1, (ours + theirs).total())
 
@@ -47,11 +47,7 @@ class Likeness:
     """Which ends of names went together in pairs that were found before."""
 
     def __init__(self, pairs: Mapping[str, str]) -> None:
-        """Count the ends of names.
-
-        Args:
-            pairs: layers of theirs by ours.
-        """
+        """Count the ends of names in pairs, which are layers of theirs by ours."""
         self.pairs = pairs
         self.together: Counter[tuple[str, str]] = Counter()
         self.alone: Counter[str] = Counter()
@@ -61,7 +57,7 @@ class Likeness:
                 self.together.update((end, other) for other in _ends(layer))
 
     def of(self, path: str, layer: str) -> float:
-        """How often two ends went together, of all times that ours did: 0 to 1.
+        """Return how often two ends went together, of all times that ours did: 0 to 1.
 
         What was found for this layer itself is no evidence.
         """
@@ -77,6 +73,6 @@ class Likeness:
 
 @lru_cache(10_000)
 def _ends(name: str) -> tuple[str, ...]:
-    """The last part of a name, the last two, the last three."""
+    """Return the last part of a name, the last two, the last three."""
     parts = re.split(r"[./]", name)
     return tuple(".".join(parts[-count:]) for count in (1, 2, 3) if count <= len(parts))

@@ -22,13 +22,7 @@ from incgen.weights.safetensors import BY_IMPORT
 
 
 def source(files: list[Path], checkpoint: Checkpoint, digest: str) -> dict[str, Any]:
-    """What is said of a checkpoint.
-
-    Args:
-        files: what it consists of.
-        checkpoint: what was read.
-        digest: of the files.
-    """
+    """Return what is said of a checkpoint: the files it consists of, and their digest."""
     return {
         "file": files[0].name,
         "format": checkpoint.format,
@@ -46,17 +40,7 @@ def of_import(
     anew: Anew,
     dtype: str,
 ) -> dict[str, Any]:
-    """The manifest of an import, as plain values.
-
-    Args:
-        graph: the network.
-        parameters: those that were given.
-        loaded: the files of its spec.
-        source: what is said of the checkpoint.
-        found: how it was taken.
-        anew: what was drawn.
-        dtype: of the numbers that are written.
-    """
+    """Return the manifest of an import, as plain values."""
     match, layout = found.match, found.layout
     tensors: dict[str, Any] = {}
     for key, recipe in match.recipes.items():
@@ -85,7 +69,7 @@ def of_import(
 
 
 def metadata(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """What the file says of itself."""
+    """Return what the file says of itself."""
     return {
         "format": "pt",
         "generator": BY_IMPORT,
@@ -95,7 +79,7 @@ def metadata(manifest: Mapping[str, Any]) -> dict[str, str]:
 
 
 def of_file(checkpoint: Checkpoint) -> dict[str, Any] | None:
-    """The manifest in a file; None if there is none."""
+    """Return the manifest in a file; None if there is none."""
     try:
         text = checkpoint.metadata["manifest"]
         found = json.loads(text, parse_constant=_finite, parse_float=_finite)
@@ -106,7 +90,7 @@ def of_file(checkpoint: Checkpoint) -> dict[str, Any] | None:
 
 
 def _finite(text: str) -> float:
-    """A number that JSON can write again."""
+    """Return a number that JSON can write again."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(text)
@@ -114,7 +98,7 @@ def _finite(text: str) -> float:
 
 
 def _specs(loaded: LoadedFile) -> list[tuple[str, str]]:
-    """The files of a spec, without their folder, and the SHA-256 of their texts."""
+    """Return the files of a spec, without their folder, and the SHA-256 of their texts."""
     root = Path(loaded.source.name).parent
     result = []
     for file in loaded.files():
@@ -141,7 +125,7 @@ def sha256(files: list[Path], stop: threading.Event) -> str:
 
 
 def text(checkpoint: Checkpoint) -> str:
-    """What a file says of itself, and a table of its tensors."""
+    """Write what a file says of itself, and a table of its tensors."""
     manifest = of_file(checkpoint) or {}
     described: Mapping[str, Any] = manifest.get("tensors", {})
     lines = [f"{name:<11} {value}" for name, value in _facts(checkpoint, manifest)]
@@ -163,7 +147,7 @@ def text(checkpoint: Checkpoint) -> str:
 
 
 def as_json(checkpoint: Checkpoint) -> str:
-    """The same for programs."""
+    """Write the same for programs."""
     manifest = of_file(checkpoint)
     metadata = {name: value for name, value in checkpoint.metadata.items() if name != "manifest"}
     content = {
@@ -179,7 +163,7 @@ def as_json(checkpoint: Checkpoint) -> str:
 
 
 def _facts(checkpoint: Checkpoint, manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The first lines: what is not said of single tensors."""
+    """Return the first lines: what is not said of single tensors."""
     numbers = sum(size_of(stored.shape) for stored in checkpoint.tensors.values())
     dtypes = sorted({stored.dtype for stored in checkpoint.tensors.values()})
     count = len(checkpoint.tensors)
@@ -198,7 +182,7 @@ def _facts(checkpoint: Checkpoint, manifest: Mapping[str, Any]) -> list[tuple[st
 
 
 def _parts(checkpoint: Checkpoint) -> dict[str, int]:
-    """How many tensors are in each container of a file and in each slot, where there are any."""
+    """Return how many tensors are in each container and in each slot, where there are any."""
     found = {part or TOP: count for part, count in checkpoint.parts.items()}
     slots = {slot: len(view) for slot, view in views(checkpoint.tensors).items() if slot}
     if slots:

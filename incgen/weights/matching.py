@@ -15,7 +15,7 @@ from incgen.graph.shapes import Tensor
 from incgen.weights.checkpoint import Stored, shown, size_of
 from incgen.weights.conventions import Slot
 from incgen.weights.errors import Fault
-from incgen.weights.layouts import AmbiguousError, Layout
+from incgen.weights.layout import AmbiguousError, Layout
 from incgen.weights.recipes import Fresh, Map, Recipe
 from incgen.weights.templates import TemplateError
 
@@ -28,28 +28,12 @@ _PARTS = {
     }
 }
 #: What every op can have, for what theirs has and ours lacks.
-_OPTIONAL = {
-    "conv": "bias",
-    "depthwise_conv": "bias",
-    "separable_conv": "pointwise.bias",
-}
+_OPTIONAL = {"conv": "bias", "depthwise_conv": "bias", "separable_conv": "pointwise.bias"}
 #: Between a flattened map and a dense layer: what keeps the order of values.
-ELEMENTWISE = frozenset(
-    {
-        "dropout",
-        "gelu",
-        "hard_sigmoid",
-        "hard_swish",
-        "identity",
-        "leaky_relu",
-        "relu",
-        "relu6",
-        "scale",
-        "sigmoid",
-        "silu",
-        "tanh",
-    }
-)
+_ELEMENTWISE = """
+    dropout gelu hard_sigmoid hard_swish identity leaky_relu relu relu6 scale sigmoid silu tanh
+"""
+ELEMENTWISE = frozenset(_ELEMENTWISE.split())
 
 #: Tensors of a checkpoint by the names that a layout uses.
 Tensors: TypeAlias = Mapping[str, Stored]
@@ -68,9 +52,9 @@ class Check:
     """A tensor of theirs that ours has no place for: it may only hold one value.
 
     Attributes:
-        key: ours, if we had one.
-        stored: theirs.
-        value: what it has to be everywhere.
+        key: Our key, if we had such a tensor.
+        stored: The tensor.
+        value: What it must be everywhere.
     """
 
     key: str
@@ -83,12 +67,12 @@ class Match:
     """What a layout makes of tensors.
 
     Attributes:
-        layout: which.
-        recipes: how each tensor of ours comes about, by our keys, in the order of the network.
-        checks: what has to hold of values.
-        left: names of theirs that are not needed and may be there.
-        unexpected: those that are not needed and may not.
-        faults: what differs besides.
+        layout: The layout.
+        recipes: How each tensor of ours comes about, by our keys, in the order of the network.
+        checks: What must hold of values.
+        left: Names of theirs that are not needed and may be there.
+        unexpected: Tensors that are not needed and may not be there.
+        faults: What differs besides.
     """
 
     layout: Layout
@@ -100,13 +84,7 @@ class Match:
 
 
 class Names:
-    """What a layout calls the tensors of a network.
-
-    Attributes:
-        graph: the network.
-        layout: the layout.
-        rules: their layers for some of ours, in place of what the layout says.
-    """
+    """What a layout calls the tensors of a network; `rules` come before those of the layout."""
 
     def __init__(
         self, graph: Graph, layout: Layout, rules: Mapping[str, str] | None = None
@@ -120,11 +98,11 @@ class Names:
         }
 
     def of(self, node: Node, name: str) -> list[tuple[str, Slot]]:
-        """The names that a tensor of a layer can have, and how it is stored under each.
+        """Return the names that a tensor of a layer can have, and how it is stored under each.
 
         Raises:
-            AmbiguousError: two rules say different things of the layer.
-            TemplateError: a rule computes with what is no number.
+            AmbiguousError: Two rules say different things about the layer.
+            TemplateError: A rule computes with something that is not a number.
         """
         places = [(node.path, node.op, name)]
         if name in _PARTS.get(node.op, {}):
@@ -140,19 +118,19 @@ class Names:
         return found
 
     def layers(self, path: str) -> tuple[str, ...]:
-        """Their layers for one of ours, which is asked for each of its tensors."""
+        """Return their layers for one of ours; each of its tensors asks for them."""
         if path not in self._layers:
             self._layers[path] = self.layout.layers(path)
         return self._layers[path]
 
     def all_layers(self, node: Node) -> tuple[str, ...]:
-        """Their layers for one of ours and for what it consists of."""
+        """Return their layers for one of ours and for what it consists of."""
         parts = {part for part, _, _ in _PARTS.get(node.op, {}).values()}
         paths = [node.path, *(f"{node.path}.{part}" for part in sorted(parts))]
         return tuple(layer for path in paths for layer in self.layers(path))
 
     def keys(self) -> dict[str, set[str]]:
-        """Our keys by all the names that theirs can have; what is ambiguous has none."""
+        """Return our keys by all the names that theirs can have; what is ambiguous has none."""
         found: dict[str, set[str]] = {}
         for node in self.graph.nodes:
             for tensor in node.tensors:
@@ -165,7 +143,7 @@ class Names:
         return found
 
     def _variables(self, node: Node, name: str, slot: Slot) -> tuple[str, ...]:
-        """What a tensor can be called in its layer; `gamma_or_beta` only where that is clear."""
+        """Return what a tensor can be called; `gamma_or_beta` only where that is clear."""
         mine = {tensor.name for tensor in node.tensors}
         both = node.op == "bn" and {"weight", "bias"} <= mine
         unclear = both and not (name == "bias" and self.layout.missing_gamma)
@@ -175,17 +153,13 @@ class Names:
 def match(names: Names, tensors: Tensors, prefix: str = "", anew: Anew | None = None) -> Match:
     """Hold a network against tensors under a layout.
 
-    Args:
-        names: of the network under the layout.
-        tensors: by the names that the layout uses.
-        prefix: what stands in front of these names in the file, for reports.
-        anew: what is drawn.
+    The prefix is what stands in front of the layout's names in the file, for reports.
     """
     return _Matcher(names, tensors, prefix, anew or Anew()).run()
 
 
 def is_left(name: str, stored: Stored, layout: Layout) -> bool:
-    """Whether a tensor is what programs keep beside weights: counters, what optimizers need."""
+    """Return whether a tensor is what programs keep beside weights, such as counters."""
     convention = layout.convention
     last = name.rpartition(convention.separator)[2]
     counter = last in convention.counters and size_of(stored.shape) == 1
@@ -212,7 +186,7 @@ class _Matcher:
                 self.users.setdefault(index, []).append(node)
 
     def run(self) -> Match:
-        """Do it."""
+        """Find all of ours, and what is left of theirs."""
         for node in self.graph.nodes:
             for tensor in node.tensors:
                 self.tensor(node, tensor)
@@ -236,7 +210,7 @@ class _Matcher:
         )
 
     def counts(self, name: str, layers: Collection[str]) -> bool:
-        """Whether a tensor only counts steps, of a layer that is needed or of all."""
+        """Return whether a tensor only counts steps, of a layer that is needed or of all."""
         convention = self.layout.convention
         layer, _, last = name.rpartition(convention.separator)
         one = size_of(self.tensors[name].shape) == 1
@@ -275,7 +249,7 @@ class _Matcher:
         )
 
     def find(self, node: Node, name: str) -> tuple[Stored | None, Slot | None, str]:
-        """Theirs for a tensor of a layer, and else the name under which it was looked for."""
+        """Return theirs for a tensor, or else the name under which it was looked for."""
         names = self.names.of(node, name)
         for full, slot in names:
             if full in self.tensors:
@@ -283,21 +257,21 @@ class _Matcher:
         return None, None, names[0][0] if names else ""
 
     def factor(self, node: Node, tensor: Tensor) -> Stored | None:
-        """Caffe's factor, which its statistics are multiplied by."""
+        """Return Caffe's factor, which its statistics are multiplied by."""
         if node.op != "bn" or tensor.trained or self.layout.convention.name != "caffe":
             return None
         layers = self.names.layers(node.path)
         return next((s for s in (self.tensors.get(f"{name}/factor") for name in layers) if s), None)
 
     def background(self, node: Node, tensor: Tensor, stored: Stored, slot: Slot) -> bool:
-        """Whether theirs has one class more than ours, and the layout says what it is."""
+        """Return whether theirs has one class more than ours, and the layout says so."""
         if self.layout.background.get(node.path) != tensor.shape[0] + 1:
             return False
         more = Recipe((tensor.shape[0] + 1, *tensor.shape[1:]), stored, slot.axes)
         return not more.fault()
 
     def flattened(self, node: Node, tensor: Tensor, stored: Stored) -> Map | None:
-        """The map behind a dense layer, if theirs has its values in another order than ours."""
+        """Return the map behind a dense layer, if theirs has its values in another order."""
         if node.op != "dense" or tensor.name != "weight" or len(stored.shape) != 2:
             return None
         if not self.layout.channels_last:
@@ -316,7 +290,7 @@ class _Matcher:
     # ------------------------------------------------------------ theirs
 
     def surplus(self, index: int, node: Node) -> None:
-        """What theirs has of a layer and ours has not, where it changes nothing or can be moved."""
+        """Use what theirs has of a layer and ours lacks, where it changes nothing or can move."""
         if node.path in self.anew.layers:
             self.replace(node)
             return
@@ -354,7 +328,7 @@ class _Matcher:
         ]
 
     def extra(self, node: Node, name: str) -> Stored | None:
-        """Theirs for a tensor that ours does not have."""
+        """Return theirs for a tensor that ours does not have."""
         try:
             stored, _, _ = self.find(node, name)
         except (AmbiguousError, TemplateError):
@@ -362,7 +336,7 @@ class _Matcher:
         return None if stored is None or stored.name in self.taken else stored
 
     def used_once(self) -> set[str]:
-        """The names of theirs that are used; a fault for each that is used for two of ours."""
+        """Return the names that are used; a fault for each that two of ours use."""
         users: dict[str, list[str]] = {}
         names = {stored.name: name for name, stored in self.tensors.items()}
         for key, recipe in self.recipes.items():

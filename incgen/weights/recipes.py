@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from incgen.graph.shapes import Tensor
-from incgen.weights.checkpoint import Stored, shown, size_of
+from incgen.weights.checkpoint import Array, Stored, shown, size_of
 from incgen.weights.conventions import Axes
-
-if TYPE_CHECKING:
-    from incgen.weights.checkpoint import Array
 
 #: Rows, columns and channels of a map that a dense layer takes.
 Map: TypeAlias = tuple[int, int, int]
@@ -30,15 +27,15 @@ class Recipe:
     """One tensor of ours.
 
     Attributes:
-        shape: ours.
-        stored: theirs; None where it has none, because it leaves out a gamma that is 1.
-        axes: the order of their axes.
+        shape: Our shape.
+        stored: Theirs; None where it has none, because it leaves out a gamma that is 1.
+        axes: The order of their axes.
         flattened: (C, H, W) of the map behind a dense layer whose inputs they order H, W, C.
-        first_dropped: whether their first class is for background and ours has none.
+        first_dropped: Whether their first class is for background and ours has none.
         divided_by: Caffe's factor of running statistics: what is stored is multiplied by it.
-        minus: the bias of a convolution in front, which ours does without.
-        fresh: how it is drawn, if it is not taken from theirs.
-        part: the part of the file that it comes from, if not the one that was chosen.
+        minus: The bias of a convolution in front, which ours does without.
+        fresh: How it is drawn, if it is not taken from theirs.
+        part: The part of the file that it comes from, if not the one that was chosen.
     """
 
     shape: tuple[int, ...]
@@ -53,12 +50,12 @@ class Recipe:
 
     @property
     def sources(self) -> tuple[Stored, ...]:
-        """Everything of theirs that goes into it."""
+        """Return everything of theirs that goes into it."""
         return tuple(s for s in (self.stored, self.divided_by, self.minus) if s is not None)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was undone, in words; nothing where only axes move."""
+        """Say what was undone; nothing where only axes move."""
         found = []
         if self.part:
             found.append(f"of the part `{self.part}`")
@@ -80,18 +77,18 @@ class Recipe:
 
     @property
     def outputs(self) -> int | None:
-        """How many outputs theirs has; None if it has no axis of outputs."""
+        """Return how many outputs theirs has; None if it has no axis of outputs."""
         if self.stored is None or len(self.stored.shape) < 2:
             return None
         return _oriented(self.stored.shape, self.axes)[0]
 
     @property
     def _before(self) -> tuple[int, ...]:
-        """Our shape before a class is dropped."""
+        """Return our shape before a class is dropped."""
         return (self.shape[0] + self.first_dropped, *self.shape[1:])
 
     def fault(self) -> str:
-        """Why theirs does not have the shape that ours needs; empty if it does."""
+        """Say why theirs does not have the shape that ours needs; nothing if it does."""
         if self.stored is None:
             return ""
         theirs = _oriented(self.stored.shape, self.axes)
@@ -132,7 +129,7 @@ class Recipe:
 
 
 def _oriented(shape: tuple[int, ...], axes: Axes) -> tuple[int, ...]:
-    """A shape of theirs with its axes in our order."""
+    """Return a shape of theirs with its axes in our order."""
     match axes, shape:
         case Axes.INPUTS_FIRST, (high, wide, inputs, outputs):
             return outputs, inputs, high, wide
@@ -145,7 +142,7 @@ def _oriented(shape: tuple[int, ...], axes: Axes) -> tuple[int, ...]:
 
 
 def _arranged(values: Array, axes: Axes) -> Array:
-    """An array of theirs with its axes in our order."""
+    """Return an array of theirs with its axes in our order."""
     match axes, values.ndim:
         case Axes.INPUTS_FIRST, 4:
             return values.transpose(3, 2, 0, 1)
@@ -159,7 +156,7 @@ def _arranged(values: Array, axes: Axes) -> Array:
 
 
 def _same(theirs: tuple[int, ...], ours: tuple[int, ...]) -> bool:
-    """Whether two shapes hold the same numbers in the same order.
+    """Return whether two shapes hold the same numbers in the same order.
 
     Axes of length 1 may be more or fewer where they cannot be mistaken for others: around a vector,
     behind the matrix of a dense layer that is stored as a kernel, and in front of it, as Caffe did.

@@ -40,69 +40,44 @@ _SEED_END = 1 << 64
 _CHUNK = 1 << 14
 """Values drawn at a time: the temporaries stay in the second-level cache.  Not part of a value."""
 
+
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(map(float, text.split()))
+
+
 # Wichura 1988, algorithm AS 241, routine PPND16 (Applied Statistics 37 (3), pages 477-484), about
 # 1 part in 10**16.  Numerator and denominator, the highest power first, for |p - 0.5| <= 0.425.
-_CENTRE_NUMERATOR = (
-    2.5090809287301226727e3,
-    3.3430575583588128105e4,
-    6.7265770927008700853e4,
-    4.5921953931549871457e4,
-    1.3731693765509461125e4,
-    1.9715909503065514427e3,
-    1.3314166789178437745e2,
-    3.3871328727963666080e0,
+_CENTRE_NUMERATOR = _numbers(
+    "2.5090809287301226727e3 3.3430575583588128105e4 6.7265770927008700853e4 "
+    "4.5921953931549871457e4 1.3731693765509461125e4 1.9715909503065514427e3 "
+    "1.3314166789178437745e2 3.3871328727963666080e0"
 )
-_CENTRE_DENOMINATOR = (
-    5.2264952788528545610e3,
-    2.8729085735721942674e4,
-    3.9307895800092710610e4,
-    2.1213794301586595867e4,
-    5.3941960214247511077e3,
-    6.8718700749205790830e2,
-    4.2313330701600911252e1,
-    1.0,
+_CENTRE_DENOMINATOR = _numbers(
+    "5.2264952788528545610e3 2.8729085735721942674e4 3.9307895800092710610e4 "
+    "2.1213794301586595867e4 5.3941960214247511077e3 6.8718700749205790830e2 "
+    "4.2313330701600911252e1 1.0"
 )
 # The same, for sqrt(-log(tail)) <= 5.
-_TAIL_NUMERATOR = (
-    7.74545014278341407640e-4,
-    2.27238449892691845833e-2,
-    2.41780725177450611770e-1,
-    1.27045825245236838258e0,
-    3.64784832476320460504e0,
-    5.76949722146069140550e0,
-    4.63033784615654529590e0,
-    1.42343711074968357734e0,
+_TAIL_NUMERATOR = _numbers(
+    "7.74545014278341407640e-4 2.27238449892691845833e-2 2.41780725177450611770e-1 "
+    "1.27045825245236838258e0 3.64784832476320460504e0 5.76949722146069140550e0 "
+    "4.63033784615654529590e0 1.42343711074968357734e0"
 )
-_TAIL_DENOMINATOR = (
-    1.05075007164441684324e-9,
-    5.47593808499534494600e-4,
-    1.51986665636164571966e-2,
-    1.48103976427480074590e-1,
-    6.89767334985100004550e-1,
-    1.67638483018380384940e0,
-    2.05319162663775882187e0,
-    1.0,
+_TAIL_DENOMINATOR = _numbers(
+    "1.05075007164441684324e-9 5.47593808499534494600e-4 1.51986665636164571966e-2 "
+    "1.48103976427480074590e-1 6.89767334985100004550e-1 1.67638483018380384940e0 "
+    "2.05319162663775882187e0 1.0"
 )
 # The same, for sqrt(-log(tail)) > 5.
-_FAR_NUMERATOR = (
-    2.01033439929228813265e-7,
-    2.71155556874348757815e-5,
-    1.24266094738807843860e-3,
-    2.65321895265761230930e-2,
-    2.96560571828504891230e-1,
-    1.78482653991729133580e0,
-    5.46378491116411436990e0,
-    6.65790464350110377720e0,
+_FAR_NUMERATOR = _numbers(
+    "2.01033439929228813265e-7 2.71155556874348757815e-5 1.24266094738807843860e-3 "
+    "2.65321895265761230930e-2 2.96560571828504891230e-1 1.78482653991729133580e0 "
+    "5.46378491116411436990e0 6.65790464350110377720e0"
 )
-_FAR_DENOMINATOR = (
-    2.04426310338993978564e-15,
-    1.42151175831644588870e-7,
-    1.84631831751005468180e-5,
-    7.86869131145613259100e-4,
-    1.48753612908506148525e-2,
-    1.36929880922735805310e-1,
-    5.99832206555887937690e-1,
-    1.0,
+_FAR_DENOMINATOR = _numbers(
+    "2.04426310338993978564e-15 1.42151175831644588870e-7 1.84631831751005468180e-5 "
+    "7.86869131145613259100e-4 1.48753612908506148525e-2 1.36929880922735805310e-1 "
+    "5.99832206555887937690e-1 1.0"
 )
 # PPND16: the bounds of its three ranges and the shifts of its three arguments.
 _CENTRE_HALF_WIDTH = 0.425
@@ -126,20 +101,13 @@ _MASS_TO_TWO = 0.4772498680518208
 
 
 def stream_key(seed: SupportsIndex, key: str) -> int:
-    """Gives the 128-bit Philox key of a tensor's stream.
+    """Return the 128-bit Philox key of a tensor's stream.
 
     It is the first 16 bytes, the lowest first, of SHA-256 over `incgen.sampling/1`, the seed in
     decimal and the tensor's key in UTF-8, with a zero byte between them.
 
-    Args:
-        seed: The seed of the whole model, from 0 to 2**64 - 1.
-        key: The tensor's key, such as `conv1.conv.weight`.
-
-    Returns:
-        The key as an integer.
-
     Raises:
-        ValueError: If the seed is out of range.
+        ValueError: The seed is not from 0 to 2**64 - 1.
     """
     number = operator.index(seed)
     if not 0 <= number < _SEED_END:
@@ -151,24 +119,14 @@ def stream_key(seed: SupportsIndex, key: str) -> int:
 def sample(
     seed: SupportsIndex, key: str, shape: Sequence[int], *, kind: Kind, scale: float
 ) -> NDArray[np.float32]:
-    """Draws a tensor.
+    """Draw a tensor, with the limit, standard deviation or value that `Initializer.scale` gives.
 
     Value number i (in C order) comes from the raw output number i of the tensor's stream, is
     computed in double precision and rounded once, so a shorter tensor of the same key is a prefix
     of a longer one.
 
-    Args:
-        seed: The seed of the whole model, from 0 to 2**64 - 1.
-        key: The tensor's key.
-        shape: The tensor's shape.
-        kind: The distribution.
-        scale: Its limit, standard deviation or value, as `Initializer.scale` gives it.
-
-    Returns:
-        A new array.
-
     Raises:
-        ValueError: If the seed or the scale is out of range.
+        ValueError: The seed or the scale is out of range.
     """
     check_scale("scale", scale, kind=kind)
     if kind == "constant":
@@ -183,16 +141,11 @@ def sample(
 
 
 def normal_quantile(centred: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Inverts the cumulative distribution function of the standard normal distribution.
+    """Invert the cumulative distribution function of the standard normal distribution.
 
     The argument is the probability less one half: near 0 and near 1 the probability itself could
-    not tell the tails apart equally well, and the result is odd in it to the last bit.
-
-    Args:
-        centred: Probabilities less 0.5, above -0.5 and below 0.5.
-
-    Returns:
-        The quantiles, within a few units in the last place.
+    not tell the tails apart equally well, and the result is odd in it to the last bit. Quantiles
+    are right to a few units in the last place.
     """
     # In the tails the argument would leave the range of the polynomials, whose value is not used
     # there, and could hit a pole.
@@ -206,7 +159,7 @@ def normal_quantile(centred: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _tail_quantile(tail: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Gives the positive quantiles beyond which lie the given masses, below 0.075."""
+    """Return the positive quantiles beyond which lie the given masses, below 0.075."""
     root = np.sqrt(-_log(tail))
     result = _ratio(root - _TAIL_SHIFT, _TAIL_NUMERATOR, _TAIL_DENOMINATOR)
     far = np.flatnonzero(root > _FAR_START)
@@ -216,7 +169,7 @@ def _tail_quantile(tail: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _log(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Gives the natural logarithm of positive normal numbers, within an ulp or two.
+    """Return the natural logarithm of positive normal numbers, within an ulp or two.
 
     With x = m * 2**e and m between sqrt(1/2) and sqrt(2), log(x) = e log(2) + log(m), and the
     latter is the series in s = (m - 1) / (m + 1).
@@ -233,12 +186,11 @@ def _log(x: NDArray[np.float64]) -> NDArray[np.float64]:
 def _ratio(
     x: NDArray[np.float64], numerator: Sequence[float], denominator: Sequence[float]
 ) -> NDArray[np.float64]:
-    """Evaluates a rational function."""
     return _polynomial(x, numerator) / _polynomial(x, denominator)
 
 
 def _polynomial(x: NDArray[np.float64], coefficients: Sequence[float]) -> NDArray[np.float64]:
-    """Evaluates a polynomial by Horner's rule, the coefficient of the highest power first."""
+    """Evaluate a polynomial by Horner's rule, the coefficient of the highest power first."""
     result = np.full_like(x, coefficients[0])
     for coefficient in coefficients[1:]:
         result *= x
@@ -247,7 +199,7 @@ def _polynomial(x: NDArray[np.float64], coefficients: Sequence[float]) -> NDArra
 
 
 def _centred(raw: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Turns raw bits into U(-1, 1), exactly.
+    """Turn raw bits into U(-1, 1), exactly.
 
     The top 53 bits k become (2 k + 1 - 2**53) / 2**53: an odd number below 2**53 in size, so every
     step is exact, the values are symmetric, and neither 0, -1 nor 1 occurs.
@@ -260,17 +212,17 @@ def _centred(raw: NDArray[np.uint64]) -> NDArray[np.float64]:
 
 
 def _uniform(centred: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Gives U(-1, 1)."""
+    """Return U(-1, 1)."""
     return centred
 
 
 def _normal(centred: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Gives N(0, 1)."""
+    """Return N(0, 1)."""
     return normal_quantile(centred * 0.5)
 
 
 def _truncated_normal(centred: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Gives N(0, 1) cut at -2 and 2, by drawing the probability from what is left."""
+    """Return N(0, 1) cut at -2 and 2, with the probability drawn from what is left."""
     values = normal_quantile(centred * _MASS_TO_TWO)
     # The quantile of a bound may be off in the last bit.
     return np.minimum(np.maximum(values, -2.0), 2.0)

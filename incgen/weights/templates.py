@@ -33,10 +33,10 @@ class Pattern:
     """The left side of a rule.
 
     Attributes:
-        text: as it is written.
-        expression: what it matches.
-        names: its placeholders.
-        bound: those of them that stand for a whole number or for an entry of a table.
+        text: The side as it is written.
+        expression: What it matches.
+        names: Its placeholders.
+        bound: The placeholders that stand for a whole number or for an entry of a table.
     """
 
     text: str
@@ -46,7 +46,7 @@ class Pattern:
 
     @property
     def generality(self) -> tuple[int, int, int]:
-        """What decides between two rules for one name: the smaller is the more specific.
+        """Return what decides between two rules for one name: the smaller is the more specific.
 
         A rule with fewer placeholders, then one with more text beside them, then one of whose
         placeholders more are bound. So a rule is more specific than another that it is a case of.
@@ -55,7 +55,7 @@ class Pattern:
         return len(self.names), -written, -len(self.bound)
 
     def match(self, name: str) -> dict[str, str] | None:
-        """What the placeholders stand for in a name, if it is of this form."""
+        """Return what the placeholders stand for in a name, if it is of this form."""
         found = self.expression.fullmatch(name)
         return found.groupdict() if found else None
 
@@ -77,7 +77,7 @@ def _sum(written: str) -> _Sum:
     """Read what stands in braces.
 
     Raises:
-        TemplateError: it is neither a name nor a sum.
+        TemplateError: It is neither a name nor a sum.
     """
     terms: list[tuple[str, int]] = []
     constant = at = 0
@@ -85,7 +85,7 @@ def _sum(written: str) -> _Sum:
         found = _TERM.match(written, at)
         if found is None or bool(found[1]) is not bool(at):
             raise TemplateError(
-                f"`{{{written}}}`: a placeholder has a name, such as `{{block}}`; on the right it "
+                f"`{{{written}}}`: a placeholder is a name, such as `{{block}}`; on the right it "
                 "can be a sum of names, their multiples and numbers, such as `{i*6+j+1}`"
             )
         sign = -1 if found[1] == "-" else 1
@@ -99,21 +99,16 @@ def _sum(written: str) -> _Sum:
 
 
 def computed(text: str) -> frozenset[str]:
-    """The placeholders of a right side that it computes with."""
+    """Return the placeholders of a right side that it computes with."""
     sums = (_sum(found[1]) for found in _PLACEHOLDER.finditer(text))
     return frozenset(name for each in sums if not each.name for name in each.names)
 
 
 def pattern(text: str, tables: Tables, numbers: frozenset[str]) -> Pattern:
-    """Read the left side of a rule.
-
-    Args:
-        text: as it is written.
-        tables: what placeholders can stand for.
-        numbers: the placeholders that stand for whole numbers.
+    """Read the left side of a rule, of whose placeholders `numbers` stand for whole numbers.
 
     Raises:
-        TemplateError: it is malformed.
+        TemplateError: The text is malformed.
     """
     parts: list[str] = []
     names: list[str] = []
@@ -143,7 +138,7 @@ def check(text: str, names: frozenset[str]) -> None:
     """Hold the right side of a rule against the placeholders of its left side.
 
     Raises:
-        TemplateError: it is malformed, or has others.
+        TemplateError: The text is malformed, or has other placeholders.
     """
     _literal(_PLACEHOLDER.sub("", text))
     for found in _PLACEHOLDER.finditer(text):
@@ -153,10 +148,10 @@ def check(text: str, names: frozenset[str]) -> None:
 
 
 def fill(text: str, values: Mapping[str, str], tables: Tables) -> str:
-    """The right side of a rule with its placeholders filled in.
+    """Return the right side of a rule with its placeholders filled in.
 
     Raises:
-        TemplateError: a placeholder that is computed with is no whole number.
+        TemplateError: A placeholder that is computed with is not a whole number.
     """
 
     def value_of(name: str) -> str:
@@ -165,7 +160,7 @@ def fill(text: str, values: Mapping[str, str], tables: Tables) -> str:
     def number(name: str) -> int:
         value = value_of(name)
         if not (value.isascii() and value.isdecimal()):
-            raise TemplateError(f"`{text}` computes with `{value}`, which is no whole number")
+            raise TemplateError(f"`{text}` computes with `{value}`, which is not a whole number")
         return int(value)
 
     def filled(found: re.Match[str]) -> str:

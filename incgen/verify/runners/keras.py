@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache, wraps
+from functools import wraps
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -20,17 +19,14 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 from tensorflow.python.framework.config import is_op_determinism_enabled
 
-from incgen.base.modules import import_source
+from incgen.graph.nodes import Graph
 from incgen.verify import inputs as random_inputs
 from incgen.verify.figures import Docs
 from incgen.verify.lines import seen_by_name
-from incgen.verify.places import Places
-from incgen.verify.runners import GRADIENT, Facts, Form, RunFault, Slope, Step, Trajectory, Values
-from incgen.verify.surroundings import RANDOM, UNUSUAL, kept
-
-if TYPE_CHECKING:
-    from incgen.graph.nodes import Graph
-    from incgen.verify.runners import Array
+from incgen.verify.runners.base import Runner
+from incgen.verify.runners.results import Facts, RunFault, Step, Values
+from incgen.verify.surroundings import RANDOM
+from incgen.weights.checkpoint import Array
 
 #: Keras' names of tensors, and ours.
 _NAMES = {
@@ -40,421 +36,6 @@ _NAMES = {
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }
-
-
-class KerasRunner:
-    """A generated Keras model; see `Runner`."""
-
-    def __init__(self, graph: Graph, source: str, dtype: str) -> None:
-        """Keep what is to be run."""
-        self.graph, self.source, self.dtype = graph, source, dtype
-        self.places = Places(graph)
-        self.lines: dict[str, int] = {}
-        self.module: ModuleType | None = None
-        self.model: Any = None
-        self.inner: Any = None
-        self.recorded: list[str] = []
-        self._others: dict[tuple[int | None, int | None], Any] = {}
-
-    @property
-    def versions(self) -> str:
-        """The framework, what it runs on, and their versions."""
-        return f"Keras {keras.__version__} on TensorFlow {tf.__version__}"
-
-    @contextmanager
-    def precision(self) -> Iterator[None]:
-        """New layers are of this runner's type."""
-        before = keras.config.floatx(), keras.config.dtype_policy()
-        keras.config.set_floatx(self.dtype)
-        keras.config.set_dtype_policy(self.dtype)
-        try:
-            yield
-        finally:
-            keras.config.set_floatx(before[0])
-            keras.config.set_dtype_policy(before[1])
-
-    def build(self) -> None:
-        """Import the source and make the model."""
-        network = self.graph.program.network.name
-        keras.utils.set_random_seed(UNUSUAL)
-        with kept("importing it", settings):
-            module = import_source(network, self.graph.program.file, "keras", self.source)
-        self.module = module
-        keras.utils.set_random_seed(0)
-        lines: dict[str, int] = {}
-        with (
-            seen_by_name(keras.layers.Layer, module.__file__ or "", lines),
-            kept("making the model", settings, drawn=True),
-        ):
-            self.model = self._fresh()
-        self.lines = {_path(name): line for name, line in lines.items()}
-        if self.model.name != network:
-            raise RunFault(f"the model is called `{self.model.name}`, not `{network}`")
-        self.inner, self.recorded = self._with_places()
-
-    def _fresh(self, **arguments: Any) -> Any:
-        return self._maker()(**arguments)
-
-    def _maker(self) -> Any:
-        return getattr(self.module, self.graph.program.network.name)
-
-    @contextmanager
-    def sized(self, height: int | None, width: int | None) -> Iterator[None]:
-        """By the argument `input_shape` of the function."""
-        before = self.model, self.inner, self.recorded
-        if (height, width) not in self._others:
-            self.model = self._fresh(input_shape=(height, width, self.graph.input.channels))
-            self._others[height, width] = (self.model, *self._with_places())
-        self.model, self.inner, self.recorded = self._others[height, width]
-        try:
-            yield
-        finally:
-            self.model, self.inner, self.recorded = before
-
-    def _with_places(self) -> tuple[Any, list[str]]:
-        """A model of the same layers that also gives what each of them gives."""
-        names = {_path(layer.name) for layer in self.model.layers}
-        found: dict[str, Any] = {}
-        for layer in self.model.layers:
-            name, end = _path(layer.name).removesuffix(".stride"), f"{_path(layer.name)}.stride"
-            place = None if end in names else self.places.name_of(name)
-            if place is not None and isinstance(layer.output, keras.KerasTensor):
-                found[place] = layer.output
-        return keras.Model(self.model.inputs, [*found.values(), *self._outputs()]), list(found)
-
-    def _outputs(self) -> list[Any]:
-        result, names = self.model.output, list(self.graph.outputs)
-        if not isinstance(result, dict):
-            result = {names[0]: result}
-        if list(result) != names:
-            raise RunFault(f"the outputs are {', '.join(result)}, not {', '.join(names)}")
-        return list(result.values())
-
-    def facts(self) -> Facts:
-        """The layers' variables."""
-        return self._facts(self.model)
-
-    def another(self, seed: int, arguments: Mapping[str, Any]) -> Facts:
-        """As `Runner`."""
-        keras.utils.set_random_seed(seed)
-        model = self._fresh(name="another", **arguments)
-        if model.name != "another":
-            raise RunFault(f"the model is called `{model.name}`, whatever `name` says")
-        return self._facts(model)
-
-    def _facts(self, model: Any) -> Facts:
-        variables = _variables(model)
-        tensors = {key: _ours(model, key, np.asarray(v)) for key, v in variables.items()}
-        trained = frozenset(key for key, variable in variables.items() if variable.trainable)
-        arguments = tuple(inspect.signature(self._maker()).parameters)
-        docs = Docs((self.module.__doc__ if self.module else None) or "", {}, channels_last=True)
-        return Facts(tensors, trained, int(model.count_params()), arguments, docs)
-
-    def preprocess(self, images: Array) -> Array:
-        """As `Runner`; in a graph too, as in a pipeline of TensorFlow."""
-        preprocess = getattr(self.module, "preprocess")  # noqa: B009
-        found = np.asarray(preprocess(_last(images)))
-        again = np.asarray(tf.function(preprocess, autograph=False)(tf.constant(_last(images))))
-        if not np.allclose(found, again, rtol=1e-5, atol=1e-5):
-            raise RunFault("preprocess gives something else in a graph")
-        return _first(found)
-
-    def load(self, path: Path) -> None:
-        """By the generated function."""
-        with kept("loading weights", settings):
-            getattr(self.module, "load_safetensors")(self.model, path)  # noqa: B009
-
-    def refusal(self, path: Path) -> str:
-        """As `Runner`; all of a model is as before."""
-        before = self.model.get_weights()
-        try:
-            self.load(path)
-        except ValueError:
-            same = all(map(np.array_equal, before, self.model.get_weights()))
-            return "" if same else "are refused when some are loaded"
-        return "are loaded"
-
-    def write(self, path: Path) -> bool:
-        """There is no such function."""
-        return False
-
-    # ------------------------------------------------------------ running
-
-    def evaluate(self, x: Array, *, inputs: bool = False) -> Values:
-        """The model in evaluation mode."""
-        with kept("evaluation", settings):
-            return self._values(self.inner(self._tensor(x), training=False), inputs)
-
-    def called(self, x: Array) -> dict[str, Array]:
-        """As `Runner`, with heads."""
-        return self._outputs_of(self.model(self._tensor(x)))
-
-    def step(self, x: Array, seed: int, *, inputs: bool = False, backward: bool = True) -> Step:
-        """As `Runner`."""
-        start = self._tensor(x)
-        with tf.GradientTape() as tape, self._dropout(seed):
-            tape.watch(start)
-            with kept("training", settings, drawn=True):
-                results = self.inner(start, training=True)
-            loss, penalty = self._loss(results, seed), self._penalty()
-            total = loss + penalty
-        variables = {key: v for key, v in _variables(self.model).items() if v.trainable}
-        wanted = [start, *(variable.value for variable in variables.values())]
-        statistics = {
-            key: np.asarray(v) for key, v in _variables(self.model).items() if not v.trainable
-        }
-        step = Step(self._values(results, inputs), float(penalty), {}, statistics, {})
-        if not backward:
-            return step
-        try:
-            found = tape.gradient(total, wanted, unconnected_gradients="zero")
-        except (tf.errors.OpError, LookupError, ValueError) as error:
-            return replace(step, failure=error)
-        gradients = {"input": _first(np.asarray(found[0]))}
-        for key, gradient in zip(variables, found[1:], strict=True):
-            gradients[key] = _ours(self.model, key, np.asarray(gradient))
-        return replace(step, gradients=gradients)
-
-    def descend(self, batches: list[Array], rate: float, momentum: float) -> Trajectory:
-        """As `Runner`, by keras.optimizers.SGD."""
-        optimizer = keras.optimizers.SGD(rate, momentum)
-        variables = self.model.trainable_variables
-        losses = []
-        for number, x in enumerate(batches):
-            with tf.GradientTape() as tape, self._dropout(number):
-                results = self.model(self._tensor(x), training=True)
-                loss = self._penalty()
-                for name, value in self._named(results).items():
-                    aim = random_inputs.aims(name, _first_shape(value), number)
-                    loss += tf.reduce_mean(tf.square(value - self._tensor(aim))) / 2
-            losses.append(float(loss))
-            if variables:
-                optimizer.apply_gradients(
-                    zip(tape.gradient(loss, [v.value for v in variables]), variables, strict=True)
-                )
-        return Trajectory(tuple(losses), self.facts().tensors)
-
-    def slope(self, x: Array, seed: int) -> Slope:
-        """As `Runner`."""
-        variables = self.model.trainable_variables
-        leaves = [tf.Variable(self._tensor(x)), *(each.value for each in variables)]
-        moves = [
-            tf.constant(each, self.dtype)
-            for each in random_inputs.directions((each.shape for each in leaves), seed)
-        ]
-
-        def loss() -> Any:
-            with self._dropout(seed):
-                return self._loss(self.inner(tf.identity(leaves[0]), training=True), seed)
-
-        def moved(steps: int) -> float:
-            for each, move in zip(leaves, moves, strict=True):
-                each.assign_add(steps * move)
-            value = float(loss())
-            for each, move in zip(leaves, moves, strict=True):
-                each.assign_sub(steps * move)
-            return value
-
-        with tf.GradientTape() as tape:
-            total = loss()
-        found = tape.gradient(total, leaves)
-        parts = [
-            float(tf.reduce_sum(gradient * move))
-            for gradient, move in zip(found, moves, strict=True)
-            if gradient is not None
-        ]
-        return Slope.along(parts, moved)
-
-    @contextmanager
-    def noise(self, seed: int, size: float) -> Iterator[None]:
-        """As `Runner`, for every layer."""
-        random = random_inputs.generator(seed, "noise")
-        layers = [
-            each for each in self.model.layers if not isinstance(each, keras.layers.InputLayer)
-        ]
-        originals = [layer.call for layer in layers]
-
-        def moving(call: Any) -> Any:
-            @wraps(call)
-            def moved(*args: Any, **kwargs: Any) -> Any:
-                output = call(*args, **kwargs)
-                factors = random_inputs.noise(random, _first_shape(output), size)
-                return output * self._tensor(factors)
-
-            return moved
-
-        for layer, original in zip(layers, originals, strict=True):
-            layer.call = moving(original)
-        try:
-            yield
-        finally:
-            for layer, original in zip(layers, originals, strict=True):
-                layer.call = original
-
-    @contextmanager
-    def _dropout(self, seed: int, model: Any = None, batch: int | None = None) -> Iterator[None]:
-        """What dropout leaves out comes from the seed and the layer's path.
-
-        Args:
-            seed: of what is left out.
-            model: whose layers, if not those of the model itself.
-            batch: how many examples there will be where a graph is made for any number.
-        """
-        every = (model or self.model).layers
-        # of another kind, shape or seed it stays as it is, which is not the same twice
-        layers = [
-            each
-            for each in every
-            if type(each) is keras.layers.Dropout and each.noise_shape is None and each.seed is None
-        ]
-        originals = [layer.call for layer in layers]
-        for layer in layers:
-            layer.call = self._given(layer, seed, batch)
-        try:
-            yield
-        finally:
-            for layer, original in zip(layers, originals, strict=True):
-                layer.call = original
-
-    def _given(self, layer: Any, seed: int, batch: int | None) -> Any:
-        path = self.places.name_of(_path(layer.name)) or layer.name
-
-        def call(inputs: Any, training: bool = False) -> Any:
-            if not training:
-                return inputs
-            shape = _first_shape(inputs, batch)
-            kept = random_inputs.kept(path, shape, layer.rate, seed)
-            return inputs * self._tensor(kept)
-
-        return call
-
-    def _loss(self, results: list[Any], seed: int) -> Any:
-        total = tf.zeros((), self.dtype)
-        ends = results[len(self.recorded) :]
-        for name, value in zip(self.graph.outputs, ends, strict=True):
-            factors = random_inputs.factors(name, _first_shape(value), seed)
-            total += tf.reduce_sum(value * self._tensor(factors))
-        return total
-
-    def _penalty(self) -> Any:
-        return tf.add_n([tf.zeros((), self.dtype), *self.model.losses])
-
-    def _named(self, results: Any) -> dict[str, Any]:
-        return results if isinstance(results, dict) else {next(iter(self.graph.outputs)): results}
-
-    def _values(self, results: list[Any], inputs: bool) -> Values:
-        arrays = [_first(np.asarray(value)) for value in results]
-        places = dict(zip(self.recorded, arrays, strict=False))
-        outputs = dict(zip(self.graph.outputs, arrays[len(self.recorded) :], strict=True))
-        taken = {}
-        if inputs:
-            taken = {
-                place: tuple(
-                    places[path] for path in self.places.inputs_of(place) if path in places
-                )
-                for place in places
-            }
-        return Values(outputs, places, taken)
-
-    def _tensor(self, value: Array) -> Any:
-        return tf.constant(_last(value), self.dtype)
-
-    # ------------------------------------------------------------ forms
-
-    def forms(self, folder: Path, x: Array) -> Iterator[Form]:
-        """As `Runner`: weights and models in Keras' files, XLA, TensorFlow's SavedModel."""
-        weights, whole = folder / "model.weights.h5", folder / "model.keras"
-        saved = str(folder / "saved_model")
-
-        def weights_file() -> dict[str, Array]:
-            self.model.save_weights(weights)
-            model = self._fresh()
-            model.load_weights(weights)
-            return self._evaluated(model, x)
-
-        @cache
-        def loaded() -> Any:
-            self.model.save(whole)
-            return keras.saving.load_model(whole)
-
-        def model_file() -> dict[str, Array]:
-            return self._evaluated(loaded(), x)
-
-        def compiled() -> dict[str, Array]:
-            jitted = tf.function(lambda y: self.model(y, training=False), jit_compile=True)
-            return self._outputs_of(jitted(self._tensor(x)))
-
-        def saved_model() -> dict[str, Array]:
-            self.model.export(saved, "tf_saved_model", verbose=False)
-            loaded = tf.saved_model.load(saved)  # its variables live as long as it does
-            return self._outputs_of(loaded.serve(self._tensor(x[:1])))
-
-        def one() -> dict[str, Array]:
-            return self._evaluated(self.model, x[:1])
-
-        start = self.model.get_weights()
-
-        @cache
-        def trained() -> dict[str, Array]:
-            return self._trained(self.model, x)
-
-        def trained_in_graph() -> dict[str, Array]:
-            model = self._fresh()
-            model.set_weights(start)
-            batches = tf.TensorSpec((None, *model.input_shape[1:]), self.dtype)
-            return self._trained(model, x, [batches])
-
-        def trained_from_file() -> dict[str, Array]:
-            return self._trained(loaded(), x)
-
-        yield Form(".weights.h5", weights_file)
-        yield Form(".keras", model_file)
-        yield Form("tf.function with XLA", compiled)
-        yield Form("SavedModel", saved_model, own=one)
-        if self.dtype == "float64":  # as for PyTorch: in float32 gradients jump
-            yield Form("tf.function, training", trained_in_graph, own=trained)
-            yield Form(".keras, training", trained_from_file, own=trained)
-
-    def _evaluated(self, model: Any, x: Array) -> dict[str, Array]:
-        return self._outputs_of(model(self._tensor(x), training=False))
-
-    def _outputs_of(self, results: Any) -> dict[str, Array]:
-        return {name: _first(np.asarray(each)) for name, each in self._named(results).items()}
-
-    def _trained(self, model: Any, x: Array, signature: Any = None) -> dict[str, Array]:
-        """What a step of training gives and leaves behind: outputs, gradients, penalty, variables.
-
-        Args:
-            model: a model.
-            x: the input.
-            signature: of the function that becomes a graph; None if it is to be run as it is.
-        """
-
-        def step(y: Any) -> Any:
-            with tf.GradientTape() as tape:
-                results = self._named(model(y, training=True))
-                loss = tf.zeros((), self.dtype)
-                for name, value in results.items():
-                    factors = random_inputs.factors(name, _first_shape(value, len(x)), 0)
-                    loss += tf.reduce_sum(value * self._tensor(factors))
-            variables = [each.value for each in model.trainable_variables]
-            return results, tape.gradient(loss, variables, unconnected_gradients="zero")
-
-        with self._dropout(0, model, len(x)):
-            results, gradients = (tf.function(step, signature) if signature else step)(
-                self._tensor(x)
-            )
-        outputs = self._outputs_of(results)
-        for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
-            outputs[f"{GRADIENT}{variable.path}"] = np.asarray(gradient)
-        penalty = np.asarray([float(sum(model.losses))])
-        variables = {each.path: np.asarray(each) for each in model.weights}
-        return {**outputs, "penalty": penalty, **variables}
-
-    def forget(self) -> None:
-        """Free what Keras keeps of every model."""
-        self._others.clear()
-        keras.backend.clear_session()  # collects garbage, too
 
 
 def settings() -> dict[str, Any]:
@@ -488,6 +69,282 @@ def settings() -> dict[str, Any]:
     }
 
 
+class KerasRunner(Runner):
+    """A generated model, and one of the same layers that also gives what each of them gives."""
+
+    target, settings = "keras", staticmethod(settings)
+    versions = f"Keras {keras.__version__} on TensorFlow {tf.__version__}"
+
+    def __init__(self, graph: Graph, source: str, dtype: str) -> None:
+        super().__init__(graph, source, dtype)
+        self.inner: Any = None
+        self.recorded: list[str] = []
+        self._others: dict[tuple[int | None, int | None], Any] = {}
+
+    @contextmanager
+    def precision(self) -> Iterator[None]:
+        before = keras.config.floatx(), keras.config.dtype_policy()
+        keras.config.set_floatx(self.dtype)
+        keras.config.set_dtype_policy(self.dtype)
+        try:
+            yield
+        finally:
+            keras.config.set_floatx(before[0])
+            keras.config.set_dtype_policy(before[1])
+
+    def seed(self, seed: int) -> None:
+        keras.utils.set_random_seed(seed)
+
+    def make_model(self, module: ModuleType) -> None:
+        lines: dict[str, int] = {}
+        with (
+            seen_by_name(keras.layers.Layer, module.__file__ or "", lines),
+            self.kept("making the model", drawn=True),
+        ):
+            self.model = self.fresh()
+        self.lines = {_path(name): line for name, line in lines.items()}
+        if self.model.name != self.graph.program.network.name:
+            network = self.graph.program.network.name
+            raise RunFault(f"the model is called `{self.model.name}`, not `{network}`")
+        self.inner, self.recorded = self._with_places()
+
+    @contextmanager
+    def sized(self, height: int | None, width: int | None) -> Iterator[None]:
+        before = self.model, self.inner, self.recorded
+        if (height, width) not in self._others:
+            self.model = self.fresh(input_shape=(height, width, self.graph.input.channels))
+            self._others[height, width] = (self.model, *self._with_places())
+        self.model, self.inner, self.recorded = self._others[height, width]
+        try:
+            yield
+        finally:
+            self.model, self.inner, self.recorded = before
+
+    def _with_places(self) -> tuple[Any, list[str]]:
+        names = {_path(layer.name) for layer in self.model.layers}
+        found: dict[str, Any] = {}
+        for layer in self.model.layers:
+            name, end = _path(layer.name).removesuffix(".stride"), f"{_path(layer.name)}.stride"
+            place = None if end in names else self.places.name_of(name)
+            if place is not None and isinstance(layer.output, keras.KerasTensor):
+                found[place] = layer.output
+        outputs = self.named(self.model.output)
+        if list(outputs) != list(self.graph.outputs):
+            stated = ", ".join(self.graph.outputs)
+            raise RunFault(f"the outputs are {', '.join(outputs)}, not {stated}")
+        ends = [*found.values(), *outputs.values()]
+        return keras.Model(self.model.inputs, ends), list(found)
+
+    def another(self, seed: int, arguments: Mapping[str, Any]) -> Facts:
+        self.seed(seed)
+        model = self.fresh(name="another", **arguments)
+        if model.name != "another":
+            raise RunFault(f"the model is called `{model.name}`, whatever `name` says")
+        return self.facts_of(model)
+
+    def facts_of(self, model: Any) -> Facts:
+        variables = _variables(model)
+        tensors = {key: _ours(model, key, np.asarray(v)) for key, v in variables.items()}
+        trained = frozenset(key for key, variable in variables.items() if variable.trainable)
+        docs = Docs((self.module.__doc__ if self.module else None) or "", {}, channels_last=True)
+        return Facts(tensors, trained, int(model.count_params()), self.arguments(), docs)
+
+    def preprocess(self, images: Array) -> Array:
+        preprocess = self.of_module("preprocess")
+        found = np.asarray(preprocess(_last(images)))
+        # in a graph too, as in a pipeline of TensorFlow
+        again = np.asarray(tf.function(preprocess, autograph=False)(tf.constant(_last(images))))
+        if not np.allclose(found, again, rtol=1e-5, atol=1e-5):
+            raise RunFault("preprocess gives something else in a graph")
+        return first(found)
+
+    # ------------------------------------------------------------ files of weights
+
+    def load(self, path: Path) -> None:
+        with self.kept("loading weights"):
+            self.of_module("load_safetensors")(self.model, path)
+
+    def refusal(self, path: Path) -> str:
+        before = self.model.get_weights()
+        try:
+            self.load(path)
+        except ValueError:
+            same = all(map(np.array_equal, before, self.model.get_weights()))
+            return "" if same else "are refused when some are loaded"
+        return "are loaded"
+
+    def write(self, path: Path) -> bool:
+        return False
+
+    # ------------------------------------------------------------ running
+
+    def evaluate(self, x: Array, *, inputs: bool = False) -> Values:
+        with self.kept("evaluation"):
+            return self._values(self.inner(self.tensor(x), training=False), inputs)
+
+    def called(self, x: Array) -> dict[str, Array]:
+        return self.arrays(self.model(self.tensor(x)))
+
+    def step(self, x: Array, seed: int, *, inputs: bool = False, backward: bool = True) -> Step:
+        start = self.tensor(x)
+        with tf.GradientTape() as tape, self.dropout(seed):
+            tape.watch(start)
+            with self.kept("training", drawn=True):
+                results = self.inner(start, training=True)
+            ends = results[len(self.recorded) :]
+            loss = self.loss(dict(zip(self.graph.outputs, ends, strict=True)), seed)
+            penalty = self.penalty()
+            total = loss + penalty
+        every = _variables(self.model)
+        variables = {key: v for key, v in every.items() if v.trainable}
+        statistics = {key: np.asarray(v) for key, v in every.items() if not v.trainable}
+        step = Step(self._values(results, inputs), float(penalty), {}, statistics, {})
+        if not backward:
+            return step
+        wanted = [start, *(variable.value for variable in variables.values())]
+        try:
+            found = tape.gradient(total, wanted, unconnected_gradients="zero")
+        except (tf.errors.OpError, LookupError, ValueError) as error:
+            return replace(step, failure=error)
+        gradients = {"input": first(np.asarray(found[0]))}
+        for key, gradient in zip(variables, found[1:], strict=True):
+            gradients[key] = _ours(self.model, key, np.asarray(gradient))
+        return replace(step, gradients=gradients)
+
+    @contextmanager
+    def noise(self, seed: int, size: float) -> Iterator[None]:
+        random = random_inputs.generator(seed, "noise")
+
+        def moving(call: Any) -> Any:
+            @wraps(call)
+            def moved(*args: Any, **kwargs: Any) -> Any:
+                output = call(*args, **kwargs)
+                factors = random_inputs.noise(random, self.shape_of(output), size)
+                return output * self.tensor(factors)
+
+            return moved
+
+        layers = [x for x in self.model.layers if not isinstance(x, keras.layers.InputLayer)]
+        with _calling((layer, moving(layer.call)) for layer in layers):
+            yield
+
+    @contextmanager
+    def dropout(self, seed: int, model: Any = None, batch: int | None = None) -> Iterator[None]:
+        """Let what dropout leaves out follow from the seed and the layer's path.
+
+        Args:
+            seed: Determines what is left out.
+            model: Has the layers, if they are not those of the model itself.
+            batch: How many examples there will be where a graph is made for any number.
+        """
+        # of another kind, shape or seed it stays as it is, which is not the same twice
+        layers = [
+            each
+            for each in (model or self.model).layers
+            if type(each) is keras.layers.Dropout and each.noise_shape is None and each.seed is None
+        ]
+        with _calling((layer, self._given(layer, seed, batch)) for layer in layers):
+            yield
+
+    def _given(self, layer: Any, seed: int, batch: int | None) -> Any:
+        path = self.places.name_of(_path(layer.name)) or layer.name
+
+        def call(inputs: Any, training: bool = False) -> Any:
+            if not training:
+                return inputs
+            kept = random_inputs.kept(path, self.shape_of(inputs, batch), layer.rate, seed)
+            return inputs * self.tensor(kept)
+
+        return call
+
+    def _values(self, results: list[Any], inputs: bool) -> Values:
+        arrays = [first(np.asarray(value)) for value in results]
+        places = dict(zip(self.recorded, arrays, strict=False))
+        outputs = dict(zip(self.graph.outputs, arrays[len(self.recorded) :], strict=True))
+        taken = {
+            place: tuple(places[path] for path in self.places.inputs_of(place) if path in places)
+            for place in (places if inputs else ())
+        }
+        return Values(outputs, places, taken)
+
+    def named(self, results: Any) -> dict[str, Any]:
+        """Return what a model gives by the names of the outputs."""
+        return results if isinstance(results, dict) else {next(iter(self.graph.outputs)): results}
+
+    def arrays(self, results: Any) -> dict[str, Array]:
+        """Return what a model gives as arrays."""
+        return {name: first(np.asarray(each)) for name, each in self.named(results).items()}
+
+    # ------------------------------------------------------------ what TensorFlow does its own way
+
+    def sum(self, value: Any) -> Any:
+        return tf.reduce_sum(value)
+
+    def mean(self, value: Any) -> Any:
+        return tf.reduce_mean(value)
+
+    def tensor(self, value: Array) -> Any:
+        return self.constant(_last(value))
+
+    def constant(self, value: Array) -> Any:
+        return tf.constant(value, self.dtype)
+
+    def shape_of(self, value: Any, batch: int | None = None) -> tuple[int, ...]:
+        shape = tuple(int(batch or 0) if size is None else int(size) for size in value.shape)
+        return (shape[0], shape[3], shape[1], shape[2]) if len(shape) == 4 else shape
+
+    def trained_outputs(self, x: Any) -> dict[str, Any]:
+        return self.named(self.model(tf.identity(x), training=True))
+
+    def penalty(self) -> Any:
+        return tf.add_n([tf.zeros((), self.dtype), *self.model.losses])
+
+    def optimizer(self, rate: float, momentum: float) -> Callable[[Callable[[], Any]], float]:
+        optimizer = keras.optimizers.SGD(rate, momentum)
+        variables = self.model.trainable_variables
+
+        def update(loss: Callable[[], Any]) -> float:
+            with tf.GradientTape() as tape:
+                found = loss()
+            if variables:
+                gradients = tape.gradient(found, [v.value for v in variables])
+                optimizer.apply_gradients(zip(gradients, variables, strict=True))
+            return float(found)
+
+        return update
+
+    def leaves(self, x: Array) -> list[Any]:
+        values = (each.value for each in self.model.trainable_variables)
+        return [tf.Variable(self.tensor(x)), *values]
+
+    def move(self, leaves: Sequence[Any], moves: Sequence[Any]) -> None:
+        for each, move in zip(leaves, moves, strict=True):
+            each.assign_add(move)
+
+    def gradients(self, loss: Callable[[], Any], leaves: Sequence[Any]) -> Sequence[Any]:
+        with tf.GradientTape() as tape:
+            total = loss()
+        found: Sequence[Any] = tape.gradient(total, list(leaves))
+        return found
+
+    def forget(self) -> None:
+        self._others.clear()
+        keras.backend.clear_session()  # collects garbage, too
+
+
+@contextmanager
+def _calling(calls: Iterable[tuple[Any, Any]]) -> Iterator[None]:
+    """Let layers call something else."""
+    pairs = [(layer, layer.call, call) for layer, call in calls]
+    for layer, _, call in pairs:
+        layer.call = call
+    try:
+        yield
+    finally:
+        for layer, original, _ in pairs:
+            layer.call = original
+
+
 def _variables(model: Any) -> dict[str, Any]:
     return {
         f"{_path(layer.name)}.{_NAMES.get(v.name, v.name)}": v
@@ -497,12 +354,12 @@ def _variables(model: Any) -> dict[str, Any]:
 
 
 def _path(name: str) -> str:
-    """The path in the spec of what has a name in Keras."""
+    """Return the path in the spec of what has a name in Keras."""
     return name.replace("-", ".")
 
 
 def _ours(model: Any, key: str, value: Array) -> Array:
-    """A tensor of Keras in our layout: OIHW, or (out, in)."""
+    """Return a tensor of Keras with our axes: OIHW, or (out, in)."""
     if value.ndim == 2:
         return value.T
     if value.ndim != 4:
@@ -515,20 +372,15 @@ def _ours(model: Any, key: str, value: Array) -> Array:
 
 
 def _last(value: Array) -> Array:
-    """(N, C, H, W) as (N, H, W, C); vectors as they are."""
+    """Return (N, C, H, W) as (N, H, W, C), and vectors as they are."""
     return value.transpose(0, 2, 3, 1) if value.ndim == 4 else value
 
 
-def _first(value: Array) -> Array:
-    """(N, H, W, C) as (N, C, H, W); vectors as they are."""
+def first(value: Array) -> Array:
+    """Return (N, H, W, C) as (N, C, H, W), and vectors as they are."""
     return value.transpose(0, 3, 1, 2) if value.ndim == 4 else value
 
 
-def _first_shape(value: Any, batch: int | None = None) -> tuple[int, ...]:
-    shape = tuple(int(batch or 0) if size is None else int(size) for size in value.shape)
-    return (shape[0], shape[3], shape[1], shape[2]) if len(shape) == 4 else shape
-
-
 def make(graph: Graph, source: str, dtype: str) -> KerasRunner:
-    """A runner of a source text."""
+    """Return a runner of a source text."""
     return KerasRunner(graph, source, dtype)

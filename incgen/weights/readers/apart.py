@@ -20,21 +20,18 @@ from functools import partial
 from io import BufferedReader
 from pathlib import Path
 from threading import Lock, Timer
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from incgen.base.files import reason
-from incgen.weights.checkpoint import Checkpoint, Stored, size_of
+from incgen.weights.checkpoint import Array, Checkpoint, Stored, size_of
 from incgen.weights.errors import WeightsError
 from incgen.weights.readers import tensorflow
 from incgen.weights.readers.libraries import extra
 
-if TYPE_CHECKING:
-    from incgen.weights.checkpoint import Array
-
 #: Seconds that the library may work on a file, and how many bytes bring it one more. The largest
 #: published file (225 MB) is read in less than one of its 142.
 PATIENCE, PACE = 30.0, 2_000_000
-#: Seconds after which a program has not started that is no Python, whatever else it does.
+#: Seconds after which a program has not started that is not Python, whatever else it does.
 _START = 120.0
 
 _PROGRAM = "incgen.weights.readers.worker"
@@ -46,48 +43,21 @@ _TOO_LATE = 1
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """A kind of file.
-
-    Attributes:
-        files: what they are called.
-        module: what reads them, beside this one.
-        library: what that reads them with.
-    """
+    """A kind of file: what it is called, the module that reads it, and that module's library."""
 
     files: str
     module: str
     library: str
 
 
-_KERAS = _Kind("Keras files", "keras", "the HDF5 library")
-_TENSORFLOW = _Kind("TensorFlow checkpoints", "tensorflow", "TensorFlow")
-
-
-def read(path: Path) -> Checkpoint:
-    """Open an HDF5 file.
-
-    Raises:
-        WeightsError: it is none, not one that Keras writes, or the library fails on it.
-    """
-    return _opened(_KERAS, "read", path)
-
-
-def read_archive(path: Path) -> Checkpoint:
-    """Open a `.keras` archive.
-
-    Raises:
-        WeightsError: it is none, not one that Keras writes, or the library fails on it.
-    """
-    return _opened(_KERAS, "read_archive", path)
-
-
-def read_tensorflow(path: Path) -> Checkpoint:
-    """Open a checkpoint of TensorFlow by its prefix or by any of its files.
-
-    Raises:
-        WeightsError: it is none, or TensorFlow fails on it.
-    """
-    return _opened(_TENSORFLOW, "read", path)
+#: By the modules that read them, beside this one.
+KINDS = {
+    kind.module: kind
+    for kind in (
+        _Kind("Keras files", "keras", "the HDF5 library"),
+        _Kind("TensorFlow checkpoints", "tensorflow", "TensorFlow"),
+    )
+}
 
 
 #: By modules that read: a process that waits for another file, or None if there is none yet.
@@ -98,10 +68,8 @@ _waiting: dict[str, _Worker | None] = {}
 def reused(module: str) -> Iterator[None]:
     """Let a process read one file after the other inside of this, until one crashes it.
 
-    For programs that read many. Outside of this, each file has a process that ends with it.
-
-    Args:
-        module: what reads the files: `tensorflow`, which takes seconds to start, or `keras`.
+    For programs that read many. Outside of this, each file has a process that ends with it. The
+    module reads the files: `tensorflow`, which takes seconds to start, or `keras`.
     """
     before = _waiting.copy()
     _waiting[module] = None
@@ -113,7 +81,13 @@ def reused(module: str) -> Iterator[None]:
         _waiting.update(before)
 
 
-def _opened(kind: _Kind, function: str, path: Path) -> Checkpoint:
+def read(module: str, function: str, path: Path) -> Checkpoint:
+    """Open a file with a function of a module, which another process runs.
+
+    Raises:
+        WeightsError: The module refuses the file, or its library fails on it.
+    """
+    kind = KINDS[module]
     with ExitStack() as stack:
         files = tensorflow.files_of(path) or [path]
         source = _Source(stack.enter_context(files[0].open("rb")))
@@ -144,7 +118,7 @@ class _Source:
             import numpy as np
         size = size_of(shape) * np.dtype(dtype).itemsize
         if offset + size > os.fstat(self._file.fileno()).st_size:
-            raise WeightsError(f"`{name}` is cut off")
+            raise WeightsError(f"`{name}` is truncated")
         data = np.empty(size, "u1")
         with self._lock:
             self._file.seek(offset)
@@ -157,14 +131,14 @@ class _Worker:
     """A process that reads one file at a time."""
 
     def __init__(self, kind: _Kind) -> None:
-        """Start it.
+        """Start the process.
 
         Raises:
-            WeightsError: it cannot be started.
+            WeightsError: The process cannot be started.
         """
         if not sys.executable or hasattr(sys, "frozen"):  # an application that has Python inside
             raise WeightsError(
-                f"{kind.files} are read by a Python process of its own, and `sys.executable` does "
+                f"{kind.files} are read by a separate Python process, and `sys.executable` does "
                 "not say where Python is"
             )
         command = [sys.executable, "-P", "-m", _PROGRAM, kind.module]
@@ -185,10 +159,10 @@ class _Worker:
         self._seconds = 0.0
 
     def listed(self, function: str, path: Path, files: list[Path]) -> dict[str, Any]:
-        """Open a file, and say what it holds.
+        """Open a file, and return what it holds.
 
         Raises:
-            WeightsError: the library or the reader refuses it.
+            WeightsError: The library or the reader refuses the file.
         """
         if not self._started:
             self._start()
@@ -227,7 +201,7 @@ class _Worker:
         """Ask for something, and wait for the line that answers it.
 
         Raises:
-            WeightsError: that line is a report, or the process has ended.
+            WeightsError: The line is a report, or the process has ended.
         """
         self._idle = False
         with suppress(OSError):  # it has ended, which its answer shows
@@ -242,12 +216,12 @@ class _Worker:
         return found
 
     def _fail(self, where: str = "") -> NoReturn:
-        """Tell why it has ended."""
+        """Say why the process has ended."""
         code = self._process.wait()
         if code == _TOO_LATE:
             raise WeightsError(
-                f"{where}it is damaged, or its disk is very slow: {self._kind.library} has come to "
-                f"no end after {self._seconds:g} seconds"
+                f"{where}it is damaged, or its disk is very slow: {self._kind.library} has not "
+                f"finished after {self._seconds:g} seconds"
             )
         raise WeightsError(f"{where}it is damaged: {self._kind.library} crashes (exit code {code})")
 
@@ -268,6 +242,6 @@ class _Worker:
 
 
 def _same() -> dict[str, str]:
-    """An environment in which Python finds the modules that it finds here."""
+    """Return an environment in which Python finds the modules that it finds here."""
     path = [os.path.abspath(place) for place in sys.path if isinstance(place, str)]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}

@@ -17,14 +17,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-from incgen.weights.checkpoint import Checkpoint, Stored
+from incgen.weights.checkpoint import Array, Checkpoint, Stored, by_name
 from incgen.weights.errors import WeightsError
 from incgen.weights.readers.libraries import extra
-
-if TYPE_CHECKING:
-    from incgen.weights.checkpoint import Array
 
 # Numbers of fields: those of NetParameter with layers, by their age, and in each kind of layer
 # those of its name, its type and its blobs; then those of BlobProto and of BlobShape.
@@ -56,7 +53,7 @@ def read(path: Path) -> Checkpoint:
     """Open a file.
 
     Raises:
-        WeightsError: it is none, or it is damaged.
+        WeightsError: The file is not a Caffe model, or it is damaged.
     """
     with ExitStack() as stack:
         file = stack.enter_context(path.open("rb"))
@@ -64,14 +61,10 @@ def read(path: Path) -> Checkpoint:
             data = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         except ValueError:
             raise WeightsError("the file is empty") from None
-        tensors: dict[str, Stored] = {}
-        for layer in _layers(data):
-            for stored in _of_layer(data, layer):
-                if stored.name in tensors:
-                    raise WeightsError(f"it has two blobs `{stored.name}`")
-                tensors[stored.name] = stored
+        every = (stored for layer in _layers(data) for stored in _of_layer(data, layer))
+        tensors = by_name(every, "blob")
         if not tensors:
-            raise WeightsError("it is no Caffe network with weights")
+            raise WeightsError("not a Caffe model with weights")
         return Checkpoint("Caffe", tensors, resources=stack.pop_all())
     raise AssertionError
 
@@ -91,7 +84,7 @@ class _Blob:
 
 
 def _of_layer(data: mmap.mmap, layer: _Layer) -> Iterator[Stored]:
-    """The tensors of a layer; of one that scales too without a factor of 0.
+    """Give the tensors of a layer; of one that scales too without a factor of 0.
 
     It is 0 where NVIDIA has averaged, which does not multiply statistics by it.
     """
@@ -143,7 +136,7 @@ def _blob(data: mmap.mmap, where: Range) -> _Blob:
     width = 8 if doubles else 4
     found = runs[_DOUBLES if doubles else _DATA]
     if sum(end - start for start, end in found) != width * math.prod(shape):
-        raise WeightsError(f"a blob of shape {list(shape)} does not hold that many numbers")
+        raise WeightsError(f"the size of a blob does not match its shape {list(shape)}")
     return _Blob(shape, found, width)
 
 
@@ -177,7 +170,7 @@ def _stored(data: mmap.mmap, name: str, blob: _Blob) -> Stored:
 
 
 def _fields(data: mmap.mmap, where: Range) -> Iterator[tuple[int, int, Range]]:
-    """The fields of a message: number, wire type, and where the value lies.
+    """Give the fields of a message: number, wire type, and where the value lies.
 
     For a variable-length number the value itself stands in place of the range, twice.
     """
@@ -194,10 +187,10 @@ def _fields(data: mmap.mmap, where: Range) -> Iterator[tuple[int, int, Range]]:
         elif wire in _FIXED:
             length = _FIXED[wire]
         else:
-            raise WeightsError("it is no Caffe network: it does not follow protobuf")
+            raise WeightsError("not a Caffe model: not a protobuf message")
         if length > end - at:
             raise WeightsError(
-                "it is no Caffe network, or damaged: a field is longer than it can be"
+                "not a Caffe model, or corrupted: a field is longer than its message"
             )
         yield number, wire, (at, at + length)
         at += length
@@ -212,7 +205,7 @@ def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
         if byte < 128:
             return value, at
         shift += 7
-    raise WeightsError("it is no Caffe network, or damaged: a number does not end")
+    raise WeightsError("not a Caffe model, or corrupted: truncated varint")
 
 
 def _text(data: mmap.mmap, where: Range) -> str:

@@ -12,15 +12,13 @@ import struct
 import zipfile
 from contextlib import ExitStack
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from incgen.weights.checkpoint import Checkpoint, Stored, first_line
+from incgen.weights.checkpoint import Array, Checkpoint, Stored, by_name, first_line
 from incgen.weights.errors import WeightsError
 from incgen.weights.readers.libraries import extra
-
-if TYPE_CHECKING:
-    from incgen.weights.checkpoint import Array
 
 #: The file of weights in a `.keras` archive.
 MEMBER = "model.weights.h5"
@@ -53,10 +51,10 @@ _VARIABLES = {
 
 
 def library() -> Any:
-    """The library that reads HDF5 files.
+    """Return the library that reads HDF5 files.
 
     Raises:
-        WeightsError: it is not installed.
+        WeightsError: It is not installed.
     """
     with extra("keras", "Keras files"):
         import h5py
@@ -67,7 +65,7 @@ def read(path: Path) -> Checkpoint:
     """Open an HDF5 file.
 
     Raises:
-        WeightsError: it is none, or not one that Keras writes.
+        WeightsError: Keras does not write such a file.
     """
     with ExitStack() as stack:
         file = stack.enter_context(path.open("rb"))
@@ -79,7 +77,7 @@ def read_archive(path: Path) -> Checkpoint:
     """Open a `.keras` archive.
 
     Raises:
-        WeightsError: it is none, or not one that Keras writes.
+        WeightsError: Keras does not write such an archive.
     """
     with ExitStack() as stack:
         file = stack.enter_context(path.open("rb"))
@@ -96,14 +94,9 @@ def _opened(file: Any, start: int, stack: ExitStack) -> Checkpoint:
     except WeightsError:
         raise
     except Exception as error:  # h5py raises many kinds for a damaged file
-        raise WeightsError(f"it is no HDF5 file of Keras: {first_line(error)}") from error
-    tensors: dict[str, Stored] = {}
-    for variable in found:
-        stored = _stored(f"{variable.layer}/{variable.name}", variable.data, start)
-        if stored.name in tensors:
-            raise WeightsError(f"it has two variables `{stored.name}`")
-        tensors[stored.name] = stored
-    return Checkpoint("Keras", tensors, resources=stack.pop_all())
+        raise WeightsError(f"not an HDF5 file written by Keras: {first_line(error)}") from error
+    every = (_stored(f"{each.layer}/{each.name}", each.data, start) for each in found)
+    return Checkpoint("Keras", by_name(every, "variable"), resources=stack.pop_all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +107,7 @@ class _Variable:
 
 
 def _old(root: Any) -> list[_Variable]:
-    """A legacy file: groups of layers, which hold variables under their names.
+    """Read a legacy file: groups of layers, which hold variables under their names.
 
     A model inside of a model is one such group too, which holds those of several layers.
     """
@@ -135,35 +128,32 @@ def _old(root: Any) -> list[_Variable]:
 
 
 def _new(root: Any) -> list[_Variable]:
-    """A file of Keras 3: layers by class, their names as attributes, variables by number."""
+    """Read a file of Keras 3: layers by class, named by attributes, with numbered variables."""
     groups: dict[str, list[tuple[int, Any]]] = {}
     for path, data in _datasets(root["layers"]):
         place, _, leaf = path.rpartition("/")
         if not place.endswith("vars") or not leaf.isdecimal():
-            raise WeightsError(f"`layers/{path}` is not a variable of a layer of Keras")
+            raise WeightsError(f"`layers/{path}` is not a variable of a Keras layer")
         groups.setdefault(place, []).append((int(leaf), data))
     found = []
     for place, numbered in groups.items():
         name = root["layers"][place].attrs.get("name")
         if not isinstance(name, str):
             raise WeightsError(
-                "its layers have no names, because an older Keras 3 wrote it: "
-                "load it into its model and save that again"
+                "its layers have no names, because an early Keras 3 wrote it: "
+                "load it into its model and save the model again"
             )
         kind = re.sub(r"_\d+$", "", place.removesuffix("/vars").rpartition("/")[2])
-        kinds = _VARIABLES.get((kind, len(numbered)))
-        variables = kinds or tuple(str(number) for number, _ in sorted(numbered, key=_first))
-        for variable, (_, data) in zip(variables, sorted(numbered, key=_first), strict=True):
+        numbered.sort(key=itemgetter(0))
+        plain = tuple(str(number) for number, _ in numbered)
+        variables = _VARIABLES.get((kind, len(numbered)), plain)
+        for variable, (_, data) in zip(variables, numbered, strict=True):
             found.append(_Variable(name, variable, data))
     return found
 
 
-def _first(pair: tuple[int, Any]) -> int:
-    return pair[0]
-
-
 def _datasets(group: Any) -> list[tuple[str, Any]]:
-    """The arrays below a group by their paths; links out of the file are not followed."""
+    """Return the arrays below a group by their paths; links out of the file are not followed."""
     import h5py
 
     names: list[bytes] = []
@@ -176,14 +166,14 @@ def _datasets(group: Any) -> list[tuple[str, Any]]:
     found = [(name.decode("utf-8"), group[name]) for name in names]
     for path, item in found:
         if item.external or item.is_virtual:
-            raise WeightsError(f"`{path}` lies in another file")
+            raise WeightsError(f"`{path}` is stored in another file")
         if item.dtype.kind not in "fiu" and not _is_bfloat16(item):
-            raise WeightsError(f"`{path}` holds no numbers")
+            raise WeightsError(f"`{path}` does not hold numbers")
     return found
 
 
 def _is_bfloat16(data: Any) -> bool:
-    """Whether an array has the type that HDF5 lacks: its bytes are kept, and an attribute."""
+    """Return whether an array has the type that HDF5 lacks: bytes with an attribute."""
     dtype = data.dtype
     opaque = dtype.kind == "V" and dtype.itemsize == 2
     return bool(opaque and data.attrs.get("dtype") == "bfloat16")
@@ -203,7 +193,7 @@ def _stored(name: str, data: Any, start: int) -> Stored:
 
 
 def _offset(data: Any, start: int) -> int | None:
-    """Where the numbers of an array lie, if they lie there as numpy has them."""
+    """Return where the numbers of an array lie, if they lie there as numpy has them."""
     import h5py
 
     offset: int | None = data.id.get_offset()  # None if in pieces, which may also be packed
@@ -216,40 +206,37 @@ class _Member(io.RawIOBase):
     """The file of weights in an archive, in its place: it is not packed, and may be large."""
 
     def __init__(self, file: Any, path: Path) -> None:
-        """Find it in the open archive."""
+        """Find the file of weights in the open archive."""
         try:
             info = zipfile.ZipFile(file).getinfo(MEMBER)
             file.seek(info.header_offset)
             head = struct.unpack("<4s5H3I2H", file.read(30))
         except (zipfile.BadZipFile, KeyError, struct.error, ValueError) as error:
-            raise WeightsError(f"it is no archive of Keras: {first_line(error)}") from None
+            raise WeightsError(f"not a Keras archive: {first_line(error)}") from None
         if info.compress_type != zipfile.ZIP_STORED:
-            raise WeightsError(f"`{MEMBER}` in it is packed, which Keras does not do: save it anew")
+            raise WeightsError(
+                f"`{MEMBER}` is compressed, which Keras never does: save the model again"
+            )
         self._file = file
         self.start = info.header_offset + 30 + head[9] + head[10]
         self._size = max(0, min(info.file_size, path.stat().st_size - self.start))
         self._at = 0
 
     def readable(self) -> bool:
-        """It is."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move inside of the member."""
         origin = (0, self._at, self._size)[whence]
         self._at = max(0, origin + offset)
         return self._at
 
     def tell(self) -> int:
-        """The place inside of the member."""
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        """Read from there."""
         view = memoryview(buffer).cast("B")
         self._file.seek(self.start + self._at)
         count: int = self._file.readinto(view[: max(0, self._size - self._at)])

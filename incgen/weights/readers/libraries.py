@@ -11,14 +11,10 @@ from incgen.weights.errors import WeightsError
 
 @contextmanager
 def extra(name: str, what: str) -> Iterator[None]:
-    """Import libraries inside of this.
-
-    Args:
-        name: the extra of incgen that has them.
-        what: what needs them, in the plural.
+    """Import libraries inside of this, which `what` needs and the extra `name` of incgen brings.
 
     Raises:
-        WeightsError: one is not installed.
+        WeightsError: A library is not installed.
     """
     try:
         yield

@@ -13,14 +13,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from incgen.weights.checkpoint import Checkpoint, Stored, first_line
+from incgen.weights.checkpoint import Array, Checkpoint, Stored, first_line
 from incgen.weights.errors import WeightsError
 from incgen.weights.readers.libraries import extra
-
-if TYPE_CHECKING:
-    from incgen.weights.checkpoint import Array
 
 _PART = re.compile(r"\.(index|data-\d{5}-of-\d{5})$")
 #: In a checkpoint of objects: their graph, and the end of every key.
@@ -34,14 +31,14 @@ MAGIC = bytes.fromhex("57fb808b247547db")
 
 
 def prefix_of(path: Path) -> Path:
-    """What TensorFlow calls the checkpoint that a file is a part of, or that is in a SavedModel."""
+    """Return what TensorFlow calls the checkpoint of a file, or of a SavedModel."""
     if path.is_dir():
         return path / _SAVED_MODEL
     return path.with_name(_PART.sub("", path.name))
 
 
 def files_of(path: Path) -> list[Path]:
-    """The files of a checkpoint, in order; empty if there is none of that name."""
+    """Return the files of a checkpoint, in order; none if there is none of that name."""
     prefix = prefix_of(path)
     index = prefix.with_name(f"{prefix.name}.index")
     if index.is_file():
@@ -54,10 +51,10 @@ def _escaped(name: str) -> str:
 
 
 def library() -> Any:
-    """The library that reads checkpoints.
+    """Return the library that reads checkpoints.
 
     Raises:
-        WeightsError: it is not installed.
+        WeightsError: It is not installed.
     """
     with extra("keras", "TensorFlow checkpoints"):
         import tensorflow.train
@@ -68,7 +65,7 @@ def read(path: Path) -> Checkpoint:
     """Open a checkpoint by its prefix or by any of its files.
 
     Raises:
-        WeightsError: it is none.
+        WeightsError: TensorFlow cannot read it.
     """
     train = library()
     try:
@@ -89,7 +86,7 @@ def read(path: Path) -> Checkpoint:
 
 
 def _of_objects(reader: Any, keys: list[str], shapes: Mapping[str, list[int]]) -> dict[str, str]:
-    """The variables of models in a checkpoint of objects: keys by names, without an optimizer's.
+    """Return the keys of models' variables by their names, without an optimizer's.
 
     A variable that several objects hold is one; different ones of one name keep their keys.
     """

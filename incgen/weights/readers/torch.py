@@ -20,14 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from incgen.base.diagnostics import clipped, listed
-from incgen.weights.checkpoint import Checkpoint, Stored, first_line
+from incgen.weights.checkpoint import Array, Checkpoint, Stored, first_line
 from incgen.weights.errors import WeightsError
 from incgen.weights.readers.libraries import extra
 
 if TYPE_CHECKING:
     import torch
-
-    from incgen.weights.checkpoint import Array
 
 #: What modules around modules put into the middle of keys: torch.compile, FSDP and activation
 #: checkpointing. No module of a network is called so.
@@ -51,7 +49,7 @@ def read(path: Path) -> Checkpoint:
     """Open a file.
 
     Raises:
-        WeightsError: it is none, or it holds more than tensors.
+        WeightsError: PyTorch cannot read the file, or it holds more than tensors.
     """
     content = _loaded(path)
     found: dict[str, torch.Tensor] = {}
@@ -69,10 +67,10 @@ def read(path: Path) -> Checkpoint:
 
 
 def _tensors(content: Any, place: str, seen: set[int]) -> Iterator[tuple[str, str, torch.Tensor]]:
-    """All tensors: what leads to the container that each is in, and its key there.
+    """Give all tensors: what leads to the container that each is in, and its key there.
 
     A container that is in a file twice, or contains itself, is looked into once. What an optimizer
-    keeps is none of a model's.
+    keeps is not part of a model.
     """
     import torch
 
@@ -96,7 +94,7 @@ def _unwrapped(key: str) -> str:
 
 
 def _held(content: Any) -> str:
-    """What a file has in place of tensors, in words."""
+    """Say what a file has in place of tensors."""
     if not isinstance(content, Mapping):
         return f"an object of the type `{clipped(type(content).__name__)}`"
     keys = [clipped(str(key)) for key in content]
@@ -130,20 +128,14 @@ def _is_scripted(path: Path) -> bool:
 
 
 def _harmless() -> list[Any]:
-    """What training programs keep beside tensors that is only data: arguments, NumPy's numbers."""
+    """Return what training programs keep that is only data: arguments, NumPy's numbers."""
     with extra("weights", "weights"):
         import numpy as np
     dtypes = (type(np.dtype(name)) for name in ("f2", "f4", "f8", "i4", "i8", "?"))
-    return [argparse.Namespace, np.dtype, *dtypes, *_scalars()]
-
-
-def _scalars() -> list[Any]:
-    """What makes a number of NumPy, by the names that it had before NumPy 2 and has since."""
-    import numpy as np
-
-    function = np.float64(0).__reduce__()[0]
+    # what makes a number of NumPy, by its names before NumPy 2 and since
+    scalar = np.float64(0).__reduce__()[0]
     names = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
-    return [(function, name) for name in names]
+    return [argparse.Namespace, np.dtype, *dtypes, *((scalar, name) for name in names)]
 
 
 def _refusal(error: Exception) -> str:

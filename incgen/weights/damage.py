@@ -1,17 +1,13 @@
-"""Values that no weights have: whole numbers, NaN, infinity, variances below 0."""
+"""Values that weights cannot have: whole numbers, NaN, infinity, variances below 0."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from incgen.weights.checkpoint import Array
 from incgen.weights.errors import Fault
-
-if TYPE_CHECKING:
-    from incgen.weights.checkpoint import Array
 
 
 def fault_of(key: str, values: Array) -> Fault | None:
-    """What is wrong with the values of a tensor, if anything is."""
+    """Return what is wrong with the values of a tensor, if anything is."""
     if values.dtype.kind != "f":  # quantised, or no weights at all
         return Fault("no weights", key, f"it has whole numbers ({values.dtype})")
     if not finite(values):
@@ -22,7 +18,7 @@ def fault_of(key: str, values: Array) -> Fault | None:
 
 
 def finite(values: Array) -> bool:
-    """Whether there is no NaN and no infinity: the sum tells, unless it overflows itself."""
+    """Return whether there is no NaN and no infinity: the sum tells, unless it overflows."""
     import numpy as np
 
     with np.errstate(over="ignore", invalid="ignore"):

@@ -1,10 +1,12 @@
-"""A report as a person reads it, and as JSON."""
+"""A report as a table that a person can read, and as JSON."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from incgen.graph.nodes import Graph
 from incgen.verify.places import Places, prefixes
@@ -19,12 +21,9 @@ _WIDEST = 36
 
 
 def text(report: Report, graph: Graph, *, depth: int = 1) -> str:
-    """The verdicts, block by block and rung by rung.
+    """Return the verdicts, block by block and rung by rung.
 
-    Args:
-        report: what was found.
-        graph: the network.
-        depth: how many levels of labels to show; what diverges is shown to its place.
+    `depth` is how many levels of labels to show; what diverges is shown down to its place.
     """
     parts = [_heading(report)]
     parts += [_tree(report, graph, dtype, depth) for dtype in report.dtypes]
@@ -41,15 +40,14 @@ def text(report: Report, graph: Graph, *, depth: int = 1) -> str:
 
 def _heading(report: Report) -> str:
     shape = " x ".join(map(str, report.input))
-    rows = [
-        *report.targets.items(),
-        ("input", shape),
-        ("weights", report.weights),
-    ]
     if 1 in report.asked:
-        also = report.other if isinstance(report.other, str) else "{} x {}".format(*report.other)
-        none = "no other size: " if isinstance(report.other, str) else "and "
-        rows[-2] = ("input", f"{shape}, {none}{also}")
+        other = report.other
+        shape += (
+            f", no other size: {other}"
+            if isinstance(other, str)
+            else ", and {} x {}".format(*other)
+        )
+    rows = [*report.targets.items(), ("input", shape), ("weights", report.weights)]
     width = max(len(name) for name, _ in rows)
     lines = [f"{name.ljust(width)}{_GAP}{value}" for name, value in rows]
     return "\n".join([f"{report.network}  from {report.file}", *lines])
@@ -59,7 +57,7 @@ def _heading(report: Report) -> str:
 
 
 def _tree(report: Report, graph: Graph, dtype: str, depth: int) -> str:
-    """The largest relative difference of each block on each rung."""
+    """Tabulate the largest relative difference of each block on each rung."""
     columns = [rung for rung in _BY_PLACE if rung in report.asked and report.of(rung, dtype)]
     if not columns:
         return ""
@@ -68,7 +66,7 @@ def _tree(report: Report, graph: Graph, dtype: str, depth: int) -> str:
     shown = {each.path for each in report.divergences if each.dtype == dtype}
     for comparison in report.comparisons:
         if comparison.dtype == dtype and comparison.rung in columns:
-            path = _place(comparison.path, places)
+            path = places.around(comparison.path)
             for prefix in (*prefixes(path), path) if path else ():
                 found.setdefault((prefix, comparison.rung), []).append(comparison)
     names = [_NAMES.get(rung, RUNGS[rung]) for rung in columns]
@@ -78,19 +76,11 @@ def _tree(report: Report, graph: Graph, dtype: str, depth: int) -> str:
         if any(cells):
             label = _INDENT * path.count(".") + path.rpartition(".")[2]
             rows.append((_short(label), *cells))
-    return _table(rows, rule=True)
-
-
-def _place(key: str, places: Places) -> str:
-    """The path in the graph that a place or the key of a tensor belongs to."""
-    path = key
-    while path and places.node_of(path) is None:
-        path = path.rpartition(".")[0]
-    return path
+    return _table(rows)
 
 
 def _paths(graph: Graph, depth: int, shown: Iterable[str]) -> Iterator[str]:
-    """Labels down to a depth, and down to what is shown, in the order of the network."""
+    """Give labels down to a depth, and down to what is shown, in the order of the network."""
     opened = {prefix for path in shown for prefix in (*prefixes(path), path)}
     seen: set[str] = set()
     for node in graph.nodes:
@@ -116,7 +106,7 @@ def _short(label: str) -> str:
 
 
 def _forms(report: Report, dtype: str) -> str:
-    """The forms that models were brought into."""
+    """Tabulate the forms that models were brought into."""
     last = len(RUNGS) - 1
     made = [each for each in report.comparisons if (each.rung, each.dtype) == (last, dtype)]
     if not made:
@@ -127,14 +117,14 @@ def _forms(report: Report, dtype: str) -> str:
         form = each.what if each.between[1] == each.what else f"{each.what} in {each.between[1]}"
         forms.setdefault((each.between[0], form), []).append(each)
     rows += [(target, form, _cell(compared)) for (target, form), compared in forms.items()]
-    return _table(rows, rule=True, texts=(0, 1))
+    return _table(rows, (0, 1))
 
 
 # ---------------------------------------------------------------- the rungs
 
 
 def _rungs(report: Report) -> str:
-    """What was compared on each rung, and the largest differences."""
+    """Tabulate what was compared on each rung, and the largest differences."""
     rows: list[tuple[str, ...]] = [
         ("rung", "", "compared", "absolute", "relative", "bar", "at", "verdict")
     ]
@@ -143,11 +133,11 @@ def _rungs(report: Report) -> str:
             made = report.of(rung, dtype)
             head = f"{rung} {RUNGS[rung]}", dtype, f"{len(made):,}"
             rows.append((*head, *_numbers(worst(made)), _rung_verdict(made)))
-    return _table(rows, rule=True, texts=(0, 1, 6, 7))
+    return _table(rows, (0, 1, 6, 7))
 
 
 def _numbers(found: Comparison | None) -> tuple[str, str, str, str]:
-    """The differences of a comparison, their bar and their place."""
+    """Return the differences of a comparison, their bar and their place."""
     if found is None:
         return "", "", "", ""
     if not found.bar:
@@ -204,10 +194,10 @@ def _verdict(report: Report) -> str:
     return f"not proved: {count} were made, but not all that was asked for"
 
 
-# ---------------------------------------------------------------- layout
+# ---------------------------------------------------------------- columns
 
 
-def _table(rows: Sequence[Sequence[str]], *, rule: bool, texts: Sequence[int] = (0,)) -> str:
+def _table(rows: Sequence[Sequence[str]], texts: Sequence[int] = (0,)) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
@@ -216,8 +206,7 @@ def _table(rows: Sequence[Sequence[str]], *, rule: bool, texts: Sequence[int] = 
             for number, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         lines.append(_GAP.join(cells).rstrip())
-    if rule:
-        lines.insert(1, "-" * max(map(len, lines)))
+    lines.insert(1, "-" * max(map(len, lines)))
     return "\n".join(lines)
 
 
@@ -229,53 +218,28 @@ def _number(value: float) -> str:
 
 
 def as_json(report: Report) -> str:
-    """Everything that was compared, as one JSON object."""
+    """Return everything that was compared, as one JSON object."""
+    other = report.other
     whole = {
         "network": report.network,
         "file": report.file,
         "passed": report.passed,
         "targets": report.targets,
-        "input": list(report.input),
-        "other_size": None if isinstance(report.other, str) else list(report.other),
+        "input": report.input,
+        "other_size": None if isinstance(other, str) else other,
         "weights": report.weights,
         "rungs": {str(rung): RUNGS[rung] for rung in report.asked},
-        "dtypes": list(report.dtypes),
-        "divergences": [
-            {
-                "rung": each.rung,
-                "dtype": each.dtype,
-                "path": each.path,
-                "message": each.message,
-                "lines": [
-                    {"file": place.file, "line": place.line, "text": place.text}
-                    for place in each.lines
-                ],
-            }
-            for each in report.divergences
-        ],
-        "not_compared": [
-            {"rung": each.rung, "dtype": each.dtype, "reason": each.reason}
-            for each in report.omissions
-        ],
-        "comparisons": [
-            {
-                "rung": each.rung,
-                "dtype": each.dtype,
-                "what": each.what,
-                "path": each.path,
-                "between": list(each.between),
-                "absolute": _json(each.absolute),
-                "relative": _json(each.relative),
-                "bar": _json(each.bar),
-                "verdict": each.verdict,
-                "message": each.message,
-            }
-            for each in report.comparisons
-        ],
+        "dtypes": report.dtypes,
+        "divergences": [asdict(each) for each in report.divergences],
+        "not_compared": [asdict(each) for each in report.omissions],
+        "comparisons": [_measured(asdict(each)) for each in report.comparisons],
     }
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
-def _json(value: float) -> float | None:
-    """JSON has no infinity: what cannot be measured is null."""
-    return value if math.isfinite(value) else None
+def _measured(comparison: dict[str, Any]) -> dict[str, Any]:
+    """Put null in place of what cannot be measured, since JSON has no infinity."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in comparison.items()
+    }

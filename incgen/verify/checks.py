@@ -1,0 +1,120 @@
+"""What can be seen of results without comparing numbers: shapes, types, counters, what is kept."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from incgen.verify.models import Models
+from incgen.verify.passes import Pass
+from incgen.verify.record import Limit, Record, Subject, usual_bar
+
+
+class Incomparable(Exception):
+    """Nothing more can be compared after what was found on a rung."""
+
+    def __init__(self, rung: int) -> None:
+        """Keep the rung."""
+        super().__init__()
+        self.rung = rung
+
+
+def of_pass(each: Pass, models: Models, record: Record) -> None:
+    """Look at the results of a pass.
+
+    Raises:
+        Incomparable: An output has not the shape that the spec says.
+    """
+    if each.rung == 1:
+        _shapes(each, models, record)
+    if each.rung < 3:
+        _types(each, models, record)
+    if each.rung == 3 and each.given == "examples":
+        _penalties(models, record)
+    if each.rung == 4 and each.given == "examples":
+        _counters(models, record)
+
+
+def normalised(models: Models, values: int, batch: int | None = None) -> str:
+    """Return the first normalisation of so many values for each channel in training, or "".
+
+    There is no unbiased variance of one number; see the language reference, `bn`.
+    """
+    for node in models.graph.nodes:
+        pixels = (node.shape.height or 1) * (node.shape.width or 1)
+        if node.op == "bn" and (batch or models.batch) * pixels == values:
+            return node.path
+    return ""
+
+
+def _shapes(each: Pass, models: Models, record: Record) -> None:
+    graph = models.graph_of(each)
+    count = len(models.input(each))
+    for output, number in graph.outputs.items():
+        node = graph.nodes[number]
+        sizes = (node.shape.channels, node.shape.height, node.shape.width)
+        wanted = (count, *(size for size in sizes if size is not None))
+        for name in models.names:
+            found = models.results[each][name][node.path].shape
+            if found != wanted:
+                message = f"{name}: the output {output} has the shape {found}, not {wanted}"
+                record.fault(Subject(1, "shape", ("spec", name)), node.path, message)
+    if record.wrong(1):
+        raise Incomparable(1)
+
+
+def _types(each: Pass, models: Models, record: Record) -> None:
+    for name in models.names:
+        for path, value in models.results[each][name].items():
+            if value.dtype != models.dtype:
+                message = f"{name}: the {each.what} is {value.dtype}, not {models.dtype}"
+                record.fault(Subject(each.rung, "type", ("spec", name)), path, message)
+
+
+def _penalties(models: Models, record: Record) -> None:
+    """Compare the penalty of the weight decay: half of the sum of l2 * w ** 2."""
+    total = 0.0
+    for node in models.graph.nodes:
+        decay = node.args.get("l2") or 0
+        for tensor in node.tensors if decay else ():
+            if len(tensor.shape) > 1:
+                value = models.weights[f"{node.path}.{tensor.name}"]
+                total += decay / 2 * float(np.square(value).sum())
+    for name in models.names:
+        pair = np.asarray([total]), np.asarray([models.step(name).penalty])
+        limit = Limit(usual_bar(models.dtype))
+        record.array(Subject(3, "penalty", ("spec", name)), "", pair, limit)
+
+
+def _counters(models: Models, record: Record) -> None:
+    """Check that a step counts as one, where normalisations count the batches of training."""
+    for name in models.names:
+        counted = models.step(name).counted
+        for path, count in counted.items():
+            if count != 1:
+                message = f"{name}: a step of training counts as {count} batches"
+                subject = Subject(4, "counter", ("spec", name))
+                record.fault(subject, f"{path}.num_batches_tracked", message)
+        if counted:
+            record.same(4, "counters", name)
+
+
+def repeated_evaluation(models: Models, record: Record) -> None:
+    """Check that evaluation leaves nothing behind, and is what a model does that is just called."""
+    other = models.batches[0]
+    for name in models.names:
+        models.load(name)
+        before = models.run(name, lambda r: r.evaluate(models.x)).outputs
+        models.run(name, lambda r: r.evaluate(other))
+        after = models.run(name, lambda r: r.called(models.x))
+        for output, value in after.items():
+            path = models.graph.nodes[models.graph.outputs[output]].path
+            subject = Subject(1, "value of a plain call", (name, name))
+            record.array(subject, path, (before[output], value))
+        held = models.run(name, lambda r: r.facts()).tensors
+        for key, value in models.weights.items():
+            if not np.array_equal(held[key], value.astype(models.dtype)):
+                message = f"{name}: it is not as it was loaded, after passes in evaluation"
+                record.fault(Subject(1, "tensor", ("spec", name)), key, message)
+                break
+        else:
+            record.same(1, "tensors", name)

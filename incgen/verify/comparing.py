@@ -1,0 +1,221 @@
+"""Rungs 1 to 5: targets against one another and the spec in float64, and float32 against that."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+
+from incgen.verify import checks, measure
+from incgen.verify.arguments import Another
+from incgen.verify.models import STEPS, Models
+from incgen.verify.passes import PASSES, Pass
+from incgen.verify.reactions import reaction, unrepeated
+from incgen.verify.record import Limit, Record, Subject
+from incgen.weights.checkpoint import Array
+
+
+class Comparer:
+    """Compares the results of the models of one floating-point type, pass by pass."""
+
+    def __init__(self, models: Models, exact: Models | None, record: Record) -> None:
+        """Keep the models, those in float64 that they are measured by, and the record."""
+        self.models, self.exact, self.record = models, exact, record
+        self.repeated: dict[Pass, bool] = {}
+
+    def compare(self, each: Pass) -> None:
+        """Compare the targets with one another, with the spec, and float32 with float64."""
+        exact, rung = self.exact, each.rung
+        if (rung, each.given) == (3, "large"):
+            self._climb(each, self.models)
+            self._finite(each)
+            return
+        if exact is None:
+            self._climb(each, self.models)
+            self._exactly(each, self.models)
+        elif each not in exact.climbed:
+            with exact.precision():
+                self._climb(each, exact)
+                self._exactly(each, exact)
+                if not each.rounded:
+                    del exact.results[each]
+                    return
+            if self.record.wrong(rung):
+                return
+        if exact is not None:
+            self._climb(each, self.models, exact.rate if rung == 5 else None)
+            self._rounded(each, exact)
+
+    def with_arguments(self, others: Sequence[Another], rungs: Collection[int]) -> None:
+        """Compare what other networks of the same files give, in evaluation and in training.
+
+        Models are made once, in float64 where there is such a type, for both rungs.
+        """
+        bars = {1: measure.EVALUATION, 2: measure.TRAINING}
+        for other in others:
+            models = (self.exact or self.models).with_arguments(other)
+            with models.precision():
+                for rung in sorted(rungs):
+                    each = Pass(rung, f"value with {other.given}", bars[rung])
+                    self._climb(each, models)
+                    self._exactly(each, models)
+                    del models.results[each]
+                    if self.record.wrong(rung):
+                        return
+
+    def _climb(self, each: Pass, models: Models, rate: float | None = None) -> None:
+        """Run a pass, and look at what can be seen without comparing numbers."""
+        models.climb(each, rate)
+        checks.of_pass(each, models, self.record)
+        for name in models.names if each.rung > 2 else ():
+            found = set(models.results[each][name])
+            self.record.keys(each.rung, each.what, name, self._stated(each.rung), found)
+
+    def _stated(self, rung: int) -> set[str]:
+        """Return the keys of what there is on a rung from 3 to 5."""
+        tensors = self.models.graph.tensors()
+        match rung:
+            case 3:
+                return {"input", *(key for key, tensor in tensors.items() if tensor.trained)}
+            case 4:
+                return {key for key, tensor in tensors.items() if not tensor.trained}
+            case _:
+                outputs = (f"output {name}" for name in self.models.graph.outputs)
+                return {*tensors, *(f"loss {i}" for i in range(STEPS)), *outputs}
+
+    # ------------------------------------------------------------ in float64
+
+    def _exactly(self, each: Pass, models: Models) -> None:
+        """Compare the results of all targets with the first's, and with the spec."""
+        found = models.results[each]
+        first, *others = models.names
+        suffix = "" if models.dtype == self.models.dtype else f" in {models.dtype}"
+        sides = [(f"{first}{suffix}", found[first], name) for name in others]
+        if each.stated:
+            stated = models.stated(each)
+            sides += [("spec", stated, name) for name in models.names]
+        for one, values, name in sides:
+            floor = measure.gradient_floor(values) if each.rung == 3 else 0.0
+            self.record.arrays(
+                Subject(each.rung, each.what, (one, f"{name}{suffix}")),
+                (values, found[name]),
+                Limit(each.bar, floor, partial(self._reaction, each, models)),
+            )
+        if self.record.doubts(each.rung):
+            models.undecided.add(each.rung)
+
+    def _reaction(self, each: Pass, models: Models) -> dict[str, float]:
+        """Return what the smallest change does; nothing if results do not even repeat."""
+        if self._unrepeated(each, models):
+            return {}
+        found = reaction(models, each, measure.ROUNDING, measure.TRIALS)
+        if each.rung != 3:
+            return found
+        # Gradients are products of one another and of what the training pass gives: noise in any
+        # of them is noise in others, which need not show in so few trials.
+        forward = next(every for every in PASSES if every.rung == 2)
+        models.climb(forward)
+        given = reaction(models, forward, measure.ROUNDING, measure.TRIALS)
+        most = max((*found.values(), *given.values()), default=0.0)
+        return dict.fromkeys(found, most) if most >= measure.HOPELESS else found
+
+    def _unrepeated(self, each: Pass, models: Models) -> bool:
+        """Keep where models do not give the same twice."""
+        if each not in self.repeated:
+            self.repeated[each] = True
+            for name, key in unrepeated(models, each):
+                self.repeated[each] = False
+                message = f"{name}: the same weights and input give another {each.what} each time"
+                self.record.fault(Subject(each.rung, each.what, (name, name)), key, message)
+        return not self.repeated[each]
+
+    # ------------------------------------------------------------ in float32
+
+    def _rounded(self, each: Pass, exact: Models) -> None:
+        """Hold each target's distance from its float64 result to those of the others."""
+        models, found = self.models, self.models.results[each]
+        before = exact.results[each]
+        floors = {
+            name: measure.gradient_floor(before[name]) if each.rung == 3 else 0.0
+            for name in models.names
+        }
+        apart = {
+            name: {
+                key: measure.difference(before[name][key], found[name][key], floors[name])[1]
+                for key in before[name].keys() & found[name].keys()
+            }
+            for name in models.names
+        }
+        beyond = _beyond(before, found, apart)
+        bars = _bars_in_float32(apart)
+        for name in models.names:
+            sides = f"{name} in {exact.dtype}", f"{name} in {models.dtype}"
+            subject = Subject(each.rung, each.what, sides)
+            for key in beyond & apart[name].keys():
+                message = f"what is finite in {exact.dtype} is not in {models.dtype}"
+                self.record.undecided(subject, key, message)
+            left = {key: before[name][key] for key in before[name].keys() - beyond}
+            jumps = partial(self._jumps, each, exact)
+            limit = Limit(bars[name], floors[name], jumps, True, each.given == "large")
+            self.record.arrays(subject, (left, found[name]), limit)
+
+    def _jumps(self, each: Pass, exact: Models) -> dict[str, float]:
+        """Return what moving all numbers by the rounding of float32 does in float64."""
+        with exact.precision():
+            return reaction(exact, each, measure.LEAST, measure.TRIALS_IN_FLOAT32)
+
+    def _finite(self, each: Pass) -> None:
+        """Check that gradients of large numbers are finite, where those of another target are."""
+        models, found = self.models, self.models.results[each]
+        for key in sorted({key for values in found.values() for key in values}):
+            whole = {name: bool(np.isfinite(found[name].get(key, 0.0)).all()) for name in found}
+            if not any(whole.values()):
+                sides = (models.names[0], models.names[-1])
+                self.record.undecided(
+                    Subject(3, each.what, sides), key, "it is finite in no target"
+                )
+                continue
+            for name, fine in whole.items():
+                if not fine:
+                    message = f"{name}: the {each.what} is not finite"
+                    self.record.fault(Subject(3, each.what, (name, name)), key, message)
+        for name in models.names:
+            self.record.same(3, f"finite {each.what}", name)
+
+
+def _beyond(
+    before: Mapping[str, Mapping[str, Array]],
+    after: Mapping[str, Mapping[str, Array]],
+    apart: Mapping[str, Mapping[str, float]],
+) -> set[str]:
+    """Return the keys whose numbers are finite in float64 and in float32 in no target."""
+    return {
+        key
+        for key in {key for values in apart.values() for key in values}
+        if all(
+            measure.beyond(before[name][key], after[name][key])
+            for name, values in apart.items()
+            if key in values
+        )
+    }
+
+
+def _bars_in_float32(apart: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Return the bars of each target, by how far the others are from their float64 results.
+
+    A place that only one target lets one look at is held to the farthest of the other's.
+    """
+    farthest = {
+        name: max(filter(np.isfinite, values.values()), default=0.0)
+        for name, values in apart.items()
+    }
+    return {
+        name: {
+            key: measure.bar_in_float32(
+                max((apart[r].get(key, farthest[r]) for r in apart if r != name), default=0.0)
+            )
+            for key in values
+        }
+        for name, values in apart.items()
+    }

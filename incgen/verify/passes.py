@@ -1,0 +1,65 @@
+"""The passes that every model runs, rung by rung, and what is compared of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from incgen.verify import measure
+
+#: How large the numbers of a pass are: exp(1e5) is infinite in any type, -1e5 is below what is put
+#: in place of minus infinity, and 1e-5 is near to the constants that keep from dividing by 0.
+SCALES = {"large": 1e5, "small": 1e-5}
+#: A gate makes a number between 0 and 1 of a large one, and its rounding is as large.
+_LARGE = measure.EVALUATION * SCALES["large"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Something that every model does, and what is compared of it.
+
+    Attributes:
+        rung: The rung that it belongs to.
+        what: The name of what is compared.
+        bar: The limit of the relative difference in float64.
+        given: The input: the examples themselves, the first of them alone, some more at another
+            size if there is one, or two with which all numbers of the network are large or small.
+    """
+
+    rung: int
+    what: str
+    bar: float
+    given: Literal["examples", "one", "many", "large", "small"] = "examples"
+
+    @property
+    def rounded(self) -> bool:
+        """Return whether float32 can tell anything new: other sizes only round otherwise."""
+        return self.given in ("examples", "large", "small")
+
+    @property
+    def stated(self) -> bool:
+        """Return whether the spec itself says what comes out, without a derivative."""
+        return self.rung in (1, 2, 4)
+
+    @property
+    def of_step(self) -> bool:
+        """Return whether the pass is a part of one step of training."""
+        return self.rung in (2, 3, 4)
+
+
+#: In the order in which they are run.
+PASSES = (
+    Pass(1, "value", measure.EVALUATION),
+    Pass(1, "value of one example", measure.EVALUATION, "one"),
+    Pass(1, "value of many examples", measure.EVALUATION, "many"),
+    Pass(1, "value of large numbers", _LARGE, "large"),
+    Pass(1, "value of small numbers", measure.EVALUATION, "small"),
+    Pass(2, "value", measure.TRAINING),
+    Pass(2, "value of one example", measure.TRAINING, "one"),
+    Pass(2, "value of many examples", measure.TRAINING, "many"),
+    Pass(3, "gradient", measure.GRADIENTS),
+    Pass(3, "gradient of large numbers", measure.GRADIENTS, "large"),
+    Pass(4, "statistic", measure.STATISTICS),
+    Pass(4, "statistic of many examples", measure.STATISTICS, "many"),
+    Pass(5, "number", measure.TRAJECTORY),
+)

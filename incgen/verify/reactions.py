@@ -1,0 +1,89 @@
+"""How sure results are: whether they repeat, and how far rounding alone moves them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from incgen.verify import inputs, measure
+from incgen.verify.models import Models
+from incgen.verify.passes import Pass
+from incgen.verify.runners.base import Runner
+from incgen.weights.checkpoint import Array
+
+
+def unrepeated(models: Models, each: Pass) -> Iterator[tuple[str, str]]:
+    """Give targets and keys for which the same pass gives something else when it is run again.
+
+    So does a model that is random where it must not be, or keeps more than its tensors.
+    """
+    bar = each.bar if models.dtype == "float64" else measure.LEAST
+    for name, before in models.results[each].items():
+        after = models.run(name, partial(models.computed, each))
+        floor = measure.gradient_floor(before) if each.rung == 3 else 0.0
+        for key in before.keys() & after.keys():
+            if measure.difference(before[key], after[key], floor)[1] > bar:
+                yield name, key
+
+
+def reaction(models: Models, each: Pass, size: float, trials: int) -> dict[str, float]:
+    """Return how far rounding alone moves each number of a pass, relative to the largest element.
+
+    All that is rounded is moved by this relative size: the weights, the input and each layer's
+    output. Zero moves to nothing, so what is exact stays exact.
+    """
+    if (each, size) not in models.reactions:
+        models.reactions[each, size] = _measured(models, each, size, trials)
+    return models.reactions[each, size]
+
+
+def _measured(models: Models, each: Pass, size: float, trials: int) -> dict[str, float]:
+    name = models.names[0]
+    exact = models.results[each][name]
+    floor = measure.gradient_floor(exact) if each.rung == 3 else 0.0
+    found: dict[str, float] = {}
+    stated = models.stated(each) if each.stated else {}
+    for number in range(trials):
+        trial = _Trial(models, each, size, number)
+        pairs = [(exact, models.run(name, trial.computed))]
+        if each.stated:  # it looks at places that the target does not let one look at
+            pairs.append((stated, trial.said()))
+        for before, after in pairs:
+            for key, value in before.items():
+                apart = measure.difference(value, after[key], floor)[1]
+                found[key] = max(found.get(key, 0.0), apart)
+    return found
+
+
+class _Trial:
+    """A pass in which all numbers are moved up or down."""
+
+    def __init__(self, models: Models, each: Pass, size: float, number: int) -> None:
+        self.models, self.each, self.size, self.number = models, each, size, number
+        random = inputs.generator(models.seed, "reaction", number)
+        self.weights = {
+            key: value * inputs.noise(random, value.shape, size)
+            for key, value in models.weights_of(each).items()
+        }
+        x = models.input(each)
+        self.x = x * inputs.noise(random, x.shape, size)
+
+    def said(self) -> dict[str, Array]:
+        """Return what the spec says of it."""
+        random = inputs.generator(self.models.seed, "layers", self.number)
+
+        def moved(y: Array) -> Array:
+            return y * inputs.noise(random, y.shape, self.size)
+
+        found = self.models.said(self.each, self.weights, self.x, moved)
+        return found[self.each.rung == 4]
+
+    def computed(self, runner: Runner) -> dict[str, Array]:
+        """Return what a model gives."""
+        path = self.models.folder / "moved.safetensors"
+        self.models.save(path, self.weights)
+        with self.models.sized(self.each, runner):
+            runner.load(path)
+            with runner.noise(self.number, self.size):
+                rate = self.models.rate if self.each.rung == 5 else None
+                return self.models.given(self.each, runner, self.x, rate)

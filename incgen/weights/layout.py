@@ -1,0 +1,133 @@
+"""A layout: what says where a published checkpoint keeps each of our layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from incgen.language.arithmetic import Value
+from incgen.weights import templates
+from incgen.weights.conventions import CONVENTIONS, Convention
+from incgen.weights.templates import Pattern, Tables, TemplateError
+
+#: In place of a rule's right side, in the table `parts`.
+LAYER = "layer"
+
+
+class AmbiguousError(ValueError):
+    """Two rules of a layout say different things about one layer; the text is a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of a layout: our layer, and theirs; several where they keep one of ours in parts."""
+
+    left: Pattern
+    right: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A checkpoint that has a layout.
+
+    Attributes:
+        file: The name of the file.
+        source: Where its owner publishes it.
+        settings: Parameters and constants of the spec for this checkpoint alone.
+    """
+
+    file: str
+    source: str
+    settings: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where a checkpoint keeps each of our layers.
+
+    Attributes:
+        name: The name of the layout's file.
+        place: The file itself, for reports.
+        convention: What the checkpoint calls tensors.
+        rules: The rules, layer by layer.
+        published: The checkpoints that have this layout.
+        parts: What a layer inside of a unit is called, by the end of our name.
+        tables: What placeholders can stand for.
+        ignored: Wildcards of what may be left over, where our network has nothing of it.
+        background: Our classifiers of which theirs may have one class more, the first, and how
+            many it has then.
+        channels_last: Whether they flatten maps in the order H, W, C.
+        missing_gamma: Whether they keep no gamma where it is 1.
+        numbered: Whether Keras numbered layers without a name, so that only their order counts.
+        settings: What the spec's parameters and constants must be for the published network.
+        dot: What stands for the dots of our names in files with our own layers; None for others.
+    """
+
+    name: str
+    place: str
+    convention: Convention
+    rules: tuple[Rule, ...] = ()
+    published: tuple[Published, ...] = ()
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    tables: Tables = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+    background: Mapping[str, int] = field(default_factory=dict)
+    channels_last: bool = False
+    missing_gamma: bool = False
+    numbered: bool = False
+    settings: Mapping[str, Value] = field(default_factory=dict)
+    dot: str | None = None
+
+    def layers(self, ours: str) -> tuple[str, ...]:
+        """Return their layers for one of ours; none if no rule is for it.
+
+        The most specific rule wins; a rule for the layer itself and one for the unit that it is in
+        are equal.
+
+        Raises:
+            AmbiguousError: Two equally specific rules say different things.
+        """
+        if self.dot is not None:
+            return (ours.replace(".", self.dot),)
+        found: dict[tuple[str, ...], str] = {}
+        least: tuple[int, int, int] | None = None
+        for generality, text, layers in self._said(ours):
+            if least is None or generality < least:
+                found, least = {}, generality
+            if generality == least:
+                found[layers] = text
+        if len(found) > 1:
+            one, other, *_ = found.values()
+            raise AmbiguousError(f"`{one}` and `{other}` disagree about it")
+        return next(iter(found), ())
+
+    def has(self, ours: str) -> bool:
+        """Return whether there is a rule for a layer of ours."""
+        try:
+            return bool(self.layers(ours))
+        except (AmbiguousError, TemplateError):
+            return True
+
+    def _said(self, ours: str) -> Iterable[tuple[tuple[int, int, int], str, tuple[str, ...]]]:
+        """Give for each rule that fits how general it is, its left side, and what it says."""
+        for rule in self.rules:
+            left = rule.left
+            values = left.match(ours)
+            if values is not None:
+                layers = (templates.fill(text, values, self.tables) for text in rule.right)
+                yield left.generality, left.text, tuple(layers)
+            for end, texts in self.parts.items():
+                values = left.match(ours.removesuffix(end)) if ours.endswith(end) else None
+                if values is not None and len(rule.right) == 1:
+                    layer = templates.fill(rule.right[0], values, self.tables)
+                    names, written, bound = left.generality
+                    filled = (templates.fill(text, {LAYER: layer}, {}) for text in texts)
+                    yield (names, written - len(end), bound), left.text, tuple(filled)
+
+
+def identity(convention: str) -> Layout:
+    """Return the layout of files with our own layers: those we write, or trained from them."""
+    name = "incgen" if convention == "torch" else f"incgen-{convention}"
+    # channels come first: generated models turn maps to C, H, W before they flatten them
+    dot = "-" if convention == "keras" else "."
+    return Layout(name, "", CONVENTIONS[convention], dot=dot)
