@@ -18,9 +18,9 @@ from incgen.base.source import SourceFile, Span
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import FUNCTIONS, MAX_NUMBER
 from incgen.syntax import tree as st
+from incgen.syntax.faults import SyntaxFault
 from incgen.syntax.lexing import MAX_NESTING
 from incgen.syntax.refusals import refuse_depth, refuse_input, refuse_order, refuse_split_window
-from incgen.syntax.slips import SyntaxFault
 
 _MAX_DIGITS = 30
 _PART = re.compile(r"[0-9]+|\{[^{}]*\}")

@@ -9,7 +9,7 @@ from lark.lark import PostLex
 
 from incgen.base.diagnostics import Code, Note
 from incgen.base.source import Span
-from incgen.syntax.slips import SyntaxFault
+from incgen.syntax.faults import SyntaxFault
 
 #: Brackets inside brackets, and operators inside operators, up to this depth.
 MAX_NESTING = 50

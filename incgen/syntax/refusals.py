@@ -10,8 +10,7 @@ from incgen.base.diagnostics import Code, clipped
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.syntax import tree as st
-from incgen.syntax.slips import SyntaxFault, input_help
-from incgen.syntax.translation import takes_of, translated, written
+from incgen.syntax.faults import SyntaxFault
 
 
 def refuse_split_window(positional: Sequence[st.Argument]) -> None:
@@ -52,6 +51,9 @@ def refuse_order(call: st.Call, late: st.Argument) -> None:
     Raises:
         SyntaxFault: Always.
     """
+    # Only a text that has this fault needs to know how other tools write calls.
+    from incgen.syntax.translation import takes_of, translated, written
+
     shown = clipped(late.span.text) if late.span is not None else "this"
     message = f"`{shown}` comes after an attribute; positional arguments come first"
     positional, attributes = written(call)
@@ -70,6 +72,8 @@ def refuse_input(size: Span, channels: st.Argument | None) -> None:
         SyntaxFault: The channels hang at the size.
     """
     if isinstance(channels, ex.Name) and re.fullmatch(r"x[0-9]+", channels.text):
+        from incgen.syntax.slips import input_help
+
         assert channels.span is not None
         span = size.until(channels.span)
         message = "an input is written as height x width, then channels"

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
-from incgen.base.diagnostics import Code, Diagnostic, clipped, near
-from incgen.base.source import Span
+from incgen.base.diagnostics import Code, clipped, near
 from incgen.language.arithmetic import FUNCTIONS
 
 #: The kinds that begin an item of a file.
@@ -79,15 +77,6 @@ class Slip:
     help: str | None = None
     back: int = 0
     width: int | None = None
-
-
-class SyntaxFault(Exception):
-    """A fault found while lexing or building; carries its diagnostic."""
-
-    def __init__(self, code: Code, span: Span, message: str, **more: Any) -> None:
-        """Make the diagnostic."""
-        super().__init__(message)
-        self.diagnostic = Diagnostic(code, message, span, **more)
 
 
 def stray(char: str, after: str = "") -> Slip:

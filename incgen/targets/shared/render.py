@@ -15,7 +15,7 @@ from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.printing import python
 from incgen.targets.shared import text
-from incgen.targets.shared.code import ATOM, Comment, Node, within
+from incgen.targets.shared.code import ATOM, Comment, Node
 from incgen.targets.shared.formatting import formatted
 from incgen.targets.shared.prose import comment_lines
 from incgen.targets.shared.style import PLAIN, Style
@@ -52,7 +52,7 @@ class Printer:
             "helpers": self.helpers,
             **facts,
         }
-        self.macros: dict[str, Macro] = {}
+        self.macros: dict[str, Macro] = self.templates.macros(self.given)
         tables: dict[str, Any] = self.templates.tables
         self.strengths: dict[str, int] = tables["strengths"]
         self.defaults: dict[str, dict[int | str, object]] = tables["defaults"]
@@ -60,7 +60,7 @@ class Printer:
 
     def has(self, macro: str) -> bool:
         """Return whether the target has a macro: a form of an op, for instance."""
-        return self.templates.has(macro)
+        return macro in self.macros
 
     def file(self, view: Mapping[str, Any]) -> str:
         """Print a whole file, laid out.
@@ -68,8 +68,6 @@ class Printer:
         Args:
             view: what `module.py.jinja` is given.
         """
-        needed = {part.macro for part in within([*view.values()]) if isinstance(part, Node)}
-        self.macros |= self.templates.macros(needed, self.given)
         source = self.templates.file({**self.given, **view})
         try:
             return formatted(source, self.width)
@@ -90,8 +88,6 @@ class Printer:
         """
         if not isinstance(code, Node):
             return python(code, outer=outer) if isinstance(code, Expression) else str(code)
-        if code.macro not in self.macros:
-            self.macros |= self.templates.macros([code.macro], self.given)
         source = self.macros[code.macro](*code.given).strip("\n")
         return f"({source})" if self.strengths.get(code.macro, ATOM) < outer else source
 

@@ -2,16 +2,14 @@
 
 `module.py.jinja` is a file; `helpers/` holds what files define for themselves where they need it,
 `macros/` what prints nodes, and `tables.json` what a framework has by default and how tightly its
-code binds. Macros are compiled when they are first asked for, since most of the time of a build is
-starting; each can call those of its file.
+code binds. What they are compiled to is kept, since most of the time of a build is starting.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -19,15 +17,17 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from jinja2 import (
+    BytecodeCache,
     ChoiceLoader,
     Environment,
     FileSystemLoader,
     PrefixLoader,
     StrictUndefined,
-    Template,
     TemplateSyntaxError,
 )
+from jinja2.bccache import Bucket
 
+from incgen.base import cache as cache_folder
 from incgen.base.diagnostics import SpecError
 from incgen.base.resources import folder
 from incgen.targets.shared.formatting import FormatterError
@@ -35,8 +35,6 @@ from incgen.targets.shared.style import TemplateError
 
 #: Prints one node.
 Macro: TypeAlias = Callable[..., str]
-_CALLED = re.compile(r"\b(\w+)\(")
-_MACRO = re.compile(r"^\{% macro (\w+)\(.*?\{% endmacro %\}\n", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +54,23 @@ class Helper:
     imports: tuple[str, ...]
     why: str
     text: str
+
+
+class _Kept(BytecodeCache):
+    """What templates are compiled to, kept beside the tables of the grammar."""
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Take a template's code, if it is there and intact."""
+        kept = cache_folder.load(self._name(bucket))
+        if kept is not None:
+            bucket.bytecode_from_string(bytes.fromhex(kept))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep a template's code."""
+        cache_folder.store(self._name(bucket), bucket.bytecode_to_string().hex())
+
+    def _name(self, bucket: Bucket) -> str:
+        return f"template-{bucket.key}-{bucket.checksum[:16]}.json"
 
 
 class Templates:
@@ -86,24 +101,17 @@ class Templates:
             keep_trailing_newline=True,
             undefined=StrictUndefined,
             autoescape=False,  # the output is Python source, not markup
-            optimized=False,
+            bytecode_cache=_Kept(),
         )
-        self._sources: dict[str, str] = {}
-        self._places: dict[str, str] = {}  # the files of macros
-        self._compiled: dict[str, Template] = {}
         #: What the files `tables.json` say, put together.
         self.tables: dict[str, Any] = {"defaults": {}, "strengths": {}, "hints": {}, "typed": []}
         with self.faults():
             for place in [*reversed(places), *([] if self.own is None else [self.own])]:
                 if (path := place / "tables.json").exists():
                     self._read_tables(path)
-            self._read_macros()
-
-    def _read_macros(self) -> None:
-        """Note which file has which macro; those of the user's are noted last."""
-        for name in sorted(self._files("macros/"), key=self._is_own):
-            self._sources[name] = source = self.loader.get_source(self.environment, name)[0]
-            self._places |= {found[1]: name for found in _MACRO.finditer(source)}
+            self.environment.globals |= self.tables
+            names = sorted(self._files("macros/"), key=self._is_own)
+            self._macros = [self.environment.get_template(name) for name in names]
 
     def _read_tables(self, path: Path) -> None:
         """Read tables; defaults stand under several functions, arguments by place under numbers."""
@@ -155,45 +163,17 @@ class Templates:
             return AssertionError(what)
         return TemplateError(f"the templates in `{self.own.as_posix()}`: {what}")
 
-    def has(self, macro: str) -> bool:
-        """Return whether there is a macro."""
-        return macro in self._places
-
-    def macros(self, names: Iterable[str], given: Mapping[str, Any]) -> dict[str, Macro]:
-        """Return macros by name; those of one file are compiled together, which is sooner done.
+    def macros(self, given: Mapping[str, Any]) -> dict[str, Macro]:
+        """Return all macros by name; of those of one name, the user's.
 
         Args:
-            names: of the macros.
             given: what they can use beside the tables.
         """
-        files: dict[str, set[str]] = {}
-        for name in names:
-            files.setdefault(self._places[name], set()).add(name)
         found: dict[str, Macro] = {}
-        for file, wanted in files.items():
-            self._compile(file, wanted - self._compiled.keys())
-            for template in {self._compiled[name] for name in wanted}:
-                module = template.make_module(dict(given))
-                found |= {name: getattr(module, name) for name in wanted if hasattr(module, name)}
+        for template in self._macros:
+            module = template.make_module(dict(given))
+            found |= {name: each for name, each in vars(module).items() if callable(each)}
         return found
-
-    def _compile(self, file: str, wanted: set[str]) -> None:
-        """Compile some macros of a file, and those that they call, on the lines of the file."""
-        source, text, end = self._sources[file], "", 0
-        texts = {macro[1]: macro[0] for macro in _MACRO.finditer(source)}
-        needed, pending = set[str](), [*wanted]
-        while pending:
-            needed.add(name := pending.pop())
-            pending += {*_CALLED.findall(texts[name])} & texts.keys() - needed
-        for macro in _MACRO.finditer(source):
-            if macro[1] in needed:
-                text += "\n" * source.count("\n", end, macro.start()) + macro[0]
-                end = macro.end()
-        if wanted:
-            code = self.environment.compile(text, file, file)
-            globals_ = self.environment.make_globals(self.tables)
-            template = Template.from_code(self.environment, code, globals_)
-            self._compiled |= dict.fromkeys(wanted, template)
 
     def file(self, view: Mapping[str, Any]) -> str:
         """Return the text of a file.

@@ -1,0 +1,17 @@
+"""The exception that ends the reading of a text, with its diagnostic."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from incgen.base.diagnostics import Code, Diagnostic
+from incgen.base.source import Span
+
+
+class SyntaxFault(Exception):
+    """A fault found while lexing or building; carries its diagnostic."""
+
+    def __init__(self, code: Code, span: Span, message: str, **more: Any) -> None:
+        """Make the diagnostic."""
+        super().__init__(message)
+        self.diagnostic = Diagnostic(code, message, span, **more)
