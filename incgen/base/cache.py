@@ -1,8 +1,9 @@
 """A folder of the user's for what would be computed again at every start.
 
-The tables of the grammar cost as much as a small build. They are kept as plain data under a digest:
-an entry that is missing, old or damaged is made again, and nothing fails where none can be kept.
-No entry is ever code, nor a pickle, so a folder that somebody else has filled runs nothing.
+The tables of the grammar cost as much as a small build, and so does compiling templates. Both are
+kept as plain data under a digest: an entry that is missing, old or damaged is made again, and
+nothing fails where none can be kept. What templates are compiled to is code, as Python's own caches
+are, so a folder that anybody else can write to is never read.
 """
 
 from __future__ import annotations
