@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from incgen.language.elsewhere import inverted
-from incgen.language.ops import Argument, Kind
+from incgen.language.ops import Kind
+from incgen.language.signature import Signature
 
 #: What arguments are called elsewhere, by what they may be here. A `/` is the stride of the window,
 #: a `->` an op behind, a `:` the label; a `-` is left out.
@@ -58,26 +58,7 @@ _INPUTS: Final = (
 _NORMS: Final = ("normalizer_fn", "norm", "norm_layer", "normalization", "batch_norm", "use_bn")
 
 
-@dataclass(frozen=True, slots=True)
-class Takes:
-    """What a call takes: an op, or a unit whose arguments go to its head.
-
-    Attributes:
-        name: The name in this language.
-        positional: The arguments by position that are not given yet, in order.
-        attributes: The arguments that are given by name.
-    """
-
-    name: str
-    positional: tuple[Argument, ...]
-    attributes: tuple[Argument, ...]
-
-    def known(self, name: str) -> bool:
-        """Return whether an argument has this name."""
-        return any(name == argument.name for argument in (*self.positional, *self.attributes))
-
-
-def elsewhere_called(takes: Takes, name: str) -> str | None:
+def elsewhere_called(takes: Signature, name: str) -> str | None:
     """Return what another tool's argument is here: names, `/`, `->`, `:`, `-`, or None."""
     for word in (name, name.lower()):
         for ours in _options(takes, word):
@@ -92,7 +73,7 @@ def elsewhere_called(takes: Takes, name: str) -> str | None:
     return None
 
 
-def _options(takes: Takes, word: str) -> Sequence[str]:
+def _options(takes: Signature, word: str) -> Sequence[str]:
     found = _ELSEWHERE.get(word)
     if found is None:
         return ()

@@ -9,9 +9,10 @@ from typing import NamedTuple
 from incgen.base.diagnostics import clipped, listed, near
 from incgen.language import elsewhere
 from incgen.language import expressions as ex
-from incgen.language.elsewhere_arguments import Takes, elsewhere_called, reason
+from incgen.language.elsewhere_arguments import elsewhere_called, reason
 from incgen.language.names import label_fault
 from incgen.language.ops import OPS, PRESETS, Argument, Kind, Op
+from incgen.language.signature import Signature
 from incgen.syntax import tree as st
 from incgen.syntax.translation import translated, written, written_attribute
 
@@ -78,8 +79,8 @@ def attribute_of_default(op: Op, attribute: st.Attribute) -> Advice:
     """Advise on an attribute that a `default` cannot set."""
     name = attribute.name.text
     message = f"`{op.name}` has no attribute `{name}`"
-    takes = Takes(op.name, (), op.attributes)
-    ours = elsewhere_called(Takes(op.name, op.positional, op.attributes), name)
+    takes = Signature(op.name, (), op.attributes)
+    ours = elsewhere_called(Signature(op.name, op.positional, op.attributes), name)
     if op.argument(name) is not None:
         return Advice(f"`{name}` of `{op.name}` is given where the op is used, not by a `default`")
     if ours is not None and all(map(takes.known, ours.split())):
@@ -115,7 +116,7 @@ def _renamed(call: st.Call) -> str | None:
         return f"here it is called `{name}`, with a branch in each line: `{name} {{ ... }}`"
     if name == "avg_pool" and not positional and not attributes:
         return whole_map(op)
-    takes = Takes(name, op.positional, op.attributes)
+    takes = Signature(name, op.positional, op.attributes)
     instead = translated(takes, [*given, *positional], attributes, text)
     said = "" if windowed else f"here it is called `{name}`"
     if instead is None or instead == name:
@@ -143,7 +144,7 @@ def _with_numbers(advice: str, given: Sequence[str]) -> str:
     return advice
 
 
-def unknown_attributes(takes: Takes, strange: Sequence[st.Attribute], call: st.Call) -> Advice:
+def unknown_attributes(takes: Signature, strange: Sequence[st.Attribute], call: st.Call) -> Advice:
     """Advise on attributes that the called op or unit does not have.
 
     Args:
@@ -167,7 +168,7 @@ def unknown_attributes(takes: Takes, strange: Sequence[st.Attribute], call: st.C
     return Advice(message, why if instead is None else f"write `{instead}`: {why}")
 
 
-def takes_help(takes: Takes) -> str:
+def takes_help(takes: Signature) -> str:
     """Say in a help line which arguments a call can have."""
     if takes.attributes:
         return f"its attributes are {listed([a.name for a in takes.attributes])}"
@@ -177,7 +178,7 @@ def takes_help(takes: Takes) -> str:
     return "it has no attributes"
 
 
-def wrong_window(takes: Takes, call: st.Call) -> str | None:
+def wrong_window(takes: Signature, call: st.Call) -> str | None:
     """Return what to type where something else stands in the place of a window."""
     instead = translated(takes, *written(call))
     if instead is None:

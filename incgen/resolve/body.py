@@ -9,7 +9,6 @@ from typing import assert_never
 from incgen.base.diagnostics import Code, listed, near
 from incgen.base.source import Span
 from incgen.language import expressions as ex
-from incgen.resolve import advice
 from incgen.resolve import definitions as df
 from incgen.resolve.arguments import Binder, Conventions, count_fault
 from incgen.resolve.calls import CallResolver
@@ -61,6 +60,8 @@ class BodyResolver:
         """Resolve an expression; return None after a report."""
         name = written.text if isinstance(written, ex.Name) else ""
         if name in self.written and not self.known(name):
+            from incgen.resolve import advice
+
             told = advice.label_as_value(name)
             self.report.error(Code.UNKNOWN_NAME, written.span, told.message, help=told.help)
             return None
@@ -192,6 +193,8 @@ class BodyResolver:
         if any(origin.text in frame for frame in self.frames):
             return
         visible = {label for frame in self.frames for label in frame}
+        from incgen.resolve import advice
+
         message, help_ = advice.unseen_label(
             origin.text, self.scope.loaded.spec.items, self.parameters
         )

@@ -13,7 +13,6 @@ from incgen.language.ops import (
     OPS,
     Op,
 )
-from incgen.resolve import advice
 from incgen.resolve import definitions as df
 from incgen.resolve.arguments import Binder, Conventions
 from incgen.resolve.labels import Namespace
@@ -127,8 +126,10 @@ class CallResolver:
         """Report a name that cannot be applied."""
         values = {*self.scope.values.constants, *self.arguments.parameters}
         labels = self.arguments.labels
+        from incgen.resolve import advice
+
         told = advice.unknown_op(call, self.scope.values.callables(), values, labels)
-        self.arguments.tell(Code.UNKNOWN_OP, call.name.span, told)
+        self.arguments.tell(Code.UNKNOWN_OP, call.name.span, *told)
 
     @contextmanager
     def chain(self, elements: Sequence[st.Element]) -> Iterator[None]:

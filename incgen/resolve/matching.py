@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from incgen.base.diagnostics import Code, Note, counted, listed, near
 from incgen.base.source import Span
 from incgen.language import expressions as ex
-from incgen.language.elsewhere_arguments import Takes
 from incgen.language.ops import (
     EXAMPLES,
     PRESETS,
@@ -18,7 +17,7 @@ from incgen.language.ops import (
     Kind,
     Op,
 )
-from incgen.resolve import advice
+from incgen.language.signature import Signature
 from incgen.resolve import definitions as df
 from incgen.resolve.arguments import Binder, Conventions, padding_of
 from incgen.resolve.scope import FileScope
@@ -53,9 +52,9 @@ class Matcher:
         self.conventions, self.binder, self.unit = conventions, binder, unit
         self.labels: set[str] = set()
 
-    def tell(self, code: Code, span: Span | None, told: advice.Advice) -> None:
+    def tell(self, code: Code, span: Span | None, message: str, help: str | None) -> None:
         """Report what is wrong and what to type."""
-        self.report.error(code, span, told.message, help=told.help)
+        self.report.error(code, span, message, help=help)
 
     def is_label(self, name: str) -> bool:
         """Return whether a name is a label and not a value."""
@@ -105,12 +104,16 @@ class Matcher:
             self.report.error(Code.MUST_SAY, call.span, message, help=help_)
             return
         if self.unit is not None:
+            from incgen.resolve import advice
+
             told = advice.outside_head(self.unit, op, missing)
-            self.tell(Code.ARGUMENT_COUNT, call.span, told)
+            self.tell(Code.ARGUMENT_COUNT, call.span, *told)
             return
         message = f"`{op.name}` needs {_wanted(missing, 'its')}"
         usage = _usage(call, missing, _examples(missing))
         if op.name in ("avg_pool", "max_pool") and not call.positional:
+            from incgen.resolve import advice
+
             usage = advice.whole_map(op)
         self.report.error(Code.ARGUMENT_COUNT, call.span, message, help=usage)
 
@@ -144,11 +147,13 @@ class Matcher:
         """Check the written arguments, by name; return None after a report."""
         found: dict[str, df.ArgumentValue] = {}
         errors = self.report.errors
-        takes = Takes(owner, positional, attributes)
+        takes = Signature(owner, positional, attributes)
         strange = [a for a in call.attributes if not takes.known(a.name.text)]
         if strange:
+            from incgen.resolve import advice
+
             told = advice.unknown_attributes(takes, strange, call)
-            self.tell(Code.UNKNOWN_ATTRIBUTE, strange[0].name.span, told)
+            self.tell(Code.UNKNOWN_ATTRIBUTE, strange[0].name.span, *told)
             return None
         if self.report_window(takes, call):
             return None
@@ -167,13 +172,15 @@ class Matcher:
         sound = self.report.errors == errors and None not in found.values()
         return found if sound else None
 
-    def report_window(self, takes: Takes, call: st.Call) -> bool:
+    def report_window(self, takes: Signature, call: st.Call) -> bool:
         """Report another value in the place of a window; return whether there was one."""
         for argument, written in zip(takes.positional, call.positional, strict=False):
             if argument.kind is not Kind.WINDOW or isinstance(written, st.Window):
                 continue
             if isinstance(written, ex.Name) and self.scope.values.can_apply(written.text):
                 return False  # an arrow is missing
+            from incgen.resolve import advice
+
             help_ = advice.wrong_window(takes, call)
             if help_ is not None:
                 self.binder.refuse(takes.name, argument, written, help_)
@@ -255,6 +262,8 @@ class Matcher:
         said = df.unit_defaults(unit)[window.name]
         assert isinstance(said, df.WindowValue)
         has = f": `{said.span.text}`" if said.span is not None else ""
+        from incgen.resolve import advice
+
         self.report.error(
             Code.ARGUMENT_COUNT,
             written.span,
@@ -307,15 +316,21 @@ class Matcher:
         """Return what is given to a parameter of a block; None after a report."""
         if isinstance(written, (st.Window, st.Items, st.Text, st.Applied)):
             message = f"`{name}` of `{block}` must be a number, a flag or a word"
+            from incgen.resolve import advice
+
             hint = advice.window_of_block(written, name, block)
             self.report.error(Code.WRONG_TYPE, written.span, message, help=hint)
             return None
         text = written.text if isinstance(written, ex.Name) else ""
         if self.is_op(text) and text not in WORDS:  # `tanh` is both
-            self.tell(Code.WRONG_TYPE, written.span, advice.op_as_argument(text, name, block))
+            from incgen.resolve import advice
+
+            self.tell(Code.WRONG_TYPE, written.span, *advice.op_as_argument(text, name, block))
             return None
         if self.is_label(text):
-            self.tell(Code.WRONG_TYPE, written.span, advice.label_as_argument(text, block, call))
+            from incgen.resolve import advice
+
+            self.tell(Code.WRONG_TYPE, written.span, *advice.label_as_argument(text, block, call))
             return None
         return self.binder.resolve(written)
 

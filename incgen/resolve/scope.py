@@ -10,7 +10,6 @@ from incgen.base.diagnostics import Code, Note, Reporter, clipped, listed, near
 from incgen.base.source import Span
 from incgen.language.arithmetic import Value
 from incgen.language.ops import DIMENSIONS, OPS, PRESETS, WORDS
-from incgen.resolve import advice
 from incgen.resolve import definitions as df
 from incgen.resolve.arguments import Binder, Conventions
 from incgen.resolve.clashes import report_different
@@ -140,6 +139,8 @@ class FileScope:
             self.report.error(Code.MISPLACED, item.span, message)
         name = item.preset.text
         if name not in PRESETS:
+            from incgen.resolve import advice
+
             self.report.error(
                 Code.UNKNOWN_PRESET,
                 item.preset.span,
@@ -153,6 +154,8 @@ class FileScope:
         op = OPS.get(item.op.text)
         if op is None:
             message = f"no op `{item.op.text}`"
+            from incgen.resolve import advice
+
             help_ = advice.unknown_default(item.op.text)
             self.report.error(Code.UNKNOWN_OP, item.op.span, message, help=help_)
             return conventions
@@ -160,6 +163,8 @@ class FileScope:
         for attribute in item.attributes:
             argument = op.argument(attribute.name.text)
             if argument is None or (argument.positional and not argument.must):
+                from incgen.resolve import advice
+
                 message, help_ = advice.attribute_of_default(op, attribute)
                 self.report.error(Code.UNKNOWN_ATTRIBUTE, attribute.name.span, message, help=help_)
                 continue

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 
 from incgen.language import elsewhere
 from incgen.language import expressions as ex
-from incgen.language.elsewhere_arguments import Takes, elsewhere_called
+from incgen.language.elsewhere_arguments import elsewhere_called
 from incgen.language.initializers import RULES
 from incgen.language.ops import OPS, Kind
+from incgen.language.signature import Signature
 from incgen.syntax import tree as st
 
 #: A written argument by its name.
@@ -27,11 +28,11 @@ _WINDOW = re.compile(r"(\d+|\{[^{}]*\})x(\d+|\{[^{}]*\})(/(\d+|\{[^{}]*\})(x(\d+
 _LOOSE = re.compile(r"(\d+|[A-Za-z_]\w*?)x(\d+|[A-Za-z_]\w*)")
 
 
-def takes_of(name: str) -> Takes | None:
+def takes_of(name: str) -> Signature | None:
     """Return what an op takes, by its name here or elsewhere; None if it is unknown."""
     here = elsewhere.called_here(name)
     op = OPS.get(here or name)
-    return None if op is None else Takes(op.name, op.positional, op.attributes)
+    return None if op is None else Signature(op.name, op.positional, op.attributes)
 
 
 def written(call: st.Call) -> tuple[list[str], list[Pair]]:
@@ -54,7 +55,7 @@ def _text(value: st.Argument, *, by_name: bool = False) -> str:
 
 
 def translated(
-    takes: Takes, positional: Sequence[str], attributes: Sequence[Pair], called: str = ""
+    takes: Signature, positional: Sequence[str], attributes: Sequence[Pair], called: str = ""
 ) -> str | None:
     """Write a call of another tool as it is written here; None if that is unclear.
 
@@ -84,7 +85,7 @@ def translated(
 class _Translation:
     """One call while it is translated."""
 
-    takes: Takes
+    takes: Signature
     label: str = ""
     slots: dict[str, str] = field(default_factory=dict)
     named: list[Pair] = field(default_factory=list)

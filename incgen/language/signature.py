@@ -1,0 +1,26 @@
+"""What a call takes, by name: of an op, or of a unit that hands its arguments on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from incgen.language.ops import Argument
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a call takes: an op, or a unit whose arguments go to its head.
+
+    Attributes:
+        name: The name in this language.
+        positional: The arguments by position that are not given yet, in order.
+        attributes: The arguments that are given by name.
+    """
+
+    name: str
+    positional: tuple[Argument, ...]
+    attributes: tuple[Argument, ...]
+
+    def known(self, name: str) -> bool:
+        """Return whether an argument has this name."""
+        return any(name == argument.name for argument in (*self.positional, *self.attributes))
