@@ -27,7 +27,7 @@ from incgen.targets.shared.code import (
     within,
 )
 from incgen.targets.shared.render import Printer
-from incgen.targets.torch.code import Key, Tensor, nested, only_if
+from incgen.targets.torch.code import Key, nested, only_if
 
 X, Y, Z = map(ex.Name, "xyz")
 C = ex.Parameter("c")
@@ -59,8 +59,11 @@ def printer() -> Printer:
         (Op("tanh", {}, Joined("add", (X, Y))), "(x + y).tanh()"),
         (Op("hard_sigmoid", {}, Joined("add", (X, Y))), "F.relu6(x + y + 3) / 6"),
         (Op("scale", {"factor": C + 1}, Joined("add", (X, Y))), "(x + y) * (c + 1)"),
-        (Tensor(Key(("a", "0", "weight"))), 'self.get_parameter("a.0.weight")'),
-        (Tensor(Key(("a", ex.Name("i"), "bias"))), 'self.get_parameter(f"a.{i}.bias")'),
+        (Op("parameter", {"key": Key(("a", "0", "weight"))}), 'self.get_parameter("a.0.weight")'),
+        (
+            Op("parameter", {"key": Key(("a", ex.Name("i"), "bias"))}),
+            'self.get_parameter(f"a.{i}.bias")',
+        ),
     ],
 )
 def test_brackets_stand_where_code_binds_too_loosely(

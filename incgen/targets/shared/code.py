@@ -41,7 +41,7 @@ Code: TypeAlias = Node | Expression
 
 @dataclass(frozen=True, slots=True)
 class Op(Node):
-    """An op of the language, or a form of one that a framework writes in another way.
+    """An op, a form of one that a framework writes otherwise, or what only templates tell apart.
 
     Attributes:
         name: of the op and of its macro.

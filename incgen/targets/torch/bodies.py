@@ -30,8 +30,6 @@ from incgen.targets.shared.units import unit_arguments
 from incgen.targets.torch.code import (
     Built,
     Flow,
-    Spread,
-    Trained,
     own,
 )
 from incgen.targets.torch.modules import Modules
@@ -144,7 +142,7 @@ class Bodies(Modules):
             if step.origin is not None:
                 flow = self.labels[step.origin]
             done = self.slotted(step.element, head.label, flow)
-        self.forward.append(Bind(variable, Trained(done.code)))
+        self.forward.append(Bind(variable, Op("trained", {"value": done.code})))
 
     # ------------------------------------------------------------ elements
 
@@ -375,7 +373,8 @@ def _opposite(condition: Expression) -> Expression:
 
 def _calls(code: Code) -> int:
     """Return how many calls stand in a value."""
-    return sum(isinstance(part, Op | Applied | ex.Call | ex.Tuple) for part in within(code))
+    called = (part for part in within(code) if not isinstance(part, Op) or part.value is not None)
+    return sum(isinstance(part, Op | Applied | ex.Call | ex.Tuple) for part in called)
 
 
 def _joined(kind: str, flows: list[Flow], out: Symbol) -> Flow:
@@ -383,6 +382,9 @@ def _joined(kind: str, flows: list[Flow], out: Symbol) -> Flow:
     if kind == "concat":
         return Flow(Joined(kind, tuple(flow.code for flow in flows)), out, typed=True)
     spread = [out.is_map and not flow.shape.is_map for flow in flows]
-    codes = [Spread(f.code) if wide else f.code for f, wide in zip(flows, spread, strict=True)]
+    codes = [
+        Op("spread", {"value": f.code}) if wide else f.code
+        for f, wide in zip(flows, spread, strict=True)
+    ]
     # To mypy, Tensor + Any is Any.
     return Flow(Joined(kind, tuple(codes)), out, all(flow.typed for flow in flows))

@@ -20,6 +20,7 @@ from incgen.targets.shared.code import (
     Formal,
     Loop,
     Node,
+    Op,
     Return,
     names_in,
     parameters_in,
@@ -31,12 +32,9 @@ from incgen.targets.shared.values import as_float, one_of_equal
 from incgen.targets.torch.bodies import Bodies, X
 from incgen.targets.torch.code import (
     INPUT_SIZES,
-    Append,
     Class,
-    Decays,
     Flow,
     Form,
-    Outputs,
     own,
     sizes_of,
 )
@@ -72,7 +70,8 @@ class ClassWriter(Bodies):
             heads = tuple(self.heads[name] for name in names[1:])
             values = (flow.code, *map(ex.Name, heads))
             fields = tuple(zip(names, values, strict=True))
-            self.forward.append(Outputs(f"{self.name}Output", flow.code, heads, fields))
+            outputs = {"value": flow.code, "heads": heads, "fields": fields}
+            self.forward.append(Op("outputs", {**outputs, "name": f"{self.name}Output"}))
         else:
             self.finish(flow)
         return self.finished({})[1]
@@ -135,7 +134,7 @@ class ClassWriter(Bodies):
     def constructor_body(self) -> list[Node]:
         """Return what the constructor does."""
         stored = [Bind(own(name).text, formula) for name, formula in self.stored.items()]
-        rates = [Decays(())] if self.decaying and self.in_place else []
+        rates = [Op("decays", {"rates": ()})] if self.decaying and self.in_place else []
         body: list[Node] = [*stored, *rates, *self.init]
         needed = parameters_in(body)
         for name, formula in reversed(self.computed.items()):
@@ -146,7 +145,7 @@ class ClassWriter(Bodies):
             taken = [self.file.words.refusal(self.definition, name) for name, _ in self.formals()]
             body = [*itertools.chain(*taken), *body]
         if self.rates:
-            body.append(Decays(tuple(self.rates)))
+            body.append(Op("decays", {"rates": tuple(self.rates)}))
         return body
 
     def one_or_several(self, body: list[Node]) -> frozenset[str]:
@@ -208,7 +207,7 @@ class ClassWriter(Bodies):
             element, origin = unwrapped(child)
             origin_flow = self.labels[origin] if origin is not None else flow
             built = self.built(element, origin_flow.shape, (str(number),))
-            self.init.append(Append(built.module))
+            self.init.append(Op("append", {"module": built.module}))
             self.flush()
             code = built.call(ex.Item("self", number), origin_flow.code)
             out = self.behind(element, origin_flow.shape)
@@ -225,7 +224,7 @@ class ClassWriter(Bodies):
                 before = self.shapes()
                 progress = self.shaper.progress(repeat, flow.shape, before, ex.Name(variable))
             built = self.iteration(repeat.body, progress.before, (ex.Name(variable),))
-        self.init.append(Append(built.module))
+        self.init.append(Op("append", {"module": built.module}))
         self.flush()
         if progress.each is not None:
             self.init.append(Bind("in_channels", progress.each))

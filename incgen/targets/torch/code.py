@@ -99,44 +99,6 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True)
-class Sequence(Node):
-    """Modules after one another."""
-
-    modules: tuple[Code, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Named(Node):
-    """Modules after one another, under names."""
-
-    parts: tuple[tuple[str, Code], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Container(Node):
-    """Branches that are joined, under names."""
-
-    kind: str
-    branches: tuple[tuple[str, Code], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Repeated(Node):
-    """The same module so many times."""
-
-    module: Code
-    variable: str
-    count: Expression
-
-
-@dataclass(frozen=True, slots=True)
-class Append(Node):
-    """A module that is appended to a list or chain."""
-
-    module: Code
-
-
-@dataclass(frozen=True, slots=True)
 class Built:
     """What stands under a label, as one module.
 
@@ -156,10 +118,8 @@ def kind_of(module: Code) -> object:
             return kind_of(module.then)
         case Construct():
             return module.name
-        case Container():
-            return module.kind
         case Op():
-            return module.name, module.args.get("is_map"), module.args.get("biased")
+            return module.name, *(module.args.get(fact) for fact in ("is_map", "biased", "kind"))
         case _:
             return type(module)
 
@@ -187,37 +147,6 @@ class Flow:
         return isinstance(self.code, ex.Name)
 
 
-@dataclass(frozen=True, slots=True)
-class Spread(Node):
-    """A vector as a map, to be joined with one."""
-
-    value: Code
-
-
-@dataclass(frozen=True, slots=True)
-class Trained(Node):
-    """A value in training only."""
-
-    value: Code
-
-
-@dataclass(frozen=True, slots=True)
-class Outputs(Node):
-    """What a network with heads returns.
-
-    Attributes:
-        name: of the class of all outputs.
-        value: the output itself.
-        heads: the variables of the heads.
-        fields: everything by its name.
-    """
-
-    name: str
-    value: Code
-    heads: tuple[str, ...]
-    fields: tuple[tuple[str, Code], ...]
-
-
 # ---------------------------------------------------------------- how parameters begin
 
 
@@ -231,28 +160,6 @@ class Key(Node):
     def varies(self) -> bool:
         """Return whether the variable of a loop stands in it."""
         return any(isinstance(part, ex.Name) for part in self.path)
-
-
-@dataclass(frozen=True, slots=True)
-class Tensor(Node):
-    """A parameter, found by its key."""
-
-    key: Key
-
-
-@dataclass(frozen=True, slots=True)
-class Decay(Node):
-    """The rate of a kernel, where a dictionary gets it."""
-
-    key: Key
-    rate: Expression
-
-
-@dataclass(frozen=True, slots=True)
-class Decays(Node):
-    """The rates of all kernels of a class."""
-
-    rates: tuple[tuple[Key, Expression], ...]
 
 
 @dataclass(frozen=True, slots=True)

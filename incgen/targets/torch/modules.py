@@ -18,11 +18,7 @@ from incgen.targets.shared.structure import only, outer_labels, part_name, singl
 from incgen.targets.shared.symbols import Symbol
 from incgen.targets.torch.code import (
     Built,
-    Container,
-    Named,
     Path,
-    Repeated,
-    Sequence,
     Start,
     only_if,
     sizes_of,
@@ -108,7 +104,7 @@ class Modules(Uses):
         for number, child in enumerate(chain.elements):
             modules.append(self.module(child, shape, (*path, str(number))))
             shape = self.shaper.element(child, shape, {})
-        return Sequence(tuple(modules))
+        return Op("sequence", {"modules": tuple(modules)})
 
     def group(self, group: df.Group, shape: Symbol, path: Path) -> Code:
         """Return a body under a label: its steps after one another, under their names."""
@@ -123,7 +119,7 @@ class Modules(Uses):
         for name, element in parts:
             pairs.append((name, self.module(element, shape, (*path, name))))
             shape = self.shaper.element(element, shape, {})
-        return Named(tuple(pairs))
+        return Op("named", {"parts": tuple(pairs)})
 
     def container(self, join: df.Join, shape: Symbol, path: Path) -> Code:
         """Return a join under a label, as a container of its branches."""
@@ -132,7 +128,7 @@ class Modules(Uses):
         if branches is None or len(ranks) > 1:
             return self.part(join, shape, path)
         modules = [(name, self.module(element, shape, (*path, name))) for name, element in branches]
-        return Container(join.kind, tuple(modules))
+        return Op("container", {"kind": join.kind, "branches": tuple(modules)})
 
     def shapes(self) -> dict[str, Symbol]:
         """Return the shapes of the labelled values."""
@@ -199,7 +195,10 @@ class Modules(Uses):
             with self.around(Loop(variable, ex.Call("range", (count,)), ())):
                 inner = (*path, ex.Name(variable))
                 module = self.iteration(repeat.body, progress.before, inner).module
-        return Repeated(module, variable if variable in names_in(module) else "_", count)
+        facts = {"module": module, "count": count}
+        return Op(
+            "repeated", {**facts, "variable": variable if variable in names_in(module) else "_"}
+        )
 
     def iteration(self, body: df.Body, shape: Symbol, path: Path) -> Built:
         """Return one iteration of a repeat: its body stands at the path itself."""

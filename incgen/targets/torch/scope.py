@@ -42,13 +42,11 @@ from incgen.targets.shared.values import TRUE, ZERO
 from incgen.targets.shared.words import Words
 from incgen.targets.torch.code import (
     INPUT_SIZES,
-    Decay,
     Flow,
     Form,
     Key,
     Path,
     Start,
-    Tensor,
     kind_of,
     nested,
     only_if,
@@ -333,7 +331,7 @@ class Scope:
         owner = path[0]
         simple = len(path) == 2 and isinstance(owner, str) and owner.isidentifier()
         key = Key(path)
-        tensor: Code = Tensor(key)
+        tensor: Code = Op("parameter", {"key": key})
         if weight.known and simple and not guarded:
             tensor = own(f"{owner}.{path[1]}")
         yield Run(replace(weight.begin, value=tensor))
@@ -341,7 +339,7 @@ class Scope:
             return
         self.decaying = True
         if self.in_place:
-            yield Decay(key, weight.l2)
+            yield Op("decay", {"key": key, "rate": weight.l2})
         else:
             self.rates.append((key, weight.l2))
 
