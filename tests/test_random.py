@@ -227,7 +227,7 @@ def test_models_that_differ_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None
     text = "numerics torch\nnetwork n {\n    input 4x4 2\n    a: bn decay=0.7\n}\n"
     assert examine(text).graph
 
-    monkeypatch.setattr(torch_ops, "one_minus", lambda decay: "0.7")
+    monkeypatch.setattr(torch_ops, "_one_minus", lambda decay: decay)
 
     with pytest.raises(Fault, match=r"rung 4: statistic") as caught:
         examine(text)
