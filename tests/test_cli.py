@@ -43,6 +43,10 @@ class Fake:
         """Two lines, one of them not ASCII."""
         return f"name = '{self.name} é'\nclasses = {graph.parameters.get('classes')}\n"
 
+    def check(self, graph: Graph) -> None:
+        """Refuse what the code refuses."""
+        self.emit(graph)
+
 
 @dataclass(frozen=True)
 class Done:
@@ -630,6 +634,8 @@ def test_templates_are_listed_printed_and_copied(incgen: Runner) -> None:
     [
         ("line_length = 60", "[tool.incgen] has no key `line_length`: use `line-length`"),
         ('line-length = "60"', "`line-length` of [tool.incgen] is not a whole number"),
+        ("line-length = true", "`line-length` of [tool.incgen] is not a whole number"),
+        ("line-length = 5", "`line-length` of [tool.incgen] is not between 40 and 320"),
         ("templates = 3", "`templates` of [tool.incgen] is not the path of a folder"),
         ("templates = ", "cannot be read: "),
         ('templates = "nowhere"', "there are no templates: none of"),

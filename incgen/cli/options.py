@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from incgen.targets.shared.style import Style
 
 OK, FAULTS, USAGE = 0, 1, 2
+#: Columns of a line of generated code, at least and at most; ruff takes no more.
+COLUMNS = (40, 320)
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -56,34 +58,28 @@ set_values = click.option(
 )
 
 
-def _style(context: click.Context, option: click.Parameter, given: Any) -> Any:
-    """Take what is not said from the project's pyproject.toml."""
-    if given is not None:
-        return given
-    from incgen.cli.configuration import configured
-
-    return configured(str(option.name).replace("_", "-"))
-
-
 def style_of(templates: str | None, line_length: int | None = None) -> Style | None:
-    """Return the style that options ask for; None if they say nothing."""
-    if templates is None and line_length is None:
+    """Return the style that options ask for, or the project; None if neither says anything."""
+    from incgen.cli.configuration import configuration
+
+    project = configuration()
+    own = templates or project.templates
+    columns = line_length or project.line_length
+    if own is None and columns is None:
         return None
     from incgen.targets.shared.style import PLAIN, Style
 
-    return Style(line_length or PLAIN.line_length, templates)
+    return Style(columns or PLAIN.line_length, own)
 
 
 line_length = click.option(
     "--line-length",
     metavar="COLUMNS",
-    type=click.IntRange(40, 320),
-    callback=_style,
+    type=click.IntRange(*COLUMNS),
     help="Columns of a line of generated code; otherwise 88, or what pyproject.toml says.",
 )
 own_templates = click.option(
     "--templates",
     metavar="DIR",
-    callback=_style,
     help="A folder of templates that go in front of incgen's, file by file.",
 )

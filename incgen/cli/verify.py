@@ -87,7 +87,6 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
 @own_templates
 def verify(
     spec: str,
-    targets: Sequence[str],
     rungs: list[int],
     dtypes: Sequence[str],
     depth: int,
@@ -110,16 +109,10 @@ def verify(
         message = f"this needs {error.name}: pip install 'incgen[verify]'"
         raise click.ClickException(message) from None
     graph = compiled(spec, parameters, warn=True)
-    sources = None
-    if templates is not None:
-        from incgen import api
-
-        sources = api.emit_all(graph, api.find_targets(targets, style_of(templates)))
     with frameworks_silent(), progress_line() as progress:
         report = proof.verify(
             graph,
-            targets=targets,
-            sources=sources,
+            style=style_of(templates),
             rungs=rungs or range(len(proof.RUNGS)),
             dtypes=dtypes or proof.DTYPES,
             progress=progress,

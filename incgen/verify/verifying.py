@@ -18,6 +18,7 @@ from incgen.weights.checkpoint import Array
 from incgen.weights.readers.libraries import extra
 
 if TYPE_CHECKING:
+    from incgen.targets.shared.style import Style
     from incgen.verify.ladder import Ladder
     from incgen.verify.models import Models
 
@@ -37,6 +38,7 @@ def verify(
     batch: int = 4,
     dump: SpecPath | None = None,
     sources: Mapping[str, str] | None = None,
+    style: Style | None = None,
     text: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Report:
@@ -53,6 +55,7 @@ def verify(
         batch: How many examples there are in an input.
         dump: A folder for what goes into and comes out of the first place that diverges.
         sources: Source texts by target, in place of generated ones.
+        style: The length of lines, and templates of the user's; otherwise incgen's own.
         text: The spec itself, if it does not come from the file.
         progress: Is told what runs now.
 
@@ -70,7 +73,7 @@ def verify(
     if dump is not None and Path(dump).exists() and not Path(dump).is_dir():
         raise RequestError(f"{Path(dump).as_posix()} is not a folder")
     graph = spec if isinstance(spec, Graph) else compile_spec(spec, parameters, text=text)
-    texts, omissions = _sources(graph, _names(targets, sources or {}), sources or {})
+    texts, omissions = _sources(graph, _names(targets, sources or {}), sources or {}, style)
     asked, types = tuple(sorted(set(rungs))), tuple(t for t in DTYPES if t in dtypes)
     ladders: list[Ladder] = []
     if texts:
@@ -169,7 +172,7 @@ def _climbed(
 
 
 def _sources(
-    graph: Graph, names: Sequence[str], given: Mapping[str, str]
+    graph: Graph, names: Sequence[str], given: Mapping[str, str], style: Style | None
 ) -> tuple[dict[str, str], list[Omission]]:
     """Return the source texts of what can be compared, and what cannot be.
 
@@ -179,7 +182,7 @@ def _sources(
     texts: dict[str, str] = {}
     omissions: list[Omission] = []
     faults: list[SpecError] = []
-    for target in find_targets(names):
+    for target in find_targets(names, style):
         try:
             source = given[target.name] if target.name in given else target.emit(graph)
         except SpecError as error:
