@@ -54,6 +54,9 @@ class Target(Protocol):
     def emit(self, graph: Graph) -> str:
         """Return the source text of a network."""
 
+    def check(self, graph: Graph) -> None:
+        """Refuse a network that it cannot express."""
+
     def styled(self, style: Style) -> Target:
         """Return the target with another style."""
 
@@ -124,12 +127,13 @@ def check(
         if lone.code is Code.NO_NETWORK and lone.span is None:
             return report.diagnostics
         return list(error.diagnostics)
-    try:
-        emit_all(graph, find_targets(list(TARGETS)))
-    except SpecError as error:
-        # what no target can express is said once
-        return [*dict.fromkeys(error.diagnostics), *report.diagnostics]
-    return report.diagnostics
+    refused: dict[Diagnostic, None] = {}  # what no target can express is said once
+    for target in find_targets(list(TARGETS)):
+        try:
+            target.check(graph)
+        except SpecError as error:
+            refused |= dict.fromkeys(error.diagnostics)
+    return [*refused, *report.diagnostics]
 
 
 def generate(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import incgen
+from incgen.targets.shared import render
 from incgen.targets.shared.style import TemplateError
 from incgen.verify import verify
 
@@ -130,3 +131,11 @@ def test_lines_are_as_long_as_is_asked() -> None:
 
     assert max(map(len, short.split("\n"))) <= 60
     assert 88 < max(map(len, long.split("\n"))) <= 120
+
+
+def test_what_only_asks_whether_there_is_code_lays_nothing_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(render, "formatted", lambda *arguments: pytest.fail("ruff is run"))
+
+    assert incgen.check("net.inc", text=SPEC) == []

@@ -22,7 +22,7 @@ class Target:
     Attributes:
         name: what users write.
         aliases: what they can write instead.
-        module: the module whose `emit(graph, style)` gives the source text.
+        module: the module whose `emit(graph, style, laid_out=True)` gives the source text.
         entry: gives the name of the class or function that makes a network of a name.
         style: how it is spelt.
     """
@@ -45,6 +45,14 @@ class Target:
         """
         text: str = importlib.import_module(self.module).emit(graph, self.style)
         return text
+
+    def check(self, graph: Graph) -> None:
+        """Refuse a network that this framework cannot express; nothing is laid out for that.
+
+        Raises:
+            SpecError: the framework cannot express something; code `unsupported`.
+        """
+        importlib.import_module(self.module).emit(graph, self.style, laid_out=False)
 
 
 TARGETS: dict[str, Target] = {

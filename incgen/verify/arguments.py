@@ -124,9 +124,11 @@ def _others(value: Value, words: Set[str]) -> Iterator[Value]:
 
 def _expressible(graph: Graph, targets: Iterable[str]) -> bool:
     try:
-        return all(TARGETS[name].emit(graph) for name in targets)
+        for name in targets:
+            TARGETS[name].check(graph)
     except SpecError:
         return False
+    return True
 
 
 def sources_with(

@@ -29,7 +29,7 @@ from incgen.targets.shared.words import Words
 _MADE = {"ceil_max_pool": ("get_item", "concatenate")}
 
 
-def emit(graph: Graph, style: Style = PLAIN) -> str:
+def emit(graph: Graph, style: Style = PLAIN, *, laid_out: bool = True) -> str:
     """Return the Keras source of a network.
 
     Raises:
@@ -39,7 +39,7 @@ def emit(graph: Graph, style: Style = PLAIN) -> str:
     check_used(graph)
     file = _File(graph, style)
     with file.printer.templates.faults():
-        return file.source()
+        return file.source(laid_out)
 
 
 class _File:
@@ -100,8 +100,8 @@ class _File:
             self.sizes[key] = ex.Name(self.printer.show(Op(axis, {}, ex.Name(variable))))
         return self.sizes[key]
 
-    def source(self) -> str:
-        """Return the text of the file."""
+    def source(self, laid_out: bool) -> str:
+        """Return the text of the file, for somebody to read or only to know that there is one."""
         network = self.graph.program.network
         writer = FunctionWriter(self, network.name, network, True)
         model = writer.network()  # and the functions of what it uses
@@ -112,7 +112,8 @@ class _File:
                 **facts(self.graph, last, when, self.printer.width, channels_last=True),
                 "functions": functions,
                 "depthwise": _has_layer(functions, "depthwise_conv"),
-            }
+            },
+            laid_out=laid_out,
         )
         for helper in self.printer.used:
             _check_names(self.graph, helper)

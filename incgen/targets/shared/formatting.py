@@ -36,9 +36,8 @@ def _ruff(command: list[str], source: str, width: int) -> str:
         help_ = "install it with `pip install ruff`"
         raise FormatterError(f"ruff, which lays generated code out, is missing: {help_}") from error
     if done.returncode:
-        compile(
-            source, "generated", "exec", dont_inherit=True
-        )  # which says what is wrong, and where
+        # Python says what is wrong, and where.
+        compile(source, "generated", "exec", dont_inherit=True)
         raise SyntaxError(done.stderr.decode("utf-8", "replace").strip())
     return done.stdout.decode("utf-8")
 

@@ -62,13 +62,16 @@ class Printer:
         """Return whether the target has a macro: a form of an op, for instance."""
         return macro in self.macros
 
-    def file(self, view: Mapping[str, Any]) -> str:
-        """Print a whole file, laid out.
+    def file(self, view: Mapping[str, Any], *, laid_out: bool) -> str:
+        """Print a whole file.
 
         Args:
             view: what `module.py.jinja` is given.
+            laid_out: whether somebody will read it.
         """
         source = self.templates.file({**self.given, **view})
+        if not laid_out:
+            return source
         try:
             return formatted(source, self.width)
         except SyntaxError as error:

@@ -33,7 +33,7 @@ from incgen.targets.torch.code import Class, Form, sizes_of
 from incgen.targets.torch.scope import Part, Scope, part_input
 
 
-def emit(graph: Graph, style: Style = PLAIN) -> str:
+def emit(graph: Graph, style: Style = PLAIN, *, laid_out: bool = True) -> str:
     """Return the PyTorch source of a network.
 
     Raises:
@@ -43,7 +43,7 @@ def emit(graph: Graph, style: Style = PLAIN) -> str:
     check_used(graph)
     file = _File(graph, style)
     with file.printer.templates.faults():
-        return file.printer.file(file.view())
+        return file.printer.file(file.view(), laid_out=laid_out)
 
 
 class _File:
