@@ -24,13 +24,13 @@ def templates(target: str, files: Sequence[str], output: str | None, force: bool
     """
     from incgen import api
     from incgen.base.files import OutputError, make_folder, replace
-    from incgen.base.resources import folder
+    from incgen.targets.shared.templates import places_of
 
     (found,) = api.find_targets([target])
     shipped: dict[str, Path] = {}
-    for place in (folder("templates") / "shared", folder("templates") / found.name):
-        found_here = [*place.rglob("*.jinja"), *place.rglob("*.json")]
-        shipped |= {path.relative_to(place).as_posix(): path for path in found_here}
+    for place in reversed(places_of(found.name)):
+        files_there = [*place.rglob("*.jinja"), *place.rglob("*.json")]
+        shipped |= {path.relative_to(place).as_posix(): path for path in files_there}
     unknown = [name for name in files if name not in shipped]
     if unknown:
         raise click.UsageError(

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from incgen.base.source import Span
 from incgen.language.arithmetic import Value
-from incgen.language.expressions import Expression
+from incgen.language.expressions import Expression, Parameter
 from incgen.language.initializers import Initializer
 from incgen.language.ops import ByWindow, Op
 
@@ -356,3 +356,12 @@ def has_weights(definition: Definition) -> bool:
         if isinstance(element, Instance) and has_weights(element.definition):
             return True
     return False
+
+
+def given_on(definition: Definition, parameter: str) -> Iterator[tuple[OpCall | Instance, str]]:
+    """Yield what a definition gives a parameter to as it is, and as which argument."""
+    for element in elements(definition.body):
+        if isinstance(element, OpCall | Instance):
+            for name, value in element.args.items():
+                if isinstance(value, Parameter) and value.name == parameter:
+                    yield element, name

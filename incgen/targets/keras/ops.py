@@ -33,8 +33,8 @@ from incgen.targets.shared.values import (
     four_sides,
     half,
     paired,
+    sides_with_ceil,
     window,
-    with_ceil,
 )
 from incgen.targets.shared.words import grouped, is_one_of
 
@@ -250,7 +250,7 @@ def _pool(args: Args, context: Context, average: bool) -> tuple[Step, ...]:
         facts = {"kernel": kernel_, "stride": stride}
         return (Layer("ceil_max_pool", facts, function=True),)
     sides = plan.sides or (ZERO, ZERO, ZERO, ZERO)
-    full = _with_ceil(sides, frame.kernel, frame.stride) if ceil else sides
+    full = sides_with_ceil(sides, frame) if ceil else sides
     if not average:
         return Layer("edge_padding", {"sides": full_border(full)}, ("pad",)), stock
     return _padded_average(stock, sides, full, counted)
@@ -272,17 +272,6 @@ def _padded_average(stock: Layer, sides: Sides, full: Sides, counted: bool) -> t
     over = (ZERO, full[1] - sides[1], ZERO, full[3] - sides[3]) if counts else full
     padded = Layer("padded_avg_pool", {**stock.args, "pads": full_border(over)})
     return (zero, padded) if counts else (padded,)
-
-
-def _with_ceil(sides: Sides, kernel_: Pair, stride: Pair) -> Sides:
-    """Return the border with which rounding down gives what rounding up gave."""
-    top, bottom, left, right = sides
-    return (
-        top,
-        with_ceil(bottom, stride[0], kernel_[0]),
-        left,
-        with_ceil(right, stride[1], kernel_[1]),
-    )
 
 
 def _adaptive_avg_pool(args: Args, context: Context) -> tuple[Step, ...]:

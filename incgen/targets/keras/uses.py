@@ -22,7 +22,7 @@ from incgen.targets.keras.padding import (
 from incgen.targets.keras.scope import Scope
 from incgen.targets.keras.weights import either, has_fans, initializer
 from incgen.targets.shared.code import Code, Construct, Op
-from incgen.targets.shared.units import BORDERS, UnitForm, unit_arguments
+from incgen.targets.shared.units import BORDERS, UnitForm, said_by_use
 from incgen.targets.shared.values import Args, Pair, as_tuple, depthwise_fans, four_sides, is_same
 
 
@@ -63,11 +63,7 @@ def _unit_given(scope: Scope, instance: df.Instance, flow: Flow) -> dict[str, Co
     """Return the arguments of a unit's function."""
     definition = instance.definition
     unit = scope.file.unit_forms[definition]
-    written = dict(instance.args)
-    if instance.forwards and scope.unit is not None:
-        written.update(unit_arguments(scope.unit, whole=True))
-    if "window" in unit.args:
-        written.setdefault("window", df.unit_defaults(definition)["window"])
+    written = said_by_use(instance, unit, scope.unit, whole=True)
     values = {name: scope.resolved(value, flow) for name, value in written.items()}
     given: dict[str, Code] = {}
     for name, value in values.items():

@@ -14,8 +14,8 @@ from typing import ClassVar, TypeAlias
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 
-#: How tightly code binds, from a choice to a name or call; as `expressions.PRECEDENCE`.
-CHOICE, COMPARISON, SUM, PRODUCT, ATOM = 0, 4, 5, 6, 10
+#: How tightly a name or call binds: more than any operator of `arithmetic.PRECEDENCE`.
+ATOM = 10
 
 
 class Node:

@@ -73,6 +73,11 @@ class _Kept(BytecodeCache):
         return f"template-{bucket.key}-{bucket.checksum[:16]}.json"
 
 
+def places_of(target: str) -> list[Path]:
+    """Return the folders of a target's templates: its own, which go in front, and the shared."""
+    return [folder("templates") / target, folder("templates") / "shared"]
+
+
 class Templates:
     """The templates of one target, compiled where they are asked for."""
 
@@ -88,7 +93,7 @@ class Templates:
         Raises:
             TemplateError: a template of the user's is faulty.
         """
-        places = [folder("templates") / target, folder("templates") / "shared"]
+        places = places_of(target)
         ours = FileSystemLoader(places)
         self.own = None if own is None else Path(own, target)
         first = [] if self.own is None else [FileSystemLoader(self.own)]

@@ -206,3 +206,22 @@ def head_arguments(
     if not call.forwards or form is None:
         return call.args
     return {**call.args, **unit_arguments(form, whole=whole)}
+
+
+def said_by_use(
+    instance: df.Instance, form: UnitForm, outer: UnitForm | None, *, whole: bool = False
+) -> dict[str, df.ArgumentValue]:
+    """Return what a use of a unit says for it, with what a unit around it hands on.
+
+    Args:
+        instance: the use.
+        form: of the unit that is used.
+        outer: of the unit that it stands in, if it does.
+        whole: as `unit_arguments` takes it.
+    """
+    said = dict(instance.args)
+    if instance.forwards and outer is not None:
+        said.update(unit_arguments(outer, whole=whole))
+    if "window" in form.args:
+        said.setdefault("window", df.unit_defaults(instance.definition)["window"])
+    return said

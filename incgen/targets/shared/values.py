@@ -123,6 +123,13 @@ def with_ceil(after: Expression, stride: Expression, kernel: Expression) -> Expr
     return ex.called("min", (after + stride - 1, kernel - 1))
 
 
+def sides_with_ceil(sides: Sides, frame: WindowValue) -> Sides:
+    """Return the border of a window with which rounding down gives what rounding up gave."""
+    top, bottom, left, right = sides
+    (down, across), (high, wide) = frame.stride, frame.kernel
+    return top, with_ceil(bottom, down, high), left, with_ceil(right, across, wide)
+
+
 def whole(value: float) -> ex.Literal:
     """Return a number, without a point if it is whole."""
     return ex.Literal(int(value) if value == int(value) else value)

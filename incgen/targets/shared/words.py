@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 from incgen.graph.nodes import Graph
@@ -50,7 +50,7 @@ class Words:
             return here
         inner = [
             found
-            for element, name in _given(definition, parameter)
+            for element, name in df.given_on(definition, parameter)
             if isinstance(element, df.Instance) and (found := self.taken(element.definition, name))
         ]
         if not inner:
@@ -65,7 +65,7 @@ class Words:
         head = definition.head.argument(parameter) if definition.head is not None else None
         if head is not None and head.words:
             return self._with_own(definition, parameter, head.words)
-        for element, name in _given(definition, parameter):
+        for element, name in df.given_on(definition, parameter):
             op = element.op if isinstance(element, df.OpCall) else element.definition.head
             argument = op.argument(name) if op is not None else None
             known: Sequence[Value] = ()
@@ -113,17 +113,6 @@ class Words:
         """Return what refuses a value for which a definition has no code, if it is a word."""
         known = self.taken_here(definition, parameter)
         return (Refusal(parameter, tuple(map(ex.Literal, known))),) if known else ()
-
-
-def _given(
-    definition: df.Definition, parameter: str
-) -> Iterator[tuple[df.OpCall | df.Instance, str]]:
-    """Return what a definition gives a parameter to, and as which argument."""
-    for element in df.elements(definition.body):
-        if isinstance(element, df.OpCall | df.Instance):
-            for name, value in element.args.items():
-                if isinstance(value, ex.Parameter) and value.name == parameter:
-                    yield element, name
 
 
 # ---------------------------------------------------------------- choices

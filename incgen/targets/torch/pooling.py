@@ -15,8 +15,8 @@ from incgen.targets.shared.values import (
     Sides,
     as_tuple,
     paired,
+    sides_with_ceil,
     window,
-    with_ceil,
 )
 from incgen.targets.torch.padding import Padding, padding
 
@@ -83,13 +83,11 @@ def _same_pool(args: Args, average: bool) -> Op:
 
 def _padded_pool(args: Args, sides: Sides, average: bool) -> Op:
     """Return a pooling whose border the stock ones do not take: pad first, then pool."""
-    kernel, stride = window(args).kernel, window(args).stride
-    top, bottom, left, right = sides
+    frame, (top, bottom, left, right) = window(args), sides
     below, beside = bottom, right
-    if args["ceil"] == TRUE and stride != (ONE, ONE):
-        below = with_ceil(bottom, stride[0], kernel[0])
-        beside = with_ceil(right, stride[1], kernel[1])
-    facts = {"kernel": paired(kernel), "stride": paired(stride)}
+    if args["ceil"] == TRUE and frame.stride != (ONE, ONE):
+        _, below, _, beside = sides_with_ceil(sides, frame)
+    facts = {"kernel": paired(frame.kernel), "stride": paired(frame.stride)}
     border = ex.Tuple((left, beside, top, below))
     if not average:
         return Op("max_pool_padded", {**facts, "border": border})

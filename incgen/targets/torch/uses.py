@@ -11,7 +11,7 @@ from incgen.language.initializers import Initializer
 from incgen.resolve import definitions as df
 from incgen.targets.shared.code import Code, Construct
 from incgen.targets.shared.symbols import Symbol
-from incgen.targets.shared.units import BORDERS, unit_arguments
+from incgen.targets.shared.units import BORDERS, said_by_use
 from incgen.targets.shared.values import ONE, Sides, as_float, four_sides, is_same, one_of_equal
 from incgen.targets.shared.words import by_word
 from incgen.targets.torch.code import (
@@ -82,11 +82,7 @@ class Uses(Scope):
         """Return the arguments of a unit's constructor, by its parameters."""
         unit = instance.definition
         form = self.file.unit_forms[unit]
-        written = dict(instance.args)
-        if instance.forwards and self.unit is not None:
-            written.update(unit_arguments(self.unit))
-        if "window" in form.args:
-            written.setdefault("window", df.unit_defaults(unit)["window"])
+        written = said_by_use(instance, form, self.unit)
         values = {name: self.resolved(value, shape) for name, value in written.items()}
         given: dict[str, Expression] = {}
         for name, value in values.items():
