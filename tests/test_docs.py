@@ -376,7 +376,7 @@ def shown(value: object) -> str:
     """A value as a spec writes it."""
     match value:
         case ByWindow(plain, strided):
-            stated = f"`{strided}`" if strided else "must be said"
+            stated = f"`{strided}`" if strided else "must be stated"
             return f"`{plain}`; strided {stated}; even `valid`"
         case bool():
             return f"`{str(value).lower()}`"
@@ -411,7 +411,7 @@ def values(argument: Argument) -> str:
 
 def default(argument: Argument) -> str:
     if argument.must:
-        return "must be said"
+        return "must be stated"
     return "required" if argument.positional else shown(argument.default)
 
 
@@ -451,39 +451,31 @@ def codes() -> str:
 
 
 LIMITS = (
-    ("characters of a file", "syntax.parser", "MAX_TEXT"),
-    ("words, numbers, signs and ends of lines of a file", "syntax.lexing", "MAX_TOKENS"),
+    ("characters in a file", "syntax.parser", "MAX_TEXT"),
+    ("tokens in a file, newlines included", "syntax.lexing", "MAX_TOKENS"),
     (
-        "those of one element of a pipeline, or of a definition in front of its body",
+        "tokens in one element of a pipeline, or in a definition before its body",
         "syntax.lexing",
         "MAX_ELEMENT",
     ),
-    ("characters of a name", "syntax.lexing", "MAX_NAME"),
-    ("brackets, bodies or operators inside one another", "syntax.lexing", "MAX_NESTING"),
-    ("a number that is written", "language.arithmetic", "MAX_NUMBER"),
+    ("characters in a name", "syntax.lexing", "MAX_NAME"),
+    ("nesting of brackets, bodies or operators", "syntax.lexing", "MAX_NESTING"),
+    ("a literal number", "language.arithmetic", "MAX_NUMBER"),
     ("the result of an expression", "language.arithmetic", "MAX_RESULT"),
-    ("channels, the parts of a window, a padding", "resolve.arguments", "MAX_COUNT"),
-    ("files that use files, one inside the other", "syntax.loader", "MAX_USE_DEPTH"),
-    (
-        "definitions that use definitions, one inside the other",
-        "resolve.scope",
-        "MAX_DEFINITION_DEPTH",
-    ),
+    ("channels, the parts of a window, padding", "resolve.arguments", "MAX_COUNT"),
+    ("depth of `use` between files", "syntax.loader", "MAX_USE_DEPTH"),
+    ("depth of uses between definitions", "resolve.scope", "MAX_DEFINITION_DEPTH"),
     ("branches of a join", "resolve.body", "MAX_BRANCHES"),
-    ("repeats inside one another, in one definition", "resolve.body", "MAX_LOOPS"),
+    ("nesting of `repeat` in one definition", "resolve.body", "MAX_LOOPS"),
     ("iterations of one `repeat`", "graph.bounds", "MAX_REPEAT"),
-    ("layers and other elements of a network, expanded", "graph.bounds", "MAX_ELEMENTS"),
-    ("uses and bodies inside one another, expanded", "graph.bounds", "MAX_DEPTH"),
+    ("layers and other elements of a network, once expanded", "graph.bounds", "MAX_ELEMENTS"),
+    ("nesting of uses and bodies, once expanded", "graph.bounds", "MAX_DEPTH"),
     ("rows or columns of a value", "graph.bounds", "MAX_SIZE"),
-    (
-        "numbers in one value of one example, and in all parameters",
-        "graph.bounds",
-        "MAX_NUMBERS",
-    ),
-    ("characters of a key", "graph.bounds", "MAX_PATH"),
-    ("numbers in a file of `incgen weights init`", "weights.first", "MAX_NUMBERS"),
+    ("elements of one value per example, and of all parameters", "graph.bounds", "MAX_NUMBERS"),
+    ("characters in a key", "graph.bounds", "MAX_PATH"),
+    ("numbers in a file written by `incgen weights init`", "weights.first", "MAX_NUMBERS"),
     ("errors after which a check stops", "base.diagnostics", "MAX_ERRORS"),
-    ("reports that are printed; the rest is counted", "base.diagnostics", "MAX_SHOWN"),
+    ("reports that are printed; the rest are only counted", "base.diagnostics", "MAX_SHOWN"),
 )
 
 

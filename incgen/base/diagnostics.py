@@ -44,10 +44,10 @@ class Code(StrEnum):
         return member
 
     SYNTAX = "syntax", "the text does not follow the grammar"
-    MISSING_BRACE = "missing-brace", "a `{` has no `}` or the other way round"
-    MISSING_ARROW = "missing-arrow", "two ops stand side by side without `->` or a newline"
+    MISSING_BRACE = "missing-brace", "a `{` has no matching `}`, or the reverse"
+    MISSING_ARROW = "missing-arrow", "two ops are not separated by `->` or a newline"
     BAD_WINDOW = "bad-window", "a window is not written `KHxKW` or `KHxKW/STRIDE`"
-    BAD_CHARACTER = "bad-character", "a character that the language does not use"
+    BAD_CHARACTER = "bad-character", "a character that is not part of the language"
     NOT_UTF8 = "not-utf8", "the file is not UTF-8 text"
     UNREADABLE = "unreadable", "the file cannot be read"
     NESTING_TOO_DEEP = "nesting-too-deep", "bodies, expressions or uses are nested too deeply"
@@ -58,11 +58,11 @@ class Code(StrEnum):
     UNKNOWN_NAME = "unknown-name", "a name in an expression is not defined"
     UNKNOWN_ATTRIBUTE = "unknown-attribute", "the op has no attribute or parameter of this name"
     UNKNOWN_LABEL = "unknown-label", "`from` names a label that is not an earlier value"
-    UNKNOWN_PRESET = "unknown-preset", "`numerics` names no preset"
+    UNKNOWN_PRESET = "unknown-preset", "`numerics` does not name a preset"
     ARGUMENT_COUNT = "argument-count", "too many or too few arguments"
-    DUPLICATE = "duplicate", "a name is given twice where it must be unique"
+    DUPLICATE = "duplicate", "a name is defined twice where it must be unique"
     RESERVED_NAME = "reserved-name", "a name that some target cannot use"
-    MUST_SAY = "must-say", "the frameworks disagree, so the spec has to say it"
+    MUST_SAY = "must-say", "the frameworks disagree, so the spec must state the value"
     EMPTY_BODY = "empty-body", "a body without a statement"
     MISPLACED = "misplaced", "a statement where it is not allowed"
     NO_NETWORK = "no-network", "the file defines no network, or more than one"
@@ -73,10 +73,10 @@ class Code(StrEnum):
     UNNAMED = "unnamed", "a layer with parameters has no label"
     EVEN_WINDOW = (
         "even-window",
-        "an even window is padded by half of it, unasked",
+        "an even window is padded by half of it without having been asked to",
     )
-    WINDOW_TOO_LARGE = "window-too-large", "a window does not fit into its padded input"
-    BAD_PADDING = "bad-padding", "a padding that the op cannot have"
+    WINDOW_TOO_LARGE = "window-too-large", "a window does not fit in its padded input"
+    BAD_PADDING = "bad-padding", "a padding that the op does not support"
     GROUPS = "groups", "groups do not divide the channels"
     WRONG_RANK = "wrong-rank", "an op that needs a map is given a vector, or the reverse"
     SHAPE_MISMATCH = "shape-mismatch", "values that are joined have incompatible shapes"

@@ -31,14 +31,14 @@ class ByWindow:
 
     Attributes:
         plain: The word for odd windows that move by 1.
-        strided: The word for other odd windows; None where it must be said.
+        strided: The word for other odd windows; None where it must be stated.
     """
 
     plain: str
     strided: str | None
 
     def word(self, kernel: tuple[int, ...], stride: tuple[int, ...]) -> str | None:
-        """Return the word for one window; None if it must be said.
+        """Return the word for one window; None if it must be stated.
 
         >>> ByWindow("half", None).word((3, 3), (1, 1))
         'half'
@@ -165,17 +165,22 @@ def _op(name: str, doc: str, *arguments: Argument, takes: Takes = Takes.ANY, **m
     return Op(name=name, doc=doc, arguments=arguments, takes=takes, **more)
 
 
-_WINDOW = _by_position("window", Kind.WINDOW, "kernel and stride, pixels")
+_WINDOW = _by_position("window", Kind.WINDOW, "kernel and stride, in pixels")
 _CHANNELS = _by_position("channels", Kind.COUNT, "output channels")
-_MULTIPLIER = _count("multiplier", 1, "output channels for each input channel")
+_MULTIPLIER = _count("multiplier", 1, "output channels per input channel")
 _CONV = (
-    _pad("zeros around the input, pixels; see Padding"),
-    _count("dilation", 1, "distance of the taps, pixels"),
+    _pad("zeros around the input, in pixels; see Padding"),
+    _count("dilation", 1, "spacing of the taps, in pixels"),
 )
 _WEIGHT = (
     _flag("bias", True, "whether a bias is added"),
-    Argument(name="init", kind=Kind.INITIALIZER, default="glorot_uniform", doc="of the kernel"),
-    _factor("bias_init", "the value that every bias begins with", default=0),
+    Argument(
+        name="init",
+        kind=Kind.INITIALIZER,
+        default="glorot_uniform",
+        doc="how the kernel is initialised",
+    ),
+    _factor("bias_init", "the initial value of every bias", default=0),
     _factor(
         "l2",
         "weight decay of the kernel: adds l2 / 2 * sum(w ** 2) to the loss",
@@ -185,15 +190,18 @@ _WEIGHT = (
 )
 _GROUPS = _count("groups", 1, "independent groups of channels")
 _POOL = (
-    _pad("border around the input, pixels; see Padding"),
+    _pad("border around the input, in pixels; see Padding"),
     _flag(
-        "ceil", None, "whether a last, partial window counts (must be said when strided)", must=True
+        "ceil",
+        None,
+        "whether a last, partial window counts (must be stated when strided)",
+        must=True,
     ),
 )
 _COUNT_PAD = _flag(
     "count_pad",
     None,
-    "whether the border counts in the average (must be said when padded)",
+    "whether the border counts in the average (must be stated when padded)",
     must=True,
 )
 #: What an op with windows has in common with others of its family.
@@ -209,7 +217,7 @@ _TABLE = (
     ),
     _op(
         "depthwise_conv",
-        "A convolution of each channel by itself.",
+        "A convolution of each channel separately.",
         *(_WINDOW, _MULTIPLIER, *_CONV, *_WEIGHT),
         **_CONVOLUTION,
     ),
@@ -271,7 +279,7 @@ _TABLE = (
     _op("avg_pool", "The average of each window.", _WINDOW, *_POOL, _COUNT_PAD, **_POOLING),
     _op(
         "pool",
-        "max_pool or avg_pool, by a word that a parameter can carry.",
+        "max_pool or avg_pool, chosen by a word that can be a parameter.",
         _choice("kind", ("max", "avg"), "which pooling", positional=True),
         *(_WINDOW, *_POOL, _COUNT_PAD),
         **_POOLING,
@@ -284,15 +292,15 @@ _TABLE = (
     ),
     _op(
         "adaptive_avg_pool",
-        "The average of as many windows as the map behind it is to have pixels.",
-        _by_position("window", Kind.WINDOW, "the size of the map behind it, without a stride"),
+        "The average over windows, one for each pixel of the resulting map.",
+        _by_position("window", Kind.WINDOW, "the size of the resulting map, without a stride"),
         takes=Takes.MAP,
     ),
     _op(
         "l2_normalize",
         "x / max(eps, the root of the sum of x ** 2 over the channels).",
         # float32 holds the square of the minimum
-        _factor("eps", "the least norm that is divided by", default=1e-12, minimum=1e-18),
+        _factor("eps", "the smallest norm to divide by", default=1e-12, minimum=1e-18),
     ),
     _op("relu", "max(x, 0)."),
     _op("relu6", "min(max(x, 0), 6)."),
@@ -310,7 +318,7 @@ _TABLE = (
         _choice(
             "form",
             ("erf", "tanh"),
-            "which formula: the frameworks' defaults differ between versions",
+            "which formula; the frameworks' defaults differ between versions",
             positional=True,
         ),
     ),
@@ -335,7 +343,7 @@ _TABLE = (
         "pad",
         "Explicit zeros around a map.",
         _by_position(
-            "border", Kind.PADDING, "a number, `HxW` or `[top, bottom, left, right]`, pixels"
+            "border", Kind.PADDING, "a number, `HxW` or `[top, bottom, left, right]`, in pixels"
         ),
         takes=Takes.MAP,
     ),
