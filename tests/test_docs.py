@@ -526,7 +526,7 @@ def helpers_of(target: str) -> str:
     printer = Printer(target, package="net")
     names = printer.templates.helper_names()
     rows = [(f"`{name}`", printer.find_helper(name).why) for name in names]
-    return table(("helper", "why the stock layer does not do"), rows)
+    return table(("helper", "why the stock layer is not enough"), rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {
