@@ -1,4 +1,4 @@
-"""Random calls of ops: all of the ops, with all of their attributes and values.
+"""Random calls of ops: every op, with every attribute and value.
 
 A value is a plain one or an expression over what can be named at the place. Whether a call fits is
 found out afterwards.

@@ -1,4 +1,4 @@
-"""What random specs are drawn from: choices, and the place where a statement will stand."""
+"""The choices that random specs are drawn from, and the position of the next statement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command: random networks, or broken inputs, tried and reported.
+"""The command line: try random networks or broken inputs, and report the failures.
 
 Exit codes are those of incgen: 1 says that something failed.
 """

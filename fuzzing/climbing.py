@@ -1,4 +1,4 @@
-"""The models of a random network on the ladder: as they are, and with other arguments.
+"""Verify the models of a random network: as they are, and with other arguments.
 
 Other arguments are those of the same generated files. The ladder makes models without arguments, so
 a line at the end of a file gives it a model that has them.

@@ -1,4 +1,4 @@
-"""What random specs contained: how often each thing of the language was seen, and what never."""
+"""Which features of the language random specs contained, how often, and which never."""
 
 from __future__ import annotations
 

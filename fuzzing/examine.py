@@ -1,4 +1,4 @@
-"""All that one random spec is held to: its text, its shapes, its models, its generated source."""
+"""Check one random spec: its text, its shapes, its models, its generated source."""
 
 from __future__ import annotations
 

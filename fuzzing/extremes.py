@@ -1,4 +1,4 @@
-"""What is unusual but legal in a network: sizes, windows and numbers at the end of their ranges."""
+"""Networks that are legal but unusual: sizes, windows and numbers at the ends of their ranges."""
 
 from __future__ import annotations
 

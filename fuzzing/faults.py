@@ -1,4 +1,4 @@
-"""What is wrong with a random network, and which faults are the same."""
+"""Failures of a random network, and which of them are the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is in a random spec: every thing of the language that it uses, one after another."""
+"""List every feature of the language that a random spec uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generated source of random networks against ruff: its rules and its layout."""
+"""Check the generated source of random networks with ruff: its rules and its layout."""
 
 from __future__ import annotations
 

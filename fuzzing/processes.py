@@ -1,4 +1,4 @@
-"""Tasks split over processes: frameworks need one each, and can take theirs down with them."""
+"""Split tasks over processes: each framework needs its own, and may crash it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A failing spec made small: parts are left out as long as it fails in the same way.
+"""Reduce a failing spec: leave parts out for as long as it fails in the same way.
 
 Hypothesis would do it by drawing again with fewer choices, and each try builds two models. Here a
 try is a tree with a part less; most of those that are no valid specs are found out without models.

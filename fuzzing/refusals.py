@@ -1,4 +1,4 @@
-"""What a valid spec may be refused for: everything else that a target refuses is a fault.
+"""What a target may refuse in a valid spec; any other refusal is a failure.
 
 A network that a target refuses is compared with nothing: a target that refused all would pass.
 """

@@ -1,4 +1,4 @@
-"""A search for specs whose generated models are not the same network.
+"""Search for specs whose generated models are not the same network.
 
 Network n of a seed is the same whatever else is drawn, in however many processes.
 """

@@ -1,4 +1,4 @@
-"""Random specs, statement by statement, each of which fits where it stands.
+"""Random specs, drawn statement by statement so that each one fits.
 
 Statements are drawn one after another. Each is tried on the shapes that the values have where it
 would stand, in every use of its definition that is known (`tracking.py`), and one that does not fit

@@ -1,4 +1,4 @@
-"""What was seen in a search; counts of several processes add up."""
+"""Counts of what a search saw, which add up over processes."""
 
 from __future__ import annotations
 

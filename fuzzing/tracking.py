@@ -1,4 +1,4 @@
-"""Shapes of random specs, by rules written a second time: what fits where.
+"""Shapes of random specs, by a second set of rules: what fits where.
 
 The generator asks this module before it writes a statement, so that most specs are valid; what it
 says of the output is compared with what incgen says. The rules are those of docs/language.md.

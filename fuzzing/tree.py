@@ -1,4 +1,4 @@
-"""Random specs as trees, and the trees as text.
+"""Random specs as trees, and trees as text.
 
 Expressions are kept as their text: the language's operators are Python's, so that one text is both
 what is printed and what `tracking.py` evaluates.

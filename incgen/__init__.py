@@ -1,4 +1,4 @@
-"""incgen: compiles a small textual network spec into PyTorch and Keras source.
+"""Compile a small textual network spec into PyTorch and Keras source.
 
     import incgen
 

@@ -1,4 +1,4 @@
-"""The road of a spec, from its file to source text, and what Python programs call.
+"""The Python API: the compilation of a spec, from its file to source text.
 
 `compile_spec` is the whole road to the graph; everything else here is a way to use one. Targets
 and what they stand on are imported where they are needed, so that a check does not pay for them.

@@ -1,4 +1,4 @@
-"""Source texts to files, without ever destroying the work of a person.
+"""Write generated files without ever destroying anyone's work.
 
 A generated file begins with a line that says which incgen wrote it, with digests of what it was
 made from and of what the lines below say. A file without that line is not incgen's, and one whose

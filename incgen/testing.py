@@ -1,4 +1,4 @@
-"""Helpers for the tests of projects that keep generated files beside their specs.
+"""Test helpers for projects that keep generated files beside their specs.
 
     from incgen.testing import assert_same_network, assert_up_to_date
 

@@ -1,4 +1,4 @@
-"""Zip archives whose members lie: `.npz`, `.pth` and `.keras` files are such."""
+"""Zip archives whose members lie, as `.npz`, `.pth` and `.keras` files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One broken input: the files that incgen is given, and what is said on the command line."""
+"""One broken input: the files and the command line that incgen is given."""
 
 from __future__ import annotations
 

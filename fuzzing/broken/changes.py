@@ -1,4 +1,4 @@
-"""Changes that break a spec: of its tokens, its lines, its blocks, its characters, its bytes."""
+"""Changes that break a spec: in its tokens, lines, blocks, characters or bytes."""
 
 from __future__ import annotations
 

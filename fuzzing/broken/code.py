@@ -1,4 +1,4 @@
-"""Generated code of a hostile spec: it is Python, and nothing in it was smuggled in."""
+"""Check that code generated from a hostile spec is Python with nothing injected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What broken specs are made from: whole specs, and pieces of large ones that are soon read."""
+"""What broken specs are made from: whole specs, and short pieces of large ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a broken spec ends: in diagnostics that can be shown, or in clean code; all else fails."""
+"""Check how a broken spec ends: diagnostics that can be shown, or clean code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bounds for a piece of work: its time, and the memory of its process. Needs Linux."""
+"""Bound the time of a piece of work and the memory of its process. Needs Linux."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a hostile spec would write: numbers, names, strings, characters, nesting."""
+"""What a hostile spec might contain: numbers, names, strings, characters, nesting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Broken specs by number: the same seed and number give the same input, in any process."""
+"""Broken specs by number: a seed and a number give the same input in any process."""
 
 from __future__ import annotations
 

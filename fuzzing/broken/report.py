@@ -1,4 +1,4 @@
-"""What a run of broken inputs found, in counts; parts of a run are added up."""
+"""Counts of what a run on broken inputs found; parts of a run add up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many broken inputs tried, in processes of their own, with their time and memory bounded.
+"""Try many broken inputs in separate processes with bounded time and memory.
 
 A process that crashes, or that cannot be interrupted, is replaced; the input that it was at is a
 failure like any other.

@@ -1,4 +1,4 @@
-"""A failing input made small: files, lines, tokens and bytes are left out as long as it fails."""
+"""Reduce a failing input: leave out files, lines, tokens and bytes while it still fails."""
 
 from __future__ import annotations
 

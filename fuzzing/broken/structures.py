@@ -1,4 +1,4 @@
-"""Hostile specs as a whole: deep nesting, long chains of definitions, too much of one thing."""
+"""Hostile specs as a whole: deep nesting, long chains of definitions, too much of something."""
 
 from __future__ import annotations
 

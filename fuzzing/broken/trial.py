@@ -1,4 +1,4 @@
-"""One input tried: how it ends, what it took, and what is wrong with that."""
+"""Try one input: how it ends, what it took, and what is wrong with that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Broken files of weights as a subject of the runner."""
+"""Broken weights files as a subject of the runner."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The ground: sources, diagnostics and files. It knows nothing of networks."""
+"""The foundation: sources, diagnostics and files. It knows nothing of networks."""

@@ -1,4 +1,4 @@
-"""A folder of the user's for what would be computed again at every start.
+"""A per-user cache of what would otherwise be recomputed at every start.
 
 The tables of the grammar cost as much as a small build, and so does compiling templates. Both are
 kept as plain data under a digest: an entry that is missing, old or damaged is made again, and

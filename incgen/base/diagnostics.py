@@ -1,4 +1,4 @@
-"""Faults of a spec as values, and how they are printed.
+"""Errors in a spec as values, and how they are printed.
 
 A stage collects `Diagnostic`s in a `Reporter` and ends with `Reporter.stop_on_errors`; a
 `SpecError` then carries all of them to whoever prints. The first line of a report is

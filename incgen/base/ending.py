@@ -1,4 +1,4 @@
-"""The end of a command by a signal: as an exception, so that whatever is half made is removed.
+"""Signals as exceptions, so that a command that is ended removes what it has half made.
 
 Python knows an interrupt from the keyboard as an exception, and dies without cleaning up of the
 signals by which systems and terminals end a program. Here all are alike.

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and what is wrong where they cannot be."""
+"""Files that are written whole or not at all, and what to report if they cannot be."""
 
 from __future__ import annotations
 

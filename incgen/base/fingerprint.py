@@ -1,4 +1,4 @@
-"""A digest of what Python source says: its code and comments, not how they are laid out."""
+"""A digest of what Python source says: its code and comments, but not its layout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Source text to a module that is imported, without a file."""
+"""Import a module from source text, without a file."""
 
 from __future__ import annotations
 

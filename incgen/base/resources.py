@@ -1,4 +1,4 @@
-"""The folders that come with incgen: its grammar, its templates and its specs."""
+"""The folders that ship with incgen: grammar, templates and specs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a thing stands in a spec: source files and spans of their text.
+"""Locations in a spec: source files and spans of their text.
 
 Everything later in the pipeline carries a `Span`, so that a fault found in the graph can
 still point at the characters that a person typed. Imports nothing of ours.

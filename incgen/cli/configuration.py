@@ -1,4 +1,4 @@
-"""The table `[tool.incgen]` of pyproject.toml, for what the command line does not say."""
+"""The `[tool.incgen]` table of pyproject.toml, which the command line overrides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Specs that commands are given: files, names, or standard input."""
+"""The specs that a command is given: files, names, or standard input."""
 
 from __future__ import annotations
 

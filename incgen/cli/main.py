@@ -1,4 +1,4 @@
-"""The program: its commands, each imported when it is used, and how a run ends.
+"""The program: its commands, each imported on first use, and how a run ends.
 
 Exit codes: 0 is success, 1 says that a spec has faults, that weights do not fit it or that
 `--check` found a difference, 2 that the command cannot be carried out as it was given; 130 is an

@@ -1,4 +1,4 @@
-"""Options and arguments that several commands share, and the exit codes of all."""
+"""Options and arguments that commands share, and the exit codes."""
 
 from __future__ import annotations
 

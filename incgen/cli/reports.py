@@ -1,4 +1,4 @@
-"""Faults of specs, and failures of commands, on standard error and as exit codes."""
+"""Errors in specs and failures of commands, as standard error and exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands that read specs and write no code: `check`, `format` and `show`."""
+"""The commands that read specs but write no code: `check`, `format` and `show`."""
 
 from __future__ import annotations
 

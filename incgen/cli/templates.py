@@ -1,4 +1,4 @@
-"""The command `templates`: the files that spell generated code, to read and to copy."""
+"""The command `templates`, which lists, prints and copies the templates of a target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Standard output and standard error of commands, whatever is at their other end."""
+"""Standard output and standard error, whatever is at the other end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands on files of weights."""
+"""The `weights` commands."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Definitions to graph: every layer with its shape, its key and its cost."""
+"""Definitions to graph: every layer with its shape, key and cost."""

@@ -1,4 +1,4 @@
-"""How large a network may be, so that no spec makes incgen hang."""
+"""Limits on the size of a network, so that no spec can make incgen hang."""
 
 from __future__ import annotations
 

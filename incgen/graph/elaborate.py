@@ -1,4 +1,4 @@
-"""Definitions to graph: parameters bound, conditions decided, repeats unrolled, shapes known.
+"""Definitions to graph: bind parameters, decide conditions, unroll repeats, infer shapes.
 
 A value with a fault becomes None, and what follows from it is not reported again. Every
 statement costs a bounded amount of work, and their number is bounded, so that no spec makes

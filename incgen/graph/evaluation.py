@@ -1,4 +1,4 @@
-"""Arguments to values: expressions evaluated where parameters and shapes are known."""
+"""Arguments to values, where parameters and shapes are known."""
 
 from __future__ import annotations
 

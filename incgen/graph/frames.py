@@ -1,4 +1,4 @@
-"""Where elaboration stands: the parameters, the prefix of keys, the chain of uses, the labels."""
+"""The state of elaboration: parameters, key prefix, chain of uses, and labels."""
 
 from __future__ import annotations
 

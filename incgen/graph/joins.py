@@ -1,4 +1,4 @@
-"""Joins: the shape of what is joined, or which branches do not fit and how each came about."""
+"""Joins: the resulting shape, or which branches do not match and how they came about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The graph: every layer of a network, expanded, with its shape, its key and its cost."""
+"""The graph: every layer of a network, expanded, with its shape, key and cost."""
 
 from __future__ import annotations
 

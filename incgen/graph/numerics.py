@@ -1,4 +1,4 @@
-"""The conventions of a network: what layers follow where frameworks disagree, and who says so."""
+"""The conventions of a network: what layers follow where frameworks disagree, and what set it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults that a setting removes: they stand under an `if` of a flag whose other value passes them.
+"""Errors that a setting avoids, because they are under an `if` on a flag.
 
 Whether it does is tried, not guessed: the network is expanded once more with the other value.
 """

@@ -1,4 +1,4 @@
-"""What an op gives for one input: its shape, its border in pixels, and why it cannot.
+"""The output shape and border of an op for one input, or why it has none.
 
 Where `shapes.py` has the formulas, this module applies them to the arguments of one layer and
 finds the faults that only show once the shape of the input is known.

@@ -1,4 +1,4 @@
-"""What each op does to a shape, which parameters it has and what it costs.
+"""What each op does to a shape, which parameters it has, and what it costs.
 
 The rules are plain arithmetic. `window_output` also takes symbols, so that generated code can
 hold the formula where a size depends on a parameter.

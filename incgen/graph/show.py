@@ -1,4 +1,4 @@
-"""A network as a table that a person can read, and as JSON.
+"""A network as a readable table and as JSON.
 
 The rows are the labels, nested as they are in keys. A unit is one row, because a spec says it
 in one word; its layers are shown if all are asked for.

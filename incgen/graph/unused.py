@@ -1,4 +1,4 @@
-"""Values that no output depends on: a target that drops them would lose their keys."""
+"""Values that no output depends on: a target that dropped them would lose their keys."""
 
 from __future__ import annotations
 

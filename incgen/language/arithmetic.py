@@ -1,4 +1,4 @@
-"""Arithmetic on the values of specs: what each operator and function gives, and when nothing."""
+"""Arithmetic on the values of specs: the result of each operator and function, if it has one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other tools call the arguments of ops, and why they are written in another way here."""
+"""What other tools call the arguments of ops, and how to write them here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Expressions to values, where the values of their parameters are known."""
+"""Expressions to values, where the values of parameters are known."""
 
 from __future__ import annotations
 

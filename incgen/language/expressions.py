@@ -1,4 +1,4 @@
-"""Expressions: trees of what stands where a number may stand.
+"""Expressions as trees.
 
 Arithmetic on an `Expression` with `+`, `-`, `*`, `//` and `%` gives a simplified `Expression`, so
 one shape rule written in plain Python serves numbers and symbols alike.

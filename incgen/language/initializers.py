@@ -1,4 +1,4 @@
-"""The named initialisers of the language: each name is one exact formula.
+"""The named initialisers, each of which is one exact formula.
 
 The frameworks use the same names for different things: `he_normal` is cut at two standard
 deviations in Keras and is not in PyTorch, Caffe's `xavier` divides by the inputs alone, and the

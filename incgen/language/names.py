@@ -1,4 +1,4 @@
-"""Names that a target cannot carry as they stand.
+"""Names that some target cannot use as they are.
 
 Labels are keys of weights, and parameters and the network are what users of generated code name:
 they are the same in every target, so one that some target cannot carry is an error with a

@@ -1,4 +1,4 @@
-"""The table of ops: what each takes, and what a preset of `numerics` says for it.
+"""The table of ops: what each takes, and what the presets of `numerics` set for it.
 
 This is the one place that knows an op's arguments, their types, ranges and defaults. Checking,
 documentation, formatting, counting and every target read it; shape and cost rules stand beside

@@ -1,4 +1,4 @@
-"""What a call takes, by name: of an op, or of a unit that hands its arguments on."""
+"""The named parameters of a call: of an op, or of a unit that passes its arguments on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that Python programs set parameters and constants to, as the plain ones of a spec.
+"""Convert values from Python programs to the plain values of a spec.
 
 They end up in generated code as literals, so that what comes in must be exactly a `bool`, an `int`,
 a `float` or a `str`: a subclass may print itself as anything.

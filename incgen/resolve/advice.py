@@ -1,4 +1,4 @@
-"""What is wrong with a use that cannot be understood, and what to type in its place."""
+"""What is wrong with a use that makes no sense, and what to type instead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments: what is written at a use, held against what the op takes.
+"""Arguments: check what a use gives against what the op takes.
 
 Types and ranges are checked here, for values written in a spec while it is resolved and for the
 values of expressions while it is elaborated, with the same words.

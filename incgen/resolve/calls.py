@@ -1,4 +1,4 @@
-"""Uses of ops, units and blocks: the name that is used, and the arguments it is given."""
+"""Uses of ops, units and blocks: the name used and the arguments given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Definitions of a whole program that cannot stand in one generated file."""
+"""Definitions of a program that cannot share one generated file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters of blocks and networks: their names and defaults, and whether they are used."""
+"""Parameters of blocks and networks: names, defaults, and whether they are used."""
 
 from __future__ import annotations
 

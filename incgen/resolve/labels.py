@@ -1,4 +1,4 @@
-"""Names of the things in a body: labels as written, and names for what has none.
+"""Names of the elements of a body: labels as written, and names for those without one.
 
 Parameters are keyed by these names, so each must be unique where it stands. An unlabelled join
 or body is transparent: what is inside is named beside what is outside.

@@ -1,4 +1,4 @@
-"""Arguments of a use, held against what is used: an op, a unit or a block."""
+"""Match the arguments of a use with the parameters of an op, unit or block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The input line of a network: its size, and what the weights expect of pixels."""
+"""The input line of a network: its size, and the pixels that the weights expect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names of one file: constants, what it defines, what it uses, and what each stands for."""
+"""The names of one file: its constants, definitions and uses, and what each refers to."""
 
 from __future__ import annotations
 

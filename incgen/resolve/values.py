@@ -1,4 +1,4 @@
-"""The values of one file: its constants, and the names of its expressions."""
+"""The values of one file: its constants, and the names in its expressions."""
 
 from __future__ import annotations
 

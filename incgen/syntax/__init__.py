@@ -1,1 +1,1 @@
-"""Text to syntax tree, and a tree laid out as text."""
+"""Text to syntax tree, and back to formatted text."""

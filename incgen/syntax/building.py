@@ -1,4 +1,4 @@
-"""The syntax tree, built of what Lark's rules match."""
+"""Build the syntax tree from what Lark's rules match."""
 
 # ruff: noqa: D102  # a method does what its rule says
 

@@ -1,4 +1,4 @@
-"""Why Lark cannot go on: its errors as faults in the user's words."""
+"""Explain Lark's errors in the user's terms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The exception that ends the reading of a text, with its diagnostic."""
+"""The exception that ends parsing, with its diagnostic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The layout of a spec: indentation, blank lines and single spaces; never a token.
+"""Format a spec: indentation, blank lines and spacing, but never a token.
 
 The formatter works on the text of the lines and keeps what a person arranged: comments, line
 breaks, and columns that are aligned by two spaces or more. A text whose tree would change is

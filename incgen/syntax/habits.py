@@ -1,4 +1,4 @@
-"""Lines as other languages have them, and how they are written here.
+"""Lines as other languages write them, and their equivalents in this one.
 
 A line is looked at once something in it does not fit: what it says is all that is known then.
 """

@@ -1,4 +1,4 @@
-"""The stream of tokens: newlines that end nothing dropped, brackets counted, lengths bounded."""
+"""The stream of tokens: drops newlines that end nothing, counts brackets, bounds lengths."""
 
 from __future__ import annotations
 

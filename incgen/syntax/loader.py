@@ -1,4 +1,4 @@
-"""Spec files and the files they use, read and parsed.
+"""Read and parse spec files and the files that they use.
 
 A `use` reads a file beside the one that has it, inside the folder of the first spec, or one that
 comes with incgen, and nothing else: a spec from elsewhere cannot reach the rest of a disk.

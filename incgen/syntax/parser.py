@@ -1,4 +1,4 @@
-"""Text to syntax tree: runs Lark, and says what does not fit.
+"""Text to syntax tree: run Lark, and report what does not parse.
 
 Lark reports a fault in its own terms (terminals, states); here it becomes a diagnostic in the
 user's (`slips.py`). After a faulty line whose brackets are balanced, parsing goes on without that

@@ -1,4 +1,4 @@
-"""Parsing goes on after a faulty line, if what is left without it is whole."""
+"""Resume parsing after a faulty line, if what is left without it is complete."""
 
 from __future__ import annotations
 

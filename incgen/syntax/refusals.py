@@ -1,4 +1,4 @@
-"""Trees that the grammar allows and the language does not: what was probably meant."""
+"""Trees that the grammar allows and the language does not, and what was probably meant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The specs that come with incgen: found by name, from anywhere."""
+"""The specs that ship with incgen, found by name from anywhere."""
 
 from __future__ import annotations
 

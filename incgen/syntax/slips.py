@@ -1,4 +1,4 @@
-"""Syntax faults in the user's words: what was probably meant, and what to type instead.
+"""Syntax errors in the user's terms: what was probably meant, and what to type.
 
 Knows nothing of Lark: the parser hands over the kind of the token that does not fit, its text,
 the text around it, and the kinds that would have fitted.

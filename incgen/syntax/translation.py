@@ -1,4 +1,4 @@
-"""Calls as other tools write them, in the words of this language: what a help line offers to type.
+"""Translate calls written the way other tools do into this language, for help lines.
 
 All of it is text: what stands between blanks, or between the commas of `Conv2D(32, 3)`.
 """

@@ -1,4 +1,4 @@
-"""What was written: the syntax tree of one spec file.
+"""The syntax tree of one spec file: what was written.
 
 Nothing is resolved here and nothing is filled in. Two trees are equal if they say the same,
 wherever it stands; a formatter must keep them so.

@@ -1,4 +1,4 @@
-"""Proof that the generated models of a spec are the same network: the ladder of `incgen verify`.
+"""Prove that the generated models of a spec are the same network: `incgen verify`.
 
     from incgen.verify import verify
 

@@ -1,4 +1,4 @@
-"""The same generated files with other arguments: other values for the parameters of the network."""
+"""Other arguments for the same generated files: other values of the network's parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is around a divergence, as files: what goes into it, and what each side makes of that."""
+"""The inputs and outputs of a diverging place, for each side, saved as files."""
 
 from __future__ import annotations
 

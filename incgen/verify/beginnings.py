@@ -1,4 +1,4 @@
-"""How the tensors of a fresh model begin: each with numbers of its own, of its distribution."""
+"""The initial values of a fresh model: distinct numbers from the right distribution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be seen of results without comparing numbers: shapes, types, counters, what is kept."""
+"""Checks of results that compare no numbers: shapes, types, counters, unchanged tensors."""
 
 from __future__ import annotations
 

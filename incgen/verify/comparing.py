@@ -1,4 +1,4 @@
-"""Rungs 1 to 5: targets against one another and the spec in float64, and float32 against that."""
+"""Rungs 1 to 5: compare targets with each other and the spec in float64, then float32 with that."""
 
 from __future__ import annotations
 

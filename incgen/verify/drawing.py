@@ -1,4 +1,4 @@
-"""The weights of a verification: random, of a size that keeps every layer's output at a scale.
+"""The weights of a verification: random, scaled to keep every layer's output near 1.
 
 Where values die away, saturate a gate or grow with the depth, little but rounding is left to
 compare. The size is found on the side of the spec (`reference.py`), so that it favours no target.

@@ -1,4 +1,4 @@
-"""The figures in the docstrings of generated files, read again and held to the graph."""
+"""Check the figures in the docstrings of generated files against the graph."""
 
 from __future__ import annotations
 

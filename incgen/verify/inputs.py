@@ -1,4 +1,4 @@
-"""The random numbers of a verification: all from one seed and the key that they are for."""
+"""The random numbers of a verification, all derived from one seed and a key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Climbs the ladder: the same network, rung by rung, in every target."""
+"""Climb the ladder: compare the network in every target, rung by rung."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which line of a generated file makes each layer, unit and block."""
+"""Which line of a generated file creates each layer, unit and block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The models of one network in one floating-point type, and what they give in each pass."""
+"""The models of a network in one floating-point type, and their results in each pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The passes that every model runs, rung by rung, and what is compared of each."""
+"""The passes that every model runs on each rung, and what is compared."""
 
 from __future__ import annotations
 

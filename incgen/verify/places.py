@@ -1,4 +1,4 @@
-"""The places of a network at which two models can be compared, and where each is written.
+"""The places of a network where two models can be compared, and where each is written.
 
 A place is the path of a graph's node. What frameworks have are modules and layers, whose names are
 such paths or those of the units and blocks around them: `Places` says which node's value that is.

@@ -1,4 +1,4 @@
-"""How sure results are: whether they repeat, and how far rounding alone moves them."""
+"""How reliable results are: whether they repeat, and how far rounding moves them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Collects what a ladder compares, and says where a divergence begins."""
+"""Collect the comparisons of a ladder, and find where a divergence begins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the spec itself says, computed in NumPy: the side that no target can pull with it.
+"""What the spec says, computed in NumPy, independently of every target.
 
 Two models that are wrong in the same way agree. This module knows neither of them: it reads the
 graph alone, and computes each op by its sentence in the language reference, in float64, in the

@@ -1,4 +1,4 @@
-"""The same network at another size of its input, which no generated file may know beforehand."""
+"""The same network at another input size, which no generated file can know in advance."""
 
 from __future__ import annotations
 

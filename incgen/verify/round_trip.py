@@ -1,4 +1,4 @@
-"""Rung 6: every form of every model gives what the model itself gives."""
+"""Rung 6: every form of a model gives the same results as the model itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A report as a table that a person can read, and as JSON."""
+"""A report as a readable table and as JSON."""
 
 from __future__ import annotations
 

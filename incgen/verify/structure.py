@@ -1,4 +1,4 @@
-"""Rung 0: every model is made of what the spec says, and begins as it says."""
+"""Rung 0: every model has the structure and the initial values that the spec says."""
 
 from __future__ import annotations
 

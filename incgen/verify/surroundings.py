@@ -1,4 +1,4 @@
-"""What a generated file must leave alone: the settings of the process that imports and runs it.
+"""Settings of the process that importing and running a generated file must not change.
 
 Random numbers, threads, types, warnings, the environment: whatever a file changes there, it changes
 for the rest of the program too.

@@ -1,4 +1,4 @@
-"""Verifies a spec: generates its sources, climbs the ladder, and says what was not compared."""
+"""Verify a spec: generate its sources, climb the ladder, and list what was not compared."""
 
 from __future__ import annotations
 

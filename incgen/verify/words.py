@@ -1,4 +1,4 @@
-"""Words that a parameter takes: those of all ops that it goes to, in branches not taken too."""
+"""The words that a parameter accepts: those of every op it reaches, in any branch."""
 
 from __future__ import annotations
 

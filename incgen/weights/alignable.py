@@ -1,4 +1,4 @@
-"""What is aligned: our layers as theirs could hold them, and their layers with their tensors."""
+"""The two sides of an alignment: our layers, and the layers of a checkpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network against a checkpoint without a layout: which layer is which, by shapes and order.
+"""Align a network with a checkpoint that has no layout, by shapes and order.
 
 Shapes decide what can be what. Of the ways that are left, the order of the network and that of the
 file decide: convolutions and dense layers are aligned first, as two texts are, then normalisations

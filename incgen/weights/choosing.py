@@ -1,4 +1,4 @@
-"""Of all sets of tensors that can be those of a network, the one that is meant, or a report."""
+"""Choose the set of tensors that is meant among all that fit a network, or report them."""
 
 from __future__ import annotations
 

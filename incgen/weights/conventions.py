@@ -1,4 +1,4 @@
-"""What frameworks call the tensors of a layer, and in which order their axes are.
+"""What frameworks call the tensors of a layer, and the order of their axes.
 
 A convention says for each op, and for each tensor that we have of it, under which names it can
 stand behind the name of a layer, and its axes:

@@ -1,4 +1,4 @@
-"""Values that weights cannot have: whole numbers, NaN, infinity, variances below 0."""
+"""Values that weights cannot have: integers, NaN, infinity, negative variances."""
 
 from __future__ import annotations
 

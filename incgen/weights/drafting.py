@@ -1,4 +1,4 @@
-"""A first draft of a layout file, for a checkpoint whose names nobody has written down yet."""
+"""Draft a layout file for a checkpoint that has none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be wrong with a file of weights, as exceptions whose text is the whole report."""
+"""What can be wrong with a weights file, as exceptions whose text is the whole report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our file of weights to what a framework loads by itself."""
+"""Export our weights file to formats that frameworks load themselves."""
 
 from __future__ import annotations
 

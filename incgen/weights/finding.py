@@ -1,4 +1,4 @@
-"""Which tensors of a file are those of a network: under which prefix, and under which layout.
+"""Find the tensors of a network in a file: under which prefix, and under which layout.
 
 Programs put modules into modules and state dicts into dictionaries, so the names of a layout stand
 behind a prefix that no layout knows, such as `state_dict.model.`. It is found by looking for these

@@ -1,4 +1,4 @@
-"""The first weights of a network, as its spec says, and their file.
+"""Draw the initial weights of a network as its spec says, and write their file.
 
 The file is safetensors in PyTorch's layout, with the keys that every target uses; its bytes are
 the same everywhere.

@@ -1,4 +1,4 @@
-"""Rows, a layer of ours and theirs, to the rules of a layout that say the same in fewer lines.
+"""Generalise pairs of layers to layout rules that say the same in fewer lines.
 
 Rows whose names differ only in their numbers become one rule with placeholders, if theirs are sums
 of ours; those that are exceptions stay rows, which win. Ends that many units have in common become

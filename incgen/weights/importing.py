@@ -1,4 +1,4 @@
-"""A published checkpoint to our file of weights: all of it fits, or nothing is written."""
+"""Import a published checkpoint into our weights file: all of it fits, or nothing is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A layout: what says where a published checkpoint keeps each of our layers."""
+"""Layouts: where a published checkpoint keeps each of our layers."""
 
 from __future__ import annotations
 

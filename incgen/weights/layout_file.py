@@ -1,4 +1,4 @@
-"""Reads layout files, which are TOML; `docs/weights.md` explains them to those who write one."""
+"""Read layout files, which are TOML; `docs/weights.md` explains how to write one."""
 
 from __future__ import annotations
 

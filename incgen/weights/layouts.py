@@ -1,4 +1,4 @@
-"""Finds the layouts of a network.
+"""Find the layouts of a network.
 
 A layout belongs to a network by the name of its folder; it is looked for in `layouts/NETWORK/`
 beside the spec, then among those that come with incgen. A file beside the spec wins over a packaged

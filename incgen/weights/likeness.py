@@ -1,4 +1,4 @@
-"""How alike the names of two layers are: words that they share, ends that go together elsewhere."""
+"""How similar the names of two layers are: shared words, and ends that occur together elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manifest: where the weights of a file come from, tensor by tensor. It stands in the file."""
+"""The manifest of a weights file: where each tensor comes from. It is stored in the file."""
 
 from __future__ import annotations
 

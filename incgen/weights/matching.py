@@ -1,4 +1,4 @@
-"""A network against tensors of a checkpoint under one layout: how each comes about, what differs.
+"""Match a network with a checkpoint under one layout, and report what differs.
 
 Nothing is read yet: names and shapes decide.
 """

@@ -1,4 +1,4 @@
-"""Layers that Keras numbered, because nobody named them: only their order tells what they are."""
+"""Layers that Keras numbered because nobody named them: only their order identifies them."""
 
 from __future__ import annotations
 

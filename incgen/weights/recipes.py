@@ -1,4 +1,4 @@
-"""How one tensor of ours comes from theirs: which axes move, and what has to be undone."""
+"""How one of our tensors is made from theirs: which axes move, and what has to be undone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The safetensors format: a header in JSON, then the tensors, one after the other.
+"""The safetensors format: a JSON header, then the tensors one after another.
 
 The library `safetensors` checks headers that are read. What it does not do is done here: its own
 headers differ from version to version and list metadata in a random order, and these bytes are the

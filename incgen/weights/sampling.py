@@ -1,4 +1,4 @@
-"""Random numbers that have the same bytes on every machine.
+"""Random numbers with the same bytes on every machine.
 
 A weight is a function of the seed, the tensor's key and the position in the tensor, and of nothing
 else: not of the order in which tensors are drawn, the numpy version, the processor or the C

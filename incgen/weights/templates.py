@@ -1,4 +1,4 @@
-"""Names with placeholders, such as `inception_{block}.conv1x1`: the language of layout files.
+"""Names with placeholders, such as `inception_{block}.conv1x1`: the patterns of layout files.
 
 On the left, `{block}` stands for any text without a dot, or, if the layout has a table of that
 name, for one of its entries. On the right it stands for the same text, or for what the table makes

@@ -1,4 +1,4 @@
-"""What runs the generated source of a target: a module for each, imported when it is used."""
+"""Runners of generated source, a module per target, imported on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A generated model of one target in one floating-point type, and what all frameworks do alike.
+"""A generated model in one floating-point type, and what all frameworks do alike.
 
 A runner is all that the ladder knows of a framework. Arrays go in and come out with channels first,
 under the keys of the spec. A new target implements what is abstract here, in a module of its own.

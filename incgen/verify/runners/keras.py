@@ -1,4 +1,4 @@
-"""Runs generated Keras models, on TensorFlow."""
+"""Run generated Keras models on TensorFlow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forms of generated Keras models: Keras' files, XLA, TensorFlow's SavedModel."""
+"""Forms of generated Keras models: Keras files, XLA, TensorFlow's SavedModel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runners give: facts of a fresh model, values, gradients, forms. Channels come first."""
+"""What runners return: facts of a fresh model, values, gradients, forms; channels first."""
 
 from __future__ import annotations
 

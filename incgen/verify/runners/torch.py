@@ -1,4 +1,4 @@
-"""Runs generated PyTorch modules."""
+"""Run generated PyTorch modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forms of generated PyTorch modules: files of weights, compiled and exported programs, copies."""
+"""Forms of generated PyTorch modules: weights files, compiled and exported programs, copies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file of weights to its tensors, whatever wrote it: the kind is told by its first bytes."""
+"""Read the tensors of a weights file, whatever wrote it: its first bytes identify the format."""
 
 from __future__ import annotations
 

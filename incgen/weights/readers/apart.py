@@ -1,4 +1,4 @@
-"""Files whose libraries may crash on a damaged one, or find no end: read in a process of their own.
+"""Read files in a separate process if their libraries may crash or hang on a damaged one.
 
 They are those of Keras, for libhdf5, and of TensorFlow, which aborts on what it did not write. The
 library never runs in the process of the caller, which could neither survive the one nor interrupt

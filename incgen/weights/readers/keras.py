@@ -1,4 +1,4 @@
-"""Keras files: `.h5` of all ages, `.weights.h5` and `.keras`, as `layer/variable`.
+"""Keras files: `.h5` of every version, `.weights.h5` and `.keras`, as `layer/variable`.
 
 Layers are called as their model calls them. A file of Keras 3 stores variables by their place in
 their layer; their names follow from the kind of the layer.

@@ -1,4 +1,4 @@
-"""Libraries that only some files need: a missing one names the extra that brings it."""
+"""Libraries that only some files need: a missing one names the extra that installs it."""
 
 from __future__ import annotations
 

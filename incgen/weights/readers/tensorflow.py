@@ -1,4 +1,4 @@
-"""TensorFlow checkpoints: variables by their scopes, of one file (V1) or of several (V2).
+"""TensorFlow checkpoints: variables by scope, in one file (V1) or several (V2).
 
 Since TensorFlow 2 a checkpoint may be of objects, as is the one in every SavedModel: its keys are
 the roads to the objects, and the names of variables stand in a graph beside them. Those of Keras

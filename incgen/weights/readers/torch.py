@@ -1,4 +1,4 @@
-"""PyTorch's `.pth` and `.pt`: tensors by their keys, from the top of the file down.
+"""PyTorch's `.pth` and `.pt`: tensors by key, from the top of the file down.
 
 What training programs keep around a state dict is a part of its keys: `state_dict.conv1.weight`.
 Which tensors are those of a network is found where they are matched with one (`finding.py`).
