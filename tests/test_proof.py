@@ -305,6 +305,9 @@ FIGURES = """
         ("5.21 k", "5.22 k", {"Cost"}),
         ("8 x 6 image", "8 x 8 image", {"Cost"}),
         ("Cost ", "Price", {"Cost"}),
+        ("(N, classes), b", '{"b": (N, classes), "side": (N, 2)}', set()),
+        ("(N, classes), b", '{"b": (N, classes), "side": (N, 3)}', {"Output"}),
+        ("(N, classes), b", '{"b": (N, 2), "side": (N, 2)}', {"Output"}),
     ],
 )
 def test_figures_are_those_of_the_graph(old: str, new: str, wrong: set[str]) -> None:
@@ -331,7 +334,7 @@ def test_shapes_of_blocks_are_those_of_the_graph(shape: str, right: bool) -> Non
     text = "numerics torch\nblock wide(c) {\n conv 3x3/2 (c * 2)\n relu\n}\n"
     text += "network net {\n input 8x8 3\n a: wide 5\n}\n"
     graph = incgen.compile_spec("net.inc", text=text)
-    doc = f"The block `wide`.\n\n    Shape: {shape}\n    "
+    doc = f"Wider.\n\n    Shape: {shape}\n    "
     docs = figures.Docs("", {"a": (doc, {"in_channels": 3, "c": 5})})
 
     found = {path: message for _, path, message in figures.messages(graph, docs, Places(graph))}
@@ -341,13 +344,13 @@ def test_shapes_of_blocks_are_those_of_the_graph(shape: str, right: bool) -> Non
 
 @pytest.mark.parametrize(
     ("shape", "right"),
-    [("(N, in_channels) to (N, c)", True), ("(N, in_channels, H, W) to (N, c)", False)],
+    [("(N, in_channels) to (N, c).", True), ("(N, in_channels, H, W) to (N, c).", False)],
 )
 def test_shapes_of_blocks_on_vectors(shape: str, right: bool) -> None:
     text = "numerics torch\nblock score(c) {\n dense c\n}\n"
     text += "network net {\n input 8x8 3\n global_avg_pool\n a: score 5\n}\n"
     graph = incgen.compile_spec("net.inc", text=text)
-    docs = figures.Docs("", {"a": (f"Shape: {shape}", {"in_channels": 3, "c": 5})})
+    docs = figures.Docs("", {"a": (f"Maps {shape}", {"in_channels": 3, "c": 5})})
 
     found = {path: message for _, path, message in figures.messages(graph, docs, Places(graph))}
 

@@ -180,7 +180,7 @@ def test_of_several_sets_of_weights_one_has_to_be_taken_out(tmp_path: Path) -> N
 
 
 def test_a_divergence_is_named_where_it_begins() -> None:
-    report = broken("epsilon=1e-5", "epsilon=0.001")
+    report = broken("epsilon=1e-5", "epsilon=1e-3")
 
     rung, path, lines = first(report)
     assert (rung, path) == (1, "stem.bn")
@@ -500,7 +500,7 @@ def test_float32_is_held_to_float64(alone: bool, sound: Report) -> None:
 
 
 def test_float32_alone_compares_the_targets_in_float64() -> None:
-    report = broken("epsilon=1e-5", "epsilon=0.001", dtypes=["float32"])
+    report = broken("epsilon=1e-5", "epsilon=1e-3", dtypes=["float32"])
 
     assert first(report)[:2] == (1, "stem.bn")
     message = report.divergences[0].message
@@ -564,8 +564,8 @@ def test_the_same_fault_in_both_targets_is_not_the_spec(target: str) -> None:
     """Alone, a target is held to the spec; together, they do not excuse one another."""
     both = {name: incgen.generate("small.inc", name, text=SPEC) for name in ("torch", "keras")}
     faulty = {
-        "torch": both["torch"].replace("eps=1e-5", "eps=0.001"),
-        "keras": both["keras"].replace("epsilon=1e-5", "epsilon=0.001"),
+        "torch": both["torch"].replace("eps=1e-5", "eps=1e-3"),
+        "keras": both["keras"].replace("epsilon=1e-5", "epsilon=1e-3"),
     }
     assert all(faulty[name] != both[name] for name in both)
 
@@ -784,7 +784,7 @@ def test_what_is_around_a_divergence_is_saved(tmp_path: Path) -> None:
     precious.write_bytes(b"precious")
     (tmp_path / "float64_rung1_stem.bn_keras.npz").symlink_to(precious)
 
-    broken("epsilon=1e-5", "epsilon=0.001", dump=tmp_path)
+    broken("epsilon=1e-5", "epsilon=1e-3", dump=tmp_path)
 
     assert precious.read_bytes() == b"precious"  # a link is replaced, not followed
     sides = ("keras", "spec", "torch")
@@ -841,7 +841,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 
 
 def test_the_report_as_text() -> None:
-    report = broken("epsilon=1e-5", "epsilon=0.001", rungs=[0, 1, 2])
+    report = broken("epsilon=1e-5", "epsilon=1e-3", rungs=[0, 1, 2])
     # numbers depend on the machine, lines of generated files on their layout
     found = re.sub(r"\d\.\de[-+]\d\d", "0.0e-00", text(report, graph_of()))
     found = re.sub(r"(PyTorch|Keras|TensorFlow) [\d.]+", r"\1 0.0", found)
@@ -852,7 +852,7 @@ def test_the_report_as_text() -> None:
 
 
 def test_the_report_as_json() -> None:
-    report = broken("epsilon=1e-5", "epsilon=0.001", rungs=[0, 1])
+    report = broken("epsilon=1e-5", "epsilon=1e-3", rungs=[0, 1])
     found = json.loads(as_json(report))
 
     assert found["passed"] is False
@@ -970,7 +970,7 @@ def test_files_that_are_the_same_network(tmp_path: Path) -> None:
 
     testing.assert_same_network(spec, files={"keras": file}, **options)
 
-    file.write_text(file.read_text("utf-8").replace("epsilon=1e-5", "epsilon=0.001"), "utf-8")
+    file.write_text(file.read_text("utf-8").replace("epsilon=1e-5", "epsilon=1e-3"), "utf-8")
     with pytest.raises(AssertionError, match=r"`stem\.bn`: value of torch and keras differ"):
         testing.assert_same_network(spec, files={"keras": file}, **options)
 

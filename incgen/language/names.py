@@ -56,13 +56,16 @@ CONSTRUCTOR = frozenset({"in_channels", "in_height", "in_width", "input_shape"})
 #: Letters that look like digits; ruff's E741 refuses them as variables.
 AMBIGUOUS = frozenset("lIO")
 
+#: Words of the field that are not written as other words are.
 _CAPITALS = {
-    "bn": "BN",
-    "googlenet": "GoogLeNet",
-    "lrn": "LRN",
-    "relu": "ReLU",
-    "resnet": "ResNet",
-    "se": "SE",
+    word.lower(): word
+    for word in _words(
+        """
+        AlexNet BGR BN ConvNeXt DenseNet EfficientNet FID GELU GhostNet GoogLeNet LeNet LRN MBConv
+        MnasNet MobileNet RegNet ReLU ReLU6 ResNet ResNeXt RGB SE ShuffleNet SiLU SqueezeNet TF
+        UNet VGG
+        """
+    )
 }
 
 

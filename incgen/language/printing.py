@@ -20,6 +20,9 @@ from incgen.language.expressions import (
     lift,
 )
 
+#: Digits that a number has at most to be written with an exponent, as 2.5e-4 is.
+_SHORT = 3
+
 
 def python(expression: Operand, *, outer: int = 0) -> str:
     """Return an expression as Python source, with no more parentheses than needed.
@@ -62,10 +65,18 @@ def python(expression: Operand, *, outer: int = 0) -> str:
 
 
 def number(value: Value) -> str:
-    """Return a value as Python source; whole floats keep their point, words are quoted."""
+    """Return a value as Python source; floats keep a point or an exponent, words are quoted.
+
+    >>> number(0.001), number(3e-05), number(0.01), number(1e11), number(2.0)
+    ('1e-3', '3e-5', '0.01', '1e11', '2.0')
+    """
     if isinstance(value, str):
         return f'"{value}"'
-    return repr(value).replace("e-0", "e-")
+    if isinstance(value, float) and value and not 0.01 <= abs(value) < 1e5:
+        digits, _, power = f"{value:.{_SHORT - 1}e}".partition("e")
+        if float(f"{digits}e{power}") == value:
+            return f"{digits.rstrip('0').rstrip('.')}e{int(power)}"
+    return repr(value).replace("e-0", "e-").replace("e+", "e")
 
 
 def _bracket(text: str, strength: float, outer: int) -> str:

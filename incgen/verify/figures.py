@@ -34,12 +34,14 @@ class Docs:
 def messages(graph: Graph, docs: Docs, places: Places) -> Iterator[tuple[str, str, str]]:
     """Give each figure by its name and place, and what is wrong with it; "" if nothing is."""
     facts = dict(re.findall(r"^(Input|Output|Parameters|Cost) +(.+)$", docs.module, re.MULTILINE))
-    output = graph.nodes[next(iter(graph.outputs.values()))].shape
-    shapes = {"Input": graph.input, "Output": output}
-    for name, shape in shapes.items():
+    outputs = {name: graph.nodes[index].shape for name, index in graph.outputs.items()}
+    said = dict(re.findall(r'"(\w+)": (\(N.*?\))', facts.get("Output", "")))  # by name
+    said = said or {next(iter(outputs)): facts.get("Output", "")}
+    shapes = [("Input", facts.get("Input", ""), graph.input)]
+    for name, text, shape in (*shapes, *(("Output", said[n], outputs[n]) for n in said)):
         sizes = tuple(n for n in (shape.height, shape.width) if n is not None)
         wanted = (*sizes, shape.channels) if docs.channels_last else (shape.channels, *sizes)
-        found = _numbers(facts.get(name, ""), graph.parameters)
+        found = _numbers(text, graph.parameters)
         yield f"{name} in the docstring", "", _difference(found, ("N", *wanted))
     heads = list(graph.outputs)[1:]
     counts = [0, 0]
@@ -62,7 +64,9 @@ def _block(
     path: str, doc: str, arguments: Mapping[str, Any], graph: Graph, places: Places
 ) -> str | None:
     """Say what is wrong with the shapes in the docstring of a class; None if it states none."""
-    said = re.search(r"Shape:\s+(\(N, .*?\))\s+to\s+(\(N, .*\))\s*(?:\n\n|$)", doc, re.DOTALL)
+    said = re.search(
+        r"(?:Shape:|Maps)\s+(\(N, .*?\))\s+to\s+(\(N, .*\))\.?\s*(?:\n\n|$)", doc, re.DOTALL
+    )
     end, given = places.node_of(path), places.inputs_of(path)
     if said is None or end is None or len(given) != 1:
         return None

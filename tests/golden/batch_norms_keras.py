@@ -1,7 +1,7 @@
 """Every form of batch normalisation, on maps and on vectors.
 
 Input       (N, 6, 5, 3)
-Output      (N, 4), seven
+Output      (N, 4)
 Parameters  142
 Cost        3.24 k multiply-adds for one 6 x 5 image
 
@@ -32,24 +32,24 @@ class BatchNormalization(layers.BatchNormalization):
 
 
 def batch_norms(input_shape=(6, 5, 3), name="batch_norms"):
-    """Every form of batch normalisation, on maps and on vectors."""
+    """Return a model of (N, 6, 5, 3) to (N, 4)."""
     inputs = keras.Input(input_shape, name="input")
     x = BatchNormalization(epsilon=1e-5, momentum=0.9, name="one")(inputs)
-    x = layers.BatchNormalization(epsilon=0.001, momentum=0.99, name="two")(x)
+    x = layers.BatchNormalization(epsilon=1e-3, momentum=0.99, name="two")(x)
     x = BatchNormalization(epsilon=0.01, momentum=0.5, scale=False, name="three")(x)
     x = layers.BatchNormalization(
-        epsilon=0.001, momentum=0.75, center=False, name="four"
+        epsilon=1e-3, momentum=0.75, center=False, name="four"
     )(x)
     x = BatchNormalization(
-        epsilon=0.001, momentum=0.9, center=False, scale=False, name="five"
+        epsilon=1e-3, momentum=0.9, center=False, scale=False, name="five"
     )(x)
     x = layers.Conv2D(
         4, 3, padding="same", kernel_initializer="glorot_uniform", **NHWC, name="conv1"
     )(x)
     x = layers.GlobalAveragePooling2D(**NHWC, name="global_avg_pool")(x)
-    x = BatchNormalization(epsilon=0.001, momentum=0.9, name="six")(x)
+    x = BatchNormalization(epsilon=1e-3, momentum=0.9, name="six")(x)
     x = layers.BatchNormalization(
-        epsilon=0.001, momentum=0.9, center=False, name="seven"
+        epsilon=1e-3, momentum=0.9, center=False, name="seven"
     )(x)
     return keras.Model(inputs, x, name=name)
 

@@ -1,7 +1,7 @@
 """Every form of batch normalisation, on maps and on vectors.
 
 Input       (N, 3, 6, 5)
-Output      (N, 4), seven
+Output      (N, 4)
 Parameters  142
 Cost        3.24 k multiply-adds for one 6 x 5 image
 
@@ -99,20 +99,20 @@ def _set_ones(norm: nn.Module, incompatible_keys: object = None) -> None:
 
 
 class BatchNorms(nn.Module):
-    """Every form of batch normalisation, on maps and on vectors."""
+    """Maps (N, 3, H, W) to (N, 4)."""
 
     def __init__(self) -> None:
         super().__init__()
         self.one = nn.BatchNorm2d(3, eps=1e-5, momentum=0.1)
-        self.two = BiasedBatchNorm2d(3, eps=0.001, momentum=0.01)
+        self.two = BiasedBatchNorm2d(3, eps=1e-3, momentum=0.01)
         self.three = unscaled(nn.BatchNorm2d(3, eps=0.01, momentum=0.5))
-        self.four = BiasedBatchNorm2d(3, eps=0.001, momentum=0.25, bias=False)
-        self.five = nn.BatchNorm2d(3, eps=0.001, momentum=0.1, affine=False)
+        self.four = BiasedBatchNorm2d(3, eps=1e-3, momentum=0.25, bias=False)
+        self.five = nn.BatchNorm2d(3, eps=1e-3, momentum=0.1, affine=False)
         self.conv1 = nn.Conv2d(3, 4, 3, padding=1)
         nn.init.xavier_uniform_(self.conv1.weight)
         nn.init.zeros_(self.get_parameter("conv1.bias"))
-        self.six = nn.BatchNorm1d(4, eps=0.001, momentum=0.1)
-        self.seven = BiasedBatchNorm1d(4, eps=0.001, momentum=0.1, bias=False)
+        self.six = nn.BatchNorm1d(4, eps=1e-3, momentum=0.1)
+        self.seven = BiasedBatchNorm1d(4, eps=1e-3, momentum=0.1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.one(x)  # (N, 3, 6, 5)

@@ -3,7 +3,7 @@
 Ioffe & Szegedy, 2015, figure 5 (arXiv:1502.03167).
 
 Input       (N, 224, 224, 3)
-Output      (N, classes), logits
+Output      (N, 1000)
 Parameters  11,285,224
 Cost        2.03 G multiply-adds for one 224 x 224 image
 
@@ -56,7 +56,7 @@ def ceil_max_pool(x, kernel, stride, *, name):
 
 
 def conv_bn(x, channels, kernel, stride=1, *, name):
-    """The unit `conv_bn`: conv -> bn -> relu."""
+    """Convolution, batch normalisation and ReLU."""
     if stride > 1:
         x = layers.ZeroPadding2D(kernel // 2, **NHWC, name=f"{name}-conv-pad")(x)
     x = layers.Conv2D(
@@ -115,7 +115,7 @@ def reduction(x, n3x3_reduce, n3x3, ndouble_reduce, ndouble, *, name):
 
 
 def bn_inception(classes=1000, input_shape=(224, 224, 3), name="bn_inception"):
-    """BN-Inception ("Inception v2")."""
+    """Return a model of (N, 224, 224, 3) to (N, 1000)."""
     inputs = keras.Input(input_shape, name="input")
     x = conv_bn(inputs, 64, 7, stride=2, name="conv1")
     x = ceil_max_pool(x, 3, 2, name="pool1")

@@ -3,7 +3,7 @@
 Ioffe & Szegedy, 2015, figure 5 (arXiv:1502.03167).
 
 Input       (N, 3, 224, 224)
-Output      (N, classes), logits
+Output      (N, 1000), logits
 Parameters  11,285,224
 Cost        2.03 G multiply-adds for one 224 x 224 image
 
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 
 class ConvBN(nn.Module):
-    """The unit `conv_bn`: conv -> bn -> relu."""
+    """Convolution, batch normalisation and ReLU."""
 
     def __init__(
         self, in_channels: int, channels: int, kernel: int, stride: int = 1
@@ -105,7 +105,7 @@ class Reduction(nn.Module):
 
 
 class BNInception(nn.Module):
-    """BN-Inception ("Inception v2")."""
+    """Maps (N, 3, H, W) to (N, classes)."""
 
     def __init__(self, classes: int = 1000) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ class BNInception(nn.Module):
         x = self.inception_5b(x)  # (N, 1024, 7, 7)
 
         x = x.mean((2, 3))  # (N, 1024)
-        x = self.logits(x)  # (N, classes)
+        x = self.logits(x)  # (N, 1000)
         return x
 
 

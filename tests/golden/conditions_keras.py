@@ -1,7 +1,7 @@
 """Conditions on parameters, on channels, on constants; with labels, without, nested.
 
 Input       (N, 9, 10, 3)
-Output      (N, classes), logits
+Output      (N, 6)
 Parameters  3,027
 Cost        89.83 k multiply-adds for one 9 x 10 image
 
@@ -32,7 +32,7 @@ class BatchNormalization(layers.BatchNormalization):
 
 
 def conv_bn(x, channels, kernel, stride=1, *, name):
-    """The unit `conv_bn`: conv -> bn -> relu."""
+    """Convolution, batch normalisation and ReLU."""
     if stride > 1:
         x = layers.ZeroPadding2D(kernel // 2, **NHWC, name=f"{name}-conv-pad")(x)
     x = layers.Conv2D(
@@ -102,9 +102,7 @@ def maybe(x, c, deep, act=True, *, name):
 
 
 def conditions(classes=6, large=False, input_shape=(9, 10, 3), name="conditions"):
-    """Conditions on parameters, on channels, on constants; with labels, without,
-    nested.
-    """
+    """Return a model of (N, 9, 10, 3) to (N, 6)."""
     inputs = keras.Input(input_shape, name="input")
     x = conv_bn(inputs, 8, 3, name="stem")
     x = bottleneck(x, 2, name="one")

@@ -1,7 +1,7 @@
 """Conditions on parameters, on channels, on constants; with labels, without, nested.
 
 Input       (N, 3, 9, 10)
-Output      (N, classes), logits
+Output      (N, 6), logits
 Parameters  3,027
 Cost        89.83 k multiply-adds for one 9 x 10 image
 
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 
 class ConvBN(nn.Module):
-    """The unit `conv_bn`: conv -> bn -> relu."""
+    """Convolution, batch normalisation and ReLU."""
 
     def __init__(
         self, in_channels: int, channels: int, kernel: int, stride: int = 1
@@ -32,10 +32,7 @@ class ConvBN(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """The block `bottleneck`.
-
-    Shape: (N, in_channels, H, W) to (N, c * 4, H', W')
-    """
+    """Maps (N, in_channels, H, W) to (N, c * 4, H', W')."""
 
     def __init__(self, in_channels: int, c: int, stride: int = 1) -> None:
         super().__init__()
@@ -60,10 +57,9 @@ class Bottleneck(nn.Module):
 
 
 class Maybe(nn.Module):
-    """The block `maybe`.
-
-    Shape: (N, in_channels, H, W) to (N, c // 2 if c > 8 and deep else 5 if c == 8 else
-    c, H, W)
+    """Maps (N, in_channels, H, W) to (N, c // 2 if c > 8 and deep else 5 if c == 8 else
+    c,
+    H, W).
     """
 
     deep: Final[bool]
@@ -107,9 +103,7 @@ class Maybe(nn.Module):
 
 
 class Conditions(nn.Module):
-    """Conditions on parameters, on channels, on constants; with labels, without,
-    nested.
-    """
+    """Maps (N, 3, H, W) to (N, classes)."""
 
     def __init__(self, classes: int = 6, large: bool = False) -> None:
         super().__init__()
@@ -136,5 +130,5 @@ class Conditions(nn.Module):
         x = self.five(x)  # (N, 6, 5, 5)
         x = self.six(x)  # (N, 7, 5, 5)
         x = x.mean((2, 3))  # (N, 7)
-        x = self.logits(x)  # (N, classes)
+        x = self.logits(x)  # (N, 6)
         return x

@@ -1,7 +1,7 @@
 """Weight decay: in units, in blocks, in chains and repeats, from a parameter.
 
 Input       (N, 8, 8, 3)
-Output      (N, classes), logits
+Output      (N, 4)
 Parameters  802
 Cost        46.10 k multiply-adds for one 8 x 8 image
 
@@ -48,14 +48,14 @@ class L2(keras.regularizers.Regularizer):
 
 
 def conv_bn(x, channels, kernel, *, name):
-    """The unit `conv_bn`: conv -> bn -> relu."""
+    """Convolution, batch normalisation and ReLU."""
     x = layers.Conv2D(
         channels,
         kernel,
         padding="same",
         use_bias=False,
         kernel_initializer="glorot_uniform",
-        kernel_regularizer=L2(0.001),
+        kernel_regularizer=L2(1e-3),
         **NHWC,
         name=f"{name}-conv",
     )(x)
@@ -83,7 +83,7 @@ def part(x, c, rate, *, name):
             c,
             1,
             kernel_initializer="glorot_uniform",
-            kernel_regularizer=L2(0.0005),
+            kernel_regularizer=L2(5e-4),
             **NHWC,
             name=f"{name}-three-{i}",
         )(x)
@@ -91,10 +91,10 @@ def part(x, c, rate, *, name):
 
 
 def decay(classes=4, input_shape=(8, 8, 3), name="decay"):
-    """Weight decay: in units, in blocks, in chains and repeats, from a parameter."""
+    """Return a model of (N, 8, 8, 3) to (N, 4)."""
     inputs = keras.Input(input_shape, name="input")
     x = conv_bn(inputs, 6, 3, name="stem")
-    x = part(x, 6, 0.002, name="body")
+    x = part(x, 6, 2e-3, name="body")
     x = layers.DepthwiseConv2D(
         3,
         padding="same",

@@ -1,7 +1,7 @@
 """Weight decay: in units, in blocks, in chains and repeats, from a parameter.
 
 Input       (N, 3, 8, 8)
-Output      (N, classes), logits
+Output      (N, 4), logits
 Parameters  802
 Cost        46.10 k multiply-adds for one 8 x 8 image
 
@@ -23,7 +23,7 @@ class SeparableConv2d(nn.Sequential):
 
 
 class ConvBN(nn.Module):
-    """The unit `conv_bn`: conv -> bn -> relu."""
+    """Convolution, batch normalisation and ReLU."""
 
     def __init__(self, in_channels: int, channels: int, kernel: int) -> None:
         super().__init__()
@@ -32,17 +32,14 @@ class ConvBN(nn.Module):
         )
         nn.init.xavier_uniform_(self.conv.weight)
         self.bn = nn.BatchNorm2d(channels, eps=1e-5, momentum=0.1)
-        self.weight_decay = {"conv.weight": 0.001}
+        self.weight_decay = {"conv.weight": 1e-3}
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.bn(self.conv(x)))
 
 
 class Part(nn.Module):
-    """The block `part`.
-
-    Shape: (N, in_channels, H, W) to (N, c, H, W)
-    """
+    """Maps (N, in_channels, H, W) to (N, c, H, W)."""
 
     weight_decay: dict[str, float]
 
@@ -59,7 +56,7 @@ class Part(nn.Module):
         self.three = nn.Sequential(*(nn.Conv2d(c, c, 1) for _ in range(2)))
         for i in range(2):
             nn.init.xavier_uniform_(self.get_parameter(f"three.{i}.weight"))
-            self.weight_decay[f"three.{i}.weight"] = 0.0005
+            self.weight_decay[f"three.{i}.weight"] = 5e-4
             nn.init.zeros_(self.get_parameter(f"three.{i}.bias"))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,12 +67,12 @@ class Part(nn.Module):
 
 
 class Decay(nn.Module):
-    """Weight decay: in units, in blocks, in chains and repeats, from a parameter."""
+    """Maps (N, 3, H, W) to (N, classes)."""
 
     def __init__(self, classes: int = 4) -> None:
         super().__init__()
         self.stem = ConvBN(3, 6, 3)
-        self.body = Part(6, 6, 0.002)
+        self.body = Part(6, 6, 2e-3)
         self.sep = SeparableConv2d(
             nn.Conv2d(6, 6, 3, padding=1, groups=6, bias=False), nn.Conv2d(6, 6, 1)
         )
@@ -100,7 +97,7 @@ class Decay(nn.Module):
         x = self.body(x)  # (N, 6, 8, 8)
         x = self.sep(x)  # (N, 6, 8, 8)
         x = x.mean((2, 3))  # (N, 6)
-        x = self.logits(x)  # (N, classes)
+        x = self.logits(x)  # (N, 4)
         return x
 
     def regularization_loss(self) -> Tensor:

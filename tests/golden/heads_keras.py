@@ -1,8 +1,7 @@
 """Auxiliary heads as named outputs, active in training.
 
 Input       (N, 17, 20, 3)
-Output      (N, classes), logits
-Heads       aux1, aux2: in training and at inference
+Output      {"logits": (N, 5), "aux1": (N, 5), "aux2": (N, 5)}
 Parameters  853, and 842 in the heads
 Cost        127.07 k multiply-adds for one 17 x 20 image
 
@@ -49,7 +48,7 @@ class PaddedAveragePooling2D(AveragePooling2D):
 
 
 def conv_relu(x, channels, kernel, stride=1, *, name):
-    """The unit `conv_relu`: conv -> relu."""
+    """Convolution and ReLU."""
     if stride > 1:
         x = layers.ZeroPadding2D(kernel // 2, **NHWC, name=f"{name}-conv-pad")(x)
     x = layers.Conv2D(
@@ -80,7 +79,7 @@ def head(x, classes, *, name):
 
 
 def heads(classes=5, input_shape=(17, 20, 3), name="heads"):
-    """Auxiliary heads as named outputs, active in training.
+    """Return a model of (N, 17, 20, 3) to (N, 5).
 
     The model gives a dictionary with the outputs "logits", "aux1", "aux2", at inference
     too.

@@ -1,8 +1,7 @@
 """Auxiliary heads as named outputs, active in training.
 
 Input       (N, 3, 17, 20)
-Output      (N, classes), logits
-Heads       aux1, aux2: in training only
+Output      (N, 5), logits; in training HeadsOutput
 Parameters  853, and 842 in the heads
 Cost        127.07 k multiply-adds for one 17 x 20 image
 
@@ -30,7 +29,7 @@ class GlobalAvgPool(nn.Module):
 
 
 class ConvReLU(nn.Module):
-    """The unit `conv_relu`: conv -> relu."""
+    """Convolution and ReLU."""
 
     def __init__(
         self, in_channels: int, channels: int, kernel: int, stride: int = 1
@@ -47,10 +46,7 @@ class ConvReLU(nn.Module):
 
 
 class Head(nn.Module):
-    """The block `head`.
-
-    Shape: (N, in_channels, H, W) to (N, classes)
-    """
+    """Maps (N, in_channels, H, W) to (N, classes)."""
 
     def __init__(
         self, in_channels: int, in_height: int, in_width: int, classes: int
@@ -85,7 +81,7 @@ class HeadsOutput(NamedTuple):
 
 
 class Heads(nn.Module):
-    """Auxiliary heads as named outputs, active in training."""
+    """Maps (N, 3, H, W) to (N, classes), in training to a `HeadsOutput`."""
 
     def __init__(self, classes: int = 5) -> None:
         super().__init__()
@@ -105,7 +101,7 @@ class Heads(nn.Module):
         x = self.conv2(x)  # (N, 8, 9, 10)
         aux2 = self.aux2(x) if self.training else None
         x = x.mean((2, 3))  # (N, 8)
-        x = self.logits(x)  # (N, classes)
+        x = self.logits(x)  # (N, 5)
         if aux1 is None or aux2 is None:
             return x
         return HeadsOutput(logits=x, aux1=aux1, aux2=aux2)

@@ -1,7 +1,7 @@
 """Words as arguments of blocks: the kind of pooling, the padding, flags.
 
 Input       (N, 21, 22, 3)
-Output      (N, 1, 1, 4), six
+Output      (N, 1, 1, 4)
 Parameters  404
 Cost        720 multiply-adds for one 21 x 22 image
 
@@ -128,7 +128,7 @@ def conv_pad(x, c, border: Literal["half", "same", "valid"], bias=True, *, name)
 
 
 def kinds(input_shape=(21, 22, 3), name="kinds"):
-    """Words as arguments of blocks: the kind of pooling, the padding, flags."""
+    """Return a model of (N, 21, 22, 3) to (N, 1, 1, 4)."""
     inputs = keras.Input(input_shape, name="input")
     x = pooling(inputs, "avg", 1, name="one")
     x = pooling(x, "max", 2, name="two")

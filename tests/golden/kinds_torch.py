@@ -1,7 +1,7 @@
 """Words as arguments of blocks: the kind of pooling, the padding, flags.
 
 Input       (N, 3, 21, 22)
-Output      (N, 4, 1, 1), six
+Output      (N, 4, 1, 1)
 Parameters  404
 Cost        720 multiply-adds for one 21 x 22 image
 
@@ -38,10 +38,7 @@ class Conv2dSame(nn.Conv2d):
 
 
 class Pooling(nn.Module):
-    """The block `pooling`.
-
-    Shape: (N, C, H, W) to (N, C, H', W')
-    """
+    """Maps (N, C, H, W) to (N, C, H', W')."""
 
     def __init__(
         self, kind: Literal["max", "avg"], stride: int, counts: bool = True
@@ -61,10 +58,7 @@ class Pooling(nn.Module):
 
 
 class ConvPad(nn.Module):
-    """The block `conv_pad`.
-
-    Shape: (N, in_channels, H, W) to (N, c, H', W')
-    """
+    """Maps (N, in_channels, H, W) to (N, c, H', W')."""
 
     def __init__(
         self,
@@ -93,7 +87,7 @@ class ConvPad(nn.Module):
 
 
 class Kinds(nn.Module):
-    """Words as arguments of blocks: the kind of pooling, the padding, flags."""
+    """Maps (N, 3, H, W) to (N, 4, H', W')."""
 
     def __init__(self) -> None:
         super().__init__()

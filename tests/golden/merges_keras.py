@@ -32,7 +32,7 @@ class BatchNormalization(layers.BatchNormalization):
 
 
 def conv_bn(x, channels, kernel, *, name):
-    """The unit `conv_bn`: conv -> bn -> relu."""
+    """Convolution, batch normalisation and ReLU."""
     x = layers.Conv2D(
         channels,
         kernel,
@@ -64,7 +64,7 @@ def gate(x, c, *, name):
 
 
 def merges(input_shape=(9, 8, 4), name="merges"):
-    """Joins of every kind, nested and labelled, with vectors beside maps."""
+    """Return a model of (N, 9, 8, 4) to (N, 9, 8, 8)."""
     inputs = keras.Input(input_shape, name="input")
     x = conv_bn(inputs, 8, 3, name="stem")
     a = conv_bn(x, 4, 1, name="mix-a")

@@ -43,7 +43,7 @@ class Mul(nn.ModuleDict):
 
 
 class ConvBN(nn.Module):
-    """The unit `conv_bn`: conv -> bn -> relu."""
+    """Convolution, batch normalisation and ReLU."""
 
     def __init__(
         self, in_channels: int, channels: int, kernel: int | tuple[int, int]
@@ -58,7 +58,7 @@ class ConvBN(nn.Module):
 
 
 class MergesMix(nn.Module):
-    """The part `mix` of `merges`."""
+    """The `mix` of `Merges`."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -75,10 +75,7 @@ class MergesMix(nn.Module):
 
 
 class Gate(nn.Module):
-    """The block `gate`.
-
-    Shape: (N, in_channels, H, W) to (N, c, H, W)
-    """
+    """Maps (N, in_channels, H, W) to (N, c, H, W)."""
 
     def __init__(self, in_channels: int, c: int) -> None:
         super().__init__()
@@ -95,7 +92,7 @@ class Gate(nn.Module):
 
 
 class MergesSumLong(nn.Module):
-    """The part `sum.long` of `merges`."""
+    """The `sum.long` of `Merges`."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -111,7 +108,7 @@ class MergesSumLong(nn.Module):
 
 
 class Merges(nn.Module):
-    """Joins of every kind, nested and labelled, with vectors beside maps."""
+    """Maps (N, 4, H, W) to (N, 8, H', W')."""
 
     def __init__(self) -> None:
         super().__init__()

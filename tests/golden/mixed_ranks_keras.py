@@ -1,7 +1,7 @@
 """One block on a map and on a vector.
 
 Input       (N, 6, 7, 3)
-Output      (N, 3), d
+Output      (N, 3)
 Parameters  1,017
 Cost        6.52 k multiply-adds for one 6 x 7 image
 
@@ -62,7 +62,7 @@ def score_1d(x, n, *, name):
 
 
 def mixed_ranks(input_shape=(6, 7, 3), name="mixed_ranks"):
-    """One block on a map and on a vector."""
+    """Return a model of (N, 6, 7, 3) to (N, 3)."""
     inputs = keras.Input(input_shape, name="input")
     x = layers.Conv2D(
         5, 3, padding="same", kernel_initializer="glorot_uniform", **NHWC, name="conv1"

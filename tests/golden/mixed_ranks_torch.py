@@ -1,7 +1,7 @@
 """One block on a map and on a vector.
 
 Input       (N, 3, 6, 7)
-Output      (N, 3), d
+Output      (N, 3)
 Parameters  1,017
 Cost        6.52 k multiply-adds for one 6 x 7 image
 
@@ -22,10 +22,7 @@ class FlattenLinear(nn.Linear):
 
 
 class Norm(nn.Module):
-    """The block `norm`.
-
-    Shape: (N, in_channels, H, W) to (N, in_channels, H, W)
-    """
+    """Maps (N, in_channels, H, W) to (N, in_channels, H, W)."""
 
     act: Final[bool]
 
@@ -42,10 +39,7 @@ class Norm(nn.Module):
 
 
 class Score(nn.Module):
-    """The block `score`.
-
-    Shape: (N, in_channels, H, W) to (N, n)
-    """
+    """Maps (N, in_channels, H, W) to (N, n)."""
 
     def __init__(self, in_channels: int, in_height: int, in_width: int, n: int) -> None:
         super().__init__()
@@ -61,10 +55,7 @@ class Score(nn.Module):
 
 
 class Norm1d(nn.Module):
-    """The block `norm`.
-
-    Shape: (N, in_channels) to (N, in_channels)
-    """
+    """Maps (N, in_channels) to (N, in_channels)."""
 
     act: Final[bool]
 
@@ -81,10 +72,7 @@ class Norm1d(nn.Module):
 
 
 class Score1d(nn.Module):
-    """The block `score`.
-
-    Shape: (N, in_channels) to (N, n)
-    """
+    """Maps (N, in_channels) to (N, n)."""
 
     def __init__(self, in_channels: int, n: int) -> None:
         super().__init__()
@@ -98,7 +86,7 @@ class Score1d(nn.Module):
 
 
 class MixedRanks(nn.Module):
-    """One block on a map and on a vector."""
+    """Maps (N, 3, H, W) to (N, 3)."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """Repeats: of a block, a chain, a body; with channels that stay, grow and multiply.
 
 Input       (N, 7, 8, 3)
-Output      (N, 7, 8, 5), tower1
+Output      (N, 7, 8, 5)
 Parameters  6,807
 Cost        352.07 k multiply-adds for one 7 x 8 image
 
@@ -47,7 +47,7 @@ class Scale(layers.Layer):
 
 
 def conv_bn(x, channels, kernel, *, name):
-    """The unit `conv_bn`: conv -> bn -> relu."""
+    """Convolution, batch normalisation and ReLU."""
     x = layers.Conv2D(
         channels,
         kernel,
@@ -97,9 +97,7 @@ def tower(x, n, c, *, name):
 
 
 def repeats(depth=2, input_shape=(7, 8, 3), name="repeats"):
-    """Repeats: of a block, a chain, a body; with channels that stay, grow and
-    multiply.
-    """
+    """Return a model of (N, 7, 8, 3) to (N, 7, 8, 5)."""
     inputs = keras.Input(input_shape, name="input")
     x = conv_bn(inputs, 8, 3, name="stem")
     for i in range(depth):

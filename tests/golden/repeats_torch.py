@@ -1,7 +1,7 @@
 """Repeats: of a block, a chain, a body; with channels that stay, grow and multiply.
 
 Input       (N, 3, 7, 8)
-Output      (N, 5, 7, 8), tower1
+Output      (N, 5, 7, 8)
 Parameters  6,807
 Cost        352.07 k multiply-adds for one 7 x 8 image
 
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 
 class ConvBN(nn.Module):
-    """The unit `conv_bn`: conv -> bn -> relu."""
+    """Convolution, batch normalisation and ReLU."""
 
     def __init__(self, in_channels: int, channels: int, kernel: int) -> None:
         super().__init__()
@@ -29,10 +29,7 @@ class ConvBN(nn.Module):
 
 
 class Residual(nn.Module):
-    """The block `residual`.
-
-    Shape: (N, in_channels, H, W) to (N, 8, H, W)
-    """
+    """Maps (N, in_channels, H, W) to (N, 8, H, W)."""
 
     def __init__(self, in_channels: int, c: int, factor: float = 0.1) -> None:
         super().__init__()
@@ -48,10 +45,7 @@ class Residual(nn.Module):
 
 
 class DenseLayer(nn.Module):
-    """The block `dense_layer`.
-
-    Shape: (N, in_channels, H, W) to (N, in_channels + growth, H, W)
-    """
+    """Maps (N, in_channels, H, W) to (N, in_channels + growth, H, W)."""
 
     def __init__(self, in_channels: int, growth: int) -> None:
         super().__init__()
@@ -65,7 +59,7 @@ class DenseLayer(nn.Module):
 
 
 class RepeatsBodies(nn.Module):
-    """The part `bodies` of `repeats`."""
+    """The `bodies` of `Repeats`."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -79,7 +73,7 @@ class RepeatsBodies(nn.Module):
 
 
 class RepeatsOuter(nn.Module):
-    """The part `outer` of `repeats`."""
+    """The `outer` of `Repeats`."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -93,10 +87,7 @@ class RepeatsOuter(nn.Module):
 
 
 class Tower(nn.Module):
-    """The block `tower`.
-
-    Shape: (N, in_channels, H, W) to (N, in_channels if n == 0 else c, H, W)
-    """
+    """Maps (N, in_channels, H, W) to (N, in_channels if n == 0 else c, H, W)."""
 
     def __init__(self, in_channels: int, n: int, c: int) -> None:
         super().__init__()
@@ -115,9 +106,7 @@ class Tower(nn.Module):
 
 
 class Repeats(nn.Module):
-    """Repeats: of a block, a chain, a body; with channels that stay, grow and
-    multiply.
-    """
+    """Maps (N, 3, H, W) to (N, 5, H', W')."""
 
     def __init__(self, depth: int = 2) -> None:
         super().__init__()

@@ -49,7 +49,7 @@ class SamePadding2D(layers.Layer):
 
 
 def same_pool(input_shape=(13, 14, 2), name="same_pool"):
-    """TensorFlow's `same` with stride 2 and 3: the odd pixel after."""
+    """Return a model of (N, 13, 14, 2) to (N, 3, 3, 8)."""
     inputs = keras.Input(input_shape, name="input")
     x = layers.MaxPooling2D(3, 2, "same", **NHWC, name="first")(inputs)
     avg = AveragePooling2D(3, 3, "same", **NHWC, name="avg")(x)

@@ -65,7 +65,7 @@ class MaxPool2dSame(nn.Module):
 
 
 class SamePool(nn.Module):
-    """TensorFlow's `same` with stride 2 and 3: the odd pixel after."""
+    """Maps (N, 2, H, W) to (N, 8, H', W')."""
 
     def __init__(self) -> None:
         super().__init__()

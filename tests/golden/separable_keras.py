@@ -1,7 +1,7 @@
 """Separable convolutions, alone and in a unit.
 
 Input       (N, 15, 16, 3)
-Output      (N, 2, 2, 5), last
+Output      (N, 2, 2, 5)
 Parameters  1,059
 Cost        53.54 k multiply-adds for one 15 x 16 image
 
@@ -17,7 +17,7 @@ NHWC = {"data_format": "channels_last"}
 
 
 def sep(x, channels, kernel, stride=1, *, name):
-    """The unit `sep`: separable_conv -> bn -> relu6."""
+    """Separable convolution, batch normalisation and ReLU6."""
     x = layers.DepthwiseConv2D(
         kernel,
         stride,
@@ -37,12 +37,12 @@ def sep(x, channels, kernel, stride=1, *, name):
         **NHWC,
         name=f"{name}-separable_conv-pointwise",
     )(x)
-    x = layers.BatchNormalization(epsilon=0.001, momentum=0.99, name=f"{name}-bn")(x)
+    x = layers.BatchNormalization(epsilon=1e-3, momentum=0.99, name=f"{name}-bn")(x)
     return layers.ReLU(6.0, name=f"{name}-relu6")(x)
 
 
 def separable(input_shape=(15, 16, 3), name="separable"):
-    """Separable convolutions, alone and in a unit."""
+    """Return a model of (N, 15, 16, 3) to (N, 2, 2, 5)."""
     inputs = keras.Input(input_shape, name="input")
     x = layers.DepthwiseConv2D(
         7,

@@ -1,7 +1,7 @@
 """Separable convolutions, alone and in a unit.
 
 Input       (N, 3, 15, 16)
-Output      (N, 5, 2, 2), last
+Output      (N, 5, 2, 2)
 Parameters  1,059
 Cost        53.54 k multiply-adds for one 15 x 16 image
 
@@ -108,7 +108,7 @@ class SeparableConv2d(nn.Sequential):
 
 
 class Sep(nn.Module):
-    """The unit `sep`: separable_conv -> bn -> relu6."""
+    """Separable convolution, batch normalisation and ReLU6."""
 
     def __init__(
         self, in_channels: int, channels: int, kernel: int, stride: int = 1
@@ -126,14 +126,14 @@ class Sep(nn.Module):
             (6 / (kernel * kernel * 2)) ** 0.5,
         )
         nn.init.xavier_uniform_(self.get_parameter("separable_conv.pointwise.weight"))
-        self.bn = BiasedBatchNorm2d(channels, eps=0.001, momentum=0.01)
+        self.bn = BiasedBatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu6(self.bn(self.separable_conv(x)))
 
 
 class Separable(nn.Module):
-    """Separable convolutions, alone and in a unit."""
+    """Maps (N, 3, H, W) to (N, 5, H', W')."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """Earlier values: long skips, inside branches and bodies.
 
 Input       (N, 8, 8, 3)
-Output      (N, 4, 4, 16), inner
+Output      (N, 4, 4, 16)
 Parameters  1,110
 Cost        24.19 k multiply-adds for one 8 x 8 image
 
@@ -32,7 +32,7 @@ class BatchNormalization(layers.BatchNormalization):
 
 
 def conv_bn(x, channels, kernel, stride=1, *, name):
-    """The unit `conv_bn`: conv -> bn -> relu."""
+    """Convolution, batch normalisation and ReLU."""
     if stride > 1:
         x = layers.ZeroPadding2D(kernel // 2, **NHWC, name=f"{name}-conv-pad")(x)
     x = layers.Conv2D(
@@ -58,7 +58,7 @@ def refine(x, c, *, name):
 
 
 def skips(input_shape=(8, 8, 3), name="skips"):
-    """Earlier values: long skips, inside branches and bodies."""
+    """Return a model of (N, 8, 8, 3) to (N, 4, 4, 16)."""
     inputs = keras.Input(input_shape, name="input")
     x = conv_bn(inputs, 6, 3, name="one")
     two = conv_bn(x, 8, 3, stride=2, name="two")

@@ -1,7 +1,7 @@
 """Earlier values: long skips, inside branches and bodies.
 
 Input       (N, 3, 8, 8)
-Output      (N, 16, 4, 4), inner
+Output      (N, 16, 4, 4)
 Parameters  1,110
 Cost        24.19 k multiply-adds for one 8 x 8 image
 
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 
 class ConvBN(nn.Module):
-    """The unit `conv_bn`: conv -> bn -> relu."""
+    """Convolution, batch normalisation and ReLU."""
 
     def __init__(
         self, in_channels: int, channels: int, kernel: int, stride: int = 1
@@ -31,10 +31,7 @@ class ConvBN(nn.Module):
 
 
 class Refine(nn.Module):
-    """The block `refine`.
-
-    Shape: (N, in_channels, H, W) to (N, c * 2, H, W)
-    """
+    """Maps (N, in_channels, H, W) to (N, c * 2, H, W)."""
 
     def __init__(self, in_channels: int, c: int) -> None:
         super().__init__()
@@ -49,7 +46,7 @@ class Refine(nn.Module):
 
 
 class SkipsInner(nn.Module):
-    """The part `inner` of `skips`."""
+    """The `inner` of `Skips`."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -63,7 +60,7 @@ class SkipsInner(nn.Module):
 
 
 class Skips(nn.Module):
-    """Earlier values: long skips, inside branches and bodies."""
+    """Maps (N, 3, H, W) to (N, 16, H', W')."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 kind.
 
 Input       (N, 31, 33, 3)
-Output      (N, 5), logits
+Output      (N, 5)
 Parameters  2,867
 Cost        166.10 k multiply-adds for one 31 x 33 image
 
@@ -56,7 +56,7 @@ def conv_bn(
     *,
     name,
 ):
-    """The unit `conv_bn`: conv -> bn -> relu."""
+    """Convolution, batch normalisation and ReLU."""
     x = layers.Conv2D(
         channels,
         kernel,
@@ -68,30 +68,30 @@ def conv_bn(
         **NHWC,
         name=f"{name}-conv",
     )(x)
-    x = layers.BatchNormalization(epsilon=0.001, momentum=0.99, name=f"{name}-bn")(x)
+    x = layers.BatchNormalization(epsilon=1e-3, momentum=0.99, name=f"{name}-bn")(x)
     return layers.ReLU(name=f"{name}-relu")(x)
 
 
 def wide_bn(x, channels, *, name):
-    """The unit `wide_bn`: conv_bn -> conv_bn."""
+    """`conv_bn` and `conv_bn`."""
     x = conv_bn(x, channels, 1, name=f"{name}-conv_bn")
     return conv_bn(x, 8, 3, name=f"{name}-conv_bn_2")
 
 
 def strict(x, channels, kernel, l2=0, *, name):
-    """The unit `strict`: conv_bn -> tanh."""
+    """`conv_bn` and tanh."""
     x = conv_bn(x, channels, kernel, padding="valid", l2=l2, name=f"{name}-conv_bn")
     return layers.Activation("tanh", name=f"{name}-tanh")(x)
 
 
 def pooled(x, *, name):
-    """The unit `pooled`: max_pool -> relu."""
+    """Max pooling and ReLU."""
     x = layers.MaxPooling2D(3, 2, "same", **NHWC, name=f"{name}-max_pool")(x)
     return layers.ReLU(name=f"{name}-relu")(x)
 
 
 def group_conv(x, channels, kernel, groups=1, bias=True, init=None, *, name):
-    """The unit `group_conv`: conv -> silu."""
+    """Convolution and SiLU."""
     x = GroupedConv2D(
         channels,
         kernel,
@@ -106,7 +106,7 @@ def group_conv(x, channels, kernel, groups=1, bias=True, init=None, *, name):
 
 
 def fc(x, features, init=None, bias_init=0, *, name):
-    """The unit `fc`: dense -> relu."""
+    """Dense layer and ReLU."""
     x = layers.Dense(
         features,
         bias_initializer=keras.initializers.Constant(bias_init),
@@ -117,15 +117,13 @@ def fc(x, features, init=None, bias_init=0, *, name):
 
 
 def units(classes=5, input_shape=(31, 33, 3), name="units"):
-    """Units: paddings and other attributes said by uses, units on units, heads of every
-    kind.
-    """
+    """Return a model of (N, 31, 33, 3) to (N, 5)."""
     inputs = keras.Input(input_shape, name="input")
     x = conv_bn(inputs, 8, 3, stride=2, padding="valid", name="a")
     x = conv_bn(x, 8, 3, stride=2, name="b")
     x = conv_bn(x, 8, (1, 3), name="c")
     x = wide_bn(x, 6, name="d")
-    x = strict(x, 7, 3, l2=0.0001, name="e")
+    x = strict(x, 7, 3, l2=1e-4, name="e")
     x = conv_bn(x, 6, 3, name="f-0")
     x = pooled(x, name="f-1")
     x = group_conv(

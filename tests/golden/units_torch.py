@@ -2,7 +2,7 @@
 kind.
 
 Input       (N, 3, 31, 33)
-Output      (N, classes), logits
+Output      (N, 5), logits
 Parameters  2,867
 Cost        166.10 k multiply-adds for one 31 x 33 image
 
@@ -117,7 +117,7 @@ class MaxPool2dSame(nn.Module):
 
 
 class ConvBN(nn.Module):
-    """The unit `conv_bn`: conv -> bn -> relu."""
+    """Convolution, batch normalisation and ReLU."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class ConvBN(nn.Module):
             )
         )
         nn.init.xavier_uniform_(self.conv.weight)
-        self.bn = BiasedBatchNorm2d(channels, eps=0.001, momentum=0.01)
+        self.bn = BiasedBatchNorm2d(channels, eps=1e-3, momentum=0.01)
         self.weight_decay = {"conv.weight": l2}
 
     def forward(self, x: Tensor) -> Tensor:
@@ -145,7 +145,7 @@ class ConvBN(nn.Module):
 
 
 class WideBN(nn.Module):
-    """The unit `wide_bn`: conv_bn -> conv_bn."""
+    """`ConvBN` and `ConvBN`."""
 
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
@@ -158,7 +158,7 @@ class WideBN(nn.Module):
 
 
 class Strict(nn.Module):
-    """The unit `strict`: conv_bn -> tanh."""
+    """`ConvBN` and tanh."""
 
     def __init__(
         self, in_channels: int, channels: int, kernel: int, l2: float = 0.0
@@ -172,7 +172,7 @@ class Strict(nn.Module):
 
 
 class Pooled(nn.Module):
-    """The unit `pooled`: max_pool -> relu."""
+    """Max pooling and ReLU."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -183,7 +183,7 @@ class Pooled(nn.Module):
 
 
 class GroupConv(nn.Module):
-    """The unit `group_conv`: conv -> silu."""
+    """Convolution and SiLU."""
 
     def __init__(
         self,
@@ -206,7 +206,7 @@ class GroupConv(nn.Module):
 
 
 class Fc(nn.Module):
-    """The unit `fc`: dense -> relu."""
+    """Dense layer and ReLU."""
 
     def __init__(self, in_channels: int, features: int, bias_init: float = 0.0) -> None:
         super().__init__()
@@ -219,9 +219,7 @@ class Fc(nn.Module):
 
 
 class Units(nn.Module):
-    """Units: paddings and other attributes said by uses, units on units, heads of every
-    kind.
-    """
+    """Maps (N, 3, H, W) to (N, classes)."""
 
     def __init__(self, classes: int = 5) -> None:
         super().__init__()
@@ -229,7 +227,7 @@ class Units(nn.Module):
         self.b = ConvBN(8, 8, 3, stride=2, padding="same")
         self.c = ConvBN(8, 8, (1, 3), padding=(0, 1))
         self.d = WideBN(8, 6)
-        self.e = Strict(8, 7, 3, l2=0.0001)
+        self.e = Strict(8, 7, 3, l2=1e-4)
         self.f = nn.Sequential(ConvBN(7, 6, 3, padding=1), Pooled())
         self.g = GroupConv(6, 8, 3, groups=2)
         nn.init.kaiming_normal_(
@@ -251,7 +249,7 @@ class Units(nn.Module):
         x = self.h(x)  # (N, 8, 3, 3)
         x = x.mean((2, 3))  # (N, 8)
         x = self.i(x)  # (N, 9)
-        x = self.logits(x)  # (N, classes)
+        x = self.logits(x)  # (N, 5)
         return x
 
     def regularization_loss(self) -> Tensor:

@@ -2,7 +2,7 @@
 `height`.
 
 Input       (N, 10, 12, 3)
-Output      (N, 3), logits
+Output      (N, 3)
 Parameters  3,800
 Cost        38.87 k multiply-adds for one 10 x 12 image
 
@@ -72,9 +72,7 @@ def whole(x, c, *, name):
 
 
 def windows(n=3, input_shape=(10, 12, 3), name="windows"):
-    """Windows and sizes from expressions: rectangular kernels, strides that differ,
-    `height`.
-    """
+    """Return a model of (N, 10, 12, 3) to (N, 3)."""
     inputs = keras.Input(input_shape, name="input")
     x = layers.ZeroPadding2D((2, 1), **NHWC, name="stem-pad")(inputs)
     x = layers.Conv2D(

@@ -14,10 +14,7 @@ from torch import Tensor, nn
 
 
 class Factorised(nn.Module):
-    """The block `factorised`.
-
-    Shape: (N, in_channels, H, W) to (N, c * 3, H, W)
-    """
+    """Maps (N, in_channels, H, W) to (N, c * 3, H, W)."""
 
     def __init__(self, in_channels: int, n: int, c: int) -> None:
         super().__init__()
@@ -41,10 +38,7 @@ class Factorised(nn.Module):
 
 
 class Whole(nn.Module):
-    """The block `whole`.
-
-    Shape: (N, in_channels, H, W) to (N, c, H', W')
-    """
+    """Maps (N, in_channels, H, W) to (N, c, H', W')."""
 
     def __init__(self, in_channels: int, in_height: int, in_width: int, c: int) -> None:
         super().__init__()
@@ -58,9 +52,7 @@ class Whole(nn.Module):
 
 
 class Windows(nn.Module):
-    """Windows and sizes from expressions: rectangular kernels, strides that differ,
-    `height`.
-    """
+    """Maps (N, 3, H, W) to (N, 3)."""
 
     def __init__(self, n: int = 3) -> None:
         super().__init__()

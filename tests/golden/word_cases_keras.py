@@ -1,7 +1,7 @@
 """Words that are handed on, beside numbers, with one result, and in an `else`.
 
 Input       (N, 85, 86, 2)
-Output      (N, 3, 3, 3), four
+Output      (N, 3, 3, 3)
 Parameters  309
 Cost        150.88 k multiply-adds for one 85 x 86 image
 
@@ -94,7 +94,7 @@ def outer(
 
 
 def word_cases(input_shape=(85, 86, 2), name="word_cases"):
-    """Words that are handed on, beside numbers, with one result, and in an `else`."""
+    """Return a model of (N, 85, 86, 2) to (N, 3, 3, 3)."""
     inputs = keras.Input(input_shape, name="input")
     x = outer(inputs, "same", kind="avg", name="one")
     x = outer(x, "half", name="two")

@@ -1,7 +1,7 @@
 """Words that are handed on, beside numbers, with one result, and in an `else`.
 
 Input       (N, 2, 85, 86)
-Output      (N, 3, 3, 3), four
+Output      (N, 3, 3, 3)
 Parameters  309
 Cost        150.88 k multiply-adds for one 85 x 86 image
 
@@ -38,10 +38,7 @@ class Conv2dSame(nn.Conv2d):
 
 
 class Inner(nn.Module):
-    """The block `inner`.
-
-    Shape: (N, in_channels, H, W) to (N, 3, H', W')
-    """
+    """Maps (N, in_channels, H, W) to (N, 3, H', W')."""
 
     def __init__(
         self,
@@ -77,10 +74,7 @@ class Inner(nn.Module):
 
 
 class Outer(nn.Module):
-    """The block `outer`.
-
-    Shape: (N, in_channels, H, W) to (N, 3, H', W')
-    """
+    """Maps (N, in_channels, H, W) to (N, 3, H', W')."""
 
     plain: Final[bool]
 
@@ -111,7 +105,7 @@ class Outer(nn.Module):
 
 
 class WordCases(nn.Module):
-    """Words that are handed on, beside numbers, with one result, and in an `else`."""
+    """Maps (N, 2, H, W) to (N, 3, H', W')."""
 
     def __init__(self) -> None:
         super().__init__()

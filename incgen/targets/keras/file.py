@@ -17,7 +17,7 @@ from incgen.targets.keras.code import Form, Function, Layer
 from incgen.targets.keras.functions import FunctionWriter
 from incgen.targets.keras.padding import PADDING, use_padding
 from incgen.targets.shared.code import Op, within
-from incgen.targets.shared.files import check_used, facts
+from incgen.targets.shared.files import check_used, facts, outputs
 from incgen.targets.shared.parameters import open_parameters
 from incgen.targets.shared.render import Printer
 from incgen.targets.shared.scopes import Names, parameters
@@ -106,10 +106,17 @@ class _File:
         writer = FunctionWriter(self, network.name, network, True)
         model = writer.network()  # and the functions of what it uses
         functions = (*self.written, model)
-        last, when = writer.output_channels(), "in training and at inference"
+        shapes = outputs(self.graph, channels_last=True)
+        output = ", ".join(f'"{name}": {shape}' for name, shape in shapes.items())
+        if len(shapes) == 1:
+            output = next(iter(shapes.values()))
+        elif len(output) <= self.printer.width - len("Output      {}"):
+            output = f"{{{output}}}"
+        else:
+            output = f"a dictionary of {len(shapes)} tensors"
         source = self.printer.file(
             {
-                **facts(self.graph, last, when, self.printer.width, channels_last=True),
+                **facts(self.graph, output, self.printer.width, channels_last=True),
                 "functions": functions,
                 "depthwise": _has_layer(functions, "depthwise_conv"),
             },

@@ -41,6 +41,7 @@ from incgen.targets.shared.code import (
     parameters_in,
     within,
 )
+from incgen.targets.shared.files import outputs, shown
 from incgen.targets.shared.growth import vector_in_repeat
 from incgen.targets.shared.structure import unnamed_branch
 from incgen.targets.shared.units import head_arguments
@@ -61,7 +62,10 @@ class FunctionWriter(Scope):
         formals = parameters(self)
         checks = self.checks(name for name, _ in formals)
         flow = self.body(self.definition.body, Flow(_X, self.is_map), "x")
-        doc = Op("doc", {"words": self.definition.doc or text.described(self.definition)})
+        words = self.definition.doc or f"The block `{self.definition.name}`."
+        if self.definition.kind == "unit" and not self.definition.doc:
+            words = text.described(self.definition, lambda d: self.file.functions[d][0])
+        doc = Op("doc", {"words": words})
         body = (doc, *checks, *self.statements, Return(flow.code))
         written = Function(
             self.definition.kind, self.name, tuple(formal(self, *each) for each in formals), body
@@ -117,20 +121,11 @@ class FunctionWriter(Scope):
         )
         return Function("network", self.name, tuple(formals), body)
 
-    def output_channels(self) -> str:
-        """Return the features of the output: a parameter where the last op takes one."""
-        element = _last(self.definition.body)
-        if isinstance(element, df.OpCall):
-            for name in ("features", "channels"):
-                value = element.args.get(name)
-                if isinstance(value, ex.Parameter):
-                    return value.name
-        index = next(iter(self.graph.outputs.values()))
-        return str(self.graph.nodes[index].shape.channels)
-
     def network_doc(self) -> str:
         """Return the words of the network's docstring."""
-        lines = [text.network_doc(self.graph), ""]
+        first = next(iter(outputs(self.graph, channels_last=True).values()))
+        shape = f"Return a model of {shown(self.graph.input, channels_last=True)} to {first}."
+        lines = [text.network_doc(self.graph, shape), ""]
         if self.heads:
             names = ", ".join(f'"{n}"' for n in self.graph.outputs)
             lines.append(

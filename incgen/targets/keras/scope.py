@@ -33,6 +33,7 @@ class File(Protocol):
     words: Words
     names: Names
     explicit: set[df.Definition]
+    functions: dict[df.Definition, tuple[str, ...]]
 
     def form(self, definition: df.Definition, is_map: bool) -> Form:
         """Return the function of a unit or block, written when it is first used."""

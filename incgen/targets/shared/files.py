@@ -6,8 +6,10 @@ from typing import Any
 
 from incgen.base.diagnostics import Code, Diagnostic, SpecError
 from incgen.graph.nodes import Graph
+from incgen.graph.shapes import Shape
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
+from incgen.language.names import class_name
 from incgen.resolve import definitions as df
 from incgen.targets.shared.prose import comment_lines
 from incgen.targets.shared.text import docstring
@@ -43,13 +45,25 @@ def check_used(graph: Graph) -> None:
         )
 
 
-def facts(graph: Graph, last: str, when: str, width: int, *, channels_last: bool) -> dict[str, Any]:
+def outputs(graph: Graph, *, channels_last: bool) -> dict[str, str]:
+    """Return the shape of each output by its name, for the size in the spec."""
+    shapes = {name: graph.nodes[index].shape for name, index in graph.outputs.items()}
+    return {name: shown(shape, channels_last=channels_last) for name, shape in shapes.items()}
+
+
+def shown(shape: Shape, *, channels_last: bool) -> str:
+    """Return a shape in the order of the axes that a target has."""
+    sizes = (shape.height, shape.width) if shape.is_map else ()
+    axes = (*sizes, shape.channels) if channels_last else (shape.channels, *sizes)
+    return f"(N, {', '.join(map(str, axes))})"
+
+
+def facts(graph: Graph, output: str, width: int, *, channels_last: bool) -> dict[str, Any]:
     """Return what the template of a file is given beside its classes or functions.
 
     Args:
         graph: the network.
-        last: how many features come out, as a number or the name of a parameter.
-        when: heads are computed.
+        output: what it returns.
         width: of a line.
         channels_last: the order of the axes.
     """
@@ -58,7 +72,7 @@ def facts(graph: Graph, last: str, when: str, width: int, *, channels_last: bool
     range_ = pixels.range or _BYTES
     return {
         "header": _header(graph.program, width),
-        "docstring": _docstring(graph, last, when, width, channels_last),
+        "docstring": _docstring(graph, output, width, channels_last),
         "pixels": pixels,
         "rescaled": None if range_ == _BYTES else rescaled(ex.Name("x"), *range_),
         "mean": tuple(map(whole, pixels.mean)),
@@ -81,35 +95,17 @@ def _header(program: df.Program, width: int) -> list[str]:
     return [*lines, ""] if lines else []
 
 
-def _docstring(graph: Graph, last: str, when: str, width: int, channels_last: bool) -> list[str]:
+def _docstring(graph: Graph, output: str, width: int, channels_last: bool) -> list[str]:
     program, shape = graph.program, graph.input
-    own, *_ = graph.outputs
-    out = graph.nodes[graph.outputs[own]].shape
-
-    def axes(channels: object, *sizes: object) -> str:
-        ordered = (*sizes, channels) if channels_last else (channels, *sizes)
-        return f"(N, {', '.join(map(str, ordered))})"
-
-    after = axes(last, out.height, out.width) if out.is_map else axes(last)
     size = f"{shape.height} x {shape.width}"
     lines = (
-        f"Input       {axes(shape.channels, shape.height, shape.width)}",
-        f"Output      {after}{'' if own == 'output' else f', {own}'}",
-        *_heads(graph, when, width),
+        f"Input       {shown(shape, channels_last=channels_last)}",
+        f"Output      {output}",
         f"Parameters  {_parameters(graph)}",
         f"Cost        {cost(graph.multiply_adds)} for one {size} image",
     )
-    doc = program.doc or program.network.doc or program.network.name.replace("_", " ")
+    doc = program.doc or program.network.doc or f"{class_name(program.network.name)}."
     return docstring(doc, width, facts=lines, last=_origin(program))
-
-
-def _heads(graph: Graph, when: str, width: int) -> tuple[str, ...]:
-    """Return the line that names the heads and says when they are computed."""
-    _, *names = graph.outputs
-    if not names:
-        return ()
-    line = f"Heads       {', '.join(names)}: {when}"
-    return (line if len(line) <= width else f"Heads       {len(names)}: {when}",)
 
 
 def _parameters(graph: Graph) -> str:

@@ -2,9 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from incgen.graph.nodes import Graph
 from incgen.resolve import definitions as df
 from incgen.targets.shared.prose import wrap
+
+#: What ops are called in a sentence, if not by their own names.
+_IN_WORDS = {
+    "adaptive_avg_pool": "adaptive average pooling",
+    "avg_pool": "average pooling",
+    "bn": "batch normalisation",
+    "conv": "convolution",
+    "dense": "dense layer",
+    "depthwise_conv": "depthwise convolution",
+    "gelu": "GELU",
+    "global_avg_pool": "global average pooling",
+    "global_max_pool": "global max pooling",
+    "l2_normalize": "L2 normalisation",
+    "leaky_relu": "leaky ReLU",
+    "lrn": "local response normalisation",
+    "max_pool": "max pooling",
+    "pad": "zero padding",
+    "pool": "pooling",
+    "relu": "ReLU",
+    "relu6": "ReLU6",
+    "scale": "scaling",
+    "separable_conv": "separable convolution",
+    "silu": "SiLU",
+}
 
 
 def escaped(doc: str) -> str:
@@ -55,11 +81,11 @@ def _titled(doc: str) -> str:
     return doc
 
 
-def network_doc(graph: Graph) -> str:
-    """Return what the model's own docstring begins with."""
+def network_doc(graph: Graph, shapes: str) -> str:
+    """Return the docstring of the model: what the module's has not said, and the shapes."""
     program = graph.program
-    own = program.network.doc or program.doc
-    return own.split("\n\n")[0].split("\n")[0] if own else program.network.name
+    own = program.network.doc if program.doc else ""
+    return f"{own}\n\n{shapes}" if own else shapes
 
 
 def paragraph_before(previous: df.Step | df.Head | None, step: df.Step | df.Head) -> bool:
@@ -70,18 +96,20 @@ def paragraph_before(previous: df.Step | df.Head | None, step: df.Step | df.Head
     return any(not line.strip() for line in between.split("\n")[1:-1])
 
 
-def camel(name: str) -> str:
-    """Return a label as a part of a class name."""
-    return "".join(part[:1].upper() + part[1:] for part in name.split("_") if part)
+def described(unit: df.Definition, named: Callable[[df.Definition], str]) -> str:
+    """Return a docstring for a unit without a comment: what it is made of.
 
-
-def described(definition: df.Definition) -> str:
-    """Return a docstring for a definition without a comment: what it is made of."""
-    if definition.kind != "unit":
-        return f"The block `{definition.name}`."
-    names = [
-        element.op.name if isinstance(element, df.OpCall) else element.definition.name
-        for element in df.elements(definition.body)
+    Args:
+        unit: the definition.
+        named: gives the name of another unit in the code.
+    """
+    words = [
+        _IN_WORDS.get(element.op.name, element.op.name.replace("_", " "))
+        if isinstance(element, df.OpCall)
+        else f"`{named(element.definition)}`"
+        for element in df.elements(unit.body)
         if isinstance(element, df.OpCall | df.Instance)
     ]
-    return f"The unit `{definition.name}`: {' -> '.join(names)}."
+    *first, last = words
+    listed = f"{', '.join(first)} and {last}" if first else last
+    return f"{listed[:1].upper()}{listed[1:]}."

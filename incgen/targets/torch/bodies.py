@@ -22,6 +22,7 @@ from incgen.targets.shared.code import (
     branches,
     within,
 )
+from incgen.targets.shared.files import shown
 from incgen.targets.shared.outputs import EITHER
 from incgen.targets.shared.shaping import SETTLED
 from incgen.targets.shared.structure import only, slot_of, unnamed_branch, unwrapped
@@ -114,16 +115,8 @@ class Bodies(Modules):
         return self.graph.steps.get(step.span.start) if self.definition.kind == "network" else None
 
     def bind(self, flow: Flow, variable: str, shape: Shape | None = None) -> Flow:
-        """Give a value a name, and say its shape, `classes` and the like by name."""
-        comment = ""
-        if shape is not None:
-            channels = flow.shape.named
-            parts: list[object] = [shape.channels]
-            if channels and channels not in self.computed:
-                parts = [channels]
-            if shape.is_map:
-                parts += [shape.height, shape.width]
-            comment = f"(N, {', '.join(map(str, parts))})"
+        """Give a value a name, and say its shape for the size in the spec."""
+        comment = "" if shape is None else shown(shape, channels_last=False)
         hint = "" if variable in self.typed or flow.typed else "tensor"
         self.typed.add(variable)
         self.forward.append(Bind(variable, flow.code, hint, comment))

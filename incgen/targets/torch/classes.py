@@ -171,17 +171,26 @@ class ClassWriter(Bodies):
     def docs(self, form: Form) -> str:
         """Return the docstring of a class: the spec's words and the shapes."""
         definition = self.definition
-        doc = definition.doc
         if definition.kind == "network":
-            doc = text.network_doc(self.graph)
-        elif not doc:
-            doc = text.described(definition)
-        lines = [doc]
+            return text.network_doc(self.graph, self.network_shapes())
+        if definition.kind == "unit":
+            return definition.doc or text.described(definition, lambda d: self.file.classes[d])
+        doc = definition.doc
         if definition.kind == "block" and definition in self.graph.observed:
             shapes = self.graph.observed[definition].shapes
             if alike := [each for each in shapes if each[0].is_map == self.input.is_map]:
-                lines += ["", f"Shape: {self.shape_doc(form, alike)}"]
-        return "\n".join(lines)
+                shape = self.shape_doc(form, alike)
+                return f"{doc}\n\nShape: {shape}" if doc else f"Maps {shape}."
+        return doc
+
+    def network_shapes(self) -> str:
+        """Return what the network makes of what, in its parameters."""
+        index, *heads = self.graph.outputs.values()
+        out, named = self.graph.nodes[index].shape, self.output.named
+        channels = named if named in self.graph.parameters else out.channels
+        after = f"(N, {channels}, H', W')" if out.is_map else f"(N, {channels})"
+        trained = f", in training to a `{self.name}Output`" if heads else ""
+        return f"Maps (N, {self.graph.input.channels}, H, W) to {after}{trained}."
 
     def shape_doc(self, form: Form, shapes: list[tuple[Shape, Shape]]) -> str:
         """Return the shapes in front of a block and behind it, from those of its uses."""

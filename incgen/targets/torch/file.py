@@ -16,9 +16,8 @@ from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.names import class_name
 from incgen.resolve import definitions as df
-from incgen.targets.shared import text
 from incgen.targets.shared.code import parameters_in
-from incgen.targets.shared.files import check_used, facts
+from incgen.targets.shared.files import check_used, facts, outputs
 from incgen.targets.shared.parameters import float_parameters, open_parameters
 from incgen.targets.shared.render import Printer
 from incgen.targets.shared.scopes import Names, parameters
@@ -61,7 +60,7 @@ class _File:
         self.names, self.parameters = Names(), parameters(graph.program)
         self.name = class_name(graph.program.network.name)
         self.names.claim((self.name, f"{self.name}Output"))
-        self.classes = {}
+        self.classes: dict[df.Definition, str] = {}
         for definition in graph.program.definitions:
             name = class_name(definition.name)
             self.classes[definition] = self.free(name, f"{name}{definition.kind.title()}")
@@ -89,9 +88,9 @@ class _File:
         """Write a class for a part of another; gives what its constructor takes and is given."""
         named = [each for each in part.path if isinstance(each, str)]
         where = ".".join(named)
-        name = self.free(outer.name + "".join(map(text.camel, named)))
+        name = self.free(outer.name + "".join(map(class_name, named)))
         owner = outer.definition.name
-        doc = f"The part `{where}` of `{owner}`." if where else f"A part of `{owner}`."
+        doc = f"The `{where}` of `{outer.name}`." if where else f"A part of `{outer.name}`."
         body = df.Body((df.Step(None, None, part.element, False, "", part.span),), part.span)
         if isinstance(part.element, df.Group):
             body = part.element.body
@@ -115,8 +114,8 @@ class _File:
                         given[each] = size()
         return form, given
 
-    def network(self) -> tuple[Class, Symbol]:
-        """Write the class of the network, and the shape of its output."""
+    def network(self) -> Class:
+        """Write the class of the network."""
         network = self.graph.program.network
         pixels = network.pixels
         assert pixels is not None
@@ -124,26 +123,23 @@ class _File:
         writer = ClassWriter(self, self.name, network, start)
         view = writer.network_class()
         self.decaying |= writer.decaying
-        return view, writer.output
+        return view
 
     # ------------------------------------------------------------ the file
 
     def view(self) -> dict[str, Any]:
         """Return what the template is given."""
-        network, out = self.network()
-        named = out.named  # a variable of the constructor is nothing to a reader of the header
-        index, *others = self.graph.outputs.values()
-        last = named if named in self.graph.parameters else None
+        network = self.network()
+        shapes = outputs(self.graph, channels_last=False)
+        output = shapes[first := next(iter(shapes))]
+        if first == "logits":
+            output += ", logits"
+        if len(shapes) > 1:
+            output += f"; in training {self.name}Output"
         return {
-            **facts(
-                self.graph,
-                last or str(self.graph.nodes[index].shape.channels),
-                "in training only",
-                self.printer.width,
-                channels_last=False,
-            ),
+            **facts(self.graph, output, self.printer.width, channels_last=False),
             "classes": self.views,
             "network": replace(network, regularized=self.decaying),
-            "heads": [*self.graph.outputs] if others else [],
+            "heads": [*shapes] if len(shapes) > 1 else [],
             "outputs": f"{self.name}Output",
         }

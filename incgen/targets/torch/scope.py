@@ -72,6 +72,7 @@ class File(Protocol):
     words: Words
     floats: set[tuple[df.Definition, str]]
     names: Names
+    classes: dict[df.Definition, str]
     printer: Printer
 
     def form(self, definition: df.Definition, is_map: bool) -> Form:
