@@ -14,7 +14,7 @@ scale has the same bits on every machine.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, TypeAlias
@@ -57,64 +57,71 @@ class Rule:
     Attributes:
         arguments: Names of the arguments in the order they are written.
         kind: The distribution.
-        scale: Gives the scale from the fan-in, the fan-out and the arguments.
+        numerator: Of a rule over fans: its scale is the root of this number over them.
+        both: Whether those are the fan-in and the fan-out, added, or the fan-in alone.
+        value: The scale of a rule without arguments or fans.
         formula: The rule in words for the documentation.
         source: Where the formula comes from.
     """
 
     arguments: tuple[str, ...] = ()
     kind: Kind
-    scale: Callable[[int, int, tuple[float, ...]], float]
+    numerator: float = 0.0
+    both: bool = False
+    value: float = 0.0
     formula: str
     source: str
 
+    def scale(self, fan_in: int, fan_out: int, args: tuple[float, ...]) -> float:
+        """Return the scale for fans and arguments; a rule's only argument is its scale."""
+        if not self.numerator:
+            return args[0] if args else self.value
+        # `math.sqrt` is correctly rounded; `** 0.5` goes through pow, which is not.
+        return math.sqrt(self.numerator / (fan_in + fan_out if self.both else fan_in))
 
-def _first_argument(_fan_in: int, _fan_out: int, args: tuple[float, ...]) -> float:
-    """Return the scale of a rule whose only argument is the scale."""
-    return args[0]
 
-
-# `math.sqrt` is correctly rounded; `** 0.5` goes through pow, which is not.
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "glorot_uniform": Rule(
             kind="uniform",
-            scale=lambda fan_in, fan_out, _: math.sqrt(6 / (fan_in + fan_out)),
+            numerator=6,
+            both=True,
             formula="U(-a, a), a = sqrt(6 / (fan_in + fan_out))",
             source="Glorot & Bengio 2010, equation 16; Keras GlorotUniform, PyTorch "
             "xavier_uniform_",
         ),
         "glorot_normal": Rule(
             kind="normal",
-            scale=lambda fan_in, fan_out, _: math.sqrt(2 / (fan_in + fan_out)),
+            numerator=2,
+            both=True,
             formula="N(0, s^2), s = sqrt(2 / (fan_in + fan_out)), not cut",
             source="Glorot & Bengio 2010, equation 12; PyTorch xavier_normal_ (Keras GlorotNormal "
             "is cut at 2 s)",
         ),
         "he_uniform": Rule(
             kind="uniform",
-            scale=lambda fan_in, _fan_out, _: math.sqrt(6 / fan_in),
+            numerator=6,
             formula="U(-a, a), a = sqrt(6 / fan_in)",
             source="He et al. 2015 (arXiv:1502.01852), the variance of equation 10; Keras "
             "HeUniform, PyTorch kaiming_uniform_ with a=0",
         ),
         "he_normal": Rule(
             kind="normal",
-            scale=lambda fan_in, _fan_out, _: math.sqrt(2 / fan_in),
+            numerator=2,
             formula="N(0, s^2), s = sqrt(2 / fan_in), not cut",
             source="He et al. 2015 (arXiv:1502.01852), equation 10; PyTorch kaiming_normal_, Caffe "
             "msra (Keras HeNormal is cut at 2 s)",
         ),
         "lecun_uniform": Rule(
             kind="uniform",
-            scale=lambda fan_in, _fan_out, _: math.sqrt(3 / fan_in),
+            numerator=3,
             formula="U(-a, a), a = sqrt(3 / fan_in)",
             source="LeCun et al. 1998, Efficient BackProp, equation 16; Keras LecunUniform, Caffe "
             "xavier (filler.hpp, XavierFiller with its default variance_norm FAN_IN)",
         ),
         "lecun_normal": Rule(
             kind="normal",
-            scale=lambda fan_in, _fan_out, _: math.sqrt(1 / fan_in),
+            numerator=1,
             formula="N(0, s^2), s = sqrt(1 / fan_in), not cut",
             source="LeCun et al. 1998, Efficient BackProp, equation 16 (Keras LecunNormal is cut "
             "at 2 s)",
@@ -123,7 +130,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             kind="truncated_normal",
             # 1.3 stands for 1 / 0.8796**2 = 1.2925, which would restore the variance that cutting
             # takes away; the rounded number is what the published models were trained with.
-            scale=lambda fan_in, _fan_out, _: math.sqrt(1.3 * 2 / fan_in),
+            numerator=1.3 * 2,
             formula="N(0, s^2) cut at -2 s and 2 s, s = sqrt(1.3 * 2 / fan_in)",
             source="tf_slim 1.1.0 layers/initializers.py, variance_scaling_initializer with its "
             "defaults (factor 2, FAN_IN)",
@@ -131,14 +138,12 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "normal": Rule(
             arguments=("std",),
             kind="normal",
-            scale=_first_argument,
             formula="N(0, std^2), not cut",
             source="PyTorch normal_, Keras RandomNormal, Caffe gaussian",
         ),
         "truncated_normal": Rule(
             arguments=("std",),
             kind="truncated_normal",
-            scale=_first_argument,
             formula="N(0, std^2) cut at -2 std and 2 std; the values' own deviation is 0.8796 std",
             source="Keras TruncatedNormal, TensorFlow truncated_normal (PyTorch trunc_normal_ "
             "takes absolute bounds)",
@@ -146,26 +151,23 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "uniform": Rule(
             arguments=("limit",),
             kind="uniform",
-            scale=_first_argument,
             formula="U(-limit, limit)",
             source="PyTorch uniform_, Keras RandomUniform, Caffe uniform",
         ),
         "constant": Rule(
             arguments=("value",),
             kind="constant",
-            scale=_first_argument,
             formula="value",
             source="PyTorch constant_, Keras Constant, Caffe constant",
         ),
         "zeros": Rule(
             kind="constant",
-            scale=lambda _fan_in, _fan_out, _: 0.0,
             formula="0",
             source="PyTorch zeros_, Keras Zeros",
         ),
         "ones": Rule(
             kind="constant",
-            scale=lambda _fan_in, _fan_out, _: 1.0,
+            value=1.0,
             formula="1",
             source="PyTorch ones_, Keras Ones",
         ),

@@ -15,7 +15,7 @@ from incgen.language import expressions as ex
 from incgen.resolve import definitions as df
 from incgen.targets.keras.code import Form, Function, Layer
 from incgen.targets.keras.functions import FunctionWriter
-from incgen.targets.keras.padding import PADDING, use_padding
+from incgen.targets.keras.padding import use_padding
 from incgen.targets.shared.code import Op, within
 from incgen.targets.shared.files import check_used, facts, outputs
 from incgen.targets.shared.parameters import open_parameters
@@ -23,6 +23,7 @@ from incgen.targets.shared.render import Printer
 from incgen.targets.shared.scopes import Names, parameters
 from incgen.targets.shared.style import PLAIN, Style
 from incgen.targets.shared.units import unit_arguments, unit_forms
+from incgen.targets.shared.windows import PADDING
 from incgen.targets.shared.words import Words
 
 #: What Keras names by itself in a helper that makes layers without names.

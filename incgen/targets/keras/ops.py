@@ -6,8 +6,9 @@ here is one layer with the op's own arguments, whose macro has its name.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
@@ -15,31 +16,30 @@ from incgen.language.expressions import Expression
 from incgen.language.initializers import Initializer
 from incgen.language.ops import OPS
 from incgen.targets.keras.code import Layer, Step, When
-from incgen.targets.keras.padding import PADDING, SAME, VALID, border, full_border, padding
+from incgen.targets.keras.padding import border, full_border, word_of
 from incgen.targets.keras.weights import bias, kernel
 from incgen.targets.shared.units import UnitForm
 from incgen.targets.shared.values import (
     FALSE,
     ONE,
     TRUE,
-    ZERO,
     Args,
     Pair,
-    Sides,
     as_tuple,
-    depthwise_fans,
     effective,
     expression,
     four_sides,
     half,
     paired,
-    sides_with_ceil,
     window,
 )
-from incgen.targets.shared.words import grouped, is_one_of
+from incgen.targets.shared.weights import depthwise_fans
+from incgen.targets.shared.windows import NOTHING, PADDING, SAME, VALID, padded_apart, padding
+from incgen.targets.shared.words import by_word
 
 #: The condition that a padding is a word.
 _IS_WORD = ex.Call("isinstance", (PADDING, ex.Name("str")))
+_STRIDE = ex.Parameter("stride")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +63,30 @@ class Context:
 
 def steps(op: str, args: Args, context: Context) -> tuple[Step, ...]:
     """Return the layers of an op; words that a parameter carries, and flags, become cases."""
+    build = partial(steps, op, context=context)
     for name in ("pad", "kind", "variance", "form"):
         value = args.get(name)
         if not isinstance(value, ex.Parameter) or value == PADDING:
             continue
-        words = context.words(value.name)
-        if name == "pad" and not words:
-            continue
+        words: Sequence[Value] = context.words(value.name)
         if name != "pad":
             # every word: a user of the model may give another one than its spec
             argument = OPS[op].argument(name)
-            words = list[Value](argument.words) if argument is not None else []
-        return _cases(op, args, context, name, value, words)
+            words = argument.words if argument is not None else ()
+        if words:
+            return by_word(args, name, words, build, _when)
     for name in ("ceil", "count_pad"):
         flag = args.get(name)
         if isinstance(flag, Expression) and ex.literal(flag) is None:
-            then, otherwise = (steps(op, {**args, name: side}, context) for side in (TRUE, FALSE))
-            return then if then == otherwise else (When(flag, then, otherwise),)
+            return by_word(args, name, (True, False), build, _when)
     emit = EMITTERS.get(op)
     return (Layer(op, args),) if emit is None else emit(args, context)
+
+
+def _when(
+    condition: Expression, then: tuple[Step, ...], otherwise: tuple[Step, ...]
+) -> tuple[Step, ...]:
+    return (When(condition, then, otherwise),)
 
 
 def several(found: tuple[Step, ...]) -> bool:
@@ -89,22 +94,6 @@ def several(found: tuple[Step, ...]) -> bool:
     return len(found) > 1 or any(
         several(step.then) or several(step.otherwise) for step in found if isinstance(step, When)
     )
-
-
-def _cases(
-    op: str,
-    args: Args,
-    context: Context,
-    name: str,
-    parameter: ex.Parameter,
-    words: list[Value],
-) -> tuple[Step, ...]:
-    """Return the layers for each word that a parameter can be."""
-    results = [(word, steps(op, {**args, name: ex.Literal(word)}, context)) for word in words]
-    groups, chosen = grouped(results)
-    for alike, then in reversed(groups):
-        chosen = (When(is_one_of(parameter, alike), then, chosen),)
-    return chosen
 
 
 # ---------------------------------------------------------------- convolutions
@@ -187,20 +176,22 @@ def _conv_padding(args: Args, context: Context, apart: bool) -> tuple[tuple[Step
     high, wide = (effective(side, dilation) for side in frame.kernel)
     same = _same_padding((high, wide), frame.stride)
     if pad == PADDING:
-        before, word = _given_padding(context)
+        before, given = _given_padding(context)
         # "same" of the strided window is not that of the layer, whose stride is 1
         if apart:
             return (When(ex.binary("==", PADDING, SAME), (same,)), *before), VALID
-        return before, word
-    plan = padding(pad, frame.kernel, frame.stride, dilation, context.unit)
-    if plan.word == "same" and apart:
+        return before, given
+    odd = context.unit is not None and context.unit.odd
+    around = padding(pad, frame.kernel, frame.stride, dilation, odd=odd)
+    if around.same and apart:
         return (same,), VALID
-    if plan.word is not None:
-        return (), ex.Literal(plan.word)
-    assert plan.sides is not None
-    zero = _zero_padding(border(plan.sides))
-    if plan.by_stride:
-        strided = ex.binary(">", ex.Parameter("stride"), ONE)
+    if (known := word_of(around)) is not None:
+        return (), known
+    assert around.sides is not None
+    zero = _zero_padding(border(around.sides))
+    once = padding(pad, frame.kernel, (ONE, ONE), dilation, odd=odd)
+    if odd and once.same and frame.stride[0] == frame.stride[1] == _STRIDE:
+        strided = ex.binary(">", _STRIDE, ONE)
         return (When(strided, (zero,)),), ex.choice(strided, VALID, SAME)
     return (zero,), VALID
 
@@ -236,24 +227,28 @@ def _pool(args: Args, context: Context, average: bool) -> tuple[Step, ...]:
     kernel_, stride = paired(frame.kernel), paired(frame.stride)
     ceil = args["ceil"] == TRUE and stride != ONE
     counted = average and args["count_pad"] == TRUE
-    plan = padding(args["pad"], frame.kernel, frame.stride)
+    around = padding(args["pad"], frame.kernel, frame.stride)
     name = "avg_pool" if average else "max_pool"
     stock = Layer(name, _frame(kernel_, stride))
-    if plan.word == "same" and counted:
+    if around.same and counted:
         return _counted_same(frame.kernel, frame.stride), stock
-    if plan.word == "same":
+    if around.same:
         return (Layer(name, _frame(kernel_, stride, SAME)),)
-    if not ceil and plan.word == "valid":
+    sides = around.sides
+    assert sides is not None
+    if sides == NOTHING and not ceil:
         return (stock,)
     square = all(one == other for one, other in (frame.kernel, frame.stride))
-    if ceil and plan.word == "valid" and not average and square:
+    if sides == NOTHING and not average and square:
         facts = {"kernel": kernel_, "stride": stride}
         return (Layer("ceil_max_pool", facts, function=True),)
-    sides = plan.sides or (ZERO, ZERO, ZERO, ZERO)
-    full = sides_with_ceil(sides, frame) if ceil else sides
-    if not average:
-        return Layer("edge_padding", {"sides": full_border(full)}, ("pad",)), stock
-    return _padded_average(stock, sides, full, counted)
+    zeros, over = padded_apart(args, sides, average=average)
+    found = () if zeros is None else (_zero_padding(border(zeros)),)
+    if over is None:
+        return *found, stock
+    if average:
+        return *found, Layer("padded_avg_pool", {**stock.args, "pads": full_border(over)})
+    return Layer("edge_padding", {"sides": full_border(over)}, ("pad",)), stock
 
 
 def _counted_same(kernel_: Pair, stride: Pair) -> Step:
@@ -262,16 +257,6 @@ def _counted_same(kernel_: Pair, stride: Pair) -> Step:
         high, wide = half(kernel_)
         return _zero_padding(border((high, high, wide, wide)))
     return _same_padding(kernel_, stride)
-
-
-def _padded_average(stock: Layer, sides: Sides, full: Sides, counted: bool) -> tuple[Step, ...]:
-    zero = _zero_padding(border(sides))
-    if counted and full == sides:
-        return zero, stock
-    counts = counted and any(side != ZERO for side in sides)
-    over = (ZERO, full[1] - sides[1], ZERO, full[3] - sides[3]) if counts else full
-    padded = Layer("padded_avg_pool", {**stock.args, "pads": full_border(over)})
-    return (zero, padded) if counts else (padded,)
 
 
 def _adaptive_avg_pool(args: Args, context: Context) -> tuple[Step, ...]:

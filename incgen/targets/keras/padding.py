@@ -4,88 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 from incgen.base.diagnostics import Code, Diagnostic, SpecError
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
 from incgen.resolve import definitions as df
-from incgen.resolve.definitions import ArgumentValue, SidesValue
 from incgen.targets.shared.units import UnitForm, unit_arguments
-from incgen.targets.shared.values import (
-    ONE,
-    ZERO,
-    Args,
-    Pair,
-    Sides,
-    effective,
-    four_sides,
-    half,
-    paired,
-)
+from incgen.targets.shared.values import ONE, Args, Sides, four_sides, paired, window
+from incgen.targets.shared.windows import NOTHING, PADDING, SAME, VALID, Padding, padding
 from incgen.targets.shared.words import by_word
 
-#: The parameter of a unit's function, and Keras' own words.
-PADDING, SAME, VALID = ex.Parameter("padding"), ex.Literal("same"), ex.Literal("valid")
 
-
-@dataclass(frozen=True, slots=True)
-class Padding:
-    """A padding in Keras' terms.
-
-    Attributes:
-        word: "same" or "valid", where Keras' own padding is meant.
-        sides: top, bottom, left, right, where it has to be written out.
-        by_stride: `half` where the stride is a parameter and kernels are odd: "same" for stride
-            1, else written out.
-    """
-
-    word: str | None = None
-    sides: Sides | None = None
-    by_stride: bool = False
-
-
-def padding(
-    pad: ArgumentValue,
-    kernel: Pair,
-    stride: Pair,
-    dilation: Expression = ONE,
-    unit: UnitForm | None = None,
-) -> Padding:
-    """Return what a padding means for a window."""
-    if pad == VALID:
-        return Padding("valid")
-    if pad == SAME:
-        return Padding("same")
-    spans = [ex.literal(effective(k, dilation)) for k in kernel]
-    if isinstance(pad, SidesValue):
-        sides = four_sides(pad)
-    elif pad is None or pad == ex.Literal("half"):
-        if spans == [1, 1]:
-            return Padding("valid")
-        high, wide = half(kernel, dilation)
-        sides = high, high, wide, wide
-        odd = all(isinstance(s, int) and s % 2 for s in spans)
-        symbolic_odd = unit is not None and unit.odd and None in spans
-        if stride == (ONE, ONE) and (odd or symbolic_odd):
-            return Padding("same")
-        if symbolic_odd and unit is not None and unit.strided and unit.square_stride:
-            return Padding(None, sides, True)
-    else:
-        sides = four_sides(pad)
-    if all(side == ZERO for side in sides):
-        return Padding("valid")
-    if stride == (ONE, ONE) and None not in spans:
-        middle = [span // 2 for span in spans if isinstance(span, int) and span % 2]
-        if len(middle) == 2 and [ex.literal(s) for s in sides] == [
-            middle[0],
-            middle[0],
-            middle[1],
-            middle[1],
-        ]:
-            return Padding("same")
-    return Padding(None, sides)
+def word_of(around: Padding) -> Expression | None:
+    """Return Keras' own word for a padding, if there is one."""
+    if around.same:
+        return SAME
+    return VALID if around.sides == NOTHING else None
 
 
 def border(sides: Sides) -> Expression:
@@ -118,31 +53,21 @@ def use_padding(
             does not matter.
     """
     everything: dict[str, df.ArgumentValue] = {**df.unit_defaults(unit), **args}
-    frame, pad = everything["window"], everything.get("pad")
+    frame, pad = window(everything), everything.get("pad")
     if pad == PADDING:
         return PADDING
-    if isinstance(pad, ex.Parameter) and words is not None:
-        found = words(pad.name)
-        if found:
-            return by_word(
-                pad,
-                [
-                    (word, use_padding(unit, {**args, "pad": ex.Literal(word)}, form))
-                    for word in found
-                ],
-            )
-    assert isinstance(frame, df.WindowValue)
+    if isinstance(pad, ex.Parameter) and words is not None and (found := words(pad.name)):
+        return by_word(
+            everything, "pad", found, lambda known: use_padding(unit, known, form), ex.choice
+        )
     dilation = everything.get("dilation", ONE)
     assert isinstance(dilation, Expression)
-    plan = padding(pad, frame.kernel, frame.stride, dilation, replace(form, strided=False))
-    if plan.word is not None and not _begins_with_pool(unit):
-        return ex.Literal(plan.word)
-    if plan.word == "valid":
-        return _border(unit, form, (ZERO, ZERO, ZERO, ZERO))
-    if plan.word == "same":
-        return _border(unit, form, _pool_padding(unit, frame))
-    assert plan.sides is not None
-    return _border(unit, form, plan.sides)
+    around = padding(pad, frame.kernel, frame.stride, dilation, odd=form.odd)
+    if not _begins_with_pool(unit) and (known := word_of(around)) is not None:
+        return known
+    sides = _pool_padding(unit, frame) if around.same else around.sides
+    assert sides is not None
+    return _border(unit, form, sides)
 
 
 def _border(unit: df.Definition, form: UnitForm, sides: Sides) -> Expression:
@@ -162,7 +87,7 @@ def handed_on(unit: df.Definition, outer: UnitForm, form: UnitForm) -> Expressio
 
 def usual_padding(program: df.Program, unit: df.Definition, form: UnitForm) -> Expression:
     """Return the default of a unit's `padding`: what most of its uses want."""
-    nothing = _border(unit, form, (ZERO, ZERO, ZERO, ZERO))
+    nothing = _border(unit, form, NOTHING)
     found = Counter({nothing if _begins_with_pool(unit) else VALID: 0})
     for definition in (program.network, *program.definitions):
         for element in df.elements(definition.body):

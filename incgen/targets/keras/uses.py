@@ -10,20 +10,14 @@ from incgen.language.expressions import Expression
 from incgen.language.initializers import Initializer
 from incgen.resolve import definitions as df
 from incgen.targets.keras.code import Flow, Title
-from incgen.targets.keras.padding import (
-    PADDING,
-    SAME,
-    VALID,
-    border,
-    handed_on,
-    is_pointwise,
-    use_padding,
-)
+from incgen.targets.keras.padding import border, handed_on, is_pointwise, use_padding
 from incgen.targets.keras.scope import Scope
 from incgen.targets.keras.weights import either, has_fans, initializer
 from incgen.targets.shared.code import Code, Construct, Op
 from incgen.targets.shared.units import BORDERS, UnitForm, said_by_use
-from incgen.targets.shared.values import Args, Pair, as_tuple, depthwise_fans, four_sides, is_same
+from incgen.targets.shared.values import Args, Pair, as_tuple, four_sides, is_same
+from incgen.targets.shared.weights import depthwise_fans
+from incgen.targets.shared.windows import PADDING, SAME, VALID
 
 
 def use(scope: Scope, instance: df.Instance, flow: Flow, variable: str) -> Flow:

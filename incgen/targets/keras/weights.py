@@ -4,40 +4,22 @@ from __future__ import annotations
 
 from incgen.language import expressions as ex
 from incgen.language.initializers import RULES, Initializer
+from incgen.targets.shared import weights as shared
 from incgen.targets.shared.code import Code, Op
-from incgen.targets.shared.values import FALSE, ZERO, Args, Pair, expression, root, sum_of
+from incgen.targets.shared.values import FALSE, ZERO, Args, Pair, expression
 
-#: Of each rule with fans: the numerator under the root, and whether the fan-out counts too.
-_SCALES = {
-    "glorot_uniform": (6, True),
-    "glorot_normal": (2, True),
-    "he_uniform": (6, False),
-    "he_normal": (2, False),
-    "lecun_uniform": (3, False),
-    "lecun_normal": (1, False),
-    "truncated_he_normal": (2.6, False),
-}
+#: The rules over fans: Keras counts those of a depthwise kernel otherwise than the language.
+_COUNTED = frozenset(name for name, rule in RULES.items() if rule.numerator)
 
 
 def initializer(init: Initializer, fans: Pair | None = None) -> Op:
-    """Return an initialiser.
-
-    Args:
-        init: the initialiser.
-        fans: (fan_in, fan_out) where Keras counts them otherwise, as for depthwise kernels.
-    """
-    if has_fans(init):
-        if fans is None:
-            return Op(init.name, {"scale": None})
-        numerator, outputs = _SCALES[init.name]
-        return Op(init.name, {"scale": root(numerator, sum_of(fans) if outputs else fans[0])})
-    names = RULES[init.name].arguments
-    return Op(init.name, {n: ex.Literal(v) for n, v in zip(names, init.args, strict=True)})
+    """Return an initialiser; the fans are those of a depthwise kernel."""
+    return shared.initializer(init, fans, _COUNTED)
 
 
 def has_fans(init: Initializer) -> bool:
     """Return whether how kernels begin depends on the size of the window."""
-    return init.name in _SCALES
+    return init.name in _COUNTED
 
 
 def kernel(args: Args, default: Initializer | None, fans: Pair | None = None) -> dict[str, object]:

@@ -6,21 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
-from incgen.resolve import definitions as df
 from incgen.targets.shared.symbols import Symbol, Unknown, simplest
 from incgen.targets.shared.values import (
     FALSE,
     ONE,
-    TRUE,
     ZERO,
     Args,
     effective,
     expression,
     four_sides,
-    half,
     window,
     with_ceil,
 )
+from incgen.targets.shared.windows import SAME, padding
 from incgen.targets.shared.words import by_word
 
 #: The padding of a unit that may be `same`: no size follows from it.
@@ -87,7 +85,7 @@ def _windows(args: Args, size: Expression, axis: int, words: Carried) -> Express
     frame = window(args)
     stride = frame.stride[axis]
     pad = args["pad"]
-    if pad == ex.Literal("same"):
+    if pad == SAME:
         return (size + stride - 1) // stride
     if pad == EITHER or (isinstance(pad, ex.Parameter) and pad.name in words):
         if pad == EITHER or not words[pad.name]:
@@ -95,22 +93,24 @@ def _windows(args: Args, size: Expression, axis: int, words: Carried) -> Express
             what = f"the height and width depend on whether `{name}` is a word or a number"
             raise Unknown(what, "write the padding here, or put a `global_avg_pool` behind it")
         return by_word(
-            pad,
-            [
-                (word, _windows({**args, "pad": ex.Literal(word)}, size, axis, words))
-                for word in ("half", "same", "valid")
-            ],
+            args,
+            "pad",
+            ("half", "same", "valid"),
+            lambda known: _windows(known, size, axis, words),
+            ex.choice,
         )
     dilation = expression(args, "dilation") if "dilation" in args else ONE
     span = effective(frame.kernel[axis], dilation)
-    before, after = _border(pad, frame.kernel, dilation, axis)
+    sides = padding(pad, frame.kernel, frame.stride, dilation).sides
+    assert sides is not None
+    before, after = sides[2 * axis : 2 * axis + 2]
     ceil = args.get("ceil", FALSE)
     floored = _gathered(size + before + after - span) // stride + 1
     if ceil in (None, FALSE) or stride == ONE:
         return floored
     rounded_up = _gathered(size + before + with_ceil(after, stride, span) - span) // stride + 1
     assert isinstance(ceil, Expression)
-    return rounded_up if ceil == TRUE else ex.choice(ceil, rounded_up, floored)
+    return ex.choice(ceil, rounded_up, floored)
 
 
 def _gathered(size: Expression) -> Expression:
@@ -141,18 +141,6 @@ def _gathered(size: Expression) -> Expression:
         if factor:
             result = result + factor * part if factor > 0 else result - -factor * part
     return result
-
-
-def _border(
-    pad: df.ArgumentValue, kernel: tuple[Expression, Expression], dilation: Expression, axis: int
-) -> tuple[Expression, Expression]:
-    if pad is None or pad == ex.Literal("half"):
-        side = half(kernel, dilation)[axis]
-        return side, side
-    if pad == ex.Literal("valid"):
-        return ZERO, ZERO
-    sides = four_sides(pad)
-    return sides[2 * axis], sides[2 * axis + 1]
 
 
 def joined(kind: str, shapes: Sequence[Symbol]) -> Symbol:

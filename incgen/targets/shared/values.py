@@ -83,23 +83,6 @@ def half(values: Pair, dilation: Expression = ONE) -> Pair:
     return high, wide
 
 
-def sum_of(values: Pair) -> Expression:
-    """Return two numbers added; twice the one where they are the same."""
-    first, second = values
-    return first * 2 if first == second else first + second
-
-
-def depthwise_fans(args: Args) -> Pair:
-    """Return (fan_in, fan_out) of a depthwise kernel, which sees one channel at a time."""
-    high, wide = window(args).kernel
-    return high * wide, high * wide * expression(args, "multiplier")
-
-
-def root(numerator: float, fans: Expression) -> Expression:
-    """Return the square root of a number over a number of fans."""
-    return ex.binary("**", ex.binary("/", ex.Literal(numerator), fans), ex.Literal(0.5))
-
-
 def four_sides(value: ArgumentValue) -> Sides:
     """Return a border of one, two or four numbers as top, bottom, left, right."""
     match value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from incgen.graph.nodes import Graph
@@ -19,6 +19,7 @@ from incgen.targets.shared.parameters import (
     type_of,
     values_of,
 )
+from incgen.targets.shared.values import Args, expression
 
 T = TypeVar("T")
 
@@ -118,33 +119,42 @@ class Words:
 # ---------------------------------------------------------------- choices
 
 
-def grouped(results: Sequence[tuple[Value, T]]) -> tuple[list[tuple[list[Value], T]], T]:
-    """Return each result with its words; the result of the last word is apart, as the default.
-
-    >>> grouped([("half", 1), ("same", 2), ("valid", 1)])
-    ([(['same'], 2)], 1)
-    """
-    default = results[-1][1]
-    groups: list[tuple[list[Value], T]] = []
-    for word, result in results:
-        same = next((words for words, known in groups if known == result), None)
-        if same is not None:
-            same.append(word)
-        elif result != default:
-            groups.append(([word], result))
-    return groups, default
-
-
-def is_one_of(parameter: Expression, words: Sequence[Value]) -> Expression:
-    """Return the condition that a parameter is one of some words."""
+def is_one_of(value: Expression, words: Sequence[Value]) -> Expression:
+    """Return the condition that a value is one of some words; of a flag, that it holds."""
+    if words == [True]:
+        return value
     if len(words) == 1:
-        return ex.binary("==", parameter, ex.Literal(words[0]))
-    return ex.binary("in", parameter, ex.Tuple(tuple(map(ex.Literal, words))))
+        return ex.binary("==", value, ex.Literal(words[0]))
+    return ex.binary("in", value, ex.Tuple(tuple(map(ex.Literal, words))))
 
 
-def by_word(parameter: Expression, results: Sequence[tuple[Value, Expression]]) -> Expression:
-    """Return the choice of a result by the word that a parameter is; the last is the default."""
-    groups, chosen = grouped(results)
-    for words, result in reversed(groups):
-        chosen = ex.choice(is_one_of(parameter, words), result, chosen)
+def by_word(
+    args: Args,
+    name: str,
+    words: Sequence[Value],
+    build: Callable[[Args], T],
+    choose: Callable[[Expression, T, T], T],
+) -> T:
+    """Return what is built for each word that an argument can be, as a choice by the argument.
+
+    Args:
+        args: the arguments.
+        name: of the one that can be several words.
+        words: what it can be; the last is the default.
+        build: gives the result for arguments of which that one is known.
+        choose: gives the choice of two results by a condition.
+    """
+    value = expression(args, name)
+    if ex.literal(value) is not None:
+        return build(args)
+    *others, chosen = [build({**args, name: ex.Literal(word)}) for word in words]
+    groups: list[tuple[T, list[Value]]] = []
+    for word, result in zip(words, others, strict=False):
+        alike = next((words for known, words in groups if known == result), None)
+        if alike is not None:
+            alike.append(word)
+        elif result != chosen:
+            groups.append((result, [word]))
+    for result, alike in reversed(groups):
+        chosen = choose(is_one_of(value, alike), result, chosen)
     return chosen

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TypeAlias
+from functools import partial
 
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
@@ -24,20 +24,19 @@ from incgen.targets.shared.values import (
     TRUE,
     ZERO,
     Args,
+    Pair,
+    Sides,
     as_float,
-    depthwise_fans,
+    as_tuple,
     expression,
     four_sides,
     paired,
     window,
 )
-from incgen.targets.shared.words import grouped, is_one_of
-from incgen.targets.torch.padding import padding
-from incgen.targets.torch.pooling import pool
+from incgen.targets.shared.weights import depthwise_fans
+from incgen.targets.shared.windows import SAME, padded_apart, padding
+from incgen.targets.shared.words import by_word
 from incgen.targets.torch.weights import Weight, separable_weights, weights
-
-#: Half of an odd kernel whose sides are in one parameter, with stride 1: PyTorch's own "same".
-CENTRED = ex.Literal("centred")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,97 +55,95 @@ class Layer:
     apart: tuple[Op, Op] | None = None
 
 
-#: The words that a parameter takes in the network: to write a case for each.
-Cases: TypeAlias = Callable[[str], list[Value]]
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an op stands.
 
-
-def layer(op: str, args: Args, shape: Symbol, cases: Cases) -> Layer:
-    """Return the layer of an op.
-
-    Args:
-        op: its name.
-        args: its arguments, with the symbols of the class substituted.
+    Attributes:
         shape: of its input.
-        cases: gives the values that a parameter takes, if words are among them.
+        words: gives the values that a parameter takes, if words are among them.
+        odd: whether the kernel is odd, though it is a parameter.
     """
+
+    shape: Symbol
+    words: Callable[[str], list[Value]]
+    odd: bool = False
+
+
+def layer(op: str, args: Args, place: Place) -> Layer:
+    """Return the layer of an op, whose arguments are in the symbols of the class."""
     emitter = EMITTERS.get(op)
     if emitter is None:
         return Layer(Op(op, args))
     pad = args.get("pad")
-    if isinstance(pad, ex.Parameter) and pad.name != "padding" and cases(pad.name):
-        return _by_word(pad, cases(pad.name), lambda value: emitter({**args, "pad": value}, shape))
-    return emitter(args, shape)
-
-
-def _by_word(
-    parameter: ex.Parameter, words: list[Value], build: Callable[[Expression], Layer]
-) -> Layer:
-    """Return a layer for each word that a parameter takes, chosen when the model is built."""
-    layers = [build(ex.Literal(word)) for word in words]
-    modules = [each.module for each in layers]
-    groups, module = grouped(list(zip(words, modules, strict=True)))
-    for alike, each in reversed(groups):
-        module = Chosen(is_one_of(parameter, alike), each, module)
-    return replace(layers[-1], module=module)
+    if isinstance(pad, ex.Parameter) and pad.name != "padding" and place.words(pad.name):
+        return by_word(
+            args,
+            "pad",
+            place.words(pad.name),
+            lambda known: emitter(known, place),
+            lambda condition, then, otherwise: replace(
+                then, module=Chosen(condition, then.module, otherwise.module)
+            ),
+        )
+    return emitter(args, place)
 
 
 # ---------------------------------------------------------------- convolutions
 
 
 def _convolution(
-    inputs: Expression, channels: Expression, args: Args, groups: Expression, bias: Expression
+    place: Place, args: Args, inputs: Expression, channels: Expression, **facts: object
 ) -> Op:
-    kernel, stride = window(args).kernel, window(args).stride
-    dilation = expression(args, "dilation")
-    facts: dict[str, object] = {
+    frame, dilation = window(args), expression(args, "dilation")
+    facts = {
         "inputs": inputs,
         "channels": channels,
-        "kernel": paired(kernel),
-        "stride": paired(stride),
+        "kernel": paired(frame.kernel),
+        "stride": paired(frame.stride),
         "dilation": dilation,
-        "groups": groups,
-        "bias": bias,
+        **facts,
     }
-    if args["pad"] == CENTRED:
-        return Op("conv", {**facts, "padding": ex.Literal("same")})
-    around = padding(args["pad"], kernel, stride, dilation)
-    if around.sides is not None:
-        return Op("conv_padded", {**facts, "border": ex.Tuple(around.sides)})
-    if around.both is None:
+    around = padding(args["pad"], frame.kernel, frame.stride, dilation, odd=place.odd)
+    if around.sides is None:
         return Op("conv_same", facts)
+    if around.same and isinstance(frame.kernel[0], ex.Item):
+        return Op("conv", {**facts, "padding": SAME})
+    if around.both is None:
+        return Op("conv_padded", {**facts, "border": ex.Tuple(around.sides)})
     return Op("conv", {**facts, "padding": paired(around.both)})
 
 
-def _conv(args: Args, shape: Symbol) -> Layer:
-    channels, groups = expression(args, "channels"), expression(args, "groups")
-    module = _convolution(shape.channels, channels, args, groups, expression(args, "bias"))
+def _conv(args: Args, place: Place) -> Layer:
+    inputs, channels = place.shape.channels, expression(args, "channels")
+    module = _convolution(place, args, inputs, channels, groups=args["groups"], bias=args["bias"])
     return Layer(module, weights(args))
 
 
-def _depthwise_conv(args: Args, shape: Symbol) -> Layer:
-    inputs = shape.channels
+def _depthwise_conv(args: Args, place: Place) -> Layer:
+    inputs = place.shape.channels
     channels = inputs * expression(args, "multiplier")
-    module = _convolution(inputs, channels, args, inputs, expression(args, "bias"))
+    module = _convolution(place, args, inputs, channels, groups=inputs, bias=args["bias"])
     return Layer(module, weights(args, (), depthwise_fans(args)))
 
 
-def _separable_conv(args: Args, shape: Symbol) -> Layer:
-    inputs, bias = shape.channels, expression(args, "bias")
+def _separable_conv(args: Args, place: Place) -> Layer:
+    inputs, channels = place.shape.channels, expression(args, "channels")
     middle = inputs * expression(args, "multiplier")
     plain = {**args, "window": WindowValue((ONE, ONE), (ONE, ONE)), "pad": ZERO, "dilation": ONE}
     parts = {
-        "depthwise": _convolution(inputs, middle, args, inputs, FALSE),
-        "pointwise": _convolution(middle, expression(args, "channels"), plain, ONE, bias),
+        "depthwise": _convolution(place, args, inputs, middle, groups=inputs, bias=FALSE),
+        "pointwise": _convolution(place, plain, middle, channels, groups=ONE, bias=args["bias"]),
     }
     return Layer(Op("separable_conv", parts), separable_weights(args))
 
 
-def _dense(args: Args, shape: Symbol) -> Layer:
+def _dense(args: Args, place: Place) -> Layer:
     facts = {name: args[name] for name in ("features", "bias")}
-    facts["inputs"] = flat_size(shape)
+    facts["inputs"] = flat_size(place.shape)
     # nn.Linear says that it has a bias; nn.Conv2d says that it may have one
     found = tuple(replace(weight, known=True) for weight in weights(args))
-    if not shape.is_map:
+    if not place.shape.is_map:
         return Layer(Op("dense", facts), found)
     return Layer(Op("dense_of_map", facts), found, apart=(Op("flatten", {}), Op("dense", facts)))
 
@@ -160,13 +157,11 @@ def _one_minus(decay: Expression) -> Expression:
     return ONE - decay if known is None else ex.Literal(float(1 - Decimal(repr(known))))
 
 
-def _bn(args: Args, shape: Symbol) -> Layer:
-    for flag, values in (("variance", ("biased", "unbiased")), ("scale", (True, False))):
-        value = expression(args, flag)
-        if ex.literal(value) is None:
-            first, second = (_bn({**args, flag: ex.Literal(v)}, shape).module for v in values)
-            condition = ex.binary("==", value, ex.Literal(values[0])) if flag != "scale" else value
-            return Layer(Chosen(condition, first, second))
+def _bn(args: Args, place: Place) -> Layer:
+    for name, values in (("variance", ("biased", "unbiased")), ("scale", (True, False))):
+        if ex.literal(expression(args, name)) is None:
+            return Layer(by_word(args, name, values, lambda a: _bn(a, place).module, Chosen))
+    shape = place.shape
     scaled, shift = args["scale"] == TRUE, expression(args, "shift")
     facts = {
         "is_map": shape.is_map,
@@ -182,7 +177,7 @@ def _bn(args: Args, shape: Symbol) -> Layer:
     return Layer(Op("bn", facts))
 
 
-def _lrn(args: Args, shape: Symbol) -> Layer:
+def _lrn(args: Args, place: Place) -> Layer:
     floats = {name: as_float(expression(args, name)) for name in ("alpha", "beta", "k")}
     return Layer(Op("lrn", {"size": args["size"], **floats}))
 
@@ -190,47 +185,108 @@ def _lrn(args: Args, shape: Symbol) -> Layer:
 # ---------------------------------------------------------------- the rest
 
 
-def _gelu(args: Args, shape: Symbol) -> Layer:
+def _gelu(args: Args, place: Place) -> Layer:
     is_tanh = ex.binary("==", expression(args, "form"), ex.Literal("tanh"))
     word = ex.choice(is_tanh, ex.Literal("tanh"), ex.Literal("none"))
     return Layer(Op("gelu", {"approximate": word}))
 
 
-def _dropout(args: Args, shape: Symbol) -> Layer:
+def _dropout(args: Args, place: Place) -> Layer:
     return Layer(Op("dropout", {"rate": as_float(expression(args, "rate"))}))
 
 
-def _adaptive_avg_pool(args: Args, shape: Symbol) -> Layer:
+def _adaptive_avg_pool(args: Args, place: Place) -> Layer:
     return Layer(Op("adaptive_avg_pool", {"size": paired(window(args).kernel)}))
 
 
-def _flatten(args: Args, shape: Symbol) -> Layer:
-    return Layer(Op("flatten" if shape.is_map else "identity", {}))
+def _flatten(args: Args, place: Place) -> Layer:
+    return Layer(Op("flatten" if place.shape.is_map else "identity", {}))
 
 
-def _pad(args: Args, shape: Symbol) -> Layer:
-    top, bottom, left, right = four_sides(args["border"])
-    return Layer(Op("pad", {"border": ex.Tuple((left, right, top, bottom))}))
+def _pad(args: Args, place: Place) -> Layer:
+    return Layer(Op("pad", {"border": _outward(four_sides(args["border"]))}))
 
 
-def _either_pool(args: Args, shape: Symbol) -> Layer:
-    kind = expression(args, "kind")
-    if isinstance(kind, ex.Literal):
-        return Layer(pool(args, kind.value == "avg"))
-    is_max = ex.binary("==", kind, ex.Literal("max"))
-    return Layer(Chosen(is_max, pool(args, False), pool(args, True)))
+# ---------------------------------------------------------------- pooling
+
+
+def _pool(args: Args, place: Place, *, average: bool) -> Code:
+    frame = window(args)
+    around = padding(args["pad"], frame.kernel, frame.stride, odd=place.odd)
+    both = around.both
+    if both is not None and all(map(_at_most_half, both, frame.kernel)):
+        return _stock_pool(args, both, average=average)
+    for flag in ("ceil", "count_pad") if average else ("ceil",):
+        # Only the stock poolings take these as they are.
+        value = args[flag]
+        if isinstance(value, Expression) and ex.literal(value) is None:
+            build = partial(_pool, place=place, average=average)
+            return by_word(args, flag, (True, False), build, Chosen)
+    name = "avg_pool" if average else "max_pool"
+    if around.sides is not None:
+        return _padded_pool(name, args, around.sides, average=average)
+    same = {"kernel": as_tuple(frame.kernel), "stride": as_tuple(frame.stride)}
+    return Op(f"{name}_same", {**same, "count_pad": args["count_pad"]} if average else same)
+
+
+def _at_most_half(pad: Expression, kernel: Expression) -> bool:
+    """Return whether the stock poolings take a padding: no more than half the window."""
+    p, k = ex.literal(pad), ex.literal(kernel)
+    if isinstance(p, int) and isinstance(k, int):
+        return p <= k // 2
+    return p == 0 or pad == kernel // 2
+
+
+def _stock_pool(args: Args, around: Pair, *, average: bool) -> Op:
+    frame = window(args)
+    facts: dict[str, object] = {
+        "kernel": paired(frame.kernel),
+        "stride": paired(frame.stride),
+        "padding": paired(around),
+        "ceil": FALSE if frame.stride == (ONE, ONE) else args["ceil"],
+    }
+    if not average:
+        return Op("max_pool", facts)
+    return Op(
+        "avg_pool", facts | {"count_pad": TRUE if around == (ZERO, ZERO) else args["count_pad"]}
+    )
+
+
+def _padded_pool(name: str, args: Args, sides: Sides, *, average: bool) -> Op:
+    """Return a pooling whose border the stock ones do not take: pad first, then pool."""
+    zeros, border = padded_apart(args, sides, average=average)
+    facts = {"kernel": paired(window(args).kernel), "stride": paired(window(args).stride)}
+    pool = Op(name, {**facts, "padding": ZERO, "ceil": FALSE, "count_pad": TRUE})
+    if border is not None:
+        pool = Op(f"{name}_padded", {**facts, "border": _outward(border)})
+    return (
+        pool if zeros is None else Op("avg_pool_zeros", {"border": _outward(zeros), "pool": pool})
+    )
+
+
+def _outward(sides: Sides) -> Expression:
+    """Return a border from the last axis to the first, as PyTorch's functions take it."""
+    top, bottom, left, right = sides
+    return ex.Tuple((left, right, top, bottom))
+
+
+def _either_pool(args: Args, place: Place) -> Layer:
+    def known(args: Args) -> Code:
+        return _pool(args, place, average=args["kind"] == ex.Literal("avg"))
+
+    return Layer(by_word(args, "kind", ("max", "avg"), known, Chosen))
 
 
 #: The form and the facts of each op whose macro takes more than its arguments.
-EMITTERS: dict[str, Callable[[Args, Symbol], Layer]] = {
+EMITTERS: dict[str, Callable[[Args, Place], Layer]] = {
     "conv": _conv,
     "depthwise_conv": _depthwise_conv,
     "separable_conv": _separable_conv,
     "dense": _dense,
     "bn": _bn,
     "lrn": _lrn,
-    "max_pool": lambda args, shape: Layer(pool(args, False)),
-    "avg_pool": lambda args, shape: Layer(pool(args, True)),
+    "max_pool": lambda args, place: Layer(_pool(args, place, average=False)),
+    "avg_pool": lambda args, place: Layer(_pool(args, place, average=True)),
     "pool": _either_pool,
     "gelu": _gelu,
     "adaptive_avg_pool": _adaptive_avg_pool,

@@ -39,6 +39,7 @@ from incgen.targets.shared.structure import names_in
 from incgen.targets.shared.symbols import Symbol, Unknown
 from incgen.targets.shared.units import UnitForm, head_arguments
 from incgen.targets.shared.values import TRUE, ZERO
+from incgen.targets.shared.windows import PADDING, SAME
 from incgen.targets.shared.words import Words
 from incgen.targets.torch.code import (
     INPUT_SIZES,
@@ -53,8 +54,7 @@ from incgen.targets.torch.code import (
     own,
     sizes_of,
 )
-from incgen.targets.torch.ops import CENTRED, Layer, layer
-from incgen.targets.torch.padding import is_centred, odd_same
+from incgen.targets.torch.ops import Layer, Place, layer
 from incgen.targets.torch.parameters import constant, unit_formals
 
 #: Parts of a formula that can stand in several places; a longer one gets a variable.
@@ -258,24 +258,21 @@ class Scope:
         """Return the arguments of an op in the terms of this class."""
         written = head_arguments(call, self.unit)
         args = {name: self.resolved(value, shape) for name, value in written.items()}
-        if self.unit is not None and call.forwards:
-            if "init" in self.unit.args:
-                args["init"] = call.args["init"]  # a use that says another writes it itself
-            if self.unit.odd and "window" in args:
-                args["pad"] = odd_same(args["pad"], args["window"])
-                if call.op.family == "conv" and is_centred(args["pad"], args["window"]):
-                    args["pad"] = CENTRED
+        if self.unit is not None and call.forwards and "init" in self.unit.args:
+            args["init"] = call.args["init"]  # a use that says another writes it itself
         return args
 
     def layer(self, call: df.OpCall, shape: Symbol) -> Layer:
         """Return the PyTorch form of an op."""
         with self.known_at(call.span):
             args = self.arguments(call, shape)
-            result = layer(call.op.name, args, shape, self.words)
-            if self.unit is None or not call.forwards or not self.unit.same:
+            unit = self.unit if call.forwards else None
+            place = Place(shape, self.words, unit is not None and unit.odd)
+            result = layer(call.op.name, args, place)
+            if unit is None or not unit.same:
                 return result
-            same = layer(call.op.name, {**args, "pad": ex.Literal("same")}, shape, self.words)
-            is_word = ex.Call("isinstance", (ex.Parameter("padding"), ex.Name("str")))
+            same = layer(call.op.name, {**args, "pad": SAME}, place)
+            is_word = ex.Call("isinstance", (PADDING, ex.Name("str")))
             return replace(result, module=Chosen(is_word, same.module, result.module))
 
     def applied(self, op: Op, flow: Flow, shape: Symbol) -> Flow:

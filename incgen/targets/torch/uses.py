@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from incgen.base.source import Span
 from incgen.language import expressions as ex
@@ -12,14 +13,22 @@ from incgen.resolve import definitions as df
 from incgen.targets.shared.code import Code, Construct
 from incgen.targets.shared.symbols import Symbol
 from incgen.targets.shared.units import BORDERS, said_by_use
-from incgen.targets.shared.values import ONE, Sides, as_float, four_sides, is_same, one_of_equal
+from incgen.targets.shared.values import (
+    ONE,
+    Sides,
+    as_float,
+    four_sides,
+    is_same,
+    one_of_equal,
+    window,
+)
+from incgen.targets.shared.windows import PADDING, SAME, padding
 from incgen.targets.shared.words import by_word
 from incgen.targets.torch.code import (
     Form,
     Path,
     Start,
 )
-from incgen.targets.torch.padding import padding
 from incgen.targets.torch.scope import Scope
 from incgen.targets.torch.weights import kernels
 
@@ -119,45 +128,26 @@ class Uses(Scope):
     ) -> Expression:
         """Return the padding of one use of a unit, as one, two or four numbers."""
         everything: dict[str, df.ArgumentValue] = {**df.unit_defaults(unit), **values}
-        frame, form = everything["window"], self.file.unit_forms[unit]
-        pad = everything.get("pad")
-        if isinstance(pad, ex.Parameter) and pad.name == "padding":
+        form, pad, frame = self.file.unit_forms[unit], everything.get("pad"), window(everything)
+        if pad == PADDING:
             if self.unit is not None and self.unit.pad_sides < form.pad_sides:
                 if self.unit.same:
                     message = f"`{unit.name}` takes its border for height and width apart"
                     help_ = "write the border of every use in pixels"
                     self.unsupported(unit.span, message, help_)
                 return _border(four_sides(pad), form.pad_sides)
-            return pad
-        assert isinstance(frame, df.WindowValue)
-        if isinstance(pad, ex.Parameter) and self.words(pad.name):
-            return self.padding_by_word(unit, values, pad)
+            return PADDING
+        if isinstance(pad, ex.Parameter) and (words := self.words(pad.name)):
+            return by_word(everything, "pad", words, partial(self.unit_padding, unit), ex.choice)
         dilation = everything.get("dilation", ONE)
         assert isinstance(dilation, Expression)
-        if form.odd and frame.stride == (ONE, ONE) and pad == ex.Literal("same"):
-            pad = ex.Literal("half")
-        found = padding(pad, frame.kernel, frame.stride, dilation)
-        if found.same and not form.same:
+        found = padding(pad, frame.kernel, frame.stride, dilation, odd=form.odd)
+        if found.sides is not None:
+            return _border(found.sides, form.pad_sides)
+        if not form.same:
             message = f"`{unit.name}` cannot be given the padding `same` by a parameter here"
             self.unsupported(frame.span or unit.span, message, "write `same` where it is used")
-        if found.same:
-            return ex.Literal("same")
-        sides = found.sides
-        if sides is None:
-            assert found.both is not None
-            (high, wide) = found.both
-            sides = high, high, wide, wide
-        return _border(sides, form.pad_sides)
-
-    def padding_by_word(
-        self, unit: df.Definition, values: Mapping[str, df.ArgumentValue], pad: ex.Parameter
-    ) -> Expression:
-        """Return the padding of a use that passes a word on: a case for each."""
-        results = [
-            (word, self.unit_padding(unit, {**values, "pad": ex.Literal(word)}))
-            for word in self.words(pad.name)
-        ]
-        return by_word(pad, results)
+        return SAME
 
 
 def _border(sides: Sides, numbers: int) -> Expression:

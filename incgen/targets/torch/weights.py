@@ -7,18 +7,12 @@ from dataclasses import dataclass, replace
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.initializers import Initializer
-from incgen.resolve.definitions import ArgumentValue
 from incgen.targets.shared.code import Op
-from incgen.targets.shared.values import (
-    TRUE,
-    ZERO,
-    Args,
-    Pair,
-    depthwise_fans,
-    expression,
-    root,
-    sum_of,
-)
+from incgen.targets.shared.values import TRUE, ZERO, Args, Pair, expression
+from incgen.targets.shared.weights import depthwise_fans, initializer
+
+#: The rules for which PyTorch counts other fans of a depthwise kernel than the language.
+_COUNTED = ("glorot_uniform", "glorot_normal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +44,9 @@ def weights(
         prefix: the part of the layer that has them.
         fans: where PyTorch counts them otherwise, as for depthwise kernels.
     """
-    begin, decay = _initial(args["init"], fans), expression(args, "l2")
+    init = args["init"]
+    assert isinstance(init, Initializer)
+    begin, decay = initializer(init, fans, _COUNTED), expression(args, "l2")
     kernel = Weight((*prefix, "weight"), begin, l2=decay, known=not prefix)
     condition = expression(args, "bias")
     if prefix == ("depthwise",) or condition == ex.Literal(False):
@@ -76,24 +72,3 @@ def kernels(op: str, args: Args) -> tuple[Weight, ...]:
         case _:
             found = weights(args)
     return tuple(replace(each, l2=ZERO) for each in found if each.path[-1] == "weight")
-
-
-def _initial(init: ArgumentValue, fans: Pair | None) -> Op:
-    """Return the initialiser of a kernel."""
-    assert isinstance(init, Initializer)
-    values = list(map(ex.Literal, init.args))
-    match init.name:
-        case "constant":
-            return Op("constant", {"value": values[0]})
-        case "uniform":
-            return Op("uniform", {"bound": values[0]})
-        case "normal":
-            return Op("normal", {"std": values[0]})
-        case "truncated_normal":
-            return Op("truncated_normal", {"std": values[0], "cut": ex.Literal(2 * init.args[0])})
-        case "glorot_uniform" if fans is not None:
-            return Op("uniform", {"bound": root(6, sum_of(fans))})
-        case "glorot_normal" if fans is not None:
-            return Op("normal", {"std": root(2, sum_of(fans))})
-        case _:
-            return Op(init.name, {})

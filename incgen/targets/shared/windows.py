@@ -1,0 +1,94 @@
+"""Windows: what a padding is in pixels, and how a pooling pads that has no border of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from incgen.language import expressions as ex
+from incgen.language.expressions import Expression
+from incgen.resolve.definitions import ArgumentValue
+from incgen.targets.shared.values import (
+    ONE,
+    TRUE,
+    ZERO,
+    Args,
+    Pair,
+    Sides,
+    effective,
+    four_sides,
+    half,
+    sides_with_ceil,
+    window,
+)
+
+#: The parameter of a unit, and the words of the language.
+PADDING = ex.Parameter("padding")
+SAME, VALID, HALF = map(ex.Literal, ("same", "valid", "half"))
+NOTHING: Sides = (ZERO, ZERO, ZERO, ZERO)
+
+
+@dataclass(frozen=True, slots=True)
+class Padding:
+    """What a padding is for one window.
+
+    Attributes:
+        sides: top, bottom, left, right; None where they depend on the size of the input.
+        same: whether TensorFlow's `same` is the same.
+    """
+
+    sides: Sides | None
+    same: bool = False
+
+    @property
+    def both(self) -> Pair | None:
+        """Return the border (height, width), if it is the same before and after."""
+        if self.sides is None:
+            return None
+        top, bottom, left, right = self.sides
+        return (top, left) if top == bottom and left == right else None
+
+
+def padding(
+    pad: ArgumentValue,
+    kernel: Pair,
+    stride: Pair,
+    dilation: Expression = ONE,
+    *,
+    odd: bool = False,
+) -> Padding:
+    """Return what a padding is for a window.
+
+    Args:
+        pad: as it is written; None for half of the window.
+        kernel: height and width of the window.
+        stride: how it moves.
+        dilation: the distance of its taps.
+        odd: whether the kernel is odd, though it is not known here.
+    """
+    spans = [ex.literal(effective(side, dilation)) for side in kernel]
+    high, wide = half(kernel, dilation)
+    middle = high, high, wide, wide
+    odd = odd or all(isinstance(span, int) and span % 2 for span in spans)
+    centred = odd and stride == (ONE, ONE)
+    if pad == SAME:
+        return Padding(middle if centred or spans == [1, 1] else None, same=True)
+    fixed = {None: middle, HALF: middle, VALID: NOTHING}
+    sides = fixed[pad] if pad in fixed else four_sides(pad)
+    return Padding(sides, same=centred and sides == middle and spans != [1, 1])
+
+
+def padded_apart(args: Args, sides: Sides, *, average: bool) -> tuple[Sides | None, Sides | None]:
+    """Return how to pad in front of a pooling: by zeros that count, and by what does not.
+
+    Args:
+        args: of the pooling.
+        sides: its border.
+        average: whether it averages.
+    """
+    frame = window(args)
+    ceil = args["ceil"] == TRUE and frame.stride != (ONE, ONE)
+    full = sides_with_ceil(sides, frame) if ceil else sides
+    if not average or args["count_pad"] != TRUE or sides == NOTHING:
+        return None, full if full != NOTHING else None
+    over = (ZERO, full[1] - sides[1], ZERO, full[3] - sides[3])
+    return sides, over if full != sides else None
