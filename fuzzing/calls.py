@@ -101,7 +101,7 @@ _POOL = ("max_pool", "avg_pool", "pool")
 
 
 def op(choose: Choices, place: Place) -> tree.Call:
-    """A call of any op that can take what is there."""
+    """Return a call of any op that can take the current value."""
     flat = [*PLAIN_OPS, "leaky_relu", "gelu", "dropout", "scale", "bn", "dense", "flatten"]
     if place.maps:
         kind = choose.one("window", "window", "act", "norm", "rank", "map")
@@ -128,7 +128,7 @@ def op(choose: Choices, place: Place) -> tree.Call:
 
 
 def call(choose: Choices, place: Place, name: str) -> tree.Call:
-    """A call of one op, with everything that it has to say."""
+    """Return a call of one op, with everything that it must state."""
     match name:
         case "conv":
             shape: list[tree.Value] = [window(choose, place), count(choose, place)]
@@ -172,7 +172,7 @@ def call(choose: Choices, place: Place, name: str) -> tree.Call:
 
 
 def count(choose: Choices, place: Place) -> str:
-    """A number of channels."""
+    """Return a number of channels."""
     names = place.named("count")
     options = [*PLAIN["count"][:4], "channels", "channels * 2", "channels // 2 + 1"]
     if names:
@@ -187,7 +187,7 @@ def count(choose: Choices, place: Place) -> str:
 
 
 def argument(choose: Choices, place: Place, role: str) -> str:
-    """A value for one purpose: a plain one, a parameter, an expression."""
+    """Return a value for one purpose: a literal, a parameter or an expression."""
     if role == "count":
         return count(choose, place)
     if role == "size":
@@ -210,7 +210,7 @@ def argument(choose: Choices, place: Place, role: str) -> str:
 
 
 def default(choose: Choices, role: str) -> str:
-    """What a parameter of a block can be where a use says nothing."""
+    """Return a default for a parameter of a block."""
     options: list[str] = [*PLAIN[role]]
     if role == "count":
         options += ["channels", "channels // 2 + 1"]
@@ -218,7 +218,7 @@ def default(choose: Choices, role: str) -> str:
 
 
 def condition(choose: Choices, place: Place) -> str:
-    """What an `if` can ask."""
+    """Return a condition for an `if`."""
     simple = [name for name in place.named("flag")]
     simple += [f"not {name}" for name in simple]
     simple += [f"{name} == {choose.one('max', 'avg')}" for name in place.named("kind")]
@@ -244,19 +244,19 @@ def _number(choose: Choices, place: Place, *plain: str) -> str:
 
 
 def _positive(choose: Choices, place: Place, *plain: str) -> str:
-    """A number above 0, or one of the plain ones."""
+    """Return a number above 0, or one of the usual ones."""
     names = place.named("factor")
     return choose.one(*plain, *names, *(f"{name} / 10" for name in names))
 
 
 def _share(choose: Choices, place: Place, *plain: str) -> str:
-    """A number from 0 up to 1."""
+    """Return a number from 0 to 1."""
     names = place.named("share")
     return choose.one(*plain, *names, *names, *(f"{name} / 2" for name in names))
 
 
 def _few(choose: Choices, place: Place, *plain: str) -> str:
-    """A small whole number from 1."""
+    """Return a small whole number from 1."""
     names = place.named("kernel", "stride")
     return choose.one(*plain, *names, *(f"max(1, {name} - 1)" for name in names))
 
@@ -265,7 +265,7 @@ def _few(choose: Choices, place: Place, *plain: str) -> str:
 
 
 def window(choose: Choices, place: Place, *, strided: bool = False) -> tree.Window:
-    """A window, of plain numbers or of parameters."""
+    """Return a window, of literals or of parameters."""
     odd = [("3", "3"), ("1", "1"), ("3", "1"), ("1", "3"), ("5", "3"), ("1", "7"), ("5", "5")]
     kernels = odd if place.even else [*odd, ("2", "2"), ("4", "2"), ("2", "3"), ("6", "1")]
     for name in place.named("kernel"):
@@ -288,14 +288,14 @@ def window(choose: Choices, place: Place, *, strided: bool = False) -> tree.Wind
 
 
 def strided(choose: Choices, place: Place, size: tree.Window, pad: str) -> tree.Call:
-    """A convolution with a window that others beside it have too."""
+    """Return a convolution with a window that others beside it share."""
     name = choose.one("conv", "separable_conv", "depthwise_conv")
     outputs = () if name == "depthwise_conv" else (count(choose, place),)
     return tree.Call(name, (size, *outputs), (("pad", pad),))
 
 
 def _padding(choose: Choices, place: Place, kernel: tuple[str, str]) -> tree.Value | None:
-    """What `pad=` says; None for what holds without it."""
+    """Return the value of `pad=`; None for what applies without it."""
     if place.even:
         halves = tree.Sides((_half(kernel[0]), _half(kernel[1])))
         options: list[tree.Value | None] = [None, "half", "same", halves]
@@ -322,7 +322,7 @@ def _half(text: str) -> str:
 
 
 def _border(choose: Choices, place: Place) -> tree.Value:
-    """What the op `pad` takes."""
+    """Return the argument of the op `pad`."""
     if place.even:
         none: list[tree.Value] = ["0", tree.Sides(("0", "0"))]
         return choose.one(*none)
@@ -380,12 +380,12 @@ _NORM: tuple[tuple[str, _Draw], ...] = (
 def _some(
     choose: Choices, place: Place, attributes: tuple[tuple[str, _Draw], ...], among: int = 4
 ) -> tuple[tuple[str, tree.Value], ...]:
-    """Some of the attributes, each with a value."""
+    """Return some of the attributes, each with a value."""
     return tuple((name, draw(choose, place)) for name, draw in attributes if choose.chance(among))
 
 
 def dense(choose: Choices, place: Place) -> tree.Call:
-    """A dense layer."""
+    """Return a dense layer."""
     return tree.Call("dense", (count(choose, place),), _some(choose, place, _WEIGHT, 5))
 
 
@@ -432,14 +432,14 @@ def _pooling(choose: Choices, place: Place, name: str) -> tree.Call:
 
 
 def projection(choose: Choices, place: Place, channels: str) -> tree.Call:
-    """What gives a number of channels without changing rows and columns."""
+    """Return a call that changes the number of channels but not the height and width."""
     if place.maps:
         return tree.Call("conv", (tree.Window(choose.one(("1", "1"), ("3", "3"))), channels))
     return tree.Call("dense", (channels,))
 
 
 def user(choose: Choices, place: Place, formal: tree.Formal) -> tree.Element:
-    """An element that uses a parameter and fits nearly everywhere."""
+    """Return an element that uses a parameter and fits nearly everywhere."""
     name, role = formal.name, formal.role
     one = tree.Window(("1", "1"))
     half: tuple[tuple[str, tree.Value], ...] = (("pad", "half"),)
@@ -475,7 +475,7 @@ def user(choose: Choices, place: Place, formal: tree.Formal) -> tree.Element:
 
 
 def test(formal: tree.Formal) -> tree.Element:
-    """An `if` that uses a parameter and fits everywhere."""
+    """Return an `if` that uses a parameter and fits everywhere."""
     words = {"flag": "{}", "kind": "{} == max", "padding": "{} == same", "form": "{} != erf"}
     condition = {**words, "variance": "{} == biased"}.get(formal.role, "{} > 1")
     return tree.Conditional(condition.format(formal.name), _RELU)
@@ -485,14 +485,14 @@ def test(formal: tree.Formal) -> tree.Element:
 
 
 def unit_head(choose: Choices, place: Place) -> tree.Call:
-    """The first call of a unit, with all that its use and its definition will say."""
+    """Return the first call of a unit, with all that its use and its definition will state."""
     flat = ["dense", "bn", "scale", "leaky_relu"]
     names = ["conv", "conv", "conv", "depthwise_conv", "separable_conv", *_POOL, "bn", "lrn"]
     return call(choose, place, choose.one(*(names if place.maps else flat)))
 
 
 def split(choose: Choices, head: tree.Call, constants: set[str]) -> tuple[tree.Call, tree.Call]:
-    """What a unit's definition says of its head, and what its use says.
+    """Split the arguments of a head between the definition of its unit and the use.
 
     Positions are said from the front; what names parameters only a use can say.
     """
@@ -511,7 +511,7 @@ def split(choose: Choices, head: tree.Call, constants: set[str]) -> tuple[tree.C
 
 
 def rest_of(choose: Choices, name: str, head: tree.Call, said: dict[str, tree.Value]) -> tree.Call:
-    """A use of a unit with the arguments of another call of its head."""
+    """Return a use of a unit with the arguments of another call of its head."""
     positional = [a.name for a in OPS[head.name].positional]
     given = bound(head, positional)
     rest = tuple(given[n] for n in positional if n not in said and n in given)
@@ -525,7 +525,7 @@ def rest_of(choose: Choices, name: str, head: tree.Call, said: dict[str, tree.Va
 
 
 def _constant(value: tree.Value, constants: set[str]) -> bool:
-    """Whether a value can stand in the definition of a unit."""
+    """Return whether a value is allowed in the definition of a unit."""
     if isinstance(value, tree.Initializer):
         return True
     text = re.sub(r"(?<=\d)x(?=\d)", " ", str(value))

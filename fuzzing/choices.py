@@ -45,15 +45,15 @@ class Place:
 
     @property
     def maps(self) -> bool:
-        """Whether the current value is a map in all uses."""
+        """Return whether the current value is a map in all uses."""
         return all(scene.shape.is_map for scene in self.scenes)
 
     def within(self, **changes: Any) -> Place:
-        """A body that begins here."""
+        """Return the place inside a body that begins here."""
         return replace(self, **{"top": False, **changes})
 
     def named(self, *roles: str) -> list[str]:
-        """The parameters and constants for some purposes."""
+        """Return the parameters and constants for some purposes."""
         return [name for name, role in self.roles.items() if role in roles]
 
 
@@ -65,13 +65,13 @@ class Choices:
         self.source = source
 
     def one(self, *options: T) -> T:
-        """One of some options, each as likely."""
+        """Return one of some options, all equally likely."""
         return self.source.choice(options)
 
     def chance(self, among: int) -> bool:
-        """Whether something that happens once among so many times happens."""
+        """Return whether an event occurs that happens once in so many times."""
         return self.source.randrange(among) == 0
 
     def upto(self, most: int) -> int:
-        """0 up to a number, each as likely."""
+        """Return a number from 0 up to a limit, all equally likely."""
         return self.source.randrange(most + 1)

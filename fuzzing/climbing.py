@@ -123,7 +123,7 @@ def climb_with_arguments(
 
 
 def generated(graph: Graph) -> dict[str, str]:
-    """The source text of every target.
+    """Return the source text for every target.
 
     Raises:
         SpecError: one cannot express the network.

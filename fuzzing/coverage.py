@@ -39,16 +39,16 @@ class Coverage:
         self.counts.update((f"{what}: unusual", fact) for what, fact in extremes(graph))
 
     def missing(self) -> list[Key]:
-        """What the language has and was never seen."""
+        """Return the features of the language that never occurred."""
         return [key for key in everything() if not self.counts[key]]
 
     def cells(self) -> tuple[int, int]:
-        """How many values of arguments were seen in how many of all places that they can have."""
+        """Return in how many of their possible places argument values occurred."""
         keys = [(f"{row} in", place) for row in _rows() for place in _places(row)]
         return sum(self.counts[key] > 0 for key in keys), len(keys)
 
     def table(self) -> str:
-        """The counts as text: every op, and every value of its arguments, by its places."""
+        """Return the counts as text: every op, and every value of its arguments, by place."""
         width = max(map(len, _rows())) + 2
         lines = ["".ljust(width) + "".join(context.rjust(9) for context in CONTEXTS)]
         for row in _rows():
@@ -86,7 +86,7 @@ def _filled(title: str, items: list[str], width: int = 100) -> Iterator[str]:
 
 
 def everything() -> Iterator[Key]:
-    """All that the generator should reach."""
+    """Yield everything that the generator should reach."""
     flat = [context for context in CONTEXTS if context != "unit"]
     for name in OPS:
         yield from ((f"{name} in", context) for context in (*flat, "unit"))
@@ -102,7 +102,7 @@ def everything() -> Iterator[Key]:
 
 
 def _rows() -> list[str]:
-    """Every op and every value of its arguments, and joins."""
+    """Return every op with every value of its arguments, and joins."""
     rows: list[str] = []
     for name, op in OPS.items():
         rows += [name, *(f"{name} {argument}={kind}" for argument, kind in _values(op))]
@@ -110,7 +110,7 @@ def _rows() -> list[str]:
 
 
 def _values(op: Op) -> Iterator[tuple[str, str]]:
-    """Every argument of an op with every value that is told apart."""
+    """Yield every argument of an op with every value that is distinguished."""
     for argument in op.arguments:
         for kind in _kinds(argument):
             # the size that an adaptive pooling gives has no stride
@@ -119,7 +119,7 @@ def _values(op: Op) -> Iterator[tuple[str, str]]:
 
 
 def _places(row: str) -> tuple[str, ...]:
-    """Where a value can stand: not where nothing has the parameter that it comes from."""
+    """Return the contexts of a value: only those that have the parameter it comes from."""
     way = row.partition("=")[2]
     never = {"network's": ("block", "unit"), "block's": ("network", "aux", "unit")}.get(way, ())
     if row in JOINS:
@@ -128,7 +128,7 @@ def _places(row: str) -> tuple[str, ...]:
 
 
 def _kinds(argument: Argument) -> tuple[str, ...]:
-    """The values of an argument that are told apart."""
+    """Return the values of an argument that are distinguished."""
     match argument.kind:
         case Kind.FLAG:
             return "true", "false", *WAYS

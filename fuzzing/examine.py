@@ -89,12 +89,12 @@ def examine(
 
 
 def _seed(text: str) -> int:
-    """A number of a spec, whatever is said above it of how it was found."""
+    """Return the seed of a spec, which ignores any notes above it on how it was found."""
     return zlib.crc32(re.sub(r"\A# Network .*\n", "", text).encode())
 
 
 def _headline(error: SpecError) -> str:
-    """The first error, without numbers and names."""
+    """Return the first error, without numbers and names."""
     first = next(each for each in error.diagnostics if each.severity is Severity.ERROR)
     message = re.sub(r"\d+", "9", re.sub(r"`\w+\d`", "`...`", first.message))
     return f"{first.code.value}: {message}"
@@ -146,7 +146,7 @@ def _facts(graph: Graph) -> list[object]:
 
 
 def _misfits(spec: tree.Spec, headline: str) -> None:
-    """What is rejected must not fit by the generator's own rules."""
+    """Check that what incgen rejects does not fit by the generator's own rules either."""
     if UNSEEN.match(headline):
         return
     try:
@@ -157,7 +157,7 @@ def _misfits(spec: tree.Spec, headline: str) -> None:
 
 
 def _same_shape(spec: tree.Spec, graph: Graph) -> None:
-    """The generator has rules of its own for shapes; they must say the same."""
+    """Check that the generator's own rules for shapes agree with incgen's."""
     found = graph.nodes[next(iter(graph.outputs.values()))].shape
     try:
         expected = output_of(spec)
@@ -173,14 +173,14 @@ def _same_shape(spec: tree.Spec, graph: Graph) -> None:
 
 
 def examined_text(spec: tree.Spec) -> str:
-    """A random spec with a line that says which other arguments its models are to be tried with."""
+    """Return a random spec with a line that names the other arguments to try."""
     known = [*(formal.name for formal in spec.network.formals), *(n for n, _ in spec.constants)]
     other = [f"{name}={value}" for name, value in spec.other if name in known]
     return f"# arguments: {' '.join(other)}\n{spec.text}" if other else spec.text
 
 
 def arguments_of(text: str) -> dict[str, Any]:
-    """The values that such a line says."""
+    """Return the values that such a line names."""
     line = re.search(r"^# arguments: (.*)", text, re.MULTILINE)
     given = dict(each.split("=") for each in line[1].split()) if line else {}
     return {name: _setting(value) for name, value in given.items()}

@@ -18,7 +18,7 @@ def _sizes(shape: Shape) -> tuple[int, int]:
 
 
 def _any(window: Window, test: Callable[[int, int], bool]) -> bool:
-    """Whether a kernel and a stride of one axis are so."""
+    """Return whether the kernel and stride of some axis satisfy a condition."""
     return any(test(k, s) for k, s in zip(window.kernel, window.stride, strict=True))
 
 
@@ -161,7 +161,7 @@ _NETWORKS: Final[dict[str, Callable[[Graph], bool]]] = {
 
 
 def extremes(graph: Graph) -> Iterator[tuple[str, str]]:
-    """What is unusual in a network: what it is a fact of, and the fact."""
+    """Yield what is unusual in a network: the subject of each fact, and the fact."""
     for name, of_network in _NETWORKS.items():
         if of_network(graph):
             yield "network", name
@@ -187,7 +187,7 @@ def _of_layer(graph: Graph, node: Node) -> Iterator[tuple[str, str]]:
 
 
 def all_extremes() -> Iterator[tuple[str, str]]:
-    """All that `extremes` can give."""
+    """Yield everything that `extremes` can yield."""
     yield from (("network", name) for name in _NETWORKS)
     yield from (("value", name) for name in _SHAPES)
     yield from (("add", "a vector beside a map"), ("mul", "a vector beside a map"))

@@ -18,7 +18,7 @@ _OURS = (f"{Path(incgen.__file__).parent}{os.sep}", "<incgen ")
 
 
 def _averages_a_smaller_map(graph: Graph, node: Node) -> bool:
-    """Whether windows of an average are larger than the map in height or width."""
+    """Return whether windows of an average are larger than the map in height or width."""
     window = node.args.get("window")
     if node.op != "avg_pool" or not isinstance(window, Window):
         return False
@@ -47,7 +47,7 @@ class Fault(Exception):
 
     @property
     def kind(self) -> str:
-        """What makes two faults the same: the first line without numbers and names."""
+        """Return what identifies a kind of failure: its first line without numbers and names."""
         text = re.sub(r"`[^`]*`|\{[^}]*\}", "`...`", self.message.split("\n")[0][:160])
         if self.numeric:
             text = text.partition(" of ")[0]
@@ -57,7 +57,7 @@ class Fault(Exception):
 
     @property
     def numeric(self) -> bool:
-        """Whether numbers differ, for which there may be many reasons."""
+        """Return whether it is a numeric difference, which can have many causes."""
         return " differ by " in str(self)
 
 
@@ -83,7 +83,7 @@ class Found:
 
 
 def known(message: str, paths: Iterable[str], graph: Graph) -> str | None:
-    """The name of the framework's fault that a divergence is, if it is one that is known.
+    """Return the name of the known framework bug that explains a divergence, if any.
 
     Args:
         message: what is said of it.
@@ -99,7 +99,7 @@ def known(message: str, paths: Iterable[str], graph: Graph) -> str | None:
 
 
 def _in_front(graph: Graph, ends: Iterable[int]) -> set[int]:
-    """The nodes that some nodes depend on."""
+    """Return the nodes that some nodes depend on."""
     found: set[int] = set()
     left = list(ends)
     while left:
@@ -110,7 +110,7 @@ def _in_front(graph: Graph, ends: Iterable[int]) -> set[int]:
 
 
 def _node(graph: Graph, key: str) -> int | None:
-    """The layer that a tensor belongs to; that of the input is the first."""
+    """Return the layer that a tensor belongs to; for the input, the first one."""
     numbers = {node.path: number for number, node in enumerate(graph.nodes)}
     path = key
     while path and path not in numbers:
@@ -119,7 +119,7 @@ def _node(graph: Graph, key: str) -> int | None:
 
 
 def place_of(error: BaseException) -> str:
-    """An exception and the last place of ours that it came through."""
+    """Return an exception and the last of our own lines that it passed through."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [f for f in frames if f.filename.startswith(_OURS)] or frames
     where = f"{Path(ours[-1].filename).name}:{ours[-1].lineno} `{ours[-1].line}`"

@@ -39,7 +39,7 @@ Key = tuple[str, str]
 
 
 def features(spec: tree.Spec) -> Iterator[Key]:
-    """All that is in a spec, as often as it is there."""
+    """Return every feature in a spec, as often as it occurs."""
     return _Walk(spec).keys()
 
 
@@ -102,7 +102,7 @@ class _Walk:
         yield from self.body(block.body, ("block",))
 
     def head(self, unit: tree.Unit) -> str:
-        """The op that takes the arguments of a unit."""
+        """Return the op that takes the arguments of a unit."""
         first = unit.calls[0].name
         return self.head(self.units[first]) if first in self.units else first
 
@@ -201,7 +201,7 @@ class _Walk:
                 yield from self.expression(part)
 
     def said(self, unit: tree.Unit) -> dict[str, tree.Value]:
-        """The arguments of its head op that a unit says."""
+        """Return the arguments of its head op that a unit states."""
         first = unit.calls[0]
         known = self.said(self.units[first.name]) if first.name in self.units else {}
         free = [a.name for a in OPS[self.head(unit)].positional if a.name not in known]
@@ -221,13 +221,13 @@ class _Walk:
                 yield from self.expression(value)
 
     def expression(self, text: str) -> Iterator[Key]:
-        """The operators in an expression."""
+        """Yield the operators in an expression."""
         for operator in OPERATORS:
             if re.search(_PATTERNS[operator], text):
                 yield "expressions", operator
 
     def forms(self, value: tree.Value) -> Iterator[str]:
-        """What is told apart of a value: how it looks, and how it is given."""
+        """Yield the distinguished forms of a value: how it looks, and how it is given."""
         match value:
             case tree.Window():
                 yield {0: "HxW", 1: "HxW/S", 2: "HxW/SxS"}[len(value.stride)]
@@ -248,7 +248,7 @@ class _Walk:
 
 
 def _expressions(value: tree.Value) -> tuple[str, ...]:
-    """The expressions in a value."""
+    """Return the expressions in a value."""
     match value:
         case tree.Window():
             return (*value.kernel, *value.stride)

@@ -18,12 +18,12 @@ _COMMANDS = (
 
 
 def can_lint() -> bool:
-    """Whether ruff is installed."""
+    """Return whether ruff is installed."""
     return importlib.util.find_spec("ruff") is not None
 
 
 def lint(sources: Mapping[int, Mapping[str, str]]) -> dict[int, str]:
-    """What ruff has to say of the source texts of some networks.
+    """Return ruff's complaints about the source texts of some networks.
 
     Args:
         sources: by the numbers of the networks, then by target.

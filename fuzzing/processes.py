@@ -85,7 +85,7 @@ class _Worker(Generic[Task, Result]):
             self.connection.send((self.action, task))
 
     def result(self) -> Result | None:
-        """What came of its task; None if it has died. Raises what the task raised."""
+        """Return the result of the task; None if the process died. Raise what the task raised."""
         self.done += 1
         try:
             result, error = self.connection.recv()
@@ -105,7 +105,7 @@ class _Worker(Generic[Task, Result]):
 
 
 def _work(folder: str, tasks: Connection) -> None:
-    """What a process does until the one that started it ends: an interrupt is for that one."""
+    """Run as a worker until the parent process ends, which also handles interrupts."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(_QUIET)  # before the first task brings a framework with it
     tempfile.tempdir = folder

@@ -18,7 +18,7 @@ _Calls: TypeAlias = Callable[[tree.Call], tree.Call]
 
 
 def reduced(spec: tree.Spec, fails: Callable[[tree.Spec], bool], tries: int = 600) -> tree.Spec:
-    """The smallest spec that is found to fail too.
+    """Return the smallest spec that is found to fail too.
 
     Args:
         spec: one that fails.
@@ -87,7 +87,7 @@ def _smaller(spec: tree.Spec) -> Iterator[tree.Spec]:
 
 
 def _plain(spec: tree.Spec) -> tree.Spec:
-    """A spec without comments."""
+    """Return a spec without comments."""
     definitions: list[tree.Unit | tree.Block] = []
     for each in spec.definitions:
         if isinstance(each, tree.Block):
@@ -98,7 +98,7 @@ def _plain(spec: tree.Spec) -> tree.Spec:
 
 
 def _tidied(spec: tree.Spec) -> tree.Spec:
-    """A spec without the parameters that nothing in it names: they would be an error."""
+    """Remove the parameters of a spec that nothing uses, since they would be errors."""
     for number, block in enumerate(spec.definitions):
         if isinstance(block, tree.Block):
             for place in reversed(_unnamed(block.formals, block.body)):
@@ -131,7 +131,7 @@ def _definitions(definition: tree.Unit | tree.Block) -> Iterator[tree.Unit | tre
 
 
 def _without_formal(spec: tree.Spec, number: int, place: int) -> tree.Spec:
-    """A block without one of its parameters, and its uses without the argument."""
+    """Remove a parameter from a block, and the argument from its uses."""
     block = spec.definitions[number]
     assert isinstance(block, tree.Block)
     formal = block.formals[place]
@@ -157,7 +157,7 @@ def _without_formal(spec: tree.Spec, number: int, place: int) -> tree.Spec:
 def _mapped(
     body: tree.Body, change: _Calls = lambda call: call, *, comments: bool = True
 ) -> tree.Body:
-    """A body with every call changed, and without its comments if they are not wanted."""
+    """Change every call in a body, and drop its comments if asked to."""
 
     def inner(each: tree.Body) -> tree.Body:
         return _mapped(each, change, comments=comments)
@@ -209,7 +209,7 @@ def _bodies(body: tree.Body) -> Iterator[tree.Body]:
 
 
 def _inside(statement: tree.Statement | tree.Head) -> Iterator[tree.Body]:
-    """The bodies in a statement, to stand in its place."""
+    """Yield the bodies in a statement, any of which could replace it."""
     if isinstance(statement, tree.Head):
         yield statement.body
         return
@@ -318,7 +318,7 @@ def _values(value: tree.Value) -> Iterator[tree.Value]:
 
 
 def _parts(expression: str) -> Iterator[str]:
-    """The operands of an expression, by themselves."""
+    """Yield the operands of an expression."""
     parts = expression.replace("(", " ").replace(")", " ").split()
     if len(parts) > 1:
         yield from (part for part in parts if part[0].isalnum() and part not in _OPERATORS)

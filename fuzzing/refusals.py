@@ -36,5 +36,5 @@ UNSEEN: Final = re.compile(r"unused: ")
 
 
 def expected(headline: str) -> bool:
-    """Whether a target may refuse a valid spec so."""
+    """Return whether a target may refuse a valid spec with this message."""
     return any(pattern.match(headline) for pattern in EXPECTED)

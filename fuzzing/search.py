@@ -63,11 +63,11 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether networks were seen, and nothing is wrong with any."""
+        """Return whether networks were examined and none of them failed."""
         return self.tally.agreed > 0 and not self.kinds
 
     def text(self) -> str:
-        """The report as it is printed; `tally.coverage.table()` says all that was seen."""
+        """Return the printed report; `tally.coverage.table()` lists everything that was seen."""
         lines = []
         for found in self.faults:
             lines += [f"network {found.number} of seed {self.seed}: {found.message}", found.text]
@@ -146,14 +146,14 @@ def _progress(report: Report, count: int) -> str:
 
 
 def _died(batch: range, seed: int) -> Tally:
-    """What is known of networks whose process died."""
+    """Return what is known of networks whose process died."""
     text = "\n".join(f"# network {n}\n{random_spec(seed, n).text}" for n in batch)
     message = f"the process died at one of the networks {batch.start} to {batch.stop - 1}"
     return Tally(seen=len(batch), found=[Found(batch.start, "crash", "crash", message, text)])
 
 
 def _chosen(found: Sequence[Found]) -> list[Found]:
-    """Some faults of each kind."""
+    """Return some failures of each kind."""
     seen: Counter[str] = Counter()
     chosen = []
     for each in found:
@@ -221,7 +221,7 @@ def _count(tally: Tally, examined: Examined, spec: tree.Spec, text: str) -> None
 
 
 def minimised(found: Found, seed: int, rungs: Sequence[int]) -> Found:
-    """A fault with the smallest spec that is found to have it too."""
+    """Return a failure with the smallest spec that is found to fail in the same way."""
     if found.where == "crash":
         return found
     end, messages = time.monotonic() + REDUCING, [found.message]

@@ -43,7 +43,7 @@ _DOCS = (
 
 
 def random_spec(seed: int, number: int) -> tree.Spec:
-    """A spec that is nearly always valid; the same numbers give the same one, in any order."""
+    """Return a spec that is nearly always valid; the same numbers always give the same one."""
     return _Author(random.Random(f"{seed}/{number}")).spec()
 
 
@@ -67,13 +67,13 @@ class _Author(Choices):
     # ------------------------------------------------------------ names
 
     def fresh(self, base: str) -> str:
-        """A name that nothing has yet."""
+        """Return a name that is not in use."""
         number = self.numbers.get(base, 0) + 1
         self.numbers[base] = number
         return f"{base}{number}"
 
     def doc(self, among: int) -> str:
-        """A doc comment, or none."""
+        """Return a doc comment, or none."""
         return self.one(*_DOCS) if self.chance(among) else ""
 
     # ------------------------------------------------------------ the file
@@ -194,7 +194,7 @@ class _Author(Choices):
     # ------------------------------------------------------------ bodies
 
     def body(self, place: Place, depth: int, most: int = 3) -> tree.Body:
-        """A body that begins at a place, which moves behind it."""
+        """Return a body that begins at a place, and advance the place past it."""
         return tree.Body(tuple(self.statements(place, depth, 1 + self.upto(most - 1))))
 
     def statements(self, place: Place, depth: int, number: int) -> list[tree.Statement | tree.Head]:
@@ -227,7 +227,7 @@ class _Author(Choices):
     def _try(
         self, place: Place, element: tree.Element, label: str | None = "?"
     ) -> list[tree.Statement | tree.Head]:
-        """A statement with an element, or with what fits in its place."""
+        """Return a statement with an element, or with one that fits in its place."""
         if not self.fits(place, element):
             element = tree.Call("relu")
             self.fits(place, element)
@@ -239,11 +239,11 @@ class _Author(Choices):
         return [tree.Statement(element, label, doc=self.doc(12), comment=comment)]
 
     def label(self) -> str:
-        """A label that nothing has yet."""
+        """Return a label that is not in use."""
         return self.fresh(self.one(*_LABELS))
 
     def fits(self, place: Place, element: tree.Element) -> bool:
-        """Whether an element fits at a place in all uses; if it does, the place moves behind it."""
+        """Return whether an element fits at a place in all uses; if so, move the place past it."""
         try:
             shapes = [self.tracker.after(element, scene) for scene in place.scenes]
         except Misfit:
@@ -333,7 +333,7 @@ class _Author(Choices):
         return tree.Join(kind, tree.Body(tuple(branches)))
 
     def _join_channels(self, place: Place) -> str | None:
-        """The channels of all branches of a sum; None for those of the value itself."""
+        """Return the channels of all branches of a sum; None for those of the current value."""
         options = [None, *(str(scene.shape.channels) for scene in place.scenes[:1])]
         return self.one(*options, None, calls.count(self, place))
 
@@ -364,7 +364,7 @@ class _Author(Choices):
         return tree.Call("relu")
 
     def _gate(self, place: Place, depth: int) -> tree.Element:
-        """A vector that scales the channels of a map, or is added to them."""
+        """Return a vector that scales the channels of a map, or is added to them."""
         gate: list[tree.Element] = [tree.Call(self.one("global_avg_pool", "global_max_pool"))]
         if self.chance(2):
             gate.append(tree.Call("dense", ("channels",)))
@@ -416,7 +416,7 @@ class _Author(Choices):
         ]
 
     def _back(self, place: Place, depth: int) -> list[tree.Statement | tree.Head]:
-        """A join with an earlier value."""
+        """Return a join with an earlier value."""
         origins = self._origins(place)
         if not origins:
             return []
@@ -436,7 +436,7 @@ class _Author(Choices):
         return [tree.Statement(join, label)]
 
     def _skip(self, place: Place, depth: int) -> list[tree.Statement | tree.Head]:
-        """Two paths from one value, written as statements."""
+        """Return two paths from one value, written as statements."""
         if place.inside:
             return []
         found = self._try(place, self._unit(place, 0) or calls.op(self, place), self.label())
@@ -489,7 +489,7 @@ class _Author(Choices):
         return tree.Formal(self.fresh(calls.NAMES[role][0]), role)
 
     def _block(self, place: Place, depth: int) -> tree.Element | None:
-        """A block that is defined here, or one that is there."""
+        """Return a block: a new one, or one that exists."""
         if self.blocks and self.chance(2):
             known = self._known_block(place, depth)
             if known is not None:
@@ -523,7 +523,7 @@ class _Author(Choices):
         return self._use(block, arguments)
 
     def _use(self, block: tree.Block, arguments: Sequence[str]) -> tree.Call:
-        """A use of a block: by position, some by name, defaults left out."""
+        """Return a use of a block: positional and named arguments, with defaults left out."""
         given = dict(zip((f.name for f in block.formals), arguments, strict=True))
         for formal in block.formals:
             if formal.default == given[formal.name] and self.chance(2):
@@ -564,7 +564,7 @@ class _Author(Choices):
         return found
 
     def _unit(self, place: Place, depth: int) -> tree.Element | None:
-        """A unit that is defined here, or one that is there."""
+        """Return a unit: a new one, or one that exists."""
         if self.units and self.chance(2):
             unit = self.one(*self.units)
             for _ in range(2):
@@ -599,7 +599,7 @@ class _Author(Choices):
         return None
 
     def _tail(self, inner: Place) -> list[tree.Call]:
-        """The calls behind the head of a unit: they say all they need, in constants."""
+        """Return the calls after the head of a unit, which state all they need in constants."""
         found: list[tree.Call] = []
         fixed = replace(inner, roles=dict(self.roles))
         for _ in range(self.upto(3)):

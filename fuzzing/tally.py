@@ -62,7 +62,7 @@ class Tally:
         self.seconds += other.seconds
 
     def lines(self) -> list[str]:
-        """The counts as text."""
+        """Return the counts as text."""
         lines = [f"{self.seen:,} random networks, {self.agreed:,} agree in every target"]
         if self.undecided:
             lines.append(f"{self.undecided:,} agree but for what could not be told")

@@ -47,18 +47,18 @@ class Scene:
     labels: Mapping[str, Shape] = field(default_factory=dict)
 
     def at(self, shape: Shape) -> Scene:
-        """The same with another current value."""
+        """Return the same state with another current value."""
         return Scene(self.names, shape, self.labels)
 
     def labelled(self, label: str | None) -> Scene:
-        """The same where the current value has a label."""
+        """Return the same state with the current value under a label."""
         if label is None:
             return self
         return Scene(self.names, self.shape, {**self.labels, label: self.shape})
 
 
 def evaluate(expression: str, scene: Scene) -> Any:
-    """The value of an expression."""
+    """Return the value of an expression."""
     sizes: dict[str, Any] = {"channels": scene.shape.channels}
     if scene.shape.is_map:
         sizes |= {"height": scene.shape.height, "width": scene.shape.width}
@@ -89,7 +89,7 @@ class Tracker:
         self._layers = 0
 
     def after(self, element: tree.Element, scene: Scene) -> Shape:
-        """The shape behind an element.
+        """Return the shape after an element.
 
         Raises:
             Misfit: it cannot stand there.
@@ -181,12 +181,12 @@ class Tracker:
         return shape
 
     def head(self, unit: tree.Unit) -> str:
-        """The op that takes the arguments of a unit."""
+        """Return the op that takes the arguments of a unit."""
         inner = self.definitions.get(unit.calls[0].name)
         return self.head(inner) if isinstance(inner, tree.Unit) else unit.calls[0].name
 
     def said(self, unit: tree.Unit) -> dict[str, tree.Value]:
-        """The arguments of its head op that a unit says."""
+        """Return the arguments of its head op that a unit states."""
         first = unit.calls[0]
         inner = self.definitions.get(first.name)
         known = self.said(inner) if isinstance(inner, tree.Unit) else {}
@@ -253,16 +253,16 @@ class Tracker:
         pad = args.get("pad", self._default(name, "pad"))
         if isinstance(pad, ByWindow):
             if not args["known"]:
-                raise Misfit("must say pad")
+                raise Misfit("must state pad")
             even = any(kernel % 2 == 0 for kernel in kernels)
             pad = "valid" if even else pad.strided if strided else pad.plain
         spans = [(kernel - 1) * dilation + 1 for kernel in kernels]
         if pad is None:
             if max(spans) > 1 and (strided or any(span % 2 == 0 for span in spans)):
-                raise Misfit("must say pad")
+                raise Misfit("must state pad")
             pad = "half"
         if ceil is None and strided:
-            raise Misfit("must say ceil")
+            raise Misfit("must state ceil")
         sizes = shape.height, shape.width
         found = []
         for axis, (size, span, stride) in enumerate(zip(sizes, spans, strides, strict=True)):
@@ -288,7 +288,7 @@ class Tracker:
         return found[0], found[1]
 
     def _default(self, op: str, name: str) -> Any:
-        """What an argument of an op is where nothing is said."""
+        """Return the value of an argument that an op does not state."""
         family = OPS[op].family or op
         scene = Scene(self.constants, Shape(1))
         for key in ((op, name), (family, name)):
@@ -298,7 +298,7 @@ class Tracker:
 
 
 def bound(call: tree.Call, positional: list[str]) -> dict[str, tree.Value]:
-    """The arguments of a call by name."""
+    """Return the arguments of a call by name."""
     return {**dict(zip(positional, call.positional, strict=False)), **dict(call.attributes)}
 
 
@@ -369,7 +369,7 @@ def _small(shape: Shape) -> Shape:
 
 
 def output_of(spec: tree.Spec) -> Shape:
-    """The shape of a spec's own output.
+    """Return the shape of a spec's own output.
 
     Raises:
         Misfit: something does not fit.

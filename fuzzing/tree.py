@@ -24,7 +24,7 @@ class Window:
     stride: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """As it is written."""
+        """Return the text of the call."""
         text = "x".join(map(_part, self.kernel))
         return f"{text}/{'x'.join(map(_part, self.stride))}" if self.stride else text
 
@@ -36,7 +36,6 @@ class Sides:
     sides: tuple[str, ...]
 
     def __str__(self) -> str:
-        """As it is written."""
         if len(self.sides) == 2:
             return "x".join(map(_part, self.sides))
         return f"[{', '.join(self.sides)}]"
@@ -49,7 +48,6 @@ class Initializer:
     text: str
 
     def __str__(self) -> str:
-        """As it is written."""
         return self.text
 
 
@@ -66,7 +64,6 @@ class Call:
     attributes: tuple[tuple[str, Value], ...] = ()
 
     def __str__(self) -> str:
-        """As it is written."""
         parts = [self.name, *(_argument(value) for value in self.positional)]
         parts += [f"{name}={_argument(value, named=True)}" for name, value in self.attributes]
         return " ".join(parts)
@@ -159,7 +156,6 @@ class Formal:
     default: str | None = None
 
     def __str__(self) -> str:
-        """As it is written."""
         return self.name if self.default is None else f"{self.name} = {self.default}"
 
 
@@ -209,12 +205,12 @@ class Spec:
     other: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
-        """The text: what hypothesis prints of a failure."""
+        """Return the text, which hypothesis prints for a failure."""
         return self.text
 
     @property
     def text(self) -> str:
-        """The spec as a person would lay it out."""
+        """Return the spec, formatted as a person would write it."""
         return "\n".join(_spec(self)) + "\n"
 
 
@@ -222,17 +218,17 @@ class Spec:
 
 
 def body_text(body: Body) -> str:
-    """The statements of a body as text."""
+    """Return the statements of a body as text."""
     return "\n".join(_statements(body))
 
 
 def names(parameter: str, text: str) -> bool:
-    """Whether a text names a parameter (and does not only give one of that name a value)."""
+    """Return whether a text uses a parameter, rather than only passing one of that name."""
     return re.search(rf"\b{parameter}\b(?!=[\w(-])", text) is not None
 
 
 def _part(text: str) -> str:
-    """One number of a window."""
+    """Return one number of a window as text."""
     return text if text.isdigit() else f"{{{text}}}"
 
 
@@ -299,7 +295,7 @@ def _statements(body: Body) -> Iterator[str]:
 
 
 def _element(element: Element) -> list[str]:
-    """The lines of an element, the first of which goes behind a label."""
+    """Return the lines of an element, the first of which follows a label."""
     match element:
         case Call():
             return [str(element)]
@@ -328,7 +324,7 @@ def _chain(parts: list[list[str]]) -> list[str]:
 
 
 def _braced(title: str, body: Body) -> Iterator[str]:
-    """A body on one line if it is one short statement, else on lines of its own."""
+    """Yield a body on one line if it is one short statement, otherwise on several."""
     lines = list(_statements(body))
     before = f"{title} " if title else ""
     inline = len(lines) == 1 and "#" not in lines[0]

@@ -290,7 +290,9 @@ def test_build_of_a_faulty_spec_writes_nothing(incgen: Runner) -> None:
     done = incgen("build", "faulty.inc", "-t", "fake")
 
     assert (done.code, done.out) == (1, "")
-    assert done.err.startswith("faulty.inc:5:8: error[unknown-op]: no op, unit or block `dens`\n")
+    assert done.err.startswith(
+        "faulty.inc:5:8: error[unknown-op]: no op, unit or block named `dens`\n"
+    )
     assert not Path("generated").exists()
 
 
@@ -352,7 +354,9 @@ def test_check_with_only_warnings_is_a_success(incgen: Runner) -> None:
 def test_check_concise(incgen: Runner) -> None:
     done = incgen("check", "faulty.inc", "--format", "concise")
 
-    assert done == Done(1, "", "faulty.inc:5:8: error[unknown-op]: no op, unit or block `dens`\n")
+    assert done == Done(
+        1, "", "faulty.inc:5:8: error[unknown-op]: no op, unit or block named `dens`\n"
+    )
 
 
 def test_check_json(incgen: Runner) -> None:
@@ -381,7 +385,7 @@ def test_standard_input_that_is_no_text(incgen: Runner, command: str) -> None:
     done = incgen(command, "-", stdin=b"net\n\xff")
 
     assert (done.code, done.out) == (1, "")
-    message = "standard input is not UTF-8 text: here is the byte 0xff"
+    message = "standard input is not UTF-8 text: this is the byte 0xff"
     assert f"<stdin>:2:1: error[not-utf8]: {message}\n" in done.err
 
 

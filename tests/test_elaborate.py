@@ -245,7 +245,7 @@ def test_a_strided_pooling_of_an_odd_window(preset: str, pool: tuple[int, int]) 
     found = layers(graph("a: max_pool 3x3/2", f"numerics {preset}"))
 
     assert found["a"].args["borders"] == (pool, pool)
-    with pytest.raises(SpecError, match="must say `pad`"):
+    with pytest.raises(SpecError, match="must state `pad`"):
         graph("a: max_pool 3x3/2", "numerics torch")
 
 

@@ -83,7 +83,7 @@ def test_a_name_of_another_tool(word: str, here: str | None) -> None:
 def test_an_op_that_nothing_is_like(word: str) -> None:
     assert lacking(word) == ""
     report = faults(f"{word} 3")
-    assert f"the language has no op `{word}`, and none that does the same" in report
+    assert f"the language has no op `{word}`, and no equivalent" in report
     assert "help: " not in report
 
 

@@ -137,7 +137,7 @@ def test_initializers_are_values() -> None:
         ("uniform", (math.nan,), r"limit must be a finite number, not nan"),
         ("uniform", (1e21,), r"limit must be from 1e-20 to 1e\+20, not 1e\+21"),
         ("uniform", (1e-21,), r"limit must be from 1e-20 to 1e\+20, not 1e-21"),
-        ("constant", (-1e21,), r"value must be 0 or from 1e-20 to 1e\+20 in size"),
+        ("constant", (-1e21,), r"value must be 0 or from 1e-20 to 1e\+20 in magnitude"),
         ("constant", (-math.inf,), r"value must be a finite number"),
     ],
 )

@@ -37,7 +37,7 @@ PICKLES = (
 
 
 def repacked(dice: Random, data: bytes) -> bytes:
-    """An archive with other members, whose sizes and sums are right again."""
+    """Return an archive with other members, whose sizes and checksums are right again."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = [(info.filename, archive.read(info)) for info in archive.infolist()]
     if not members:
@@ -76,7 +76,7 @@ def repacked(dice: Random, data: bytes) -> bytes:
 
 
 def _numpy(dice: Random) -> bytes:
-    """An array of NumPy whose header lies."""
+    """Return a NumPy array whose header lies."""
     dtype = dice.choice(
         ("'<f4'", "'|O'", "'<U4'", "'<c8'", "[('a', '<f4')]", "'<f16'", "'V2'", "'<M8'", "''")
     )

@@ -30,7 +30,7 @@ class Case:
 
     @property
     def data(self) -> bytes:
-        """The content of the file that incgen is given; empty if that is not there."""
+        """Return the content of the file that incgen is given; empty if there is none."""
         return dict(self.files).get(self.main, b"")
 
     def put(self, folder: Path) -> Path:
@@ -44,7 +44,7 @@ class Case:
 
 
 def single(data: bytes, kind: str = "kept") -> Case:
-    """A spec in one file."""
+    """Return a spec in one file."""
     return Case(_MAIN, ((_MAIN, data),), kind=kind)
 
 

@@ -28,7 +28,7 @@ _LINE_START = re.compile(r"^", re.MULTILINE)
 
 
 def broken(dice: Random, text: str, others: Corpus) -> str:
-    """A text with one change, or several."""
+    """Return a text with one or more changes."""
     for _ in range(dice.choice((1, 1, 1, 1, 2, 2, 3, 5))):
         text = dice.choice(_CHANGES)(dice, text, others)
     return text
@@ -38,7 +38,7 @@ def broken(dice: Random, text: str, others: Corpus) -> str:
 
 
 def tokens(dice: Random, text: str, others: Corpus) -> str:
-    """Some tokens deleted, doubled, swapped, or others in their place."""
+    """Delete, duplicate or swap some tokens, or put others in their place."""
     found = _TOKEN.findall(text) or ["x"]
     for _ in range(dice.randint(1, 3)):
         i, j = dice.randrange(len(found)), dice.randrange(len(found))
@@ -75,7 +75,7 @@ def window(dice: Random, text: str, others: Corpus) -> str:
 
 
 def name(dice: Random, text: str, others: Corpus) -> str:
-    """A name that is no good one: in one place, or wherever the old one was."""
+    """Replace a name with a bad one: in one place, or wherever the old one was."""
     found = _NAME.findall(text)
     if not found:
         return text
@@ -86,7 +86,7 @@ def name(dice: Random, text: str, others: Corpus) -> str:
 
 
 def expression(dice: Random, text: str, others: Corpus) -> str:
-    """An expression in the place of a number, or as another argument."""
+    """Put an expression in place of a number, or add it as another argument."""
     return _replaced(dice, text, _NUMBER, structures.expression(dice))
 
 
@@ -107,7 +107,7 @@ def op(dice: Random, text: str, others: Corpus) -> str:
 
 
 def attribute(dice: Random, text: str, others: Corpus) -> str:
-    """One more attribute behind a line."""
+    """Add an attribute to a line."""
     value = dice.choice(
         (
             hostile.number(dice),
@@ -143,7 +143,7 @@ def _replaced(dice: Random, text: str, pattern: re.Pattern[str], new: str) -> st
 
 
 def comment(dice: Random, text: str, others: Corpus) -> str:
-    """A comment that would be something else in generated code."""
+    """Insert a comment that would be something else in generated code."""
     said = dice.choice(hostile.TEXTS)
     mark = dice.choice(("##", "##", "## ", "## ", "#", "# "))
     lines = "".join(f"{mark}{line}\n" for line in said.split("\n"))
@@ -153,7 +153,7 @@ def comment(dice: Random, text: str, others: Corpus) -> str:
 
 
 def lines(dice: Random, text: str, others: Corpus) -> str:
-    """A line deleted, doubled, swapped, or one of another spec."""
+    """Delete, duplicate or swap a line, or insert one from another spec."""
     found = text.split("\n")
     i, j = dice.randrange(len(found)), dice.randrange(len(found))
     match dice.randrange(5):
@@ -189,7 +189,7 @@ _WRAPS = (
 
 
 def blocks(dice: Random, text: str, others: Corpus) -> str:
-    """What stands in braces deleted, doubled, swapped, moved, or put into something."""
+    """Delete, duplicate, swap or move the content of braces, or wrap it in something."""
     found = _braces(text)
     if not found:
         return text
@@ -217,7 +217,7 @@ def blocks(dice: Random, text: str, others: Corpus) -> str:
 
 
 def _braces(text: str) -> list[tuple[int, int]]:
-    """The places of braces and of those that close them."""
+    """Return the positions of braces and of those that close them."""
     found, opened = [], []
     for place, sign in enumerate(text):
         if sign == "{":
@@ -228,7 +228,7 @@ def _braces(text: str) -> list[tuple[int, int]]:
 
 
 def spliced(dice: Random, text: str, others: Corpus) -> str:
-    """The beginning of one spec and the end of another."""
+    """Join the beginning of one spec to the end of another."""
     other = others.any(dice)
     first, second = dice.randrange(len(text) + 1), dice.randrange(len(other) + 1)
     if dice.random() < 0.6:
@@ -243,7 +243,7 @@ def truncated(dice: Random, text: str, others: Corpus) -> str:
 
 
 def characters(dice: Random, text: str, others: Corpus) -> str:
-    """Some characters deleted, inserted or others in their place."""
+    """Delete, insert or replace some characters."""
     for _ in range(dice.randint(1, 4)):
         place = dice.randrange(len(text) + 1)
         new = dice.choice(hostile.CHARACTERS) * dice.choice((1, 1, 1, 1, 2, 60))
@@ -281,7 +281,7 @@ def numerics(dice: Random, text: str, others: Corpus) -> str:
 
 
 def default(dice: Random, text: str, others: Corpus) -> str:
-    """A default for something."""
+    """Return a default for some op."""
     owner = dice.choice(
         (*hostile.WORDS, "max_pool", "avg_pool", "depthwise_conv", "lrn", "dropout")
     )
@@ -304,7 +304,7 @@ _CHANGES: tuple[Change, ...] = (
 
 
 def encoded(dice: Random, text: str) -> bytes:
-    """A text as bytes: mostly UTF-8, else something that is none or nearly so."""
+    """Encode a text: mostly as UTF-8, otherwise as something that is not or not quite UTF-8."""
     data = text.encode("utf-8", "surrogatepass")
     if dice.random() < 0.95:
         return data

@@ -46,7 +46,7 @@ def _text(data: bytes) -> str:
 
 
 def _identifiers(tree: ast.AST) -> Iterator[str]:
-    """Every name in the code, whatever it is for."""
+    """Yield every name in the code, whatever it is for."""
     for node in ast.walk(tree):
         for _, value in ast.iter_fields(node):
             if isinstance(value, str) and not isinstance(node, ast.Constant):

@@ -29,7 +29,7 @@ class Corpus:
     large: tuple[str, ...]
 
     def any(self, dice: Random) -> str:
-        """A text: mostly a short one or a piece, seldom a long one."""
+        """Return a text: mostly a short one or a piece, rarely a long one."""
         if not self.large or (self.small and dice.random() < 0.7):
             return dice.choice(self.small)
         text = dice.choice(self.large)
@@ -37,7 +37,7 @@ class Corpus:
 
 
 def corpus(folders: Iterable[Path] = ()) -> Corpus:
-    """The specs that come with incgen, and those in `.inc` and `.md` files of folders."""
+    """Return the shipped specs, and those in the `.inc` and `.md` files of folders."""
     texts = [path.read_text("utf-8") for path in sorted(resources.folder("specs").rglob("*.inc"))]
     for folder in folders:
         for path in sorted(folder.rglob("*")):
@@ -52,7 +52,7 @@ def corpus(folders: Iterable[Path] = ()) -> Corpus:
 
 
 def _examples(page: str) -> list[str]:
-    """The specs on a page; those that are parts of one are put into one."""
+    """Return the specs on a page, with parts of one spec put together."""
     found = []
     for info, text in _FENCE.findall(page):
         how, _, rest = info.strip().partition(" ")
@@ -69,7 +69,7 @@ def _examples(page: str) -> list[str]:
 
 
 def _piece(dice: Random, text: str) -> str:
-    """A few definitions of a spec, and a few lines of its network."""
+    """Return a few definitions of a spec, and a few lines of its network."""
     items = _ITEM.split(text)[1:]
     if not items:
         return text[:_SMALL]

@@ -94,7 +94,7 @@ _UNREAD = (Code.UNREADABLE, Code.NOT_UTF8, Code.TOO_LARGE)
 
 
 def _values(settings: Sequence[str]) -> dict[str, Value]:
-    """What the command line makes of `--set`."""
+    """Parse `--set` as the command line does."""
     values: dict[str, Value] = {}
     for text in settings:
         name, _, written = (part.strip() for part in text.partition("="))
@@ -109,7 +109,7 @@ def _values(settings: Sequence[str]) -> dict[str, Value]:
 
 
 def _check_diagnostics(found: Sequence[Diagnostic]) -> None:
-    """Each has a message and a place inside of its file, and all can be shown in each form."""
+    """Check that each has a message and a place in its file, and can be shown in every form."""
     for each in found:
         if not each.message.strip():
             raise Failure("no message", each.code.value)
@@ -153,7 +153,7 @@ def _check_lines(text: str, count: int | None) -> None:
 
 
 def _check_format(path: Path, *, parsed: bool) -> None:
-    """The layout of a text says the same and stays; a text without a tree has none."""
+    """Check that formatting keeps the meaning and is stable, or fails if there is no tree."""
     data = path.read_bytes()
     text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     try:
@@ -170,7 +170,7 @@ def _check_format(path: Path, *, parsed: bool) -> None:
 
 
 def _check_shown(graph: Graph) -> None:
-    """The table has nothing that controls a terminal, and the JSON is such."""
+    """Check that the table has no terminal control characters, and that the JSON is valid."""
     for line in table(graph).split("\n"):
         if plain(line) != line:
             raise Failure("control character in a table", repr(line[:200]))
@@ -180,7 +180,7 @@ def _check_shown(graph: Graph) -> None:
 def _check_build(
     path: Path, folder: Path, values: dict[str, Value], sources: dict[str, str]
 ) -> None:
-    """The road of `incgen build`: every file, or nothing at all."""
+    """Check that a build writes every file, or nothing at all."""
     output = folder / FOLDER
     before = _listed(folder)
     try:

@@ -70,7 +70,7 @@ def limit_memory(bounds: Bounds) -> None:
 
 
 def peak_memory() -> int:
-    """The most bytes of memory that this process has had."""
+    """Return the peak memory of this process, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 

@@ -82,7 +82,7 @@ _LENGTHS = (0, 1, 7, 8, 100, 2**20, 100_000_000, 100_000_001, 2**31, 2**32, 2**6
 
 
 def lying(dice: Random, data: bytes) -> bytes:
-    """A file with another header in front of its tensors."""
+    """Return a file with another header in front of its tensors."""
     length = int.from_bytes(data[:8], "little")
     entries = json.loads(data[8 : 8 + length])
     body = data[8 + length :]
@@ -167,7 +167,7 @@ def _deep(found: re.Match[str]) -> str:
 
 
 def _written(dice: Random, entries: dict[str, Any]) -> bytes:
-    """A header as bytes; seldom as no program would write it."""
+    """Return a header as bytes, occasionally in a form that no program would write."""
     text = _DEEP.sub(_deep, json.dumps(entries))
     match dice.randrange(20):
         case 0:  # a key twice

@@ -252,7 +252,7 @@ PATHS = (
 
 
 def number(dice: Random) -> str:
-    """A number that has no place, or is none; half of them random."""
+    """Return a number that does not belong anywhere, or is none; half of them are random."""
     if dice.random() < 0.6:
         return dice.choice(NUMBERS)
     digits = dice.choice((1, 2, 3, 5, 8, 13, 17, 25))

@@ -26,7 +26,7 @@ _FILES = (
 
 
 def spec_case(corpus: Corpus, seed: int, number: int) -> Case:
-    """A broken spec.
+    """Return a broken spec.
 
     Args:
         corpus: what it is made from.
@@ -66,7 +66,7 @@ def _many(dice: Random, corpus: Corpus) -> Case:
 
 
 def _named(dice: Random, corpus: Corpus) -> Case:
-    """A file with a name that could act in what is generated, whole or broken inside."""
+    """Return a file, whole or broken, whose name could do harm in generated code."""
     text = corpus.any(dice)
     if dice.random() < 0.2:
         text = broken(dice, text, corpus)
@@ -118,7 +118,7 @@ _SET = (
 
 
 def _set(dice: Random, corpus: Corpus) -> Case:
-    """A spec with values for its parameters and constants that do not fit."""
+    """Return a spec with values for its parameters and constants that do not fit."""
     text = dice.choice(_SET)
     body = "    if c == 2 { relu }\n" if "let c" in text else "    if deep { relu }\n"
     text += f"{body}    a: dense classes\n}}\n"

@@ -66,15 +66,15 @@ class Report:
 
     @property
     def failed(self) -> bool:
-        """Whether anything is wrong."""
+        """Return whether anything failed."""
         return bool(self.failures)
 
     def progress(self, count: int) -> str:
-        """How far it is, in a line."""
+        """Return the progress as one line."""
         return f"{self.inputs:,} of {count:,} inputs, {len(self.failures):,} failures"
 
     def text(self) -> str:
-        """The report for people, without a final newline."""
+        """Return the report for people, without a final newline."""
         rate = self.inputs / self.seconds if self.seconds else 0.0
         lines = [f"{self.inputs:,} inputs in {self.seconds:,.0f} s, {rate:,.0f} a second"]
         lines.append("made by: " + _listed(self.kinds))

@@ -139,7 +139,7 @@ class _Worker:
         theirs.close()
 
     def collected(self) -> list[Report]:
-        """What it has told since it was asked; replaces it if it has ended too early."""
+        """Return what the worker has sent so far; replace the worker if it has died."""
         found: list[Report] = []
         try:
             while self.running and self.results.poll():
@@ -188,7 +188,7 @@ def _work(
     folder: Path,
     results: Connection,
 ) -> None:
-    """What a process does. An interrupt is for the one that started it."""
+    """Run as a worker process, which leaves interrupts to its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     tempfile.tempdir = str(folder)
     gc.set_threshold(100_000, 50, 50)  # as the command does
@@ -235,7 +235,7 @@ class _Bench:
         report.failures.append(failed)
 
     def smallest(self, case: Case, failure: str, number: int) -> Case:
-        """A small case that fails in the same way."""
+        """Return a small case that fails in the same way."""
 
         def fails(other: Case) -> bool:
             self.shared.began.value = time.monotonic()

@@ -29,7 +29,7 @@ class _Tries:
 
 
 def shrunk(case: Case, fails: Callable[[Case], bool], tries: int = 400) -> Case:
-    """The smallest case that is found to fail too.
+    """Return the smallest case that is found to fail too.
 
     Args:
         case: one that fails.
@@ -53,7 +53,7 @@ def shrunk(case: Case, fails: Callable[[Case], bool], tries: int = 400) -> Case:
 
 
 def _with_less(case: Case, name: str, pattern: re.Pattern[bytes], again: _Tries) -> Case:
-    """A case with less in one file, of which only whole lines, tokens or bytes are left out."""
+    """Leave whole lines, tokens or bytes out of one file for as long as the case fails."""
     data = dict(case.files)[name]
     if pattern is _BYTE and len(data) > _BYTES:
         return case

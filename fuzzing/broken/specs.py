@@ -41,11 +41,11 @@ class Specs:
             api.generate("n.inc", target, text=text)
 
     def make(self, number: int) -> Case:
-        """A broken spec."""
+        """Return a broken spec."""
         return spec_case(self.corpus, self.seed, number)
 
     def examine(self, case: Case, folder: Path, number: int) -> tuple[str, ...]:
-        """How it ends."""
+        """Examine how it ends."""
         turn, rest = divmod(number, _EVERY)
         return examine_spec(case, folder, "" if rest else LOOKS[turn % len(LOOKS)])
 

@@ -8,7 +8,7 @@ from fuzzing.broken.hostile import number
 
 
 def expression(dice: Random, depth: int = 3) -> str:
-    """An expression that can be read; whether it has a value is another matter."""
+    """Return an expression that parses; whether it has a value is another matter."""
     if depth == 0 or dice.random() < 0.2:
         return dice.choice((*_OPERANDS, str(dice.randint(0, 40))))
     left, right = expression(dice, depth - 1), expression(dice, depth - 1)
@@ -94,7 +94,7 @@ _HOSTS = (
 
 
 def nested(dice: Random) -> str:
-    """A spec with something inside of itself, as deep as nobody would write."""
+    """Return a spec with something nested deeper than anyone would write."""
     expression = dice.random() < 0.5
     kinds = _EXPRESSIONS if expression else _BODIES
     opened, inner, closed = dice.choice(kinds)
@@ -142,7 +142,7 @@ def chained(dice: Random) -> str:
 
 
 def many(dice: Random) -> str:
-    """A spec with too much of one thing."""
+    """Return a spec with too much of something."""
     huge = dice.choice((300, 300, 300, 1_000, 1_000, 12_000, 100_000))
     count = dice.choice((20, 50, 64, 65, 101, dice.choice((300, 1_000, huge))))
     numbers = range(count)

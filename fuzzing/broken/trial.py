@@ -31,16 +31,16 @@ class Subject(Protocol):
 
     @property
     def bounds(self) -> Bounds:
-        """What one input may take."""
+        """Return the bounds for one input."""
 
     def prepare(self) -> None:
         """Do what a process has to do before its memory is bounded."""
 
     def make(self, number: int) -> Case:
-        """An input; the same number gives the same."""
+        """Return an input; the same number always gives the same one."""
 
     def examine(self, case: Case, folder: Path, number: int) -> tuple[str, ...]:
-        """How an input ends, in words to be counted; anything that is raised is a failure.
+        """Return how an input ends, in words to be counted; anything raised is a failure.
 
         Args:
             case: the input.

@@ -103,7 +103,7 @@ class Weights:
             _model()
 
     def make(self, number: int) -> Case:
-        """A broken file."""
+        """Return a broken file."""
         dice = Random(f"weights/{self.seed}/{number}")
         ours = dice.random() < 0.3  # what incgen reads itself, not by way of a library
         main, files = self.bases[0] if ours else dice.choice(self.bases)
@@ -121,7 +121,7 @@ class Weights:
         return Case(main, (*changed, (_SPEC, SPEC.encode())), kind=kind)
 
     def examine(self, case: Case, folder: Path, number: int) -> tuple[str, ...]:
-        """How it ends: shown, read, imported, loaded."""
+        """Examine how it ends: shown, read, imported, loaded."""
         path = case.put(folder)
         os.environ.pop(RAN, None)
         ends = [_shown(path), _imported(path, folder)]
@@ -133,7 +133,7 @@ class Weights:
 
 
 def _shown(path: Path) -> str:
-    """`weights show`, and the values of all tensors."""
+    """Check `weights show`, and the values of all tensors."""
     try:
         with open_checkpoint(path) as checkpoint:
             for line in manifest.text(checkpoint).split("\n"):
@@ -153,7 +153,7 @@ def _no_number(text: str) -> None:
 
 
 def _imported(path: Path, folder: Path) -> str:
-    """`weights import`: a file, or nothing."""
+    """Check that `weights import` writes a whole file, or nothing."""
     before = sorted(folder.iterdir())
     output = folder / _OUTPUT
     try:
@@ -181,13 +181,13 @@ def _check_message(error: WeightsError) -> None:
 
 @cache
 def _model() -> tuple[Any, Any]:
-    """The generated Keras module and its model."""
+    """Return the generated Keras module and its model."""
     module = load(_SPEC, "keras", text=SPEC)
     return module, module.net()
 
 
 def _loaded(path: Path) -> str:
-    """The generated `load_safetensors`: all weights, or none of them."""
+    """Check that the generated `load_safetensors` loads all weights, or none of them."""
     module, model = _model()
     before = [value.tobytes() for value in model.get_weights()]
     try:

@@ -64,7 +64,7 @@ class Bounds:
         elif shape.size > MAX_NUMBERS:
             fault = f"a value of {shape} is too large: it has more than 2**40 numbers"
         elif self.numbers > MAX_NUMBERS:
-            fault = "the network has more than 2**40 parameters, up to here"
+            fault = "the network has more than 2**40 parameters up to this point"
         elif len(path) > MAX_PATH:
             fault = f"the key of this layer has {len(path)} characters, more than {MAX_PATH}"
         if fault:

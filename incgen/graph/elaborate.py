@@ -135,7 +135,7 @@ class _Builder:
                 return None
             assert isinstance(value, int)
             if value > MAX_SIZE and what != "channels":
-                message = f"the {what} of the input goes up to {MAX_SIZE}, this is {value}"
+                message = f"the {what} of the input must be at most {MAX_SIZE}, not {value}"
                 self.report.error(Code.TOO_LARGE, expression.span or span, message)
                 return None
             sizes.append(value)
@@ -219,7 +219,7 @@ class _Builder:
             return None
         fault = count_fault(count, 0)
         if fault is None and isinstance(count, int) and count > MAX_REPEAT:
-            fault = f"goes up to {MAX_REPEAT}, this is {count}"
+            fault = f"must be at most {MAX_REPEAT}, not {count}"
         if fault or not isinstance(count, int):
             code = Code.WRONG_TYPE
             if isinstance(count, int) and not isinstance(count, bool):
@@ -358,5 +358,5 @@ def _warn_of_even_window(node: Node, before: Shape, report: Reporter) -> None:
             f"`{node.op} {window}` pads its even window by half on each side: "
             f"{before.height}x{before.width} becomes {after.height}x{after.width}",
             notes=uses_of(node.use),
-            help="write `pad=valid` for none, or `pad=half` if it is meant",
+            help="write `pad=valid` for no padding, or `pad=half` if it is intended",
         )

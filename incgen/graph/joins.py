@@ -72,11 +72,11 @@ def _mismatch_help(kind: str, first: Shape, second: Shape) -> str:
     if first.is_map != second.is_map:
         if kind == "concat":
             return "pool or flatten both branches, or neither"
-        return f"end the vector in `dense {(first if first.is_map else second).channels}`"
+        return f"end the vector branch with `dense {(first if first.is_map else second).channels}`"
     if (first.height, first.width) != (second.height, second.width):
         return "give both branches the same strides and paddings"
     op = "a 1x1 `conv`" if first.is_map else "a `dense`"
-    return f"give both branches the same number of channels, for instance with {op}"
+    return f"give both branches the same number of channels, for example with {op}"
 
 
 def report_mismatch(
@@ -127,7 +127,7 @@ def _outer_channels_help(
     if name is None:
         return None
     head = ", ".join([*(formal.span.text for formal in block.parameters), f"{name} = channels"])
-    inside = f"`channels` is {node.shape.channels} there, of what `{node.op}` is given"
+    inside = f"`channels` is {node.shape.channels} there, that of the input of `{node.op}`"
     instead = f"name the outer ones, `block {block.name}({head})`, and write"
     return f"{inside}; {instead} `{written[1]} {name}`"
 

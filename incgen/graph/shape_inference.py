@@ -124,7 +124,7 @@ def _borders(name: str, args: Arguments, shape: Shape, dilation: int) -> Borders
 
 
 def _must_say(name: str, argument: str, why: str, form: str) -> Fault:
-    message = f"`{name}` {why} must say `{argument}`: the frameworks disagree on it"
+    message = f"`{name}` {why} must state `{argument}`: the frameworks disagree on it"
     help_ = f"write `{form}`, or begin the file with `numerics caffe`, `torch` or `tf`"
     return Fault("must-say", message, help_)
 

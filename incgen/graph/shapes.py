@@ -187,7 +187,7 @@ def _check_border(around: Borders, spans: tuple[int, ...], what: str) -> None:
             raise Fault(
                 "padding",
                 f"`{what}` pads by {counted(max(border), 'pixel')}, but its window spans only "
-                f"{span}: a window would lie wholly in the border",
+                f"{span}: a window would lie entirely in the border",
                 "pad by less than the window, or put a `pad` in front",
             )
 

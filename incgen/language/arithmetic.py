@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-#: What an expression can evaluate to. A string is a word of the language, as in `avg`.
+#: What an expression can evaluate to. A string is a word such as `avg`.
 Value: TypeAlias = int | float | bool | str
 
 #: The largest number a spec may write; beyond it float64 no longer holds whole numbers.
@@ -113,7 +113,7 @@ def _check_number(operator_: str, value: Value) -> None:
     if isinstance(value, bool):
         raise EvaluationError(f"`{operator_}` needs numbers, not `{str(value).lower()}`")
     if isinstance(value, str):
-        raise EvaluationError(f"`{operator_}` needs numbers, `{value}` is a word")
+        raise EvaluationError(f"`{operator_}` needs numbers, but `{value}` is a word")
 
 
 def truth(value: Value) -> bool:

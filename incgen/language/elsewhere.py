@@ -70,15 +70,15 @@ _LACKING = inverted(
         ),
         "leave it out: it drops whole branches in training only, and does nothing in "
         "evaluation": "droppath stochasticdepth dropconnect dropblockpath",
-        "`dropout 0.1` is the nearest: it drops single values": "dropblock spatialdropout "
+        "`dropout 0.1` is the closest: it drops single values": "dropblock spatialdropout "
         "dropout2d dropout3d featuredropout alphadropout gaussiandropout",
         _TRAINING: "gaussiannoise noise",
-        "`leaky_relu 0.25` is the nearest: its slope is not learned": "prelu",
+        "`leaky_relu 0.25` is the closest: its slope is not learned": "prelu",
         "`relu6` cuts at 0 and 6; there are no other bounds": "hardtanh clip clamp relun",
         "`concat { relu; scale (-1) -> relu }`": "crelu",
         "`mul { conv 1x1 channels; conv 1x1 channels -> sigmoid }` is a gate": "glu gate gated",
         "`softmax` gives probabilities; a loss that takes logits needs nothing here": "logsoftmax",
-        "`flatten` makes a vector of a map; there is no other shape to give": (
+        "`flatten` turns a map into a vector; there are no other shapes": (
             "reshape view squeeze unflatten"
         ),
         "`global_max_pool` is the one of 1x1": "adaptivemaxpool adaptivemaxpooling",

@@ -182,7 +182,7 @@ def scale_fault(value: float, kind: Kind) -> str | None:
         return f"must be a finite number, not {value}"
     if kind == "constant":
         fits = value == 0 or SMALLEST <= abs(value) <= LARGEST
-        rule = f"0 or from {SMALLEST:g} to {LARGEST:g} in size"
+        rule = f"0 or from {SMALLEST:g} to {LARGEST:g} in magnitude"
     elif value <= 0:
         fits, rule = False, "above 0"
     else:

@@ -101,7 +101,7 @@ def network_fault(name: str) -> str | None:
     if made in USED_BY_CODE | HELPER_CLASSES:
         return f"`{name}` would become `{made}`, which generated code uses itself"
     if keyword.iskeyword(made) or hasattr(builtins, made):
-        return f"`{name}` would become `{made}`, which Python has itself"
+        return f"`{name}` would become `{made}`, which Python itself defines"
     return None
 
 

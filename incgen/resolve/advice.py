@@ -45,7 +45,7 @@ def unknown_op(
     if ends and isinstance(first, ex.Name) and first.text in labels:
         message = f"there is no `{text}`: the value of the last line is what comes out"
         return Advice(message, f"write `from {first.text}`")
-    message = f"no op, unit or block `{clipped(text)}`"
+    message = f"no op, unit or block named `{clipped(text)}`"
     own = [name for name in callables if name not in OPS]
     plain = elsewhere.folded(text)
     same = [name for name in own if elsewhere.folded(name) == plain]
@@ -57,7 +57,7 @@ def unknown_op(
         return Advice(message, renamed)
     todo = elsewhere.lacking(text)
     if todo is not None:
-        end = "" if todo else ", and none that does the same"
+        end = "" if todo else ", and no equivalent"
         if isinstance(first, ex.Name) and first.text in OPS and text not in labels:
             todo = f"write `{first.text}`" if "activation is" in todo else todo
         todo = _with_numbers(todo, [value for value in written(call)[0] if value])
@@ -191,7 +191,7 @@ def unseen_label(name: str, items: Iterable[st.Item], parameters: Collection[str
     """Advise on a `from` whose label is not one of the definition that it stands in."""
     if name in parameters:
         message = f"`{name}` is a parameter, not a label"
-        help_ = "a block takes one value; join it with others where the block is used, by `from`"
+        help_ = "a block takes one value; join it with others where the block is used, with `from`"
         return Advice(message, help_)
     message = f"no earlier value here has the label `{name}`"
     owner = next((item for item in items if name in _labels_of(item)), None)
@@ -279,19 +279,19 @@ def given_by_unit(
 
 def op_as_argument(name: str, parameter: str, block: str) -> Advice:
     """Advise on an op, unit or block that is given to a parameter."""
-    message = f"`{name}` is applied to values and cannot be given to `{parameter}` of `{block}`"
+    message = f"`{name}` is an op and cannot be passed as `{parameter}` of `{block}`"
     help_ = f"give `true` or `false`, and in `{block}` write `if {parameter} {{ {name} }}`"
     return Advice(message, help_)
 
 
 def label_as_argument(label: str, block: str, call: st.Call) -> Advice:
     """Advise on an earlier value that is given to a parameter."""
-    message = f"`{label}` is a label, and a block is given numbers, flags and words only"
+    message = f"`{label}` is a label, but arguments of a block are numbers, flags or words"
     rest = tuple(v for v in call.positional if not (isinstance(v, ex.Name) and v.text == label))
     positional, _ = written(st.Call(call.name, rest, (), call.span))
     own = " ".join([block, *positional])
     own = own if label_fault(block) else f"{block}: {own}"
-    return Advice(message, f"join it here, for instance `concat {{ from {label}; {own} }}`")
+    return Advice(message, f"join it here, for example `concat {{ from {label}; {own} }}`")
 
 
 def window_of_block(value: st.Argument, parameter: str, block: str) -> str | None:

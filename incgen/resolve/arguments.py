@@ -77,7 +77,7 @@ def whole_help(value: Value, written: ex.Expression) -> str | None:
         return None
     if written.operator == "/":
         return "`//` divides to a whole number"
-    return "`int(...)` cuts to a whole number, `round(...)` gives the nearest"
+    return "`int(...)` truncates, `round(...)` gives the nearest whole number"
 
 
 def _factor_fault(argument: Argument, value: Value) -> str | None:
@@ -91,7 +91,7 @@ def _factor_fault(argument: Argument, value: Value) -> str | None:
     if value > high:
         return f"must be at most {high:g}, not {value:g}"
     if 0 < abs(value) < SMALLEST:
-        return f"must be 0 or at least {SMALLEST:g} in size, not {value:g}"
+        return f"must be 0 or at least {SMALLEST:g} in magnitude, not {value:g}"
     return None
 
 
@@ -332,7 +332,7 @@ class Binder:
             help_ = near(name, RULES)
             if name.removesuffix("_") in ALIASES:
                 help_ = f"here it is called {ALIASES[name.removesuffix('_')]}"
-            self.report.error(Code.UNKNOWN_NAME, span, f"no initialiser `{name}`", help=help_)
+            self.report.error(Code.UNKNOWN_NAME, span, f"no initialiser named `{name}`", help=help_)
             return None
         values = []
         for argument in arguments:

@@ -120,7 +120,7 @@ class BodyResolver:
             match statement:
                 case st.Input():
                     if not (top and self.network and number == 0):
-                        message = "`input` is the first line of a network"
+                        message = "`input` must be the first line of a network"
                         self.report.error(Code.MISPLACED, statement.span, message)
                 case st.Aux():
                     head = self.head(statement, heads)

@@ -89,7 +89,7 @@ class CallResolver:
             if self.unnamed is not None:
                 help_ = f"give it a line of its own: `{text}_1: {_shown(call.span)}`"
             if self.unit:  # which has no labels
-                message = f"`{text}` cannot stand in a unit: {fault}"
+                message = f"`{text}` cannot be used in a unit: {fault}"
                 help_ = "make the unit a `block` and give it a label there"
             self.report.error(Code.RESERVED_NAME, call.name.span, message, help=help_)
         return name

@@ -21,11 +21,11 @@ def report_different(
 ) -> None:
     """Report two definitions of one name that differ, at a place that shows the second."""
     kinds = f"{first.kind} `{first.name}`", f"{second.kind} `{second.name}`"
-    message = f"there is another {kinds[0]}, which differs from this {second.kind}"
+    message = f"another {kinds[0]} exists and differs from this {second.kind}"
     help_ = "rename one of them, or let both files use it from a third"
     if first.span == second.span:
         message = f"`{first.name}` is used under different `numerics` or `default`s"
-        help_ = "let all files that use it have the same, or give its file a `numerics`"
+        help_ = "make all files that use it agree, or give its own file a `numerics`"
     notes = [Note(f"the {kinds[0]} is here", first.span)]
     if second.span not in (span, first.span):
         notes.append(Note(f"the {kinds[1]} that differs from it is here", second.span))

@@ -53,7 +53,7 @@ def formals(
                 default = _default(parameter.default, constant, report)
             else:
                 default = ex.Literal(1)
-                message = f"the default of `{name}` cannot use `{other.text}`, another parameter"
+                message = f"the default of `{name}` cannot use another parameter, `{other.text}`"
                 help_ = f"leave the default out, or compute with `{other.text}` in the body"
                 report.error(Code.UNKNOWN_NAME, other.span, message, help=help_)
         elif any(formal.default is not None for formal in formals):
@@ -67,7 +67,7 @@ def formals(
 def _check_name(name: str, span: Span, report: Reporter) -> None:
     fault = parameter_fault(name)
     if name in WORDS or name in DIMENSIONS:
-        fault = f"`{name}` is a word of the language"
+        fault = f"`{name}` is a reserved word"
     if fault:
         message = f"{fault} and cannot name a parameter"
         help_ = f"call it `{name.strip('_')}_value`"

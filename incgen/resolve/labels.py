@@ -102,7 +102,7 @@ def _add(label: st.Identifier, labels: MutableMapping[str, Span], report: Report
     fault = label_fault(label.text)
     if fault:
         help_ = f"call it `{label.text.strip('_') or 'my'}_layer`"
-        message = f"{fault}, so no layer can have this label in every target"
+        message = f"{fault}, so it cannot be a label in every target"
         report.error(Code.RESERVED_NAME, label.span, message, help=help_)
     first = labels.get(label.text)
     if first is not None:

@@ -98,7 +98,7 @@ class Matcher:
             preset = PRESETS["torch"][op.family or op.name]
             values = {a.name: _default_text(preset[a.name]) for a in missing}
             says = listed([a.name for a in missing])
-            message = f"`{op.name}` must say {says}: the frameworks disagree on it"
+            message = f"`{op.name}` must state {says}: the frameworks disagree on it"
             usage = _usage(call, missing, values)
             help_ = f"{usage}, or begin the file with `numerics caffe`, `torch` or `tf`"
             self.report.error(Code.MUST_SAY, call.span, message, help=help_)
@@ -123,7 +123,7 @@ class Matcher:
         assert isinstance(frame, df.WindowValue)
         sides = [ex.literal(side) for side in (*frame.kernel, *frame.stride)]
         if None in sides:
-            message = f"`{name}` must say `pad`: its window is known only where it is used"
+            message = f"`{name}` must state `pad`: its window is known only where it is used"
             help_ = "write `pad=valid` for no border, or `pad=half` for half of the window"
         else:
             high, wide, *strides = sides
@@ -132,7 +132,9 @@ class Matcher:
                 str(a) if a == b else f"({a}, {b})"
                 for a, b in ((high, wide), strides, (int(high or 0) // 2, int(wide or 0) // 2))
             )
-            message = f"`{name}` must say `pad`: `numerics torch` leaves it open for a stride"
+            message = (
+                f"`{name}` must state `pad`: `numerics torch` does not set it if there is a stride"
+            )
             layer = f"nn.{kind}Pool2d({kernel}, {stride}"
             help_ = f"`pad=valid` is `{layer})`, and `pad=half` is `{layer}, padding={border})`"
         self.report.error(Code.MUST_SAY, call.span, message, help=help_)
@@ -195,8 +197,12 @@ class Matcher:
             help_ = f"write `-> {surplus.text}`"
             self.report.error(Code.MISSING_ARROW, surplus.span, message, help=help_)
             return
-        takes = f"{counted(len(names), 'argument')} ({', '.join(names)})" if names else "none"
-        message = f"`{owner}` takes {takes} by position, not {len(call.positional)}"
+        takes = (
+            f"{counted(len(names), 'positional argument')} ({', '.join(names)})"
+            if names
+            else "no positional arguments"
+        )
+        message = f"`{owner}` takes {takes}, not {len(call.positional)}"
         self.report.error(Code.ARGUMENT_COUNT, surplus.span, message)
 
     def unit_arguments(
@@ -343,7 +349,7 @@ def _usage(call: st.Call, missing: Sequence[Argument], values: Mapping[str, str]
     parts = [written, *(values[a.name] for a in missing if a.positional), attributes]
     parts += [f"{a.name}={values[a.name]}" for a in missing if not a.positional]
     text = " ".join(part for part in parts if part)
-    return f"write for instance `{text}`" if len(text) < 80 and "\n" not in text else ""
+    return f"for example, write `{text}`" if len(text) < 80 and "\n" not in text else ""
 
 
 def _wanted(missing: Sequence[Argument], article: str) -> str:

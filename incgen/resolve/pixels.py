@@ -99,11 +99,11 @@ class _Reader:
     def order(self, attribute: st.Attribute, channels: int | None) -> str | None:
         value = attribute.value
         if not (isinstance(value, ex.Name) and value.text in _ORDERS):
-            self.report.error(Code.WRONG_TYPE, value.span, "`order` is `rgb` or `bgr`")
+            self.report.error(Code.WRONG_TYPE, value.span, "`order` must be `rgb` or `bgr`")
             return None
         if channels != 3:
             has = f"the input has {channels}" if channels else "here a parameter decides"
-            message = f"`order` is for 3 channels, {has}"
+            message = f"`order` needs 3 channels, but {has}"
             self.report.error(Code.ARGUMENT_COUNT, attribute.span, message)
             return None
         return value.text
@@ -111,7 +111,7 @@ class _Reader:
     def numbers(self, attribute: st.Attribute, count: int | None) -> tuple[float, ...] | None:
         name, value = attribute.name.text, attribute.value
         if not isinstance(value, st.Items):
-            message = f"`{name}` is a list of numbers in brackets"
+            message = f"`{name}` must be a list of numbers in brackets"
             help_ = f"write `{name}=[{'0, 255' if name == 'range' else '0.5'}]`"
             self.report.error(Code.WRONG_TYPE, value.span, message, help=help_)
             return None
@@ -119,18 +119,18 @@ class _Reader:
         for item in value.values:
             known = item.value if isinstance(item, ex.Literal) else None
             if known is None or isinstance(known, (bool, str)) or abs(known) > 1e6:
-                message = f"`{name}` is a list of plain numbers, of at most 1e6"
+                message = f"`{name}` must be a list of plain numbers up to 1e6"
                 self.report.error(Code.WRONG_TYPE, item.span, message)
                 return None
             found.append(float(known))
         if len(found) not in ({count} if name == "range" else {1, count}):
-            channels = "one for each channel" + (f" ({count})" if count else "")
+            channels = "one per channel" + (f" ({count})" if count else "")
             wanted = "2 numbers, low and high" if name == "range" else f"1 number, or {channels}"
-            message = f"`{name}` has {wanted}, not {len(found)}"
+            message = f"`{name}` takes {wanted}, not {len(found)}"
             self.report.error(Code.ARGUMENT_COUNT, value.span, message)
             return None
         if (name == "range" and found[0] >= found[1]) or (name == "std" and min(found) <= 0):
-            rule = "goes from low to high" if name == "range" else "must be above 0"
+            rule = "must go from low to high" if name == "range" else "must be above 0"
             self.report.error(Code.NUMBER_RANGE, value.span, f"`{name}` {rule}")
             return None
         return tuple(found)

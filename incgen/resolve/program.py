@@ -72,7 +72,7 @@ def _definition(scope: FileScope, entry: Entry) -> df.Definition | None:
     if fault:
         what = "network" if isinstance(item, st.Network) else "block"
         help_ = f"call it `{text.strip('_') or 'my'}_{what}`"
-        message = f"{fault}, so no target can have a definition of this name"
+        message = f"{fault}, so it cannot name a definition"
         scope.report.error(Code.RESERVED_NAME, item.name.span, message, help=help_)
     if isinstance(item, st.Unit):
         return _unit(scope, item, entry.conventions)

@@ -126,7 +126,7 @@ class FileScope:
                 Code.RESERVED_NAME,
                 name.span,
                 f"`{name.text}` is {what} and cannot be defined",
-                help=f"choose another name, for instance `my_{name.text}`",
+                help=f"choose another name, such as `my_{name.text}`",
             )
             return False
         return True
@@ -135,7 +135,7 @@ class FileScope:
         if current.preset is not None:
             self.report.error(Code.DUPLICATE, item.span, "`numerics` is given twice")
         elif number:
-            message = "`numerics` is the first statement of a file"
+            message = "`numerics` must be the first statement of a file"
             self.report.error(Code.MISPLACED, item.span, message)
         name = item.preset.text
         if name not in PRESETS:
@@ -144,7 +144,7 @@ class FileScope:
             self.report.error(
                 Code.UNKNOWN_PRESET,
                 item.preset.span,
-                f"no preset `{name}`",
+                f"no preset named `{name}`",
                 help=advice.preset(name),
             )
             name = next(iter(PRESETS))  # so that nothing else is missing
@@ -153,7 +153,7 @@ class FileScope:
     def _default(self, item: st.Default, conventions: Conventions) -> Conventions:
         op = OPS.get(item.op.text)
         if op is None:
-            message = f"no op `{item.op.text}`"
+            message = f"no op named `{item.op.text}`"
             from incgen.resolve import advice
 
             help_ = advice.unknown_default(item.op.text)
@@ -209,9 +209,9 @@ class FileScope:
         if name.text in scope.entries:
             message = f'`{name.text}` of "{path}" is a network and cannot be used as a block'
         elif name.text in scope.values.constants:
-            message = f'`{name.text}` of "{path}" is a constant; only units and blocks are used'
+            message = f'`{name.text}` of "{path}" is a constant; only units and blocks can be used'
         elif name.text in scope.imported:
-            message = f'"{path}" uses `{name.text}` itself, from another file'
+            message = f'"{path}" does not define `{name.text}`; it uses it from another file'
             help_ = "use it from the file that defines it"
         self.report.error(Code.BAD_USE, name.span, message, help=help_)
 

@@ -161,7 +161,7 @@ def _input(before: str, token: str, after: str) -> Slip | None:
         return None
     message = "an input is written as height x width, then channels"
     if found["rest"].lstrip()[:1] in (":", "="):
-        message = "`input` is a word of the language and cannot be a name"
+        message = "`input` is a reserved word and cannot be a name"
         back = len(before) - found.start("word")
         return Slip(Code.RESERVED_NAME, message, input_help(found["rest"]), back, len("input"))
     return Slip(Code.SYNTAX, message, input_help(found["rest"]))

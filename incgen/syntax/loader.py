@@ -258,7 +258,7 @@ def _not_utf8(data: bytes, at: int, name: str, span: Span | None, which: str) ->
     before = data[:at].decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     rest = data[at : at + 200].decode("utf-8", "replace")
     place = Span(SourceFile(name, before + rest), len(before), len(before) + 1)
-    message = f"{which} is not UTF-8 text: here is the byte 0x{data[at]:02x}"
+    message = f"{which} is not UTF-8 text: this is the byte 0x{data[at]:02x}"
     notes = (Note("it is used here", span),) if span is not None else ()
     return Diagnostic(Code.NOT_UTF8, message, place, notes=notes, help="save the file as UTF-8")
 

@@ -92,7 +92,7 @@ def refuse_depth(spec: st.Spec, deepest: int) -> None:
     while pending:
         body, depth = pending.pop()
         if depth > deepest:
-            message = f"bodies are nested more than {deepest} deep, each `else if` counted"
+            message = f"bodies are nested more than {deepest} deep, counting each `else if`"
             help_ = "make the inner part a `block`"
             raise SyntaxFault(Code.NESTING_TOO_DEEP, body.span, message, help=help_)
         pending.extend((inner, depth + 1) for inner in st.inner_bodies(body))

@@ -91,7 +91,7 @@ def stray(char: str, after: str = "") -> Slip:
         help_ = f"write `{clipped(quoted[1])}` without quotes"
     if help_ is None and char.isalpha():
         help_ = "names are written with the letters a to z, digits and `_`"
-    return Slip(Code.BAD_CHARACTER, f"the language does not use the character {shown}", help_)
+    return Slip(Code.BAD_CHARACTER, f"unexpected character {shown}", help_)
 
 
 def explain(kind: str, token: str, accepts: set[str], before: str, after: str) -> Slip:
@@ -144,7 +144,7 @@ def _operator(kind: str, token: str, accepts: set[str], before: str, after: str)
             message = "an attribute has a single `=`; a comparison needs parentheses"
             return Slip(Code.SYNTAX, message, f"write `{last_word(before)}=...`")
         message = f"an operator in an argument, such as `{token}`, needs parentheses around it"
-        return Slip(Code.SYNTAX, message, "write for instance `(channels * 2)`")
+        return Slip(Code.SYNTAX, message, "for example, write `(channels * 2)`")
     if kind == "COMPARATOR" and "AND" in accepts:
         return Slip(Code.SYNTAX, "a comparison has two sides", "write `a < b and b < c`")
     return None
@@ -172,7 +172,7 @@ def _definition(kind: str, token: str, accepts: set[str], before: str, after: st
         return Slip(Code.SYNTAX, f"`{token}` begins a new definition", "begin a new line")
     begins = before.split(maxsplit=1)[:1]
     if begins == ["unit"] and kind == "LPAR" and accepts == {"EQUAL"}:
-        message = "a unit has no parameters; what it is given goes to its first op"
+        message = "a unit has no parameters; its arguments go to its first op"
         return Slip(Code.SYNTAX, message, "make it a `block`, which has parameters and a body")
     if begins == ["unit"] and kind == "COLON":
         message = "a unit is a chain of ops, without labels"
@@ -181,7 +181,7 @@ def _definition(kind: str, token: str, accepts: set[str], before: str, after: st
         message = f"a unit is a chain of ops, without `{clipped(token)}`"
         return Slip(Code.SYNTAX, message, "make it a `block`")
     if kind == "COLON" and {"EQUAL", "RPAR"} <= accepts:
-        return Slip(Code.SYNTAX, "a parameter has no type", "write `name` or `name = 10`")
+        return Slip(Code.SYNTAX, "parameters have no types", "write `name` or `name = 10`")
     return None
 
 
@@ -232,7 +232,7 @@ def _brackets(kind: str, token: str, accepts: set[str], before: str, after: str)
     if kind == "COMMA" and "_ARROW" in accepts:
         return Slip(Code.SYNTAX, "arguments are separated by spaces", "leave out the `,`")
     if kind in ("WINDOW", "STRING", "LSQB") and re.search(r"\[[^\]]*$", before):
-        return Slip(Code.SYNTAX, "a list in brackets holds plain values only")
+        return Slip(Code.SYNTAX, "a list in brackets can only hold plain values")
     if kind == "RSQB" and before.endswith("["):
         return Slip(Code.SYNTAX, "a list in brackets cannot be empty")
     if kind == "LPAR" and before[-1:].isalnum() and "AND" in accepts:
@@ -243,7 +243,7 @@ def _brackets(kind: str, token: str, accepts: set[str], before: str, after: str)
         return Slip(Code.SYNTAX, message, f"there are {', '.join(f'`{f}`' for f in FUNCTIONS)}")
     if kind == "FUNCTION":
         message = f"`{token}` followed by a parenthesis is a function"
-        return Slip(Code.RESERVED_NAME, message, f"choose another name, for instance `{token}_1`")
+        return Slip(Code.RESERVED_NAME, message, f"choose another name, such as `{token}_1`")
     if kind == "RPAR" and before.endswith("("):
         return Slip(Code.SYNTAX, "there is no expression in these parentheses")
     return None
@@ -267,7 +267,7 @@ def _word(kind: str, token: str, accepts: set[str], before: str, after: str) -> 
         return _reserved(word, back)
     starts_chain = kind in _STARTS and {"_ARROW", "_NEWLINE"} <= accepts
     if kind == "ELSE":
-        return Slip(Code.SYNTAX, "this `else` follows no `if ... { ... }`")
+        return Slip(Code.SYNTAX, "this `else` does not follow an `if ... { ... }`")
     if "NAME" in accepts and token in KEYWORDS and not starts_chain:
         return _reserved(token, 0)
     if kind == "NAME" and accepts == {"STRING"}:
@@ -279,13 +279,13 @@ def _word(kind: str, token: str, accepts: set[str], before: str, after: str) -> 
     if kind == "STRING":
         word = token[1:-1]
         help_ = f"write `{word}` without quotes" if word.isidentifier() and len(word) < 40 else None
-        return Slip(Code.SYNTAX, "a string cannot stand here; only `use` has one", help_)
+        return Slip(Code.SYNTAX, "a string is not allowed here; only `use` takes one", help_)
     return None
 
 
 def _reserved(word: str, back: int) -> Slip:
-    message = f"`{word}` is a word of the language and cannot be a name"
-    help_ = f"choose another name, for instance `{word}_1`"
+    message = f"`{word}` is a reserved word and cannot be a name"
+    help_ = f"choose another name, such as `{word}_1`"
     return Slip(Code.RESERVED_NAME, message, help_, back, len(word))
 
 
