@@ -54,7 +54,7 @@ class Equal:
     settings: dict[str, bool | float | str] = field(default_factory=dict)
 
     def path(self) -> Path:
-        """Where its source lies; the package is not imported."""
+        """Return the path of its source; the package is not imported."""
         found = find_spec(self.package)
         if found is None or found.origin is None:
             raise SystemExit(f"{self.package} is not installed")
@@ -89,12 +89,12 @@ EQUAL = [
 
 
 def measure() -> list[Figure]:
-    """Returns the time of the slowest build, and the length of each file."""
+    """Return the time of the slowest build, and the length of each file."""
     return [slowest(), *(length(each) for each in (EQUAL[:1] if SMALLEST else EQUAL))]
 
 
 def slowest() -> Figure:
-    """Returns how long the slowest spec takes to build for both targets, as a whole process."""
+    """Return how long the slowest spec takes to build for both targets, as a whole process."""
     times = {}
     with tempfile.TemporaryDirectory() as folder:
         for spec in SPECS:
@@ -111,7 +111,7 @@ def _build(spec: Path, folder: str) -> None:
 
 
 def length(equal: Equal) -> Figure:
-    """Returns how long a generated file is, divided by the length of the published one."""
+    """Return how long a generated file is, divided by the length of the published one."""
     spec = ROOT / "specs" / f"{equal.spec}.inc"
     with tempfile.TemporaryDirectory() as folder:
         (made,) = incgen.build(spec, equal.target, f"{folder}/", equal.settings)
@@ -123,7 +123,7 @@ def length(equal: Equal) -> Figure:
 
 
 def lines_of_code(source: str) -> int:
-    """Counts the lines that hold more than comments and docstrings."""
+    """Count the lines that hold more than comments and docstrings."""
     documented: set[int] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(

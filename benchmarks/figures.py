@@ -48,18 +48,18 @@ class Figure:
 
 
 def at_most(name: str, value: float, bar: float, note: str = "") -> Figure:
-    """Returns a figure that must not exceed a bar."""
+    """Return a figure that must not exceed a bar."""
     text = f"{value:.2f}" + (f"  {note}" if note else "")
     return Figure(name, text, f"at most {bar:g}", value <= bar)
 
 
 def zero(name: str, faults: int) -> Figure:
-    """Returns a figure that counts faults, of which there must be none."""
+    """Return a figure that counts failures, of which there must be none."""
     return Figure(name, str(faults), "0", faults == 0)
 
 
 def report(figures: Sequence[Figure]) -> None:
-    """Prints figures: as a table, or as JSON if `--json` was given on the command line."""
+    """Print figures as a table, or as JSON if `--json` is given on the command line."""
     if "--json" in sys.argv[1:]:
         print(json.dumps([asdict(figure) for figure in figures]))
     else:
@@ -67,7 +67,7 @@ def report(figures: Sequence[Figure]) -> None:
 
 
 def from_script(script: str | Path, *arguments: str) -> list[Figure]:
-    """Runs a benchmark in a process of its own and returns its figures.
+    """Run a benchmark in a separate process and return its figures.
 
     What it writes to stderr is passed on only if it fails: TensorFlow greets at length.
     """
@@ -81,7 +81,7 @@ def from_script(script: str | Path, *arguments: str) -> list[Figure]:
 
 
 def print_table(figures: Sequence[Figure]) -> None:
-    """Prints figures as a table, one a line."""
+    """Print figures as a table, one per line."""
     verdicts = {True: "reached", False: "MISSED", None: ""}
     rows = [("figure", "measured", "bar", "")]
     rows += [(f.name, f.value, f.bar, verdicts[f.reached]) for f in figures]
@@ -93,7 +93,7 @@ def print_table(figures: Sequence[Figure]) -> None:
 
 
 def run(*command: str) -> None:
-    """Runs a command without its output; an error if it fails.
+    """Run a command with its output hidden; raise an error if it fails.
 
     An installed package has its bytecode, so a checkout gets to keep it too.
     """
@@ -103,7 +103,7 @@ def run(*command: str) -> None:
 
 
 def seconds(action: Callable[[], object]) -> float:
-    """Returns how long an action takes, by the clock on the wall.
+    """Return the wall-clock time of an action, in seconds.
 
     What earlier actions left behind is collected before, so that nobody else pays for it.
     """
@@ -115,7 +115,7 @@ def seconds(action: Callable[[], object]) -> float:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Times of two actions that were run in turn.
+    """Time of two actions that were run in turn.
 
     Attributes:
         first: seconds of each run of the first action.
@@ -127,17 +127,17 @@ class Comparison:
 
     @property
     def medians(self) -> tuple[float, float]:
-        """The median time of each action, in seconds."""
+        """Return the median time of each action, in seconds."""
         return statistics.median(self.first), statistics.median(self.second)
 
     @property
     def ratio(self) -> float:
-        """The median of first / second over the pairs."""
+        """Return the median of first / second over the pairs."""
         return statistics.median(self._ratios())
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Where the median of the ratios lies with 95 % confidence, whatever they are like.
+        """Return the 95 % confidence interval of the median ratio, whatever the distribution.
 
         By the ranks n / 2 -+ 0.98 sqrt(n) of the sorted ratios (binomial distribution).
         """
@@ -153,7 +153,7 @@ class Comparison:
 
 
 def compare(first: Callable[[], object], second: Callable[[], object], pairs: int) -> Comparison:
-    """Times two actions in turn, A B B A A B ..., after one run of each that does not count.
+    """Time two actions in turn, A B B A A B ..., after an untimed run of each.
 
     The order changes from pair to pair, so that neither always runs behind the other, and a
     machine that slows down meanwhile slows down both.

@@ -19,7 +19,7 @@ ONE_IN = 20
 
 
 def measure(seeds: int) -> list[Figure]:
-    """Returns for each network how many seeds are decided."""
+    """Return for each network how many seeds give a verdict."""
     found = []
     for name in NAMES:
         text = (ROOT / "tests" / "gated" / f"{name}.inc").read_text("utf-8")

@@ -31,7 +31,7 @@ AGREEMENT = 1e-4  # in float32, relative to the largest logit: that both models 
 
 
 def measure_torch() -> list[Figure]:
-    """Returns the times of the generated PyTorch model against Cadene's."""
+    """Return the times of the generated PyTorch model against Cadene's."""
     import torch
 
     torch.manual_seed(0)
@@ -56,7 +56,7 @@ def measure_torch() -> list[Figure]:
 
 
 def measure_keras() -> list[Figure]:
-    """Returns the times of the generated Keras model against the hand-written one."""
+    """Return the times of the generated Keras model against the hand-written one."""
     import keras
     import tensorflow as tf
 
@@ -80,7 +80,7 @@ def measure_keras() -> list[Figure]:
 def not_slower(
     name: str, batch: int, ours: Callable[[], Any], theirs: Callable[[], Any], pairs: int
 ) -> Figure:
-    """Times two models that must give the same, and returns how ours stands."""
+    """Time two models that must give the same output, and return how ours compares."""
     check_same(ours(), theirs())
     compared = compare(ours, theirs, pairs)
     low, high = compared.interval
@@ -92,14 +92,14 @@ def not_slower(
 
 
 def check_same(ours: Any, theirs: Any) -> None:
-    """Raises an error if two outputs differ: then the times would compare different networks."""
+    """Raise an error if two outputs differ: the times would compare different networks."""
     difference = float(np.abs(ours - theirs).max() / np.abs(theirs).max())
     if not difference <= AGREEMENT:
         raise RuntimeError(f"the models differ: {difference:.1e} of the largest logit")
 
 
 def import_pretrainedmodels() -> ModuleType:
-    """Imports pretrainedmodels, whose torchvision may be built for another kind of torch.
+    """Import pretrainedmodels, whose torchvision may be built for another kind of torch.
 
     The wheels of torchvision are built for CUDA. Beside a torch built for the processor alone,
     its import fails because two of its operators are missing, so they are declared first. No
@@ -120,7 +120,7 @@ LIBRARIES: list[Any] = []  # what a library declares is gone when the library is
 
 
 def randomise_statistics(model: Any) -> None:
-    """Gives every batch normalisation statistics that change what passes through."""
+    """Give every batch normalisation statistics that change what passes through."""
     import torch
 
     for module in model.modules():
@@ -132,7 +132,7 @@ def randomise_statistics(model: Any) -> None:
 
 
 def copy_in_order(published: Any, generated: Any) -> None:
-    """Copies Cadene's weights into the generated model.
+    """Copy Cadene's weights into the generated model.
 
     Both hold the same layers in the same order, convolutions followed by their normalisation;
     Cadene's convolutions have a bias, which the generated ones leave to the normalisation: it is
@@ -150,12 +150,12 @@ def copy_in_order(published: Any, generated: Any) -> None:
 
 
 def layers_with_weights(model: Any) -> list[Any]:
-    """Returns the layers of a PyTorch model that have weights of their own, in order."""
+    """Return the layers of a PyTorch model that have weights of their own, in order."""
     return [module for module in model.modules() if list(module.parameters(recurse=False))]
 
 
 def without_bias_of_conv(layer: Any) -> Mapping[str, Any]:
-    """Returns the weights of a layer, for a convolution without its bias."""
+    """Return the weights of a layer, for a convolution without its bias."""
     import torch
 
     weights: Mapping[str, Any] = layer.state_dict()
@@ -165,14 +165,14 @@ def without_bias_of_conv(layer: Any) -> Mapping[str, Any]:
 
 
 def copy_by_name(by_hand: Any, generated: Any) -> None:
-    """Copies the weights between two Keras models whose layers have the same names."""
+    """Copy the weights between two Keras models whose layers have the same names."""
     for layer in by_hand.layers:
         if layer.weights:
             generated.get_layer(layer.name).set_weights(layer.get_weights())
 
 
 def import_file(path: Path) -> ModuleType:
-    """Imports a file as a module of its own name."""
+    """Import a file as a module of its own name."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None

@@ -26,7 +26,7 @@ SCRIPTS = (
 
 
 def main() -> int:
-    """Prints all figures; 1 if one of them missed its bar."""
+    """Print all figures; return 1 if one of them misses its bar."""
     folder = Path(__file__).resolve().parent
     found: list[Figure] = []
     with ThreadPoolExecutor(2 if SMALLEST else 1) as executor:  # they are processes

@@ -25,12 +25,12 @@ HEAD = "numerics torch\n\nnetwork deep() {\n    input 8x8 8\n"
 
 
 def repeated(layers: int) -> str:
-    """Returns a spec with so many convolutions, in a `repeat`."""
+    """Return a spec with this many convolutions, in a `repeat`."""
     return f"{HEAD}    body: repeat {layers} {{ conv: conv 3x3 8 }}\n}}\n"
 
 
 def written_out(layers: int) -> str:
-    """Returns a spec with so many convolutions, one a line."""
+    """Return a spec with this many convolutions, one per line."""
     lines = "".join(f"    conv{number}: conv 3x3 8\n" for number in range(layers))
     return f"{HEAD}{lines}}}\n"
 
@@ -44,7 +44,7 @@ COMMANDS = {
 
 
 def measure() -> list[Figure]:
-    """Returns the growth of the time for each layer, for each form and command."""
+    """Return the growth of the time per layer, for each form and command."""
     with tempfile.TemporaryDirectory() as folder:
         incgen(*COMMANDS["build torch"], write(folder, repeated(1)), "-o", f"{folder}/")
         return [growth(folder, form, name) for form in FORMS for name in COMMANDS]
@@ -60,7 +60,7 @@ def growth(folder: str, form: str, name: str) -> Figure:
 
 
 def cost(folder: str, spec: str, name: str, layers: int) -> float:
-    """Returns the median time for each layer, in seconds."""
+    """Return the median time per layer, in seconds."""
     path = write(folder, spec)
     output = Path(folder, "deep.py")
 
@@ -76,14 +76,14 @@ def cost(folder: str, spec: str, name: str, layers: int) -> float:
 
 
 def write(folder: str, spec: str) -> str:
-    """Writes a spec and returns its path."""
+    """Write a spec and returns its path."""
     path = Path(folder, "deep.inc")
     path.write_text(spec, encoding="utf-8")
     return str(path)
 
 
 def incgen(*arguments: str) -> None:
-    """Runs an incgen command in this process; an error if it fails."""
+    """Run an incgen command in this process; raise an error if it fails."""
     from incgen.cli.main import main
 
     said = io.StringIO()

@@ -16,7 +16,7 @@ RUFF = ("--isolated", "--line-length=88", "--no-cache")
 
 
 def measure() -> list[Figure]:
-    """Returns the length and the faults of each generated file."""
+    """Return the length and the lint errors of each generated file."""
     figures = []
     with tempfile.TemporaryDirectory() as folder:
         incgen.build(SPEC, list(WRITTEN_BY_HAND), folder)
@@ -28,14 +28,14 @@ def measure() -> list[Figure]:
 
 
 def length(path: Path, by_hand: int) -> Figure:
-    """Returns how many times longer a file is than the one written by hand."""
+    """Return how many times longer a file is than the one written by hand."""
     lines = len(path.read_text(encoding="utf-8").splitlines())
     name = f"{path.name}: lines / lines by hand"
     return at_most(name, lines / by_hand, BAR, f"({lines} / {by_hand})")
 
 
 def cleanliness(path: Path) -> list[Figure]:
-    """Returns the faults that ruff finds in a file."""
+    """Return the number of errors that ruff reports in a file."""
     check = ("check", *RUFF, "--select=E,F,I,UP,B", "--output-format=concise")
     return [
         zero(f"{path.name}: faults by ruff check", faults("ruff", *check, str(path))),
@@ -44,13 +44,13 @@ def cleanliness(path: Path) -> list[Figure]:
 
 
 def types(path: Path) -> Figure:
-    """Returns the faults that mypy finds in a file."""
+    """Return the number of errors that mypy reports in a file."""
     options = ("--strict", "--config-file=", "--no-error-summary", "--cache-dir=/dev/null")
     return zero(f"{path.name}: by mypy --strict", faults("mypy", *options, str(path)))
 
 
 def faults(tool: str, *arguments: str) -> int:
-    """Runs a tool on a file and counts the lines that name the file with a fault.
+    """Run a tool on a file and count the errors that it reports there.
 
     What the tool says is passed on to stderr. A tool that fails without a fault counts as one.
     """

@@ -17,7 +17,7 @@ PAIRS = 1 if SMALLEST else 21
 
 
 def measure() -> list[Figure]:
-    """Returns the ratio of both, and the times it comes from."""
+    """Return the ratio of the two, and the times it comes from."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder, "bn_inception_torch.py")
 

@@ -8,13 +8,13 @@ BAR = 180.0
 
 
 def measure() -> list[Figure]:
-    """Returns the seconds that the whole process takes."""
+    """Return the seconds that the whole process takes."""
     what = f"{SMALL_SPEC.stem}, one rung" if SMALLEST else f"{SPEC.stem}, all rungs"
     return [at_most(f"incgen verify {what}, seconds", seconds(verify), BAR)]
 
 
 def verify() -> None:
-    """Runs the command; an error if anything diverges or is not compared."""
+    """Run the command; raise an error if anything diverges or is not compared."""
     if SMALLEST:
         run(INCGEN, "verify", str(SMALL_SPEC), "--rung", "0", "--float64")
     else:

@@ -56,7 +56,7 @@ COPIES = {
 
 
 def measure() -> list[Figure]:
-    """Returns the ratios for each format, and the times and sizes that they come from."""
+    """Return the ratios for each format, and the times and sizes that they come from."""
     figures = []
     with tempfile.TemporaryDirectory() as folder:
         for name, (file, copy) in list(COPIES.items())[: 1 if SMALLEST else None]:
@@ -106,7 +106,7 @@ def _figures(name: str, path: Path, output: Path, copy: str, size: int) -> list[
 
 
 def run(*command: str) -> float:
-    """Runs a command without its output; returns the most memory that it had, in bytes."""
+    """Run a command with its output hidden; return its peak memory in bytes."""
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     quiet = subprocess.DEVNULL
     with subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet) as process:
@@ -121,7 +121,7 @@ def run(*command: str) -> float:
 
 
 def make(path: Path) -> None:
-    """Writes a checkpoint of the network with random weights, in the format of its suffix."""
+    """Write a checkpoint of the network with random weights, in the format of its suffix."""
     sys.path.insert(0, str(ROOT / "tests"))  # they know the published networks
     if path.suffix == ".ckpt":
         checkpoints = import_module("checkpoints")

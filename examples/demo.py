@@ -51,7 +51,7 @@ class Result:
 
 
 def main() -> int:
-    """Runs the demo; 0 if both models agree to the last bits, otherwise 1."""
+    """Run the demo; return 0 if both models agree to the last bits, otherwise 1."""
     os.chdir(ROOT)
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # both on the processor: a fair ratio
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -77,7 +77,7 @@ def main() -> int:
 
 
 def incgen(*arguments: object) -> None:
-    """Prints an incgen command and runs it; ends the demo if it fails."""
+    """Print an incgen command and run it; end the demo if it fails."""
     words = [str(argument) for argument in arguments]
     print("   $ incgen", *words, flush=True)
     command = Path(sysconfig.get_path("scripts"), "incgen")
@@ -87,7 +87,7 @@ def incgen(*arguments: object) -> None:
 
 
 def photograph(size: int) -> Array:
-    """Returns the middle of a photograph, (1, size, size, 3), RGB in 0..255."""
+    """Return the middle of a photograph, (1, size, size, 3), RGB in 0..255."""
     from PIL import Image
     from sklearn.datasets import load_sample_image
 
@@ -100,7 +100,7 @@ def photograph(size: int) -> Array:
 
 
 def run_torch(image: Array, dtype: str) -> Result:
-    """Runs the PyTorch model on an image, (1, H, W, 3)."""
+    """Run the PyTorch model on an image, (1, H, W, 3)."""
     import torch
     from safetensors.torch import load_file
 
@@ -121,7 +121,7 @@ def run_torch(image: Array, dtype: str) -> Result:
 
 
 def run_keras(image: Array, dtype: str) -> Result:
-    """Runs the Keras model on an image, (1, H, W, 3)."""
+    """Run the Keras model on an image, (1, H, W, 3)."""
     with stderr_on_failure():
         import keras
 
@@ -144,7 +144,7 @@ def run_keras(image: Array, dtype: str) -> Result:
 
 
 def import_generated(name: str) -> ModuleType:
-    """Imports a generated file anew: nothing of incgen is needed for it."""
+    """Import a generated file afresh, which needs nothing from incgen."""
     spec = importlib.util.spec_from_file_location(name, OUTPUT / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -153,7 +153,7 @@ def import_generated(name: str) -> ModuleType:
 
 
 def median_seconds(forward: Callable[[], object], count: int = 10) -> float:
-    """Returns the median time of some forward passes, after one that has been made."""
+    """Return the median time of some forward passes, after one that is not timed."""
     times = []
     for _ in range(count):
         start = time.perf_counter()
@@ -163,7 +163,7 @@ def median_seconds(forward: Callable[[], object], count: int = 10) -> float:
 
 
 def print_models(torch: Result, keras: Result) -> None:
-    """Prints what the two models gave, side by side."""
+    """Print the results of the two models, side by side."""
     rows = [("", "PyTorch", "Keras")]
     rows.append(("parameters", f"{torch.parameters:,}", f"{keras.parameters:,}"))
     rows.append(("top 5 classes *", top5(torch), top5(keras)))
@@ -175,18 +175,18 @@ def print_models(torch: Result, keras: Result) -> None:
 
 
 def top5(result: Result) -> str:
-    """Returns the indices of the five largest logits, largest first."""
+    """Return the indices of the five largest logits, largest first."""
     return " ".join(str(index) for index in np.argsort(-result.logits[0])[:5])
 
 
 def difference(torch: Result, keras: Result) -> float:
-    """Returns the largest difference of two outputs relative to the largest element."""
+    """Return the largest difference of two outputs relative to the largest element."""
     return float(np.abs(torch.logits - keras.logits).max() / np.abs(torch.logits).max())
 
 
 @contextmanager
 def stderr_on_failure() -> Iterator[None]:
-    """Holds back what is written to stderr, also by C++ code, unless an exception is raised.
+    """Hold back what is written to stderr, also by C++ code, unless an exception is raised.
 
     TensorFlow greets with several lines that no setting turns off.
     """

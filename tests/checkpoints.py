@@ -42,7 +42,7 @@ def listed(name: str) -> dict[str, tuple[int, ...]]:
 
 
 def listed_slim(name: str) -> dict[str, tuple[int, ...]]:
-    """The variables of a checkpoint of TF-slim: what has no bias has a normalisation."""
+    """List the variables of a TF-slim checkpoint: a layer without a bias has a normalisation."""
     found: dict[str, tuple[int, ...]] = {}
     kernels = listed(name)
     for variable, shape in kernels.items():
@@ -64,7 +64,7 @@ def write_torch(path: Path, arrays: Arrays) -> None:
 
 
 def write_old_torch(path: Path, arrays: Arrays) -> None:
-    """As PyTorch before 1.6: one pickle, no zip."""
+    """Write a file as PyTorch did before 1.6: a pickle, not a zip."""
     import torch
 
     state = {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
@@ -86,7 +86,7 @@ def write_packed_npz(path: Path, arrays: Arrays) -> None:
 
 
 def write_tensorflow(path: Path, arrays: Arrays) -> None:
-    """A checkpoint of several files (V2); the path is their prefix."""
+    """Write a checkpoint of several files (V2); the path is their prefix."""
     import tensorflow as tf
 
     names, values = list(arrays), [tf.constant(value) for value in arrays.values()]
@@ -96,7 +96,7 @@ def write_tensorflow(path: Path, arrays: Arrays) -> None:
 
 
 def write_old_tensorflow(path: Path, arrays: Arrays) -> None:
-    """A checkpoint of one file (V1), as in 2016."""
+    """Write a checkpoint of one file (V1), as in 2016."""
     import tensorflow as tf
 
     values = [tf.constant(value) for value in arrays.values()]
@@ -104,7 +104,7 @@ def write_old_tensorflow(path: Path, arrays: Arrays) -> None:
 
 
 def write_tensorflow_entry(path: Path, entry: bytes, data: bytes) -> None:
-    """A checkpoint of one variable `v`, whose entry in the index can be anything.
+    """Write a checkpoint of one variable `v`, whose index entry can be anything.
 
     Args:
         path: of the checkpoint.
@@ -117,7 +117,7 @@ def write_tensorflow_entry(path: Path, entry: bytes, data: bytes) -> None:
 
 
 def _table(entries: list[tuple[bytes, bytes]]) -> bytes:
-    """A table file of LevelDB: one block, one that is empty, the index, the footer."""
+    """Return a LevelDB table file: a block, an empty one, the index, the footer."""
 
     def block(pairs: list[tuple[bytes, bytes]]) -> bytes:
         parts = [b"\0" + _varint(len(k)) + _varint(len(v)) + k + v for k, v in pairs]
@@ -143,7 +143,7 @@ def _varint(number: int) -> bytes:
 
 
 def masked_crc32c(data: bytes) -> int:
-    """The checksum of LevelDB's files: CRC-32C, rotated and moved (its `crc32c::Mask`)."""
+    """Return the checksum of LevelDB files: CRC-32C, rotated and offset (its `crc32c::Mask`)."""
     crc = 0xFFFFFFFF
     for byte in data:
         crc ^= byte
@@ -221,7 +221,7 @@ _FIELDS = [
 
 
 def caffe_message(name: str) -> Any:
-    """A class of caffe.proto, as protobuf makes it from a description."""
+    """Return a class of caffe.proto, made by protobuf from a description."""
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
     pool = descriptor_pool.DescriptorPool()
@@ -248,7 +248,7 @@ CaffeLayer: TypeAlias = tuple[str, str, list[Array]]
 
 
 def write_caffe(path: Path, layers: Iterable[CaffeLayer], *, old: bool = False) -> None:
-    """A `.caffemodel`; an old one has layers with numbers for types and shapes of four axes."""
+    """Write a `.caffemodel`; an old one has numeric layer types and shapes with four axes."""
     net = caffe_message("NetParameter")(name="net")
     types = {"Convolution": 4, "InnerProduct": 14}
     for name, kind, blobs in layers:

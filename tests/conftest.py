@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def update_goldens(request: pytest.FixtureRequest) -> bool:
-    """Whether expected files are to be written anew."""
+    """Return whether to rewrite the expected files."""
     return bool(request.config.getoption("--update-goldens"))
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 
 def run(module: Any, name: str, folder: Path, *, trains: bool = True) -> dict[str, Any]:
-    """All that a model gives, by what it is."""
+    """Return everything that a model computes, by name."""
     model = getattr(module, name)()
     module.load_safetensors(model, folder / f"{name}.safetensors")
     x = np.load(folder / f"{name}.npy")

@@ -277,7 +277,7 @@ def _nothing() -> Array:
 
 
 def stored(live: Live) -> dict[str, Stored]:
-    """The names and shapes that a file of it has."""
+    """Return the names and shapes in its file."""
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = live.build()
@@ -293,7 +293,7 @@ def stored(live: Live) -> dict[str, Stored]:
 
 
 def fits(live: Live) -> set[tuple[str, str]]:
-    """The parts and the layouts under which all of it fits, and nothing is beside it."""
+    """Return the parts and layouts under which all of it fits, with nothing left over."""
     path = SPECS / f"{live.spec}.inc"
     graph = incgen.compile_spec(path, live.settings)
     known = layouts.find(path, graph.program.network.name)

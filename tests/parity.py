@@ -33,7 +33,7 @@ Array = NDArray[Any]
 
 @contextmanager
 def precision(dtype: str) -> Iterator[None]:
-    """Both frameworks in one floating-point type."""
+    """Switch both frameworks to one floating-point type."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(getattr(torch, dtype))
     keras.config.set_floatx(dtype)
@@ -64,19 +64,19 @@ def random_weights(graph: Graph, seed: int, dtype: str = "float64") -> dict[str,
 
 
 def difference(a: Array, b: Array) -> float:
-    """The largest difference relative to the largest element."""
+    """Return the largest difference relative to the largest element."""
     assert a.shape == b.shape, f"{a.shape} and {b.shape}"
     assert np.isfinite(a).all() and np.isfinite(b).all()
     return float(np.abs(a - b).max() / max(np.abs(a).max(), 1e-30))
 
 
 def channels_last(value: Array) -> Array:
-    """(N, C, H, W) as (N, H, W, C); vectors as they are."""
+    """Convert (N, C, H, W) to (N, H, W, C); leave vectors as they are."""
     return value.transpose(0, 2, 3, 1) if value.ndim == 4 else value
 
 
 def channels_first(value: Array) -> Array:
-    """(N, H, W, C) as (N, C, H, W); vectors as they are."""
+    """Convert (N, H, W, C) to (N, C, H, W); leave vectors as they are."""
     return value.transpose(0, 3, 1, 2) if value.ndim == 4 else value
 
 
@@ -93,11 +93,11 @@ class Models:
 
     @property
     def outputs(self) -> list[str]:
-        """The names of the outputs, the network's own first."""
+        """Return the names of the outputs, the network's own first."""
         return list(self.graph.outputs)
 
     def torch_outputs(self, x: Array, *, training: bool = False) -> dict[str, Any]:
-        """The outputs of the PyTorch model by name, as tensors."""
+        """Return the outputs of the PyTorch model by name, as tensors."""
         self.torch_model.train(training)
         result = self.torch_model(torch.from_numpy(x))
         if len(self.outputs) == 1 or not training:
@@ -108,12 +108,12 @@ class Models:
         return found
 
     def keras_outputs(self, x: Array, *, training: bool = False) -> dict[str, Any]:
-        """The outputs of the Keras model by name, as tensors."""
+        """Return the outputs of the Keras model by name, as tensors."""
         result = self.keras_model(channels_last(x), training=training)
         return result if isinstance(result, dict) else {self.outputs[0]: result}
 
     def evaluation(self, x: Array) -> tuple[Array, Array]:
-        """The main output of both in evaluation mode, channels first."""
+        """Return the main output of both in evaluation mode, channels first."""
         with torch.no_grad():
             ours = self.torch_outputs(x)[self.outputs[0]].numpy()
         theirs = np.asarray(self.keras_outputs(x)[self.outputs[0]])
@@ -173,7 +173,7 @@ class Step:
 def torch_pass(
     models: Models, x: Array, *, penalty: bool = False
 ) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
-    """One pass of the PyTorch model in training mode: outputs, gradients, running statistics."""
+    """Run the PyTorch model once in training mode: outputs, gradients, running statistics."""
     inner = torch.from_numpy(x).requires_grad_()
     models.torch_model.train()
     result = models.torch_model(inner)
@@ -193,13 +193,13 @@ def torch_pass(
 
 
 def loss_factors(shapes: dict[str, tuple[int, ...]]) -> dict[str, Array]:
-    """What each element of the outputs counts in the loss (channels first)."""
+    """Return the weight of each element of the outputs in the loss (channels first)."""
     random = np.random.default_rng(1)
     return {name: random.normal(0, 1, shape) for name, shape in shapes.items()}
 
 
 def train(models: Models, x: Array, *, penalty: bool = False) -> Step:
-    """One pass in training mode, of a loss that weighs every output differently.
+    """Run both once in training mode, on a loss that weights every output differently.
 
     Args:
         models: both models.
@@ -244,7 +244,7 @@ _NAMES = {
 
 
 def keras_variables(model: Any) -> dict[str, Any]:
-    """The variables of a Keras model by PyTorch's keys."""
+    """Return the variables of a Keras model by PyTorch's keys."""
     return {
         f"{layer.name.replace('-', '.')}.{_NAMES.get(v.name, v.name)}": v
         for layer in model.layers
@@ -253,12 +253,12 @@ def keras_variables(model: Any) -> dict[str, Any]:
 
 
 def ours_shape(models: Models, key: str) -> tuple[int, ...]:
-    """The shape of a parameter in the weights file."""
+    """Return the shape of a parameter in the weights file."""
     return models.weights[key].shape
 
 
 def torch_layout(value: Array, shape: tuple[int, ...]) -> Array:
-    """A Keras kernel in PyTorch's layout (OIHW, or (out, in))."""
+    """Convert a Keras kernel to PyTorch's layout (OIHW, or (out, in))."""
     if value.ndim == 4 and shape[1] == 1 and value.shape[2] * value.shape[3] == shape[0]:
         return value.transpose(2, 3, 0, 1).reshape(shape)  # (kh, kw, C, m) of a depthwise kernel
     if value.ndim == 4:

@@ -69,7 +69,7 @@ class Fault:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The targets whose files have the fault."""
+        """Return the targets whose files have the fault."""
         return _targets(self.target)
 
 

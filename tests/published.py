@@ -86,7 +86,7 @@ _LIBRARY: list[Any] = []
 
 
 def imported(module: str) -> Any:
-    """A package of published models.
+    """Import a package of published models.
 
     The wheel of torchvision that most of them import is built for CUDA; with a CPU build of torch
     its operators have to be declared before the import.
@@ -131,7 +131,7 @@ def pytorchcv(name: str) -> Callable[[], nn.Module]:
 
 
 def fid() -> nn.Module:
-    """The network of pytorch-fid, which loads its weights when it is made."""
+    """Return the network of pytorch-fid, which loads its weights when it is constructed."""
     module = imported("pytorch_fid.inception")
     network = module._inception_v3(num_classes=1008, aux_logits=False, weights=None)
     original, module.load_state_dict_from_url = (
@@ -156,19 +156,19 @@ def slim(name: str, size: tuple[int, int]) -> Callable[[], Slim]:
 
 
 def without_counters(state: State) -> State:
-    """As before PyTorch 0.4.1."""
+    """Remove the counters, as before PyTorch 0.4.1."""
     return {key: value for key, value in state.items() if "num_batches" not in key}
 
 
 def as_yjxiong(state: State) -> State:
-    """As in 2017: normalisations of 1 x C, another name for the classifier."""
+    """Rewrite as in 2017: normalisations of 1 x C, another name for the classifier."""
     found = without_counters(state)
     found = {key: value[None] if "_bn." in key else value for key, value in found.items()}
     return {key.replace("last_linear", "fc"): value for key, value in found.items()}
 
 
 def as_cadenes_xception(state: State) -> State:
-    """The file has the name of the attribute as it is before loading."""
+    """Rename the classifier to what the attribute is called before loading."""
     return {key.replace("last_linear", "fc"): value for key, value in state.items()}
 
 
@@ -425,7 +425,7 @@ def randomise(model: Any) -> None:
 
 
 def random_variable(random: np.random.Generator, name: str, shape: tuple[int, ...]) -> Array:
-    """A value for a variable of TensorFlow."""
+    """Return a value for a TensorFlow variable."""
     if name.endswith(("gamma", "moving_variance")):
         return random.uniform(0.5, 1.5, shape)
     if len(shape) == 1:
@@ -517,14 +517,14 @@ def images(size: tuple[int, int], batch: int = 2) -> Array:
 
 
 def first(result: Any) -> Any:
-    """The main output of a model."""
+    """Return the main output of a model."""
     if isinstance(result, dict):
         return next(iter(result.values()))
     return result[0] if isinstance(result, tuple) else result
 
 
 def evaluate(model: Any, x: Array) -> Array:
-    """The main output of a model in evaluation mode."""
+    """Return the main output of a model in evaluation mode."""
     if isinstance(model, nn.Module):
         model.eval()
         with torch.no_grad():
@@ -581,7 +581,7 @@ def training(found: Trial) -> dict[str, float]:
 
 
 def torch_step(model: nn.Module, x: Array, heads: tuple[str, ...] = ()) -> Step:
-    """A step in PyTorch, of a loss that weighs every output; ours gives its heads by name."""
+    """Take a step in PyTorch on a loss that weights every output; ours has named heads."""
     for layer in model.modules():
         if isinstance(layer, nn.Dropout):
             layer.p = 0.0  # what is random cannot be compared
@@ -605,7 +605,7 @@ def torch_step(model: nn.Module, x: Array, heads: tuple[str, ...] = ()) -> Step:
 
 
 def keras_step(model: Any, x: Array, named: Callable[[Any], dict[str, Any]]) -> Step:
-    """A step in Keras, of a loss that weighs every output; `named` gives variables their names."""
+    """Take a step in Keras on a loss that weights every output; `named` names the variables."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0
@@ -631,12 +631,12 @@ def keras_step(model: Any, x: Array, named: Callable[[Any], dict[str, Any]]) -> 
 
 
 def _layer_variables(model: Any) -> dict[str, Any]:
-    """The variables of a Keras model by the names that its files have."""
+    """Return the variables of a Keras model by the names in its files."""
     return {f"{layer.name}/{v.name}": v for layer in model.layers for v in layer.weights}
 
 
 def _gradients(found: Trial, theirs: Step, ours: Step) -> float:
-    """The largest difference of the gradients, each relative to the largest of its tensor."""
+    """Return the largest difference of gradients, each relative to the largest of its tensor."""
     sources = {key: origin["from"][0] for key, origin in found.manifest["tensors"].items()}
     sources["input"] = "input"
     largest = 0.0
@@ -647,7 +647,7 @@ def _gradients(found: Trial, theirs: Step, ours: Step) -> float:
 
 
 def _statistics(found: Trial, theirs: Step, ours: Step) -> float:
-    """The largest difference of the running statistics after a step.
+    """Return the largest difference of the running statistics after a step.
 
     PyTorch averages the unbiased variance and Keras the biased one. Where a spec has the other,
     that of its original, it is not compared.
@@ -682,7 +682,7 @@ COLUMNS = {
 
 
 def table(chosen: list[Published]) -> Iterator[list[str]]:
-    """A row for each implementation: spec, implementation, and the largest differences."""
+    """Yield a row per implementation: spec, implementation, and the largest differences."""
     for published in chosen:
         with tempfile.TemporaryDirectory() as folder, trial(published, Path(folder)) as found:
             differences = evaluation(found)

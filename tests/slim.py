@@ -46,7 +46,7 @@ class Slim:
 
     @contextmanager
     def graph(self, shape: tuple[int, ...], *, training: bool) -> Iterator[Graph]:
-        """The network for images (N, H, W, C), in float64 and without dropout."""
+        """Build the network for images (N, H, W, C), in float64 and without dropout."""
         nets = inception()
         with tf.Graph().as_default(), v1.Session() as session, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Keras, about what TF-slim calls
@@ -66,12 +66,12 @@ class Slim:
             yield Graph(session, inputs, outputs, variables)
 
     def evaluate(self, x: Array) -> Array:
-        """The logits in evaluation mode."""
+        """Return the logits in evaluation mode."""
         with self.graph(x.shape, training=False) as graph:
             return np.asarray(graph.session.run(graph.outputs[0], {graph.inputs: x}))
 
     def step(self, x: Array) -> tuple[list[Array], dict[str, Array], dict[str, Array]]:
-        """Outputs, gradients and running statistics of a loss that weighs every output."""
+        """Return outputs, gradients and running statistics for a loss that weights every output."""
         with self.graph(x.shape, training=True) as graph:
             random = np.random.default_rng(1)
             factors = [random.normal(size=output.shape) for output in graph.outputs]
@@ -88,7 +88,7 @@ class Slim:
 
 
 def inception() -> Any:
-    """The module of the networks."""
+    """Import the module of the networks."""
     # TensorFlow looks for these layers where tf_keras no longer has them.
     for end in ("", ".normalization"):
         moved = import_module(f"tf_keras.src.legacy_tf_layers{end}")

@@ -173,7 +173,7 @@ def float64() -> object:
 
 
 def size_of(models: Models) -> tuple[int, int]:
-    """The height and width of the spec's own input."""
+    """Return the height and width of the spec's own input."""
     height, width = models.graph.input.height, models.graph.input.width
     assert height is not None and width is not None
     return height, width
@@ -245,7 +245,7 @@ def test_evaluation_agrees_in_float32(name: str, tmp_path: Path) -> None:
 
 
 def check_float32(spec: Path, folder: Path) -> None:
-    """Each model computes in float32 throughout, and differs from float64 by rounding alone.
+    """Check that each model computes in float32 and differs from float64 by rounding alone.
 
     A sum of k products in float32 is off by about sqrt(k) * 2**-24 of its size: 7e-7 for the 150
     terms of the widest windows of the small specs. 15 such layers, were each error to add to the
@@ -365,7 +365,7 @@ def test_each_head_is_its_own_output(tmp_path: Path, float64: None) -> None:
 
 
 def array(value: object) -> np.ndarray:
-    """A tensor of either framework as an array."""
+    """Convert a tensor of either framework to an array."""
     return value.detach().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
 
 

@@ -46,7 +46,7 @@ class Fake:
     module: str = ""
 
     def emit(self, graph: Graph) -> str:
-        """A class that knows one parameter; it refuses the number 13."""
+        """Emit a class that knows one parameter; refuse the number 13."""
         if graph.parameters["classes"] == 13:
             fault = Diagnostic(Code.UNSUPPORTED, f"no 13 in {self.name}", None, file="net.inc")
             raise incgen.SpecError([fault])
@@ -154,7 +154,7 @@ class Word(StrEnum):
 
 
 def hostile(base: type) -> type:
-    """A subclass of a plain type whose objects print, and convert themselves, as code."""
+    """Return a subclass of a plain type whose objects print, and convert, as code."""
     text = lambda *_: "__import__('os')"  # noqa: E731
     methods = ("__repr__", "__str__", "__format__", "__int__", "__float__", "__index__", "item")
     return type("Hostile", (base,), {**dict.fromkeys(methods, text), "ndim": 1})
@@ -174,7 +174,7 @@ def hostile(base: type) -> type:
     ids=lambda value: type(value).__name__,
 )
 def test_values_from_outside_become_plain(value: object, plain: object) -> None:
-    """In the graph and in the generated source, which shows them as the plain value itself."""
+    """In the graph and in the generated source, which shows them as plain values."""
     used = {int: "conv 1x1 k", float: "dropout k", bool: "conv 1x1 2 bias=k", str: "pool k 1x1"}
     body = used[type(plain)]
     default = "avg" if isinstance(plain, str) else "true" if isinstance(plain, bool) else "1"

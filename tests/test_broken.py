@@ -186,14 +186,14 @@ class Planted:
     bounds: Bounds = field(default_factory=lambda: Bounds(0.3, 1.0, 256 << 20))
 
     def prepare(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def make(self, number: int) -> Case:
-        """The third is bad."""
+        """Return an input, the third of which is bad."""
         return single(b"good\n" * number + (b"bad" if number == 3 else b""))
 
     def examine(self, case: Case, folder: Path, number: int) -> tuple[str, ...]:
-        """As the fault has it."""
+        """End as the fault says."""
         if b"bad" in case.data:
             FAULTS[self.fault]()
         return ("fine",)
@@ -257,7 +257,7 @@ class Unprepared(Planted):
 
 
 def ends_of(text: str, folder: Path) -> Outcome:
-    """How a spec ends, also with `incgen build`."""
+    """Return how a spec ends, under `incgen build` too."""
     subject = specs.Specs(corpus(), 0, Bounds(2, 4))
     return tried(subject, single(text.encode()), folder / "case", 0)
 

@@ -32,7 +32,7 @@ main(sys.argv[1:])
 
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
-    """Each test has a folder of its own."""
+    """Give each test its own folder."""
     cache._folder.cache_clear()
     yield
     cache._folder.cache_clear()
@@ -45,7 +45,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def tables_work() -> bool:
-    """Whether the parser that comes of what is kept reads a spec as ever."""
+    """Return whether the parser built from the cache reads a spec as ever."""
     build = parser._parser()[1]
     made = parser._tables(Lines(build.span_of))
     source = SourceFile("net.inc", SPEC)
@@ -173,7 +173,7 @@ def test_a_file_in_the_place_of_the_folder_is_done_without(place: Path) -> None:
 def test_a_relative_folder_is_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    """It would be a folder of whatever project one stands in."""
+    """A relative folder would lie in whatever project is the current directory."""
     for each in ("XDG_CACHE_HOME", "LOCALAPPDATA", "INCGEN_CACHE"):
         monkeypatch.delenv(each, raising=False)
     (tmp_path / "project").mkdir()

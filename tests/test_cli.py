@@ -40,7 +40,7 @@ class Fake:
     module: str = ""
 
     def emit(self, graph: Graph) -> str:
-        """Two lines, one of them not ASCII."""
+        """Emit two lines, one of them not ASCII."""
         return f"name = '{self.name} é'\nclasses = {graph.parameters.get('classes')}\n"
 
     def check(self, graph: Graph) -> None:
@@ -183,7 +183,7 @@ def test_a_file_of_a_network_that_has_another_name_now_is_left_over(incgen: Runn
 def test_files_of_other_specs_of_the_same_name_are_not_said_to_be_left_over(
     incgen: Runner,
 ) -> None:
-    """A file names its spec without folders, and all of standard input alike."""
+    """A file names its spec without folders, and standard input always by the same name."""
     renamed = SPEC.replace("network net", "network other")
     for folder, text in (("a", SPEC), ("b", renamed)):
         Path(folder).mkdir()
@@ -504,7 +504,7 @@ def test_format_leaves_a_read_only_file_and_goes_on(incgen: Runner) -> None:
 
 
 def test_format_of_a_spec_that_comes_with_incgen(incgen: Runner) -> None:
-    """The file that is read is the one that is written."""
+    """The file that is read is the file that is written."""
     Path("shipped").mkdir()
     Path("shipped/ugly.inc").write_text(UGLY)
     incgen.patch.setattr(shipped, "root", lambda: Path("shipped").resolve())

@@ -29,7 +29,7 @@ _NUMBERS = ("a number", "HxW", "[top, bottom, left, right]")
 
 
 def kind(cls: type) -> str:
-    """What a class of the syntax tree is called in a report."""
+    """Return what a class of the syntax tree is called in a report."""
     return cls.__name__.lower()
 
 
@@ -87,7 +87,7 @@ def details() -> Iterator[str]:
 
 
 def arguments() -> Iterator[str]:
-    """Every op with every argument said, and with every value that can be listed."""
+    """Yield every op with every argument stated, and with every value that can be listed."""
     for op in OPS.values():
         yield op.name
         for argument in op.arguments:
@@ -123,7 +123,7 @@ def used_by(path: Path) -> Iterator[str]:
 
 
 def of_file(file: LoadedFile, blocks: set[str]) -> Iterator[str]:
-    """What is written in a file and in those that it uses; `blocks` are those of all."""
+    """Yield the features of a file and of those it uses; `blocks` holds the blocks of all."""
     if file.spec.doc:
         yield "doc comment of a file"
     constants = {item.name.text for item in file.spec.items if isinstance(item, st.Constant)}
@@ -142,7 +142,7 @@ def of_file(file: LoadedFile, blocks: set[str]) -> Iterator[str]:
 
 
 def parts(thing: object) -> Iterator[object]:
-    """A syntax tree and everything in it."""
+    """Yield a syntax tree and everything in it."""
     if isinstance(thing, tuple):
         for part in thing:
             yield from parts(part)
@@ -153,7 +153,7 @@ def parts(thing: object) -> Iterator[object]:
 
 
 def of_thing(thing: object) -> Iterator[str]:
-    """The form of one part of a syntax tree."""
+    """Yield the form of one part of a syntax tree."""
     if isinstance(thing, (st.Unit, st.Block, st.Network, st.Statement, st.Aux)) and thing.doc:
         yield f"doc comment of a {kind(type(thing))}"
     match thing:
@@ -207,7 +207,7 @@ def of_statement(statement: st.Statement) -> Iterator[str]:
 
 
 def of_definitions(graph: Graph) -> Iterator[str]:
-    """What is said, whatever stands for it: arguments of a unit are those of its head."""
+    """Yield what definitions state: the arguments of a unit count as those of its head."""
     program = graph.program
     for definition in (*program.definitions, program.network):
         for element in df.elements(definition.body):
@@ -228,7 +228,7 @@ def said_by(element: df.Element) -> Iterator[str]:
 
 
 def of_graph(graph: Graph) -> Iterator[str]:
-    """The values that arguments have when all parameters are known."""
+    """Yield the values of arguments once all parameters are known."""
     for node in graph.nodes:
         for name, value in node.args.items():
             if isinstance(value, Initializer):
@@ -237,7 +237,7 @@ def of_graph(graph: Graph) -> Iterator[str]:
 
 
 def written(value: object) -> str:
-    """The form of a value."""
+    """Return the form of a value."""
     match value:
         case bool():
             return str(value).lower()

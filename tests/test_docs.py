@@ -75,12 +75,11 @@ class Fence:
     text: str
 
     def __str__(self) -> str:
-        """Where it is."""
         return f"{self.page.name}:{self.line}"
 
     @property
     def trial(self) -> tuple[str, str, set[tuple[str, str]]]:
-        """How a spec is tried, with what, and the faults that it has."""
+        """Return how to test a spec, with what, and the faults to expect."""
         matched = _EXPECTED.match(self.info)
         assert matched is not None
         how, _, what = matched[1].partition(" ")
@@ -103,7 +102,7 @@ SPECS = [fence for page in PAGES for fence in fences(page, "inc")]
 
 
 def whole(fence: Fence, how: str, use: str) -> str:
-    """The example as a spec that can be built."""
+    """Return the example as a spec that can be built."""
     if how == "":
         return fence.text
     above = ["numerics caffe"]
@@ -129,7 +128,7 @@ def files_of(page: Path, folder: Path) -> None:
 
 
 def faults(path: Path, text: str) -> list[Diagnostic]:
-    """The faults of a spec, those of the targets too."""
+    """Return the errors and warnings of a spec, including those of targets."""
     found = api.check(path, text=text)
     if not any(d.severity == "error" for d in found):
         graph = api.compile_spec(path, text=text)
@@ -167,13 +166,13 @@ def test_an_example_is_laid_out(fence: Fence) -> None:
 
 
 def graph_of(fence: Fence, folder: Path) -> Graph:
-    """The network of an example; the folder has the files that it uses."""
+    """Return the network of an example; the folder has the files that it uses."""
     how, use, _ = fence.trial
     return api.compile_spec(folder / "example.inc", text=whole(fence, how, use))
 
 
 def buildable(page: Path) -> list[Fence]:
-    """The examples of a page that are networks without errors."""
+    """Return the examples of a page that are networks without errors."""
     return [
         fence
         for fence in fences(page, "inc")
@@ -245,7 +244,7 @@ def test_the_keras_models_of_a_page_are_built(page: Path, tmp_path: Path) -> Non
 
 
 def shape_of(graph: Graph, node: int) -> tuple[int, ...]:
-    """A shape without the batch, channels first."""
+    """Return a shape without the batch, channels first."""
     shape = graph.nodes[node].shape
     sizes = (shape.channels, shape.height, shape.width)
     return tuple(size for size in sizes if size is not None)
@@ -255,7 +254,7 @@ def shape_of(graph: Graph, node: int) -> tuple[int, ...]:
 
 
 def commands(fence: Fence) -> Iterator[tuple[str, list[str]]]:
-    """Each command of a `console` fence with the lines that follow it."""
+    """Yield each command of a `console` fence with the lines that follow it."""
     command, lines = "", list[str]()
     for line in fence.text.splitlines():
         if line.startswith("$ "):
@@ -269,7 +268,7 @@ def commands(fence: Fence) -> Iterator[tuple[str, list[str]]]:
 
 
 def matches(lines: list[str], output: str) -> bool:
-    """Whether an output is what a page shows; a line `...` stands for any lines."""
+    """Return whether an output matches a page, where a line `...` stands for any lines."""
     parts = [".*" if line == "..." else re.escape(line) for line in lines]
     pattern = r"\n".join(parts).replace(r".*\n", r"(?:.*\n)?").replace(r"\n.*", r"(?:\n.*)?")
     return re.fullmatch(pattern, output, re.DOTALL) is not None
@@ -373,7 +372,7 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as a spec writes it."""
+    """Return a value as a spec writes it."""
     match value:
         case ByWindow(plain, strided):
             stated = f"`{strided}`" if strided else "must be stated"
@@ -388,7 +387,7 @@ def shown(value: object) -> str:
 
 
 def values(argument: Argument) -> str:
-    """The values that an argument can have."""
+    """Return the values that an argument can have, as text."""
     low, high = argument.minimum > -1e19, argument.maximum < 1e19
     match argument.kind:
         case Kind.WORD:
@@ -618,7 +617,7 @@ def test_the_changelog_counts_the_ops() -> None:
 
 
 def anchor(heading: str) -> str:
-    """The anchor that GitHub makes of a heading."""
+    """Return the anchor that GitHub generates for a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 

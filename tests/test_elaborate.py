@@ -22,7 +22,7 @@ def layers(found: Graph) -> dict[str, Node]:
 
 
 def keys(body: str, head: str = "numerics torch") -> list[str]:
-    """The keys of the layers, in order."""
+    """Return the keys of the layers, in order."""
     return [node.path for node in graph(body, head).nodes[1:]]
 
 

@@ -23,7 +23,7 @@ PARTS |= {"concat { ... }", "aux name { ... }", "add", "block", "conv", "mul"}
 
 
 def faults(statements: str, *, width: str = "32x32 64") -> str:
-    """The errors of statements inside a network of their own, those of targets too."""
+    """Return the errors of statements in a network of their own, including those of targets."""
     text = f"numerics caffe\nnetwork n {{\ninput {width}\nlabel: relu\n{statements}\n}}\n"
     found = [fault for fault in check("n.inc", text=text) if fault.severity == "error"]
     return render(found)

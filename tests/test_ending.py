@@ -25,7 +25,7 @@ SPEC = "numerics torch\nnetwork net {\n    input 8x8 3\n    a: conv 3x3 4\n}\n"
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """Every test leaves signals as they were: a command that has been ended does not."""
+    """Restore signal handlers, which a command that is ended does not."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     yield
     for number, handler in before.items():

@@ -46,7 +46,7 @@ def report_of(path: Path, text: str | None = None) -> str:
 
 
 def check_text(text: str, folder: Path = FOLDER) -> str:
-    """The report of a text, which must come soon and without another exception."""
+    """Return the report of a text, which must come soon and without another exception."""
     start = time.process_time()  # other processes may take the machine
     report = report_of(folder / "text.inc", text)
     assert time.process_time() - start < SLOWEST
@@ -54,7 +54,7 @@ def check_text(text: str, folder: Path = FOLDER) -> str:
 
 
 def codes(report: str) -> list[str]:
-    """The codes of the errors and warnings of a report."""
+    """Return the codes of the errors and warnings in a report."""
     return re.findall(r"^\S+: (?:error|warning)\[([\w-]+)\]: ", report, re.MULTILINE)
 
 
@@ -305,7 +305,7 @@ ADVICE = {
 
 @pytest.mark.parametrize("stem", ADVICE)
 def test_what_is_advised_compiles(stem: str) -> None:
-    """Each input as its help lines say to write it has no error."""
+    """Each input has no errors once it is rewritten as its help lines say."""
     text = (FOLDER / f"{stem}.inc").read_text("utf-8")
     for old, new in ADVICE[stem].items():
         assert old in text, old
@@ -371,7 +371,7 @@ INSTEAD = {
 
 @pytest.mark.parametrize("stem", ADVICE)
 def test_what_is_tried_is_what_is_advised(stem: str) -> None:
-    """All that help lines have in backticks is in what is tried, where it is more than a word."""
+    """Everything in backticks in a help line is tried, if it is more than a word."""
     report = (FOLDER / f"{stem}.err").read_text("utf-8")
     offers = re.findall(r"`([^`]+)`", "".join(re.findall(r"^help: .*", report, re.MULTILINE)))
     written = "\n".join(ADVICE[stem].values())
@@ -423,7 +423,7 @@ def test_a_file_that_is_too_large(tmp_path: Path) -> None:
 
 
 def test_a_file_used_in_many_ways_is_resolved_once(tmp_path: Path) -> None:
-    """20 files, each of which uses the next one twice: a million ways to the last."""
+    """20 files each use the next one twice: a million paths to the last."""
     for i in range(19):
         (tmp_path / f"f{i}.inc").write_text(
             f'use a{i + 1} from "f{i + 1}.inc"\nuse b{i + 1} from "f{i + 1}.inc"\n'
@@ -436,7 +436,7 @@ def test_a_file_used_in_many_ways_is_resolved_once(tmp_path: Path) -> None:
 
 
 def test_conventions_cannot_multiply_without_bounds(tmp_path: Path) -> None:
-    """The same, but each use stands under other defaults."""
+    """The same, but each use is under different defaults."""
     for i in range(18):
         (tmp_path / f"f{i}.inc").write_text(
             f'use a{i + 1} from "f{i + 1}.inc"\ndefault bn eps={i + 1}e-6\n'
@@ -486,7 +486,7 @@ def test_more_words_than_anybody_writes_are_not_read() -> None:
 def test_what_stands_between_two_arrows_is_bounded_before_anything_is_made_of_it(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is read no further than to its bound, whatever is in it."""
+    """A line is read no further than its limit, whatever it contains."""
     seen = []
     check = Lines._check
     monkeypatch.setattr(
@@ -557,7 +557,7 @@ def test_deep_definitions() -> None:
 
 
 def test_deep_bodies_inside_deep_definitions() -> None:
-    """What is nested in one definition multiplies with the depth of definitions."""
+    """Nesting within a definition multiplies with the depth of definitions."""
     inner = "block b0() { relu }\n"
     for i in range(1, 39):
         inner += f"block b{i}() {{ {'{ ' * 40}b{i - 1}{' }' * 40} }}\n"
@@ -583,7 +583,7 @@ _TOKEN = re.compile(r"\s+|[A-Za-z_]\w*|\d[\dx/.]*|->|[^\w\s]")
 
 
 def mutated(text: str, others: list[str], source: random.Random) -> str:
-    """A spec with a few tokens deleted, doubled, swapped or taken from another spec."""
+    """Return a spec with a few tokens deleted, doubled, swapped or taken from another spec."""
     tokens = _TOKEN.findall(text)
     for _ in range(source.randint(1, 4)):
         i, j = source.randrange(len(tokens)), source.randrange(len(tokens))

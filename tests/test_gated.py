@@ -30,7 +30,7 @@ def test_every_network_is_counted() -> None:
 
 
 def decided(name: str, seed: int, targets: list[str]) -> Report:
-    """Evaluation at a small size, where it costs little."""
+    """Verify evaluation at a small size, where it is cheap."""
     text = (FOLDER / f"{name}.inc").read_text("utf-8").replace("input 224x224", "input 64x64")
     graph = incgen.compile_spec(f"{name}.inc", text=text)
     return verify(graph, targets=targets, rungs=[1], dtypes=["float64"], seed=seed, batch=2)

@@ -53,7 +53,7 @@ def spec_of(name: str) -> Path:
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the files of every spec for every target."""
+    """Return a folder with the files of every spec for every target."""
     folder = tmp_path_factory.mktemp("generated")
     for spec in SPECS:
         incgen.build(spec, list(TARGETS), f"{folder}/")
@@ -204,7 +204,7 @@ def test_a_header_is_nothing_but_a_comment(target: str, line: str) -> None:
 
 @pytest.mark.parametrize("target", list(TARGETS))
 def test_a_comment_of_what_cannot_be_shown_is_none(target: str) -> None:
-    """In front of every kind of thing, and beside what can be shown."""
+    """In front of every kind of element, and beside characters that can be shown."""
     shown = (c for c in map(chr, range(0x10000)) if category(c) in KINDS)
     invisible = [c for c in shown if not c.isprintable() and c != "\n"]
     assert len(invisible) > 50

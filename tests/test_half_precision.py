@@ -91,7 +91,7 @@ def test_half_precision(op: str, dtype: str, tmp_path: Path) -> None:
 
 
 def test_weight_decay_of_half_precision() -> None:
-    """The squares of 300 and of 1e-4 are no float16."""
+    """The squares of 300 and of 1e-4 do not fit in a float16."""
     spec = "numerics torch\nnetwork net {input 4x4 2\na: conv 1x1 2 bias=false l2=0.5}"
     network = incgen.load("net.inc", "torch", text=spec).Net()
     with policy("float16"):
@@ -108,7 +108,7 @@ def test_weight_decay_of_half_precision() -> None:
 
 
 def exactly(spec: str, x: Any, folder: Path) -> tuple[Any, Any]:
-    """The output in float64, and what makes the input's gradient of factors for the output."""
+    """Return the float64 output, and a function from output factors to the input's gradient."""
     graph = incgen.compile_spec("net.inc", text=spec)
     save_file(random_weights(graph, 0), folder / "weights.safetensors")
     model = torch_model(spec, folder).double()
@@ -122,14 +122,14 @@ def exactly(spec: str, x: Any, folder: Path) -> tuple[Any, Any]:
 
 
 def torch_model(spec: str, folder: Path) -> Any:
-    """The PyTorch model in evaluation."""
+    """Return the PyTorch model in evaluation mode."""
     model = incgen.load("net.inc", "torch", text=spec).Net()
     model.load_state_dict(load_file(folder / "weights.safetensors"))
     return model.eval()
 
 
 def halved(spec: str, x: Any, factors: Any, half: Any, folder: Path) -> Iterator[Any]:
-    """The output and the input's gradient in half precision, by how that came about."""
+    """Yield the output and the input's gradient in half precision, by how they were computed."""
     name = str(half).removeprefix("torch.")
     start = torch.from_numpy(x).to(half).requires_grad_()
     result = lowered(torch_model(spec, folder), half)(start)

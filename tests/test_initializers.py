@@ -68,7 +68,7 @@ def test_every_rule_has_a_scale_by_hand() -> None:
 
 
 def test_scale_of_the_first_convolution_is_pinned() -> None:
-    """A 7x7 convolution of 3 channels to 64, to the last bit."""
+    """A 7x7 convolution from 3 to 64 channels, to the last bit."""
     fan_in, fan_out = fans("conv", (64, 3, 7, 7))
     scales = {name: Initializer(name=name).scale(fan_in, fan_out).hex() for name in PINNED}
     assert scales == PINNED

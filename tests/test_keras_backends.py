@@ -64,7 +64,7 @@ network every {
 
 @pytest.fixture(scope="session")
 def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A generated file, weights and an input."""
+    """Return a generated file, weights and an input."""
     folder = tmp_path_factory.mktemp("given")
     graph = incgen.compile_spec("every.inc", text=SPEC)
     (folder / "every.py").write_text(incgen.generate("every.inc", "keras", text=SPEC))
@@ -74,7 +74,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def here(given: Path) -> dict[str, np.ndarray]:
-    """What the model gives in this process, on TensorFlow."""
+    """Return the results of the model in this process, on TensorFlow."""
     module = incgen.load("every.inc", "keras", text=SPEC)
     with precision("float64"):
         return run(module, "every", given)
@@ -82,7 +82,7 @@ def here(given: Path) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def wanted(given: Path) -> dict[str, np.ndarray]:
-    """What it gives on TensorFlow, where nothing is set."""
+    """Return the results on TensorFlow, where nothing is set."""
     return here(given)
 
 

@@ -308,7 +308,7 @@ ALLOWED = [
 
 
 def errors(text: str) -> list[str]:
-    """The codes of the errors of a spec and of what targets refuse in it, the first one first."""
+    """Return the codes of the errors of a spec and of what targets refuse, in order."""
     found = api.check("n.inc", text=text)
     return [fault.code.value for fault in found if fault.severity == "error"]
 

@@ -34,7 +34,7 @@ def test_every_attribute_of_a_torch_module_is_known() -> None:
 
 
 def test_a_container_takes_every_label_that_is_allowed() -> None:
-    """`nn.ModuleDict` and `nn.Module` refuse names that are attributes already."""
+    """`nn.ModuleDict` and `nn.Module` reject names that are already attributes."""
     nn = pytest.importorskip("torch").nn
     for name in ("conv1", "pool", "branch_3x3", "relu", "name", "weight", "output", "l2", "x"):
         assert label_fault(name) is None

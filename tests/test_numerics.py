@@ -127,7 +127,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
 
 
 def fixed_by_preset(path: Path) -> str:
-    """The comment for the `numerics` line of a spec: what it says in any spec that uses it."""
+    """Return the comment for the `numerics` line of a spec: what it sets in any spec using it."""
     found = []
     for spec in sorted(SPECS.glob("*.inc")):
         if spec == path or f'"{path.name}"' in spec.read_text("utf-8"):

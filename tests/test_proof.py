@@ -65,7 +65,7 @@ def test_every_kernel_gives_values_of_the_scale(scale: float) -> None:
 
 
 def test_what_may_be_rounding_is_not_made_larger() -> None:
-    """A mean less the same mean, in another way, is about 1e-17; the bias is what is left."""
+    """A mean minus the same mean, computed differently, is about 1e-17; the bias is the rest."""
     graph = graph_of("""
         input 6x7 5
         add { global_avg_pool

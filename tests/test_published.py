@@ -20,7 +20,7 @@ SPEC = Path(__file__).parent.parent / "specs" / "bn_inception.inc"
 
 
 def cadene() -> Any:
-    """The published model with random weights and random statistics.
+    """Return the published model with random weights and random statistics.
 
     The wheel of torchvision that it imports is built for CUDA; with a CPU build of torch its
     operators have to be declared before the import.

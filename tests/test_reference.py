@@ -18,7 +18,7 @@ from incgen.verify.reference import Reference
 def given(
     body: str, x: NDArray[np.float64], weights: dict[str, list[float]] | None = None
 ) -> Reference:
-    """A network of some ops for an input of this shape."""
+    """Return a network of some ops for an input of this shape."""
     channels, high, wide = x.shape[1:]
     head = f"numerics torch\nnetwork small {{\n    input {high}x{wide} {channels}\n"
     graph = incgen.compile_spec("small.inc", text=f"{head}    {body}\n}}\n")
@@ -32,7 +32,7 @@ def given(
 def last(
     body: str, x: NDArray[np.float64], weights: dict[str, list[float]] | None = None
 ) -> object:
-    """What the last op gives in evaluation."""
+    """Return the result of the last op in evaluation."""
     *_, (_, value) = given(body, x, weights).values(x)
     return value.tolist()
 

@@ -62,7 +62,7 @@ def philox(counter: int, key: int) -> list[int]:
 
 
 def raw_stream(key: int) -> Iterator[int]:
-    """The words of a stream; numpy counts the blocks from 1."""
+    """Yield the words of a stream; NumPy counts the blocks from 1."""
     counter = 1
     while True:
         yield from philox(counter, key)
@@ -99,7 +99,7 @@ def scalar_quantile(centred: float) -> float:
 
 
 def scalar_standard(kind: Kind, word: int) -> float:
-    """One value of scale 1 from one raw word."""
+    """Return one value of scale 1 from one raw word."""
     centred = (2 * (word >> 11) + 1 - 2**53) / 2**53
     if kind == "uniform":
         return centred
@@ -142,7 +142,7 @@ def test_bytes_are_pinned(kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", RANDOM_KINDS)
 def test_bytes_are_those_of_scalar_arithmetic(kind: Kind) -> None:
-    """No vector unit, no C library: the same bits from scalars, rounded once to float32."""
+    """Scalars, rounded once to float32, give the same bits without vector units or a C library."""
     ours = sample(7, "logits.weight", (2000,), kind=kind, scale=0.01).tolist()
     words = islice(raw_stream(stream_key(7, "logits.weight")), 2000)
     expected = [float(np.float32(scalar_standard(kind, word) * 0.01)) for word in words]
@@ -220,14 +220,14 @@ COUNT = 1_000_000
 
 @pytest.fixture(scope="module", params=RANDOM_KINDS)
 def drawn(request: pytest.FixtureRequest) -> tuple[Kind, list[float]]:
-    """A million values of scale 1 of each kind, with their first four moments."""
+    """Draw a million values of scale 1 of each kind; return their first four moments."""
     values = sample(11, "moments", (COUNT,), kind=request.param, scale=1.0).astype(float)
     moments = [float(np.mean(values**power)) for power in range(1, 5)]
     return request.param, [*moments, float(values.min()), float(values.max())]
 
 
 def expected_moments(kind: Kind) -> tuple[float, float]:
-    """The second and the fourth moment."""
+    """Return the second and the fourth moment."""
     if kind == "uniform":
         return 1 / 3, 1 / 5
     if kind == "normal":
@@ -338,7 +338,7 @@ def test_a_scale_out_of_range_is_refused(scale: float) -> None:
 
 
 def test_an_inception_network_is_drawn_in_seconds() -> None:
-    """11.3 million values took 0.6 s on one core; the bar only catches a slow path."""
+    """11.3 million values take 0.6 s on one core; the bar only catches a slow path."""
     start = time.process_time()
     sample(0, KEY, (11_300_000,), kind="normal", scale=0.01)
     assert time.process_time() - start < 6

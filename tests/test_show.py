@@ -172,7 +172,7 @@ def test_json_has_everything(small: Graph) -> None:
 
 
 def test_json_honours_the_depth(small: Graph) -> None:
-    """The figures are those of the rows of the table."""
+    """The figures are those of the rows in the table."""
     data = json.loads(as_json(small, depth=1))
 
     rows = {

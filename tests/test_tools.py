@@ -28,7 +28,7 @@ QUICK = [tool for tools in TOOLS.values() for tool in tools if tool not in SLOW]
 
 @pytest.fixture(scope="module")
 def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
-    """A small spec with its models."""
+    """Return a small spec with its models."""
     return Subject(SMALL, tmp_path_factory.mktemp("tools"))
 
 

@@ -31,7 +31,7 @@ STOCK = ("stock", "scale", "neither")
 
 
 def norm_net(form: str, *, random: bool = True, vectors: bool = True) -> nn.Module:
-    """A network with a normalisation of maps and one of vectors, in float64."""
+    """Return a network with normalisations of maps and of vectors, in float64."""
     spec = f"""
     numerics tf
     network norms {{
@@ -62,7 +62,7 @@ def images(seed: int = 1) -> Tensor:
 
 
 def expected(model: nn.Module, x: Tensor) -> Tensor:
-    """What the network gives in evaluation, by the formulas."""
+    """Return the network's result in evaluation, by the formulas."""
     state = model.state_dict()
 
     def normalised(value: Tensor, name: str) -> Tensor:

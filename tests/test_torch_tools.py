@@ -151,7 +151,7 @@ def test_same_pads_as_its_definition() -> None:
 @pytest.mark.parametrize("pad", ["same", "[0, 1, 2, 1]", "2"])
 @pytest.mark.parametrize("window", ["3x3", "3x3/2", "4x3/3", "3x4/4"])
 def test_the_border_of_a_max_pooling_never_wins(pad: str, window: str) -> None:
-    """In values and gradients, for numbers of any sign with many that are equal."""
+    """In values and gradients, for numbers of either sign with many ties."""
     spec = f"""
     network border {{
         input 9x8 2
@@ -189,7 +189,7 @@ def test_no_constant_is_infinite() -> None:
 
 
 def test_int8_of_onnx_runtime_is_near_float(tmp_path: Path) -> None:
-    """Of Xception, with one block in its middle in place of eight."""
+    """With Xception, with one middle block instead of eight."""
     spec = (SPECS / "xception.inc").read_text("utf-8").replace("repeat 8 {", "repeat 1 {")
     torch.manual_seed(0)
     model = incgen.load(SPECS / "xception.inc", "torch", text=spec).Xception().eval()
@@ -204,7 +204,7 @@ def test_int8_of_onnx_runtime_is_near_float(tmp_path: Path) -> None:
 
 
 def int8(model: nn.Module, images: torch.Tensor, folder: Path) -> Any:
-    """What a model gives once ONNX Runtime has made it one of 8-bit integers."""
+    """Return the output of a model that ONNX Runtime has quantised to 8-bit integers."""
     import onnxruntime
     from onnxruntime import quantization
 

@@ -71,12 +71,12 @@ def lines(form: str, names: list[str]) -> str:
 
 
 def network(body: str, head: str = "", parameters: str = OWN) -> str:
-    """A network that has everything, and some lines more."""
+    """Return a network that has everything, plus some lines."""
     return f"{HEAD}{head}network own({parameters}) {{\n{INPUT}{EVERYTHING}{body}{END}}}\n"
 
 
 def block(parameters: list[str], form: str) -> str:
-    """The same as a block with parameters more; all are used."""
+    """Return the same as a block with extra parameters, all of them used."""
     formals = ", ".join(["own_first", *parameters, OWN])
     given = " ".join("2" for _ in ["own_first", *parameters])
     body = f"{EVERYTHING}{lines(form, parameters)}"
@@ -138,7 +138,7 @@ SPLIT = (
 
 @cache
 def tried() -> list[str]:
-    """Every name that could mean something to generated code.
+    """Return every name that could mean something to generated code.
 
     Words of the specs are not among them: generated code has those from its user.
     """
@@ -161,7 +161,7 @@ def tried() -> list[str]:
 
 
 def identifiers(source: str) -> Iterator[str]:
-    """Every identifier of Python source."""
+    """Yield every identifier in Python source."""
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name):
@@ -177,7 +177,7 @@ def identifiers(source: str) -> Iterator[str]:
 
 
 def refused(names: list[str], role: Callable[[list[str]], str]) -> set[str]:
-    """The names for which a spec is refused, each because it is reserved."""
+    """Return the names for which a spec is refused, each because it is reserved."""
     found: set[str] = set()
     for start in range(0, len(names), 40):  # a check stops after 100 errors
         part = names[start : start + 40]
@@ -202,7 +202,7 @@ def errors(text: str) -> list[incgen.Diagnostic]:
 
 
 def fault_of(text: str, folder: Path) -> str | None:
-    """What is wrong with the generated code of a spec, if anything is."""
+    """Return what is wrong with the generated code of a spec, if anything."""
     spec = folder / "own.inc"
     spec.write_text(text, "utf-8")
     try:
@@ -223,7 +223,7 @@ def fault_of(text: str, folder: Path) -> str | None:
 
 
 def culprits(names: list[str], trial: Callable[[list[str]], str | None]) -> Iterator[str]:
-    """The fewest names that lead to a fault, found by halving, with the fault."""
+    """Yield the fewest names that cause a failure, found by bisection, and the failure."""
     fault = trial(names)
     if fault is None:
         return
@@ -251,7 +251,7 @@ def float64() -> Iterator[None]:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_name_is_refused_or_works(role: str, tmp_path: Path, float64: None) -> None:
-    """Each name in one role: every one is tried, and every role."""
+    """Each name is tried in one role; every name is tried, and every role."""
     check(role, tried()[list(ROLES).index(role) :: len(ROLES)], tmp_path)
 
 
@@ -262,7 +262,7 @@ def test_every_name_is_refused_or_works(role: str, tmp_path: Path, float64: None
 
 
 def check(role: str, names: list[str], folder: Path) -> None:
-    """Each name is refused in a role, or works there."""
+    """Check that each name is refused in a role, or works there."""
     rounds = [names]
     if role in SPLIT or role.startswith("parameter"):
         # Keras takes no deeper model, and no list of the language may have 1,000 tokens.
@@ -286,7 +286,7 @@ COMMON = (
 
 
 def everywhere(kind: str, names: tuple[str, ...]) -> str:
-    """A spec in which each name is as much at once as it may be: a part, a parameter, a label."""
+    """Return a spec that uses each name in as many roles as it may have at once."""
     head, parameters, uses, origins, inside = [], [], [], [], []
     for number, name in enumerate(dict.fromkeys(names)):
         own = f"own_p{number}" if parameter_fault(name) else name

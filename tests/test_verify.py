@@ -78,14 +78,14 @@ def graph_of(spec: str = SPEC) -> Graph:
 
 @pytest.fixture(scope="module")
 def sound() -> Report:
-    """All that can be said of the models of the spec."""
+    """Verify the models of the spec completely."""
     return verify(graph_of())
 
 
 def broken(
     old: str, new: str, target: str = "keras", *, spec: str = SPEC, **options: Any
 ) -> Report:
-    """A verification with a fault in one of the generated files."""
+    """Verify with a fault in one of the generated files."""
     source = incgen.generate("small.inc", target, text=spec)
     assert old in source, source
     options = {"dtypes": ["float64"], "rungs": range(6), **options}
@@ -295,7 +295,7 @@ network small(k = 2, rate = 0.3, slope = 0.2, s = 1, kind = max) {
 
 @pytest.fixture(scope="module")
 def settled() -> Report:
-    """What is said of the models with nothing broken."""
+    """Verify the models with nothing broken."""
     return verify(graph_of(SETTINGS), rungs=range(3), dtypes=["float64"])
 
 
@@ -698,7 +698,7 @@ def test_sources_are_those_of_targets() -> None:
 
 
 def test_tensors_of_no_device_but_the_first_are_found() -> None:
-    """A model on another device fails where a forward pass makes a tensor on the CPU."""
+    """A model on another device fails if a forward pass creates a tensor on the CPU."""
     old, new = "x = self.drop(x)", "x = self.drop(x) + torch.zeros(1)"
 
     report = broken(old, new, "torch", spec=FORMS, rungs=[6])
@@ -978,7 +978,7 @@ def test_files_that_are_the_same_network(tmp_path: Path) -> None:
 def test_helpers_look_beside_the_file_that_calls_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not in the working directory, where a file of the same name may lie."""
+    """They do not look in the working directory, where a file of the same name may lie."""
     (tmp_path / "tests").mkdir()
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")

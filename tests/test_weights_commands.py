@@ -35,7 +35,7 @@ LAYOUT = 'convention = "torch"\n[layers]\n"{a}" = "their_{a}"\n"{a}.{b}" = "thei
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with a spec, first weights and a checkpoint of theirs."""
+    """Return the current folder, with a spec, initial weights and a checkpoint made from them."""
     monkeypatch.chdir(tmp_path)
     Path("net.inc").write_text(SPEC, "utf-8")
     first.write(incgen.compile_spec("net.inc"), "ours.safetensors", 3)
@@ -416,7 +416,7 @@ def test_an_export_does_not_follow_links(folder: Path) -> None:
 
 
 def test_an_export_that_finds_no_room_is_told(folder: Path) -> None:
-    """A bound on the size of files fails in the libraries as a full disk does."""
+    """A limit on file size fails in the libraries just as a full disk does."""
     size = Path("ours.safetensors").stat().st_size
     Path("w.pth").write_bytes(b"precious")
     script = f"""\

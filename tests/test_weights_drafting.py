@@ -52,7 +52,7 @@ def graph_of(body: str) -> Graph:
 
 
 def drafted(body: str, *tensors: Shapes) -> tuple[Draft, list[str]]:
-    """A draft, and the lines of its rules with what is said of them."""
+    """Return a draft, and the lines of its rules with their comments."""
     whole: Shapes = {}
     for each in tensors:
         whole |= each
@@ -253,7 +253,7 @@ def test_a_draft_for_a_checkpoint_in_our_order_is_its_layout(name: str) -> None:
 
 
 def listed(graph: Graph, layout: Layout, among: Collection[str] = ()) -> Shapes:
-    """The tensors of a checkpoint under a layout, in the order of the network."""
+    """Return the tensors of a checkpoint under a layout, in the order of the network."""
     names = Names(graph, layout)
     found: Shapes = {}
     for node in graph.nodes:
@@ -353,7 +353,7 @@ def test_a_name_that_no_layout_can_say_is_told() -> None:
     ],
 )
 def test_a_network_of_ones_own_is_torchvisions(name: str, tmp_path: Path) -> None:
-    """Without any correction of the draft."""
+    """The draft needs no corrections."""
     import torch
     from safetensors.torch import load_file
 

@@ -60,7 +60,7 @@ TRAINED = [name for name in TORCH if "running" not in name]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with a spec and a layout."""
+    """Return the current folder, with a spec and a layout."""
     monkeypatch.chdir(tmp_path)
     Path("net.inc").write_text(SPEC, "utf-8")
     Path("layouts/net").mkdir(parents=True)
@@ -77,7 +77,7 @@ def under(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.T
 
 
 def imported(content: object, **options: Any) -> tuple[dict[str, Array], dict[str, Any]]:
-    """What becomes of a file of PyTorch, and the manifest."""
+    """Import a PyTorch file; return the result and the manifest."""
     torch.save(content, "x.pth")
     return read("x.pth", **options)
 
@@ -88,7 +88,7 @@ def read(path: str, **options: Any) -> tuple[dict[str, Array], dict[str, Any]]:
 
 
 def refused(content: object, **options: Any) -> str:
-    """Why a file of PyTorch is not taken."""
+    """Return why a PyTorch file is rejected."""
     torch.save(content, "x.pth")
     with pytest.raises(incgen.WeightsError) as caught:
         incgen.import_weights("x.pth", "net.inc", "no.safetensors", **options)
@@ -97,7 +97,7 @@ def refused(content: object, **options: Any) -> str:
 
 
 def is_held(found: Mapping[str, Array], theirs: Mapping[str, torch.Tensor]) -> bool:
-    """Whether everything of ours is theirs, layer by layer as written here."""
+    """Return whether every tensor of ours equals theirs, layer by layer as listed here."""
     layers = {
         **{"a.conv": "first.conv", "a.bn": "first.norm", "b.conv": "second.conv"},
         **{"b.bn": "second.norm", "logits": "head", "side.logits": "side"},
@@ -249,7 +249,7 @@ def test_of_several_sets_the_user_chooses(name: str, folder: Path) -> None:
 
 
 def test_several_sets_can_have_prefixes_only(folder: Path) -> None:
-    """As a module of Lightning that holds a model and its average."""
+    """Lightning saves such files for a module that holds a model and its average."""
     raw, averaged = state(0), state(1)
     whole = {"state_dict": under("model.", raw) | under("model_ema.module.", averaged)}
 
@@ -283,7 +283,7 @@ def test_averages_of_parameters_go_with_the_statistics_of_the_weights(folder: Pa
 
 
 def test_averages_without_names_are_in_the_order_of_the_parameters(folder: Path) -> None:
-    """As torch_ema keeps them, in a list."""
+    """torch_ema keeps them like this, in a list."""
     raw, averaged = state(0), state(1)
     listed = [averaged[name] for name in TRAINED]
     whole = {"model": raw, "ema": {"decay": 0.9, "shadow_params": listed}}
@@ -471,7 +471,7 @@ def test_a_classifier_with_another_name_is_taken_by_a_rule(folder: Path) -> None
 
 
 def test_such_a_classifier_can_be_outside_of_the_prefix(folder: Path) -> None:
-    """As TSN keeps it, with classes of its own."""
+    """TSN keeps one there, with classes of its own."""
     nine = state(0, TORCH | {"side.weight": (9, 8), "side.bias": (9,)})
     main = {name: value for name, value in nine.items() if not name.startswith("head")}
     new = state(1, {"module.new_fc.weight": (9, 8), "module.new_fc.bias": (9,), "x.weight": (3, 3)})
@@ -488,7 +488,7 @@ def test_such_a_classifier_can_be_outside_of_the_prefix(folder: Path) -> None:
 
 
 def test_of_several_such_classifiers_the_closest_name_is_meant(folder: Path) -> None:
-    """As a fine-tuning run in Caffe leaves them, which renames what it trains anew."""
+    """Fine-tuning in Caffe leaves them behind, because it renames the layers it retrains."""
     renamed = {
         name.replace("head.", "new_head.").replace("side.", "new_side."): value
         for name, value in state().items()

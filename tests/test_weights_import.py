@@ -88,7 +88,7 @@ OURS = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with the spec and its layout."""
+    """Return a folder with the spec and its layout."""
     (tmp_path / "net.inc").write_text(SPEC, "utf-8")
     put_layout(tmp_path, "theirs", LAYOUT)
     return tmp_path
@@ -101,7 +101,7 @@ def put_layout(folder: Path, name: str, text: str) -> None:
 
 
 def imported(folder: Path, arrays: Arrays, **options: Any) -> dict[str, Array]:
-    """What becomes of a state dict."""
+    """Import a state dict."""
     write_torch(folder / "x.pth", arrays)
     incgen.import_weights(
         folder / "x.pth", folder / "net.inc", folder / "w.safetensors", force=True, **options
@@ -110,7 +110,7 @@ def imported(folder: Path, arrays: Arrays, **options: Any) -> dict[str, Array]:
 
 
 def refused(folder: Path, arrays: Arrays, **options: Any) -> incgen.MismatchError:
-    """Why a state dict does not fit; nothing is written then."""
+    """Return why a state dict does not fit, and check that nothing was written."""
     with pytest.raises(incgen.MismatchError) as caught:
         imported(folder, arrays, **options)
     assert not (folder / "w.safetensors").exists()

@@ -302,7 +302,7 @@ def test_the_example_of_the_documentation(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", PACKAGED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_packaged_layout_has_nothing_superfluous(path: Path) -> None:
-    """Every rule, every part and every entry of a table is for a layer of the spec."""
+    """Every rule, part and table entry is for a layer of the spec."""
     layout = layout_file.read(path, path.stem)
     written = tomllib.loads(path.read_text("utf-8"))
     own = written.get("layers", {})

@@ -107,7 +107,7 @@ def test_what_only_training_sees_is_theirs(found: Trial) -> None:
 
 
 def seen_in_training(model: Any) -> tuple[list[float], set[tuple[float, float]]]:
-    """The rates of dropout; the share that running averages keep, with its epsilon."""
+    """Return the dropout rates, and the decay of running averages with its epsilon."""
     if isinstance(model, nn.Module):
         layers = list(model.modules())
         rates = [layer.p for layer in layers if isinstance(layer, nn.Dropout)]
@@ -140,7 +140,7 @@ def test_a_model_of_today_fits(name: str) -> None:
 
 @pytest.mark.slow  # that the port equals its own spec is tried every time
 def test_the_port_of_xception_differs_from_the_original_in_two_things(tmp_path: Path) -> None:
-    """An eps and the border of one pooling: each alone changes much, both together are the port."""
+    """An eps and the border of one pooling: each changes much, together they give the port."""
     port = next(each for each in PUBLISHED if each.name == "timm legacy_xception")
     assert port.settings == {"eps": 1e-5, "pool_pad": "half"}
     with trial(port, tmp_path) as found:
@@ -166,7 +166,7 @@ SLIM = [
 
 
 def scopes_of(name: str) -> list[str]:
-    """The scopes of a checkpoint's layers, in its order."""
+    """Return the scopes of a checkpoint's layers, in order."""
     return list(dict.fromkeys(variable.rpartition("/")[0] for variable in listed(name)))
 
 
@@ -180,14 +180,14 @@ def in_their_order(graph: Graph, scopes: list[str]) -> list[Node]:
 
 
 def normalisation(graph: Graph, layer: Node) -> Node:
-    """The normalisation behind a layer."""
+    """Return the normalisation after a layer."""
     index = graph.nodes.index(layer)
     (behind,) = (node for node in graph.nodes if index in node.inputs)
     return behind
 
 
 def outputs_first(kernel: Array, shape: tuple[int, ...], dropped: int) -> Array:
-    """A kernel of TensorFlow as ours; a 1x1 kernel can be that of a dense layer."""
+    """Convert a TensorFlow kernel to ours; a 1x1 kernel can belong to a dense layer."""
     axes = (3, 2, 0, 1) if kernel.ndim == 4 else (1, 0)
     found = kernel.transpose(axes)[dropped:]
     return found[:, :, 0, 0] if len(shape) == 2 and found.ndim == 4 else found
@@ -197,7 +197,7 @@ def outputs_first(kernel: Array, shape: tuple[int, ...], dropped: int) -> Array:
 def test_a_checkpoint_of_slim(
     spec: str, name: str, settings: dict[str, Any], tmp_path: Path
 ) -> None:
-    """By the order in which both list their layers, and axes that are written out here."""
+    """Layers are matched by order on both sides, and axes are moved explicitly."""
     theirs = random_arrays(listed_slim(name)) | {"global_step": np.array(1, "int64")}
     theirs |= {f"{name}/RMSProp": value for name, value in theirs.items() if value.ndim == 4}
     old = name == "slim_inception_v1"
@@ -219,7 +219,7 @@ def test_a_checkpoint_of_slim(
 def is_held(
     graph: Graph, weights: Path, theirs: dict[str, Array], scopes: list[str], dropped: int
 ) -> None:
-    """Every tensor of ours is that of the scope at the same place."""
+    """Check that every tensor of ours comes from the scope in the same position."""
     ours = load_file(weights)
     layers = in_their_order(graph, scopes)
     assert len(layers) == len(scopes)
@@ -315,7 +315,7 @@ def test_the_caffemodel_of_bn_inception(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_of_facenets_training(tmp_path: Path) -> None:
-    """It has no gamma, and what training needs besides."""
+    """It has no gamma, but also holds what training needs."""
     theirs = random_arrays(listed_slim("facenet_inception_resnet_v1"))
     slots = ("ExponentialMovingAverage", "Adam", "Adam_1")
     other: dict[str, tuple[int, ...]] = {"centers": (8631, 512), "beta1_power": ()}
@@ -350,7 +350,7 @@ def _with_1000(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _as_keras_was(name: str) -> str:
-    """`InceptionResnetV2/Repeat/block35_1/Conv2d_1x1/weights` as `Block35_1_Conv2d_1x1/kernel`."""
+    """Rename `InceptionResnetV2/Repeat/block35_1/Conv2d_1x1/weights` to Keras 1's form."""
     scope, _, variable = name.removeprefix("InceptionResnetV2/").rpartition("/")
     layer, _, _ = scope.partition("/BatchNorm")
     if layer == "Logits/Logits":
@@ -365,7 +365,7 @@ def _as_keras_was(name: str) -> str:
 
 
 def test_the_file_of_kerass_xception_numbers_layers_as_they_were_written(tmp_path: Path) -> None:
-    """With the names of Keras 1; a shortcut was written in front of what it goes around."""
+    """It has the names of Keras 1, which wrote a shortcut before the layers that it bypasses."""
     spec = SPECS / "xception.inc"
     graph = incgen.compile_spec(spec)
     written = ["block1_conv1", "block1_conv2"]

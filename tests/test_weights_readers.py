@@ -77,7 +77,7 @@ def test_a_checkpoint_of_tensorflow_has_several_names(name: str, tmp_path: Path)
 
 @pytest.mark.parametrize("how", ["checkpoint", "export", "SavedModel"])
 def test_variables_of_objects_have_their_names(how: str, tmp_path: Path) -> None:
-    """As TensorFlow 2 saves a model, without what its optimizer keeps."""
+    """TensorFlow 2 saves a model like this, here without its optimizer's variables."""
     import tensorflow as tf
 
     model = keras_model()
@@ -304,7 +304,6 @@ class Program:
     """Runs a program when it is unpickled."""
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        """What pickle calls."""
         return os.mkdir, ("created_by_a_pickle",)
 
 
@@ -377,7 +376,7 @@ def keras_model() -> Any:
 
 
 def archived(path: Path) -> Path:
-    """The file in an archive of Keras."""
+    """Return the file in a Keras archive."""
     with zipfile.ZipFile(path.with_suffix(".keras"), "w") as archive:
         archive.write(path, "model.weights.h5")
     return path.with_suffix(".keras")
@@ -513,7 +512,7 @@ def test_a_packed_keras_archive_is_refused(tmp_path: Path) -> None:
 
 
 def damaged_keras(path: Path) -> Path:
-    """A small file of Keras on which libhdf5 loops: the free space of a heap says that it is 0."""
+    """Return a small Keras file that libhdf5 loops on: a heap's free space says it is 0."""
     import h5py
 
     with h5py.File(path, "w") as file:
@@ -633,7 +632,7 @@ def test_the_process_that_reads_ends_with_the_checkpoint(
 
 
 def entry(dtype: int, *dimensions: int, data: bytes) -> bytes:
-    """A `BundleEntryProto`, with dimensions of one byte each where they are below 128."""
+    """Return a `BundleEntryProto`, with one-byte dimensions where they are below 128."""
     sizes = [n.to_bytes(1) if n >= 0 else b"\xff" * 9 + b"\x01" for n in dimensions]  # -1
     shape = b"".join(b"\x12" + bytes([1 + len(n)]) + b"\x08" + n for n in sizes)
     crc = masked_crc32c(data).to_bytes(4, "little")
@@ -645,7 +644,7 @@ FLOATS = np.arange(6, dtype="<f4").tobytes()
 
 
 def test_a_small_checkpoint_made_by_hand(tmp_path: Path) -> None:
-    """What is crafted below differs from it in one thing."""
+    """The crafted ones below differ from it in one thing each."""
     write_tensorflow_entry(tmp_path / "x.ckpt", entry(1, 2, 3, data=FLOATS), FLOATS)
 
     assert contents(tmp_path / "x.ckpt")["v"].tolist() == [[0, 1, 2], [3, 4, 5]]
@@ -686,7 +685,7 @@ with open_checkpoint(Path(sys.argv[1])) as checkpoint:
 def test_a_script_that_is_only_lines_reads_keras_files(
     flags: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """It is not run twice, finds incgen where it says, and runs nothing of the folder it is in."""
+    """It runs once, finds incgen where it says, and executes nothing from its own folder."""
     path = written("legacy keras", tmp_path)
     script = tmp_path / "scripts" / "script.py"
     script.parent.mkdir()
@@ -857,7 +856,7 @@ def test_a_damaged_file_gives_a_report_or_numbers(kind: str, tmp_path: Path) -> 
 
 
 def headed(path: Path, names: list[str]) -> Path:
-    """A safetensors file of tensors without numbers."""
+    """Return a safetensors file whose tensors have no numbers."""
     entry = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
     head = json.dumps(dict.fromkeys(names, entry)).encode()
     path.write_bytes(len(head).to_bytes(8, "little") + head)

@@ -19,7 +19,7 @@ SOURCES = ["incgen", "fuzzing", "grammar", "templates", "specs", "pyproject.toml
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment with the wheel and what it depends on; gives its folder."""
+    """Return the folder of a virtual environment with the wheel and its dependencies."""
     folder = tmp_path_factory.mktemp("wheel")
     checkout = folder / "checkout"
     checkout.mkdir()

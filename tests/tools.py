@@ -60,23 +60,23 @@ class Variant:
 
     @property
     def name(self) -> str:
-        """What the table calls it."""
+        """Return what the table calls it."""
         return f"`{self.spec}`" + {None: "", True: ", heads", False: ""}[self.heads]
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Values of its parameters and constants."""
+        """Return the values of its parameters and constants."""
         text = self.file.read_text("utf-8")
         found: dict[str, Any] = {} if self.heads is None else {"heads": self.heads}
         return found | ({"classes": CLASSES} if "(classes = " in text else {})
 
     @property
     def file(self) -> Path:
-        """Its file."""
+        """Return its file."""
         return SPECS / f"{self.spec}.inc"
 
     def text(self, size: int) -> str:
-        """Its text, with another size of the image."""
+        """Return its text, with another image size."""
         text, count = re.subn(
             r"^( +input )\d+x\d+", rf"\g<1>{size}x{size}", self.file.read_text("utf-8"), flags=re.M
         )
@@ -84,7 +84,7 @@ class Variant:
         return text
 
     def takes(self, size: int) -> bool:
-        """Whether there is such a network for images of a size, with joins of 2 x 2 or larger.
+        """Return whether the network exists for an image size, with joins of 2 x 2 or larger.
 
         PyTorch has no mean of integers over joined maps of 1 x 1.
         """
@@ -96,7 +96,7 @@ class Variant:
 
 
 def variants() -> list[Variant]:
-    """Every spec that comes with incgen, with and without heads where it has some."""
+    """Return every shipped spec, with and without heads if it has any."""
     found = []
     for path in sorted(SPECS.glob("*.inc")):
         has = re.search(r"^let heads = ", path.read_text("utf-8"), re.MULTILINE)
@@ -106,7 +106,7 @@ def variants() -> list[Variant]:
 
 @cache
 def smallest(variant: Variant) -> int:
-    """The smallest size that a spec takes, found by halving: what takes one takes a larger one."""
+    """Return the smallest size that a spec takes, by bisection: larger sizes then work too."""
     low, high = LEAST - 1, incgen.compile_spec(variant.file).input.height or LEAST
     while high - low > 1:
         middle = (low + high) // 2
@@ -160,43 +160,43 @@ class Subject:
 
     @property
     def text(self) -> str:
-        """The spec."""
+        """Return the spec."""
         return self.variant.text(smallest(self.variant))
 
     def module(self, target: str) -> ModuleType:
-        """What is generated for a target."""
+        """Return the generated module for a target."""
         return incgen.load(self.variant.file, target, self.variant.settings, text=self.text)
 
     # PyTorch
 
     @cached_property
     def model(self) -> nn.Module:
-        """The PyTorch model in evaluation."""
+        """Return the PyTorch model in evaluation mode."""
         model: nn.Module = getattr(self.module("torch"), class_name(self.variant.spec))()
         model.load_state_dict(load_file(self.weights))
         return model.eval()
 
     @property
     def x(self) -> Tensor:
-        """The images for PyTorch."""
+        """Return the images for PyTorch."""
         return torch.from_numpy(self.images)
 
     @cached_property
     def wanted(self) -> Tensor:
-        """The plain PyTorch model's output in evaluation."""
+        """Return the plain PyTorch model's output in evaluation."""
         with torch.no_grad():
             found: Tensor = self.model(self.x)
         return found
 
     @property
     def normalises(self) -> bool:
-        """Whether there is a batch normalisation in it."""
+        """Return whether it contains a batch normalisation."""
         return any(node.op == "bn" for node in self.graph.nodes)
 
     # Keras
 
     def keras_model(self) -> Any:
-        """A Keras model, made under what is set now."""
+        """Return a Keras model, made under the current settings."""
         module = self.module("keras")
         model = getattr(module, self.variant.spec)()
         module.load_safetensors(model, self.weights)
@@ -204,17 +204,17 @@ class Subject:
 
     @cached_property
     def built(self) -> Any:
-        """The plain Keras model."""
+        """Return the plain Keras model."""
         return self.keras_model()
 
     @property
     def y(self) -> Array:
-        """The images for Keras."""
+        """Return the images for Keras."""
         return channels_last(self.images)
 
     @cached_property
     def expected(self) -> keras_tools.Outputs:
-        """The plain Keras model's outputs in evaluation."""
+        """Return the plain Keras model's outputs in evaluation."""
         return keras_tools.outputs(self.built(self.y, training=False))
 
 
@@ -560,7 +560,7 @@ class Task:
 
 
 def tried(task: Task) -> dict[str, Outcome]:
-    """What came of each tool, by its name."""
+    """Return the outcome of each tool, by name."""
     torch.set_num_threads(1)
     found = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -576,7 +576,7 @@ def tried(task: Task) -> dict[str, Outcome]:
 
 
 def name_of(tool: Tool) -> str:
-    """What the table calls a tool: the first line of what describes it."""
+    """Return what the table calls a tool: the first line of its docstring."""
     assert tool.__doc__
     return tool.__doc__.split("\n")[0].removesuffix(".")
 
@@ -586,7 +586,7 @@ Outcomes = dict[Variant, dict[str, Outcome]]
 
 
 def columns(found: Outcomes) -> list[tuple[list[Variant], dict[str, Outcome]]]:
-    """The specs on which every tool came to the same, and what it came to."""
+    """Return the specs on which every tool had the same outcome, and that outcome."""
     groups: list[tuple[list[Variant], dict[str, Outcome]]] = []
     for variant, outcomes in found.items():
         for members, common in groups:
@@ -599,7 +599,7 @@ def columns(found: Outcomes) -> list[tuple[list[Variant], dict[str, Outcome]]]:
 
 
 def heading(members: Sequence[Variant]) -> str:
-    """The names of some specs; one that stands there with and without its heads stands once."""
+    """Return the names of some specs; with and without heads counts as one."""
     names = []
     for spec in dict.fromkeys(each.spec for each in members):
         there = {each.heads for each in members if each.spec == spec}
@@ -609,7 +609,7 @@ def heading(members: Sequence[Variant]) -> str:
 
 
 def table(found: Outcomes) -> str:
-    """The table, with the reasons below it."""
+    """Return the table, with the reasons below it."""
     groups = columns(found)
     reasons: list[str] = []
     lines = [
@@ -630,7 +630,7 @@ def table(found: Outcomes) -> str:
 
 
 def collected(chosen: Iterable[Variant]) -> Outcomes:
-    """What came of all tools on some specs, tried by as many processes as there are processors."""
+    """Return the outcomes of all tools on some specs, tried on all processors."""
     sys.path.insert(0, str(ROOT))  # fuzzing/ is not installed
     from fuzzing.processes import spread
 
