@@ -1,3 +1,5 @@
+# mypy: disable-error-code="no-any-return"
+
 """BN-Inception ("Inception v2").
 
 Ioffe & Szegedy, 2015, figure 5 (arXiv:1502.03167).
@@ -147,8 +149,7 @@ class BNInception(nn.Module):
         x = self.inception_5b(x)  # (N, 1024, 7, 7)
 
         x = x.mean((2, 3))  # (N, 1024)
-        x = self.logits(x)  # (N, 1000)
-        return x
+        return self.logits(x)  # (N, 1000)
 
 
 def preprocess(images: Tensor) -> Tensor:

@@ -1,3 +1,5 @@
+# mypy: disable-error-code="no-any-return"
+
 """Conditions on parameters, on channels, on constants; with labels, without, nested.
 
 Input       (N, 3, 9, 10)
@@ -57,10 +59,7 @@ class Bottleneck(nn.Module):
 
 
 class Maybe(nn.Module):
-    """Maps (N, in_channels, H, W) to (N, c // 2 if c > 8 and deep else 5 if c == 8 else
-    c,
-    H, W).
-    """
+    """Maps (N, in_channels, H, W) to (N, C', H, W)."""
 
     deep: Final[bool]
     act: Final[bool]
@@ -130,5 +129,4 @@ class Conditions(nn.Module):
         x = self.five(x)  # (N, 6, 5, 5)
         x = self.six(x)  # (N, 7, 5, 5)
         x = x.mean((2, 3))  # (N, 7)
-        x = self.logits(x)  # (N, 6)
-        return x
+        return self.logits(x)  # (N, 6)

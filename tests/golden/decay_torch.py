@@ -1,3 +1,5 @@
+# mypy: disable-error-code="no-any-return"
+
 """Weight decay: in units, in blocks, in chains and repeats, from a parameter.
 
 Input       (N, 3, 8, 8)
@@ -62,8 +64,7 @@ class Part(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.one(x)
         x = self.two(x)
-        x = self.three(x)
-        return x
+        return self.three(x)
 
 
 class Decay(nn.Module):
@@ -97,8 +98,7 @@ class Decay(nn.Module):
         x = self.body(x)  # (N, 6, 8, 8)
         x = self.sep(x)  # (N, 6, 8, 8)
         x = x.mean((2, 3))  # (N, 6)
-        x = self.logits(x)  # (N, 4)
-        return x
+        return self.logits(x)  # (N, 4)
 
     def regularization_loss(self) -> Tensor:
         """The sum of l2 / 2 * sum(w ** 2) over the kernels, to be added to the loss."""

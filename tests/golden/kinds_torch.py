@@ -1,3 +1,5 @@
+# mypy: disable-error-code="no-any-return"
+
 """Words as arguments of blocks: the kind of pooling, the padding, flags.
 
 Input       (N, 3, 21, 22)
@@ -53,8 +55,7 @@ class Pooling(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.pool(x)
-        return x
+        return self.pool(x)
 
 
 class ConvPad(nn.Module):
@@ -82,8 +83,7 @@ class ConvPad(nn.Module):
             nn.init.zeros_(self.get_parameter("conv.bias"))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv(x)
-        return x
+        return self.conv(x)
 
 
 class Kinds(nn.Module):
@@ -104,5 +104,4 @@ class Kinds(nn.Module):
         x = self.three(x)  # (N, 3, 6, 6)
         x = self.four(x)  # (N, 4, 2, 2)
         x = self.five(x)  # (N, 4, 1, 1)
-        x = self.six(x)  # (N, 4, 1, 1)
-        return x
+        return self.six(x)  # (N, 4, 1, 1)

@@ -1,3 +1,5 @@
+# mypy: disable-error-code="no-any-return"
+
 """Joins of every kind, nested and labelled, with vectors beside maps.
 
 Input       (N, 4, 9, 8)
@@ -87,7 +89,7 @@ class Gate(nn.Module):
         nn.init.zeros_(self.dense_2.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        branch2: Tensor = self.dense_2(F.relu(self.dense(x.mean((2, 3))))).sigmoid()
+        branch2 = self.dense_2(F.relu(self.dense(x.mean((2, 3))))).sigmoid()
         return x * branch2[:, :, None, None]
 
 
@@ -101,10 +103,9 @@ class MergesSumLong(nn.Module):
         self.third = ConvBN(8, 16, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        first: Tensor = self.first(x)
-        second: Tensor = self.second(first)
-        x = second + self.third(first)
-        return x
+        first = self.first(x)
+        second = self.second(first)
+        return second + self.third(first)
 
 
 class Merges(nn.Module):
@@ -127,5 +128,4 @@ class Merges(nn.Module):
         x = self.sum(x)  # (N, 16, 9, 8)
         x = self.product(x)  # (N, 8, 9, 8)
         x = x + x.amax((2, 3))[:, :, None, None]  # (N, 8, 9, 8)
-        x = F.relu(x)  # (N, 8, 9, 8)
-        return x
+        return F.relu(x)  # (N, 8, 9, 8)

@@ -1,3 +1,5 @@
+# mypy: disable-error-code="no-any-return"
+
 """One block on a map and on a vector.
 
 Input       (N, 3, 6, 7)
@@ -50,8 +52,7 @@ class Score(nn.Module):
         nn.init.zeros_(self.get_parameter("out.0.bias"))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.out(x)
-        return x
+        return self.out(x)
 
 
 class Norm1d(nn.Module):
@@ -81,8 +82,7 @@ class Score1d(nn.Module):
         nn.init.zeros_(self.get_parameter("out.0.bias"))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.out(x)
-        return x
+        return self.out(x)
 
 
 class MixedRanks(nn.Module):
@@ -103,5 +103,4 @@ class MixedRanks(nn.Module):
         x = self.a(x)  # (N, 5, 6, 7)
         x = self.b(x)  # (N, 4)
         x = self.c(x)  # (N, 4)
-        x = self.d(x)  # (N, 3)
-        return x
+        return self.d(x)  # (N, 3)

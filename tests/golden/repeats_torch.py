@@ -1,3 +1,5 @@
+# mypy: disable-error-code="no-any-return"
+
 """Repeats: of a block, a chain, a body; with channels that stay, grow and multiply.
 
 Input       (N, 3, 7, 8)
@@ -40,7 +42,7 @@ class Residual(nn.Module):
         nn.init.zeros_(self.get_parameter("up.bias"))
 
     def forward(self, x: Tensor) -> Tensor:
-        residual: Tensor = self.inner(x)
+        residual = self.inner(x)
         return F.relu(x + self.up(residual) * self.factor)
 
 
@@ -54,7 +56,7 @@ class DenseLayer(nn.Module):
         nn.init.xavier_uniform_(self.conv.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        branch2: Tensor = self.conv(F.relu(self.bn(x)))
+        branch2 = self.conv(F.relu(self.bn(x)))
         return torch.cat([x, branch2], dim=1)
 
 
@@ -68,8 +70,7 @@ class RepeatsBodies(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.first(x)
-        x = self.second(x)
-        return x
+        return self.second(x)
 
 
 class RepeatsOuter(nn.Module):
@@ -82,12 +83,11 @@ class RepeatsOuter(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.inner(x)
-        return x
+        return self.inner(x)
 
 
 class Tower(nn.Module):
-    """Maps (N, in_channels, H, W) to (N, in_channels if n == 0 else c, H, W)."""
+    """Maps (N, in_channels, H, W) to (N, C', H, W)."""
 
     def __init__(self, in_channels: int, n: int, c: int) -> None:
         super().__init__()
@@ -101,8 +101,7 @@ class Tower(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.repeat(x)
-        return x
+        return self.repeat(x)
 
 
 class Repeats(nn.Module):
@@ -139,5 +138,4 @@ class Repeats(nn.Module):
         x = self.bodies(x)  # (N, 6, 7, 8)
         x = self.double_up(x)  # (N, 24, 7, 8)
         x = self.outer(x)  # (N, 24, 7, 8)
-        x = self.tower1(x)  # (N, 5, 7, 8)
-        return x
+        return self.tower1(x)  # (N, 5, 7, 8)

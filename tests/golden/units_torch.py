@@ -1,3 +1,5 @@
+# mypy: disable-error-code="no-any-return"
+
 """Units: paddings and other attributes said by uses, units on units, heads of every
 kind.
 
@@ -153,8 +155,7 @@ class WideBN(nn.Module):
         self.conv_bn_2 = ConvBN(channels, 8, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv_bn_2(self.conv_bn(x))
-        return x
+        return self.conv_bn_2(self.conv_bn(x))
 
 
 class Strict(nn.Module):
@@ -167,8 +168,7 @@ class Strict(nn.Module):
         self.conv_bn = ConvBN(in_channels, channels, kernel, l2=l2)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv_bn(x).tanh()
-        return x
+        return self.conv_bn(x).tanh()
 
 
 class Pooled(nn.Module):
@@ -249,8 +249,7 @@ class Units(nn.Module):
         x = self.h(x)  # (N, 8, 3, 3)
         x = x.mean((2, 3))  # (N, 8)
         x = self.i(x)  # (N, 9)
-        x = self.logits(x)  # (N, 5)
-        return x
+        return self.logits(x)  # (N, 5)
 
     def regularization_loss(self) -> Tensor:
         """The sum of l2 / 2 * sum(w ** 2) over the kernels, to be added to the loss."""

@@ -1,3 +1,5 @@
+# mypy: disable-error-code="no-any-return"
+
 """Windows and sizes from expressions: rectangular kernels, strides that differ,
 `height`.
 
@@ -47,8 +49,7 @@ class Whole(nn.Module):
         nn.init.zeros_(self.get_parameter("squeeze.bias"))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.squeeze(x)
-        return x
+        return self.squeeze(x)
 
 
 class Windows(nn.Module):
@@ -74,5 +75,4 @@ class Windows(nn.Module):
         x = self.pool1(x)  # (N, 15, 3, 10)
         x = self.last(x)  # (N, 7, 1, 1)
         x = x.flatten(1)  # (N, 7)
-        x = self.logits(x)  # (N, 3)
-        return x
+        return self.logits(x)  # (N, 3)

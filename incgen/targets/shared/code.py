@@ -161,9 +161,15 @@ class Bind(Node):
 
 @dataclass(frozen=True, slots=True)
 class Return(Node):
-    """A return statement."""
+    """A return statement.
+
+    Attributes:
+        value: what is returned.
+        comment: what is said about it.
+    """
 
     value: Code
+    comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)

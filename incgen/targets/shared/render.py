@@ -56,7 +56,6 @@ class Printer:
         tables: dict[str, Any] = self.templates.tables
         self.strengths: dict[str, int] = tables["strengths"]
         self.defaults: dict[str, dict[int | str, object]] = tables["defaults"]
-        self.typed: set[str] = {*tables["typed"]}
 
     def has(self, macro: str) -> bool:
         """Return whether the target has a macro: a form of an op, for instance."""

@@ -109,7 +109,7 @@ class Templates:
             bytecode_cache=_Kept(),
         )
         #: What the files `tables.json` say, put together.
-        self.tables: dict[str, Any] = {"defaults": {}, "strengths": {}, "hints": {}, "typed": []}
+        self.tables: dict[str, Any] = {"defaults": {}, "strengths": {}, "hints": {}}
         with self.faults():
             for place in [*reversed(places), *([] if self.own is None else [self.own])]:
                 if (path := place / "tables.json").exists():

@@ -51,25 +51,23 @@ def docstring(
         facts: lines that are kept as they are.
         last: a closing paragraph.
     """
-    lines = wrap(_titled(escaped(doc).strip()), width, indent)
     margin = " " * indent
+    words = _titled(escaped(doc).strip())
+    if not words:
+        return []
+    # The quotes take room on the first line, and on the last if there is only one.
+    lines = wrap(f'"""{words}', width, indent)
     if facts:
         lines += ["", *(f"{margin}{escaped(fact)}" for fact in facts)]
     if last:
         lines += ["", *wrap(escaped(last), width, indent)]
-    if not any(line.strip() for line in lines):
-        return []
-    # The quotes take room on the first line, and on the last if there is only one.
-    first, *rest = wrap(lines[0].strip(), width - 3, indent)
-    lines = [f'{margin}"""{first.strip()}', *rest, *lines[1:]]
     if len(lines) == 1:
         # ruff format puts a space between a quote and the closing ones
         touching = " " if lines[0].endswith('"') else ""
         if len(lines[0]) + len(touching) + 3 <= width:
             return [f'{lines[0]}{touching}"""']
         # ruff format closes a single line where it ends, however long, so make it two
-        first, *rest = wrap(lines[0].strip().removeprefix('"""'), width - 7, indent)
-        lines = [f'{margin}"""{first.strip()}', *rest]
+        lines = wrap(lines[0].strip(), width - 4, indent)
     return [*lines, f'{margin}"""']
 
 

@@ -117,10 +117,8 @@ class Bodies(Modules):
     def bind(self, flow: Flow, variable: str, shape: Shape | None = None) -> Flow:
         """Give a value a name, and say its shape for the size in the spec."""
         comment = "" if shape is None else shown(shape, channels_last=False)
-        hint = "" if variable in self.typed or flow.typed else "tensor"
-        self.typed.add(variable)
-        self.forward.append(Bind(variable, flow.code, hint, comment))
-        return Flow(ex.Name(variable), flow.shape, typed=True)
+        self.forward.append(Bind(variable, flow.code, comment=comment))
+        return Flow(ex.Name(variable), flow.shape)
 
     def head(self, head: df.Head, flow: Flow) -> None:
         """Write a head that is only computed in training."""
@@ -270,7 +268,7 @@ class Bodies(Modules):
             ]
             pairs = list(zip(flags, forwards[: last + 1], strict=True))
             self.forward += branches(pairs, None if flags[0] is None else _opposite(flags[0]))
-        return Flow(ex.Name(variable), out, typed=True)
+        return Flow(ex.Name(variable), out)
 
     def sides(
         self, element: df.Conditional, shape: Symbol
@@ -373,11 +371,10 @@ def _calls(code: Code) -> int:
 def _joined(kind: str, flows: list[Flow], out: Symbol) -> Flow:
     """Return values joined in `forward`."""
     if kind == "concat":
-        return Flow(Joined(kind, tuple(flow.code for flow in flows)), out, typed=True)
+        return Flow(Joined(kind, tuple(flow.code for flow in flows)), out)
     spread = [out.is_map and not flow.shape.is_map for flow in flows]
     codes = [
         Op("spread", {"value": f.code}) if wide else f.code
         for f, wide in zip(flows, spread, strict=True)
     ]
-    # To mypy, Tensor + Any is Any.
-    return Flow(Joined(kind, tuple(codes)), out, all(flow.typed for flow in flows))
+    return Flow(Joined(kind, tuple(codes)), out)

@@ -44,6 +44,11 @@ from incgen.targets.torch.scope import Part
 _SHOWN = 15
 
 
+def _chooses(formula: Expression) -> bool:
+    """Return whether a formula depends on a condition, which is too much for a docstring."""
+    return any(isinstance(part, ex.Choice) for part in within(formula))
+
+
 class ClassWriter(Bodies):
     """Writes one class."""
 
@@ -54,14 +59,13 @@ class ClassWriter(Bodies):
 
     def definition_class(self) -> tuple[Form, Class]:
         """Write the class of a unit or block."""
-        flow = self.body(self.definition.body, Flow(X, self.input, typed=True), "x")
+        flow = self.body(self.definition.body, Flow(X, self.input), "x")
         self.finish(flow)
         return self.finished({})
 
     def network_class(self) -> Class:
         """Write the class of the network: heads, shapes behind statements, the output."""
-        start = Flow(X, self.input, typed=True)
-        flow = self.body(self.definition.body, start, "x", whole=True)
+        flow = self.body(self.definition.body, Flow(X, self.input), "x", whole=True)
         self.output = flow.shape
         names = list(self.graph.outputs)
         if len(names) > 1:
@@ -81,10 +85,9 @@ class ClassWriter(Bodies):
         for label, shape in captured.items():
             variable = self.values.take(label)
             self.variables.claim(sizes_of(part.captured[label]))
-            self.typed.add(variable)
             self.outer += (variable,)
-            self.labels[label] = Flow(ex.Name(variable), shape, typed=True)
-        start = Flow(X, self.input, typed=True)
+            self.labels[label] = Flow(ex.Name(variable), shape)
+        start = Flow(X, self.input)
         match part.element:
             case df.Chain():
                 self.base = "list"
@@ -101,10 +104,13 @@ class ClassWriter(Bodies):
         return self.finished(part.captured)
 
     def finish(self, flow: Flow) -> None:
-        """Write the return statement; what is Any to type checkers goes through a variable."""
-        if not flow.typed:
-            flow = self.bind(flow, "x")
-        self.forward.append(Return(flow.code))
+        """Write the return statement, in place of a last one that gives the result its name."""
+        value, comment = flow.code, ""
+        last = self.forward[-1] if self.forward else None
+        if isinstance(last, Bind) and value == ex.Name(last.target):
+            value, comment = last.value, last.comment
+            self.forward.pop()
+        self.forward.append(Return(value, comment))
 
     def finished(self, captured: Mapping[str, str]) -> tuple[Form, Class]:
         """Return the class, and what its users have to know."""
@@ -198,7 +204,7 @@ class ClassWriter(Bodies):
         formula = self.shaper.definition(self.definition, self.input.is_map)
         source, result = "in_channels" if "in_channels" in form.sizes else "C", "C'"
         with suppress(Unknown):
-            if not ex.is_longer(formula.channels, _SHOWN):
+            if not ex.is_longer(formula.channels, _SHOWN) and not _chooses(formula.channels):
                 named = {"in_channels": ex.Name(source)}
                 result = python(ex.substitute(formula.channels, named, {}))
         first = f"(N, {source}, H, W)" if before.is_map else f"(N, {source})"

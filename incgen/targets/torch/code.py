@@ -134,12 +134,10 @@ class Flow:
     Attributes:
         code: how it is written.
         shape: as formulas.
-        typed: whether type checkers know it to be a tensor; the result of a module is Any.
     """
 
     code: Code
     shape: Symbol
-    typed: bool = False
 
     @property
     def variable(self) -> bool:

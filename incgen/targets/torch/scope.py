@@ -141,7 +141,6 @@ class Scope:
         self.mixed: set[str] = set()
         self.singles: frozenset[str] = frozenset()
         self.strict: set[str] = set()
-        self.typed = {"x"}
         # the variables of `__init__`, those of `forward`, and the attributes
         self.variables = Names({*INPUT_SIZES, *(name for name, _ in self.formals())}, file.names)
         self.values = Names({"x"}, file.names)
@@ -284,9 +283,7 @@ class Scope:
             names[name] = own(attribute)
             names |= {f"{name}[{i}]": ex.Item(f"self.{attribute}", i) for i in range(_MOST_SIDES)}
         args = {key: _substituted(fact, names) for key, fact in op.args.items()}
-        called = Op(op.name, args, flow.code)
-        typed = flow.typed or called.macro in self.file.printer.typed
-        return Flow(called, shape, typed)
+        return Flow(Op(op.name, args, flow.code), shape)
 
     def attribute_of(self, parameter: str) -> str:
         """Return the attribute that keeps a parameter; its own name, unless a module has that."""
