@@ -271,7 +271,7 @@ def test_a_parser_that_fails_is_found(tmp_path: Path, monkeypatch: pytest.Monkey
     def fail(*arguments: object) -> None:
         raise IndexError
 
-    monkeypatch.setattr(explaining, "stray", fail)
+    monkeypatch.setattr(explaining, "explain", fail)
     found = ends_of("network ? {\n", tmp_path)
 
     assert found.failure == "IndexError in test_broken.py, fail"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import re
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -11,10 +12,10 @@ import pytest
 from incgen.api import check
 from incgen.base.diagnostics import render
 from incgen.language import elsewhere
-from incgen.language.elsewhere import _CALLED, _LACKING, JOINS, called_here, lacking
+from incgen.language.elsewhere import JOINS, called, called_here, lacked, lacking
 from incgen.language.ops import OPS
 from incgen.resolve import advice
-from incgen.syntax import habits, slips, translation
+from incgen.syntax import slips, translation
 from incgen.syntax.translation import takes_of, translated
 
 #: What help lines have in backticks that is a part of a statement, or stands somewhere else.
@@ -29,29 +30,45 @@ def faults(statements: str, *, width: str = "32x32 64") -> str:
     return render(found)
 
 
-@pytest.mark.parametrize("module", [advice, elsewhere, habits, slips, translation])
+@pytest.mark.parametrize("module", [advice, elsewhere, slips, translation])
 def test_the_examples_of_docstrings_hold(module: ModuleType) -> None:
     assert doctest.testmod(module).failed == 0
 
 
 def test_what_is_called_otherwise_is_there() -> None:
-    for word, ours in _CALLED.items():
+    for word, ours in called().items():
         name, *given = ours.split()
         assert name in OPS or name in JOINS, word
         assert not given or not faults(f"a: {ours} 8"), word
         assert called_here(word) == ours, word
 
 
+def test_every_row_on_lines_explains_one_of_the_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    explain, used = slips._Row.explain, list[slips._Row]()
+
+    def noted(row: slips._Row, misfit: slips.Misfit) -> slips.Slip | None:
+        slip = explain(row, misfit)
+        if slip is not None:
+            used.append(row)
+        return slip
+
+    monkeypatch.setattr(slips._Row, "explain", noted)
+    for path in (Path(__file__).parent / "errors").glob("*.inc"):
+        check(path)
+
+    assert [row for row in slips._rows() if row not in used] == []
+
+
 def test_no_word_is_in_both_tables_or_an_op() -> None:
     ours = {name.replace("_", "") for name in (*OPS, *JOINS)}
 
-    assert not _CALLED.keys() & _LACKING.keys()
-    assert not (_CALLED.keys() | _LACKING.keys()) & ours
-    for word in (*_CALLED, *_LACKING):
+    assert not called().keys() & lacked().keys()
+    assert not (called().keys() | lacked().keys()) & ours
+    for word in (*called(), *lacked()):
         assert re.fullmatch(r"[a-z0-9]+", word), word
 
 
-@pytest.mark.parametrize("help_", sorted(set(_LACKING.values()) - {""}))
+@pytest.mark.parametrize("help_", sorted(set(lacked().values()) - {""}))
 def test_what_is_offered_in_place_of_a_missing_op_compiles(help_: str) -> None:
     offers = [offer for offer in re.findall(r"`([^`]+)`", help_) if offer not in PARTS]
 
@@ -88,7 +105,7 @@ def test_an_op_that_nothing_is_like(word: str) -> None:
 
 
 def test_a_missing_op_is_never_offered_as_a_near_name() -> None:
-    words = sorted(_LACKING)
+    words = sorted(lacked())
     for start in range(0, len(words), 20):  # as many as are shown
         report = faults("\n".join(words[start : start + 20]))
         assert report.count("error[unknown-op]: the language has no op") == len(words[start:][:20])

@@ -178,6 +178,7 @@ ADVICE = {
     "syntax_elif": {"elif": "else if"},
     "syntax_for_number": {"for i in 3 {": "repeat 3 {"},
     "syntax_for_range": {"for i in range(4): conv 3x3 8": "repeat 4 { conv 3x3 8 }"},
+    "syntax_from_behind_op": {"b: dense 10 from a -> relu": "b: from a -> dense 10 -> relu"},
     "syntax_from_two": {"from a, b": "concat { from a; from b }"},
     "syntax_input_in_parentheses": {"input (3, 224, 224)": "input 224x224 3"},
     "syntax_input_of_three": {"input 224 224 3": "input 224x224 3"},

@@ -26,10 +26,11 @@ import incgen
 from incgen.base.diagnostics import Code, Severity, SpecError
 from incgen.language.names import class_name, label_fault, parameter_fault
 from incgen.language.ops import OPS, WORDS
-from incgen.syntax.slips import KEYWORDS
 from incgen.targets import TARGETS
 
 ROOT = Path(__file__).parent.parent
+GRAMMAR = (ROOT / "grammar" / "inc.lark").read_text("utf-8")
+KEYWORDS = {*re.findall(r'"([a-z]+)"', GRAMMAR), "concat", "add", "mul"}
 SPECS = [ROOT / "specs" / "bn_inception.inc", *sorted((ROOT / "tests/agreement").glob("*.inc"))]
 
 #: One of each thing for which generated code has names: helpers, loops, flags, parts, parameters.

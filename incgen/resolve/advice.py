@@ -9,7 +9,6 @@ from typing import NamedTuple
 from incgen.base.diagnostics import clipped, listed, near
 from incgen.language import elsewhere
 from incgen.language import expressions as ex
-from incgen.language.elsewhere_arguments import elsewhere_called, reason
 from incgen.language.names import label_fault
 from incgen.language.ops import OPS, PRESETS, Argument, Kind, Op
 from incgen.language.signature import Signature
@@ -80,22 +79,21 @@ def attribute_of_default(op: Op, attribute: st.Attribute) -> Advice:
     name = attribute.name.text
     message = f"`{op.name}` has no attribute `{name}`"
     takes = Signature(op.name, (), op.attributes)
-    ours = elsewhere_called(Signature(op.name, op.positional, op.attributes), name)
+    meaning = elsewhere.meaning(Signature(op.name, op.positional, op.attributes), name)
     if op.argument(name) is not None:
         return Advice(f"`{name}` of `{op.name}` is given where the op is used, not by a `default`")
-    if ours is not None and all(map(takes.known, ours.split())):
-        value = written_attribute(attribute)
-        instead = translated(takes, [], [(name, value)])
+    if meaning is not None and all(map(takes.known, meaning.here.split())):
+        instead = translated(takes, [], [(name, written_attribute(attribute))])
         if instead is not None:
             return Advice(message, f"write `default {instead}`")
-    if ours == "/":
+    if meaning is not None and meaning.here == "/":
         return Advice(message, "a stride follows each window: `3x3/2`")
     return Advice(message, near(name, [a.name for a in op.attributes], _ALIKE) or takes_help(takes))
 
 
 def preset(name: str) -> str:
     """Return what to type for an unknown preset."""
-    here = elsewhere.PRESETS_ELSEWHERE.get(name.lower())
+    here = elsewhere.preset(name)
     offer = f"here it is called `{here}`" if here else near(name, PRESETS)
     return offer or f"the presets are {listed(tuple(PRESETS))}"
 
@@ -155,14 +153,16 @@ def unknown_attributes(takes: Signature, strange: Sequence[st.Attribute], call: 
     names = [attribute.name.text for attribute in strange]
     what = "attribute" if len(names) == 1 else "attributes"
     message = f"`{takes.name}` has no {what} {listed(names[:5])}"
-    found = {name: elsewhere_called(takes, name) for name in names}
-    known = [argument.name for argument in (*takes.positional, *takes.attributes)]
-    lost = [name for name, ours in found.items() if ours is None]
-    if lost:
-        return Advice(message, near(lost[0], known, _ALIKE) or takes_help(takes))
-    if "trainable" in found and takes.name == "scale":
+    reasons = list[str]()
+    for name in names:
+        meaning = elsewhere.meaning(takes, name)
+        if meaning is None:
+            known = [argument.name for argument in (*takes.positional, *takes.attributes)]
+            return Advice(message, near(name, known, _ALIKE) or takes_help(takes))
+        reasons.append(meaning.reason(takes, name))
+    if "trainable" in names and takes.name == "scale":
         return Advice(message, elsewhere.lacking("layer_scale"))
-    reasons = list(dict.fromkeys(reason(ours, name) for name, ours in found.items() if ours))
+    reasons = list(dict.fromkeys(reasons))
     why = ", and ".join(reasons) if len(reasons) < 3 else "; ".join(reasons)
     instead = translated(takes, *written(call))
     return Advice(message, why if instead is None else f"write `{instead}`: {why}")

@@ -8,20 +8,18 @@ from incgen.base.diagnostics import Code, Note
 from incgen.base.source import SourceFile, Span
 from incgen.syntax.building import Builder
 from incgen.syntax.faults import SyntaxFault
-from incgen.syntax.habits import dotted, foreign_line
 from incgen.syntax.lexing import Lines
 from incgen.syntax.recovery import balanced
-from incgen.syntax.slips import ITEMS, explain, item_in_body, stray, wanted
+from incgen.syntax.slips import ITEMS, Misfit, explain, item_in_body, wanted
 
 
 def bad_character(source: SourceFile, text: str, at: int, shift: int) -> SyntaxFault:
     """Return the fault of a character that begins no token."""
     line = text[text.rfind("\n", 0, at) + 1 :][:200].split("\n")[0]
     column = at - (text.rfind("\n", 0, at) + 1)
-    slip = stray(text[at], line[column + 1 :])
-    help_ = dotted(line[:column], line[column + 1 :]) if text[at] == "." else None
+    slip = explain(Misfit("CHARACTER", text[at], set(), line[:column], line[column + 1 :]))
     span = Span(source, at + shift, at + shift + 1)
-    return SyntaxFault(slip.code, span, slip.message, help=help_ or slip.help)
+    return SyntaxFault(Code.BAD_CHARACTER, span, slip.message, help=slip.help)
 
 
 def _definition_in_body(build: Builder, token: Token, opened: Token) -> SyntaxFault:
@@ -62,8 +60,7 @@ def unexpected(build: Builder, lines: Lines, error: UnexpectedToken, length: int
     before = text[text.rfind("\n", 0, span.start) + 1 : span.start]
     newline = text.find("\n", span.end)
     after = "" if token.type == "_NEWLINE" else text[span.end : None if newline < 0 else newline]
-    slip = foreign_line(str(token), before, after)
-    slip = slip or explain(token.type, str(token), accepts, before, after)
+    slip = explain(Misfit(token.type, str(token), accepts, before, after))
     start = span.start - slip.back
     span = Span(span.source, start, span.end if slip.width is None else start + slip.width)
     return SyntaxFault(slip.code, span, slip.message, help=slip.help)

@@ -6,12 +6,11 @@ All of it is text: what stands between blanks, or between the commas of `Conv2D(
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from incgen.language import elsewhere
 from incgen.language import expressions as ex
-from incgen.language.elsewhere_arguments import elsewhere_called
 from incgen.language.initializers import RULES
 from incgen.language.ops import OPS, Kind
 from incgen.language.signature import Signature
@@ -22,6 +21,7 @@ Pair = tuple[str, str]
 
 
 _NUMBER = re.compile(r"\d+")
+_DECIMAL = re.compile(r"\d+\.?\d*(e-?\d+)?")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _WINDOW = re.compile(r"(\d+|\{[^{}]*\})x(\d+|\{[^{}]*\})(/(\d+|\{[^{}]*\})(x(\d+|\{[^{}]*\}))?)?")
 #: A window that a variable is in without braces, as `3xk`.
@@ -72,53 +72,69 @@ def translated(
     >>> translated(takes_of("dense"), ["10"], [("activation", "relu")])
     'dense 10 -> relu'
     """
-    found = _Translation(takes)
-    sound = all(found.attribute(name, value) for name, value in attributes)
-    if not sound or not found.place(list(positional)):
+    call = _Translation(takes)
+    sound = all(call.attribute(name, value) for name, value in attributes)
+    if not sound or not call.place(list(positional)):
         return None
     if re.fullmatch(r"[A-Z]\w*2[dD]", called):
-        found.unpadded()
-    return found.text()
+        call.unpadded()
+    return call.text()
+
+
+#: Bare numbers in the order of frameworks' classes: the fewest that can be meant so, and what they
+#: are; by what an op takes by position, with a `=` where it is given by name, or by its own name.
+_CLASSES = {
+    "window channels": (3, "input channels window stride pad"),
+    "window= channels": (2, "input channels"),
+    "window": (2, "window stride pad"),
+    "features": (2, "input features"),
+    "bn": (1, "input"),
+}
 
 
 @dataclass(slots=True)
 class _Translation:
-    """One call while it is translated."""
+    """One call while it is translated.
+
+    Attributes:
+        takes: What the callee accepts.
+        label: The name that the call gives its layer.
+        arguments: The arguments so far, by their names here.
+        stride: A stride that is not yet behind its window.
+        behind: Ops that follow.
+    """
 
     takes: Signature
     label: str = ""
-    slots: dict[str, str] = field(default_factory=dict)
-    named: list[Pair] = field(default_factory=list)
+    arguments: dict[str, str] = field(default_factory=dict)
     stride: str = ""
     behind: list[str] = field(default_factory=list)
 
     def attribute(self, name: str, value: str) -> bool:
-        """Take an argument by name; whether it can be said here."""
+        """Take an argument by name; return whether it can be said here."""
         plain = value.lower() if value in ("True", "False", "None") else value
         if self.takes.known(name):
-            return self.said(name, plain)
-        ours = elsewhere_called(self.takes, name)
-        match ours:
-            case None:
-                return False
+            return self.say(name, plain)
+        meaning = elsewhere.meaning(self.takes, name)
+        written = None if meaning is None else _value(meaning, plain)
+        if meaning is None or written is None:
+            return False
+        match meaning.here:
             case "-":
-                return name not in ("trainable", "dtype", "data_format")
+                return True
             case ":":
-                self.label = value if _NAME.fullmatch(value) else ""
+                self.label = written if _NAME.fullmatch(written) else ""
                 return bool(self.label)
             case "/":
-                self.stride = _stride(value)
+                self.stride = _stride(written)
                 return bool(self.stride)
             case "->":
-                return self.applied(name, plain)
-            case "scale shift":
-                return self.said("scale", plain) and self.said("shift", plain)
-            case _:
-                translated = _value(name, ours, plain)
-                return translated is not None and self.said(ours, translated)
+                return self.apply(name, written)
+            case names:
+                return all(self.say(part, written) for part in names.split())
 
-    def applied(self, name: str, value: str) -> bool:
-        """Return an activation or normalisation as an op behind the call."""
+    def apply(self, name: str, value: str) -> bool:
+        """Take an activation or normalisation as an op behind the call."""
         if value in ("none", "false", "linear", "null"):
             return True
         if value == "true":
@@ -126,109 +142,81 @@ class _Translation:
         here = elsewhere.called_here(value)
         if here is None or here not in OPS or OPS[here].positional:
             return False
-        if here == "bn":
-            self.behind.insert(0, here)
-        else:
-            self.behind.append(here)
+        self.behind.insert(0 if here == "bn" else len(self.behind), here)
         return True
 
-    def said(self, name: str, value: str) -> bool:
-        """Take an argument by its name here."""
-        if any(name == argument.name for argument in self.takes.positional):
-            if name in self.slots:
-                return False
-            self.slots[name] = value
-        elif any(name == known for known, _ in self.named):
-            return False
-        else:
-            self.named.append((name, value))
-        return True
+    def say(self, name: str, value: str) -> bool:
+        """Take an argument by its name here; return whether it is new."""
+        new = name not in self.arguments
+        self.arguments.setdefault(name, value)
+        return new
 
     def place(self, loose: list[str]) -> bool:
-        """Give the arguments by position their places; whether all that is needed is there."""
-        self.as_constructors_take(loose)
-        free = [a for a in self.takes.positional if a.name not in self.slots]
+        """Place the arguments by position; return whether all that is needed is there."""
+        if all(map(_NUMBER.fullmatch, loose)):
+            self.take_as_class(loose)
+        free = [a for a in self.takes.positional if a.name not in self.arguments]
         for argument in [a for a in free if a.kind is Kind.WORD]:
             word = next((text for text in loose if text in argument.words), None)
             if word is not None:
-                self.slots[argument.name] = word
+                self.arguments[argument.name] = word
                 loose.remove(word)
                 free.remove(argument)
         window = next((a for a in free if a.kind is Kind.WINDOW), None)
         if window is not None and loose:
-            index = _window_among(loose, len(free))
-            self.slots[window.name] = loose.pop(index)
+            self.arguments[window.name] = loose.pop(_window_among(loose, len(free)))
             free.remove(window)
         if len(loose) > len(free):
             return False
-        self.slots.update((a.name, value) for a, value in zip(free, loose, strict=False))
-        if any(a.name not in self.slots and not a.must for a in self.takes.positional):
-            return False
-        return self.windows()
+        self.arguments.update((a.name, value) for a, value in zip(free, loose, strict=False))
+        lacks = any(a.name not in self.arguments and not a.must for a in self.takes.positional)
+        return not lacks and self.write_windows()
 
-    def as_constructors_take(self, loose: list[str]) -> None:
-        """Read bare numbers in the order of a class: `Conv2d(3, 64, 3, 2)`, `Linear(512, 10)`."""
-        if not all(map(_NUMBER.fullmatch, loose)):
+    def take_as_class(self, loose: list[str]) -> None:
+        """Take bare numbers in the order of a class: `Conv2d(3, 64, 3, 2)`, `Linear(512, 10)`."""
+        names = [f"{a.name}{'=' * (a.name in self.arguments)}" for a in self.takes.positional]
+        fewest, order = _CLASSES.get(" ".join(names) or self.takes.name, (1, ""))
+        if not fewest <= len(loose) <= len(order.split()):
             return
-        names = {argument.name for argument in self.takes.positional}
-        window, pads = "window" in self.slots, self.takes.known("pad")
-        match len(loose):
-            case 3 | 4 | 5 if {"window", "channels"} <= names and pads and not window:
-                _, self.slots["channels"], self.slots["window"], *rest = loose
-            case 2 if {"window", "channels"} <= names and window:
-                rest, self.slots["channels"] = [], loose[1]
-            case 2 if names == {"features"}:
-                rest, self.slots["features"] = [], loose[1]
-            case 2 | 3 if names == {"window"} and pads:
-                self.slots["window"], *rest = loose
-            case 1 if self.takes.name == "bn":
-                rest = []
-            case _:
-                return
+        if "pad" in order and not self.takes.known("pad"):
+            return
+        for name, number in zip(order.split(), loose, strict=False):
+            if name == "stride":
+                self.stride = self.stride or number
+            elif name != "input" and (name, number) != ("pad", "0"):
+                self.arguments[name] = number
         loose.clear()
-        if rest:
-            self.stride = self.stride or rest[0]
-        if rest[1:] and rest[1] != "0":
-            self.said("pad", rest[1])
 
     def unpadded(self) -> None:
         """Say that nothing is padded, where that matters and nothing was said."""
-        window = self.slots.get("window", "1x1")
-        if self.takes.known("pad") and "pad" not in dict(self.named) and window[:3] != "1x1":
-            self.named.append(("pad", "valid"))
+        if self.takes.known("pad") and self.arguments.get("window", "1x1")[:3] != "1x1":
+            self.arguments.setdefault("pad", "valid")
 
-    def windows(self) -> bool:
-        """Write windows and strides as windows; whether they can be."""
-        of_unit = next((a for a in self.takes.attributes if a.kind is Kind.WINDOW), None)
-        for argument in self.takes.positional:
-            if argument.kind is not Kind.WINDOW:
+    def write_windows(self) -> bool:
+        """Write windows and the stride as windows; return whether they can be."""
+        pools = self.takes.name.endswith("pool") and "adaptive" not in self.takes.name
+        for argument in (*self.takes.positional, *self.takes.attributes):
+            if argument.kind is not Kind.WINDOW or argument.name not in self.arguments:
                 continue
-            written = self.slots[argument.name]
+            written = self.arguments[argument.name]
             text = window_text(written)
             if text is None:
                 return False
-            pools = self.takes.name.endswith("pool") and "adaptive" not in self.takes.name
-            if pools and _NUMBER.fullmatch(written) and not self.stride and "/" not in text:
+            if pools and _NUMBER.fullmatch(written) and not self.stride:
                 self.stride = written  # poolings stride by their window elsewhere
             if self.stride and "/" not in text:
                 text += "" if self.stride == "1" else f"/{self.stride}"
                 self.stride = ""
-            self.slots[argument.name] = text
-        for index, (name, value) in enumerate(self.named):
-            if of_unit is not None and name == of_unit.name:
-                text = window_text(value)
-                if text is None:
-                    return False
-                self.named[index] = (name, text + (f"/{self.stride}" if self.stride else ""))
-                self.stride = ""
+            self.arguments[argument.name] = text
         return self.stride in ("", "1")
 
     def text(self) -> str:
         """Return the call."""
-        ours = [self.slots[a.name] for a in self.takes.positional if a.name in self.slots]
-        call = " ".join([self.takes.name, *ours, *(f"{k}={v}" for k, v in self.named)])
+        first = [argument.name for argument in self.takes.positional]
+        ours = [self.arguments[name] for name in first if name in self.arguments]
+        named = [f"{name}={v}" for name, v in self.arguments.items() if name not in first]
         label = f"{self.label}: " if self.label else ""
-        return label + " -> ".join([call, *self.behind])
+        return label + " -> ".join([" ".join([self.takes.name, *ours, *named]), *self.behind])
 
 
 def window_text(text: str) -> str | None:
@@ -282,45 +270,37 @@ def _window_among(loose: Sequence[str], wanted: int) -> int:
     return 0
 
 
-def _value(name: str, ours: str, value: str) -> str | None:
+def _value(meaning: elsewhere.Meaning, value: str) -> str | None:
     """Write the value of another tool's argument as it is written here."""
-    if name.startswith("keep_") or name == "momentum":
-        return _rest(value) if name != "momentum" or _small(value) else value
-    if name in ("no_bias",):
-        return {"true": "false", "false": "true"}.get(value)
-    match ours:
-        case "pad" | "border" if value == "none":
-            return "valid" if ours == "pad" else None
-        case "pad" | "border":
-            parts = _parts(value)
-            return "x".join(map(_part, parts)) if len(parts) == 2 else value
-        case "init":
-            return value if re.match(r"\w*", value)[0] in RULES else None  # type: ignore[index]
-        case "bias_init":
-            return {"zeros": "0", "zero": "0", "ones": "1"}.get(value, value)
-        case "l2" if not re.fullmatch(r"[\d.e-]+", value):
-            return None
-        case "size" if name in ("depth_radius", "radius"):
-            return str(2 * int(value) + 1) if _NUMBER.fullmatch(value) else None
-        case "form":
-            return {"true": "tanh", "false": "erf", "none": "erf", "tanh": "tanh"}.get(value)
-        case "kind":
-            return {"average": "avg", "mean": "avg", "maximum": "max"}.get(value, value)
-        case _:
-            return value
+    if meaning.only is not None:
+        return meaning.only.get(value)
+    value = meaning.values.get(value, value)
+    return _TURNS[meaning.turn](value) if meaning.turn else value
 
 
-def _small(value: str) -> bool:
-    """Return whether a momentum is PyTorch's, which weights the new value."""
-    try:
-        return float(value) < 0.5
-    except ValueError:
-        return False
+def _sides(value: str) -> str:
+    """Write a padding of `(1, 2)` as `1x2`."""
+    parts = _parts(value)
+    return "x".join(map(_part, parts)) if len(parts) == 2 else value
 
 
 def _rest(value: str) -> str | None:
     """Return 1 minus a number, without the noise of binary fractions."""
-    try:
-        return f"{1 - float(value):.12g}"
-    except ValueError:
-        return None
+    return f"{1 - float(value):.12g}" if _DECIMAL.fullmatch(value) else None
+
+
+def _kept(value: str) -> str | None:
+    """Return what a momentum keeps: PyTorch's, which is small, weights the new value."""
+    small = _DECIMAL.fullmatch(value) and float(value) < 0.5
+    return _rest(value) if small else value
+
+
+#: The functions that the table of arguments names.
+_TURNS: Mapping[str, Callable[[str], str | None]] = {
+    "sides": _sides,
+    "rest": _rest,
+    "kept": _kept,
+    "number": lambda value: value if _DECIMAL.fullmatch(value) else None,
+    "diameter": lambda value: str(2 * int(value) + 1) if _NUMBER.fullmatch(value) else None,
+    "initializer": lambda value: value if value.partition("(")[0] in RULES else None,
+}
