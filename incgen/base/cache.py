@@ -9,7 +9,7 @@ are, so a folder that anybody else can write to is never read.
 from __future__ import annotations
 
 import hashlib
-import json
+import marshal
 import os
 import stat
 from contextlib import suppress
@@ -18,13 +18,11 @@ from pathlib import Path
 from typing import Any
 
 _DIGEST = 64  # hexadecimal digits in front of the data
+_FORMAT = 4  # of `marshal`: all versions of Python that incgen runs on read it
 
 
 def load(name: str) -> Any:
-    """Return what was kept under a name, or None if there is nothing or it is damaged.
-
-    Keys of dictionaries that were whole numbers are such again.
-    """
+    """Return what was kept under a name, or None if there is nothing or it is damaged."""
     place = _folder()
     if place is None:
         return None
@@ -33,32 +31,25 @@ def load(name: str) -> Any:
         digest, data = entry[:_DIGEST], entry[_DIGEST:]
         if digest != _digest(data):
             return None
-        return json.loads(data, object_hook=_with_numbers)
-    except (OSError, ValueError, RecursionError):
+        return marshal.loads(data)
+    except (OSError, EOFError, TypeError, ValueError):
         return None
 
 
 def store(name: str, value: Any) -> None:
-    """Keep plain data under a name, if that is possible; tuples become lists."""
+    """Keep plain data under a name, if that is possible."""
     place = _folder()
     if place is None:
         return
     from incgen.base.files import OutputError, replace
 
-    data = json.dumps(value, separators=(",", ":")).encode("ascii")
+    data = marshal.dumps(value, _FORMAT)
     with suppress(OutputError, OSError):  # a full disk, another system's rules
         replace(place / name, _digest(data) + data)
 
 
 def _digest(data: bytes) -> bytes:
     return hashlib.sha256(data).hexdigest().encode("ascii")
-
-
-def _with_numbers(found: dict[str, Any]) -> dict[Any, Any]:
-    """Turn keys that are decimal strings back into numbers; JSON has only string keys."""
-    if found and all(key.isdecimal() for key in found):
-        return {int(key): value for key, value in found.items()}
-    return found
 
 
 @cache

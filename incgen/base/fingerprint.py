@@ -54,21 +54,23 @@ def _parts(root: ast.AST) -> Iterator[str]:
     while pending:
         node = pending.pop()
         match node:
-            case ast.Expr(ast.Constant(str(doc))):
-                yield f"doc {' '.join(doc.split())}"
-            case ast.Constant(value):
-                yield f"{type(value).__name__} {value!r}"
-            case ast.expr_context():
-                pass
-            case ast.AST():
-                yield type(node).__name__
-                fields = [(name, value) for name, value in ast.iter_fields(node) if value]
-                for name, value in reversed(fields):
-                    pending += [value, f".{name}"]
+            case str():  # the most frequent
+                yield node
             case list():
                 pending.append("]")
                 pending += reversed(node)
                 pending.append("[")
+            case ast.Constant(value):
+                yield f"{type(value).__name__} {value!r}"
+            case ast.Expr(ast.Constant(str(doc))):
+                yield f"doc {' '.join(doc.split())}"
+            case ast.expr_context():
+                pass
+            case ast.AST():
+                yield type(node).__name__
+                for name in reversed(node._fields):
+                    if value := getattr(node, name, None):
+                        pending += [value, f".{name}"]
             case _:
                 yield str(node)
 

@@ -91,7 +91,9 @@ def run(command: click.Command, arguments: Sequence[str] | None, program: str) -
     # garbage often would only cost time: a tenth of a build.
     gc.set_threshold(100_000, 50, 50)
     with as_exceptions():
-        sys.exit(_run(command, arguments, program))
+        code = _run(command, arguments, program)
+        gc.freeze()  # the process ends: what is still there goes with it, without a last search
+        sys.exit(code)
 
 
 def _run(command: click.Command, arguments: Sequence[str] | None, program: str) -> int:

@@ -112,7 +112,7 @@ def _tables(lines: Lines) -> Lark:
     """Return the parser, from cached tables if they are intact."""
     grammar = (folder("grammar") / "inc.lark").read_text("utf-8")
     digest = hashlib.sha256(f"{_OPTIONS}\n{grammar}".encode()).hexdigest()[:16]
-    name = f"grammar-{digest}-lark{lark_version}.json"
+    name = f"grammar-{digest}-lark{lark_version}"
     tables = cache_folder.load(name)
     if tables is not None:
         try:

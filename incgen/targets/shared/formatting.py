@@ -6,6 +6,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 
 class FormatterError(Exception):
@@ -21,25 +22,34 @@ def formatted(source: str, width: int) -> str:
         FormatterError: ruff cannot be run.
         SyntaxError: the source is not Python.
     """
-    sorted_ = _ruff(["check", "--quiet", "--fix-only", "--select=F401,I001"], source, width)
-    return _ruff(["format", "--quiet"], sorted_, width)
+    options = ["--quiet", "--isolated", "--no-cache", f"--line-length={width}", "-"]
+    # One hands on to the other, so that both start at once.
+    with (
+        _ruff(["check", "--fix-only", "--select=F401,I001", *options], None) as pruning,
+        _ruff(["format", *options], pruning.stdout) as layout,
+    ):
+        assert pruning.stdout is not None
+        pruning.stdout.close()  # it is the other's to read
+        pruning.stdout = None
+        _, faults = pruning.communicate(source.encode("utf-8"))
+        text, more_faults = layout.communicate()
+    if pruning.returncode or layout.returncode:
+        # Python says what is wrong, and where.
+        compile(source, "generated", "exec", dont_inherit=True)
+        raise SyntaxError((faults or more_faults).decode("utf-8", "replace").strip())
+    return text.decode("utf-8")
 
 
-def _ruff(command: list[str], source: str, width: int) -> str:
-    """Run ruff from standard input to standard output."""
-    words = [*command, "--isolated", "--no-cache", f"--line-length={width}", "-"]
+def _ruff(command: list[str], given: IO[bytes] | None) -> subprocess.Popen[bytes]:
+    """Start ruff on what another process gives, or on what will be written to it."""
+    pipe = subprocess.PIPE
     try:
-        done = subprocess.run(
-            [_program(), *words], input=source.encode("utf-8"), capture_output=True, check=False
+        return subprocess.Popen(
+            [_program(), *command], stdin=given or pipe, stdout=pipe, stderr=pipe
         )
     except (ImportError, OSError) as error:
         help_ = "install it with `pip install ruff`"
         raise FormatterError(f"ruff, which lays generated code out, is missing: {help_}") from error
-    if done.returncode:
-        # Python says what is wrong, and where.
-        compile(source, "generated", "exec", dont_inherit=True)
-        raise SyntaxError(done.stderr.decode("utf-8", "replace").strip())
-    return done.stdout.decode("utf-8")
 
 
 @cache

@@ -63,14 +63,14 @@ class _Kept(BytecodeCache):
         """Take a template's code, if it is there and intact."""
         kept = cache_folder.load(self._name(bucket))
         if kept is not None:
-            bucket.bytecode_from_string(bytes.fromhex(kept))
+            bucket.bytecode_from_string(kept)
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         """Keep a template's code."""
-        cache_folder.store(self._name(bucket), bucket.bytecode_to_string().hex())
+        cache_folder.store(self._name(bucket), bucket.bytecode_to_string())
 
     def _name(self, bucket: Bucket) -> str:
-        return f"template-{bucket.key}-{bucket.checksum[:16]}.json"
+        return f"template-{bucket.key}-{bucket.checksum[:16]}"
 
 
 def places_of(target: str) -> list[Path]:
