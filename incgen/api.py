@@ -174,7 +174,7 @@ def build(
 ) -> list[GeneratedFile]:
     """Write the source files of a spec, one for each target.
 
-    Nothing is written before everything is generated; a file that is as it should be stays.
+    Nothing is written before everything is generated; a file that is up to date is left alone.
 
     Args:
         spec: The file of the spec, or the name of a shipped one.
@@ -182,7 +182,7 @@ def build(
         output: A file, for one target; or a folder: one that exists, or a text with a slash at
             its end. Otherwise the folder `generated` of the current one.
         parameters: Values for parameters and constants, in place of what the spec says.
-        force: Also write over files that incgen did not generate or that were edited since.
+        force: Overwrite files even if incgen did not write them or they were edited since.
         check: Write nothing.
         style: The length of lines, and templates of the user's; otherwise incgen's own.
 

@@ -57,14 +57,14 @@ class GeneratedFile(os.PathLike[str]):
     def difference(self) -> str:
         """Say how the file differs from what belongs there, as the end of a sentence."""
         if not self.changed:
-            return "is as it should be"
+            return "is up to date"
         if self.before is None:
-            return "is not there"
+            return "does not exist"
         was, now = _FIRST_LINE.match(self.before), _FIRST_LINE.match(self.text)
         if was is None or now is None or not is_untouched(self.before):
             return _whose(self.before)
         if was[1] == now[1] and was[2] != now[2]:
-            return "was written before its spec, or what is set in it, has changed"
+            return "was written before its spec or settings changed"
         written = f"was written by incgen {was[1]}, and this is incgen {now[1]}"
         if was[1] == now[1]:
             written = f"was written by another incgen {now[1]}"
@@ -208,7 +208,7 @@ def write_all(texts: Mapping[Path, str], *, force: bool = False) -> list[Generat
 
     Args:
         texts: Source texts with their first lines, by their places.
-        force: Also write over files that are not incgen's or were edited since.
+        force: Overwrite files even if incgen did not write them or they were edited since.
 
     Raises:
         OutputError: A file cannot or must not be written.
@@ -229,7 +229,7 @@ def write_all(texts: Mapping[Path, str], *, force: bool = False) -> list[Generat
 
 
 def _check_ours(file: GeneratedFile) -> None:
-    """Refuse to write over the work of a person."""
+    """Refuse to overwrite a person's work."""
     before = file.before or ""
     if is_untouched(before):
         return
@@ -237,7 +237,7 @@ def _check_ours(file: GeneratedFile) -> None:
     if _MARK.search(before):
         help_ = "move your changes into the spec or another file"
     name = file.path.as_posix()
-    raise OutputError(f"`{name}` {_whose(before)}: {help_}, or write over it with --force")
+    raise OutputError(f"`{name}` {_whose(before)}: {help_}, or overwrite it with --force")
 
 
 def unified_diff(before: str | None, after: str, old: str, new: str) -> str:

@@ -121,7 +121,7 @@ def test_build_check_prints_a_diff(incgen: Runner) -> None:
     incgen(*arguments[:-1])
     assert incgen(*arguments) == Done(0, "", "")
     differs = incgen(*arguments, "--set", "classes=3")
-    why = "was written before its spec, or what is set in it, has changed"
+    why = "was written before its spec or settings changed"
     assert (differs.code, differs.err) == (1, f"out/net_fake.py {why}\n")
     assert "\n-classes = 10\n" in differs.out
     assert "\n+classes = 3\n" in differs.out
@@ -176,7 +176,7 @@ def test_a_file_of_a_network_that_has_another_name_now_is_left_over(incgen: Runn
     # a file that names its own place says nothing of the others in its folder
     incgen("build", "unnamed.inc", "-t", "torch", "-o", "out/")
     assert incgen("build", "net.inc", "-t", "torch", "-o", "out/x.py", "--check").err == (
-        "out/x.py is not there\n"
+        "out/x.py does not exist\n"
     )
 
 
@@ -259,7 +259,7 @@ network net {
         "block convs() {\n    a: conv_bn 1x1 4 -> conv_bn 1x1 4\n}\n"
     )
 
-    assert incgen("check", "net.inc") == Done(0, "", "no faults in 1 spec\n")
+    assert incgen("check", "net.inc") == Done(0, "", "no problems in 1 spec\n")
     Path("net.inc").write_text(text.replace("numerics tf\n", ""))
     assert incgen("check", "net.inc").err.startswith("incgen:parts/inception.inc:7:")
     # what a copied spec uses lies where it came from
@@ -334,7 +334,7 @@ def test_usage(incgen: Runner, arguments: tuple[str, ...], message: str) -> None
 def test_check_of_good_specs(incgen: Runner) -> None:
     Path("library.inc").write_text("unit a = conv\n")
 
-    assert incgen("check", "net.inc", "library.inc") == Done(0, "", "no faults in 2 specs\n")
+    assert incgen("check", "net.inc", "library.inc") == Done(0, "", "no problems in 2 specs\n")
 
 
 def test_check_reports_everything(incgen: Runner) -> None:
@@ -629,7 +629,7 @@ def test_templates_are_listed_printed_and_copied(incgen: Runner) -> None:
     assert Path("mine/torch/helpers/Scale.py.jinja").read_text("utf-8") == text
 
     again = incgen("templates", "torch", "helpers/Scale.py.jinja", "-o", "mine")
-    assert (again.code, "is there already" in again.err) == (2, True)
+    assert (again.code, "already exists" in again.err) == (2, True)
     assert incgen("templates", "torch", "Scale").code == 2
 
 

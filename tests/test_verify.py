@@ -615,8 +615,7 @@ def test_one_value_for_each_channel_is_not_trained_with() -> None:
     several = verify(graph_of(spec), rungs=range(6), batch=2, dtypes=["float64"])
 
     reason = (
-        "PyTorch does not train with one value for each channel: "
-        "`norm` needs a --batch of 2 or more"
+        "PyTorch does not train with one value per channel: `norm` needs a --batch of 2 or more"
     )
     assert single.omissions == tuple(Omission(n, "float64", reason) for n in range(2, 6))
     assert not single.divergences and several.passed
@@ -1001,5 +1000,5 @@ def test_helpers_look_beside_the_file_that_calls_them(
     exec(compile(program, str(file), "exec"), {})
 
     (tmp_path / "tests/net_torch.py").unlink()
-    with pytest.raises(AssertionError, match=r"tests/net_torch\.py is not .*: it is not there; "):
+    with pytest.raises(AssertionError, match=r"tests/net_torch\.py is not .*: it does not exist; "):
         exec(compile(program, str(file), "exec"), {})

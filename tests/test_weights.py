@@ -213,7 +213,7 @@ def test_a_network_too_large_for_a_file_is_refused_before_anything_is_written(
 
 
 def test_a_seed_out_of_range_leaves_no_file(graph: Graph, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="a seed is from 0"):
+    with pytest.raises(ValueError, match="a seed must be from 0"):
         first.write(graph, tmp_path / "net.safetensors", -1)
 
     assert list(tmp_path.iterdir()) == []

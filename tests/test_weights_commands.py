@@ -98,7 +98,7 @@ def test_an_import_says_what_it_found_and_what_it_drew(folder: Path) -> None:
     assert code == 0
     assert said.splitlines()[-3:] == [
         f"wrote w.safetensors ({len(theirs())} tensors, layout theirs, part model.net)",
-        "note: drawn anew: logits, side.fc",
+        "note: reinitialised: logits, side.fc",
         "note: not of this network: model.loss.0: 0, model.loss.1: 1, model.loss.2: 2 and 2 more",
     ]
 
@@ -143,7 +143,7 @@ def test_what_does_not_fit_is_listed_and_the_exit_code_is_1(folder: Path) -> Non
         "which is the closest of 3",
         "  missing (1):",
         "    logits.bias: 4, no `their_logits.bias`",
-        "help: `--fresh logits` draws the layer anew, by the initialisation of the spec",
+        "help: `--fresh logits` reinitialises the layer as the spec says",
     ]
     assert not Path("w.safetensors").exists()
 
@@ -369,7 +369,7 @@ def test_an_export_takes_what_fits_and_writes_over_nothing(folder: Path) -> None
     with pytest.raises(incgen.WeightsError, match="there is no format `onnx`"):
         incgen.export_weights("ours.safetensors", "net.inc", "w.pth", format="onnx")
     Path("w.pth").write_bytes(b"precious")
-    with pytest.raises(incgen.OutputError, match="exists: write over it with --force"):
+    with pytest.raises(incgen.OutputError, match="exists: overwrite it with --force"):
         incgen.export_weights("ours.safetensors", "net.inc", "w.pth", format="torch")
     assert Path("w.pth").read_bytes() == b"precious"
     incgen.export_weights("ours.safetensors", "net.inc", "w.pth", format="torch", force=True)
@@ -383,7 +383,7 @@ def test_an_export_takes_what_fits_and_writes_over_nothing(folder: Path) -> None
     [
         (np.full(4, np.nan, "f4"), "logits.bias: it has NaN or infinite values"),
         (np.full(4, np.inf, "f8"), "logits.bias: it has NaN or infinite values"),
-        (np.ones(4, "i8"), r"logits.bias: it has whole numbers \(int64\)"),
+        (np.ones(4, "i8"), r"logits.bias: it has integers \(int64\)"),
     ],
     ids=["nan", "infinity", "integers"],
 )

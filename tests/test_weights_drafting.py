@@ -131,7 +131,7 @@ def test_what_has_no_counterpart_is_listed() -> None:
     assert (made.missing, made.left) == (("b",), ("aux.bn", "aux.conv"))
     assert rules == [
         '"a" = "a"',
-        "# doubtful: nothing of theirs that is not taken has the shapes of these",
+        "# doubtful: no remaining layer of the checkpoint has the shapes of these",
         '# "b" = "?"  # 5 x 4 x 3 x 3',
     ]
     assert '#   "aux.conv"  9 x 9 x 1 x 1\n# ignore = ["aux*"]\n' in made.text
@@ -147,7 +147,7 @@ def test_a_file_that_is_sorted_says_so() -> None:
     body = "a: conv 1x1 3\n b: conv 1x1 3"
     made, rules = drafted(body, conv("one", 3, 3), conv("two", 3, 3))
 
-    assert "The file lists tensors by their names, so its order says little" in made.text
+    assert "The file lists tensors by name, so its order says little" in made.text
     assert [line for line in rules if line[0] == "#"] == [
         "# doubtful: `two` has the same shapes",
         "# doubtful: `one` has the same shapes",
@@ -338,7 +338,7 @@ def test_what_is_too_large_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_name_that_no_layout_can_say_is_told() -> None:
-    with pytest.raises(incgen.WeightsError, match=r"`\{x\}` has a brace"):
+    with pytest.raises(incgen.WeightsError, match=r"`\{x\}` contains a brace"):
         drafted("a: conv 1x1 3", conv("{x}", 3, 3))
 
 
@@ -485,12 +485,12 @@ def test_the_command_writes_what_an_import_finds(
         "wrote w.safetensors (12 tensors, layout theirs)",
     ]
     assert Path("layouts/net/theirs.toml").read_text("utf-8") == (
-        '# A draft by `incgen weights layout`, by the shapes and the order of "theirs.pth".\n'
-        "# What is marked as doubtful has to be held against the program that wrote the file.\n"
+        '# A draft by `incgen weights layout`, from the shapes and the order of "theirs.pth".\n'
+        "# Check what is marked as doubtful against the program that wrote the file.\n"
         'convention = "torch"\n\n[layers]\n"a.conv" = "f.0"\n"a.bn" = "f.1"\n"b.conv" = "f.2"\n'
         '"b.bn" = "f.3"\n"logits" = "fc"\n'
     )
-    with pytest.raises(incgen.OutputError, match="exists: write over it with --force"):
+    with pytest.raises(incgen.OutputError, match="exists: overwrite it with --force"):
         run(*command)
     assert run(*command, "--force") == 0
 

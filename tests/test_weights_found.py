@@ -1,4 +1,4 @@
-"""Tests of what an import finds in a file: prefixes and sets of weights; what is drawn anew."""
+"""Tests of what an import finds in a file: prefixes and sets of weights; what is reinitialised."""
 
 from __future__ import annotations
 
@@ -398,7 +398,7 @@ def test_averages_that_the_layout_ignores_are_its_authors_choice(folder: Path) -
     assert np.array_equal(found["logits.bias"], averaged["Net/head/biases"])
 
 
-# ---------------------------------------------------------------- layers drawn anew
+# ---------------------------------------------------------------- reinitialised layers
 
 
 def test_a_classifier_can_be_drawn_anew(folder: Path) -> None:
@@ -412,7 +412,7 @@ def test_a_classifier_can_be_drawn_anew(folder: Path) -> None:
             assert np.array_equal(value, expected[key])
             assert manifest["tensors"][key] == {
                 "from": [],
-                "notes": ["drawn anew with the seed 7"],
+                "notes": ["reinitialised with the seed 7"],
             }
         else:
             assert manifest["tensors"][key]["from"]
@@ -432,11 +432,10 @@ def test_a_file_without_a_head_is_one_whose_head_is_drawn(folder: Path) -> None:
     theirs = {name: v for name, v in state().items() if not name.startswith(("head", "side"))}
 
     said = refused(theirs)
-    help_ = "help: `--fresh logits --fresh side.logits` draws these layers anew, by the "
+    help_ = "help: `--fresh logits --fresh side.logits` reinitialises these layers as the spec says"
     assert said.split("\n")[-1] in (
-        f"{help_}initialisation of the spec",
-        f"{help_.replace('logits --fresh side.logits', 'side.logits --fresh logits')}"
-        "initialisation of the spec",
+        help_,
+        help_.replace("logits --fresh side.logits", "side.logits --fresh logits"),
     )
 
     found, manifest = imported(under("module.", theirs), fresh=["*logits"])
@@ -459,8 +458,8 @@ def test_a_classifier_with_another_name_is_taken_by_a_rule(folder: Path) -> None
     said = refused(renamed)
 
     assert said.split("\n")[-3:] == [
-        "help: `--rule logits=new_fc` takes what the file has under another name",
-        "help: `--fresh logits` draws the layer anew, by the initialisation of the spec",
+        "help: `--rule logits=new_fc` imports what the file has under another name",
+        "help: `--fresh logits` reinitialises the layer as the spec says",
         "help: `--ignore 'new_fc.*'` leaves out what is not part of the network",
     ]
     found, manifest = imported(renamed, rules={"logits": "new_fc"})
@@ -480,7 +479,7 @@ def test_such_a_classifier_can_be_outside_of_the_prefix(folder: Path) -> None:
     said = refused(whole)
 
     options = "--set classes=9 --rule logits=state_dict.module.new_fc"
-    assert f"help: `{options}` takes what the file has under another name" in said.split("\n")
+    assert f"help: `{options}` imports what the file has under another name" in said.split("\n")
     rules = {"logits": "state_dict.module.new_fc"}
     found, manifest = imported(whole, parameters={"classes": 9}, rules=rules)
     assert np.array_equal(found["logits.weight"], new["module.new_fc.weight"].numpy())
@@ -522,7 +521,7 @@ def test_what_cannot_be_drawn_is_told(folder: Path) -> None:
         "no layer with weights is called `logit`: did you mean `logits` or `side.logits`?"
     )
     assert refused(state(), fresh=["*"]) == (
-        "nothing is left to take from the file: `incgen weights init` draws all"
+        "nothing is left to take from the file: use `incgen weights init`"
     )
 
 

@@ -231,7 +231,7 @@ def test_whole_numbers_are_no_weights(folder: Path) -> None:
     theirs["last.bias"] = np.arange(4, dtype="i1")
 
     error = refused(folder, theirs)
-    assert [str(fault) for fault in error.faults] == ["logits.bias: it has whole numbers (int8)"]
+    assert [str(fault) for fault in error.faults] == ["logits.bias: it has integers (int8)"]
 
 
 def test_what_the_layout_ignores_is_left_and_listed(folder: Path) -> None:
@@ -420,7 +420,7 @@ def test_settings_of_the_published_network_are_told(folder: Path) -> None:
     help_ = str(error).splitlines()[-2:]
     assert help_ == [
         "help: the published network is that of `--set classes=5`",
-        "help: `--fresh logits` draws the layer anew, by the initialisation of the spec",
+        "help: `--fresh logits` reinitialises the layer as the spec says",
     ]
     said = refused(folder, random_arrays(TORCH), parameters={"classes": 5})
     assert "help: the published network" not in str(said)
@@ -594,7 +594,7 @@ def test_the_manifest_says_where_everything_comes_from(folder: Path) -> None:
     assert tensors["b.weight"] == {"from": ["second.weight"]}
     assert tensors["a.bn.running_mean"] == {
         "from": ["first_bn.running_mean", "first.bias"],
-        "notes": ["minus the bias in front of the normalisation"],
+        "notes": ["minus the bias before the normalisation"],
     }
 
 

@@ -34,20 +34,22 @@ if TYPE_CHECKING:
     metavar="TARGET",
     multiple=True,
     default=("torch",),
-    help="torch (the default) or keras (also tf, tensorflow). Repeatable.",
+    help="torch (the default) or keras (aliases: tf, tensorflow). Repeatable.",
 )
 @click.option(
     "--output",
     "-o",
     metavar="PATH",
-    help="A file, a folder (with a slash at its end), or - for standard output. "
-    "Otherwise generated/NETWORK_TARGET.py.",
+    help="A file, a folder (with a trailing slash), or - for standard output. "
+    "Default: generated/NETWORK_TARGET.py.",
 )
 @set_values
 @own_templates
 @line_length
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 with a diff if files differ.")
-@click.option("--force", is_flag=True, help="Also write over files that are not incgen's own.")
+@click.option(
+    "--check", is_flag=True, help="Write nothing; print a diff and exit 1 if files are out of date."
+)
+@click.option("--force", is_flag=True, help="Overwrite files even if incgen did not write them.")
 def build(
     specs: Sequence[str],
     targets: Sequence[str],
@@ -58,9 +60,9 @@ def build(
     check: bool,
     force: bool,
 ) -> int:
-    """Write the source of networks for one target or several.
+    """Write the source of one or more networks for one or more targets.
 
-    All files are written, or none. Of several specs, those without a network are passed over.
+    All files are written, or none. Specs without a network are skipped if there are several.
     """
     from incgen import api
     from incgen.output import sealed

@@ -41,7 +41,7 @@ def _settings(
                 found[name] = constant
             case _:
                 raise click.BadParameter(
-                    f"`{text}`: a value is a number, `true`, `false` or a word of the language"
+                    f"`{text}`: a value is a number, `true`, `false` or a word such as `max`"
                 )
     return found
 
@@ -54,7 +54,7 @@ set_values = click.option(
     metavar="NAME=VALUE",
     multiple=True,
     callback=_settings,
-    help="Set a parameter of the network, or a `let`. Repeatable.",
+    help="Set a parameter of the network or a `let` constant. Repeatable.",
 )
 
 
@@ -76,10 +76,10 @@ line_length = click.option(
     "--line-length",
     metavar="COLUMNS",
     type=click.IntRange(*COLUMNS),
-    help="Columns of a line of generated code; otherwise 88, or what pyproject.toml says.",
+    help="Line length of generated code. Default: that of pyproject.toml, or 88.",
 )
 own_templates = click.option(
     "--templates",
     metavar="DIR",
-    help="A folder of templates that go in front of incgen's, file by file.",
+    help="A folder of templates that override incgen's, file by file.",
 )

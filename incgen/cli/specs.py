@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     "form",
     type=click.Choice(["text", "concise", "json"]),
     default="text",
-    help="Reports with excerpts, one line for each, or JSON on standard output.",
+    help="Reports with excerpts, one line per report, or JSON on standard output.",
 )
 @set_values
 def check(specs: Sequence[str], form: str, parameters: dict[str, Value]) -> int:
-    """Report all faults of specs; exit 1 if there are any, warnings aside."""
+    """Report every problem in specs; exit 1 if there are errors."""
     from incgen import api
     from incgen.base.diagnostics import render_json
 
@@ -56,16 +56,23 @@ def _counted_faults(found: Sequence[Diagnostic], specs: int) -> str:
     errors = sum(d.severity is Severity.ERROR for d in found)
     numbers = ((errors, "error"), (len(found) - errors, "warning"))
     parts = [counted(number, word) for number, word in numbers if number]
-    return f"{' and '.join(parts) or 'no faults'} in {counted(specs, 'spec')}"
+    return f"{' and '.join(parts) or 'no problems'} in {counted(specs, 'spec')}"
 
 
 @click.command("show")
 @one_spec
-@click.option("--json", "as_json", is_flag=True, help="Everything, with exact numbers.")
-@click.option("--depth", type=click.IntRange(min=1), help="Show only this many levels of labels.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print everything as JSON, with exact numbers."
+)
+@click.option(
+    "--depth", type=click.IntRange(min=1), help="Show at most this many levels of labels."
+)
 @click.option("--all", "everything", is_flag=True, help="Show the layers inside units too.")
 @click.option(
-    "--numerics", "conventions", is_flag=True, help="Show the conventions, and what sets each."
+    "--numerics",
+    "conventions",
+    is_flag=True,
+    help="Show the conventions and the line that sets each.",
 )
 @set_values
 def show(
@@ -95,10 +102,10 @@ def show(
 
 @click.command("format")
 @several_specs
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 if a spec would change.")
-@click.option("--diff", is_flag=True, help="Write nothing; print what would change.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if a spec is not formatted.")
+@click.option("--diff", is_flag=True, help="Write nothing; print the changes as a diff.")
 def format_specs(specs: Sequence[str], check: bool, diff: bool) -> int:
-    """Lay out specs in place; standard input goes to standard output."""
+    """Format specs in place; standard input goes to standard output."""
     from incgen.base.files import OutputError
 
     code = OK

@@ -15,9 +15,9 @@ from incgen.cli.terminal import print_text, say
 @click.argument("target", metavar="TARGET")
 @click.argument("files", metavar="[FILE]...", nargs=-1)
 @click.option("--output", "-o", metavar="DIR", help="Copy the files to the folder DIR/TARGET.")
-@click.option("--force", is_flag=True, help="Also write over files that are there.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
 def templates(target: str, files: Sequence[str], output: str | None, force: bool) -> int:
-    """List the templates of a target, print some, or copy them to change them.
+    """List, print or copy the templates of a target.
 
     FILE is a path as the list has it. A copy under DIR/TARGET goes in front of incgen's own
     where `--templates DIR` is given.
@@ -44,8 +44,8 @@ def templates(target: str, files: Sequence[str], output: str | None, force: bool
     copies = {Path(output, found.name, name): shipped[name] for name in files or sorted(shipped)}
     there = [path for path in copies if path.exists()]
     if there and not force:
-        help_ = "choose another folder, or write over it with --force"
-        raise OutputError(f"`{there[0].as_posix()}` is there already: {help_}")
+        help_ = "choose another folder, or overwrite it with --force"
+        raise OutputError(f"`{there[0].as_posix()}` already exists: {help_}")
     for path, source in copies.items():
         make_folder(path.parent)
         replace(path, source.read_bytes())

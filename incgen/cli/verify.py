@@ -26,7 +26,7 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
             raise click.BadParameter(f"`{text}` is not a number or a range such as 0-4")
         low, high = int(first), int(last if dash else first)
         if low > high:
-            raise click.BadParameter(f"`{text}` goes down: write {high}-{low}")
+            raise click.BadParameter(f"`{text}` is descending: write {high}-{low}")
         most = min(high, len(RUNGS))  # one that is none is told below; no more are listed
         found += [low, *range(low + 1, most + 1)]
     return found
@@ -41,7 +41,7 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
     metavar="TARGET",
     multiple=True,
     default=("torch", "keras"),
-    help="A target to compare; by default torch and keras. Repeatable.",
+    help="A target to compare. Default: torch and keras. Repeatable.",
 )
 @click.option(
     "--rung",
@@ -49,13 +49,15 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
     metavar="N",
     multiple=True,
     callback=_rungs,
-    help="A rung of the ladder, or a range such as 0-4; by default all. Repeatable.",
+    help="A rung to compare, or a range such as 0-4. Default: all. Repeatable.",
 )
 @click.option(
-    "--float64", "dtypes", flag_value="float64", multiple=True, help="Use this type only."
+    "--float64", "dtypes", flag_value="float64", multiple=True, help="Compare in this type only."
 )
-@click.option("--float32", "dtypes", flag_value="float32", multiple=True, help="Likewise.")
-@click.option("--weights", metavar="FILE", help="Weights of the spec; by default random ones.")
+@click.option(
+    "--float32", "dtypes", flag_value="float32", multiple=True, help="Compare in this type only."
+)
+@click.option("--weights", metavar="FILE", help="Weights to use. Default: random ones.")
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**63 - 1),
@@ -77,10 +79,12 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Show this many levels of labels.",
+    help="Show at most this many levels of labels.",
 )
 @click.option(
-    "--dump", metavar="DIR", help="Save the surroundings of the first divergence in this folder."
+    "--dump",
+    metavar="DIR",
+    help="Save the inputs and outputs of the first divergence in this folder.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print every comparison as JSON.")
 @set_values

@@ -18,16 +18,14 @@ if TYPE_CHECKING:
 
 @click.group("weights", context_settings=HELP)
 def weights() -> None:
-    """Make, read and convert files of weights."""
+    """Create, inspect and convert weights files."""
 
 
 _output_file = click.option("--output", "-o", metavar="FILE", required=True)
 _force = click.option(
-    "--force", is_flag=True, help="Also write over a file that this command has not written."
+    "--force", is_flag=True, help="Overwrite a file even if this command did not write it."
 )
-_force_over_any = click.option(
-    "--force", is_flag=True, help="Also write over a file that is there."
-)
+_force_over_any = click.option("--force", is_flag=True, help="Overwrite an existing file.")
 
 
 def _rules(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -61,7 +59,7 @@ _seed = click.option(
 @set_values
 @_force
 def init(spec: str, output: str, seed: int, parameters: dict[str, Value], force: bool) -> int:
-    """Write the weights that a spec's training begins with."""
+    """Write the initial weights of a spec."""
     try:
         from incgen.weights import first
     except ModuleNotFoundError as error:
@@ -77,14 +75,14 @@ def init(spec: str, output: str, seed: int, parameters: dict[str, Value], force:
 @one_spec
 @_output_file
 @click.option(
-    "--layout", metavar="NAME", help="The layout of the checkpoint; by default the one that fits."
+    "--layout", metavar="NAME", help="The layout of the checkpoint. Default: the one that fits."
 )
 @_part
 @click.option(
     "--fresh",
     metavar="LABEL",
     multiple=True,
-    help="A layer, or a wildcard, to initialise instead of import. Repeatable.",
+    help="A layer (or wildcard) to initialise instead of importing. Repeatable.",
 )
 @_seed
 @click.option(
@@ -106,14 +104,14 @@ def init(spec: str, output: str, seed: int, parameters: dict[str, Value], force:
     type=click.Choice(["float16", "bfloat16", "float32", "float64"]),
     default="float32",
     show_default=True,
-    help="The type of the numbers that are written.",
+    help="The type of the numbers in the output.",
 )
 @set_values
 @_force
 def import_(
     checkpoint: str, spec: str, output: str, parameters: dict[str, Value], **options: Any
 ) -> int:
-    """Write published weights as one safetensors file that all targets load.
+    """Convert published weights to one safetensors file that all targets load.
 
     A CHECKPOINT is a file of PyTorch, safetensors, Keras, TensorFlow, NumPy or Caffe. Unless all of
     it fits, everything that differs is listed, nothing is written, and the exit code is 1.
@@ -127,7 +125,7 @@ def import_(
     count = len(manifest["tensors"])
     say(f"wrote {Path(output)} ({count} tensors, layout {found['name']}{of})")
     if manifest["fresh"]:
-        say(f"note: drawn anew: {', '.join(manifest['fresh']['layers'])}")
+        say(f"note: reinitialised: {', '.join(manifest['fresh']['layers'])}")
     if beside := manifest["beside"]:
         more = f" and {len(beside) - 3} more" if len(beside) > 3 else ""
         say(f"note: not of this network: {', '.join(beside[:3])}{more}")
@@ -142,7 +140,7 @@ def import_(
 @click.argument("file", metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def show(file: str, as_json: bool) -> int:
-    """Print what a file of weights holds and where it comes from."""
+    """Print what a weights file holds and where it comes from."""
     from incgen.weights import manifest
     from incgen.weights.readers import open_checkpoint
 
@@ -197,7 +195,7 @@ def layout(
 def export(
     file: str, spec: str, output: str, form: str, parameters: dict[str, Value], **options: Any
 ) -> int:
-    """Write weights as a framework's own file."""
+    """Export weights to a framework's own format."""
     from incgen.weights.exporting import export_weights
 
     path, text = source_of(spec)

@@ -28,11 +28,11 @@ def plain_value(value: object) -> Value:
     if plain is None:
         what = clipped(type(value).__name__)
         what = f"an object of type `{what}`" if what.isidentifier() else "this object"
-        message = "a value is a number, `true`, `false` or a word of the language"
+        message = "a value is a number, `true`, `false` or a word such as `max`"
         raise ValueError(f"{message}, not {what}")
     if isinstance(plain, str):
         if not plain.isidentifier():
-            raise ValueError("a value is a number, `true`, `false` or a word of the language")
+            raise ValueError("a value is a number, `true`, `false` or a word such as `max`")
         if plain not in WORDS:
             offer = near(plain, WORDS) or f"there are {listed(sorted(WORDS))}"
             raise ValueError(f"no word `{clipped(plain)}`: {offer}")

@@ -121,7 +121,7 @@ class FileScope:
             return False
         self.values.places[name.text] = name.span
         if name.text in OPS or name.text in WORDS or name.text in DIMENSIONS:
-            what = "an op" if name.text in OPS else "a word of the language"
+            what = "an op" if name.text in OPS else "a reserved word"
             self.report.error(
                 Code.RESERVED_NAME,
                 name.span,

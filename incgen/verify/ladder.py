@@ -107,7 +107,7 @@ class Ladder:
         """Return why a rung from 1 to 5 cannot be compared; "" if it can."""
         models, measured = self.models, self.exact is not None
         if rung > 1 and (path := checks.normalised(models, 1)):
-            reason = "PyTorch does not train with one value for each channel"
+            reason = "PyTorch does not train with one value per channel"
             return f"{reason}: `{path}` needs a --batch of 2 or more"
         if rung not in (3, 5):
             return ""

@@ -65,7 +65,7 @@ class Request:
 
 
 def layers_anew(graph: Graph, patterns: Iterable[str], seed: int) -> Anew:
-    """Return what is drawn anew: layers that a pattern names, or that are in what it names.
+    """Return what is reinitialised: layers that a pattern names, or that are in what it names.
 
     Raises:
         WeightsError: A pattern names no layer, or together they name all.
@@ -80,7 +80,7 @@ def layers_anew(graph: Graph, patterns: Iterable[str], seed: int) -> Anew:
             raise WeightsError(f"no layer with weights is called `{pattern}`: {offer}")
         chosen |= found
     if chosen and len(chosen) == len(weighted):
-        raise WeightsError("nothing is left to take from the file: `incgen weights init` draws all")
+        raise WeightsError("nothing is left to take from the file: use `incgen weights init`")
     return Anew(frozenset(chosen), seed)
 
 
@@ -254,13 +254,13 @@ def _advice(request: Request, found: Found) -> list[str]:
     other = _with_classes(request, classes)
     options = " ".join([*([said(other)] if other else []), *rules])
     if rules:
-        lines.append(f"`{options}` takes what the file has under another name")
+        lines.append(f"`{options}` imports what the file has under another name")
     elif other and not other.items() <= found.layout.settings.items():
         lines.append(f"`{options}` gives the network as many classes as the file has")
     if layers:
         options = " ".join(f"--fresh {layer}" for layer in layers)
         what = "the layer" if len(layers) == 1 else "these layers"
-        lines.append(f"`{options}` draws {what} anew, by the initialisation of the spec")
+        lines.append(f"`{options}` reinitialises {what} as the spec says")
     separator = found.layout.convention.separator
     scopes = dict.fromkeys(_scope(stored, separator) for stored in found.match.unexpected)
     if 0 < len(scopes) <= _FEW:

@@ -9,11 +9,11 @@ from incgen.weights.errors import Fault
 def fault_of(key: str, values: Array) -> Fault | None:
     """Return what is wrong with the values of a tensor, if anything is."""
     if values.dtype.kind != "f":  # quantised, or no weights at all
-        return Fault("no weights", key, f"it has whole numbers ({values.dtype})")
+        return Fault("no weights", key, f"it has integers ({values.dtype})")
     if not finite(values):
         return Fault("not finite", key, "it has NaN or infinite values")
     if key.endswith(".running_var") and (values < 0).any():
-        return Fault("negative", key, "a variance is never below 0")
+        return Fault("negative", key, "a variance is negative")
     return None
 
 

@@ -61,7 +61,7 @@ def draft_layout(
         spec: The spec of its network.
         output: The layout file; `layouts/NETWORK/NAME.toml` beside the spec is where it is found.
         parameters: Values for parameters of the network, in place of their defaults.
-        force: Also write over a file that exists.
+        force: Overwrite an existing file.
         text: The spec itself, if it does not come from the file.
 
     Raises:
@@ -77,7 +77,7 @@ def draft_layout(
         raise OutputError(f"`{name}`: a layout file ends in `.toml`")
     refuse_links(output)
     if output.exists() and not force:
-        raise OutputError(f"`{name}` exists: write over it with --force")
+        raise OutputError(f"`{name}` exists: overwrite it with --force")
     graph = compile_spec(spec, parameters, text=text)
     with open_checkpoint(checkpoint) as opened:
         made = draft(graph, opened, checkpoint.name, parameters)
@@ -100,7 +100,9 @@ def draft(graph: Graph, checkpoint: Checkpoint, name: str, settings: Parameters)
     rows: dict[str, Row] = {}
     for pair in found.pairs:
         if "{" in pair.layer or "}" in pair.layer:
-            raise WeightsError(f"`{pair.layer}` has a brace, which no layout can say: rename it")
+            raise WeightsError(
+                f"`{pair.layer}` contains a brace, which a layout cannot express: rename it"
+            )
         before = rows.get(pair.path, Row(pair.path, ()))
         rows[pair.path] = Row(pair.path, (*before.theirs, pair.layer))
     rules = _checked(convention, generalised(list(rows.values()), convention.separator), rows)
@@ -154,10 +156,10 @@ def _said(layout: Layout, path: str) -> tuple[str, ...]:
 
 
 def _head(convention: Convention, found: Alignment, name: str, numbered: bool) -> Iterator[str]:
-    yield f"# A draft by `incgen weights layout`, by the shapes and the order of {_quoted(name)}."
-    yield "# What is marked as doubtful has to be held against the program that wrote the file."
+    yield f"# A draft by `incgen weights layout`, from the shapes and the order of {_quoted(name)}."
+    yield "# Check what is marked as doubtful against the program that wrote the file."
     if found.sorted:
-        yield "# The file lists tensors by their names, so its order says little: look at all rows."
+        yield "# The file lists tensors by name, so its order says little: check all rows."
     yield f'convention = "{convention.name}"'
     if found.missing_gamma:
         yield "missing_gamma = true"
@@ -167,7 +169,7 @@ def _head(convention: Convention, found: Alignment, name: str, numbered: bool) -
 
 def _left(found: Alignment) -> Iterator[str]:
     if found.left:
-        yield "# Theirs that nothing was found for. What the network does without, it can ignore:"
+        yield "# Layers of the checkpoint without a counterpart. Ignore those that do not matter:"
         for layer, shapes in found.left.items():
             yield f"#   {_quoted(layer)}  {_shapes(shapes)}"
         names = ", ".join(_quoted(f"{layer}*") for layer in _tops(found.left))
@@ -209,7 +211,7 @@ def _rules(
 
 def _missing(missing: Mapping[str, tuple[Shape, ...]]) -> Iterator[str]:
     if missing:
-        yield "# doubtful: nothing of theirs that is not taken has the shapes of these"
+        yield "# doubtful: no remaining layer of the checkpoint has the shapes of these"
         for path, shapes in missing.items():
             yield f'# {_quoted(path)} = "?"  # {_shapes(shapes)}'
 

@@ -52,7 +52,7 @@ def export_weights(
             generated model, `.weights.h5`, or the model itself, `.keras`) or `npz`.
         part: Which tensors are meant, if the file holds several sets that fit, as for
             `import_weights`.
-        force: Also write over a file that exists.
+        force: Overwrite an existing file.
         text: The spec itself, if it does not come from the file.
 
     Raises:
@@ -65,13 +65,13 @@ def export_weights(
     parameters, weights = plain_parameters(parameters), Path(weights)
     spec, output = Path(spec), Path(output)
     if format not in FORMATS:
-        raise WeightsError(f"there is no format `{format}`: there are {listed(list(FORMATS))}")
+        raise WeightsError(f"there is no format `{format}`: choose from {listed(list(FORMATS))}")
     if not output.name.endswith(FORMATS[format]):
         ends = listed(FORMATS[format], "or")
         raise OutputError(f"`{output.as_posix()}`: a file of the format {format} ends in {ends}")
     refuse_links(output)
     if output.exists() and not force:
-        raise OutputError(f"`{output.as_posix()}` exists: write over it with --force")
+        raise OutputError(f"`{output.as_posix()}` exists: overwrite it with --force")
     graph = compile_spec(spec, parameters, text=text)
     with open_checkpoint(weights) as checkpoint:
         arrays = arrays_of(weights, graph, checkpoint, part)

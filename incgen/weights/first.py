@@ -61,7 +61,7 @@ def write(graph: Graph, path: str | os.PathLike[str], seed: int = 0, *, force: b
         graph: The network.
         path: The file; one that exists must be a file of first weights too.
         seed: A number from 0 to 2**64 - 1.
-        force: Also write over a file with other weights.
+        force: Overwrite a file with other weights.
 
     Raises:
         SpecError: The network has too many parameters.
@@ -105,5 +105,7 @@ def drawn(seed: int, key: str, tensor: Tensor) -> NDArray[np.float32]:
 def _check_size(graph: Graph) -> None:
     numbers = sum(tensor.size for tensor in graph.tensors().values())
     if numbers > MAX_NUMBERS:
-        message = f"the network has {numbers} numbers, and a weights file at most {MAX_NUMBERS}"
+        message = (
+            f"the network has {numbers} numbers, but a weights file can hold at most {MAX_NUMBERS}"
+        )
         raise SpecError([Diagnostic(Code.TOO_LARGE, message, graph.program.network.span)])

@@ -58,14 +58,14 @@ def import_weights(
         part: Which tensors are meant, if the file holds several sets that fit, such as weights and
             their moving averages: what their names begin with in the file, or the slot that they
             end in; `.` are those without.
-        fresh: Labels, or wildcards of labels, of layers that are drawn anew, by the initialisation
+        fresh: Labels, or wildcards of labels, of layers to reinitialise, by the initialisation
             of the spec.
         seed: A number from 0 to 2**64 - 1, for what is drawn.
         rules: Rules for layers that the file calls otherwise than the layout, ours and theirs, as
             in ``{"logits": "new_fc"}``.
         ignore: Wildcards of tensors in the file that are no part of the network.
         dtype: The type of what is written: `float32`, `float16`, `bfloat16` or `float64`.
-        force: Also write over weights that incgen could not make again.
+        force: Overwrite weights even if incgen could not recreate them.
         text: The spec itself, if it does not come from the file.
 
     Returns:

@@ -41,7 +41,7 @@ Tensors: TypeAlias = Mapping[str, Stored]
 
 @dataclass(frozen=True, slots=True)
 class Anew:
-    """What is drawn anew in place of being taken: layers by their paths, and the seed."""
+    """What is reinitialised instead of imported: layers by their paths, and the seed."""
 
     layers: frozenset[str] = frozenset()
     seed: int = 0
@@ -314,7 +314,7 @@ class _Matcher:
             self.recipes[key] = replace(mean, minus=bias)
 
     def replace(self, node: Node) -> None:
-        """Leave all that theirs has of a layer that is drawn anew."""
+        """Skip all that theirs has of a layer that is reinitialised."""
         try:
             layers = self.names.all_layers(node)
         except (AmbiguousError, TemplateError):

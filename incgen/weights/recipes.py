@@ -15,7 +15,7 @@ Map: TypeAlias = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """A tensor of ours that is drawn anew, by the initialisation of the spec."""
+    """A tensor of ours that is reinitialised as the spec says."""
 
     seed: int
     key: str
@@ -60,9 +60,9 @@ class Recipe:
         if self.part:
             found.append(f"of the part `{self.part}`")
         if self.fresh is not None:
-            found.append(f"drawn anew with the seed {self.fresh.seed}")
+            found.append(f"reinitialised with the seed {self.fresh.seed}")
         elif self.stored is None:
-            found.append("ones: theirs has no gamma")
+            found.append("ones: the checkpoint has no gamma")
         elif _oriented(self.stored.shape, self.axes) != self._before and self.flattened is None:
             found.append(f"{shown(self.stored.shape)} without its axes of length 1")
         if self.flattened is not None:
@@ -72,7 +72,7 @@ class Recipe:
         if self.divided_by is not None:
             found.append("divided by the factor")
         if self.minus is not None:
-            found.append("minus the bias in front of the normalisation")
+            found.append("minus the bias before the normalisation")
         return tuple(found)
 
     @property

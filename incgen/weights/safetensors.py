@@ -71,7 +71,7 @@ def write(path: Path, head: bytes, chunks: Iterable[bytes | memoryview]) -> int:
 
 
 def check_replaceable(path: Path, generators: Collection[str], command: str) -> None:
-    """Refuse to write over weights that nobody could make again, such as trained ones.
+    """Refuse to overwrite weights that nobody could recreate, such as trained ones.
 
     Only files of these generators may be written over.
 
@@ -92,7 +92,7 @@ def check_replaceable(path: Path, generators: Collection[str], command: str) -> 
     else:
         return
     raise OutputError(
-        f"`{name}` {fault}: choose another output with -o, or write over it with --force"
+        f"`{name}` {fault}: choose another output with -o, or overwrite it with --force"
     )
 
 

@@ -111,7 +111,7 @@ def stream_key(seed: SupportsIndex, key: str) -> int:
     """
     number = operator.index(seed)
     if not 0 <= number < _SEED_END:
-        raise ValueError(f"a seed is from 0 to {_SEED_END - 1}, but this one is {number}")
+        raise ValueError(f"a seed must be from 0 to {_SEED_END - 1}, not {number}")
     message = b"\0".join((_DOMAIN, str(number).encode("ascii"), key.encode("utf-8")))
     return int.from_bytes(hashlib.sha256(message).digest()[:16], "little")
 

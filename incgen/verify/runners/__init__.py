@@ -66,7 +66,7 @@ def _other_backend() -> str:
     if backend == "tensorflow":
         return ""
     return (
-        f"Keras is set to run on {backend}, and it is compared on TensorFlow: "
+        f"Keras is set to run on {backend}, but is compared on TensorFlow: "
         "set KERAS_BACKEND=tensorflow"
     )
 
