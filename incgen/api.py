@@ -1,7 +1,7 @@
 """The Python API: the compilation of a spec, from its file to source text.
 
-`compile_spec` is the whole road to the graph; everything else here is a way to use one. Targets
-and what they stand on are imported where they are needed, so that a check does not pay for them.
+`compile_spec` runs the pipeline up to the graph; everything else here builds on it. Targets and
+their dependencies are imported where they are needed, so that a check does not pay for them.
 """
 
 from __future__ import annotations
@@ -37,15 +37,16 @@ if TYPE_CHECKING:
     from incgen.output import GeneratedFile
     from incgen.targets.shared.style import Style
 
-#: Where a spec is: a file, or the name of one that comes with incgen, such as `bn_inception`.
+#: The location of a spec: a file, or the name of one that ships with incgen, such as
+#: `bn_inception`.
 SpecPath: TypeAlias = str | os.PathLike[str]
-#: Values for the parameters of a network and the constants (`let`) of its file, in place of what
-#: the spec says.
+#: Values for the parameters of a network and the constants (`let`) of its file, which override
+#: those of the spec.
 Parameters: TypeAlias = Mapping[str, Value]
 
 
 class Target(Protocol):
-    """What this module needs of a target."""
+    """The interface of a target that this module needs."""
 
     @property
     def name(self) -> str:
@@ -62,7 +63,7 @@ class Target(Protocol):
 
 
 class RequestError(ValueError):
-    """What was asked for does not exist: a target, a parameter, a value that none can have."""
+    """A request cannot be met: an unknown target or parameter, or an invalid value."""
 
 
 def compile_spec(
@@ -72,7 +73,7 @@ def compile_spec(
     text: str | None = None,
     report: Reporter | None = None,
 ) -> Graph:
-    """Read a spec and expand its network: every layer with its shape, its key and its cost.
+    """Read a spec and expand its network: every layer with its shape, key and cost.
 
     Args:
         spec: The file of the spec, or the name of a shipped one.
@@ -83,7 +84,7 @@ def compile_spec(
 
     Raises:
         SpecError: The spec has faults; all that could be told apart are in it.
-        RequestError: The spec has no such parameter, or no parameter has such a value.
+        RequestError: The spec has no such parameter, or the value is invalid.
     """
     report = report or Reporter()
     loaded = load_file(Path(spec), text=text)
@@ -107,7 +108,7 @@ def compile_spec(
 def check(
     spec: SpecPath, parameters: Parameters | None = None, *, text: str | None = None
 ) -> list[Diagnostic]:
-    """Return all faults and warnings of a spec; a file of units and blocks needs no network.
+    """Return all errors and warnings in a spec; a file of units and blocks needs no network.
 
     Args:
         spec: The file of the spec, or the name of a shipped one.
@@ -127,7 +128,7 @@ def check(
         if lone.code is Code.NO_NETWORK and lone.span is None:
             return report.diagnostics
         return list(error.diagnostics)
-    refused: dict[Diagnostic, None] = {}  # what no target can express is said once
+    refused: dict[Diagnostic, None] = {}  # report what no target can express once
     for target in find_targets(list(TARGETS)):
         try:
             target.check(graph)
@@ -148,10 +149,10 @@ def generate(
 
     Args:
         spec: The file of the spec, or the name of a shipped one.
-        target: `torch` or `keras`; `tf` and `tensorflow` are other names of the latter.
+        target: `torch` or `keras`; `tf` and `tensorflow` are aliases of the latter.
         parameters: Values for parameters and constants, in place of what the spec says.
         text: The spec itself, if it does not come from the file.
-        style: The length of lines, and templates of the user's; otherwise incgen's own.
+        style: The line length and the user's own templates; incgen's if omitted.
 
     Raises:
         SpecError: The spec has faults, or the target cannot express it.
@@ -174,13 +175,13 @@ def build(
 ) -> list[GeneratedFile]:
     """Write the source files of a spec, one for each target.
 
-    Nothing is written before everything is generated; a file that is up to date is left alone.
+    Nothing is written until everything has been generated; a file that is up to date is left alone.
 
     Args:
         spec: The file of the spec, or the name of a shipped one.
         target: A target or several.
-        output: A file, for one target; or a folder: one that exists, or a text with a slash at
-            its end. Otherwise the folder `generated` of the current one.
+        output: A file, for one target; or a folder: an existing one, or a path with a trailing
+            slash. The default is the folder `generated`.
         parameters: Values for parameters and constants, in place of what the spec says.
         force: Overwrite files even if incgen did not write them or they were edited since.
         check: Write nothing.
@@ -207,7 +208,7 @@ def build_graphs(
     force: bool = False,
     check: bool = False,
 ) -> list[GeneratedFile]:
-    """Write the source files of several networks, all or none, as `build` does those of one.
+    """Write the source files of several networks, all or none, as `build` does for one.
 
     Raises:
         SpecError: A target cannot express a network.
@@ -262,15 +263,14 @@ def load(
 
 
 def find_targets(names: Sequence[str], style: Style | None = None) -> list[Target]:
-    """Look targets up by name; return each once, in order.
+    """Look up targets by name; return each one once, in order.
 
     Args:
-        names: The names, or other names, of targets.
-        style: How they spell code; otherwise with incgen's own templates.
+        names: Names or aliases of targets.
+        style: The style of the code; incgen's own if omitted.
 
     Raises:
-        RequestError: A name is no target's, or there is none; or there is no such folder of
-            templates.
+        RequestError: There is no such target or folder of templates, or no name is given.
     """
     from incgen.targets import TARGETS, target_named
 
@@ -296,7 +296,8 @@ def emit_all(graph: Graph, targets: Sequence[Target]) -> dict[str, str]:
     """Return the source text for each target by the target's name.
 
     Raises:
-        SpecError: Targets cannot express the network; the reasons of all of them are in it.
+        SpecError: Some target cannot express the network; the error holds the reasons of all of
+            them.
     """
     sources: dict[str, str] = {}
     faults: list[Diagnostic] = []
@@ -311,7 +312,7 @@ def emit_all(graph: Graph, targets: Sequence[Target]) -> dict[str, str]:
 
 
 def _not_one_network(loaded: LoadedFile) -> Diagnostic:
-    """Return the fault of a file that does not define exactly one network."""
+    """Return the error for a file that does not define exactly one network."""
     networks = [item for item in loaded.spec.items if isinstance(item, st.Network)]
     if not networks:
         return Diagnostic(
@@ -332,10 +333,10 @@ def _not_one_network(loaded: LoadedFile) -> Diagnostic:
 
 
 def plain_parameters(values: Parameters | None) -> dict[str, Value]:
-    """Return values for parameters with plain names and values, whatever stood for them.
+    """Convert the names and values of parameters to plain ones.
 
     Raises:
-        RequestError: No parameter can have such a value.
+        RequestError: A value is not one that a parameter can have.
     """
     plain: dict[str, Value] = {}
     for name, value in (values or {}).items():
@@ -350,7 +351,7 @@ def plain_parameters(values: Parameters | None) -> dict[str, Value]:
 
 
 def _faults_with(loaded: LoadedFile, values: dict[str, Value]) -> list[Diagnostic]:
-    """Return the faults that a spec has with other values."""
+    """Return the errors in a spec when it is compiled with other values."""
     report = Reporter()
     constants, settings = _settings(loaded, values)
     try:
@@ -363,7 +364,7 @@ def _faults_with(loaded: LoadedFile, values: dict[str, Value]) -> list[Diagnosti
 
 
 def _settings(loaded: LoadedFile, values: Parameters) -> tuple[dict[str, Value], dict[str, Value]]:
-    """Split values into those of constants and those of parameters; refuse unknown names."""
+    """Split values into those of constants and those of parameters; reject unknown names."""
     items = loaded.spec.items
     networks = [item for item in items if isinstance(item, st.Network)]
     parameters = [p.name.text for network in networks for p in network.parameters]

@@ -38,17 +38,17 @@ def assert_up_to_date(
     parameters: Parameters | None = None,
     style: Style | None = None,
 ) -> None:
-    """Assert that a generated file is what its spec gives now, whatever its layout.
+    """Assert that a generated file is up to date with its spec, whatever its layout.
 
     Args:
         spec: The spec.
         file: The generated file.
         target: The target that it was generated for.
-        parameters: Values for parameters and constants with which it was.
-        style: The style with which it was; incgen's own if none is given.
+        parameters: The values of parameters and constants that it was generated with.
+        style: The style that it was generated with; incgen's own if omitted.
 
     Raises:
-        AssertionError: The file differs or is not there; the text has the difference.
+        AssertionError: The file differs or does not exist; the message contains the diff.
         SpecError, RequestError: As `incgen.generate`.
     """
     from incgen.output import compared, sealed
@@ -77,13 +77,13 @@ def assert_same_network(
     rungs: Sequence[int] = range(7),
     **options: Any,
 ) -> None:
-    """Assert that the models of a spec are the same network, as `incgen verify` proves it.
+    """Assert that the models of a spec are the same network, as `incgen verify` does.
 
     Args:
         spec: The spec.
         parameters: Values for parameters and constants.
-        files: Generated files by target, to be verified in place of what the spec gives now.
-        rungs: The rungs of the ladder to climb.
+        files: Generated files by target, to verify instead of freshly generated ones.
+        rungs: The rungs to compare.
         options: Other arguments of `incgen.verify.verify`: targets, dtypes, weights, seed, ...
 
     Raises:

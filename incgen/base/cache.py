@@ -1,9 +1,9 @@
 """A per-user cache of what would otherwise be recomputed at every start.
 
 The tables of the grammar cost as much as a small build, and so does compiling templates. Both are
-kept as plain data under a digest: an entry that is missing, old or damaged is made again, and
-nothing fails where none can be kept. What templates are compiled to is code, as Python's own caches
-are, so a folder that anybody else can write to is never read.
+cached as plain data under a digest: an entry that is missing, old or damaged is rebuilt, and
+nothing fails if none can be stored. Compiled templates are code, like Python's own caches, so a
+folder that anybody else can write to is never read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FORMAT = 4  # of `marshal`: all versions of Python that incgen runs on read it
 
 
 def load(name: str) -> Any:
-    """Return what was kept under a name, or None if there is nothing or it is damaged."""
+    """Return what is cached under a name, or None if there is nothing or it is damaged."""
     place = _folder()
     if place is None:
         return None
@@ -37,14 +37,15 @@ def load(name: str) -> Any:
 
 
 def store(name: str, value: Any) -> None:
-    """Keep plain data under a name, if that is possible."""
+    """Cache plain data under a name, if possible."""
     place = _folder()
     if place is None:
         return
     from incgen.base.files import OutputError, replace
 
     data = marshal.dumps(value, _FORMAT)
-    with suppress(OutputError, OSError):  # a full disk, another system's rules
+    # the disk may be full, or another system's rules may apply
+    with suppress(OutputError, OSError):
         replace(place / name, _digest(data) + data)
 
 
@@ -54,10 +55,10 @@ def _digest(data: bytes) -> bytes:
 
 @cache
 def _folder() -> Path | None:
-    """Return the folder, made if need be; None if there can be none.
+    """Return the folder, creating it if necessary; None if that is impossible.
 
     `INCGEN_CACHE` names another one, or none if it is empty. A folder that others can write to is
-    not used: they could change what a spec is taken for.
+    not used: they could change how a spec is read.
     """
     named = os.environ.get("INCGEN_CACHE")
     if named == "":
@@ -65,18 +66,18 @@ def _folder() -> Path | None:
     try:
         place = Path(named) if named else _usual()
         if not place.is_absolute():
-            return None  # it would be another one in each project, and could be a project's own
+            return None  # it would differ between projects, and could belong to one
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = place.stat()
         ours = not hasattr(os, "getuid") or status.st_uid == os.getuid()
         shared = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
         return place if ours and not shared else None
-    except (OSError, RuntimeError, ValueError):  # no home, no room, a file in the way
+    except (OSError, RuntimeError, ValueError):  # there is no home, no space, or a file in the way
         return None
 
 
 def _usual() -> Path:
-    """Return where the platform keeps caches.
+    """Return the platform's folder for caches.
 
     Relative paths are invalid in these variables and to be ignored (XDG Base Directory
     Specification 0.8).

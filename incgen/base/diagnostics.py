@@ -16,15 +16,15 @@ from enum import StrEnum
 
 from incgen.base.source import Span
 
-#: A report longer than this helps nobody; the rest is counted.
+#: A longer report helps nobody; the rest are only counted.
 MAX_SHOWN = 20
 #: After this many errors a stage stops: each costs time, and there may be one for every line.
 MAX_ERRORS = 100
 #: Source lines longer than this (characters) are shown in part, around the span.
 _MAX_LINE = 110
-#: So many characters in front of the span are shown of such a line.
+#: How many characters before the span are then shown.
 _BEFORE = 40
-#: Names that are held against an unknown one; comparing takes time.
+#: How many names an unknown one is compared with; comparing takes time.
 _MAX_NEAR = 1000
 _TAB = "    "
 #: Characters that move the cursor, change colours or reverse the text of a terminal.
@@ -32,7 +32,7 @@ _UNPRINTABLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
 
 
 class Code(StrEnum):
-    """The name of each fault, with what it means. Names are part of the public surface."""
+    """The code of each kind of error, with its meaning. Codes are part of the public surface."""
 
     summary: str
 
@@ -93,7 +93,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A second place or fact that explains a fault."""
+    """A second location or fact that explains an error."""
 
     message: str
     span: Span | None = None
@@ -101,15 +101,15 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One fault: where, what, and where possible what to type instead.
+    """An error or warning: where, what, and if possible what to type instead.
 
     Attributes:
-        code: The name of the fault.
+        code: The kind of error.
         message: What is wrong, with numbers; lower case, without a final full stop.
-        span: The smallest piece of text that shows it; None for a fault of a whole file.
+        span: The smallest piece of text that shows it; None for an error of a whole file.
         label: A few words for the caret line.
-        notes: Other places and facts, the chain of uses among them.
-        help: What to type, where that is known.
+        notes: Other locations and facts, including the chain of uses.
+        help: What to type, if known.
         severity: Errors stop the pipeline, warnings do not.
         file: The file's name where there is no span.
     """
@@ -130,7 +130,7 @@ class Diagnostic:
         return plain(f"{place}: {severity}[{self.code.value}]: {self.message}")
 
     def render(self) -> str:
-        """Join all reports with blank lines; say how many are left out."""
+        """Join all reports with blank lines; say how many are omitted."""
         lines = [self.headline]
         if self.span is not None:
             lines += _excerpt(self.span, self.label)
@@ -155,7 +155,7 @@ class Diagnostic:
 
 
 class SpecError(Exception):
-    """A spec has faults; nothing was built. Its text is the whole report."""
+    """A spec has errors, so nothing was built. Its text is the whole report."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         """Keep the diagnostics, errors and warnings alike, in order."""
@@ -164,7 +164,7 @@ class SpecError(Exception):
 
 
 class Reporter:
-    """Collects what a stage finds."""
+    """Collects the diagnostics of a stage."""
 
     def __init__(self) -> None:
         """Start empty."""
@@ -209,7 +209,7 @@ class Reporter:
             self._add(diagnostic)
 
     def _add(self, diagnostic: Diagnostic) -> None:
-        # One fault inside a block that is used ten times is one fault.
+        # An error in a block that is used ten times is one error.
         key = (diagnostic.code, diagnostic.span, diagnostic.message, diagnostic.file)
         if key in self._seen:
             return
@@ -227,11 +227,11 @@ class Reporter:
 
     @property
     def diagnostics(self) -> list[Diagnostic]:
-        """Return everything recorded, by place."""
+        """Return everything recorded, by location."""
         return sorted(self._found, key=_order)
 
     def stop_on_errors(self) -> None:
-        """Raise what was recorded if there is an error in it.
+        """Raise everything recorded if it includes an error.
 
         Raises:
             SpecError: An error was recorded.
@@ -251,7 +251,7 @@ def near(name: str, known: Iterable[str], alike: float = 0.6) -> str | None:
     # Names whose lengths differ by half cannot reach the cutoff, and comparing takes time.
     similar = {word for word in known if 3 * len(word) <= 7 * len(name) <= 17 * len(word)}
     candidates = itertools.islice(sorted(similar), _MAX_NEAR)
-    import difflib  # of no use to a spec without faults
+    import difflib  # not needed for a correct spec
 
     matches = difflib.get_close_matches(name, candidates, n=3, cutoff=alike)
     return f"did you mean {listed(matches, 'or')}?" if matches else None
@@ -287,9 +287,9 @@ def listed(names: Sequence[str], conjunction: str = "and") -> str:
 
 
 def render(diagnostics: Sequence[Diagnostic]) -> str:
-    """Join all reports with blank lines; say how many are left out."""
+    """Join all reports with blank lines; say how many are omitted."""
     shown = list(diagnostics)
-    if len(shown) > MAX_SHOWN:  # errors before warnings, and then by place as before
+    if len(shown) > MAX_SHOWN:  # errors before warnings, and then in the same order as before
         worst = sorted(range(len(shown)), key=lambda i: shown[i].severity is Severity.WARNING)
         shown = [shown[i] for i in sorted(worst[:MAX_SHOWN])]
     reports = [diagnostic.render() for diagnostic in shown]

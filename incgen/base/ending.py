@@ -1,7 +1,7 @@
 """Signals as exceptions, so that a command that is ended removes what it has half made.
 
-Python knows an interrupt from the keyboard as an exception, and dies without cleaning up of the
-signals by which systems and terminals end a program. Here all are alike.
+Python raises an exception for an interrupt from the keyboard, but dies without cleaning up on the
+signals that systems and terminals end programs with. Here, all of them are exceptions.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from types import FrameType
 
 #: Ctrl-C; `kill`, `timeout` and whatever ends services; a terminal that is closed.
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
-#: Seconds that cleaning up may take: so long, further signals change nothing.
+#: Seconds that cleaning up may take, during which further signals are ignored.
 _PATIENCE = 5.0
 
 
 class Ended(KeyboardInterrupt):
-    """A signal has come that ends the program."""
+    """A signal that ends the program was received."""
 
     def __init__(self, number: int) -> None:
-        """Keep which."""
+        """Store the signal."""
         super().__init__(signal.Signals(number).name)
         self.number = number
 
 
 def exit_code(error: BaseException | None) -> int:
-    """Return the exit code for an end by a signal: 128 and its number, as shells have it."""
+    """Return the exit code for an end by a signal: 128 and its number, as shells do."""
     while error is not None and not isinstance(error, Ended):
         error = error.__cause__
     return 128 + (error.number if error else signal.SIGINT)
@@ -38,10 +38,10 @@ def exit_code(error: BaseException | None) -> int:
 
 @contextmanager
 def as_exceptions() -> Iterator[None]:
-    """Raise `Ended` where a signal comes that ends the program.
+    """Raise `Ended` when a signal that ends the program arrives.
 
-    Further signals are left out while what was raised cleans up, and end the program at once if
-    that does not succeed. What the program was told to ignore (`nohup`) stays ignored.
+    Further signals are ignored during cleanup, and end the program at once if that takes too long.
+    Signals that the program was told to ignore (`nohup`) stay ignored.
     """
     first: list[float] = []
 
@@ -55,11 +55,11 @@ def as_exceptions() -> Iterator[None]:
 
     before = {}
     for name in _SIGNALS:
-        number = getattr(signal, name, None)  # Windows has fewer
+        number = getattr(signal, name, None)  # Windows has fewer signals
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             try:
                 before[number] = signal.signal(number, end)
-            except ValueError:  # only the main thread can
+            except ValueError:  # only the main thread can set handlers
                 break
     try:
         yield
@@ -71,7 +71,7 @@ def as_exceptions() -> Iterator[None]:
 
 
 def end_children() -> None:
-    """End the processes that `multiprocessing` has started, whatever they do."""
+    """End the processes that `multiprocessing` has started, whatever they are doing."""
     if "multiprocessing" in sys.modules:
         import multiprocessing
 

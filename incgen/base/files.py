@@ -8,14 +8,14 @@ from pathlib import Path
 
 
 class OutputError(Exception):
-    """A file cannot or must not be written; the text says which, why and what to do."""
+    """A file cannot or must not be written; the message says which, why and what to do."""
 
 
 def refuse_links(path: Path) -> None:
-    """Refuse to write to a symbolic link, whose own place or whose target could be meant.
+    """Refuse to write to a symbolic link, since either the link or its target could be meant.
 
     Raises:
-        OutputError: The path is one.
+        OutputError: The path is a symbolic link.
     """
     if path.is_symlink():
         name = path.as_posix()
@@ -23,7 +23,7 @@ def refuse_links(path: Path) -> None:
 
 
 def existing(path: Path) -> bytes | None:
-    """Return the content of a regular file; None if there is nothing."""
+    """Return the content of a regular file; None if it does not exist."""
     name = path.as_posix()
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -37,10 +37,10 @@ def existing(path: Path) -> bytes | None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those around it, where they are missing.
+    """Create a folder and its parents, if they are missing.
 
     Raises:
-        OutputError: It cannot be made.
+        OutputError: It cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -50,23 +50,24 @@ def make_folder(folder: Path) -> None:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Write a file in one step; one that is there keeps its mode, and a link is not followed.
+    """Write a file in one step; an existing one keeps its mode, and links are not followed.
 
     Raises:
-        OutputError: It cannot be written; nothing has changed then.
+        OutputError: It cannot be written; nothing has changed.
     """
     with Replacement(path) as temporary:
         temporary.write(data)
 
 
 def rewrite(path: Path, data: bytes) -> None:
-    """Write other content into a file, which stays the same one: with its owner, mode and links.
+    """Overwrite the content of a file in place, keeping its owner, mode and links.
 
-    That is for files of people. A reader may see it half written, unlike one that is replaced, but
-    a file that is replaced is a new one, of whoever replaces it, and other links keep the old.
+    This is for files that people write. Unlike with a replacement, a reader may see it half
+    written; but a replacement would be a new file with a new owner, and other links would keep the
+    old one.
 
     Raises:
-        OutputError: It cannot be written; what was in it is in it again.
+        OutputError: It cannot be written; its old content has been restored.
     """
     _refuse_read_only(path)
     try:
@@ -75,7 +76,7 @@ def rewrite(path: Path, data: bytes) -> None:
             before = file.read()
             try:
                 _put(descriptor, data)
-            except BaseException:  # its room is still there
+            except BaseException:  # its space is still allocated
                 _put(descriptor, before)
                 raise
     except (OSError, ValueError) as error:
@@ -83,7 +84,7 @@ def rewrite(path: Path, data: bytes) -> None:
 
 
 def _put(descriptor: int, data: bytes) -> None:
-    """Make a file have this content."""
+    """Set the content of a file."""
     os.lseek(descriptor, 0, os.SEEK_SET)
     _write(descriptor, data)
     os.ftruncate(descriptor, len(data))
@@ -96,7 +97,7 @@ def _write(descriptor: int, data: bytes | memoryview) -> None:
 
 
 def _refuse_read_only(path: Path) -> None:
-    """Refuse to replace a read-only file, even where the folder is writable."""
+    """Refuse to replace a read-only file, even if the folder is writable."""
     try:
         writable = path.stat().st_mode & 0o222
     except (OSError, ValueError):
@@ -107,13 +108,13 @@ def _refuse_read_only(path: Path) -> None:
 
 
 class Replacement:
-    """A file beside another, which it replaces when everything has been written.
+    """A file beside another that replaces it once everything has been written.
 
-    As a context manager it removes itself if anything goes wrong.
+    As a context manager, it removes itself if anything goes wrong.
     """
 
     def __init__(self, path: Path) -> None:
-        """Take the place; nothing is opened yet."""
+        """Store the path; open nothing yet."""
         self.path = path
         self.temporary = path.with_name(f".{path.name[:100]}.{os.urandom(6).hex()}.tmp")
         self._descriptor = -1
@@ -127,7 +128,7 @@ class Replacement:
             self._descriptor = os.open(self.temporary, flags, 0o666)
         except (OSError, ValueError) as error:
             raise self._failed(error) from None
-        except BaseException:  # a signal, as soon as it was open
+        except BaseException:  # a signal may arrive as soon as it is open
             self.temporary.unlink(missing_ok=True)
             raise
         return self
@@ -137,23 +138,23 @@ class Replacement:
         _write(self._descriptor, data)
 
     def write_at(self, place: int, data: bytes) -> None:
-        """Write over what was written there; what comes next is appended as before."""
+        """Overwrite what was written at an offset; then append as before."""
         end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
         os.lseek(self._descriptor, place, os.SEEK_SET)
         self.write(data)
         os.lseek(self._descriptor, end, os.SEEK_SET)
 
     def close(self) -> None:
-        """Write no more; of many files, all need not be open until they take their places."""
+        """Close the file, so that many files need not be open until they are moved into place."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             try:
                 os.close(descriptor)
-            except OSError as error:  # some file systems tell only now that there is no room
+            except OSError as error:  # some file systems only report now that they are full
                 raise self._failed(error) from None
 
     def __exit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
-        """Put the new file in the place of the old one, or remove it."""
+        """Move the new file into the place of the old one, or remove it."""
         try:
             self.close()
             if kind is None:
@@ -162,7 +163,7 @@ class Replacement:
                 os.replace(self.temporary, self.path)
         except OSError as problem:
             error = problem
-        finally:  # also if a signal comes; where all went well it is there no more
+        finally:  # also after a signal; if all went well, it no longer exists
             self.temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise self._failed(error) from None

@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 
-#: Strings, whose `#` begins no comment, or a comment.
+#: A string, whose `#` does not begin a comment, or a comment.
 _STRING_OR_COMMENT = re.compile(
     r"""'{3}(?:[^\\]|\\.)*?'{3}|"{3}(?:[^\\]|\\.)*?"{3}"""
     r"""|'(?:[^\\\n]|\\.)*'|"(?:[^\\"\n]|\\.)*"|#[^\n]*""",
@@ -16,10 +16,10 @@ _STRING_OR_COMMENT = re.compile(
 
 
 def fingerprint(source: str) -> str:
-    """Return 16 hexadecimal digits that a formatter, or a sorter of imports, does not change.
+    """Return 16 hexadecimal digits that formatting and sorting imports do not change.
 
-    Another word in a comment or docstring does, as does any other code. Text that is no Python
-    has the digest of its characters.
+    A different word in a comment or docstring does change them, as does different code. For text
+    that is not Python, they are the digest of its characters.
     """
     try:
         tree = ast.parse(source)
@@ -46,9 +46,9 @@ def _imported(tree: ast.Module) -> Iterator[str]:
 
 
 def _parts(root: ast.AST) -> Iterator[str]:
-    """Yield the nodes of a tree in order, spelled alike for every version of Python.
+    """Yield the nodes of a tree in order, in the same form for every version of Python.
 
-    `ast.dump` of 3.13 leaves out what is empty, which is left out here as well.
+    `ast.dump` omits empty fields from Python 3.13 on, so they are always omitted here.
     """
     pending: list[object] = [root]
     while pending:

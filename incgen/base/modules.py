@@ -26,12 +26,12 @@ def import_source(network: str, file: str, target: str, source: str) -> ModuleTy
             return known
         module = ModuleType(name)
         module.__file__ = _pseudo_file(f"incgen {file} {target}", source)
-        # Pickle, inspect and the frameworks find a class by way of sys.modules, some of them
-        # while the module is still running.
+        # Pickle, inspect and the frameworks find classes through sys.modules, some of them while
+        # the module is still being executed.
         sys.modules[name] = module
         try:
-            # Our own `from __future__ import annotations` must not reach it: TorchScript
-            # reads annotations as objects.
+            # Our own `from __future__ import annotations` must not apply to it: TorchScript reads
+            # annotations as objects.
             exec(compile(source, module.__file__, "exec", dont_inherit=True), module.__dict__)
         except ModuleNotFoundError as error:
             del sys.modules[name]
@@ -48,11 +48,11 @@ def needs(error: ModuleNotFoundError, extra: str, verb: str = "needs") -> str:
 
     Args:
         error: The exception that the import raised.
-        extra: The extra of incgen that has what is imported.
-        verb: In the form that fits the beginning of the sentence.
+        extra: The extra of incgen that installs what is imported.
+        verb: The verb, in the form that the sentence needs.
     """
     missing = (error.name or "a library").partition(".")[0]
-    if missing == os.environ.get("KERAS_BACKEND"):  # its own choice of what it runs on
+    if missing == os.environ.get("KERAS_BACKEND"):  # the user chose the backend
         return f"{verb} {missing}, which KERAS_BACKEND names: install it, or unset KERAS_BACKEND"
     return f"{verb} {missing}: pip install 'incgen[{extra}]'"
 
@@ -62,11 +62,12 @@ def _pseudo_file(title: str, source: str) -> str:
     import io
     import linecache
 
-    lines = io.StringIO(source).readlines()  # str.splitlines knows more newlines than Python code
+    # str.splitlines splits at more characters than Python does
+    lines = io.StringIO(source).readlines()
     number, name = 1, f"<{title}>"
     while linecache.getlines(name) not in ([], lines):
         number += 1
         name = f"<{title} {number}>"
-    # Without a time of modification the entry is never taken for outdated.
+    # Without a modification time, the entry never counts as outdated.
     linecache.cache[name] = (len(source), None, lines, name)
     return name

@@ -10,10 +10,10 @@ import incgen
 
 @cache
 def folder(name: str) -> Path:
-    """Return one of them: inside the installed package, or beside it in a checkout.
+    """Return one of these folders: inside the installed package, or beside it in a checkout.
 
-    It is found by where the code lies, so that the code of one checkout never meets the files of
-    another, whichever of them is installed.
+    It is found relative to the code, so that the code of one checkout never uses the files of
+    another, whichever is installed.
     """
     package = Path(incgen.__file__).resolve().parent
     installed = package / name

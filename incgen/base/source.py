@@ -1,7 +1,7 @@
 """Locations in a spec: source files and spans of their text.
 
-Everything later in the pipeline carries a `Span`, so that a fault found in the graph can
-still point at the characters that a person typed. Imports nothing of ours.
+Everything later in the pipeline carries a `Span`, so that an error found in the graph can still
+point at the characters that a person typed. Imports nothing of ours.
 """
 
 from __future__ import annotations

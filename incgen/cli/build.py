@@ -92,7 +92,7 @@ def build(
 
 
 def _say_left_over(graphs: Sequence[Graph], files: Sequence[GeneratedFile]) -> None:
-    """Say which files may be of specs whose network had another name."""
+    """Report files that may be left over from networks that were renamed."""
     from incgen.output import left_over
     from incgen.syntax.loader import STDIN
     from incgen.targets import TARGETS

@@ -10,13 +10,13 @@ import click
 
 from incgen.cli.options import COLUMNS
 
-#: What a pyproject.toml that has a table for incgen contains in any case.
+#: A string that every pyproject.toml with a table for incgen contains.
 _TABLE = b"incgen"
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What a project says of its generated code; None where it says nothing.
+    """A project's settings for generated code; None where it has none.
 
     Attributes:
         line_length: The columns of a line.
@@ -28,13 +28,12 @@ class Configuration:
 
 
 def configuration() -> Configuration:
-    """Return what the nearest pyproject.toml with a table for incgen says.
+    """Return the settings in the nearest pyproject.toml that has a table for incgen.
 
-    It is looked for in the current folder and those around it. A path is taken from where the
-    file stands.
+    The current folder and its parents are searched. A path is relative to the file.
 
     Raises:
-        click.ClickException: The file is no TOML, or the table says something else.
+        click.ClickException: The file is not TOML, or the table is invalid.
     """
     here = Path.cwd()
     for folder in (here, *here.parents):
@@ -72,7 +71,7 @@ def _table(file: Path, data: bytes) -> dict[str, Any] | None:
 
 
 def _fault(key: str, value: Any) -> str | None:
-    """Return what is wrong with a line of the table, if anything is."""
+    """Return what is wrong with an entry of the table, if anything."""
     least, most = COLUMNS
     match key:
         case "line-length" if not isinstance(value, int) or isinstance(value, bool):

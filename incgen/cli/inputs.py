@@ -26,8 +26,8 @@ def compiled(
     Args:
         spec: The spec as typed.
         parameters: Values for parameters and constants.
-        warn: Whether its warnings are said.
-        alone: Whether no other specs were given, which may have those parameters.
+        warn: Whether to print its warnings.
+        alone: Whether it is the only spec; otherwise the parameters may belong to others.
     """
     from incgen import api
 
@@ -36,7 +36,7 @@ def compiled(
     try:
         graph = api.compile_spec(path, parameters, text=text, report=report)
     except api.RequestError:
-        if not alone:  # a file without a network has none of the parameters of the others
+        if not alone:  # a file without a network does not have the parameters of the others
             api.compile_spec(path, text=text)
         raise
     if warn:
@@ -45,7 +45,7 @@ def compiled(
 
 
 def all_compiled(specs: Sequence[str], parameters: dict[str, Value]) -> list[Graph] | None:
-    """Return the graphs of the specs with a network; None after saying their faults."""
+    """Return the graphs of the specs with a network; None after reporting errors."""
     graphs: list[Graph] = []
     faults: list[Diagnostic] = []
     for spec in specs:
@@ -73,7 +73,7 @@ def source_of(spec: str) -> tuple[str, str | None]:
 
 
 def standard_input() -> bytes:
-    """Return what is on standard input, cut where no spec is that long."""
+    """Return standard input, cut off at the length limit of a spec."""
     from incgen.syntax.loader import MAX_BYTES
 
     if sys.stdin is None:

@@ -1,9 +1,9 @@
 """The program: its commands, each imported on first use, and how a run ends.
 
-Exit codes: 0 is success, 1 says that a spec has faults, that weights do not fit it or that
-`--check` found a difference, 2 that the command cannot be carried out as it was given; 130 is an
-interrupt, and 128 and its number any other signal. Products go to standard output, in UTF-8 on
-every system, and everything said about them to standard error.
+Exit codes: 0 is success; 1 means that a spec has errors, that weights do not fit it or that
+`--check` found a difference; 2 that the command is invalid; 130 is an interrupt, and 128 plus its
+number any other signal. Output goes to standard output, in UTF-8 on every system, and all messages
+to standard error.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from incgen.cli.options import FAULTS, HELP, OK, USAGE
 from incgen.cli.reports import exit_code_of, failed, report_faults
 from incgen.cli.terminal import close_output, say
 
-#: Each command, with the module and the name in it that it is.
+#: Each command, with its module and its name there.
 _COMMANDS = {
     "build": ("incgen.cli.build", "build"),
     "check": ("incgen.cli.specs", "check"),
@@ -35,14 +35,14 @@ _COMMANDS = {
 
 
 class _Commands(click.Group):
-    """A group that imports a command when it is named, because starting is most of a build."""
+    """A group that imports commands on demand, because start-up is most of the time of a build."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command; None if there is none of that name."""
+        """Import a command; return None if there is none of that name."""
         if cmd_name not in _COMMANDS:
             return None
         module, name = _COMMANDS[cmd_name]
@@ -70,29 +70,29 @@ def _print_version(context: click.Context, option: click.Parameter, wanted: bool
 def commands() -> None:
     """Compile network specs to readable PyTorch and Keras source.
 
-    A SPEC is a file, the name of one that comes with incgen, or - for standard input.
+    A SPEC is a file, the name of one that ships with incgen, or - for standard input.
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command of incgen and exit with its code."""
+    """Run an incgen command and exit with its code."""
     run(commands, arguments, "incgen")
 
 
 def run(command: click.Command, arguments: Sequence[str] | None, program: str) -> NoReturn:
-    """Run a command and exit with its code; whatever fails on a user's side is one line.
+    """Run a command and exit with its code; report a user's mistake in one line.
 
     Args:
         command: A command or a group of them.
-        arguments: Otherwise those of the process.
+        arguments: Its arguments; those of the process if omitted.
         program: The name of the program, for messages.
     """
-    # A command is short and nearly all that it makes lives until its end, so looking for
-    # garbage often would only cost time: a tenth of a build.
+    # A command is short and nearly everything it allocates lives until its end, so frequent garbage
+    # collection would only cost time: a tenth of a build.
     gc.set_threshold(100_000, 50, 50)
     with as_exceptions():
         code = _run(command, arguments, program)
-        gc.freeze()  # the process ends: what is still there goes with it, without a last search
+        gc.freeze()  # the process is ending, so a final collection would be wasted
         sys.exit(code)
 
 
@@ -119,7 +119,7 @@ def _run(command: click.Command, arguments: Sequence[str] | None, program: str) 
         what = f"`{error.filename}`" if error.filename else "the output"
         return failed(f"{what} cannot be read or written: {error.strerror or error}")
     except Exception as error:
-        from incgen.api import RequestError  # what failed has imported them already
+        from incgen.api import RequestError  # whatever failed has already imported them
         from incgen.base.files import OutputError
         from incgen.targets.shared.formatting import FormatterError
         from incgen.targets.shared.style import TemplateError
@@ -131,4 +131,4 @@ def _run(command: click.Command, arguments: Sequence[str] | None, program: str) 
             return FAULTS
         if isinstance(error, known):
             return failed(str(error))
-        raise  # a fault of incgen
+        raise  # a bug in incgen

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from incgen.targets.shared.style import Style
 
 OK, FAULTS, USAGE = 0, 1, 2
-#: Columns of a line of generated code, at least and at most; ruff takes no more.
+#: The limits of the line length; ruff accepts no more.
 COLUMNS = (40, 320)
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -59,7 +59,7 @@ set_values = click.option(
 
 
 def style_of(templates: str | None, line_length: int | None = None) -> Style | None:
-    """Return the style that options ask for, or the project; None if neither says anything."""
+    """Return the style set by options or the project; None if neither sets one."""
     from incgen.cli.configuration import configuration
 
     project = configuration()

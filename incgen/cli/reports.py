@@ -50,7 +50,7 @@ def _coloured(line: str) -> str:
 
 
 def exit_code_of(diagnostics: Iterable[Diagnostic]) -> int:
-    """Return the exit code for these faults: a spec that cannot be read is a wrong command."""
+    """Return the exit code for these errors: an unreadable spec counts as an invalid command."""
     errors = [d for d in diagnostics if d.severity is Severity.ERROR]
     if any(d.code is Code.UNREADABLE and d.span is None for d in errors):
         return USAGE
@@ -58,6 +58,6 @@ def exit_code_of(diagnostics: Iterable[Diagnostic]) -> int:
 
 
 def failed(message: str) -> int:
-    """Say why a command cannot be carried out; return the exit code of that."""
+    """Report why a command cannot be carried out; return its exit code."""
     say(f"Error: {message}")
     return USAGE

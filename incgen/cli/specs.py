@@ -38,7 +38,7 @@ def check(specs: Sequence[str], form: str, parameters: dict[str, Value]) -> int:
         try:
             path, text = source_of(spec)
             new = api.check(path, parameters, text=text)
-        except SpecError as error:  # standard input is no text
+        except SpecError as error:  # standard input is not text
             new = list(error.diagnostics)
         found += [d for d in new if d not in found]  # a shared file is reported once
     if form == "json":
@@ -123,7 +123,7 @@ def format_specs(specs: Sequence[str], check: bool, diff: bool) -> int:
 
 
 def _format(spec: str, *, check: bool, diff: bool) -> bool:
-    """Lay out one spec, and return whether that changes it."""
+    """Format one spec, and return whether that changes it."""
     from incgen.base.files import rewrite
     from incgen.output import unified_diff
     from incgen.syntax.format import format_text

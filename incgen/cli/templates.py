@@ -19,8 +19,8 @@ from incgen.cli.terminal import print_text, say
 def templates(target: str, files: Sequence[str], output: str | None, force: bool) -> int:
     """List, print or copy the templates of a target.
 
-    FILE is a path as the list has it. A copy under DIR/TARGET goes in front of incgen's own
-    where `--templates DIR` is given.
+    FILE is a path from that list. With `--templates DIR`, a copy under DIR/TARGET overrides
+    incgen's own.
     """
     from incgen import api
     from incgen.base.files import OutputError, make_folder, replace

@@ -17,11 +17,11 @@ _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def print_text(text: str) -> None:
-    """Put a product on standard output: the same bytes on every system."""
+    """Write output to standard output: the same bytes on every system."""
     if sys.stdout is None:
         raise click.ClickException("standard output is closed")
     buffer = getattr(sys.stdout, "buffer", None)
-    if buffer is None:  # a program has put something else in its place
+    if buffer is None:  # a program has replaced it
         sys.stdout.write(text)
         return
     sys.stdout.flush()
@@ -29,19 +29,19 @@ def print_text(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Say something on standard error."""
+    """Print a message on standard error."""
     if text:
         click.echo(harmless(text), err=True)
 
 
 def harmless(text: str) -> str:
-    """Return a text without control characters: a spec or a file name could steer the terminal."""
+    """Return a text without control characters, which could manipulate the terminal."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 @contextmanager
 def progress_line() -> Iterator[Callable[[str], None]]:
-    """Show what runs now in one line of a terminal, and nothing elsewhere."""
+    """Show progress in one line of a terminal, and nothing elsewhere."""
     shown = sys.stderr is not None and sys.stderr.isatty()
 
     def show(message: str) -> None:
@@ -57,10 +57,10 @@ def progress_line() -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def frameworks_silent() -> Iterator[None]:
-    """Keep what frameworks say of themselves from the terminal: warnings, and TensorFlow's log.
+    """Keep the frameworks' own messages off the terminal: warnings and TensorFlow's log.
 
-    That comes from C++ and knows no level before it is set up, so its descriptor is led away; what
-    Python writes goes on to where it went.
+    The log comes from C++ and ignores levels until it is set up, so its descriptor is redirected;
+    Python's own output is not affected.
     """
     if sys.stderr is None or not _is_file(2):
         yield
@@ -102,7 +102,7 @@ def _descriptor(stream: Any) -> int | None:
 
 
 def close_output() -> None:
-    """Let what is left in the buffer of standard output, which nobody reads, not fail at exit."""
+    """Discard what is left in the buffer of a closed standard output, which would fail at exit."""
     try:
         descriptor = os.open(os.devnull, os.O_WRONLY)
         os.dup2(descriptor, sys.stdout.fileno())

@@ -27,7 +27,7 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
         low, high = int(first), int(last if dash else first)
         if low > high:
             raise click.BadParameter(f"`{text}` is descending: write {high}-{low}")
-        most = min(high, len(RUNGS))  # one that is none is told below; no more are listed
+        most = min(high, len(RUNGS))  # an invalid one is reported later; no more are listed
         found += [low, *range(low + 1, most + 1)]
     return found
 
@@ -101,9 +101,9 @@ def verify(
 ) -> int:
     """Prove that the generated models are the same network.
 
-    The models run with the same weights and climb a ladder: structure (0), evaluation (1), training
-    forward (2), gradients (3), running statistics (4), a trajectory of descent (5), saved and
-    compiled forms (6). The exit code is 1 if anything diverges or is not compared.
+    The models run with the same weights and are compared rung by rung: structure (0), evaluation
+    (1), training forward (2), gradients (3), running statistics (4), a training trajectory (5),
+    saved and compiled forms (6). The exit code is 1 if anything diverges or is not compared.
     """
     try:
         from incgen import verify as proof

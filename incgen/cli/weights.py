@@ -113,8 +113,8 @@ def import_(
 ) -> int:
     """Convert published weights to one safetensors file that all targets load.
 
-    A CHECKPOINT is a file of PyTorch, safetensors, Keras, TensorFlow, NumPy or Caffe. Unless all of
-    it fits, everything that differs is listed, nothing is written, and the exit code is 1.
+    A CHECKPOINT is a PyTorch, safetensors, Keras, TensorFlow, NumPy or Caffe file. Unless all of it
+    fits, every difference is listed, nothing is written, and the exit code is 1.
     """
     from incgen.weights.importing import import_weights
 
@@ -160,8 +160,8 @@ def layout(
 ) -> int:
     """Draft a layout file for a checkpoint that `import` does not recognise.
 
-    Layers are found by the shapes and the order of their tensors. What neither settles is marked as
-    doubtful. An import finds the file as layouts/NETWORK/NAME.toml beside the SPEC.
+    Layers are matched by the shapes and the order of their tensors. What neither decides is marked
+    as doubtful. An import finds the file as layouts/NETWORK/NAME.toml beside the SPEC.
     """
     from incgen.weights.drafting import draft_layout
 
