@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import assert_never
 
 from incgen.base.diagnostics import Code, listed, near
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.resolve import definitions as df
-from incgen.resolve.arguments import Binder, Conventions, count_fault
+from incgen.resolve.arguments import count_fault
 from incgen.resolve.calls import CallResolver
+from incgen.resolve.context import Context
 from incgen.resolve.labels import Namespace, collect
-from incgen.resolve.scope import FileScope
 from incgen.syntax import tree as st
 
 #: Branches of one join.
@@ -26,65 +25,25 @@ MAX_LOOPS = 6
 class BodyResolver:
     """Resolves the bodies of one definition.
 
-    Args:
-        scope: The names of the file.
-        conventions: The presets and defaults where the definition stands.
-        parameters: The parameters of the definition, with their places.
-        used: Collects the parameters that occur.
+    Attributes:
+        context: What the definition is resolved with.
         network: Whether it is a network, which may have heads.
-        unit: The definition if it is a unit, where nothing is warned of.
+        frames: The labels that `from` can name, of this body and those around it.
+        loops: How many repeats are around.
     """
 
-    def __init__(
-        self,
-        scope: FileScope,
-        conventions: Conventions,
-        parameters: dict[str, Span],
-        used: set[str],
-        *,
-        network: bool = False,
-        unit: st.Unit | None = None,
-    ) -> None:
-        """Keep the context; labels that `from` can name are kept as a stack of frames."""
-        self.scope, self.report = scope, scope.report
-        self.parameters, self.used = parameters, used
-        self.network = network
-        binder = Binder(self.report, self.expression, self.known)
-        self.calls = CallResolver(scope, conventions, binder, parameters, unit=unit)
-        self.idle: set[str] = set()
+    def __init__(self, context: Context, *, network: bool = False) -> None:
+        """Begin outside of every body."""
+        self.context, self.report, self.network = context, context.report, network
+        self.calls = CallResolver(context)
         self.frames: list[dict[str, Span]] = []
-        self.written: set[str] = set()
         self.loops = 0
-
-    def expression(self, written: ex.Expression) -> ex.Expression | None:
-        """Resolve an expression; return None after a report."""
-        name = written.text if isinstance(written, ex.Name) else ""
-        if name in self.written and not self.known(name):
-            from incgen.resolve import advice
-
-            told = advice.label_as_value(name)
-            self.report.error(Code.UNKNOWN_NAME, written.span, told.message, help=told.help)
-            return None
-        return self.scope.values.resolve(written, self.parameters, self.used)
-
-    @contextmanager
-    def side(self, built: bool) -> Iterator[None]:
-        """Count parameters as used inside only if this side of an `if` is built."""
-        used = self.used
-        if not built:
-            self.used = self.idle
-        yield
-        self.used = used
-
-    def known(self, name: str) -> bool:
-        """Return whether a name stands for something here."""
-        return name in self.parameters or self.scope.values.known(name)
 
     def definition_body(self, body: st.Body) -> df.Body:
         """Resolve the body of a block or network."""
         names = collect(body, self.report)
-        self.written = {s.label.text for s in st.statements(body) if s.label is not None}
-        self.calls.arguments.labels = self.written
+        labels = (s.label.text for s in st.statements(body) if s.label is not None)
+        self.context.labels.update(labels)
         return self.body(body, names, top=True)
 
     def unit_body(self, unit: st.Unit) -> df.Body | None:
@@ -142,7 +101,7 @@ class BodyResolver:
 
     def decided(self, choice: st.Conditional, names: Namespace) -> tuple[df.Step | df.Head, ...]:
         """Resolve an `if` around heads, whose condition is decided when code is generated."""
-        condition = self.expression(choice.condition)
+        condition = self.context.expression(choice.condition)
         known = ex.literal(condition) if condition is not None else True
         if known is None or isinstance(known, str):
             message = "only constants can decide whether there is an `aux`"
@@ -150,17 +109,17 @@ class BodyResolver:
             self.report.error(Code.MISPLACED, choice.condition.span, message, help=help_)
             return ()
         sides = [names.side() for _ in range(2)]
-        with self.side(bool(known)):
+        with self.context.side(bool(known)):
             then = self.body(choice.then, sides[0], heads=True).steps
         otherwise: tuple[df.Step | df.Head, ...] = ()
         if choice.otherwise is not None:
-            with self.side(not known):
+            with self.context.side(not known):
                 otherwise = self.body(choice.otherwise, sides[1], heads=True).steps
         names.merge(sides)
         # what the other side applies is used all the same
         for body in (choice.then, choice.otherwise):
             if body is not None:
-                self.scope.values.read.update(name.text for name in st.applied(body))
+                self.context.scope.values.read.update(name.text for name in st.applied(body))
         return then if known else otherwise
 
     def head(self, statement: st.Aux, allowed: bool) -> df.Head | None:
@@ -196,9 +155,9 @@ class BodyResolver:
         from incgen.resolve import advice
 
         message, help_ = advice.unseen_label(
-            origin.text, self.scope.loaded.spec.items, self.parameters
+            origin.text, self.context.scope.loaded.spec.items, self.context.parameters
         )
-        if origin.text in self.written and origin.text not in self.parameters:
+        if origin.text in self.context.labels and origin.text not in self.context.parameters:
             message = f"no earlier value here has the label `{origin.text}`"
             help_ = "a `from` reaches earlier lines of its body, and of the bodies around it"
         help_ = help_ or near(origin.text, visible)
@@ -287,7 +246,7 @@ class BodyResolver:
         self, element: st.Repeat, slot: str | None, names: Namespace | None
     ) -> df.Element | None:
         """Resolve a body that is applied several times."""
-        count = self.expression(element.count)
+        count = self.context.expression(element.count)
         if slot is None:
             assert names is not None
             slot = names.name_for("repeat")
@@ -314,17 +273,17 @@ class BodyResolver:
         self, element: st.Conditional, slot: str | None, names: Namespace | None
     ) -> df.Element | None:
         """Resolve an `if`; both sides may use the same names, because only one is built."""
-        condition = self.expression(element.condition)
+        condition = self.context.expression(element.condition)
         if condition is not None and isinstance(ex.literal(condition), str):
             message = "a condition is true or false, not a word"
             self.report.error(Code.WRONG_TYPE, element.condition.span, message)
         sides = [names.side() if names is not None else None for _ in range(2)]
         known = ex.literal(condition) if condition is not None else None
-        with self.side(known is None or bool(known)):
+        with self.context.side(known is None or bool(known)):
             then = self.branch(element.then, slot, sides[0])
         otherwise = None
         if element.otherwise is not None:
-            with self.side(not known):
+            with self.context.side(not known):
                 otherwise = self.branch(element.otherwise, slot, sides[1])
         if names is not None:
             names.merge([side for side in sides if side is not None])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from incgen.base.diagnostics import Code, listed
@@ -14,39 +14,27 @@ from incgen.language.ops import (
     Op,
 )
 from incgen.resolve import definitions as df
-from incgen.resolve.arguments import Binder, Conventions
+from incgen.resolve.context import Context
 from incgen.resolve.labels import Namespace
 from incgen.resolve.matching import Matcher
-from incgen.resolve.scope import FileScope
 from incgen.syntax import tree as st
 
 
 class CallResolver:
     """Resolves the calls of one definition.
 
-    Args:
-        scope: The names of the file.
-        conventions: The presets and defaults where the definition stands.
-        binder: Checks arguments.
-        parameters: The parameters of the definition, with their places.
-        unit: The definition if it is a unit, where nothing is warned of.
+    Attributes:
+        unnamed: The calls without a label of the chain around, if there is one.
+        refused: Whether a call was left out after a report, here or elsewhere.
     """
 
-    def __init__(
-        self,
-        scope: FileScope,
-        conventions: Conventions,
-        binder: Binder,
-        parameters: Mapping[str, Span],
-        *,
-        unit: st.Unit | None,
-    ) -> None:
-        """Keep the context."""
-        self.scope, self.report = scope, scope.report
-        self.conventions, self.unit = conventions, unit
-        self.arguments = Matcher(scope, conventions, binder, parameters, unit)
-        self.unnamed: list[tuple[st.Call, str]] | None = None  # of the chain, if it is in one
-        self.refused = False  # whether a call was left out after a report, here or elsewhere
+    def __init__(self, context: Context) -> None:
+        """Begin outside of every chain."""
+        self.context, self.report, self.unit = context, context.report, context.unit
+        self.values = context.scope.values
+        self.arguments = Matcher(context)
+        self.unnamed: list[tuple[st.Call, str]] | None = None
+        self.refused = False
 
     def call(
         self, call: st.Call, slot: str | None, names: Namespace | None, *, head: bool = False
@@ -73,7 +61,7 @@ class CallResolver:
             argument.name: source
             for argument in op.arguments
             if argument.name not in said
-            and (source := self.conventions.source(op, argument)) is not None
+            and (source := self.context.conventions.source(op, argument)) is not None
         }
         return df.OpCall(op, args, said, name, slot is not None, head, call.span, sources)
 
@@ -83,7 +71,7 @@ class CallResolver:
         text = call.name.text
         name = names.name_for(text)
         fault = label_fault(name)
-        if fault and self.scope.values.can_apply(text):
+        if fault and self.values.can_apply(text):
             message = f"`{text}` needs a label here: {fault}"
             help_ = f"write `{text}_1: {_shown(call.span)}`"
             if self.unnamed is not None:
@@ -100,11 +88,11 @@ class CallResolver:
         """Resolve a unit or block with its arguments."""
         text, was_refused = call.name.text, self.refused
         self.refused = True  # until all is well
-        if not self.scope.values.can_apply(text):
-            if text not in self.scope.values.places:  # else its definition has a fault
+        if not self.values.can_apply(text):
+            if text not in self.values.places:  # else its definition has a fault
                 self.report_unknown(call)
             return None
-        definition = self.scope.definition(text, call.name.span)
+        definition = self.context.scope.definition(text, call.name.span)
         if definition is None:
             return None
         if definition.kind == "network":
@@ -124,11 +112,11 @@ class CallResolver:
 
     def report_unknown(self, call: st.Call) -> None:
         """Report a name that cannot be applied."""
-        values = {*self.scope.values.constants, *self.arguments.parameters}
-        labels = self.arguments.labels
+        values = {*self.values.constants, *self.context.parameters}
+        labels = self.context.labels
         from incgen.resolve import advice
 
-        told = advice.unknown_op(call, self.scope.values.callables(), values, labels)
+        told = advice.unknown_op(call, self.values.callables(), values, labels)
         self.arguments.tell(Code.UNKNOWN_OP, call.name.span, *told)
 
     @contextmanager

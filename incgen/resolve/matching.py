@@ -19,8 +19,8 @@ from incgen.language.ops import (
 )
 from incgen.language.signature import Signature
 from incgen.resolve import definitions as df
-from incgen.resolve.arguments import Binder, Conventions, padding_of
-from incgen.resolve.scope import FileScope
+from incgen.resolve.arguments import padding_of
+from incgen.resolve.context import Context
 from incgen.syntax import tree as st
 
 #: Arguments whose absence only matters for some windows; elaboration tells.
@@ -28,43 +28,15 @@ _BY_WINDOW = ("pad", "ceil", "count_pad")
 
 
 class Matcher:
-    """Gives the arguments of the calls of one definition.
+    """Gives the arguments of the calls of one definition."""
 
-    Attributes:
-        scope: The names of the file.
-        conventions: The presets and defaults where the definition stands.
-        binder: Checks arguments.
-        parameters: Those of the definition.
-        unit: The definition if it is a unit.
-        labels: All labels that are written in the definition.
-    """
-
-    def __init__(
-        self,
-        scope: FileScope,
-        conventions: Conventions,
-        binder: Binder,
-        parameters: Mapping[str, Span],
-        unit: st.Unit | None,
-    ) -> None:
+    def __init__(self, context: Context) -> None:
         """Keep the context."""
-        self.scope, self.report, self.parameters = scope, scope.report, parameters
-        self.conventions, self.binder, self.unit = conventions, binder, unit
-        self.labels: set[str] = set()
+        self.context, self.report, self.binder = context, context.report, context.binder
 
     def tell(self, code: Code, span: Span | None, message: str, help: str | None) -> None:
         """Report what is wrong and what to type."""
         self.report.error(code, span, message, help=help)
-
-    def is_label(self, name: str) -> bool:
-        """Return whether a name is a label and not a value."""
-        value = name in self.parameters or self.scope.values.known(name)
-        return name in self.labels and not value
-
-    def is_op(self, name: str) -> bool:
-        """Return whether a name is an op, unit or block and not a value."""
-        value = name in self.parameters or name in self.scope.values.constants
-        return not value and self.scope.values.can_apply(name)
 
     def op_arguments(
         self, op: Op, call: st.Call, *, head: bool
@@ -78,7 +50,7 @@ class Matcher:
         for argument in op.arguments:
             value: df.ArgumentValue | ByWindow = said.get(argument.name)
             if value is None:
-                value = self.conventions.default(op, argument)
+                value = self.context.conventions.default(op, argument)
             if isinstance(value, ByWindow):
                 value = padding_of(value, args["window"])
                 if value is None and args["window"] is not None and not head:
@@ -103,10 +75,10 @@ class Matcher:
             help_ = f"{usage}, or begin the file with `numerics caffe`, `torch` or `tf`"
             self.report.error(Code.MUST_SAY, call.span, message, help=help_)
             return
-        if self.unit is not None:
+        if self.context.unit is not None:
             from incgen.resolve import advice
 
-            told = advice.outside_head(self.unit, op, missing)
+            told = advice.outside_head(self.context.unit, op, missing)
             self.tell(Code.ARGUMENT_COUNT, call.span, *told)
             return
         message = f"`{op.name}` needs {_wanted(missing, 'its')}"
@@ -179,7 +151,7 @@ class Matcher:
         for argument, written in zip(takes.positional, call.positional, strict=False):
             if argument.kind is not Kind.WINDOW or isinstance(written, st.Window):
                 continue
-            if isinstance(written, ex.Name) and self.scope.values.can_apply(written.text):
+            if isinstance(written, ex.Name) and self.context.scope.values.can_apply(written.text):
                 return False  # an arrow is missing
             from incgen.resolve import advice
 
@@ -192,7 +164,7 @@ class Matcher:
     def report_surplus(self, owner: str, names: Sequence[str], call: st.Call) -> None:
         """Report more positional arguments than the op has, often a forgotten arrow."""
         surplus = call.positional[len(names)]
-        if isinstance(surplus, ex.Name) and self.scope.values.can_apply(surplus.text):
+        if isinstance(surplus, ex.Name) and self.context.scope.values.can_apply(surplus.text):
             message = f"`{surplus.text}` follows `{owner}` without an arrow"
             help_ = f"write `-> {surplus.text}`"
             self.report.error(Code.MISSING_ARROW, surplus.span, message, help=help_)
@@ -328,12 +300,12 @@ class Matcher:
             self.report.error(Code.WRONG_TYPE, written.span, message, help=hint)
             return None
         text = written.text if isinstance(written, ex.Name) else ""
-        if self.is_op(text) and text not in WORDS:  # `tanh` is both
+        if self.context.is_op(text) and text not in WORDS:  # `tanh` is both
             from incgen.resolve import advice
 
             self.tell(Code.WRONG_TYPE, written.span, *advice.op_as_argument(text, name, block))
             return None
-        if self.is_label(text):
+        if self.context.is_label(text):
             from incgen.resolve import advice
 
             self.tell(Code.WRONG_TYPE, written.span, *advice.label_as_argument(text, block, call))

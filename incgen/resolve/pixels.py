@@ -3,41 +3,31 @@
 from __future__ import annotations
 
 from incgen.base.diagnostics import Code, listed, near
-from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.resolve import definitions as df
-from incgen.resolve.scope import FileScope
+from incgen.resolve.context import Context
 from incgen.syntax import tree as st
 
 _ATTRIBUTES = ("order", "range", "mean", "std")
 _ORDERS = ("rgb", "bgr")
 
 
-def resolve_pixels(
-    network: st.Network, scope: FileScope, parameters: dict[str, Span], used: set[str]
-) -> df.Pixels | None:
-    """Read the `input` line, which comes first in a network.
-
-    Returns:
-        What the line says; None after a report.
-    """
+def resolve_pixels(network: st.Network, context: Context) -> df.Pixels | None:
+    """Return what the `input` line says, which comes first in a network; None after a report."""
     first = network.body.statements[:1]
     if not (first and isinstance(first[0], st.Input)):
         message = f"the network `{network.name.text}` does not begin with `input`"
         help_ = "begin its body with a line such as `input 224x224 3`"
-        scope.report.error(Code.NO_INPUT, network.name.span, message, help=help_)
+        context.report.error(Code.NO_INPUT, network.name.span, message, help=help_)
         return None
-    return _Reader(scope, first[0], parameters, used).read()
+    return _Reader(context, first[0]).read()
 
 
 class _Reader:
     """Reads one input line."""
 
-    def __init__(
-        self, scope: FileScope, line: st.Input, parameters: dict[str, Span], used: set[str]
-    ) -> None:
-        self.scope, self.report = scope, scope.report
-        self.line, self.parameters, self.used = line, parameters, used
+    def __init__(self, context: Context, line: st.Input) -> None:
+        self.context, self.report, self.line = context, context.report, line
 
     def read(self) -> df.Pixels | None:
         line = self.line
@@ -76,7 +66,7 @@ class _Reader:
             message = "the channels of the input must be a whole number"
             self.report.error(Code.WRONG_TYPE, written.span, message)
             return None
-        return self.scope.values.resolve(written, self.parameters, self.used, dimensions=False)
+        return self.context.size(written)
 
     def attributes(self, channels: int | None) -> dict[str, str | tuple[float, ...] | None]:
         found: dict[str, str | tuple[float, ...] | None] = dict.fromkeys(_ATTRIBUTES)

@@ -19,6 +19,7 @@ from incgen.resolve import definitions as df
 from incgen.resolve.arguments import Conventions
 from incgen.resolve.body import BodyResolver
 from incgen.resolve.clashes import check_names
+from incgen.resolve.context import Context
 from incgen.resolve.formals import check_used, formals
 from incgen.resolve.pixels import resolve_pixels
 from incgen.resolve.scope import Entry, FileScope, Shared
@@ -77,11 +78,11 @@ def _definition(scope: FileScope, entry: Entry) -> df.Definition | None:
     if isinstance(item, st.Unit):
         return _unit(scope, item, entry.conventions)
     errors = scope.report.errors
-    used: set[str] = set()
     network = isinstance(item, st.Network)
     default = scope.values.constant if network else scope.values.default
     parameters, found = formals(item.parameters, default, scope.values.constants, scope.report)
-    bodies = BodyResolver(scope, entry.conventions, parameters, used, network=network)
+    context = Context(scope, entry.conventions, parameters)
+    bodies = BodyResolver(context, network=network)
     pixels = None
     if isinstance(item, st.Network):
         if any(f.default is None for f in found):
@@ -89,21 +90,20 @@ def _definition(scope: FileScope, entry: Entry) -> df.Definition | None:
             message = f"the parameter `{bare.name}` of a network needs a default"
             help_ = f"write `{bare.name} = 1`"
             scope.report.error(Code.ARGUMENT_COUNT, bare.span, message, help=help_)
-        pixels = resolve_pixels(item, scope, parameters, used)
+        pixels = resolve_pixels(item, context)
     body = bodies.definition_body(item.body)
     kind = "network" if network else "block"
     # a use in a line that is faulty, or applies something faulty, is not seen
     if scope.report.errors == errors and not bodies.calls.refused:
-        check_used(item, parameters, used | bodies.idle, scope.report)
+        check_used(item, parameters, context.used | context.idle, scope.report)
     if network:
         # what only a side that constants exclude would use is no argument of the model
-        found = tuple(formal for formal in found if formal.name in used)
+        found = tuple(formal for formal in found if formal.name in context.used)
     return df.Definition(kind, item.name.text, found, body, None, pixels, item.doc, item.name.span)
 
 
 def _unit(scope: FileScope, item: st.Unit, conventions: Conventions) -> df.Definition | None:
-    bodies = BodyResolver(scope, conventions, {}, set(), unit=item)
-    body = bodies.unit_body(item)
+    body = BodyResolver(Context(scope, conventions, {}, item)).unit_body(item)
     if body is None:
         return None
     step = body.steps[0]

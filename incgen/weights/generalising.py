@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 from typing import TypeAlias
 
@@ -64,75 +64,77 @@ def _generalised(rows: Sequence[Row], parts: Mapping[str, str], separator: str) 
     for row in shorter:
         groups.setdefault((_skeleton(row.ours), tuple(map(_skeleton, row.theirs))), []).append(row)
     places = {row.ours: place for place, row in enumerate(shorter)}
-    found = [rule for group in groups.values() for rule in _of_group(group)]
-    found.sort(key=lambda rule: places[rule.layers[0]])
-    rules = [
-        DraftedRule(r.left, r.right, tuple(each for unit in r.layers for each in members[unit]))
-        for r in found
-    ]
-    return Generalised(tuple(rules), parts)
+    rules = [rule for group in groups.values() for rule in _of_group(group)]
+    rules.sort(key=lambda rule: places[rule.layers[0]])
+    whole = (
+        replace(rule, layers=tuple(path for unit in rule.layers for path in members[unit]))
+        for rule in rules
+    )
+    return Generalised(tuple(whole), parts)
 
 
 # ---------------------------------------------------------------- parts
 
 
-def _parts(rows: Sequence[Row], separator: str) -> dict[str, str]:
-    """Return the ends that units have in common: `.conv` is `{layer}.0`, `.bn` is `{layer}.1`."""
-    counted: Counter[tuple[tuple[str, str], ...]] = Counter()
-    for children in _units(rows).values():
-        if ends := _ends(children, separator):
-            counted[ends] += 1
-    found: dict[str, str] = {}
-    for ends, count in counted.most_common():
-        if count > 2 and all(found.get(end, part) == part for end, part in ends):
-            found |= dict(ends)
-    return found
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """A unit whose layers are those of one layer of theirs: which, and what each end is there."""
+
+    layers: tuple[str, ...]
+    theirs: str
+    ends: tuple[tuple[str, str], ...]
 
 
-def _units(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Group rows by what stands in front of their last label."""
-    units: dict[str, list[Row]] = {}
+def _units(rows: Iterable[Row], separator: str) -> dict[str, _Unit]:
+    """Return the units of several layers that theirs has as one layer, by their paths."""
+    children: dict[str, list[Row]] = {}
     for row in rows:
         unit, dot, _ = row.ours.rpartition(".")
         if dot:
-            units.setdefault(unit, []).append(row)
+            children.setdefault(unit, []).append(row)
+    units = {}
+    for unit, inner in children.items():
+        names = [row.theirs[0].rpartition(separator) for row in inner if len(row.theirs) == 1]
+        scopes = {scope for scope, _, _ in names}
+        if len(names) == len(inner) > 1 and len(scopes) == 1 and "" not in scopes:
+            ours = (f".{row.ours.rpartition('.')[2]}" for row in inner)
+            theirs = (f"{{layer}}{separator}{end}" for _, _, end in names)
+            ends = tuple(zip(ours, theirs, strict=True))
+            units[unit] = _Unit(tuple(row.ours for row in inner), scopes.pop(), ends)
     return units
 
 
-def _ends(children: Sequence[Row], separator: str) -> tuple[tuple[str, str], ...]:
-    """Return what the layers of a unit are called in that of theirs; nothing if they differ."""
-    splits = [row.theirs[0].rpartition(separator) for row in children if len(row.theirs) == 1]
-    if len(splits) < max(2, len(children)) or len({layer for layer, _, _ in splits} | {""}) != 2:
-        return ()
-    ours = (f".{row.ours.rpartition('.')[2]}" for row in children)
-    theirs = (f"{{layer}}{separator}{end}" for _, _, end in splits)
-    return tuple(zip(ours, theirs, strict=True))
+def _parts(rows: Sequence[Row], separator: str) -> dict[str, str]:
+    """Return the ends that units have in common: `.conv` is `{layer}.0`, `.bn` is `{layer}.1`."""
+    counts = Counter(unit.ends for unit in _units(rows, separator).values())
+    parts: dict[str, str] = {}
+    for ends, count in counts.most_common():
+        if count > 2 and all(parts.get(end, part) == part for end, part in ends):
+            parts |= dict(ends)
+    return parts
 
 
 def _with_parts(
     rows: Sequence[Row], parts: Mapping[str, str], separator: str
 ) -> tuple[list[Row], dict[str, tuple[str, ...]]]:
     """Return rows with units in the place of their layers, and the layers of each."""
-    units = _units(rows)
     paths = {row.ours for row in rows}
-    whole = {
-        unit: children[0].theirs[0].rpartition(separator)[0]
-        for unit, children in units.items()
-        if unit not in paths
-        and (ends := _ends(children, separator))
-        and all(parts.get(end) == part for end, part in ends)
+    units = {
+        path: unit
+        for path, unit in _units(rows, separator).items()
+        if path not in paths and unit.ends and set(unit.ends) <= set(parts.items())
     }
-    found: list[Row] = []
+    shorter: dict[str, Row] = {}
     members: dict[str, tuple[str, ...]] = {}
     for row in rows:
-        unit = row.ours.rpartition(".")[0]
-        if unit not in whole:
-            found.append(row)
+        path = row.ours.rpartition(".")[0]
+        if path in units:
+            shorter[path] = Row(path, (units[path].theirs,))
+            members[path] = units[path].layers
+        else:
+            shorter[row.ours] = row
             members[row.ours] = (row.ours,)
-        elif unit not in members:
-            found.append(Row(unit, (whole[unit],)))
-            members[unit] = tuple(child.ours for child in units[unit])
-    return found, members
+    return list(shorter.values()), members
 
 
 # ---------------------------------------------------------------- placeholders
@@ -154,18 +156,17 @@ def _of_group(rows: Sequence[Row]) -> list[DraftedRule]:
     ways = [exact]
     lefts = [_numbers([row.ours]) for row in rows]
     rights = [_numbers(row.theirs) for row in rows]
-    sums = [_best(lefts, [right[k] for right in rights]) for k in range(len(rights[0]))]
+    varying = [k for k in range(len(lefts[0])) if len({left[k] for left in lefts}) > 1]
+    sums = [_best(lefts, values, varying) for values in zip(*rights, strict=True)]
     agree = [
         n
         for n, (left, right) in enumerate(zip(lefts, rights, strict=True))
         if all(each.of(left) == value for each, value in zip(sums, right, strict=True))
     ]
     if len(agree) > 1 and 2 * len(agree) >= len(rows):
-        rule = _written(rows[agree[0]], [lefts[n] for n in agree], sums)
-        layers = tuple(rows[n].ours for n in agree)
-        rest = [each for n, each in enumerate(exact) if n not in agree]
-        ways.append([DraftedRule(rule.ours, rule.theirs, layers), *rest])
-    varying = [k for k in range(len(lefts[0])) if len({left[k] for left in lefts}) > 1]
+        still = [k for k in varying if len({lefts[n][k] for n in agree}) > 1]
+        rule = _written(rows[agree[0]], sums, still, tuple(rows[n].ours for n in agree))
+        ways.append([rule, *(each for n, each in enumerate(exact) if n not in agree)])
     if len(varying) > 1 and len(agree) < len(rows):
         for place in varying:
             split: dict[int, list[Row]] = {}
@@ -196,59 +197,50 @@ class _Sum:
     def of(self, left: Numbers) -> int:
         return self.constant + sum(left[place] * factor for place, factor in self.factors)
 
-    def text(self, names: Mapping[int, str]) -> str:
-        """Write the sum as layouts do, with the names of the numbers that are placeholders."""
-        terms = [names[p] if f == 1 else f"{names[p]}*{f}" for p, f in self.factors]
+    def text(self, names: Mapping[int, str], numbers: Numbers) -> str:
+        """Write the sum as layouts do; numbers of ours without a name are constants."""
+        terms = [names[p] if f == 1 else f"{names[p]}*{f}" for p, f in self.factors if p in names]
+        constant = self.constant + sum(numbers[p] * f for p, f in self.factors if p not in names)
         if not terms:
-            return str(self.constant)
-        return "{" + "+".join(terms) + (f"{self.constant:+d}" if self.constant else "") + "}"
+            return str(constant)
+        return "{" + "+".join(terms) + (f"{constant:+d}" if constant else "") + "}"
 
 
-def _best(lefts: Sequence[Numbers], values: Sequence[int]) -> _Sum:
+def _best(lefts: Sequence[Numbers], values: Sequence[int], varying: Sequence[int]) -> _Sum:
     """Return the sum that is right most often; of equal ones the simplest."""
-    places = [k for k in range(len(lefts[0])) if len({left[k] for left in lefts}) > 1]
-    candidates: dict[_Sum, None] = {}
-    for value in values:
-        candidates[_Sum((), value)] = None
-    for place in places:
+    factors: dict[tuple[tuple[int, int], ...], None] = {(): None}
+    for place in varying:
         for (one, first), (other, second) in pairwise(zip(lefts, values, strict=True)):
             step = other[place] - one[place]
             factor = (second - first) // step if step else 1
             if 0 < factor < 1000:
-                candidates[_Sum(((place, factor),), first - one[place] * factor)] = None
-    for pair in combinations(places, 2):
-        for left, value in zip(lefts, values, strict=True):
-            both = tuple((place, 1) for place in pair)
-            candidates[_Sum(both, value - sum(left[place] for place in pair))] = None
-
-    def rank(each: _Sum) -> tuple[int, int, int, int]:
-        hits = sum(each.of(left) == value for left, value in zip(lefts, values, strict=True))
-        if each.factors and abs(each.constant) > _LARGEST:
-            hits = 0
-        factors = sum(factor for _, factor in each.factors)
-        if factors > 1 and hits < len(values):  # fits some by accident
-            hits = 0
-        return -hits, len(each.factors), factors, abs(each.constant)
-
-    return min(candidates, key=rank)
-
-
-def _written(row: Row, lefts: Sequence[Numbers], sums: Sequence[_Sum]) -> Row:
-    """Put placeholders in the place of a row's numbers that vary or are computed with."""
-    places = [k for k in range(len(lefts[0])) if len({left[k] for left in lefts}) > 1]
-    names = dict(zip(places, _NAMES, strict=False))
-    mine = lefts[0]
-    constant = [
-        _Sum(
-            tuple((p, f) for p, f in each.factors if p in names),
-            each.constant + sum(mine[p] * f for p, f in each.factors if p not in names),
+                factors[((place, factor),)] = None
+    for pair in combinations(varying, 2):
+        factors[tuple((place, 1) for place in pair)] = None
+    ranked: list[tuple[tuple[int, ...], _Sum]] = []
+    for each in factors:
+        rests = Counter(
+            value - _Sum(each, 0).of(left) for left, value in zip(lefts, values, strict=True)
         )
-        for each in sums
-    ]
-    left = [f"{{{names[k]}}}" if k in names else str(number) for k, number in enumerate(mine)]
-    right = iter([each.text(names) for each in constant])
-    ours = iter(left)
-    return Row(
+        steps = sum(factor for _, factor in each)
+        for constant, hits in rests.items():
+            by_accident = steps > 1 and hits < len(values)
+            beyond = each and abs(constant) > _LARGEST
+            rank = (0 if by_accident or beyond else -hits, len(each), steps, abs(constant))
+            ranked.append((rank, _Sum(each, constant)))
+    return min(ranked, key=lambda pair: pair[0])[1]
+
+
+def _written(
+    row: Row, sums: Sequence[_Sum], varying: Sequence[int], layers: tuple[str, ...]
+) -> DraftedRule:
+    """Put placeholders in the place of a row's numbers that vary or are computed with."""
+    names = dict(zip(varying, _NAMES, strict=False))
+    numbers = _numbers([row.ours])
+    ours = iter(f"{{{names[k]}}}" if k in names else str(n) for k, n in enumerate(numbers))
+    theirs = iter(each.text(names, numbers) for each in sums)
+    return DraftedRule(
         _NUMBER.sub(lambda _: next(ours), row.ours),
-        tuple(_NUMBER.sub(lambda _: next(right), name) for name in row.theirs),
+        tuple(_NUMBER.sub(lambda _: next(theirs), name) for name in row.theirs),
+        layers,
     )
