@@ -8,17 +8,17 @@ from incgen.graph.frames import uses_of
 from incgen.graph.nodes import Use
 from incgen.graph.shapes import Shape, Tensor
 
-#: Layers, and statements that lead to them, of one network.
+#: Layers of one network, and the statements that lead to them.
 MAX_ELEMENTS = 25_000
-#: Iterations of one repeat.
+#: Iterations of one `repeat`.
 MAX_REPEAT = 10_000
 #: Rows and columns of any value.
 MAX_SIZE = 100_000
 #: Numbers in one value of one example, and in all parameters.
 MAX_NUMBERS = 2**40
-#: Uses and bodies inside one another.
+#: Nesting of uses and bodies.
 MAX_DEPTH = 100
-#: Labels of a key, joined; longer ones could not be read either.
+#: Characters of a key; nobody could read a longer one.
 MAX_PATH = 500
 
 
@@ -27,10 +27,10 @@ class TooLargeError(Exception):
 
 
 class Bounds:
-    """Counts what a network is made of, and stops when it is too much."""
+    """Counts the parts of a network, and stops if there are too many."""
 
     def __init__(self, report: Reporter) -> None:
-        """Begin at 0."""
+        """Start counting at 0."""
         self.report = report
         self.elements = 0
         self.numbers = 0
@@ -55,7 +55,7 @@ class Bounds:
         """Count the numbers of a layer.
 
         Raises:
-            TooLargeError: It has too many, or all have, or its key is too long.
+            TooLargeError: The layer or the network has too many, or its key is too long.
         """
         self.numbers += sum(tensor.size for tensor in weights)
         fault = None

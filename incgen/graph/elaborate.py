@@ -1,8 +1,7 @@
 """Definitions to graph: bind parameters, decide conditions, unroll repeats, infer shapes.
 
-A value with a fault becomes None, and what follows from it is not reported again. Every
-statement costs a bounded amount of work, and their number is bounded, so that no spec makes
-incgen hang.
+A faulty value becomes None, and its consequences are not reported again. Every statement costs a
+bounded amount of work, and their number is bounded, so that no spec makes incgen hang.
 """
 
 from __future__ import annotations
@@ -39,10 +38,10 @@ def elaborate(program: df.Program, settings: Mapping[str, Value], report: Report
     Args:
         program: The network and what it reaches.
         settings: Values for its parameters, in place of their defaults.
-        report: Collects faults.
+        report: Collects errors.
 
     Returns:
-        The graph; None after a report.
+        The graph; None if an error was reported.
     """
     network = program.network
     if network.pixels is None:
@@ -104,7 +103,7 @@ class _Builder:
             help_ = "give the last line a label of its own"
             self.report.error(Code.DUPLICATE, last.span, message, help=help_)
         self.outputs = {name: result, **heads}
-        if not self.report.failed:  # what a fault kept from being built may use the value
+        if not self.report.failed:  # what an error kept from being built may use the value
             report_unused(self.nodes, self.outputs.values(), network, self.report)
         return result
 
@@ -161,7 +160,7 @@ class _Builder:
         return current
 
     def step(self, step: df.Step, current: int | None, frame: Frame) -> int | None:
-        """Apply one step to the current value, or to the one it starts from."""
+        """Apply one step to the current value, or to the value it starts from."""
         self.bounds.element(step.span, frame.use)
         if step.origin is not None:
             current = frame.labelled(step.origin)
@@ -276,11 +275,11 @@ class _Builder:
     def observe(
         self, definition: df.Definition, values: Mapping[str, object], before: int, after: int
     ) -> None:
-        """Remember what the definition was used with; a few different values are enough."""
+        """Record what a definition is used with; a few different values are enough."""
         seen = self.observed.setdefault(definition, Observed({}, []))
         for name, value in values.items():
             known = seen.values.setdefault(name, [])
-            # `1` and `True` are equal, but their types differ and code must show which it was
+            # `1` and `True` are equal, but the code must show which one it was
             if len(known) < 50 and not any(type(k) is type(value) and k == value for k in known):
                 known.append(value)
         pair = (self.shape(before), self.shape(after))
@@ -321,7 +320,7 @@ class _Builder:
         except Fault as fault:
             notes, place = uses_of(frame.use), call.span
             use = unit_use(frame.use, call.forwards, FAULT_ARGUMENTS[fault.reason])
-            if use is not None:  # what the unit was given does not fit, or where it stands
+            if use is not None:  # either the arguments of the unit do not fit, or its place
                 head = Note(f"`{op.name}` is the first op of `{use.definition.name}`", call.span)
                 notes, place = [head, *uses_of(use.outer)], use.span
             if fault.reason in ("window", "rank"):
@@ -341,7 +340,7 @@ class _Builder:
 
 
 def _warn_of_even_window(node: Node, before: Shape, report: Reporter) -> None:
-    """Warn of an even window with half of it as border on both sides: one row too many."""
+    """Warn about an even window padded by half on both sides, which adds a row."""
     window: Window = node.args["window"]
     dilation = int(node.args.get("dilation", 1))
     spans = [effective(kernel, dilation) for kernel in window.kernel]

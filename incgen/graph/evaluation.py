@@ -20,15 +20,15 @@ from incgen.resolve.arguments import (
     whole_help,
 )
 
-#: An argument that was reported.
+#: The value of an argument that has been reported.
 FAULTY = object()
 
 
 class Evaluator:
-    """Evaluates what is written at one place of a definition, for one use of it."""
+    """Evaluates the arguments at one place of a definition, for one use of it."""
 
     def __init__(self, report: Reporter) -> None:
-        """Keep who takes the faults."""
+        """Store the reporter."""
         self.report = report
 
     def evaluate(
@@ -51,7 +51,7 @@ class Evaluator:
             return None
 
     def arguments(self, call: df.OpCall, frame: Frame, shape: Shape) -> Arguments | None:
-        """Evaluate the arguments of an op, those forwarded by a unit among them."""
+        """Evaluate the arguments of an op, including those forwarded by a unit."""
         forwarded = frame.forwarded if call.forwards and frame.forwarded else {}
         result: Arguments = {}
         for argument in call.op.arguments:
@@ -103,7 +103,7 @@ class Evaluator:
             value: The value.
             place: The place where it does not fit.
             frame: The frame around that place.
-            help: What to type, where the value does not show it.
+            help: What to type, if the value does not make it clear.
         """
         written = found.written
         if isinstance(written, (ex.Binary, ex.Literal)):
@@ -111,7 +111,7 @@ class Evaluator:
         span = written.span if isinstance(written, ex.Expression) else None
         notes = uses_of(frame.use)
         if found.name and span is not None:
-            # a unit's argument has the name of its head's
+            # an argument of a unit has the name of its head's argument
             same = what == f"`{found.name}` of `{found.owner}`"
             notes = [] if same else [Note(f"it becomes {what} here", place)]
             notes += uses_of(found.use)

@@ -11,19 +11,19 @@ from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.resolve.definitions import ArgumentValue
 
-#: So many uses are told, the innermost first.
+#: How many uses are shown, the innermost first.
 _MAX_USES = 6
 
 
 @dataclass(slots=True)
 class Frame:
-    """Where the builder stands, in one body.
+    """The position of the builder in one body.
 
     Attributes:
         parameters: The values of the definition's parameters.
         prefix: The prefix of the keys.
         use: The use that led here.
-        values: Labelled values that a later `from` names; None after a report.
+        values: Labelled values that a later `from` names; None if an error was reported.
         outer: The frame of the body around this one.
         forwarded: The arguments that a unit passes to its head.
         network: Whether this is the network's own body.
@@ -40,7 +40,7 @@ class Frame:
     depth: int = 0
 
     def inside(self, name: str | None) -> Frame:
-        """Return a frame with a longer prefix, which sees the labels of this one."""
+        """Return a frame with a longer prefix, in which the labels of this one are visible."""
         return Frame(
             self.parameters,
             join_key(self.prefix, name),
@@ -79,12 +79,12 @@ def uses_of(use: Use | None) -> list[Note]:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Where the value of an argument was written.
+    """The place where the value of an argument was written.
 
     Attributes:
         written: The argument as written.
-        name: The parameter that it was given to, by whose name the others went on; "" if it was
-            written where it is needed.
+        name: The parameter it was first given to, which passed it on; "" if it was written where it
+            is needed.
         owner: The unit or block of that parameter.
         use: The use around the place where it was written.
     """

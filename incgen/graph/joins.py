@@ -13,7 +13,7 @@ from incgen.graph.nodes import Node, Use
 from incgen.graph.shapes import Borders, Shape, Window
 from incgen.resolve import definitions as df
 
-#: A history tells so many layers.
+#: How many layers a history shows.
 _MAX_HISTORY = 4
 
 
@@ -68,7 +68,7 @@ def _difference(first: Shape, second: Shape) -> str:
 
 
 def _mismatch_help(kind: str, first: Shape, second: Shape) -> str:
-    """Return what to do about two branches that do not fit."""
+    """Return advice for two branches that do not fit."""
     if first.is_map != second.is_map:
         if kind == "concat":
             return "pool or flatten both branches, or neither"
@@ -112,7 +112,7 @@ def report_mismatch(
 def _outer_channels_help(
     node: Node, nodes: Sequence[Node], kind: str, other: Shape, use: Use | None
 ) -> str | None:
-    """Return what to type where `channels` was meant as those outside the branch."""
+    """Return what to type if `channels` was meant to be those outside the branch."""
     while node.inputs and node.op not in ("dense", "conv"):
         node = nodes[node.inputs[0]]
     written = re.fullmatch(r"(dense|conv \S+) channels\b.*", node.span.text)
@@ -133,14 +133,14 @@ def _outer_channels_help(
 
 
 def _branch_span(step: df.Step) -> Span:
-    """Return the label of a branch, or all of it."""
+    """Return the label of a branch, or else its number."""
     if step.label is None:
         return step.span
     return Span(step.span.source, step.span.start, step.span.start + len(step.label))
 
 
 def history(nodes: Sequence[Node], value: int) -> str:
-    """Say how a value got its shape, by the last few layers that changed it."""
+    """Describe how a value got its shape: the last few layers that changed it."""
     parts = [str(nodes[value].shape)]
     node = nodes[value]
     while node.inputs:

@@ -13,7 +13,7 @@ from incgen.resolve.definitions import ArgumentValue, Definition, OpCall, Progra
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """The place of a unit or block that a layer comes from, and the place around that.
+    """The use of a unit or block that a layer comes from, and the use around that.
 
     Attributes:
         definition: The unit or block.
@@ -68,7 +68,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What the uses of one definition have in common.
+    """The values and shapes seen over all uses of a definition.
 
     Attributes:
         values: The values that each parameter takes; for a unit those of its head op.
@@ -86,10 +86,10 @@ class Graph:
     Attributes:
         program: The definitions it comes from.
         parameters: The network's parameters.
-        nodes: In an order in which they can be computed; the first is the input.
+        nodes: The layers, in an order in which they can be computed; the first is the input.
         outputs: The node of each output by name, the network's own first, then its heads.
         observed: The arguments and shapes seen for each unit and block.
-        steps: The shape behind each statement of the network's body, by the statement's place.
+        steps: The shape after each statement of the network's body, by the statement's location.
     """
 
     program: Program
@@ -100,7 +100,7 @@ class Graph:
     steps: dict[int, Shape]
 
     def digest(self) -> str:
-        """Return a digest of what the network was made from: its files and its settings."""
+        """Return a digest of the network's source: its files and settings."""
         import hashlib
 
         set_ = sorted(self.program.settings.items()), sorted(self.parameters.items())

@@ -13,21 +13,21 @@ from incgen.language import expressions as ex
 from incgen.language.ops import OPS, PRESETS, Argument, ByWindow, Kind, Op
 from incgen.resolve import definitions as df
 
-#: So many lines of one kind are named.
+#: How many lines of one kind are listed.
 _MAX_LINES = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What some layers of one op follow.
+    """A convention that some layers of one op follow.
 
     Attributes:
         op: The op.
         argument: One of its arguments, on which frameworks disagree.
         value: The value as a spec writes it.
         origin: `numerics`, `default`, `unit` or `use`, or "" for what the op is by itself.
-        name: The preset or the unit that says it.
-        spans: The places that say it, in the order of the network.
+        name: The preset or the unit that sets it.
+        spans: The places that set it, in the order of the network.
         layers: The number of layers that follow it.
     """
 
@@ -45,7 +45,7 @@ def rules(graph: Graph, file: str | None = None) -> list[Rule]:
 
     Args:
         graph: The network.
-        file: Counts only what the `numerics` line of this file says.
+        file: If given, count only what the `numerics` line of this file sets.
     """
     found: dict[tuple[str, str, str, str, str], tuple[list[Span], int]] = {}
     for node in graph.nodes:
@@ -55,7 +55,7 @@ def rules(graph: Graph, file: str | None = None) -> list[Rule]:
             if not _disagreed(node.call.op, argument) or not _acts(node, argument):
                 continue
             if node.args[argument.name] is None:
-                continue  # nothing was said, as all would have come to the same
+                continue  # nothing was stated, since every choice would be the same
             origin, name, span = _origin(node, node.call, argument.name)
             if file is not None and (origin != "numerics" or _file(span) != file):
                 continue
@@ -82,7 +82,7 @@ def _disagreed(op: Op, argument: Argument) -> bool:
 
 
 def _acts(node: Node, argument: Argument) -> bool:
-    """Return whether another value would make another network."""
+    """Return whether another value would change the network."""
     window: Window | None = node.args.get("window")
     if window is None:
         return True
@@ -206,11 +206,11 @@ def as_json(graph: Graph) -> str:
 
 
 def comment(preset: str, said: Iterable[Rule], width: int = 100) -> str:
-    """Say what a preset fixes in a spec, as a comment under its `numerics` line.
+    """Describe what a preset determines in a spec, as a comment under its `numerics` line.
 
     Args:
         preset: The name of the preset.
-        said: The rules that it makes in the networks of the spec.
+        said: The conventions that it sets in the networks of the spec.
         width: Columns of a line.
     """
     values: dict[str, dict[str, str]] = {}

@@ -1,6 +1,6 @@
 """Errors that a setting avoids, because they are under an `if` on a flag.
 
-Whether it does is tried, not guessed: the network is expanded once more with the other value.
+This is tested, not guessed: the network is expanded once more with the other value.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.syntax import tree as st
 
-#: So many flags are tried; each costs an expansion of the network.
+#: How many flags are tried; each costs an expansion of the network.
 _MAX_TRIED = 4
 
 
@@ -24,13 +24,13 @@ def with_remedies(
     values: Mapping[str, Value],
     faults_with: Callable[[dict[str, Value]], list[Diagnostic]],
 ) -> list[Diagnostic]:
-    """Return the faults, with the setting that removes one in its help.
+    """Return the errors, adding to the help of each the setting that avoids it, if any.
 
     Args:
-        faults: The faults of one expansion of the network.
+        faults: The errors of one expansion of the network.
         spec: The file of the network.
         values: The values that constants and parameters were set to.
-        faults_with: Returns the faults with other values.
+        faults_with: Returns the errors with other values.
     """
     tried: dict[str, list[Diagnostic]] = {}
     result = []
@@ -63,7 +63,7 @@ def _is_same(fault: Diagnostic, other: Diagnostic) -> bool:
 def _flags_around(
     spans: list[Span], spec: st.Spec, values: Mapping[str, Value]
 ) -> Iterator[tuple[str, bool]]:
-    """Yield the flags that decide about what stands at some places, with their values."""
+    """Yield the flags that decide whether some places are built, with their values."""
     for item in spec.items:
         if not isinstance(item, (st.Block, st.Network)):
             continue

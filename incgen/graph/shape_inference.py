@@ -1,7 +1,7 @@
 """The output shape and border of an op for one input, or why it has none.
 
-Where `shapes.py` has the formulas, this module applies them to the arguments of one layer and
-finds the faults that only show once the shape of the input is known.
+`shapes.py` has the formulas; this module applies them to the arguments of one layer and finds the
+errors that only show once the input shape is known.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FAULT_CODES = {
     "must-say": Code.MUST_SAY,
 }
 
-#: The arguments that each reason has to do with; the rank of an input with none.
+#: The arguments that each reason concerns; the rank of an input concerns none.
 FAULT_ARGUMENTS = {
     "window": ("window", "pad", "dilation"),
     "padding": ("window", "pad", "dilation"),

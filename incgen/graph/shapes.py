@@ -27,7 +27,7 @@ class Shape:
 
     @property
     def is_map(self) -> bool:
-        """Return whether there are height and width."""
+        """Return whether the shape has a height and width."""
         return self.height is not None
 
     @property
@@ -71,11 +71,11 @@ class Fault(Exception):
 
     Attributes:
         reason: "window", "padding", "groups", "rank" or "must-say".
-        help: What to type, where that is known.
+        help: What to type, if known.
     """
 
     def __init__(self, reason: str, message: str, help: str | None = None) -> None:
-        """Keep the parts of a report."""
+        """Store the parts of a report."""
         super().__init__(message)
         self.reason = reason
         self.help = help
@@ -121,7 +121,7 @@ def window_output(
     start, end = (count - 1) * stride, size + before
     if isinstance(count, int) and isinstance(start, int) and isinstance(end, int):
         return count - 1 if start >= end else count
-    if after == 0 and before == 0:  # strides do not exceed kernels where sizes are symbols
+    if after == 0 and before == 0:  # where sizes are symbols, strides do not exceed kernels
         return count
     starts_outside = binary(">=", lift(start), lift(end))
     return choice(starts_outside, count - 1, count)
@@ -150,16 +150,16 @@ def borders(
     """Return the border that a padding gives one input.
 
     Args:
-        pad: A word, a number, (height, width), (top, bottom, left, right), or None
-            where nothing was said.
+        pad: A word, a number, (height, width), (top, bottom, left, right), or None if it is not
+            stated.
         window: Kernel and stride.
-        dilation: Distance of the taps.
+        dilation: The spacing of the taps.
         height: Rows of the input.
         width: Columns of the input.
         what: The op, for messages.
 
     Returns:
-        Pixels before and after for height and width; None if the spec must say the padding.
+        Pixels before and after for height and width; None if the spec must state the padding.
 
     Raises:
         Fault: The padding is not one that a window can have.
@@ -167,7 +167,7 @@ def borders(
     spans = tuple(effective(kernel, dilation) for kernel in window.kernel)
     if pad is None:
         if max(spans) > 1 and (window.strided or any(span % 2 == 0 for span in spans)):
-            return None  # `half` and `same` would differ
+            return None  # there, `half` and `same` differ
         pad = "half"
     if pad == "same":
         sizes = zip((height, width), spans, window.stride, strict=True)
@@ -195,7 +195,7 @@ def _check_border(around: Borders, spans: tuple[int, ...], what: str) -> None:
 def spatial(
     shape: Shape, window: Window, dilation: int, around: Borders, ceil: bool, what: str
 ) -> tuple[int, int]:
-    """Return the height and width after a window has moved over a map.
+    """Return the height and width that a window makes of a map.
 
     Raises:
         Fault: The window does not fit.
@@ -225,7 +225,7 @@ class Tensor:
     """One parameter or statistic of a layer, in the layout of the weights file.
 
     Attributes:
-        name: Behind the layer's path: `weight`, `bias`, `running_mean`, ...
+        name: The name after the layer's path: `weight`, `bias`, `running_mean`, ...
         shape: OIHW for convolutions, (out, in) for dense layers.
         trained: Whether it is a parameter; running statistics are not.
         initializer: The initialiser.
@@ -307,7 +307,7 @@ def tensors(op: str, args: Arguments, shape: Shape) -> tuple[Tensor, ...]:
 
 
 def multiply_adds(op: str, args: Arguments, shape: Shape, result: Shape) -> int:
-    """Count the multiplications with a weight for one example; nothing else is counted."""
+    """Count the multiplications by a weight for one example, and nothing else."""
     area = (result.height or 1) * (result.width or 1)
     window: Window | None = args.get("window")
     high, wide = window.kernel if window is not None else (1, 1)

@@ -1,7 +1,7 @@
 """A network as a readable table and as JSON.
 
-The rows are the labels, nested as they are in keys. A unit is one row, because a spec says it
-in one word; its layers are shown if all are asked for.
+The rows are the labels, nested as they are in keys. A unit is one row, because it is one word in
+the spec; its layers are shown on request.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _WIDEST = (36, 34)
 
 @dataclass(slots=True)
 class Group:
-    """A part of the tree of keys: a layer, a unit, a block, or whatever has a label.
+    """A part of the tree of keys: a layer, a unit, a block, or anything with a label.
 
     Attributes:
         name: The last part of its key.
@@ -47,7 +47,7 @@ class Group:
     groups: dict[str, Group] = field(default_factory=dict)
 
     def add(self, node: Node) -> None:
-        """Count a layer that is somewhere inside."""
+        """Add a layer that is somewhere inside."""
         self.shape = node.shape
         self.parameters += node.parameters
         self.multiply_adds += node.multiply_adds
@@ -104,7 +104,7 @@ def _uses(use: Use | None) -> dict[str, Use]:
 
 
 def _describe(group: Group, use: Use | None, first: Node) -> None:
-    """Say what a group is, from the first layer in it."""
+    """Describe a group by the first layer in it."""
     if use is None:
         return
     group.op = use.definition.name
@@ -243,7 +243,7 @@ def as_json(graph: Graph, *, depth: int | None = None) -> str:
 
     Args:
         graph: The network.
-        depth: The number of labels of a key to tell apart; what is below becomes one entry with
+        depth: The number of labels of a key to distinguish; what is below becomes one entry with
             its sums and its number of layers. None makes every layer an entry.
     """
     outputs = {

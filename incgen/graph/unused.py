@@ -13,7 +13,7 @@ from incgen.resolve import definitions as df
 def report_unused(
     nodes: Sequence[Node], outputs: Iterable[int], network: df.Definition, report: Reporter
 ) -> None:
-    """Report the values that nothing uses and that are no outputs."""
+    """Report the values that nothing uses and that are not outputs."""
     reached, consumed = [False] * len(nodes), [False] * len(nodes)
     for index in outputs:
         reached[index] = True
@@ -29,7 +29,7 @@ def report_unused(
 
 
 def _help(node: Node, network: df.Definition) -> str:
-    """Return what to do with a value: one of the network's own can be made an output."""
+    """Return advice for an unused value: one of the network's own can be made an output."""
     use, place = node.use, node.span
     while use is not None:
         place, use = use.span, use.outer

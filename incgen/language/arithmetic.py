@@ -57,19 +57,19 @@ FUNCTIONS: dict[str, tuple[Callable[..., Value], range]] = {
     "max": (max, range(2, 100)),
 }
 
-#: Results beyond this size are refused: whole numbers would grow without bounds.
+#: Larger results are rejected: whole numbers would grow without bounds.
 MAX_RESULT = 10**18
 
 
 class EvaluationError(Exception):
-    """An expression has no value: an operator on a word, or a result that is no number.
+    """An expression has no value: an operator on a word, or a result that is not a number.
 
     Attributes:
         ranged: Whether the numbers are wrong, rather than the types.
     """
 
     def __init__(self, message: str, *, ranged: bool = False) -> None:
-        """Keep the message."""
+        """Store the message."""
         super().__init__(message)
         self.ranged = ranged
 
@@ -78,7 +78,7 @@ def apply(operator_: str, a: Value, b: Value) -> Value:
     """Return the value of `a operator b`.
 
     Raises:
-        EvaluationError: There is none.
+        EvaluationError: It has no value.
     """
     if operator_ == "and":
         return truth(a) and truth(b)
@@ -117,7 +117,7 @@ def _check_number(operator_: str, value: Value) -> None:
 
 
 def truth(value: Value) -> bool:
-    """Return whether a condition holds; a number holds if it is not 0.
+    """Return whether a condition is true; a number is true if it is not 0.
 
     Raises:
         EvaluationError: A word is neither true nor false.
@@ -131,7 +131,7 @@ def call(function: str, values: Sequence[Value]) -> Value:
     """Return the value of a function.
 
     Raises:
-        EvaluationError: It does not take such values.
+        EvaluationError: The function does not take such values.
     """
     for value in values:
         _check_number(function, value)

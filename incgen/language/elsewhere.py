@@ -1,7 +1,7 @@
 """What other tools call ops and arguments, looked up in `grammar/elsewhere.toml`.
 
-Names are compared without case, underscores and the `2d` of frameworks: `MaxPool2d`, `max_pooling`
-and `maxpool` are one word.
+Names are compared without case, underscores and the frameworks' `2d`: `MaxPool2d`, `max_pooling`
+and `maxpool` are the same.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ JOINS: Final = ("concat", "add", "mul")
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a word for an argument means here; the fields are described in the table."""
+    """The meaning of another tool's argument; the fields are described in the table."""
 
     here: str
     words: str
@@ -33,7 +33,7 @@ class Meaning:
     turn: str = ""
 
     def fits(self, takes: Signature) -> bool:
-        """Return whether a call can be given this."""
+        """Return whether a call can take this."""
         if self.here == "/":
             return takes.known("window") or any(a.kind is Kind.WINDOW for a in takes.attributes)
         return self.here in ("->", ":", "-") or all(map(takes.known, self.here.split()))
@@ -54,13 +54,13 @@ def _table() -> Mapping[str, Any]:
 
 @cache
 def called() -> Mapping[str, str]:
-    """Return the ops that are called otherwise elsewhere, by their words there."""
+    """Return the ops that have other names elsewhere, by those names."""
     return {word: here for here, words in _table()["ops"].items() for word in words.split()}
 
 
 @cache
 def lacked() -> Mapping[str, str]:
-    """Return what to do without an op that the language lacks, by its words elsewhere."""
+    """Return what to do without an op that the language lacks, by its names elsewhere."""
     rows = _table()["lacking"]
     return {word: row["help"] for row in rows for word in row["words"].split()}
 
@@ -108,7 +108,7 @@ def called_here(name: str) -> str | None:
 
 
 def lacking(name: str) -> str | None:
-    """Return advice for an op that the language lacks; "" if there is no way, None if unknown.
+    """Return advice for an op that the language lacks; "" if there is none, None if unknown.
 
     >>> lacking("Upsample") == lacking("upsampling2d"), lacking("softplus"), lacking("conv")
     (True, '', None)
@@ -147,7 +147,7 @@ def made_of_ops(name: str, known: Collection[str]) -> str | None:
 
 
 def body_help(name: str) -> str | None:
-    """Return what to type for another tool's word in front of a body; None if unknown."""
+    """Return what to type for another tool's word before a body; None if unknown."""
     here = called_here(name)
     if here in JOINS:
         return f"here it is called `{here}`: write `{here} {{`"

@@ -27,7 +27,7 @@ def evaluate(
     """Return the value of an expression whose names are resolved.
 
     Raises:
-        EvaluationError: It has none.
+        EvaluationError: It has no value.
     """
     match expression:
         case Literal(value):

@@ -67,7 +67,7 @@ class Literal(_Arithmetic):
 
 @dataclass(frozen=True, slots=True)
 class Name(_Arithmetic):
-    """A name as it was written; resolving replaces it by what it stands for."""
+    """A name as it was written; resolving replaces it by what it refers to."""
 
     text: str
     span: Span | None = field(default=None, compare=False, repr=False)
@@ -180,12 +180,12 @@ def binary(operator_: str, left: Expression, right: Expression) -> Expression:
         except EvaluationError as error:
             if not error.ranged:
                 raise
-            return Binary(operator_, left, right)  # a fault only if it is ever evaluated
+            return Binary(operator_, left, right)  # an error only if it is ever evaluated
     if operator_ == "in" and a is not None and isinstance(right, Tuple):
         return Literal(any(a == literal(part) for part in right.parts))
     if operator_ in ("and", "or"):
         return _joined(operator_, left, right)
-    # Only whole numbers are neutral: `c * 1.0` is another type than `c`.
+    # Only whole numbers are neutral: `c * 1.0` has another type than `c`.
     match operator_, _whole(a), _whole(b):
         case ("+", 0, _) | ("*", 1, _):
             return right
@@ -199,7 +199,7 @@ def binary(operator_: str, left: Expression, right: Expression) -> Expression:
 
 
 def _joined(operator_: str, left: Expression, right: Expression) -> Expression:
-    """Build an `and` or `or`, without the side that decides nothing."""
+    """Build an `and` or `or`, dropping a side that decides nothing."""
     for known, other in ((left, right), (right, left)):
         value = literal(known)
         if isinstance(value, bool) and value is (operator_ == "and") and _is_truth(other):
@@ -233,7 +233,7 @@ def _constants_folded(operator_: str, left: Expression, right: Expression) -> Ex
         return None
     constant = first + second if operator_ == "+" else first - second
     if before is None:
-        assert after is not None  # two numbers are folded already
+        assert after is not None  # two numbers have been folded already
         if operator_ == "+":
             return after + constant
         return Literal(constant) - after if constant else -after
@@ -275,7 +275,7 @@ def called(function: str, arguments: tuple[Expression, ...]) -> Expression:
     """Build a function call, folded where all arguments are known.
 
     Raises:
-        EvaluationError: They are known and the function does not take such values.
+        EvaluationError: All arguments are known and the function does not take such values.
     """
     values = [literal(argument) for argument in arguments]
     known = [value for value in values if value is not None]
@@ -392,7 +392,7 @@ def depth(expression: Expression) -> int:
 
 
 def is_longer(expression: Expression, limit: int) -> bool:
-    """Return whether an expression has more parts than a limit, in that many steps."""
+    """Return whether an expression has more parts than a limit, in at most that many steps."""
     pending = [expression]
     while pending and limit:
         pending.extend(children(pending.pop()))

@@ -52,7 +52,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What one name means.
+    """The meaning of one name.
 
     Attributes:
         arguments: Names of the arguments in the order they are written.
@@ -208,7 +208,7 @@ def _to_float(name: str, value: object) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.inf if value > 0 else -math.inf  # refused as such
+        return math.inf if value > 0 else -math.inf  # rejected as such
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

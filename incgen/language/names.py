@@ -1,10 +1,10 @@
 """Names that some target cannot use as they are.
 
 Labels are keys of weights, and parameters and the network are what users of generated code name:
-they are the same in every target, so one that some target cannot carry is an error with a
-suggestion. Units and blocks have their names in the spec only; `targets/shared/scopes.py` gives
-theirs in generated code. The lists are written out because incgen imports no framework; a test
-compares them with the frameworks.
+they are the same in every target, so one that some target cannot use is an error with a suggestion.
+Units and blocks are named only in the spec; `targets/shared/scopes.py` gives theirs in generated
+code. The lists are written out because incgen imports no framework; a test compares them with the
+frameworks.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-#: Attributes of nn.Module (PyTorch 2), which a submodule of that name would shadow or break,
-#: and the methods of nn.Sequential and nn.ModuleDict, which refuse them as keys.
+#: Attributes of nn.Module (PyTorch 2), which a submodule of that name would shadow or break, and
+#: the methods of nn.Sequential and nn.ModuleDict, which reject them as keys.
 MODULE_ATTRIBUTES = _words(
     """
     T_destination add_module append apply bfloat16 buffers call_super_init children clear compile
@@ -36,7 +36,7 @@ MODULE_ATTRIBUTES = _words(
     """
 )
 
-#: What generated files define for themselves where they need it: each is a file of a target's.
+#: What generated files define if they need it: each is a file in a target's templates.
 HELPERS = frozenset(
     path.name.partition(".")[0] for path in folder("templates").glob("*/helpers/*.py.jinja")
 )
@@ -53,10 +53,10 @@ USED_BY_CODE = _words(
 #: Parameters of generated constructors that are not the spec's.
 CONSTRUCTOR = frozenset({"in_channels", "in_height", "in_width", "input_shape"})
 
-#: Letters that look like digits; ruff's E741 refuses them as variables.
+#: Letters that look like digits; ruff's E741 rejects them as variables.
 AMBIGUOUS = frozenset("lIO")
 
-#: Words of the field that are not written as other words are.
+#: Technical words with a special capitalisation.
 _CAPITALS = {
     word.lower(): word
     for word in _words(
@@ -70,7 +70,7 @@ _CAPITALS = {
 
 
 def label_fault(name: str) -> str | None:
-    """Return why some target cannot carry a label, or None if all can."""
+    """Return why some target cannot use a label, or None if all can."""
     if keyword.iskeyword(name):
         return f"`{name}` is a Python keyword"
     if name in MODULE_ATTRIBUTES or name.startswith("_"):
@@ -81,7 +81,7 @@ def label_fault(name: str) -> str | None:
 
 
 def parameter_fault(name: str) -> str | None:
-    """Return why some target cannot carry a parameter, or None if all can."""
+    """Return why some target cannot use the name of a parameter, or None if all can."""
     if keyword.iskeyword(name):
         return f"`{name}` is a Python keyword"
     if name in AMBIGUOUS:
@@ -92,7 +92,7 @@ def parameter_fault(name: str) -> str | None:
 
 
 def network_fault(name: str) -> str | None:
-    """Return why some target cannot carry the name of a network, or None if all can."""
+    """Return why some target cannot use the name of a network, or None if all can."""
     made = class_name(name)
     if keyword.iskeyword(name):
         return f"`{name}` is a Python keyword"
@@ -105,7 +105,7 @@ def network_fault(name: str) -> str | None:
     return None
 
 
-#: Classes that generated files define or import themselves where they are needed.
+#: Classes that generated files define or import if they need them.
 HELPER_CLASSES = _words("Any Final NamedTuple OrderedDict Tensor").union(
     name for name in HELPERS if name[0].isupper()
 )

@@ -1,8 +1,8 @@
 """The table of ops: what each takes, and what the presets of `numerics` set for it.
 
 This is the one place that knows an op's arguments, their types, ranges and defaults. Checking,
-documentation, formatting, counting and every target read it; shape and cost rules stand beside
-it in `graph/shapes.py`, the emitters in `targets/`. A test fails if one of them lacks a row.
+documentation, formatting, counting and every target read it; shape and cost rules are in
+`graph/shapes.py`, the emitters in `targets/`. A test fails if one of them lacks an op.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class ByWindow:
     """A padding that follows the window: `valid` where a side is even, else by the stride.
 
     Attributes:
-        plain: The word for odd windows that move by 1.
-        strided: The word for other odd windows; None where it must be stated.
+        plain: The word for odd windows with stride 1.
+        strided: The word for other odd windows; None if it must be stated.
     """
 
     plain: str
@@ -61,9 +61,9 @@ class Argument:
         kind: The type of its values.
         doc: Its meaning, with the unit.
         positional: Whether it is given by position rather than as `name=value`.
-        default: The value where nothing is said.
+        default: The value if it is not stated.
         must: No default without a `numerics` line: the frameworks disagree.
-        words: The words it can be, for `Kind.WORD`.
+        words: The words it accepts, for `Kind.WORD`.
         minimum: The smallest value, for numbers.
         maximum: The largest value, for numbers.
         open: Whether the minimum and maximum themselves are excluded.
@@ -123,7 +123,7 @@ class Op:
         return next((a for a in self.arguments if a.name == name), None)
 
 
-#: What help lines write for an argument that is missing.
+#: What help lines suggest for a missing argument.
 EXAMPLES: Final = MappingProxyType(
     {
         Kind.COUNT: "64",
@@ -354,16 +354,16 @@ OPS: Final = MappingProxyType({op.name: op for op in _TABLE})
 
 #: The names of the sizes of the current value.
 DIMENSIONS: Final = ("channels", "height", "width")
-#: Every word that an argument can be.
+#: Every word that an argument accepts.
 WORDS: Final = frozenset({"valid", "half", "same"}) | {
     word for op in _TABLE for argument in op.arguments for word in argument.words
 }
 
 _BN_CAFFE: Final[dict[str, DefaultValue]] = {"eps": 1e-5, "decay": 0.9, "variance": "unbiased"}
 _LRN: Final[dict[str, DefaultValue]] = {"size": 5, "alpha": 1e-4, "beta": 0.75, "k": 1}
-#: What each preset says, by family and argument. Sources: the defaults of Caffe
-#: (pooling_layer.cpp, lrn_layer.cpp, batch_norm as trained in BN-Inception), of PyTorch 2
-#: (nn.BatchNorm2d, nn.MaxPool2d, nn.LocalResponseNorm) and of Keras 3 (BatchNormalization, "same").
+#: What each preset sets, by family and argument. Sources: the defaults of Caffe (pooling_layer.cpp,
+#: lrn_layer.cpp, batch_norm as trained in BN-Inception), of PyTorch 2 (nn.BatchNorm2d,
+#: nn.MaxPool2d, nn.LocalResponseNorm) and of Keras 3 (BatchNormalization, "same").
 PRESETS: Final[MappingProxyType[str, dict[str, dict[str, DefaultValue]]]] = MappingProxyType(
     {
         "caffe": {

@@ -20,7 +20,7 @@ from incgen.language.expressions import (
     lift,
 )
 
-#: Digits that a number has at most to be written with an exponent, as 2.5e-4 is.
+#: The most digits that a number written with an exponent has, such as 2.5e-4.
 _SHORT = 3
 
 
@@ -43,7 +43,7 @@ def python(expression: Operand, *, outer: int = 0) -> str:
         case Tuple(parts):
             return f"({', '.join(map(python, parts))})"
         case Binary("**", left, right):
-            # What is a power itself needs brackets on both sides.
+            # A power needs parentheses on both sides of another.
             sides = [python(side, outer=9) for side in (left, right)]
             simple = all(side.isidentifier() or side.isdigit() for side in sides)
             return _bracket(("**" if simple else " ** ").join(sides), 8, outer)

@@ -9,11 +9,11 @@ from incgen.language.ops import Argument
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a call takes: an op, or a unit whose arguments go to its head.
+    """The parameters of a call: of an op, or of a unit whose arguments go to its head.
 
     Attributes:
         name: The name in this language.
-        positional: The arguments by position that are not given yet, in order.
+        positional: The positional arguments that are not given yet, in order.
         attributes: The arguments that are given by name.
     """
 

@@ -1,7 +1,7 @@
 """Convert values from Python programs to the plain values of a spec.
 
-They end up in generated code as literals, so that what comes in must be exactly a `bool`, an `int`,
-a `float` or a `str`: a subclass may print itself as anything.
+Values end up in generated code as literals, so they must be exactly a `bool`, an `int`, a `float`
+or a `str`: a subclass may print itself as anything.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from incgen.language.ops import WORDS
 def plain_value(value: object) -> Value:
     """Return a value as a spec could write it: whole numbers, numbers, flags and words.
 
-    Takes what stands for one: scalars of NumPy and other array libraries, members of `IntEnum` and
+    Accepts equivalents: scalars of NumPy and other array libraries, members of `IntEnum` and
     `StrEnum`, fractions and decimals, which become the nearest float.
 
     Raises:
-        ValueError: No parameter can have this value; the text says why.
+        ValueError: No parameter can have this value; the message says why.
     """
     plain = _plain(value)
     if plain is None:
@@ -48,7 +48,7 @@ def _plain(value: Any) -> Value | None:
     try:
         if getattr(value, "ndim", None) == 0:  # a scalar of an array library
             value = value.item()
-        # the methods of the plain types themselves: those of a subclass may say something else
+        # use the methods of the plain types: a subclass may override them
         match value:
             case bool():
                 return value

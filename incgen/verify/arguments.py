@@ -20,8 +20,8 @@ class Another:
     """The same network with other values for its parameters.
 
     Attributes:
-        arguments: for the class or function of the generated file; none if no others fit.
-        graph: the network that they make.
+        arguments: The arguments of the generated class or function; none if no others fit.
+        graph: The network that they give.
     """
 
     arguments: dict[str, Any]
@@ -34,11 +34,12 @@ class Another:
 
 
 def combinations(graph: Graph, targets: Sequence[str]) -> list[Another]:
-    """Other arguments in which every value of a parameter stands beside every one of another.
+    """Other arguments that pair every value of a parameter with every value of another.
 
-    Flags have two values, words all that fit, numbers their own and another one. Most faults that
+    Flags have two values, words all that fit, numbers their own and one more. Most faults that
     depend on arguments depend on one or two of them (Kuhn, Wallace & Gallo 2004): the rows are a
-    covering array of strength 2, found greedily. The first changes as many parameters as it can.
+    covering array of strength 2, built greedily. The first row changes as many parameters as it
+    can.
     """
     defaults, values = graph.parameters, _values(graph, targets)
     first = Another({}, graph)
@@ -68,7 +69,7 @@ def combinations(graph: Graph, targets: Sequence[str]) -> list[Another]:
 
 
 def _values(graph: Graph, targets: Sequence[str]) -> dict[str, list[Value]]:
-    """Return every value of each parameter with which there is a network, the default first."""
+    """Return every value of each parameter that gives a network, the default first."""
     found: dict[str, list[Value]] = {}
     for name, value in graph.parameters.items():
         others = _others(value, words_of(graph.program.network, name))
@@ -94,7 +95,7 @@ def _filled(
     values: Mapping[str, Sequence[Value]],
     left: Set[frozenset[tuple[str, Value]]],
 ) -> dict[str, Value]:
-    """Complete a pair that is wanted with the values that cover the most others."""
+    """Complete a required pair with the values that cover the most other pairs."""
     for name in values:
         if name not in wanted:
             wanted[name] = max(
@@ -111,7 +112,7 @@ def _made(graph: Graph, arguments: Mapping[str, Value], targets: Sequence[str]) 
 
 
 def _others(value: Value, words: Set[str]) -> Iterator[Value]:
-    """Give values near one, of its type, the likelier first; words are some of these."""
+    """Yield values near one, of the same type, the likelier first; words are some of these."""
     if isinstance(value, bool):
         yield not value
     elif isinstance(value, str):
@@ -134,7 +135,7 @@ def _expressible(graph: Graph, targets: Iterable[str]) -> bool:
 def sources_with(
     graph: Graph, sources: Mapping[str, str], arguments: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Return files whose model has other arguments where it is made without any."""
+    """Return files whose model has other arguments as its defaults."""
     name = graph.program.network.name
     made = {target: TARGETS[target].entry(name) for target in sources}
     listed = "".join(f", {key}={value!r}" for key, value in arguments.items())

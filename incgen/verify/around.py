@@ -22,10 +22,10 @@ def save(
     last: Pass | None,
     forms: Mapping[str, dict[str, Array]],
 ) -> None:
-    """Write a file of NumPy's for each side: the models, the spec, or a form of a model.
+    """Write a NumPy file for each side: the models, the spec, or a form of a model.
 
     The frameworks of the models are in the type of the divergence. `last` is the pass that was run
-    last, and `forms` are what a model and the form that is not the same gave in the round trip.
+    last; `forms` holds the results of a model and of a form that differs from it.
 
     Raises:
         OutputError: A file cannot be written.
@@ -58,7 +58,7 @@ def _sides(
         for name in models.names:
             result = models.results[last][name]
             arrays = {what: result[path]} if path in result else {}
-            # what goes into a layer in training, where the pass itself is not one forward
+            # the inputs of a layer in training, if the pass itself is not a single forward pass
             taken = models.taken(last, name, layer) if rung < 5 else ()
             yield name, {**arrays, **{f"input_{i}": value for i, value in enumerate(taken)}}
         stated = models.stated(last) if last.stated and models.dtype == "float64" else {}

@@ -10,15 +10,15 @@ import numpy as np
 from incgen.graph.shapes import Tensor
 from incgen.weights.checkpoint import Array
 
-#: From how many random numbers on their distribution is compared: the deviation of fewer says
-#: little.
+#: The fewest random numbers whose distribution is compared: the deviation of fewer says little.
 ENOUGH = 200
-#: How many standard errors a moment may be off: of 10**9 fair samples one is.
+#: How many standard errors a moment may be off: one in 10**9 fair samples is.
 ERRORS = 6.0
-#: And from how many on its fourth moment is: a few large values move that much.
+#: The fewest whose fourth moment is compared: a few large values change it much.
 MANY = 2000
-#: The density at the cut of a standard normal distribution that is cut at two deviations, over
-#: what is inside. Its moments follow from it by parts: E x^n = (n - 1) E x^(n - 2) - 2^n density.
+#: The density at the cut of a standard normal distribution truncated at two deviations, divided by
+#: the mass inside. The moments follow by integration by parts: E x^n = (n - 1) E x^(n - 2) - 2^n
+#: density.
 _DENSITY = math.exp(-2) / math.sqrt(2 * math.pi) / math.erf(math.sqrt(2))
 _CUT = [1.0]
 for _power in (2, 4, 6, 8):
@@ -31,9 +31,9 @@ _MOMENTS = {
 }
 #: The largest value by distribution, in scales.
 _LIMITS = {"uniform": 1.0, "truncated_normal": 2.0}
-#: That so many uniform numbers are all below what the largest is: likewise.
+#: The largest of this many uniform numbers is below this bound as rarely.
 UNLIKELY = 1e-9
-#: So many random numbers are not equal by chance.
+#: This many random numbers are not equal by chance.
 SEVERAL = 8
 
 
@@ -43,9 +43,9 @@ def messages(
     again: Mapping[str, Array],
     dtype: str,
 ) -> Iterator[tuple[str, str]]:
-    """Give what is wrong with the initial values of each tensor, by its key; "" if nothing is.
+    """Yield what is wrong with the initial values of each tensor, by its key; "" if nothing is.
 
-    `again` are the values of another model of the same source, as far as its tensors are the same.
+    `again` holds the values of another model of the same source, where its tensors are the same.
     """
     seen: dict[bytes, str] = {}
     for key, value in values.items():
@@ -63,7 +63,7 @@ def messages(
 
 
 def _repeats(value: Array) -> bool:
-    """Return whether the weights of two outputs are equal: they would be trained alike for ever."""
+    """Return whether the weights of two outputs are equal: training would never separate them."""
     rows = value.reshape(len(value), -1)
     return rows.shape[1] >= SEVERAL and len({row.tobytes() for row in rows}) < len(rows)
 
@@ -74,9 +74,10 @@ def _pooled(
     again: Mapping[str, Array],
     dtype: str,
 ) -> Iterator[tuple[str, str]]:
-    """Look at all tensors of one initialiser together, by the last of their keys.
+    """Check all tensors of one initialiser together, under the last of their keys.
 
-    Small kernels say little of their distribution each, and more together: all over their scale.
+    A small kernel says little about its distribution; many together, divided by their scale, say
+    more.
     """
     kinds: dict[str, list[str]] = {}
     for key in values:
@@ -95,10 +96,10 @@ def _scale(tensor: Tensor) -> float:
 
 
 def message(value: Array, tensor: Tensor, dtype: str) -> str:
-    """Say how initial values are not of the distribution that the spec gives them."""
+    """Describe how initial values deviate from the distribution in the spec."""
     kind, scale = tensor.initializer.kind, _scale(tensor)
     if kind == "constant":
-        # Keras makes its constants in float32, whatever the model is in.
+        # Keras creates constants in float32, whatever the type of the model.
         right = bool((np.abs(value - scale) <= 2.0**-24 * abs(scale)).all())
         return "" if right else f"{_seen(value)}, not {scale:g}"
     x = value.astype(np.float64) / scale

@@ -10,19 +10,19 @@ from incgen.verify.record import Limit, Record, Subject, usual_bar
 
 
 class Incomparable(Exception):
-    """Nothing more can be compared after what was found on a rung."""
+    """The findings on a rung rule out further comparison."""
 
     def __init__(self, rung: int) -> None:
-        """Keep the rung."""
+        """Store the rung."""
         super().__init__()
         self.rung = rung
 
 
 def of_pass(each: Pass, models: Models, record: Record) -> None:
-    """Look at the results of a pass.
+    """Check the results of a pass.
 
     Raises:
-        Incomparable: An output has not the shape that the spec says.
+        Incomparable: An output does not have the shape that the spec says.
     """
     if each.rung == 1:
         _shapes(each, models, record)
@@ -35,9 +35,9 @@ def of_pass(each: Pass, models: Models, record: Record) -> None:
 
 
 def normalised(models: Models, values: int, batch: int | None = None) -> str:
-    """Return the first normalisation of so many values for each channel in training, or "".
+    """Return the first normalisation over this many values per channel in training, or "".
 
-    There is no unbiased variance of one number; see the language reference, `bn`.
+    One number has no unbiased variance; see the language reference, `bn`.
     """
     for node in models.graph.nodes:
         pixels = (node.shape.height or 1) * (node.shape.width or 1)
@@ -71,7 +71,7 @@ def _types(each: Pass, models: Models, record: Record) -> None:
 
 
 def _penalties(models: Models, record: Record) -> None:
-    """Compare the penalty of the weight decay: half of the sum of l2 * w ** 2."""
+    """Compare the weight decay penalty: half of the sum of l2 * w ** 2."""
     total = 0.0
     for node in models.graph.nodes:
         decay = node.args.get("l2") or 0
@@ -86,7 +86,7 @@ def _penalties(models: Models, record: Record) -> None:
 
 
 def _counters(models: Models, record: Record) -> None:
-    """Check that a step counts as one, where normalisations count the batches of training."""
+    """Check that a step counts as one batch, in normalisations that count them."""
     for name in models.names:
         counted = models.step(name).counted
         for path, count in counted.items():
@@ -99,7 +99,7 @@ def _counters(models: Models, record: Record) -> None:
 
 
 def repeated_evaluation(models: Models, record: Record) -> None:
-    """Check that evaluation leaves nothing behind, and is what a model does that is just called."""
+    """Check that evaluation changes no state, and that a plain call gives the same."""
     other = models.batches[0]
     for name in models.names:
         models.load(name)

@@ -20,12 +20,12 @@ class Comparer:
     """Compares the results of the models of one floating-point type, pass by pass."""
 
     def __init__(self, models: Models, exact: Models | None, record: Record) -> None:
-        """Keep the models, those in float64 that they are measured by, and the record."""
+        """Store the models, the float64 ones that they are measured against, and the record."""
         self.models, self.exact, self.record = models, exact, record
         self.repeated: dict[Pass, bool] = {}
 
     def compare(self, each: Pass) -> None:
-        """Compare the targets with one another, with the spec, and float32 with float64."""
+        """Compare the targets with each other and with the spec, and float32 with float64."""
         exact, rung = self.exact, each.rung
         if (rung, each.given) == (3, "large"):
             self._climb(each, self.models)
@@ -48,9 +48,9 @@ class Comparer:
             self._rounded(each, exact)
 
     def with_arguments(self, others: Sequence[Another], rungs: Collection[int]) -> None:
-        """Compare what other networks of the same files give, in evaluation and in training.
+        """Compare the results of the same files with other arguments.
 
-        Models are made once, in float64 where there is such a type, for both rungs.
+        Models are made once for both rungs, in float64 if that is compared.
         """
         bars = {1: measure.EVALUATION, 2: measure.TRAINING}
         for other in others:
@@ -65,7 +65,7 @@ class Comparer:
                         return
 
     def _climb(self, each: Pass, models: Models, rate: float | None = None) -> None:
-        """Run a pass, and look at what can be seen without comparing numbers."""
+        """Run a pass, and make the checks that compare no numbers."""
         models.climb(each, rate)
         checks.of_pass(each, models, self.record)
         for name in models.names if each.rung > 2 else ():
@@ -73,7 +73,7 @@ class Comparer:
             self.record.keys(each.rung, each.what, name, self._stated(each.rung), found)
 
     def _stated(self, rung: int) -> set[str]:
-        """Return the keys of what there is on a rung from 3 to 5."""
+        """Return the keys that exist on a rung from 3 to 5."""
         tensors = self.models.graph.tensors()
         match rung:
             case 3:
@@ -87,7 +87,7 @@ class Comparer:
     # ------------------------------------------------------------ in float64
 
     def _exactly(self, each: Pass, models: Models) -> None:
-        """Compare the results of all targets with the first's, and with the spec."""
+        """Compare the results of all targets with those of the first, and with the spec."""
         found = models.results[each]
         first, *others = models.names
         suffix = "" if models.dtype == self.models.dtype else f" in {models.dtype}"
@@ -106,14 +106,14 @@ class Comparer:
             models.undecided.add(each.rung)
 
     def _reaction(self, each: Pass, models: Models) -> dict[str, float]:
-        """Return what the smallest change does; nothing if results do not even repeat."""
+        """Return the effect of the smallest change; nothing if results do not even repeat."""
         if self._unrepeated(each, models):
             return {}
         found = reaction(models, each, measure.ROUNDING, measure.TRIALS)
         if each.rung != 3:
             return found
-        # Gradients are products of one another and of what the training pass gives: noise in any
-        # of them is noise in others, which need not show in so few trials.
+        # Gradients are products of each other and of values of the training pass: noise in one is
+        # noise in others, which need not show in so few trials.
         forward = next(every for every in PASSES if every.rung == 2)
         models.climb(forward)
         given = reaction(models, forward, measure.ROUNDING, measure.TRIALS)
@@ -121,7 +121,7 @@ class Comparer:
         return dict.fromkeys(found, most) if most >= measure.HOPELESS else found
 
     def _unrepeated(self, each: Pass, models: Models) -> bool:
-        """Keep where models do not give the same twice."""
+        """Record where models do not give the same result twice."""
         if each not in self.repeated:
             self.repeated[each] = True
             for name, key in unrepeated(models, each):
@@ -133,7 +133,7 @@ class Comparer:
     # ------------------------------------------------------------ in float32
 
     def _rounded(self, each: Pass, exact: Models) -> None:
-        """Hold each target's distance from its float64 result to those of the others."""
+        """Compare each target's distance from its float64 result with those of the others."""
         models, found = self.models, self.models.results[each]
         before = exact.results[each]
         floors = {
@@ -161,12 +161,12 @@ class Comparer:
             self.record.arrays(subject, (left, found[name]), limit)
 
     def _jumps(self, each: Pass, exact: Models) -> dict[str, float]:
-        """Return what moving all numbers by the rounding of float32 does in float64."""
+        """Return the effect in float64 of moving all numbers by the rounding of float32."""
         with exact.precision():
             return reaction(exact, each, measure.LEAST, measure.TRIALS_IN_FLOAT32)
 
     def _finite(self, each: Pass) -> None:
-        """Check that gradients of large numbers are finite, where those of another target are."""
+        """Check that gradients for large numbers are finite if those of another target are."""
         models, found = self.models, self.models.results[each]
         for key in sorted({key for values in found.values() for key in values}):
             whole = {name: bool(np.isfinite(found[name].get(key, 0.0)).all()) for name in found}
@@ -189,7 +189,7 @@ def _beyond(
     after: Mapping[str, Mapping[str, Array]],
     apart: Mapping[str, Mapping[str, float]],
 ) -> set[str]:
-    """Return the keys whose numbers are finite in float64 and in float32 in no target."""
+    """Return the keys whose numbers are finite in float64 but in no target's float32."""
     return {
         key
         for key in {key for values in apart.values() for key in values}
@@ -202,9 +202,9 @@ def _beyond(
 
 
 def _bars_in_float32(apart: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    """Return the bars of each target, by how far the others are from their float64 results.
+    """Return the bars of each target, from the distance of the others to their float64 results.
 
-    A place that only one target lets one look at is held to the farthest of the other's.
+    A place that only one target exposes is held to the largest distance of the other.
     """
     farthest = {
         name: max(filter(np.isfinite, values.values()), default=0.0)

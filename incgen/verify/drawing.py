@@ -1,7 +1,7 @@
 """The weights of a verification: random, scaled to keep every layer's output near 1.
 
-Where values die away, saturate a gate or grow with the depth, little but rounding is left to
-compare. The size is found on the side of the spec (`reference.py`), so that it favours no target.
+If values vanish, saturate a gate or grow with depth, little but rounding is left to compare. The
+scale is determined by the spec's own side (`reference.py`), so that it favours no target.
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ from incgen.verify import inputs
 from incgen.verify.reference import Reference
 from incgen.weights.checkpoint import Array
 
-#: So many examples say how large the values of a layer are.
+#: How many examples determine the scale of a layer's values.
 EXAMPLES = 2
-#: What is smaller than this, relative to the scale, may be rounding: made larger it would be all
+#: Anything smaller than this, relative to the scale, may be rounding: scaled up, it would be all
 #: that later layers see.
 NOTHING = 1e-9
 
 
 def weights(graph: Graph, seed: int, scale: float = 1.0) -> dict[str, Array]:
-    """Return weights in float64, by key, with which each layer's output has one scale.
+    """Return float64 weights, by key, that give every layer's output the same scale.
 
-    For random input of the deviation `scale`, each kernel, or gamma, gives this root mean square.
+    For random input with the deviation `scale`, each kernel or gamma gives this root mean square.
     """
     drawn = _Drawn(graph, seed, scale)
-    with np.errstate(all="ignore"):  # what is not finite stays as it is
+    with np.errstate(all="ignore"):  # leave what is not finite
         for _ in drawn.values(scale * inputs.images(graph, seed, EXAMPLES)):
             pass
     return drawn.found
 
 
 class _Drawn(Reference):
-    """A pass in which every layer's weights are brought to their size before they are used.
+    """A pass that scales every layer's weights before they are used.
 
     Mishkin & Matas 2016 (arXiv:1511.06422), algorithm 1, layer by layer in one pass.
     """
 
     def __init__(self, graph: Graph, seed: int, scale: float) -> None:
-        """Begin with random weights."""
+        """Start with random weights."""
         self.found, self.scale = inputs.weights(graph, seed), scale
         super().__init__(graph, self.found)
 
@@ -62,9 +62,9 @@ class _Drawn(Reference):
         return scaled
 
     def _observe(self, node: Node, x: Array) -> None:
-        """Bring running statistics to the size of what they are of, not to its mean and variance.
+        """Scale running statistics to the size of their input, not to its mean and variance.
 
-        Values that are normalised exactly in every layer amplify rounding by their depth.
+        Normalising exactly in every layer would amplify rounding with depth.
         """
         size = _size(x)
         if NOTHING * self.scale < size < np.inf:

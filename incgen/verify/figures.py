@@ -17,13 +17,12 @@ _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
 @dataclass(frozen=True, slots=True)
 class Docs:
-    """What a generated file says of its model in words.
+    """What a generated file says about its model in docstrings.
 
     Attributes:
-        module: the docstring of the module.
-        blocks: by the path of a block or unit, the docstring of its class and the arguments that
-            it was made with.
-        channels_last: whether its shapes are (N, H, W, C).
+        module: The docstring of the module.
+        blocks: The docstring of the class and its arguments, by the path of a block or unit.
+        channels_last: Whether its shapes are (N, H, W, C).
     """
 
     module: str
@@ -32,7 +31,7 @@ class Docs:
 
 
 def messages(graph: Graph, docs: Docs, places: Places) -> Iterator[tuple[str, str, str]]:
-    """Give each figure by its name and place, and what is wrong with it; "" if nothing is."""
+    """Yield each figure by its name and place, and what is wrong with it; "" if nothing is."""
     facts = dict(re.findall(r"^(Input|Output|Parameters|Cost) +(.+)$", docs.module, re.MULTILINE))
     outputs = {name: graph.nodes[index].shape for name, index in graph.outputs.items()}
     said = dict(re.findall(r'"(\w+)": (\(N.*?\))', facts.get("Output", "")))  # by name
@@ -63,7 +62,7 @@ def messages(graph: Graph, docs: Docs, places: Places) -> Iterator[tuple[str, st
 def _block(
     path: str, doc: str, arguments: Mapping[str, Any], graph: Graph, places: Places
 ) -> str | None:
-    """Say what is wrong with the shapes in the docstring of a class; None if it states none."""
+    """Describe what is wrong with the shapes in a class docstring; None if it states none."""
     said = re.search(
         r"(?:Shape:|Maps)\s+(\(N, .*?\))\s+to\s+(\(N, .*\))\.?\s*(?:\n\n|$)", doc, re.DOTALL
     )
@@ -74,7 +73,7 @@ def _block(
     for text, shape in zip(said.groups(), sources, strict=True):
         found = _numbers(text, {**arguments, "C": sources[0].channels})
         wanted = ("N", shape.channels, "H", "W")[: 4 if shape.is_map else 2]
-        # a prime says that a size is another one, and C' of channels that they are a case of many
+        # a prime marks a different size, and C' stands for channels that vary
         plain: list[int | str] = [
             wanted[i] if n == "C'" else n.rstrip("'") if isinstance(n, str) else n
             for i, n in enumerate(found)
@@ -85,7 +84,7 @@ def _block(
 
 
 def _numbers(text: str, values: Mapping[str, Any]) -> tuple[int | str, ...]:
-    """Read a shape such as `(N, n1x1 + proj, H')` with the values of its names; letters stay."""
+    """Read a shape such as `(N, n1x1 + proj, H')` with the values of its names; leave letters."""
     inside = text[1 : _closing(text)]
     parts = [" ".join(part.split()) for part in _split(inside)]
     return tuple(part if re.fullmatch(r"[NHW]'?", part) else _value(part, values) for part in parts)
@@ -93,7 +92,7 @@ def _numbers(text: str, values: Mapping[str, Any]) -> tuple[int | str, ...]:
 
 def _value(text: str, values: Mapping[str, Any]) -> int | str:
     try:
-        # it is text of a file that has been run: no names but parameters and functions of formulas
+        # the text comes from a file that was executed; only parameters and functions are in scope
         return int(eval(text, {"__builtins__": _FUNCTIONS}, dict(values)))
     except (NameError, SyntaxError, TypeError, ValueError, ArithmeticError):
         return text
@@ -109,7 +108,7 @@ def _closing(text: str) -> int:
 
 
 def _split(text: str) -> Iterator[str]:
-    """Give the parts between commas that stand in no brackets."""
+    """Yield the parts between commas outside brackets."""
     depth, start = 0, 0
     for number, character in enumerate(text):
         depth += (character in "([") - (character in ")]")
@@ -128,7 +127,7 @@ def _shown(shape: tuple[int | str, ...]) -> str:
 
 
 def _cost(text: str, graph: Graph) -> str:
-    """Count every weight of a kernel once for each pixel that its layer gives, and compare."""
+    """Count every weight of a kernel once per output pixel of its layer, and compare."""
     total = 0
     for node in graph.nodes:
         area = (node.shape.height or 1) * (node.shape.width or 1)

@@ -12,12 +12,12 @@ from incgen.weights.checkpoint import Array
 
 
 def generator(seed: int, *keys: str | int) -> np.random.Generator:
-    """Return a stream of random numbers of its own for each key."""
+    """Return a separate stream of random numbers for each key."""
     return np.random.default_rng([seed, *(zlib.crc32(str(key).encode()) for key in keys)])
 
 
 def weights(graph: Graph, seed: int) -> dict[str, Array]:
-    """Return weights in float64 behind which nothing hides: no zeros, no ones.
+    """Return float64 weights that hide no error: none are 0 or 1.
 
     Kernels have the deviation sqrt(2 / fan_in), so that values keep their size through a ReLU
     (He et al. 2015, equation 10).
@@ -37,7 +37,7 @@ def weights(graph: Graph, seed: int) -> dict[str, Array]:
 
 
 def images(graph: Graph, seed: int, batch: int, which: str = "x") -> Array:
-    """Return random input (N, C, H, W) in float64, of negative values too."""
+    """Return random float64 input (N, C, H, W), including negative values."""
     shape = graph.input
     assert shape.height is not None and shape.width is not None
     size = (batch, shape.channels, shape.height, shape.width)
@@ -45,17 +45,17 @@ def images(graph: Graph, seed: int, batch: int, which: str = "x") -> Array:
 
 
 def factors(name: str, shape: tuple[int, ...], seed: int) -> Array:
-    """Return what each element of an output counts in a loss (channels first)."""
+    """Return the weight of each output element in a loss (channels first)."""
     return generator(seed, "factors", name).normal(0, 1, shape)
 
 
 def aims(name: str, shape: tuple[int, ...], number: int) -> Array:
-    """Return what descent brings an output towards in a step (channels first)."""
+    """Return the target of an output in a step of descent (channels first)."""
     return generator(number, "aims", name).normal(0, 1, shape)
 
 
 def kept(path: str, shape: tuple[int, ...], rate: float, seed: int) -> Array:
-    """Return what dropout multiplies with: 0, or 1 / (1 - rate) where a value is kept."""
+    """Return the factors of dropout: 0, or 1 / (1 - rate) where a value is kept."""
     keep = generator(seed, "dropout", path).uniform(0, 1, shape) >= rate
     return keep / (1 - rate) if rate < 1 else np.zeros(shape)
 
@@ -66,7 +66,7 @@ def noise(random: np.random.Generator, shape: tuple[int, ...], size: float) -> A
 
 
 def directions(shapes: Iterable[Iterable[int]], seed: int) -> list[Array]:
-    """Return a small random step for each array: 1e-6 of what images have."""
+    """Return a small random step for each array: 1e-6 of the scale of images."""
     return [
         1e-6 * generator(seed, "direction", number).normal(0, 1, tuple(shape))
         for number, shape in enumerate(shapes)

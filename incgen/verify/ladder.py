@@ -17,7 +17,7 @@ from incgen.verify.round_trip import RoundTrip
 from incgen.verify.runners.base import Runner
 from incgen.verify.runners.results import Facts
 
-#: Is told what runs now.
+#: A callback that receives progress messages.
 Progress = Callable[[str], None]
 
 
@@ -25,7 +25,7 @@ class Ladder:
     """The rungs for the models of one floating-point type.
 
     Attributes:
-        record: What was found.
+        record: The results.
     """
 
     def __init__(
@@ -37,13 +37,14 @@ class Ladder:
         *,
         kept: bool,
     ) -> None:
-        """Begin at the ground.
+        """Start below the first rung.
 
-        Models in float32 are measured by `exact` ones in float64. What is around a divergence goes
-        into the folder `dump`; `kept` says whether results are needed when this is done.
+        Models in float32 are measured against `exact` ones in float64. The inputs and outputs of a
+        divergence are saved in the folder `dump`; `kept` says whether results are needed
+        afterwards.
         """
         self.kept = kept
-        # What has nothing to do with the type is seen once, in float64 if that has been climbed.
+        # What does not depend on the type is checked once, in float64 if that is compared.
         self.first = exact is None or not exact.facts
         self.models, self.exact, self.dump, self.progress = models, exact, dump, progress
         self.record = Record(models)
@@ -80,7 +81,7 @@ class Ladder:
             ]
 
     def _build(self) -> None:
-        """Make the models; without the right tensors no weights can be loaded.
+        """Make the models; without the right tensors, no weights can be loaded.
 
         Raises:
             Incomparable: The models have other tensors.
@@ -111,7 +112,7 @@ class Ladder:
             return f"{reason}: `{path}` needs a --batch of 2 or more"
         if rung not in (3, 5):
             return ""
-        # Two values become 1 and -1, whatever they are: the gradient by them is rounding.
+        # Two values always become 1 and -1, so their gradient is rounding.
         if measured and (path := checks.normalised(models, 2)):
             reason = "no gradient of a normalisation of two values is left in float32"
             return f"{reason}: `{path}` needs a --batch of 3 or more"
@@ -123,7 +124,7 @@ class Ladder:
     # ------------------------------------------------------------ rungs
 
     def _structure(self) -> None:
-        """Look at what every model is made of, also with other arguments and files of weights."""
+        """Check the structure of every model, also with other arguments and weights files."""
         models = self.models
         others = (self._combinations or [Another({}, models.graph)]) if self.first else []
         for name, facts in models.facts.items():
@@ -145,7 +146,7 @@ class Ladder:
                 self.record.fact(name, finding)
 
     def _passes(self, rung: int) -> None:
-        """Run all that belongs to a rung, up to what diverges."""
+        """Run everything on a rung, up to the first divergence."""
         for each in PASSES:
             if each.rung == rung and self._applies(each):
                 self.last = each
@@ -158,7 +159,7 @@ class Ladder:
             self.comparer.with_arguments(self._combinations, {1, 2} & set(self.asked))
 
     def _applies(self, each: Pass) -> bool:
-        """Return whether there is such an input, and whether this type can tell anything of it."""
+        """Return whether such an input exists, and this type says anything new about it."""
         if each.given == "one" and (
             self.models.batch == 1 or (each.rung > 1 and checks.normalised(self.models, 1, 1))
         ):

@@ -12,7 +12,7 @@ from typing import Any
 
 
 def _frames(file: str) -> Iterator[FrameType]:
-    """Give the frames of a file that are being run, the innermost first."""
+    """Yield the frames of a file on the call stack, the innermost first."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         if frame.f_code.co_filename == file:
@@ -22,9 +22,9 @@ def _frames(file: str) -> Iterator[FrameType]:
 
 @contextmanager
 def seen_by_object(cls: type, file: str, lines: dict[int, int]) -> Iterator[None]:
-    """Note for each object of a class, by its id, the line of a file that makes it.
+    """Record for each object of a class, by id, the line of a file that creates it.
 
-    A class's own constructor is in that file too: what makes its object is the frame around it.
+    A class's own constructor may be in that file too; the frame outside it creates the object.
     """
 
     def note(made: object) -> None:
@@ -39,9 +39,9 @@ def seen_by_object(cls: type, file: str, lines: dict[int, int]) -> Iterator[None
 
 @contextmanager
 def seen_by_name(cls: type, file: str, lines: dict[str, int]) -> Iterator[None]:
-    """Note for each object of a class, by its `name`, the line of a file that makes it.
+    """Record for each object of a class, by `name`, the line of a file that creates it.
 
-    Functions of the file that take a `name` make what has that name: they are noted too.
+    Functions of the file that take a `name` create what has that name, so they are recorded too.
     """
 
     def note(made: Any) -> None:
@@ -76,7 +76,7 @@ def _after_init(cls: Any, note: Any) -> Iterator[None]:
 
 @contextmanager
 def arguments_of(classes: Iterable[type], given: dict[int, dict[str, Any]]) -> Iterator[None]:
-    """Note for each object of some classes, by its id, the arguments that it is made with."""
+    """Record for each object of some classes, by id, its constructor arguments."""
     originals = {cls: cls.__dict__["__init__"] for cls in classes if "__init__" in cls.__dict__}
     for cls, original in originals.items():
         cls.__init__ = _noting(original, given)  # type: ignore[misc]

@@ -27,16 +27,16 @@ from incgen.weights.checkpoint import Array
 
 T = TypeVar("T")
 
-#: Steps of descent, and how much the first of them moves the weights: enough to see an optimiser
-#: at work, too little to amplify what rounding does.
+#: The number of descent steps, and how far the first moves the weights: enough to see the optimiser
+#: work, too little to amplify rounding.
 STEPS, MOVE = 10, 1e-3
-#: The momentum: Keras keeps it in float32, also where its variables are in float64, so it is a
-#: number that every type holds exactly.
+#: The momentum. Keras stores it in float32 even if its variables are in float64, so it must be
+#: exact in every type.
 MOMENTUM = 7 / 8
-#: How many examples more than asked for there are where the batch is another: batches of 8, 16,
-#: 32 are what code that counts examples would go by.
+#: How many examples are added in passes with another batch size: code that assumed a size would
+#: assume 8, 16 or 32.
 MORE = 7
-#: Of the models of a process, for the names of their files.
+#: Counts the models of a process, to name their files.
 _NUMBERS = itertools.count()
 
 
@@ -44,7 +44,7 @@ class Failure(Exception):
     """A generated model cannot do something.
 
     Attributes:
-        target: The target whose model it is.
+        target: The target of the model.
         reason: Why, in a line.
         line: The line of its source, if the exception came through it.
     """
@@ -64,12 +64,12 @@ class Models:
     """The runners of all targets, with one set of weights.
 
     Attributes:
-        runners: By the names of targets; the others are compared with the first.
-        facts: What each model is made of, before weights are loaded.
-        results: By pass, by target, then by place or by key.
+        runners: The runners by target; all others are compared with the first.
+        facts: The structure of each model, before weights are loaded.
+        results: Results by pass, by target, then by place or key.
         reactions: How far rounding moves the numbers of a pass, by the size of the movement.
         climbed: The passes that were run.
-        undecided: The rungs on which something cannot be told.
+        undecided: The rungs with undecided results.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Models:
         batch: int,
         folder: Path,
     ) -> None:
-        """Keep what is needed; nothing is run yet.
+        """Store the inputs; nothing is run yet.
 
         Weights are in float64, the seed determines everything random, the batch is the number of
         examples in an input, and files are written into the folder.
@@ -109,10 +109,10 @@ class Models:
         return list(self.runners)
 
     def run(self, name: str, action: Callable[[Runner], T]) -> T:
-        """Let a runner do something.
+        """Run an action of a runner.
 
         Raises:
-            Failure: The model cannot do it.
+            Failure: The model fails.
         """
         try:
             return action(self.runners[name])
@@ -121,20 +121,20 @@ class Models:
 
     @contextmanager
     def precision(self) -> Iterator[None]:
-        """Set all frameworks to the type of these models; everything else is called inside."""
+        """Set all frameworks to the type of these models; all other methods are called inside."""
         with ExitStack() as stack:
             for runner in self.runners.values():
                 stack.enter_context(runner.precision())
             yield
 
     def build(self) -> None:
-        """Make all models, once, and look at them before weights are loaded."""
+        """Make all models once, and inspect them before weights are loaded."""
         for name in self.names if not self.facts else ():
             self.run(name, lambda runner: runner.build())
             self.facts[name] = self.run(name, lambda runner: runner.facts())
 
     def with_arguments(self, other: Another) -> Models:
-        """Return models of the same files with other arguments, and weights of their own."""
+        """Return models of the same files with other arguments, and new weights."""
         return Models(
             other.graph,
             sources_with(self.graph, self.sources, other.arguments),
@@ -148,7 +148,7 @@ class Models:
     # ------------------------------------------------------------ weights
 
     def weights_of(self, each: Pass | None) -> Mapping[str, Array]:
-        """Return the weights of a pass: of the verification, or those that give its scale."""
+        """Return the weights of a pass: those of the verification, or those that give its scale."""
         if each is None or each.given not in SCALES:
             return self.weights
         if each.given not in self._scaled:
@@ -177,7 +177,7 @@ class Models:
         self.run(name, lambda runner: runner.load(path or self.file()))
 
     def refusal(self, name: str, shapes: Mapping[str, tuple[int, ...]]) -> str:
-        """Return how weights that do not fit are not refused as they should be; "" if they are."""
+        """Describe how weights that do not fit are wrongly accepted; "" if they are rejected."""
         path = self.folder / "other.safetensors"
         head = safetensors.header(shapes, "F64" if self.dtype == "float64" else "F32", {})
         numbers = sum(math.prod(shape) for shape in shapes.values())
@@ -255,7 +255,7 @@ class Models:
         """Fill `results` of a pass, a descent with this learning rate.
 
         Raises:
-            Failure: A model cannot do it.
+            Failure: A model fails.
         """
         self.build()
         self.climbed.add(each)
@@ -285,13 +285,13 @@ class Models:
         return self._steps[name, given]
 
     def computed(self, each: Pass, runner: Runner, rate: float | None = None) -> dict[str, Array]:
-        """Return what a pass gives with the weights of the verification."""
+        """Return the results of a pass with the weights of the verification."""
         with self.sized(each, runner):
             runner.load(self.file(each))
             return self.given(each, runner, self.input(each), rate)
 
     def given(self, each: Pass, runner: Runner, x: Array, rate: float | None) -> dict[str, Array]:
-        """Return what a pass gives with the weights that are loaded."""
+        """Return the results of a pass with the loaded weights."""
         if each.rung == 1:
             return self._by_place(runner.evaluate(x))
         if each.rung == 5:
@@ -309,13 +309,13 @@ class Models:
                 return step.statistics
 
     def _by_place(self, values: Values) -> dict[str, Array]:
-        """Return what every place gave; outputs are the places of their nodes."""
+        """Return the value of every place; outputs count as the places of their nodes."""
         nodes = self.graph.nodes
         paths = {name: nodes[number].path for name, number in self.graph.outputs.items()}
         return {**values.places, **{paths[name]: v for name, v in values.outputs.items()}}
 
     def _descent(self, runner: Runner, rate: float) -> dict[str, Array]:
-        """Return losses, tensors, and what the model gives in evaluation after all that."""
+        """Return losses, tensors, and the model's outputs in evaluation afterwards."""
         found = runner.descend(self.batches, rate, MOMENTUM)
         losses = {f"loss {i}": np.asarray([loss]) for i, loss in enumerate(found.losses)}
         after = runner.evaluate(self.x).outputs
@@ -323,7 +323,7 @@ class Models:
         return {**losses, **found.tensors, **ends}
 
     def stated(self, each: Pass) -> dict[str, Array]:
-        """Return what the spec says that a pass gives, wherever a model lets one look."""
+        """Return the spec's results of a pass, at every place that a model exposes."""
         if each.rung != 4 or each.given not in self._stated:
             found, statistics = self.said(each, self.weights_of(each), self.input(each))
             if each.rung == 1:
@@ -340,7 +340,7 @@ class Models:
         x: Array,
         moved: Callable[[Array], Array] | None = None,
     ) -> tuple[dict[str, Array], dict[str, Array]]:
-        """Return what the spec says of weights and an input: values, and statistics after them."""
+        """Return the spec's results for weights and an input: values, and statistics afterwards."""
         wanted = {key for found in self.results[each].values() for key in found}
         reference = Reference(self.graph_of(each), weights)
         seed = None if each.rung == 1 else self.seed
@@ -350,7 +350,7 @@ class Models:
         return found, reference.statistics
 
     def taken(self, each: Pass, name: str, path: str) -> tuple[Array, ...]:
-        """Return what goes into a place in a pass forward; the pass is run again for that."""
+        """Return the inputs of a place in a forward pass, which is run again for that."""
 
         def values(runner: Runner) -> Values:
             with self.sized(each, runner):
@@ -362,11 +362,11 @@ class Models:
         return self.run(name, values).inputs.get(path, ())
 
     def drop(self, rung: int, *, keep: bool) -> None:
-        """Free what was found on a rung; later ones need the step that some share.
+        """Free the results of a rung; later rungs need the step that some share.
 
         Args:
             rung: The rung of the passes.
-            keep: Whether another type is measured by them.
+            keep: Whether another type is measured against them.
         """
         for each in [each for each in self.results if each.rung == rung]:
             if not (keep and each.rounded):
@@ -376,4 +376,4 @@ class Models:
                 del self._steps[name, given]
         for given in self._scaled:
             self._file(given).unlink(missing_ok=True)
-        self._scaled.clear()  # as large as a model, and soon drawn again
+        self._scaled.clear()  # as large as a model, and quick to redraw

@@ -7,16 +7,16 @@ from typing import Literal
 
 from incgen.verify import measure
 
-#: How large the numbers of a pass are: exp(1e5) is infinite in any type, -1e5 is below what is put
-#: in place of minus infinity, and 1e-5 is near to the constants that keep from dividing by 0.
+#: The scale of the numbers in a pass: exp(1e5) is infinite in any type, -1e5 is below common
+#: substitutes for minus infinity, and 1e-5 is close to the constants that prevent a division by 0.
 SCALES = {"large": 1e5, "small": 1e-5}
-#: A gate makes a number between 0 and 1 of a large one, and its rounding is as large.
+#: A gate turns a large number into one between 0 and 1, with the rounding of the large one.
 _LARGE = measure.EVALUATION * SCALES["large"]
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Something that every model does, and what is compared of it.
+    """A pass that every model runs, and what is compared.
 
     Attributes:
         rung: The rung that it belongs to.
@@ -33,17 +33,17 @@ class Pass:
 
     @property
     def rounded(self) -> bool:
-        """Return whether float32 can tell anything new: other sizes only round otherwise."""
+        """Return whether float32 shows anything new: other sizes only round differently."""
         return self.given in ("examples", "large", "small")
 
     @property
     def stated(self) -> bool:
-        """Return whether the spec itself says what comes out, without a derivative."""
+        """Return whether the spec itself determines the result, without derivatives."""
         return self.rung in (1, 2, 4)
 
     @property
     def of_step(self) -> bool:
-        """Return whether the pass is a part of one step of training."""
+        """Return whether the pass is part of one training step."""
         return self.rung in (2, 3, 4)
 
 

@@ -1,7 +1,7 @@
 """The places of a network where two models can be compared, and where each is written.
 
-A place is the path of a graph's node. What frameworks have are modules and layers, whose names are
-such paths or those of the units and blocks around them: `Places` says which node's value that is.
+A place is the path of a graph's node. Frameworks have modules and layers, named after these paths
+or those of the units and blocks around them: `Places` maps them to nodes.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ class Places:
     """The places of one graph; `numbers` are those of its nodes, by their paths."""
 
     def __init__(self, graph: Graph) -> None:
-        """Give each node its number."""
+        """Give each node a number."""
         self.graph = graph
         self.numbers = {node.path: number for number, node in enumerate(graph.nodes)}
 
     @cached_property
     def _ends(self) -> dict[str, int | None]:
-        """Return the node whose value leaves each unit, block or body; None where several do."""
+        """Return the node whose value leaves each unit, block or body; None if several do."""
         users: dict[int, list[str]] = {}
         for node in self.graph.nodes:
             for number in node.inputs:
@@ -39,14 +39,14 @@ class Places:
         return ends
 
     def node_of(self, path: str) -> int | None:
-        """Return the node whose value something of this path gives, if it is one node's."""
+        """Return the node whose value the element at a path gives, if it is a single node."""
         number = self.numbers.get(path)
         return self._ends.get(path) if number is None else number
 
     def name_of(self, path: str) -> str | None:
-        """Return the place of what a framework calls by a path; None if it has none of its own.
+        """Return the place that a framework's path refers to; None if it has no own place.
 
-        What is not in the graph keeps its own name: the parts of a separable convolution.
+        Parts that are not in the graph, such as those of a separable convolution, keep their name.
         """
         number = self.node_of(path)
         if number is not None:
@@ -63,7 +63,7 @@ class Places:
         return key
 
     def inputs_of(self, path: str) -> list[str]:
-        """Return the nodes that go into a place, or a block, from outside of it."""
+        """Return the nodes that feed a place or block from outside."""
         own = {
             number
             for number, node in enumerate(self.graph.nodes)
@@ -93,7 +93,7 @@ class Places:
 
 
 def prefixes(path: str) -> Iterator[str]:
-    """Give the paths around a path, the outermost first.
+    """Yield the paths around a path, the outermost first.
 
     >>> list(prefixes("inception_3a.conv3x3.0"))
     ['inception_3a', 'inception_3a.conv3x3']

@@ -13,9 +13,9 @@ from incgen.weights.checkpoint import Array
 
 
 def unrepeated(models: Models, each: Pass) -> Iterator[tuple[str, str]]:
-    """Give targets and keys for which the same pass gives something else when it is run again.
+    """Yield targets and keys whose result changes when the same pass is run again.
 
-    So does a model that is random where it must not be, or keeps more than its tensors.
+    A model does that if it is random where it must not be, or has state beyond its tensors.
     """
     bar = each.bar if models.dtype == "float64" else measure.LEAST
     for name, before in models.results[each].items():
@@ -29,8 +29,8 @@ def unrepeated(models: Models, each: Pass) -> Iterator[tuple[str, str]]:
 def reaction(models: Models, each: Pass, size: float, trials: int) -> dict[str, float]:
     """Return how far rounding alone moves each number of a pass, relative to the largest element.
 
-    All that is rounded is moved by this relative size: the weights, the input and each layer's
-    output. Zero moves to nothing, so what is exact stays exact.
+    Everything that is rounded is moved by this relative size: the weights, the input and each
+    layer's output. Zero does not move, so what is exact stays exact.
     """
     if (each, size) not in models.reactions:
         models.reactions[each, size] = _measured(models, each, size, trials)
@@ -46,7 +46,7 @@ def _measured(models: Models, each: Pass, size: float, trials: int) -> dict[str,
     for number in range(trials):
         trial = _Trial(models, each, size, number)
         pairs = [(exact, models.run(name, trial.computed))]
-        if each.stated:  # it looks at places that the target does not let one look at
+        if each.stated:  # it has places that the target does not expose
             pairs.append((stated, trial.said()))
         for before, after in pairs:
             for key, value in before.items():
@@ -69,7 +69,7 @@ class _Trial:
         self.x = x * inputs.noise(random, x.shape, size)
 
     def said(self) -> dict[str, Array]:
-        """Return what the spec says of it."""
+        """Return the spec's result."""
         random = inputs.generator(self.models.seed, "layers", self.number)
 
         def moved(y: Array) -> Array:
@@ -79,7 +79,7 @@ class _Trial:
         return found[self.each.rung == 4]
 
     def computed(self, runner: Runner) -> dict[str, Array]:
-        """Return what a model gives."""
+        """Return a model's result."""
         path = self.models.folder / "moved.safetensors"
         self.models.save(path, self.weights)
         with self.models.sized(self.each, runner):

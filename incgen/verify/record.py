@@ -15,13 +15,13 @@ from incgen.verify.report import Comparison, Divergence, Omission, Place, Verdic
 from incgen.verify.structure import Finding
 from incgen.weights.checkpoint import Array
 
-#: How far rounding alone moves each number, by key; it is asked for only where a bar is missed.
+#: How far rounding alone moves each number, by key; computed only if a bar is missed.
 Reaction: TypeAlias = Callable[[], Mapping[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is compared: the rung, the name of what it is, and whose it is."""
+    """What is compared: the rung, its name, and the two sides."""
 
     rung: int
     what: str
@@ -34,10 +34,10 @@ class Limit:
 
     Attributes:
         bar: The limit of the relative difference, for all or by key.
-        floor: What the largest element counts as at least.
-        reaction: Is asked where a bar is missed.
+        floor: The least that the largest element counts as.
+        reaction: Called if a bar is missed.
         rounded: Whether the second side is the first in a smaller type.
-        coarse: Whether that is compared however far rounding moves it.
+        coarse: Whether to compare it however far rounding moves it.
     """
 
     bar: float | Mapping[str, float]
@@ -52,16 +52,16 @@ class Limit:
 
 
 class Record:
-    """What is known of the models of one floating-point type.
+    """The comparisons of the models in one floating-point type.
 
     Attributes:
         comparisons: All that was compared.
-        divergences: Where rungs diverge, one for each.
+        divergences: The first divergence of each rung.
         omissions: What was not compared.
     """
 
     def __init__(self, models: Models) -> None:
-        """Begin with nothing."""
+        """Start empty."""
         self.models = models
         self.places = Places(models.graph)
         self.comparisons: list[Comparison] = []
@@ -69,7 +69,7 @@ class Record:
         self.omissions: list[Omission] = []
 
     def omit(self, rung: int, reason: str) -> None:
-        """Keep that a rung was not compared."""
+        """Record that a rung was not compared."""
         self.omissions.append(Omission(rung, self.models.dtype, reason))
 
     # ------------------------------------------------------------ comparing
@@ -87,7 +87,7 @@ class Record:
                 noise.add(key)
 
     def _before(self, path: str, compared: Set[str]) -> Iterator[str]:
-        """Give the nearest compared places in front of one."""
+        """Yield the nearest compared places in front of one."""
         nodes, number = self.models.graph.nodes, self.places.node_of(path)
         left = list(nodes[number].inputs) if number is not None else []
         while left:
@@ -98,7 +98,7 @@ class Record:
                 left += node.inputs
 
     def keys(self, rung: int, what: str, name: str, stated: set[str], found: set[str]) -> None:
-        """Check that a target has what the spec states, which may be nothing, and no more."""
+        """Check that a target has exactly what the spec states, which may be nothing."""
         for key in sorted(stated ^ found):
             has = f"has no {what} of {key}" if key in stated else f"has a {what} of {key}"
             self.fault(Subject(rung, what, ("spec", name)), key, f"{name} {has}")
@@ -107,7 +107,7 @@ class Record:
             self.same(rung, f"{noun}s {rest}".rstrip(), name)
 
     def same(self, rung: int, what: str, name: str) -> None:
-        """Keep that a target has all that the spec states."""
+        """Record that a target has everything that the spec states."""
         self._keep(Subject(rung, what, ("spec", name)), "", (0.0, 0.0, 0.0), "agrees", "")
 
     def array(
@@ -117,7 +117,7 @@ class Record:
         self._compare(subject, path, pair, limit or Limit(usual_bar(self.models.dtype)))
 
     def fact(self, name: str, finding: Finding) -> None:
-        """Keep a fact of a model's structure."""
+        """Record a fact about a model's structure."""
         verdict: Verdict = "diverges" if finding.message else "agrees"
         message = f"{name}: {finding.what} {finding.message}" if finding.message else ""
         numbers = finding.absolute, finding.relative, finding.bar
@@ -125,15 +125,15 @@ class Record:
         self._keep(subject, finding.path, numbers, verdict, message)
 
     def fault(self, subject: Subject, path: str, message: str) -> None:
-        """Keep that something is not as it must be."""
+        """Record a failure."""
         self._keep(subject, path, (np.inf, np.inf, 0.0), "diverges", message)
 
     def undecided(self, subject: Subject, path: str, message: str) -> None:
-        """Keep that nothing can be told of something."""
+        """Record that something is undecided."""
         self._keep(subject, path, (0.0, 0.0, 0.0), "undecided", message)
 
     def failure(self, rung: int, failure: Failure, what: str = "run") -> None:
-        """Keep that a model cannot do something, with the line at which it failed."""
+        """Record that a model failed, with the line where it did."""
         name = failure.target
         prefix = "" if what == "run" else f"{what}: "
         message = f"{name}: {prefix}{failure.reason}"
@@ -149,7 +149,7 @@ class Record:
         limit: Limit,
         of_noise: bool = False,
     ) -> float:
-        """Compare two arrays, and return how far rounding alone moves them, if that was asked."""
+        """Compare two arrays; return how far rounding alone moves them, if that was computed."""
         absolute, relative = measure.difference(*pair, limit.floor)
         if not relative and measure.is_nothing(pair[0]):
             self.undecided(subject, path, "no number in it is finite")
@@ -186,7 +186,7 @@ class Record:
     # ------------------------------------------------------------ where it begins
 
     def wrong(self, rung: int) -> list[Comparison]:
-        """Return what diverges on a rung."""
+        """Return the divergences on a rung."""
         return [c for c in self.comparisons if c.rung == rung and c.verdict == "diverges"]
 
     def doubts(self, rung: int) -> bool:
@@ -196,14 +196,15 @@ class Record:
     def close(self, rung: int) -> None:
         """Name the place where a rung's divergence begins.
 
-        Values and statistics go wrong from a place on, gradients from a place back.
+        Values and statistics are wrong from a place onward, gradients from a place backward.
         """
         if any(each.rung == rung for each in self.divergences):
-            return  # said already
+            return  # already reported
         wrong = self.wrong(rung)
         if not wrong:
             return
-        placed = [each for each in wrong if each.path] or wrong  # the penalty is of all at once
+        # the penalty covers all weights at once
+        placed = [each for each in wrong if each.path] or wrong
         ordered = sorted(placed, key=lambda each: self._order(each.path))
         first = ordered[-1] if rung == 3 else ordered[0]
         message = first.message or _sentence(first) + _wrong_side(first, wrong)
@@ -213,13 +214,13 @@ class Record:
         self.divergences.append(Divergence(rung, self.models.dtype, first.path, message, lines))
 
     def _order(self, key: str) -> tuple[int, int, str]:
-        """Sort places and keys as a network computes them."""
+        """Return a sort key: places and keys in the order in which a network computes them."""
         number = self.places.node_of(self.places.around(key))
         last = len(self.models.graph.nodes)
         return (last if number is None else number), -len(self.places.around(key)), key
 
     def _wrong_slope(self) -> str:
-        """Say which framework's gradient is not that of its own function."""
+        """Describe which framework's gradient is not that of its own function."""
         models = self.models
         if models.dtype != "float64":
             return ""
@@ -230,7 +231,7 @@ class Record:
         return ""
 
     def _lines(self, path: str) -> Iterator[Place]:
-        """Give the line of the spec, and those of the generated files, that make a place."""
+        """Yield the lines of the spec and the generated files that create a place."""
         span = self.places.span_of(path)
         yield Place(span.source.name, span.line, span.source.lines[span.line - 1].strip())
         for name, runner in self.models.runners.items():
@@ -246,12 +247,12 @@ class Record:
 
 
 def usual_bar(dtype: str) -> float:
-    """Return how far two results of a type may be apart that differ by rounding alone."""
+    """Return how far two results of a type that differ by rounding alone may be apart."""
     return measure.EVALUATION if dtype == "float64" else measure.LEAST
 
 
 def _wrong_side(first: Comparison, wrong: list[Comparison]) -> str:
-    """Say which of two targets is not what the spec says, where only one is not."""
+    """Describe which of two targets differs from the spec, if only one does."""
     found = {
         each.between[1]
         for each in wrong

@@ -1,8 +1,8 @@
 """What the spec says, computed in NumPy, independently of every target.
 
-Two models that are wrong in the same way agree. This module knows neither of them: it reads the
-graph alone, and computes each op by its sentence in the language reference, in float64, in the
-plainest way there is. It shares the borders of windows with the compiler, and nothing else.
+Two models that are wrong in the same way agree. This module knows neither: it reads the graph
+alone, and computes each op by its definition in the language reference, in float64, as plainly as
+possible. It shares the borders of windows with the compiler, and nothing else.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from incgen.weights.checkpoint import Array
 
 
 class Reference:
-    """A network as its spec says it, with one set of weights in float64.
+    """A network as its spec defines it, with one set of weights in float64.
 
     Attributes:
-        statistics: The running statistics by key, moved by every pass in training.
+        statistics: The running statistics by key, updated by every training pass.
     """
 
     def __init__(self, graph: Graph, weights: Mapping[str, Array]) -> None:
-        """Begin with the statistics that are part of the weights."""
+        """Start with the statistics that are part of the weights."""
         self.graph, self.weights = graph, weights
         self.statistics = {
             key: weights[key] for key, tensor in graph.tensors().items() if not tensor.trained
@@ -35,10 +35,10 @@ class Reference:
     def values(
         self, x: Array, *, seed: int | None = None, moved: Callable[[Array], Array] | None = None
     ) -> Iterator[tuple[str, Array]]:
-        """Give what every layer gives, by its path, heads too, in the order of the graph.
+        """Yield the value of every layer by its path, including heads, in the order of the graph.
 
-        A value is forgotten when its last user has it, since all together are large. The seed is
-        that of dropout; without one, the network is in evaluation. `moved` changes each output.
+        A value is freed after its last use, since all together are large. The seed is that of
+        dropout; without one, the network is in evaluation. `moved` changes each output.
         """
         nodes = self.graph.nodes
         last = {taken: number for number, node in enumerate(nodes) for taken in node.inputs}
@@ -93,7 +93,7 @@ class Reference:
         return y if bias is None else y + _along(bias, y)
 
     def _normalised(self, node: Node, x: Array, training: bool) -> Array:
-        """Normalise as Ioffe & Szegedy 2015, algorithms 1 and 2."""
+        """Normalise as in Ioffe & Szegedy 2015, algorithms 1 and 2."""
         mean, variance = (f"{node.path}.running_{name}" for name in ("mean", "var"))
         if training:
             axes = tuple(axis for axis in range(x.ndim) if axis != 1)
@@ -111,7 +111,7 @@ class Reference:
 
 
 def _along(values: Array, x: Array) -> Array:
-    """Shape numbers of channels for use with maps or vectors."""
+    """Reshape per-channel numbers for use with maps or vectors."""
     return values.reshape(1, -1, *(1,) * (x.ndim - 2))
 
 
@@ -157,7 +157,7 @@ def _correlated(
 
 
 def _windows(node: Node, x: Array) -> Iterator[tuple[int, int, Array, float]]:
-    """Give every window of a pooling: its row and column, what it sees, what divides it."""
+    """Yield every window of a pooling: its row and column, its content, its divisor."""
     (high, wide), (down, across) = node.args["window"].kernel, node.args["window"].stride
     (top, bottom), (left, right) = node.args["borders"]
     assert node.shape.height is not None and node.shape.width is not None
@@ -166,7 +166,7 @@ def _windows(node: Node, x: Array) -> Iterator[tuple[int, int, Array, float]]:
         for column in range(node.shape.width):
             y, z = row * down - top, column * across - left
             seen = x[:, :, max(y, 0) : y + high, max(z, 0) : z + wide]
-            # what hangs over the border because sizes are rounded up never counts
+            # pixels beyond the border, where sizes are rounded up, never count
             inside = (min(y + high, rows + bottom) - y) * (min(z + wide, columns + right) - z)
             count = inside if node.args.get("count_pad") else seen.shape[2] * seen.shape[3]
             yield row, column, seen, count

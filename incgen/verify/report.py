@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-#: The rungs of the ladder, from the first.
+#: The rungs, in order.
 RUNGS = (
     "structure",
     "evaluation",
@@ -17,18 +17,18 @@ RUNGS = (
     "trajectory",
     "round trip",
 )
-#: Whether a difference is within its bar; `undecided` is above it by no more than rounding does
-#: to this network with these weights.
+#: Whether a difference is within its bar; `undecided` is above it by no more than rounding explains
+#: in this network with these weights.
 Verdict: TypeAlias = Literal["agrees", "diverges", "undecided"]
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two values that should be equal, or one that should be as it is stated.
+    """Two values that should be equal, or one that should be as stated.
 
     Attributes:
         rung: The number of the rung.
-        dtype: The floating-point type, "" for what has none.
+        dtype: The floating-point type, "" if there is none.
         what: The name of what was compared: `output`, `gradient`, ...
         path: The path of the layer, unit or block, or the key of a tensor.
         between: The two sides: targets, or `spec`, or a target's own form.
@@ -36,7 +36,7 @@ class Comparison:
         relative: The largest difference, relative to the largest element.
         bar: The limit of the relative difference.
         verdict: Whether the difference is within the limit.
-        message: What is not equal, where that is not a number.
+        message: What differs, if that is not a number.
     """
 
     rung: int
@@ -53,7 +53,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A line of a file that has to do with a divergence.
+    """A line of a file that is related to a divergence.
 
     Attributes:
         file: The name of the spec or the generated file.
@@ -75,7 +75,7 @@ class Divergence:
         dtype: The floating-point type.
         path: The path of the layer, unit or block; "" for the network as a whole.
         message: What differs, and by how much.
-        lines: The lines of the spec and of each generated file that make it.
+        lines: The lines of the spec and of each generated file that create it.
     """
 
     rung: int
@@ -102,7 +102,7 @@ class Omission:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that a verification found.
+    """The results of a verification.
 
     Attributes:
         network: The name of the network.
@@ -112,10 +112,10 @@ class Report:
         other: The height and width of the other input of rung 1, or why there is none.
         weights: Where the weights come from.
         comparisons: All comparisons, in the order in which they were made.
-        divergences: The first place of each rung that diverges.
+        divergences: The first divergence of each rung.
         omissions: What was not compared.
-        asked: The rungs that were asked for.
-        dtypes: The floating-point types that were asked for.
+        asked: The requested rungs.
+        dtypes: The requested floating-point types.
     """
 
     network: str
@@ -132,12 +132,12 @@ class Report:
 
     @property
     def ill_conditioned(self) -> tuple[Comparison, ...]:
-        """Return the comparisons above their bar by no more than rounding does to this network."""
+        """Return the comparisons above their bar by no more than rounding explains."""
         return tuple(each for each in self.comparisons if each.verdict == "undecided")
 
     @property
     def passed(self) -> bool:
-        """Return whether all that was asked for was compared, and agrees."""
+        """Return whether everything requested was compared and agrees."""
         return not (self.divergences or self.omissions or self.ill_conditioned)
 
     def of(self, rung: int, dtype: str) -> list[Comparison]:
@@ -146,7 +146,7 @@ class Report:
 
 
 def worst(comparisons: Iterable[Comparison]) -> Comparison | None:
-    """Return the comparison that comes nearest to its bar, or is farthest above it."""
+    """Return the comparison that is closest to its bar, or farthest above it."""
     return max(comparisons, key=_closeness, default=None)
 
 

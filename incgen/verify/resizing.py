@@ -10,15 +10,15 @@ from incgen.graph.nodes import Graph, Node
 from incgen.language import expressions as ex
 from incgen.targets.shared.structure import axes_in, written_in
 
-#: What is added to the rows and columns: one odd, one even, so that borders fall differently.
+#: The rows and columns to add: one odd, one even, so that borders fall differently.
 MORE = 3, 2
-#: From this size on half of it, with as much added, is tried first: it costs a quarter.
+#: From this size on, half of it is tried first, with as much added: it costs a quarter.
 LARGE = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Resized:
-    """A network at another size, and that size; None where models take any."""
+    """A network at another size, and that size; None if models take any size."""
 
     graph: Graph
     height: int | None
@@ -28,8 +28,8 @@ class Resized:
 def resized(graph: Graph) -> Resized | str:
     """Return the network at another size of its input, or why there is none.
 
-    There is none where the size follows from the network's parameters, nor where the network is
-    another one: a dense layer takes more features, or a formula uses the height or the width.
+    There is none if the size follows from the network's parameters, or if the network would differ:
+    a dense layer takes more features, or a formula uses the height or width.
     """
     network = graph.program.network
     pixels = network.pixels
@@ -46,7 +46,7 @@ def resized(graph: Graph) -> Resized | str:
 
 
 def _at(graph: Graph, height: int, width: int) -> Graph | None:
-    """Return the network at a size; None if it is another one there."""
+    """Return the network at a size; None if it is a different one there."""
     network = graph.program.network
     assert network.pixels is not None
     pixels = replace(network.pixels, height=ex.Literal(height), width=ex.Literal(width))
@@ -56,7 +56,7 @@ def _at(graph: Graph, height: int, width: int) -> Graph | None:
 
 
 def _asks(graph: Graph) -> bool:
-    """Return whether a model must know its size, even where several come to the same.
+    """Return whether a model must know its size, even if several sizes give the same network.
 
     A dense layer that takes a map requires it, and so does a formula that names a height or width.
     """
@@ -71,7 +71,7 @@ def _asks(graph: Graph) -> bool:
 
 def _facts(graph: Graph) -> list[object]:
     def of(node: Node) -> object:
-        # `borders` is what `pad=same` comes to at a size
+        # `borders` is the result of `pad=same` at a size
         stated = {name: value for name, value in node.args.items() if name != "borders"}
         return node.path, node.op, stated, node.inputs, node.tensors
 

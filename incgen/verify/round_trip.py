@@ -19,11 +19,11 @@ class RoundTrip:
     """The forms of the models of one floating-point type.
 
     Attributes:
-        outputs: What the first form that is not the same gave, and the model itself.
+        outputs: The results of the first form that differs, and of the model itself.
     """
 
     def __init__(self, models: Models, record: Record, progress: Callable[[str], None]) -> None:
-        """Keep the models, the record, and what is told of each form."""
+        """Store the models, the record, and the progress callback."""
         self.models, self.record, self.progress = models, record, progress
         self.outputs: dict[str, dict[str, Array]] = {}
 
@@ -49,11 +49,11 @@ class RoundTrip:
                     self.record.failure(6, failure, form.name)
                 else:
                     self._compare(form.name, (name, form.name), own, after)
-            models.load(name)  # a form may have trained it
+            models.load(name)  # a form may have trained the model
         self._written()
 
     def _written(self) -> None:
-        """Load what each target writes in every target."""
+        """Load the file that each target writes in every target."""
         models = self.models
         for name in models.names:
             path = models.folder / f"{name}.safetensors"
@@ -68,7 +68,7 @@ class RoundTrip:
     def _compare(
         self, what: str, sides: tuple[str, str], own: dict[str, Array], after: dict[str, Array]
     ) -> None:
-        """Compare all outputs of a form, or what else it is compared by."""
+        """Compare all outputs of a form, or its other results."""
         subject = Subject(6, what, sides)
         for key in sorted(own.keys() ^ after.keys()):
             has = "has no" if key in own else "has a"

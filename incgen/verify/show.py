@@ -14,7 +14,7 @@ from incgen.verify.report import RUNGS, Comparison, Divergence, Omission, Report
 
 _GAP = "  "
 _INDENT = "  "
-#: Columns of the tree: the rungs whose comparisons each belong to a place.
+#: The columns of the tree: the rungs whose comparisons belong to places.
 _BY_PLACE = (1, 2, 3, 4, 5)
 _NAMES = {2: "training", 4: "statistics"}
 _WIDEST = 36
@@ -23,7 +23,7 @@ _WIDEST = 36
 def text(report: Report, graph: Graph, *, depth: int = 1) -> str:
     """Return the verdicts, block by block and rung by rung.
 
-    `depth` is how many levels of labels to show; what diverges is shown down to its place.
+    `depth` is the number of levels of labels to show; a divergence is shown down to its place.
     """
     parts = [_heading(report)]
     parts += [_tree(report, graph, dtype, depth) for dtype in report.dtypes]
@@ -80,7 +80,7 @@ def _tree(report: Report, graph: Graph, dtype: str, depth: int) -> str:
 
 
 def _paths(graph: Graph, depth: int, shown: Iterable[str]) -> Iterator[str]:
-    """Give labels down to a depth, and down to what is shown, in the order of the network."""
+    """Yield labels down to a depth, and down to shown places, in the order of the network."""
     opened = {prefix for path in shown for prefix in (*prefixes(path), path)}
     seen: set[str] = set()
     for node in graph.nodes:
@@ -106,7 +106,7 @@ def _short(label: str) -> str:
 
 
 def _forms(report: Report, dtype: str) -> str:
-    """Tabulate the forms that models were brought into."""
+    """Tabulate the forms of the models."""
     last = len(RUNGS) - 1
     made = [each for each in report.comparisons if (each.rung, each.dtype) == (last, dtype)]
     if not made:
@@ -218,7 +218,7 @@ def _number(value: float) -> str:
 
 
 def as_json(report: Report) -> str:
-    """Return everything that was compared, as one JSON object."""
+    """Return all comparisons as one JSON object."""
     other = report.other
     whole = {
         "network": report.network,
@@ -238,7 +238,7 @@ def as_json(report: Report) -> str:
 
 
 def _measured(comparison: dict[str, Any]) -> dict[str, Any]:
-    """Put null in place of what cannot be measured, since JSON has no infinity."""
+    """Replace what cannot be measured by null, since JSON has no infinity."""
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in comparison.items()

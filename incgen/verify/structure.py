@@ -20,7 +20,7 @@ from incgen.weights.checkpoint import Array
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A stated fact, and whether a model has it; `message` says how it does not."""
+    """A stated fact, and whether it holds for a model; `message` says how it does not."""
 
     what: str
     path: str
@@ -33,10 +33,10 @@ class Finding:
 def findings(
     graph: Graph, facts: Facts, dtype: str, more: tuple[Another, Facts] | None
 ) -> Iterator[Finding]:
-    """Compare what a model is made of with the graph.
+    """Compare the facts of a model with the graph.
 
-    `more` is the network with other arguments, and what a model is made of that has these and
-    another seed; without it, only this model is looked at.
+    `more` is the network with other arguments, and the facts of a model with these and another
+    seed; without it, only this model is checked.
     """
     wanted = graph.tensors()
     yield from parts(graph, facts, "")
@@ -81,7 +81,7 @@ def parts(graph: Graph, facts: Facts, given: str) -> Iterator[Finding]:
 def _fitting(
     wanted: Mapping[str, Tensor], stated: Mapping[str, Tensor], facts: Facts
 ) -> dict[str, Array]:
-    """Return the values of tensors that are as wanted, in a model of what is stated."""
+    """Return the tensors of a model whose shapes are as stated."""
     return {
         key: facts.tensors[key]
         for key, tensor in wanted.items()
@@ -102,10 +102,10 @@ def _shape(value: Array, tensor: Tensor) -> str:
 
 
 def misfits(graph: Graph) -> Iterator[tuple[str, dict[str, tuple[int, ...]]]]:
-    """Give files that do not fit, as shapes by key, and what is wrong with them.
+    """Yield weights that do not fit, as shapes by key, and what is wrong with them.
 
-    Each kind of tensor that an op has is missing once, has other shapes with which a copy might
-    still go through, and once there is one where the op has none.
+    For each kind of tensor of an op: it is missing, it has other shapes that a copy might accept,
+    and it is present where the op has none.
     """
     shapes = {key: tensor.shape for key, tensor in graph.tensors().items()}
     yield "a tensor too many", {**shapes, "no_such_layer.weight": (1,)}
@@ -125,7 +125,7 @@ def misfits(graph: Graph) -> Iterator[tuple[str, dict[str, tuple[int, ...]]]]:
 
 
 def _misshapen(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Give shapes of one output more, of one number, and, of a kernel, of axes more or moved."""
+    """Yield shapes with one more output, with one number, and with extra or swapped axes."""
     others = [(shape[0] + 1, *shape[1:]), (1,) * len(shape)]
     if len(shape) > 1:
         moved = (shape[1], shape[0], *shape[2:])
@@ -134,7 +134,7 @@ def _misshapen(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
 
 
 def pixels(graph: Graph, runner: Runner, dtype: str, seed: int) -> Iterator[Finding]:
-    """Compare what `preprocess` makes of images with what the spec's `input` line says."""
+    """Compare the result of `preprocess` with the spec's `input` line."""
     stated = graph.program.network.pixels
     if stated is None or not stated.described:
         return

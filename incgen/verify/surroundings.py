@@ -1,7 +1,7 @@
 """Settings of the process that importing and running a generated file must not change.
 
-Random numbers, threads, types, warnings, the environment: whatever a file changes there, it changes
-for the rest of the program too.
+Random state, threads, types, warnings, the environment: whatever a file changes there changes for
+the rest of the program too.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ import numpy as np
 from incgen.base.diagnostics import listed
 from incgen.verify.runners.results import RunFault
 
-#: A seed that nobody sets: a file that sets one sets another.
+#: A seed that nobody sets: a file that sets a seed sets a different one.
 UNUSUAL = 20_150_211
-#: The loggers whose level and handlers are looked at; "" is the root.
+#: The loggers whose level and handlers are checked; "" is the root.
 _LOGGERS = ("", "absl", "jax", "keras", "tensorflow", "torch")
-#: What numbers are drawn from: only making a model and training may draw any.
+#: The random generators: only making a model and training may draw from them.
 RANDOM = "random numbers"
 
 
 def of_process() -> dict[str, Any]:
-    """Return the settings of Python and NumPy, by a name that a person can look up."""
+    """Return the settings of Python and NumPy, by names that can be looked up."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     drawn = np.random.get_state(legacy=False)["state"]
     return {
@@ -67,7 +67,7 @@ def of_process() -> dict[str, Any]:
 def kept(
     doing: str, settings: Callable[[], Mapping[str, Any]], *, drawn: bool = False
 ) -> Iterator[None]:
-    """Let something be done that changes no setting, and draws random numbers only if it may.
+    """Check that an action changes no setting, and draws random numbers only if allowed.
 
     Raises:
         RunFault: A setting has changed.

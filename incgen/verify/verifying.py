@@ -46,25 +46,25 @@ def verify(
 
     Args:
         spec: The spec's file, or its graph.
-        parameters: Values for parameters and constants, in place of what the spec says.
+        parameters: Values for parameters and constants, which override the spec's.
         targets: The targets to compare.
-        rungs: The rungs of the ladder, by their numbers in `RUNGS`.
-        dtypes: `float64`, `float32` or both. Results in float32 are measured by float64.
-        weights: A safetensors file with the spec's keys; without one, weights are random.
-        seed: Determines the weights, the inputs and what dropout leaves out.
-        batch: How many examples there are in an input.
-        dump: A folder for what goes into and comes out of the first place that diverges.
-        sources: Source texts by target, in place of generated ones.
-        style: The length of lines, and templates of the user's; otherwise incgen's own.
+        rungs: The rungs to compare, by number in `RUNGS`.
+        dtypes: `float64`, `float32` or both. Results in float32 are measured against float64.
+        weights: A safetensors file with the spec's keys; random weights if omitted.
+        seed: Determines the weights, the inputs and the dropout masks.
+        batch: The number of examples in an input.
+        dump: A folder for the inputs and outputs of the first divergence.
+        sources: Source texts by target, instead of generated ones.
+        style: The line length and the user's own templates; incgen's if omitted.
         text: The spec itself, if it does not come from the file.
-        progress: Is told what runs now.
+        progress: A callback that receives progress messages.
 
     Returns:
-        All that was compared, and what was not; `passed` says whether it is all that was asked
-        for and agrees.
+        All comparisons and omissions; `passed` says whether everything requested was compared and
+        agrees.
 
     Raises:
-        SpecError: The spec has faults, or no target can express it.
+        SpecError: The spec has errors, or no target can express it.
         RequestError: A target, rung, type, parameter or value does not exist.
         MismatchError: The weights do not fit the spec.
         WeightsError: The weights cannot be read, or a library is missing.
@@ -113,10 +113,11 @@ def _report(
 
 
 def _names(targets: Sequence[str], given: Iterable[str]) -> list[str]:
-    """Return the names of what to compare.
+    """Return the names of the targets to compare.
 
     Raises:
-        RequestError: A target does not exist, is not compared, or runs on what it is not made for.
+        RequestError: A target does not exist, cannot be compared, or runs on an unsupported
+            backend.
     """
     names = [target.name for target in find_targets(targets)]
     for name in given:
@@ -135,7 +136,7 @@ def _models(
     batch: int,
     folder: Path,
 ) -> dict[str, Models]:
-    """Return models in each type, in float64 too if float32 is measured by it."""
+    """Return models in each type, including float64 if float32 is measured against it."""
     from incgen.verify.models import Models
 
     return {
@@ -151,7 +152,7 @@ def _climbed(
     dump: Path | None,
     progress: Callable[[str], None],
 ) -> list[Ladder]:
-    """Climb a ladder for each type; above a divergence in float64 nothing else is climbed."""
+    """Climb the ladder for each type; a divergence in float64 ends it."""
     from incgen.verify.ladder import Ladder
 
     ladders: list[Ladder] = []
@@ -174,7 +175,7 @@ def _climbed(
 def _sources(
     graph: Graph, names: Sequence[str], given: Mapping[str, str], style: Style | None
 ) -> tuple[dict[str, str], list[Omission]]:
-    """Return the source texts of what can be compared, and what cannot be.
+    """Return the source texts of the targets that can be compared, and the omissions.
 
     Raises:
         SpecError: No target can express the network.
@@ -202,10 +203,10 @@ def _sources(
 
 
 def check_runners(names: Iterable[str]) -> None:
-    """Refuse targets whose framework is set to what their runners are not made for.
+    """Reject targets whose framework runs on a backend that their runners do not support.
 
     Raises:
-        RequestError: One is; the text says what to type.
+        RequestError: A target does; the message says what to type.
     """
     for name in names:
         if obstacle := RUNNERS[name].obstacle():
@@ -245,10 +246,10 @@ def _other_size(graph: Graph) -> tuple[int, int] | str:
 
 
 def _check(rungs: Sequence[int], dtypes: Sequence[str], batch: int, seed: int) -> None:
-    """Refuse what does not exist.
+    """Reject invalid arguments.
 
     Raises:
-        RequestError: A rung or type does not exist, or nothing is asked for.
+        RequestError: A rung or type does not exist, or none is given.
     """
     wrong = [rung for rung in rungs if rung not in range(len(RUNGS))]
     if wrong or not rungs:
@@ -264,4 +265,4 @@ def _check(rungs: Sequence[int], dtypes: Sequence[str], batch: int, seed: int) -
 
 
 def _silent(message: str) -> None:
-    """Take no note."""
+    """Ignore the progress."""

@@ -11,11 +11,11 @@ from incgen.targets.shared.parameters import compared_words
 
 
 def words_of(definition: df.Definition, parameter: str) -> frozenset[str]:
-    """Return the words that a definition takes for a parameter.
+    """Return the words that a definition accepts for a parameter.
 
-    An op that is not built takes no other words than one that is: generated code refuses them all
-    the same. What the definition compares the parameter with is taken too, since a condition can
-    keep that from the op. Where it goes to no op, every word is taken.
+    An op that is not built accepts the same words as one that is: generated code rejects others all
+    the same. Words that the definition compares the parameter with are accepted too, since a
+    condition can keep them from the op. If it reaches no op, every word is accepted.
     """
     inner = [words_of(block, name) for block, name in set(_blocks(definition, parameter))]
     ops = [_words(argument) for argument in _arguments(definition, parameter)]
@@ -27,7 +27,7 @@ def _words(argument: Argument) -> frozenset[str]:
 
 
 def _arguments(definition: df.Definition, parameter: str) -> Iterator[Argument]:
-    """Yield the arguments of ops, and of units, that a definition gives a parameter as."""
+    """Yield the arguments of ops and units that a definition passes a parameter to."""
     for element, name in df.given_on(definition, parameter):
         op = element.op if isinstance(element, df.OpCall) else element.definition.head
         argument = op.argument(name) if op is not None else None
@@ -36,7 +36,7 @@ def _arguments(definition: df.Definition, parameter: str) -> Iterator[Argument]:
 
 
 def _blocks(definition: df.Definition, parameter: str) -> Iterator[tuple[df.Definition, str]]:
-    """Yield the blocks that a definition gives a parameter, and what they call it."""
+    """Yield the blocks that a definition passes a parameter to, and their name for it."""
     for element, name in df.given_on(definition, parameter):
         if isinstance(element, df.Instance) and element.definition.head is None:
             yield element.definition, name

@@ -28,9 +28,9 @@ class RunnerModule:
     """The runner of a target.
 
     Attributes:
-        module: The module that it is in; its forms are beside it.
+        module: The module of the runner; its forms are beside it.
         libraries: The libraries that it needs.
-        obstacle: Says what keeps it from running here, and what to type; "" if nothing does.
+        obstacle: Returns what keeps it from running here, and what to type; "" if nothing.
     """
 
     module: str
@@ -47,7 +47,7 @@ class RunnerModule:
         return made
 
     def forms(self, runner: Runner, folder: Path, x: Array) -> Iterator[Form]:
-        """Give saved, compiled and exported forms of a model, for an input (N, C, H, W)."""
+        """Yield saved, compiled and exported forms of a model, for an input (N, C, H, W)."""
         made: Iterator[Form] = importlib.import_module(f"{self.module}_forms").forms(
             runner, folder, x
         )
@@ -55,9 +55,9 @@ class RunnerModule:
 
 
 def _other_backend() -> str:
-    """Refuse a Keras that runs on something else than TensorFlow, which its runner is made for.
+    """Reject a Keras backend other than TensorFlow, which the runner is made for.
 
-    Where nobody has chosen, it will run on TensorFlow.
+    If no backend is chosen, Keras runs on TensorFlow.
     """
     if "keras" in sys.modules:
         backend = str(sys.modules["keras"].config.backend())
@@ -71,7 +71,7 @@ def _other_backend() -> str:
     )
 
 
-#: By the names of targets.
+#: The runners by target.
 RUNNERS = {
     "torch": RunnerModule("incgen.verify.runners.torch", ("torch", "safetensors")),
     "keras": RunnerModule(

@@ -1,7 +1,7 @@
 """A generated model in one floating-point type, and what all frameworks do alike.
 
-A runner is all that the ladder knows of a framework. Arrays go in and come out with channels first,
-under the keys of the spec. A new target implements what is abstract here, in a module of its own.
+A runner is all that the ladder knows about a framework. Arrays go in and come out with channels
+first, under the keys of the spec. A new target implements the abstract methods in its own module.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from incgen.weights.checkpoint import Array
 
 
 class Runner(ABC):
-    """A generated model; everything but the constructor is called inside of `precision`.
+    """A generated model; everything except the constructor is called inside `precision`.
 
     Attributes:
         versions: The framework and its version, as users write it.
-        lines: The line of the source that makes each layer, unit and block, by its path.
+        lines: The line of the source that creates each layer, unit and block, by path.
     """
 
     #: The name of the target.
     target: ClassVar[str]
-    #: Gives the settings of the process that belong to the framework, by their names.
+    #: Returns the process settings that belong to the framework, by name.
     settings: ClassVar[Callable[[], Mapping[str, Any]]]
     versions: ClassVar[str]
 
     def __init__(self, graph: Graph, source: str, dtype: str) -> None:
-        """Keep what will be run."""
+        """Store the source."""
         self.graph, self.source, self.dtype = graph, source, dtype
         self.places = Places(graph)
         self.lines: dict[str, int] = {}
@@ -53,7 +53,7 @@ class Runner(ABC):
     # ------------------------------------------------------------ making models
 
     def build(self) -> None:
-        """Import the source and make the model, anew each time."""
+        """Import the source and make a new model."""
         network = self.graph.program.network.name
         self.seed(UNUSUAL)
         with self.kept("importing it"):
@@ -63,14 +63,14 @@ class Runner(ABC):
 
     @abstractmethod
     def make_model(self, module: ModuleType) -> None:
-        """Make the model, and note the line of the module that makes each of its parts."""
+        """Make the model, and record the line of the module that creates each of its parts."""
 
     @abstractmethod
     def seed(self, seed: int) -> None:
         """Seed the framework's random numbers."""
 
     def kept(self, doing: str, *, drawn: bool = False) -> AbstractContextManager[None]:
-        """Refuse whatever changes a setting of the process meanwhile."""
+        """Raise an error if the code inside changes a setting of the process."""
         return kept(doing, type(self).settings, drawn=drawn)
 
     def fresh(self, **arguments: Any) -> Any:
@@ -81,33 +81,33 @@ class Runner(ABC):
         return self.of_module(TARGETS[self.target].entry(self.graph.program.network.name))
 
     def of_module(self, name: str) -> Any:
-        """Return what the generated module calls by a name."""
+        """Return what a name refers to in the generated module."""
         return getattr(self.module, name)
 
     def facts(self) -> Facts:
-        """Return what the model is made of."""
+        """Return the facts of the model."""
         return self.facts_of(self.model)
 
     def another(self, seed: int, arguments: Mapping[str, Any]) -> Facts:
-        """Return what another model of the source is made of, with this seed and arguments."""
+        """Return the facts of another model of the source, with this seed and arguments."""
         self.seed(seed)
         return self.facts_of(self.fresh(**arguments))
 
     @abstractmethod
     def facts_of(self, model: Any) -> Facts:
-        """Return what a model is made of."""
+        """Return the facts of a model."""
 
     def arguments(self) -> tuple[str, ...]:
-        """Return the names of the arguments with which models are made."""
+        """Return the names of the arguments of the model's constructor."""
         return tuple(inspect.signature(self._maker()).parameters)
 
     @abstractmethod
     def sized(self, height: int | None, width: int | None) -> AbstractContextManager[None]:
-        """Use a model for another size of the input, None for any; weights are loaded anew."""
+        """Switch to a model for another input size, None for any; weights must be reloaded."""
 
     @abstractmethod
     def preprocess(self, images: Array) -> Array:
-        """Return what `preprocess` of the module makes of images (N, C, H, W)."""
+        """Return the result of the module's `preprocess` for images (N, C, H, W)."""
 
     # ------------------------------------------------------------ files of weights
 
@@ -117,11 +117,11 @@ class Runner(ABC):
 
     @abstractmethod
     def refusal(self, path: Path) -> str:
-        """Return how a file that does not fit is not refused as it should be; "" if it is."""
+        """Describe how a file that does not fit is wrongly accepted; "" if it is rejected."""
 
     @abstractmethod
     def write(self, path: Path) -> bool:
-        """Write a safetensors file as the module's users do; False if there is no such way."""
+        """Write a safetensors file as the module's users do; return False if they cannot."""
 
     # ------------------------------------------------------------ running
 
@@ -130,26 +130,26 @@ class Runner(ABC):
         """Run the model in evaluation mode, with its heads.
 
         Raises:
-            RunFault: The model gives other outputs than it should, or changes its input.
+            RunFault: The model returns the wrong outputs, or changes its input.
         """
 
     @abstractmethod
     def called(self, x: Array) -> dict[str, Array]:
-        """Return the outputs in evaluation, run as users run the model, with nothing around it."""
+        """Return the outputs in evaluation, running the model as users do."""
 
     @abstractmethod
     def step(self, x: Array, seed: int, *, inputs: bool = False, backward: bool = True) -> Step:
-        """Run a pass in training mode, with a loss that weighs each output element differently.
+        """Run a pass in training mode, on a loss that weights each output element differently.
 
         Args:
             x: The input.
-            seed: Determines the factors of the loss and what dropout leaves out.
-            inputs: Whether to keep what goes into each place.
+            seed: Determines the factors of the loss and the dropout masks.
+            inputs: Whether to keep the inputs of each place.
             backward: Whether to compute gradients.
         """
 
     def descend(self, batches: Sequence[Array], rate: float, momentum: float) -> Trajectory:
-        """Descend towards random outputs, one step for each batch.
+        """Descend towards random outputs, one step per batch.
 
         The loss is half of the mean square of the distance, and the penalty.
         """
@@ -193,12 +193,12 @@ class Runner(ABC):
         return Slope.along(parts, moved)
 
     def loss(self, outputs: Mapping[str, Any], seed: int, batch: int | None = None) -> Any:
-        """Return the sum of all output elements, each weighed by a random factor.
+        """Return the sum of all output elements, each weighted by a random factor.
 
         Args:
-            outputs: Tensors by the names of the outputs.
+            outputs: Tensors by output name.
             seed: Determines the factors.
-            batch: How many examples there will be where a graph is made for any number.
+            batch: The number of examples, if a graph is made for any number.
         """
         total: Any = 0
         for name, value in outputs.items():
@@ -238,7 +238,7 @@ class Runner(ABC):
 
     @abstractmethod
     def shape_of(self, value: Any, batch: int | None = None) -> tuple[int, ...]:
-        """Return the shape of a tensor, channels first; `batch` stands for a size that is open."""
+        """Return the shape of a tensor, channels first; `batch` replaces an unknown size."""
 
     @abstractmethod
     def trained_outputs(self, x: Any) -> dict[str, Any]:
@@ -246,15 +246,15 @@ class Runner(ABC):
 
     @abstractmethod
     def dropout(self, seed: int) -> AbstractContextManager[None]:
-        """Let what dropout leaves out follow from the seed and the layer's path."""
+        """Derive dropout masks from the seed and the path of the layer."""
 
     @abstractmethod
     def penalty(self) -> Any:
-        """Return what the weight decay adds to the loss."""
+        """Return the weight decay penalty."""
 
     @abstractmethod
     def optimizer(self, rate: float, momentum: float) -> Callable[[Callable[[], Any]], float]:
-        """Return what computes a loss, makes a step of descent and gives the loss."""
+        """Return a function that takes a step of descent and returns the loss before it."""
 
     @abstractmethod
     def leaves(self, x: Array) -> list[Any]:

@@ -39,7 +39,7 @@ _NAMES = {
 
 
 def settings() -> dict[str, Any]:
-    """Return the settings of the process that Keras and TensorFlow have, by their names."""
+    """Return the process settings of Keras and TensorFlow, by name."""
     config, random = tf.config, getattr(context.context(), "_rng", None)
     return {
         f"{RANDOM} of TensorFlow": (context.global_seed(), random and random.getstate()),
@@ -70,7 +70,7 @@ def settings() -> dict[str, Any]:
 
 
 class KerasRunner(Runner):
-    """A generated model, and one of the same layers that also gives what each of them gives."""
+    """A generated model, and one of the same layers that also returns the output of each."""
 
     target, settings = "keras", staticmethod(settings)
     versions = f"Keras {keras.__version__} on TensorFlow {tf.__version__}"
@@ -152,7 +152,7 @@ class KerasRunner(Runner):
     def preprocess(self, images: Array) -> Array:
         preprocess = self.of_module("preprocess")
         found = np.asarray(preprocess(_last(images)))
-        # in a graph too, as in a pipeline of TensorFlow
+        # also in a graph, as in a TensorFlow input pipeline
         again = np.asarray(tf.function(preprocess, autograph=False)(tf.constant(_last(images))))
         if not np.allclose(found, again, rtol=1e-5, atol=1e-5):
             raise RunFault("preprocess gives something else in a graph")
@@ -230,14 +230,14 @@ class KerasRunner(Runner):
 
     @contextmanager
     def dropout(self, seed: int, model: Any = None, batch: int | None = None) -> Iterator[None]:
-        """Let what dropout leaves out follow from the seed and the layer's path.
+        """Derive dropout masks from the seed and the path of the layer.
 
         Args:
-            seed: Determines what is left out.
-            model: Has the layers, if they are not those of the model itself.
-            batch: How many examples there will be where a graph is made for any number.
+            seed: Determines the masks.
+            model: The model with the layers, if it is not the model itself.
+            batch: The number of examples, if a graph is made for any number.
         """
-        # of another kind, shape or seed it stays as it is, which is not the same twice
+        # dropout of another kind, shape or seed is left alone, and will not repeat
         layers = [
             each
             for each in (model or self.model).layers
@@ -268,11 +268,11 @@ class KerasRunner(Runner):
         return Values(outputs, places, taken)
 
     def named(self, results: Any) -> dict[str, Any]:
-        """Return what a model gives by the names of the outputs."""
+        """Return the outputs of a model by name."""
         return results if isinstance(results, dict) else {next(iter(self.graph.outputs)): results}
 
     def arrays(self, results: Any) -> dict[str, Array]:
-        """Return what a model gives as arrays."""
+        """Return the outputs of a model as arrays."""
         return {name: first(np.asarray(each)) for name, each in self.named(results).items()}
 
     # ------------------------------------------------------------ what TensorFlow does its own way
@@ -329,12 +329,12 @@ class KerasRunner(Runner):
 
     def forget(self) -> None:
         self._others.clear()
-        keras.backend.clear_session()  # collects garbage, too
+        keras.backend.clear_session()  # this also collects garbage
 
 
 @contextmanager
 def _calling(calls: Iterable[tuple[Any, Any]]) -> Iterator[None]:
-    """Let layers call something else."""
+    """Replace the function that layers call."""
     pairs = [(layer, layer.call, call) for layer, call in calls]
     for layer, _, call in pairs:
         layer.call = call
@@ -354,12 +354,12 @@ def _variables(model: Any) -> dict[str, Any]:
 
 
 def _path(name: str) -> str:
-    """Return the path in the spec of what has a name in Keras."""
+    """Return the path in the spec of a Keras name."""
     return name.replace("-", ".")
 
 
 def _ours(model: Any, key: str, value: Array) -> Array:
-    """Return a tensor of Keras with our axes: OIHW, or (out, in)."""
+    """Return a Keras tensor with our axes: OIHW, or (out, in)."""
     if value.ndim == 2:
         return value.T
     if value.ndim != 4:

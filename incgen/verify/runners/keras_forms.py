@@ -17,7 +17,7 @@ from incgen.weights.checkpoint import Array
 
 
 def forms(runner: KerasRunner, folder: Path, x: Array) -> Iterator[Form]:
-    """Give the forms of a model, for an input (N, C, H, W)."""
+    """Yield the forms of a model, for an input (N, C, H, W)."""
     made = _Forms(runner, folder, x)
     yield Form(".weights.h5", made.weights_file)
     yield Form(".keras", lambda: made.evaluated(made.loaded))
@@ -35,7 +35,7 @@ class _Forms:
         self.start = self.model.get_weights()
 
     def evaluated(self, model: Any, x: Array | None = None) -> dict[str, Array]:
-        """Return what a model gives in evaluation."""
+        """Return the outputs of a model in evaluation."""
         images = self.runner.tensor(self.x if x is None else x)
         return self.runner.arrays(model(images, training=False))
 
@@ -60,7 +60,7 @@ class _Forms:
     def saved_model(self) -> dict[str, Array]:
         saved = str(self.folder / "saved_model")
         self.model.export(saved, "tf_saved_model", verbose=False)
-        loaded = tf.saved_model.load(saved)  # its variables live as long as it does
+        loaded = tf.saved_model.load(saved)  # the variables live only as long as the object
         return self.runner.arrays(loaded.serve(self.runner.tensor(self.x[:1])))
 
     def trained_in_graph(self) -> dict[str, Array]:
@@ -70,7 +70,7 @@ class _Forms:
         return self.trained(model, [batches])
 
     def trained(self, model: Any, signature: Any = None) -> dict[str, Array]:
-        """Return what a step of training gives and leaves behind.
+        """Return the results of a training step, and the state it leaves behind.
 
         Args:
             model: A form of the model.

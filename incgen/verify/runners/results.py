@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from incgen.verify.figures import Docs
 from incgen.weights.checkpoint import Array
 
-#: What the key of a gradient begins with in what a form gives. Forms are trained in float64 only,
+#: The prefix of the keys of gradients in the results of a form. Forms are trained in float64 only,
 #: since gradients jump in float32.
 GRADIENT = "gradient of "
 
@@ -19,15 +19,15 @@ class RunFault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a fresh model is made of.
+    """The facts of a fresh model.
 
     Attributes:
         tensors: The initial value of every parameter and statistic, by key.
         trained: The keys of those that are trained.
-        count: How many numbers the framework itself counts.
-        arguments: Those of the class or function that makes the model, in order.
-        docs: What the generated file says of the model.
-        training: Whether the model begins in training mode, where there is such a mode.
+        count: The number of parameters that the framework itself counts.
+        arguments: The arguments of the model's class or function, in order.
+        docs: What the generated file says about the model.
+        training: Whether the model starts in training mode, if there is such a mode.
     """
 
     tensors: dict[str, Array]
@@ -40,12 +40,12 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What a forward pass gave.
+    """The results of a forward pass.
 
     Attributes:
-        outputs: By the names of the network's outputs.
-        places: By the path of a layer, unit or block, as far as the framework lets one look.
-        inputs: What went into each place, if that was asked for.
+        outputs: The network's outputs by name.
+        places: Values by the path of a layer, unit or block, where the framework exposes them.
+        inputs: The inputs of each place, if requested.
     """
 
     outputs: dict[str, Array]
@@ -59,10 +59,10 @@ class Step:
 
     Attributes:
         values: The values of the forward pass.
-        penalty: What the weight decay adds to the loss.
-        gradients: Those of the loss with respect to every parameter and the `input`.
+        penalty: The weight decay penalty.
+        gradients: The gradients of the loss with respect to every parameter and the `input`.
         statistics: The running statistics after the pass.
-        counted: How far each normalisation's counter of batches advanced, where there is one.
+        counted: How far each normalisation's batch counter advanced, if it has one.
         failure: Why there are no gradients.
     """
 
@@ -87,9 +87,9 @@ class Slope:
     """The change of a loss over a small step, measured in three ways.
 
     Attributes:
-        gradient: By the gradient.
-        itself: By the loss on either side.
-        twice: Half of the change over a step of twice the length.
+        gradient: The change according to the gradient.
+        itself: The change of the loss itself, from either side.
+        twice: Half of the change over a step twice as long.
     """
 
     gradient: float
@@ -98,15 +98,15 @@ class Slope:
 
     @classmethod
     def along(cls, parts: Iterable[float], moved: Callable[[int], float]) -> Slope:
-        """Measure a step, from the part of each gradient and the loss so many steps away."""
+        """Measure a step, from the share of each gradient and the loss some steps away."""
         return cls(sum(parts), (moved(1) - moved(-1)) / 2, (moved(2) - moved(-2)) / 4)
 
     @property
     def wrong(self) -> bool:
         """Return whether the gradient is not that of the loss.
 
-        The two steps differ by rounding, or by as much as the loss is not smooth: the slope is not
-        known any better than that.
+        The two steps differ by rounding, or because the loss is not smooth; the slope is not known
+        any better than that.
         """
         largest = max(abs(self.gradient), abs(self.itself))
         known = 30 * abs(self.itself - self.twice) + 1e-6 * largest
@@ -115,13 +115,13 @@ class Slope:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form that a model can be brought into, such as a file or a compiled program.
+    """A form that a model can take, such as a file or a compiled program.
 
     Attributes:
-        name: What reports call it.
-        use: Makes the form and gives its outputs by name, or all that it is compared by.
+        name: The name in reports.
+        use: Makes the form and returns its outputs by name, or its other results.
         missing: Why the form cannot be made on this machine; "" if it can.
-        own: What the model itself gives, if that is not its output in evaluation.
+        own: The results of the model itself, if they are not its outputs in evaluation.
     """
 
     name: str

@@ -23,12 +23,12 @@ from incgen.verify.runners.results import Facts, RunFault, Step, Values
 from incgen.verify.surroundings import RANDOM, UNUSUAL
 from incgen.weights.checkpoint import Array
 
-#: Counts the batches that a batch norm has seen: no number that a model computes with.
+#: Counts the batches that a batch norm has seen; models do not compute with it.
 _COUNTER = "num_batches_tracked"
 
 
 def settings() -> dict[str, Any]:
-    """Return the settings of the process that PyTorch has, by the names of what sets them."""
+    """Return the process settings of PyTorch, by the names of their setters."""
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     return {
         f"{RANDOM} of PyTorch": torch.get_rng_state().numpy(),
@@ -121,12 +121,12 @@ class TorchRunner(Runner):
 
     def preprocess(self, images: Array) -> Array:
         preprocess = self.of_module("preprocess")
-        # on another device too, where a tensor of the CPU does not fit
+        # also on another device, where a CPU tensor does not work
         preprocess(torch.from_numpy(images).to("meta"))
         return _array(preprocess(torch.from_numpy(images)))
 
     def sized(self, height: int | None, width: int | None) -> AbstractContextManager[None]:
-        return nullcontext()  # a module takes inputs of any size
+        return nullcontext()  # a module takes any input size
 
     # ------------------------------------------------------------ files of weights
 
@@ -137,7 +137,7 @@ class TorchRunner(Runner):
     def refusal(self, path: Path) -> str:
         try:
             self.load(path)
-        except RuntimeError:  # PyTorch itself loads what fits before it refuses the rest
+        except RuntimeError:  # PyTorch loads what fits before it rejects the rest
             return ""
         return "are loaded"
 
@@ -157,7 +157,7 @@ class TorchRunner(Runner):
         return values
 
     def _evaluated(self, x: Array, inputs: bool) -> Values:
-        """Run the model as it is, and once more with the heads, which it leaves out by itself."""
+        """Run the model as it is, and again with the heads, which it omits in evaluation."""
         if len(self.graph.outputs) == 1:
             return self._recorded(self.tensor(x), inputs)[1]
         itself = self._recorded(self.tensor(x), inputs, heads=False)[1]
@@ -177,7 +177,7 @@ class TorchRunner(Runner):
         return self.main_output(self.model.eval(), x)
 
     def main_output(self, model: Any, x: Array) -> dict[str, Array]:
-        """Return the one output that a model has in evaluation."""
+        """Return the single output of a model in evaluation."""
         with torch.no_grad():
             return arrays(self.named(model(self.tensor(x)), heads=False))
 
@@ -186,7 +186,7 @@ class TorchRunner(Runner):
         self.model.train()
         self.model.zero_grad()
         self.steps += 1
-        torch.manual_seed(UNUSUAL + self.steps)  # what is random is something else in each step
+        torch.manual_seed(UNUSUAL + self.steps)  # random values differ in each step
         before = self._counters()
         with self.dropout(seed), self.kept("training", drawn=True):
             outputs, values = self._recorded(start, inputs)
@@ -224,7 +224,7 @@ class TorchRunner(Runner):
     def _recorded(
         self, x: Tensor, inputs: bool, *, heads: bool = True
     ) -> tuple[dict[str, Tensor], Values]:
-        """Return the outputs, with or without heads, and what every module gave on the way."""
+        """Return the outputs, with or without heads, and the output of every module."""
         places: dict[str, Array] = {}
         taken: dict[str, tuple[Array, ...]] = {}
 
@@ -249,7 +249,7 @@ class TorchRunner(Runner):
         return ((name, each) for name, each in self.model.named_modules() if name)
 
     def named(self, result: Any, *, heads: bool = True) -> dict[str, Tensor]:
-        """Return what a model gives by the names of the outputs.
+        """Return the outputs of a model by name.
 
         Raises:
             RunFault: These are not the outputs of the network.
@@ -277,13 +277,13 @@ class TorchRunner(Runner):
 
             return hook
 
-        # dropout of another kind stays as it is, which is not the same twice
+        # dropout of another kind is left alone, and will not repeat
         plain = [(n, m) for n, m in self._inner() if type(m) is nn.Dropout and not m.inplace]
         with _hooked((each, given(self.places.name_of(name) or name)) for name, each in plain):
             yield
 
     def _statistics(self) -> dict[str, Array]:
-        stored = self.model.state_dict().keys()  # a gamma of ones that is not trained is in none
+        stored = self.model.state_dict().keys()  # a gamma of ones that is not trained has no key
         return {k: v for k, v in self.buffers_of(self.model).items() if k in stored}
 
     def buffers_of(self, model: nn.Module) -> dict[str, Array]:
@@ -291,7 +291,7 @@ class TorchRunner(Runner):
         return arrays({k: v for k, v in model.named_buffers() if not k.endswith(_COUNTER)})
 
     def _counters(self) -> dict[str, int]:
-        """Return how many batches each normalisation has seen; 0 where it does not count."""
+        """Return how many batches each normalisation has seen; 0 if it does not count."""
         buffers = dict(self.model.named_buffers())
         paths = [node.path for node in self.graph.nodes if node.op == "bn"]
         return {path: int(buffers.get(f"{path}.{_COUNTER}", torch.zeros(()))) for path in paths}
@@ -357,7 +357,7 @@ class TorchRunner(Runner):
 
 @contextmanager
 def _hooked(hooks: Iterable[tuple[nn.Module, Any]]) -> Iterator[None]:
-    """Call each hook on what its module gives."""
+    """Call each hook on the output of its module."""
     with ExitStack() as stack:
         for module, hook in hooks:
             stack.callback(module.register_forward_hook(hook).remove)

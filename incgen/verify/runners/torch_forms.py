@@ -22,7 +22,7 @@ def _channels_last(model: Any) -> Any:
     return model.to(memory_format=torch.channels_last)
 
 
-#: Forms that a module is trained in, by what makes them.
+#: Forms that a module is trained in, by how they are made.
 _TRAINED: dict[str, Callable[[nn.Module], Any]] = {
     "TorchScript": torch.jit.script,
     "torch.compile, aot_eager": partial(torch.compile, fullgraph=True, backend="aot_eager"),
@@ -31,12 +31,12 @@ _TRAINED: dict[str, Callable[[nn.Module], Any]] = {
 
 
 def forms(runner: TorchRunner, folder: Path, x: Array) -> Iterator[Form]:
-    """Give the forms of a module, for an input (N, C, H, W)."""
+    """Yield the forms of a module, for an input (N, C, H, W)."""
     made = _Forms(runner, folder / "model", x)
     yield Form("state dict", made.state_dict)
     yield Form("TorchScript", made.script)
     yield Form("torch.export", made.export)
-    # Kernels take a compiler minutes; nobody runs compiled models in float64 for their speed.
+    # Compiling kernels takes minutes, and nobody runs compiled models in float64 for speed.
     if runner.dtype == "float32":
         yield Form("torch.compile", partial(made.compiled, "inductor"), _no_compiler())
     else:
@@ -60,7 +60,7 @@ class _Forms:
         return self.runner.model.eval()
 
     def output(self, model: Any) -> dict[str, Array]:
-        """Return what a form gives in evaluation."""
+        """Return the outputs of a form in evaluation."""
         return self.runner.main_output(model, self.x)
 
     def twin(self, state: dict[str, Any] | None = None) -> Any:
@@ -97,7 +97,7 @@ class _Forms:
     def from_meta(self) -> dict[str, Array]:
         """Make a module on the meta device.
 
-        What is made outside of the state dict has no values there, or is on another device.
+        Tensors created outside the state dict have no values there, or are on another device.
         """
         with torch.device("meta"):
             model = self.runner.fresh().eval()
@@ -111,9 +111,9 @@ class _Forms:
         return self.output(model)
 
     def trained(self, change: Callable[[nn.Module], Any]) -> dict[str, Array]:
-        """Return what a step of training gives and leaves behind in a form of a module.
+        """Return the results of a training step in a form of a module, and the state it leaves.
 
-        Its dropout leaves nothing out, since what it does cannot be given to every form.
+        Dropout is disabled, since its masks cannot be passed to every form.
         """
         model = self.twin().train()
         for each in model.modules():
@@ -128,7 +128,7 @@ class _Forms:
 
     @cached_property
     def used(self) -> Any:
-        """Return a module that has been trained with, with the same weights again."""
+        """Return a module that has been trained, with its weights restored."""
         model = self.twin()
         model(self.runner.tensor(self.x))
         model.load_state_dict(self.runner.model.state_dict())
