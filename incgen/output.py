@@ -31,17 +31,11 @@ _MARK = re.compile(r"^# incgen .* code:", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class GeneratedFile(os.PathLike[str]):
-    """A file that incgen generates, compared with what is, or was, on disk.
-
-    Attributes:
-        path: The path.
-        text: The content that belongs there, including its first line.
-        before: The content that was there; None if there was no file.
-    """
+    """A file that incgen generates, compared with what is, or was, on disk."""
 
     path: Path
-    text: str = field(repr=False)
-    before: str | None = field(repr=False)
+    text: str = field(repr=False)  #: The content that belongs there, including its first line
+    before: str | None = field(repr=False)  #: The content that was there; None if there was no file
 
     def __fspath__(self) -> str:
         """Return the path, so that the object can be used as one."""

@@ -13,15 +13,10 @@ from functools import cached_property
 
 @dataclass(frozen=True)
 class SourceFile:
-    r"""The text of one spec file.
+    r"""The text of one spec file."""
 
-    Attributes:
-        name: The name to show in reports, with forward slashes.
-        text: The whole text, decoded, with newlines as `\n`.
-    """
-
-    name: str
-    text: str = field(repr=False)
+    name: str  #: The name to show in reports, with forward slashes
+    text: str = field(repr=False)  #: The whole text, decoded, with newlines as `\n`
 
     @cached_property
     def _line_starts(self) -> list[int]:

@@ -16,15 +16,10 @@ _TABLE = b"incgen"
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A project's settings for generated code; None where it has none.
+    """A project's settings for generated code; None where it has none."""
 
-    Attributes:
-        line_length: The columns of a line.
-        templates: The folder of the project's templates.
-    """
-
-    line_length: int | None = None
-    templates: Path | None = None
+    line_length: int | None = None  #: The columns of a line
+    templates: Path | None = None  #: The folder of the project's templates
 
 
 def configuration() -> Configuration:

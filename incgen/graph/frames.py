@@ -17,27 +17,17 @@ _MAX_USES = 6
 
 @dataclass(slots=True)
 class Frame:
-    """The position of the builder in one body.
+    """The position of the builder in one body."""
 
-    Attributes:
-        parameters: The values of the definition's parameters.
-        prefix: The prefix of the keys.
-        use: The use that led here.
-        values: Labelled values that a later `from` names; None if an error was reported.
-        outer: The frame of the body around this one.
-        forwarded: The arguments that a unit passes to its head.
-        network: Whether this is the network's own body.
-        depth: The number of surrounding uses and bodies.
-    """
-
-    parameters: Mapping[str, Value]
-    prefix: str
-    use: Use | None
+    parameters: Mapping[str, Value]  #: The values of the definition's parameters
+    prefix: str  #: The prefix of the keys
+    use: Use | None  #: The use that led here
+    #: Labelled values that a later `from` names; None if an error was reported
     values: dict[str, int | None] = field(default_factory=dict)
-    outer: Frame | None = None
-    forwarded: Mapping[str, object] | None = None
-    network: bool = False
-    depth: int = 0
+    outer: Frame | None = None  #: The frame of the body around this one
+    forwarded: Mapping[str, object] | None = None  #: The arguments that a unit passes to its head
+    network: bool = False  #: Whether this is the network's own body
+    depth: int = 0  #: The number of surrounding uses and bodies
 
     def inside(self, name: str | None) -> Frame:
         """Return a frame with a longer prefix, in which the labels of this one are visible."""
@@ -79,20 +69,14 @@ def uses_of(use: Use | None) -> list[Note]:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The place where the value of an argument was written.
+    """The place where the value of an argument was written."""
 
-    Attributes:
-        written: The argument as written.
-        name: The parameter it was first given to, which passed it on; "" if it was written where it
-            is needed.
-        owner: The unit or block of that parameter.
-        use: The use around the place where it was written.
-    """
-
-    written: ArgumentValue
+    written: ArgumentValue  #: The argument as written
+    #: The parameter it was first given to, which passed it on; "" if it was written where it is
+    #: needed
     name: str
-    owner: str
-    use: Use | None
+    owner: str  #: The unit or block of that parameter
+    use: Use | None  #: The use around the place where it was written
 
 
 def given(written: ArgumentValue, use: Use | None, forwarded: str = "") -> Given:

@@ -13,51 +13,32 @@ from incgen.resolve.definitions import ArgumentValue, Definition, OpCall, Progra
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """The use of a unit or block that a layer comes from, and the use around that.
-
-    Attributes:
-        definition: The unit or block.
-        path: The key.
-        span: The place of the use.
-        outer: The use around this one.
-        given: The arguments as written there, including defaults of parameters.
-        forwards: Whether it is the head of a unit, which takes the unit's arguments.
-    """
+    """The use of a unit or block that a layer comes from, and the use around that."""
 
     definition: Definition
-    path: str
-    span: Span = field(repr=False)
-    outer: Use | None
+    path: str  #: The key
+    span: Span = field(repr=False)  #: The place of the use
+    outer: Use | None  #: The use around this one
+    #: The arguments as written there, including defaults of parameters
     given: Mapping[str, ArgumentValue] = field(default_factory=dict, repr=False, compare=False)
+    #: Whether it is the head of a unit, which takes the unit's arguments
     forwards: bool = field(default=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One layer.
+    """One layer."""
 
-    Attributes:
-        path: The key: the labels from the network down, with dots.
-        op: `conv`, ..., `input`, or the join `concat`, `add`, `mul`.
-        args: The arguments of its op, as numbers.
-        inputs: The indices of the nodes it takes.
-        shape: The shape of the output, without the batch.
-        tensors: The parameters and statistics.
-        multiply_adds: The cost for one example of the spec's size.
-        span: The place in the spec.
-        use: The use of a unit or block that it is part of.
-        call: The call in the spec; None for the input and for joins.
-    """
-
-    path: str
-    op: str
-    args: Arguments
-    inputs: tuple[int, ...]
-    shape: Shape
+    path: str  #: The key: the labels from the network down, with dots
+    op: str  #: `conv`, ..., `input`, or the join `concat`, `add`, `mul`
+    args: Arguments  #: The arguments of its op, as numbers
+    inputs: tuple[int, ...]  #: The indices of the nodes it takes
+    shape: Shape  #: The shape of the output, without the batch
     tensors: tuple[Tensor, ...]
-    multiply_adds: int
-    span: Span = field(repr=False)
-    use: Use | None = field(repr=False)
+    multiply_adds: int  #: The cost for one example of the spec's size
+    span: Span = field(repr=False)  #: The place in the spec
+    use: Use | None = field(repr=False)  #: The use of a unit or block that it is part of
+    #: The call in the spec; None for the input and for joins
     call: OpCall | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -68,35 +49,25 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The values and shapes seen over all uses of a definition.
+    """The values and shapes seen over all uses of a definition."""
 
-    Attributes:
-        values: The values that each parameter takes; for a unit those of its head op.
-        shapes: Pairs of input and output shape.
-    """
-
+    #: The values that each parameter takes; for a unit those of its head op
     values: dict[str, list[object]]
-    shapes: list[tuple[Shape, Shape]]
+    shapes: list[tuple[Shape, Shape]]  #: Pairs of input and output shape
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A network for one choice of its parameters.
+    """A network for one choice of its parameters."""
 
-    Attributes:
-        program: The definitions it comes from.
-        parameters: The network's parameters.
-        nodes: The layers, in an order in which they can be computed; the first is the input.
-        outputs: The node of each output by name, the network's own first, then its heads.
-        observed: The arguments and shapes seen for each unit and block.
-        steps: The shape after each statement of the network's body, by the statement's location.
-    """
-
-    program: Program
-    parameters: dict[str, Value]
+    program: Program  #: The definitions it comes from
+    parameters: dict[str, Value]  #: The network's parameters
+    #: The layers, in an order in which they can be computed; the first is the input
     nodes: tuple[Node, ...]
+    #: The node of each output by name, the network's own first, then its heads
     outputs: dict[str, int]
-    observed: dict[Definition, Observed]
+    observed: dict[Definition, Observed]  #: The arguments and shapes seen for each unit and block
+    #: The shape after each statement of the network's body, by the statement's location
     steps: dict[int, Shape]
 
     def digest(self) -> str:

@@ -19,25 +19,15 @@ _MAX_LINES = 6
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A convention that some layers of one op follow.
-
-    Attributes:
-        op: The op.
-        argument: One of its arguments, on which frameworks disagree.
-        value: The value as a spec writes it.
-        origin: `numerics`, `default`, `unit` or `use`, or "" for what the op is by itself.
-        name: The preset or the unit that sets it.
-        spans: The places that set it, in the order of the network.
-        layers: The number of layers that follow it.
-    """
+    """A convention that some layers of one op follow."""
 
     op: str
-    argument: str
-    value: str
-    origin: str
-    name: str
-    spans: tuple[Span, ...]
-    layers: int
+    argument: str  #: One of its arguments, on which frameworks disagree
+    value: str  #: The value as a spec writes it
+    origin: str  #: `numerics`, `default`, `unit` or `use`, or "" for what the op is by itself
+    name: str  #: The preset or the unit that sets it
+    spans: tuple[Span, ...]  #: The places that set it, in the order of the network
+    layers: int  #: The number of layers that follow it
 
 
 def rules(graph: Graph, file: str | None = None) -> list[Rule]:

@@ -222,23 +222,14 @@ def spatial(
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """One parameter or statistic of a layer, in the layout of the weights file.
+    """One parameter or statistic of a layer, in the layout of the weights file."""
 
-    Attributes:
-        name: The name after the layer's path: `weight`, `bias`, `running_mean`, ...
-        shape: OIHW for convolutions, (out, in) for dense layers.
-        trained: Whether it is a parameter; running statistics are not.
-        initializer: The initialiser.
-        fan_in: Inputs that one output sums (for the initialiser).
-        fan_out: Outputs that one input reaches.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    trained: bool = True
+    name: str  #: The name after the layer's path: `weight`, `bias`, `running_mean`, ...
+    shape: tuple[int, ...]  #: OIHW for convolutions, (out, in) for dense layers
+    trained: bool = True  #: Whether it is a parameter; running statistics are not
     initializer: Initializer = DEFAULT_KERNEL
-    fan_in: int = 1
-    fan_out: int = 1
+    fan_in: int = 1  #: Inputs that one output sums (for the initialiser)
+    fan_out: int = 1  #: Outputs that one input reaches
 
     @property
     def size(self) -> int:

@@ -25,25 +25,15 @@ _WIDEST = (36, 34)
 
 @dataclass(slots=True)
 class Group:
-    """A part of the tree of keys: a layer, a unit, a block, or anything with a label.
+    """A part of the tree of keys: a layer, a unit, a block, or anything with a label."""
 
-    Attributes:
-        name: The last part of its key.
-        op: A short description.
-        shape: The shape of the output.
-        parameters: Trained ones, of everything inside.
-        multiply_adds: The multiply-adds of everything inside.
-        unit: Whether it is a unit, which is shown as one row.
-        children: The groups inside.
-    """
-
-    name: str
-    op: str = ""
-    shape: Shape | None = None
-    parameters: int = 0
-    multiply_adds: int = 0
-    unit: bool = False
-    children: list[Group] = field(default_factory=list)
+    name: str  #: The last part of its key
+    op: str = ""  #: A short description
+    shape: Shape | None = None  #: The shape of the output
+    parameters: int = 0  #: Trained ones, of everything inside
+    multiply_adds: int = 0  #: The multiply-adds of everything inside
+    unit: bool = False  #: Whether it is a unit, which is shown as one row
+    children: list[Group] = field(default_factory=list)  #: The groups inside
     groups: dict[str, Group] = field(default_factory=dict)
 
     def add(self, node: Node) -> None:

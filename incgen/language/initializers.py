@@ -52,25 +52,15 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """The meaning of one name.
+    """The meaning of one name."""
 
-    Attributes:
-        arguments: Names of the arguments in the order they are written.
-        kind: The distribution.
-        numerator: Of a rule over fans: its scale is the root of this number over them.
-        both: Whether those are the fan-in and the fan-out, added, or the fan-in alone.
-        value: The scale of a rule without arguments or fans.
-        formula: The rule in words for the documentation.
-        source: Where the formula comes from.
-    """
-
-    arguments: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()  #: Names of the arguments in the order they are written
     kind: Kind
-    numerator: float = 0.0
-    both: bool = False
-    value: float = 0.0
-    formula: str
-    source: str
+    numerator: float = 0.0  #: Of a rule over fans: its scale is the root of this number over them
+    both: bool = False  #: Whether those are the fan-in and the fan-out, added, or the fan-in alone
+    value: float = 0.0  #: The scale of a rule without arguments or fans
+    formula: str  #: The rule in words for the documentation
+    source: str  #: Where the formula comes from
 
     def scale(self, fan_in: int, fan_out: int, args: tuple[float, ...]) -> float:
         """Return the scale for fans and arguments; a rule's only argument is its scale."""
@@ -213,15 +203,10 @@ def _to_float(name: str, value: object) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Initializer:
-    """A named initialiser with its arguments, checked against the table.
+    """A named initialiser with its arguments, checked against the table."""
 
-    Attributes:
-        name: A key of `RULES`.
-        args: The arguments, in the order of the rule's `arguments`.
-    """
-
-    name: str
-    args: tuple[float, ...] = ()
+    name: str  #: A key of `RULES`
+    args: tuple[float, ...] = ()  #: The arguments, in the order of the rule's `arguments`
 
     def __post_init__(self) -> None:
         """Check the name, the number of arguments and their ranges.

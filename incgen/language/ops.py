@@ -27,15 +27,10 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ByWindow:
-    """A padding that follows the window: `valid` where a side is even, else by the stride.
+    """A padding that follows the window: `valid` where a side is even, else by the stride."""
 
-    Attributes:
-        plain: The word for odd windows with stride 1.
-        strided: The word for other odd windows; None if it must be stated.
-    """
-
-    plain: str
-    strided: str | None
+    plain: str  #: The word for odd windows with stride 1
+    strided: str | None  #: The word for other odd windows; None if it must be stated
 
     def word(self, kernel: tuple[int, ...], stride: tuple[int, ...]) -> str | None:
         """Return the word for one window; None if it must be stated.
@@ -54,31 +49,18 @@ DefaultValue = int | float | bool | str | ByWindow | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Argument:
-    """One argument of an op.
+    """One argument of an op."""
 
-    Attributes:
-        name: The attribute's name, or what errors call a positional argument.
-        kind: The type of its values.
-        doc: Its meaning, with the unit.
-        positional: Whether it is given by position rather than as `name=value`.
-        default: The value if it is not stated.
-        must: No default without a `numerics` line: the frameworks disagree.
-        words: The words it accepts, for `Kind.WORD`.
-        minimum: The smallest value, for numbers.
-        maximum: The largest value, for numbers.
-        open: Whether the minimum and maximum themselves are excluded.
-    """
-
-    name: str
-    kind: Kind
-    doc: str
-    positional: bool = False
-    default: DefaultValue = None
-    must: bool = False
-    words: tuple[str, ...] = ()
-    minimum: float = -1e20
-    maximum: float = 1e20
-    open: bool = False
+    name: str  #: The attribute's name, or what errors call a positional argument
+    kind: Kind  #: The type of its values
+    doc: str  #: Its meaning, with the unit
+    positional: bool = False  #: Whether it is given by position rather than as `name=value`
+    default: DefaultValue = None  #: The value if it is not stated
+    must: bool = False  #: No default without a `numerics` line: the frameworks disagree
+    words: tuple[str, ...] = ()  #: The words it accepts, for `Kind.WORD`
+    minimum: float = -1e20  #: The smallest value, for numbers
+    maximum: float = 1e20  #: The largest value, for numbers
+    open: bool = False  #: Whether the minimum and maximum themselves are excluded
 
 
 class Takes(Enum):
@@ -90,23 +72,14 @@ class Takes(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Op:
-    """One row of the table.
+    """One row of the table."""
 
-    Attributes:
-        name: The name in specs.
-        doc: One sentence.
-        arguments: Positional ones first, in order.
-        takes: The rank of its input.
-        weighted: Whether it has parameters, and therefore a key in weights files.
-        family: The name under which `numerics` and `default` know several ops.
-    """
-
-    name: str
-    doc: str
-    arguments: tuple[Argument, ...] = ()
-    takes: Takes = Takes.ANY
-    weighted: bool = False
-    family: str = ""
+    name: str  #: The name in specs
+    doc: str  #: One sentence
+    arguments: tuple[Argument, ...] = ()  #: Positional ones first, in order
+    takes: Takes = Takes.ANY  #: The rank of its input
+    weighted: bool = False  #: Whether it has parameters, and therefore a key in weights files
+    family: str = ""  #: The name under which `numerics` and `default` know several ops
 
     @property
     def positional(self) -> tuple[Argument, ...]:

@@ -9,17 +9,11 @@ from incgen.language.ops import Argument
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The parameters of a call: of an op, or of a unit whose arguments go to its head.
-
-    Attributes:
-        name: The name in this language.
-        positional: The positional arguments that are not given yet, in order.
-        attributes: The arguments that are given by name.
-    """
+    """The parameters of a call: of an op, or of a unit whose arguments go to its head."""
 
     name: str
-    positional: tuple[Argument, ...]
-    attributes: tuple[Argument, ...]
+    positional: tuple[Argument, ...]  #: The positional arguments that are not given yet, in order
+    attributes: tuple[Argument, ...]  #: The arguments that are given by name
 
     def known(self, name: str) -> bool:
         """Return whether an argument has this name."""

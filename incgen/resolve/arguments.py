@@ -114,18 +114,13 @@ def show(value: Value) -> str:
 
 @dataclass(frozen=True)
 class Conventions:
-    """What is said once for many ops: a preset and the `default` statements so far.
+    """What is said once for many ops: a preset and the `default` statements so far."""
 
-    Attributes:
-        preset: The name of the preset, if there is one.
-        defaults: The values of `default` statements, by op and argument.
-        line: The `numerics` line.
-        lines: The `default` statements, by op and argument.
-    """
-
-    preset: str | None = None
+    preset: str | None = None  #: The name of the preset, if there is one
+    #: The values of `default` statements, by op and argument
     defaults: Mapping[tuple[str, str], ArgumentValue] | None = None
-    line: Source | None = field(default=None, compare=False)
+    line: Source | None = field(default=None, compare=False)  #: The `numerics` line
+    #: The `default` statements, by op and argument
     lines: Mapping[tuple[str, str], Source] = field(default_factory=dict, compare=False)
 
     def with_preset(self, preset: str, span: Span) -> Conventions:

@@ -16,25 +16,16 @@ from incgen.syntax import tree as st
 
 @dataclass
 class Context:
-    """What the parts of one definition are resolved with.
+    """What the parts of one definition are resolved with."""
 
-    Attributes:
-        scope: The names of the file.
-        conventions: The presets and defaults where the definition stands.
-        parameters: The parameters of the definition, with their places.
-        unit: The definition if it is a unit, where nothing is warned of.
-        used: The parameters that occur in what is built.
-        idle: The parameters that occur in what constants keep from being built.
-        labels: All labels that are written in the definition.
-    """
-
-    scope: FileScope
-    conventions: Conventions
-    parameters: dict[str, Span]
-    unit: st.Unit | None = None
-    used: set[str] = field(default_factory=set)
+    scope: FileScope  #: The names of the file
+    conventions: Conventions  #: The presets and defaults where the definition stands
+    parameters: dict[str, Span]  #: The parameters of the definition, with their places
+    unit: st.Unit | None = None  #: The definition if it is a unit, where nothing is warned of
+    used: set[str] = field(default_factory=set)  #: The parameters that occur in what is built
+    #: The parameters that occur in what constants keep from being built
     idle: set[str] = field(default_factory=set)
-    labels: set[str] = field(default_factory=set)
+    labels: set[str] = field(default_factory=set)  #: All labels that are written in the definition
 
     @property
     def report(self) -> Reporter:

@@ -59,46 +59,30 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class OpCall:
-    """An op with every argument filled in.
+    """An op with every argument filled in."""
 
-    Attributes:
-        op: Its row of the table.
-        args: Every argument by name.
-        said: The names of those written at this place.
-        name: See the module.
-        labelled: Whether a label gave the name.
-        forwards: Whether it is the head of a unit, which takes the unit's arguments.
-        sources: The lines above that say what it does not, by argument.
-    """
-
-    op: Op
-    args: dict[str, ArgumentValue]
-    said: frozenset[str]
-    name: str
-    labelled: bool
-    forwards: bool
+    op: Op  #: Its row of the table
+    args: dict[str, ArgumentValue]  #: Every argument by name
+    said: frozenset[str]  #: The names of those written at this place
+    name: str  #: See the module
+    labelled: bool  #: Whether a label gave the name
+    forwards: bool  #: Whether it is the head of a unit, which takes the unit's arguments
     span: Span = field(compare=False, repr=False)
+    #: The lines above that say what it does not, by argument
     sources: Mapping[str, Source] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A unit or block that is used.
-
-    Attributes:
-        definition: The unit or block.
-        args: Arguments by parameter (block) or by argument of the unit's head op; for a unit only
-            those that are said.
-        name: See the module.
-        labelled: Whether a label gave the name.
-        forwards: Whether it is the head of another unit.
-    """
+    """A unit or block that is used."""
 
     definition: Definition
+    #: Arguments by parameter (block) or by argument of the unit's head op; for a unit only those
+    #: that are said
     args: dict[str, ArgumentValue]
-    name: str
-    labelled: bool
-    forwards: bool
+    name: str  #: See the module
+    labelled: bool  #: Whether a label gave the name
+    forwards: bool  #: Whether it is the head of another unit
     span: Span = field(compare=False, repr=False)
 
 
@@ -159,21 +143,13 @@ Element: TypeAlias = OpCall | Instance | Chain | Join | Group | Repeat | Conditi
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A statement: an element on the current value, or on an earlier one.
+    """A statement: an element on the current value, or on an earlier one."""
 
-    Attributes:
-        label: The label as written.
-        origin: The label of the value it starts from, if not the current one.
-        element: The element to apply; None for a lone `from label`.
-        kept: Whether a later `from` names this value.
-        doc: The doc comment above it.
-    """
-
-    label: str | None
-    origin: str | None
-    element: Element | None
-    kept: bool
-    doc: str = field(compare=False)
+    label: str | None  #: The label as written
+    origin: str | None  #: The label of the value it starts from, if not the current one
+    element: Element | None  #: The element to apply; None for a lone `from label`
+    kept: bool  #: Whether a later `from` names this value
+    doc: str = field(compare=False)  #: The doc comment above it
     span: Span = field(compare=False, repr=False)
 
 
@@ -197,25 +173,16 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """What the input line says: a size, and what the weights expect of pixels.
-
-    Attributes:
-        height: Rows.
-        width: Columns.
-        channels: Colour channels.
-        order: `rgb` or `bgr`; None if nothing was said.
-        range: The values that black and white have; None if nothing was said.
-        mean: Subtracted, per channel in that order and range.
-        std: Divided by, likewise.
-    """
+    """What the input line says: a size, and what the weights expect of pixels."""
 
     height: Expression
     width: Expression
     channels: Expression
-    order: str | None = None
+    order: str | None = None  #: `rgb` or `bgr`; None if nothing was said
+    #: The values that black and white have; None if nothing was said
     range: tuple[float, float] | None = None
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
+    mean: tuple[float, ...] = ()  #: Subtracted, per channel in that order and range
+    std: tuple[float, ...] = ()  #: Divided by, likewise
     span: Span | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -226,28 +193,17 @@ class Pixels:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Definition:
-    """A unit, block or network. Compared by identity: there is one object for each.
+    """A unit, block or network. Compared by identity: there is one object for each."""
 
-    Attributes:
-        kind: "unit", "block" or "network".
-        name: The name as written.
-        parameters: The parameters of a block or network.
-        body: For a unit one step, a chain.
-        head: For a unit, the op that takes the arguments of its uses.
-        pads: For a unit, how the padding of its head follows the window of a use that says none.
-        pixels: For a network, its input line.
-        doc: The doc comment.
-        span: The whole definition.
-    """
-
-    kind: str
-    name: str
-    parameters: tuple[Formal, ...]
-    body: Body
-    head: Op | None
-    pixels: Pixels | None
+    kind: str  #: "unit", "block" or "network"
+    name: str  #: The name as written
+    parameters: tuple[Formal, ...]  #: The parameters of a block or network
+    body: Body  #: For a unit one step, a chain
+    head: Op | None  #: For a unit, the op that takes the arguments of its uses
+    pixels: Pixels | None  #: For a network, its input line
     doc: str
-    span: Span = field(repr=False)
+    span: Span = field(repr=False)  #: The whole definition
+    #: For a unit, how the padding of its head follows the window of a use that says none
     pads: ByWindow | None = None
 
     def means(self, other: Definition) -> bool:
@@ -262,25 +218,17 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A network and everything that it reaches.
-
-    Attributes:
-        network: The network.
-        definitions: The units and blocks it reaches, each after those it uses.
-        doc: The doc comment at the head of its file.
-        header: The plain comment in front of that.
-        file: The name of its file, without folders.
-        settings: The constants of the file that were given another value than it says.
-        digest: A digest of the file and of those that it uses.
-    """
+    """A network and everything that it reaches."""
 
     network: Definition
+    #: The units and blocks it reaches, each after those it uses
     definitions: tuple[Definition, ...]
-    doc: str
-    header: str
-    file: str
+    doc: str  #: The doc comment at the head of its file
+    header: str  #: The plain comment in front of that
+    file: str  #: The name of its file, without folders
+    #: The constants of the file that were given another value than it says
     settings: dict[str, Value]
-    digest: str
+    digest: str  #: A digest of the file and of those that it uses
 
 
 def elements(body: Body) -> Iterator[Element]:

@@ -33,21 +33,17 @@ class Entry:
 
 @dataclass
 class Shared:
-    """What the scopes of all files have in common.
+    """What the scopes of all files have in common."""
 
-    Attributes:
-        stack: The definitions being resolved; for recursion.
-        scopes: The scopes of each file, one for each set of conventions it is used under.
-        count: The number of scopes.
-        definitions: The resolved definitions by name; equal ones are one object.
-        build: Makes a definition of what is written, when everything that it uses is resolved.
-    """
-
+    #: Makes a definition of what is written, when everything that it uses is resolved
     build: Callable[[FileScope, Entry], df.Definition | None]
 
+    #: The definitions being resolved; for recursion
     stack: list[st.Unit | st.Block | st.Network] = field(default_factory=list)
+    #: The scopes of each file, one for each set of conventions it is used under
     scopes: dict[int, list[FileScope]] = field(default_factory=dict)
     count: int = 0
+    #: The resolved definitions by name; equal ones are one object
     definitions: dict[str, list[df.Definition]] = field(default_factory=dict)
 
     def one(self, definition: df.Definition) -> df.Definition:
@@ -61,30 +57,21 @@ class Shared:
 
 @dataclass
 class FileScope:
-    """The names of one file.
-
-    Attributes:
-        loaded: The file.
-        report: Collects faults.
-        inherited: The conventions of the file that uses it.
-        shared: State that the scopes of all files share.
-        settings: Values for its constants, in place of what it says.
-        values: The constants, and the meaning of names in expressions.
-        entries: The definitions in the file.
-        imported: Names from other files, each with the scope that defines it and its name there.
-        done: The resolved definitions; None for one with a fault.
-        depths: The nesting depths of definitions whose uses are resolved.
-    """
+    """The names of one file."""
 
     loaded: LoadedFile
     report: Reporter
-    inherited: Conventions
-    shared: Shared
+    inherited: Conventions  #: The conventions of the file that uses it
+    shared: Shared  #: State that the scopes of all files share
+    #: Values for its constants, in place of what it says
     settings: Mapping[str, Value] = field(default_factory=dict)
-    values: Values = field(init=False)
-    entries: dict[str, Entry] = field(default_factory=dict)
+    values: Values = field(init=False)  #: The constants, and the meaning of names in expressions
+    entries: dict[str, Entry] = field(default_factory=dict)  #: The definitions in the file
+    #: Names from other files, each with the scope that defines it and its name there
     imported: dict[str, tuple[FileScope, str]] = field(default_factory=dict)
+    #: The resolved definitions; None for one with a fault
     done: dict[str, df.Definition | None] = field(default_factory=dict)
+    #: The nesting depths of definitions whose uses are resolved
     depths: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -17,25 +17,18 @@ from incgen.syntax import tree as st
 
 @dataclass
 class Values:
-    """What names stand for in the expressions of one file.
+    """What names stand for in the expressions of one file."""
 
-    Attributes:
-        items: The items of the file.
-        report: Collects faults.
-        settings: Values for its constants, in place of what it says.
-        places: Where each name of the file is defined.
-        own: The units and blocks that can be applied in the file, ops aside.
-        constants: The constants; None marks one with a fault, which is not reported again.
-        read: The names that something uses.
-    """
-
-    items: Sequence[st.Item]
+    items: Sequence[st.Item]  #: The items of the file
     report: Reporter
+    #: Values for its constants, in place of what it says
     settings: Mapping[str, Value] = field(default_factory=dict)
-    places: dict[str, Span] = field(default_factory=dict)
+    places: dict[str, Span] = field(default_factory=dict)  #: Where each name of the file is defined
+    #: The units and blocks that can be applied in the file, ops aside
     own: set[str] = field(default_factory=set)
+    #: The constants; None marks one with a fault, which is not reported again
     constants: dict[str, ex.Literal | None] = field(default_factory=dict)
-    read: set[str] = field(default_factory=set)
+    read: set[str] = field(default_factory=set)  #: The names that something uses
 
     def define(self, item: st.Constant) -> None:
         """Add a constant, whose name is taken already."""

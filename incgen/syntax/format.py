@@ -162,14 +162,7 @@ _DEFINING = ("unit", "let")
 
 
 def _gap(left: str, gap: str, right: str, *, defines: bool) -> str:
-    """Return the blanks to put between two tokens of a line.
-
-    Args:
-        left: The one in front.
-        gap: The blanks as they are.
-        right: The one behind.
-        defines: Whether an equals sign here belongs to a definition rather than an attribute.
-    """
+    """Return the blanks between two tokens; `defines` tells the `=` of a definition."""
     if "=" in (left, right) and not defines:
         return ""
     if len(gap) > 1 and not gap.strip(" "):

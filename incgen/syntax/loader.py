@@ -27,17 +27,11 @@ MAX_BYTES = 4 * MAX_TEXT
 
 @dataclass(frozen=True)
 class LoadedFile:
-    """One parsed file.
-
-    Attributes:
-        source: The text.
-        spec: The syntax tree.
-        uses: The file that each `use` of it names, by the text of its path.
-    """
+    """One parsed file."""
 
     source: SourceFile
     spec: st.Spec
-    uses: dict[str, LoadedFile]
+    uses: dict[str, LoadedFile]  #: The file that each `use` of it names, by the text of its path
 
     def digest(self) -> str:
         """Return a digest of the texts of the file and of those it uses; names do not count."""
@@ -65,17 +59,11 @@ class LoadedFile:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a file lies.
+    """Where a file lies."""
 
-    Attributes:
-        folder: The folder that the file is in.
-        shown: The prefix of its name in reports.
-        root: The folder that `use` does not leave.
-    """
-
-    folder: Path
-    shown: str
-    root: Path
+    folder: Path  #: The folder that the file is in
+    shown: str  #: The prefix of its name in reports
+    root: Path  #: The folder that `use` does not leave
 
 
 def load(path: Path, *, text: str | None = None) -> LoadedFile:

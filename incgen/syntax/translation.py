@@ -94,21 +94,14 @@ _CLASSES = {
 
 @dataclass(slots=True)
 class _Translation:
-    """One call while it is translated.
+    """One call while it is translated."""
 
-    Attributes:
-        takes: What the callee accepts.
-        label: The name that the call gives its layer.
-        arguments: The arguments so far, by their names here.
-        stride: A stride that is not yet behind its window.
-        behind: Ops that follow.
-    """
-
-    takes: Signature
-    label: str = ""
+    takes: Signature  #: What the callee accepts
+    label: str = ""  #: The name that the call gives its layer
+    #: The arguments so far, by their names here
     arguments: dict[str, str] = field(default_factory=dict)
-    stride: str = ""
-    behind: list[str] = field(default_factory=list)
+    stride: str = ""  #: A stride that is not yet behind its window
+    behind: list[str] = field(default_factory=list)  #: Ops that follow
 
     def attribute(self, name: str, value: str) -> bool:
         """Take an argument by name; return whether it can be said here."""

@@ -240,17 +240,11 @@ Item: TypeAlias = Numerics | Default | Constant | Unit | Block | Network | Use
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """One file.
+    """One file."""
 
-    Attributes:
-        items: The items of the file, in order.
-        doc: The doc comment at its head.
-        header: The plain comment in front of that, a licence for instance.
-    """
-
-    items: tuple[Item, ...]
-    doc: str
-    header: str
+    items: tuple[Item, ...]  #: The items of the file, in order
+    doc: str  #: The doc comment at its head
+    header: str  #: The plain comment in front of that, a licence for instance
 
 
 def inner_bodies(body: Body) -> list[Body]:

@@ -17,15 +17,11 @@ from incgen.verify.words import words_of
 
 @dataclass(frozen=True, slots=True)
 class Another:
-    """The same network with other values for its parameters.
+    """The same network with other values for its parameters."""
 
-    Attributes:
-        arguments: The arguments of the generated class or function; none if no others fit.
-        graph: The network that they give.
-    """
-
+    #: The arguments of the generated class or function; none if no others fit
     arguments: dict[str, Any]
-    graph: Graph
+    graph: Graph  #: The network that they give
 
     @property
     def given(self) -> str:

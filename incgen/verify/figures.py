@@ -17,17 +17,12 @@ _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
 @dataclass(frozen=True, slots=True)
 class Docs:
-    """What a generated file says about its model in docstrings.
+    """What a generated file says about its model in docstrings."""
 
-    Attributes:
-        module: The docstring of the module.
-        blocks: The docstring of the class and its arguments, by the path of a block or unit.
-        channels_last: Whether its shapes are (N, H, W, C).
-    """
-
-    module: str
+    module: str  #: The docstring of the module
+    #: The docstring of the class and its arguments, by the path of a block or unit
     blocks: Mapping[str, tuple[str, Mapping[str, Any]]]
-    channels_last: bool = False
+    channels_last: bool = False  #: Whether its shapes are (N, H, W, C)
 
 
 def messages(graph: Graph, docs: Docs, places: Places) -> Iterator[tuple[str, str, str]]:

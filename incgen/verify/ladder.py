@@ -81,11 +81,7 @@ class Ladder:
             ]
 
     def _build(self) -> None:
-        """Make the models; without the right tensors, no weights can be loaded.
-
-        Raises:
-            Incomparable: The models have other tensors.
-        """
+        """Make the models; without the right tensors, no weights can be loaded."""
         self.models.build()
         wanted = {key: tensor.shape for key, tensor in self.models.graph.tensors().items()}
         for facts in self.models.facts.values():

@@ -16,19 +16,13 @@ _LARGE = measure.EVALUATION * SCALES["large"]
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """A pass that every model runs, and what is compared.
+    """A pass that every model runs, and what is compared."""
 
-    Attributes:
-        rung: The rung that it belongs to.
-        what: The name of what is compared.
-        bar: The limit of the relative difference in float64.
-        given: The input: the examples themselves, the first of them alone, some more at another
-            size if there is one, or two with which all numbers of the network are large or small.
-    """
-
-    rung: int
-    what: str
-    bar: float
+    rung: int  #: The rung that it belongs to
+    what: str  #: The name of what is compared
+    bar: float  #: The limit of the relative difference in float64
+    #: The input: the examples themselves, the first of them alone, some more at another size if
+    #: there is one, or two with which all numbers of the network are large or small
     given: Literal["examples", "one", "many", "large", "small"] = "examples"
 
     @property

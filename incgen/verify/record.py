@@ -30,21 +30,13 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How far two results may be apart.
+    """How far two results may be apart."""
 
-    Attributes:
-        bar: The limit of the relative difference, for all or by key.
-        floor: The least that the largest element counts as.
-        reaction: Called if a bar is missed.
-        rounded: Whether the second side is the first in a smaller type.
-        coarse: Whether to compare it however far rounding moves it.
-    """
-
-    bar: float | Mapping[str, float]
-    floor: float = 0.0
-    reaction: Reaction | None = None
-    rounded: bool = False
-    coarse: bool = False
+    bar: float | Mapping[str, float]  #: The limit of the relative difference, for all or by key
+    floor: float = 0.0  #: The least that the largest element counts as
+    reaction: Reaction | None = None  #: Called if a bar is missed
+    rounded: bool = False  #: Whether the second side is the first in a smaller type
+    coarse: bool = False  #: Whether to compare it however far rounding moves it
 
     def of(self, key: str) -> float:
         """Return the bar of a key."""

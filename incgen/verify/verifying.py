@@ -113,12 +113,7 @@ def _report(
 
 
 def _names(targets: Sequence[str], given: Iterable[str]) -> list[str]:
-    """Return the names of the targets to compare.
-
-    Raises:
-        RequestError: A target does not exist, cannot be compared, or runs on an unsupported
-            backend.
-    """
+    """Return the names of the targets to compare."""
     names = [target.name for target in find_targets(targets)]
     for name in given:
         if name not in names:
@@ -175,11 +170,7 @@ def _climbed(
 def _sources(
     graph: Graph, names: Sequence[str], given: Mapping[str, str], style: Style | None
 ) -> tuple[dict[str, str], list[Omission]]:
-    """Return the source texts of the targets that can be compared, and the omissions.
-
-    Raises:
-        SpecError: No target can express the network.
-    """
+    """Return the source texts of the targets that can be compared, and the omissions."""
     texts: dict[str, str] = {}
     omissions: list[Omission] = []
     faults: list[SpecError] = []
@@ -214,12 +205,7 @@ def check_runners(names: Iterable[str]) -> None:
 
 
 def _weights(graph: Graph, file: SpecPath | None, seed: int) -> dict[str, Array]:
-    """Return weights by key, in float64: random ones, or those of a file.
-
-    Raises:
-        MismatchError: The weights do not fit.
-        WeightsError: The weights cannot be read.
-    """
+    """Return weights by key, in float64: random ones, or those of a file."""
     with extra("verify", "verifications"):
         import numpy as np
         import safetensors  # noqa: F401
@@ -246,11 +232,7 @@ def _other_size(graph: Graph) -> tuple[int, int] | str:
 
 
 def _check(rungs: Sequence[int], dtypes: Sequence[str], batch: int, seed: int) -> None:
-    """Reject invalid arguments.
-
-    Raises:
-        RequestError: A rung or type does not exist, or none is given.
-    """
+    """Reject invalid arguments."""
     wrong = [rung for rung in rungs if rung not in range(len(RUNGS))]
     if wrong or not rungs:
         names = ", ".join(f"{number} ({name})" for number, name in enumerate(RUNGS))

@@ -15,18 +15,12 @@ Shape: TypeAlias = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What is looked for: a layer of ours, or a part of one that theirs keeps as a layer.
+    """What is looked for: a layer of ours, or a part of one that theirs keeps as a layer."""
 
-    Attributes:
-        path: The left side of its row.
-        node: Its place in the graph.
-        normalises: Whether it is a normalisation.
-        tensors: The shape of each tensor, and where a layer of theirs has it.
-    """
-
-    path: str
-    node: int
-    normalises: bool
+    path: str  #: The left side of its row
+    node: int  #: Its place in the graph
+    normalises: bool  #: Whether it is a normalisation
+    #: The shape of each tensor, and where a layer of theirs has it
     tensors: tuple[tuple[Shape, Slot], ...]
 
 

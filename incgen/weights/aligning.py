@@ -49,21 +49,15 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """What was found.
+    """What was found."""
 
-    Attributes:
-        pairs: The pairs, in the order of the network.
-        missing: Ours for which there is nothing, with the shapes of their tensors.
-        left: Theirs for which there is nothing, with their shapes, in the order of the file.
-        missing_gamma: Whether theirs keeps no gamma.
-        sorted: Whether the file lists its tensors by name, so that its order says little.
-    """
-
-    pairs: tuple[Pair, ...]
+    pairs: tuple[Pair, ...]  #: The pairs, in the order of the network
+    #: Ours for which there is nothing, with the shapes of their tensors
     missing: Mapping[str, tuple[Shape, ...]]
+    #: Theirs for which there is nothing, with their shapes, in the order of the file
     left: Mapping[str, tuple[Shape, ...]]
-    missing_gamma: bool
-    sorted: bool
+    missing_gamma: bool  #: Whether theirs keeps no gamma
+    sorted: bool  #: Whether the file lists its tensors by name, so that its order says little
 
 
 def align(graph: Graph, tensors: Mapping[str, Stored], convention: Convention) -> Alignment:

@@ -23,21 +23,15 @@ else:  # numpy is imported where it is needed
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One tensor of a file.
+    """One tensor of a file."""
 
-    Attributes:
-        name: What the file calls it.
-        shape: Its shape as stored.
-        dtype: Its type as stored, in words.
-        load: Reads its values, as an array of that shape in a floating-point type of numpy.
-        offset: Where its values lie in the file as numpy has them; None if they do not, or if
-            the reader has no use for that.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
+    name: str  #: What the file calls it
+    shape: tuple[int, ...]  #: Its shape as stored
+    dtype: str  #: Its type as stored, in words
+    #: Reads its values, as an array of that shape in a floating-point type of numpy
     load: Callable[[], Array]
+    #: Where its values lie in the file as numpy has them; None if they do not, or if the reader has
+    #: no use for that
     offset: int | None = None
 
     def values(self) -> Array:

@@ -33,25 +33,15 @@ _FEW = 3
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of a file, for reports.
-
-    Attributes:
-        path: The file.
-        graph: The network.
-        parameters: The parameters that were given.
-        part: The set of tensors that was asked for, if one was.
-        layouts: How many layouts were looked at; 1 if one was asked for.
-        with_parameters: Makes the network with other parameters.
-        remedy: What a report of several sets says about taking one.
-    """
+    """What is asked of a file, for reports."""
 
     path: Path
     graph: Graph
-    parameters: Parameters
-    part: str | None
-    layouts: int
-    with_parameters: Callable[[Parameters], Graph]
-    remedy: str = TAKE_PART
+    parameters: Parameters  #: The parameters that were given
+    part: str | None  #: The set of tensors that was asked for, if one was
+    layouts: int  #: How many layouts were looked at; 1 if one was asked for
+    with_parameters: Callable[[Parameters], Graph]  #: Makes the network with other parameters
+    remedy: str = TAKE_PART  #: What a report of several sets says about taking one
 
     @property
     def name(self) -> str:

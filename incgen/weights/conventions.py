@@ -38,23 +38,15 @@ Slots = Mapping[str, Slot]
 
 @dataclass(frozen=True, slots=True)
 class Convention:
-    """What one framework calls the tensors of a layer.
+    """What one framework calls the tensors of a layer."""
 
-    Attributes:
-        name: The name in layout files.
-        separator: What stands between the name of a layer and that of its tensor.
-        channels_last: Whether a flattened map has the order H, W, C; ours is C, H, W.
-        slots: Slots by op; `separable_conv` is a layer that has both of its kernels.
-        counters: What counts steps, of a layer or of all: it is left.
-        training: Wildcards of what optimisers keep, which is left too.
-    """
-
-    name: str
-    separator: str
-    channels_last: bool
+    name: str  #: The name in layout files
+    separator: str  #: What stands between the name of a layer and that of its tensor
+    channels_last: bool  #: Whether a flattened map has the order H, W, C; ours is C, H, W
+    #: Slots by op; `separable_conv` is a layer that has both of its kernels
     slots: Mapping[str, Slots]
-    counters: tuple[str, ...] = ()
-    training: tuple[str, ...] = ()
+    counters: tuple[str, ...] = ()  #: What counts steps, of a layer or of all: it is left
+    training: tuple[str, ...] = ()  #: Wildcards of what optimisers keep, which is left too
 
 
 def _vector(*names: str) -> Slot:

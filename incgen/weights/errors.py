@@ -18,17 +18,11 @@ class WeightsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing in which a checkpoint and a network differ.
+    """One thing in which a checkpoint and a network differ."""
 
-    Attributes:
-        kind: `missing`, `unexpected`, `misshapen`, `ambiguous`, or what is wrong with values.
-        key: The tensor: ours, or theirs if it is unexpected.
-        detail: The rest of the line; empty where the key says it all.
-    """
-
-    kind: str
-    key: str
-    detail: str = ""
+    kind: str  #: `missing`, `unexpected`, `misshapen`, `ambiguous`, or what is wrong with values
+    key: str  #: The tensor: ours, or theirs if it is unexpected
+    detail: str = ""  #: The rest of the line; empty where the key says it all
 
     def __str__(self) -> str:
         """Write the fault as `key: detail`."""

@@ -88,11 +88,7 @@ def export_weights(
 
 @contextmanager
 def _put(output: Path) -> Iterator[Path]:
-    """Give a file in a folder beside the output, which it becomes once it is written.
-
-    Raises:
-        OutputError: The file cannot be written; nothing has changed.
-    """
+    """Give a file in a folder beside the output, which it becomes once it is written."""
     try:
         with tempfile.TemporaryDirectory(dir=output.parent, prefix=".incgen-") as folder:
             temporary = Path(folder, output.name)

@@ -35,22 +35,14 @@ Place: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A set of tensors, held against a network under a layout.
+    """A set of tensors, held against a network under a layout."""
 
-    Attributes:
-        prefix: What its names begin with in the file.
-        slot: What its names end in, where they are averages of TensorFlow.
-        tensors: The set, by the names that the layout uses.
-        match: What the layout makes of the set.
-        left: Names of what may be there without being needed.
-        beside: What stands outside of the prefix and belongs to no set that fits the network.
-    """
-
-    prefix: str
-    slot: str
-    tensors: Tensors
-    match: Match
-    left: tuple[str, ...] = ()
+    prefix: str  #: What its names begin with in the file
+    slot: str  #: What its names end in, where they are averages of TensorFlow
+    tensors: Tensors  #: The set, by the names that the layout uses
+    match: Match  #: What the layout makes of the set
+    left: tuple[str, ...] = ()  #: Names of what may be there without being needed
+    #: What stands outside of the prefix and belongs to no set that fits the network
     beside: tuple[Stored, ...] = ()
 
     @property

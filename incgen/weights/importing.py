@@ -134,11 +134,7 @@ def _hashed(files: list[Path]) -> Iterator[Callable[[], str]]:
 
 
 def _converted(request: Request, found: Found, dtype: str) -> Iterator[memoryview]:
-    """Give the bytes of each tensor of ours, in order; one is in memory at a time.
-
-    Raises:
-        MismatchError: Weights cannot have such values; raised behind the last tensor.
-    """
+    """Give the bytes of each tensor of ours, in order; one is in memory at a time."""
     faults: list[Fault] = []
     match = found.match
     for check in match.checks:

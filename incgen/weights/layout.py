@@ -28,54 +28,36 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A checkpoint that has a layout.
+    """A checkpoint that has a layout."""
 
-    Attributes:
-        file: The name of the file.
-        source: Where its owner publishes it.
-        settings: Parameters and constants of the spec for this checkpoint alone.
-    """
-
-    file: str
-    source: str
-    settings: Mapping[str, Value]
+    file: str  #: The name of the file
+    source: str  #: Where its owner publishes it
+    settings: Mapping[str, Value]  #: Parameters and constants of the spec for this checkpoint alone
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where a checkpoint keeps each of our layers.
+    """Where a checkpoint keeps each of our layers."""
 
-    Attributes:
-        name: The name of the layout's file.
-        place: The file itself, for reports.
-        convention: What the checkpoint calls tensors.
-        rules: The rules, layer by layer.
-        published: The checkpoints that have this layout.
-        parts: What a layer inside of a unit is called, by the end of our name.
-        tables: What placeholders can stand for.
-        ignored: Wildcards of what may be left over, where our network has nothing of it.
-        background: Our classifiers of which theirs may have one class more, the first, and how
-            many it has then.
-        channels_last: Whether they flatten maps in the order H, W, C.
-        missing_gamma: Whether they keep no gamma where it is 1.
-        numbered: Whether Keras numbered layers without a name, so that only their order counts.
-        settings: What the spec's parameters and constants must be for the published network.
-        dot: What stands for the dots of our names in files with our own layers; None for others.
-    """
-
-    name: str
-    place: str
-    convention: Convention
-    rules: tuple[Rule, ...] = ()
-    published: tuple[Published, ...] = ()
+    name: str  #: The name of the layout's file
+    place: str  #: The file itself, for reports
+    convention: Convention  #: What the checkpoint calls tensors
+    rules: tuple[Rule, ...] = ()  #: The rules, layer by layer
+    published: tuple[Published, ...] = ()  #: The checkpoints that have this layout
+    #: What a layer inside of a unit is called, by the end of our name
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    tables: Tables = field(default_factory=dict)
+    tables: Tables = field(default_factory=dict)  #: What placeholders can stand for
+    #: Wildcards of what may be left over, where our network has nothing of it
     ignored: tuple[str, ...] = ()
+    #: Our classifiers of which theirs may have one class more, the first, and how many it has then
     background: Mapping[str, int] = field(default_factory=dict)
-    channels_last: bool = False
-    missing_gamma: bool = False
+    channels_last: bool = False  #: Whether they flatten maps in the order H, W, C
+    missing_gamma: bool = False  #: Whether they keep no gamma where it is 1
+    #: Whether Keras numbered layers without a name, so that only their order counts
     numbered: bool = False
+    #: What the spec's parameters and constants must be for the published network
     settings: Mapping[str, Value] = field(default_factory=dict)
+    #: What stands for the dots of our names in files with our own layers; None for others
     dot: str | None = None
 
     def layers(self, ours: str) -> tuple[str, ...]:

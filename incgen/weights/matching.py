@@ -49,38 +49,24 @@ class Anew:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A tensor of theirs that ours has no place for: it may only hold one value.
+    """A tensor of theirs that ours has no place for: it may only hold one value."""
 
-    Attributes:
-        key: Our key, if we had such a tensor.
-        stored: The tensor.
-        value: What it must be everywhere.
-    """
-
-    key: str
+    key: str  #: Our key, if we had such a tensor
     stored: Stored
-    value: float
+    value: float  #: What it must be everywhere
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What a layout makes of tensors.
-
-    Attributes:
-        layout: The layout.
-        recipes: How each tensor of ours comes about, by our keys, in the order of the network.
-        checks: What must hold of values.
-        left: Names of theirs that are not needed and may be there.
-        unexpected: Tensors that are not needed and may not be there.
-        faults: What differs besides.
-    """
+    """What a layout makes of tensors."""
 
     layout: Layout
+    #: How each tensor of ours comes about, by our keys, in the order of the network
     recipes: dict[str, Recipe]
-    checks: tuple[Check, ...]
-    left: tuple[str, ...]
-    unexpected: tuple[Stored, ...]
-    faults: tuple[Fault, ...]
+    checks: tuple[Check, ...]  #: What must hold of values
+    left: tuple[str, ...]  #: Names of theirs that are not needed and may be there
+    unexpected: tuple[Stored, ...]  #: Tensors that are not needed and may not be there
+    faults: tuple[Fault, ...]  #: What differs besides
 
 
 class Names:

@@ -24,29 +24,20 @@ class Fresh:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One tensor of ours.
-
-    Attributes:
-        shape: Our shape.
-        stored: Theirs; None where it has none, because it leaves out a gamma that is 1.
-        axes: The order of their axes.
-        flattened: (C, H, W) of the map behind a dense layer whose inputs they order H, W, C.
-        first_dropped: Whether their first class is for background and ours has none.
-        divided_by: Caffe's factor of running statistics: what is stored is multiplied by it.
-        minus: The bias of a convolution in front, which ours does without.
-        fresh: How it is drawn, if it is not taken from theirs.
-        part: The part of the file that it comes from, if not the one that was chosen.
-    """
+    """One tensor of ours."""
 
     shape: tuple[int, ...]
+    #: Theirs; None where it has none, because it leaves out a gamma that is 1
     stored: Stored | None
-    axes: Axes = Axes.VECTOR
+    axes: Axes = Axes.VECTOR  #: The order of their axes
+    #: (C, H, W) of the map behind a dense layer whose inputs they order H, W, C
     flattened: Map | None = None
-    first_dropped: bool = False
+    first_dropped: bool = False  #: Whether their first class is for background and ours has none
+    #: Caffe's factor of running statistics: what is stored is multiplied by it
     divided_by: Stored | None = None
-    minus: Stored | None = None
-    fresh: Fresh | None = None
-    part: str = ""
+    minus: Stored | None = None  #: The bias of a convolution in front, which ours does without
+    fresh: Fresh | None = None  #: How it is drawn, if it is not taken from theirs
+    part: str = ""  #: The part of the file that it comes from, if not the one that was chosen
 
     @property
     def sources(self) -> tuple[Stored, ...]:

@@ -30,18 +30,12 @@ class TemplateError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """The left side of a rule.
+    """The left side of a rule."""
 
-    Attributes:
-        text: The side as it is written.
-        expression: What it matches.
-        names: Its placeholders.
-        bound: The placeholders that stand for a whole number or for an entry of a table.
-    """
-
-    text: str
-    expression: re.Pattern[str]
-    names: frozenset[str]
+    text: str  #: The side as it is written
+    expression: re.Pattern[str]  #: What it matches
+    names: frozenset[str]  #: Its placeholders
+    #: The placeholders that stand for a whole number or for an entry of a table
     bound: frozenset[str] = frozenset()
 
     @property
@@ -74,11 +68,7 @@ class _Sum:
 
 
 def _sum(written: str) -> _Sum:
-    """Read what stands in braces.
-
-    Raises:
-        TemplateError: It is neither a name nor a sum.
-    """
+    """Read what stands in braces."""
     terms: list[tuple[str, int]] = []
     constant = at = 0
     while at < len(written):

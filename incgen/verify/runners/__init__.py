@@ -25,16 +25,11 @@ def _nothing() -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunnerModule:
-    """The runner of a target.
+    """The runner of a target."""
 
-    Attributes:
-        module: The module of the runner; its forms are beside it.
-        libraries: The libraries that it needs.
-        obstacle: Returns what keeps it from running here, and what to type; "" if nothing.
-    """
-
-    module: str
+    module: str  #: The module of the runner; its forms are beside it
     libraries: tuple[str, ...]
+    #: Returns what keeps it from running here, and what to type; "" if nothing
     obstacle: Callable[[], str] = _nothing
 
     def missing(self) -> tuple[str, ...]:

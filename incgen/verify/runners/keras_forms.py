@@ -70,12 +70,7 @@ class _Forms:
         return self.trained(model, [batches])
 
     def trained(self, model: Any, signature: Any = None) -> dict[str, Array]:
-        """Return the results of a training step, and the state it leaves behind.
-
-        Args:
-            model: A form of the model.
-            signature: That of the function that becomes a graph; None to run it as it is.
-        """
+        """Return the results of a training step, and the state it leaves behind."""
         runner, count = self.runner, len(self.x)
 
         def step(y: Any) -> Any:

@@ -19,59 +19,37 @@ class RunFault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The facts of a fresh model.
+    """The facts of a fresh model."""
 
-    Attributes:
-        tensors: The initial value of every parameter and statistic, by key.
-        trained: The keys of those that are trained.
-        count: The number of parameters that the framework itself counts.
-        arguments: The arguments of the model's class or function, in order.
-        docs: What the generated file says about the model.
-        training: Whether the model starts in training mode, if there is such a mode.
-    """
-
-    tensors: dict[str, Array]
-    trained: frozenset[str]
-    count: int
-    arguments: tuple[str, ...]
-    docs: Docs
-    training: bool = True
+    tensors: dict[str, Array]  #: The initial value of every parameter and statistic, by key
+    trained: frozenset[str]  #: The keys of those that are trained
+    count: int  #: The number of parameters that the framework itself counts
+    arguments: tuple[str, ...]  #: The arguments of the model's class or function, in order
+    docs: Docs  #: What the generated file says about the model
+    training: bool = True  #: Whether the model starts in training mode, if there is such a mode
 
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """The results of a forward pass.
+    """The results of a forward pass."""
 
-    Attributes:
-        outputs: The network's outputs by name.
-        places: Values by the path of a layer, unit or block, where the framework exposes them.
-        inputs: The inputs of each place, if requested.
-    """
-
-    outputs: dict[str, Array]
+    outputs: dict[str, Array]  #: The network's outputs by name
+    #: Values by the path of a layer, unit or block, where the framework exposes them
     places: dict[str, Array]
-    inputs: dict[str, tuple[Array, ...]]
+    inputs: dict[str, tuple[Array, ...]]  #: The inputs of each place, if requested
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A forward and backward pass in training mode.
+    """A forward and backward pass in training mode."""
 
-    Attributes:
-        values: The values of the forward pass.
-        penalty: The weight decay penalty.
-        gradients: The gradients of the loss with respect to every parameter and the `input`.
-        statistics: The running statistics after the pass.
-        counted: How far each normalisation's batch counter advanced, if it has one.
-        failure: Why there are no gradients.
-    """
-
-    values: Values
-    penalty: float
+    values: Values  #: The values of the forward pass
+    penalty: float  #: The weight decay penalty
+    #: The gradients of the loss with respect to every parameter and the `input`
     gradients: dict[str, Array]
-    statistics: dict[str, Array]
-    counted: dict[str, int]
-    failure: Exception | None = None
+    statistics: dict[str, Array]  #: The running statistics after the pass
+    counted: dict[str, int]  #: How far each normalisation's batch counter advanced, if it has one
+    failure: Exception | None = None  #: Why there are no gradients
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +62,11 @@ class Trajectory:
 
 @dataclass(frozen=True, slots=True)
 class Slope:
-    """The change of a loss over a small step, measured in three ways.
+    """The change of a loss over a small step, measured in three ways."""
 
-    Attributes:
-        gradient: The change according to the gradient.
-        itself: The change of the loss itself, from either side.
-        twice: Half of the change over a step twice as long.
-    """
-
-    gradient: float
-    itself: float
-    twice: float
+    gradient: float  #: The change according to the gradient
+    itself: float  #: The change of the loss itself, from either side
+    twice: float  #: Half of the change over a step twice as long
 
     @classmethod
     def along(cls, parts: Iterable[float], moved: Callable[[int], float]) -> Slope:
@@ -115,16 +87,11 @@ class Slope:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form that a model can take, such as a file or a compiled program.
+    """A form that a model can take, such as a file or a compiled program."""
 
-    Attributes:
-        name: The name in reports.
-        use: Makes the form and returns its outputs by name, or its other results.
-        missing: Why the form cannot be made on this machine; "" if it can.
-        own: The results of the model itself, if they are not its outputs in evaluation.
-    """
-
-    name: str
+    name: str  #: The name in reports
+    #: Makes the form and returns its outputs by name, or its other results
     use: Callable[[], dict[str, Array]]
-    missing: str = ""
+    missing: str = ""  #: Why the form cannot be made on this machine; "" if it can
+    #: The results of the model itself, if they are not its outputs in evaluation
     own: Callable[[], dict[str, Array]] | None = None

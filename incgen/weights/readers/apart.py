@@ -131,11 +131,7 @@ class _Worker:
     """A process that reads one file at a time."""
 
     def __init__(self, kind: _Kind) -> None:
-        """Start the process.
-
-        Raises:
-            WeightsError: The process cannot be started.
-        """
+        """Start the process."""
         if not sys.executable or hasattr(sys, "frozen"):  # an application that has Python inside
             raise WeightsError(
                 f"{kind.files} are read by a separate Python process, and `sys.executable` does "
@@ -159,11 +155,7 @@ class _Worker:
         self._seconds = 0.0
 
     def listed(self, function: str, path: Path, files: list[Path]) -> dict[str, Any]:
-        """Open a file, and return what it holds.
-
-        Raises:
-            WeightsError: The library or the reader refuses the file.
-        """
+        """Open a file, and return what it holds."""
         if not self._started:
             self._start()
         size = sum(file.stat().st_size for file in files)
@@ -198,11 +190,7 @@ class _Worker:
         return values
 
     def _asked(self, where: str = "", **request: object) -> dict[str, Any]:
-        """Ask for something, and wait for the line that answers it.
-
-        Raises:
-            WeightsError: The line is a report, or the process has ended.
-        """
+        """Ask for something, and wait for the line that answers it."""
         self._idle = False
         with suppress(OSError):  # it has ended, which its answer shows
             os.write(self._requests.fileno(), json.dumps(request).encode() + b"\n")
