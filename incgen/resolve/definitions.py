@@ -271,6 +271,14 @@ def reached(network: Definition) -> tuple[Definition, ...]:
     return tuple(found.values())
 
 
+def uses(program: Program) -> Iterator[tuple[Definition, Instance]]:
+    """Yield every use with what it stands in: users come before what they use."""
+    for definition in (program.network, *reversed(program.definitions)):
+        for element in elements(definition.body):
+            if isinstance(element, Instance):
+                yield definition, element
+
+
 def _head_of(unit: Definition) -> OpCall | Instance:
     step = unit.body.steps[0]
     assert isinstance(step, Step)

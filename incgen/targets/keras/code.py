@@ -80,33 +80,3 @@ class Function(Node):
     name: str
     formals: tuple[Formal, ...]
     body: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What a user of a function has to know.
-
-    Attributes:
-        name: of the function.
-        formals: its parameters (name, default).
-        gives_map: whether a map comes out.
-        either: the parameters that take one number for several equal ones.
-    """
-
-    name: str
-    formals: tuple[tuple[str, Expression | None], ...]
-    gives_map: bool
-    either: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """A value, and whether it is a map."""
-
-    code: Code
-    is_map: bool
-
-    @property
-    def variable(self) -> bool:
-        """Return whether it has a name."""
-        return isinstance(self.code, ex.Name)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Mapping
 
 from incgen.base.diagnostics import Code, Diagnostic, SpecError
 from incgen.language import expressions as ex
-from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
 from incgen.resolve import definitions as df
 from incgen.targets.shared.units import UnitForm, unit_arguments
-from incgen.targets.shared.values import ONE, Args, Sides, four_sides, paired, window
+from incgen.targets.shared.uses import border_of
+from incgen.targets.shared.values import ONE, Args, Sides, paired, window
 from incgen.targets.shared.windows import NOTHING, PADDING, SAME, VALID, Padding, padding
-from incgen.targets.shared.words import by_word
 
 
 def word_of(around: Padding) -> Expression | None:
@@ -37,95 +36,80 @@ def full_border(sides: Sides) -> Expression:
     return ex.Tuple((ex.Tuple((top, bottom)), ex.Tuple((left, right))))
 
 
-def use_padding(
-    unit: df.Definition,
-    args: Args,
-    form: UnitForm,
-    words: Callable[[str], list[Value]] | None = None,
-) -> Expression:
-    """Return the `padding` argument of one use of a unit.
+def unit_border(unit: df.Definition, form: UnitForm, sides: Sides) -> Expression:
+    """Return a border as the function of a unit takes it."""
+    return border_of(sides, form) if begins_with_pool(unit) else border(sides)
+
+
+def unit_padding(unit: df.Definition, form: UnitForm, args: Args) -> Expression:
+    """Return the padding of one use of a unit.
 
     Args:
         unit: what is used.
-        args: what the use says.
         form: of the unit.
-        words: gives the values of a padding if words are among them; None if the value itself
-            does not matter.
+        args: all arguments of its head.
+
+    Raises:
+        SpecError: a pooling, whose border is pixels, would have to pad by the size of its input.
     """
-    everything: dict[str, df.ArgumentValue] = {**df.unit_defaults(unit), **args}
-    frame, pad = window(everything), everything.get("pad")
-    if pad == PADDING:
-        return PADDING
-    if isinstance(pad, ex.Parameter) and words is not None and (found := words(pad.name)):
-        return by_word(
-            everything, "pad", found, lambda known: use_padding(unit, known, form), ex.choice
-        )
-    dilation = everything.get("dilation", ONE)
+    frame, dilation = window(args), args.get("dilation", ONE)
     assert isinstance(dilation, Expression)
-    around = padding(pad, frame.kernel, frame.stride, dilation, odd=form.odd)
-    if not _begins_with_pool(unit) and (known := word_of(around)) is not None:
+    around = padding(args.get("pad"), frame.kernel, frame.stride, dilation, odd=form.odd)
+    if not begins_with_pool(unit) and (known := word_of(around)) is not None:
         return known
-    sides = _pool_padding(unit, frame) if around.same else around.sides
-    assert sides is not None
-    return _border(unit, form, sides)
-
-
-def _border(unit: df.Definition, form: UnitForm, sides: Sides) -> Expression:
-    """Return a border in pixels: as Keras' layers take it, or with the numbers of a pooling."""
-    if not _begins_with_pool(unit) or form.pad_sides == 1:
-        return border(sides)
-    return ex.Tuple(sides if form.pad_sides == 4 else (sides[0], sides[2]))
-
-
-def handed_on(unit: df.Definition, outer: UnitForm, form: UnitForm) -> Expression:
-    """Return the padding that a unit gives one inside it, whose border may have more numbers."""
-    if not _begins_with_pool(unit) or outer.pad_sides == form.pad_sides:
-        return PADDING
-    pad = unit_arguments(outer)["pad"]
-    return _border(unit, form, four_sides(pad))
-
-
-def usual_padding(program: df.Program, unit: df.Definition, form: UnitForm) -> Expression:
-    """Return the default of a unit's `padding`: what most of its uses want."""
-    nothing = _border(unit, form, NOTHING)
-    found = Counter({nothing if _begins_with_pool(unit) else VALID: 0})
-    for definition in (program.network, *program.definitions):
-        for element in df.elements(definition.body):
-            if isinstance(element, df.Instance) and element.definition is unit:
-                args = {**df.unit_defaults(unit), **element.args}
-                if not element.forwards and _is_plain(args) and not is_pointwise(args):
-                    found[use_padding(unit, element.args, form)] += 1
-    return found.most_common(1)[0][0]
-
-
-def _is_plain(args: Args) -> bool:
-    """Return whether a padding says by itself what it is, wherever it is read."""
-    pad, frame = args.get("pad"), args["window"]
-    assert isinstance(frame, df.WindowValue)
-    spans = (*frame.kernel, args.get("dilation", ONE))
-    known = all(isinstance(span, ex.Literal) for span in spans)
-    return isinstance(pad, ex.Literal) and known
-
-
-def is_pointwise(args: Args) -> bool:
-    """Return whether a window is one pixel, for which Keras' "same" and "valid" are equal."""
-    frame = args.get("window")
-    return isinstance(frame, df.WindowValue) and frame.kernel == (ONE, ONE)
-
-
-def _begins_with_pool(unit: df.Definition) -> bool:
-    """Return whether a unit begins with a pooling, whose borders are pixels and never words."""
-    return unit.head is not None and unit.head.family == "pool"
-
-
-def _pool_padding(unit: df.Definition, frame: df.WindowValue) -> Sides:
-    """Return "same" in pixels: the same on both sides of an odd window with stride 1."""
-    odd = all(isinstance(k := ex.literal(side), int) and k % 2 for side in frame.kernel)
-    if frame.stride != (ONE, ONE) or not odd:
+    if around.sides is None:
         what = "a stride" if frame.stride != (ONE, ONE) else "a window that may be even"
         message = f"`same` with {what} cannot be given to the unit `{unit.name}`"
         help_ = "write its pooling out, or give every use the same padding"
         place = frame.span or unit.span
         raise SpecError([Diagnostic(Code.UNSUPPORTED, message, place, help=help_)])
-    high, wide = (kernel // 2 for kernel in frame.kernel)
-    return high, high, wide, wide
+    return unit_border(unit, form, around.sides)
+
+
+def usual_padding(program: df.Program, unit: df.Definition, form: UnitForm) -> Expression:
+    """Return the default of a unit's `padding`: what most of its uses want."""
+    found = Counter({unit_border(unit, form, NOTHING) if begins_with_pool(unit) else VALID: 0})
+    for _, use in df.uses(program):
+        args = {**df.unit_defaults(unit), **use.args}
+        plain = use.definition is unit and not use.forwards and _is_plain(args)
+        if plain and not is_pointwise(args):
+            found[unit_padding(unit, form, args)] += 1
+    return found.most_common(1)[0][0]
+
+
+def units_with_sides(
+    program: df.Program, forms: Mapping[df.Definition, UnitForm]
+) -> set[df.Definition]:
+    """Return the units for which some use needs its padding written out."""
+    found: set[df.Definition] = set()
+    for definition, use in df.uses(program):
+        unit = use.definition
+        if unit not in forms or not forms[unit].padding:
+            continue
+        args = {**df.unit_defaults(unit), **use.args}
+        if use.forwards:
+            args.update(unit_arguments(forms[definition], whole=True))
+        if args.get("pad") == PADDING:
+            explicit = definition in found
+        else:
+            explicit = not isinstance(ex.literal(unit_padding(unit, forms[unit], args)), str)
+        if explicit:
+            found.add(unit)
+    return found
+
+
+def _is_plain(args: Args) -> bool:
+    """Return whether a padding says by itself what it is, wherever it is read."""
+    spans = (*window(args).kernel, args.get("dilation", ONE))
+    known = all(isinstance(span, ex.Literal) for span in spans)
+    return isinstance(args.get("pad"), ex.Literal) and known
+
+
+def is_pointwise(args: Args) -> bool:
+    """Return whether a window is one pixel, for which Keras' "same" and "valid" are equal."""
+    return window(args).kernel == (ONE, ONE)
+
+
+def begins_with_pool(unit: df.Definition) -> bool:
+    """Return whether a unit begins with a pooling, whose borders are pixels and never words."""
+    return unit.head is not None and unit.head.family == "pool"

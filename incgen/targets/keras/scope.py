@@ -2,48 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from types import MappingProxyType
-from typing import Protocol
 
 from incgen.graph.nodes import Graph
 from incgen.language import expressions as ex
-from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
 from incgen.resolve import definitions as df
-from incgen.targets.keras.code import Flow, Form, Layer, Part, Step, Title
-from incgen.targets.shared.code import Applied, Bind, Branches, Code, Node, names_in
+from incgen.targets.keras.code import Layer, Part, Step, Title
+from incgen.targets.keras.padding import units_with_sides
+from incgen.targets.shared import file as shared
+from incgen.targets.shared.code import (
+    Applied,
+    Bind,
+    Branches,
+    Code,
+    Comment,
+    Gap,
+    Node,
+    Op,
+    names_in,
+)
+from incgen.targets.shared.file import Form
 from incgen.targets.shared.scopes import Names
-from incgen.targets.shared.shaping import mapped
-from incgen.targets.shared.units import UnitForm
-from incgen.targets.shared.words import Words
-
-AXES = ("channels", "height", "width")
-_NOTHING: Mapping[str, Expression] = MappingProxyType({})
+from incgen.targets.shared.style import Style
+from incgen.targets.shared.symbols import AXES, Symbol, Unknown
+from incgen.targets.shared.uses import Uses
+from incgen.targets.shared.writer import Flow
 
 
-class File(Protocol):
+class File(shared.File):
     """What a function asks of the file that it is written into."""
 
-    graph: Graph
-    unit_forms: dict[df.Definition, UnitForm]
-    words: Words
-    names: Names
-    explicit: set[df.Definition]
-    functions: dict[df.Definition, tuple[str, ...]]
+    target, joint, spelt = "keras", "_", str
 
-    def form(self, definition: df.Definition, is_map: bool) -> Form:
-        """Return the function of a unit or block, written when it is first used."""
+    def __init__(
+        self,
+        graph: Graph,
+        style: Style,
+        write: Callable[[File, str, df.Definition, bool], tuple[Form, Node]],
+    ) -> None:
+        """Name what will be written, as any file does."""
+        super().__init__(graph, style, write)
+        self.sizes: dict[tuple[str, str], ex.Name] = {}
+        self.explicit = units_with_sides(graph.program, self.unit_forms)
 
     def size(self, variable: str, axis: str) -> ex.Name:
         """Return a size of a variable, as it is read off it."""
+        key = variable, axis
+        if key not in self.sizes:
+            self.sizes[key] = ex.Name(self.printer.show(Op(axis, {}, ex.Name(variable))))
+        return self.sizes[key]
 
 
-class Scope:
+class Scope(Uses):
     """The state of one function, and what every part of its writer asks of it."""
+
+    file: File
+    whole_borders = True
 
     def __init__(self, file: File, name: str, definition: df.Definition, is_map: bool) -> None:
         """Begin an empty function.
@@ -54,9 +72,7 @@ class Scope:
             definition: what it is written for.
             is_map: whether its input is a map.
         """
-        self.file, self.graph = file, file.graph
-        self.name, self.definition = name, definition
-        self.unit = file.unit_forms.get(definition)
+        super().__init__(file, name, definition)
         self.is_map = is_map
         self.statements: list[Node] = []
         self.prefix: tuple[Part, ...] = ()
@@ -66,9 +82,7 @@ class Scope:
         if self.unit is not None:
             formals |= {"kernel", "stride", "padding", *self.unit.args}
         self.variables = Names({"x", "inputs", "input_shape", "name", *formals}, file.names)
-        self.labels: dict[str, Flow] = {}
         self.heads: dict[str, Code] = {}
-        self.strict: set[str] = set()
 
     # ------------------------------------------------------------ statements
 
@@ -112,16 +126,47 @@ class Scope:
         self.statements.append(Branches(((condition, suites[0]), *rest)))
         return results
 
-    def bind(self, flow: Flow, variable: str) -> Flow:
-        """Give a value a name."""
-        name = ex.Name(variable)
-        if flow.code != name:
-            self.statements.append(Bind(variable, flow.code))
-        return replace(flow, code=name)
+    def variable(self, *wanted: str) -> str:
+        """Take a name for a value: the first that is free."""
+        return self.variables.take(*wanted)
 
-    def bound(self, flow: Flow, variable: str) -> Flow:
-        """Give a value a name, unless it has one."""
-        return flow if flow.variable else self.bind(flow, variable)
+    def bind(self, flow: Flow, variable: str, step: df.Step | None = None) -> Flow:
+        """Give a value a name."""
+        if flow.code != ex.Name(variable):
+            self.statements.append(Bind(variable, flow.code))
+        return self.named(variable, flow.shape.is_map)
+
+    def named(self, variable: str, is_map: bool) -> Flow:
+        """Return a variable, whose sizes are read off it."""
+
+        def size(axis: str) -> Callable[[], Expression]:
+            return partial(self.file.size, variable, axis)
+
+        shape = Symbol(size("channels"), is_map, size("height"), size("width"))
+        return Flow(ex.Name(variable), shape)
+
+    def value(self, code: Code, is_map: bool) -> Flow:
+        """Return a value without a name: its sizes are read when it has one."""
+        return Flow(code, Symbol(_unread, is_map, _unread, _unread))
+
+    def gap(self) -> None:
+        """Write an empty line."""
+        self.statements.append(Gap())
+
+    @contextmanager
+    def commented(self, doc: str) -> Iterator[None]:
+        """Write the comment of a statement, which is written inside."""
+        if doc:
+            self.statements.append(Comment(doc))
+        yield
+
+    def shares(self, step: df.Step, flow: Flow, following: df.Step | df.Head | None) -> bool:
+        """Return whether a value can stand in the expression of what follows."""
+        return following is None
+
+    def stands_alone(self, step: df.Step, flow: Flow) -> bool:
+        """Return whether the value of a branch has to have a name."""
+        return True
 
     # ------------------------------------------------------------ names
 
@@ -137,41 +182,16 @@ class Scope:
         """Return the prefix of this place and some parts; those that are nothing do not count."""
         return (*self.prefix, *(part for part in parts if part))
 
-    # ------------------------------------------------------------ values
-
-    def read_sizes(self, found: tuple[Step, ...], flow: Flow) -> dict[str, Expression]:
-        """Return the sizes that steps read off a value."""
+    def kept(self, found: tuple[Step, ...], shape: Symbol) -> Symbol:
+        """Return a shape in variables, which are written for the sizes that steps read."""
         read = names_in(found)
-        return {axis: size for axis, size in self.sizes(flow).items() if size.text in read}
-
-    def kept_sizes(self, found: tuple[Step, ...], flow: Flow) -> dict[str, Expression]:
-        """Write variables for the sizes that steps read off a value."""
-        kept: dict[str, Expression] = {}
-        for axis, size in self.read_sizes(found, flow).items():
-            variable = self.variables.take(axis)
-            self.statements.append(Bind(variable, size))
-            kept[axis] = ex.Name(variable)
-        return kept
-
-    def sizes(self, flow: Flow) -> dict[str, ex.Name]:
-        """Return the sizes of a value, as they are read off it."""
-        assert isinstance(flow.code, ex.Name)
-        return {axis: self.file.size(flow.code.text, axis) for axis in AXES}
-
-    def resolved(
-        self, value: df.ArgumentValue, flow: Flow, kept: Mapping[str, Expression] = _NOTHING
-    ) -> df.ArgumentValue:
-        """Return an argument with `channels` and the like read off the value, or off variables."""
-
-        def formula(expression: Expression) -> Expression:
-            sizes = {**self.sizes(flow), **kept} if ex.has_dimension(expression) else {}
-            return ex.substitute(expression, {}, sizes)
-
-        return mapped(value, formula)
-
-    def words(self, parameter: str) -> list[Value]:
-        """Return the values of a padding if words are among them, to write a case for each."""
-        return self.file.words.cases(self.definition, parameter)
+        for axis in AXES:
+            size = shape.size(axis)
+            if isinstance(size, ex.Name) and size.text in read:
+                variable = self.variables.take(axis)
+                self.statements.append(Bind(variable, size))
+                shape = shape.replaced(axis, partial(ex.Name, variable))
+        return shape
 
     # ------------------------------------------------------------ layers
 
@@ -180,7 +200,7 @@ class Scope:
         for step in found:
             flow = self.bound(flow, variable)
             if isinstance(step, Layer):
-                flow = replace(flow, code=self.layer(step, name, flow.code))
+                flow = self.value(self.layer(step, name, flow.code), flow.shape.is_map)
                 continue
             if not step.otherwise:
                 flow = self.bind(flow, variable)
@@ -196,3 +216,7 @@ class Scope:
         """Return one layer applied to a value."""
         named = replace(layer, title=Title(self.path(name, *layer.suffix)))
         return replace(named, value=value) if layer.function else Applied(named, (value,))
+
+
+def _unread() -> Expression:
+    raise Unknown("a value without a name has no sizes", "give it a name")

@@ -51,14 +51,11 @@ def open_parameters(program: df.Program) -> OpenParameters:
     found = OpenParameters()
     for formal in program.network.parameters:
         found.add(program.network, formal.name)
-    for definition in (program.network, *reversed(program.definitions)):
-        for element in df.elements(definition.body):
-            if not isinstance(element, df.Instance):
-                continue
-            for formal in element.definition.parameters:
-                value = element.args.get(formal.name, formal.default)
-                if isinstance(value, ex.Expression) and found.any(definition, [value]):
-                    found.add(element.definition, formal.name)
+    for definition, use in df.uses(program):
+        for formal in use.definition.parameters:
+            value = use.args.get(formal.name, formal.default)
+            if isinstance(value, ex.Expression) and found.any(definition, [value]):
+                found.add(use.definition, formal.name)
     return found
 
 
@@ -107,14 +104,13 @@ def values_of(graph: Graph, definition: df.Definition, parameter: str) -> list[o
         return list(graph.observed[definition].values.get(parameter, []))
     found: list[object] = []
     default = {formal.name: formal.default for formal in definition.parameters}.get(parameter)
-    for user in (graph.program.network, *graph.program.definitions):
-        for element in df.elements(user.body):
-            if isinstance(element, df.Instance) and element.definition is definition:
-                match element.args.get(parameter, default):
-                    case ex.Literal(value):
-                        found.append(value)
-                    case ex.Parameter(name) if user.kind != "unit":
-                        found += values_of(graph, user, name)
+    for user, use in df.uses(graph.program):
+        if use.definition is definition:
+            match use.args.get(parameter, default):
+                case ex.Literal(value):
+                    found.append(value)
+                case ex.Parameter(name) if user.kind != "unit":
+                    found += values_of(graph, user, name)
     return [value for n, value in enumerate(found) if value not in found[:n]]
 
 
@@ -125,7 +121,6 @@ class PaddingCases:
         """Know nothing yet; what is asked for is looked up."""
         self._graph, self._opened = graph, opened
         self._found: dict[tuple[df.Definition, str], list[Value]] = {}
-        self._uses: dict[df.Definition, list[tuple[df.Definition, df.Instance]]] | None = None
 
     def of(self, definition: df.Definition, parameter: str) -> list[Value]:
         """Return what a parameter can be if words are among it, in order; else nothing.
@@ -153,21 +148,11 @@ class PaddingCases:
         default = {formal.name: formal.default for formal in definition.parameters}.get(parameter)
         if isinstance(default, ex.Literal):
             yield default.value
-        for user, use in self._uses_of(definition):
-            value = use.args.get(parameter)
+        for user, use in df.uses(self._graph.program):
+            value = use.args.get(parameter) if use.definition is definition else None
             # who compares a parameter hands on only some of its values: those were seen
             if isinstance(value, ex.Parameter) and not compared_words(user.body, value.name):
                 yield from self.of(user, value.name)
-
-    def _uses_of(self, definition: df.Definition) -> list[tuple[df.Definition, df.Instance]]:
-        if self._uses is None:
-            self._uses = {}
-            program = self._graph.program
-            for user in (program.network, *program.definitions):
-                for element in df.elements(user.body):
-                    if isinstance(element, df.Instance):
-                        self._uses.setdefault(element.definition, []).append((user, element))
-        return self._uses.get(definition, [])
 
 
 def compared_words(body: df.Body, parameter: str) -> list[str]:

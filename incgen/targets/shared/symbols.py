@@ -34,6 +34,8 @@ def _no_size() -> ex.Expression:
 
 #: Parts of a formula: nobody would read a longer one, and they can grow like 2**layers.
 _LONGEST = 150
+#: The sizes of a value, as the language calls them.
+AXES = ("channels", "height", "width")
 _Formula: TypeAlias = ex.Expression | Callable[[], ex.Expression]
 
 

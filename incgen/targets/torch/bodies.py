@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import assert_never
 
-from incgen.graph.shapes import Shape
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.resolve import definitions as df
-from incgen.targets.shared import text
 from incgen.targets.shared.code import (
     Applied,
     Bind,
@@ -25,14 +24,11 @@ from incgen.targets.shared.code import (
 from incgen.targets.shared.files import shown
 from incgen.targets.shared.outputs import EITHER
 from incgen.targets.shared.shaping import SETTLED
-from incgen.targets.shared.structure import only, slot_of, unnamed_branch, unwrapped
+from incgen.targets.shared.structure import only, slot_of, unwrapped
 from incgen.targets.shared.symbols import Symbol
 from incgen.targets.shared.units import unit_arguments
-from incgen.targets.torch.code import (
-    Built,
-    Flow,
-    own,
-)
+from incgen.targets.shared.writer import Flow
+from incgen.targets.torch.code import Built, own
 from incgen.targets.torch.modules import Modules
 
 #: An expression of `forward` that is longer gets a variable.
@@ -44,81 +40,68 @@ IDENTITY = Op("identity", {})
 class Bodies(Modules):
     """Writes the steps of bodies into a class."""
 
-    # ------------------------------------------------------------ bodies
+    places = (0, 0)  # how many statements there were in front of the step that is written
 
-    def body(self, body: df.Body, flow: Flow, variable: str, *, whole: bool = False) -> Flow:
-        """Write the steps of a body after one another.
+    # ------------------------------------------------------------ steps
 
-        Args:
-            body: the steps.
-            flow: the value they start from.
-            variable: the name that values in between take.
-            whole: whether every step gets a line of its own, as in a network; else what has no
-                parameters shares the line of a layer beside it.
-        """
-        labels = dict(self.labels)
-        previous: df.Step | df.Head | None = None
-        weighted = False  # whether the value's own expression calls a layer with parameters
-        for number, step in enumerate(body.steps, 1):
-            if whole and text.paragraph_before(previous, step):
-                _gap(self.init)
-                _gap(self.forward)
-            previous = step
-            places = len(self.init), len(self.forward)
-            if isinstance(step, df.Head):
-                flow = flow if flow.variable else self.bind(flow, variable)
-                self.head(step, flow)
-            else:
-                weighted = _is_weighted(step) or (weighted and not flow.variable)
-                flow = self.step(step, flow, variable, bound=whole)
-                following = body.steps[number] if number < len(body.steps) else None
-                told = step.doc and (len(self.init), len(self.forward)) == places
-                shares = following is None or self.shares(flow, weighted, following)
-                if not flow.variable and (told or not shares):  # a comment needs a line
-                    flow = self.bind(flow, variable)
-            self.note(step.doc, *places)
-            if number % SETTLED == 0:
-                flow.shape.settle()
-        self.labels = labels
-        return flow
-
-    def step(self, step: df.Step, flow: Flow, variable: str, *, bound: bool) -> Flow:
-        """Write one step; a value that a later `from` names gets a variable of its own."""
-        origin = self.labels[step.origin] if step.origin is not None else flow
-        done = origin
-        if step.element is not None:
-            if not self.level and self.unit is None:
-                self.name_channels(self.behind(step.element, origin.shape), step.label or "out")
-            done = self.element(step.element, origin, variable)
-            done = replace(done, shape=self.named(done.shape)) if self.computed else done
+    def step(self, step: df.Step, flow: Flow, variable: str, *, whole: bool = False) -> Flow:
+        """Write one step; channels whose formula is long get a variable."""
+        if step.element is not None and not self.level and self.unit is None:
+            origin = self.labels[step.origin] if step.origin is not None else flow
+            self.name_channels(self.behind(step.element, origin.shape), step.label or "out")
+        done = super().step(step, flow, variable, whole=whole)
+        weighted = _is_weighted(step) or (flow.weighted and not flow.variable)
+        shape = self.named(done.shape) if self.computed else done.shape
+        done = replace(done, shape=shape, weighted=weighted)
         if step.kept and step.label is not None:
-            done = self.bind(done, self.values.take(step.label), self.shape_behind(step))
             self.labels[step.label] = done
-        elif bound and not done.variable:
-            done = self.bind(done, variable, self.shape_behind(step))
         return done
 
-    def note(self, doc: str, init: int, forward: int) -> None:
-        """Put a doc comment of the spec in front of the first line that its statement gave."""
-        if not doc:
-            return
-        for statements, place in (
-            (self.init, init),
-            (self.forward, forward),
-        ):
-            if len(statements) > place:
+    @contextmanager
+    def commented(self, doc: str) -> Iterator[None]:
+        """Write the comment of a statement in front of the first line that it gives."""
+        outer, self.places = self.places, (len(self.init), len(self.forward))
+        yield
+        for statements, place in zip((self.init, self.forward), self.places, strict=True):
+            if doc and len(statements) > place:
                 statements.insert(place, Comment(doc))
-                return
+                break
+        self.places = outer
 
-    def shape_behind(self, step: df.Step) -> Shape | None:
-        """Return the shape behind a statement of the network, for a comment."""
-        return self.graph.steps.get(step.span.start) if self.definition.kind == "network" else None
+    def gap(self) -> None:
+        """Write an empty line."""
+        for statements in (self.init, self.forward):
+            if statements and not isinstance(statements[-1], Gap):
+                statements.append(Gap())
 
-    def bind(self, flow: Flow, variable: str, shape: Shape | None = None) -> Flow:
-        """Give a value a name, and say its shape for the size in the spec."""
+    def variable(self, *wanted: str) -> str:
+        """Take a name for a value: the first that is free."""
+        return self.values.take(*wanted)
+
+    def bind(self, flow: Flow, variable: str, step: df.Step | None = None) -> Flow:
+        """Give a value a name, and say the shape behind a statement of the network."""
+        shape = None
+        if step is not None and self.definition.kind == "network":
+            shape = self.graph.steps.get(step.span.start)
         comment = "" if shape is None else shown(shape, channels_last=False)
         self.forward.append(Bind(variable, flow.code, comment=comment))
         return Flow(ex.Name(variable), flow.shape)
+
+    def shares(self, step: df.Step, flow: Flow, following: df.Step | df.Head | None) -> bool:
+        """Return whether a value can stand in the call of the step behind it, and be read there."""
+        if step.doc and (len(self.init), len(self.forward)) == self.places:
+            return False  # a comment needs a line
+        if following is None:
+            return True
+        if isinstance(following, df.Head) or following.origin is not None or following.doc:
+            return False
+        plain = isinstance(following.element, df.OpCall | df.Instance)
+        fits = plain and not (flow.weighted and _is_weighted(following))
+        return fits and self.length(flow) <= _LONG
+
+    def stands_alone(self, step: df.Step, flow: Flow) -> bool:
+        """Return whether the value of a branch has to have a name."""
+        return step.kept or _calls(flow.code) > 2
 
     def head(self, head: df.Head, flow: Flow) -> None:
         """Write a head that is only computed in training."""
@@ -138,30 +121,23 @@ class Bodies(Modules):
     # ------------------------------------------------------------ elements
 
     def element(self, element: df.Element, flow: Flow, variable: str) -> Flow:
-        """Write an element as straight-line code."""
+        """Write an element as straight-line code; what is under a label is one attribute."""
         match element:
-            case df.OpCall():
-                return self.op(element, flow)
-            case df.Instance():
-                return self.attached(
-                    element.name,
-                    Built(self.constructor(element, flow.shape, (element.name,))),
-                    element,
-                    flow,
-                )
-            case df.Chain(name=None):
-                return self.sequence(element, flow, variable)
-            case df.Join(name=None):
-                return self.join(element, flow, variable)
-            case df.Group(name=None):
-                return self.body(element.body, flow, variable)
-            case df.Chain() | df.Join() | df.Group() | df.Repeat():
-                assert element.name is not None
-                return self.slotted(element, element.name, flow)
-            case df.Conditional():
-                return self.conditional(element, flow, variable)
+            case df.Chain(name=str(slot)) | df.Join(name=str(slot)):
+                return self.slotted(element, slot, flow)
+            case df.Group(name=str(slot)) | df.Repeat(name=slot):
+                return self.slotted(element, slot, flow)
             case _:
-                assert_never(element)
+                return super().element(element, flow, variable)
+
+    def use(self, instance: df.Instance, flow: Flow, variable: str) -> Flow:
+        """Write a use of a unit or block: an attribute, and its call."""
+        built = Built(self.constructor(instance, flow.shape, (instance.name,)))
+        return self.attached(instance.name, built, instance, flow)
+
+    def repeat(self, repeat: df.Repeat, flow: Flow, variable: str) -> Flow:
+        """Write a repeat: an attribute, and its call."""
+        return self.slotted(repeat, repeat.name, flow)
 
     def sequence(self, chain: df.Chain, flow: Flow, variable: str) -> Flow:
         """Write elements after one another; one call in the next, as long as that can be read."""
@@ -183,7 +159,7 @@ class Bodies(Modules):
         with self.known_at(element.span):
             return self.shaper.element(element, shape, self.shapes(), given)
 
-    def op(self, call: df.OpCall, flow: Flow) -> Flow:
+    def op(self, call: df.OpCall, flow: Flow, variable: str) -> Flow:
         """Write an op: a module if it has parameters, a mode or a label, else a function."""
         result, out = self.layer(call, flow.shape), self.behind(call, flow.shape)
         module = result.module
@@ -209,36 +185,20 @@ class Bodies(Modules):
         if origin is not None:
             flow = self.labels[origin]
         if isinstance(element, df.OpCall):
-            return self.op(element, flow)
+            return self.op(element, flow, slot)
         if isinstance(element, df.Conditional):
             return self.slot_conditional(element, slot, flow)
         return self.attached(slot, self.built(element, flow.shape, (slot,)), element, flow)
 
-    # ------------------------------------------------------------ joins
-
-    def join(self, join: df.Join, flow: Flow, variable: str) -> Flow:
-        """Write branches as straight-line code."""
-        if not flow.variable:
-            flow = self.bind(flow, variable)
+    def joined(self, join: df.Join, flow: Flow, values: list[Flow]) -> Flow:
+        """Write what joins the values of branches."""
         out = self.behind(join, flow.shape)
-        labels = dict(self.labels)
-        values = []
-        for number, step in enumerate(join.body.steps, 1):
-            assert isinstance(step, df.Step)
-            places = len(self.init), len(self.forward)
-            branch = self.values.take(step.label or unnamed_branch(join, number))
-            origin = self.labels[step.origin] if step.origin is not None else flow
-            done = origin
-            if step.element is not None:
-                done = self.element(step.element, origin, branch)
-            if not done.variable and (step.kept or _calls(done.code) > 2):
-                done = self.bind(done, branch)
-            if step.kept and step.label is not None:
-                self.labels[step.label] = done
-            self.note(step.doc, *places)
-            values.append(done)
-        self.labels = labels
-        return _joined(join.kind, values, out)
+        spread = out.is_map and join.kind != "concat"
+        codes = [
+            Op("spread", {"value": each.code}) if spread and not each.shape.is_map else each.code
+            for each in values
+        ]
+        return Flow(Joined(join.kind, tuple(codes)), out)
 
     # ------------------------------------------------------------ conditions
 
@@ -335,23 +295,10 @@ class Bodies(Modules):
         """Return how long a value is in the code."""
         return len(self.file.printer.show(flow.code))
 
-    def shares(self, flow: Flow, weighted: bool, following: df.Step | df.Head) -> bool:
-        """Return whether a value can stand in the call of the step behind it, and be read there."""
-        if isinstance(following, df.Head) or following.origin is not None or following.doc:
-            return False
-        plain = isinstance(following.element, df.OpCall | df.Instance)
-        fits = plain and not (weighted and _is_weighted(following))
-        return fits and self.length(flow) <= _LONG
-
 
 def _is_weighted(step: df.Step) -> bool:
     """Return whether a step is more than an op without parameters."""
     return not (isinstance(step.element, df.OpCall) and not step.element.op.weighted)
-
-
-def _gap(statements: list[Node]) -> None:
-    if statements and not isinstance(statements[-1], Gap):
-        statements.append(Gap())
 
 
 def _opposite(condition: Expression) -> Expression:
@@ -366,15 +313,3 @@ def _calls(code: Code) -> int:
     """Return how many calls stand in a value."""
     called = (part for part in within(code) if not isinstance(part, Op) or part.value is not None)
     return sum(isinstance(part, Op | Applied | ex.Call | ex.Tuple) for part in called)
-
-
-def _joined(kind: str, flows: list[Flow], out: Symbol) -> Flow:
-    """Return values joined in `forward`."""
-    if kind == "concat":
-        return Flow(Joined(kind, tuple(flow.code for flow in flows)), out)
-    spread = [out.is_map and not flow.shape.is_map for flow in flows]
-    codes = [
-        Op("spread", {"value": f.code}) if wide else f.code
-        for f, wide in zip(flows, spread, strict=True)
-    ]
-    return Flow(Joined(kind, tuple(codes)), out)

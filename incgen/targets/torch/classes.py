@@ -26,15 +26,15 @@ from incgen.targets.shared.code import (
     parameters_in,
     within,
 )
+from incgen.targets.shared.file import Form
 from incgen.targets.shared.structure import unwrapped
 from incgen.targets.shared.symbols import Symbol, Unknown
 from incgen.targets.shared.values import as_float, one_of_equal
+from incgen.targets.shared.writer import Flow
 from incgen.targets.torch.bodies import Bodies, X
 from incgen.targets.torch.code import (
     INPUT_SIZES,
     Class,
-    Flow,
-    Form,
     own,
     sizes_of,
 )
@@ -98,7 +98,7 @@ class ClassWriter(Bodies):
             case df.Group():
                 self.finish(self.body(part.element.body, start, "x"))
             case df.Join():
-                self.finish(self.join(replace(part.element, name=None), start, "x"))
+                self.finish(self.element(replace(part.element, name=None), start, "x"))
             case _:
                 raise AssertionError(part.element)
         return self.finished(part.captured)
@@ -121,7 +121,7 @@ class ClassWriter(Bodies):
         formals = tuple(self.formals())
         floats = frozenset(name for name, _ in formals if self.type(name) == FLOAT)
         self.singles = self.one_or_several(body)
-        form = Form(self.name, sizes, formals, floats, self.singles)
+        form = Form(self.name, formals, sizes, floats, self.singles)
         heads = self.definition.kind == "network" and len(self.graph.outputs) > 1
         return form, Class(
             self.name,
@@ -154,14 +154,6 @@ class ClassWriter(Bodies):
             body.append(Op("decays", {"rates": tuple(self.rates)}))
         return body
 
-    def one_or_several(self, body: list[Node]) -> frozenset[str]:
-        """Return the parameters of a unit's window that can be one number for equal ones."""
-        head = self.definition.head
-        if self.unit is None or head is None or head.family != "conv":
-            return frozenset()
-        indexed = {part.parameter for part in within(body) if isinstance(part, ex.Item)}
-        return self.several() - indexed - self.strict
-
     def parameter(self, formal: tuple[str, Expression | None]) -> Formal:
         """Return a parameter of the constructor."""
         name, default = formal
@@ -180,7 +172,7 @@ class ClassWriter(Bodies):
         if definition.kind == "network":
             return text.network_doc(self.graph, self.network_shapes())
         if definition.kind == "unit":
-            return definition.doc or text.described(definition, lambda d: self.file.classes[d])
+            return definition.doc or text.described(definition, lambda d: self.file.called[d])
         doc = definition.doc
         if definition.kind == "block" and definition in self.graph.observed:
             shapes = self.graph.observed[definition].shapes

@@ -21,7 +21,6 @@ from incgen.targets.shared.code import (
     Op,
     Type,
 )
-from incgen.targets.shared.symbols import Symbol
 from incgen.targets.torch.weights import Weight
 
 #: Sizes of the input that a constructor takes if it needs them.
@@ -76,25 +75,6 @@ class Class(Node):
     regularized: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What a user of a class has to know.
-
-    Attributes:
-        name: of the class.
-        sizes: which sizes of its inputs the constructor takes, in order.
-        formals: the spec's parameters in the order of the constructor: (name, default).
-        floats: those that are floats.
-        either: those that take one number for several equal ones.
-    """
-
-    name: str
-    sizes: tuple[str, ...]
-    formals: tuple[tuple[str, Expression | None], ...]
-    floats: frozenset[str] = frozenset()
-    either: frozenset[str] = frozenset()
-
-
 # ---------------------------------------------------------------- modules
 
 
@@ -122,27 +102,6 @@ def kind_of(module: Code) -> object:
             return module.name, *(module.args.get(fact) for fact in ("is_map", "biased", "kind"))
         case _:
             return type(module)
-
-
-# ---------------------------------------------------------------- values
-
-
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """A value in `forward`.
-
-    Attributes:
-        code: how it is written.
-        shape: as formulas.
-    """
-
-    code: Code
-    shape: Symbol
-
-    @property
-    def variable(self) -> bool:
-        """Return whether it is a plain variable."""
-        return isinstance(self.code, ex.Name)
 
 
 # ---------------------------------------------------------------- how parameters begin

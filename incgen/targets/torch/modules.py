@@ -6,32 +6,43 @@ names, a join a small container, and what none of them can hold a class of its o
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import assert_never
 
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
+from incgen.language.names import class_name
 from incgen.resolve import definitions as df
-from incgen.targets.shared.code import Applied, Chosen, Code, Loop, Op, names_in
-from incgen.targets.shared.structure import only, outer_labels, part_name, single, unwrapped
-from incgen.targets.shared.symbols import Symbol
+from incgen.targets.shared.code import Applied, Chosen, Code, Loop, Op, names_in, parameters_in
+from incgen.targets.shared.file import Form
+from incgen.targets.shared.structure import (
+    only,
+    outer_labels,
+    part_name,
+    single,
+    unwrapped,
+    written_in,
+)
+from incgen.targets.shared.symbols import AXES, Symbol
 from incgen.targets.torch.code import (
     Built,
+    Class,
     Path,
     Start,
     only_if,
     sizes_of,
 )
-from incgen.targets.torch.scope import Part
-from incgen.targets.torch.uses import Uses
+from incgen.targets.torch.scope import Part, part_input
+from incgen.targets.torch.uses import Calls
 
 #: Named parts in one constructor.
 _MOST = 4
 _IDENTITY = Op("identity", {})
 
 
-class Modules(Uses):
+class Modules(Calls):
     """Writes constructors; classes that they need are written to the file on the way."""
 
     def built(self, element: df.Element, shape: Symbol, path: Path) -> Built:
@@ -81,8 +92,37 @@ class Modules(Uses):
     ) -> Code:
         """Return the constructor of an element that becomes a class of its own."""
         part = Part(element, path, captured, element.span)
-        form, given = self.file.part(part, self, shape)
-        return self.call(form, given, shape, element.span)
+        inner = self.part_definition(part)
+        outer = {label: self.labels[label].shape for label in captured}
+        start, shapes = part_input(shape.is_map, outer, captured)
+        named = [class_name(each) for each in path if isinstance(each, str)]
+        name = self.file.free(self.name + "".join(named))
+        form, written = type(self)(self.file, name, inner, start, self).part_class(part, shapes)
+        self.file.written.append(written)
+        given: dict[str, Code] = {f.name: ex.Parameter(f.name) for f in inner.parameters}
+        for label, value in outer.items():
+            for each, axis in zip(sizes_of(captured[label]), AXES, strict=True):
+                if each in form.sizes:
+                    with self.known_at(part.span):
+                        given[each] = value.size(axis)
+        return self.construct(form, given, shape, element.span)
+
+    def part_definition(self, part: Part) -> df.Definition:
+        """Return a definition made of a part, with the parameters that it uses."""
+        where = ".".join(each for each in part.path if isinstance(each, str))
+        doc = f"The `{where}` of `{self.name}`." if where else f"A part of `{self.name}`."
+        body = df.Body((df.Step(None, None, part.element, False, "", part.span),), part.span)
+        if isinstance(part.element, df.Group):
+            body = part.element.body
+        written = parameters_in(written_in(body))
+        known = [df.Formal(name, None, part.span) for name, _ in self.formals()]
+        used = tuple(formal for formal in known if formal.name in written)
+        name = self.definition.name
+        return df.Definition("part", name, used, body, None, None, doc, part.span)
+
+    @abstractmethod
+    def part_class(self, part: Part, captured: dict[str, Symbol]) -> tuple[Form, Class]:
+        """Write a class for a part of another, which takes the outer values it uses."""
 
     def size_names(self, labels: list[str]) -> dict[str, str]:
         """Return what the names of the sizes of outer values begin with, in the class of a part."""

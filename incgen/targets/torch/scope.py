@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import NoReturn, Protocol
 
-from incgen.base import diagnostics
-from incgen.base.diagnostics import Diagnostic, SpecError
 from incgen.base.source import Span
 from incgen.graph.nodes import Graph
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
-from incgen.language.names import MODULE_ATTRIBUTES
+from incgen.language.names import MODULE_ATTRIBUTES, class_name
 from incgen.language.ops import Op as Operation
 from incgen.resolve import definitions as df
+from incgen.targets.shared import file as shared
 from incgen.targets.shared.code import (
     BOOL,
     FLOAT,
@@ -31,20 +29,25 @@ from incgen.targets.shared.code import (
     Type,
     parameters_in,
 )
-from incgen.targets.shared.parameters import ARGUMENT_TYPES, type_of, values_of
-from incgen.targets.shared.render import Printer
+from incgen.targets.shared.file import Form
+from incgen.targets.shared.parameters import (
+    ARGUMENT_TYPES,
+    float_parameters,
+    type_of,
+    values_of,
+)
 from incgen.targets.shared.scopes import Names
-from incgen.targets.shared.shaping import Shaper, mapped, own_input, resolved
+from incgen.targets.shared.shaping import Shaper, mapped, own_input
 from incgen.targets.shared.structure import names_in
+from incgen.targets.shared.style import Style
 from incgen.targets.shared.symbols import Symbol, Unknown
 from incgen.targets.shared.units import UnitForm, head_arguments
+from incgen.targets.shared.uses import Uses
 from incgen.targets.shared.values import TRUE, ZERO
 from incgen.targets.shared.windows import PADDING, SAME
-from incgen.targets.shared.words import Words
+from incgen.targets.shared.writer import Flow
 from incgen.targets.torch.code import (
     INPUT_SIZES,
-    Flow,
-    Form,
     Key,
     Path,
     Start,
@@ -55,7 +58,6 @@ from incgen.targets.torch.code import (
     sizes_of,
 )
 from incgen.targets.torch.ops import Layer, Place, layer
-from incgen.targets.torch.parameters import constant, unit_formals
 
 #: Parts of a formula that can stand in several places; a longer one gets a variable.
 _READABLE = 5
@@ -63,23 +65,22 @@ _READABLE = 5
 _MOST_SIDES = 4
 
 
-class File(Protocol):
+class File(shared.File):
     """What a class asks of the file that it is written into."""
 
-    graph: Graph
-    shaper: Shaper
-    unit_forms: dict[df.Definition, UnitForm]
-    words: Words
-    floats: set[tuple[df.Definition, str]]
-    names: Names
-    classes: dict[df.Definition, str]
-    printer: Printer
+    target, spelt = "torch", class_name
 
-    def form(self, definition: df.Definition, is_map: bool) -> Form:
-        """Write the class of a unit or block, written when it is first used."""
-
-    def part(self, part: Part, outer: Scope, shape: Symbol) -> tuple[Form, dict[str, Expression]]:
-        """Write a class for a part; gives what its constructor takes and is given."""
+    def __init__(
+        self,
+        graph: Graph,
+        style: Style,
+        write: Callable[[File, str, df.Definition, bool], tuple[Form, Node]],
+    ) -> None:
+        """Name what will be written, as any file does."""
+        super().__init__(graph, style, write)
+        self.shaper = Shaper(graph, self.words)
+        self.floats = float_parameters(graph.program)
+        self.decaying = False  # whether something has weight decay
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,11 @@ class Part:
     span: Span
 
 
-class Scope:
+class Scope(Uses):
     """The state of one class, and what every part of its writer asks of it."""
+
+    file: File
+    labels_inside, gives_starts = False, False
 
     def __init__(
         self,
@@ -119,11 +123,10 @@ class Scope:
             start: the shape of its input.
             owner: for a part, the class around it.
         """
-        self.file, self.graph = file, file.graph
-        self.name, self.definition, self.owner = name, definition, owner
+        super().__init__(file, name, definition)
+        self.owner = owner
         # a part has the parameters of the class around it
         self.shaper: Shaper = owner.shaper if owner else file.shaper.inside(definition)
-        self.unit = file.unit_forms.get(definition)
         self.input = start
         self.init: list[Node] = []
         self.forward: list[Node] = []
@@ -135,12 +138,10 @@ class Scope:
         self.starts: list[Start] = []
         self.rates: list[tuple[Key, Expression]] = []
         self.decaying = False
-        self.labels: dict[str, Flow] = {}
         self.heads: dict[str, str] = {}
         self.kinds: dict[str, object] = {}
         self.mixed: set[str] = set()
         self.singles: frozenset[str] = frozenset()
-        self.strict: set[str] = set()
         # the variables of `__init__`, those of `forward`, and the attributes
         self.variables = Names({*INPUT_SIZES, *(name for name, _ in self.formals())}, file.names)
         self.values = Names({"x"}, file.names)
@@ -158,10 +159,6 @@ class Scope:
 
     # ------------------------------------------------------------ faults
 
-    def unsupported(self, span: Span, message: str, help: str) -> NoReturn:
-        """Stop: PyTorch code cannot say this."""
-        raise SpecError([Diagnostic(diagnostics.Code.UNSUPPORTED, message, span, help=help)])
-
     @contextmanager
     def known_at(self, span: Span) -> Iterator[None]:
         """Report sizes that are asked for inside and have no formula."""
@@ -173,13 +170,9 @@ class Scope:
 
     # ------------------------------------------------------------ parameters
 
-    def formals(self) -> list[tuple[str, Expression | None]]:
-        """Return the parameters of the constructor, with their defaults, in order."""
-        if self.unit is not None:
-            return unit_formals(self.definition, self.unit)
-        formals = [(f.name, constant(f.default)) for f in self.definition.parameters]
-        # Whatever has a default comes last, and a default that depends on the use is none.
-        return sorted(formals, key=lambda formal: formal[1] is not None)
+    def usual_padding(self, unit: UnitForm) -> Expression:
+        """Return the default of the padding of the unit that is written."""
+        return ZERO if unit.pad_sides == 1 else ex.Tuple((ZERO,) * unit.pad_sides)
 
     def type(self, name: str) -> Type:
         """Return the type of a parameter."""
@@ -208,30 +201,19 @@ class Scope:
         assert argument is not None
         return self.file.words.type(self.definition, name) or ARGUMENT_TYPES[argument.kind]
 
-    def several(self) -> frozenset[str]:
-        """Return the parameters of a unit's window that are several numbers."""
-        unit = self.unit
-        if unit is None:
-            return frozenset()
-        square = {"kernel": unit.square_kernel, "stride": unit.square_stride}
-        sides = {"padding": unit.pad_sides == 1}
-        return frozenset(name for name, single in (square | sides).items() if not single)
-
     def words(self, parameter: str) -> list[Value]:
         """Return the values of a padding if words are among them, to write a case for each."""
-        if self.owner is not None:
-            return self.owner.words(parameter)
-        return self.file.words.cases(self.definition, parameter)
+        return self.owner.words(parameter) if self.owner else super().words(parameter)
 
     # ------------------------------------------------------------ formulas
 
     def formula(self, written: Expression, shape: Symbol) -> Expression:
         """Return an expression with `channels` and the like in the terms of this class."""
-        return self.shortened(ex.substitute(written, {}, shape.dimensions))
+        return self.shortened(super().formula(written, shape))
 
     def resolved(self, value: df.ArgumentValue, shape: Symbol) -> df.ArgumentValue:
         """Return an argument in the terms of this class."""
-        value = resolved(value, shape)
+        value = super().resolved(value, shape)
         return mapped(value, self.shortened) if self.computed else value
 
     def shortened(self, formula: Expression) -> Expression:
@@ -332,7 +314,7 @@ class Scope:
         yield Run(replace(weight.begin, value=tensor))
         if weight.l2 == ZERO:
             return
-        self.decaying = True
+        self.decaying = self.file.decaying = True
         if self.in_place:
             yield Op("decay", {"key": key, "rate": weight.l2})
         else:

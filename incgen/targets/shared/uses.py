@@ -1,0 +1,163 @@
+"""Uses of units and blocks: what their classes or functions are given."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import NoReturn, TypeAlias
+
+from incgen.base import diagnostics
+from incgen.base.diagnostics import Diagnostic, SpecError
+from incgen.base.source import Span
+from incgen.language import expressions as ex
+from incgen.language.expressions import Expression
+from incgen.resolve import definitions as df
+from incgen.targets.shared.code import Code, Construct
+from incgen.targets.shared.file import Form
+from incgen.targets.shared.symbols import Symbol
+from incgen.targets.shared.units import BORDERS, UnitForm, said_by_use, unit_arguments
+from incgen.targets.shared.values import (
+    Args,
+    Sides,
+    as_float,
+    as_tuple,
+    four_sides,
+    is_same,
+    one_of_equal,
+)
+from incgen.targets.shared.windows import PADDING
+from incgen.targets.shared.words import by_word
+from incgen.targets.shared.writer import Writer
+
+#: The arguments of a use by the parameters of what is used.
+Given: TypeAlias = dict[str, Code]
+
+
+class Uses(Writer):
+    """Writes what uses of units and blocks give."""
+
+    #: Whether a border of several numbers is handed on as one argument.
+    whole_borders = False
+
+    def unsupported(self, span: Span, message: str, help: str) -> NoReturn:
+        """Stop: code for this framework cannot say this."""
+        raise SpecError([Diagnostic(diagnostics.Code.UNSUPPORTED, message, span, help=help)])
+
+    def given(self, instance: df.Instance, shape: Symbol) -> Given:
+        """Return the arguments of a use; defaults that depend on the use are among them."""
+        if instance.definition.kind == "unit":
+            return self.unit_given(instance, shape)
+        found: Given = {}
+        for formal in instance.definition.parameters:
+            if formal.name in instance.args or not isinstance(formal.default, ex.Literal):
+                value = self.resolved(instance.args.get(formal.name, formal.default), shape)
+                assert isinstance(value, Expression)
+                found[formal.name] = value
+        return found
+
+    def said(self, instance: df.Instance, shape: Symbol) -> dict[str, df.ArgumentValue]:
+        """Return what a use of a unit says for it, with what a unit around it hands on."""
+        form = self.file.unit_forms[instance.definition]
+        written = said_by_use(instance, form, self.unit, whole=self.whole_borders)
+        return {name: self.resolved(value, shape) for name, value in written.items()}
+
+    def unit_given(self, instance: df.Instance, shape: Symbol) -> Given:
+        """Return the arguments of a use of a unit."""
+        unit, values = instance.definition, self.said(instance, shape)
+        form = self.file.unit_forms[unit]
+        found: Given = {}
+        for name, value in values.items():
+            if isinstance(value, df.WindowValue):
+                found["kernel"] = _numbers(value.kernel, form.square_kernel)
+                if form.strided:
+                    found["stride"] = _numbers(value.stride, form.square_stride)
+            elif name != "init" and name not in BORDERS:
+                assert isinstance(value, Expression)
+                found[name] = value
+        everything = {**df.unit_defaults(unit), **values}
+        if form.padding:
+            found["padding"] = self.use_padding(unit, everything)
+        elif "border" in form.args:
+            found["padding"] = self.border(unit, four_sides(everything["border"]))
+        return found
+
+    def use_padding(self, unit: df.Definition, args: Args) -> Expression:
+        """Return the padding of one use of a unit, a case for each word of one that it passes on.
+
+        Args:
+            unit: what is used.
+            args: all arguments of its head.
+        """
+        pad = args.get("pad")
+        if pad == PADDING:
+            return self.handed_on(unit)
+        if isinstance(pad, ex.Parameter) and (words := self.words(pad.name)):
+            return by_word(args, "pad", words, partial(self.use_padding, unit), ex.choice)
+        return self.known_padding(unit, args)
+
+    @abstractmethod
+    def border(self, unit: df.Definition, sides: Sides) -> Expression:
+        """Return a border as a unit takes it."""
+
+    def handed_on(self, unit: df.Definition) -> Expression:
+        """Return the padding that a unit gives one inside it: its own parameter."""
+        if self.unit is None or self.unit.pad_sides == self.file.unit_forms[unit].pad_sides:
+            return PADDING
+        return self.border(unit, four_sides(unit_arguments(self.unit)["pad"]))
+
+    @abstractmethod
+    def known_padding(self, unit: df.Definition, args: Args) -> Expression:
+        """Return the padding of one use of a unit, which is no parameter of words."""
+
+    def call(
+        self,
+        form: Form,
+        given: Mapping[str, Code],
+        first: Iterable[Code],
+        last: tuple[tuple[str, Code], ...] = (),
+    ) -> Construct:
+        """Return the call of a class or function.
+
+        Args:
+            form: of the class or function.
+            given: the arguments by name; what is as by default is left out.
+            first: what it takes by place in front of them.
+            last: what it takes by name behind them.
+        """
+        by_place, by_name = [*first], list[tuple[str, Code]]()
+        left_out = False
+        for name, default in form.formals:
+            value = given.get(name, default)
+            if value is None or (isinstance(value, Expression) and is_same(value, default)):
+                left_out = True
+                continue
+            left_out = left_out or default is not None
+            if isinstance(value, Expression):
+                if name in form.either:
+                    value = one_of_equal(value)
+                elif isinstance(value, ex.Parameter) and value.name in self.several():
+                    self.strict.add(value.name)
+                value = as_float(value) if name in form.floats else value
+            if left_out:
+                by_name.append((name, value))
+            else:
+                by_place.append(value)
+        return Construct(form.name, tuple(by_place), (*by_name, *last))
+
+
+def _numbers(values: tuple[Expression, Expression], square: bool) -> Expression:
+    return values[0] if square else as_tuple(values)
+
+
+def border_of(sides: Sides, form: UnitForm) -> Expression:
+    """Return a border as one, two or four numbers, or as the parameter that has them."""
+    numbers = form.pad_sides
+    if numbers == 1:
+        return sides[0]
+    listed = sides if numbers == 4 else (sides[0], sides[2])
+    match listed[0]:
+        case ex.Item(name, 0) if listed == tuple(ex.Item(name, n) for n in range(numbers)):
+            return ex.Parameter(name)
+        case _:
+            return ex.Tuple(listed)

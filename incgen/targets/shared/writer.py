@@ -1,0 +1,289 @@
+"""One class or function while it is written: what is the same whatever the framework.
+
+A target's writer says what a use, an op, a branch or a loop becomes; the order of the steps, their
+labels, comments and branches are kept here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import ClassVar, assert_never
+
+from incgen.language import expressions as ex
+from incgen.language.arithmetic import Value
+from incgen.language.expressions import Expression
+from incgen.language.ops import Argument, Kind
+from incgen.resolve import definitions as df
+from incgen.targets.shared import text
+from incgen.targets.shared.code import Code, Node, within
+from incgen.targets.shared.file import File, Parameter
+from incgen.targets.shared.shaping import SETTLED, resolved
+from incgen.targets.shared.structure import unnamed_branch
+from incgen.targets.shared.symbols import Symbol
+from incgen.targets.shared.units import UnitForm
+from incgen.targets.shared.values import ONE
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A value in the code.
+
+    Attributes:
+        code: how it is written.
+        shape: as formulas, or as they are read off it if it is a variable.
+        weighted: whether its own expression calls a layer with parameters.
+    """
+
+    code: Code
+    shape: Symbol
+    weighted: bool = False
+
+    @property
+    def variable(self) -> bool:
+        """Return whether it is a plain variable."""
+        return isinstance(self.code, ex.Name)
+
+
+class Writer(ABC):
+    """The state of one class or function, and the walk over what it is written for."""
+
+    #: Whether what a step writes on the way to a labelled value has the label's name.
+    labels_inside: ClassVar[bool] = True
+    #: Whether how kernels begin is an argument.
+    gives_starts: ClassVar[bool] = True
+
+    def __init__(self, file: File, name: str, definition: df.Definition) -> None:
+        """Begin with nothing written.
+
+        Args:
+            file: the file.
+            name: of the class or function.
+            definition: what it is written for.
+        """
+        self.file, self.graph = file, file.graph
+        self.name, self.definition = name, definition
+        self.unit = file.unit_forms.get(definition)
+        self.labels: dict[str, Flow] = {}
+        self.strict: set[str] = set()
+
+    # ------------------------------------------------------------ parameters
+
+    def formals(self) -> list[Parameter]:
+        """Return the parameters of the definition with their defaults: those without come first."""
+        if self.unit is None:
+            found = [(f.name, _constant(f.default)) for f in self.definition.parameters]
+            return sorted(found, key=lambda parameter: parameter[1] is not None)
+        assert self.definition.head is not None
+        kept = [each for each in self.definition.head.arguments if each.name in self.unit.args]
+        found = [
+            self.unit_formal(self.unit, argument)
+            for argument in kept
+            if self.gives_starts or argument.kind is not Kind.INITIALIZER
+        ]
+        required = [parameter for parameter in found if parameter[1] is None]
+        required.sort(key=lambda parameter: parameter[0] == "kernel")  # behind the channels
+        one = ONE if self.unit.square_stride else ex.Tuple((ONE, ONE))
+        strided: list[Parameter] = [("stride", one)] if self.unit.strided else []
+        return [*required, *strided, *(each for each in found if each[1] is not None)]
+
+    def unit_formal(self, unit: UnitForm, argument: Argument) -> Parameter:
+        """Return the parameter for an argument of a unit's head."""
+        match argument.kind:
+            case Kind.WINDOW:
+                return "kernel", None
+            case Kind.PADDING:
+                return "padding", self.usual_padding(unit)
+            case Kind.INITIALIZER:
+                return "init", ex.Name("None")
+            case _:
+                defaults = df.unit_defaults(self.definition)
+                return argument.name, _constant(defaults.get(argument.name))
+
+    @abstractmethod
+    def usual_padding(self, unit: UnitForm) -> Expression:
+        """Return the default of the padding of the unit that is written."""
+
+    def several(self) -> frozenset[str]:
+        """Return the parameters of a unit's window that are several numbers."""
+        if self.unit is None:
+            return frozenset()
+        square = {"kernel": self.unit.square_kernel, "stride": self.unit.square_stride}
+        square["padding"] = self.unit.pad_sides == 1
+        return frozenset(name for name, single in square.items() if not single)
+
+    def one_or_several(self, body: list[Node]) -> frozenset[str]:
+        """Return the parameters of a unit's window that can be one number for equal ones."""
+        head = self.definition.head
+        if self.unit is None or head is None or head.family != "conv":
+            return frozenset()
+        indexed = {part.parameter for part in within(body) if isinstance(part, ex.Item)}
+        return self.several() - indexed - self.strict
+
+    def words(self, parameter: str) -> list[Value]:
+        """Return the values of a padding if words are among them, to write a case for each."""
+        return self.file.words.cases(self.definition, parameter)
+
+    def formula(self, written: Expression, shape: Symbol) -> Expression:
+        """Return an expression with `channels` and the like of a shape."""
+        return ex.substitute(written, {}, shape.dimensions)
+
+    def resolved(self, value: df.ArgumentValue, shape: Symbol) -> df.ArgumentValue:
+        """Return an argument with `channels` and the like of a shape."""
+        return resolved(value, shape)
+
+    # ------------------------------------------------------------ what a target writes
+
+    @abstractmethod
+    def variable(self, *wanted: str) -> str:
+        """Take a name for a value: the first that is free."""
+
+    @abstractmethod
+    def bind(self, flow: Flow, variable: str, step: df.Step | None = None) -> Flow:
+        """Give a value a name; a statement of the network may say its shape."""
+
+    @abstractmethod
+    def gap(self) -> None:
+        """Write an empty line."""
+
+    @abstractmethod
+    def commented(self, doc: str) -> AbstractContextManager[None]:
+        """Write the comment of a statement, which is written inside."""
+
+    @abstractmethod
+    def shares(self, step: df.Step, flow: Flow, following: df.Step | df.Head | None) -> bool:
+        """Return whether a value can stand in the expression of what follows."""
+
+    @abstractmethod
+    def stands_alone(self, step: df.Step, flow: Flow) -> bool:
+        """Return whether the value of a branch has to have a name."""
+
+    def under(self, name: str | None) -> AbstractContextManager[None]:
+        """Put a name in front of those of what is written inside."""
+        return nullcontext()
+
+    @abstractmethod
+    def head(self, head: df.Head, flow: Flow) -> None:
+        """Write an auxiliary head."""
+
+    @abstractmethod
+    def op(self, call: df.OpCall, flow: Flow, variable: str) -> Flow:
+        """Write an op."""
+
+    @abstractmethod
+    def use(self, instance: df.Instance, flow: Flow, variable: str) -> Flow:
+        """Write a use of a unit or block."""
+
+    @abstractmethod
+    def joined(self, join: df.Join, flow: Flow, values: list[Flow]) -> Flow:
+        """Write what joins the values of branches."""
+
+    @abstractmethod
+    def repeat(self, repeat: df.Repeat, flow: Flow, variable: str) -> Flow:
+        """Write a repeat."""
+
+    @abstractmethod
+    def conditional(self, element: df.Conditional, flow: Flow, variable: str) -> Flow:
+        """Write one of two bodies, decided when the model is built."""
+
+    # ------------------------------------------------------------ the walk
+
+    def bound(self, flow: Flow, variable: str) -> Flow:
+        """Give a value a name, unless it has one."""
+        return flow if flow.variable else self.bind(flow, variable)
+
+    def body(self, body: df.Body, flow: Flow, variable: str, *, whole: bool = False) -> Flow:
+        """Write the steps of a body after one another.
+
+        Args:
+            body: the steps.
+            flow: the value they start from.
+            variable: the name that values in between take.
+            whole: whether every step gets a line of its own, as in a network.
+        """
+        labels, before = dict(self.labels), None
+        for number, step in enumerate(body.steps, 1):
+            if whole and text.paragraph_before(before, step):
+                self.gap()
+            before = step
+            with self.commented(step.doc):
+                if isinstance(step, df.Head):
+                    flow = self.bound(flow, variable)
+                    self.head(step, flow)
+                    continue
+                flow = self.step(step, flow, variable, whole=whole)
+                following = body.steps[number] if number < len(body.steps) else None
+                if not flow.variable and not self.shares(step, flow, following):
+                    flow = self.bind(flow, variable)
+            if number % SETTLED == 0:
+                flow.shape.settle()
+        self.labels = labels
+        return flow
+
+    def step(self, step: df.Step, flow: Flow, variable: str, *, whole: bool = False) -> Flow:
+        """Write one step; a value that a later `from` names gets a variable of its own."""
+        named = step.label if step.kept else None
+        target = variable if named is None else self.variable(named)
+        done = self.started(step, flow, target if self.labels_inside else variable)
+        if named is not None:
+            self.labels[named] = done = self.bind(done, target, step)
+        elif whole and not done.variable:
+            done = self.bind(done, variable, step)
+        return done
+
+    def started(self, step: df.Step, flow: Flow, variable: str) -> Flow:
+        """Write the element of a step, from the value that it starts from."""
+        origin = self.labels[step.origin] if step.origin is not None else flow
+        return origin if step.element is None else self.element(step.element, origin, variable)
+
+    def element(self, element: df.Element, flow: Flow, variable: str) -> Flow:
+        """Write an element as straight-line code."""
+        match element:
+            case df.OpCall():
+                return self.op(element, flow, variable)
+            case df.Instance():
+                return self.use(element, flow, variable)
+            case df.Chain():
+                with self.under(element.name):
+                    return self.sequence(element, flow, variable)
+            case df.Join():
+                flow = self.bound(flow, variable)
+                with self.under(element.name):
+                    return self.joined(element, flow, self.branches(element, flow))
+            case df.Group():
+                with self.under(element.name):
+                    return self.body(element.body, flow, variable)
+            case df.Repeat():
+                return self.repeat(element, flow, variable)
+            case df.Conditional():
+                return self.conditional(element, flow, variable)
+            case _:
+                assert_never(element)
+
+    def sequence(self, chain: df.Chain, flow: Flow, variable: str) -> Flow:
+        """Write elements after one another."""
+        for child in chain.elements:
+            flow = self.element(child, flow, variable)
+        return flow
+
+    def branches(self, join: df.Join, flow: Flow) -> list[Flow]:
+        """Write the branches of a join, which start from one value."""
+        labels, values = dict(self.labels), []
+        for number, step in enumerate(join.body.steps, 1):
+            assert isinstance(step, df.Step)
+            with self.commented(step.doc):
+                branch = self.variable(step.label or unnamed_branch(join, number))
+                done = self.started(step, flow, branch)
+                if not done.variable and self.stands_alone(step, done):
+                    done = self.bind(done, branch)
+            if step.kept and step.label is not None:
+                self.labels[step.label] = done
+            values.append(done)
+        self.labels = labels
+        return values
+
+
+def _constant(value: df.ArgumentValue) -> Expression | None:
+    """Return a default that is the same in every use."""
+    return value if isinstance(value, ex.Literal) else None
