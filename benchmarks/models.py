@@ -182,7 +182,7 @@ def import_file(path: Path) -> ModuleType:
 
 
 def main() -> None:
-    """Measures the frameworks that the command line names, otherwise each in a process."""
+    """Measure the frameworks named on the command line, or all of them in separate processes."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     measures = {"torch": measure_torch, "keras": measure_keras}
     if "--only" in sys.argv:

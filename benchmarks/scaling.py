@@ -51,7 +51,7 @@ def measure() -> list[Figure]:
 
 
 def growth(folder: str, form: str, name: str) -> Figure:
-    """Measures one command on one form of spec at all sizes."""
+    """Measure one command on one form of spec at all sizes."""
     costs = [cost(folder, FORMS[form](layers), name, layers) for layers in SIZES]
     grown = max(later / earlier for earlier, later in combinations(costs, 2))
     note = "(" + ", ".join(f"{1e6 * each:.0f}" for each in costs) + " us a layer)"

@@ -1,7 +1,7 @@
 """Random calls of ops: every op, with every attribute and value.
 
-A value is a plain one or an expression over what can be named at the place. Whether a call fits is
-found out afterwards.
+A value is a literal or an expression over the names in scope. Whether a call fits is checked
+afterwards.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fuzzing.choices import Choices, Place
 from fuzzing.tracking import bound
 from incgen.language.ops import OPS
 
-#: Values of a parameter by what it is for; every place where such a thing stands can take them.
+#: Values of a parameter by purpose; every place for such a value accepts them.
 PLAIN: Final = {
     "count": ("4", "2", "3", "6", "1", "8"),
     "times": ("2", "1", "3", "0"),
@@ -29,7 +29,7 @@ PLAIN: Final = {
     "padding": ("half", "same", "valid"),
     "variance": ("unbiased", "biased"),
 }
-#: Names for parameters by what they are for.
+#: Names of parameters by purpose.
 NAMES: Final = {
     "count": ("c", "n", "growth"),
     "times": ("times", "depth"),
@@ -55,7 +55,7 @@ PLAIN_OPS: Final = (
     "softmax",
     "identity",
 )
-#: What `default` lines can say.
+#: What `default` lines can set.
 DEFAULTS: Final[tuple[tuple[str, str, tree.Value], ...]] = (
     ("conv", "bias", "false"),
     ("conv", "pad", "half"),
@@ -422,7 +422,7 @@ def _pooling(choose: Choices, place: Place, name: str) -> tree.Call:
         positional = (argument(choose, place, "kind"), size)
     pad = _padding(choose, place, size.kernel)
     if pad is None and not all(part.isdigit() for part in (*size.kernel, *size.stride)):
-        pad = argument(choose, place, "padding")  # presets do not say it
+        pad = argument(choose, place, "padding")  # presets do not set it
     found: list[tuple[str, tree.Value]] = [("pad", pad)] if pad is not None else []
     if choose.chance(3):
         found.append(("ceil", argument(choose, place, "flag")))
@@ -494,7 +494,7 @@ def unit_head(choose: Choices, place: Place) -> tree.Call:
 def split(choose: Choices, head: tree.Call, constants: set[str]) -> tuple[tree.Call, tree.Call]:
     """Split the arguments of a head between the definition of its unit and the use.
 
-    Positions are said from the front; what names parameters only a use can say.
+    Positional arguments are stated from the front; only a use can state what names parameters.
     """
     fixed: list[tree.Value] = []
     for value in head.positional:
@@ -518,7 +518,7 @@ def rest_of(choose: Choices, name: str, head: tree.Call, said: dict[str, tree.Va
     # a largest value has no average
     barred = {*positional, "count_pad"} if said.get("kind") == "max" else {*positional}
     named = tuple((n, v) for n, v in given.items() if n not in barred)
-    # a kind that is said makes the head a max_pool or an avg_pool, which have none
+    # a stated kind makes the head a max_pool or an avg_pool, which have none
     known = [n for n in positional if n in said and n in given and n != "kind"]
     over = [(n, given[n]) for n in known if choose.chance(4)]
     return tree.Call(name, rest, (*named, *over))

@@ -14,15 +14,15 @@ T = TypeVar("T")
 
 @dataclass
 class Place:
-    """Where the next statement stands.
+    """The position of the next statement.
 
     Attributes:
-        scenes: one for each use of the definition that is known, and can come here.
-        roles: what the parameters and constants that can be named are for.
-        even: whether rows and columns must stay, because others are joined with them.
-        ranked: whether a map must stay a map, and a vector a vector.
-        top: whether this is the body of the network itself.
-        inside: whether this is in a chain or `repeat`, where a module takes one value only.
+        scenes: One for each known use of the definition that can reach this place.
+        roles: The purposes of the parameters and constants in scope.
+        even: Whether height and width must not change, because others are joined with them.
+        ranked: Whether a map must stay a map, and a vector a vector.
+        top: Whether this is the body of the network itself.
+        inside: Whether this is in a chain or `repeat`, where a module takes only one value.
         start: the shapes at the beginning of the body.
     """
 
@@ -35,7 +35,7 @@ class Place:
     start: list[Shape] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Keep where the body begins."""
+        """Record where the body begins."""
         self.begin(self.scenes)
 
     def begin(self, scenes: list[Scene]) -> None:
@@ -61,7 +61,7 @@ class Choices:
     """Random choices."""
 
     def __init__(self, source: random.Random) -> None:
-        """Keep where choices come from."""
+        """Store the source of choices."""
         self.source = source
 
     def one(self, *options: T) -> T:

@@ -1,6 +1,6 @@
 """The command line: try random networks or broken inputs, and report the failures.
 
-Exit codes are those of incgen: 1 says that something failed.
+Exit codes are those of incgen: 1 means that something failed.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ from incgen.cli.terminal import frameworks_silent, print_text, progress_line
 def command(
     count: int, seed: int, processes: int, save: str | None, broken: str | None, coverage: bool
 ) -> int:
-    """Try random networks: both models of each climb the ladder up to running statistics.
+    """Try random networks: verify both models of each, up to running statistics.
 
-    What fails is made small. The exit code is 1 if anything does.
+    Failing specs are reduced. The exit code is 1 if anything fails.
     """
     if coverage and broken:
         raise click.UsageError("--coverage is for random networks, not for --broken")

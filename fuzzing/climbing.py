@@ -1,7 +1,7 @@
 """Verify the models of a random network: as they are, and with other arguments.
 
-Other arguments are those of the same generated files. The ladder makes models without arguments, so
-a line at the end of a file gives it a model that has them.
+Other arguments are tried on the same generated files. The ladder makes models without arguments, so
+a line at the end of a file sets them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from incgen.verify import Report
 
 
-#: How many examples there are in an input; each network has a number of its own.
+#: The numbers of examples in an input, one of which each network gets.
 BATCHES = (4, 2, 3, 5)
 
 
@@ -32,17 +32,17 @@ def climb(
     """Climb the ladder in float64.
 
     Args:
-        graph: the network.
-        sources: the source text of each target.
-        rungs: the rungs.
-        seed: of the weights and the inputs.
+        graph: The network.
+        sources: The source text of each target.
+        rungs: The rungs.
+        seed: The seed of the weights and the inputs.
 
     Returns:
-        How often something could not be told: faults of frameworks that are known, and rungs with
-        numbers that rounding alone could have moved.
+        How often the result was inconclusive: known framework bugs, and rungs with numbers that
+        rounding alone could have moved.
 
     Raises:
-        Fault: models diverge, or something was not compared.
+        Fault: Models diverge, or something was not compared.
     """
     counts: Counter[str] = Counter()
     left = list(rungs)
@@ -98,10 +98,10 @@ def _forget() -> None:
 def climb_with_arguments(
     text: str, graph: Graph, sources: Mapping[str, str], given: Mapping[str, Any], seed: int
 ) -> Counter[str]:
-    """Evaluate the same files with other arguments; files of their own for other constants.
+    """Evaluate the same files with other arguments, and separate files with other constants.
 
     Raises:
-        Fault: models diverge.
+        Fault: Models diverge.
     """
     from incgen.verify.arguments import sources_with
 
@@ -113,7 +113,7 @@ def climb_with_arguments(
     if {*given} <= {formal.name for formal in graph.program.network.parameters}:
         own = {target: ast.get_docstring(ast.parse(source)) for target, source in changed.items()}
         same = sources_with(graph, sources, given)
-        # The figures of a docstring are those of the arguments that a file was written for.
+        # The figures in a docstring hold for the arguments that a file was written for.
         changed = {target: f"{same[target]}\n__doc__ = {doc!r}\n" for target, doc in own.items()}
     try:
         return climb(other, changed, (0, 1), seed)
@@ -126,8 +126,8 @@ def generated(graph: Graph) -> dict[str, str]:
     """Return the source text for every target.
 
     Raises:
-        SpecError: one cannot express the network.
-        Fault: a target fails.
+        SpecError: A target cannot express the network.
+        Fault: A target fails.
     """
     from incgen.targets import TARGETS
 

@@ -25,7 +25,7 @@ from incgen.language.ops import OPS, PRESETS, Argument, Kind, Op
 
 @dataclass
 class Coverage:
-    """Counts of things by group."""
+    """Counts of features by group."""
 
     counts: Counter[Key] = field(default_factory=Counter)
 
@@ -34,7 +34,7 @@ class Coverage:
         self.counts += other.counts
 
     def count(self, spec: tree.Spec, graph: Graph) -> None:
-        """Count what is in a spec and its network."""
+        """Count the features of a spec and its network."""
         self.counts.update(features(spec))
         self.counts.update((f"{what}: unusual", fact) for what, fact in extremes(graph))
 
@@ -72,7 +72,7 @@ class Coverage:
 
 
 def _filled(title: str, items: list[str], width: int = 100) -> Iterator[str]:
-    """Items in lines, behind a title."""
+    """Yield items as lines under a title."""
     line, indent = title, " " * len(title)
     for item in items:
         if len(line) + len(item) + 2 > width and line not in (title, indent):
@@ -113,7 +113,7 @@ def _values(op: Op) -> Iterator[tuple[str, str]]:
     """Yield every argument of an op with every value that is distinguished."""
     for argument in op.arguments:
         for kind in _kinds(argument):
-            # the size that an adaptive pooling gives has no stride
+            # the output size of an adaptive pooling has no stride
             if op.name != "adaptive_avg_pool" or "/" not in kind:
                 yield argument.name, kind
 

@@ -29,14 +29,14 @@ RUNGS = (0, 1, 2, 3, 4)
 
 @dataclass
 class Examined:
-    """What was seen of a spec.
+    """The results for a spec.
 
     Attributes:
-        rejected: its first error, if it is no valid one.
-        refused: why a target cannot express it, if one cannot.
-        counts: what could not be told; see `climb`.
-        sources: the source text of each target.
-        graph: the network, if every target can express it.
+        rejected: Its first error, if it is not valid.
+        refused: Why a target cannot express it, if one cannot.
+        counts: Inconclusive results; see `climb`.
+        sources: The source text of each target.
+        graph: The network, if every target can express it.
     """
 
     rejected: str = ""
@@ -52,13 +52,13 @@ def examine(
     """Check a spec and, if it is valid, its models.
 
     Args:
-        text: the spec; a line `# arguments: n=3` in it asks for the models of these too.
-        spec: the same as a tree, if it is a random one.
-        rungs: of the ladder.
-        models: whether models are made of it.
+        text: The spec; a line `# arguments: n=3` requests models with these too.
+        spec: The same as a tree, if it is a random one.
+        rungs: The rungs of the ladder.
+        models: Whether to make models of it.
 
     Raises:
-        Fault: something is wrong.
+        Fault: Something is wrong.
     """
     try:
         graph = compile_spec("random.inc", text=text)
@@ -116,7 +116,7 @@ def _format_keeps_it(text: str, graph: Graph) -> None:
 
 
 def _files_keep_it(spec: tree.Spec, graph: Graph) -> None:
-    """Units and blocks in a file of their own make the same network."""
+    """Check that units and blocks in a separate file give the same network."""
     body = repr(spec.network)
     used = [each.name for each in spec.definitions if re.search(rf"\b{each.name}\b", body)]
     if not used:
@@ -151,7 +151,7 @@ def _misfits(spec: tree.Spec, headline: str) -> None:
         return
     try:
         output_of(spec)
-    except (Misfit, TooLarge, LookupError):  # a spec that is made small may lack a definition
+    except (Misfit, TooLarge, LookupError):  # a reduced spec may lack a definition
         return
     raise Fault("rejected", f"the generator says that it fits: {headline}")
 

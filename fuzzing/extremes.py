@@ -8,7 +8,7 @@ from typing import Any, Final
 from incgen.graph.nodes import Graph, Node
 from incgen.graph.shapes import Arguments, Shape, Window
 
-#: A fact of a layer: its arguments as numbers, the shape in front of it, that behind it.
+#: A fact about a layer, from its arguments as numbers and its input and output shapes.
 _Test = Callable[[Arguments, Shape, Shape], bool]
 
 
@@ -37,7 +37,7 @@ def _uneven(borders: Any) -> bool:
     return any(first != last for first, last in borders)
 
 
-#: Facts of every layer with a window.
+#: Facts about every layer with a window.
 _WINDOWED: Final[dict[str, _Test]] = {
     "window larger than the map": lambda a, i, o: any(
         k > n for k, n in zip(a["window"].kernel, _sizes(i), strict=True)
@@ -143,7 +143,7 @@ FACTS: Final[dict[str, dict[str, _Test]]] = {
     "flatten": {"of a vector": lambda a, i, o: not i.is_map},
 }
 _JOINS = ("concat", "add", "mul")
-#: Facts of shapes, of whatever layer.
+#: Facts about shapes, for any layer.
 _SHAPES: Final[dict[str, Callable[[Shape], bool]]] = {
     "a map of one pixel": lambda s: s.is_map and _sizes(s) == (1, 1),
     "a map of one row or column": lambda s: s.is_map and min(_sizes(s)) == 1 < max(_sizes(s)),
@@ -151,7 +151,7 @@ _SHAPES: Final[dict[str, Callable[[Shape], bool]]] = {
     "a map of one channel": lambda s: s.is_map and s.channels == 1,
     "a vector of one number": lambda s: not s.is_map and s.channels == 1,
 }
-#: Facts of whole networks.
+#: Facts about whole networks.
 _NETWORKS: Final[dict[str, Callable[[Graph], bool]]] = {
     "one head": lambda g: len(g.outputs) == 2,
     "several heads": lambda g: len(g.outputs) > 2,

@@ -13,7 +13,7 @@ import incgen
 from incgen.graph.nodes import Graph, Node
 from incgen.graph.shapes import Window
 
-#: How the names of incgen's files begin, and those of source that it has loaded without a file.
+#: The prefixes of incgen's file names, and of source that it has loaded without a file.
 _OURS = (f"{Path(incgen.__file__).parent}{os.sep}", "<incgen ")
 
 
@@ -27,8 +27,8 @@ def _averages_a_smaller_map(graph: Graph, node: Node) -> bool:
     return any(kernel > size for kernel, size in zip(window.kernel, sizes, strict=True))
 
 
-#: Faults of frameworks that are known: what the ladder says of them, and the layer that they are
-#: one of; CONTRIBUTING.md has an example of each.
+#: Known framework bugs: how the ladder reports them, and the layer that has them. CONTRIBUTING.md
+#: has an example of each.
 KNOWN = {
     "TensorFlow: gradient of AveragePooling2D with same": (
         re.compile(r"gradient .*in keras it is not the slope of the loss itself"),
@@ -38,10 +38,10 @@ KNOWN = {
 
 
 class Fault(Exception):
-    """What is wrong with a spec or its models: the first thing that is found."""
+    """The first thing found to be wrong with a spec or its models."""
 
     def __init__(self, where: str, message: str) -> None:
-        """Keep where it was found: `check`, `format`, `rung 1`, ..."""
+        """Store where it was found: `check`, `format`, `rung 1`, ..."""
         super().__init__(f"{where}: {message}")
         self.where, self.message = where, message
 
@@ -63,15 +63,15 @@ class Fault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A fault of one random network.
+    """A failure of one random network.
 
     Attributes:
-        number: of the network.
-        where: what it does not pass: `check`, `format`, `rung 1`, ...
-        kind: what it has in common with others.
-        message: what is wrong.
-        text: the spec, as far as it is made small.
-        numeric: whether numbers differ.
+        number: The number of the network.
+        where: The check that it fails: `check`, `format`, `rung 1`, ...
+        kind: What it has in common with others.
+        message: What is wrong.
+        text: The spec, reduced as far as possible.
+        numeric: Whether numbers differ.
     """
 
     number: int
@@ -86,9 +86,9 @@ def known(message: str, paths: Iterable[str], graph: Graph) -> str | None:
     """Return the name of the known framework bug that explains a divergence, if any.
 
     Args:
-        message: what is said of it.
-        paths: all tensors whose gradients are wrong: they must be in front of such a layer.
-        graph: the network.
+        message: The message about it.
+        paths: All tensors with wrong gradients, which must be in front of such a layer.
+        graph: The network.
     """
     for name, (pattern, concerns) in KNOWN.items():
         if pattern.search(message):

@@ -10,9 +10,9 @@ from fuzzing import tree
 from fuzzing.tracking import bound
 from incgen.language.ops import OPS
 
-#: Where an op, a join or a use can stand.
+#: The contexts of an op, a join or a use.
 CONTEXTS: Final = ("network", "block", "unit", "chain", "join", "repeat", "if", "aux", "group")
-#: How a number or a flag can be given.
+#: The ways to give a number or a flag.
 WAYS: Final = ("constant", "network's", "block's", "expression")
 JOINS: Final = ("concat", "add", "mul")
 OPERATORS: Final = (
@@ -44,7 +44,7 @@ def features(spec: tree.Spec) -> Iterator[Key]:
 
 
 class _Walk:
-    """One spec, from its head to its end."""
+    """Yield the features of one spec, from top to bottom."""
 
     def __init__(self, spec: tree.Spec) -> None:
         self.spec = spec

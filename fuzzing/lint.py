@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-#: Rules that a person's project is likely to have, and the layout.
+#: Rules that a user's project is likely to enable, and the layout.
 _COMMANDS = (
     ("check", "--isolated", "--select", "E,F,I,UP,B", "--output-format", "concise"),
     ("format", "--isolated", "--diff"),
@@ -26,10 +26,10 @@ def lint(sources: Mapping[int, Mapping[str, str]]) -> dict[int, str]:
     """Return ruff's complaints about the source texts of some networks.
 
     Args:
-        sources: by the numbers of the networks, then by target.
+        sources: The source texts by network number, then by target.
 
     Returns:
-        Messages by the numbers of the networks that have any.
+        Messages by network number, for those that have any.
     """
     found: dict[int, list[str]] = {}
     with tempfile.TemporaryDirectory(prefix="incgen-") as folder:

@@ -14,9 +14,9 @@ from typing import Any, Generic, TypeVar
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-#: Tasks after which a process is replaced: TensorFlow keeps something of every model.
+#: Tasks after which a process is replaced, because TensorFlow leaks memory with every model.
 _TASKS = 40
-#: One thread for each framework: networks are small, and processes many.
+#: One thread per framework: networks are small, and there are many processes.
 _QUIET = {
     "OMP_NUM_THREADS": "1",
     "TF_NUM_INTRAOP_THREADS": "1",
@@ -29,21 +29,22 @@ _QUIET = {
 def spread(
     action: Callable[[Task], Result], tasks: Iterable[Task], processes: int
 ) -> Iterator[tuple[Task, Result | None]]:
-    """Do tasks in processes of their own, and give each with its result as it is done.
+    """Run tasks in separate processes, and yield each with its result when it is done.
 
     Args:
-        action: a function of a module.
-        tasks: what it is called with; none of them is None.
-        processes: how many run at the same time.
+        action: A module-level function.
+        tasks: Its arguments; none of them is None.
+        processes: How many run at the same time.
 
     Yields:
-        A task and what came of it; None if its process died.
+        A task and its result; None if its process died.
 
-    Whatever ends the iteration early, an interrupt for instance, ends the processes at once.
+    Whatever ends the iteration early, such as an interrupt, ends the processes at once.
     """
     waiting = iter(tasks)
     workers: list[_Worker[Task, Result]] = []
-    with tempfile.TemporaryDirectory(prefix="incgen-") as folder:  # what dies leaves things behind
+    # a process that dies leaves files behind
+    with tempfile.TemporaryDirectory(prefix="incgen-") as folder:
         try:
             while True:
                 while len(workers) < processes and (task := next(waiting, None)) is not None:
@@ -81,7 +82,7 @@ class _Worker(Generic[Task, Result]):
     def give(self, task: Task) -> None:
         """Hand over a task."""
         self.task = task
-        with suppress(OSError):  # it has died, which is seen when its result is asked for
+        with suppress(OSError):  # it has died, which shows when its result is requested
             self.connection.send((self.action, task))
 
     def result(self) -> Result | None:
@@ -98,7 +99,7 @@ class _Worker(Generic[Task, Result]):
         return result  # type: ignore[no-any-return]
 
     def end(self) -> None:
-        """End it, whatever it does."""
+        """End it, whatever it is doing."""
         self.process.kill()
         self.process.join()
         self.connection.close()
@@ -107,7 +108,7 @@ class _Worker(Generic[Task, Result]):
 def _work(folder: str, tasks: Connection) -> None:
     """Run as a worker until the parent process ends, which also handles interrupts."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.update(_QUIET)  # before the first task brings a framework with it
+    os.environ.update(_QUIET)  # before the first task imports a framework
     tempfile.tempdir = folder
     with suppress(EOFError):
         while True:

@@ -1,7 +1,7 @@
 """Reduce a failing spec: leave parts out for as long as it fails in the same way.
 
-Hypothesis would do it by drawing again with fewer choices, and each try builds two models. Here a
-try is a tree with a part less; most of those that are no valid specs are found out without models.
+Hypothesis would redraw with fewer choices, and every try builds two models. Here a try is a tree
+with a part left out, and most invalid specs are detected without building models.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ def reduced(spec: tree.Spec, fails: Callable[[tree.Spec], bool], tries: int = 60
     """Return the smallest spec that is found to fail too.
 
     Args:
-        spec: one that fails.
-        fails: whether another does, in the same way.
-        tries: how often that is asked at most.
+        spec: A failing spec.
+        fails: Returns whether another spec fails in the same way.
+        tries: The maximum number of calls of `fails`.
     """
     tried = {spec.text}
     smaller, place, found = list(_smaller(spec)), 0, False
@@ -31,7 +31,7 @@ def reduced(spec: tree.Spec, fails: Callable[[tree.Spec], bool], tries: int = 60
         if place == len(smaller):
             if not found:
                 break
-            place, found = 0, False  # what was needed before may not be needed any more
+            place, found = 0, False  # parts that were needed before may not be needed now
             continue
         other = _tidied(smaller[place])
         text = other.text
@@ -39,7 +39,7 @@ def reduced(spec: tree.Spec, fails: Callable[[tree.Spec], bool], tries: int = 60
             tried.add(text)
             tries -= 1
             if fails(other):
-                # what stands at this place now is what came behind the part that is gone
+                # this place now holds what followed the removed part
                 spec, smaller, found = other, list(_smaller(other)), True
                 place = min(place, len(smaller))
                 continue
@@ -48,7 +48,7 @@ def reduced(spec: tree.Spec, fails: Callable[[tree.Spec], bool], tries: int = 60
 
 
 def _smaller(spec: tree.Spec) -> Iterator[tree.Spec]:
-    """Specs with a part less, those with large parts less first."""
+    """Yield specs with a part left out, largest parts first."""
     yield _plain(spec)
     for number in range(len(spec.definitions)):
         yield replace(spec, definitions=_without(spec.definitions, number))

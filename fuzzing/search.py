@@ -29,27 +29,27 @@ from incgen.base import files
 from incgen.targets import TARGETS
 from incgen.verify.verifying import check_runners
 
-#: Networks that a process examines at once.
+#: How many networks a process examines per task.
 BATCH = 20
-#: Seconds that are spent on making a failing spec small.
+#: Seconds to spend on reducing a failing spec.
 REDUCING = 240
-#: How many networks with faults of one kind are made small; more where numbers differ.
+#: How many networks with failures of one kind are reduced; more if numbers differ.
 REPORTED, REPORTED_NUMERIC = 1, 4
 
 
 @dataclass
 class Report:
-    """What a search found.
+    """The results of a search.
 
     Attributes:
-        seed: of the networks.
-        tally: what was seen.
-        kinds: how many networks have faults of each kind.
-        faults: one of each kind or some, made small.
-        saved: the files that were written.
-        linted: whether generated source was held to ruff's rules.
-        interrupted: what has ended the search before its time.
-        elapsed: seconds.
+        seed: The seed of the networks.
+        tally: What was seen.
+        kinds: How many networks have failures of each kind.
+        faults: One or some failures of each kind, reduced.
+        saved: The files that were written.
+        linted: Whether generated source was checked with ruff.
+        interrupted: What ended the search early.
+        elapsed: The duration in seconds.
     """
 
     seed: int
@@ -98,19 +98,19 @@ def search(
     progress: Callable[[str], None] | None = None,
     shrink: bool = True,
 ) -> Report:
-    """Examine random networks, and make those small that are not right.
+    """Examine random networks, and reduce those that fail.
 
     Args:
-        count: how many.
-        seed: of the networks, their weights and inputs.
-        processes: how many run at the same time.
-        save: a folder for specs that fail.
-        rungs: the rungs of the ladder.
-        progress: is told how far it is.
-        shrink: whether specs that fail are made small.
+        count: How many.
+        seed: The seed of the networks, their weights and inputs.
+        processes: How many run at the same time.
+        save: A folder for specs that fail.
+        rungs: The rungs of the ladder.
+        progress: A callback that receives progress messages.
+        shrink: Whether to reduce specs that fail.
 
     Raises:
-        RequestError: Keras is set to run on something else than TensorFlow.
+        RequestError: Keras is set to run on a backend other than TensorFlow.
     """
     check_runners(TARGETS)
     began = time.monotonic()
@@ -164,7 +164,7 @@ def _chosen(found: Sequence[Found]) -> list[Found]:
 
 
 def saved(found: Found, seed: int, folder: Path) -> Path:
-    """Write a spec that fails; the first line says how it was found."""
+    """Write a failing spec; its first line says how it was found."""
     folder.mkdir(parents=True, exist_ok=True)
     title = re.sub(r"\W+", "_", found.kind.partition(":")[0])
     path = folder / f"{title}_{seed}_{found.number}.inc"
@@ -253,9 +253,9 @@ def _fault_of(spec: tree.Spec, rungs: Sequence[int], models: bool) -> Fault | No
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Frameworks' warnings on what random networks do on purpose are of no interest."""
+    """Ignore warnings of frameworks about what random networks do on purpose."""
     gc.collect()
-    gc.freeze()  # frameworks are millions of objects, which need not be looked through again
+    gc.freeze()  # frameworks consist of millions of objects, which need not be scanned again
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,9 +1,8 @@
 """Random specs, drawn statement by statement so that each one fits.
 
-Statements are drawn one after another. Each is tried on the shapes that the values have where it
-would stand, in every use of its definition that is known (`tracking.py`), and one that does not fit
-becomes a `relu`. Units and blocks come about where they are first used, so that they fit there,
-and are used again where they fit by luck.
+Statements are drawn one after another. Each is tried on the shapes at its position, in every known
+use of its definition (`tracking.py`), and replaced by a `relu` if it does not fit. Units and blocks
+are made where they are first used, so that they fit there, and reused where they happen to fit.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from incgen.graph.shapes import Shape
 #: Ways to draw an element, and statements that belong together; None if none fits.
 _Element: TypeAlias = Callable[[Place, int], tree.Element | None]
 _Statements: TypeAlias = Callable[[Place, int], list[tree.Statement | tree.Head]]
-#: Names of constants by what they are for; another is a number of channels.
+#: Names of constants by purpose; any other is a number of channels.
 _CONSTANTS = {
     "flag": "flag",
     "factor": "amount",
@@ -48,7 +47,7 @@ def random_spec(seed: int, number: int) -> tree.Spec:
 
 
 class _Author(Choices):
-    """One spec while it is drawn."""
+    """One spec while it is being drawn."""
 
     def __init__(self, source: random.Random) -> None:
         super().__init__(source)
@@ -198,7 +197,7 @@ class _Author(Choices):
         return tree.Body(tuple(self.statements(place, depth, 1 + self.upto(most - 1))))
 
     def statements(self, place: Place, depth: int, number: int) -> list[tree.Statement | tree.Head]:
-        """Statements one after another; the place moves along."""
+        """Return consecutive statements, and advance the place past them."""
         found: list[tree.Statement | tree.Head] = []
         for _ in range(number):
             found += self._statement(place, depth)
@@ -378,7 +377,7 @@ class _Author(Choices):
         return tree.Join(self.one("mul", "add"), tree.Body(tuple(branches)))
 
     def _reduction(self, place: Place, depth: int) -> tree.Element:
-        """Branches that all end with the same strided window."""
+        """Return branches that all end with the same strided window."""
         window = calls.window(self, place, strided=True)
         pad = self.one("same", "valid", "1", "half")
         attributes: tuple[tuple[str, tree.Value], ...] = (("pad", pad), ("ceil", "false"))
@@ -400,7 +399,7 @@ class _Author(Choices):
     # ------------------------------------------------------------ earlier values
 
     def _origins(self, place: Place) -> list[str]:
-        """Labels whose values can be joined with the current one."""
+        """Return labels whose values can be joined with the current one."""
         if place.inside and not self.chance(10):
             return []
         names = place.scenes[0].labels
@@ -552,7 +551,7 @@ class _Author(Choices):
         statements: Sequence[tree.Statement | tree.Head],
         place: Place,
     ) -> list[tree.Statement | tree.Head]:
-        """Statements that use the parameters which nothing uses yet."""
+        """Return statements that use the parameters that are still unused."""
         text = tree.body_text(tree.Body(tuple(statements)))
         found: list[tree.Statement | tree.Head] = []
         for formal in formals:

@@ -14,16 +14,16 @@ class Tally:
     """Counts of random networks.
 
     Attributes:
-        seen: how many were drawn.
-        agreed: how many are right in all that was asked.
-        undecided: of how many something could not be told, and all else is right.
-        rejected: how many were no valid specs, by the first error.
-        refused: how many some target cannot express, by the message.
-        untold: how often something could not be told, by what.
-        found: what is wrong with the others.
-        examples: for every error the shortest spec.
-        coverage: what the agreed ones contained.
-        seconds: the time that they took, of all processes together.
+        seen: How many were drawn.
+        agreed: How many passed every check.
+        undecided: How many were inconclusive in something and passed everything else.
+        rejected: How many were not valid specs, by the first error.
+        refused: How many some target cannot express, by message.
+        untold: How often something was inconclusive, by subject.
+        found: The failures of the others.
+        examples: The shortest spec for every error.
+        coverage: The features of those that passed.
+        seconds: The time that they took, over all processes.
     """
 
     seen: int = 0
@@ -48,7 +48,7 @@ class Tally:
             self.examples[kind] = text
 
     def add(self, other: Tally) -> None:
-        """Add what another process has seen."""
+        """Add the counts of another process."""
         self.seen += other.seen
         self.agreed += other.agreed
         self.undecided += other.undecided

@@ -1,7 +1,7 @@
 """Shapes of random specs, by a second set of rules: what fits where.
 
-The generator asks this module before it writes a statement, so that most specs are valid; what it
-says of the output is compared with what incgen says. The rules are those of docs/language.md.
+The generator asks this module before it writes a statement, so that most specs are valid; its
+output shapes are compared with incgen's. The rules are those of docs/language.md.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from fuzzing import tree
 from incgen.graph.shapes import Shape
 from incgen.language.ops import OPS, PRESETS, WORDS, ByWindow, Takes
 
-#: What keeps random networks small: rows or columns, channels of a map, numbers of a value.
+#: Limits of random networks: height or width, channels of a map, numbers of a value.
 MAX_SIZE, MAX_CHANNELS, MAX_NUMBERS = 60, 48, 12_000
-#: Numbers of one kernel, and of all layers that an element expands to.
+#: Limits for the numbers of one kernel, and of all layers that an element expands to.
 MAX_KERNEL, MAX_LAYERS = 20_000, 60
 
 _WORDS = {"true": True, "false": False, **{word: word for word in WORDS}}
@@ -25,21 +25,21 @@ _FUNCTIONS = {"int_": int, "round_": round, "min_": min, "max_": max}
 
 
 class Misfit(Exception):
-    """A statement does not fit where it would stand."""
+    """A statement does not fit at its position."""
 
 
 class TooLarge(Misfit):
-    """It fits, but makes a network larger than random ones should be."""
+    """It fits, but would make the network too large."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Where a statement stands in one use of its definition.
+    """The position of a statement in one use of its definition.
 
     Attributes:
-        names: parameters and constants.
-        shape: of the current value.
-        labels: shapes of the earlier values that `from` can name.
+        names: Parameters and constants.
+        shape: The shape of the current value.
+        labels: The shapes of earlier values that `from` can name.
     """
 
     names: Mapping[str, Any]
@@ -62,7 +62,7 @@ def evaluate(expression: str, scene: Scene) -> Any:
     sizes: dict[str, Any] = {"channels": scene.shape.channels}
     if scene.shape.is_map:
         sizes |= {"height": scene.shape.height, "width": scene.shape.width}
-    # `max` is a word, and with a bracket behind it a function
+    # `max` is a word, and a function if a parenthesis follows
     python = re.sub(r"\b(int|round|min|max)\(", r"\1_(", expression)
     try:
         return eval(python, {"__builtins__": _FUNCTIONS}, {**_WORDS, **sizes, **scene.names})
@@ -71,7 +71,7 @@ def evaluate(expression: str, scene: Scene) -> Any:
 
 
 class Tracker:
-    """Shapes behind elements, for the definitions and defaults of one spec."""
+    """Computes output shapes of elements, for the definitions and defaults of one spec."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Tracker:
         defaults: Iterable[tuple[str, str, tree.Value]],
         constants: Iterable[tuple[str, str]],
     ) -> None:
-        """Keep what decides on paddings, and constants; definitions come later."""
+        """Store what determines paddings, and constants; definitions come later."""
         self.preset = preset
         self.defaults = {(op, name): value for op, name, value in defaults}
         self.constants: dict[str, Any] = {}
@@ -92,7 +92,7 @@ class Tracker:
         """Return the shape after an element.
 
         Raises:
-            Misfit: it cannot stand there.
+            Misfit: It cannot be there.
         """
         self._layers = 0
         return self._element(element, scene)
@@ -306,7 +306,7 @@ def _values(arguments: dict[str, tree.Value], scene: Scene) -> dict[str, Any]:
     found = {name: _value(value, scene) for name, value in arguments.items()}
     for value in arguments.values():
         if isinstance(value, tree.Window):
-            # whether anybody can see the window where it stands
+            # whether the window can be read off its place
             parts = (*value.kernel, *value.stride)
             found["known"] = not any(re.search(r"[a-z]", part) for part in parts)
     return found
@@ -334,7 +334,7 @@ def _whole(value: Any, minimum: int = 1) -> int:
 
 
 def _pairs(pad: Any) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Pixels before and after, for height and for width."""
+    """Return the pixels before and after, for height and for width."""
     match pad:
         case (top, bottom, left, right):
             return (top, bottom), (left, right)
@@ -372,7 +372,7 @@ def output_of(spec: tree.Spec) -> Shape:
     """Return the shape of a spec's own output.
 
     Raises:
-        Misfit: something does not fit.
+        Misfit: Something does not fit.
     """
     tracker = Tracker(spec.preset, spec.defaults, spec.constants)
     tracker.definitions = {each.name: each for each in spec.definitions}

@@ -18,7 +18,7 @@ _WIDTH = 96
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """`KHxKW/SHxSW`, each part an expression; without a stride none is written."""
+    """`KHxKW/SHxSW`, where each part is an expression; the stride can be omitted."""
 
     kernel: tuple[str, str]
     stride: tuple[str, ...] = ()
@@ -43,7 +43,7 @@ class Sides:
 
 @dataclass(frozen=True, slots=True)
 class Initializer:
-    """An initialiser, as it is written."""
+    """An initialiser, as written."""
 
     text: str
 
@@ -51,7 +51,7 @@ class Initializer:
         return self.text
 
 
-#: What stands as an argument; a string is an expression.
+#: An argument; a string is an expression.
 Value: TypeAlias = str | Window | Sides | Initializer
 
 
@@ -71,7 +71,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Elements after one another."""
+    """Consecutive elements."""
 
     elements: tuple[Element, ...]
 
@@ -86,14 +86,14 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A body in the place of an op."""
+    """A body in place of an op."""
 
     body: Body
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """A body several times."""
+    """A repeated body."""
 
     count: str
     body: Body
@@ -187,13 +187,13 @@ class Spec:
     """A whole file.
 
     Attributes:
-        doc: the comment at its head.
-        preset: of its `numerics` line, if there is one.
-        defaults: what `default` lines say: op, name, value.
-        constants: what `let` lines say: name, expression.
-        definitions: units and blocks in the order in which they are written.
-        network: the network.
-        other: other values of the network's parameters, for which it may fit too.
+        doc: The comment at the top.
+        preset: The preset of its `numerics` line, if there is one.
+        defaults: The `default` lines: op, name, value.
+        constants: The `let` lines: name, expression.
+        definitions: Units and blocks in the order in which they are written.
+        network: The network.
+        other: Other values of the network's parameters, for which it may fit too.
     """
 
     doc: str
@@ -312,7 +312,7 @@ def _element(element: Element) -> list[str]:
 
 
 def _chain(parts: list[list[str]]) -> list[str]:
-    """Short chains in one line, others with an arrow at the beginning of each line."""
+    """Return short chains on one line, and others with one arrow per line."""
     if all(len(part) == 1 for part in parts):
         line = " -> ".join(part[0] for part in parts)
         if len(line) <= _WIDTH:

@@ -26,7 +26,7 @@ LISTS = Path(__file__).parent / "published"
 
 
 def random_arrays(shapes: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict[str, Array]:
-    """Numbers above 0, so that they can be variances, in float32."""
+    """Return float32 numbers above 0, so that they can be variances."""
     random = np.random.default_rng(seed)
     return {
         name: random.uniform(0.5, 1.5, shape).astype("float32") for name, shape in shapes.items()
@@ -34,7 +34,7 @@ def random_arrays(shapes: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict[
 
 
 def listed(name: str) -> dict[str, tuple[int, ...]]:
-    """Layers of a published checkpoint and the shapes of their kernels, in their order."""
+    """List the layers of a published checkpoint and the shapes of their kernels, in order."""
     with (LISTS / f"{name}.csv").open(newline="", encoding="utf-8") as file:
         return {
             row["name"]: tuple(map(int, row["shape"].split("x"))) for row in csv.DictReader(file)
@@ -154,7 +154,7 @@ def masked_crc32c(data: bytes) -> int:
 
 
 def write_legacy_keras(path: Path, arrays: Arrays) -> None:
-    """Weights of Keras 2: `layer/variable` as `layer/layer/variable:0`."""
+    """Return Keras 2 weights: `layer/variable` becomes `layer/layer/variable:0`."""
     import h5py
 
     with h5py.File(path, "w") as file:
@@ -162,7 +162,7 @@ def write_legacy_keras(path: Path, arrays: Arrays) -> None:
 
 
 def write_old_keras(path: Path, arrays: Arrays) -> None:
-    """Weights of Keras 1, which had other names for variables."""
+    """Return Keras 1 weights, which named variables differently."""
     import h5py
 
     old = {

@@ -47,7 +47,7 @@ def precision(dtype: str) -> Iterator[None]:
 
 
 def random_weights(graph: Graph, seed: int, dtype: str = "float64") -> dict[str, Array]:
-    """Weights behind which nothing hides: no zeros, no ones, variances that differ."""
+    """Return weights that hide no error: no zeros, no ones, variances that differ."""
     random = np.random.default_rng(seed)
     weights = {}
     for key, tensor in graph.tensors().items():
@@ -156,7 +156,7 @@ def build(
 
 
 def images(graph: Graph, size: tuple[int, int], batch: int = 2, dtype: str = "float64") -> Array:
-    """Random input (N, C, H, W), negative values too."""
+    """Return random input (N, C, H, W), including negative values."""
     random = np.random.default_rng(size[0] * 1000 + size[1])
     return random.normal(0, 1, (batch, graph.input.channels, *size)).astype(dtype)
 

@@ -400,7 +400,7 @@ PUBLISHED = [
 
 
 def randomise(model: Any) -> None:
-    """Weights behind which nothing hides; the same for every run."""
+    """Return weights that hide no error; the same in every run."""
     if isinstance(model, nn.Module):
         torch.manual_seed(0)
         for layer in model.modules():
@@ -470,11 +470,11 @@ class Trial:
 
     @property
     def spec(self) -> Path:
-        """Our spec."""
+        """Return our spec."""
         return SPECS / f"{self.published.spec}.inc"
 
     def torch_model(self) -> Any:
-        """Our model for PyTorch, with the imported weights."""
+        """Return our PyTorch model, with the imported weights."""
         from safetensors.torch import load_file
 
         module = incgen.load(self.spec, "torch", self.published.settings)
@@ -483,7 +483,7 @@ class Trial:
         return model
 
     def keras_model(self) -> Any:
-        """Our model for Keras, with the imported weights."""
+        """Return our Keras model, with the imported weights."""
         module = incgen.load(self.spec, "keras", self.published.settings)
         model = getattr(module, self.published.spec)(input_shape=(*self.published.size, 3))
         module.load_safetensors(model, self.weights)
@@ -512,7 +512,7 @@ def trial(published: Published, folder: Path) -> Iterator[Trial]:
 
 
 def images(size: tuple[int, int], batch: int = 2) -> Array:
-    """Random images (N, C, H, W)."""
+    """Return random images (N, C, H, W)."""
     return np.random.default_rng(0).normal(0, 1, (batch, 3, *size))
 
 
@@ -535,7 +535,7 @@ def evaluate(model: Any, x: Array) -> Array:
 
 
 def evaluation(found: Trial) -> dict[str, float]:
-    """Differences in evaluation: ours to theirs in its framework, ours in one to the other."""
+    """Return differences in evaluation: ours to theirs in its framework, and between ours."""
     x = images(found.published.size)
     expected = evaluate(found.theirs, x)[:, int(found.published.background) :]
     models = [found.torch_model, found.keras_model]
@@ -558,7 +558,7 @@ class Step:
 
 
 def training(found: Trial) -> dict[str, float]:
-    """Differences of a training step in the framework of the implementation."""
+    """Return differences in a training step in the framework of the implementation."""
     published = found.published
     assert published.steps is not None
     x = images(published.steps, 3)

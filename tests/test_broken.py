@@ -43,7 +43,7 @@ PATIENT = Bounds(seconds=20, waiting=120)
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> weights.Weights:
-    """Broken weights of all kinds of files that need no TensorFlow."""
+    """Return broken weights of every kind of file that does not need TensorFlow."""
     folder = tmp_path_factory.mktemp("good")
     spec = folder / "net.inc"
     spec.write_text(weights.SPEC, "utf-8")

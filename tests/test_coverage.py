@@ -44,12 +44,12 @@ def test_the_agreement_specs_use_everything() -> None:
 
 
 def needed() -> set[str]:
-    """Everything that some spec must have."""
+    """Return everything that some spec must contain."""
     return {*statements(), *details(), *arguments()}
 
 
 def statements() -> Iterator[str]:
-    """Statements, elements and operands, from the classes of the syntax tree."""
+    """Yield statements, elements and operands, from the classes of the syntax tree."""
     for cls in (*get_args(st.Item), st.Statement, st.Input, st.Aux):
         yield kind(cls)
     for cls in get_args(st.Element):
@@ -66,7 +66,7 @@ def statements() -> Iterator[str]:
 
 
 def details() -> Iterator[str]:
-    """Forms of statements."""
+    """Yield the forms of statements."""
     for preset in PRESETS:
         yield f"numerics {preset}"
     for what in ("file", "unit", "block", "network", "statement", "aux"):
@@ -114,7 +114,7 @@ def values(argument: Argument) -> tuple[str, ...]:
 
 
 def used_by(path: Path) -> Iterator[str]:
-    """Everything that a spec has, in the words of `needed`."""
+    """Yield everything that a spec contains, in the words of `needed`."""
     graph = compile_spec(path)
     blocks = {d.name for d in graph.program.definitions if d.kind == "block"}
     yield from of_file(load(path), blocks)

@@ -34,7 +34,7 @@ UNREACHED = {
 
 
 def report_of(path: Path, text: str | None = None) -> str:
-    """Everything that a check of a spec prints, with file names relative to its folder."""
+    """Return everything that a check of a spec prints, with file names relative to its folder."""
     report = Reporter()
     try:
         compile_spec(path, text=text, report=report)

@@ -24,14 +24,14 @@ TORCH, KERAS = (incgen.load("net.inc", target, text=SPEC) for target in ("torch"
 
 
 def by_torch(images: Any) -> Any:
-    """Images (..., H, W, C), there and back."""
+    """Preprocess images (..., H, W, C)."""
     first = np.moveaxis(images, -1, -3) if images.ndim > 2 else images
     found = TORCH.preprocess(torch.from_numpy(np.ascontiguousarray(first)))
     return np.moveaxis(found.numpy(), -3, -1)
 
 
 def by_keras(images: Any) -> Any:
-    """Images (..., H, W, C)."""
+    """Preprocess images (..., H, W, C)."""
     return np.asarray(KERAS.preprocess(images))
 
 

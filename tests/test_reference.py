@@ -42,7 +42,7 @@ def one_map(*rows: list[float]) -> NDArray[np.float64]:
 
 
 def row(*values: float) -> NDArray[np.float64]:
-    """Channels of one pixel."""
+    """Return the channels of one pixel."""
     return np.reshape(values, (1, -1, 1, 1)).astype(np.float64)
 
 

@@ -45,7 +45,7 @@ PINNED_QUANTILES = "ff73d66f3bd36437f24498f5ad8e3430da84d7d3a3e7147798201d8a4ed4
 
 
 def philox(counter: int, key: int) -> list[int]:
-    """Philox 4x64-10 (Salmon et al. 2011, section 3.3; the constants are those of Random123)."""
+    """Compute Philox 4x64-10 (Salmon et al. 2011, section 3.3, with Random123's constants)."""
     low_word = (1 << 64) - 1
     words = [counter >> 64 * i & low_word for i in range(4)]
     keys = [key & low_word, key >> 64]

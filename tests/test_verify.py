@@ -93,7 +93,7 @@ def broken(
 
 
 def first(report: Report) -> tuple[int, str, list[str]]:
-    """Rung, path and places of the first divergence."""
+    """Return the rung, path and places of the first divergence."""
     found = report.divergences[0]
     return found.rung, found.path, [f"{p.file}:{p.line} {p.text}" for p in found.lines]
 

@@ -29,7 +29,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def checkpoint(shapes: Mapping[str, tuple[int, ...]], form: str = "PyTorch") -> Checkpoint:
-    """Tensors of which only names and shapes are there, in this order."""
+    """Return tensors with names and shapes only, in this order."""
 
     def nothing() -> Any:
         raise AssertionError("a draft reads no values")

@@ -171,7 +171,7 @@ def scopes_of(name: str) -> list[str]:
 
 
 def in_their_order(graph: Graph, scopes: list[str]) -> list[Node]:
-    """Our layers with kernels as they list theirs: the auxiliary head where theirs is."""
+    """Return our layers with kernels in their order: the auxiliary head goes where theirs is."""
     layers = [node for node in graph.nodes if node.op in ("conv", "separable_conv", "dense")]
     heads = tuple(f"{name}." for name in list(graph.outputs)[1:])
     main = [node for node in layers if not node.path.startswith(heads)]

@@ -41,7 +41,7 @@ SHAPES = {
 
 
 def contents(path: Path) -> dict[str, Array]:
-    """Everything that a file holds."""
+    """Return everything that a file holds."""
     with open_checkpoint(path) as checkpoint:
         found = {}
         for name, stored in checkpoint.tensors.items():

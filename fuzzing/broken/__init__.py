@@ -1,5 +1,5 @@
 """Broken inputs: damaged and hostile specs and weights files, to see how incgen ends.
 
-`runner.run` is the whole of it: it makes inputs, looks at how each ends, counts, and keeps what
-fails. Needs nothing but incgen itself.
+`runner.run` does everything: it makes inputs, examines how each ends, counts, and saves what fails.
+It needs nothing but incgen itself.
 """

@@ -10,17 +10,17 @@ from random import Random
 
 from fuzzing.broken import hostile
 
-#: Bytes of zeros of which a small file can have many; far more than a tensor of a test.
+#: Zero bytes, many of which fit into a small compressed file; far more than a test's tensor.
 _BOMB = 64 << 20
 _NAMES = ("../a.npy", "/a.npy", "a\0.npy", "", ".npy", "a" * 300 + ".npy", "data.pkl", "\u202e.npy")
-#: What is in the environment if a pickle has run.
+#: The environment variable that is set if a pickle has run.
 RAN = "INCGEN_BROKEN_RAN"
 # A state dict that contains itself, and the parts of a file of PyTorch before 1.6: a magic number,
 # a version, the system, the content, its storages.
 _CIRCLE: dict[str, object] = {}
 _CIRCLE["state_dict"] = _CIRCLE
 _OLD: tuple[object, ...] = (0x1950A86A20F9469CFC6C, 1001, {}, _CIRCLE, [])
-#: Pickles that would run something, or take room or time without end.
+#: Pickles that would run something, or take endless memory or time.
 PICKLES = (
     pickle.dumps(_CIRCLE, 2),
     b"".join(pickle.dumps(part, 2) for part in _OLD),
@@ -69,7 +69,7 @@ def repacked(dice: Random, data: bytes) -> bytes:
             members[number] = (name, _numpy(dice))
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", packed) as archive, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of members with one name
+        warnings.simplefilter("ignore")  # duplicate member names
         for name, content in members:
             archive.writestr(zipfile.ZipInfo(name), content, packed)
     return made.getvalue()
@@ -110,7 +110,7 @@ _INTEGERS = (
     2**63,
     2**64 - 1,
 )
-#: NaN, both infinities and what is next to them, as float32.
+#: NaN, both infinities and their neighbours, as float32.
 _FLOATS = (
     b"\0\0\xc0\x7f",
     b"\0\0\x80\x7f",
@@ -121,7 +121,7 @@ _FLOATS = (
 
 
 def bitten(dice: Random, data: bytes) -> bytes:
-    """Bytes deleted, inserted, moved, or others in their place."""
+    """Delete, insert, move or replace bytes."""
     made = bytearray(data)
     for _ in range(dice.choice((1, 1, 1, 2, 3, 8))):
         if not made:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from incgen.base import files
 
-#: What the file is called that incgen is given, if its name does not matter.
+#: The name of the file that incgen is given, if it does not matter.
 _MAIN = "spec.inc"
 
 
@@ -17,10 +17,10 @@ class Case:
     """One broken input.
 
     Attributes:
-        main: the name of the file that incgen is given.
-        files: the content of each file by its name, which can have folders in it.
-        settings: what stands behind each `--set`.
-        kind: how it was made, in a word.
+        main: The name of the file that incgen is given.
+        files: The content of each file by name, which can include folders.
+        settings: The argument of each `--set`.
+        kind: How it was made, in a word.
     """
 
     main: str
@@ -34,7 +34,7 @@ class Case:
         return dict(self.files).get(self.main, b"")
 
     def put(self, folder: Path) -> Path:
-        """Write the files into an empty folder; the path of the one that incgen is given."""
+        """Write the files into an empty folder; return the path of the one that incgen is given."""
         for name, data in self.files:
             path = folder / name
             if "/" in name:
@@ -51,8 +51,8 @@ def single(data: bytes, kind: str = "kept") -> Case:
 def keep(case: Case, folder: Path, name: str) -> Path:
     """Save a case in one file: as it is if it is a spec and nothing else, otherwise in JSON.
 
-    In JSON bytes are written as the characters of those numbers, so that names and contents of any
-    kind can be carried by any system.
+    In JSON, bytes are written as the characters with those numbers, so that any system can store
+    any name and content.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if case.main == _MAIN and len(case.files) == 1 and not case.settings:

@@ -11,7 +11,7 @@ from fuzzing.broken import hostile, structures
 from fuzzing.broken.corpus import Corpus
 from incgen.language.ops import OPS
 
-#: A change of a text; others are there to take from.
+#: A change to a text, which may take pieces from other texts.
 Change: TypeAlias = Callable[[Random, str, Corpus], str]
 
 _TOKEN = re.compile(r'\s+|#[^\n]*|"[^"\n]*"|[A-Za-z_]\w*|\d[\dx/.]*|->|[=!<>]=|//|.', re.DOTALL)
@@ -22,7 +22,7 @@ _STRING = re.compile(r'"[^"\n]*"')
 _OPS = tuple(OPS)
 _OP = re.compile(rf"\b(?:{'|'.join(_OPS)})\b(?!:)")
 _ATTRIBUTES = tuple(sorted({each.name for op in OPS.values() for each in op.arguments}))
-#: The end of a line that can have more behind it.
+#: The end of a line that more can be added to.
 _STATEMENT_END = re.compile(r"(?<=[^\s{}]) *$", re.MULTILINE)
 _LINE_START = re.compile(r"^", re.MULTILINE)
 
@@ -62,12 +62,12 @@ def tokens(dice: Random, text: str, others: Corpus) -> str:
 
 
 def number(dice: Random, text: str, others: Corpus) -> str:
-    """Another number in the place of one."""
+    """Replace a number by another."""
     return _replaced(dice, text, _NUMBER, hostile.number(dice))
 
 
 def window(dice: Random, text: str, others: Corpus) -> str:
-    """Another window in the place of one."""
+    """Replace a window by another."""
     made = dice.choice(hostile.WINDOWS)
     if dice.random() < 0.4:
         made = f"{{{hostile.number(dice)}}}x{dice.randint(0, 9)}"
@@ -91,7 +91,7 @@ def expression(dice: Random, text: str, others: Corpus) -> str:
 
 
 def op(dice: Random, text: str, others: Corpus) -> str:
-    """Another op in the place of one, or one more behind a line."""
+    """Replace an op by another, or add one to a line."""
     new = dice.choice(_OPS)
     if dice.random() < 0.6:
         return _replaced(dice, text, _OP, new)
@@ -125,7 +125,7 @@ def attribute(dice: Random, text: str, others: Corpus) -> str:
 
 
 def string(dice: Random, text: str, others: Corpus) -> str:
-    """Another string in the place of one, or of a name."""
+    """Replace a string or a name by another string."""
     inner = dice.choice((*hostile.TEXTS, *hostile.PATHS)).replace("\n", " ")
     pattern = _STRING if _STRING.search(text) and dice.random() < 0.7 else _NAME
     return _replaced(dice, text, pattern, f'"{inner}"')
@@ -237,7 +237,7 @@ def spliced(dice: Random, text: str, others: Corpus) -> str:
 
 
 def truncated(dice: Random, text: str, others: Corpus) -> str:
-    """Cut off, at the end or at the beginning."""
+    """Cut off the end or the beginning."""
     place = dice.randrange(len(text) + 1)
     return text[:place] if dice.random() < 0.8 else text[place:]
 
@@ -258,7 +258,7 @@ def characters(dice: Random, text: str, others: Corpus) -> str:
 
 
 def numerics(dice: Random, text: str, others: Corpus) -> str:
-    """Another first line, or one more somewhere."""
+    """Replace the first line, or insert one like it somewhere."""
     preset = dice.choice(
         (
             "",
@@ -293,7 +293,7 @@ def default(dice: Random, text: str, others: Corpus) -> str:
     return f"{text[:place]}default {owner} {argument}={value}\n{text[place:]}"
 
 
-#: Each change; what stands twice is twice as likely.
+#: All changes; those listed twice are twice as likely.
 _CHANGES: tuple[Change, ...] = (
     *(tokens, tokens, tokens, number, number, number, window, window, name, name, string, comment),
     *(comment, lines, lines, blocks, blocks, blocks, spliced, truncated, characters, numerics),

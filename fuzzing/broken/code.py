@@ -10,7 +10,7 @@ from fuzzing.broken import hostile
 from fuzzing.broken.cases import Case
 from fuzzing.broken.trial import Failure
 
-#: What generated files import.
+#: The modules that generated files import.
 _IMPORTS = frozenset(
     {"collections", "keras", "math", "safetensors", "sys", "torch", "typing", "warnings"}
 )
@@ -18,10 +18,10 @@ _NO_CODE = re.compile(r'"[^"\n]*"|#[^\n]*')
 
 
 def check(case: Case, target: str, source: str) -> None:
-    """Look at the generated text of one target.
+    """Check the generated text of one target.
 
     Raises:
-        Failure: it has what it should not have.
+        Failure: It contains something that it should not.
     """
     try:
         compile(source, target, "exec", dont_inherit=True)

@@ -10,7 +10,7 @@ from random import Random
 
 from incgen.base import resources
 
-#: A spec up to this length (characters) is taken whole; of a longer one mostly pieces.
+#: Specs up to this length (characters) are used whole, longer ones mostly in pieces.
 _SMALL = 350
 _FENCE = re.compile(r"^```inc([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ITEM = re.compile(r"^(?=(?:numerics|default|let|unit|block|network|use)\b)", re.MULTILINE)
@@ -21,8 +21,8 @@ class Corpus:
     """Texts of specs.
 
     Attributes:
-        small: those that are short.
-        large: the others.
+        small: Short texts.
+        large: The others.
     """
 
     small: tuple[str, ...]

@@ -33,26 +33,26 @@ from incgen.syntax.format import format_text
 from incgen.syntax.parser import parse, parse_value
 from incgen.targets import TARGETS
 
-#: Ends that are no code of a diagnostic.
+#: Ends other than the code of a diagnostic.
 CLEAN, REFUSED = "clean", "refused"
-#: Commands whose products can be looked at, beside those of `check`.
+#: Commands whose output can be examined, besides that of `check`.
 LOOKS = ("build", "format", "show")
 
 
 def examine_spec(case: Case, folder: Path, look: str = "") -> tuple[str, ...]:
-    """Look at how an input ends.
+    """Examine how an input ends.
 
     Args:
-        case: the input.
-        folder: an empty folder.
-        look: one of `LOOKS`: what another command makes of it is looked at too. Not of all of
-            them, because the bound of its time is that of one command.
+        case: The input.
+        folder: An empty folder.
+        look: One of `LOOKS`, another command whose output to examine. Only one, because the time
+            limit is that of a single command.
 
     Returns:
-        The codes of its diagnostics, or what it ended in otherwise.
+        The codes of its diagnostics, or how else it ended.
 
     Raises:
-        Failure: it does not end as it should.
+        Failure: It does not end as it should.
     """
     path = case.put(folder)
     try:
@@ -89,7 +89,7 @@ def examine_spec(case: Case, folder: Path, look: str = "") -> tuple[str, ...]:
     return ends
 
 
-#: The text of the file cannot be had.
+#: The text of the file cannot be read.
 _UNREAD = (Code.UNREADABLE, Code.NOT_UTF8, Code.TOO_LARGE)
 
 
@@ -133,12 +133,12 @@ def _check_diagnostics(found: Sequence[Diagnostic]) -> None:
         raise Failure("bad JSON", f"{len(listed)} of {len(found)}")
 
 
-#: Longer lines of a report nobody reads.
+#: Nobody reads longer lines in a report.
 _LONGEST = 600
 
 
 def _check_lines(text: str, count: int | None) -> None:
-    """So many lines, of which nothing controls a terminal."""
+    """Check that there are this many lines, and no terminal control characters in them."""
     lines = text.split("\n")
     if count is not None and len(lines) != count:
         raise Failure("newline in a report", repr(text[:200]))

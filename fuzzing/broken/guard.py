@@ -14,12 +14,12 @@ from types import FrameType
 
 @dataclass(frozen=True)
 class Bounds:
-    """What one input may take.
+    """The limits of one input.
 
     Attributes:
-        seconds: of the processor's time in the process itself.
-        waiting: seconds by the clock; more than the above, since other programs run too.
-        memory: bytes that the process may take beyond what it has at its beginning.
+        seconds: Processor time in the process itself.
+        waiting: Wall-clock seconds; more than the above, since other programs run too.
+        memory: Bytes that the process may use beyond those it has at its start.
     """
 
     seconds: float = 2.0
@@ -28,21 +28,21 @@ class Bounds:
 
 
 class Hang(BaseException):
-    """Something takes too long. No `Exception`: nothing that is examined may catch it."""
+    """Something takes too long. Not an `Exception`, so that no code under test can catch it."""
 
 
 @contextmanager
 def bounded(bounds: Bounds) -> Iterator[None]:
-    """Interrupt what is done inside of this when its time is over.
+    """Interrupt the code inside when its time is up.
 
     Raises:
-        Hang: it is.
+        Hang: The time is up.
     """
     start = time.process_time()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         left = bounds.seconds - (time.process_time() - start)
-        if number == signal.SIGPROF and left > 0:  # the timer counts in ticks of the system
+        if number == signal.SIGPROF and left > 0:  # the timer has the resolution of system ticks
             signal.setitimer(signal.ITIMER_PROF, max(left, 0.01))
             return
         limit = bounds.seconds if number == signal.SIGPROF else bounds.waiting
@@ -63,7 +63,7 @@ def bounded(bounds: Bounds) -> Iterator[None]:
 
 
 def limit_memory(bounds: Bounds) -> None:
-    """Let this process have so much memory more and no more; what is beyond is a MemoryError."""
+    """Limit this process to this much additional memory; beyond it, a MemoryError is raised."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + bounds.memory
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -75,6 +75,6 @@ def peak_memory() -> int:
 
 
 def spent() -> float:
-    """Seconds of the processor's time so far, of this process and of those it has waited for."""
+    """Return the processor time so far of this process and those it has waited for, in seconds."""
     theirs = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + theirs.ru_utime + theirs.ru_stime

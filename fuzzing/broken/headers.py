@@ -7,11 +7,11 @@ import re
 from random import Random
 from typing import Any
 
-#: Stands for a list in a list and so on, so many times: JSON that Python cannot write either.
+#: Placeholder for a list nested this many times: JSON that Python itself cannot write.
 _DEEP = re.compile(r'"@(\d+)"')
 
 
-#: What a header could say in the place of anything.
+#: Values that a header could have in place of anything.
 _VALUES: tuple[Any, ...] = (
     *(
         None,
@@ -96,7 +96,7 @@ def lying(dice: Random, data: bytes) -> bytes:
 
 
 def _changed(dice: Random, entries: dict[str, Any], body: bytes) -> bytes:
-    """Change something that a header says, or what is behind it."""
+    """Change an entry of a header, or the data behind it."""
     names = [name for name in entries if name != "__metadata__"]
     if not names:
         return body
@@ -110,7 +110,7 @@ def _changed(dice: Random, entries: dict[str, Any], body: bytes) -> bytes:
         case 3:
             entry.pop(dice.choice(_FIELDS), None)
         case 4:
-            entries[name] = entries[other]  # both lie in one place
+            entries[name] = entries[other]  # both are in the same place
         case 5:
             _shifted(dice, entry)
         case 6:

@@ -6,9 +6,9 @@ import builtins
 import keyword
 from random import Random
 
-#: Code with this name in it must never come out of a comment, a string or the name of a file.
+#: Code containing this name must never result from a comment, a string or a file name.
 MARK = "smuggled"
-#: What a template language would make of the product in `ARITHMETIC`.
+#: The result of the product in `ARITHMETIC`, if a template language evaluated it.
 ARITHMETIC, PRODUCT = "{{ 6 * 1000007 }}", "6000042"
 
 NUMBERS = (
@@ -198,7 +198,7 @@ TEXTS = (
     "#",
     "##",
 )
-#: Characters that other programs stumble over.
+#: Characters that trip up other programs.
 CHARACTERS = (
     *"{}()[]=:,\"'`\\#->+*/%<>!;.$@?~^&|_",
     *" \t\n\r\x0b\x0c\x00\x01\x07\x08\x1a\x1b\x1c\x7f\x85\xa0\xad",

@@ -9,7 +9,7 @@ from fuzzing.broken.cases import Case, single
 from fuzzing.broken.changes import broken, encoded, spliced, truncated
 from fuzzing.broken.corpus import Corpus
 
-#: Names of the file that incgen is given; they come into generated code.
+#: Names of the file that incgen is given, which end up in generated code.
 _FILES = (
     f'a"""; {hostile.MARK}() """.inc',
     f"a\nimport {hostile.MARK}\n.inc",
@@ -29,9 +29,9 @@ def spec_case(corpus: Corpus, seed: int, number: int) -> Case:
     """Return a broken spec.
 
     Args:
-        corpus: what it is made from.
-        seed: of the whole run.
-        number: of the input.
+        corpus: The texts it is made from.
+        seed: The seed of the whole run.
+        number: The number of the input.
     """
     dice = Random(f"{seed}/{number}")
     kinds = (_changed, _spliced, _cut, _nested, _chained, _many, _used, _set, _named)
@@ -80,7 +80,7 @@ _PARTS = ("block a(n) {\n    conv 1x1 n\n}\n", "block a(n) {\n    identity\n    
 
 
 def _used(dice: Random, corpus: Corpus) -> Case:
-    """Several files, of which some use others: wrong paths, circles, damaged files."""
+    """Return several files that use each other: wrong paths, cycles, damaged files."""
     names = [
         "spec.inc",
         *dice.sample(("b.inc", "parts/a.inc", "parts/c.inc", "d.inc"), dice.randint(1, 3)),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fuzzing.broken.cases import Case
 
-#: So many of the slowest inputs are told.
+#: How many of the slowest inputs are reported.
 _SLOWEST = 5
 
 
@@ -17,11 +17,11 @@ class Failed:
     """A failure.
 
     Attributes:
-        number: of the input.
-        kind: what is wrong, in a few words.
-        detail: the rest of it.
-        case: the input, made small; None where one of the kind is known already.
-        kept: where it was saved.
+        number: The number of the input.
+        kind: What is wrong, in a few words.
+        detail: The rest of the message.
+        case: The reduced input; None if one of this kind is already known.
+        kept: Where it was saved.
     """
 
     number: int
@@ -36,14 +36,14 @@ class Report:
     """Counts of a run, or of a part of one.
 
     Attributes:
-        inputs: how many were tried.
-        ends: how often they ended in what; an input counts for each code in it.
-        kinds: how many were made in which way.
-        slowest: seconds of the processor's time, with the number of the input.
-        memory: the most bytes that a process had.
-        failures: everything that is wrong.
-        seconds: by the clock, of the whole run.
-        interrupted: what has ended the run before its time.
+        inputs: How many were tried.
+        ends: How often each end occurred; an input counts for each of its codes.
+        kinds: How many were made in each way.
+        slowest: Processor time in seconds, with the number of the input.
+        memory: The peak memory of a process, in bytes.
+        failures: All failures.
+        seconds: Wall-clock time of the whole run.
+        interrupted: What ended the run early.
     """
 
     inputs: int = 0

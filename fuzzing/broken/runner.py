@@ -1,7 +1,6 @@
 """Try many broken inputs in separate processes with bounded time and memory.
 
-A process that crashes, or that cannot be interrupted, is replaced; the input that it was at is a
-failure like any other.
+A process that crashes or cannot be interrupted is replaced; its current input counts as a failure.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ from fuzzing.broken.report import Failed, Report
 from fuzzing.broken.shrink import shrunk
 from fuzzing.broken.trial import Subject, tried
 
-#: Seconds after which a process tells what it has done.
+#: Seconds between the reports of a process.
 _TELL = 0.5
-#: Seconds that a process has in addition, before it is ended from outside.
+#: Extra seconds that a process has before it is killed from outside.
 _GRACE = 10.0
-#: Not every failure of a kind is made small: the first of them do.
+#: Only the first failures of a kind are reduced.
 _MOST_FAILURES = 1_000
 
 
@@ -47,13 +46,13 @@ def run(
     """Try inputs.
 
     Args:
-        subject: what is fuzzed.
-        count: how many inputs.
-        processes: how many at once; the inputs are the same for any number of them.
-        progress: is told about twice a second what there is so far. An interrupt ends the run with
-            that.
-        keep: the folder where failing inputs are saved, made small.
-        first: the number of the first input.
+        subject: What to fuzz.
+        count: The number of inputs.
+        processes: How many run at once; the inputs are the same for any number.
+        progress: Called about twice a second with the report so far, with which an interrupt ends
+            the run.
+        keep: The folder for failing inputs, reduced.
+        first: The number of the first input.
     """
     report, start = Report(), time.monotonic()
     workers: list[_Worker] = []
@@ -77,7 +76,7 @@ def run(
     finally:
         for worker in workers:
             worker.end()
-        folder.cleanup()  # what a process leaves that is ended from outside
+        folder.cleanup()  # what a killed process leaves behind
     report.failures.sort(key=lambda each: each.number)
     if keep is not None:
         _save(report, keep)
@@ -99,14 +98,14 @@ def _save(report: Report, folder: Path) -> None:
 
 @dataclass
 class _Shared:
-    """What a process and the one that watches it both see."""
+    """State shared by a process and the one that watches it."""
 
     number: Any = field(default_factory=lambda: multiprocessing.RawValue(c_longlong, -1))
     began: Any = field(default_factory=lambda: multiprocessing.RawValue(c_double, 0.0))
 
 
 class _Worker:
-    """A process that tries some of the inputs, and its successors if it does not survive."""
+    """A process that tries some of the inputs, and its replacements if it dies."""
 
     def __init__(self, subject: Subject, numbers: range, folder: Path) -> None:
         self.subject, self.numbers, self.folder = subject, numbers, folder
@@ -122,7 +121,7 @@ class _Worker:
         """Start a process for the inputs that are left."""
         context = multiprocessing.get_context("spawn")
         self.results, theirs = context.Pipe(duplex=False)
-        self.shared.began.value = time.monotonic() + 120  # it has to import what it needs
+        self.shared.began.value = time.monotonic() + 120  # it has to import its modules first
         self.process = context.Process(
             target=_work,
             args=(
@@ -159,7 +158,7 @@ class _Worker:
         return found
 
     def replaced(self, kind: str) -> Report:
-        """Go on without the input at which the process was; that is the failure."""
+        """Continue without the current input of the process, which is the failure."""
         self.end()
         number = self.shared.number.value
         code = self.process.exitcode if self.process else None
@@ -211,7 +210,7 @@ def _work(
 
 
 class _Bench:
-    """Where a process tries its inputs."""
+    """Tries the inputs of a process."""
 
     def __init__(self, subject: Subject, folder: Path, shared: _Shared) -> None:
         self.subject, self.folder, self.shared = subject, folder, shared

@@ -13,7 +13,7 @@ T = TypeVar("T")
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 _TOKEN = re.compile(rb"\s+|\w+|[^\w\s]")
 _BYTE = re.compile(rb".", re.DOTALL)
-#: Content that is shorter than this is tried without each of its bytes.
+#: Content shorter than this is tried without each of its bytes.
 _BYTES = 400
 
 
@@ -32,9 +32,9 @@ def shrunk(case: Case, fails: Callable[[Case], bool], tries: int = 400) -> Case:
     """Return the smallest case that is found to fail too.
 
     Args:
-        case: one that fails.
-        fails: whether another does, in the same way.
-        tries: how often that is asked at most.
+        case: A failing case.
+        fails: Returns whether another case fails in the same way.
+        tries: The maximum number of calls of `fails`.
     """
     again = _Tries(fails, tries)
 
@@ -67,7 +67,7 @@ def _with_data(case: Case, name: str, parts: Sequence[bytes]) -> Case:
 
 
 def _minimal(parts: Sequence[T], fails: Callable[[Sequence[T]], bool]) -> Sequence[T]:
-    """Fewer parts with which it fails: runs of them are left out, long ones first.
+    """Return fewer parts that still fail: runs of parts are left out, long ones first.
 
     Zeller & Hildebrandt 2002, "Simplifying and isolating failure-inducing input".
     """

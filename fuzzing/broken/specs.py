@@ -14,7 +14,7 @@ from fuzzing.broken.guard import Bounds
 from fuzzing.broken.inputs import spec_case
 from fuzzing.broken.report import Report
 
-#: For one input in so many another command is tried too, each in its turn.
+#: How many inputs there are for each one that another command, in turn, is tried on too.
 _EVERY = 5
 
 
@@ -23,9 +23,9 @@ class Specs:
     """Broken specs.
 
     Attributes:
-        corpus: what they are made from.
-        seed: of the whole run.
-        bounds: what one of them may take.
+        corpus: The texts they are made from.
+        seed: The seed of the whole run.
+        bounds: The limits of one input.
     """
 
     corpus: Corpus
@@ -63,13 +63,13 @@ def run(
     """Try broken specs.
 
     Args:
-        count: how many.
-        seed: the same number gives the same specs, if `folders` are the same.
-        processes: how many at once.
-        progress: is told about twice a second what there is so far.
-        keep: the folder where failing ones are saved, made small.
-        folders: where `.inc` and `.md` files lie that are broken too, beside incgen's own specs.
-        first: the number of the first.
+        count: How many.
+        seed: The same number gives the same specs, if `folders` are the same.
+        processes: How many run at once.
+        progress: Called about twice a second with the report so far.
+        keep: The folder for failing specs, reduced.
+        folders: Folders of `.inc` and `.md` files to break, in addition to incgen's own specs.
+        first: The number of the first.
     """
     subject = Specs(corpus(folders), seed)
     return runner.run(subject, count, processes, progress, keep=keep, first=first)

@@ -36,7 +36,7 @@ _OPERANDS = (
 _OPERATORS = ("+", "-", "*", "/", "//", "%", "==", "!=", "<", ">=", "and", "or")
 
 
-#: What stands in front of, and behind, what is nested; with the innermost part.
+#: The text before and after each level of nesting, and the innermost part.
 _BODIES = (
     ("{ ", "relu", " }"),
     ("{\n", "relu", "\n}"),
@@ -114,7 +114,7 @@ def nested(dice: Random) -> str:
 
 
 def chained(dice: Random) -> str:
-    """Definitions that use one another: long chains, wide ones, circles."""
+    """Return definitions that use each other: long chains, wide ones, cycles."""
     length = dice.choice((2, 5, 20, 39, 41, dice.choice((60, 101, 300))))
     times = dice.choice((1, 1, 2, 3))
     around = dice.choice(

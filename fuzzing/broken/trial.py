@@ -16,25 +16,25 @@ class Failure(Exception):
     """An input does not end as every input should."""
 
     def __init__(self, kind: str, detail: str) -> None:
-        """Keep what is wrong, and where.
+        """Store what is wrong.
 
         Args:
-            kind: a few words; two failures of one kind are likely to be one fault.
-            detail: the rest.
+            kind: A few words; two failures of one kind probably have the same cause.
+            detail: The rest of the message.
         """
         super().__init__(f"{kind}: {detail}")
         self.kind = kind
 
 
 class Subject(Protocol):
-    """What is fuzzed. It is sent to other processes."""
+    """What to fuzz. It is sent to other processes."""
 
     @property
     def bounds(self) -> Bounds:
         """Return the bounds for one input."""
 
     def prepare(self) -> None:
-        """Do what a process has to do before its memory is bounded."""
+        """Prepare a process before its memory is limited."""
 
     def make(self, number: int) -> Case:
         """Return an input; the same number always gives the same one."""
@@ -43,9 +43,9 @@ class Subject(Protocol):
         """Return how an input ends, in words to be counted; anything raised is a failure.
 
         Args:
-            case: the input.
-            folder: an empty folder.
-            number: of the input; some may be looked at more closely than others.
+            case: The input.
+            folder: An empty folder.
+            number: The number of the input; some may be examined more closely than others.
         """
 
 
@@ -54,10 +54,10 @@ class Outcome:
     """How an input ended.
 
     Attributes:
-        ends: words to be counted, the worst first.
-        seconds: of the processor's time.
-        failure: what is wrong, in a few words; None if nothing is.
-        detail: the rest of it.
+        ends: Words to be counted, the worst first.
+        seconds: Processor time in seconds.
+        failure: What is wrong, in a few words; None if nothing is.
+        detail: The rest of the message.
     """
 
     ends: tuple[str, ...]
@@ -67,7 +67,7 @@ class Outcome:
 
 
 def tried(subject: Subject, case: Case, folder: Path, number: int) -> Outcome:
-    """Try an input in a folder, which is made and removed."""
+    """Try an input in a temporary folder."""
     folder.mkdir()
     start = spent()
     failure, detail, ends = None, "", tuple[str, ...]()

@@ -43,14 +43,14 @@ network net(classes = 3) {
 """
 _SPEC, _OUTPUT = "net.inc", "written.safetensors"
 
-#: A good file of weights: what it is called, and the files that it consists of.
+#: A good weights file: its name, and the files that it consists of.
 Base = tuple[str, tuple[tuple[str, bytes], ...]]
 
 
 def bases(folders: Iterable[Path] = ()) -> tuple[Base, ...]:
-    """Good files: those that incgen writes, and those in folders, which are of any network.
+    """Return good files: those that incgen writes, and those in folders, from any network.
 
-    A checkpoint of TensorFlow is the files that have a name in common.
+    A TensorFlow checkpoint consists of the files with a common prefix.
     """
     found: list[Base] = []
     with TemporaryDirectory() as name:
@@ -74,13 +74,13 @@ def bases(folders: Iterable[Path] = ()) -> tuple[Base, ...]:
 
 @dataclass(frozen=True)
 class Weights:
-    """Broken files of weights.
+    """Broken weights files.
 
     Attributes:
-        bases: the good ones that they are made from.
-        seed: of the whole run.
-        bounds: what one of them may take; in Keras files libhdf5 may find no end more than once.
-        keras: whether those that can be are also loaded by the generated Keras code.
+        bases: The good files that they are made from.
+        seed: The seed of the whole run.
+        bounds: The limits of one input; in Keras files libhdf5 may hang more than once.
+        keras: Whether the generated Keras code loads them too, where it can.
     """
 
     bases: tuple[Base, ...]
@@ -105,7 +105,7 @@ class Weights:
     def make(self, number: int) -> Case:
         """Return a broken file."""
         dice = Random(f"weights/{self.seed}/{number}")
-        ours = dice.random() < 0.3  # what incgen reads itself, not by way of a library
+        ours = dice.random() < 0.3  # formats that incgen reads itself, without a library
         main, files = self.bases[0] if ours else dice.choice(self.bases)
         place = dice.randrange(len(files))
         name, data = files[place]
@@ -192,7 +192,8 @@ def _loaded(path: Path) -> str:
     before = [value.tobytes() for value in model.get_weights()]
     try:
         module.load_safetensors(model, path)
-    except Exception as error:  # that of the safetensors package has no base that can be named here
+    # the error of the safetensors package has no base class to name here
+    except Exception as error:
         if (
             not isinstance(error, (ValueError, OSError))
             and "safetensors" not in str(type(error)).lower()
@@ -214,16 +215,16 @@ def run(
     folders: Iterable[Path] = (),
     first: int = 0,
 ) -> Report:
-    """Try broken files of weights.
+    """Try broken weights files.
 
     Args:
-        count: how many.
-        seed: the same number gives the same files, if `folders` are the same.
-        processes: how many at once.
-        progress: is told about twice a second what there is so far.
-        keep: the folder where failing ones are saved, made small.
-        folders: where good files lie that are broken too, beside those that incgen writes.
-        first: the number of the first.
+        count: How many.
+        seed: The same number gives the same files, if `folders` are the same.
+        processes: How many run at once.
+        progress: Called about twice a second with the report so far.
+        keep: The folder for failing files, reduced.
+        folders: Folders of good files to break, in addition to those that incgen writes.
+        first: The number of the first.
     """
     subject = Weights(bases(folders), seed)
     return runner.run(subject, count, processes, progress, keep=keep, first=first)

@@ -30,7 +30,7 @@ class Another:
 
 
 def combinations(graph: Graph, targets: Sequence[str]) -> list[Another]:
-    """Other arguments that pair every value of a parameter with every value of another.
+    """Choose other arguments that pair every value of a parameter with every value of another.
 
     Flags have two values, words all that fit, numbers their own and one more. Most faults that
     depend on arguments depend on one or two of them (Kuhn, Wallace & Gallo 2004): the rows are a
