@@ -10,7 +10,8 @@ from incgen.base.source import Span
 from incgen.graph.nodes import Graph, Node, Use
 from incgen.graph.shapes import Window, effective
 from incgen.language import expressions as ex
-from incgen.language.ops import OPS, PRESETS, Argument, ByWindow, Kind, Op
+from incgen.language.ops import OPS, PRESETS, Argument, ByWindow, Op
+from incgen.language.printing import spec_value
 from incgen.resolve import definitions as df
 
 #: How many lines of one kind are listed.
@@ -49,7 +50,7 @@ def rules(graph: Graph, file: str | None = None) -> list[Rule]:
             origin, name, span = _origin(node, node.call, argument.name)
             if file is not None and (origin != "numerics" or _file(span) != file):
                 continue
-            key = (node.op, argument.name, _value(node, argument), origin, name)
+            key = (node.op, argument.name, spec_value(node.args[argument.name]), origin, name)
             spans, count = found.get(key, ([], 0))
             if span is not None and span not in spans:
                 spans.append(span)
@@ -87,24 +88,6 @@ def _acts(node: Node, argument: Argument) -> bool:
             return averages and any(map(any, node.args["borders"]))
         case _:
             return True
-
-
-def _value(node: Node, argument: Argument) -> str:
-    """Write a value as a spec does."""
-    value = node.args[argument.name]
-    match value:
-        case bool():
-            return str(value).lower()
-        case float():
-            mantissa, _, exponent = f"{value:e}".partition("e")
-            digits = mantissa.rstrip("0").rstrip(".")
-            return f"{value:g}" if not 0 < abs(value) < 0.01 else f"{digits}e{int(exponent)}"
-        case tuple() if argument.kind is Kind.PADDING and len(value) == 2:
-            return f"{value[0]}x{value[1]}"
-        case tuple():
-            return str(list(value))
-        case _:
-            return str(value)
 
 
 def _origin(node: Node, call: df.OpCall, name: str) -> tuple[str, str, Span | None]:

@@ -15,6 +15,7 @@ from incgen.graph.nodes import Graph, Node, Use
 from incgen.graph.shapes import Borders, Shape, Window, effective
 from incgen.language.initializers import Initializer
 from incgen.language.ops import OPS, Kind
+from incgen.language.printing import spec_value
 
 _HEADINGS = ("layer", "op", "output", "parameters", "multiply-adds")
 _INDENT = "  "
@@ -129,7 +130,7 @@ def described(node: Node) -> str:
         if argument.kind is Kind.WORD and argument.name == "kind":
             name = f"{value}_{name}"
         elif argument.kind is not Kind.COUNT or node.op == "lrn":
-            words.append(_value(value))
+            words.append(spec_value(value))
     words += [
         f"{key}={node.args[key]}"
         for key in ("groups", "dilation", "multiplier")
@@ -149,17 +150,6 @@ def _borders(window: Window, dilation: int, borders: Borders) -> list[str]:
         return []
     sides = [*borders[0], *borders[1]]
     return [f"pad={sides[0]}" if len(set(sides)) == 1 else f"pad={sides}".replace(" ", "")]
-
-
-def _value(value: object) -> str:
-    """Write an argument as a spec does."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return f"{value:g}"
-    if isinstance(value, tuple):
-        return "x".join(map(str, value)) if len(value) == 2 else str(list(value))
-    return str(value)
 
 
 def _row(label: str, group: Group) -> tuple[str, ...]:
@@ -191,7 +181,7 @@ def _aligned(row: tuple[str, ...], widths: list[int]) -> str:
 
 def _heading(graph: Graph) -> list[str]:
     network = graph.program.network
-    parameters = ", ".join(f"{name} = {_value(v)}" for name, v in graph.parameters.items())
+    parameters = ", ".join(f"{name} = {spec_value(v)}" for name, v in graph.parameters.items())
     heading = f"{network.name}({parameters})  from {graph.program.file}"
     return [*map(plain, (heading, *(network.doc or graph.program.doc).split("\n")))]
 

@@ -6,7 +6,7 @@ one shape rule written in plain Python serves numbers and symbols alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, assert_never
 
@@ -293,63 +293,6 @@ def choice(condition: Expression, then: Operand, otherwise: Operand) -> Expressi
     return yes if yes == no else Choice(condition, yes, no)
 
 
-def substitute(
-    expression: Expression,
-    parameters: Mapping[str, Expression],
-    dimensions: Mapping[str, Expression],
-) -> Expression:
-    """Replace parameters and dimensions in an expression, and simplify it."""
-    match expression:
-        case Literal() | Name():
-            return expression
-        case Item(parameter, index):
-            return parameters.get(f"{parameter}[{index}]", expression)
-        case Parameter(name):
-            return parameters.get(name, expression)
-        case Dimension(axis):
-            return dimensions.get(axis, expression)
-        case Unary(operator_, operand):
-            return unary(operator_, substitute(operand, parameters, dimensions))
-        case Binary(operator_, left, right):
-            return binary(
-                operator_,
-                substitute(left, parameters, dimensions),
-                substitute(right, parameters, dimensions),
-            )
-        case Call(function, arguments):
-            return called(function, tuple(substitute(a, parameters, dimensions) for a in arguments))
-        case Tuple(parts):
-            return Tuple(tuple(substitute(part, parameters, dimensions) for part in parts))
-        case Choice(condition, then, otherwise):
-            return choice(
-                substitute(condition, parameters, dimensions),
-                substitute(then, parameters, dimensions),
-                substitute(otherwise, parameters, dimensions),
-            )
-        case _:
-            assert_never(expression)
-
-
-def replaced(expression: Expression, known: Expression, by: Expression) -> Expression:
-    """Replace every occurrence of a part of an expression."""
-    if expression == known:
-        return by
-    match expression:
-        case Unary(operator_, operand):
-            return unary(operator_, replaced(operand, known, by))
-        case Binary(operator_, left, right):
-            return binary(operator_, replaced(left, known, by), replaced(right, known, by))
-        case Call(function, arguments):
-            return called(function, tuple(replaced(a, known, by) for a in arguments))
-        case Tuple(parts):
-            return Tuple(tuple(replaced(part, known, by) for part in parts))
-        case Choice(condition, then, otherwise):
-            sides = (replaced(side, known, by) for side in (condition, then, otherwise))
-            return choice(*sides)
-        case _:
-            return expression
-
-
 def children(expression: Expression) -> tuple[Expression, ...]:
     """Return the operands of an expression."""
     match expression:
@@ -357,9 +300,7 @@ def children(expression: Expression) -> tuple[Expression, ...]:
             return (operand,)
         case Binary(_, left, right):
             return (left, right)
-        case Call(_, arguments):
-            return arguments
-        case Tuple(parts):
+        case Call(_, parts) | Tuple(parts):
             return parts
         case Choice(condition, then, otherwise):
             return (condition, then, otherwise)
@@ -367,6 +308,48 @@ def children(expression: Expression) -> tuple[Expression, ...]:
             return ()
         case _:
             assert_never(expression)
+
+
+def rebuilt(expression: Expression, operands: Sequence[Expression]) -> Expression:
+    """Apply the operation of an expression to other operands, and simplify it."""
+    match expression:
+        case Unary(operator_):
+            return unary(operator_, *operands)
+        case Binary(operator_):
+            return binary(operator_, *operands)
+        case Call(function):
+            return called(function, tuple(operands))
+        case Tuple():
+            return Tuple(tuple(operands))
+        case Choice():
+            return choice(*operands)
+        case _:
+            return expression
+
+
+def substitute(
+    expression: Expression,
+    parameters: Mapping[str, Expression],
+    dimensions: Mapping[str, Expression],
+) -> Expression:
+    """Replace parameters and dimensions in an expression, and simplify it."""
+    match expression:
+        case Item(parameter, index):
+            return parameters.get(f"{parameter}[{index}]", expression)
+        case Parameter(name):
+            return parameters.get(name, expression)
+        case Dimension(axis):
+            return dimensions.get(axis, expression)
+        case _:
+            inner = [substitute(part, parameters, dimensions) for part in children(expression)]
+            return rebuilt(expression, inner)
+
+
+def replaced(expression: Expression, known: Expression, by: Expression) -> Expression:
+    """Replace every occurrence of a part of an expression."""
+    if expression == known:
+        return by
+    return rebuilt(expression, [replaced(part, known, by) for part in children(expression)])
 
 
 def names(expression: Expression) -> Iterator[Name]:

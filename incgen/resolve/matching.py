@@ -13,10 +13,10 @@ from incgen.language.ops import (
     WORDS,
     Argument,
     ByWindow,
-    DefaultValue,
     Kind,
     Op,
 )
+from incgen.language.printing import spec_value
 from incgen.language.signature import Signature
 from incgen.resolve import definitions as df
 from incgen.resolve.arguments import padding_of
@@ -68,7 +68,7 @@ class Matcher:
         """Report arguments that are needed and have no value."""
         if all(argument.must for argument in missing):
             preset = PRESETS["torch"][op.family or op.name]
-            values = {a.name: _default_text(preset[a.name]) for a in missing}
+            values = {a.name: spec_value(preset[a.name]) for a in missing}
             says = listed([a.name for a in missing])
             message = f"`{op.name}` must state {says}: the frameworks disagree on it"
             usage = _usage(call, missing, values)
@@ -334,7 +334,3 @@ def _wanted(missing: Sequence[Argument], article: str) -> str:
 
 def _examples(missing: Sequence[Argument]) -> dict[str, str]:
     return {a.name: a.words[0] if a.words else EXAMPLES[a.kind] for a in missing}
-
-
-def _default_text(value: DefaultValue) -> str:
-    return str(value).lower() if isinstance(value, (bool, str)) else f"{value:g}"

@@ -81,7 +81,7 @@ class Values:
         if len(known) != len(operands):
             return None
         try:
-            return replace(_made(expression, known), span=expression.span)
+            return replace(ex.rebuilt(expression, known), span=expression.span)
         except EvaluationError as error:
             self._report_evaluation(error, expression)
             return None
@@ -164,14 +164,3 @@ class Values:
     def callables(self) -> set[str]:
         """Return every name that can be applied here."""
         return {*OPS, *self.own}
-
-
-def _made(written: ex.Unary | ex.Binary | ex.Call, operands: list[ex.Expression]) -> ex.Expression:
-    """Apply the same operation to other operands, simplified."""
-    match written:
-        case ex.Unary(operator):
-            return ex.unary(operator, *operands)
-        case ex.Binary(operator):
-            return ex.binary(operator, *operands)
-        case ex.Call(function):
-            return ex.called(function, tuple(operands))
