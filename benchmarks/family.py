@@ -1,10 +1,9 @@
-"""The networks that come with incgen: how long their files are, and how long they take to build.
+"""The shipped networks: how long their files are, and how long they take to build.
 
-Lines are held against those of the published implementation that a network equals, as it lies in
-its installed package: the whole file on either side, with what else is in it. What a published
-file has besides (licences, addresses of weights, other variants) and what a generated one has
-(shapes, loading, weight decay) is not told apart; lines of code, without comments, docstrings and
-blank lines, are printed beside for that reason.
+Lines are compared with those of the published implementation that a network equals, in its
+installed package: the whole file on either side. What else a published file has (licences, URLs of
+weights, other variants) or a generated one (shapes, loading, weight decay) counts too; so lines of
+code, without comments, docstrings and blank lines, are printed as well.
 """
 
 from __future__ import annotations
@@ -40,11 +39,11 @@ class Equal:
     """A published implementation that a network equals.
 
     Attributes:
-        spec: the name of the network's spec.
-        target: of the same framework.
-        package: that it is installed with.
-        file: inside of the package.
-        settings: with which the network is the same.
+        spec: The name of the network's spec.
+        target: The target of the same framework.
+        package: The package that contains it.
+        file: The file in the package.
+        settings: The settings with which the network is the same.
     """
 
     spec: str

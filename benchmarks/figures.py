@@ -1,8 +1,8 @@
-"""What the benchmarks share: a figure with its bar, the printed table, and fair timing.
+"""Shared by the benchmarks: a figure with its bar, the printed table, and fair timing.
 
-A benchmark is a script with a function that returns figures. Run by itself it prints them as a
-table; with `--json` it prints them for `run.py`, which puts those of all benchmarks into one. With
-`--smallest` each measures as little as it can, once: that shows that it works, and no more.
+A benchmark is a script with a function that returns figures. Run by itself, it prints them as a
+table; with `--json` it prints them for `run.py`, which combines those of all benchmarks. With
+`--smallest`, each measures as little as possible, once, to show that it works.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = ROOT / "specs" / "bn_inception.inc"
-#: The command, as it is installed beside this Python.
+#: The command, installed beside this Python.
 INCGEN = str(Path(sysconfig.get_path("scripts"), "incgen"))
 REFERENCE = Path(__file__).resolve().parent / "reference"
-#: Whether benchmarks only show that they work.
+#: Whether benchmarks should only show that they work.
 SMALLEST = "--smallest" in sys.argv[1:]
-#: The smallest network that is measured in place of a large one.
+#: The smallest network, measured instead of a large one.
 SMALL_SPEC = ROOT / "tests" / "agreement" / "units.inc"
 
 
@@ -35,10 +35,10 @@ class Figure:
     """One measured number.
 
     Attributes:
-        name: what was measured.
-        value: the number with its unit, as printed.
-        bar: what it must reach, as printed; empty for a number that only informs.
-        reached: whether it does; None without a bar.
+        name: What was measured.
+        value: The number with its unit, as printed.
+        bar: The limit, as printed; empty if there is none.
+        reached: Whether the limit is met; None without a bar.
     """
 
     name: str
@@ -69,7 +69,7 @@ def report(figures: Sequence[Figure]) -> None:
 def from_script(script: str | Path, *arguments: str) -> list[Figure]:
     """Run a benchmark in a separate process and return its figures.
 
-    What it writes to stderr is passed on only if it fails: TensorFlow greets at length.
+    Its stderr is shown only if it fails: TensorFlow is verbose at start-up.
     """
     smallest = ("--smallest",) if SMALLEST else ()
     command = [sys.executable, str(script), *arguments, *smallest, "--json"]
@@ -95,7 +95,7 @@ def print_table(figures: Sequence[Figure]) -> None:
 def run(*command: str) -> None:
     """Run a command with its output hidden; raise an error if it fails.
 
-    An installed package has its bytecode, so a checkout gets to keep it too.
+    An installed package has its bytecode, so a checkout may keep it too.
     """
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     quiet = subprocess.DEVNULL
@@ -105,7 +105,7 @@ def run(*command: str) -> None:
 def seconds(action: Callable[[], object]) -> float:
     """Return the wall-clock time of an action, in seconds.
 
-    What earlier actions left behind is collected before, so that nobody else pays for it.
+    Garbage of earlier actions is collected first, so that this one does not pay for it.
     """
     gc.collect()
     start = time.perf_counter()
@@ -115,11 +115,11 @@ def seconds(action: Callable[[], object]) -> float:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Time of two actions that were run in turn.
+    """The times of two actions that were run in turn.
 
     Attributes:
-        first: seconds of each run of the first action.
-        second: seconds of each run of the second, right before or after its partner.
+        first: The seconds of each run of the first action.
+        second: The seconds of each run of the second, right before or after its partner.
     """
 
     first: tuple[float, ...]
@@ -155,8 +155,8 @@ class Comparison:
 def compare(first: Callable[[], object], second: Callable[[], object], pairs: int) -> Comparison:
     """Time two actions in turn, A B B A A B ..., after an untimed run of each.
 
-    The order changes from pair to pair, so that neither always runs behind the other, and a
-    machine that slows down meanwhile slows down both.
+    The order alternates, so that neither always runs after the other, and a machine that slows down
+    affects both.
     """
     first()
     second()

@@ -1,7 +1,7 @@
-"""How many seeds of `incgen verify` decide published networks with gates, on rung 1.
+"""How many seeds of `incgen verify` give a verdict for published networks with gates, on rung 1.
 
 Both frameworks, both types, at 64 x 64 with 2 examples: about half an hour for 20 seeds. A number
-on the command line is how many seeds in place of that.
+on the command line changes the number of seeds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from incgen.verify import verify
 
 NAMES = ("efficientnet_b0", "ghostnet", "mobilenet_v3_small", "regnet_y_400mf")
 SEEDS = 20
-#: Of that many seeds one may be undecided.
+#: One in this many seeds may be undecided.
 ONE_IN = 20
 
 

@@ -27,7 +27,7 @@ from figures import REFERENCE, SMALLEST, SPEC, Figure, compare, from_script, rep
 
 PAIRS = {1: 1} if SMALLEST else {1: 60, 32: 9}  # batch: how many pairs of forward passes are timed
 NOISE = 0.03  # of a ratio
-AGREEMENT = 1e-4  # in float32, relative to the largest logit: that both models are the same
+AGREEMENT = 1e-4  # in float32, relative to the largest logit: checks that both models are the same
 
 
 def measure_torch() -> list[Figure]:
@@ -101,9 +101,8 @@ def check_same(ours: Any, theirs: Any) -> None:
 def import_pretrainedmodels() -> ModuleType:
     """Import pretrainedmodels, whose torchvision may be built for another kind of torch.
 
-    The wheels of torchvision are built for CUDA. Beside a torch built for the processor alone,
-    its import fails because two of its operators are missing, so they are declared first. No
-    classification model uses them.
+    The wheels of torchvision are built for CUDA. With a CPU build of torch its import fails because
+    two of its operators are missing, so they are declared first. No classification model uses them.
     """
     import torch
 
@@ -116,7 +115,7 @@ def import_pretrainedmodels() -> ModuleType:
     return importlib.import_module("pretrainedmodels")
 
 
-LIBRARIES: list[Any] = []  # what a library declares is gone when the library is
+LIBRARIES: list[Any] = []  # declarations disappear with their library
 
 
 def randomise_statistics(model: Any) -> None:
@@ -135,7 +134,7 @@ def copy_in_order(published: Any, generated: Any) -> None:
     """Copy Cadene's weights into the generated model.
 
     Both hold the same layers in the same order, convolutions followed by their normalisation;
-    Cadene's convolutions have a bias, which the generated ones leave to the normalisation: it is
+    Cadene's convolutions have a bias, which the generated ones leave to the normalisation, so it is
     set to zero.
     """
     import torch

@@ -1,7 +1,7 @@
-"""Runs all benchmarks, each in a process of its own, and prints their figures as one table.
+"""Run all benchmarks, each in a separate process, and print their figures as one table.
 
-`make bench` runs it. Nothing else should run meanwhile; it takes some minutes. With `--smallest` it
-only shows that all of them work, and no bar is held.
+`make bench` runs this. Run nothing else meanwhile; it takes a few minutes. With `--smallest` it
+only shows that all of them work, and ignores the bars.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def main() -> int:
     """Print all figures; return 1 if one of them misses its bar."""
     folder = Path(__file__).resolve().parent
     found: list[Figure] = []
-    with ThreadPoolExecutor(2 if SMALLEST else 1) as executor:  # they are processes
+    with ThreadPoolExecutor(2 if SMALLEST else 1) as executor:  # they run as processes
         for script, figures in zip(
             SCRIPTS, executor.map(from_script, map(folder.joinpath, SCRIPTS)), strict=True
         ):

@@ -1,9 +1,9 @@
-"""How the time for each layer grows with the number of layers.
+"""How the time per layer grows with the number of layers.
 
-Checks and builds networks of 100, 1,000 and 10,000 convolutions, once as a `repeat` and once as
-lines written out, all in this process. The cost is in proportion to the spec if a layer of a
-large network takes no longer than one of a small network. What is fixed (starting Lark, loading
-templates) makes the layers of a small network dearer; that is shown, and not held against it.
+Checks and builds networks of 100, 1,000 and 10,000 convolutions, both as a `repeat` and written out
+line by line, all in this process. The cost is linear if a layer of a large network takes no longer
+than one of a small network. Fixed costs (starting Lark, loading templates) make the layers of a
+small network more expensive; that is shown, but does not count.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from figures import SMALLEST, Figure, at_most, report, seconds
 
 BAR = 2.0
-#: Layers: how many times they are measured.
+#: The numbers of layers, with how often each is measured.
 SIZES = {10: 1, 20: 1} if SMALLEST else {100: 9, 1_000: 5, 10_000: 3}
 HEAD = "numerics torch\n\nnetwork deep() {\n    input 8x8 8\n"
 
@@ -76,7 +76,7 @@ def cost(folder: str, spec: str, name: str, layers: int) -> float:
 
 
 def write(folder: str, spec: str) -> str:
-    """Write a spec and returns its path."""
+    """Write a spec and return its path."""
     path = Path(folder, "deep.inc")
     path.write_text(spec, encoding="utf-8")
     return str(path)

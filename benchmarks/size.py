@@ -1,4 +1,4 @@
-"""How long the generated files are against those that a person wrote, and how clean."""
+"""How long and how clean the generated files are, compared with hand-written ones."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ def types(path: Path) -> Figure:
 def faults(tool: str, *arguments: str) -> int:
     """Run a tool on a file and count the errors that it reports there.
 
-    What the tool says is passed on to stderr. A tool that fails without a fault counts as one.
+    The tool's output is passed on to stderr. A tool that fails without naming an error counts as
+    one.
     """
     command = [sys.executable, "-m", tool, *arguments]
     done = subprocess.run(command, check=False, capture_output=True, text=True)

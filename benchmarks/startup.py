@@ -1,7 +1,7 @@
-"""How long `incgen build` takes as a whole process, against importing what it stands on.
+"""How long `incgen build` takes as a whole process, compared with importing its dependencies.
 
-The other side is `python -c "import lark, jinja2, click"`: what nobody who uses the three can
-save. Both are run in turn.
+The baseline is `python -c "import lark, jinja2, click"`, the least that a program using them needs.
+Both are run in turn.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def measure() -> list[Figure]:
         def build() -> None:
             output.unlink(missing_ok=True)
             run(INCGEN, "build", str(SPEC), "--target", "torch", "-o", str(output))
-            output.stat()  # it was written
+            output.stat()  # check that it was written
 
         def imports() -> None:
             run(sys.executable, "-c", "import lark, jinja2, click")

@@ -1,9 +1,9 @@
-"""What `incgen weights import` costs: time and memory, on the largest network of the family.
+"""The cost of `incgen weights import`: time and memory, for the largest network of the family.
 
-The other side reads and writes the same bytes with the libraries alone, in a process of its own as
-well: load the checkpoint, and save its tensors as safetensors, without renaming or checking
-anything. The memory is the largest that the process had at a time, held against the size of the
-checkpoint; what the libraries themselves take when they are imported is a part of it.
+The baseline reads and writes the same bytes with the libraries alone, also in a separate process:
+it loads the checkpoint and saves its tensors as safetensors, without renaming or checking anything.
+The memory is the peak of the process, compared with the size of the checkpoint, and includes what
+the imported libraries take.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from figures import ROOT, SMALLEST, Figure, at_most, compare, report
 
-#: The spec, and the published model that it equals, by the format in which that is published.
+#: The spec and the published model that it equals, by the format of the publication.
 SPEC = ROOT / "specs" / ("bn_inception.inc" if SMALLEST else "inception_resnet_v2.inc")
 PUBLISHED = {
     ".pth": f"pretrainedmodels {'bninception' if SMALLEST else 'inceptionresnetv2'}",
@@ -26,7 +26,7 @@ PUBLISHED = {
 BAR_TIME, BAR_MEMORY = 2.0, 3.0
 PAIRS = 1 if SMALLEST else 5
 
-#: By format: the file, and a program that copies what is in it.
+#: The file, and a program that copies its content, by format.
 COPIES = {
     "PyTorch": (
         "x.pth",
@@ -75,12 +75,12 @@ def _figures(name: str, path: Path, output: Path, copy: str, size: int) -> list[
 
     def ours() -> None:
         arguments = ["weights", "import", str(path), str(SPEC), "-o", str(output)]
-        # TF-slim's has an auxiliary head and a class for background: all that it holds is taken
+        # TF-slim's has an auxiliary head and a background class, all of which is imported
         settings = ["--set", "classes=1001" if path.suffix == ".ckpt" else "heads=false"]
         settings = [] if SMALLEST else settings
         output.unlink(missing_ok=True)
         peaks.append(run(sys.executable, "-m", "incgen", *arguments, *settings))
-        output.stat()  # it was written
+        output.stat()  # check that it was written
 
     def theirs() -> None:
         output.unlink(missing_ok=True)
@@ -122,7 +122,7 @@ def run(*command: str) -> float:
 
 def make(path: Path) -> None:
     """Write a checkpoint of the network with random weights, in the format of its suffix."""
-    sys.path.insert(0, str(ROOT / "tests"))  # they know the published networks
+    sys.path.insert(0, str(ROOT / "tests"))  # these modules know the published networks
     if path.suffix == ".ckpt":
         checkpoints = import_module("checkpoints")
         shapes = checkpoints.listed_slim("slim_inception_resnet_v2")

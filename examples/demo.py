@@ -37,12 +37,12 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Result:
-    """What one model gave for the photograph.
+    """The results of one model for the photograph.
 
     Attributes:
-        parameters: number of trained parameters.
-        logits: the output, (1, classes).
-        seconds: median time of one forward pass.
+        parameters: The number of trained parameters.
+        logits: The output, (1, classes).
+        seconds: The median time of one forward pass.
     """
 
     parameters: int
@@ -53,7 +53,7 @@ class Result:
 def main() -> int:
     """Run the demo; return 0 if both models agree to the last bits, otherwise 1."""
     os.chdir(ROOT)
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # both on the processor: a fair ratio
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # run both on the CPU, for a fair ratio
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
     print("1. Build\n")
@@ -104,7 +104,7 @@ def run_torch(image: Array, dtype: str) -> Result:
     import torch
     from safetensors.torch import load_file
 
-    torch.set_default_dtype(getattr(torch, dtype))  # of the model and of `preprocess`
+    torch.set_default_dtype(getattr(torch, dtype))  # for the model and for `preprocess`
     module = import_generated("bn_inception_torch")
     model = module.BNInception().eval()
     model.load_state_dict(load_file(WEIGHTS))
@@ -128,7 +128,7 @@ def run_keras(image: Array, dtype: str) -> Result:
         keras.ops.zeros(1)  # TensorFlow looks for devices
 
     keras.config.set_floatx(dtype)
-    keras.config.set_dtype_policy(dtype)  # the one in use outlives a change of floatx
+    keras.config.set_dtype_policy(dtype)  # the policy in use outlives a change of floatx
     module = import_generated("bn_inception_keras")
     model = module.bn_inception()
     module.load_safetensors(model, WEIGHTS)
@@ -188,7 +188,7 @@ def difference(torch: Result, keras: Result) -> float:
 def stderr_on_failure() -> Iterator[None]:
     """Hold back what is written to stderr, also by C++ code, unless an exception is raised.
 
-    TensorFlow greets with several lines that no setting turns off.
+    TensorFlow prints several lines at start-up that no setting turns off.
     """
     saved = os.dup(2)
     with tempfile.TemporaryFile() as held:

@@ -26,18 +26,18 @@ from incgen.cli.terminal import frameworks_silent, print_text, progress_line
     metavar="N",
     default=0,
     show_default=True,
-    help="The same number gives the same inputs, in however many processes.",
+    help="The same number gives the same inputs, for any number of processes.",
 )
 @click.option(
     "--processes", "-j", type=click.IntRange(1), metavar="N", default=1, show_default=True
 )
-@click.option("--save", metavar="DIR", help="Keep what fails there, made small.")
+@click.option("--save", metavar="DIR", help="Save failing inputs there, reduced.")
 @click.option(
     "--broken",
     type=click.Choice(["specs", "weights"]),
-    help="Break specs or files of weights instead, and see that each ends in a report.",
+    help="Break specs or weights files instead, and check that each ends in a report.",
 )
-@click.option("--coverage", is_flag=True, help="Print what the random networks contained.")
+@click.option("--coverage", is_flag=True, help="Print the coverage of the language.")
 def command(
     count: int, seed: int, processes: int, save: str | None, broken: str | None, coverage: bool
 ) -> int:

@@ -1,8 +1,8 @@
-"""Checkpoints as others write them, of given arrays: what the tests of weights read.
+"""Write given arrays as checkpoints in other tools' formats, for the tests of weights.
 
-Nothing here uses incgen: each file is made by the library of its format, and Caffe's by a protobuf
-message whose fields are copied from caffe.proto. Only the checkpoints that TensorFlow would never
-write are put together by hand.
+Nothing here uses incgen: each file is written by its format's own library, and Caffe's from a
+protobuf message whose fields are copied from caffe.proto. Only checkpoints that TensorFlow would
+never write are assembled by hand.
 """
 
 from __future__ import annotations
@@ -107,9 +107,9 @@ def write_tensorflow_entry(path: Path, entry: bytes, data: bytes) -> None:
     """Write a checkpoint of one variable `v`, whose index entry can be anything.
 
     Args:
-        path: of the checkpoint.
-        entry: a `BundleEntryProto` on the wire.
-        data: of its only shard.
+        path: The path of the checkpoint.
+        entry: A serialised `BundleEntryProto`.
+        data: The data of its only shard.
     """
     header = b"\x08\x01\x1a\x02\x08\x01"  # one shard, version 1
     Path(f"{path}.data-00000-of-00001").write_bytes(data)
@@ -195,7 +195,7 @@ def _legacy_layers(group: Any, arrays: Arrays, form: str) -> None:
 
 # ---------------------------------------------------------------- Caffe
 
-#: Of caffe.proto: message, field, number, type, repeated, packed.
+#: From caffe.proto: message, field, number, type, repeated, packed.
 _FIELDS = [
     ("BlobShape", "dim", 1, "INT64", True, True),
     ("BlobProto", "num", 1, "INT32", False, False),
@@ -267,7 +267,7 @@ def write_caffe(path: Path, layers: Iterable[CaffeLayer], *, old: bool = False) 
     path.write_bytes(net.SerializeToString())
 
 
-#: Files that take any names: what they end in, and what writes them.
+#: Formats that take any names: their suffix, and the function that writes them.
 WRITERS: dict[str, tuple[str, Callable[[Path, Arrays], None]]] = {
     "torch": (".pth", write_torch),
     "old torch": (".pth", write_old_torch),

@@ -11,11 +11,11 @@ import pytest
 
 from incgen.weights.readers import apart
 
-# Networks of tests are so small that threads of one pass mostly wait for one another, and there is
-# a process for every core. The frameworks read it when they are imported; processes inherit it.
+# Test networks are so small that the threads of a pass mostly wait for each other, and there is a
+# process per core. Frameworks read this on import, and child processes inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-#: So many modules at once are a framework.
+#: This many modules at once must be a framework.
 _MANY = 200
 _modules = 0
 
@@ -42,7 +42,7 @@ def tensorflow_is_started_once() -> Iterator[None]:
 
 
 def pytest_runtest_setup() -> None:
-    """Leave the frameworks out of garbage collections: each verification ends with a full one."""
+    """Exclude the frameworks from garbage collection: every verification ends with a full one."""
     global _modules
     if len(sys.modules) > _modules + _MANY:
         _modules = len(sys.modules)

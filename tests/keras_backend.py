@@ -1,4 +1,4 @@
-"""Runs generated Keras models on the backend that KERAS_BACKEND names, in float64.
+"""Run generated Keras models on the backend that KERAS_BACKEND names, in float64.
 
     KERAS_BACKEND=jax python tests/keras_backend.py FOLDER [--outputs]
 

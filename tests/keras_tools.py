@@ -1,4 +1,4 @@
-"""What Keras' and TensorFlow's tools make of a model, tool by tool: its outputs by their names.
+"""Run a model through the tools of Keras and TensorFlow, which give its outputs by name.
 
 Each function takes a model, or what makes one, and images (N, H, W, C).
 """
@@ -29,7 +29,7 @@ _PROGRAM = Path(__file__).parent / "keras_backend.py"
 
 
 def outputs(result: Any) -> Outputs:
-    """Return what a model gives by name; that of its only output is `output`."""
+    """Return the outputs of a model by name; a single one is called `output`."""
     result = result if isinstance(result, dict) else {"output": result}
     return {name: np.asarray(value, "float32") for name, value in result.items()}
 
@@ -52,13 +52,13 @@ def in_tflite(model: Any, x: Array, calibration: Array | None = None) -> Outputs
     """Run TensorFlow Lite's form of a model, one image at a time.
 
     Args:
-        model: the model.
-        x: the images.
-        calibration: images by which its numbers become integers of 8 bits, if they do.
+        model: The model.
+        x: The images.
+        calibration: Images to quantise it to 8-bit integers with, if it should be.
     """
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-        # it lists what it saves and asks for a range of the input, and its interpreter is to move
-        # to a package of its own
+        # it lists what it saves, asks for a range of the input, and warns that its interpreter will
+        # move to another package
         warnings.simplefilter("ignore", UserWarning)
         converter = tf.lite.TFLiteConverter.from_keras_model(model)
         if calibration is not None:
@@ -72,13 +72,13 @@ def in_tflite(model: Any, x: Array, calibration: Array | None = None) -> Outputs
     (given,) = runner.get_input_details()
     found = [runner(**{given: image[None]}) for image in x]
     joined = {name: np.concatenate([each[name] for each in found]) for name in found[0]}
-    # it has a name of its own for an only output
+    # it renames a single output
     return joined if isinstance(model.output, dict) else {"output": next(iter(joined.values()))}
 
 
 @contextmanager
 def policy(name: str) -> Iterator[None]:
-    """Make models whose layers compute by a policy."""
+    """Make models whose layers compute under a policy."""
     keras.config.set_dtype_policy(name)
     try:
         yield
@@ -88,7 +88,7 @@ def policy(name: str) -> Iterator[None]:
 
 @contextmanager
 def channels_first() -> Iterator[None]:
-    """Make models as where `keras.json` says that channels come first."""
+    """Make models as if `keras.json` said that channels come first."""
     keras.config.set_image_data_format("channels_first")
     try:
         yield
@@ -97,7 +97,7 @@ def channels_first() -> Iterator[None]:
 
 
 def on_backend(backend: str, folder: Path, *options: str) -> None:
-    """Run the models of a folder on another backend; `keras_backend.py` says what is in it.
+    """Run the models of a folder on another backend; `keras_backend.py` says what it contains.
 
     There `keras.json` says that channels come first.
     """

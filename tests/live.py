@@ -1,8 +1,8 @@
-"""What published implementations save now: the names and shapes of models as they are built today.
+"""The names and shapes that current versions of published implementations save.
 
-The names in published files are those of some year; models are built with other classes, without
-heads, for features only, and their attributes are renamed. Models are built without values, so that
-nothing is drawn: whether all of one fits is decided by names and shapes.
+Published files have the names of their time; models are built with other classes, without heads or
+for features only, and their attributes are renamed. Models are built without values: whether one
+fits is decided by names and shapes.
 
 `python tests/live.py` tries all of them.
 """
@@ -32,13 +32,13 @@ class Live:
     """One way to build an implementation.
 
     Attributes:
-        name: which, and how.
-        spec: ours.
-        layout: the one under which it fits.
-        build: makes the model.
-        settings: with which ours has the same layers.
-        fresh: what it does not have.
-        part: where it has the network.
+        name: Which one, and how it is built.
+        spec: Our spec.
+        layout: The layout that it fits.
+        build: Makes the model.
+        settings: The settings with which ours has the same layers.
+        fresh: The layers that it does not have.
+        part: Where it has the network.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""Both generated models of a spec, with one set of weights: what the agreement tests share.
+"""Both generated models of a spec with the same weights, for the agreement tests.
 
-Values are compared relative to the largest element, in float64 unless said, so that a semantic
-difference shows where rounding cannot.
+Values are compared relative to the largest element, in float64 unless stated, so that a semantic
+difference stands out from rounding.
 """
 
 from __future__ import annotations
@@ -132,12 +132,12 @@ def build(
     """Generate both, build both, and load one safetensors file into both.
 
     Args:
-        spec: the spec.
-        folder: for the weights file.
-        size: height and width of the Keras model, if not the spec's.
-        seed: of the weights.
-        dtype: of the weights; `precision` sets that of the models.
-        parameters: of the network.
+        spec: The spec.
+        folder: The folder for the weights file.
+        size: The height and width of the Keras model, if not the spec's.
+        seed: The seed of the weights.
+        dtype: The type of the weights; `precision` sets that of the models.
+        parameters: The parameters of the network.
     """
     graph = incgen.compile_spec(spec, parameters or {})
     name = graph.program.network.name
@@ -202,9 +202,9 @@ def train(models: Models, x: Array, *, penalty: bool = False) -> Step:
     """Run both once in training mode, on a loss that weights every output differently.
 
     Args:
-        models: both models.
-        x: the input (N, C, H, W).
-        penalty: whether the loss has the regularisation too.
+        models: Both models.
+        x: The input (N, C, H, W).
+        penalty: Whether the loss includes the regularisation.
     """
     ours, gradients, statistics = torch_pass(models, x, penalty=penalty)
     factors = loss_factors({name: value.shape for name, value in ours.items()})

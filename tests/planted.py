@@ -1,11 +1,10 @@
-"""Planted faults: each is put into the generated files, and the ladder has to catch it.
+"""Plant faults in generated files, one at a time; `incgen verify` must catch each of them.
 
     python tests/planted.py                     # every fault
     python tests/planted.py lrn_not_divided     # some
 
-A ladder that finds nothing may be blind. The faults are data: `tests/faults/*.toml`, a file for
-each rung, with the small specs that show them. Exits with 1 if one is not caught where it is
-said to be.
+A check that never fails may be blind. The faults are data: `tests/faults/*.toml`, one file per
+rung, with the small specs that show them. Exits with 1 if one is not caught where the list says.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ FAULTS = Path(__file__).parent / "faults"
 
 @dataclass(frozen=True)
 class Change:
-    """Lines of a generated file that are replaced by others.
+    """A replacement of lines in a generated file.
 
     Attributes:
-        old: the lines, whole and in a row, which stand in the file just once.
-        new: what stands in their place; nothing if they are left out.
-        targets: the targets whose files are changed.
+        old: Whole consecutive lines, which occur in the file exactly once.
+        new: Their replacement; empty to delete them.
+        targets: The targets whose files are changed.
     """
 
     old: str
@@ -45,17 +44,17 @@ class Change:
 
 @dataclass(frozen=True)
 class Fault:
-    """A change of what is generated for a spec, which makes it wrong.
+    """A change to generated files that makes them wrong.
 
     Attributes:
-        name: of the fault.
-        about: what it stands for, in one line.
-        target: the one target that gets it, or `both`.
-        changes: what is changed, one after the other.
-        spec: the name of the spec that shows it.
-        text: that spec.
-        rung: at which the ladder has to catch it first.
-        block: the block that the ladder has to name; None if none can be named.
+        name: The name of the fault.
+        about: What it represents, in one line.
+        target: The target that gets it, or `both`.
+        changes: The changes, in order.
+        spec: The name of the spec that shows it.
+        text: The spec itself.
+        rung: The rung that must catch it first.
+        block: The block that the report must name; None if none can be named.
     """
 
     name: str
@@ -74,7 +73,7 @@ class Fault:
 
 
 class ListError(Exception):
-    """The list of faults is wrong: one of them does not fit what is generated any more."""
+    """The list of faults is out of date: one of them no longer fits the generated code."""
 
 
 def read_faults(folder: Path = FAULTS) -> dict[str, Fault]:
@@ -91,9 +90,9 @@ def read_faults(folder: Path = FAULTS) -> dict[str, Fault]:
 
 
 def _fault(row: Mapping[str, Any], specs: Mapping[str, str], rung: int) -> Fault:
-    """Return the fault that a table of a file says.
+    """Return the fault in a table of a file.
 
-    A change of a fault of both targets says which of them it is for, unless it is for both.
+    A change in a fault of both targets says which one it is for, unless it is for both.
     """
     fields = dict(row)
     changes = [
@@ -129,10 +128,10 @@ def sound_sources(spec: str, text: str) -> Mapping[str, str]:
 
 
 def faulty_sources(fault: Fault) -> dict[str, str]:
-    """Return the files of all targets, of which those of the fault's targets have it.
+    """Return the files of all targets, with the fault in those of its targets.
 
     Raises:
-        ListError: the fault cannot be planted, or changes nothing.
+        ListError: The fault cannot be planted, or changes nothing.
     """
     sound = sound_sources(fault.spec, fault.text)
     sources = dict(sound)
@@ -149,7 +148,7 @@ def _changed(source: str, change: Change, where: str) -> str:
     """Return a file with a change.
 
     Raises:
-        ListError: the lines to replace are not in the file, or several times.
+        ListError: The lines to replace are not in the file, or occur several times.
     """
     lines, old = source.splitlines(), change.old.splitlines()
     places = [i for i in range(len(lines)) if lines[i : i + len(old)] == old]
@@ -164,7 +163,7 @@ def _changed(source: str, change: Change, where: str) -> str:
 
 
 def climbed(fault: Fault, sources: Mapping[str, str], highest: int = len(RUNGS) - 1) -> Report:
-    """Climb the ladder with the spec of a fault, up to a rung."""
+    """Verify the spec of a fault, up to a rung."""
     return verify(
         graph_of(fault.spec, fault.text),
         targets=tuple(sources),
@@ -175,12 +174,12 @@ def climbed(fault: Fault, sources: Mapping[str, str], highest: int = len(RUNGS) 
 
 
 def climbed_without(fault: Fault, highest: int) -> Report:
-    """Climb without the fault: nothing must be found, else all would count as caught."""
+    """Verify without the fault: nothing must be found, or every fault would count as caught."""
     return climbed(fault, sound_sources(fault.spec, fault.text), highest)
 
 
 def catches(report: Report, fault: Fault) -> bool:
-    """Return whether a report names the rung, and the block, that the list says."""
+    """Return whether a report names the rung and the block in the list."""
     if not report.divergences:
         return False
     first = report.divergences[0]
@@ -192,7 +191,7 @@ def catches(report: Report, fault: Fault) -> bool:
 
 
 def main() -> None:
-    """Plant the faults that the command line names, or all of them."""
+    """Plant the faults named on the command line, or all of them."""
     faults = read_faults()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -209,7 +208,7 @@ def main() -> None:
 
 
 def _highest(chosen: list[Fault]) -> list[Fault]:
-    """Return for each spec the fault that has to be caught last."""
+    """Return for each spec the fault that must be caught on the highest rung."""
     found: dict[tuple[str, str], Fault] = {}
     for fault in sorted(chosen, key=lambda each: each.rung):
         found[fault.spec, fault.text] = fault
@@ -217,7 +216,7 @@ def _highest(chosen: list[Fault]) -> list[Fault]:
 
 
 def _control(fault: Fault) -> bool:
-    """Climb without the fault, and print a line if something is found."""
+    """Verify without the fault, and print a line if something is found."""
     report = climbed_without(fault, fault.rung)
     if not report.passed:
         print(f"{fault.spec} does not pass without a fault:\n{_findings(report)}", flush=True)
@@ -244,7 +243,7 @@ def _shown(fault: Fault) -> bool:
 
 
 def _findings(report: Report) -> str:
-    """Return what a report says against the models."""
+    """Return the findings of a report."""
     found = [f"rung {each.rung}, {each.path}: {each.message}" for each in report.divergences]
     found += [
         f"rung {each.rung}, {each.path}: undecided, {each.message}"

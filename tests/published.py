@@ -1,8 +1,8 @@
-"""Published implementations against ours, by way of the files in which their weights are published.
+"""Compare published implementations with ours, through the files their weights are published in.
 
 Each is built with random weights and random running statistics, saved in its own format, imported,
 and compared with the generated models. Everything is in float64, and differences are relative to
-the largest element, so that what is more than rounding is a difference of meaning.
+the largest element, so that anything above rounding is a semantic difference.
 
 `python tests/published.py` prints a table of all of them.
 """
@@ -39,8 +39,8 @@ from incgen.language.names import class_name
 
 SPECS = Path(__file__).parent.parent / "specs"
 
-#: The share of a running average that a step replaces: some ports forget faster than the
-#: original and the spec.
+#: The share of a running average that a step replaces: some ports average faster than the original
+#: and the spec.
 REPLACED = 0.25
 
 Array = NDArray[Any]
@@ -52,14 +52,14 @@ class Published:
     """One implementation and its file.
 
     Attributes:
-        name: of the implementation.
-        spec: ours.
-        layout: the one that its file has to be recognised as.
-        build: makes its model, with any weights.
-        file: what its file is called here.
-        settings: with which ours is the same.
-        size: of the images that are compared; odd and not square where it takes any.
-        saved: what its file has in place of what its model has.
+        name: The name of the implementation.
+        spec: Our spec.
+        layout: The layout that its file must be recognised as.
+        build: Makes its model, with any weights.
+        file: The name of its file here.
+        settings: The settings with which ours is the same.
+        size: The size of the images; odd and not square if it takes any.
+        saved: What its file has instead of what its model has.
         background: whether it has a class 0 that ours has not.
         heads: our names of its auxiliary outputs, in the order in which it gives them.
         steps: size of the images of a training step.
@@ -95,7 +95,7 @@ def imported(module: str) -> Any:
         library = torch.library.Library("torchvision", "DEF")
         library.define("nms(Tensor dets, Tensor scores, float threshold) -> Tensor")
         library.define("qnms(Tensor dets, Tensor scores, float threshold) -> Tensor")
-        _LIBRARY.append(library)  # it must stay alive
+        _LIBRARY.append(library)  # the library must stay alive
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return import_module(module)
@@ -452,7 +452,7 @@ def save(model: Any, path: Path, saved: Callable[[State], State] | None) -> None
         from safetensors.torch import save_file
 
         save_file(state, path)
-    else:  # most of them were written before PyTorch 1.6
+    else:  # most of the files were written before PyTorch 1.6
         torch.save(state, path, _use_new_zipfile_serialization=path.suffix == ".pt")
 
 
@@ -461,7 +461,7 @@ def save(model: Any, path: Path, saved: Callable[[State], State] | None) -> None
 
 @dataclass
 class Trial:
-    """An implementation with random weights, and ours with the file of them."""
+    """An implementation with random weights, and ours with the same weights from its file."""
 
     published: Published
     theirs: Any
@@ -550,7 +550,7 @@ def evaluation(found: Trial) -> dict[str, float]:
 
 @dataclass
 class Step:
-    """What a training step computes: outputs, gradients and running statistics by their names."""
+    """The results of a training step: outputs, gradients and running statistics by name."""
 
     outputs: list[Array]
     gradients: dict[str, Array]
@@ -584,7 +584,7 @@ def torch_step(model: nn.Module, x: Array, heads: tuple[str, ...] = ()) -> Step:
     """Take a step in PyTorch on a loss that weights every output; ours has named heads."""
     for layer in model.modules():
         if isinstance(layer, nn.Dropout):
-            layer.p = 0.0  # what is random cannot be compared
+            layer.p = 0.0  # random layers cannot be compared
         elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
             layer.momentum = REPLACED
     model.train()
@@ -649,8 +649,8 @@ def _gradients(found: Trial, theirs: Step, ours: Step) -> float:
 def _statistics(found: Trial, theirs: Step, ours: Step) -> float:
     """Return the largest difference of the running statistics after a step.
 
-    PyTorch averages the unbiased variance and Keras the biased one. Where a spec has the other,
-    that of its original, it is not compared.
+    PyTorch averages the unbiased variance and Keras the biased one. If a spec has the other, that
+    of its original, it is not compared.
     """
     kept = "unbiased" if isinstance(found.theirs, nn.Module) else "biased"
     largest = 0.0
@@ -671,7 +671,7 @@ def _statistics(found: Trial, theirs: Step, ours: Step) -> float:
 # ---------------------------------------------------------------- the table
 
 
-#: What is compared, as the head of the table and as the functions above call it.
+#: What is compared: the heading in the table, and the name in the functions above.
 COLUMNS = {
     "ours to theirs": "to theirs",
     "PyTorch to Keras": "PyTorch to Keras",

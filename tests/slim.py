@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 v1 = tf.compat.v1
-tf.get_logger().setLevel("ERROR")  # else it tells of every deprecated call of TF-slim
+tf.get_logger().setLevel("ERROR")  # otherwise it warns about every deprecated call of TF-slim
 
 
 @dataclass
 class Graph:
-    """A network in a graph whose variables have their values."""
+    """A network in a graph with initialised variables."""
 
     session: Any
     inputs: Any
@@ -34,7 +34,7 @@ class Slim:
     """A network with its variables as arrays, under the names that its checkpoint has.
 
     Attributes:
-        weights: the variables.
+        weights: The variables.
     """
 
     def __init__(self, name: str, size: tuple[int, int], decay: float) -> None:
@@ -49,7 +49,7 @@ class Slim:
         """Build the network for images (N, H, W, C), in float64 and without dropout."""
         nets = inception()
         with tf.Graph().as_default(), v1.Session() as session, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Keras, about what TF-slim calls
+            warnings.simplefilter("ignore")  # Keras warns about calls in TF-slim
             inputs = v1.placeholder(tf.float64, shape)
             scope = getattr(nets, f"{self.name}_arg_scope")()
             for arguments in scope.values():

@@ -162,7 +162,7 @@ SETTINGS: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("units", {"classes": 1}, (1,)),
     ("windows", {"n": 5}, (3,)),
 ]
-#: What training cannot be compared with: what is random in it.
+#: Specs that cannot be compared in training, because they are random there.
 STEADY = {"drops": {"rate": 0}}
 
 
@@ -248,9 +248,9 @@ def check_float32(spec: Path, folder: Path) -> None:
     """Check that each model computes in float32 and differs from float64 by rounding alone.
 
     A sum of k products in float32 is off by about sqrt(k) * 2**-24 of its size: 7e-7 for the 150
-    terms of the widest windows of the small specs. 15 such layers, were each error to add to the
-    one before, give 1e-5. Seen are at most 8e-7, for BN-Inception too, because errors of either
-    sign cancel. An `eps` of 1e-3 for 1e-5 in one model is found in every spec that has one.
+    terms of the widest windows of the small specs. 15 such layers give 1e-5 if all errors add up.
+    The largest seen is 8e-7, for BN-Inception too, because errors of either sign cancel. An `eps`
+    of 1e-3 for 1e-5 in one model is found in every spec that has one.
     """
     with precision("float64"):
         exact = build(spec, folder)

@@ -1,4 +1,4 @@
-"""Tests of what Python programs call: the road of a spec, and modules without files."""
+"""The Python API: compiling a spec, and modules without files."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Fake:
         )
 
     def check(self, graph: Graph) -> None:
-        """Refuse what the code refuses."""
+        """Refuse what `emit` refuses."""
         self.emit(graph)
 
 
@@ -432,7 +432,7 @@ def test_a_file_that_defines_nothing_has_a_fault(text: str) -> None:
 
 
 def test_the_code_of_a_checkout_goes_with_its_own_files(tmp_path: Path) -> None:
-    """Whatever is installed: another checkout's templates would be wrong without a word."""
+    """Whatever is installed: another checkout's templates would be silently wrong."""
     for folder in ("incgen", "grammar", "templates", "specs"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     file = tmp_path / "templates" / "torch" / "macros" / "modules.jinja"

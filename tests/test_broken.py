@@ -1,6 +1,6 @@
-"""Broken inputs end in reports or in clean results; and what looks at them can fail.
+"""Broken inputs end in reports or in clean results; the examination of them can fail.
 
-What once failed is kept in `broken/`, made small: specs as they are, other inputs as JSON.
+Inputs that once failed are kept in `broken/`, reduced: specs as they are, others as JSON.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ROOT = Path(__file__).parent.parent
 
 TESTS = Path(__file__).parent
 FOLDERS = (TESTS / "random", TESTS / "agreement", TESTS / "errors", TESTS.parent / "docs")
-#: Slower than the bound of a run: this process has loaded frameworks, and others run beside it.
+#: More than the limit in a run: this process has loaded frameworks, and shares the machine.
 PATIENT = Bounds(seconds=20, waiting=120)
 
 
@@ -164,7 +164,7 @@ def test_progress_is_shown_on_a_terminal(terminal: bool) -> None:
 
     os.write(theirs, b"!")
     shown = ""
-    while not shown.endswith("!"):  # a terminal hands out what it has, which need not be all
+    while not shown.endswith("!"):  # a terminal returns what it has, which may not be everything
         shown += os.read(ours, 100_000).decode()
     os.close(ours)
     os.close(theirs)
@@ -180,7 +180,7 @@ def test_progress_is_shown_on_a_terminal(terminal: bool) -> None:
 
 @dataclass(frozen=True)
 class Planted:
-    """A subject of which one input does not end as it should."""
+    """A subject with one input that does not end as it should."""
 
     fault: str
     bounds: Bounds = field(default_factory=lambda: Bounds(0.3, 1.0, 256 << 20))
@@ -249,7 +249,7 @@ def test_a_process_that_does_not_start_is_told() -> None:
 
 
 class Unprepared(Planted):
-    """A subject that needs what is not there."""
+    """A subject that needs a missing module."""
 
     def prepare(self) -> None:
         """Stop the process."""

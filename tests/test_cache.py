@@ -1,4 +1,4 @@
-"""Tests of what is kept between starts: nothing is wrong, or fails, for want of it."""
+"""The cache: without it, or with a damaged one, nothing is wrong and nothing fails."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from incgen.syntax.lexing import Lines
 
 SPEC = "numerics torch\nnetwork net {\n    input 8x8 3\n    a: conv 3x3/{1 + 1} 4 -> relu\n}\n"
 VALUE = {"a": [1, 2.5, "\u00e9", None, True], "b": {3: [{"4x": {5: 6}}]}}
-#: Runs a command with files that can have no byte: as on a full disk.
+#: Runs a command with a file size limit of 0, as on a full disk.
 NO_ROOM = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
@@ -183,7 +183,7 @@ def test_a_relative_folder_is_ignored(
     cache.store("x", VALUE)
 
     assert list((tmp_path / "project").iterdir()) == []
-    # ours is no name of the XDG specification: it was given, and there is nothing in its place
+    # our variable is not part of the XDG specification: it was set, so nothing replaces it
     assert (tmp_path / "home/.cache/incgen/x").exists() == (variable != "INCGEN_CACHE")
 
 

@@ -1,4 +1,4 @@
-"""Tests of the commands: what they print where, and their exit codes."""
+"""The commands: what they print where, and their exit codes."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class Fake:
         return f"name = '{self.name} é'\nclasses = {graph.parameters.get('classes')}\n"
 
     def check(self, graph: Graph) -> None:
-        """Refuse what the code refuses."""
+        """Refuse what `emit` refuses."""
         self.emit(graph)
 
 
 @dataclass(frozen=True)
 class Done:
-    """What a command did."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -159,7 +159,7 @@ def test_a_file_of_a_network_that_has_another_name_now_is_left_over(incgen: Runn
     renamed = SPEC.replace("network net", "network other")
     arguments = ("build", "net.inc", "-t", "torch", "-o", "out/")
     incgen(*arguments)
-    incgen(*arguments[:-1], "out/my_torch.py")  # somebody's own name, of the same network
+    incgen(*arguments[:-1], "out/my_torch.py")  # a user's own name for the same network
     Path("out/mine_torch.py").write_text("class Mine(object): ...\n")
     Path("net.inc").write_text(renamed)
     what = "the network of net.inc is called `other` now; if so, remove it\n"
@@ -173,7 +173,7 @@ def test_a_file_of_a_network_that_has_another_name_now_is_left_over(incgen: Runn
     assert incgen("build", "net.inc", "-t", "keras", "-o", "out/").err.endswith(what)
     Path("out/net_torch.py").unlink()
     assert incgen(*arguments, "--check") == Done(0, "", "")
-    # a file that names its own place says nothing of the others in its folder
+    # a file that was named explicitly says nothing about others in its folder
     incgen("build", "unnamed.inc", "-t", "torch", "-o", "out/")
     assert incgen("build", "net.inc", "-t", "torch", "-o", "out/x.py", "--check").err == (
         "out/x.py does not exist\n"
@@ -262,7 +262,7 @@ network net {
     assert incgen("check", "net.inc") == Done(0, "", "no problems in 1 spec\n")
     Path("net.inc").write_text(text.replace("numerics tf\n", ""))
     assert incgen("check", "net.inc").err.startswith("incgen:parts/inception.inc:7:")
-    # what a copied spec uses lies where it came from
+    # the files that a copied spec uses are where it came from
     Path("net.inc").write_text(text.replace("incgen:", ""))
     help_ = 'help: write `"incgen:parts/inception.inc"` for the file that comes with incgen\n'
     assert help_ in incgen("check", "net.inc").err
@@ -661,7 +661,7 @@ def test_the_table_of_the_project_is_used_where_the_command_says_nothing(incgen:
     Path("mine/torch").mkdir(parents=True)
     Path("mine/torch/tables.json").write_text('{"bases": {"module": "nn.Own"}}\n')
     Path("inner").mkdir()
-    os.chdir("inner")  # the table is that of a folder around
+    os.chdir("inner")  # the table belongs to a parent folder
 
     narrow = incgen("build", "bn_inception", "-o", "-").out
     usual, wide = (

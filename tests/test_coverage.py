@@ -1,8 +1,8 @@
-"""The specs of tests/agreement use, together, everything that the language has.
+"""Together, the specs of tests/agreement use everything in the language.
 
-What they use is read off their syntax trees, definitions and graphs; what there is, off the
-classes of the syntax tree and the table of ops. So a new op, argument, word, preset or statement
-fails here until some spec has it, and with it both generated models are compared on it.
+What they use is read off their syntax trees, definitions and graphs; what exists, off the classes
+of the syntax tree and the table of ops. So a new op, argument, word, preset or statement fails here
+until some spec uses it, and both generated models are compared on that.
 """
 
 from __future__ import annotations

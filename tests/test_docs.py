@@ -1,6 +1,6 @@
-"""The documentation is run: its specs are built, its commands tried, its tables compared.
+"""The documentation is tested: its specs are built, its commands run, its tables compared.
 
-A fence that begins with `inc` is a spec. What follows the word says how it is tried:
+A fence that begins with `inc` is a spec. What follows says how it is tested:
 
     inc                     a whole spec
     inc body                statements, tried inside a network whose input is 16 x 32 x 32
@@ -333,7 +333,7 @@ def run_program(program: str, folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-#: What holds after the programs of the page on weights: only what is new learns.
+#: Checks to run after the programs of the page on weights: only the new layer learns.
 _ONLY_THE_CLASSIFIER_LEARNS = [
     """
 before = {name: value.clone() for name, value in model.state_dict().items()}

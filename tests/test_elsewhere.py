@@ -1,4 +1,4 @@
-"""What other tools call ops and arguments: the tables hold what the language has, and no more."""
+"""Names in other tools: the tables cover exactly what the language has."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from incgen.resolve import advice
 from incgen.syntax import slips, translation
 from incgen.syntax.translation import takes_of, translated
 
-#: What help lines have in backticks that is a part of a statement, or stands somewhere else.
+#: Text in backticks in help lines that is part of a statement, or belongs elsewhere.
 PARTS = {"mean=", "std=", "input", "repeat 3 { ... }", "else if", "}", "let name = 8", "from label"}
 PARTS |= {"concat { ... }", "aux name { ... }", "add", "block", "conv", "mul"}
 

@@ -1,4 +1,4 @@
-"""Tests of the end by a signal: nothing that is half made is left, no process goes on."""
+"""Ends by a signal: nothing half made is left behind, and no process continues."""
 
 from __future__ import annotations
 

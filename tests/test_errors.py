@@ -1,7 +1,7 @@
-"""Faults of a spec: one input for each, with the exact report that it must give.
+"""Errors in a spec: one input for each, with its exact report.
 
 `errors/CODE[_WHAT].inc` is checked, and `errors/CODE[_WHAT].err` is what must come out. Its first
-error has that code. `pytest --update-goldens` writes the reports anew: read them before committing.
+error has that code. `pytest --update-goldens` rewrites the reports: read them before committing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SPECS = Path(__file__).parent.parent / "specs"
 INPUTS = sorted(FOLDER.glob("*.inc"))
 #: No check of the corpus may take longer (seconds), on a busy machine.
 SLOWEST = 20.0
-#: Codes that no text of a spec leads to.
+#: Codes that no text of a spec can cause.
 UNREACHED = {
     Code.UNREADABLE: "the file itself: test_a_file_that_cannot_be_read",
     Code.UNDECIDED: "of the targets, for what they cannot generate",
@@ -47,7 +47,7 @@ def report_of(path: Path, text: str | None = None) -> str:
 
 def check_text(text: str, folder: Path = FOLDER) -> str:
     """Return the report of a text, which must come soon and without another exception."""
-    start = time.process_time()  # other processes may take the machine
+    start = time.process_time()  # other processes may slow the machine down
     report = report_of(folder / "text.inc", text)
     assert time.process_time() - start < SLOWEST
     return report
@@ -116,8 +116,8 @@ def test_a_report_can_be_shown_and_acted_on(path: Path) -> None:
 
 # ---------------------------------------------------------------- advice
 
-#: Lines of an input as its help lines say to write them: what is replaced, and by what. The text of
-#: a help line in backticks stands in each of them.
+#: Lines of an input rewritten as its help lines say: what is replaced, and by what. Each contains
+#: the text of a help line in backticks.
 ADVICE = {
     "argument-count_behind_head": {
         "unit bn_relu_conv = bn -> relu -> conv": "block bn_relu_conv(k, n) "
@@ -329,7 +329,7 @@ def test_what_is_advised_compiles(stem: str) -> None:
         ("range(0, n)", "n"),
         ("range(2, n)", "n - 2"),
         ("range(n - 1, 9)", "9 - (n - 1)"),
-        # of these nothing is known, and the help is the general one
+        # nothing is known about these, so the help is generic
         ("range(5, 2)", "3"),
         ("range(0)", "3"),
         ("range(0, \u00b2)", "3"),
@@ -363,7 +363,7 @@ block se(r, c, outer, outer_channels) {
     assert "name the outer ones" not in report
 
 
-#: Offers of these help lines that are ways instead of the one that is tried.
+#: Alternatives in these help lines to the one that is tried.
 INSTEAD = {
     *("avg_pool 3x3", "conv3x3 8", "if kind { silu }", "if parameter { ... }", "concat { ... }"),
     "x: conv 3x3 8",

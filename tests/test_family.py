@@ -1,7 +1,7 @@
-"""Every spec that comes with incgen has the parameters of the publication that it states.
+"""Every shipped spec has the number of parameters of its publication.
 
-The figures count what is trained, without running statistics. Where a publication counts
-something else, or none exists, the source says how the figure comes about.
+The figures count what is trained, without running statistics. Where a publication counts something
+else, or there is none, the source says how the figure is computed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from incgen.verify.show import text
 
 SPECS = Path(__file__).parent.parent / "specs"
 
-#: Spec, what is set, parameters with the heads, where the figure comes from.
+#: Spec, settings, parameters including heads, and the source of the figure.
 PUBLISHED: list[tuple[str, dict[str, Value], int, str]] = [
     ("bn_inception", {}, 11_285_224, "Cadene's bninception, less its 10,016 redundant biases"),
     ("bn_inception_paper", {}, 11_278_528, "figure 5: conv1 is 1,176 + 1,536 and not 9,408"),
@@ -76,13 +76,13 @@ def test_what_the_asymmetric_form_saves() -> None:
     assert counts["inception_v2_factorized"] == counts["bn_inception"] - total
 
 
-#: No implementation of these can be installed: the spec's own side of the ladder stands for it.
+#: No implementation of these can be installed, so the spec's own side of the ladder replaces it.
 ALONE = ["googlenet", "bn_inception_paper", "inception_v1_block", "inception_v2_factorized"]
 
 
 @pytest.mark.parametrize("name", ALONE[1:])
 def test_what_nothing_else_implements_is_one_network_in_both_frameworks(name: str) -> None:
-    """Evaluation at a small size, where it costs little and still shows every layer."""
+    """Verify evaluation at a small size, which is cheap and still covers every layer."""
     path = SPECS / f"{name}.inc"
     small = path.read_text("utf-8").replace("input 224x224", "input 96x64")
     graph = incgen.compile_spec(path, text=small)
@@ -92,7 +92,7 @@ def test_what_nothing_else_implements_is_one_network_in_both_frameworks(name: st
     assert report.passed, text(report, graph)
 
 
-@pytest.mark.slow  # what it begins as, at its size; above is evaluation, of all but googlenet
+@pytest.mark.slow  # initial values, at its own size; above is evaluation, of all but googlenet
 @pytest.mark.parametrize("name", ALONE)
 def test_what_nothing_else_implements_trains_as_one_network(name: str) -> None:
     assert_same_network(SPECS / f"{name}.inc", rungs=range(5), dtypes=["float64"], batch=2)

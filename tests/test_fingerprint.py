@@ -1,4 +1,4 @@
-"""The digest in the first line of a generated file: what the file says, not how it is laid out."""
+"""The digest in the first line of a generated file covers what it says, not its layout."""
 
 from __future__ import annotations
 
@@ -92,5 +92,5 @@ def test_another_word_says_something_else(before: str, after: str) -> None:
 
 
 def test_the_digest_is_that_of_every_version_of_python() -> None:
-    """Worked out on 3.11; a version that gives another would call all files edited."""
+    """Computed on 3.11; a version that gave another digest would call all files edited."""
     assert fingerprint(SOURCE) == "42e8c41378c4ab2c"

@@ -1,4 +1,4 @@
-"""Tests of the formatter: what it changes, what it leaves, and that it never changes a tree."""
+"""The formatter: what it changes, what it leaves, and that it never changes a tree."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_any_blanks_give_the_same_tree_and_a_layout_that_stays(random, text) -> 
                 for part in _PIECES.findall(line.strip())
             ]
             messy += blanks + "".join(parts) + blanks
-        # A doc comment belongs to what stands directly below it.
+        # A doc comment belongs to what is directly below it.
         doc = line.lstrip().startswith("##")
         messy += "\n" if doc else "\n" * random.choice([1, 1, 2, 4])
     tree = parse(SourceFile("messy", messy))

@@ -1,4 +1,4 @@
-"""Networks whose blocks multiply by gates, and whose values die away or grow with usual weights."""
+"""Networks whose blocks multiply by gates, and whose values vanish or grow with usual weights."""
 
 from __future__ import annotations
 

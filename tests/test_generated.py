@@ -1,6 +1,6 @@
-"""The text of generated code: what it must look like, and that it does not change unseen.
+"""The text of generated code: what it must look like, and that no change goes unnoticed.
 
-`pytest --update-goldens` writes tests/golden anew; read the diff before committing it.
+`pytest --update-goldens` rewrites tests/golden; read the diff before committing it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from incgen.targets import TARGETS
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden"
 SPECS = [*sorted((ROOT / "specs").glob("*.inc")), *sorted((ROOT / "tests/agreement").glob("*.inc"))]
-#: The cases whose text is kept: one for each way that code is laid out.
+#: The cases whose text is kept: one for each form of code.
 KEPT = [
     "batch_norms",
     "bn_inception",
@@ -39,11 +39,11 @@ KEPT = [
     "windows",
     "word_cases",
 ]
-#: The lines of the same network as a person wrote it (benchmarks/reference).
+#: The number of lines of the same network written by hand (benchmarks/reference).
 HAND_WRITTEN = {"torch": 154, "keras": 152}
 
 
-#: The categories of what cannot be shown.
+#: The Unicode categories of characters that cannot be shown.
 KINDS = ("Cc", "Cf", "Zs", "Zl", "Zp")
 
 
@@ -222,7 +222,7 @@ def test_a_comment_of_what_cannot_be_shown_is_none(target: str) -> None:
 
 
 def test_every_comment_stands_in_front_of_its_statement() -> None:
-    """Even where what it is about would share the line of another call, or be returned."""
+    """Even if its subject would share the line of another call, or be returned."""
     source = """
 network net {
     input 8x8 3

@@ -1,7 +1,7 @@
 """Every op in half precision, on values as large as those of trained networks, in both targets.
 
-A float16 ends at 65504: what squares values above 256 or adds some large ones must do so in
-float32. The networks without normalisation of 2014 have such values behind their convolutions.
+float16 ends at 65504: whatever squares values above 256 or adds large ones must do so in float32.
+The networks of 2014, without normalisation, have such values after their convolutions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch_tools import lowered, under_autocast
 import incgen
 from incgen.language.ops import OPS
 
-#: By op, the lines that are tried: every form that is code of its own.
+#: The lines to try for each op: every form with code of its own.
 LINES = {
     "conv": ["a: conv 3x3 8", "a: conv 3x3/2 8 groups=2 pad=same"],
     "depthwise_conv": ["a: depthwise_conv 3x3"],

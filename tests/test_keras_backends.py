@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 import incgen
 
-#: Every helper of Keras and every layer that has to know where the channels are.
+#: Every helper of the Keras target, and every layer that must know where the channels are.
 SPEC = """
 numerics torch
 unit conv_bn = conv bias=false l2=0.01 -> bn -> leaky_relu 0.2

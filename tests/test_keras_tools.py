@@ -1,4 +1,4 @@
-"""Generated Keras models work with Keras' own tools, and begin as the spec says."""
+"""Generated Keras models work with Keras' own tools, and are initialised as the spec says."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_a_published_network_in_int8_in_tflite() -> None:
     module = incgen.load(SPECS / "googlenet_bn.inc", "keras", {"heads": False})
     model = module.googlenet_bn(input_shape=(75, 75, 3))
     random = np.random.default_rng(0)
-    for weight in model.weights:  # what keeps the scale of maps, as trained weights do
+    for weight in model.weights:  # weights that keep the scale of maps, as trained ones do
         if weight.name == "kernel":
             fan_in = np.prod(weight.shape[:-1])
             weight.assign(random.normal(0, (2 / fan_in) ** 0.5, weight.shape))

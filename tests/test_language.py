@@ -1,4 +1,4 @@
-"""What the language reference says is refused is refused, and what it says can be written builds.
+"""What the language reference forbids is refused, and what it allows builds.
 
 Each claim is a phrase of docs/language.md with a spec that tries it; targets are asked too.
 """
@@ -329,7 +329,7 @@ def test_what_the_page_allows_builds(phrase: str, text: str) -> None:
 
 
 def test_no_sentence_that_forbids_is_left_out() -> None:
-    """Whoever writes such a sentence tries it here; tables and messages are tried elsewhere."""
+    """Every such sentence needs a case here; tables and messages are tested elsewhere."""
     tried = {phrase for phrase, *_ in (*REFUSED, *ALLOWED)}
     text = PAGE[: PAGE.index("## Limits")]
     text = re.sub(r"<!-- table.*?<!-- end -->|```.*?```", " ", text)
@@ -341,7 +341,7 @@ def test_no_sentence_that_forbids_is_left_out() -> None:
     assert "\n".join(untried) == ""
 
 
-#: Words of sentences that tests of their own hold.
+#: Words of sentences that have tests of their own.
 ELSEWHERE = (
     # two files: errors/duplicate_from_two_files
     "Two that differ are an error that shows both locations",

@@ -1,4 +1,4 @@
-"""The lists of names that targets cannot carry, against Python and the frameworks."""
+"""The lists of names that targets cannot use, compared with Python and the frameworks."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_no_network_is_a_helper_class_or_a_builtin() -> None:
 
 @pytest.mark.parametrize("target", list(TARGETS))
 def test_what_a_file_defines_for_itself_is_reserved(target: str) -> None:
-    """Imports and helpers as they stand in the templates; a new import has to be listed.
+    """Imports and helpers as they are in the templates; a new import has to be listed.
 
     Nothing in a spec has a name that begins with an underscore.
     """

@@ -1,4 +1,4 @@
-"""The conventions of a network: each with its value, who says it and how many layers follow it."""
+"""The conventions of a network: the value of each, what sets it, and how many layers follow it."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_what_an_op_is_by_itself_is_told_too() -> None:
     table = numerics.table(compile_spec("n.inc", text=text))
 
     assert re.search(r"bn +variance +unbiased +bn itself +1\n", table)
-    assert "conv" not in table  # whatever is meant by no border, a 3x3 window has one meaning
+    assert "conv" not in table  # whatever padding is meant, a 3x3 window has one meaning
 
 
 def test_a_network_without_conventions() -> None:

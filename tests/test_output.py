@@ -1,4 +1,4 @@
-"""Tests of writing generated files: what is replaced, what is refused, and how."""
+"""Writing generated files: what is replaced, what is refused, and how."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text to syntax tree: small texts with the trees they must give."""
+"""Text to syntax tree: small texts with their expected trees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ladder catches planted faults, where the list says; `tests/planted.py` tries all of them."""
+"""`incgen verify` catches planted faults where the list says; `tests/planted.py` tries all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from planted import Change, ListError
 
 FAULTS = planted.read_faults()
-#: Of every rung one at least, of both targets; the rest take too long to be tried every time.
+#: At least one for every rung and both targets; the rest would take too long every time.
 SAMPLE = (
     "bias_dropped",
     "normal_cut",

@@ -1,4 +1,4 @@
-"""What `preprocess` of a generated file takes, refuses and warns of, alike in every framework."""
+"""What `preprocess` accepts, rejects and warns about, identically in every framework."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the ladder stands on: weights, combinations of arguments, misfits, settings, figures."""
+"""The foundations of the ladder: weights, combinations of arguments, misfits, settings, figures."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def test_misfits_are_of_every_kind() -> None:
 
 # ---------------------------------------------------------------- settings of the process
 
-#: What sets each, and what sets it back.
+#: Code that changes each setting, and code that restores it.
 SETTINGS: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
     "numpy.seterr": (lambda: np.seterr(over="raise"), lambda: np.seterr(over="warn")),
     "warnings.filters": (lambda: warnings.simplefilter("ignore"), lambda: warnings.filters.pop(0)),

@@ -1,4 +1,4 @@
-"""BN-Inception against an implementation that is not ours: Cadene's, as published on PyPI."""
+"""BN-Inception compared with an independent implementation: Cadene's, as published on PyPI."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Random networks are the same in both frameworks, and so are those that once were not.
+"""Random networks are the same in both frameworks, including those that once were not.
 
-`python -m fuzzing --count N --seed S` tries more of them. A spec that fails there is made small and
-saved; it is kept in `random/` when it is mended.
+`python -m fuzzing --count N --seed S` tries more of them. A spec that fails there is reduced and
+saved; once fixed, it is kept in `random/`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from incgen.targets.keras.code import Layer
 from incgen.targets.torch import ops as torch_ops
 
 KEPT = sorted((Path(__file__).parent / "random").glob("*.inc"))
-#: Networks of each group, and how many of those may be no valid ones.
+#: The number of networks per group, and how many of them may be invalid.
 NETWORKS, INVALID = 8, 3
 
 

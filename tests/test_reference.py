@@ -1,4 +1,4 @@
-"""The third side of the ladder: ops by their sentences in the language reference, by hand."""
+"""The independent implementation in NumPy: ops checked by hand against the language reference."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_windows(body: str, expected: list[list[float]]) -> None:
 @pytest.mark.parametrize(
     ("body", "kernel", "expected"),
     [
-        # a correlation: the kernel is not turned around
+        # a correlation: the kernel is not flipped
         ("a: conv 1x2 1 pad=valid bias=false", [1, 10], [[21, 32], [54, 65], [87, 98]]),
         ("a: conv 2x1/2 1 pad=[1, 0, 0, 0] bias=false", [1, 10], [[10, 30], [74, 96]]),
         ("a: conv 2x2 1 pad=valid dilation=2 bias=false", [1, 0, 0, 10], [[91]]),
@@ -187,7 +187,7 @@ def test_a_softmax_is_over_the_channels() -> None:
 
 
 def test_every_op_is_tried_here() -> None:
-    """A new op needs a row: the ladder has nothing else that no target has a hand in."""
+    """A new op needs a row: nothing else in the ladder is independent of the targets."""
     source = Path(__file__).read_text("utf-8")
     words = {
         word

@@ -1,4 +1,4 @@
-"""Tests of the sampler: its bytes, recomputed by other means, and its distributions."""
+"""The sampler: its bytes, recomputed by other means, and its distributions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEY = "conv1.conv.weight"
 RANDOM_KINDS: tuple[Kind, ...] = ("uniform", "normal", "truncated_normal")
 
 # sample(0, KEY, (64, 3, 7, 7), kind, scale=0.125): the first four values and the SHA-256 of all as
-# little-endian float32.  A change here changes the weights of everybody: see sampling._DOMAIN.
+# little-endian float32. A change here changes everybody's weights: see sampling._DOMAIN.
 PINNED: dict[Kind, tuple[list[str], str]] = {
     "uniform": (
         ["0x1.7ca48p-5", "-0x1.ca7b4cp-5", "0x1.439decp-8", "0x1.a065ecp-4"],

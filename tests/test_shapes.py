@@ -1,4 +1,4 @@
-"""Shape rules against sizes that are worked out by hand from the frameworks' definitions."""
+"""Shape rules, compared with sizes worked out by hand from the frameworks' definitions."""
 
 from __future__ import annotations
 

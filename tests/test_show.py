@@ -1,4 +1,4 @@
-"""Tests of the table and the JSON of a network, on numbers worked out by hand."""
+"""The table and the JSON of a network, with numbers worked out by hand."""
 
 from __future__ import annotations
 

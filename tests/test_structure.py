@@ -16,7 +16,7 @@ from incgen.targets.torch import ops as torch_ops
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "incgen").rglob("*.py"))
-#: A tool for those who change incgen: random specs and broken inputs. It is not installed.
+#: A tool for developers of incgen: random specs and broken inputs. It is not installed.
 FUZZING = sorted((ROOT / "fuzzing").rglob("*.py"))
 
 
@@ -60,7 +60,7 @@ def test_only_the_templates_of_targets_know_jinja() -> None:
     assert users_of("jinja2") == {"incgen.targets.shared.templates"}
 
 
-#: What reads or writes a framework's own files of weights, and what runs generated models.
+#: The modules that read or write a framework's own weights files, or run generated models.
 FILES = {
     "torch": {
         "incgen.verify.runners.torch",
@@ -76,7 +76,7 @@ FILES = {
     "h5py": {"incgen.weights.readers.keras"},
     "keras": {"incgen.verify.runners.keras", "incgen.verify.runners.keras_forms"},
 }
-#: These run a framework and nothing else, and are imported when one is to be run.
+#: These run a framework and nothing else, and are only imported for that.
 RUNNERS = {f"incgen.verify.runners.{target}{part}" for target in TARGETS for part in ("", "_forms")}
 
 
@@ -132,7 +132,7 @@ def module_graph() -> dict[str, set[str]]:
                 whole = {f"{node.module}.{alias.name}" for alias in node.names} & names
                 found |= whole or ({node.module} & names)
         graph[name_of(path)] = found - {name_of(path)}
-    # The package itself hands names of other modules out, each when it is first asked for.
+    # The package itself re-exports names of other modules lazily.
     graph["incgen"] = set()
     return graph
 
@@ -167,7 +167,7 @@ def test_targets_do_not_import_each_other() -> None:
 
 #: From the ground up: a module imports from its own room and from those in front of it.
 ROOMS = ("base", "language", "syntax", "resolve", "graph", "targets", "road", "weights", "verify")
-#: Modules outside of the rooms: the road of a spec, and what stands above all rooms.
+#: Modules outside the rooms: the pipeline, and what writes its output.
 ROAD = {"incgen.api", "incgen.output"}
 
 
@@ -188,7 +188,7 @@ def test_a_room_knows_only_those_below_it() -> None:
 
 #: Ops whose facts a target computes; the macros of the others take their arguments as they are.
 EMITTERS = {"torch": torch_ops.EMITTERS, "keras": keras_ops.EMITTERS}
-#: The modules of targets: what they say of frameworks' code stands in templates.
+#: The modules of targets, whose framework code is in templates.
 EMITTING = [path for path in MODULES if path.parent.parent.name == "targets"]
 
 
@@ -264,7 +264,7 @@ def test_functions_are_short() -> None:
 
 #: Words that begin a description rather than an instruction; ruff only knows verbs.
 DESCRIBING = re.compile(r"(?:The|An?|What|Whether|How|Where|Why|Who|Every|All|One|It|Its)\b|[`\d]")
-#: Everything that is not generated, but for the table of tools, which names each in its docstring.
+#: Everything written by hand except the table of tools, which are named by their docstrings.
 WRITTEN = [
     path
     for room in ("benchmarks", "examples", "fuzzing", "incgen", "tests")

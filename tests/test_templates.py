@@ -1,4 +1,4 @@
-"""Templates of the user's: the examples of the page, and what is said of faulty ones."""
+"""User templates: the examples of the page, and the messages about faulty ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tools on shipped specs: the table that `make tools` prints, and all that is quick on one spec."""
+"""Tools on shipped specs: the table that `make tools` prints, and the quick ones on one spec."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tools import (
     table,
 )
 
-#: One block: everything runs on it in a moment, but for what starts a process or reads much.
+#: A single block, on which all but the tools that start a process or read much run quickly.
 SMALL = Variant("inception_v1_block", None)
 SLOW = (int8_pt2e, on_torch, on_jax)
 QUICK = [tool for tools in TOOLS.values() for tool in tools if tool not in SLOW]

@@ -15,7 +15,7 @@ from torch_tools import Made, copied, exported, int8_fx, int8_pt2e, int8_qat, sc
 
 import incgen
 
-#: A form of batch normalisation: what the spec says of it.
+#: A form of batch normalisation: its arguments in the spec.
 FORMS = {
     "stock": "variance=unbiased",
     "scale": "shift=false variance=unbiased",
@@ -26,7 +26,7 @@ FORMS = {
     "biased shift": "scale=false variance=biased",
     "biased neither": "scale=false shift=false variance=biased",
 }
-#: What PyTorch's own layers are.
+#: The class of PyTorch's own layers.
 STOCK = ("stock", "scale", "neither")
 
 
@@ -84,7 +84,7 @@ def expected(model: nn.Module, x: Tensor) -> Tensor:
 
 
 forms = pytest.mark.parametrize("form", FORMS)
-#: Those with what the others lack: quantising takes long.
+#: Those that have what the others lack, because quantising takes long.
 quantised = pytest.mark.parametrize("form", ["shift", "biased", "biased neither"])
 
 

@@ -1,4 +1,4 @@
-"""Generated PyTorch models work with PyTorch's own tools, and begin as the spec says."""
+"""Generated PyTorch models work with PyTorch's own tools, and are initialised as the spec says."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Names that users choose, against the names that generated code has itself.
+"""Names that users choose do not clash with names that generated code has itself.
 
-Every identifier of generated code, of Python and of the frameworks' modules is tried as the name
-of something that can be named, and by `make test-slow` of everything. It is refused as a reserved
-name, or both models are built with it, have its keys, and agree. Many names are tried in one spec;
-only where that fails are they halved until the culprits are left.
+Every identifier of generated code, of Python and of the frameworks' modules is tried as the name of
+something, and by `make test-slow` as the name of everything that has one. It is refused as a
+reserved name, or both models are built with it, have its keys, and agree. Many names are tried in
+one spec; if that fails, bisection finds the culprits.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ GRAMMAR = (ROOT / "grammar" / "inc.lark").read_text("utf-8")
 KEYWORDS = {*re.findall(r'"([a-z]+)"', GRAMMAR), "concat", "add", "mul"}
 SPECS = [ROOT / "specs" / "bn_inception.inc", *sorted((ROOT / "tests/agreement").glob("*.inc"))]
 
-#: One of each thing for which generated code has names: helpers, loops, flags, parts, parameters.
+#: One of everything that generated code names: helpers, loops, flags, parts, parameters.
 EVERYTHING = """
     own_a: own_unit 3x3 4
     own_b: conv 3x3/2 4 pad=same init=truncated_he_normal l2=1e-3
@@ -89,7 +89,7 @@ def with_defaults(parameters: list[str]) -> str:
     return ", ".join([*(f"{name} = 2" for name in ["own_first", *parameters]), OWN])
 
 
-#: What can be named, and a spec in which all of some names are such names.
+#: The roles of names, and a spec that uses some names in that role.
 ROLES: dict[str, Callable[[list[str]], str]] = {
     "label": lambda names: network(lines("NAME: conv 1x1 2", names)),
     "label in a body": lambda names: network(f"own_x: {{\n{lines('NAME: conv 1x1 2', names)}}}\n"),
@@ -141,7 +141,7 @@ SPLIT = (
 def tried() -> list[str]:
     """Return every name that could mean something to generated code.
 
-    Words of the specs are not among them: generated code has those from its user.
+    Names in the specs are not among them, since users choose those.
     """
     found, written = set[str](), set(re.findall(r"\w+", "".join(r([]) for r in ROLES.values())))
     for target in TARGETS:
@@ -216,7 +216,7 @@ def fault_of(text: str, folder: Path) -> str | None:
         found = set(keras_variables(models.keras_model))
         assert found == expected, f"Keras' keys: {found ^ expected}"
         assert difference(*models.evaluation(images(models.graph, (12, 12)))) <= 1e-9
-    except Exception as error:  # whatever it is, the names led there
+    except Exception as error:  # whatever the failure is, the names caused it
         return f"{type(error).__name__}: {error}"
     ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F", str(folder)]
     done = subprocess.run(ruff, capture_output=True, text=True, check=False)
@@ -276,7 +276,7 @@ def check(role: str, names: list[str], folder: Path) -> None:
     assert not faults, "\n".join(faults)
 
 
-#: Names that stand for something in generated code, that it gives itself, or that Python has.
+#: Names that mean something in generated code, are chosen by it, or belong to Python.
 COMMON = (
     *("i", "j", "l", "O", "condition", "module", "residual", "outputs", "kernel", "padding"),
     *("forward", "type", "training", "Ellipsis", "id", "none", "value_error", "lambda", "f", "F"),

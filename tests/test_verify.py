@@ -1,4 +1,4 @@
-"""The ladder: what it compares, where it says that models part, and when it says nothing."""
+"""`incgen verify`: what it compares, where it reports a divergence, and when it reports none."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ network small(classes = 3) {
     logits: dense classes
 }
 """
-#: A layer of each kind that the forms of rung 6 treat in its own way: each is compiled anew.
+#: One layer of each kind that the forms of rung 6 treat differently, since each is compiled.
 FORMS = """\
 numerics caffe
 unit conv_bn = conv bias=false l2=1e-2 -> bn -> relu
@@ -98,19 +98,19 @@ def first(report: Report) -> tuple[int, str, list[str]]:
     return found.rung, found.path, [f"{p.file}:{p.line} {p.text}" for p in found.lines]
 
 
-#: What a model does in evaluation that must not leave anything behind.
+#: Code in evaluation that must not leave anything behind.
 STATE = "self.stem.bn.running_mean.mul_(1.0 if self.training else 0.5)"
-#: A layer that says it is dropout and is none.
+#: A layer that claims to be dropout but is not.
 OTHER = "{'forward': lambda self, x: x}"
-#: All filters of a kernel begin as the first.
+#: All filters of a kernel start equal to the first.
 EQUAL = "\n        self.conv.weight.data[1:] = self.conv.weight.data[:1]"
-#: Statistics that a file lacks stay as they began.
+#: Statistics that a file lacks keep their initial values.
 KEPT = 'if key not in found and "run" in key:\n            found[key] = variable.numpy()\n        '
-#: A layer is changed although the file is refused.
+#: A layer is changed although the file is rejected.
 CHANGED = "model.layers[2].set_weights([0 * v for v in model.layers[2].get_weights()])\n        "
-#: The same values are left out in every step.
+#: The same values are dropped in every step.
 SEED = "if self.training:\n            torch.manual_seed(0)\n        "
-#: Another network where it is scripted and trained.
+#: A different network when scripted and trained.
 SCRIPTED = "2 if torch.jit.is_scripting() and self.training else 1"
 
 # ---------------------------------------------------------------- what agrees
@@ -213,7 +213,7 @@ def test_the_line_of_a_block_is_where_it_is_made() -> None:
         (2, "layers.Dropout(0.4", "layers.Dropout(0.6", "keras"),
         (3, "L2(0.01)", "L2(0.005)", "keras"),
         (4, "momentum=0.1", "momentum=0.9", "torch"),
-        # what a user may do, and a test that only compares two outputs does not
+        # users may do this, but a test that only compares two outputs does not
         (0, "nn.Linear(4, classes)", "nn.Linear(4, 3)", "torch"),
         (0, "x = layers.Dense(classes", "x = layers.Dense(3", "keras"),
         (0, "self.stem = ", "torch.manual_seed(0)\n        self.stem = ", "torch"),
@@ -336,7 +336,7 @@ def test_float32_alone_computes_with_other_arguments_too() -> None:
 
 @pytest.mark.parametrize("body", ["l2_normalize", "bn -> l2_normalize"])
 def test_gradients_that_nothing_is_left_of_are_no_divergence(body: str) -> None:
-    """Over one channel the norm is the value itself: all gradients are 0 but for rounding."""
+    """Over one channel the norm is the value itself, so all gradients are 0 except for rounding."""
     spec = f"numerics torch\nnetwork small {{\n    input 6x6 1\n    a: conv 3x3 1 -> {body}\n}}\n"
 
     report = verify(graph_of(spec), rungs=range(6))
@@ -561,7 +561,7 @@ def test_numbers_that_only_one_target_cannot_hold_diverge() -> None:
 
 @pytest.mark.parametrize("target", ["torch", "keras"])
 def test_the_same_fault_in_both_targets_is_not_the_spec(target: str) -> None:
-    """Alone, a target is held to the spec; together, they do not excuse one another."""
+    """A single target is compared with the spec; two do not excuse each other."""
     both = {name: incgen.generate("small.inc", name, text=SPEC) for name in ("torch", "keras")}
     faulty = {
         "torch": both["torch"].replace("eps=1e-5", "eps=1e-3"),
@@ -623,7 +623,7 @@ def test_one_value_for_each_channel_is_not_trained_with() -> None:
 
 @pytest.mark.parametrize("loaded", [True, False])
 def test_keras_on_something_else_is_refused(monkeypatch: pytest.MonkeyPatch, loaded: bool) -> None:
-    """Before it is imported: what it is set to run on need not be installed."""
+    """This happens before the import, since the chosen backend need not be installed."""
     monkeypatch.delitem(sys.modules, "keras", raising=False)
     if loaded:
         config = SimpleNamespace(backend=lambda: "jax")
@@ -741,7 +741,7 @@ def test_dropout_of_another_kind_is_no_dropout(dropout: str) -> None:
 
 
 def test_ill_conditioned_numbers_are_not_passed() -> None:
-    # a mean less the same mean, summed in another way: nothing but rounding is left
+    # a mean minus the same mean, summed differently: only rounding is left
     spec = """
     numerics caffe
     network small { input 6x7 5

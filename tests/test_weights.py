@@ -1,4 +1,4 @@
-"""Tests of the first weights of a network and of the bytes of their file."""
+"""The initial weights of a network, and the bytes of their file."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ network net(n = 6) {
     d: dense 3 bias=false init=normal(0.01)
 }
 """
-# Of this network's tensors and of their file for seed 7: a change of the first changes the weights
-# of everybody.
+# The digests of this network's tensors and of their file for seed 7: a change of the first changes
+# everybody's weights.
 TENSORS_SHA256 = "1b03a7080034f6fe9995e00c0f3d86f7d9a3982d0676bc52722a2296605b50b5"
 SHA256 = "fabb68bb8cf918980736eb94542a46dcb94f12b8bc7fe3aa3e6bdbef22e2c242"
 

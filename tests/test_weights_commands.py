@@ -1,4 +1,4 @@
-"""Tests of `incgen weights`: words, exit codes, and the frameworks' own files."""
+"""`incgen weights`: messages, exit codes, and the frameworks' own files."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def theirs() -> dict[str, Array]:
 
 
 def run(*arguments: str, without: str = "") -> tuple[int, str, str]:
-    """Run a command as it is run; `without` a library, if that is said."""
+    """Run a command, optionally `without` a library."""
     script = "from incgen.cli.main import main; main()"
     if without:
         lacking = Path("lacking")  # for the process that reads Keras files too

@@ -1,4 +1,4 @@
-"""Tests of drafts of layout files: which layer is which, by the shapes and the order of tensors."""
+"""Drafts of layout files: which layer is which, by the shapes and the order of tensors."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_branches_whose_names_are_alike_are_not() -> None:
 
 
 def test_a_branch_that_other_blocks_tell_apart_is_not_doubtful() -> None:
-    """Theirs lists the shortcut last. In the first block alone it could be the other branch."""
+    """Theirs lists the shortcut last. From the first block alone, it could be the other branch."""
     block = (
         " b{n}: {{\n add {{\n shortcut: conv 1x1 {c}\n body: conv 1x1 {m} -> conv 1x1 {c}\n }}\n }}"
     )
@@ -153,9 +153,9 @@ def test_a_file_that_is_sorted_says_so() -> None:
         "# doubtful: `one` has the same shapes",
     ]
     made, _ = drafted(body, {"a.num_batches_tracked": ()}, conv("one", 3, 3), conv("two", 3, 3))
-    assert "so its order says little" in made.text  # counters, of another type, stand in front
+    assert "so its order says little" in made.text  # counters, of another type, come first
     made, _ = drafted(body, *(conv(f"x.{n}", 3, 3) for n in (10, 9)))
-    assert '"a" = "x.9"\n"b" = "x.10"' in made.text  # in the order of numbers, not of letters
+    assert '"a" = "x.9"\n"b" = "x.10"' in made.text  # in numeric, not alphabetical order
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_every_convention(form: str, theirs: Shapes, text: str) -> None:
     assert (made.doubtful, made.missing, made.left) == (0, (), ())
 
 
-#: Layouts that come with incgen, by what is hard in them. With all others, some minutes.
+#: Shipped layouts that are hard in different ways. All of them would take some minutes.
 HARD = [
     "googlenet_bn/torchvision",
     "googlenet/caffe",
@@ -360,7 +360,7 @@ def test_a_network_of_ones_own_is_torchvisions(name: str, tmp_path: Path) -> Non
     torch.manual_seed(0)
     theirs = getattr(imported("torchvision.models"), name)(weights=None).double().eval()
     random = torch.Generator().manual_seed(1)
-    for key, value in theirs.state_dict().items():  # each statistic with numbers of its own
+    for key, value in theirs.state_dict().items():  # each statistic with distinct numbers
         if key.endswith(("running_mean", "running_var")):
             least = 0.5 if key.endswith("var") else -0.5
             value.copy_(torch.rand(value.shape, generator=random) + least)

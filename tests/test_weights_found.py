@@ -1,4 +1,4 @@
-"""Tests of what an import finds in a file: prefixes and sets of weights; what is reinitialised."""
+"""What an import finds in a file: prefixes and sets of weights; reinitialised layers."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ def test_what_is_missing_is_called_as_in_the_file(folder: Path) -> None:
 # ---------------------------------------------------------------- several sets
 
 
-#: Where programs keep averages of the weights.
+#: The places where programs keep averages of the weights.
 AVERAGES = [
     *("ema", "ema_state_dict", "model_ema_state_dict", "ema_model", "state_dict_ema", "averaged"),
     *("swa_state_dict", "teacher", "shadow", "best_state_dict", "anything at all"),

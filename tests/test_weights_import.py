@@ -1,4 +1,4 @@
-"""Tests of the import: each quirk of published files by hand; all fits, or nothing is written."""
+"""The import: each quirk of published files by hand; all fits, or nothing is written."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ source = "where it is"
 "d" = "fourth"
 "logits" = "last"
 """
-#: Ours for theirs, where nothing is undone.
+#: Ours for theirs, where nothing is converted.
 OURS = {
     "a.conv.weight": "first.weight",
     "a.bn.weight": "first_bn.weight",
@@ -436,7 +436,7 @@ def test_two_layouts_that_say_different_things_are_told(folder: Path) -> None:
     two = LAYOUT.replace('"b" = "second"', '"b2" = "second"\n"b" = "zweite"')
     put_layout(folder, "theirs", one)
     put_layout(folder, "same", one)
-    assert imported(folder, random_arrays(shapes))  # two that say the same are no question
+    assert imported(folder, random_arrays(shapes))  # two with equal content need no choice
     put_layout(folder, "same", two)
     (folder / "w.safetensors").unlink()
 

@@ -1,4 +1,4 @@
-"""Tests of layout files: their language, their faults, and those that come with incgen."""
+"""Layout files: their syntax, their errors, and the shipped ones."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_rules_that_say_different_things_are_ambiguous(tmp_path: Path) -> None:
 
     with pytest.raises(AmbiguousError, match=r"`a\.\{n\}` and `\{m\}\.b` disagree"):
         layout.layers("a.b")
-    assert layout.layers("a.c") == ("xc",)  # the same is no question
+    assert layout.layers("a.c") == ("xc",)  # equal content needs no choice
 
 
 TAKES = (
@@ -126,7 +126,7 @@ TAKES = (
     "multiples and numbers, such as `{i*6+j+1}`"
 )
 NINE = ".".join(f"{{{name}}}" for name in "abcdefghi")
-#: Faults of a layout of PyTorch's convention.
+#: Errors in a layout with PyTorch's convention.
 FAULTS = {
     "backgrund = []": "a layout has no `backgrund`: did you mean `background`?",
     'background = "a"': "`background` must be a table",

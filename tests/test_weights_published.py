@@ -1,4 +1,4 @@
-"""Published checkpoints: ours computes what theirs does or, of what cannot be run, holds it."""
+"""Published checkpoints: our models compute the same or, if theirs cannot run, hold the same."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from torch import nn
 import incgen
 from incgen.graph.nodes import Graph, Node
 
-#: Of what runs; a whole network in float64 differs by some 1e-15.
+#: The bar for those that run; a whole network in float64 differs by about 1e-15.
 BAR, BAR_TRAINING, BAR_GRADIENTS = 1e-12, 1e-11, 1e-9
 
 
-#: One of each library and kind of file, small ones where there is a choice; `make test-slow` and
-#: `make agreement` have all.
+#: One of each library and kind of file, preferably small; `make test-slow` and `make agreement` run
+#: all.
 EVERY_TIME = {
     "pretrainedmodels bninception",
     "pytorchcv bninception",
@@ -76,14 +76,14 @@ def test_it_computes_the_same(found: Trial) -> None:
 
 
 def test_it_trains_the_same(found: Trial) -> None:
-    """Auxiliary outputs, gradients by every parameter and statistics too."""
+    """Including auxiliary outputs, gradients of every parameter, and statistics."""
     if found.published.steps is None:
         return  # the same implementation as another
     for what, apart in training(found).items():
         assert apart <= (BAR_GRADIENTS if what == "gradients" else BAR_TRAINING), what
 
 
-#: Those of which also what only training sees is as in our spec: no ports, which trained otherwise.
+#: Those that match our spec in what only training uses; ports were trained differently.
 AS_TRAINED = {
     "torchvision googlenet",
     "torchvision inception_v3",

@@ -1,4 +1,4 @@
-"""Tests of the readers: every container gives the arrays that were put into it, or one report."""
+"""The readers: every container gives the arrays that were put into it, or one report."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_the_blobs_of_caffes_normalisations(tmp_path: Path) -> None:
 @pytest.mark.parametrize("factor", [999.98, 1.0, 0.0])
 @pytest.mark.parametrize("old", [False, True], ids=["now", "before 0.16"])
 def test_a_normalisation_of_five_blobs_scales_too(old: bool, factor: float, tmp_path: Path) -> None:
-    """Statistics under a factor of 0 are as they are: NVIDIA's cuDNN layer never sets it."""
+    """Statistics with a factor of 0 are unchanged: NVIDIA's cuDNN layer never sets it."""
     blobs = random_arrays({name: (1, 4, 1, 1) for name in ("mean", "variance", "scale", "shift")})
     blobs["factor"] = np.full((1, 1, 1, 1), factor, "f4")
     order = ("scale", "shift", "mean", "variance", "factor")
@@ -614,7 +614,7 @@ def test_a_program_that_is_no_python_is_not_waited_for(
 def test_the_process_that_reads_ends_with_the_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where an error keeps a checkpoint from being made."""
+    """Also if an error prevents a checkpoint from being written."""
     ends: list[int] = []
     close = apart._Worker.close
 
@@ -821,7 +821,7 @@ def test_objects_in_an_npz_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [*WRITERS, "caffe", "keras archive"])
 def test_a_damaged_file_gives_a_report_or_numbers(kind: str, tmp_path: Path) -> None:
-    """Cut off anywhere, or with other bytes anywhere: never another exception."""
+    """Truncated or changed anywhere, a file never causes another exception."""
     if kind == "caffe":
         path = tmp_path / "x.caffemodel"
         write_caffe(path, [("a", "Convolution", [np.ones((2, 1, 3, 3), "f4"), np.ones(2, "f4")])])

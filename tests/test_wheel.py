@@ -1,4 +1,4 @@
-"""The wheel, installed in an empty environment outside of the checkout, builds BN-Inception."""
+"""The wheel, installed in an empty environment outside the checkout, builds BN-Inception."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zipfile import ZipFile
 import pytest
 
 ROOT = Path(__file__).parent.parent
-#: What a build reads, and `fuzzing`, which it leaves out; a copy, because setuptools leaves its own
+#: The input of a build, and `fuzzing`, which it must omit; copied, because setuptools leaves
 #: folders behind.
 SOURCES = ["incgen", "fuzzing", "grammar", "templates", "specs", "pyproject.toml", "README.md"]
 

@@ -1,4 +1,4 @@
-"""Constructors and functions of generated code take words that the spec knows, and no others."""
+"""Constructors and functions of generated code accept exactly the words that the spec knows."""
 
 from __future__ import annotations
 
