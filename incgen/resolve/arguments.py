@@ -114,48 +114,36 @@ def show(value: Value) -> str:
 
 @dataclass(frozen=True)
 class Conventions:
-    """What is said once for many ops: a preset and the `default` statements so far."""
+    """What is stated once for many ops: a preset and the `default` statements so far."""
 
-    preset: str | None = None  #: The name of the preset, if there is one
-    #: The values of `default` statements, by op and argument
-    defaults: Mapping[tuple[str, str], ArgumentValue] | None = None
-    line: Source | None = field(default=None, compare=False)  #: The `numerics` line
-    #: The `default` statements, by op and argument
-    lines: Mapping[tuple[str, str], Source] = field(default_factory=dict, compare=False)
+    numerics: Source | None = None  #: The `numerics` line
+    #: The values of `default` statements and their lines, by op and argument
+    defaults: Mapping[tuple[str, str], tuple[ArgumentValue, Source]] = field(default_factory=dict)
+
+    @property
+    def preset(self) -> str | None:
+        """Return the name of the preset, if there is one."""
+        return self.numerics.preset if self.numerics is not None else None
 
     def with_preset(self, preset: str, span: Span) -> Conventions:
         """Return these conventions with a `numerics` line."""
-        return replace(self, preset=preset, line=Source(preset, span))
+        return replace(self, numerics=Source(preset, span))
 
     def with_default(self, op: str, name: str, value: ArgumentValue, span: Span) -> Conventions:
         """Return these conventions with one more `default`."""
-        defaults = {**(self.defaults or {}), (op, name): value}
-        return replace(
-            self, defaults=defaults, lines={**self.lines, (op, name): Source(None, span)}
-        )
+        return replace(self, defaults={**self.defaults, (op, name): (value, Source(None, span))})
 
-    def source(self, op: Op, argument: Argument) -> Source | None:
-        """Return the line that sets an argument where its op does not; None if there is none."""
-        for name in (op.name, op.family):
-            if (name, argument.name) in self.lines:
-                return self.lines[name, argument.name]
-        if self.preset is None or argument.name not in PRESETS[self.preset].get(
-            op.family or op.name, {}
-        ):
-            return None
-        return self.line
+    def default(self, op: Op, argument: Argument) -> tuple[ArgumentValue | ByWindow, Source | None]:
+        """Return the value of an argument that its op does not set, and the line that sets it.
 
-    def default(self, op: Op, argument: Argument) -> ArgumentValue | ByWindow:
-        """Return the value of an argument that its op does not set: the most specific default."""
-        said = self.defaults or {}
+        The most specific default wins; no line sets what is the default of the op itself.
+        """
         for name in (op.name, op.family):
-            if (name, argument.name) in said:
-                return said[name, argument.name]
-        value = argument.default
-        if self.preset is not None:
-            family = PRESETS[self.preset].get(op.family or op.name, {})
-            value = family.get(argument.name, value)
-        return _default_value(argument, value)
+            if (name, argument.name) in self.defaults:
+                return self.defaults[name, argument.name]
+        preset = PRESETS[self.preset].get(op.family or op.name, {}) if self.preset else {}
+        value = preset.get(argument.name, argument.default)
+        return _default_value(argument, value), self.numerics if argument.name in preset else None
 
 
 def _default_value(argument: Argument, value: DefaultValue) -> ArgumentValue | ByWindow:

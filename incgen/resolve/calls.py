@@ -52,17 +52,12 @@ class CallResolver:
         if op is None:
             return self.instance(call, slot, name, head)
         op, call = _concrete_pool(op, call)
-        args, said = self.arguments.op_arguments(op, call, head=head)
-        if args is None:
+        arguments = self.arguments.op_arguments(op, call, head=head)
+        if arguments is None:
             return None
+        args, said, sources = arguments
         if slot is None and op.weighted and not self.unit:
             self.warn_unnamed(call, name)
-        sources = {
-            argument.name: source
-            for argument in op.arguments
-            if argument.name not in said
-            and (source := self.context.conventions.source(op, argument)) is not None
-        }
         return df.OpCall(op, args, said, name, slot is not None, head, call.span, sources)
 
     def own_name(self, call: st.Call, names: Namespace | None) -> str:

@@ -40,29 +40,35 @@ class Matcher:
 
     def op_arguments(
         self, op: Op, call: st.Call, *, head: bool
-    ) -> tuple[dict[str, df.ArgumentValue] | None, frozenset[str]]:
-        """Return every argument of an op, and the names of those that the call sets."""
+    ) -> tuple[dict[str, df.ArgumentValue], frozenset[str], dict[str, df.Source]] | None:
+        """Return every argument of an op, which of them the call sets, and what sets the others.
+
+        None after a report.
+        """
         said = self.match(op.name, op.positional, op.attributes, call)
         if said is None:
-            return None, frozenset()
+            return None
         args: dict[str, df.ArgumentValue] = {}
+        sources: dict[str, df.Source] = {}
         missing = []
         for argument in op.arguments:
             value: df.ArgumentValue | ByWindow = said.get(argument.name)
             if value is None:
-                value = self.context.conventions.default(op, argument)
+                value, source = self.context.conventions.default(op, argument)
+                if source is not None:
+                    sources[argument.name] = source
             if isinstance(value, ByWindow):
                 value = padding_of(value, args["window"])
                 if value is None and args["window"] is not None and not head:
                     self.report_padding(op, args["window"], call)
-                    return None, frozenset()
+                    return None
             args[argument.name] = value
             if value is None and (argument.positional or argument.name not in _BY_WINDOW):
                 missing.append(argument)
         if missing and not head:
             self.report_missing(op, missing, call)
-            return None, frozenset()
-        return args, frozenset(said)
+            return None
+        return args, frozenset(said), sources
 
     def report_missing(self, op: Op, missing: Sequence[Argument], call: st.Call) -> None:
         """Report arguments that are needed and have no value."""

@@ -116,7 +116,7 @@ def _unit(scope: FileScope, item: st.Unit, conventions: Conventions) -> df.Defin
     if isinstance(first, df.Instance):
         head, pads = first.definition.head, first.definition.pads
     elif head is not None and (argument := head.argument("pad")) is not None:
-        default = conventions.default(head, argument)
+        default, _ = conventions.default(head, argument)
         pads = default if isinstance(default, ByWindow) else None
     if any(attribute.name.text == "pad" for attribute in item.calls[0].attributes):
         pads = None
