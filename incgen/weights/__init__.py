@@ -1,5 +1,5 @@
 """Weights files: draw initial ones, import published ones, export ours.
 
-Each module says what it turns into what.
-Libraries are imported where they are needed, and a missing one names the extra that has it.
+Libraries are imported where they are needed; if one is missing, the error names the extra that
+installs it.
 """

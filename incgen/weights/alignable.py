@@ -15,7 +15,7 @@ Shape: TypeAlias = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What is looked for: a layer of ours, or a part of one that theirs keeps as a layer."""
+    """A layer of ours, or a part of one that theirs stores as a layer."""
 
     path: str  #: The left side of its row
     node: int  #: Its place in the graph
@@ -27,7 +27,7 @@ class Item:
 def layers(
     names: Iterable[str], tensors: Mapping[str, Stored], convention: Convention
 ) -> dict[str, dict[str, Stored]]:
-    """Return their layers, with the tensors of each, by the order of their first ones."""
+    """Return their layers with the tensors of each, ordered by their first tensors."""
     found: dict[str, dict[str, Stored]] = {}
     for name in names:
         layer, _, leaf = name.rpartition(convention.separator)
@@ -36,7 +36,7 @@ def layers(
 
 
 def leaf(name: str, convention: Convention) -> str:
-    """Return what a tensor is called in its layer; empty if no layer here has such a one."""
+    """Return the name of a tensor within its layer; empty if no layer here has such a tensor."""
     layer, _, leaf = name.rpartition(convention.separator)
     slots = (slot for kind in convention.slots.values() for slot in kind.values())
     return leaf if layer and any(leaf in slot.names for slot in slots) else ""
@@ -45,7 +45,7 @@ def leaf(name: str, convention: Convention) -> str:
 def lacks_gamma(
     graph: Graph, layers: Mapping[str, Mapping[str, Stored]], convention: Convention
 ) -> bool:
-    """Return whether ours has factors of normalisations where no layer of theirs does."""
+    """Return whether ours has a gamma in normalisations where no layer of theirs does."""
     slots = convention.slots["bn"]
     wanted = any(n.op == "bn" and n.tensors[0].name == "weight" for n in graph.nodes if n.tensors)
     statistics = set(slots["running_mean"].names)
@@ -60,7 +60,7 @@ def items(
     convention: Convention,
     missing_gamma: bool,
 ) -> Iterator[Item]:
-    """Give our layers as theirs can hold them."""
+    """Yield our layers as theirs can store them."""
     both = any({"depthwise_kernel", "pointwise_kernel"} <= set(layer) for layer in layers.values())
     both |= any({"depthwise_weights", "pointwise_weights"} <= set(n) for n in layers.values())
     whole = any({"mean", "scale"} <= set(layer) for layer in layers.values())
@@ -86,7 +86,7 @@ def items(
 def _halves(
     place: int, node: Node, shapes: Mapping[str, Shape], convention: Convention
 ) -> Iterator[Item]:
-    """Give a separable convolution as two layers."""
+    """Yield a separable convolution as two layers."""
     for half, op in (("depthwise", "depthwise_conv"), ("pointwise", "conv")):
         tensors = tuple(
             (shape, convention.slots[op][name.removeprefix(f"{half}.")])

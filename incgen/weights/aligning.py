@@ -1,9 +1,9 @@
 """Align a network with a checkpoint that has no layout, by shapes and order.
 
-Shapes decide what can be what. Of the ways that are left, the order of the network and that of the
-file decide: convolutions and dense layers are aligned first, as two texts are, then normalisations
-beside them. Where several ways follow both orders, names decide that have words in common, or that
-went together elsewhere. What none of this settles is doubtful, and says why.
+Shapes determine which layers can be paired. Of the remaining pairings, the order of the network and
+that of the file decide: convolutions and dense layers are aligned first, as in a text diff, then
+the normalisations beside them. If several pairings follow both orders, names decide, by common
+words or by pairs found elsewhere. Whatever none of this settles is doubtful, with a reason.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from incgen.weights.likeness import (
 )
 from incgen.weights.recipes import Recipe
 
-#: The most pairs of a layer of ours and one of theirs that are weighed.
+#: The most pairs of our layers and theirs that are considered.
 MOST_PAIRS = 4_000_000
-#: What a pair counts for itself; names and neighbours add at most as much as that.
+#: The base score of a pair; names and neighbours add at most that much.
 _PAIR = 4.0
-#: Two pairs of names are more alike than two others by more than this, or it is no reason.
+#: The least difference in similarity that counts as a reason.
 _CLEARLY = 0.1
-#: More than this is a reason against the order of the file.
+#: A difference in similarity that overrides the order of the file.
 _OBVIOUSLY = 0.6
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A layer of ours, the one of theirs that it is taken for, and why it may be another, if so."""
+    """A layer of ours, its counterpart in theirs, and why it may be another, if so."""
 
     path: str
     layer: str
@@ -49,7 +49,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """What was found."""
+    """The result of an alignment."""
 
     pairs: tuple[Pair, ...]  #: The pairs, in the order of the network
     #: Ours for which there is nothing, with the shapes of their tensors
@@ -61,7 +61,7 @@ class Alignment:
 
 
 def align(graph: Graph, tensors: Mapping[str, Stored], convention: Convention) -> Alignment:
-    """Find the layer of theirs for each of ours, with their tensors in the order of the file.
+    """Find their layer for each of ours, given their tensors in the order of the file.
 
     Raises:
         WeightsError: There are too many layers to compare.
@@ -97,9 +97,9 @@ class _Aligner:
         self.found: dict[int, int] = {}
 
     def run(self) -> Alignment:
-        """Pair all layers, and say what is doubtful."""
+        """Pair all layers, and record what is doubtful."""
         learned = Likeness({})
-        for _ in range(2):  # again, with what names of the first pairs went together
+        for _ in range(2):  # again, using the names of the first pairs
             self.found = {}
             for normalises in (False, True):
                 self.pair_all(normalises, learned)
@@ -121,13 +121,13 @@ class _Aligner:
         return Alignment(tuple(pairs), missing, left, self.missing_gamma, self.sorted)
 
     def counts(self, layer: str) -> bool:
-        """Return whether a layer of theirs is only a counter, which is left anyway."""
+        """Return whether a layer of theirs is only a counter, which is skipped anyway."""
         return all(size_of(stored.shape) == 1 for stored in self.layers[layer].values())
 
     # ------------------------------------------------------------ pairs
 
     def fits(self, i: int, j: int) -> bool:
-        """Return whether a layer of theirs has all tensors of one of ours, in their shapes."""
+        """Return whether a layer of theirs has all tensors of one of ours, with their shapes."""
         key = self.kinds[i], self.their_kinds[j]
         if key not in self.fitting:
             layer = self.layers[self.names[j]]
@@ -157,7 +157,7 @@ class _Aligner:
             theirs = [j for j in theirs if j not in taken]
 
     def cross(self, normalises: bool) -> None:
-        """Exchange pairs that no order holds, where their words say that they are the others."""
+        """Exchange pairs that no order fixes, if their names suggest it."""
         for group in self.by_kind(normalises):
             for i, k in combinations(group, 2):
                 one, other = self.found[i], self.found[k]
@@ -167,7 +167,7 @@ class _Aligner:
                     self.found[i], self.found[k] = other, one
 
     def gain(self, i: int, k: int, words: Words) -> float:
-        """Return how much more alike names are if two pairs are exchanged."""
+        """Return how much more similar names become if two pairs are exchanged."""
         ours, rival = self.items[i].path, self.items[k].path
         theirs, other = self.names[self.found[i]], self.names[self.found[k]]
         straight = alike(ours, theirs, words) + alike(rival, other, words)
@@ -194,7 +194,7 @@ class _Aligner:
     def score(
         self, i: int, j: int, learned: Likeness, beside: Mapping[int, Sequence[int]]
     ) -> float:
-        """Return how much speaks for a pair; 0 if its shapes differ."""
+        """Return the score of a pair; 0 if its shapes differ."""
         if not self.fits(i, j):
             return 0.0
         path, layer = self.items[i].path, self.names[j]
@@ -212,7 +212,7 @@ class _Aligner:
         return float(abs(j - k) == 1) + 0.5 * (one == other) + 0.5 * (one == self.names[k])
 
     def neighbours(self) -> dict[int, list[int]]:
-        """Return the layers with weights next to each normalisation, before and behind it."""
+        """Return the layers with weights directly before and after each normalisation."""
         before = _before(self.graph)
         of = {item.node: i for i, item in enumerate(self.items)}
         found: dict[int, list[int]] = {i: [] for i in range(len(self.items))}
@@ -226,7 +226,7 @@ class _Aligner:
     # ------------------------------------------------------------ doubts
 
     def doubts(self) -> dict[int, str]:
-        """Return why pairs may be others."""
+        """Return why pairs are doubtful."""
         found: dict[int, str] = {}
         taken = set(self.found.values())
         left = [j for j in range(len(self.names)) if j not in taken]
@@ -241,14 +241,14 @@ class _Aligner:
                 if rival is not None and i not in found:
                     found[i] = f"`{self.names[self.found[rival]]}` has the same shapes"
         beside = self.neighbours()
-        for i in list(found):  # what stands next to a layer of which there is no doubt
+        for i in list(found):  # what is next to a layer without doubt
             close = [self.found[k] for k in beside[i] if k in self.found and k not in found]
             if not self.sorted and any(abs(self.found[i] - k) == 1 for k in close):
                 del found[i]
         return found
 
     def could_cross(self, i: int, k: int) -> bool:
-        """Return whether neither order nor names keep two pairs from being exchanged."""
+        """Return whether two pairs could be exchanged by order and names alike."""
         one, other = self.found[i], self.found[k]
         if i == k or self.are_held(i, k) or not (self.fits(i, other) and self.fits(k, one)):
             return False
@@ -265,7 +265,7 @@ def _numbered(kinds: Iterable[object]) -> list[int]:
 
 
 def _in_order(scores: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
-    """Return the pairs with the largest sum, none of which cross; 0 is no pair."""
+    """Return the non-crossing pairs with the largest sum; 0 is not a pair."""
     import numpy as np
 
     rows, columns = len(scores), len(scores[0])
@@ -287,7 +287,7 @@ def _in_order(scores: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
 
 
 def _before(graph: Graph) -> dict[int, int]:
-    """Return the layer in front of each, where nothing branches or joins; both have tensors."""
+    """Return the layer before each, where nothing branches or joins; both have tensors."""
     found: dict[int, int] = {}
     for place, node in enumerate(graph.nodes):
         at = node.inputs

@@ -44,19 +44,20 @@ class Stored:
             values = self.load()
         except WeightsError:
             raise
-        except Exception as error:  # each library has its own; all mean that the file is damaged
+        # each library has its own errors; all mean that the file is damaged
+        except Exception as error:
             raise WeightsError(f"`{self.name}` cannot be read: {first_line(error)}") from error
         if values.shape != self.shape or values.dtype.kind not in "fiu":
             raise WeightsError(f"`{self.name}` is not the array that the file's header describes")
         return values
 
 
-#: A file of weights with more tensors, or with a longer name, is not that of a network.
+#: A weights file with more tensors, or longer names, does not belong to a network.
 MAX_TENSORS, MAX_NAME = 50_000, 1_000
 
 
 def check_names(names: Collection[str]) -> None:
-    """Bound what a file can ask for before anything is made of it.
+    """Check the size of a file before processing it.
 
     Raises:
         WeightsError: There are too many tensors, or a name is too long.
@@ -72,10 +73,10 @@ def check_names(names: Collection[str]) -> None:
 
 
 def by_name(tensors: Iterable[Stored], what: str) -> dict[str, Stored]:
-    """Return tensors by their names, none of which may occur twice.
+    """Return tensors by name, none of which may occur twice.
 
     Raises:
-        WeightsError: A name does; `what` says of what it is.
+        WeightsError: A name occurs twice; `what` says what it names.
     """
     found: dict[str, Stored] = {}
     for stored in tensors:
@@ -85,12 +86,12 @@ def by_name(tensors: Iterable[Stored], what: str) -> dict[str, Stored]:
 
 
 class Checkpoint:
-    """An open file of weights; a context manager that closes it.
+    """An open weights file; a context manager that closes it.
 
     Attributes:
         format: The kind of file, for reports.
         tensors: The tensors by their names, in the order of the file.
-        metadata: What else the file says of itself.
+        metadata: Other metadata in the file.
         parts: How many tensors are in each container of the file, by what leads to it.
     """
 
@@ -102,7 +103,7 @@ class Checkpoint:
         resources: ExitStack | None = None,
         parts: Mapping[str, int] | None = None,
     ) -> None:
-        """Take what a reader has found; `resources` are closed with it.
+        """Store the results of a reader; `resources` are closed with it.
 
         Raises:
             WeightsError: There are too many tensors, or a name is too long.
@@ -115,7 +116,7 @@ class Checkpoint:
         self._resources = resources or ExitStack()
 
     def __enter__(self) -> Checkpoint:
-        """Return this; a reader has opened it."""
+        """Return the checkpoint, which a reader has opened."""
         return self
 
     def __exit__(
@@ -136,7 +137,7 @@ def shown(shape: tuple[int, ...]) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what a library says, short enough for a message."""
+    """Return the first line of a library's error, short enough for a message."""
     lines = str(error).strip().splitlines()
     text = lines[0].strip() if lines else type(error).__name__
     return text if len(text) <= 200 else f"{text[:197]}..."

@@ -23,9 +23,9 @@ from incgen.weights.layouts import FOLDER
 from incgen.weights.matching import ELEMENTWISE, Anew, Tensors
 from incgen.weights.recipes import Recipe
 
-#: Between a classifier and the output of a network: what has no tensors and keeps the classes.
+#: Ops between a classifier and the output of a network: they have no tensors and keep the classes.
 _BEHIND = ELEMENTWISE | {"softmax", "global_avg_pool", "global_max_pool", "flatten"}
-#: What a command with the option says of taking one of several sets.
+#: The advice of commands with that option on choosing one of several sets.
 TAKE_PART = "`--part NAME` takes one of them"
 #: The most layers of theirs that a report offers to ignore.
 _FEW = 3
@@ -33,7 +33,7 @@ _FEW = 3
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of a file, for reports."""
+    """The request of a user, for reports."""
 
     path: Path
     graph: Graph
@@ -75,7 +75,7 @@ def layers_anew(graph: Graph, patterns: Iterable[str], seed: int) -> Anew:
 
 
 def checked_rules(graph: Graph, rules: Mapping[str, str], tensors: Tensors) -> dict[str, str]:
-    """Return rules, each of which is for a layer of ours and names one of theirs.
+    """Return rules, each of which maps a layer of ours to one of theirs.
 
     Raises:
         WeightsError: A layer does not exist.
@@ -93,24 +93,24 @@ def checked_rules(graph: Graph, rules: Mapping[str, str], tensors: Tensors) -> d
 
 
 def _scopes(name: str) -> Iterator[str]:
-    """Give all that a rule can call the layer of a tensor, with and without what is in front."""
+    """Yield all names for the layer of a tensor in a rule, with and without its prefix."""
     places = [found.start() for found in re.finditer("[./]", name)]
     for start in (0, *(place + 1 for place in places)):
         yield from (name[start:end] for end in places if end > start)
 
 
 def _within(path: str) -> list[str]:
-    """Return a layer and everything that it is in."""
+    """Return a layer and everything that contains it."""
     parts = path.split(".")
     return [".".join(parts[: end + 1]) for end in range(len(parts))]
 
 
 def choose(request: Request, found: Sequence[Found], tensors: Tensors) -> Found:
-    """Return the set that is meant.
+    """Return the requested set.
 
     Raises:
-        MismatchError: No set fits; the report is that of the closest.
-        WeightsError: Several sets fit, or no part is called so.
+        MismatchError: No set fits; the report is for the closest one.
+        WeightsError: Several sets fit, or there is no such part.
     """
     if not found:
         raise WeightsError(
@@ -137,7 +137,7 @@ def choose(request: Request, found: Sequence[Found], tensors: Tensors) -> Found:
 
 
 def _parts(tensors: Tensors) -> str:
-    """Say what is at the top of a file."""
+    """Describe the top level of a file."""
     counts: dict[str, int] = {}
     for name in tensors:
         top = name.partition("/" if "/" in name else ".")[0]
@@ -148,7 +148,7 @@ def _parts(tensors: Tensors) -> str:
 
 
 def _same_values(one: Found, other: Found) -> bool:
-    """Return whether two sets hold the same numbers: a model that has two names."""
+    """Return whether two sets hold the same numbers: one model under two names."""
     import numpy as np
 
     try:
@@ -161,7 +161,7 @@ def _same_values(one: Found, other: Found) -> bool:
 
 
 def _sources(found: Found) -> set[Stored]:
-    """Return the tensors that are used of the set itself."""
+    """Return the tensors of the set itself that are used."""
     recipes = found.match.recipes.values()
     return {stored for recipe in recipes for stored in recipe.sources if not recipe.part}
 
@@ -198,7 +198,7 @@ def _mismatch(request: Request, closest: Found) -> MismatchError:
 
 
 def _drafting(request: Request, found: Found) -> list[str]:
-    """Say what to type where not even half of the network is called as a layout has it."""
+    """Say what to type if less than half of the network matches the names in any layout."""
     if 2 * len(found.match.recipes) >= len(request.graph.tensors()):
         return []
     network = request.graph.program.network
@@ -212,7 +212,7 @@ def _drafting(request: Request, found: Found) -> list[str]:
 
 
 def title_of(request: Request, found: Found) -> str:
-    """Say what does not fit what."""
+    """Describe what does not fit."""
     under = f"under the layout `{found.layout.name}`"
     if found.part != TOP:
         under = f"with its part `{found.part}` {under}"
@@ -220,18 +220,18 @@ def title_of(request: Request, found: Found) -> str:
 
 
 def settings(layout: Layout, parameters: Parameters) -> list[str]:
-    """Name the settings of the published network, where others were given."""
+    """Name the settings of the published network, if they differ from the given ones."""
     other = {name: v for name, v in layout.settings.items() if parameters.get(name) != v}
     return [f"the published network is that of `{said(other)}`"] if other else []
 
 
 def said(parameters: Parameters) -> str:
-    """Write values of parameters as a command has them."""
+    """Write values of parameters as on a command line."""
     return " ".join(f"--set {name}={str(value).lower()}" for name, value in parameters.items())
 
 
 def _advice(request: Request, found: Found) -> list[str]:
-    """Say what to type where only a classifier differs, or only something is left over."""
+    """Say what to type if only a classifier differs, or only something is left over."""
     lacking = [fault for fault in found.match.faults if fault.kind in ("missing", "misshapen")]
     if len(lacking) < len(found.match.faults):
         return []
@@ -285,7 +285,7 @@ def _classifiers(graph: Graph) -> dict[str, Node]:
 
 
 def _theirs(found: Found, heads: Sequence[Node]) -> tuple[dict[str, int], list[str]]:
-    """Return how many classes theirs have, and rules for those that have another name."""
+    """Return how many classes theirs has, and rules for classifiers with another name."""
     classes: dict[str, int] = {}
     rules: list[str] = []
     spare = [*found.match.unexpected, *found.beside]
@@ -302,7 +302,7 @@ def _theirs(found: Found, heads: Sequence[Node]) -> tuple[dict[str, int], list[s
 
 
 def _alike(layout: Layout, node: Node, spare: Sequence[Stored]) -> Recipe | None:
-    """Return the weights that a classifier of another name can have: those of the closest name."""
+    """Return the weights of the classifier with the closest name."""
     slot = layout.convention.slots[node.op]["weight"]
     wanted = next(iter(layout.layers(node.path)), node.path)
     (ours,) = (tensor.shape for tensor in node.tensors if tensor.name == "weight")
@@ -319,7 +319,7 @@ def _alike(layout: Layout, node: Node, spare: Sequence[Stored]) -> Recipe | None
 
 
 def _with_classes(request: Request, theirs: Mapping[str, int]) -> dict[str, Value]:
-    """Return the parameter that gives classifiers as many classes as theirs have, if any."""
+    """Return the parameter that gives classifiers as many classes as theirs, if any."""
     keys = {f"{layer}.weight": classes for layer, classes in theirs.items()}
     ours = request.graph.tensors()
     if len(set(keys.values())) != 1 or all(ours[key].shape[0] == n for key, n in keys.items()):

@@ -1,7 +1,7 @@
 """What frameworks call the tensors of a layer, and the order of their axes.
 
-A convention says for each op, and for each tensor that we have of it, under which names it can
-stand behind the name of a layer, and its axes:
+For each op and each of its tensors, a convention gives the names it can have after the name of the
+layer, and its axes:
 
     outputs first    (O, I, kh, kw) and (O, I): ours, PyTorch's and Caffe's
     inputs first     (kh, kw, I, O) and (I, O): TensorFlow's and Keras's
@@ -26,19 +26,19 @@ class Axes(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where a tensor of ours is in a layer of theirs: the order of its axes, and its names."""
+    """The place of our tensor in a layer of theirs: the order of its axes, and its names."""
 
     axes: Axes
     names: tuple[str, ...]
 
 
-#: Of one op: slots by our names of its tensors.
+#: The slots of one op, by our names of its tensors.
 Slots = Mapping[str, Slot]
 
 
 @dataclass(frozen=True, slots=True)
 class Convention:
-    """What one framework calls the tensors of a layer."""
+    """One framework's names for the tensors of a layer."""
 
     name: str  #: The name in layout files
     separator: str  #: What stands between the name of a layer and that of its tensor
@@ -54,7 +54,7 @@ def _vector(*names: str) -> Slot:
 
 
 def _bn(gamma: str, beta: str, mean: str, variance: str) -> dict[str, Slot]:
-    """Return the slots of a normalisation; `or` stands between names of one tensor."""
+    """Return the slots of a normalisation; `or` separates alternative names of a tensor."""
     named = {"weight": gamma, "bias": beta, "running_mean": mean, "running_var": variance}
     return {ours: _vector(*theirs.split(" or ")) for ours, theirs in named.items()}
 

@@ -7,8 +7,8 @@ from incgen.weights.errors import Fault
 
 
 def fault_of(key: str, values: Array) -> Fault | None:
-    """Return what is wrong with the values of a tensor, if anything is."""
-    if values.dtype.kind != "f":  # quantised, or no weights at all
+    """Return what is wrong with the values of a tensor, if anything."""
+    if values.dtype.kind != "f":  # quantised, or not weights at all
         return Fault("no weights", key, f"it has integers ({values.dtype})")
     if not finite(values):
         return Fault("not finite", key, "it has NaN or infinite values")
@@ -18,7 +18,7 @@ def fault_of(key: str, values: Array) -> Fault | None:
 
 
 def finite(values: Array) -> bool:
-    """Return whether there is no NaN and no infinity: the sum tells, unless it overflows."""
+    """Return whether there is no NaN or infinity: the sum shows it, unless it overflows."""
     import numpy as np
 
     with np.errstate(over="ignore", invalid="ignore"):

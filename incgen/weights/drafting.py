@@ -22,7 +22,7 @@ from incgen.weights.layout_file import of_content
 from incgen.weights.numbering import with_numbers
 from incgen.weights.readers import open_checkpoint
 
-#: What the formats of files call the tensors of a layer; all others do as PyTorch does.
+#: The convention of each file format; all others follow PyTorch.
 _CONVENTIONS = {"Keras": "keras", "TensorFlow": "slim", "Caffe": "caffe"}
 
 
@@ -54,10 +54,10 @@ def draft_layout(
     force: bool = False,
     text: str | None = None,
 ) -> Draft:
-    """Write a first draft of a layout file, by the shapes and the order of tensors.
+    """Write a draft of a layout file, from the shapes and the order of tensors.
 
     Args:
-        checkpoint: A file of weights, as for an import.
+        checkpoint: A weights file, as for an import.
         spec: The spec of its network.
         output: The layout file; `layouts/NETWORK/NAME.toml` beside the spec is where it is found.
         parameters: Values for parameters of the network, in place of their defaults.
@@ -90,7 +90,7 @@ def draft_layout(
 
 
 def draft(graph: Graph, checkpoint: Checkpoint, name: str, settings: Parameters) -> Draft:
-    """Draft a layout; the name of the file and the parameters that were given stand in its text."""
+    """Draft a layout; its text contains the name of the file and the given parameters."""
     convention = CONVENTIONS[_CONVENTIONS.get(checkpoint.format, "torch")]
     tensors = checkpoint.tensors
     counted = with_numbers(tensors) if convention.name == "keras" else tensors
@@ -127,7 +127,7 @@ def draft(graph: Graph, checkpoint: Checkpoint, name: str, settings: Parameters)
 
 
 def _checked(convention: Convention, rules: Generalised, rows: Mapping[str, Row]) -> Generalised:
-    """Return rules that give these rows, whatever they have in common: others stay rows."""
+    """Return rules that give these rows; rows with nothing in common stay as they are."""
     layout = _layout(convention, rules)
     wrong = [row for path, row in rows.items() if _said(layout, path) != row.theirs]
     if not wrong:
@@ -178,7 +178,7 @@ def _left(found: Alignment) -> Iterator[str]:
 
 
 def _tops(layers: Iterable[str]) -> list[str]:
-    """Return the first parts of names, which is as much as one wants to type."""
+    """Return the first parts of names, which is enough to type."""
     return list(dict.fromkeys(layer.split("/")[0].split(".")[0] for layer in layers))
 
 

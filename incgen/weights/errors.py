@@ -9,16 +9,16 @@ from incgen.base.diagnostics import plain
 
 
 class WeightsError(Exception):
-    """A file of weights, or a layout, cannot be used; the text says why and what to do."""
+    """A weights file or a layout cannot be used; the message says why and what to do."""
 
     def __init__(self, message: str) -> None:
-        """Keep a message that a terminal can show: names in it come from the file."""
+        """Store a message that is safe to print: names in it come from the file."""
         super().__init__("\n".join(map(plain, message.split("\n"))))
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing in which a checkpoint and a network differ."""
+    """One difference between a checkpoint and a network."""
 
     kind: str  #: `missing`, `unexpected`, `misshapen`, `ambiguous`, or what is wrong with values
     key: str  #: The tensor: ours, or theirs if it is unexpected
@@ -29,12 +29,12 @@ class Fault:
         return f"{self.key}: {self.detail}" if self.detail else self.key
 
 
-#: Faults of each kind that a report shows where the file may be that of another network.
+#: How many faults of each kind a report shows if the file may belong to another network.
 MOST = 10
 
 
 class MismatchError(WeightsError):
-    """A file of weights can be read but does not fit; `faults` are all that differs."""
+    """A weights file can be read but does not fit; `faults` lists all differences."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class MismatchError(WeightsError):
         help: Sequence[str] = (),
         most: int | None = None,
     ) -> None:
-        """Make the report of a title, the faults by kind, at most so many of each, and help."""
+        """Make the report from a title, the faults by kind, up to a number of each, and help."""
         self.faults = tuple(faults)
         lines = [title]
         for kind in dict.fromkeys(fault.kind for fault in faults):

@@ -26,7 +26,7 @@ from incgen.weights.readers.libraries import extra
 #: Writes a file, and does nothing else that could fail.
 Writer: TypeAlias = Callable[[Path], None]
 
-#: Formats, and the ends of the files that they can be.
+#: Formats, and the suffixes of their files.
 FORMATS = {"torch": (".pth", ".pt"), "keras": (".weights.h5", ".keras"), "npz": (".npz",)}
 
 
@@ -41,17 +41,16 @@ def export_weights(
     force: bool = False,
     text: str | None = None,
 ) -> None:
-    """Write weights that have the keys of a spec as a framework's own file.
+    """Export weights with the keys of a spec to a framework's own format.
 
     Args:
-        weights: The file of weights.
+        weights: The weights file.
         spec: The spec of its network.
         output: The file to write.
         parameters: Values for parameters of the network, in place of their defaults.
         format: `torch` (a state dict of the generated module, `.pth`), `keras` (weights of the
             generated model, `.weights.h5`, or the model itself, `.keras`) or `npz`.
-        part: Which tensors are meant, if the file holds several sets that fit, as for
-            `import_weights`.
+        part: Which tensors to use if the file holds several sets that fit, as for `import_weights`.
         force: Overwrite an existing file.
         text: The spec itself, if it does not come from the file.
 
@@ -88,13 +87,13 @@ def export_weights(
 
 @contextmanager
 def _put(output: Path) -> Iterator[Path]:
-    """Give a file in a folder beside the output, which it becomes once it is written."""
+    """Yield a file beside the output, which replaces it once it has been written."""
     try:
         with tempfile.TemporaryDirectory(dir=output.parent, prefix=".incgen-") as folder:
             temporary = Path(folder, output.name)
             yield temporary
             os.replace(temporary, output)
-    except Exception as error:  # each library has its own for a full disk
+    except Exception as error:  # each library has its own error for a full disk
         why = reason(error) if isinstance(error, OSError) else first_line(error)
         raise OutputError(f"`{output.as_posix()}` cannot be written: {why}") from error
 
@@ -111,8 +110,8 @@ def arrays_of(
 
     Raises:
         MismatchError: The file has other tensors, or values that weights cannot have.
-        WeightsError: The file has several sets of them, and no part is given; the report says that
-            the remedy takes one.
+        WeightsError: The file has several sets of them, and no part is given; the report says what
+            the remedy does.
     """
     with extra("weights", "weights"):
         import numpy as np
@@ -125,7 +124,7 @@ def arrays_of(
     except MismatchError as error:
         title = f"`{path.as_posix()}` does not hold the weights of `{name}`"
         raise MismatchError(title, error.faults, most=MOST) from None
-    # In the order of their axes: safetensors writes the bytes as they lie.
+    # Contiguous, because safetensors writes the bytes as they are in memory.
     arrays = {key: np.ascontiguousarray(match.recipes[key].values()) for key in graph.tensors()}
     damaged = [fault for key, values in arrays.items() if (fault := fault_of(key, values))]
     if damaged:
@@ -141,11 +140,11 @@ def _torch(graph: Graph, arrays: dict[str, Array]) -> Writer:
         for tensor in node.tensors:
             key = f"{node.path}.{tensor.name}"
             state[key] = torch.from_numpy(arrays[key])
-        if node.op == "bn":  # behind the statistics, where nn.BatchNorm2d has it
+        if node.op == "bn":  # after the statistics, as in nn.BatchNorm2d
             state[f"{node.path}.num_batches_tracked"] = torch.tensor(0)
 
     def write(path: Path) -> None:
-        with path.open("wb") as file:  # by itself, torch does not say why it cannot write
+        with path.open("wb") as file:  # torch itself does not say why it cannot write
             torch.save(state, file)
 
     return write

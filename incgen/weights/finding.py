@@ -1,9 +1,9 @@
 """Find the tensors of a network in a file: under which prefix, and under which layout.
 
-Programs put modules into modules and state dicts into dictionaries, so the names of a layout stand
-behind a prefix that no layout knows, such as `state_dict.model.`. It is found by looking for these
-names at the ends of those in the file. Several sets of tensors may fit, such as weights and their
-moving averages: then the user chooses one by its prefix.
+Programs nest modules in modules and state dicts in dictionaries, so the names of a layout have a
+prefix that no layout knows, such as `state_dict.model.`. It is found by searching for these names
+at the ends of those in the file. Several sets of tensors may fit, such as weights and their moving
+averages: then the user chooses one by its prefix.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from incgen.weights.numbering import renumbered, with_numbers
 
 #: The part that has neither a prefix nor a slot.
 TOP = "."
-#: Tensors that are held against the network in full: sets of a layout.
+#: How many sets per layout are matched with the network in full.
 _MOST_SETS = 24
-#: Names behind which TensorFlow keeps the moving averages of variables.
+#: Suffixes under which TensorFlow keeps the moving averages of variables.
 _SLOT = re.compile(r"(.+)/(ExponentialMovingAverage(?:_\d+)?)")
 _SEPARATOR = re.compile("[./]")
 
-#: Where a set of tensors is: what its names begin with in the file, and what they end in.
+#: The place of a set of tensors: the prefix and the suffix of its names in the file.
 Place: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A set of tensors, held against a network under a layout."""
+    """A set of tensors, matched with a network under a layout."""
 
     prefix: str  #: What its names begin with in the file
     slot: str  #: What its names end in, where they are averages of TensorFlow
@@ -47,7 +47,7 @@ class Found:
 
     @property
     def part(self) -> str:
-        """Return what the user calls it."""
+        """Return its name for users."""
         return part_of((self.prefix, self.slot))
 
     @property
@@ -57,7 +57,7 @@ class Found:
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """Return what is missing, what has no place, and what has another shape."""
+        """Return the tensors that are missing, have no place, or have another shape."""
         misshapen = [fault for fault in self.match.faults if fault.kind == "misshapen"]
         other = [fault for fault in self.match.faults if fault.kind != "misshapen"]
         return (*other, *_faults("unexpected", self.match.unexpected), *misshapen)
@@ -69,7 +69,7 @@ class Found:
 
 
 def part_of(place: Place) -> str:
-    """Return what the user calls a set: its prefix or its slot without separators."""
+    """Return the name of a set for users: its prefix or its slot without separators."""
     return ".".join(part for part in (place[0].rstrip("./"), place[1]) if part) or TOP
 
 
@@ -96,16 +96,16 @@ def search(
     rules: Mapping[str, str] | None = None,
     ignore: Collection[str] = (),
 ) -> list[Found]:
-    """Return all sets of tensors that can be those of a network, each under each layout.
+    """Return all sets of tensors that can belong to a network, under each layout.
 
     Args:
         graph: The network.
         tensors: The tensors of the file.
         layouts: The layouts to try.
-        part: The only sets to look for are called so; there may be none.
-        anew: What is drawn instead of being taken.
-        rules: Their layers for some of ours, behind the prefix or as the file calls them.
-        ignore: Wildcards of what may be left.
+        part: The name of the sets to look for; there may be none.
+        anew: What is reinitialised instead of imported.
+        rules: Their layers for some of ours, without the prefix or as in the file.
+        ignore: Wildcards of what may be left over.
     """
     found = [
         each
@@ -130,7 +130,7 @@ def search(
 
 
 def is_called(name: str, part: str) -> bool:
-    """Return whether a name is meant for a part: all of it, or some of its components."""
+    """Return whether a name refers to a part: by all of it, or by some of its components."""
     if part == TOP or name == TOP:
         return name == part
     wanted, whole = (".".join(_SEPARATOR.split(text.strip("./"))) for text in (name, part))
@@ -145,7 +145,7 @@ def _under(
     anew: Anew,
     rules: Mapping[str, str],
 ) -> Iterator[Found]:
-    """Give the sets that are worth a look under a layout, held against the network."""
+    """Yield the most promising sets under a layout, matched with the network."""
     if layout.numbered:
         numbers = renumbered(name.partition("/")[0] for name in seen[""])
         rules = {ours: numbers.get(theirs, theirs) for ours, theirs in rules.items()}
@@ -165,7 +165,7 @@ def _under(
 
 
 def _places(names: Names, seen: Mapping[str, Tensors], part: str | None, anew: Anew) -> list[Place]:
-    """Return where at least half of the network is, or else where most of it is."""
+    """Return the places with at least half of the network, or else the one with most of it."""
     keys = names.keys()
     covers: dict[Place, set[str]] = {}
     for slot, view in seen.items():
@@ -175,7 +175,7 @@ def _places(names: Names, seen: Mapping[str, Tensors], part: str | None, anew: A
                     covers.setdefault((prefix, slot), set()).update(found)
     new = {key for key in names.graph.tensors() if key.rpartition(".")[0] in anew.layers}
     half = (len(names.graph.tensors()) - len(new)) / 2
-    # Shorter prefixes first: of equals, what is further up.
+    # Shorter prefixes first, so that outer ones win among equals.
     best = sorted(covers, key=lambda place: (-len(covers[place] - new), len(place[0]), place))
     chosen = [place for place in best[:_MOST_SETS] if len(covers[place] - new) >= half]
     if part is not None and not any(is_called(part, part_of(place)) for place in chosen):
@@ -185,14 +185,14 @@ def _places(names: Names, seen: Mapping[str, Tensors], part: str | None, anew: A
 
 
 def _prefixes(name: str, *, numbered: bool) -> Iterator[str]:
-    """Give all that can stand in front of a name of a layout; nothing where Keras numbered."""
+    """Yield all possible prefixes of a name of a layout; none where Keras numbered."""
     yield ""
     for separator in () if numbered else _SEPARATOR.finditer(name):
         yield name[: separator.end()]
 
 
 def _lists(tensors: Tensors) -> dict[str, list[Stored]]:
-    """Return the tensors that have places in lists for names, by what is in front."""
+    """Return the tensors that have positions in lists instead of names, by prefix."""
     found: dict[str, list[Stored]] = {}
     for name, stored in tensors.items():
         prefix, _, place = name.rpartition(".")
@@ -205,7 +205,7 @@ def _lists(tensors: Tensors) -> dict[str, list[Stored]]:
 def _in_lists(
     whole: Found, names: Names, lists: Mapping[str, list[Stored]], anew: Anew
 ) -> Iterator[Found]:
-    """Give averages without names: lists of tensors like the parameters of a set, in order."""
+    """Yield averages without names: lists of tensors like the parameters of a set, in order."""
     statistics = {key for key, tensor in names.graph.tensors().items() if not tensor.trained}
     trained = {
         stored.name
@@ -225,7 +225,7 @@ def _in_lists(
 
 
 def _completed(one: Found, graph: Graph, found: Sequence[Found]) -> Found:
-    """Add the statistics of another set to averages that were kept of parameters only."""
+    """Add the statistics of another set to averages that cover only parameters."""
     statistics = {key for key, tensor in graph.tensors().items() if not tensor.trained}
     missing = {fault.key for fault in one.match.faults if fault.kind == "missing"}
     if not missing or len(missing) < len(one.match.faults) or not missing <= statistics:
@@ -242,7 +242,7 @@ def _completed(one: Found, graph: Graph, found: Sequence[Found]) -> Found:
 
 
 def _is_ignored(one: Found) -> bool:
-    """Return whether the layout leaves the whole set: its author has chosen another."""
+    """Return whether the layout ignores the whole set: its author has chosen another."""
     sources = [
         stored.name
         for recipe in one.match.recipes.values()
@@ -258,7 +258,7 @@ def _is_ignored(one: Found) -> bool:
 def _among(
     one: Found, owners: Mapping[str, set[str]], tensors: Tensors, ignore: tuple[str, ...]
 ) -> Found:
-    """Return a set that knows which tensors belong to others that fit, and which to none."""
+    """Return a set that knows which tensors belong to other fitting sets, and which to none."""
     match = one.match
 
     def may_be_left(stored: Stored) -> bool:
@@ -282,6 +282,6 @@ def _among(
 
 
 def _owned(one: Found) -> Iterator[Stored]:
-    """Give the tensors of a set that the network, or what trains it, knows."""
+    """Yield the tensors of a set that the network or its training program knows."""
     without = {stored.name for stored in one.match.unexpected}
     return (stored for stored in one.tensors.values() if stored.name not in without)

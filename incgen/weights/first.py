@@ -31,21 +31,21 @@ except ModuleNotFoundError as _error:
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Numbers in one file: 8 GiB.
+#: The most numbers in one file: 8 GiB.
 MAX_NUMBERS = 2**31
 
 
 def init(graph: Graph, seed: int = 0) -> dict[str, NDArray[np.float32]]:
     """Return the first value of every parameter and running statistic of a network.
 
-    Each tensor has a stream of its own, so that a layer keeps its weights when others come or go.
+    Each tensor has its own random stream, so that a layer keeps its weights when others come or go.
 
     Args:
         graph: The network.
         seed: A number from 0 to 2**64 - 1.
 
     Returns:
-        Arrays in float32 by their keys, in the order of the network.
+        Arrays in float32 by key, in the order of the network.
 
     Raises:
         SpecError: The network has too many parameters.
@@ -55,11 +55,11 @@ def init(graph: Graph, seed: int = 0) -> dict[str, NDArray[np.float32]]:
 
 
 def write(graph: Graph, path: str | os.PathLike[str], seed: int = 0, *, force: bool = False) -> int:
-    """Write the first weights of a network as a safetensors file, and return its size in bytes.
+    """Write the initial weights of a network as a safetensors file; return its size in bytes.
 
     Args:
         graph: The network.
-        path: The file; one that exists must be a file of first weights too.
+        path: The file; an existing one must also hold initial weights.
         seed: A number from 0 to 2**64 - 1.
         force: Overwrite a file with other weights.
 
@@ -96,7 +96,7 @@ def _tensors(graph: Graph, seed: int) -> Iterator[tuple[str, NDArray[np.float32]
 
 
 def drawn(seed: int, key: str, tensor: Tensor) -> NDArray[np.float32]:
-    """Return the first value of the tensor of a key, in float32."""
+    """Return the initial value of the tensor of a key, in float32."""
     initializer = tensor.initializer
     scale = initializer.scale(tensor.fan_in, tensor.fan_out)
     return sample(seed, key, tensor.shape, kind=initializer.kind, scale=scale)

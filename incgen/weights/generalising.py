@@ -1,8 +1,8 @@
 """Generalise pairs of layers to layout rules that say the same in fewer lines.
 
 Rows whose names differ only in their numbers become one rule with placeholders, if theirs are sums
-of ours; those that are exceptions stay rows, which win. Ends that many units have in common become
-`[parts]`. What comes out gives exactly the rows that went in.
+of ours; exceptions stay rows, which take precedence. Endings that many units share become
+`[parts]`. The resulting rules give exactly the original rows.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from typing import TypeAlias
 
 from incgen.weights.templates import MAX_PLACEHOLDERS
 
-#: A number that a segment of a name ends with, and that alone.
+#: A number at the end of a segment of a name.
 _NUMBER = re.compile(r"(?<![^./_A-Za-z])(\d+)(?=$|[./])")
 _NAMES = "ijklmnpqrst"[:MAX_PLACEHOLDERS]
 #: The largest number that a placeholder can add.
 _LARGEST = 999_999
 
-#: Numbers of a name, in order.
+#: The numbers in a name, in order.
 Numbers: TypeAlias = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A layer of ours, and where theirs is; several where they keep one of ours in parts."""
+    """A layer of ours and its place in theirs; several if they store one of ours in parts."""
 
     ours: str
     theirs: tuple[str, ...]
@@ -36,7 +36,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class DraftedRule:
-    """A rule of a layout: its left and right side, and the layers of ours that it is for."""
+    """A rule of a layout: its left and right side, and the layers of ours that it covers."""
 
     left: str
     right: tuple[str, ...]
@@ -45,7 +45,7 @@ class DraftedRule:
 
 @dataclass(frozen=True, slots=True)
 class Generalised:
-    """Rules, and the ends of units that they share."""
+    """Rules, and the endings of units that they share."""
 
     rules: tuple[DraftedRule, ...]
     parts: Mapping[str, str]
@@ -58,7 +58,7 @@ def generalised(rows: Sequence[Row], separator: str) -> Generalised:
 
 
 def _generalised(rows: Sequence[Row], parts: Mapping[str, str], separator: str) -> Generalised:
-    """Return the rules, if these ends stand in `[parts]`."""
+    """Return the rules, given these endings in `[parts]`."""
     shorter, members = _with_parts(rows, parts, separator)
     groups: dict[tuple[str, tuple[str, ...]], list[Row]] = {}
     for row in shorter:
@@ -78,7 +78,7 @@ def _generalised(rows: Sequence[Row], parts: Mapping[str, str], separator: str) 
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """A unit whose layers are those of one layer of theirs: which, and what each end is there."""
+    """A unit stored as one layer of theirs: which one, and the name of each ending there."""
 
     layers: tuple[str, ...]
     theirs: str
@@ -86,7 +86,7 @@ class _Unit:
 
 
 def _units(rows: Iterable[Row], separator: str) -> dict[str, _Unit]:
-    """Return the units of several layers that theirs has as one layer, by their paths."""
+    """Return the units of several layers that theirs stores as one layer, by path."""
     children: dict[str, list[Row]] = {}
     for row in rows:
         unit, dot, _ = row.ours.rpartition(".")
@@ -105,7 +105,7 @@ def _units(rows: Iterable[Row], separator: str) -> dict[str, _Unit]:
 
 
 def _parts(rows: Sequence[Row], separator: str) -> dict[str, str]:
-    """Return the ends that units have in common: `.conv` is `{layer}.0`, `.bn` is `{layer}.1`."""
+    """Return the endings that units share: `.conv` is `{layer}.0`, `.bn` is `{layer}.1`."""
     counts = Counter(unit.ends for unit in _units(rows, separator).values())
     parts: dict[str, str] = {}
     for ends, count in counts.most_common():
@@ -117,7 +117,7 @@ def _parts(rows: Sequence[Row], separator: str) -> dict[str, str]:
 def _with_parts(
     rows: Sequence[Row], parts: Mapping[str, str], separator: str
 ) -> tuple[list[Row], dict[str, tuple[str, ...]]]:
-    """Return rows with units in the place of their layers, and the layers of each."""
+    """Return rows with units in place of their layers, and the layers of each."""
     paths = {row.ours for row in rows}
     units = {
         path: unit
@@ -189,7 +189,7 @@ def _leading(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Sum:
-    """A number of theirs: factors of numbers of ours, by their places, and a constant."""
+    """A number of theirs: factors of our numbers, by position, and a constant."""
 
     factors: tuple[tuple[int, int], ...]
     constant: int
@@ -198,7 +198,7 @@ class _Sum:
         return self.constant + sum(left[place] * factor for place, factor in self.factors)
 
     def text(self, names: Mapping[int, str], numbers: Numbers) -> str:
-        """Write the sum as layouts do; numbers of ours without a name are constants."""
+        """Write the sum as layouts do; our numbers without a name are constants."""
         terms = [names[p] if f == 1 else f"{names[p]}*{f}" for p, f in self.factors if p in names]
         constant = self.constant + sum(numbers[p] * f for p, f in self.factors if p not in names)
         if not terms:
@@ -207,7 +207,7 @@ class _Sum:
 
 
 def _best(lefts: Sequence[Numbers], values: Sequence[int], varying: Sequence[int]) -> _Sum:
-    """Return the sum that is right most often; of equal ones the simplest."""
+    """Return the sum that is right most often; among equals, the simplest."""
     factors: dict[tuple[tuple[int, int], ...], None] = {(): None}
     for place in varying:
         for (one, first), (other, second) in pairwise(zip(lefts, values, strict=True)):
@@ -234,7 +234,7 @@ def _best(lefts: Sequence[Numbers], values: Sequence[int], varying: Sequence[int
 def _written(
     row: Row, sums: Sequence[_Sum], varying: Sequence[int], layers: tuple[str, ...]
 ) -> DraftedRule:
-    """Put placeholders in the place of a row's numbers that vary or are computed with."""
+    """Replace the numbers of a row that vary or are used in sums by placeholders."""
     names = dict(zip(varying, _NAMES, strict=False))
     numbers = _numbers([row.ours])
     ours = iter(f"{{{names[k]}}}" if k in names else str(n) for k, n in enumerate(numbers))

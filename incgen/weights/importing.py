@@ -22,7 +22,7 @@ from incgen.weights.finding import Found
 from incgen.weights.readers import files_of, open_checkpoint
 from incgen.weights.readers.libraries import extra
 
-#: Types of the numbers that can be written, and what safetensors calls them.
+#: The types that can be written, and their names in safetensors.
 DTYPES = {"float16": "F16", "bfloat16": "BF16", "float32": "F32", "float64": "F64"}
 _NUMPY = {"float16": "<f2", "float32": "<f4", "float64": "<f8"}
 
@@ -43,13 +43,13 @@ def import_weights(
     force: bool = False,
     text: str | None = None,
 ) -> dict[str, Any]:
-    """Write published weights under the keys of a spec, as one safetensors file.
+    """Import published weights under the keys of a spec, as one safetensors file.
 
-    All of it fits, or nothing is written.
+    Everything fits, or nothing is written.
 
     Args:
-        checkpoint: A file of PyTorch, safetensors, Keras, TensorFlow, NumPy or Caffe; several
-            files of TensorFlow by what their names have in common.
+        checkpoint: A PyTorch, safetensors, Keras, TensorFlow, NumPy or Caffe file; several
+            TensorFlow files by their common prefix.
         spec: The spec of its network.
         output: The file to write.
         parameters: Values for parameters of the network, in place of their defaults.
@@ -107,7 +107,7 @@ def import_weights(
 
 def _check(output: Path, dtype: str, *, force: bool) -> None:
     with extra("weights", "weights"):
-        import numpy  # noqa: F401 - every reader gives its arrays
+        import numpy  # noqa: F401 - every reader returns its arrays
     if dtype not in DTYPES:
         raise WeightsError(f"there is no type `{dtype}`: there are {listed(list(DTYPES))}")
     if not force:
@@ -117,9 +117,9 @@ def _check(output: Path, dtype: str, *, force: bool) -> None:
 
 @contextmanager
 def _hashed(files: list[Path]) -> Iterator[Callable[[], str]]:
-    """Hash large files while other things are done; give what waits for the SHA-256.
+    """Hash large files in the background; yield a function that waits for the SHA-256.
 
-    Whatever ends the block early, a refusal or an interrupt, ends the hashing too.
+    Whatever ends the block early, such as an error or an interrupt, ends the hashing too.
     """
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
@@ -134,7 +134,7 @@ def _hashed(files: list[Path]) -> Iterator[Callable[[], str]]:
 
 
 def _converted(request: Request, found: Found, dtype: str) -> Iterator[memoryview]:
-    """Give the bytes of each tensor of ours, in order; one is in memory at a time."""
+    """Yield the bytes of each tensor of ours, in order; only one is in memory at a time."""
     faults: list[Fault] = []
     match = found.match
     for check in match.checks:
@@ -155,13 +155,13 @@ def _converted(request: Request, found: Found, dtype: str) -> Iterator[memoryvie
 
 
 def _cast(values: Array, dtype: str) -> Array:
-    """Return values in the type that is written; bfloat16 as the float32 that it is half of."""
+    """Return values in the type to write; bfloat16 as float32 numbers, whose upper half it is."""
     import numpy as np
 
     with np.errstate(over="ignore", invalid="ignore"):
         if dtype != "bfloat16":
             return np.ascontiguousarray(values, _NUMPY[dtype])
         bits = np.ascontiguousarray(values, "<f4").view("<u4")
-        even = (bits >> 16) & 1  # to the nearest, and halves to the even one
+        even = (bits >> 16) & 1  # round to nearest, ties to even
         rounded: Array = (bits + 0x7FFF + even) & 0xFFFF0000
         return rounded.view("<f4")

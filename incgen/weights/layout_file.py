@@ -20,14 +20,14 @@ from incgen.weights.templates import Tables, TemplateError
 
 #: Bytes of one file.
 _MAX_BYTES = 1_000_000
-#: What a ValueError of Python means, which bounds the digits of whole numbers.
+#: The meaning of Python's ValueError on integers with too many digits.
 _DIGITS = "a number has too many digits"
-#: The name of a layout of any network: `NETWORK/NAME`.
+#: The full name of a layout: `NETWORK/NAME`.
 _LIKE = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 def read(file: Path, name: str) -> Layout:
-    """Read a layout, with the rules of the one that it is like.
+    """Read a layout, including the rules of the one that it is `like`.
 
     Raises:
         WeightsError: The layout is faulty.
@@ -46,7 +46,7 @@ def read(file: Path, name: str) -> Layout:
 
 
 def _merged(content: dict[str, Any], file: Path, like: str) -> dict[str, Any]:
-    """Return the content of a layout with that of `NETWORK/NAME`, whose rules it takes."""
+    """Return the content of a layout merged with that of the layout it is `like`."""
     folders = (file.parent.parent, resources.folder("specs") / "layouts")
     files = [each for folder in folders if (each := folder / f"{like}.toml").is_file()]
     if not _LIKE.fullmatch(like) or not files:
@@ -80,7 +80,7 @@ def _content(file: Path) -> dict[str, Any]:
 
 
 class _Table:
-    """A table of a layout, from which each entry is taken once and must have its type."""
+    """A table of a layout, whose entries are read once each and must have the right type."""
 
     def __init__(self, content: dict[str, Any], place: str) -> None:
         self.content = dict(content)

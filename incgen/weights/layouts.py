@@ -1,9 +1,9 @@
 """Find the layouts of a network.
 
-A layout belongs to a network by the name of its folder; it is looked for in `layouts/NETWORK/`
-beside the spec, then among those that come with incgen. A file beside the spec wins over a packaged
-one of the same name. A network that comes with no layouts, such as a copy under another name, takes
-those of all networks with its layers.
+A layout belongs to a network by the name of its folder; it is searched for in `layouts/NETWORK/`
+beside the spec, then among the shipped ones. A file beside the spec takes precedence over a shipped
+one of the same name. A network without layouts, such as a copy under another name, uses those of
+all networks with the same layers.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from incgen.weights.layout import Layout, identity
 from incgen.weights.layout_file import read
 
 FOLDER = "layouts"
-#: As many layers of a network tell whether it has the structure of another.
+#: The number of layers that show whether a network has the structure of another.
 _SAMPLE = 40
-#: So many layers of a small network may be called like some of a large one by chance.
+#: This many layers of a small network may have the same names as some of a large one by chance.
 _FEW = 10
 
 
 def find(spec: Path, network: str, layers: Sequence[str] = ()) -> list[Layout]:
-    """Return all layouts of a network by the order of their names, our own first.
+    """Return all layouts of a network in the order of their names, our own first.
 
     Args:
         spec: The spec's file.
         network: The name of the network.
         layers: Its layers with tensors. Layouts of another network, which are called
-            `NETWORK/NAME`, are found where they have a rule for at least half of them; those that
-            come with incgen are of large networks, and must have one for more than a few.
+            `NETWORK/NAME`, are found if they have a rule for at least half of them; shipped layouts
+            are for large networks, and must have rules for more than a few.
 
     Raises:
         WeightsError: A layout is faulty.
@@ -58,7 +58,7 @@ def find(spec: Path, network: str, layers: Sequence[str] = ()) -> list[Layout]:
 
 
 def _of_others(folder: Path, network: str, *, kept: bool) -> Iterator[tuple[str, Layout]]:
-    """Give the layouts of other networks; a faulty one is told when it is asked for as its own."""
+    """Yield the layouts of other networks; faulty ones are reported when they are requested."""
     for other in _folders(folder):
         for file in _files(other) if other.name != network else ():
             name = f"{other.name}/{file.name.removesuffix('.toml')}"
@@ -68,12 +68,12 @@ def _of_others(folder: Path, network: str, *, kept: bool) -> Iterator[tuple[str,
 
 @cache
 def _kept(name: str) -> Layout:
-    """Return a layout that comes with incgen, which does not change."""
+    """Return a shipped layout, which does not change."""
     return read(resources.folder("specs") / FOLDER / f"{name}.toml", name)
 
 
 def named(name: str, layouts: Iterable[Layout]) -> Layout:
-    """Return the layout of a name.
+    """Return the layout with a name.
 
     Raises:
         WeightsError: No layout has this name.

@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TypeAlias
 
-#: Takes a name apart.
+#: Splits a name.
 Words: TypeAlias = Callable[[str], Counter[str]]
 
 _WORD = re.compile(r"[a-z]+|\d+")
 
 
 def natural(name: str) -> list[tuple[int, str]]:
-    """Return a key to sort by, in which `conv10` is behind `conv9`."""
+    """Return a sort key that puts `conv10` after `conv9`."""
     parts = re.split(r"(\d+)", name)
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
@@ -44,10 +44,10 @@ def alike(one: str, other: str, words: Words = words_of) -> float:
 
 
 class Likeness:
-    """Which ends of names went together in pairs that were found before."""
+    """Records which endings of names occur together in known pairs."""
 
     def __init__(self, pairs: Mapping[str, str]) -> None:
-        """Count the ends of names in pairs, which are layers of theirs by ours."""
+        """Count the endings of names in pairs, given as layers of theirs by ours."""
         self.pairs = pairs
         self.together: Counter[tuple[str, str]] = Counter()
         self.alone: Counter[str] = Counter()
@@ -57,9 +57,9 @@ class Likeness:
                 self.together.update((end, other) for other in _ends(layer))
 
     def of(self, path: str, layer: str) -> float:
-        """Return how often two ends went together, of all times that ours did: 0 to 1.
+        """Return how often two endings occur together, of all occurrences of ours: 0 to 1.
 
-        What was found for this layer itself is no evidence.
+        The pair of this layer itself does not count.
         """
         found = self.pairs.get(path)
         best = 0.0

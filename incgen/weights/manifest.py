@@ -22,7 +22,7 @@ from incgen.weights.safetensors import BY_IMPORT
 
 
 def source(files: list[Path], checkpoint: Checkpoint, digest: str) -> dict[str, Any]:
-    """Return what is said of a checkpoint: the files it consists of, and their digest."""
+    """Return the entry of a checkpoint: the files it consists of, and their digest."""
     return {
         "file": files[0].name,
         "format": checkpoint.format,
@@ -69,7 +69,7 @@ def of_import(
 
 
 def metadata(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Return what the file says of itself."""
+    """Return the metadata of the file."""
     return {
         "format": "pt",
         "generator": BY_IMPORT,
@@ -83,7 +83,8 @@ def of_file(checkpoint: Checkpoint) -> dict[str, Any] | None:
     try:
         text = checkpoint.metadata["manifest"]
         found = json.loads(text, parse_constant=_finite, parse_float=_finite)
-        json.dumps(found, indent=2)  # what can be read may still be too deep to be written
+        # values that can be read may still be nested too deeply to be written
+        json.dumps(found, indent=2)
     except (KeyError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) and isinstance(found.get("tensors"), dict) else None
@@ -109,7 +110,7 @@ def _specs(loaded: LoadedFile) -> list[tuple[str, str]]:
 
 
 def sha256(files: list[Path], stop: threading.Event) -> str:
-    """Return the SHA-256 of files, one behind the other; an empty text once `stop` is set."""
+    """Return the SHA-256 of concatenated files; an empty string once `stop` is set."""
     digest = hashlib.sha256()
     buffer = memoryview(bytearray(1 << 20))
     for path in files:
@@ -125,7 +126,7 @@ def sha256(files: list[Path], stop: threading.Event) -> str:
 
 
 def text(checkpoint: Checkpoint) -> str:
-    """Write what a file says of itself, and a table of its tensors."""
+    """Format the metadata of a file, and a table of its tensors."""
     manifest = of_file(checkpoint) or {}
     described: Mapping[str, Any] = manifest.get("tensors", {})
     lines = [f"{name:<11} {value}" for name, value in _facts(checkpoint, manifest)]
@@ -147,7 +148,7 @@ def text(checkpoint: Checkpoint) -> str:
 
 
 def as_json(checkpoint: Checkpoint) -> str:
-    """Write the same for programs."""
+    """Format the same as JSON."""
     manifest = of_file(checkpoint)
     metadata = {name: value for name, value in checkpoint.metadata.items() if name != "manifest"}
     content = {
@@ -163,7 +164,7 @@ def as_json(checkpoint: Checkpoint) -> str:
 
 
 def _facts(checkpoint: Checkpoint, manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the first lines: what is not said of single tensors."""
+    """Return the first lines: what applies to the whole file."""
     numbers = sum(size_of(stored.shape) for stored in checkpoint.tensors.values())
     dtypes = sorted({stored.dtype for stored in checkpoint.tensors.values()})
     count = len(checkpoint.tensors)
@@ -182,7 +183,7 @@ def _facts(checkpoint: Checkpoint, manifest: Mapping[str, Any]) -> list[tuple[st
 
 
 def _parts(checkpoint: Checkpoint) -> dict[str, int]:
-    """Return how many tensors are in each container and in each slot, where there are any."""
+    """Return how many tensors are in each container and in each slot, if there are any."""
     found = {part or TOP: count for part, count in checkpoint.parts.items()}
     slots = {slot: len(view) for slot, view in views(checkpoint.tensors).items() if slot}
     if slots:

@@ -1,6 +1,6 @@
 """Match a network with a checkpoint under one layout, and report what differs.
 
-Nothing is read yet: names and shapes decide.
+No values are read: names and shapes decide.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from incgen.weights.layout import AmbiguousError, Layout
 from incgen.weights.recipes import Fresh, Map, Recipe
 from incgen.weights.templates import TemplateError
 
-#: Ops of which the second is a part of the first, as the first names its tensors.
+#: Ops of which the second is part of the first, as in the names of the first one's tensors.
 _PARTS = {
     "separable_conv": {
         "depthwise.weight": ("depthwise", "depthwise_conv", "weight"),
@@ -27,15 +27,15 @@ _PARTS = {
         "pointwise.bias": ("pointwise", "conv", "bias"),
     }
 }
-#: What every op can have, for what theirs has and ours lacks.
+#: The tensors that an op can have, for those that theirs has and ours lacks.
 _OPTIONAL = {"conv": "bias", "depthwise_conv": "bias", "separable_conv": "pointwise.bias"}
-#: Between a flattened map and a dense layer: what keeps the order of values.
+#: Ops between a flattened map and a dense layer that keep the order of values.
 _ELEMENTWISE = """
     dropout gelu hard_sigmoid hard_swish identity leaky_relu relu relu6 scale sigmoid silu tanh
 """
 ELEMENTWISE = frozenset(_ELEMENTWISE.split())
 
-#: Tensors of a checkpoint by the names that a layout uses.
+#: The tensors of a checkpoint by the names that a layout uses.
 Tensors: TypeAlias = Mapping[str, Stored]
 
 
@@ -49,7 +49,7 @@ class Anew:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A tensor of theirs that ours has no place for: it may only hold one value."""
+    """A tensor of theirs that ours has no place for, so it must be constant."""
 
     key: str  #: Our key, if we had such a tensor
     stored: Stored
@@ -58,7 +58,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What a layout makes of tensors."""
+    """The result of matching tensors under a layout."""
 
     layout: Layout
     #: How each tensor of ours comes about, by our keys, in the order of the network
@@ -70,12 +70,12 @@ class Match:
 
 
 class Names:
-    """What a layout calls the tensors of a network; `rules` come before those of the layout."""
+    """A layout's names for the tensors of a network; `rules` take precedence over the layout."""
 
     def __init__(
         self, graph: Graph, layout: Layout, rules: Mapping[str, str] | None = None
     ) -> None:
-        """Ask for nothing yet."""
+        """Store the inputs; names are computed on demand."""
         self.graph = graph
         self.layout = layout
         self.rules = dict(rules or {})
@@ -87,7 +87,7 @@ class Names:
         """Return the names that a tensor of a layer can have, and how it is stored under each.
 
         Raises:
-            AmbiguousError: Two rules say different things about the layer.
+            AmbiguousError: Two rules disagree about the layer.
             TemplateError: A rule computes with something that is not a number.
         """
         places = [(node.path, node.op, name)]
@@ -104,19 +104,19 @@ class Names:
         return found
 
     def layers(self, path: str) -> tuple[str, ...]:
-        """Return their layers for one of ours; each of its tensors asks for them."""
+        """Return their layers for one of ours, cached because each of its tensors needs them."""
         if path not in self._layers:
             self._layers[path] = self.layout.layers(path)
         return self._layers[path]
 
     def all_layers(self, node: Node) -> tuple[str, ...]:
-        """Return their layers for one of ours and for what it consists of."""
+        """Return their layers for one of ours and for its parts."""
         parts = {part for part, _, _ in _PARTS.get(node.op, {}).values()}
         paths = [node.path, *(f"{node.path}.{part}" for part in sorted(parts))]
         return tuple(layer for path in paths for layer in self.layers(path))
 
     def keys(self) -> dict[str, set[str]]:
-        """Return our keys by all the names that theirs can have; what is ambiguous has none."""
+        """Return our keys by all the names that theirs can have, except ambiguous ones."""
         found: dict[str, set[str]] = {}
         for node in self.graph.nodes:
             for tensor in node.tensors:
@@ -129,7 +129,7 @@ class Names:
         return found
 
     def _variables(self, node: Node, name: str, slot: Slot) -> tuple[str, ...]:
-        """Return what a tensor can be called; `gamma_or_beta` only where that is clear."""
+        """Return the possible names of a tensor; `gamma_or_beta` only if it is unambiguous."""
         mine = {tensor.name for tensor in node.tensors}
         both = node.op == "bn" and {"weight", "bias"} <= mine
         unclear = both and not (name == "bias" and self.layout.missing_gamma)
@@ -137,15 +137,15 @@ class Names:
 
 
 def match(names: Names, tensors: Tensors, prefix: str = "", anew: Anew | None = None) -> Match:
-    """Hold a network against tensors under a layout.
+    """Match a network with tensors under a layout.
 
-    The prefix is what stands in front of the layout's names in the file, for reports.
+    The prefix precedes the layout's names in the file, for reports.
     """
     return _Matcher(names, tensors, prefix, anew or Anew()).run()
 
 
 def is_left(name: str, stored: Stored, layout: Layout) -> bool:
-    """Return whether a tensor is what programs keep beside weights, such as counters."""
+    """Return whether programs store such a tensor beside weights, like a counter."""
     convention = layout.convention
     last = name.rpartition(convention.separator)[2]
     counter = last in convention.counters and size_of(stored.shape) == 1
@@ -172,7 +172,7 @@ class _Matcher:
                 self.users.setdefault(index, []).append(node)
 
     def run(self) -> Match:
-        """Find all of ours, and what is left of theirs."""
+        """Match all of ours, and collect what is left of theirs."""
         for node in self.graph.nodes:
             for tensor in node.tensors:
                 self.tensor(node, tensor)
@@ -182,7 +182,7 @@ class _Matcher:
         layout = self.layout
         layers = {name.rpartition(layout.convention.separator)[0] for name in used}
         rest = [name for name in self.tensors if name not in used and not self.counts(name, layers)]
-        # What ours has something of is held to be all there.
+        # If ours has a part of something, all of it must exist.
         ignored = (*layout.ignored, *layout.convention.training)
         absent = [p for p in ignored if not any(fnmatchcase(name, p) for name in used)]
         left = [name for name in rest if any(fnmatchcase(name, p) for p in absent)]
@@ -205,7 +205,7 @@ class _Matcher:
     # ------------------------------------------------------------ ours
 
     def tensor(self, node: Node, tensor: Tensor) -> None:
-        """Find theirs for one of ours."""
+        """Find the counterpart of one of ours."""
         key = f"{node.path}.{tensor.name}"
         if node.path in self.anew.layers:
             self.recipes[key] = Recipe(tensor.shape, None, fresh=Fresh(self.anew.seed, key, tensor))
@@ -235,7 +235,7 @@ class _Matcher:
         )
 
     def find(self, node: Node, name: str) -> tuple[Stored | None, Slot | None, str]:
-        """Return theirs for a tensor, or else the name under which it was looked for."""
+        """Return theirs for a tensor, or else the name it was looked up by."""
         names = self.names.of(node, name)
         for full, slot in names:
             if full in self.tensors:
@@ -250,14 +250,14 @@ class _Matcher:
         return next((s for s in (self.tensors.get(f"{name}/factor") for name in layers) if s), None)
 
     def background(self, node: Node, tensor: Tensor, stored: Stored, slot: Slot) -> bool:
-        """Return whether theirs has one class more than ours, and the layout says so."""
+        """Return whether theirs has one class more than ours, as the layout says."""
         if self.layout.background.get(node.path) != tensor.shape[0] + 1:
             return False
         more = Recipe((tensor.shape[0] + 1, *tensor.shape[1:]), stored, slot.axes)
         return not more.fault()
 
     def flattened(self, node: Node, tensor: Tensor, stored: Stored) -> Map | None:
-        """Return the map behind a dense layer, if theirs has its values in another order."""
+        """Return the map that a dense layer takes, if theirs has its values in another order."""
         if node.op != "dense" or tensor.name != "weight" or len(stored.shape) != 2:
             return None
         if not self.layout.channels_last:
@@ -276,7 +276,7 @@ class _Matcher:
     # ------------------------------------------------------------ theirs
 
     def surplus(self, index: int, node: Node) -> None:
-        """Use what theirs has of a layer and ours lacks, where it changes nothing or can move."""
+        """Handle what theirs has and ours lacks, if it changes nothing or can be merged."""
         if node.path in self.anew.layers:
             self.replace(node)
             return
@@ -292,7 +292,7 @@ class _Matcher:
         bias = self.extra(node, optional)
         if bias is None or len(users) != 1 or users[0].op != "bn":
             return
-        if users[0].path in self.anew.layers:  # its statistics begin anew, without the bias
+        if users[0].path in self.anew.layers:  # its statistics are reinitialised, without the bias
             self.replaced += [name for name, stored in self.tensors.items() if stored is bias]
             return
         key = f"{users[0].path}.running_mean"
@@ -318,11 +318,11 @@ class _Matcher:
         try:
             stored, _, _ = self.find(node, name)
         except (AmbiguousError, TemplateError):
-            return None  # said already, of what ours has
+            return None  # already reported, for ours
         return None if stored is None or stored.name in self.taken else stored
 
     def used_once(self) -> set[str]:
-        """Return the names that are used; a fault for each that two of ours use."""
+        """Return the names that are used; record a fault for each that two of ours use."""
         users: dict[str, list[str]] = {}
         names = {stored.name: name for name, stored in self.tensors.items()}
         for key, recipe in self.recipes.items():

@@ -12,7 +12,7 @@ _NUMBERED = re.compile(
     r"(conv2d|convolution2d|separable_conv2d|separableconvolution2d|depthwise_conv2d|dense"
     r"|batch_normalization|batchnormalization)(?:_(\d+))?"
 )
-#: What Keras 1 called them.
+#: The names of Keras 1.
 _OLD_KINDS = {
     "convolution2d": "conv2d",
     "separableconvolution2d": "separable_conv2d",
@@ -23,8 +23,8 @@ _OLD_KINDS = {
 def renumbered(layers: Iterable[str]) -> dict[str, str]:
     """Count layers that Keras numbered from 0: `conv2d_7` and `conv2d_9` become 0 and 1.
 
-    Numbers go on from model to model in one program, and Keras 1 and 2 began with 1. The first of
-    a program has no number in Keras 3; here it is `conv2d_0`.
+    Numbers continue from model to model in one program, and Keras 1 and 2 started at 1. In Keras 3
+    the first of a program has no number; here it is `conv2d_0`.
 
     >>> renumbered(["conv2d", "conv2d_1", "block1_conv1"])
     {'conv2d': 'conv2d_0', 'conv2d_1': 'conv2d_1', 'block1_conv1': 'block1_conv1'}
@@ -41,7 +41,7 @@ def renumbered(layers: Iterable[str]) -> dict[str, str]:
 
 
 def with_numbers(tensors: Mapping[str, T]) -> dict[str, T]:
-    """Return tensors of Keras under names whose numbers count from 0."""
+    """Return Keras tensors under names that are numbered from 0."""
     layers = renumbered(name.partition("/")[0] for name in tensors)
     parts = (name.partition("/") for name in tensors)
     names = (f"{layers[layer]}{slash}{rest}" for layer, slash, rest in parts)

@@ -41,12 +41,12 @@ class Recipe:
 
     @property
     def sources(self) -> tuple[Stored, ...]:
-        """Return everything of theirs that goes into it."""
+        """Return all tensors of theirs that go into it."""
         return tuple(s for s in (self.stored, self.divided_by, self.minus) if s is not None)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Say what was undone; nothing where only axes move."""
+        """Describe the conversion; nothing if only axes move."""
         found = []
         if self.part:
             found.append(f"of the part `{self.part}`")
@@ -68,7 +68,7 @@ class Recipe:
 
     @property
     def outputs(self) -> int | None:
-        """Return how many outputs theirs has; None if it has no axis of outputs."""
+        """Return how many outputs theirs has; None if it has no output axis."""
         if self.stored is None or len(self.stored.shape) < 2:
             return None
         return _oriented(self.stored.shape, self.axes)[0]
@@ -79,7 +79,7 @@ class Recipe:
         return (self.shape[0] + self.first_dropped, *self.shape[1:])
 
     def fault(self) -> str:
-        """Say why theirs does not have the shape that ours needs; nothing if it does."""
+        """Describe why theirs does not have the shape that ours needs; nothing if it does."""
         if self.stored is None:
             return ""
         theirs = _oriented(self.stored.shape, self.axes)
@@ -94,7 +94,7 @@ class Recipe:
         return ""
 
     def values(self) -> Array:
-        """Read theirs and make ours, in their type or, where it is computed, in float64."""
+        """Read theirs and make ours, in their type or, if it is computed, in float64."""
         import numpy as np
 
         if self.fresh is not None:
@@ -112,7 +112,7 @@ class Recipe:
             values = values[1:]
         if self.divided_by is not None:
             factor = float(self.divided_by.values().reshape(()))
-            # batch_norm_layer.cpp: a factor of 0 stands for statistics that were never gathered
+            # batch_norm_layer.cpp: a factor of 0 means that statistics were never gathered
             values = values.astype("f8") * (1 / factor if factor else 0.0)
         if self.minus is not None:
             values = values.astype("f8") - self.minus.values().reshape(self.shape)
@@ -149,10 +149,10 @@ def _arranged(values: Array, axes: Axes) -> Array:
 def _same(theirs: tuple[int, ...], ours: tuple[int, ...]) -> bool:
     """Return whether two shapes hold the same numbers in the same order.
 
-    Axes of length 1 may be more or fewer where they cannot be mistaken for others: around a vector,
-    behind the matrix of a dense layer that is stored as a kernel, and in front of it, as Caffe did.
-    A kernel over a whole map is a dense layer too: its axes C, H, W are then one axis. A kernel is
-    never another one: 1 x 7 is not 7 x 1.
+    Axes of length 1 may be added or missing where they cannot be mistaken for others: around a
+    vector, after the matrix of a dense layer stored as a kernel, and before it, as in Caffe. A
+    kernel over a whole map is a dense layer too: its axes C, H, W are then one axis. Kernels must
+    match: 1 x 7 is not 7 x 1.
     """
     if theirs == ours:
         return True

@@ -1,10 +1,10 @@
 """The safetensors format: a JSON header, then the tensors one after another.
 
-The library `safetensors` checks headers that are read. What it does not do is done here: its own
-headers differ from version to version and list metadata in a random order, and these bytes are the
-same everywhere; tensors are streamed into the file; and bfloat16 is read, which NumPy lacks.
-What is written carries a digest of itself, `sha256` in its metadata: that of all of its bytes, with
-zeros in the place of the digest. Trained weights that were saved with our metadata do not have it.
+The library `safetensors` checks headers that are read. This module does what it does not: its
+headers differ between versions and list metadata in random order, while these bytes are the same
+everywhere; tensors are streamed into the file; and bfloat16 is read, which NumPy lacks. Written
+files contain a digest of themselves, `sha256` in the metadata: that of all bytes, with zeros in
+place of the digest. Trained weights that were saved with our metadata do not have it.
 
 Source: the format's description in the README of huggingface/safetensors.
 """
@@ -23,16 +23,16 @@ from incgen.weights.checkpoint import Array, Checkpoint, Stored, check_names, fi
 from incgen.weights.errors import WeightsError
 from incgen.weights.readers.libraries import extra
 
-#: What files say they were written by: the commands, whose files can be made again.
+#: The values of `generator` in our files: commands whose files can be recreated.
 BY_INIT, BY_IMPORT = "incgen weights init", "incgen weights import"
-#: Where a digest will stand, until it is known.
+#: The placeholder of a digest until it is known.
 _NO_DIGEST = "0" * 64
-#: The longest header that is read, in bytes: twice what the most tensors that a file can have need.
+#: The longest header that is read, in bytes: twice what the most tensors that a file may have need.
 #: The format allows four times as much.
 MAX_HEADER = 25_000_000
-#: Bytes of one number.
+#: Bytes per number.
 SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1}
-#: What numpy calls these; the bits of a bfloat16 are read as whole numbers.
+#: The names of these types in NumPy; the bits of a bfloat16 are read as integers.
 _NUMPY = {name: f"<{name[0].lower()}{size}" for name, size in SIZES.items()} | {"BF16": "<u2"}
 
 
@@ -47,7 +47,7 @@ def header(shapes: Mapping[str, tuple[int, ...]], dtype: str, metadata: Mapping[
         start, end = end, end + SIZES[dtype] * size_of(shape)
         entries[key] = {"dtype": dtype, "shape": list(shape), "data_offsets": [start, end]}
     text = json.dumps(entries, separators=(",", ":")).encode("ascii")
-    text += b" " * (-len(text) % 8)  # aligns what follows
+    text += b" " * (-len(text) % 8)  # aligns the data that follows
     return len(text).to_bytes(8, "little") + text
 
 
@@ -73,10 +73,10 @@ def write(path: Path, head: bytes, chunks: Iterable[bytes | memoryview]) -> int:
 def check_replaceable(path: Path, generators: Collection[str], command: str) -> None:
     """Refuse to overwrite weights that nobody could recreate, such as trained ones.
 
-    Only files of these generators may be written over.
+    Only files of these generators may be overwritten.
 
     Raises:
-        OutputError: The file may not be written over.
+        OutputError: The file may not be overwritten.
     """
     name = path.as_posix()
     refuse_links(path)
@@ -100,7 +100,7 @@ def check_replaceable(path: Path, generators: Collection[str], command: str) -> 
 
 
 def generator(path: Path) -> str | None:
-    """Return what the header of a file says it was written by; None for any other file."""
+    """Return the generator in the header of a file; None for any other file."""
     try:
         entries, _, _ = _header_of(path)
         return str(entries["__metadata__"]["generator"])
@@ -124,7 +124,7 @@ def is_untouched(path: Path) -> bool:
 
 
 def _sealed(digest: str) -> bytes:
-    """Return the entry of a digest as it stands in a header."""
+    """Return the entry of a digest as written in a header."""
     return f'"sha256":"{digest}"'.encode("ascii", "replace")
 
 

@@ -201,8 +201,8 @@ def _polynomial(x: NDArray[np.float64], coefficients: Sequence[float]) -> NDArra
 def _centred(raw: NDArray[np.uint64]) -> NDArray[np.float64]:
     """Turn raw bits into U(-1, 1), exactly.
 
-    The top 53 bits k become (2 k + 1 - 2**53) / 2**53: an odd number below 2**53 in size, so every
-    step is exact, the values are symmetric, and neither 0, -1 nor 1 occurs.
+    The top 53 bits k become (2 k + 1 - 2**53) / 2**53: an odd number below 2**53 in magnitude, so
+    every step is exact, the values are symmetric, and neither 0, -1 nor 1 occurs.
     """
     result = (raw >> np.uint64(11)).astype(np.float64)
     result -= 2.0**52

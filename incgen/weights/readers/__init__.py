@@ -13,23 +13,23 @@ from incgen.weights.readers import apart, tensorflow
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _PICKLE = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-#: What is not a file of weights yet, by its first bytes, and what makes it one.
+#: Files that must be converted first, by their first bytes, and the command that does it.
 _WRAPPED = {
     b"\x1f\x8b": "it is a compressed archive: `tar xzf {name}`",
     b"BZh": "it is a compressed archive: `tar xjf {name}`",
     b"\xfd7zXZ": "it is a compressed archive: `tar xJf {name}`",
     b"version https://git-lfs": "it is only a Git LFS pointer: `git lfs pull`",
 }
-#: Where the mark of a tar archive stands.
+#: The offset of the magic bytes of a tar archive.
 _TAR = slice(257, 262)
 _START = 512
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
-    """Open a file of weights of any kind; TensorFlow's also by their prefix, or by a SavedModel.
+    """Open a weights file of any kind; TensorFlow's also by prefix or SavedModel.
 
     Raises:
-        WeightsError: The file cannot be read as one; the text names it.
+        WeightsError: The file cannot be read; the message names it.
     """
     try:
         module, function = _reader(path)
@@ -58,7 +58,7 @@ def _reader(path: Path) -> tuple[str, str]:
         raise WeightsError(
             "it is a folder but not a SavedModel: name a file in it, or the prefix of a checkpoint"
         )
-    if path.exists() and not (path.is_file() or files):  # a pipe or a device, which may never end
+    if path.exists() and not (path.is_file() or files):  # a pipe or a device, which may be endless
         raise WeightsError("it is not a regular file")
     if len(files) > 1 or (files and files[0] != path):
         return "tensorflow", "read"
@@ -74,7 +74,7 @@ def _reader(path: Path) -> tuple[str, str]:
         return "keras", "read"
     if start.startswith(b"PK\x03\x04"):
         return _zipped(path)
-    if start[_TAR] == b"ustar":  # PyTorch's first files are such archives, but pickles inside
+    if start[_TAR] == b"ustar":  # early PyTorch files are tar archives of pickles
         raise WeightsError(f"it is an archive: `tar xf {path.name}`")
     if start.startswith(_PICKLE):
         return "readers.torch", "read"

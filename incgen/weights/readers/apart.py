@@ -1,10 +1,10 @@
 """Read files in a separate process if their libraries may crash or hang on a damaged one.
 
-They are those of Keras, for libhdf5, and of TensorFlow, which aborts on what it did not write. The
-library never runs in the process of the caller, which could neither survive the one nor interrupt
-the other. `worker.py` is the program that does the reading: it lists the arrays and says where
-they lie. Those that are packed or in pieces, and all of TensorFlow's, are asked of it by their
-numbers. Requests and answers are lines of JSON; behind the answer for an array stand its bytes.
+These are Keras files, because of libhdf5, and TensorFlow's, which aborts on files that it did not
+write. The library never runs in the caller's process, which could not survive a crash or interrupt
+an endless loop. `worker.py` is the program that reads: it lists the arrays and their locations in
+the file. Arrays that are compressed or chunked, and all of TensorFlow's, are requested from it by
+number. Requests and answers are lines of JSON; the answer for an array is followed by its bytes.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from incgen.weights.errors import WeightsError
 from incgen.weights.readers import tensorflow
 from incgen.weights.readers.libraries import extra
 
-#: Seconds that the library may work on a file, and how many bytes bring it one more. The largest
+#: The seconds that the library may work on a file, and the bytes that add one more. The largest
 #: published file (225 MB) is read in less than one of its 142.
 PATIENCE, PACE = 30.0, 2_000_000
-#: Seconds after which a program has not started that is not Python, whatever else it does.
+#: Seconds to wait for the start, after which the program is taken for something other than Python.
 _START = 120.0
 
 _PROGRAM = "incgen.weights.readers.worker"
@@ -43,14 +43,14 @@ _TOO_LATE = 1
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """A kind of file: what it is called, the module that reads it, and that module's library."""
+    """A kind of file: its name, the module that reads it, and that module's library."""
 
     files: str
     module: str
     library: str
 
 
-#: By the modules that read them, beside this one.
+#: The kinds by the module that reads them, beside this one.
 KINDS = {
     kind.module: kind
     for kind in (
@@ -60,16 +60,16 @@ KINDS = {
 }
 
 
-#: By modules that read: a process that waits for another file, or None if there is none yet.
+#: By reading module: a process that waits for another file, or None if there is none yet.
 _waiting: dict[str, _Worker | None] = {}
 
 
 @contextmanager
 def reused(module: str) -> Iterator[None]:
-    """Let a process read one file after the other inside of this, until one crashes it.
+    """Reuse one process for all files read inside, until one crashes it.
 
-    For programs that read many. Outside of this, each file has a process that ends with it. The
-    module reads the files: `tensorflow`, which takes seconds to start, or `keras`.
+    For programs that read many files. Otherwise, each file has its own process. The module reads
+    the files: `tensorflow`, which takes seconds to start, or `keras`.
     """
     before = _waiting.copy()
     _waiting[module] = None
@@ -82,10 +82,10 @@ def reused(module: str) -> Iterator[None]:
 
 
 def read(module: str, function: str, path: Path) -> Checkpoint:
-    """Open a file with a function of a module, which another process runs.
+    """Open a file with a function of a module, run in another process.
 
     Raises:
-        WeightsError: The module refuses the file, or its library fails on it.
+        WeightsError: The module rejects the file, or its library fails on it.
     """
     kind = KINDS[module]
     with ExitStack() as stack:
@@ -107,7 +107,7 @@ def read(module: str, function: str, path: Path) -> Checkpoint:
 
 
 class _Source:
-    """The file itself: most arrays lie in it as they are, and are read without the worker."""
+    """The file itself: most arrays are stored plainly in it, and are read without the worker."""
 
     def __init__(self, file: BufferedReader) -> None:
         self._file, self._lock = file, Lock()
@@ -132,7 +132,7 @@ class _Worker:
 
     def __init__(self, kind: _Kind) -> None:
         """Start the process."""
-        if not sys.executable or hasattr(sys, "frozen"):  # an application that has Python inside
+        if not sys.executable or hasattr(sys, "frozen"):  # an application that embeds Python
             raise WeightsError(
                 f"{kind.files} are read by a separate Python process, and `sys.executable` does "
                 "not say where Python is"
@@ -151,7 +151,7 @@ class _Worker:
         self._lock = Lock()
         self._kind = kind
         self._started = False
-        self._idle = True  # whether everything that it was asked is answered
+        self._idle = True  # whether every request has been answered
         self._seconds = 0.0
 
     def listed(self, function: str, path: Path, files: list[Path]) -> dict[str, Any]:
@@ -166,7 +166,7 @@ class _Worker:
         starting = Timer(_START, self._process.kill)
         starting.start()
         try:
-            # before it stands what Python prints as it starts
+            # what Python prints at start-up comes before it
             self._started = READY in self._answers
         finally:
             starting.cancel()
@@ -190,9 +190,9 @@ class _Worker:
         return values
 
     def _asked(self, where: str = "", **request: object) -> dict[str, Any]:
-        """Ask for something, and wait for the line that answers it."""
+        """Send a request, and wait for its answer."""
         self._idle = False
-        with suppress(OSError):  # it has ended, which its answer shows
+        with suppress(OSError):  # it has ended, which the missing answer shows
             os.write(self._requests.fileno(), json.dumps(request).encode() + b"\n")
         line = self._answers.readline()
         if not line.endswith(b"\n"):
@@ -204,7 +204,7 @@ class _Worker:
         return found
 
     def _fail(self, where: str = "") -> NoReturn:
-        """Say why the process has ended."""
+        """Describe why the process has ended."""
         code = self._process.wait()
         if code == _TOO_LATE:
             raise WeightsError(
@@ -214,7 +214,7 @@ class _Worker:
         raise WeightsError(f"{where}it is damaged: {self._kind.library} crashes (exit code {code})")
 
     def close(self) -> None:
-        """Let go of the file: the process ends, or waits for another one."""
+        """Release the file: the process ends, or waits for another one."""
         module = self._kind.module
         if self._idle and module in _waiting and _waiting[module] is None:
             _waiting[module] = self

@@ -1,7 +1,7 @@
 """Caffe's `.caffemodel`: the blobs of each layer, as `layer/name`.
 
-The file is one protobuf message. Of its fields only those that lead to blobs are looked at, so a
-few lines read them; every length is checked against what is around it.
+The file is one protobuf message. Only the fields that lead to blobs matter, so a few lines can read
+them; every length is checked against its enclosing message.
 
 Source: BVLC/caffe, src/caffe/proto/caffe.proto. What the blobs of a layer are: base_conv_layer.cpp,
 inner_product_layer.cpp, batch_norm_layer.cpp, scale_layer.cpp; `BN` is the layer of the fork with
@@ -23,8 +23,8 @@ from incgen.weights.checkpoint import Array, Checkpoint, Stored, by_name
 from incgen.weights.errors import WeightsError
 from incgen.weights.readers.libraries import extra
 
-# Numbers of fields: those of NetParameter with layers, by their age, and in each kind of layer
-# those of its name, its type and its blobs; then those of BlobProto and of BlobShape.
+# Field numbers: those of NetParameter that hold layers, by version, and in each kind of layer its
+# name, type and blobs; then those of BlobProto and BlobShape.
 _LAYERS = {100: (1, 2, 7), 2: (4, 5, 6)}
 _OLD_SHAPE, _DATA, _SHAPE, _DOUBLES = (1, 2, 3, 4), 5, 7, 8
 _DIM = 1
@@ -42,10 +42,10 @@ _BLOB_NAMES = {
 #: them before. Which it is shows in the blob that is one number.
 _FUSED = ("mean", "variance", "factor", "scale", "shift")
 _OLD_FUSED = ("scale", "shift", "mean", "variance", "factor")
-#: Wire types of protobuf; numbers of fixed length with their bytes.
+#: Wire types of protobuf; for fixed-length numbers, their bytes.
 _VARINT, _BYTES, _FIXED = 0, 2, {1: 8, 5: 4}
 
-#: Where a message or a run of numbers lies in the file: from, to.
+#: The range of a message or a run of numbers in the file: from, to.
 Range: TypeAlias = tuple[int, int]
 
 
@@ -84,9 +84,9 @@ class _Blob:
 
 
 def _of_layer(data: mmap.mmap, layer: _Layer) -> Iterator[Stored]:
-    """Give the tensors of a layer; of one that scales too without a factor of 0.
+    """Yield the tensors of a layer; without a factor of 0, if it also scales.
 
-    It is 0 where NVIDIA has averaged, which does not multiply statistics by it.
+    The factor is 0 in NVIDIA's averages, which are not multiplied by it.
     """
     blobs = [_blob(data, place) for place in layer.blobs]
     names = _BLOB_NAMES.get(layer.kind, ())
@@ -170,9 +170,9 @@ def _stored(data: mmap.mmap, name: str, blob: _Blob) -> Stored:
 
 
 def _fields(data: mmap.mmap, where: Range) -> Iterator[tuple[int, int, Range]]:
-    """Give the fields of a message: number, wire type, and where the value lies.
+    """Yield the fields of a message: number, wire type, and the range of the value.
 
-    For a variable-length number the value itself stands in place of the range, twice.
+    For a variable-length number, both ends of the range are the value itself.
     """
     at, end = where
     while at < end:

@@ -1,7 +1,7 @@
 """Keras files: `.h5` of every version, `.weights.h5` and `.keras`, as `layer/variable`.
 
-Layers are called as their model calls them. A file of Keras 3 stores variables by their place in
-their layer; their names follow from the kind of the layer.
+Layers have the names of their model. A Keras 3 file stores variables by their position in their
+layer; their names follow from the kind of the layer.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from incgen.weights.readers.libraries import extra
 #: The file of weights in a `.keras` archive.
 MEMBER = "model.weights.h5"
 
-#: What Keras 1 called variables.
+#: The names of variables in Keras 1.
 _OLD_VARIABLES = {
     "W": "kernel",
     "b": "bias",
     "gamma": "gamma",
     "beta": "beta",
     "running_mean": "moving_mean",
-    "running_std": "moving_variance",  # the variance, in spite of its name
+    "running_std": "moving_variance",  # the variance, despite its name
     "depthwise_kernel": "depthwise_kernel",
     "pointwise_kernel": "pointwise_kernel",
 }
@@ -93,7 +93,7 @@ def _opened(file: Any, start: int, stack: ExitStack) -> Checkpoint:
         found = _new(root) if "layers" in root else _old(root)
     except WeightsError:
         raise
-    except Exception as error:  # h5py raises many kinds for a damaged file
+    except Exception as error:  # h5py raises many kinds of errors for a damaged file
         raise WeightsError(f"not an HDF5 file written by Keras: {first_line(error)}") from error
     every = (_stored(f"{each.layer}/{each.name}", each.data, start) for each in found)
     return Checkpoint("Keras", by_name(every, "variable"), resources=stack.pop_all())
@@ -107,9 +107,9 @@ class _Variable:
 
 
 def _old(root: Any) -> list[_Variable]:
-    """Read a legacy file: groups of layers, which hold variables under their names.
+    """Read a legacy file: groups of layers, which hold variables by name.
 
-    A model inside of a model is one such group too, which holds those of several layers.
+    A model inside a model is such a group too, with the variables of several layers.
     """
     places = [(path.split("/"), data) for path, data in _datasets(root.get("model_weights", root))]
     inner: dict[str, set[str]] = {}
@@ -128,7 +128,7 @@ def _old(root: Any) -> list[_Variable]:
 
 
 def _new(root: Any) -> list[_Variable]:
-    """Read a file of Keras 3: layers by class, named by attributes, with numbered variables."""
+    """Read a Keras 3 file: layers by class, named by attributes, with numbered variables."""
     groups: dict[str, list[tuple[int, Any]]] = {}
     for path, data in _datasets(root["layers"]):
         place, _, leaf = path.rpartition("/")
@@ -153,7 +153,7 @@ def _new(root: Any) -> list[_Variable]:
 
 
 def _datasets(group: Any) -> list[tuple[str, Any]]:
-    """Return the arrays below a group by their paths; links out of the file are not followed."""
+    """Return the arrays below a group by path; links out of the file are not followed."""
     import h5py
 
     names: list[bytes] = []
@@ -193,20 +193,20 @@ def _stored(name: str, data: Any, start: int) -> Stored:
 
 
 def _offset(data: Any, start: int) -> int | None:
-    """Return where the numbers of an array lie, if they lie there as numpy has them."""
+    """Return the offset of an array's numbers, if they are stored as in NumPy."""
     import h5py
 
-    offset: int | None = data.id.get_offset()  # None if in pieces, which may also be packed
+    offset: int | None = data.id.get_offset()  # None if chunked, and perhaps compressed
     if offset is None or data.id.get_type() != h5py.h5t.py_create(data.dtype):
         return None
     return start + offset
 
 
 class _Member(io.RawIOBase):
-    """The file of weights in an archive, in its place: it is not packed, and may be large."""
+    """The weights file in an archive, read in place: it is not compressed, and may be large."""
 
     def __init__(self, file: Any, path: Path) -> None:
-        """Find the file of weights in the open archive."""
+        """Find the weights file in the open archive."""
         try:
             info = zipfile.ZipFile(file).getinfo(MEMBER)
             file.seek(info.header_offset)

@@ -11,7 +11,7 @@ from incgen.weights.errors import WeightsError
 
 @contextmanager
 def extra(name: str, what: str) -> Iterator[None]:
-    """Import libraries inside of this, which `what` needs and the extra `name` of incgen brings.
+    """Import libraries in this context, which `what` needs and incgen's extra `name` installs.
 
     Raises:
         WeightsError: A library is not installed.

@@ -16,7 +16,7 @@ def read(path: Path) -> Checkpoint:
     """Open a file.
 
     Raises:
-        WeightsError: The file is not a zip, or not all in it are arrays of numbers.
+        WeightsError: The file is not a zip, or holds something other than arrays of numbers.
     """
     with ExitStack() as stack:
         try:
@@ -41,7 +41,7 @@ def _stored(archive: zipfile.ZipFile, name: str) -> Stored:
             if version != (1, 0):
                 reader = npy.read_array_header_2_0
             shape, _, dtype = reader(file)
-    except Exception as error:  # zipfile and numpy have many; all mean that it is damaged
+    except Exception as error:  # zipfile and numpy raise many kinds; all mean that it is damaged
         raise WeightsError(f"`{key}` is not an array: {first_line(error)}") from error
     if dtype.kind not in "fiu":
         raise WeightsError(f"`{key}` holds {dtype}, not numbers")

@@ -1,11 +1,10 @@
 """TensorFlow checkpoints: variables by scope, in one file (V1) or several (V2).
 
-Since TensorFlow 2 a checkpoint may be of objects, as is the one in every SavedModel: its keys are
-the roads to the objects, and the names of variables stand in a graph beside them. Those of Keras
-are `layer/variable`.
+Since TensorFlow 2 a checkpoint may hold objects, as in every SavedModel: its keys are paths to the
+objects, and the names of variables are in a graph beside them. Those of Keras are `layer/variable`.
 
-TensorFlow checks little of what it reads, and aborts its process where that breaks a rule of its
-own: a dimension below 0, a type that it does not know. So `apart.py` runs `read`.
+TensorFlow validates little of what it reads, and aborts its process if an invariant fails: a
+negative dimension, an unknown type. So `apart.py` runs `read`.
 """
 
 from __future__ import annotations
@@ -20,25 +19,25 @@ from incgen.weights.errors import WeightsError
 from incgen.weights.readers.libraries import extra
 
 _PART = re.compile(r"\.(index|data-\d{5}-of-\d{5})$")
-#: In a checkpoint of objects: their graph, and the end of every key.
+#: In an object checkpoint: the key of the graph, and the suffix of every other key.
 _OBJECTS, _VALUE = "_CHECKPOINTABLE_OBJECT_GRAPH", "/.ATTRIBUTES/VARIABLE_VALUE"
-#: The attributes of a Keras optimizer by which its scope is known, and the keys of older ones.
+#: The attributes that identify the scope of a Keras optimizer, and the keys of older ones.
 _OPTIMIZERS, _SLOT = ("_iterations", "_learning_rate"), "/.OPTIMIZER_SLOT/"
-#: Where a SavedModel has its checkpoint.
+#: The checkpoint in a SavedModel.
 _SAVED_MODEL = Path("variables", "variables")
-#: The last bytes of a table file, which V1 checkpoints and the indices of V2 ones are.
+#: The last bytes of a table file: V1 checkpoints and the indices of V2 ones.
 MAGIC = bytes.fromhex("57fb808b247547db")
 
 
 def prefix_of(path: Path) -> Path:
-    """Return what TensorFlow calls the checkpoint of a file, or of a SavedModel."""
+    """Return TensorFlow's name for the checkpoint of a file or a SavedModel."""
     if path.is_dir():
         return path / _SAVED_MODEL
     return path.with_name(_PART.sub("", path.name))
 
 
 def files_of(path: Path) -> list[Path]:
-    """Return the files of a checkpoint, in order; none if there is none of that name."""
+    """Return the files of a checkpoint, in order; none if there is no such checkpoint."""
     prefix = prefix_of(path)
     index = prefix.with_name(f"{prefix.name}.index")
     if index.is_file():
@@ -71,7 +70,7 @@ def read(path: Path) -> Checkpoint:
     try:
         reader = train.load_checkpoint(str(prefix_of(path)))
         shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
-    except Exception as error:  # TensorFlow's own kinds
+    except Exception as error:  # TensorFlow has its own kinds of errors
         raise WeightsError(f"TensorFlow cannot read it: {first_line(error)}") from error
     numeric = [name for name in sorted(shapes) if types[name].is_floating or types[name].is_integer]
     names = (
@@ -86,9 +85,10 @@ def read(path: Path) -> Checkpoint:
 
 
 def _of_objects(reader: Any, keys: list[str], shapes: Mapping[str, list[int]]) -> dict[str, str]:
-    """Return the keys of models' variables by their names, without an optimizer's.
+    """Return the keys of models' variables by name, without an optimizer's.
 
-    A variable that several objects hold is one; different ones of one name keep their keys.
+    A variable held by several objects counts once; different ones with the same name keep their
+    keys.
     """
     import numpy as np
     from google.protobuf.message import DecodeError

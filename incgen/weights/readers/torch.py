@@ -1,10 +1,10 @@
 """PyTorch's `.pth` and `.pt`: tensors by key, from the top of the file down.
 
-What training programs keep around a state dict is a part of its keys: `state_dict.conv1.weight`.
-Which tensors are those of a network is found where they are matched with one (`finding.py`).
+What training programs wrap around a state dict becomes part of its keys: `state_dict.conv1.weight`.
+`finding.py` determines which tensors belong to a network.
 
-Only what `torch.load(weights_only=True)` takes is read: tensors and plain containers. A pickle can
-run programs, so a file that needs more is refused.
+Only what `torch.load(weights_only=True)` accepts is read: tensors and plain containers. A pickle
+can run programs, so a file that needs more is rejected.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from incgen.weights.readers.libraries import extra
 if TYPE_CHECKING:
     import torch
 
-#: What modules around modules put into the middle of keys: torch.compile, FSDP and activation
-#: checkpointing. No module of a network is called so.
+#: Segments that wrappers insert into keys: torch.compile, FSDP and activation checkpointing. No
+#: module of a network has such a name.
 _WRAPPERS = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
-#: Containers inside of containers that are looked into.
+#: The depth of nested containers that are searched.
 _DEEPEST = 12
-#: Keys that a message shows.
+#: How many keys a message shows.
 _SHOWN = 8
 _REMEDY = (
     "load it where you trust it and save what the model holds: "
@@ -67,10 +67,10 @@ def read(path: Path) -> Checkpoint:
 
 
 def _tensors(content: Any, place: str, seen: set[int]) -> Iterator[tuple[str, str, torch.Tensor]]:
-    """Give all tensors: what leads to the container that each is in, and its key there.
+    """Yield all tensors: the path of the container of each, and its key there.
 
-    A container that is in a file twice, or contains itself, is looked into once. What an optimizer
-    keeps is not part of a model.
+    A container that occurs twice in a file, or contains itself, is searched once. The state of an
+    optimizer is not part of a model.
     """
     import torch
 
@@ -94,7 +94,7 @@ def _unwrapped(key: str) -> str:
 
 
 def _held(content: Any) -> str:
-    """Say what a file has in place of tensors."""
+    """Describe what a file has instead of tensors."""
     if not isinstance(content, Mapping):
         return f"an object of the type `{clipped(type(content).__name__)}`"
     keys = [clipped(str(key)) for key in content]
@@ -107,7 +107,7 @@ def _held(content: Any) -> str:
 def _loaded(path: Path) -> Any:
     with extra("torch", "PyTorch files"):
         import torch
-    zipped = zipfile.is_zipfile(path)  # older files are one pickle: not mapped but read
+    zipped = zipfile.is_zipfile(path)  # older files are a single pickle, read rather than mapped
     if zipped and _is_scripted(path):
         raise WeightsError(_SCRIPTED.format(name=path.name))
     try:
@@ -118,7 +118,7 @@ def _loaded(path: Path) -> Any:
         raise WeightsError(f"{_refusal(error)}: {_REMEDY}") from error
     except (MemoryError, OSError):
         raise
-    except Exception as error:  # torch raises whatever it stumbles over in a damaged file
+    except Exception as error:  # torch raises all kinds of errors for a damaged file
         raise WeightsError(f"PyTorch cannot read it: {first_line(error)}") from error
 
 
@@ -128,11 +128,11 @@ def _is_scripted(path: Path) -> bool:
 
 
 def _harmless() -> list[Any]:
-    """Return what training programs keep that is only data: arguments, NumPy's numbers."""
+    """Return types stored by training programs that are only data: arguments, NumPy numbers."""
     with extra("weights", "weights"):
         import numpy as np
     dtypes = (type(np.dtype(name)) for name in ("f2", "f4", "f8", "i4", "i8", "?"))
-    # what makes a number of NumPy, by its names before NumPy 2 and since
+    # the constructor of a NumPy number, by its names before and since NumPy 2
     scalar = np.float64(0).__reduce__()[0]
     names = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
     return [argparse.Namespace, np.dtype, *dtypes, *((scalar, name) for name in names)]

@@ -1,7 +1,7 @@
 """The program that reads files for another process, and answers in lines of JSON.
 
-`apart.py` starts it. It ends when nothing more is asked, or by itself once reading has taken longer
-than it may. A thread of C watches that, because libhdf5 in an endless loop lets no Python run.
+`apart.py` starts it. It ends when there are no more requests, or once reading exceeds its time
+limit. A thread in C watches the time, because libhdf5 in an endless loop lets no Python run.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from incgen.weights.readers.apart import READY
 
 
 def main() -> None:
-    """Read what is asked for, with the module beside this one that the argument names."""
-    # TensorFlow does without it, and takes as long to import it as for all the rest.
+    """Answer requests, using the module beside this one that the argument names."""
+    # TensorFlow works without it, and importing it takes as long as everything else.
     sys.modules["keras"] = None  # type: ignore[assignment]
     with os.fdopen(os.dup(1), "wb") as answers:
-        os.dup2(2, 1)  # whatever a library prints does not belong between the answers
+        os.dup2(2, 1)  # keep a library's output out of the answers
         answers.write(READY)
         answers.flush()
         _serve(import_module(f"incgen.weights.readers.{sys.argv[1]}"), answers)
@@ -81,14 +81,14 @@ def _text(error: Exception) -> str:
 
 
 class _Patience:
-    """The time that reading may take, all in all."""
+    """The total time that reading may take."""
 
     def __init__(self, seconds: float) -> None:
         self._left = seconds
 
     @contextmanager
     def spent(self) -> Iterator[None]:
-        """End this process if what is done inside of this takes longer than what is left."""
+        """End this process if the code inside takes longer than the remaining time."""
         start = time.monotonic()
         faulthandler.dump_traceback_later(max(self._left, 1e-3), exit=True)  # exit code 1
         try:
