@@ -183,11 +183,7 @@ class Reporter:
         help: str | None = None,
         file: str = "",
     ) -> None:
-        """Record an error; the same message at the same place is recorded once.
-
-        Raises:
-            SpecError: There are `MAX_ERRORS` now.
-        """
+        """Record an error, once per place and message; the `MAX_ERRORS`th raises `SpecError`."""
         self._add(Diagnostic(code, message, span, label, tuple(notes), help, file=file))
 
     def warning(
@@ -231,23 +227,13 @@ class Reporter:
         return sorted(self._found, key=_order)
 
     def stop_on_errors(self) -> None:
-        """Raise everything recorded if it includes an error.
-
-        Raises:
-            SpecError: An error was recorded.
-        """
+        """Raise everything recorded as a `SpecError` if it includes an error."""
         if self.failed:
             raise SpecError(self.diagnostics)
 
 
 def near(name: str, known: Iterable[str], alike: float = 0.6) -> str | None:
-    """Return a help line that offers up to three names similar to an unknown one.
-
-    Args:
-        name: The unknown one.
-        known: The names that exist.
-        alike: The similarity that two names must reach, from 0 to 1.
-    """
+    """Return a help line that offers up to three names at least as similar as `alike`: 0 to 1."""
     # Names whose lengths differ by half cannot reach the cutoff, and comparing takes time.
     similar = {word for word in known if 3 * len(word) <= 7 * len(name) <= 17 * len(word)}
     candidates = itertools.islice(sorted(similar), _MAX_NEAR)

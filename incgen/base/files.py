@@ -12,11 +12,7 @@ class OutputError(Exception):
 
 
 def refuse_links(path: Path) -> None:
-    """Refuse to write to a symbolic link, since either the link or its target could be meant.
-
-    Raises:
-        OutputError: The path is a symbolic link.
-    """
+    """Raise `OutputError` for a symbolic link, since the link or its target could be meant."""
     if path.is_symlink():
         name = path.as_posix()
         raise OutputError(f"`{name}` is a symbolic link: give the file that it leads to")
@@ -37,11 +33,7 @@ def existing(path: Path) -> bytes | None:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder and its parents, if they are missing.
-
-    Raises:
-        OutputError: It cannot be created.
-    """
+    """Create a folder and its parents, if they are missing; raise `OutputError` if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:

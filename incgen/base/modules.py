@@ -44,13 +44,7 @@ def import_source(network: str, file: str, target: str, source: str) -> ModuleTy
 
 
 def needs(error: ModuleNotFoundError, extra: str, verb: str = "needs") -> str:
-    """Return the end of a sentence that says what is missing and how to install it.
-
-    Args:
-        error: The exception that the import raised.
-        extra: The extra of incgen that installs what is imported.
-        verb: The verb, in the form that the sentence needs.
-    """
+    """Return the end of a sentence that says what an import lacked and which extra installs it."""
     missing = (error.name or "a library").partition(".")[0]
     if missing == os.environ.get("KERAS_BACKEND"):  # the user chose the backend
         return f"{verb} {missing}, which KERAS_BACKEND names: install it, or unset KERAS_BACKEND"

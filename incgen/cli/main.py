@@ -80,13 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def run(command: click.Command, arguments: Sequence[str] | None, program: str) -> NoReturn:
-    """Run a command and exit with its code; report a user's mistake in one line.
-
-    Args:
-        command: A command or a group of them.
-        arguments: Its arguments; those of the process if omitted.
-        program: The name of the program, for messages.
-    """
+    """Run a command and exit with its code; report a user's mistake in one line."""
     # A command is short and nearly everything it allocates lives until its end, so frequent garbage
     # collection would only cost time: a tenth of a build.
     gc.set_threshold(100_000, 50, 50)

@@ -36,11 +36,7 @@ class Bounds:
         self.numbers = 0
 
     def element(self, span: Span, use: Use | None, depth: int = 0) -> None:
-        """Count a layer, or a line that leads to one.
-
-        Raises:
-            TooLargeError: There are too many, or they are nested too deeply.
-        """
+        """Count a layer, or a line that leads to one; raise `TooLargeError` if it is too much."""
         self.elements += 1
         if self.elements > MAX_ELEMENTS:
             message = f"the network has more than {MAX_ELEMENTS} layers and lines"

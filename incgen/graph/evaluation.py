@@ -93,17 +93,9 @@ class Evaluator:
         frame: Frame,
         help: str | None = None,
     ) -> None:
-        """Report a value where it was given, which may be far from where it does not fit.
+        """Report a value where it was given, which may be far from the place where it does not fit.
 
-        Args:
-            code: The code of the fault.
-            found: The place where the value was given.
-            what: A phrase for the value at the place where it does not fit.
-            fault: Why it does not.
-            value: The value.
-            place: The place where it does not fit.
-            frame: The frame around that place.
-            help: What to type, if the value does not make it clear.
+        There it is called `what`.
         """
         written = found.written
         if isinstance(written, (ex.Binary, ex.Literal)):

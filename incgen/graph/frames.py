@@ -80,13 +80,7 @@ class Given:
 
 
 def given(written: ArgumentValue, use: Use | None, forwarded: str = "") -> Given:
-    """Follow an argument through parameters to the use that gave it.
-
-    Args:
-        written: The argument, as it is written where it is needed.
-        use: The use of the definition that it stands in.
-        forwarded: The argument's name, if a unit passes it to its head.
-    """
+    """Follow an argument, or one that a unit passes to its head, to the use that gave it."""
     name = owner = ""
     if forwarded:
         while use is not None and forwarded not in use.given:

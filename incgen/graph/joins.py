@@ -30,10 +30,6 @@ def joined(kind: str, shapes: Sequence[Shape]) -> Shape | Mismatch:
     """Return the shape of a join, or how its branches do not fit.
 
     `concat` joins channels; in `add` and `mul` a vector joins a map of as many channels.
-
-    Args:
-        kind: `concat`, `add` or `mul`.
-        shapes: The shapes of the branches, in order.
     """
     first = shapes[0]
     if kind == "concat":

@@ -179,13 +179,7 @@ def as_json(graph: Graph) -> str:
 
 
 def comment(preset: str, said: Iterable[Rule], width: int = 100) -> str:
-    """Describe what a preset determines in a spec, as a comment under its `numerics` line.
-
-    Args:
-        preset: The name of the preset.
-        said: The conventions that it sets in the networks of the spec.
-        width: Columns of a line.
-    """
+    """Return what a preset fixes in a spec, as a comment under its `numerics` line."""
     values: dict[str, dict[str, str]] = {}
     for rule in said:
         values.setdefault(rule.op, {})

@@ -195,11 +195,7 @@ def _check_border(around: Borders, spans: tuple[int, ...], what: str) -> None:
 def spatial(
     shape: Shape, window: Window, dilation: int, around: Borders, ceil: bool, what: str
 ) -> tuple[int, int]:
-    """Return the height and width that a window makes of a map.
-
-    Raises:
-        Fault: The window does not fit.
-    """
+    """Return the height and width after a window has moved over a map, or raise `Fault`."""
     assert shape.height is not None and shape.width is not None
     result = []
     sizes = zip((shape.height, shape.width), window.kernel, window.stride, around, strict=True)

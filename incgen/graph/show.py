@@ -45,13 +45,7 @@ class Group:
 
 
 def table(graph: Graph, *, depth: int | None = None, everything: bool = False) -> str:
-    """Format a network as a table.
-
-    Args:
-        graph: The network.
-        depth: The number of levels of labels to show; all if None.
-        everything: Whether to show the layers inside units.
-    """
+    """Format a network as a table of so many levels of labels, all if None."""
     rows: list[tuple[str, ...]] = [_HEADINGS]
     for level, group in _walk(tree(graph), 0, depth, everything):
         rows.append(_row(_INDENT * level + group.name, group))

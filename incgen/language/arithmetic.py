@@ -75,11 +75,7 @@ class EvaluationError(Exception):
 
 
 def apply(operator_: str, a: Value, b: Value) -> Value:
-    """Return the value of `a operator b`.
-
-    Raises:
-        EvaluationError: It has no value.
-    """
+    """Return the value of `a operator b`; raise `EvaluationError` if there is none."""
     if operator_ == "and":
         return truth(a) and truth(b)
     if operator_ == "or":
@@ -97,11 +93,7 @@ def apply(operator_: str, a: Value, b: Value) -> Value:
 
 
 def unary_value(operator_: str, value: Value) -> Value:
-    """Return the value of `not value` or `-value`.
-
-    Raises:
-        EvaluationError: There is none.
-    """
+    """Return the value of `not value` or `-value`; raise `EvaluationError` if there is none."""
     if operator_ == "not":
         return not truth(value)
     _check_number("-", value)
@@ -128,11 +120,7 @@ def truth(value: Value) -> bool:
 
 
 def call(function: str, values: Sequence[Value]) -> Value:
-    """Return the value of a function.
-
-    Raises:
-        EvaluationError: The function does not take such values.
-    """
+    """Return the value of a function; raise `EvaluationError` if it does not take such values."""
     for value in values:
         _check_number(function, value)
     return FUNCTIONS[function][0](*values)

@@ -260,11 +260,7 @@ def _constant_apart(expression: Expression) -> tuple[Expression | None, int]:
 
 
 def unary(operator_: str, operand: Expression) -> Expression:
-    """Build a unary operation, folded where its operand allows it.
-
-    Raises:
-        EvaluationError: The operand is known and the operation has no value.
-    """
+    """Build a unary operation, folded where its operand allows it."""
     value = literal(operand)
     if value is None:
         return Unary(operator_, operand)

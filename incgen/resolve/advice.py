@@ -143,13 +143,7 @@ def _with_numbers(advice: str, given: Sequence[str]) -> str:
 
 
 def unknown_attributes(takes: Signature, strange: Sequence[st.Attribute], call: st.Call) -> Advice:
-    """Advise on attributes that the called op or unit does not have.
-
-    Args:
-        takes: What the callee accepts.
-        strange: The attributes, in order.
-        call: The call as written.
-    """
+    """Advise on attributes that the called op or unit does not have."""
     names = [attribute.name.text for attribute in strange]
     what = "attribute" if len(names) == 1 else "attributes"
     message = f"`{takes.name}` has no {what} {listed(names[:5])}"

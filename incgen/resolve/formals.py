@@ -26,14 +26,7 @@ def formals(
     constants: Container[str],
     report: Reporter,
 ) -> tuple[dict[str, Span], tuple[df.Formal, ...]]:
-    """Resolve the parameters of a block or network, and return their places too.
-
-    Args:
-        written: The parameters as parsed.
-        constant: Resolves a default; returns None after a report.
-        constants: The names of the constants of the file.
-        report: Collects faults.
-    """
+    """Resolve the parameters of a block or network, and return their places too."""
     places: dict[str, Span] = {}
     own = {parameter.name.text for parameter in written}
     formals: list[df.Formal] = []

@@ -64,11 +64,7 @@ class Values:
         dimensions: bool = True,
         operand: bool = False,
     ) -> ex.Expression | None:
-        """Replace the names of an expression by what they stand for.
-
-        Returns:
-            The expression, simplified; None after a report.
-        """
+        """Replace the names of an expression by what they stand for; return None after a report."""
         if isinstance(expression, ex.Name):
             return self._resolve_name(expression, parameters, used, dimensions, operand)
         if not isinstance(expression, (ex.Unary, ex.Binary, ex.Call)):

@@ -89,11 +89,7 @@ def load(path: Path, *, text: str | None = None) -> LoadedFile:
 
 
 def find(path: Path) -> tuple[Path, str]:
-    """Return the path of a spec, and its name in reports.
-
-    Returns:
-        The file as it was given if nothing is found.
-    """
+    """Return the path of a spec, as it was given if nothing is found, and its name in reports."""
     name = path.as_posix()
     try:
         found = None if path.is_file() else shipped.address(name)

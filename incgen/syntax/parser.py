@@ -72,11 +72,7 @@ def parse(source: SourceFile) -> st.Spec:
 
 
 def parse_value(text: str) -> ex.Expression:
-    """Parse an expression given outside of a spec, as in `--set classes=10`.
-
-    Raises:
-        SpecError: It is not an expression.
-    """
+    """Parse an expression given outside of a spec, as in `--set classes=10`."""
     source = SourceFile("--set", text)
     try:
         with _LOCK:

@@ -14,11 +14,7 @@ from incgen.syntax.faults import SyntaxFault
 
 
 def refuse_split_window(positional: Sequence[st.Argument]) -> None:
-    """Refuse `3 x 3`, `3x` and `3x3x3`, which lex as several arguments.
-
-    Raises:
-        SyntaxFault: The arguments hold such a window.
-    """
+    """Refuse `3 x 3`, `3x` and `3x3x3`, which lex as several arguments."""
     for first, second in itertools.pairwise(positional):
         if not (isinstance(second, ex.Name) and re.fullmatch(r"[xX]\w*", second.text)):
             continue
@@ -42,15 +38,7 @@ def refuse_split_window(positional: Sequence[st.Argument]) -> None:
 
 
 def refuse_order(call: st.Call, late: st.Argument) -> None:
-    """Refuse a positional argument behind an attribute.
-
-    Args:
-        call: The call as written, with positional arguments first.
-        late: The argument by position that stands behind an attribute.
-
-    Raises:
-        SyntaxFault: Always.
-    """
+    """Refuse a positional argument behind an attribute."""
     # Only a text that has this fault needs to know how other tools write calls.
     from incgen.syntax.translation import takes_of, translated, written
 
@@ -66,11 +54,7 @@ def refuse_order(call: st.Call, late: st.Argument) -> None:
 
 
 def refuse_input(size: Span, channels: st.Argument | None) -> None:
-    """Refuse `input 3x224x224`, which lexes as a window and a name.
-
-    Raises:
-        SyntaxFault: The channels hang at the size.
-    """
+    """Refuse `input 3x224x224`, which lexes as a window and a name."""
     if isinstance(channels, ex.Name) and re.fullmatch(r"x[0-9]+", channels.text):
         from incgen.syntax.slips import input_help
 
@@ -81,11 +65,7 @@ def refuse_input(size: Span, channels: st.Argument | None) -> None:
 
 
 def refuse_depth(spec: st.Spec, deepest: int) -> None:
-    """Bound the bodies inside bodies, which later stages walk by recursion.
-
-    Raises:
-        SyntaxFault: Bodies are nested more deeply than `deepest`.
-    """
+    """Refuse bodies nested more deeply than a bound; later stages walk them by recursion."""
     pending: list[tuple[st.Body, int]] = [
         (item.body, 1) for item in spec.items if isinstance(item, (st.Block, st.Network))
     ]

@@ -292,13 +292,7 @@ _OFFERS: Mapping[str, Callable[[dict[str, str]], str | None]] = {
 
 
 def item_in_body(word: str, line: str, around: str) -> tuple[str, str]:
-    """Return what is wrong with a definition inside a body, and what to type.
-
-    Args:
-        word: The word that it begins with.
-        line: The rest of the line, from that word on.
-        around: The line with which the outermost body begins.
-    """
+    """Explain a definition in a body that begins on the line `around`; return what to type too."""
     message = f"`{word}` belongs between definitions, not inside one"
     outer = re.match(r"(block|network)\s+[A-Za-z_]\w*", around.strip())
     above = f"`{outer.group()}`" if outer else "the definition it stands in"

@@ -19,11 +19,7 @@ class Incomparable(Exception):
 
 
 def of_pass(each: Pass, models: Models, record: Record) -> None:
-    """Check the results of a pass.
-
-    Raises:
-        Incomparable: An output does not have the shape that the spec says.
-    """
+    """Check the results of a pass; raise `Incomparable` if an output has another shape."""
     if each.rung == 1:
         _shapes(each, models, record)
     if each.rung < 3:

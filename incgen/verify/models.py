@@ -109,11 +109,7 @@ class Models:
         return list(self.runners)
 
     def run(self, name: str, action: Callable[[Runner], T]) -> T:
-        """Run an action of a runner.
-
-        Raises:
-            Failure: The model fails.
-        """
+        """Run an action of a runner; raise `Failure` if the model fails."""
         try:
             return action(self.runners[name])
         except Exception as error:
@@ -362,12 +358,7 @@ class Models:
         return self.run(name, values).inputs.get(path, ())
 
     def drop(self, rung: int, *, keep: bool) -> None:
-        """Free the results of a rung; later rungs need the step that some share.
-
-        Args:
-            rung: The rung of the passes.
-            keep: Whether another type is measured against them.
-        """
+        """Free the results of a rung; `keep` those that another type is measured against."""
         for each in [each for each in self.results if each.rung == rung]:
             if not (keep and each.rounded):
                 del self.results[each]

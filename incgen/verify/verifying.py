@@ -194,11 +194,7 @@ def _sources(
 
 
 def check_runners(names: Iterable[str]) -> None:
-    """Reject targets whose framework runs on a backend that their runners do not support.
-
-    Raises:
-        RequestError: A target does; the message says what to type.
-    """
+    """Raise `RequestError` for a target whose framework runs on an unsupported backend."""
     for name in names:
         if obstacle := RUNNERS[name].obstacle():
             raise RequestError(obstacle)

@@ -61,11 +61,7 @@ class Alignment:
 
 
 def align(graph: Graph, tensors: Mapping[str, Stored], convention: Convention) -> Alignment:
-    """Find their layer for each of ours, given their tensors in the order of the file.
-
-    Raises:
-        WeightsError: There are too many layers to compare.
-    """
+    """Find their layer for each of ours, given their tensors in the order of the file."""
     return _Aligner(graph, tensors, convention).run()
 
 

@@ -57,11 +57,7 @@ MAX_TENSORS, MAX_NAME = 50_000, 1_000
 
 
 def check_names(names: Collection[str]) -> None:
-    """Check the size of a file before processing it.
-
-    Raises:
-        WeightsError: There are too many tensors, or a name is too long.
-    """
+    """Check the size of a file before processing it."""
     if len(names) > MAX_TENSORS:
         raise WeightsError(
             f"it has {len(names):,} tensors, more than the {MAX_TENSORS:,} that are read"
@@ -73,11 +69,7 @@ def check_names(names: Collection[str]) -> None:
 
 
 def by_name(tensors: Iterable[Stored], what: str) -> dict[str, Stored]:
-    """Return tensors by name, none of which may occur twice.
-
-    Raises:
-        WeightsError: A name occurs twice; `what` says what it names.
-    """
+    """Return tensors by name, none of which may occur twice."""
     found: dict[str, Stored] = {}
     for stored in tensors:
         if found.setdefault(stored.name, stored) is not stored:
@@ -103,11 +95,7 @@ class Checkpoint:
         resources: ExitStack | None = None,
         parts: Mapping[str, int] | None = None,
     ) -> None:
-        """Store the results of a reader; `resources` are closed with it.
-
-        Raises:
-            WeightsError: There are too many tensors, or a name is too long.
-        """
+        """Store the results of a reader; `resources` are closed with it."""
         check_names(tensors)
         self.format = format
         self.tensors = dict(tensors)

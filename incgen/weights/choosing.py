@@ -75,11 +75,7 @@ def layers_anew(graph: Graph, patterns: Iterable[str], seed: int) -> Anew:
 
 
 def checked_rules(graph: Graph, rules: Mapping[str, str], tensors: Tensors) -> dict[str, str]:
-    """Return rules, each of which maps a layer of ours to one of theirs.
-
-    Raises:
-        WeightsError: A layer does not exist.
-    """
+    """Return rules, each of which maps a layer of ours to one of theirs."""
     weighted = [node.path for node in graph.nodes if node.tensors]
     scopes = {scope for name in tensors for scope in _scopes(name)}
     for ours, theirs in rules.items():

@@ -73,11 +73,7 @@ def _kept(name: str) -> Layout:
 
 
 def named(name: str, layouts: Iterable[Layout]) -> Layout:
-    """Return the layout with a name.
-
-    Raises:
-        WeightsError: No layout has this name.
-    """
+    """Return the layout with a name."""
     known = {layout.name: layout for layout in layouts}
     if name not in known:
         offer = near(name, known) or f"there are {listed(list(known))}"

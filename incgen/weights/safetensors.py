@@ -129,11 +129,7 @@ def _sealed(digest: str) -> bytes:
 
 
 def read(path: Path) -> Checkpoint:
-    """Open a file, whose header the library checks.
-
-    Raises:
-        WeightsError: The header is malformed, or does not fit the file.
-    """
+    """Open a file, whose header the library checks."""
     entries, start, _ = _header_of(path)
     metadata = entries.pop("__metadata__", {})
     check_names(entries)

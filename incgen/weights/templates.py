@@ -95,11 +95,7 @@ def computed(text: str) -> frozenset[str]:
 
 
 def pattern(text: str, tables: Tables, numbers: frozenset[str]) -> Pattern:
-    """Read the left side of a rule, of whose placeholders `numbers` stand for whole numbers.
-
-    Raises:
-        TemplateError: The text is malformed.
-    """
+    """Read the left side of a rule, of whose placeholders `numbers` stand for whole numbers."""
     parts: list[str] = []
     names: list[str] = []
     at = 0
@@ -125,11 +121,7 @@ def pattern(text: str, tables: Tables, numbers: frozenset[str]) -> Pattern:
 
 
 def check(text: str, names: frozenset[str]) -> None:
-    """Hold the right side of a rule against the placeholders of its left side.
-
-    Raises:
-        TemplateError: The text is malformed, or has other placeholders.
-    """
+    """Hold the right side of a rule against the placeholders of its left side."""
     _literal(_PLACEHOLDER.sub("", text))
     for found in _PLACEHOLDER.finditer(text):
         for name in sorted(_sum(found[1]).names - names):
@@ -138,11 +130,7 @@ def check(text: str, names: frozenset[str]) -> None:
 
 
 def fill(text: str, values: Mapping[str, str], tables: Tables) -> str:
-    """Return the right side of a rule with its placeholders filled in.
-
-    Raises:
-        TemplateError: A placeholder that is computed with is not a whole number.
-    """
+    """Return the right side of a rule with its placeholders filled in."""
 
     def value_of(name: str) -> str:
         return tables[name][values[name]] if name in tables else values[name]

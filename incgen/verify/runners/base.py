@@ -195,10 +195,7 @@ class Runner(ABC):
     def loss(self, outputs: Mapping[str, Any], seed: int, batch: int | None = None) -> Any:
         """Return the sum of all output elements, each weighted by a random factor.
 
-        Args:
-            outputs: Tensors by output name.
-            seed: Determines the factors.
-            batch: The number of examples, if a graph is made for any number.
+        `batch` is the number of examples, if a graph is made for any number.
         """
         total: Any = 0
         for name, value in outputs.items():

@@ -50,11 +50,7 @@ Range: TypeAlias = tuple[int, int]
 
 
 def read(path: Path) -> Checkpoint:
-    """Open a file.
-
-    Raises:
-        WeightsError: The file is not a Caffe model, or it is damaged.
-    """
+    """Open a file."""
     with ExitStack() as stack:
         file = stack.enter_context(path.open("rb"))
         try:

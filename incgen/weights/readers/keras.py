@@ -51,22 +51,14 @@ _VARIABLES = {
 
 
 def library() -> Any:
-    """Return the library that reads HDF5 files.
-
-    Raises:
-        WeightsError: It is not installed.
-    """
+    """Return the library that reads HDF5 files."""
     with extra("keras", "Keras files"):
         import h5py
     return h5py
 
 
 def read(path: Path) -> Checkpoint:
-    """Open an HDF5 file.
-
-    Raises:
-        WeightsError: Keras does not write such a file.
-    """
+    """Open an HDF5 file."""
     with ExitStack() as stack:
         file = stack.enter_context(path.open("rb"))
         return _opened(file, 0, stack)
@@ -74,11 +66,7 @@ def read(path: Path) -> Checkpoint:
 
 
 def read_archive(path: Path) -> Checkpoint:
-    """Open a `.keras` archive.
-
-    Raises:
-        WeightsError: Keras does not write such an archive.
-    """
+    """Open a `.keras` archive."""
     with ExitStack() as stack:
         file = stack.enter_context(path.open("rb"))
         member = _Member(file, path)

@@ -11,11 +11,7 @@ from incgen.weights.errors import WeightsError
 
 @contextmanager
 def extra(name: str, what: str) -> Iterator[None]:
-    """Import libraries in this context, which `what` needs and incgen's extra `name` installs.
-
-    Raises:
-        WeightsError: A library is not installed.
-    """
+    """Import libraries in this context, which `what` needs and incgen's extra `name` installs."""
     try:
         yield
     except ModuleNotFoundError as error:

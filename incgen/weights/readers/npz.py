@@ -13,11 +13,7 @@ from incgen.weights.readers.libraries import extra
 
 
 def read(path: Path) -> Checkpoint:
-    """Open a file.
-
-    Raises:
-        WeightsError: The file is not a zip, or holds something other than arrays of numbers.
-    """
+    """Open a file."""
     with ExitStack() as stack:
         try:
             archive = stack.enter_context(zipfile.ZipFile(path))

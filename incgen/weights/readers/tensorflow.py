@@ -50,22 +50,14 @@ def _escaped(name: str) -> str:
 
 
 def library() -> Any:
-    """Return the library that reads checkpoints.
-
-    Raises:
-        WeightsError: It is not installed.
-    """
+    """Return the library that reads checkpoints."""
     with extra("keras", "TensorFlow checkpoints"):
         import tensorflow.train
     return tensorflow.train
 
 
 def read(path: Path) -> Checkpoint:
-    """Open a checkpoint by its prefix or by any of its files.
-
-    Raises:
-        WeightsError: TensorFlow cannot read it.
-    """
+    """Open a checkpoint by its prefix or by any of its files."""
     train = library()
     try:
         reader = train.load_checkpoint(str(prefix_of(path)))

@@ -46,11 +46,7 @@ _UNSUPPORTED = re.compile(r"Unsupported (?:global: GLOBAL|class) (\S+)")
 
 
 def read(path: Path) -> Checkpoint:
-    """Open a file.
-
-    Raises:
-        WeightsError: PyTorch cannot read the file, or it holds more than tensors.
-    """
+    """Open a file."""
     content = _loaded(path)
     found: dict[str, torch.Tensor] = {}
     parts: Counter[str] = Counter()
