@@ -28,15 +28,15 @@ _PART = re.compile(r"[0-9]+|\{[^{}]*\}")
 
 @v_args(meta=True)
 class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generic at run time
-    """Turns each rule of the tree into its node, without recursion: specs may be long.
+    """Converts each rule of the parse tree to its node, without recursion, since specs may be long.
 
     A method has the name of its rule in grammar/inc.lark.
 
     Attributes:
-        source: The file that is read.
-        shift: The offset in it of the text that is read.
-        docs: The doc comments that no definition has yet, by line.
-        expression_in: Parses an expression inside a token, which begins at an offset.
+        source: The file.
+        shift: The offset of the text in the file.
+        docs: The doc comments that no definition has claimed yet, by line.
+        expression_in: Parses an expression inside a token, from an offset.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
         self.expression_in: Callable[[str, int], ex.Expression]
 
     def span_of(self, token: Token) -> Span:
-        """Return the place of a token."""
+        """Return the span of a token."""
         start = cast(int, token.start_pos) + self.shift
         return Span(self.source, start, start + len(token))
 
@@ -65,7 +65,7 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
         while before and text[before - 1] in " \t":
             before -= 1
         if before and text[before - 1] != "\n":
-            return ""  # something else begins this line, and the comment is its own
+            return ""  # something else begins this line, and the comment belongs to that
         while line and lines[line - 1].lstrip().startswith("#"):
             if line in self.docs:  # a plain comment between them belongs to neither
                 found.append(self.docs.pop(line))
@@ -78,13 +78,13 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
         return spec
 
     def _head(self) -> tuple[str, str]:
-        """Return the doc comment at the head, unless it is the first item's, and the header."""
+        """Return the doc comment at the top, unless it is the first item's, and the header."""
         docs, header = list[str](), list[str]()
         for number, line in enumerate(self.source.lines, 1):
             text = line.strip()
             if text.startswith("##"):
                 if number not in self.docs:
-                    break  # an item's
+                    break  # it belongs to an item
                 docs.append(self.docs[number])
             elif docs if not text else not text.startswith("#"):
                 break
@@ -279,7 +279,7 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
 
 
 def doc_words(comment: str) -> str:
-    """Return the text of a comment behind its `#`, without what cannot be shown."""
+    """Return the text of a comment after its `#`, without unprintable characters."""
     shown = "".join(c if c.isprintable() else " " for c in comment).rstrip()
     text = shown.lstrip()
     blanks = comment[: len(shown) - len(text)]

@@ -14,7 +14,7 @@ from incgen.syntax.slips import ITEMS, Misfit, explain, item_in_body, wanted
 
 
 def bad_character(source: SourceFile, text: str, at: int, shift: int) -> SyntaxFault:
-    """Return the fault of a character that begins no token."""
+    """Return the error for a character that begins no token."""
     line = text[text.rfind("\n", 0, at) + 1 :][:200].split("\n")[0]
     column = at - (text.rfind("\n", 0, at) + 1)
     slip = explain(Misfit("CHARACTER", text[at], set(), line[:column], line[column + 1 :]))
@@ -23,7 +23,7 @@ def bad_character(source: SourceFile, text: str, at: int, shift: int) -> SyntaxF
 
 
 def _definition_in_body(build: Builder, token: Token, opened: Token) -> SyntaxFault:
-    """Return the fault of a definition inside another one's braces."""
+    """Return the error for a definition inside another one's braces."""
     span, outer = build.span_of(token), build.span_of(opened)
     line = build.source.lines[span.line - 1][span.column - 1 :]
     message, help_ = item_in_body(str(token), line, build.source.lines[outer.line - 1])
@@ -32,7 +32,7 @@ def _definition_in_body(build: Builder, token: Token, opened: Token) -> SyntaxFa
 
 
 def unexpected(build: Builder, lines: Lines, error: UnexpectedToken, length: int) -> SyntaxFault:
-    """Return the fault of a token that does not fit, or of a text that ends too early."""
+    """Return the error for a token that does not fit, or a text that ends too early."""
     token, accepts = error.token, error.accepts or set[str]()
     if token.type == "$END":
         start = build.shift + max(0, length - 1)

@@ -9,7 +9,7 @@ from incgen.base.source import Span
 
 
 class SyntaxFault(Exception):
-    """A fault found while lexing or building; carries its diagnostic."""
+    """An error found while lexing or building; carries its diagnostic."""
 
     def __init__(self, code: Code, span: Span, message: str, **more: Any) -> None:
         """Make the diagnostic."""

@@ -1,8 +1,8 @@
 """Format a spec: indentation, blank lines and spacing, but never a token.
 
 The formatter works on the text of the lines and keeps what a person arranged: comments, line
-breaks, and columns that are aligned by two spaces or more. A text whose tree would change is
-left as it is, so the worst that a fault here can do is nothing.
+breaks, and columns aligned by two or more spaces. A text whose tree would change is left as it is,
+so a bug here can at worst do nothing.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _OPENING, _CLOSING = ("{", "(", "["), ("}", ")", "]")
 
 
 def format_text(text: str, name: str = "<text>") -> str:
-    r"""Lay out a spec.
+    r"""Format a spec.
 
     Returns:
-        The same spec, laid out; laying it out again changes nothing.
+        The same spec, formatted; formatting it again changes nothing.
 
     Raises:
         SpecError: The text does not follow the grammar.
@@ -56,24 +56,24 @@ def _is_safe(result: str, tree: Spec) -> bool:
 
 
 def _tokens(line: str) -> list[tuple[str, str]]:
-    """Split a line into its tokens, each with the blanks in front of it."""
+    """Split a line into its tokens, each with the blanks before it."""
     return [(match["gap"], match["text"]) for match in _TOKEN.finditer(line.strip(_BLANKS))]
 
 
 class _Layout:
-    """Goes through the lines of a text once."""
+    """Formats the lines of a text in one pass."""
 
     def __init__(self) -> None:
         self.result: list[str] = []
-        #: The brackets that are open, each with the level of the lines inside.
+        #: The open brackets, each with the level of the lines inside.
         self.open: list[tuple[str, int]] = []
-        #: The level of a `->` that begins a line, where a block was closed before it.
+        #: The level of a `->` at the beginning of a line, if a block was closed before it.
         self.after_block: int | None = None
-        #: The comment lines since the last code: those above a `->` stand as deep as it does.
+        #: The comment lines since the last code: those above a `->` are indented like it.
         self.comments: list[int] = []
 
     def run(self, text: str) -> str:
-        """Lay a text out."""
+        """Format a text."""
         for line in text.split("\n"):
             tokens = _tokens(line)
             if not tokens:
@@ -93,7 +93,7 @@ class _Layout:
         return self.open[-1][1] if self.open else 0
 
     def blank(self) -> None:
-        """Keep one blank line, but none at the head of a file or body."""
+        """Keep one blank line, but none at the top of a file or body."""
         if not self.result or not self.result[-1]:
             return
         code = [text for _, text in _tokens(self.result[-1]) if not text.startswith("#")]
@@ -101,7 +101,7 @@ class _Layout:
             self.result.append("")
 
     def code(self, tokens: list[tuple[str, str]]) -> None:
-        """Lay out a line that is not only a comment."""
+        """Format a line that is not only a comment."""
         first = tokens[0][1]
         if first == "}" and self.result and not self.result[-1]:
             self.result.pop()
@@ -125,7 +125,7 @@ class _Layout:
         return self.level
 
     def follow(self, texts: list[str], level: int) -> None:
-        """Keep account of the brackets of a line."""
+        """Track the brackets of a line."""
         untouched = len(self.open)  # brackets of the lines above that are still open
         for text in texts:
             if text in _OPENING:
@@ -157,12 +157,12 @@ class _Layout:
         return "".join(pieces).rstrip(_BLANKS)
 
 
-#: What has an equals sign with spaces as its third word; elsewhere it is an attribute's.
+#: Definitions with a spaced equals sign as their third word; elsewhere it belongs to an attribute.
 _DEFINING = ("unit", "let")
 
 
 def _gap(left: str, gap: str, right: str, *, defines: bool) -> str:
-    """Return the blanks between two tokens; `defines` tells the `=` of a definition."""
+    """Return the blanks between two tokens; `defines` marks the `=` of a definition."""
     if "=" in (left, right) and not defines:
         return ""
     if len(gap) > 1 and not gap.strip(" "):

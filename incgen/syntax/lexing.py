@@ -11,12 +11,12 @@ from incgen.base.diagnostics import Code, Note
 from incgen.base.source import Span
 from incgen.syntax.faults import SyntaxFault
 
-#: Brackets inside brackets, and operators inside operators, up to this depth.
+#: The deepest nesting of brackets, and of operators.
 MAX_NESTING = 50
-#: Words, numbers, signs and ends of lines of a spec: six for each of the layers that a network can
-#: have, `a: conv 3x3 8`. Reading that many takes less than 2 seconds.
+#: The most tokens of a spec, newlines included: six for each layer that a network can have, `a:
+#: conv 3x3 8`. Reading that many takes less than 2 seconds.
 MAX_TOKENS = 150_000
-#: Those of one element of a pipeline, or of one definition in front of its body.
+#: The most tokens of one element of a pipeline, or of one definition before its body.
 MAX_ELEMENT = 1_000
 #: Longer names would not fit the lines of generated code.
 MAX_NAME = 60
@@ -26,26 +26,26 @@ _CLOSING = {"LBRACE": "RBRACE", "LPAR": "RPAR", "LSQB": "RSQB"}
 
 
 class TooLong(SyntaxFault):
-    """A text has more tokens than one may have; it is not read again without them."""
+    """A text has too many tokens; parsing is not resumed without them."""
 
     def __init__(self, span: Span, what: str, most: int, help_: str) -> None:
-        """Say what is too long, and how to write less."""
+        """Report what is too long, and how to shorten it."""
         message = f"{what} has more than {most:,} words, numbers and signs"
         super().__init__(Code.TOO_LARGE, span, message, help=help_)
 
 
 class Lines(PostLex):
-    """Drops newlines that end nothing, counts brackets, and bounds names.
+    """Drops newlines that end nothing, counts brackets, and limits names.
 
     Attributes:
-        open: The brackets that are open.
-        span_of: A function from a token to its place.
+        open: The open brackets.
+        span_of: Returns the span of a token.
     """
 
     always_accept = ("_NEWLINE",)
 
     def __init__(self, span_of: Callable[[Token], Span]) -> None:
-        """Start with no bracket open."""
+        """Start with no open brackets."""
         self.open: list[Token] = []
         self.span_of = span_of
 
@@ -53,7 +53,7 @@ class Lines(PostLex):
         """Yield the tokens that the grammar sees."""
         self.open = []
         newline: Token | None = None
-        ends = False  # whether it ends a statement whatever follows
+        ends = False  # whether it ends a statement regardless of what follows
         count = element = 0
         for token in stream:
             if token.type == "_NEWLINE":
@@ -77,13 +77,13 @@ class Lines(PostLex):
             yield newline
 
     def unclosed(self, opened: Token) -> SyntaxFault:
-        """Return the fault of a bracket whose other half is missing."""
+        """Return the error for a bracket whose other half is missing."""
         help_ = "close it with `}`" if opened == "{" else "close it on its line"
         message = f"this `{opened}` is never closed"
         return SyntaxFault(Code.MISSING_BRACE, self.span_of(opened), message, help=help_)
 
     def _bound(self, token: Token, count: int, element: int) -> None:
-        """Refuse a text that is too long; the parser would make a tree of it all first."""
+        """Reject a text that is too long, before the parser makes a tree of it."""
         if count > MAX_TOKENS:
             help_ = "write what repeats as a `repeat`, a `unit` or a `block`"
             raise TooLong(self.span_of(token), "the file", MAX_TOKENS, help_)
@@ -92,7 +92,7 @@ class Lines(PostLex):
             raise TooLong(self.span_of(token), "this line", MAX_ELEMENT, help_)
 
     def _check(self, token: Token) -> None:
-        """Keep account of brackets, and bound names."""
+        """Track brackets, and limit names."""
         if token.type in _CLOSING:
             self.open.append(token)
             if len(self.open) > MAX_NESTING:

@@ -1,7 +1,7 @@
 """Read and parse spec files and the files that they use.
 
-A `use` reads a file beside the one that has it, inside the folder of the first spec, or one that
-comes with incgen, and nothing else: a spec from elsewhere cannot reach the rest of a disk.
+A `use` reads a file relative to its own, inside the folder of the first spec, or a shipped one, and
+nothing else: a spec from elsewhere cannot reach the rest of the disk.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from incgen.syntax import shipped
 from incgen.syntax import tree as st
 from incgen.syntax.parser import MAX_TEXT, parse
 
-#: Files that use files that use files, up to this depth.
+#: The deepest chain of files that use each other.
 MAX_USE_DEPTH = 20
-#: What standard input is called in reports.
+#: The name of standard input in reports.
 STDIN = "<stdin>"
-#: Bytes of one file.
+#: The most bytes of one file.
 MAX_BYTES = 4 * MAX_TEXT
 
 
@@ -59,18 +59,18 @@ class LoadedFile:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a file lies."""
+    """The location of a file."""
 
     folder: Path  #: The folder that the file is in
     shown: str  #: The prefix of its name in reports
-    root: Path  #: The folder that `use` does not leave
+    root: Path  #: The folder that `use` must not leave
 
 
 def load(path: Path, *, text: str | None = None) -> LoadedFile:
     """Read and parse a spec and the files it uses.
 
     Args:
-        path: The spec: a file, or the name of one that comes with incgen.
+        path: The spec: a file, or the name of a shipped one.
         text: The text, if it does not come from the file (standard input).
 
     Raises:
@@ -93,13 +93,13 @@ def find(path: Path) -> tuple[Path, str]:
     name = path.as_posix()
     try:
         found = None if path.is_file() else shipped.address(name)
-    except (OSError, ValueError):  # a name that none can have
+    except (OSError, ValueError):  # an impossible name
         found = None
     return (path, name) if found is None else (shipped.file_of(found), found)
 
 
 def _folder(name: str) -> str:
-    """Return the part of a file's name in front of its last component."""
+    """Return the part of a file's name before its last component."""
     cut = name.rfind("/") + 1
     return name[:cut] if cut or not name.startswith(shipped.PREFIX) else shipped.PREFIX
 
@@ -193,7 +193,7 @@ class _Loader:
 
 
 def read(path: Path, name: str, span: Span | None = None) -> bytes:
-    """Return what is in a file, a byte more than is allowed at most.
+    """Return the content of a file, cut off one byte beyond the limit.
 
     Raises:
         SpecError: It cannot be read.
@@ -214,7 +214,7 @@ def decoded(data: bytes, name: str, span: Span | None = None) -> str:
     """Return the text of a spec, with plain newlines.
 
     Raises:
-        SpecError: It is too large or no UTF-8.
+        SpecError: It is too large or not UTF-8.
     """
     which = _which(name, span)
     if len(data) > MAX_BYTES:
@@ -235,7 +235,7 @@ def _which(name: str, span: Span | None) -> str:
 
 
 def _not_utf8(data: bytes, at: int, name: str, span: Span | None, which: str) -> Diagnostic:
-    """Return the fault of a file that is not UTF-8, located at the first bad byte."""
+    """Return the error for a file that is not UTF-8, located at the first bad byte."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         message = f"{which} is UTF-16 text, but a spec is UTF-8"
         return Diagnostic(Code.NOT_UTF8, message, span, help="save the file as UTF-8", file=name)

@@ -1,8 +1,8 @@
 """Text to syntax tree: run Lark, and report what does not parse.
 
-Lark reports a fault in its own terms (terminals, states); here it becomes a diagnostic in the
-user's (`slips.py`). After a faulty line whose brackets are balanced, parsing goes on without that
-line, so that several slips are reported at once.
+Lark reports errors in its own terms (terminals, states); here they become diagnostics in the user's
+(`slips.py`). After a faulty line with balanced brackets, parsing continues without that line, so
+that several errors are reported at once.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from incgen.syntax.faults import SyntaxFault
 from incgen.syntax.lexing import Lines, TooLong
 from incgen.syntax.recovery import without_line
 
-#: A spec longer than this (characters) is refused before it is read.
+#: A spec longer than this (characters) is rejected before it is parsed.
 MAX_TEXT = 1_000_000
-#: So many faulty lines are reported at once; the text is parsed again for each, up to so many
-#: characters in all.
+#: How many faulty lines are reported at once. The text is parsed again for each, up to this many
+#: characters in total.
 _MAX_FAULTS = 10
 _MAX_READ = 200_000
 
@@ -44,8 +44,8 @@ def parse(source: SourceFile) -> st.Spec:
         Its syntax tree.
 
     Raises:
-        SpecError: The text does not follow the grammar; every faulty line that can be told
-            apart is reported.
+        SpecError: The text does not follow the grammar; every faulty line that can be separated is
+            reported.
     """
     if len(source.text) > MAX_TEXT:
         message = f"the file has {len(source.text)} characters, more than {MAX_TEXT}"
@@ -72,7 +72,7 @@ def parse(source: SourceFile) -> st.Spec:
 
 
 def parse_value(text: str) -> ex.Expression:
-    """Parse an expression given outside of a spec, as in `--set classes=10`."""
+    """Parse an expression given outside a spec, as in `--set classes=10`."""
     source = SourceFile("--set", text)
     try:
         with _LOCK:
@@ -100,7 +100,7 @@ def _parser() -> tuple[Lark, Builder, Lines]:
     for keyword in ("and", "or", "not"):
         setattr(build, keyword, getattr(build, f"{keyword}_"))
     for rule in [name for name in vars(Builder) if not name.startswith("_")]:
-        setattr(build, rule, getattr(build, rule))  # `v_args` makes a function at each look-up
+        setattr(build, rule, getattr(build, rule))  # `v_args` creates a function on each look-up
     return _tables(lines), build, lines
 
 
@@ -114,7 +114,7 @@ def _tables(lines: Lines) -> Lark:
         try:
             tables["data"]["options"]["postlex"] = lines
             return Lark.load(tables)
-        except Exception:  # whatever Lark makes of tables that are not its own
+        except Exception:  # whatever Lark raises for tables that are not its own
             pass
     parser = Lark(grammar, postlex=lines, **_OPTIONS)
     data, memo = parser.memo_serialize([TerminalDef, Rule])

@@ -17,7 +17,7 @@ def without_line(text: str, fault: Diagnostic) -> str | None:
     """Blank the faulty line and the lines that continue it.
 
     Returns:
-        The text, as long as before; None where the braces would not be those that were meant.
+        The text, as long as before; None if its braces would no longer match.
     """
     if fault.span is None or fault.code is Code.NESTING_TOO_DEEP:
         return None
@@ -41,7 +41,7 @@ def _line_end_of(text: str, start: int) -> int:
 def _balanced(line: str, fault: Diagnostic) -> bool:
     """Return whether every bracket of a line is closed on it."""
     code = re.sub(r'"[^"\n]*"|#[^\n]*', "", line)
-    if fault.code is Code.MISSING_BRACE:  # the half of a ( or [ that is missing is nowhere
+    if fault.code is Code.MISSING_BRACE:  # the missing half of a ( or [ is nowhere
         return "{" not in code and "}" not in code
     depth = 0
     for char in code:

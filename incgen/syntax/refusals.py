@@ -14,7 +14,7 @@ from incgen.syntax.faults import SyntaxFault
 
 
 def refuse_split_window(positional: Sequence[st.Argument]) -> None:
-    """Refuse `3 x 3`, `3x` and `3x3x3`, which lex as several arguments."""
+    """Reject `3 x 3`, `3x` and `3x3x3`, which lex as several arguments."""
     for first, second in itertools.pairwise(positional):
         if not (isinstance(second, ex.Name) and re.fullmatch(r"[xX]\w*", second.text)):
             continue
@@ -38,8 +38,8 @@ def refuse_split_window(positional: Sequence[st.Argument]) -> None:
 
 
 def refuse_order(call: st.Call, late: st.Argument) -> None:
-    """Refuse a positional argument behind an attribute."""
-    # Only a text that has this fault needs to know how other tools write calls.
+    """Reject a positional argument after an attribute."""
+    # Only a text with this error needs to know how other tools write calls.
     from incgen.syntax.translation import takes_of, translated, written
 
     shown = clipped(late.span.text) if late.span is not None else "this"
@@ -54,7 +54,7 @@ def refuse_order(call: st.Call, late: st.Argument) -> None:
 
 
 def refuse_input(size: Span, channels: st.Argument | None) -> None:
-    """Refuse `input 3x224x224`, which lexes as a window and a name."""
+    """Reject `input 3x224x224`, which lexes as a window and a name."""
     if isinstance(channels, ex.Name) and re.fullmatch(r"x[0-9]+", channels.text):
         from incgen.syntax.slips import input_help
 

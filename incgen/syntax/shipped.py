@@ -6,12 +6,12 @@ from pathlib import Path, PurePosixPath
 
 from incgen.base.resources import folder
 
-#: What stands in front of the path of a file that comes with incgen.
+#: The prefix of the path of a shipped file.
 PREFIX = "incgen:"
 
 
 def root() -> Path:
-    """Return the folder that they lie in."""
+    """Return their folder."""
     return folder("specs")
 
 
@@ -21,16 +21,16 @@ def names() -> list[str]:
 
 
 def paths() -> list[str]:
-    """Return the path of every file, parts of networks too, as `use` takes it."""
+    """Return the path of every file, including parts of networks, as `use` takes it."""
     found = (path.relative_to(root()).as_posix() for path in root().rglob("*.inc"))
     return sorted(f"{PREFIX}{path}" for path in found)
 
 
 def address(given: str) -> str | None:
-    """Return what names a file that comes with incgen: `bn_inception`, or a path with the prefix.
+    """Resolve the name of a shipped file: `bn_inception`, or a path with the prefix.
 
     Returns:
-        Its path with the prefix; None if nothing of that name comes with incgen.
+        Its path with the prefix; None if there is no such file.
     """
     if given.startswith(PREFIX):
         return given if given in paths() else None

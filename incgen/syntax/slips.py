@@ -1,7 +1,7 @@
 """Syntax errors in the user's terms: what was probably meant, and what to type.
 
-What is known stands in `grammar/slips.toml`. Nothing here knows of Lark: the parser hands over the
-kind of the token that does not fit, the text around it, and the kinds that would have fitted.
+The known slips are in `grammar/slips.toml`. Nothing here knows Lark: the parser passes the kind of
+the token that does not fit, the text around it, and the kinds that would fit.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from incgen.syntax.translation import takes_of, translated
 
 #: The kinds that begin an item of a file.
 ITEMS = frozenset({"NUMERICS", "DEFAULT", "LET", "UNIT", "BLOCK", "NETWORK", "USE"})
-#: Longer lines are not searched for statements, and of what is in front of a token only so many
-#: characters of the beginning and of the end are: patterns take time.
+#: Longer lines are not searched for statements, and of the text before a token only this many
+#: characters at both ends are: patterns take time.
 _LONGEST = 400
 _LOOKED_AT = 200
 
@@ -41,7 +41,7 @@ class Slip:
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """A token that does not fit, the rest of its line, and the kinds that would have fitted."""
+    """A token that does not fit, the rest of its line, and the kinds that would fit."""
 
     kind: str
     token: str
@@ -98,7 +98,7 @@ class _Row:
         )
 
     def _matches(self, misfit: Misfit) -> tuple[dict[str, str], dict[str, tuple[int, int]]] | None:
-        """Return what groups match, and where from the token on; None if a pattern does not."""
+        """Return what groups match, and the span from the token on; None if a pattern fails."""
         token = "" if misfit.kind == "_NEWLINE" else misfit.token
         before = misfit.before.rstrip(" \t")
         blanks = len(misfit.before) - len(before)
@@ -140,7 +140,7 @@ def _rows() -> list[_Row]:
 
 @cache
 def _expanded(pattern: str) -> re.Pattern[str]:
-    """Compile a pattern with what its words in capitals stand for."""
+    """Compile a pattern, expanding its words in capitals."""
     for word, meant in _table()["patterns"].items():
         pattern = pattern.replace(word, meant)
     return re.compile(pattern)
@@ -154,7 +154,7 @@ def explain(misfit: Misfit) -> Slip:
 
 
 def _facts(misfit: Misfit) -> dict[str, str]:
-    """Return what messages can say of any token."""
+    """Return what messages can use for any token."""
     token = misfit.token
     printable = token.isprintable() and token != "`"
     shown = f"`{token}`" if printable else f"U+{ord(token[0]):04X}"
@@ -162,7 +162,7 @@ def _facts(misfit: Misfit) -> dict[str, str]:
 
 
 def _filled(text: str, groups: Mapping[str, str], longest: int) -> str:
-    """Put what groups matched into a text, shortened where it is long."""
+    """Insert what groups matched into a text, shortened if long."""
     whole = ("expected", "offer")
 
     def group(match: re.Match[str]) -> str:
@@ -173,7 +173,7 @@ def _filled(text: str, groups: Mapping[str, str], longest: int) -> str:
 
 
 def wanted(accepts: set[str]) -> str:
-    """List what could stand here, as the end of a message; "" if there is too much."""
+    """List what could be here, as the end of a message; "" if there is too much."""
     words = sorted({_table()["signs"].get(name, f"`{name.lower()}`") for name in accepts})
     if not words or len(words) > 6:
         return ""
@@ -186,7 +186,7 @@ def wanted(accepts: set[str]) -> str:
 
 
 def _braces(groups: Mapping[str, str]) -> str:
-    """Put a body into braces, or open them for one that follows."""
+    """Put a body in braces, or open them for one that follows."""
     body = groups.get("body", "").strip(" {")
     return f"{{ {body} }}" if body and "}" not in body else "{"
 
@@ -215,7 +215,7 @@ def _count(text: str) -> str | None:
 
 
 def _branches(groups: Mapping[str, str]) -> str:
-    """Return how earlier values are joined."""
+    """Return how to join earlier values."""
     kind = {"": "concat", "+": "add", "*": "mul"}.get(groups.get("kind", ""), groups.get("kind"))
     names = [name for name in re.split(r"[\s,+*]+", groups["names"].strip()) if name]
     if not 2 <= len(names) <= 6 or not all(map(str.isidentifier, names)):
@@ -263,18 +263,18 @@ def _call(groups: Mapping[str, str]) -> str | None:
 
 
 def _character(groups: Mapping[str, str]) -> str | None:
-    """Return what to type in place of a character that the language does not use."""
+    """Return what to type instead of a character that is not part of the language."""
     char, known = groups["token"], _table()["characters"]
     letter = "names are written with the letters a to z, digits and `_`"
     return known.get(char) or (letter if char.isalpha() else None)
 
 
 def _body(groups: Mapping[str, str]) -> str | None:
-    """Explain `sum {`: another tool's word in front of a body."""
+    """Explain `sum {`: another tool's word before a body."""
     return elsewhere.body_help(groups["at"]) if groups["at"] not in OPS else None
 
 
-#: What <offer> stands for, by the names that rows have for it.
+#: The values of <offer>, by the names that rows use for it.
 _OFFERS: Mapping[str, Callable[[dict[str, str]], str | None]] = {
     "body": _body,
     "braces": _braces,

@@ -1,6 +1,6 @@
 """Translate calls written the way other tools do into this language, for help lines.
 
-All of it is text: what stands between blanks, or between the commas of `Conv2D(32, 3)`.
+All of it is text: the pieces between blanks, or between the commas of `Conv2D(32, 3)`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from incgen.language.ops import OPS, Kind
 from incgen.language.signature import Signature
 from incgen.syntax import tree as st
 
-#: A written argument by its name.
+#: Written arguments by name.
 Pair = tuple[str, str]
 
 
@@ -24,12 +24,12 @@ _NUMBER = re.compile(r"\d+")
 _DECIMAL = re.compile(r"\d+\.?\d*(e-?\d+)?")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _WINDOW = re.compile(r"(\d+|\{[^{}]*\})x(\d+|\{[^{}]*\})(/(\d+|\{[^{}]*\})(x(\d+|\{[^{}]*\}))?)?")
-#: A window that a variable is in without braces, as `3xk`.
+#: A window with a variable without braces, such as `3xk`.
 _LOOSE = re.compile(r"(\d+|[A-Za-z_]\w*?)x(\d+|[A-Za-z_]\w*)")
 
 
 def takes_of(name: str) -> Signature | None:
-    """Return what an op takes, by its name here or elsewhere; None if it is unknown."""
+    """Return the parameters of an op, by its name here or elsewhere; None if it is unknown."""
     here = elsewhere.called_here(name)
     op = OPS.get(here or name)
     return None if op is None else Signature(op.name, op.positional, op.attributes)
@@ -57,13 +57,13 @@ def _text(value: st.Argument, *, by_name: bool = False) -> str:
 def translated(
     takes: Signature, positional: Sequence[str], attributes: Sequence[Pair], called: str = ""
 ) -> str | None:
-    """Write a call of another tool as it is written here; None if that is unclear.
+    """Translate a call of another tool into this language; return None if that is unclear.
 
     Args:
         takes: What the callee accepts.
-        positional: The arguments by position, as they were written.
-        attributes: The arguments that are given by name.
-        called: The name elsewhere; frameworks' classes do not pad by default.
+        positional: The positional arguments, as written.
+        attributes: The named arguments.
+        called: The name elsewhere; the frameworks' classes do not pad by default.
 
     >>> translated(takes_of("Conv2D"), ["32", "(3, 3)"], [("strides", "2"), ("padding", "same")])
     'conv 3x3/2 32 pad=same'
@@ -94,7 +94,7 @@ _CLASSES = {
 
 @dataclass(slots=True)
 class _Translation:
-    """One call while it is translated."""
+    """One call being translated."""
 
     takes: Signature  #: What the callee accepts
     label: str = ""  #: The name that the call gives its layer
@@ -104,7 +104,7 @@ class _Translation:
     behind: list[str] = field(default_factory=list)  #: Ops that follow
 
     def attribute(self, name: str, value: str) -> bool:
-        """Take an argument by name; return whether it can be said here."""
+        """Take an argument by name; return whether it can be expressed here."""
         plain = value.lower() if value in ("True", "False", "None") else value
         if self.takes.known(name):
             return self.say(name, plain)
@@ -127,7 +127,7 @@ class _Translation:
                 return all(self.say(part, written) for part in names.split())
 
     def apply(self, name: str, value: str) -> bool:
-        """Take an activation or normalisation as an op behind the call."""
+        """Take an activation or normalisation as an op after the call."""
         if value in ("none", "false", "linear", "null"):
             return True
         if value == "true":
@@ -145,7 +145,7 @@ class _Translation:
         return new
 
     def place(self, loose: list[str]) -> bool:
-        """Place the arguments by position; return whether all that is needed is there."""
+        """Place the positional arguments; return whether all required ones are there."""
         if all(map(_NUMBER.fullmatch, loose)):
             self.take_as_class(loose)
         free = [a for a in self.takes.positional if a.name not in self.arguments]
@@ -181,7 +181,7 @@ class _Translation:
         loose.clear()
 
     def unpadded(self) -> None:
-        """Say that nothing is padded, where that matters and nothing was said."""
+        """State that nothing is padded, if that matters and nothing is stated."""
         if self.takes.known("pad") and self.arguments.get("window", "1x1")[:3] != "1x1":
             self.arguments.setdefault("pad", "valid")
 
@@ -196,7 +196,7 @@ class _Translation:
             if text is None:
                 return False
             if pools and _NUMBER.fullmatch(written) and not self.stride:
-                self.stride = written  # poolings stride by their window elsewhere
+                self.stride = written  # elsewhere, poolings stride by their window
             if self.stride and "/" not in text:
                 text += "" if self.stride == "1" else f"/{self.stride}"
                 self.stride = ""
@@ -213,7 +213,7 @@ class _Translation:
 
 
 def window_text(text: str) -> str | None:
-    """Write what was meant as a window as a window; None if that is unclear.
+    """Write an intended window as a window; return None if that is unclear.
 
     >>> [window_text(text) for text in ("3", "k", "(3, 5)", "[k, 1]", "3xk", "3x3/2", "(k + 2)")]
     ['3x3', '{k}x{k}', '3x5', '{k}x1', '3x{k}', '3x3/2', '{k + 2}x{k + 2}']
@@ -230,7 +230,7 @@ def window_text(text: str) -> str | None:
 
 
 def _stride(text: str) -> str:
-    """Write what was meant as a stride as it stands behind `/`; "" if that is unclear."""
+    """Write an intended stride as it follows `/`; return "" if that is unclear."""
     if _WINDOW.fullmatch(text):
         return "" if "/" in text else text
     parts = _parts(text)
@@ -253,7 +253,7 @@ def _part(text: str) -> str:
 
 
 def _window_among(loose: Sequence[str], wanted: int) -> int:
-    """Return the index of the argument meant as the window."""
+    """Return the index of the argument intended as the window."""
     for index, text in enumerate(loose):
         if _WINDOW.fullmatch(text) or _LOOSE.fullmatch(text) or text[0] == "[" or "," in text:
             return index
@@ -264,7 +264,7 @@ def _window_among(loose: Sequence[str], wanted: int) -> int:
 
 
 def _value(meaning: elsewhere.Meaning, value: str) -> str | None:
-    """Write the value of another tool's argument as it is written here."""
+    """Translate the value of another tool's argument into this language."""
     if meaning.only is not None:
         return meaning.only.get(value)
     value = meaning.values.get(value, value)

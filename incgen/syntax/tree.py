@@ -1,7 +1,7 @@
 """The syntax tree of one spec file: what was written.
 
-Nothing is resolved here and nothing is filled in. Two trees are equal if they say the same,
-wherever it stands; a formatter must keep them so.
+Nothing is resolved or filled in here. Two trees are equal if they say the same, whatever their
+locations; a formatter must keep them equal.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from incgen.language.expressions import Expression
 
 @dataclass(frozen=True, slots=True)
 class Identifier:
-    """A name at its place."""
+    """A name and its location."""
 
     text: str
     span: Span = field(compare=False, repr=False)
@@ -24,7 +24,7 @@ class Identifier:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """`HxW` or `HxW/SHxSW`; the strides are None where none is written."""
+    """`HxW` or `HxW/SHxSW`; the strides are None if omitted."""
 
     height: Expression
     width: Expression
@@ -91,7 +91,7 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A body in the place of an op."""
+    """A body in place of an op."""
 
     body: Body
     span: Span = field(compare=False, repr=False)
@@ -243,8 +243,8 @@ class Spec:
     """One file."""
 
     items: tuple[Item, ...]  #: The items of the file, in order
-    doc: str  #: The doc comment at its head
-    header: str  #: The plain comment in front of that, a licence for instance
+    doc: str  #: The doc comment at the top
+    header: str  #: The plain comment before that, such as a licence
 
 
 def inner_bodies(body: Body) -> list[Body]:
@@ -274,7 +274,7 @@ def statements(body: Body) -> Iterator[Statement]:
 
 
 def called(item: Unit | Block | Network) -> Iterator[Identifier]:
-    """Yield the names that a definition applies, ops among them."""
+    """Yield the names that a definition applies, including ops."""
     if isinstance(item, Unit):
         yield from (call.name for call in item.calls)
         return
@@ -282,7 +282,7 @@ def called(item: Unit | Block | Network) -> Iterator[Identifier]:
 
 
 def applied(body: Body) -> Iterator[Identifier]:
-    """Yield the names that a body applies, ops among them."""
+    """Yield the names that a body applies, including ops."""
     for statement in statements(body):
         yield from (e.name for e in statement.elements if isinstance(e, Call))
 
