@@ -1,17 +1,17 @@
-# Each command does all of its own set-up, in .venv; it is made again when what it is made from
-# changes. Needs Python 3.11 with its venv module.
+# Every command sets itself up in .venv, which is rebuilt when its inputs change. Needs Python 3.11
+# with the venv module.
 #
 #   make demo       BN-Inception in PyTorch and Keras on a photograph, with one set of weights
-#   make test       the tests; PYTEST_ARGS='tests/test_x.py -x' to choose
-#   make test-slow  more of what those only sample; some minutes
+#   make test       the tests; PYTEST_ARGS='tests/test_x.py -x' selects some
+#   make test-slow  what `make test` only samples, in full; some minutes
 #   make lint       ruff and mypy
-#   make bench      the figures, as one table; BENCH_ARGS=--smallest only shows that they work
-#   make agreement  published implementations against ours, as one table; some minutes
-#   make tools      every tool that models are handed to, on every spec, as a table; TOOLS_ARGS=xception
-#                   tries some
+#   make bench      the benchmarks, as one table; BENCH_ARGS=--smallest only shows that they work
+#   make agreement  published implementations compared with ours, as one table; some minutes
+#   make tools      every tool on every spec, as a table; TOOLS_ARGS=xception
+#                   selects some
 #   make release-check
-#                   the wheel in dist/, installed in an empty environment and tried
-#   make setup      only the set-up, for what is run in .venv itself
+#                   builds the wheel into dist/ and tries it in an empty environment
+#   make setup      only the set-up, for running programs in .venv directly
 #   make clean      removes what the commands above made
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -23,12 +23,12 @@ INSTALLED := $(VENV)/installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 INSTALL := $(PIP) install -qq --progress-bar off --constraint constraints.txt
 
-# They ask for torchvision's own build of torch and for much that is not used here. tf_keras is for
+# They depend on torchvision's own build of torch and on much that is not used here. tf_keras is for
 # tf_slim.
 PUBLISHED := torchvision timm pretrainedmodels facenet-pytorch pytorchcv pytorch-fid munch tqdm \
     tf-slim tf-keras
 
-# What TensorFlow tells at start is not of interest here.
+# Silence TensorFlow's messages at start-up.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DELETE_ON_ERROR:
@@ -62,12 +62,12 @@ release-check: setup
 	@rm -rf build dist
 	@$(PIP) wheel -q --no-deps --no-build-isolation --wheel-dir dist .
 	@$(BIN)/python -m pytest tests/test_wheel.py
-	@echo "dist/ has the wheel; CONTRIBUTING.md says what else a release takes"
+	@echo "the wheel is in dist/; see CONTRIBUTING.md for the remaining steps of a release"
 
 setup: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "make: Python 3.11 was not found; PYTHON=... names it" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11 was not found; set PYTHON=..." >&2; exit 1; }
 	@echo "Installing into $(VENV): some minutes, once"
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	@$(INSTALL) --editable '.[dev]'

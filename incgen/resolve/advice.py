@@ -15,12 +15,12 @@ from incgen.language.signature import Signature
 from incgen.syntax import tree as st
 from incgen.syntax.translation import translated, written, written_attribute
 
-#: Names that are less alike are no slips of the hand: `slice` is not `scale`.
+#: Less similar names are not typos: `slice` is not `scale`.
 _ALIKE = 0.75
 
 
 class Advice(NamedTuple):
-    """What is wrong, and what to type if it can be said."""
+    """What is wrong, and what to type, if known."""
 
     message: str
     help: str | None = None
@@ -99,7 +99,7 @@ def preset(name: str) -> str:
 
 
 def _renamed(call: st.Call) -> str | None:
-    """Return how a call is written whose op has another name elsewhere."""
+    """Return how to write a call whose op has another name elsewhere."""
     text = call.name.text
     positional, attributes = written(call)
     windowed = re.fullmatch(r"([A-Za-z_]+?)_?(\d+x\d+)", text)
@@ -129,7 +129,7 @@ def whole_map(op: Op) -> str:
 
 
 def _with_numbers(advice: str, given: Sequence[str]) -> str:
-    """Put the numbers of the call in the place of those in an example."""
+    """Replace the numbers in an example by those of the call."""
     resized = given and re.fullmatch(r"\S+x\S+", given[0]) and "nearest-" in advice
     if resized:  # `resize 64x64`
         advice = advice.replace("{height * 2}x{width * 2}", given[0]).replace("by 2 ", "")
@@ -163,7 +163,7 @@ def unknown_attributes(takes: Signature, strange: Sequence[st.Attribute], call: 
 
 
 def takes_help(takes: Signature) -> str:
-    """Say in a help line which arguments a call can have."""
+    """Say in a help line which arguments a call accepts."""
     if takes.attributes:
         return f"its attributes are {listed([a.name for a in takes.attributes])}"
     if takes.positional:
@@ -173,7 +173,7 @@ def takes_help(takes: Signature) -> str:
 
 
 def wrong_window(takes: Signature, call: st.Call) -> str | None:
-    """Return what to type where something else stands in the place of a window."""
+    """Return what to type if something else is in place of a window."""
     instead = translated(takes, *written(call))
     if instead is None:
         return None
@@ -182,7 +182,7 @@ def wrong_window(takes: Signature, call: st.Call) -> str | None:
 
 
 def unseen_label(name: str, items: Iterable[st.Item], parameters: Collection[str]) -> Advice:
-    """Advise on a `from` whose label is not one of the definition that it stands in."""
+    """Advise on a `from` whose label belongs to another definition."""
     if name in parameters:
         message = f"`{name}` is a parameter, not a label"
         help_ = "a block takes one value; join it with others where the block is used, with `from`"
@@ -205,21 +205,21 @@ def _labels_of(item: st.Item) -> set[str]:
 
 
 def label_as_value(name: str) -> Advice:
-    """Advise on a label where a number, a flag or a word is wanted."""
+    """Advise on a label where a number, a flag or a word is expected."""
     message = f"`{name}` is a label, and labels are used only after `from`"
     help_ = f"a block takes one value; join it with others by `from {name}` in a branch"
     return Advice(message, help_)
 
 
 def outside_head(unit: st.Unit, op: Op, missing: Iterable[Argument]) -> Advice:
-    """Advise on an op of a unit, not its first, that lacks arguments."""
+    """Advise on an op of a unit, other than the first, that lacks arguments."""
     lacks = " and ".join(f"its `{argument.name}`" for argument in missing)
     head = unit.calls[0].name.text
     message = f"`{op.name}` needs {lacks} here: what a unit is given goes to its first op, `{head}`"
     return Advice(message, _as_block(unit))
 
 
-#: Names for the parameters of a block that was a unit, and what they may be given.
+#: Names for the parameters of a block made from a unit, and the arguments they are for.
 _PARAMETERS = {
     Kind.WINDOW: ("k", "3"),
     Kind.COUNT: ("n", "64"),
@@ -262,7 +262,7 @@ def _as_block(unit: st.Unit) -> str | None:
 def given_by_unit(
     unit: str, window: st.Window, open_: Sequence[Argument], call: st.Call
 ) -> str | None:
-    """Return what to type where a use repeats the window that the unit sets."""
+    """Return what to type if a use repeats the window that the unit sets."""
     values = [value for value in call.positional if value is not window]
     if len(values) > len(open_):
         return None
@@ -272,14 +272,14 @@ def given_by_unit(
 
 
 def op_as_argument(name: str, parameter: str, block: str) -> Advice:
-    """Advise on an op, unit or block that is given to a parameter."""
+    """Advise on an op, unit or block that is passed to a parameter."""
     message = f"`{name}` is an op and cannot be passed as `{parameter}` of `{block}`"
     help_ = f"give `true` or `false`, and in `{block}` write `if {parameter} {{ {name} }}`"
     return Advice(message, help_)
 
 
 def label_as_argument(label: str, block: str, call: st.Call) -> Advice:
-    """Advise on an earlier value that is given to a parameter."""
+    """Advise on an earlier value that is passed to a parameter."""
     message = f"`{label}` is a label, but arguments of a block are numbers, flags or words"
     rest = tuple(v for v in call.positional if not (isinstance(v, ex.Name) and v.text == label))
     positional, _ = written(st.Call(call.name, rest, (), call.span))
@@ -289,7 +289,7 @@ def label_as_argument(label: str, block: str, call: st.Call) -> Advice:
 
 
 def window_of_block(value: st.Argument, parameter: str, block: str) -> str | None:
-    """Return what to type where a parameter of a block is given a window."""
+    """Return what to type if a parameter of a block is given a window."""
     if not isinstance(value, st.Window):
         return None
     sides = re.split("[x/]", value.span.text)

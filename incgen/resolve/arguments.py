@@ -1,7 +1,7 @@
 """Arguments: check what a use gives against what the op takes.
 
-Types and ranges are checked here, for values written in a spec while it is resolved and for the
-values of expressions while it is elaborated, with the same words.
+Types and ranges are checked here, both for values written in a spec, while it is resolved, and for
+the values of expressions, while it is elaborated, with the same messages.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from incgen.language.ops import PRESETS, Argument, ByWindow, DefaultValue, Kind,
 from incgen.resolve.definitions import ArgumentValue, SidesValue, Source, WindowValue
 from incgen.syntax import tree as st
 
-#: The words that a padding can be.
+#: The words that a padding accepts.
 PAD_WORDS = ("valid", "half", "same")
 #: The largest count: channels, a kernel, a stride, a padding.
 MAX_COUNT = 1_000_000
@@ -68,7 +68,7 @@ def evaluation_code(error: EvaluationError) -> Code:
 
 
 def whole_help(value: Value, written: ex.Expression) -> str | None:
-    """Return what to type where a calculation gave a number that is not whole."""
+    """Return what to type if a calculation gives a number that is not whole."""
     if not isinstance(value, float):
         return None
     if isinstance(written, ex.Literal):
@@ -96,7 +96,7 @@ def _factor_fault(argument: Argument, value: Value) -> str | None:
 
 
 def fault_code(value: Value, argument: Argument) -> Code:
-    """Return the code for a refused value: of the wrong type, or out of range."""
+    """Return the code for a rejected value: of the wrong type, or out of range."""
     numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
     if argument.kind in (Kind.COUNT, Kind.PADDING):
         numeric = numeric and isinstance(value, int)
@@ -114,7 +114,7 @@ def show(value: Value) -> str:
 
 @dataclass(frozen=True)
 class Conventions:
-    """What is stated once for many ops: a preset and the `default` statements so far."""
+    """Conventions for many ops: a preset and the `default` statements so far."""
 
     numerics: Source | None = None  #: The `numerics` line
     #: The values of `default` statements and their lines, by op and argument
@@ -136,7 +136,7 @@ class Conventions:
     def default(self, op: Op, argument: Argument) -> tuple[ArgumentValue | ByWindow, Source | None]:
         """Return the value of an argument that its op does not set, and the line that sets it.
 
-        The most specific default wins; no line sets what is the default of the op itself.
+        The most specific default wins; there is no line for the default of the op itself.
         """
         for name in (op.name, op.family):
             if (name, argument.name) in self.defaults:
@@ -163,7 +163,7 @@ def _words(argument: Argument) -> tuple[str, ...]:
 
 
 def padding_of(pads: ByWindow, frame: ArgumentValue) -> ex.Literal | None:
-    """Return the padding of a window; None if it must be said."""
+    """Return the padding of a window; None if it must be stated."""
     if not isinstance(frame, WindowValue):
         return None
     sides = [ex.literal(side) for side in (*frame.kernel, *frame.stride)]
@@ -173,12 +173,12 @@ def padding_of(pads: ByWindow, frame: ArgumentValue) -> ex.Literal | None:
 
 
 class Binder:
-    """Turns written arguments into values; reports what does not fit.
+    """Converts written arguments to values; reports what does not fit.
 
     Args:
-        report: Collects faults.
+        report: Collects errors.
         resolve: Resolves an expression; returns None after a report.
-        known: Tells whether a name stands for something.
+        known: Returns whether a name is defined.
     """
 
     def __init__(
@@ -187,7 +187,7 @@ class Binder:
         resolve: Callable[[ex.Expression], ex.Expression | None],
         known: Callable[[str], bool],
     ) -> None:
-        """Keep them."""
+        """Store them."""
         self.report = report
         self.resolve = resolve
         self.known = known

@@ -15,10 +15,10 @@ from incgen.resolve.context import Context
 from incgen.resolve.labels import Namespace, collect
 from incgen.syntax import tree as st
 
-#: Branches of one join.
+#: The most branches of one join.
 MAX_BRANCHES = 256
-#: Repeats inside one another, in one definition: each is a loop in a loop in generated code, and
-#: finding a formula for its channels takes three times as long as for what is in it.
+#: The deepest nesting of repeats in one definition: each is a nested loop in generated code, and
+#: finding a formula for its channels takes three times as long as for its content.
 MAX_LOOPS = 6
 
 
@@ -26,14 +26,14 @@ class BodyResolver:
     """Resolves the bodies of one definition.
 
     Attributes:
-        context: What the definition is resolved with.
+        context: The context of the definition.
         network: Whether it is a network, which may have heads.
-        frames: The labels that `from` can name, of this body and those around it.
-        loops: How many repeats are around.
+        frames: The labels that `from` can name, of this body and the enclosing ones.
+        loops: The number of enclosing repeats.
     """
 
     def __init__(self, context: Context, *, network: bool = False) -> None:
-        """Begin outside of every body."""
+        """Start outside every body."""
         self.context, self.report, self.network = context, context.report, network
         self.calls = CallResolver(context)
         self.frames: list[dict[str, Span]] = []
@@ -116,7 +116,7 @@ class BodyResolver:
             with self.context.side(not known):
                 otherwise = self.body(choice.otherwise, sides[1], heads=True).steps
         names.merge(sides)
-        # what the other side applies is used all the same
+        # what the other side applies counts as used all the same
         for body in (choice.then, choice.otherwise):
             if body is not None:
                 self.context.scope.values.read.update(name.text for name in st.applied(body))
@@ -148,7 +148,7 @@ class BodyResolver:
         return df.Step(label, origin, element, keep, statement.doc, statement.span)
 
     def check_origin(self, origin: st.Identifier) -> None:
-        """Report a `from` that names no earlier value of this body or of one around it."""
+        """Report a `from` that names no earlier value of this body or an enclosing one."""
         if any(origin.text in frame for frame in self.frames):
             return
         visible = {label for frame in self.frames for label in frame}
@@ -245,7 +245,7 @@ class BodyResolver:
     def repeat(
         self, element: st.Repeat, slot: str | None, names: Namespace | None
     ) -> df.Element | None:
-        """Resolve a body that is applied several times."""
+        """Resolve a repeated body."""
         count = self.context.expression(element.count)
         if slot is None:
             assert names is not None

@@ -24,12 +24,12 @@ class CallResolver:
     """Resolves the calls of one definition.
 
     Attributes:
-        unnamed: The calls without a label of the chain around, if there is one.
-        refused: Whether a call was left out after a report, here or elsewhere.
+        unnamed: The calls without a label in the enclosing chain, if there is one.
+        refused: Whether a call was omitted because of an error, here or elsewhere.
     """
 
     def __init__(self, context: Context) -> None:
-        """Begin outside of every chain."""
+        """Start outside every chain."""
         self.context, self.report, self.unit = context, context.report, context.unit
         self.values = context.scope.values
         self.arguments = Matcher(context)
@@ -43,7 +43,7 @@ class CallResolver:
 
         Args:
             call: The call as written.
-            slot: The name it has by its label or its place in a chain, if it has one.
+            slot: Its name from its label or its place in a chain, if it has one.
             names: The namespace that names a call without a label.
             head: Whether it is the head of a unit, which takes the unit's arguments.
         """
@@ -71,7 +71,7 @@ class CallResolver:
             help_ = f"write `{text}_1: {_shown(call.span)}`"
             if self.unnamed is not None:
                 help_ = f"give it a line of its own: `{text}_1: {_shown(call.span)}`"
-            if self.unit:  # which has no labels
+            if self.unit:  # a unit has no labels
                 message = f"`{text}` cannot be used in a unit: {fault}"
                 help_ = "make the unit a `block` and give it a label there"
             self.report.error(Code.RESERVED_NAME, call.name.span, message, help=help_)
@@ -82,9 +82,9 @@ class CallResolver:
     ) -> df.Instance | None:
         """Resolve a unit or block with its arguments."""
         text, was_refused = call.name.text, self.refused
-        self.refused = True  # until all is well
+        self.refused = True  # until everything is valid
         if not self.values.can_apply(text):
-            if text not in self.values.places:  # else its definition has a fault
+            if text not in self.values.places:  # otherwise its definition is faulty
                 self.report_unknown(call)
             return None
         definition = self.context.scope.definition(text, call.name.span)
@@ -116,7 +116,7 @@ class CallResolver:
 
     @contextmanager
     def chain(self, elements: Sequence[st.Element]) -> Iterator[None]:
-        """Warn once of all unlabelled layers inside, which form one chain."""
+        """Warn once about all unlabelled layers inside, which form one chain."""
         outer, self.unnamed = self.unnamed, []
         yield
         unnamed, self.unnamed = self.unnamed, outer
@@ -129,7 +129,7 @@ class CallResolver:
         self.report.warning(Code.UNNAMED, unnamed[0][0].name.span, message, help=help_)
 
     def warn_unnamed(self, call: st.Call, name: str) -> None:
-        """Warn of a layer with parameters and no label, whose key follows from its op."""
+        """Warn about a layer with parameters and no label, whose key follows from its op."""
         if self.unnamed is not None:
             self.unnamed.append((call, name))
             return

@@ -8,7 +8,7 @@ from incgen.resolve import definitions as df
 
 
 def check_names(found: tuple[df.Definition, ...], report: Reporter) -> None:
-    """Report different definitions of one name, which no reader could tell apart."""
+    """Report different definitions with the same name, which no reader could tell apart."""
     seen: dict[str, df.Definition] = {}
     for definition in found:
         first = seen.setdefault(definition.name, definition)
@@ -19,7 +19,7 @@ def check_names(found: tuple[df.Definition, ...], report: Reporter) -> None:
 def report_different(
     first: df.Definition, second: df.Definition, report: Reporter, span: Span
 ) -> None:
-    """Report two definitions of one name that differ, at a place that shows the second."""
+    """Report two different definitions with the same name, at a place that shows the second."""
     kinds = f"{first.kind} `{first.name}`", f"{second.kind} `{second.name}`"
     message = f"another {kinds[0]} exists and differs from this {second.kind}"
     help_ = "rename one of them, or let both files use it from a third"

@@ -16,7 +16,7 @@ from incgen.syntax import tree as st
 
 @dataclass
 class Context:
-    """What the parts of one definition are resolved with."""
+    """The context in which the parts of one definition are resolved."""
 
     scope: FileScope  #: The names of the file
     conventions: Conventions  #: The presets and defaults where the definition stands
@@ -29,12 +29,12 @@ class Context:
 
     @property
     def report(self) -> Reporter:
-        """Return what collects faults."""
+        """Return the reporter."""
         return self.scope.report
 
     @property
     def binder(self) -> Binder:
-        """Return what checks arguments."""
+        """Return the checker of arguments."""
         return Binder(self.report, self.expression, self.known)
 
     def expression(self, written: ex.Expression) -> ex.Expression | None:
@@ -48,7 +48,7 @@ class Context:
         return self.scope.values.resolve(written, self.parameters, self.used)
 
     def size(self, written: ex.Expression) -> ex.Expression | None:
-        """Resolve a part of the input's size, which no current value precedes."""
+        """Resolve a part of the input's size, where there is no current value."""
         return self.scope.values.resolve(written, self.parameters, self.used, dimensions=False)
 
     @contextmanager
@@ -61,7 +61,7 @@ class Context:
         self.used = used
 
     def known(self, name: str) -> bool:
-        """Return whether a name stands for something here."""
+        """Return whether a name is defined here."""
         return name in self.parameters or self.scope.values.known(name)
 
     def is_label(self, name: str) -> bool:

@@ -2,7 +2,7 @@
 
 Units and blocks keep their parameters here, which is what makes generated code readable. Every
 element already has its `name`: the part that it adds to the keys of what it contains. None adds
-nothing (an unlabelled join or body is transparent), and "" is the thing at the prefix itself.
+nothing (an unlabelled join or body is transparent), and "" is the element at the prefix itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from incgen.language.ops import ByWindow, Op
 
 @dataclass(frozen=True, slots=True)
 class WindowValue:
-    """A window whose parts are resolved; strides are literals 1 where none was written."""
+    """A window whose parts are resolved; strides default to the literal 1."""
 
     kernel: tuple[Expression, Expression]
     stride: tuple[Expression, Expression]
@@ -36,7 +36,7 @@ class SidesValue:
     span: Span | None = field(default=None, compare=False, repr=False)
 
 
-#: The value of an argument. None: nothing was said and there is no default.
+#: The value of an argument. None: it is not stated and has no default.
 ArgumentValue: TypeAlias = Expression | WindowValue | SidesValue | Initializer | None
 
 
@@ -51,7 +51,7 @@ class Formal:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A line that says a convention for many ops: a `numerics`, by its preset, or a `default`."""
+    """A line that sets a convention for many ops: a `numerics`, by its preset, or a `default`."""
 
     preset: str | None
     span: Span = field(compare=False, repr=False)
@@ -88,7 +88,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Elements after one another; with a name their own names are 0, 1, ..."""
+    """Consecutive elements; if the chain has a name, their own names are 0, 1, ..."""
 
     elements: tuple[Element, ...]
     name: str | None
@@ -99,7 +99,7 @@ class Chain:
 class Join:
     """`concat`, `add` or `mul`; each step of the body is a branch from the same value.
 
-    `title` is a unique name for the join itself, where a target has to name it.
+    `title` is a unique name for the join itself, for targets that must name it.
     """
 
     kind: str
@@ -111,7 +111,7 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A body in the place of an op."""
+    """A body in place of an op."""
 
     body: Body
     name: str | None
@@ -120,7 +120,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """A body several times; the names of iteration i begin with `name.i`."""
+    """A repeated body; the names of iteration i begin with `name.i`."""
 
     count: Expression
     body: Body
@@ -130,7 +130,7 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Conditional:
-    """One of two bodies; without `otherwise` the value passes."""
+    """One of two bodies; without `otherwise` the value passes through."""
 
     condition: Expression
     then: Body
@@ -173,7 +173,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """What the input line says: a size, and what the weights expect of pixels."""
+    """The input line: a size, and the pixels that the weights expect."""
 
     height: Expression
     width: Expression
@@ -209,7 +209,7 @@ class Definition:
     def means(self, other: Definition) -> bool:
         """Return whether another definition says the same, comments apart.
 
-        What both use must be the same objects where it is the same.
+        Definitions that both use must be the same objects if they are equal.
         """
         mine = (self.kind, self.name, self.parameters, self.head, self.pads)
         theirs = (other.kind, other.name, other.parameters, other.head, other.pads)
@@ -232,7 +232,7 @@ class Program:
 
 
 def elements(body: Body) -> Iterator[Element]:
-    """Yield every element of a body, those inside others too, in order."""
+    """Yield every element of a body, including nested ones, in order."""
     for step in body.steps:
         if isinstance(step, Head):
             yield from elements(step.body)
@@ -272,7 +272,7 @@ def reached(network: Definition) -> tuple[Definition, ...]:
 
 
 def uses(program: Program) -> Iterator[tuple[Definition, Instance]]:
-    """Yield every use with what it stands in: users come before what they use."""
+    """Yield every use with the definition that contains it: users come before what they use."""
     for definition in (program.network, *reversed(program.definitions)):
         for element in elements(definition.body):
             if isinstance(element, Instance):
@@ -296,7 +296,7 @@ def given_by_unit(unit: Definition) -> frozenset[str]:
 
 
 def unit_defaults(unit: Definition) -> dict[str, ArgumentValue]:
-    """Return the arguments of a unit's head op where a use sets nothing."""
+    """Return the arguments of a unit's head op if a use sets nothing."""
     head = _head_of(unit)
     if isinstance(head, OpCall):
         return dict(head.args)
@@ -315,7 +315,7 @@ def has_weights(definition: Definition) -> bool:
 
 
 def given_on(definition: Definition, parameter: str) -> Iterator[tuple[OpCall | Instance, str]]:
-    """Yield what a definition gives a parameter to as it is, and as which argument."""
+    """Yield what a definition passes a parameter to unchanged, and as which argument."""
     for element in elements(definition.body):
         if isinstance(element, OpCall | Instance):
             for name, value in element.args.items():

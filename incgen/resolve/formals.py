@@ -16,7 +16,7 @@ from incgen.resolve import definitions as df
 from incgen.resolve.arguments import evaluation_code
 from incgen.syntax import tree as st
 
-#: Resolves an expression outside of every definition; None after a report.
+#: Resolves an expression outside every definition; returns None after a report.
 Constant: TypeAlias = Callable[[ex.Expression], ex.Expression | None]
 
 
@@ -26,7 +26,7 @@ def formals(
     constants: Container[str],
     report: Reporter,
 ) -> tuple[dict[str, Span], tuple[df.Formal, ...]]:
-    """Resolve the parameters of a block or network, and return their places too."""
+    """Resolve the parameters of a block or network, and return their locations too."""
     places: dict[str, Span] = {}
     own = {parameter.name.text for parameter in written}
     formals: list[df.Formal] = []

@@ -1,7 +1,7 @@
 """Names of the elements of a body: labels as written, and names for those without one.
 
-Parameters are keyed by these names, so each must be unique where it stands. An unlabelled join
-or body is transparent: what is inside is named beside what is outside.
+Parameters are keyed by these names, so each must be unique in its place. An unlabelled join or body
+is transparent: its content shares the names outside it.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from incgen.syntax import tree as st
 
 
 class Namespace:
-    """The names of one prefix: labels as written, and names given to what has none.
+    """The names of one prefix: labels as written, and names for elements without one.
 
-    The two sides of a conditional have a namespace each below the common one, because only one
-    side is built and both may give the same names.
+    The two sides of a conditional have a namespace each below the common one, because only one side
+    is built and both may use the same names.
     """
 
     def __init__(self, labels: Mapping[str, Span], outer: Namespace | None = None) -> None:
-        """Begin with the labels that were written."""
+        """Start with the labels that were written."""
         self.labels = labels
         self.outer = outer
         self.given: set[str] = set()
         self.ordinals: dict[str, int] = {}
 
     def name_for(self, base: str) -> str:
-        """Return a free name made of an op's name: `conv`, then `conv_2`, `conv_3`, ..."""
+        """Return a free name based on an op's name: `conv`, then `conv_2`, `conv_3`, ..."""
         ordinal = self._ordinal(base)
         name = base if ordinal == 1 else f"{base}_{ordinal}"
         while name in self.labels or self._has(name):
@@ -55,7 +55,7 @@ class Namespace:
         return Namespace(self.labels, self)
 
     def merge(self, sides: Sequence[Namespace]) -> None:
-        """Take the names that the sides of a conditional gave."""
+        """Reserve the names that the sides of a conditional use."""
         for side in sides:
             self.given |= side.given
             for base, ordinal in side.ordinals.items():

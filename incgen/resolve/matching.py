@@ -23,15 +23,15 @@ from incgen.resolve.arguments import padding_of
 from incgen.resolve.context import Context
 from incgen.syntax import tree as st
 
-#: Arguments whose absence only matters for some windows; elaboration tells.
+#: Arguments whose absence only matters for some windows, as elaboration finds.
 _BY_WINDOW = ("pad", "ceil", "count_pad")
 
 
 class Matcher:
-    """Gives the arguments of the calls of one definition."""
+    """Matches the arguments of the calls in one definition."""
 
     def __init__(self, context: Context) -> None:
-        """Keep the context."""
+        """Store the context."""
         self.context, self.report, self.binder = context, context.report, context.binder
 
     def tell(self, code: Code, span: Span | None, message: str, help: str | None) -> None:
@@ -71,7 +71,7 @@ class Matcher:
         return args, frozenset(said), sources
 
     def report_missing(self, op: Op, missing: Sequence[Argument], call: st.Call) -> None:
-        """Report arguments that are needed and have no value."""
+        """Report required arguments without a value."""
         if all(argument.must for argument in missing):
             preset = PRESETS["torch"][op.family or op.name]
             values = {a.name: spec_value(preset[a.name]) for a in missing}
@@ -96,7 +96,7 @@ class Matcher:
         self.report.error(Code.ARGUMENT_COUNT, call.span, message, help=usage)
 
     def report_padding(self, op: Op, frame: df.ArgumentValue, call: st.Call) -> None:
-        """Report a pooling whose border the preset leaves open."""
+        """Report a pooling whose border the preset does not set."""
         name = call.name.text
         assert isinstance(frame, df.WindowValue)
         sides = [ex.literal(side) for side in (*frame.kernel, *frame.stride)]
@@ -153,7 +153,7 @@ class Matcher:
         return found if sound else None
 
     def report_window(self, takes: Signature, call: st.Call) -> bool:
-        """Report another value in the place of a window; return whether there was one."""
+        """Report another value in place of a window; return whether there was one."""
         for argument, written in zip(takes.positional, call.positional, strict=False):
             if argument.kind is not Kind.WINDOW or isinstance(written, st.Window):
                 continue
@@ -222,7 +222,7 @@ class Matcher:
     def report_missing_of_unit(
         self, unit: df.Definition, head: Op, missing: Sequence[Argument], call: st.Call
     ) -> None:
-        """Report arguments that the head of a unit needs and that no one gives."""
+        """Report arguments that the head of a unit needs and nobody gives."""
         self.report.error(
             Code.ARGUMENT_COUNT,
             call.span,
@@ -297,7 +297,7 @@ class Matcher:
     def block_argument(
         self, block: str, name: str, written: st.Argument, call: st.Call
     ) -> df.ArgumentValue:
-        """Return what is given to a parameter of a block; None after a report."""
+        """Return the argument for a parameter of a block; None after a report."""
         if isinstance(written, (st.Window, st.Items, st.Text, st.Applied)):
             message = f"`{name}` of `{block}` must be a number, a flag or a word"
             from incgen.resolve import advice
@@ -306,7 +306,7 @@ class Matcher:
             self.report.error(Code.WRONG_TYPE, written.span, message, help=hint)
             return None
         text = written.text if isinstance(written, ex.Name) else ""
-        if self.context.is_op(text) and text not in WORDS:  # `tanh` is both
+        if self.context.is_op(text) and text not in WORDS:  # `tanh` is both an op and a word
             from incgen.resolve import advice
 
             self.tell(Code.WRONG_TYPE, written.span, *advice.op_as_argument(text, name, block))
@@ -320,7 +320,7 @@ class Matcher:
 
 
 def _usage(call: st.Call, missing: Sequence[Argument], values: Mapping[str, str]) -> str:
-    """Write a call with what it lacks, for a help line."""
+    """Complete a call with what it lacks, for a help line."""
     attributes = " ".join(attribute.span.text for attribute in call.attributes)
     end = call.attributes[0].span.start if call.attributes else call.span.end
     written = call.span.source.text[call.span.start : end].strip()
@@ -331,7 +331,7 @@ def _usage(call: st.Call, missing: Sequence[Argument], values: Mapping[str, str]
 
 
 def _wanted(missing: Sequence[Argument], article: str) -> str:
-    """Say what kinds of values are missing, and for which arguments."""
+    """Describe the kinds of values that are missing, and for which arguments."""
     return " and ".join(
         a.kind.value if a.kind is Kind.WINDOW else f"{a.kind.value} for {article} `{a.name}`"
         for a in missing

@@ -13,7 +13,7 @@ _ORDERS = ("rgb", "bgr")
 
 
 def resolve_pixels(network: st.Network, context: Context) -> df.Pixels | None:
-    """Return what the `input` line says, which comes first in a network; None after a report."""
+    """Read the `input` line, which comes first in a network; return None after a report."""
     first = network.body.statements[:1]
     if not (first and isinstance(first[0], st.Input)):
         message = f"the network `{network.name.text}` does not begin with `input`"

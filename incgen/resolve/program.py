@@ -1,8 +1,7 @@
 """Syntax tree to definitions: what every name means, every default filled in.
 
-Nothing is expanded: a block stays one definition however often it is used. Files are resolved
-where they are read, so an op in a shared file follows the `numerics` of that file, or of the
-file that uses it where it has none.
+Nothing is expanded: a block stays one definition however often it is used. An op in a shared file
+follows the `numerics` of that file or, if it has none, of the file that uses it.
 """
 
 from __future__ import annotations
@@ -35,11 +34,11 @@ def resolve(
 
     Args:
         loaded: The spec.
-        settings: Values for constants of the spec's own file, in place of what it says.
-        report: Collects faults and warnings.
+        settings: Values for constants of the spec's own file, which override it.
+        report: Collects errors and warnings.
 
     Returns:
-        Its network with what it reaches; None if the file has no network (or a fault).
+        Its network with what it reaches; None if the file has no network or an error.
     """
     scope = FileScope(loaded, report, Conventions(), Shared(_definition), settings)
     scope.resolve_all()
@@ -56,7 +55,7 @@ def resolve(
     network = networks[0]
     reached = df.reached(network)
     check_names((*reached, network), report)
-    if not report.failed:  # a use with a fault is not seen as one
+    if not report.failed:  # a faulty use does not count as one
         _warn_unused(scope, reached)
     spec, name = loaded.spec, PurePosixPath(loaded.source.name.removeprefix(PREFIX)).name
     return df.Program(
@@ -93,11 +92,11 @@ def _definition(scope: FileScope, entry: Entry) -> df.Definition | None:
         pixels = resolve_pixels(item, context)
     body = bodies.definition_body(item.body)
     kind = "network" if network else "block"
-    # a use in a line that is faulty, or applies something faulty, is not seen
+    # a use in a faulty line, or of something faulty, is not counted
     if scope.report.errors == errors and not bodies.calls.refused:
         check_used(item, parameters, context.used | context.idle, scope.report)
     if network:
-        # what only a side that constants exclude would use is no argument of the model
+        # what only an excluded side uses is not an argument of the model
         found = tuple(formal for formal in found if formal.name in context.used)
     return df.Definition(kind, item.name.text, found, body, None, pixels, item.doc, item.name.span)
 
@@ -124,7 +123,7 @@ def _unit(scope: FileScope, item: st.Unit, conventions: Conventions) -> df.Defin
 
 
 def _warn_unused(scope: FileScope, reached: tuple[df.Definition, ...]) -> None:
-    """Warn of constants, units and blocks of the network's own file that nothing uses."""
+    """Warn about constants, units and blocks of the network's own file that nothing uses."""
     names = {id(definition) for definition in reached}
     for name, entry in scope.entries.items():
         done = scope.done.get(name)

@@ -17,15 +17,15 @@ from incgen.resolve.values import Values
 from incgen.syntax import tree as st
 from incgen.syntax.loader import LoadedFile
 
-#: Definitions that use definitions, up to this depth.
+#: The deepest chain of definitions that use each other.
 MAX_DEFINITION_DEPTH = 40
-#: Files that are used, each counted once for every set of `numerics` and `default`s.
+#: The most files that are used, each counted once for every set of `numerics` and `default`s.
 MAX_SCOPES = 500
 
 
 @dataclass
 class Entry:
-    """A definition that is not resolved yet, with the conventions where it stands."""
+    """A definition that is not resolved yet, with the conventions at its place."""
 
     item: st.Unit | st.Block | st.Network
     conventions: Conventions
@@ -33,7 +33,7 @@ class Entry:
 
 @dataclass
 class Shared:
-    """What the scopes of all files have in common."""
+    """State shared by the scopes of all files."""
 
     #: Makes a definition of what is written, when everything that it uses is resolved
     build: Callable[[FileScope, Entry], df.Definition | None]
@@ -47,7 +47,7 @@ class Shared:
     definitions: dict[str, list[df.Definition]] = field(default_factory=dict)
 
     def one(self, definition: df.Definition) -> df.Definition:
-        """Return the definition that stands for all of its name and meaning."""
+        """Return the one definition that represents all with its name and meaning."""
         known = self.definitions.setdefault(definition.name, [])
         same = next((each for each in known if each.means(definition)), None)
         if same is None:
@@ -75,7 +75,7 @@ class FileScope:
     depths: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Read the items in order: `numerics`, `default` and `let` act from where they stand."""
+        """Read the items in order: `numerics`, `default` and `let` apply from their line on."""
         self.values = Values(self.loaded.spec.items, self.report, self.settings)
         own = any(isinstance(item, st.Numerics) for item in self.loaded.spec.items)
         conventions = Conventions() if own else self.inherited
@@ -134,7 +134,7 @@ class FileScope:
                 f"no preset named `{name}`",
                 help=advice.preset(name),
             )
-            name = next(iter(PRESETS))  # so that nothing else is missing
+            name = next(iter(PRESETS))  # so that nothing else is reported missing
         return current.with_preset(name, item.span)
 
     def _default(self, item: st.Default, conventions: Conventions) -> Conventions:
@@ -263,7 +263,7 @@ class FileScope:
                     item = home.entries[inner].item
                     stack.append(item)
                     frames.append((home, inner, st.called(item)))
-                    # looked at again behind it, for its depth
+                    # visited again afterwards, for its depth
                     frames[-2] = (scope, name, chain([use], uses))
                     break
             else:

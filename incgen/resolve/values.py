@@ -17,7 +17,7 @@ from incgen.syntax import tree as st
 
 @dataclass
 class Values:
-    """What names stand for in the expressions of one file."""
+    """The meaning of names in the expressions of one file."""
 
     items: Sequence[st.Item]  #: The items of the file
     report: Reporter
@@ -31,7 +31,7 @@ class Values:
     read: set[str] = field(default_factory=set)  #: The names that something uses
 
     def define(self, item: st.Constant) -> None:
-        """Add a constant, whose name is taken already."""
+        """Add a constant, whose name is already reserved."""
         resolved = self.constant(item.value)
         self.constants[item.name.text] = None
         if resolved is None:
@@ -64,7 +64,7 @@ class Values:
         dimensions: bool = True,
         operand: bool = False,
     ) -> ex.Expression | None:
-        """Replace the names of an expression by what they stand for; return None after a report."""
+        """Replace the names of an expression by what they refer to; return None after a report."""
         if isinstance(expression, ex.Name):
             return self._resolve_name(expression, parameters, used, dimensions, operand)
         if not isinstance(expression, (ex.Unary, ex.Binary, ex.Call)):
@@ -111,7 +111,7 @@ class Values:
         return None
 
     def _report_name(self, name: ex.Name, known: set[str], operand: bool) -> None:
-        """Report a name that stands for no value."""
+        """Report a name that does not refer to a value."""
         text, help_ = name.text, near(name.text, known)
         code, message = Code.UNKNOWN_NAME, f"`{text}` is not defined here"
         later = self._constant_below(text)
@@ -131,7 +131,7 @@ class Values:
                 code, help_ = Code.RECURSION, None
                 message = f"the constant `{text}` is defined in terms of itself"
         elif text in self.places:
-            return  # its definition has a fault
+            return  # its definition is faulty
         elif text in FUNCTIONS:
             message = f"the parenthesis directly follows `{text}`"
             help_ = f"write `{text}(...)`"
@@ -150,7 +150,7 @@ class Values:
         return None
 
     def known(self, name: str) -> bool:
-        """Return whether a name that is not a parameter stands for something."""
+        """Return whether a name that is not a parameter is defined."""
         return name in self.places or name in WORDS or name in DIMENSIONS or self.can_apply(name)
 
     def can_apply(self, name: str) -> bool:
