@@ -27,7 +27,7 @@ from checkpoints import (
 
 import incgen
 from incgen.weights.errors import WeightsError
-from incgen.weights.readers import apart, open_checkpoint
+from incgen.weights.readers import apart, open_checkpoint, started
 
 SHAPES = {
     "conv/kernel": (3, 5, 2, 4),
@@ -629,6 +629,29 @@ def test_the_process_that_reads_ends_with_the_checkpoint(
         contents(tmp_path / "x.h5")
 
     assert len(ends) == 2 and None not in ends
+
+
+def test_the_process_that_reads_is_started_ahead_and_ends_even_if_nothing_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processes: list[subprocess.Popen[bytes]] = []
+    begin = apart._Worker.__init__
+
+    def begun(worker: apart._Worker, kind: apart._Kind) -> None:
+        begin(worker, kind)
+        processes.append(worker._process)
+
+    monkeypatch.setattr(apart._Worker, "__init__", begun)
+    path = written("legacy keras", tmp_path)
+    with started(path):
+        assert len(processes) == 1
+        contents(path)
+    with pytest.raises(KeyError), started(path):
+        raise KeyError
+    with started(tmp_path / "missing.h5"):
+        pass
+
+    assert len(processes) == 2 and all(each.returncode is not None for each in processes)
 
 
 def entry(dtype: int, *dimensions: int, data: bytes) -> bytes:

@@ -19,7 +19,7 @@ from incgen.weights.choosing import Request, checked_rules, choose, layers_anew,
 from incgen.weights.damage import fault_of, finite
 from incgen.weights.errors import Fault, MismatchError, WeightsError
 from incgen.weights.finding import Found
-from incgen.weights.readers import files_of, open_checkpoint
+from incgen.weights.readers import files_of, open_checkpoint, started
 from incgen.weights.readers.libraries import extra
 
 #: The types that can be written, and their names in safetensors.
@@ -82,14 +82,16 @@ def import_weights(
     parameters, path = plain_parameters(parameters), Path(checkpoint)
     spec, output = Path(spec), Path(output)
     _check(output, dtype, force=force)
-    graph = compile_spec(spec, parameters, text=text)
-    anew = layers_anew(graph, fresh, seed)
-    layers = [node.path for node in graph.nodes if node.tensors]
-    known = layouts.find(spec, graph.program.network.name, layers)
-    known = known if layout is None else [layouts.named(layout, known)]
-    others = partial(compile_spec, spec, text=text)
-    request = Request(path, graph, parameters, part, len(known), others)
-    with open_checkpoint(path) as opened, _hashed(files_of(path)) as digest:
+    with started(path):
+        graph = compile_spec(spec, parameters, text=text)
+        anew = layers_anew(graph, fresh, seed)
+        layers = [node.path for node in graph.nodes if node.tensors]
+        known = layouts.find(spec, graph.program.network.name, layers)
+        known = known if layout is None else [layouts.named(layout, known)]
+        others = partial(compile_spec, spec, text=text)
+        request = Request(path, graph, parameters, part, len(known), others)
+        opened = open_checkpoint(path)
+    with opened, _hashed(files_of(path)) as digest:
         tensors = opened.tensors
         rules = checked_rules(graph, rules or {}, tensors)
         sets = finding.search(

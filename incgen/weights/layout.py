@@ -92,19 +92,22 @@ class Layout:
 
     def _said(self, ours: str) -> Iterable[tuple[tuple[int, int, int], str, tuple[str, ...]]]:
         """Give for each rule that fits how general it is, its left side, and what it says."""
+        inside = [
+            (ours.removesuffix(end), len(end), texts)
+            for end, texts in self.parts.items()
+            if ours.endswith(end)
+        ]
         for rule in self.rules:
             left = rule.left
-            values = left.match(ours)
-            if values is not None:
+            if (values := left.match(ours)) is not None:
                 layers = (templates.fill(text, values, self.tables) for text in rule.right)
                 yield left.generality, left.text, tuple(layers)
-            for end, texts in self.parts.items():
-                values = left.match(ours.removesuffix(end)) if ours.endswith(end) else None
-                if values is not None and len(rule.right) == 1:
+            for unit, cut, texts in inside if len(rule.right) == 1 else ():
+                if (values := left.match(unit)) is not None:
                     layer = templates.fill(rule.right[0], values, self.tables)
                     names, written, bound = left.generality
                     filled = (templates.fill(text, {LAYER: layer}, {}) for text in texts)
-                    yield (names, written - len(end), bound), left.text, tuple(filled)
+                    yield (names, written - cut, bound), left.text, tuple(filled)
 
 
 def identity(convention: str) -> Layout:

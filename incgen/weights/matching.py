@@ -130,6 +130,8 @@ class Names:
 
     def _variables(self, node: Node, name: str, slot: Slot) -> tuple[str, ...]:
         """Return the possible names of a tensor; `gamma_or_beta` only if it is unambiguous."""
+        if "gamma_or_beta" not in slot.names:  # nearly all
+            return slot.names
         mine = {tensor.name for tensor in node.tensors}
         both = node.op == "bn" and {"weight", "bias"} <= mine
         unclear = both and not (name == "bias" and self.layout.missing_gamma)

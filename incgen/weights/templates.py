@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from incgen.base.diagnostics import listed
 
@@ -67,6 +68,7 @@ class _Sum:
         return frozenset(name for name, _ in self.terms) | {self.name} - {""}
 
 
+@cache
 def _sum(written: str) -> _Sum:
     """Read what stands in braces."""
     terms: list[tuple[str, int]] = []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -44,6 +46,19 @@ def open_checkpoint(path: Path) -> Checkpoint:
     except MemoryError:
         why = "there is not enough memory"
     raise WeightsError(f"`{path.as_posix()}` cannot be read: {why}")
+
+
+@contextmanager
+def started(path: Path) -> Iterator[None]:
+    """Let the process that reads a file, if one does, start while other things are done.
+
+    What is wrong with the file is said when it is opened, inside of this.
+    """
+    module = ""
+    with suppress(WeightsError, OSError, ValueError):
+        module, _ = _reader(path)
+    with apart.started(module):
+        yield
 
 
 def files_of(path: Path) -> list[Path]:

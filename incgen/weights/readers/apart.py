@@ -81,6 +81,18 @@ def reused(module: str) -> Iterator[None]:
         _waiting.update(before)
 
 
+@contextmanager
+def started(module: str) -> Iterator[None]:
+    """Start the process that `read` will need while something else is done inside of this."""
+    if module in _waiting or module not in KINDS:
+        yield
+        return
+    with reused(module):
+        with suppress(WeightsError):  # `read` says why it does not start
+            _waiting[module] = _Worker(KINDS[module])
+        yield
+
+
 def read(module: str, function: str, path: Path) -> Checkpoint:
     """Open a file with a function of a module, run in another process.
 

@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,13 +24,17 @@ from incgen.weights.readers.apart import READY
 
 def main() -> None:
     """Answer requests, using the module beside this one that the argument names."""
-    # TensorFlow works without it, and importing it takes as long as everything else.
-    sys.modules["keras"] = None  # type: ignore[assignment]
+    # TensorFlow works without them, and importing them takes as long as everything else.
+    for name in ("keras", "jax"):
+        sys.modules[name] = None  # type: ignore[assignment]
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)  # keep a library's output out of the answers
         answers.write(READY)
         answers.flush()
-        _serve(import_module(f"incgen.weights.readers.{sys.argv[1]}"), answers)
+        reader = import_module(f"incgen.weights.readers.{sys.argv[1]}")
+        with suppress(Exception):  # if it is missing, opening a file says so
+            reader.library()
+        _serve(reader, answers)
 
 
 def _serve(reader: Any, answers: BinaryIO) -> None:
