@@ -1,1 +1,1 @@
-"""Syntax tree to definitions: what every name stands for, with nothing expanded."""
+"""Syntax tree to definitions: every name resolved, nothing expanded."""

@@ -1,4 +1,4 @@
-"""A resolved spec: what every name stands for, with nothing expanded.
+"""A resolved spec: what every name refers to, with nothing expanded.
 
 Units and blocks keep their parameters here, which is what makes generated code readable. Every
 element already has its `name`: the part that it adds to the keys of what it contains. None adds

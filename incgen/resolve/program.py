@@ -1,4 +1,4 @@
-"""Syntax tree to definitions: what every name means, every default filled in.
+"""Syntax tree to definitions: resolve every name and fill in every default.
 
 Nothing is expanded: a block stays one definition however often it is used. An op in a shared file
 follows the `numerics` of that file or, if it has none, of the file that uses it.

@@ -170,9 +170,9 @@ def _undecided(comparisons: Sequence[Comparison]) -> str:
     assert found is not None
     count = len(comparisons)
     return (
-        f"{count} comparison{'s' * (count != 1)} cannot be decided with these weights: what "
-        f"rounding alone does is above the bar. The worst is `{found.path}` on rung {found.rung}: "
-        f"{_number(found.relative)}, and {found.message}. Give other --weights or another --seed."
+        f"{count} comparison{'s' * (count != 1)} cannot be decided with these weights: rounding "
+        f"alone exceeds the bar. The worst is `{found.path}` on rung {found.rung}: "
+        f"{_number(found.relative)}, and {found.message}. Try other --weights or another --seed."
     )
 
 
@@ -191,7 +191,7 @@ def _verdict(report: Report) -> str:
         return f"the same network: {count} agree"
     if report.divergences:
         return "not the same network"
-    return f"not proved: {count} were made, but not all that was asked for"
+    return f"not proved: {count} were made, but not all that were requested"
 
 
 # ---------------------------------------------------------------- columns

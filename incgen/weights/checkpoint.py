@@ -25,7 +25,7 @@ else:  # numpy is imported where it is needed
 class Stored:
     """One tensor of a file."""
 
-    name: str  #: What the file calls it
+    name: str  #: Its name in the file
     shape: tuple[int, ...]  #: Its shape as stored
     dtype: str  #: Its type as stored, in words
     #: Reads its values, as an array of that shape in a floating-point type of numpy

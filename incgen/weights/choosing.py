@@ -37,11 +37,11 @@ class Request:
 
     path: Path
     graph: Graph
-    parameters: Parameters  #: The parameters that were given
-    part: str | None  #: The set of tensors that was asked for, if one was
-    layouts: int  #: How many layouts were looked at; 1 if one was asked for
+    parameters: Parameters  #: The given parameters
+    part: str | None  #: The requested set of tensors, if any
+    layouts: int  #: How many layouts were tried; 1 if one was requested
     with_parameters: Callable[[Parameters], Graph]  #: Makes the network with other parameters
-    remedy: str = TAKE_PART  #: What a report of several sets says about taking one
+    remedy: str = TAKE_PART  #: What a report of several sets says about choosing one
 
     @property
     def name(self) -> str:

@@ -41,12 +41,12 @@ class Convention:
     """One framework's names for the tensors of a layer."""
 
     name: str  #: The name in layout files
-    separator: str  #: What stands between the name of a layer and that of its tensor
+    separator: str  #: The separator between the names of a layer and its tensor
     channels_last: bool  #: Whether a flattened map has the order H, W, C; ours is C, H, W
     #: Slots by op; `separable_conv` is a layer that has both of its kernels
     slots: Mapping[str, Slots]
-    counters: tuple[str, ...] = ()  #: What counts steps, of a layer or of all: it is left
-    training: tuple[str, ...] = ()  #: Wildcards of what optimisers keep, which is left too
+    counters: tuple[str, ...] = ()  #: Step counters, of a layer or of all, which are skipped
+    training: tuple[str, ...] = ()  #: Wildcards of optimiser state, which is skipped too
 
 
 def _vector(*names: str) -> Slot:

@@ -22,7 +22,7 @@ class Fault:
 
     kind: str  #: `missing`, `unexpected`, `misshapen`, `ambiguous`, or what is wrong with values
     key: str  #: The tensor: ours, or theirs if it is unexpected
-    detail: str = ""  #: The rest of the line; empty where the key says it all
+    detail: str = ""  #: The rest of the line; empty if the key says it all
 
     def __str__(self) -> str:
         """Write the fault as `key: detail`."""

@@ -37,11 +37,11 @@ Place: TypeAlias = tuple[str, str]
 class Found:
     """A set of tensors, matched with a network under a layout."""
 
-    prefix: str  #: What its names begin with in the file
-    slot: str  #: What its names end in, where they are averages of TensorFlow
+    prefix: str  #: The prefix of its names in the file
+    slot: str  #: The suffix of its names, if they are averages of TensorFlow
     tensors: Tensors  #: The set, by the names that the layout uses
-    match: Match  #: What the layout makes of the set
-    left: tuple[str, ...] = ()  #: Names of what may be there without being needed
+    match: Match  #: The result of matching it under the layout
+    left: tuple[str, ...] = ()  #: Names of tensors that may be there without being needed
     #: What stands outside of the prefix and belongs to no set that fits the network
     beside: tuple[Stored, ...] = ()
 

@@ -31,7 +31,7 @@ class Published:
     """A checkpoint that has a layout."""
 
     file: str  #: The name of the file
-    source: str  #: Where its owner publishes it
+    source: str  #: The URL where it is published
     settings: Mapping[str, Value]  #: Parameters and constants of the spec for this checkpoint alone
 
 
@@ -41,7 +41,7 @@ class Layout:
 
     name: str  #: The name of the layout's file
     place: str  #: The file itself, for reports
-    convention: Convention  #: What the checkpoint calls tensors
+    convention: Convention  #: The checkpoint's names of tensors
     rules: tuple[Rule, ...] = ()  #: The rules, layer by layer
     published: tuple[Published, ...] = ()  #: The checkpoints that have this layout
     #: What a layer inside of a unit is called, by the end of our name

@@ -53,7 +53,7 @@ class Check:
 
     key: str  #: Our key, if we had such a tensor
     stored: Stored
-    value: float  #: What it must be everywhere
+    value: float  #: The value it must have everywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,10 @@ class Match:
     layout: Layout
     #: How each tensor of ours comes about, by our keys, in the order of the network
     recipes: dict[str, Recipe]
-    checks: tuple[Check, ...]  #: What must hold of values
+    checks: tuple[Check, ...]  #: Conditions on values
     left: tuple[str, ...]  #: Names of theirs that are not needed and may be there
     unexpected: tuple[Stored, ...]  #: Tensors that are not needed and may not be there
-    faults: tuple[Fault, ...]  #: What differs besides
+    faults: tuple[Fault, ...]  #: Other differences
 
 
 class Names:

@@ -32,11 +32,11 @@ class Recipe:
     axes: Axes = Axes.VECTOR  #: The order of their axes
     #: (C, H, W) of the map behind a dense layer whose inputs they order H, W, C
     flattened: Map | None = None
-    first_dropped: bool = False  #: Whether their first class is for background and ours has none
+    first_dropped: bool = False  #: Whether their first class is the background, which ours lacks
     #: Caffe's factor of running statistics: what is stored is multiplied by it
     divided_by: Stored | None = None
-    minus: Stored | None = None  #: The bias of a convolution in front, which ours does without
-    fresh: Fresh | None = None  #: How it is drawn, if it is not taken from theirs
+    minus: Stored | None = None  #: The bias of the convolution before it, which ours lacks
+    fresh: Fresh | None = None  #: How it is drawn, if it is not imported
     part: str = ""  #: The part of the file that it comes from, if not the one that was chosen
 
     @property
