@@ -20,6 +20,8 @@ from incgen.language.expressions import (
     lift,
 )
 
+#: Comparisons, each with its opposite.
+_OPPOSITES = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", "<=": ">", ">": "<="}
 #: The most digits that a number written with an exponent has, such as 2.5e-4.
 _SHORT = 3
 
@@ -47,6 +49,8 @@ def python(expression: Operand, *, outer: int = 0) -> str:
             sides = [python(side, outer=9) for side in (left, right)]
             simple = all(side.isidentifier() or side.isdigit() for side in sides)
             return _bracket(("**" if simple else " ** ").join(sides), 8, outer)
+        case Unary("not", Binary(operator_, left, right)) if operator_ in _OPPOSITES:
+            return python(Binary(_OPPOSITES[operator_], left, right), outer=outer)
         case Unary("not", operand):
             return _bracket(f"not {python(operand, outer=3)}", 3, outer)
         case Unary(_, operand):

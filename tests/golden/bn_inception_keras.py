@@ -87,7 +87,7 @@ def inception(
 ):
     """Four branches on one input, joined along the channels."""
     if kind not in ("max", "avg"):
-        raise ValueError(f"{kind=} is none of: max, avg")
+        raise ValueError(f"{kind=} is not one of max, avg")
     conv1x1 = conv_bn(x, n1x1, 1, name=f"{name}-conv1x1")
     conv3x3 = conv_bn(x, n3x3_reduce, 1, name=f"{name}-conv3x3-0")
     conv3x3 = conv_bn(conv3x3, n3x3, 3, name=f"{name}-conv3x3-1")

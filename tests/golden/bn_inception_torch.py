@@ -56,7 +56,7 @@ class Inception(nn.Module):
     ) -> None:
         super().__init__()
         if kind not in ("max", "avg"):
-            raise ValueError(f"{kind=} is none of: max, avg")
+            raise ValueError(f"{kind=} is not one of max, avg")
         self.conv1x1 = ConvBN(in_channels, n1x1, 1)
         self.conv3x3 = nn.Sequential(
             ConvBN(in_channels, n3x3_reduce, 1), ConvBN(n3x3_reduce, n3x3, 3)

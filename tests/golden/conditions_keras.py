@@ -107,8 +107,8 @@ def conditions(classes=6, large=False, input_shape=(9, 10, 3), name="conditions"
     x = conv_bn(inputs, 8, 3, name="stem")
     x = bottleneck(x, 2, name="one")
     x = bottleneck(x, 4, stride=2, name="two")
-    x = maybe(x, 8, False, name="three")
-    x = maybe(x, 12, True, act=False, name="four")
+    x = maybe(x, 8, deep=False, name="three")
+    x = maybe(x, 12, deep=True, act=False, name="four")
     if large:
         x = conv_bn(x, 9, 3, name="five")
     x = conv_bn(x, 7, 1, name="six")

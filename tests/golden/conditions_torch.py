@@ -38,19 +38,20 @@ class Bottleneck(nn.Module):
 
     def __init__(self, in_channels: int, c: int, stride: int = 1) -> None:
         super().__init__()
+        conv = nn.Conv2d(c, c * 4, 1, bias=False)
+        nn.init.xavier_uniform_(conv.weight)
         self.body = nn.Sequential(
             ConvBN(in_channels, c, 1),
             ConvBN(c, c, 3, stride=stride),
-            nn.Conv2d(c, c * 4, 1, bias=False),
+            conv,
             nn.BatchNorm2d(c * 4, eps=1e-5, momentum=0.1),
         )
-        nn.init.xavier_uniform_(self.get_parameter("body.2.weight"))
         if stride != 1 or in_channels != c * 4:
+            conv = nn.Conv2d(in_channels, c * 4, 1, stride, bias=False)
+            nn.init.xavier_uniform_(conv.weight)
             self.skip: nn.Module = nn.Sequential(
-                nn.Conv2d(in_channels, c * 4, 1, stride, bias=False),
-                nn.BatchNorm2d(c * 4, eps=1e-5, momentum=0.1),
+                conv, nn.BatchNorm2d(c * 4, eps=1e-5, momentum=0.1)
             )
-            nn.init.xavier_uniform_(self.get_parameter("skip.0.weight"))
         else:
             self.skip = nn.Identity()
 
@@ -63,15 +64,15 @@ class Maybe(nn.Module):
 
     deep: Final[bool]
     act: Final[bool]
-    condition: Final[bool]
-    condition_2: Final[bool]
+    has_extra: Final[bool]
+    has_other: Final[bool]
 
     def __init__(self, in_channels: int, c: int, deep: bool, act: bool = True) -> None:
         super().__init__()
         self.deep = deep
         self.act = act
-        self.condition = c > 8 and deep
-        self.condition_2 = c == 8
+        self.has_extra = c > 8 and deep
+        self.has_other = c == 8
         if deep:
             self.first = ConvBN(in_channels, c, 3)
             self.second = ConvBN(c, c, 3)
@@ -80,11 +81,13 @@ class Maybe(nn.Module):
         if c > 8 and deep:
             self.extra = nn.Conv2d(c, c // 2, 1)
             nn.init.xavier_uniform_(self.extra.weight)
-            nn.init.zeros_(self.get_parameter("extra.bias"))
+            if self.extra.bias is not None:
+                nn.init.zeros_(self.extra.bias)
         elif c == 8:
             self.other = nn.Conv2d(c, 5, 1)
             nn.init.xavier_uniform_(self.other.weight)
-            nn.init.zeros_(self.get_parameter("other.bias"))
+            if self.other.bias is not None:
+                nn.init.zeros_(self.other.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.deep:
@@ -94,9 +97,9 @@ class Maybe(nn.Module):
             x = self.first(x)
         if self.act:
             x = F.relu(x)
-        if self.condition:
+        if self.has_extra:
             x = self.extra(x)
-        elif self.condition_2:
+        elif self.has_other:
             x = self.other(x)
         return x
 
@@ -109,8 +112,8 @@ class Conditions(nn.Module):
         self.stem = ConvBN(3, 8, 3)
         self.one = Bottleneck(8, 2)
         self.two = Bottleneck(8, 4, stride=2)
-        self.three = Maybe(16, 8, False)
-        self.four = Maybe(5, 12, True, act=False)
+        self.three = Maybe(16, 8, deep=False)
+        self.four = Maybe(5, 12, deep=True, act=False)
         if large:
             self.five: nn.Module = ConvBN(6, 9, 3)
         else:

@@ -100,7 +100,7 @@ def decay(classes=4, input_shape=(8, 8, 3), name="decay"):
         padding="same",
         use_bias=False,
         depthwise_initializer=keras.initializers.RandomUniform(
-            -0.5773502691896257, 0.5773502691896257
+            -((6 / 18) ** 0.5), (6 / 18) ** 0.5
         ),
         depthwise_regularizer=L2(0.01),
         **NHWC,

@@ -51,15 +51,22 @@ class Part(nn.Module):
         self.one = nn.Conv2d(in_channels, c, 3, padding=1)
         nn.init.xavier_uniform_(self.one.weight)
         self.weight_decay["one.weight"] = rate
-        nn.init.zeros_(self.get_parameter("one.bias"))
-        self.two = nn.Sequential(ConvBN(c, c, 1), nn.Conv2d(c, c, 1))
-        nn.init.xavier_uniform_(self.get_parameter("two.1.weight"))
-        nn.init.zeros_(self.get_parameter("two.1.bias"))
-        self.three = nn.Sequential(*(nn.Conv2d(c, c, 1) for _ in range(2)))
+        if self.one.bias is not None:
+            nn.init.zeros_(self.one.bias)
+        conv = nn.Conv2d(c, c, 1)
+        nn.init.xavier_uniform_(conv.weight)
+        if conv.bias is not None:
+            nn.init.zeros_(conv.bias)
+        self.two = nn.Sequential(ConvBN(c, c, 1), conv)
+        blocks: list[nn.Module] = []
         for i in range(2):
-            nn.init.xavier_uniform_(self.get_parameter(f"three.{i}.weight"))
+            conv = nn.Conv2d(c, c, 1)
+            nn.init.xavier_uniform_(conv.weight)
             self.weight_decay[f"three.{i}.weight"] = 5e-4
-            nn.init.zeros_(self.get_parameter(f"three.{i}.bias"))
+            if conv.bias is not None:
+                nn.init.zeros_(conv.bias)
+            blocks.append(conv)
+        self.three = nn.Sequential(*blocks)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.one(x)
@@ -77,13 +84,11 @@ class Decay(nn.Module):
         self.sep = SeparableConv2d(
             nn.Conv2d(6, 6, 3, padding=1, groups=6, bias=False), nn.Conv2d(6, 6, 1)
         )
-        nn.init.uniform_(
-            self.get_parameter("sep.depthwise.weight"),
-            -0.5773502691896257,
-            0.5773502691896257,
-        )
-        nn.init.xavier_uniform_(self.get_parameter("sep.pointwise.weight"))
-        nn.init.zeros_(self.get_parameter("sep.pointwise.bias"))
+        bound = (6 / 18) ** 0.5  # Glorot's, with the fans of a single channel
+        nn.init.uniform_(self.sep.depthwise.weight, -bound, bound)
+        nn.init.xavier_uniform_(self.sep.pointwise.weight)
+        if self.sep.pointwise.bias is not None:
+            nn.init.zeros_(self.sep.pointwise.bias)
         self.logits = nn.Linear(6, classes)
         nn.init.xavier_uniform_(self.logits.weight)
         nn.init.zeros_(self.logits.bias)

@@ -41,7 +41,8 @@ class ConvReLU(nn.Module):
             in_channels, channels, kernel, stride, padding=kernel // 2
         )
         nn.init.xavier_uniform_(self.conv.weight)
-        nn.init.zeros_(self.get_parameter("conv.bias"))
+        if self.conv.bias is not None:
+            nn.init.zeros_(self.conv.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.conv(x))
@@ -55,14 +56,12 @@ class Head(nn.Module):
     ) -> None:
         super().__init__()
         self.reduce = ConvReLU(in_channels, 4, 1)
-        self.fc1 = nn.Sequential(
-            FlattenLinear(
-                4 * ((in_height - 3) // 3 + 1) * ((in_width - 3) // 3 + 1), 6
-            ),
-            nn.ReLU(),
+        dense = FlattenLinear(
+            4 * ((in_height - 3) // 3 + 1) * ((in_width - 3) // 3 + 1), 6
         )
-        nn.init.xavier_uniform_(self.get_parameter("fc1.0.weight"))
-        nn.init.zeros_(self.get_parameter("fc1.0.bias"))
+        nn.init.xavier_uniform_(dense.weight)
+        nn.init.zeros_(dense.bias)
+        self.fc1 = nn.Sequential(dense, nn.ReLU())
         self.fc2 = nn.Linear(6, classes)
         nn.init.xavier_uniform_(self.fc2.weight)
         nn.init.zeros_(self.fc2.bias)
@@ -74,7 +73,7 @@ class Head(nn.Module):
 
 
 class HeadsOutput(NamedTuple):
-    """The output in training, and those of the auxiliary heads."""
+    """What the network returns in training, with the outputs of its auxiliary heads."""
 
     logits: Tensor
     aux1: Tensor
@@ -82,16 +81,17 @@ class HeadsOutput(NamedTuple):
 
 
 class Heads(nn.Module):
-    """Maps (N, 3, H, W) to (N, classes), in training to a `HeadsOutput`."""
+    """Maps (N, 3, H, W) to (N, classes), in training to `HeadsOutput`."""
 
     def __init__(self, classes: int = 5) -> None:
         super().__init__()
         self.conv1 = ConvReLU(3, 8, 3)
         self.aux1 = Head(8, 17, 20, classes)
         self.conv2 = ConvReLU(8, 8, 3, stride=2)
-        self.aux2 = nn.Sequential(GlobalAvgPool(), nn.Linear(8, classes))
-        nn.init.xavier_uniform_(self.get_parameter("aux2.1.weight"))
-        nn.init.zeros_(self.get_parameter("aux2.1.bias"))
+        dense = nn.Linear(8, classes)
+        nn.init.xavier_uniform_(dense.weight)
+        nn.init.zeros_(dense.bias)
+        self.aux2 = nn.Sequential(GlobalAvgPool(), dense)
         self.logits = nn.Linear(8, classes)
         nn.init.xavier_uniform_(self.logits.weight)
         nn.init.zeros_(self.logits.bias)

@@ -74,7 +74,7 @@ class PaddedAveragePooling2D(AveragePooling2D):
 def pooling(x, kind: Literal["max", "avg"], stride, counts=True, *, name):
     """The block `pooling`."""
     if kind not in ("max", "avg"):
-        raise ValueError(f"{kind=} is none of: max, avg")
+        raise ValueError(f"{kind=} is not one of max, avg")
     if kind == "max":
         x = EdgePadding2D(((1, 1), (1, 1)), name=f"{name}-pool-pad")(x)
         x = layers.MaxPooling2D(3, stride, **NHWC, name=f"{name}-pool")(x)
@@ -91,7 +91,7 @@ def pooling(x, kind: Literal["max", "avg"], stride, counts=True, *, name):
 def conv_pad(x, c, border: Literal["half", "same", "valid"], bias=True, *, name):
     """The block `conv_pad`."""
     if border not in ("half", "same", "valid"):
-        raise ValueError(f"{border=} is none of: half, same, valid")
+        raise ValueError(f"{border=} is not one of half, same, valid")
     if border == "half":
         x = layers.ZeroPadding2D(1, **NHWC, name=f"{name}-conv-pad")(x)
         x = layers.Conv2D(

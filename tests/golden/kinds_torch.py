@@ -47,7 +47,7 @@ class Pooling(nn.Module):
     ) -> None:
         super().__init__()
         if kind not in ("max", "avg"):
-            raise ValueError(f"{kind=} is none of: max, avg")
+            raise ValueError(f"{kind=} is not one of max, avg")
         self.pool = (
             nn.MaxPool2d(3, stride, 1)
             if kind == "max"
@@ -70,17 +70,16 @@ class ConvPad(nn.Module):
     ) -> None:
         super().__init__()
         if border not in ("half", "same", "valid"):
-            raise ValueError(f"{border=} is none of: half, same, valid")
-        self.conv = (
-            nn.Conv2d(in_channels, c, 3, 2, padding=1, bias=bias)
-            if border == "half"
-            else Conv2dSame(in_channels, c, 3, 2, bias=bias)
-            if border == "same"
-            else nn.Conv2d(in_channels, c, 3, 2, bias=bias)
-        )
+            raise ValueError(f"{border=} is not one of half, same, valid")
+        if border == "half":
+            self.conv: nn.Conv2d = nn.Conv2d(in_channels, c, 3, 2, padding=1, bias=bias)
+        elif border == "same":
+            self.conv = Conv2dSame(in_channels, c, 3, 2, bias=bias)
+        else:
+            self.conv = nn.Conv2d(in_channels, c, 3, 2, bias=bias)
         nn.init.xavier_uniform_(self.conv.weight)
-        if bias:
-            nn.init.zeros_(self.get_parameter("conv.bias"))
+        if self.conv.bias is not None:
+            nn.init.zeros_(self.conv.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(x)

@@ -48,19 +48,17 @@ def conv_bn(x, channels, kernel, *, name):
 
 def gate(x, c, *, name):
     """The block `gate`."""
-    branch2 = layers.GlobalAveragePooling2D(**NHWC, name=f"{name}-global_avg_pool")(x)
-    branch2 = layers.Dense(
-        branch2.shape[-1] // 2,
-        kernel_initializer="glorot_uniform",
-        name=f"{name}-dense",
-    )(branch2)
-    branch2 = layers.ReLU(name=f"{name}-relu")(branch2)
-    branch2 = layers.Dense(
+    gate_2 = layers.GlobalAveragePooling2D(**NHWC, name=f"{name}-global_avg_pool")(x)
+    gate_2 = layers.Dense(
+        gate_2.shape[-1] // 2, kernel_initializer="glorot_uniform", name=f"{name}-dense"
+    )(gate_2)
+    gate_2 = layers.ReLU(name=f"{name}-relu")(gate_2)
+    gate_2 = layers.Dense(
         c, kernel_initializer="glorot_uniform", name=f"{name}-dense_2"
-    )(branch2)
-    branch2 = layers.Activation("sigmoid", name=f"{name}-sigmoid")(branch2)
-    branch2 = layers.Reshape((1, 1, -1), name=f"{name}-mul-reshape2")(branch2)
-    return layers.Multiply(name=name)([x, branch2])
+    )(gate_2)
+    gate_2 = layers.Activation("sigmoid", name=f"{name}-sigmoid")(gate_2)
+    gate_2 = layers.Reshape((1, 1, -1), name=f"{name}-mul-reshape2")(gate_2)
+    return layers.Multiply(name=name)([x, gate_2])
 
 
 def merges(input_shape=(9, 8, 4), name="merges"):

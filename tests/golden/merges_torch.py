@@ -89,8 +89,8 @@ class Gate(nn.Module):
         nn.init.zeros_(self.dense_2.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        branch2 = self.dense_2(F.relu(self.dense(x.mean((2, 3))))).sigmoid()
-        return x * branch2[:, :, None, None]
+        gate = self.dense_2(F.relu(self.dense(x.mean((2, 3))))).sigmoid()
+        return x * gate[:, :, None, None]
 
 
 class MergesSumLong(nn.Module):
@@ -109,7 +109,7 @@ class MergesSumLong(nn.Module):
 
 
 class Merges(nn.Module):
-    """Maps (N, 4, H, W) to (N, 8, H', W')."""
+    """Maps (N, 4, H, W) to (N, 8, H, W)."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -45,11 +45,10 @@ class Score(nn.Module):
 
     def __init__(self, in_channels: int, in_height: int, in_width: int, n: int) -> None:
         super().__init__()
-        self.out = nn.Sequential(
-            FlattenLinear(in_channels * in_height * in_width, n), nn.Softmax(dim=1)
-        )
-        nn.init.xavier_uniform_(self.get_parameter("out.0.weight"))
-        nn.init.zeros_(self.get_parameter("out.0.bias"))
+        dense = FlattenLinear(in_channels * in_height * in_width, n)
+        nn.init.xavier_uniform_(dense.weight)
+        nn.init.zeros_(dense.bias)
+        self.out = nn.Sequential(dense, nn.Softmax(dim=1))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.out(x)
@@ -77,9 +76,10 @@ class Score1d(nn.Module):
 
     def __init__(self, in_channels: int, n: int) -> None:
         super().__init__()
-        self.out = nn.Sequential(nn.Linear(in_channels, n), nn.Softmax(dim=1))
-        nn.init.xavier_uniform_(self.get_parameter("out.0.weight"))
-        nn.init.zeros_(self.get_parameter("out.0.bias"))
+        dense = nn.Linear(in_channels, n)
+        nn.init.xavier_uniform_(dense.weight)
+        nn.init.zeros_(dense.bias)
+        self.out = nn.Sequential(dense, nn.Softmax(dim=1))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.out(x)
@@ -92,7 +92,8 @@ class MixedRanks(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 5, 3, padding=1)
         nn.init.xavier_uniform_(self.conv1.weight)
-        nn.init.zeros_(self.get_parameter("conv1.bias"))
+        if self.conv1.bias is not None:
+            nn.init.zeros_(self.conv1.bias)
         self.a = Norm(5)
         self.b = Score(5, 6, 7, 4)
         self.c = Norm1d(4, act=False)

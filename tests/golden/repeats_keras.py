@@ -74,9 +74,9 @@ def residual(x, c, factor=0.1, *, name):
 
 def dense_layer(x, growth, *, name):
     """The block `dense_layer`."""
-    branch2 = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}-bn")(x)
-    branch2 = layers.ReLU(name=f"{name}-relu")(branch2)
-    branch2 = layers.Conv2D(
+    features = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}-bn")(x)
+    features = layers.ReLU(name=f"{name}-relu")(features)
+    features = layers.Conv2D(
         growth,
         3,
         padding="same",
@@ -84,8 +84,8 @@ def dense_layer(x, growth, *, name):
         kernel_initializer="glorot_uniform",
         **NHWC,
         name=f"{name}-conv",
-    )(branch2)
-    return layers.Concatenate(name=name)([x, branch2])
+    )(features)
+    return layers.Concatenate(name=name)([x, features])
 
 
 def tower(x, n, c, *, name):

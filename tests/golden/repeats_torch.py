@@ -39,7 +39,8 @@ class Residual(nn.Module):
         self.inner = ConvBN(in_channels, c, 3)
         self.up = nn.Conv2d(c, 8, 1)
         nn.init.xavier_uniform_(self.up.weight)
-        nn.init.zeros_(self.get_parameter("up.bias"))
+        if self.up.bias is not None:
+            nn.init.zeros_(self.up.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         residual = self.inner(x)
@@ -56,8 +57,8 @@ class DenseLayer(nn.Module):
         nn.init.xavier_uniform_(self.conv.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        branch2 = self.conv(F.relu(self.bn(x)))
-        return torch.cat([x, branch2], dim=1)
+        features = self.conv(F.relu(self.bn(x)))
+        return torch.cat([x, features], dim=1)
 
 
 class RepeatsBodies(nn.Module):
@@ -105,7 +106,7 @@ class Tower(nn.Module):
 
 
 class Repeats(nn.Module):
-    """Maps (N, 3, H, W) to (N, 5, H', W')."""
+    """Maps (N, 3, H, W) to (N, 5, H, W)."""
 
     def __init__(self, depth: int = 2) -> None:
         super().__init__()
@@ -113,7 +114,7 @@ class Repeats(nn.Module):
         self.blocks = nn.Sequential(
             *(Residual(8, 4, factor=0.17) for _ in range(depth))
         )
-        self.growing = nn.Sequential(*(DenseLayer(8 + i * 4, 4) for i in range(3)))
+        self.growing = nn.Sequential(*(DenseLayer(8 + 4 * i, 4) for i in range(3)))
         self.chain = nn.Sequential(
             *(
                 nn.Sequential(

@@ -24,7 +24,7 @@ def sep(x, channels, kernel, stride=1, *, name):
         padding="same",
         use_bias=False,
         depthwise_initializer=keras.initializers.RandomUniform(
-            -((6 / (kernel * kernel * 2)) ** 0.5), (6 / (kernel * kernel * 2)) ** 0.5
+            -((6 / (2 * kernel**2)) ** 0.5), (6 / (2 * kernel**2)) ** 0.5
         ),
         **NHWC,
         name=f"{name}-separable_conv-depthwise",
@@ -51,7 +51,7 @@ def separable(input_shape=(15, 16, 3), name="separable"):
         depth_multiplier=4,
         use_bias=False,
         depthwise_initializer=keras.initializers.RandomUniform(
-            -0.15649215928719032, 0.15649215928719032
+            -((6 / 245) ** 0.5), (6 / 245) ** 0.5
         ),
         **NHWC,
         name="stem-depthwise",
@@ -65,7 +65,7 @@ def separable(input_shape=(15, 16, 3), name="separable"):
         3,
         use_bias=False,
         depthwise_initializer=keras.initializers.RandomUniform(
-            -0.5773502691896257, 0.5773502691896257
+            -((6 / 18) ** 0.5), (6 / 18) ** 0.5
         ),
         **NHWC,
         name="last-depthwise",

@@ -122,12 +122,10 @@ class Sep(nn.Module):
             ),
             nn.Conv2d(in_channels, channels, 1, bias=False),
         )
-        nn.init.uniform_(
-            self.get_parameter("separable_conv.depthwise.weight"),
-            -((6 / (kernel * kernel * 2)) ** 0.5),
-            (6 / (kernel * kernel * 2)) ** 0.5,
-        )
-        nn.init.xavier_uniform_(self.get_parameter("separable_conv.pointwise.weight"))
+        # Glorot's, with the fans of a single channel
+        bound = (6 / (2 * kernel**2)) ** 0.5
+        nn.init.uniform_(self.separable_conv.depthwise.weight, -bound, bound)
+        nn.init.xavier_uniform_(self.separable_conv.pointwise.weight)
         self.bn = BiasedBatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -142,24 +140,20 @@ class Separable(nn.Module):
         self.stem = SeparableConv2d(
             Conv2dSame(3, 12, 7, 2, groups=3, bias=False), nn.Conv2d(12, 8, 1)
         )
-        nn.init.uniform_(
-            self.get_parameter("stem.depthwise.weight"),
-            -0.15649215928719032,
-            0.15649215928719032,
-        )
-        nn.init.xavier_uniform_(self.get_parameter("stem.pointwise.weight"))
-        nn.init.zeros_(self.get_parameter("stem.pointwise.bias"))
+        bound = (6 / 245) ** 0.5  # Glorot's, with the fans of a single channel
+        nn.init.uniform_(self.stem.depthwise.weight, -bound, bound)
+        nn.init.xavier_uniform_(self.stem.pointwise.weight)
+        if self.stem.pointwise.bias is not None:
+            nn.init.zeros_(self.stem.pointwise.bias)
         self.body = nn.Sequential(Sep(8, 6, 3), Sep(6, 8, 3, stride=2))
         self.last = SeparableConv2d(
             nn.Conv2d(8, 8, 3, groups=8, bias=False), nn.Conv2d(8, 5, 1)
         )
-        nn.init.uniform_(
-            self.get_parameter("last.depthwise.weight"),
-            -0.5773502691896257,
-            0.5773502691896257,
-        )
-        nn.init.xavier_uniform_(self.get_parameter("last.pointwise.weight"))
-        nn.init.zeros_(self.get_parameter("last.pointwise.bias"))
+        bound = (6 / 18) ** 0.5  # Glorot's, with the fans of a single channel
+        nn.init.uniform_(self.last.depthwise.weight, -bound, bound)
+        nn.init.xavier_uniform_(self.last.pointwise.weight)
+        if self.last.pointwise.bias is not None:
+            nn.init.zeros_(self.last.pointwise.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)  # (N, 8, 8, 8)

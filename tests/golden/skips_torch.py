@@ -33,7 +33,7 @@ class ConvBN(nn.Module):
 
 
 class Refine(nn.Module):
-    """Maps (N, in_channels, H, W) to (N, c * 2, H, W)."""
+    """Maps (N, in_channels, H, W) to (N, 2 * c, H, W)."""
 
     def __init__(self, in_channels: int, c: int) -> None:
         super().__init__()

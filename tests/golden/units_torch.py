@@ -198,8 +198,8 @@ class GroupConv(nn.Module):
             in_channels, channels, kernel, padding=kernel // 2, groups=groups, bias=bias
         )
         nn.init.xavier_uniform_(self.conv.weight)
-        if bias:
-            nn.init.zeros_(self.get_parameter("conv.bias"))
+        if self.conv.bias is not None:
+            nn.init.zeros_(self.conv.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.silu(self.conv(x))
@@ -230,13 +230,11 @@ class Units(nn.Module):
         self.e = Strict(8, 7, 3, l2=1e-4)
         self.f = nn.Sequential(ConvBN(7, 6, 3, padding=1), Pooled())
         self.g = GroupConv(6, 8, 3, groups=2)
-        nn.init.kaiming_normal_(
-            self.get_parameter("g.conv.weight"), nonlinearity="relu"
-        )
+        nn.init.kaiming_normal_(self.g.conv.weight, nonlinearity="relu")
         self.h = GroupConv(8, 8, 1, bias=False)
         self.i = Fc(8, 9, bias_init=0.1)
         self.logits = Fc(9, classes)
-        nn.init.normal_(self.get_parameter("logits.dense.weight"), std=0.01)
+        nn.init.normal_(self.logits.dense.weight, std=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.a(x)  # (N, 8, 15, 16)

@@ -16,24 +16,27 @@ from torch import Tensor, nn
 
 
 class Factorised(nn.Module):
-    """Maps (N, in_channels, H, W) to (N, c * 3, H, W)."""
+    """Maps (N, in_channels, H, W) to (N, 3 * c, H, W)."""
 
     def __init__(self, in_channels: int, n: int, c: int) -> None:
         super().__init__()
-        self.one = nn.Sequential(
-            nn.Conv2d(in_channels, c, (1, n), padding=(0, n // 2)),
-            nn.Conv2d(c, c, (n, 1), padding=(n // 2, 0)),
-        )
-        nn.init.xavier_uniform_(self.get_parameter("one.0.weight"))
-        nn.init.zeros_(self.get_parameter("one.0.bias"))
-        nn.init.xavier_uniform_(self.get_parameter("one.1.weight"))
-        nn.init.zeros_(self.get_parameter("one.1.bias"))
+        conv = nn.Conv2d(in_channels, c, (1, n), padding=(0, n // 2))
+        nn.init.xavier_uniform_(conv.weight)
+        if conv.bias is not None:
+            nn.init.zeros_(conv.bias)
+        conv2 = nn.Conv2d(c, c, (n, 1), padding=(n // 2, 0))
+        nn.init.xavier_uniform_(conv2.weight)
+        if conv2.bias is not None:
+            nn.init.zeros_(conv2.bias)
+        self.one = nn.Sequential(conv, conv2)
         self.two = nn.Conv2d(in_channels, c, n, padding=n // 2)
         nn.init.xavier_uniform_(self.two.weight)
-        nn.init.zeros_(self.get_parameter("two.bias"))
+        if self.two.bias is not None:
+            nn.init.zeros_(self.two.bias)
         self.three = nn.Conv2d(in_channels, c, (n + 2, 1), padding=((n + 2) // 2, 0))
         nn.init.xavier_uniform_(self.three.weight)
-        nn.init.zeros_(self.get_parameter("three.bias"))
+        if self.three.bias is not None:
+            nn.init.zeros_(self.three.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([self.one(x), self.two(x), self.three(x)], dim=1)
@@ -46,7 +49,8 @@ class Whole(nn.Module):
         super().__init__()
         self.squeeze = nn.Conv2d(in_channels, c, (in_height, in_width))
         nn.init.xavier_uniform_(self.squeeze.weight)
-        nn.init.zeros_(self.get_parameter("squeeze.bias"))
+        if self.squeeze.bias is not None:
+            nn.init.zeros_(self.squeeze.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.squeeze(x)
@@ -59,7 +63,8 @@ class Windows(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(3, 4, (5, 3), (2, 1), padding=(2, 1))
         nn.init.xavier_uniform_(self.stem.weight)
-        nn.init.zeros_(self.get_parameter("stem.bias"))
+        if self.stem.bias is not None:
+            nn.init.zeros_(self.stem.bias)
         self.mid = Factorised(4, n, 5)
         self.pool1 = nn.MaxPool2d((2, 3), (2, 1), ceil_mode=True)
         self.last = Whole(

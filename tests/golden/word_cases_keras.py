@@ -36,9 +36,9 @@ def inner(
 ):
     """The block `inner`."""
     if border not in (1, "half", "same", "valid"):
-        raise ValueError(f"{border=} is none of: 1, half, same, valid")
+        raise ValueError(f"{border=} is not one of 1, half, same, valid")
     if kind not in ("max", "avg"):
-        raise ValueError(f"{kind=} is none of: max, avg")
+        raise ValueError(f"{kind=} is not one of max, avg")
     if border in (1, "half"):
         x = layers.ZeroPadding2D(1, **NHWC, name=f"{name}-a-pad")(x)
         x = layers.Conv2D(
@@ -81,7 +81,7 @@ def outer(
 ):
     """The block `outer`."""
     if kind not in ("max", "avg"):
-        raise ValueError(f"{kind=} is none of: max, avg")
+        raise ValueError(f"{kind=} is not one of max, avg")
     x = inner(x, border, kind, name=f"{name}-inner")
     if plain:
         x = layers.ReLU(name=f"{name}-relu")(x)

@@ -50,25 +50,27 @@ class Inner(nn.Module):
     ) -> None:
         super().__init__()
         if border not in (1, "half", "same", "valid"):
-            raise ValueError(f"{border=} is none of: 1, half, same, valid")
+            raise ValueError(f"{border=} is not one of 1, half, same, valid")
         if kind not in ("max", "avg"):
-            raise ValueError(f"{kind=} is none of: max, avg")
-        self.a = (
-            nn.Conv2d(in_channels, 3, 3, 2, padding=1)
-            if border in (1, "half")
-            else Conv2dSame(in_channels, 3, 3, 2)
-            if border == "same"
-            else nn.Conv2d(in_channels, 3, 3, 2)
-        )
+            raise ValueError(f"{kind=} is not one of max, avg")
+        if border in (1, "half"):
+            self.a: nn.Conv2d = nn.Conv2d(in_channels, 3, 3, 2, padding=1)
+        elif border == "same":
+            self.a = Conv2dSame(in_channels, 3, 3, 2)
+        else:
+            self.a = nn.Conv2d(in_channels, 3, 3, 2)
         nn.init.xavier_uniform_(self.a.weight)
-        nn.init.zeros_(self.get_parameter("a.bias"))
-        self.pool = (
-            (nn.MaxPool2d(3, 1, 1) if kind == "max" else nn.AvgPool2d(3, 1, 1))
-            if border in (1, "half", "same")
-            else nn.MaxPool2d(3, 1)
-            if kind == "max"
-            else nn.AvgPool2d(3, 1)
-        )
+        if self.a.bias is not None:
+            nn.init.zeros_(self.a.bias)
+        if border in (1, "half", "same"):
+            if kind == "max":
+                self.pool: nn.Module = nn.MaxPool2d(3, 1, 1)
+            else:
+                self.pool = nn.AvgPool2d(3, 1, 1)
+        elif kind == "max":
+            self.pool = nn.MaxPool2d(3, 1)
+        else:
+            self.pool = nn.AvgPool2d(3, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.pool(self.a(x))
@@ -88,7 +90,7 @@ class Outer(nn.Module):
     ) -> None:
         super().__init__()
         if kind not in ("max", "avg"):
-            raise ValueError(f"{kind=} is none of: max, avg")
+            raise ValueError(f"{kind=} is not one of max, avg")
         self.plain = plain
         self.inner = Inner(in_channels, border, kind)
         if not plain:
@@ -99,10 +101,8 @@ class Outer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.inner(x)
         if self.plain:
-            x = F.relu(x)
-        else:
-            x = self.pool(x)
-        return x
+            return F.relu(x)
+        return self.pool(x)
 
 
 class WordCases(nn.Module):

@@ -8,7 +8,7 @@ code, such as which parameters it reads, asks a tree.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, TypeAlias
 
 from incgen.language import expressions as ex
@@ -224,6 +224,8 @@ def branches(
         sides: conditions and their statements; without a condition it is the `else`.
         opposite: of the first condition, for an `if` whose first side is empty.
     """
+    if sides[-1][0] is None and is_same_everywhere([body for _, body in sides]):
+        return tuple(map(_unhinted, sides[0][1])) if len(sides) > 1 else tuple(sides[0][1])
     kept = [(condition, tuple(body)) for condition, body in sides]
     while kept and not kept[-1][1]:
         kept.pop()
@@ -231,6 +233,17 @@ def branches(
         assert opposite is not None
         kept = [(opposite, kept[1][1])]
     return (Branches(tuple(kept)),) if kept else ()
+
+
+def is_same_everywhere(sides: Sequence[Sequence[Node]]) -> bool:
+    """Return whether all sides of a condition say the same."""
+    first, *others = ([*map(_unhinted, side)] for side in sides)
+    return all(other == first for other in others)
+
+
+def _unhinted(statement: Node) -> Node:
+    """Return a statement without the type that the first of several assignments says."""
+    return replace(statement, hint="") if isinstance(statement, Bind) else statement
 
 
 # ---------------------------------------------------------------- what is in code

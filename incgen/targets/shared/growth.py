@@ -45,6 +45,11 @@ def difference(behind: Expression) -> Expression | None:
     return None
 
 
+def times_of(count: Expression, size: Expression) -> Expression:
+    """Return a size so many times, with a number in front."""
+    return count * size if ex.literal(size) is None else size * count
+
+
 def factor(behind: Expression) -> Expression | None:
     """Return by what an iteration multiplies, if it is the same every time."""
     if isinstance(behind, ex.Binary) and behind.operator == "*":
@@ -73,7 +78,7 @@ def after_all(behind: Expression, first: Expression, count: Expression, axis: st
         return first
     grown = difference(behind)
     if grown is not None:
-        return first + count * grown
+        return first + times_of(count, grown)
     times = ex.literal(count)
     if isinstance(times, int) and times <= _FOLLOWED and ex.literal(first) is not None:
         size = first

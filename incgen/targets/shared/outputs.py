@@ -159,17 +159,17 @@ def _total(sizes: list[Expression]) -> Expression:
 
 
 def _plus(a: Expression, b: Expression) -> Expression:
-    """Return a sum that counts what it has more than once: `in_channels + growth * 3`."""
+    """Return a sum that counts what it has more than once: `in_channels + 3 * growth`."""
     if ex.literal(b) is None and (a == b or _is_product(a, b)):
-        times = ex.literal(a.right) if _is_product(a, b) else 1  # type: ignore[union-attr]
+        times = ex.literal(a.left) if _is_product(a, b) else 1  # type: ignore[union-attr]
         if isinstance(times, int):
-            return b * (times + 1)
+            return (times + 1) * b
     if isinstance(a, ex.Binary) and a.operator == "+" and ex.literal(b) is None:
-        times = ex.literal(a.right.right) if _is_product(a.right, b) else None  # type: ignore[union-attr]
+        times = ex.literal(a.right.left) if _is_product(a.right, b) else None  # type: ignore[union-attr]
         if a.right == b or isinstance(times, int):
-            return a.left + b * (int(times or 1) + 1)
+            return a.left + (int(times or 1) + 1) * b
     return a + b
 
 
 def _is_product(size: Expression, factor: Expression) -> bool:
-    return isinstance(size, ex.Binary) and size.operator == "*" and size.left == factor
+    return isinstance(size, ex.Binary) and size.operator == "*" and size.right == factor

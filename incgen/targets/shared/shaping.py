@@ -26,6 +26,7 @@ from incgen.targets.shared.growth import (
     factor,
     is_free,
     steady,
+    times_of,
     vector_in_repeat,
 )
 from incgen.targets.shared.outputs import joined, op_output
@@ -247,7 +248,7 @@ class Shaper:
             return lambda: ex.choice(ex.binary("==", index, ZERO), first, behind), None
         grown = difference(behind)
         if grown is not None:
-            return lambda: first + index * grown, None
+            return lambda: first + times_of(index, grown), None
         multiplied = factor(behind)
         if multiplied is not None:
             return lambda: first * ex.binary("**", multiplied, index), None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
@@ -133,6 +133,23 @@ def bodies(element: df.Element) -> list[df.Body]:
             return []
 
 
+def flag_name(body: df.Body | None, sides: Sequence[tuple[object, df.Body | None]]) -> str:
+    """Return what a condition is called whose side this is: by what the other sides lack."""
+    others = {name for _, other in sides if other is not body for name in _told_by(other)}
+    return next((name for name in _told_by(body) if name not in others), "condition")
+
+
+def _told_by(body: df.Body | None) -> list[str]:
+    """Return words for what a body does, the best one first."""
+    if body is None:
+        return []
+    kinds = [element.kind for element in df.elements(body) if isinstance(element, df.Join)]
+    words = [word for kind, word in (("add", "residual"), ("mul", "gated")) if kind in kinds]
+    labels = [step.label for step in _steps(body) if step.label]
+    names = [name for e in df.elements(body) if (name := getattr(e, "name", None))]
+    return [*words, *(f"has_{name}" for name in (*labels, *names))]
+
+
 def outer_labels(element: df.Element) -> frozenset[str]:
     """Return the labels outside of an element that a `from` inside it names."""
     match element:
@@ -162,8 +179,9 @@ def outer_labels_of_body(body: df.Body) -> frozenset[str]:
 def unnamed_branch(join: df.Join, number: int) -> str:
     """Return the variable of a branch without a label: `residual` beside the value itself."""
     plain = [_is_identity(step) for step in join.body.steps]
-    alone = join.kind == "add" and len(plain) == 2 and any(plain)
-    return "residual" if alone and not plain[number - 1] else f"branch{number}"
+    if len(plain) == 2 and any(plain) and not plain[number - 1]:
+        return {"add": "residual", "mul": "gate", "concat": "features"}[join.kind]
+    return f"branch{number}"
 
 
 def _is_identity(step: df.Step | df.Head) -> bool:

@@ -126,20 +126,21 @@ class Uses(Writer):
             last: what it takes by name behind them.
         """
         by_place, by_name = [*first], list[tuple[str, Code]]()
-        left_out = False
+        named = False
         for name, default in form.formals:
             value = given.get(name, default)
             if value is None or (isinstance(value, Expression) and is_same(value, default)):
-                left_out = True
+                named = True
                 continue
-            left_out = left_out or default is not None
+            flag = isinstance(value, ex.Literal) and isinstance(value.value, bool)
+            named = named or default is not None or flag
             if isinstance(value, Expression):
                 if name in form.either:
                     value = one_of_equal(value)
                 elif isinstance(value, ex.Parameter) and value.name in self.several():
                     self.strict.add(value.name)
                 value = as_float(value) if name in form.floats else value
-            if left_out:
+            if named:
                 by_name.append((name, value))
             else:
                 by_place.append(value)

@@ -135,9 +135,9 @@ def as_float(value: Expression) -> Expression:
 
 
 def one_of_equal(value: Expression) -> Expression:
-    """Return one number for two equal ones, as every framework takes it; else the value."""
+    """Return one number for several equal ones, as every framework takes it; else the value."""
     match value:
-        case ex.Tuple((first, second)) if first == second:
+        case ex.Tuple((first, *others)) if all(other == first for other in others):
             return first
         case _:
             return value

@@ -24,18 +24,22 @@ def initializer(init: Initializer, fans: Pair | None, counted: Container[str]) -
         facts["scale"] = None
         if fans is not None and init.name in counted:
             over = _sum_of(fans) if rule.both else fans[0]
-            ratio = ex.binary("/", ex.Literal(rule.numerator), over)
-            facts["scale"] = ex.binary("**", ratio, ex.Literal(0.5))
+            # As a formula even where it has a value, which tells a reader nothing.
+            ratio = ex.Binary("/", ex.Literal(rule.numerator), over)
+            facts["scale"] = ex.Binary("**", ratio, ex.Literal(0.5))
     return Op(init.name, facts)
 
 
 def depthwise_fans(args: Args) -> Pair:
     """Return (fan_in, fan_out) of a depthwise kernel, which sees one channel at a time."""
     high, wide = window(args).kernel
-    return high * wide, high * wide * expression(args, "multiplier")
+    area = high * wide
+    if high == wide and ex.literal(high) is None:
+        area = ex.binary("**", high, ex.Literal(2))
+    return area, area * expression(args, "multiplier")
 
 
 def _sum_of(values: Pair) -> ex.Expression:
     """Return two numbers added; twice the one where they are the same."""
     first, second = values
-    return first * 2 if first == second else first + second
+    return 2 * first if first == second else first + second

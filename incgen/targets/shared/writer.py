@@ -224,7 +224,7 @@ class Writer(ABC):
     def step(self, step: df.Step, flow: Flow, variable: str, *, whole: bool = False) -> Flow:
         """Write one step; a value that a later `from` names gets a variable of its own."""
         named = step.label if step.kept else None
-        target = variable if named is None else self.variable(named)
+        target = variable if named is None else self.variable(named, f"{named}_out")
         done = self.started(step, flow, target if self.labels_inside else variable)
         if named is not None:
             self.labels[named] = done = self.bind(done, target, step)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
@@ -19,12 +20,13 @@ from incgen.targets.shared.code import (
     Node,
     Op,
     branches,
+    is_same_everywhere,
     within,
 )
 from incgen.targets.shared.files import shown
 from incgen.targets.shared.outputs import EITHER
 from incgen.targets.shared.shaping import SETTLED
-from incgen.targets.shared.structure import only, slot_of, unwrapped
+from incgen.targets.shared.structure import flag_name, only, slot_of, unwrapped
 from incgen.targets.shared.symbols import Symbol
 from incgen.targets.shared.units import unit_arguments
 from incgen.targets.shared.writer import Flow
@@ -217,17 +219,18 @@ class Bodies(Modules):
         written = [self.branch(body, flow, variable) for _, body in sides]
         conditions = [condition for condition, _ in sides]
         inits = list(zip(conditions, (init for init, _ in written), strict=True))
-        first = conditions[0] or ex.Literal(True)
-        self.init += branches(inits, ex.unary("not", first))
+        self.init += branches(inits, _opposite(conditions[0]))
         forwards = [forward for _, forward in written]
-        if any(forwards):
+        if is_same_everywhere(forwards):
+            self.forward += forwards[0]
+        else:
             last = max(number for number, lines in enumerate(forwards) if lines)
             flags = [
-                None if condition is None else self.flag(condition)
-                for condition in conditions[: last + 1]
+                None if condition is None else self.flag(condition, flag_name(body, sides))
+                for condition, body in sides[: last + 1]
             ]
             pairs = list(zip(flags, forwards[: last + 1], strict=True))
-            self.forward += branches(pairs, None if flags[0] is None else _opposite(flags[0]))
+            self.forward += branches(pairs, _opposite(flags[0]))
         return Flow(ex.Name(variable), out)
 
     def sides(
@@ -270,26 +273,25 @@ class Bodies(Modules):
         """Write `if` under a label: one of several modules for one attribute."""
         sides = self.sides(element, flow.shape)
         out = self.behind(element, flow.shape)
-        several = len(sides) > 1
-        init = self.init
-        written: list[tuple[Expression | None, list[Node]]] = []
-        calls: list[tuple[Expression | None, Built]] = []
-        for number, (condition, body) in enumerate(sides):
-            self.init = []
-            self.level += several
-            built = self.side(body, flow.shape, (slot,))
-            self.attribute(slot, built.module, mixed=several and not number)
-            written.append((condition, self.init))
-            calls.append((condition, built))
-            self.level -= several
-        self.init = init
-        if len(sides) == 1:
-            self.init += written[0][1]
-            return Flow(calls[0][1].call(own(slot), flow.code), out)
-        self.init += branches(written)
-        known = [(condition, built) for condition, built in calls if condition is not None]
-        whole = self.chosen(IDENTITY, known, calls[-1][1])
+        self.level += len(sides) > 1
+        found = [
+            self.apart(partial(self.filled, slot, body, flow, mixed=len(sides) > 1 and not number))
+            for number, (_, body) in enumerate(sides)
+        ]
+        self.level -= len(sides) > 1
+        conditions = [condition for condition, _ in sides]
+        written = [statements for _, statements in found]
+        self.init += branches(list(zip(conditions, written, strict=True)))
+        built = [each for each, _ in found]
+        known = [(c, each) for c, each in zip(conditions, built, strict=True) if c is not None]
+        whole = self.chosen(IDENTITY, known, built[-1])
         return Flow(whole.call(own(slot), flow.code), out)
+
+    def filled(self, slot: str, body: df.Body | None, flow: Flow, *, mixed: bool) -> Built:
+        """Write one of several modules for an attribute."""
+        built = self.side(body, flow.shape, (slot,))
+        self.attribute(slot, built.module, mixed=mixed)
+        return built
 
     def length(self, flow: Flow) -> int:
         """Return how long a value is in the code."""
@@ -301,8 +303,10 @@ def _is_weighted(step: df.Step) -> bool:
     return not (isinstance(step.element, df.OpCall) and not step.element.op.weighted)
 
 
-def _opposite(condition: Expression) -> Expression:
+def _opposite(condition: Expression | None) -> Expression:
     match condition:
+        case None:
+            return ex.Literal(False)
         case ex.Unary("not", operand):
             return operand
         case _:

@@ -17,6 +17,8 @@ from incgen.targets.shared.code import (
     FLOAT,
     INT,
     Bind,
+    Branches,
+    Code,
     Formal,
     Loop,
     Node,
@@ -42,6 +44,19 @@ from incgen.targets.torch.scope import Part
 
 #: Parts of a formula for the channels in a docstring; a longer one is no help to a reader.
 _SHOWN = 15
+
+
+def returning(statements: list[Node], result: Code) -> list[Node]:
+    """Return statements with a return statement behind them, or in place of the last ones."""
+    before = statements[:-1]
+    match statements[-1] if statements else None:
+        case Bind(target, value, _, comment) if result == ex.Name(target):
+            return [*before, Return(value, comment)]
+        case Branches(((first, body), (None, otherwise))) if result == ex.Name("x"):
+            sides = [returning([*side], result) for side in (body, otherwise)]
+            if all(isinstance(side[-1], Return) and side[-1].value != result for side in sides):
+                return [*before, Branches(((first, tuple(sides[0])),)), *sides[1]]
+    return [*statements, Return(result)]
 
 
 def _chooses(formula: Expression) -> bool:
@@ -105,12 +120,7 @@ class ClassWriter(Bodies):
 
     def finish(self, flow: Flow) -> None:
         """Write the return statement, in place of a last one that gives the result its name."""
-        value, comment = flow.code, ""
-        last = self.forward[-1] if self.forward else None
-        if isinstance(last, Bind) and value == ex.Name(last.target):
-            value, comment = last.value, last.comment
-            self.forward.pop()
-        self.forward.append(Return(value, comment))
+        self.forward = returning(self.forward, flow.code)
 
     def finished(self, captured: Mapping[str, str]) -> tuple[Form, Class]:
         """Return the class, and what its users have to know."""
@@ -186,9 +196,11 @@ class ClassWriter(Bodies):
         index, *heads = self.graph.outputs.values()
         out, named = self.graph.nodes[index].shape, self.output.named
         channels = named if named in self.graph.parameters else out.channels
-        after = f"(N, {channels}, H', W')" if out.is_map else f"(N, {channels})"
-        trained = f", in training to a `{self.name}Output`" if heads else ""
-        return f"Maps (N, {self.graph.input.channels}, H, W) to {after}{trained}."
+        start = self.graph.input
+        sizes = "H, W" if (out.height, out.width) == (start.height, start.width) else "H', W'"
+        after = f"(N, {channels}, {sizes})" if out.is_map else f"(N, {channels})"
+        trained = f", in training to `{self.name}Output`" if heads else ""
+        return f"Maps (N, {start.channels}, H, W) to {after}{trained}."
 
     def shape_doc(self, form: Form, shapes: list[tuple[Shape, Shape]]) -> str:
         """Return the shapes in front of a block and behind it, from those of its uses."""
@@ -213,9 +225,9 @@ class ClassWriter(Bodies):
         for number, child in enumerate(chain.elements):
             element, origin = unwrapped(child)
             origin_flow = self.labels[origin] if origin is not None else flow
-            built = self.built(element, origin_flow.shape, (str(number),))
-            self.init.append(Op("append", {"module": built.module}))
-            self.flush()
+            with self.inside():
+                built = self.built(element, origin_flow.shape, (str(number),))
+            self.append(built.module)
             code = built.call(ex.Item("self", number), origin_flow.code)
             out = self.behind(element, origin_flow.shape)
             flow = self.bind(Flow(code, out), "x")
@@ -230,9 +242,9 @@ class ClassWriter(Bodies):
                 count = self.formula(repeat.count, flow.shape)
                 before = self.shapes()
                 progress = self.shaper.progress(repeat, flow.shape, before, ex.Name(variable))
-            built = self.iteration(repeat.body, progress.before, (ex.Name(variable),))
-        self.init.append(Op("append", {"module": built.module}))
-        self.flush()
+            with self.inside():
+                built = self.iteration(repeat.body, progress.before, (ex.Name(variable),))
+        self.append(built.module)
         if progress.each is not None:
             self.init.append(Bind("in_channels", progress.each))
         self.level -= 1

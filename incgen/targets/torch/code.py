@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from itertools import groupby
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from incgen.language import expressions as ex
-from incgen.language.expressions import Expression
 from incgen.targets.shared.code import (
     Applied,
+    Bind,
     Branches,
     Chosen,
     Code,
     Construct,
     Formal,
-    Loop,
     Node,
     Op,
     Type,
@@ -104,6 +102,56 @@ def kind_of(module: Code) -> object:
             return type(module)
 
 
+def is_nested(module: Code) -> bool:
+    """Return whether a module is one of more than two, which is too much for an expression."""
+    return isinstance(module, Chosen) and any(
+        isinstance(side, Chosen) for side in (module.then, module.otherwise)
+    )
+
+
+def hint_of(module: Code) -> str:
+    """Return the word for the type of a module of several classes, which its variable has."""
+    kinds = {kind_of(each) for each in _choices(module)} if is_nested(module) else set()
+    if len(kinds) < 2:
+        return ""
+    names = {each.name for each in _choices(module) if isinstance(each, Op)}
+    return "conv" if names <= {"conv", "conv_same", "conv_padded"} else "module"
+
+
+def _choices(module: Code) -> Iterator[Code]:
+    if isinstance(module, Chosen):
+        yield from _choices(module.then)
+        yield from _choices(module.otherwise)
+    else:
+        yield module
+
+
+def assigned(target: str, module: Code, hint: str = "") -> tuple[Node, ...]:
+    """Return the assignment of a module; of one of several, as an `if` statement.
+
+    Args:
+        target: an attribute or a variable.
+        module: what it is given.
+        hint: the word for its type, to be said at the first.
+    """
+    if not is_nested(module):
+        return (Bind(target, module, hint),)
+    sides: list[tuple[Code | None, tuple[Node, ...]]] = []
+    rest = module
+    while isinstance(rest, Chosen):
+        sides.append((rest.condition, _side(target, rest.then, "" if sides else hint)))
+        rest = rest.otherwise
+    return (Branches((*sides, (None, (Bind(target, rest),)))),)
+
+
+def _side(target: str, module: Code, hint: str) -> tuple[Node, ...]:
+    """Return the assignment on one side of an `if` statement, where a choice is one as well."""
+    if not isinstance(module, Chosen):
+        return (Bind(target, module, hint),)
+    sides = (module.condition, _side(target, module.then, hint))
+    return (Branches((sides, (None, _side(target, module.otherwise, "")))),)
+
+
 # ---------------------------------------------------------------- how parameters begin
 
 
@@ -121,35 +169,14 @@ class Key(Node):
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """How a parameter begins, to be written when its module is an attribute.
+    """How a parameter begins.
 
     Attributes:
-        path: of the parameter.
+        path: of the module.
+        inner: the attributes that lead from the module to the parameter.
         weight: what is written.
-        around: the loops and conditions around it, as statements without a body.
     """
 
     path: Path
+    inner: tuple[str, ...]
     weight: Weight
-    around: tuple[Loop | Branches, ...] = ()
-
-
-def only_if(condition: Expression) -> Branches:
-    """Return a condition that stands around something."""
-    return Branches(((condition, ()),))
-
-
-def nested(found: Iterable[tuple[tuple[Loop | Branches, ...], Node]]) -> list[Node]:
-    """Return statements inside their loops and conditions; neighbours share those they have."""
-    result: list[Node] = []
-    for around, group in groupby(found, key=lambda each: each[0][:1]):
-        inner = [(rest[1:], statement) for rest, statement in group]
-        match around:
-            case (Branches() as outer,):
-                condition, _ = outer.sides[0]
-                result.append(Branches(((condition, tuple(nested(inner))),)))
-            case (Loop() as outer,):
-                result.append(replace(outer, body=tuple(nested(inner))))
-            case _:
-                result += [statement for _, statement in inner]
-    return result

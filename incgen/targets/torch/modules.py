@@ -15,7 +15,17 @@ from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.names import class_name
 from incgen.resolve import definitions as df
-from incgen.targets.shared.code import Applied, Chosen, Code, Loop, Op, names_in, parameters_in
+from incgen.targets.shared.code import (
+    Applied,
+    Bind,
+    Chosen,
+    Code,
+    Loop,
+    Op,
+    branches,
+    names_in,
+    parameters_in,
+)
 from incgen.targets.shared.file import Form
 from incgen.targets.shared.structure import (
     only,
@@ -31,7 +41,8 @@ from incgen.targets.torch.code import (
     Class,
     Path,
     Start,
-    only_if,
+    assigned,
+    is_nested,
     sizes_of,
 )
 from incgen.targets.torch.scope import Part, part_input
@@ -66,8 +77,8 @@ class Modules(Calls):
         match element:
             case df.OpCall():
                 result = self.layer(element, shape)
-                self.starts += [Start((*path, *w.path), w) for w in result.weights]
-                return result.module
+                starts = [Start(path, w.path, w) for w in result.weights]
+                return self.placed(result.module, starts, path, element.op.name)
             case df.Instance():
                 return self.constructor(element, shape, path)
             case df.Chain():
@@ -142,7 +153,8 @@ class Modules(Calls):
         """Return a chain under a label."""
         modules = []
         for number, child in enumerate(chain.elements):
-            modules.append(self.module(child, shape, (*path, str(number))))
+            with self.inside():
+                modules.append(self.module(child, shape, (*path, str(number))))
             shape = self.shaper.element(child, shape, {})
         return Op("sequence", {"modules": tuple(modules)})
 
@@ -157,7 +169,8 @@ class Modules(Calls):
             return self.part(group, shape, path)
         pairs = []
         for name, element in parts:
-            pairs.append((name, self.module(element, shape, (*path, name))))
+            with self.inside():
+                pairs.append((name, self.module(element, shape, (*path, name))))
             shape = self.shaper.element(element, shape, {})
         return Op("named", {"parts": tuple(pairs)})
 
@@ -167,7 +180,8 @@ class Modules(Calls):
         ranks = {branch.is_map for branch in self.shaper.branches(join, shape, self.shapes())}
         if branches is None or len(ranks) > 1:
             return self.part(join, shape, path)
-        modules = [(name, self.module(element, shape, (*path, name))) for name, element in branches]
+        with self.inside():
+            modules = [(name, self.module(each, shape, (*path, name))) for name, each in branches]
         return Op("container", {"kind": join.kind, "branches": tuple(modules)})
 
     def shapes(self) -> dict[str, Symbol]:
@@ -182,11 +196,18 @@ class Modules(Calls):
         known = ex.literal(condition)
         if known is not None:
             return self.side(element.then if known else element.otherwise, shape, path)
-        with self.around(only_if(condition)):
-            then = self.side(element.then, shape, path)
-        with self.around(only_if(ex.unary("not", condition))):
-            otherwise = self.side(element.otherwise, shape, path)
-        module = Chosen(condition, then.module, otherwise.module)
+        with self.inside():
+            busy = {*self.busy}
+            then, first = self.apart(lambda: self.side(element.then, shape, path))
+            self.busy = busy  # the other side can use the same variables
+            otherwise, second = self.apart(lambda: self.side(element.otherwise, shape, path))
+        module: Code = Chosen(condition, then.module, otherwise.module)
+        if first or second or is_nested(module):
+            variable = self.local(path, part_name(element) or "", "module")
+            first += assigned(variable, then.module, self.new_hint(variable, "module"))
+            second += assigned(variable, otherwise.module)
+            self.init += branches([(condition, first), (None, second)])
+            module = ex.Name(variable)
         return self.chosen(module, [(condition, then)], otherwise)
 
     def side(self, body: df.Body | None, shape: Symbol, path: Path) -> Built:
@@ -232,13 +253,19 @@ class Modules(Calls):
                 progress = self.shaper.progress(repeat, shape, {}, ex.Name(variable))
             if progress.each is not None:
                 return self.part(repeat, shape, path)
-            with self.around(Loop(variable, ex.Call("range", (count,)), ())):
-                inner = (*path, ex.Name(variable))
-                module = self.iteration(repeat.body, progress.before, inner).module
-        facts = {"module": module, "count": count}
-        return Op(
-            "repeated", {**facts, "variable": variable if variable in names_in(module) else "_"}
-        )
+            inner = (*path, ex.Name(variable))
+            with self.inside():
+                built, statements = self.apart(
+                    lambda: self.iteration(repeat.body, progress.before, inner)
+                )
+            used = variable if variable in names_in((built.module, statements)) else "_"
+        if not statements:
+            return Op("repeated", {"module": built.module, "count": count, "variable": used})
+        blocks = self.local((), "blocks", "modules")
+        self.init.append(Bind(blocks, Op("nothing", {}), self.new_hint(blocks, "modules")))
+        append = Op("append", {"target": blocks, "module": built.module})
+        self.init.append(Loop(used, ex.Call("range", (count,)), (*statements, append)))
+        return Op("sequence_of", {"modules": ex.Name(blocks)})
 
     def iteration(self, body: df.Body, shape: Symbol, path: Path) -> Built:
         """Return one iteration of a repeat: its body stands at the path itself."""

@@ -30,6 +30,7 @@ from incgen.targets.shared.values import (
     as_tuple,
     expression,
     four_sides,
+    one_of_equal,
     paired,
     window,
 )
@@ -204,7 +205,8 @@ def _flatten(args: Args, place: Place) -> Layer:
 
 
 def _pad(args: Args, place: Place) -> Layer:
-    return Layer(Op("pad", {"border": _outward(four_sides(args["border"]))}))
+    border = _outward(four_sides(args["border"]))
+    return Layer(Op("pad", {"border": border, "sides": one_of_equal(border)}))
 
 
 # ---------------------------------------------------------------- pooling
@@ -258,10 +260,11 @@ def _padded_pool(name: str, args: Args, sides: Sides, *, average: bool) -> Op:
     facts = {"kernel": paired(window(args).kernel), "stride": paired(window(args).stride)}
     pool = Op(name, {**facts, "padding": ZERO, "ceil": FALSE, "count_pad": TRUE})
     if border is not None:
-        pool = Op(f"{name}_padded", {**facts, "border": _outward(border)})
-    return (
-        pool if zeros is None else Op("avg_pool_zeros", {"border": _outward(zeros), "pool": pool})
-    )
+        around = _outward(border)
+        pool = Op(f"{name}_padded", {**facts, "border": around, "sides": one_of_equal(around)})
+    if zeros is None:
+        return pool
+    return Op("avg_pool_zeros", {"sides": one_of_equal(_outward(zeros)), "pool": pool})
 
 
 def _outward(sides: Sides) -> Expression:

@@ -16,16 +16,10 @@ from incgen.language.ops import Op as Operation
 from incgen.resolve import definitions as df
 from incgen.targets.shared import file as shared
 from incgen.targets.shared.code import (
-    BOOL,
     FLOAT,
-    Bind,
-    Branches,
     Chosen,
-    Code,
-    Loop,
     Node,
     Op,
-    Run,
     Type,
     parameters_in,
 )
@@ -43,7 +37,7 @@ from incgen.targets.shared.style import Style
 from incgen.targets.shared.symbols import Symbol, Unknown
 from incgen.targets.shared.units import UnitForm, head_arguments
 from incgen.targets.shared.uses import Uses
-from incgen.targets.shared.values import TRUE, ZERO
+from incgen.targets.shared.values import ZERO
 from incgen.targets.shared.windows import PADDING, SAME
 from incgen.targets.shared.writer import Flow
 from incgen.targets.torch.code import (
@@ -51,9 +45,6 @@ from incgen.targets.torch.code import (
     Key,
     Path,
     Start,
-    kind_of,
-    nested,
-    only_if,
     own,
     sizes_of,
 )
@@ -135,7 +126,11 @@ class Scope(Uses):
         self.kept: dict[str, str] = {}  # the attributes that could keep parameters
         self.stored: dict[str, Expression] = {}
         self.computed: dict[str, Expression] = {}
-        self.starts: list[Start] = []
+        self.starts: list[Start] = []  # of the module that becomes an attribute
+        self.nested = 0  # how many modules are around the one that is written
+        self.locals: dict[str, object] = {}  # the variables of modules, with their kinds
+        self.busy: set[str] = set()  # those in the attribute that is written
+        self.hinted: set[str] = set()
         self.rates: list[tuple[Key, Expression]] = []
         self.decaying = False
         self.heads: dict[str, str] = {}
@@ -272,78 +267,6 @@ class Scope(Uses):
         if parameter not in self.kept:
             self.kept[parameter] = self.attributes.take(parameter, f"{parameter}_value")
         return self.kept[parameter]
-
-    # ------------------------------------------------------------ attributes
-
-    def attribute(self, name: str, module: Code, *, mixed: bool = False) -> None:
-        """Write `self.name = module`, and how its parameters begin.
-
-        Args:
-            name: of the attribute.
-            module: its constructor.
-            mixed: whether other places give it modules of other kinds.
-        """
-        kind = kind_of(module)
-        known = self.kinds.setdefault(name, "" if mixed else kind)
-        if self.level and known and known != kind:
-            self.mixed.add(name)
-        self.init.append(Bind(own(name).text, module, "module" if mixed else ""))
-        self.flush()
-
-    def flush(self) -> None:
-        """Write how parameters begin; those in the same loops and conditions together."""
-        found: list[tuple[tuple[Loop | Branches, ...], Node]] = []
-        for start in self.starts:
-            around, condition = start.around, start.weight.condition
-            if condition != TRUE:
-                around = (*around, only_if(condition))
-            found += [(around, statement) for statement in self.begin(start, bool(around))]
-        self.init += nested(found)
-        self.starts.clear()
-
-    def begin(self, start: Start, guarded: bool) -> Iterator[Node]:
-        """Yield how one parameter begins, and its weight decay."""
-        path, weight = start.path, start.weight
-        # mypy knows `self.conv.weight`, but not the items of a container
-        owner = path[0]
-        simple = len(path) == 2 and isinstance(owner, str) and owner.isidentifier()
-        key = Key(path)
-        tensor: Code = Op("parameter", {"key": key})
-        if weight.known and simple and not guarded:
-            tensor = own(f"{owner}.{path[1]}")
-        yield Run(replace(weight.begin, value=tensor))
-        if weight.l2 == ZERO:
-            return
-        self.decaying = self.file.decaying = True
-        if self.in_place:
-            yield Op("decay", {"key": key, "rate": weight.l2})
-        else:
-            self.rates.append((key, weight.l2))
-
-    @contextmanager
-    def around(self, header: Loop | Branches) -> Iterator[None]:
-        """Write what is found inside about parameters into a loop or condition."""
-        count = len(self.starts)
-        yield
-        for index in range(count, len(self.starts)):
-            found = self.starts[index]
-            self.starts[index] = replace(found, around=(header, *found.around))
-
-    def flag(self, condition: Expression) -> Expression:
-        """Return a condition for `forward`: Final attributes, by which TorchScript prunes."""
-        if isinstance(condition, ex.Unary) and condition.operator == "not":
-            return ex.Unary("not", self.flag(condition.operand))
-        if isinstance(condition, ex.Parameter):
-            name = self.attribute_of(condition.name)
-            self.stored[name] = condition
-            self.finals[name] = self.type(condition.name)
-            return own(name)
-        for name, known in self.stored.items():
-            if known == condition:
-                return own(name)
-        name = self.attributes.take("condition")
-        self.stored[name], self.finals[name] = condition, BOOL
-        return own(name)
 
 
 def part_input(

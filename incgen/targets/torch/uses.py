@@ -15,23 +15,22 @@ from incgen.targets.shared.uses import border_of
 from incgen.targets.shared.values import ONE, Args, Sides, window
 from incgen.targets.shared.windows import SAME, padding
 from incgen.targets.torch.code import Path, Start
-from incgen.targets.torch.scope import Scope
+from incgen.targets.torch.statements import Statements
 from incgen.targets.torch.weights import kernels
 
 
-class Calls(Scope):
+class Calls(Statements):
     """Writes calls of constructors."""
 
     def constructor(self, instance: df.Instance, shape: Symbol, path: Path) -> Code:
         """Return the constructor call of a unit or block."""
-        form, own = self.file.form(instance.definition, shape.is_map), instance.args.get("init")
+        definition = instance.definition
+        form = self.file.form(definition, shape.is_map)
         with self.known_at(instance.span):
             given = self.given(instance, shape)
-            if isinstance(own, Initializer):
-                # What this unit says of its own; a use that says another writes it, further out.
-                args = {**self.said(instance, shape), "init": own}
-                self.start_kernels(instance.definition, args, path)
-        return self.construct(form, given, shape, instance.span)
+            starts = self.kernel_starts(instance, shape, path)
+        module = self.construct(form, given, shape, instance.span)
+        return self.placed(module, starts, path, definition.name)
 
     def construct(
         self, form: Form, given: Mapping[str, Code], shape: Symbol, span: Span
@@ -42,14 +41,21 @@ class Calls(Scope):
             sizes = [shape.size(own[s]) if s in own else given[s] for s in form.sizes]
         return self.call(form, given, sizes)
 
-    def start_kernels(
-        self, unit: df.Definition, values: Mapping[str, df.ArgumentValue], path: Path
-    ) -> None:
-        """Note that a use of a unit says how the kernels of its head begin."""
-        assert unit.head is not None
-        everything = {**df.unit_defaults(unit), **values}
-        for weight in kernels(unit.head.name, everything):
-            self.starts.append(Start((*path, *_head_path(unit), *weight.path), weight))
+    def kernel_starts(self, instance: df.Instance, shape: Symbol, path: Path) -> list[Start]:
+        """Return how the kernels of a unit's head begin, if a use says so.
+
+        A use that stands in another unit says so for that unit; a use of that unit that says
+        something else writes it itself, further out.
+        """
+        unit, init = instance.definition, instance.args.get("init")
+        if unit.head is None or not isinstance(init, Initializer):
+            return []
+        everything = {**df.unit_defaults(unit), **self.said(instance, shape), "init": init}
+        head = _head_path(unit)
+        return [
+            Start(path, (*head, *weight.path), weight)
+            for weight in kernels(unit.head.name, everything)
+        ]
 
     def border(self, unit: df.Definition, sides: Sides) -> Expression:
         """Return a border as a unit takes it."""
@@ -76,7 +82,7 @@ class Calls(Scope):
         return SAME
 
 
-def _head_path(unit: df.Definition) -> Path:
+def _head_path(unit: df.Definition) -> tuple[str, ...]:
     """Return the path of a unit's head op inside it."""
     step = unit.body.steps[0]
     assert isinstance(step, df.Step)

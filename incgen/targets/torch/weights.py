@@ -47,7 +47,7 @@ def weights(
     init = args["init"]
     assert isinstance(init, Initializer)
     begin, decay = initializer(init, fans, _COUNTED), expression(args, "l2")
-    kernel = Weight((*prefix, "weight"), begin, l2=decay, known=not prefix)
+    kernel = Weight((*prefix, "weight"), begin, l2=decay, known=True)
     condition = expression(args, "bias")
     if prefix == ("depthwise",) or condition == ex.Literal(False):
         return (kernel,)
