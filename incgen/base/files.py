@@ -18,6 +18,13 @@ def refuse_links(path: Path) -> None:
         raise OutputError(f"`{name}` is a symbolic link: give the file that it leads to")
 
 
+def check_new(path: Path, *, force: bool) -> None:
+    """Raise `OutputError` for a symbolic link, and for a file that exists unless forced."""
+    refuse_links(path)
+    if path.exists() and not force:
+        raise OutputError(f"`{path.as_posix()}` exists: overwrite it with --force")
+
+
 def existing(path: Path) -> bytes | None:
     """Return the content of a regular file; None if it does not exist."""
     name = path.as_posix()

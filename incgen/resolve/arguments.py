@@ -289,7 +289,7 @@ class Binder:
                 help_ = "write `[top, bottom, left, right]`, or `HxW` for both sides alike"
                 self.report.error(Code.ARGUMENT_COUNT, written.span, message, help=help_)
                 return None
-        found = []
+        sides = []
         for value in values:
             if isinstance(value, (st.Window, st.Items, st.Text, st.Applied)):
                 self.refuse(owner, argument, value)
@@ -303,8 +303,8 @@ class Binder:
                 message = f"each side of `{argument.name}` of `{owner}` {fault}"
                 self.report.error(Code.NUMBER_RANGE, value.span, message)
                 return None
-            found.append(resolved)
-        return SidesValue(tuple(found), written.span)
+            sides.append(resolved)
+        return SidesValue(tuple(sides), written.span)
 
     def initializer(
         self, name: str, arguments: tuple[ex.Expression, ...], span: Span | None

@@ -172,15 +172,15 @@ class BodyResolver:
         if len(elements) == 1:
             return _chained([self.element(elements[0], None, names)], None, span)
         with self.calls.chain(elements):
-            found = [self.element(element, None, names) for element in elements]
-        return _chained(found, None, span)
+            resolved = [self.element(element, None, names) for element in elements]
+        return _chained(resolved, None, span)
 
     def in_slot(self, elements: Sequence[st.Element], slot: str, span: Span) -> df.Element | None:
         """Resolve a labelled chain: one element takes the label, several are numbered below it."""
         if len(elements) == 1:
             return self.element(elements[0], slot, None)
-        found = [self.element(element, str(i), None) for i, element in enumerate(elements)]
-        return _chained(found, slot, span)
+        resolved = [self.element(element, str(i), None) for i, element in enumerate(elements)]
+        return _chained(resolved, slot, span)
 
     def slot_body(self, body: st.Body, slot: str) -> df.Body:
         """Resolve a body under a label; a single statement takes the label itself."""
@@ -299,9 +299,11 @@ class BodyResolver:
         return self.body(body, names)
 
 
-def _chained(found: Sequence[df.Element | None], name: str | None, span: Span) -> df.Element | None:
-    sound = [element for element in found if element is not None]
-    if not sound or len(sound) != len(found):
+def _chained(
+    elements: Sequence[df.Element | None], name: str | None, span: Span
+) -> df.Element | None:
+    sound = [element for element in elements if element is not None]
+    if not sound or len(sound) != len(elements):
         return None
     return sound[0] if len(sound) == 1 and name is None else df.Chain(tuple(sound), name, span)
 

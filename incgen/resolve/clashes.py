@@ -7,10 +7,10 @@ from incgen.base.source import Span
 from incgen.resolve import definitions as df
 
 
-def check_names(found: tuple[df.Definition, ...], report: Reporter) -> None:
+def check_names(definitions: tuple[df.Definition, ...], report: Reporter) -> None:
     """Report different definitions with the same name, which no reader could tell apart."""
     seen: dict[str, df.Definition] = {}
-    for definition in found:
+    for definition in definitions:
         first = seen.setdefault(definition.name, definition)
         if first is not definition:
             report_different(first, definition, report, definition.span)

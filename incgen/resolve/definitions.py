@@ -259,16 +259,16 @@ def within(element: Element) -> Iterator[Element]:
 
 def reached(network: Definition) -> tuple[Definition, ...]:
     """Return the units and blocks that a network uses, each after those it uses itself."""
-    found: dict[int, Definition] = {}
+    used: dict[int, Definition] = {}
 
     def visit(definition: Definition) -> None:
         for element in elements(definition.body):
-            if isinstance(element, Instance) and id(element.definition) not in found:
+            if isinstance(element, Instance) and id(element.definition) not in used:
                 visit(element.definition)
-                found[id(element.definition)] = element.definition
+                used[id(element.definition)] = element.definition
 
     visit(network)
-    return tuple(found.values())
+    return tuple(used.values())
 
 
 def uses(program: Program) -> Iterator[tuple[Definition, Instance]]:

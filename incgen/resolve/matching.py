@@ -125,7 +125,7 @@ class Matcher:
         call: st.Call,
     ) -> dict[str, df.ArgumentValue] | None:
         """Check the written arguments, by name; return None after a report."""
-        found: dict[str, df.ArgumentValue] = {}
+        values: dict[str, df.ArgumentValue] = {}
         errors = self.report.errors
         takes = Signature(owner, positional, attributes)
         strange = [a for a in call.attributes if not takes.known(a.name.text)]
@@ -140,17 +140,17 @@ class Matcher:
         if len(call.positional) > len(positional):
             self.report_surplus(owner, [a.name for a in positional], call)
         for argument, written in zip(positional, call.positional, strict=False):
-            found[argument.name] = self.binder.value(owner, argument, written)
+            values[argument.name] = self.binder.value(owner, argument, written)
         by_name = {argument.name: argument for argument in (*positional, *attributes)}
         for attribute in call.attributes:
             name = attribute.name.text
-            if name in found:
+            if name in values:
                 message = f"`{name}` of `{owner}` is given twice"
                 self.report.error(Code.DUPLICATE, attribute.span, message)
             else:
-                found[name] = self.binder.value(owner, by_name[name], attribute.value)
-        sound = self.report.errors == errors and None not in found.values()
-        return found if sound else None
+                values[name] = self.binder.value(owner, by_name[name], attribute.value)
+        sound = self.report.errors == errors and None not in values.values()
+        return values if sound else None
 
     def report_window(self, takes: Signature, call: st.Call) -> bool:
         """Report another value in place of a window; return whether there was one."""
@@ -194,30 +194,30 @@ class Matcher:
         fixed = tuple(a for a in unit.head.positional if a.name in given)
         if self.report_fixed(unit, open_, fixed, call):
             return None
-        found = self.match(unit.name, open_, (*fixed, *unit.head.attributes), call)
-        if found is None:
+        values = self.match(unit.name, open_, (*fixed, *unit.head.attributes), call)
+        if values is None:
             return None
         defaults = df.unit_defaults(unit)
-        if unit.pads is not None and "pad" not in found:
-            frame = found.get("window", defaults["window"])
+        if unit.pads is not None and "pad" not in values:
+            frame = values.get("window", defaults["window"])
             pad = padding_of(unit.pads, frame)
-            if pad is not None and "window" in found:
-                found["pad"] = pad
+            if pad is not None and "window" in values:
+                values["pad"] = pad
             elif pad is None and frame is not None and not head:
                 self.report_padding(unit.head, frame, call)
                 return None
         if head:
-            return found
+            return values
         missing = [
             argument
             for argument in (*open_, *unit.head.attributes)
-            if argument.name not in found
+            if argument.name not in values
             and defaults.get(argument.name) is None
             and (argument.positional or argument.name not in _BY_WINDOW)
         ]
         if missing:
             self.report_missing_of_unit(unit, unit.head, missing, call)
-        return None if missing else found
+        return None if missing else values
 
     def report_missing_of_unit(
         self, unit: df.Definition, head: Op, missing: Sequence[Argument], call: st.Call
@@ -262,7 +262,7 @@ class Matcher:
     ) -> dict[str, df.ArgumentValue] | None:
         """Match the arguments of a block by parameter."""
         names = [formal.name for formal in block.parameters]
-        found: dict[str, df.ArgumentValue] = {}
+        values: dict[str, df.ArgumentValue] = {}
         errors = self.report.errors
         if len(call.positional) > len(names):
             self.report_surplus(block.name, names, call)
@@ -277,12 +277,12 @@ class Matcher:
             )
             self.report.error(Code.UNKNOWN_ATTRIBUTE, attribute.name.span, message, help=help_)
         for name, written in pairs:
-            if name in found:
+            if name in values:
                 message = f"`{name}` of `{block.name}` is given twice"
                 self.report.error(Code.DUPLICATE, written.span, message)
             else:
-                found[name] = self.block_argument(block.name, name, written, call)
-        missing = [f.name for f in block.parameters if f.default is None and f.name not in found]
+                values[name] = self.block_argument(block.name, name, written, call)
+        missing = [f.name for f in block.parameters if f.default is None and f.name not in values]
         if missing and self.report.errors == errors:
             self.report.error(
                 Code.ARGUMENT_COUNT,
@@ -291,8 +291,8 @@ class Matcher:
                 notes=[Note(f"`{block.name}` is defined here", block.span)],
                 help=f"its parameters are {listed(names)}, in this order",
             )
-        sound = self.report.errors == errors and None not in found.values()
-        return found if sound else None
+        sound = self.report.errors == errors and None not in values.values()
+        return values if sound else None
 
     def block_argument(
         self, block: str, name: str, written: st.Argument, call: st.Call

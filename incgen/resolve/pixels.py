@@ -44,12 +44,12 @@ class _Reader:
         if height is None or width is None or channels is None:
             return None
         count = ex.literal(channels)
-        found = self.attributes(count if isinstance(count, int) else None)
-        order, span = found["order"], line.span
+        stated = self.attributes(count if isinstance(count, int) else None)
+        order, span = stated["order"], line.span
         assert order is None or isinstance(order, str)
-        limits = found["range"]
+        limits = stated["range"]
         pair = (limits[0], limits[1]) if isinstance(limits, tuple) else None
-        mean, std = found["mean"], found["std"]
+        mean, std = stated["mean"], stated["std"]
         return df.Pixels(
             height,
             width,
@@ -69,7 +69,7 @@ class _Reader:
         return self.context.size(written)
 
     def attributes(self, channels: int | None) -> dict[str, str | tuple[float, ...] | None]:
-        found: dict[str, str | tuple[float, ...] | None] = dict.fromkeys(_ATTRIBUTES)
+        stated: dict[str, str | tuple[float, ...] | None] = dict.fromkeys(_ATTRIBUTES)
         for attribute in self.line.attributes:
             name = attribute.name.text
             if name not in _ATTRIBUTES:
@@ -77,14 +77,14 @@ class _Reader:
                 help_ = near(name, _ATTRIBUTES) or f"its attributes are {listed(_ATTRIBUTES)}"
                 span = attribute.name.span
                 self.report.error(Code.UNKNOWN_ATTRIBUTE, span, message, help=help_)
-            elif found[name] is not None:
+            elif stated[name] is not None:
                 message = f"`{name}` is given twice"
                 self.report.error(Code.DUPLICATE, attribute.name.span, message)
             elif name == "order":
-                found[name] = self.order(attribute, channels)
+                stated[name] = self.order(attribute, channels)
             else:
-                found[name] = self.numbers(attribute, 2 if name == "range" else channels)
-        return found
+                stated[name] = self.numbers(attribute, 2 if name == "range" else channels)
+        return stated
 
     def order(self, attribute: st.Attribute, channels: int | None) -> str | None:
         value = attribute.value
@@ -105,22 +105,22 @@ class _Reader:
             help_ = f"write `{name}=[{'0, 255' if name == 'range' else '0.5'}]`"
             self.report.error(Code.WRONG_TYPE, value.span, message, help=help_)
             return None
-        found = []
+        numbers = []
         for item in value.values:
             known = item.value if isinstance(item, ex.Literal) else None
             if known is None or isinstance(known, (bool, str)) or abs(known) > 1e6:
                 message = f"`{name}` must be a list of plain numbers up to 1e6"
                 self.report.error(Code.WRONG_TYPE, item.span, message)
                 return None
-            found.append(float(known))
-        if len(found) not in ({count} if name == "range" else {1, count}):
+            numbers.append(float(known))
+        if len(numbers) not in ({count} if name == "range" else {1, count}):
             channels = "one per channel" + (f" ({count})" if count else "")
             wanted = "2 numbers, low and high" if name == "range" else f"1 number, or {channels}"
-            message = f"`{name}` takes {wanted}, not {len(found)}"
+            message = f"`{name}` takes {wanted}, not {len(numbers)}"
             self.report.error(Code.ARGUMENT_COUNT, value.span, message)
             return None
-        if (name == "range" and found[0] >= found[1]) or (name == "std" and min(found) <= 0):
+        if (name == "range" and numbers[0] >= numbers[1]) or (name == "std" and min(numbers) <= 0):
             rule = "must go from low to high" if name == "range" else "must be above 0"
             self.report.error(Code.NUMBER_RANGE, value.span, f"`{name}` {rule}")
             return None
-        return tuple(found)
+        return tuple(numbers)

@@ -79,13 +79,13 @@ def _definition(scope: FileScope, entry: Entry) -> df.Definition | None:
     errors = scope.report.errors
     network = isinstance(item, st.Network)
     default = scope.values.constant if network else scope.values.default
-    parameters, found = formals(item.parameters, default, scope.values.constants, scope.report)
+    parameters, declared = formals(item.parameters, default, scope.values.constants, scope.report)
     context = Context(scope, entry.conventions, parameters)
     bodies = BodyResolver(context, network=network)
     pixels = None
     if isinstance(item, st.Network):
-        if any(f.default is None for f in found):
-            bare = next(f for f in found if f.default is None)
+        if any(f.default is None for f in declared):
+            bare = next(f for f in declared if f.default is None)
             message = f"the parameter `{bare.name}` of a network needs a default"
             help_ = f"write `{bare.name} = 1`"
             scope.report.error(Code.ARGUMENT_COUNT, bare.span, message, help=help_)
@@ -97,8 +97,10 @@ def _definition(scope: FileScope, entry: Entry) -> df.Definition | None:
         check_used(item, parameters, context.used | context.idle, scope.report)
     if network:
         # what only an excluded side uses is not an argument of the model
-        found = tuple(formal for formal in found if formal.name in context.used)
-    return df.Definition(kind, item.name.text, found, body, None, pixels, item.doc, item.name.span)
+        declared = tuple(formal for formal in declared if formal.name in context.used)
+    return df.Definition(
+        kind, item.name.text, declared, body, None, pixels, item.doc, item.name.span
+    )
 
 
 def _unit(scope: FileScope, item: st.Unit, conventions: Conventions) -> df.Definition | None:

@@ -49,7 +49,7 @@ class Shared:
     def one(self, definition: df.Definition) -> df.Definition:
         """Return the one definition that represents all with its name and meaning."""
         known = self.definitions.setdefault(definition.name, [])
-        same = next((each for each in known if each.means(definition)), None)
+        same = next((other for other in known if other.means(definition)), None)
         if same is None:
             known.append(definition)
         return same or definition
@@ -268,8 +268,8 @@ class FileScope:
                     break
             else:
                 deep = scope.depths.setdefault(name, 1) > MAX_DEFINITION_DEPTH
-                found = None if deep else self.shared.build(scope, scope.entries[name])
-                scope.done[name] = found and self.shared.one(found)
+                resolved = None if deep else self.shared.build(scope, scope.entries[name])
+                scope.done[name] = resolved and self.shared.one(resolved)
                 frames.pop()
                 stack.pop()
 

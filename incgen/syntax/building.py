@@ -60,7 +60,7 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
         """Take the doc comment on the lines directly above."""
         if not self.docs:
             return ""
-        line, found, lines = span.line - 1, list[str](), self.source.lines
+        line, comments, lines = span.line - 1, list[str](), self.source.lines
         text, before = self.source.text, span.start
         while before and text[before - 1] in " \t":
             before -= 1
@@ -68,9 +68,9 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
             return ""  # something else begins this line, and the comment belongs to that
         while line and lines[line - 1].lstrip().startswith("#"):
             if line in self.docs:  # a plain comment between them belongs to neither
-                found.append(self.docs.pop(line))
+                comments.append(self.docs.pop(line))
             line -= 1
-        return "\n".join(reversed(found)).strip("\n")
+        return "\n".join(reversed(comments)).strip("\n")
 
     def start(self, meta: Meta, items: list[st.Item]) -> st.Spec:
         spec = st.Spec(tuple(items), *self._head())

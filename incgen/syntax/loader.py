@@ -92,10 +92,10 @@ def find(path: Path) -> tuple[Path, str]:
     """Return the path of a spec, as it was given if nothing is found, and its name in reports."""
     name = path.as_posix()
     try:
-        found = None if path.is_file() else shipped.address(name)
+        address = None if path.is_file() else shipped.address(name)
     except (OSError, ValueError):  # an impossible name
-        found = None
-    return (path, name) if found is None else (shipped.file_of(found), found)
+        address = None
+    return (path, name) if address is None else (shipped.file_of(address), address)
 
 
 def _folder(name: str) -> str:

@@ -249,19 +249,19 @@ class Spec:
 
 def inner_bodies(body: Body) -> list[Body]:
     """Return the bodies directly inside a body."""
-    found: list[Body] = []
+    bodies: list[Body] = []
     for statement in body.statements:
         if isinstance(statement, Aux):
-            found.append(statement.body)
+            bodies.append(statement.body)
         elif isinstance(statement, Statement):
             for element in statement.elements:
                 if isinstance(element, (Join, Group, Repeat)):
-                    found.append(element.body)
+                    bodies.append(element.body)
                 elif isinstance(element, Conditional):
-                    found.append(element.then)
+                    bodies.append(element.then)
                     if element.otherwise is not None:
-                        found.append(element.otherwise)
-    return found
+                        bodies.append(element.otherwise)
+    return bodies
 
 
 def statements(body: Body) -> Iterator[Statement]:

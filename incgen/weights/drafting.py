@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from incgen.api import Parameters, SpecPath, compile_spec, plain_parameters
-from incgen.base.files import OutputError, make_folder, refuse_links, replace
+from incgen.base.files import OutputError, check_new, make_folder, replace
 from incgen.graph.nodes import Graph
 from incgen.language.arithmetic import Value
 from incgen.weights.alignable import Shape
@@ -72,12 +72,9 @@ def draft_layout(
     """
     parameters = plain_parameters(parameters)
     checkpoint, output = Path(checkpoint), Path(output)
-    name = output.as_posix()
     if output.suffix != ".toml":
-        raise OutputError(f"`{name}`: a layout file ends in `.toml`")
-    refuse_links(output)
-    if output.exists() and not force:
-        raise OutputError(f"`{name}` exists: overwrite it with --force")
+        raise OutputError(f"`{output.as_posix()}`: a layout file ends in `.toml`")
+    check_new(output, force=force)
     graph = compile_spec(spec, parameters, text=text)
     with open_checkpoint(checkpoint) as opened:
         made = draft(graph, opened, checkpoint.name, parameters)

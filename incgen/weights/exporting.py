@@ -12,7 +12,7 @@ from typing import TypeAlias
 from incgen.api import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.api import load as load_module
 from incgen.base.diagnostics import listed
-from incgen.base.files import OutputError, make_folder, reason, refuse_links
+from incgen.base.files import OutputError, check_new, make_folder, reason
 from incgen.graph.nodes import Graph
 from incgen.weights import finding
 from incgen.weights.checkpoint import Array, Checkpoint, first_line
@@ -68,9 +68,7 @@ def export_weights(
     if not output.name.endswith(FORMATS[format]):
         ends = listed(FORMATS[format], "or")
         raise OutputError(f"`{output.as_posix()}`: a file of the format {format} ends in {ends}")
-    refuse_links(output)
-    if output.exists() and not force:
-        raise OutputError(f"`{output.as_posix()}` exists: overwrite it with --force")
+    check_new(output, force=force)
     graph = compile_spec(spec, parameters, text=text)
     with open_checkpoint(weights) as checkpoint:
         arrays = arrays_of(weights, graph, checkpoint, part)
