@@ -12,6 +12,7 @@ from typing import Any
 
 from incgen.api import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.base.diagnostics import listed
+from incgen.graph.nodes import Graph
 from incgen.syntax.loader import load as load_spec
 from incgen.weights import finding, layouts, manifest, safetensors
 from incgen.weights.checkpoint import Array
@@ -19,6 +20,7 @@ from incgen.weights.choosing import Request, checked_rules, choose, layers_anew,
 from incgen.weights.damage import fault_of, finite
 from incgen.weights.errors import Fault, MismatchError, WeightsError
 from incgen.weights.finding import Found
+from incgen.weights.layout import Layout
 from incgen.weights.readers import files_of, open_checkpoint, started
 from incgen.weights.readers.libraries import extra
 
@@ -85,9 +87,7 @@ def import_weights(
     with started(path):
         graph = compile_spec(spec, parameters, text=text)
         anew = layers_anew(graph, fresh, seed)
-        layers = [node.path for node in graph.nodes if node.tensors]
-        known = layouts.find(spec, graph.program.network.name, layers)
-        known = known if layout is None else [layouts.named(layout, known)]
+        known = _layouts(spec, graph, layout)
         others = partial(compile_spec, spec, text=text)
         request = Request(path, graph, parameters, part, len(known), others)
         opened = open_checkpoint(path)
@@ -105,6 +105,13 @@ def import_weights(
         head = safetensors.header(shapes, DTYPES[dtype], manifest.metadata(made))
         safetensors.write(output, head, _converted(request, found, dtype))
     return made
+
+
+def _layouts(spec: Path, graph: Graph, name: str | None) -> list[Layout]:
+    """Return the layouts of a network, or only the one with a name."""
+    layers = [node.path for node in graph.nodes if node.tensors]
+    known = layouts.find(spec, graph.program.network.name, layers)
+    return known if name is None else [layouts.named(name, known)]
 
 
 def _check(output: Path, dtype: str, *, force: bool) -> None:
