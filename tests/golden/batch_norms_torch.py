@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-@torch.fx.wrap  # to FX a single call: it would leave the changes of buffers out
+@torch.fx.wrap  # one call to FX, which would drop the updates of buffers
 def biased_batch_norm(
     input: Tensor,
     mean: Tensor,
@@ -34,7 +34,7 @@ def biased_batch_norm(
     output = F.batch_norm(input, batch_mean, batch_var, weight, bias, True, 1.0, eps)
     count.add_(1)
     share = 1 / float(count) if momentum is None else momentum
-    n = input.numel() / input.size(1)  # values of each channel
+    n = input.numel() / input.size(1)  # values per channel
     mean.lerp_(batch_mean, share)
     var.lerp_(batch_var * ((n - 1) / n), share)
     return output
@@ -48,8 +48,8 @@ class _BiasedBatchNorm(nn.modules.batchnorm._BatchNorm):
     @property
     def affine(self) -> bool:
         """Return whether there is a scale, a shift or both."""
-        # `convert_sync_batchnorm` reads this first; it would average the unbiased
-        # variance.
+        # `convert_sync_batchnorm` reads this first. What it makes would average the
+        # unbiased variance.
         if sys._getframe(1).f_code.co_name == "convert_sync_batchnorm":
             raise TypeError(
                 "SyncBatchNorm averages the unbiased variance: "
@@ -75,11 +75,11 @@ class _BiasedBatchNorm(nn.modules.batchnorm._BatchNorm):
 
 
 class BiasedBatchNorm1d(_BiasedBatchNorm, nn.BatchNorm1d):
-    """The stock layer for vectors, with the biased variance."""
+    """`nn.BatchNorm1d` whose running variance averages the biased variance."""
 
 
 class BiasedBatchNorm2d(_BiasedBatchNorm, nn.BatchNorm2d):
-    """The stock layer for maps, with the biased variance."""
+    """`nn.BatchNorm2d` whose running variance averages the biased variance."""
 
 
 def unscaled(
@@ -95,7 +95,7 @@ def unscaled(
 
 
 def _set_ones(norm: nn.Module, incompatible_keys: object = None) -> None:
-    """Make the ones where beta is: a state dict can have brought it from elsewhere."""
+    """Put the ones where beta is, which loading a state dict can have moved."""
     ones = torch.ones_like(norm.get_parameter("bias"), requires_grad=False)
     norm.register_buffer("weight", ones, persistent=False)
 

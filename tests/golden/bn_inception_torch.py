@@ -153,14 +153,17 @@ class BNInception(nn.Module):
 
 
 def preprocess(images: Tensor) -> Tensor:
-    """RGB images (..., 3, H, W) with values in 0..255 as the weights expect them.
+    """Turn RGB images (..., 3, H, W), values in 0..255, into what the weights expect.
 
-    ValueError for another shape; a warning for values that do not look like pixels.
+    Warns of values that do not look like pixels.
+
+    Raises:
+        ValueError: The images have another shape.
     """
     if images.dim() < 3 or images.size(-3) != 3:
         raise ValueError(f"expected (..., 3, H, W), got {tuple(images.shape)}")
-    hidden = torch.compiler.is_compiling() or images.is_meta or not images.numel()
-    if images.dtype != torch.uint8 and not hidden:
+    traced = torch.compiler.is_compiling() or images.is_meta
+    if images.dtype != torch.uint8 and not traced and images.numel() > 0:
         low, high = float(images.min()), float(images.max())
         if low < 0 or high > 255 or 0 < high <= 1:
             message = f"expected values in 0..255, got {low:g} to {high:g}"

@@ -106,7 +106,7 @@ class Decay(nn.Module):
         return self.logits(x)  # (N, 4)
 
     def regularization_loss(self) -> Tensor:
-        """The sum of l2 / 2 * sum(w ** 2) over the kernels, to be added to the loss."""
+        """Return the sum of l2 / 2 * sum(w**2) over the kernels, to add to the loss."""
         total = torch.zeros(())
         for module in self.modules():
             for name, l2 in getattr(module, "weight_decay", {}).items():

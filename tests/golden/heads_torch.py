@@ -56,9 +56,7 @@ class Head(nn.Module):
     ) -> None:
         super().__init__()
         self.reduce = ConvReLU(in_channels, 4, 1)
-        dense = FlattenLinear(
-            4 * ((in_height - 3) // 3 + 1) * ((in_width - 3) // 3 + 1), 6
-        )
+        dense = FlattenLinear(4 * (in_height // 3) * (in_width // 3), 6)
         nn.init.xavier_uniform_(dense.weight)
         nn.init.zeros_(dense.bias)
         self.fc1 = nn.Sequential(dense, nn.ReLU())

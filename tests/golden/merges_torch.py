@@ -20,7 +20,7 @@ class Add(nn.ModuleDict):
 
     def forward(self, x: Tensor) -> Tensor:
         terms = [branch(x) for branch in self.values()]
-        total: Tensor = terms[0]
+        total = terms[0]
         for term in terms[1:]:
             total = total + term
         return total
@@ -38,7 +38,7 @@ class Mul(nn.ModuleDict):
 
     def forward(self, x: Tensor) -> Tensor:
         factors = [branch(x) for branch in self.values()]
-        product: Tensor = factors[0]
+        product = factors[0]
         for factor in factors[1:]:
             product = product * factor
         return product

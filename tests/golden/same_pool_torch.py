@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 
 def same_pad(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
-    """Padding before and after in TensorFlow's "same"; an odd pixel goes after."""
-    # Arithmetic only: tracers and compilers do not follow `max` of an open size.
+    """Return TensorFlow's "same" padding before and after; an odd pixel goes after."""
+    # No `max`, which tracers and compilers do not follow for a size that is open.
     span = dilation * (kernel - 1) + 1
     total = (size - 1) // stride * stride + span - size
     if span < stride:
@@ -26,7 +26,7 @@ def same_pad(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[in
 
 
 class AvgPool2dSame(nn.Module):
-    """Average pooling with TensorFlow's "same" padding: ceil(input / stride) out."""
+    """Average pooling with TensorFlow's "same" padding: output = ceil(input / stride)."""
 
     def __init__(
         self,

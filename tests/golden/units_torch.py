@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-@torch.fx.wrap  # to FX a single call: it would leave the changes of buffers out
+@torch.fx.wrap  # one call to FX, which would drop the updates of buffers
 def biased_batch_norm(
     input: Tensor,
     mean: Tensor,
@@ -35,7 +35,7 @@ def biased_batch_norm(
     output = F.batch_norm(input, batch_mean, batch_var, weight, bias, True, 1.0, eps)
     count.add_(1)
     share = 1 / float(count) if momentum is None else momentum
-    n = input.numel() / input.size(1)  # values of each channel
+    n = input.numel() / input.size(1)  # values per channel
     mean.lerp_(batch_mean, share)
     var.lerp_(batch_var * ((n - 1) / n), share)
     return output
@@ -49,8 +49,8 @@ class _BiasedBatchNorm(nn.modules.batchnorm._BatchNorm):
     @property
     def affine(self) -> bool:
         """Return whether there is a scale, a shift or both."""
-        # `convert_sync_batchnorm` reads this first; it would average the unbiased
-        # variance.
+        # `convert_sync_batchnorm` reads this first. What it makes would average the
+        # unbiased variance.
         if sys._getframe(1).f_code.co_name == "convert_sync_batchnorm":
             raise TypeError(
                 "SyncBatchNorm averages the unbiased variance: "
@@ -76,12 +76,12 @@ class _BiasedBatchNorm(nn.modules.batchnorm._BatchNorm):
 
 
 class BiasedBatchNorm2d(_BiasedBatchNorm, nn.BatchNorm2d):
-    """The stock layer for maps, with the biased variance."""
+    """`nn.BatchNorm2d` whose running variance averages the biased variance."""
 
 
 def same_pad(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
-    """Padding before and after in TensorFlow's "same"; an odd pixel goes after."""
-    # Arithmetic only: tracers and compilers do not follow `max` of an open size.
+    """Return TensorFlow's "same" padding before and after; an odd pixel goes after."""
+    # No `max`, which tracers and compilers do not follow for a size that is open.
     span = dilation * (kernel - 1) + 1
     total = (size - 1) // stride * stride + span - size
     if span < stride:
@@ -250,7 +250,7 @@ class Units(nn.Module):
         return self.logits(x)  # (N, 5)
 
     def regularization_loss(self) -> Tensor:
-        """The sum of l2 / 2 * sum(w ** 2) over the kernels, to be added to the loss."""
+        """Return the sum of l2 / 2 * sum(w**2) over the kernels, to add to the loss."""
         total = torch.zeros(())
         for module in self.modules():
             for name, l2 in getattr(module, "weight_decay", {}).items():

@@ -67,9 +67,7 @@ class Windows(nn.Module):
             nn.init.zeros_(self.stem.bias)
         self.mid = Factorised(4, n, 5)
         self.pool1 = nn.MaxPool2d((2, 3), (2, 1), ceil_mode=True)
-        self.last = Whole(
-            15, (5 + 2 * (n // 2) - n) // 2 + 1, 12 + 2 * (n // 2) - n - 1, 7
-        )
+        self.last = Whole(15, (5 + 2 * (n // 2) - n) // 2 + 1, 2 * (n // 2) - n + 11, 7)
         self.logits = nn.Linear(7, 3)
         nn.init.xavier_uniform_(self.logits.weight)
         nn.init.zeros_(self.logits.bias)

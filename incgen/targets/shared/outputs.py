@@ -105,12 +105,20 @@ def _windows(args: Args, size: Expression, axis: int, words: Carried) -> Express
     assert sides is not None
     before, after = sides[2 * axis : 2 * axis + 2]
     ceil = args.get("ceil", FALSE)
-    floored = _gathered(size + before + after - span) // stride + 1
+    floored = _counted(size + before + after - span, stride)
     if ceil in (None, FALSE) or stride == ONE:
         return floored
-    rounded_up = _gathered(size + before + with_ceil(after, stride, span) - span) // stride + 1
+    rounded_up = _counted(size + before + with_ceil(after, stride, span) - span, stride)
     assert isinstance(ceil, Expression)
     return ex.choice(ceil, rounded_up, floored)
+
+
+def _counted(rest: Expression, stride: Expression) -> Expression:
+    """Return how many windows there are: `rest // stride + 1`, in the shorter way to write it."""
+    whole = _gathered(rest + stride)
+    if stride == ONE or not (isinstance(whole, ex.Binary) and whole.operator in ("+", "-")):
+        return whole // stride
+    return _gathered(rest) // stride + 1
 
 
 def _gathered(size: Expression) -> Expression:
@@ -127,8 +135,9 @@ def _gathered(size: Expression) -> Expression:
             ):
                 return add(other, factor * k)
             case ex.Literal(int(number)):
+                apart = ONE not in terms
                 terms[ONE] = terms.get(ONE, 0) + factor * number
-                return True
+                return apart
             case _:
                 apart = part not in terms
                 terms[part] = terms.get(part, 0) + factor
