@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from incgen.graph.nodes import Graph, Node
 from incgen.graph.shapes import Borders
@@ -134,50 +135,42 @@ def _surrounded(x: Array, around: Borders, value: float) -> Array:
 def _correlated(
     x: Array, kernel: Array, groups: int, stride: tuple[int, int] = (1, 1), dilation: int = 1
 ) -> Array:
-    """Sum over the taps of a kernel (outputs, inputs / groups, kh, kw), one tap at a time."""
-    count, channels, *size = x.shape
-    outputs, inner, *taps = kernel.shape
-    high, wide = (
-        (s - dilation * (t - 1) - 1) // step + 1
-        for s, t, step in zip(size, taps, stride, strict=True)
-    )
-    total = np.zeros((count, groups, outputs // groups, high * wide))
+    """Sum over the taps of a kernel (outputs, inputs / groups, kh, kw), one row of taps at a time.
+
+    One tap at a time would multiply by matrices of 3 columns where an image comes in.
+    """
+    count, _, height, _ = x.shape
+    outputs, _, *taps = kernel.shape
+    reach, across = (dilation * (size - 1) + 1 for size in taps)
+    high = (height - reach) // stride[0] + 1
+    total: Array = np.zeros(())
     for row in range(taps[0]):
-        for column in range(taps[1]):
-            top, left = row * dilation, column * dilation
-            seen = x[
-                :,
-                :,
-                top : top + stride[0] * (high - 1) + 1 : stride[0],
-                left : left + stride[1] * (wide - 1) + 1 : stride[1],
-            ].reshape(count, groups, channels // groups, high * wide)
-            weights = kernel[:, :, row, column].reshape(groups, outputs // groups, inner)
-            total += weights * seen if inner == 1 else weights @ seen
+        top = row * dilation
+        lines = x[:, :, top : top + stride[0] * (high - 1) + 1 : stride[0]]
+        windows = sliding_window_view(lines, across, axis=3)[..., :: stride[1], ::dilation]
+        wide = windows.shape[3]
+        seen = windows.transpose(0, 1, 4, 2, 3).reshape(count, groups, -1, high * wide)
+        total = total + kernel[:, :, row].reshape(groups, outputs // groups, -1) @ seen
     return total.reshape(count, outputs, high, wide)
 
 
-def _windows(node: Node, x: Array) -> Iterator[tuple[int, int, Array, float]]:
-    """Yield every window of a pooling: its row and column, its content, its divisor."""
-    (high, wide), (down, across) = node.args["window"].kernel, node.args["window"].stride
-    (top, bottom), (left, right) = node.args["borders"]
-    assert node.shape.height is not None and node.shape.width is not None
-    rows, columns = x.shape[2:]
-    for row in range(node.shape.height):
-        for column in range(node.shape.width):
-            y, z = row * down - top, column * across - left
-            seen = x[:, :, max(y, 0) : y + high, max(z, 0) : z + wide]
-            # pixels beyond the border, where sizes are rounded up, never count
-            inside = (min(y + high, rows + bottom) - y) * (min(z + wide, columns + right) - z)
-            count = inside if node.args.get("count_pad") else seen.shape[2] * seen.shape[3]
-            yield row, column, seen, count
-
-
 def _pooled(node: Node, x: Array, average: bool) -> Array:
-    y = np.empty((*x.shape[:2], node.shape.height or 1, node.shape.width or 1))
-    for row, column, seen, count in _windows(node, x):
-        whole = seen.sum((2, 3)) / count if average else seen.max((2, 3))
-        y[:, :, row, column] = whole
-    return y
+    """Pool rows, then columns: largest numbers, sums and what divides those all allow that."""
+    kernel, stride = node.args["window"].kernel, node.args["window"].stride
+    outputs = node.shape.height or 1, node.shape.width or 1
+    for axis, (size, step, (before, after), count) in enumerate(
+        zip(kernel, stride, node.args["borders"], outputs, strict=True), start=2
+    ):
+        lines = np.moveaxis(x, axis, 0)
+        pooled = []
+        for start in range(-before, count * step - before, step):
+            seen = lines[max(start, 0) : start + size]
+            # pixels beyond the border, where sizes are rounded up, never count
+            inside = min(start + size, len(lines) + after) - start
+            number = inside if node.args.get("count_pad") else len(seen)
+            pooled.append(seen.sum(0) / number if average else seen.max(0))
+        x = np.moveaxis(np.stack(pooled), 0, axis)
+    return x
 
 
 def _adapted(node: Node, x: Array) -> Array:
