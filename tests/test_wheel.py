@@ -86,13 +86,14 @@ def test_it_ships_grammar_templates_and_specs(installed: Path) -> None:
     script = (
         "from importlib import resources as r; "
         "print(*(r.files(p).joinpath(f).is_file() for p, f in ("
-        "('incgen.grammar', 'inc.lark'), ('incgen.templates', 'torch/module.py.jinja'), "
+        "('incgen.grammar', 'inc.lark'), ('incgen.grammar', 'slips.toml'), "
+        "('incgen.templates', 'torch/module.py.jinja'), "
         "('incgen.specs', 'bn_inception.inc'), ('incgen.specs', 'parts/inception_v1.inc'), "
         "('incgen.specs', 'layouts/bn_inception/cadene.toml'), ('incgen', 'py.typed'))))"
     )
     result = run(installed, "python", "-c", script)
 
-    assert result.stdout.split() == ["True"] * 6
+    assert result.stdout.split() == ["True"] * 7
 
 
 def test_it_holds_incgen_and_nothing_else(installed: Path) -> None:
