@@ -103,7 +103,7 @@ def climb_with_arguments(
     Raises:
         Fault: Models diverge.
     """
-    from incgen.verify.arguments import sources_with
+    from incgen.verify.variants import sources_with
 
     try:
         other = compile_spec("random.inc", given, text=text)

@@ -20,12 +20,12 @@ import incgen
 from incgen.graph.nodes import Graph
 from incgen.language.ops import WORDS
 from incgen.verify import drawing, figures, inputs, structure, surroundings
-from incgen.verify.arguments import combinations
 from incgen.verify.places import Places
 from incgen.verify.reference import Reference
 from incgen.verify.runners import keras as keras_runner
 from incgen.verify.runners import torch as torch_runner
 from incgen.verify.runners.results import RunFault
+from incgen.verify.variants import combinations
 
 
 def graph_of(body: str, formals: str = "") -> Graph:

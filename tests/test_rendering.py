@@ -107,7 +107,7 @@ def test_suites_are_further_in_than_what_they_belong_to(printer: Printer) -> Non
 
 def test_a_comment_stands_beside_its_line_if_there_is_room(printer: Printer) -> None:
     assert printer.show(Bind("x", Y, comment="(N, 3)")) == "x = y  # (N, 3)"
-    assert printer.show(Bind("x", Y, "tensor")) == "x: Tensor = y"
+    assert printer.show(Bind("x", Y, "module")) == "x: nn.Module = y"
     above = printer.suite([Bind("x", ex.Name("y" * 70), comment="(N, 64, 112, 112)")], 2)
     assert above == f"        # (N, 64, 112, 112)\n        x = {'y' * 70}"
 

@@ -8,11 +8,11 @@ from functools import partial
 import numpy as np
 
 from incgen.verify import checks, measure
-from incgen.verify.arguments import Another
 from incgen.verify.models import STEPS, Models
 from incgen.verify.passes import PASSES, Pass
 from incgen.verify.reactions import reaction, unrepeated
 from incgen.verify.record import Limit, Record, Subject
+from incgen.verify.variants import Another
 from incgen.weights.checkpoint import Array
 
 

@@ -7,7 +7,6 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from incgen.verify import around, checks, structure
-from incgen.verify.arguments import Another, combinations
 from incgen.verify.comparing import Comparer
 from incgen.verify.models import Failure, Models
 from incgen.verify.passes import PASSES, Pass
@@ -16,6 +15,7 @@ from incgen.verify.report import RUNGS, Omission
 from incgen.verify.round_trip import RoundTrip
 from incgen.verify.runners.base import Runner
 from incgen.verify.runners.results import Facts
+from incgen.verify.variants import Another, combinations
 
 #: A callback that receives progress messages.
 Progress = Callable[[str], None]

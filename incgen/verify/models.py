@@ -15,13 +15,13 @@ import numpy as np
 
 from incgen.graph.nodes import Graph
 from incgen.verify import drawing, inputs, measure
-from incgen.verify.arguments import Another, sources_with
 from incgen.verify.passes import SCALES, Pass
 from incgen.verify.reference import Reference
 from incgen.verify.resizing import Resized, resized
 from incgen.verify.runners import RUNNERS
 from incgen.verify.runners.base import Runner
 from incgen.verify.runners.results import Facts, RunFault, Step, Values
+from incgen.verify.variants import Another, sources_with
 from incgen.weights import safetensors
 from incgen.weights.checkpoint import Array
 

@@ -10,11 +10,11 @@ import numpy as np
 from incgen.graph.nodes import Graph
 from incgen.graph.shapes import Tensor
 from incgen.verify import beginnings, figures, inputs
-from incgen.verify.arguments import Another
 from incgen.verify.measure import EVALUATION, LEAST, difference
 from incgen.verify.places import Places
 from incgen.verify.runners.base import Runner
 from incgen.verify.runners.results import Facts
+from incgen.verify.variants import Another
 from incgen.weights.checkpoint import Array
 
 

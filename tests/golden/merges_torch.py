@@ -89,8 +89,8 @@ class Gate(nn.Module):
         nn.init.zeros_(self.dense_2.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        gate = self.dense_2(F.relu(self.dense(x.mean((2, 3))))).sigmoid()
-        return x * gate[:, :, None, None]
+        gate = self.dense_2(F.relu(self.dense(x.mean((2, 3)))))
+        return x * gate.sigmoid()[:, :, None, None]
 
 
 class MergesSumLong(nn.Module):

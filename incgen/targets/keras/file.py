@@ -17,7 +17,7 @@ from incgen.targets.keras.code import Layer
 from incgen.targets.keras.functions import FunctionWriter
 from incgen.targets.keras.scope import File
 from incgen.targets.shared.code import within
-from incgen.targets.shared.files import facts, outputs
+from incgen.targets.shared.preamble import facts, outputs
 from incgen.targets.shared.style import PLAIN, Style
 
 #: What Keras names by itself in a helper that makes layers without names.

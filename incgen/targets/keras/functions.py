@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from incgen.base import diagnostics
-from incgen.base.diagnostics import Diagnostic, SpecError
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.initializers import Initializer
 from incgen.resolve import definitions as df
 from incgen.targets.keras.code import Function, Layer, Step, Title
-from incgen.targets.keras.ops import Context, several, steps
+from incgen.targets.keras.ops import several, steps
 from incgen.targets.keras.uses import Calls
 from incgen.targets.shared import text
 from incgen.targets.shared.code import (
@@ -29,8 +27,9 @@ from incgen.targets.shared.code import (
     within,
 )
 from incgen.targets.shared.file import Form
-from incgen.targets.shared.files import outputs, shown
-from incgen.targets.shared.growth import vector_in_repeat
+from incgen.targets.shared.growth import ranks_differ, vector_in_repeat
+from incgen.targets.shared.place import Place
+from incgen.targets.shared.preamble import outputs, shown
 from incgen.targets.shared.symbols import Symbol
 from incgen.targets.shared.units import head_arguments
 from incgen.targets.shared.writer import Flow
@@ -152,9 +151,9 @@ class FunctionWriter(Calls):
         explicit = self.definition in self.file.explicit
         own = call.args.get("init")
         init = own if isinstance(own, Initializer) else None
-        context = Context(shape.is_map, unit, self.words, explicit, init)
+        place = Place(shape, self.words, unit, explicit, init)
         args = {name: self.resolved(value, shape) for name, value in written.items()}
-        return steps(call.op.name, args, context)
+        return steps(call.op.name, args, place)
 
     # ------------------------------------------------------------ joins and control
 
@@ -218,10 +217,7 @@ class FunctionWriter(Calls):
         otherwise = None if other is None else partial(self.body, other, flow, variable)
         results = self.choose(condition, then, otherwise, flow, variable)
         if len({result.shape.is_map for result in results}) > 1:
-            message = "one side of this `if` gives a map and the other a vector"
-            help_ = "pool or flatten on both sides, or behind the `if`"
-            code = diagnostics.Code.UNDECIDED
-            raise SpecError([Diagnostic(code, message, element.span, help=help_)])
+            raise ranks_differ(element.span)
         return results[0]
 
 

@@ -7,18 +7,17 @@ here is one layer with the op's own arguments, whose macro has its name.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
-from incgen.language.initializers import Initializer
 from incgen.language.ops import OPS
 from incgen.targets.keras.code import Layer, Step, When
 from incgen.targets.keras.padding import border, full_border, word_of
 from incgen.targets.keras.weights import bias, kernel
-from incgen.targets.shared.units import UnitForm
+from incgen.targets.shared.place import Place
 from incgen.targets.shared.values import (
     FALSE,
     ONE,
@@ -42,33 +41,14 @@ _IS_WORD = ex.Call("isinstance", (PADDING, ex.Name("str")))
 _STRIDE = ex.Parameter("stride")
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What an op's emitter can ask for.
-
-    Attributes:
-        is_map: whether the input is a map.
-        unit: the form of the unit whose head this is, if it is one.
-        words: gives the values of a padding if words are among them.
-        explicit: whether a use of the unit needs its padding written out.
-        init: how the kernels begin where a use of the unit does not say it.
-    """
-
-    is_map: bool
-    unit: UnitForm | None
-    words: Callable[[str], list[Value]]
-    explicit: bool
-    init: Initializer | None = None
-
-
-def steps(op: str, args: Args, context: Context) -> tuple[Step, ...]:
+def steps(op: str, args: Args, place: Place) -> tuple[Step, ...]:
     """Return the layers of an op; words that a parameter carries, and flags, become cases."""
-    build = partial(steps, op, context=context)
+    build = partial(steps, op, place=place)
     for name in ("pad", "kind", "variance", "form"):
         value = args.get(name)
         if not isinstance(value, ex.Parameter) or value == PADDING:
             continue
-        words: Sequence[Value] = context.words(value.name)
+        words: Sequence[Value] = place.words(value.name)
         if name != "pad":
             # every word: a user of the model may give another one than its spec
             argument = OPS[op].argument(name)
@@ -80,7 +60,7 @@ def steps(op: str, args: Args, context: Context) -> tuple[Step, ...]:
         if isinstance(flag, Expression) and ex.literal(flag) is None:
             return by_word(args, name, (True, False), build, _when)
     emit = EMITTERS.get(op)
-    return (Layer(op, args),) if emit is None else emit(args, context)
+    return (Layer(op, args),) if emit is None else emit(args, place)
 
 
 def _when(
@@ -99,33 +79,33 @@ def several(found: tuple[Step, ...]) -> bool:
 # ---------------------------------------------------------------- convolutions
 
 
-def _conv(args: Args, context: Context) -> tuple[Step, ...]:
+def _conv(args: Args, place: Place) -> tuple[Step, ...]:
     groups = expression(args, "groups")
     name = "conv" if groups == ONE else "grouped_conv"
     facts = {"channels": args["channels"], "groups": groups}
-    return _moving(args, context, name, facts | bias(args) | kernel(args, context.init))
+    return _moving(args, place, name, facts | bias(args) | kernel(args, place.init))
 
 
-def _depthwise_conv(args: Args, context: Context) -> tuple[Step, ...]:
-    return _depthwise(args, context, bias(args))
+def _depthwise_conv(args: Args, place: Place) -> tuple[Step, ...]:
+    return _depthwise(args, place, bias(args))
 
 
-def _separable_conv(args: Args, context: Context) -> tuple[Step, ...]:
-    depthwise = _depthwise(args, context, {"bias": FALSE, "start": None})
+def _separable_conv(args: Args, place: Place) -> tuple[Step, ...]:
+    depthwise = _depthwise(args, place, {"bias": FALSE, "start": None})
     facts = {"channels": args["channels"], "groups": ONE}
     pointwise = Layer(
         "conv",
-        _frame(ONE) | facts | bias(args) | kernel(args, context.init),
+        _frame(ONE) | facts | bias(args) | kernel(args, place.init),
         ("pointwise",),
     )
     return (*(_renamed(step, "depthwise") for step in depthwise), pointwise)
 
 
-def _depthwise(args: Args, context: Context, own: dict[str, object]) -> tuple[Step, ...]:
-    own |= {"multiplier": args["multiplier"]} | kernel(args, context.init, depthwise_fans(args))
+def _depthwise(args: Args, place: Place, own: dict[str, object]) -> tuple[Step, ...]:
+    own |= {"multiplier": args["multiplier"]} | kernel(args, place.init, depthwise_fans(args))
     # TensorFlow has no depthwise convolution whose strides differ
     high, wide = window(args).stride
-    return _moving(args, context, "depthwise_conv", own, high != wide)
+    return _moving(args, place, "depthwise_conv", own, high != wide)
 
 
 def _renamed(step: Step, suffix: str) -> Step:
@@ -148,13 +128,13 @@ def _frame(
 
 
 def _moving(
-    args: Args, context: Context, name: str, own: dict[str, object], apart: bool = False
+    args: Args, place: Place, name: str, own: dict[str, object], apart: bool = False
 ) -> tuple[Step, ...]:
     """Return a convolution with its padding.
 
     Args:
         args: of the op.
-        context: of the op.
+        place: of the op.
         name: of the layer.
         own: its facts beside those of the window.
         apart: whether the stride must be taken afterwards.
@@ -163,42 +143,41 @@ def _moving(
     strided = frame.stride != (ONE, ONE)
     # Keras refuses a dilation with a stride. Stride 1, then every other pixel, is the same.
     apart = strided and (apart or dilation != ONE)
-    before, padded = _conv_padding(args, context, apart)
+    before, padded = _conv_padding(args, place, apart)
     stride = paired(frame.stride)
     facts = _frame(paired(frame.kernel), ONE if apart else stride, padded, dilation)
     after = (Layer("max_pool", _frame(ONE, stride), ("stride",)),) if apart else ()
     return (*before, Layer(name, facts | own), *after)
 
 
-def _conv_padding(args: Args, context: Context, apart: bool) -> tuple[tuple[Step, ...], Expression]:
+def _conv_padding(args: Args, place: Place, apart: bool) -> tuple[tuple[Step, ...], Expression]:
     """Return the steps in front of a convolution, and its own `padding`."""
     pad, frame, dilation = args["pad"], window(args), expression(args, "dilation")
     high, wide = (effective(side, dilation) for side in frame.kernel)
     same = _same_padding((high, wide), frame.stride)
     if pad == PADDING:
-        before, given = _given_padding(context)
+        before, given = _given_padding(place)
         # "same" of the strided window is not that of the layer, whose stride is 1
         if apart:
             return (When(ex.binary("==", PADDING, SAME), (same,)), *before), VALID
         return before, given
-    odd = context.unit is not None and context.unit.odd
-    around = padding(pad, frame.kernel, frame.stride, dilation, odd=odd)
+    around = padding(pad, frame.kernel, frame.stride, dilation, odd=place.odd)
     if around.same and apart:
         return (same,), VALID
     if (known := word_of(around)) is not None:
         return (), known
     assert around.sides is not None
     zero = _zero_padding(border(around.sides))
-    once = padding(pad, frame.kernel, (ONE, ONE), dilation, odd=odd)
-    if odd and once.same and frame.stride[0] == frame.stride[1] == _STRIDE:
+    once = padding(pad, frame.kernel, (ONE, ONE), dilation, odd=place.odd)
+    if place.odd and once.same and frame.stride[0] == frame.stride[1] == _STRIDE:
         strided = ex.binary(">", _STRIDE, ONE)
         return (When(strided, (zero,)),), ex.choice(strided, VALID, SAME)
     return (zero,), VALID
 
 
-def _given_padding(context: Context) -> tuple[tuple[Step, ...], Expression]:
+def _given_padding(place: Place) -> tuple[tuple[Step, ...], Expression]:
     """Return the same for a unit whose uses say the padding: a word, or pixels."""
-    if not context.explicit:
+    if not place.explicit:
         return (), PADDING
     zero = _zero_padding(PADDING)
     return (When(ex.unary("not", _IS_WORD), (zero,)),), ex.choice(_IS_WORD, PADDING, VALID)
@@ -212,17 +191,17 @@ def _same_padding(spans: Pair, stride: Pair) -> Layer:
     return Layer("same_padding", {"window": as_tuple(spans), "stride": as_tuple(stride)}, ("pad",))
 
 
-def _dense(args: Args, context: Context) -> tuple[Step, ...]:
-    facts = {"features": args["features"]} | bias(args) | kernel(args, context.init)
+def _dense(args: Args, place: Place) -> tuple[Step, ...]:
+    facts = {"features": args["features"]} | bias(args) | kernel(args, place.init)
     # channels first, as the weights file counts them
     flat = (Layer("permute", {}, ("permute",)), Layer("flatten", {}, ("flatten",)))
-    return (*(flat if context.is_map else ()), Layer("dense", facts))
+    return (*(flat if place.shape.is_map else ()), Layer("dense", facts))
 
 
 # ---------------------------------------------------------------- pooling
 
 
-def _pool(args: Args, context: Context, average: bool) -> tuple[Step, ...]:
+def _pool(args: Args, place: Place, average: bool) -> tuple[Step, ...]:
     frame = window(args)
     kernel_, stride = paired(frame.kernel), paired(frame.stride)
     ceil = args["ceil"] == TRUE and stride != ONE
@@ -259,7 +238,7 @@ def _counted_same(kernel_: Pair, stride: Pair) -> Step:
     return _same_padding(kernel_, stride)
 
 
-def _adaptive_avg_pool(args: Args, context: Context) -> tuple[Step, ...]:
+def _adaptive_avg_pool(args: Args, place: Place) -> tuple[Step, ...]:
     size = paired(window(args).kernel)
     # the windows for one pixel would be larger than the map where Keras makes a graph of it
     one = Layer("avg_to_one_pixel", {})
@@ -269,39 +248,39 @@ def _adaptive_avg_pool(args: Args, context: Context) -> tuple[Step, ...]:
 # ---------------------------------------------------------------- the rest
 
 
-def _bn(args: Args, context: Context) -> tuple[Step, ...]:
+def _bn(args: Args, place: Place) -> tuple[Step, ...]:
     unbiased = args["variance"] == ex.Literal("unbiased")
     facts = {name: args[name] for name in ("eps", "decay", "shift", "scale")}
     return (Layer("unbiased_bn" if unbiased else "bn", facts),)
 
 
-def _gelu(args: Args, context: Context) -> tuple[Step, ...]:
+def _gelu(args: Args, place: Place) -> tuple[Step, ...]:
     return (Layer("gelu_tanh" if args["form"] == ex.Literal("tanh") else "gelu_erf", {}),)
 
 
-def _flatten(args: Args, context: Context) -> tuple[Step, ...]:
-    if not context.is_map:
+def _flatten(args: Args, place: Place) -> tuple[Step, ...]:
+    if not place.shape.is_map:
         return ()
     return Layer("permute", {}, ("permute",)), Layer("flatten", {})
 
 
-def _pad(args: Args, context: Context) -> tuple[Step, ...]:
+def _pad(args: Args, place: Place) -> tuple[Step, ...]:
     return (Layer("zero_padding", {"sides": border(four_sides(args["border"]))}),)
 
 
 #: The ops that are not one layer with their own arguments.
-EMITTERS: dict[str, Callable[[Args, Context], tuple[Step, ...]]] = {
+EMITTERS: dict[str, Callable[[Args, Place], tuple[Step, ...]]] = {
     "conv": _conv,
     "depthwise_conv": _depthwise_conv,
     "separable_conv": _separable_conv,
     "dense": _dense,
     "bn": _bn,
-    "max_pool": lambda args, context: _pool(args, context, False),
-    "avg_pool": lambda args, context: _pool(args, context, True),
-    "pool": lambda args, context: _pool(args, context, args["kind"] == ex.Literal("avg")),
+    "max_pool": lambda args, place: _pool(args, place, False),
+    "avg_pool": lambda args, place: _pool(args, place, True),
+    "pool": lambda args, place: _pool(args, place, args["kind"] == ex.Literal("avg")),
     "adaptive_avg_pool": _adaptive_avg_pool,
     "gelu": _gelu,
     "flatten": _flatten,
-    "identity": lambda args, context: (),
+    "identity": lambda args, place: (),
     "pad": _pad,
 }

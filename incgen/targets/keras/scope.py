@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 
-from incgen.graph.nodes import Graph
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.resolve import definitions as df
@@ -25,9 +24,7 @@ from incgen.targets.shared.code import (
     Op,
     names_in,
 )
-from incgen.targets.shared.file import Form
 from incgen.targets.shared.scopes import Names
-from incgen.targets.shared.style import Style
 from incgen.targets.shared.symbols import AXES, Symbol, Unknown
 from incgen.targets.shared.uses import Uses
 from incgen.targets.shared.writer import Flow
@@ -38,16 +35,15 @@ class File(shared.File):
 
     target, joint, spelt = "keras", "_", str
 
-    def __init__(
-        self,
-        graph: Graph,
-        style: Style,
-        write: Callable[[File, str, df.Definition, bool], tuple[Form, Node]],
-    ) -> None:
-        """Name what will be written, as any file does."""
-        super().__init__(graph, style, write)
-        self.sizes: dict[tuple[str, str], ex.Name] = {}
-        self.explicit = units_with_sides(graph.program, self.unit_forms)
+    @cached_property
+    def explicit(self) -> set[df.Definition]:
+        """Return the units for which some use needs its padding written out."""
+        return units_with_sides(self.graph.program, self.unit_forms)
+
+    @cached_property
+    def sizes(self) -> dict[tuple[str, str], ex.Name]:
+        """Return the sizes of variables that were read so far."""
+        return {}
 
     def size(self, variable: str, axis: str) -> ex.Name:
         """Return a size of a variable, as it is read off it."""

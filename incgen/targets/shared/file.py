@@ -10,8 +10,8 @@ from incgen.graph.nodes import Graph
 from incgen.language.expressions import Expression
 from incgen.resolve import definitions as df
 from incgen.targets.shared.code import Node
-from incgen.targets.shared.files import check_used
 from incgen.targets.shared.parameters import open_parameters
+from incgen.targets.shared.preamble import check_used
 from incgen.targets.shared.render import Printer
 from incgen.targets.shared.scopes import Names, parameters
 from incgen.targets.shared.style import Style

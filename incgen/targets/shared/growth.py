@@ -25,6 +25,13 @@ def vector_in_repeat(span: Span) -> SpecError:
     return SpecError([Diagnostic(Code.UNSUPPORTED, message, span, help=help_)])
 
 
+def ranks_differ(span: Span) -> SpecError:
+    """Return the fault of an `if` whose sides do not give the same kind of value."""
+    message = "one side of this `if` gives a map and the other a vector"
+    help_ = "pool or flatten on both sides, or behind the `if`"
+    return SpecError([Diagnostic(Code.UNDECIDED, message, span, help=help_)])
+
+
 def is_free(formula: Expression) -> bool:
     """Return whether a formula is the same, whatever the size before is."""
     return PROBE.name not in parameters_in(formula)

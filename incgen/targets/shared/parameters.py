@@ -11,7 +11,7 @@ from incgen.language.ops import Kind
 from incgen.resolve import definitions as df
 from incgen.resolve.arguments import PAD_WORDS
 from incgen.targets.shared.code import BOOL, FLOAT, INT, STR, Type, parameters_in
-from incgen.targets.shared.structure import expressions_of
+from incgen.targets.shared.elements import expressions_of
 
 ARGUMENT_TYPES = {Kind.COUNT: INT, Kind.FACTOR: FLOAT, Kind.FLAG: BOOL, Kind.WORD: STR}
 

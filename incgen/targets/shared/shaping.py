@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, assert_never
 
-from incgen.base.diagnostics import Code, Diagnostic, SpecError
 from incgen.base.source import Span
 from incgen.graph.nodes import Graph
 from incgen.language import expressions as ex
@@ -25,6 +24,7 @@ from incgen.targets.shared.growth import (
     difference,
     factor,
     is_free,
+    ranks_differ,
     steady,
     times_of,
     vector_in_repeat,
@@ -292,9 +292,7 @@ def mapped(value: df.ArgumentValue, change: Callable[[Expression], Expression]) 
 
 def _chosen(condition: Expression, then: Symbol, otherwise: Symbol, span: Span) -> Symbol:
     if then.is_map != otherwise.is_map:
-        message = "one side of this `if` gives a map and the other a vector"
-        help_ = "pool or flatten on both sides, or behind the `if`"
-        raise SpecError([Diagnostic(Code.UNDECIDED, message, span, help=help_)])
+        raise ranks_differ(span)
     return Symbol(
         lambda: ex.choice(condition, then.channels, otherwise.channels),
         then.is_map,

@@ -18,9 +18,9 @@ from incgen.language.ops import Argument, Kind
 from incgen.resolve import definitions as df
 from incgen.targets.shared import text
 from incgen.targets.shared.code import Code, Node, within
+from incgen.targets.shared.elements import unnamed_branch
 from incgen.targets.shared.file import File, Parameter
 from incgen.targets.shared.shaping import SETTLED, resolved
-from incgen.targets.shared.structure import unnamed_branch
 from incgen.targets.shared.symbols import Symbol
 from incgen.targets.shared.units import UnitForm
 from incgen.targets.shared.values import ONE

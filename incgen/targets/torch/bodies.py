@@ -23,18 +23,18 @@ from incgen.targets.shared.code import (
     is_same_everywhere,
     within,
 )
-from incgen.targets.shared.files import shown
+from incgen.targets.shared.elements import flag_name, only, slot_of, unwrapped
 from incgen.targets.shared.outputs import EITHER
+from incgen.targets.shared.preamble import shown
 from incgen.targets.shared.shaping import SETTLED
-from incgen.targets.shared.structure import flag_name, only, slot_of, unwrapped
 from incgen.targets.shared.symbols import Symbol
 from incgen.targets.shared.units import unit_arguments
 from incgen.targets.shared.writer import Flow
 from incgen.targets.torch.code import Built, own
 from incgen.targets.torch.modules import Modules
 
-#: An expression of `forward` that is longer gets a variable.
-_LONG = 48
+#: An expression of `forward` with more calls gets a variable; in a join so does a branch.
+_MOST_CALLS, _MOST_IN_A_BRANCH = 3, 2
 X = ex.Name("x")
 IDENTITY = Op("identity", {})
 
@@ -99,11 +99,11 @@ class Bodies(Modules):
             return False
         plain = isinstance(following.element, df.OpCall | df.Instance)
         fits = plain and not (flow.weighted and _is_weighted(following))
-        return fits and self.length(flow) <= _LONG
+        return fits and _calls(flow.code) <= _MOST_CALLS
 
     def stands_alone(self, step: df.Step, flow: Flow) -> bool:
         """Return whether the value of a branch has to have a name."""
-        return step.kept or _calls(flow.code) > 2
+        return step.kept or _calls(flow.code) > _MOST_IN_A_BRANCH
 
     def head(self, head: df.Head, flow: Flow) -> None:
         """Write a head that is only computed in training."""
@@ -145,7 +145,7 @@ class Bodies(Modules):
         """Write elements after one another; one call in the next, as long as that can be read."""
         for number, child in enumerate(chain.elements, 1):
             flow = self.element(child, flow, variable)
-            if self.length(flow) > _LONG and number < len(chain.elements):
+            if _calls(flow.code) > _MOST_CALLS and number < len(chain.elements):
                 flow = self.bind(flow, variable)
             if number % SETTLED == 0:
                 flow.shape.settle()
@@ -293,10 +293,6 @@ class Bodies(Modules):
         self.attribute(slot, built.module, mixed=mixed)
         return built
 
-    def length(self, flow: Flow) -> int:
-        """Return how long a value is in the code."""
-        return len(self.file.printer.show(flow.code))
-
 
 def _is_weighted(step: df.Step) -> bool:
     """Return whether a step is more than an op without parameters."""
@@ -314,6 +310,6 @@ def _opposite(condition: Expression | None) -> Expression:
 
 
 def _calls(code: Code) -> int:
-    """Return how many calls stand in a value."""
+    """Count the calls in a value."""
     called = (part for part in within(code) if not isinstance(part, Op) or part.value is not None)
     return sum(isinstance(part, Op | Applied | ex.Call | ex.Tuple) for part in called)

@@ -28,8 +28,8 @@ from incgen.targets.shared.code import (
     parameters_in,
     within,
 )
+from incgen.targets.shared.elements import unwrapped
 from incgen.targets.shared.file import Form
-from incgen.targets.shared.structure import unwrapped
 from incgen.targets.shared.symbols import Symbol, Unknown
 from incgen.targets.shared.values import as_float, one_of_equal
 from incgen.targets.shared.writer import Flow

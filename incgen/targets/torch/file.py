@@ -15,7 +15,7 @@ from typing import Any
 from incgen.graph.nodes import Graph
 from incgen.resolve import definitions as df
 from incgen.targets.shared.file import Form
-from incgen.targets.shared.files import facts, outputs
+from incgen.targets.shared.preamble import facts, outputs
 from incgen.targets.shared.shaping import own_input
 from incgen.targets.shared.style import PLAIN, Style
 from incgen.targets.shared.symbols import Symbol

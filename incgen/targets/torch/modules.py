@@ -26,8 +26,7 @@ from incgen.targets.shared.code import (
     names_in,
     parameters_in,
 )
-from incgen.targets.shared.file import Form
-from incgen.targets.shared.structure import (
+from incgen.targets.shared.elements import (
     only,
     outer_labels,
     part_name,
@@ -35,6 +34,7 @@ from incgen.targets.shared.structure import (
     unwrapped,
     written_in,
 )
+from incgen.targets.shared.file import Form
 from incgen.targets.shared.symbols import AXES, Symbol
 from incgen.targets.torch.code import (
     Built,

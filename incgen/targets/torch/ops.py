@@ -12,12 +12,11 @@ from decimal import Decimal
 from functools import partial
 
 from incgen.language import expressions as ex
-from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
 from incgen.resolve.definitions import WindowValue
 from incgen.targets.shared.code import Chosen, Code, Op
 from incgen.targets.shared.outputs import flat_size
-from incgen.targets.shared.symbols import Symbol
+from incgen.targets.shared.place import Place
 from incgen.targets.shared.values import (
     FALSE,
     ONE,
@@ -54,21 +53,6 @@ class Layer:
     module: Code
     weights: tuple[Weight, ...] = ()
     apart: tuple[Op, Op] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an op stands.
-
-    Attributes:
-        shape: of its input.
-        words: gives the values that a parameter takes, if words are among them.
-        odd: whether the kernel is odd, though it is a parameter.
-    """
-
-    shape: Symbol
-    words: Callable[[str], list[Value]]
-    odd: bool = False
 
 
 def layer(op: str, args: Args, place: Place) -> Layer:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from incgen.base.source import Span
-from incgen.graph.nodes import Graph
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
@@ -23,17 +23,16 @@ from incgen.targets.shared.code import (
     Type,
     parameters_in,
 )
-from incgen.targets.shared.file import Form
+from incgen.targets.shared.elements import names_in
 from incgen.targets.shared.parameters import (
     ARGUMENT_TYPES,
     float_parameters,
     type_of,
     values_of,
 )
+from incgen.targets.shared.place import Place
 from incgen.targets.shared.scopes import Names
 from incgen.targets.shared.shaping import Shaper, mapped, own_input
-from incgen.targets.shared.structure import names_in
-from incgen.targets.shared.style import Style
 from incgen.targets.shared.symbols import Symbol, Unknown
 from incgen.targets.shared.units import UnitForm, head_arguments
 from incgen.targets.shared.uses import Uses
@@ -48,7 +47,7 @@ from incgen.targets.torch.code import (
     own,
     sizes_of,
 )
-from incgen.targets.torch.ops import Layer, Place, layer
+from incgen.targets.torch.ops import Layer, layer
 
 #: Parts of a formula that can stand in several places; a longer one gets a variable.
 _READABLE = 5
@@ -61,17 +60,17 @@ class File(shared.File):
 
     target, spelt = "torch", class_name
 
-    def __init__(
-        self,
-        graph: Graph,
-        style: Style,
-        write: Callable[[File, str, df.Definition, bool], tuple[Form, Node]],
-    ) -> None:
-        """Name what will be written, as any file does."""
-        super().__init__(graph, style, write)
-        self.shaper = Shaper(graph, self.words)
-        self.floats = float_parameters(graph.program)
-        self.decaying = False  # whether something has weight decay
+    decaying = False  # whether something has weight decay
+
+    @cached_property
+    def shaper(self) -> Shaper:
+        """Return what gives the shape behind an element."""
+        return Shaper(self.graph, self.words)
+
+    @cached_property
+    def floats(self) -> set[tuple[df.Definition, str]]:
+        """Return the parameters that are numbers with a point and nothing else."""
+        return float_parameters(self.graph.program)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +242,7 @@ class Scope(Uses):
         with self.known_at(call.span):
             args = self.arguments(call, shape)
             unit = self.unit if call.forwards else None
-            place = Place(shape, self.words, unit is not None and unit.odd)
+            place = Place(shape, self.words, unit)
             result = layer(call.op.name, args, place)
             if unit is None or not unit.same:
                 return result
