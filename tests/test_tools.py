@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from tools import (
     NAMES,
+    PAGE,
+    PLACE,
+    REFUSALS,
     TOOLS,
     DifferentError,
     Outcome,
@@ -18,6 +23,7 @@ from tools import (
     on_torch,
     outcome,
     table,
+    variants,
 )
 
 #: A single block, on which all but the tools that start a process or read much run quickly.
@@ -64,3 +70,24 @@ def test_specs_on_which_all_is_the_same_are_one_column() -> None:
     assert lines[3] == f"| {NAMES[1]} | works | works |"
     assert lines[-2:] == ["", "1. There is no such thing."]
     assert whole[0] == "| tool | `a`<br>`b` |"
+
+
+def test_the_page_says_what_came_of_every_tool_on_every_spec() -> None:
+    place = PLACE.search(PAGE.read_text("utf-8"))
+    assert place
+    rows = [line.strip("| ").split(" | ") for line in place[2].splitlines() if line[:2] == "| "]
+    header, *tools = rows
+    reasons = re.findall(r"^\d+\. (.*)$", place[2], re.MULTILINE)
+    specs = set(re.findall(r"`(\w+)`", " ".join(header)))
+    numbers = {f"({number})" for number in range(1, 1 + len(reasons))}
+
+    assert [tool for tool, *_ in tools] == NAMES
+    assert specs == {variant.spec for variant in variants()}
+    assert set(reasons) <= set(REFUSALS.values())
+    for tool, *cells in tools:
+        assert len(cells) == len(header) - 1, tool
+        for cell in cells:
+            word, _, number = cell.partition(" ")
+            assert (word in ("works", "-") and not number) or (
+                word == "refused" and number in numbers
+            ), f"{tool}: {cell}"

@@ -1,8 +1,8 @@
 """Every tool that generated models are handed to, tried on every spec.
 
-`python tests/tools.py` prints a table of all of them; arguments choose specs. Each spec is built
-for the smallest image that it takes, and few classes. Differences are relative to the largest
-element.
+`python tests/tools.py` prints a table of all of them; arguments choose specs, and `--write` puts
+the table of all into docs/generated-code.md. Each spec is built for the smallest image that it
+takes, and few classes. Differences are relative to the largest element.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from incgen.language.names import class_name
 
 ROOT = Path(__file__).parent.parent
 SPECS = ROOT / "specs"
+PAGE = ROOT / "docs" / "generated-code.md"
 
 #: Images that are compared, and their least height and width: in smaller ones windows see borders
 #: only.
@@ -377,7 +378,8 @@ def int8_fx(subject: Subject) -> None:
 
 def int8_qat(subject: Subject) -> None:
     """`prepare_qat_fx`, `convert_fx`."""
-    made = torch_tools.int8_qat(subject.model, subject.x, 1, frozen=True)
+    plain, made = torch_tools.int8_qat_frozen(subject.model, subject.x)
+    hold(plain, subject.wanted, 1e-5, "before it is quantised ")
     with torch.no_grad():
         hold(torch_tools.first(made(subject.x)), subject.wanted, INT8)
 
@@ -646,9 +648,24 @@ def collected(chosen: Iterable[Variant]) -> Outcomes:
     return found
 
 
+#: Where the table stands in the page.
+PLACE = re.compile(r"(<!-- tools on every spec -->\n)(.*?)(\n<!-- end -->)", re.DOTALL)
+
+
+def write(text: str) -> None:
+    """Replace the page's table."""
+    page = PAGE.read_text("utf-8")
+    fresh, count = PLACE.subn(lambda place: place[1] + text + place[3], page)
+    assert count == 1
+    PAGE.write_text(fresh, "utf-8")
+
+
 def main() -> int:
     """Print the table of the specs that are named, or of all; 1 if a tool fails."""
-    named = set(sys.argv[1:])
+    named = set(sys.argv[1:]) - {"--write"}
+    if named and "--write" in sys.argv:
+        print("--write takes no specs: the page has all of them", file=sys.stderr)
+        return 2
     chosen = [each for each in variants() if not named or each.spec in named]
     if unknown := named - {each.spec for each in chosen}:
         print(f"there is no spec {', '.join(sorted(unknown))} in {SPECS.name}/", file=sys.stderr)
@@ -656,6 +673,8 @@ def main() -> int:
     start = time.monotonic()
     found = collected(chosen)
     print(table(found))
+    if "--write" in sys.argv:
+        write(table(found))
     print(f"{time.monotonic() - start:.0f} s", file=sys.stderr)
     return int(any(came.word == "fails" for each in found.values() for came in each.values()))
 

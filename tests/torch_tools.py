@@ -172,16 +172,10 @@ def int8_fx(model: nn.Module, x: Tensor) -> Made:
     return made
 
 
-def int8_qat(model: nn.Module, x: Tensor, steps: int, *, frozen: bool = False) -> Made:
-    """Go forward and back as if it were quantised, by FX, and quantise it.
+def prepared_for_qat(model: nn.Module, x: Tensor) -> torch.fx.GraphModule:
+    """Return a copy in training with FX's fake quantisation.
 
     A `BiasedBatchNorm2d` is named to FX: traced, it would stay in training.
-
-    Args:
-        model: the model.
-        x: the images of every step.
-        steps: how many; nothing learns in them.
-        frozen: whether running statistics stay what they are, and nothing is dropped.
     """
     from torch.ao.quantization import get_default_qat_qconfig_mapping, quantize_fx
     from torch.ao.quantization.fx.custom_config import PrepareCustomConfig
@@ -193,13 +187,53 @@ def int8_qat(model: nn.Module, x: Tensor, steps: int, *, frozen: bool = False) -
     mapping = get_default_qat_qconfig_mapping("x86")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        prepared = quantize_fx.prepare_qat_fx(made, mapping, (x,), custom)
-        if frozen:
-            prepared.apply(_freeze)
-        for _ in range(steps):
-            first(prepared(x)).sum().backward()
-        converted: Made = quantize_fx.convert_fx(prepared.eval())
-    return converted
+        return quantize_fx.prepare_qat_fx(made, mapping, (x,), custom)
+
+
+def converted(prepared: torch.fx.GraphModule) -> Made:
+    """Return the quantised model of one with fake quantisation."""
+    from torch.ao.quantization import quantize_fx
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made: Made = quantize_fx.convert_fx(prepared.eval())
+    return made
+
+
+def int8_qat(model: nn.Module, x: Tensor, steps: int) -> Made:
+    """Go forward and back as if the model were quantised, by FX, and quantise it.
+
+    Args:
+        model: the model.
+        x: the images of every step.
+        steps: how many; nothing learns in them.
+    """
+    prepared = prepared_for_qat(model, x)
+    for _ in range(steps):
+        first(prepared(x)).sum().backward()
+    return converted(prepared)
+
+
+def int8_qat_frozen(model: nn.Module, x: Tensor) -> tuple[Tensor, Made]:
+    """Take a step of QAT with running statistics that stay what they are, and no dropout.
+
+    The ranges are those of the model before it is quantised: FX has all branches of a `cat` share
+    one range, which begins as the first one's, and would cut off the others in the step.
+
+    Returns:
+        The output of the prepared model before anything is quantised, and the quantised model.
+    """
+    from torch.ao import quantization as ao
+
+    prepared = prepared_for_qat(model, x)
+    prepared.apply(_freeze)
+    prepared.apply(ao.disable_fake_quant)
+    with torch.no_grad():
+        plain = first(prepared(x))
+    prepared.apply(ao.enable_fake_quant)
+    prepared.apply(ao.disable_observer)
+    first(prepared(x)).sum().backward()
+    return plain, converted(prepared)
 
 
 def _freeze(module: nn.Module) -> None:
