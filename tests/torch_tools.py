@@ -110,6 +110,7 @@ def synced(model: nn.Module, x: Tensor) -> Made:
 def averaged(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
     """Return the running statistics that are those of the images alone."""
     made = copy.deepcopy(model)
+    torch.manual_seed(0)  # of dropout
     torch.optim.swa_utils.update_bn([x], made)
     return {name: value for name, value in made.state_dict().items() if ".running_" in name}
 
@@ -128,6 +129,7 @@ def statistics(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
     for name, norm in model.named_modules():
         if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
             norm.register_forward_pre_hook(lambda norm, given, name=name: see(name, norm, given[0]))
+    torch.manual_seed(0)
     with torch.no_grad():
         model(x)
     return found
