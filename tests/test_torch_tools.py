@@ -20,6 +20,7 @@ from torch_tools import (
     first,
     fx_traced,
     hooked,
+    int8_fx,
     jit_traced,
     scripted,
 )
@@ -221,6 +222,24 @@ def int8(model: nn.Module, images: torch.Tensor, folder: Path) -> Any:
     quantization.quantize_static(full, small, Images(), reduce_range=True)
     session = onnxruntime.InferenceSession(small)
     return np.concatenate([session.run(None, {"x": image[None].numpy()})[0] for image in images])
+
+
+def test_a_global_average_of_one_pixel_can_be_quantised() -> None:
+    # PyTorch has no mean of integers over maps of 1 x 1, which `inception_v3` has in its head.
+    spec = """
+        numerics torch
+        network pixel {
+            input 4x4 2
+            a: conv 4x4 3
+            global_avg_pool
+            b: dense 2
+        }
+    """
+    model = incgen.load("pixel.inc", "torch", text=spec).Pixel().eval()
+    x = torch.linspace(-1, 1, 64).view(2, 2, 4, 4)
+
+    with torch.no_grad():
+        torch.testing.assert_close(int8_fx(model, x)(x), model(x), rtol=0, atol=0.02)
 
 
 def test_heads_are_of_training_only() -> None:

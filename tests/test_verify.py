@@ -248,7 +248,12 @@ def test_the_line_of_a_block_is_where_it_is_made() -> None:
         (1, "x = self.drop(x)", "x = self.drop(x) if self.training else 2 * x", "torch"),
         (1, "x = self.stem(x)", f"x = self.stem(x)\n        {STATE}", "torch"),
         (1, "x = self.stem(x)", "y = self.stem(x)\n        x.zero_()\n        x = y", "torch"),
-        (1, "x = x.mean((2, 3))", "x = x.mean((2, 3)).squeeze()", "torch"),
+        (
+            1,
+            "x = F.adaptive_avg_pool2d(x, 1).flatten(1)",
+            "x = F.adaptive_avg_pool2d(x, 1).squeeze()",
+            "torch",
+        ),
         (
             2,
             "x = self.one(x)",
@@ -400,7 +405,7 @@ def test_a_slope_is_wrong_where_the_loss_says_so(slope: Slope, wrong: bool) -> N
 
 def test_a_file_that_knows_the_size_is_found_at_another_one() -> None:
     spec = "numerics torch\nnetwork small {\n    input 4x4 2\n    pool: global_avg_pool\n}\n"
-    whole, corner = "x.mean((2, 3))", "x[:, :, :4, :4].mean((2, 3))"
+    whole, corner = "F.adaptive_avg_pool2d(x, 1)", "F.adaptive_avg_pool2d(x[:, :, :4, :4], 1)"
 
     report = broken(whole, corner, "torch", spec=spec, rungs=[1])
 

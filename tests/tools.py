@@ -87,7 +87,7 @@ class Variant:
     def takes(self, size: int) -> bool:
         """Return whether the network exists for an image size, with joins of 2 x 2 or larger.
 
-        PyTorch has no mean of integers over joined maps of 1 x 1.
+        Windows of smaller maps see little but their borders.
         """
         try:
             graph = incgen.compile_spec(self.file, self.settings, text=self.text(size))

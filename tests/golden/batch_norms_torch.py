@@ -124,6 +124,6 @@ class BatchNorms(nn.Module):
         x = self.four(x)  # (N, 3, 6, 5)
         x = self.five(x)  # (N, 3, 6, 5)
         x = self.conv1(x)  # (N, 4, 6, 5)
-        x = x.mean((2, 3))  # (N, 4)
+        x = F.adaptive_avg_pool2d(x, 1).flatten(1)  # (N, 4)
         x = self.six(x)  # (N, 4)
         return self.seven(x)  # (N, 4)

@@ -148,7 +148,7 @@ class BNInception(nn.Module):
         x = self.inception_5a(x)  # (N, 1024, 7, 7)
         x = self.inception_5b(x)  # (N, 1024, 7, 7)
 
-        x = x.mean((2, 3))  # (N, 1024)
+        x = F.adaptive_avg_pool2d(x, 1).flatten(1)  # (N, 1024)
         return self.logits(x)  # (N, 1000)
 
 

@@ -131,5 +131,5 @@ class Conditions(nn.Module):
         x = self.four(x)  # (N, 6, 5, 5)
         x = self.five(x)  # (N, 6, 5, 5)
         x = self.six(x)  # (N, 7, 5, 5)
-        x = x.mean((2, 3))  # (N, 7)
+        x = F.adaptive_avg_pool2d(x, 1).flatten(1)  # (N, 7)
         return self.logits(x)  # (N, 6)

@@ -102,7 +102,7 @@ class Decay(nn.Module):
         x = self.stem(x)  # (N, 6, 8, 8)
         x = self.body(x)  # (N, 6, 8, 8)
         x = self.sep(x)  # (N, 6, 8, 8)
-        x = x.mean((2, 3))  # (N, 6)
+        x = F.adaptive_avg_pool2d(x, 1).flatten(1)  # (N, 6)
         return self.logits(x)  # (N, 4)
 
     def regularization_loss(self) -> Tensor:

@@ -27,7 +27,7 @@ class GlobalAvgPool(nn.Module):
     """Mean over height and width: (N, C, H, W) to (N, C)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.mean((2, 3))
+        return F.adaptive_avg_pool2d(x, 1).flatten(1)
 
 
 class ConvReLU(nn.Module):
@@ -99,7 +99,7 @@ class Heads(nn.Module):
         aux1 = self.aux1(x) if self.training else None
         x = self.conv2(x)  # (N, 8, 9, 10)
         aux2 = self.aux2(x) if self.training else None
-        x = x.mean((2, 3))  # (N, 8)
+        x = F.adaptive_avg_pool2d(x, 1).flatten(1)  # (N, 8)
         x = self.logits(x)  # (N, 5)
         if aux1 is None or aux2 is None:
             return x

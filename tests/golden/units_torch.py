@@ -245,7 +245,7 @@ class Units(nn.Module):
         x = self.f(x)  # (N, 6, 3, 3)
         x = self.g(x)  # (N, 8, 3, 3)
         x = self.h(x)  # (N, 8, 3, 3)
-        x = x.mean((2, 3))  # (N, 8)
+        x = F.adaptive_avg_pool2d(x, 1).flatten(1)  # (N, 8)
         x = self.i(x)  # (N, 9)
         return self.logits(x)  # (N, 5)
 
