@@ -89,7 +89,7 @@ class Gate(nn.Module):
         nn.init.zeros_(self.dense_2.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        gate = self.dense_2(F.relu(self.dense(x.mean((2, 3)))))
+        gate = self.dense_2(F.relu(self.dense(F.adaptive_avg_pool2d(x, 1).flatten(1))))
         return x * gate.sigmoid()[:, :, None, None]
 
 
