@@ -26,8 +26,6 @@ EXPECTED: Final = tuple(
         r"unsupported: the first iteration of this `repeat` makes a vector of a map",
         # Nothing depends on the value, so the file would have an unused line.
         r"unsupported: the value of .* is used by nothing",
-        # Keras has its own words for the border of a pooling.
-        r"unsupported: Keras itself gives the name ",
     )
 )
 #: Errors that random specs may have although all their shapes fit: the rules for shapes do not

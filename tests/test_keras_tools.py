@@ -196,7 +196,7 @@ def test_faults_of_a_weights_file_are_listed_together(tmp_path: Path) -> None:
     assert str(caught.value).splitlines() == [
         f"{path} does not fit:",
         "misshapen: logits.bias (), not (5,)",
-        "misshapen: logits.weight (5, 3), not (5, 7)",
+        "misshapen: logits.weight (3, 5), not (7, 5)",
         "missing: conv1.bias",
         "unexpected: stray.bias",
         "unexpected: stray.scale",
@@ -205,9 +205,17 @@ def test_faults_of_a_weights_file_are_listed_together(tmp_path: Path) -> None:
         np.testing.assert_array_equal(old, new)
 
 
-@pytest.mark.parametrize("shape", [(4, 1, 3, 3), (3, 3, 2, 3), (6, 1, 3), (18, 3)])
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [
+        ((4, 1, 3, 3), (3, 3, 1, 4)),
+        ((3, 3, 2, 3), (2, 3, 3, 3)),
+        ((6, 1, 3), (3, 1, 6)),
+        ((18, 3), (3, 18)),
+    ],
+)
 def test_a_depthwise_kernel_that_does_not_fit_is_listed(
-    shape: tuple[int, ...], tmp_path: Path
+    shape: tuple[int, ...], axes: tuple[int, ...], tmp_path: Path
 ) -> None:
     """Of 2 channels by 3: Keras' own axes, and sizes that the multiplier divides, do not fit."""
     text = "numerics torch\nnetwork net { input 8x8 2\na: depthwise_conv 3x3 multiplier=3 }"
@@ -219,7 +227,7 @@ def test_a_depthwise_kernel_that_does_not_fit_is_listed(
         module.load_safetensors(module.net(), path)
 
     assert str(caught.value).splitlines()[1:] == [
-        f"misshapen: a.weight {shape}, not (6, 1, 3, 3)",
+        f"misshapen: a.weight {axes}, not (3, 3, 1, 6)",
         "missing: a.bias",
     ]
 

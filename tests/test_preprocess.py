@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -74,6 +76,21 @@ def test_pixels_are_not_warned_of(preprocess: Any, values: str) -> None:
         warnings.simplefilter("error")
         for images in (picture, dark, np.zeros_like(picture), picture[:0]):
             preprocess(images)
+
+
+def test_in_a_pipeline_of_tensorflow_from_a_file(tmp_path: Path) -> None:
+    """AutoGraph rewrites the code of functions whose files it can read."""
+    path = tmp_path / "net.py"
+    path.write_text(incgen.generate("net.inc", "keras", text=SPEC), "utf-8")
+    spec = importlib.util.spec_from_file_location("net_of_a_file", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    images = np.random.default_rng(0).uniform(0, 255, (2, 4, 5, 3)).astype("float32")
+
+    batches = tf.data.Dataset.from_tensors(images).map(module.preprocess)
+
+    np.testing.assert_allclose(np.asarray(next(iter(batches))), by_keras(images), atol=1e-6)
 
 
 def test_in_graphs_and_on_other_devices() -> None:

@@ -46,7 +46,7 @@ USED_BY_CODE = _words(
     """
     Any any bool dict F Final float getattr inputs int isinstance keras layers list Literal
     load_file load_safetensors map math max min name NamedTuple nn ops OrderedDict preprocess range
-    round self sorted str sum super sys Tensor torch tuple ValueError warnings x zip
+    round self sorted str sum super suppress sys Tensor torch tuple ValueError warnings x zip
     """
 ).union(name for name in HELPERS if name[0].islower())
 

@@ -12,22 +12,20 @@ import keras
 from keras import layers, ops
 from safetensors.numpy import load_file
 
-#: Maps are (N, H, W, C), whatever keras.json says.
-NHWC = {"data_format": "channels_last"}
+NHWC = {"data_format": "channels_last"}  # whatever keras.json says
 
 
 @keras.saving.register_keras_serializable("conditions")
-class BatchNormalization(layers.BatchNormalization):
-    """Batch normalisation whose running variance is unbiased, as in its algorithm 2."""
+class UnbiasedBatchNormalization(layers.BatchNormalization):
+    """Batch normalisation that averages unbiased variances, n / (n - 1) as large."""
 
     def call(self, inputs, training=None, mask=None):
-        if not (training and self.trainable):
-            return super().call(inputs, training=training, mask=mask)
         kept = self.momentum * self.moving_variance
         outputs = super().call(inputs, training=training, mask=mask)
-        n = ops.size(inputs) // inputs.shape[-1]
-        added = self.moving_variance - kept
-        self.moving_variance.assign_add(ops.divide(added, ops.maximum(n - 1, 1)))
+        if training and self.trainable:
+            added = self.moving_variance - kept
+            n = ops.size(inputs) // inputs.shape[-1]
+            self.moving_variance.assign_add(ops.divide(added, ops.maximum(n - 1, 1)))
         return outputs
 
 
@@ -41,40 +39,28 @@ def conv_bn(x, channels, kernel, stride=1, *, name):
         stride,
         padding="valid" if stride > 1 else "same",
         use_bias=False,
-        kernel_initializer="glorot_uniform",
         **NHWC,
         name=f"{name}-conv",
     )(x)
-    x = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}-bn")(x)
+    x = UnbiasedBatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}-bn")(x)
     return layers.ReLU(name=f"{name}-relu")(x)
 
 
 def bottleneck(x, c, stride=1, *, name):
-    """The block `bottleneck`."""
+    """Map (N, H, W, C) to (N, H', W', c * 4)."""
     body = conv_bn(x, c, 1, name=f"{name}-body-0")
     body = conv_bn(body, c, 3, stride=stride, name=f"{name}-body-1")
-    body = layers.Conv2D(
-        c * 4,
-        1,
-        use_bias=False,
-        kernel_initializer="glorot_uniform",
-        **NHWC,
-        name=f"{name}-body-2",
+    body = layers.Conv2D(c * 4, 1, use_bias=False, **NHWC, name=f"{name}-body-2")(body)
+    body = UnbiasedBatchNormalization(
+        epsilon=1e-5, momentum=0.9, name=f"{name}-body-3"
     )(body)
-    body = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}-body-3")(body)
     if stride != 1 or x.shape[-1] != c * 4:
         skip = layers.Conv2D(
-            c * 4,
-            1,
-            stride,
-            use_bias=False,
-            kernel_initializer="glorot_uniform",
-            **NHWC,
-            name=f"{name}-skip-0",
+            c * 4, 1, stride, use_bias=False, **NHWC, name=f"{name}-skip-0"
         )(x)
-        skip = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}-skip-1")(
-            skip
-        )
+        skip = UnbiasedBatchNormalization(
+            epsilon=1e-5, momentum=0.9, name=f"{name}-skip-1"
+        )(skip)
     else:
         skip = layers.Identity(name=f"{name}-skip")(x)
     x = layers.Add(name=f"{name}-add")([body, skip])
@@ -82,7 +68,7 @@ def bottleneck(x, c, stride=1, *, name):
 
 
 def maybe(x, c, deep, act=True, *, name):
-    """The block `maybe`."""
+    """Map (N, H, W, C) to (N, H, W, C')."""
     if deep:
         x = conv_bn(x, c, 3, name=f"{name}-first")
         x = conv_bn(x, c, 3, name=f"{name}-second")
@@ -91,13 +77,9 @@ def maybe(x, c, deep, act=True, *, name):
     if act:
         x = layers.ReLU(name=f"{name}-relu")(x)
     if c > 8 and deep:
-        x = layers.Conv2D(
-            c // 2, 1, kernel_initializer="glorot_uniform", **NHWC, name=f"{name}-extra"
-        )(x)
+        x = layers.Conv2D(c // 2, 1, **NHWC, name=f"{name}-extra")(x)
     elif c == 8:
-        x = layers.Conv2D(
-            5, 1, kernel_initializer="glorot_uniform", **NHWC, name=f"{name}-other"
-        )(x)
+        x = layers.Conv2D(5, 1, **NHWC, name=f"{name}-other")(x)
     return x
 
 
@@ -106,41 +88,36 @@ def conditions(classes=6, large=False, input_shape=(9, 10, 3), name="conditions"
     inputs = keras.Input(input_shape, name="input")
     x = conv_bn(inputs, 8, 3, name="stem")
     x = bottleneck(x, 2, name="one")
-    x = bottleneck(x, 4, stride=2, name="two")
+    x = bottleneck(x, 4, stride=2, name="two")  # (N, 5, 5, 16)
     x = maybe(x, 8, deep=False, name="three")
     x = maybe(x, 12, deep=True, act=False, name="four")
     if large:
         x = conv_bn(x, 9, 3, name="five")
     x = conv_bn(x, 7, 1, name="six")
-    x = layers.GlobalAveragePooling2D(**NHWC, name="global_avg_pool")(x)
-    x = layers.Dense(classes, kernel_initializer="glorot_uniform", name="logits")(x)
+    x = layers.GlobalAveragePooling2D(**NHWC, name="global_avg_pool")(x)  # (N, 7)
+    x = layers.Dense(classes, name="logits")(x)  # (N, 6)
     return keras.Model(inputs, x, name=name)
 
 
 def load_safetensors(model, path):
-    """Load weights with PyTorch's names and axes; ValueError lists all that differs."""
-    keys = {"kernel": "weight", "gamma": "weight", "beta": "bias"}
-    keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
-    wanted = {}
+    """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
+    names = {"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias"}
+    names |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
+    tensors = load_file(path)
+    values, faults = [], []
     for layer in model.layers:
-        place = layer.name.replace("-", ".")
-        for variable in layer.weights:
-            shape = variable.shape[::-1]  # in the file
-            if len(shape) == 4:
-                shape = (*shape[:2], *variable.shape[:2])
-            key = f"{place}.{keys.get(variable.name, variable.name)}"
-            wanted[key] = variable, shape
-    found = load_file(path)
-    found = {k: v for k, v in found.items() if not k.endswith("_batches_tracked")}
-    faults = [f"unexpected: {key}" for key in found.keys() - wanted.keys()]
-    for key, (_, shape) in wanted.items():
-        if key not in found:
-            faults.append(f"missing: {key}")
-        elif found[key].shape != shape:
-            faults.append(f"misshapen: {key} {found[key].shape}, not {shape}")
+        for weight in layer.weights:
+            key = f"{layer.name}.{names[weight.name]}".replace("-", ".")
+            if key not in tensors:
+                faults.append(f"missing: {key}")
+                continue
+            value = tensors.pop(key)
+            value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+            if value.shape != weight.shape:
+                faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
+            values.append((weight, value))
+    faults += [f"unexpected: {key}" for key in tensors if not key.endswith("_tracked")]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
-    for key, (variable, _) in wanted.items():
-        value = found[key]
-        value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
-        variable.assign(value)
+    for weight, value in values:
+        weight.assign(value)

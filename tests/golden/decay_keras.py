@@ -12,39 +12,44 @@ import keras
 from keras import layers, ops
 from safetensors.numpy import load_file
 
-#: Maps are (N, H, W, C), whatever keras.json says.
-NHWC = {"data_format": "channels_last"}
+NHWC = {"data_format": "channels_last"}  # whatever keras.json says
 
 
 @keras.saving.register_keras_serializable("decay")
-class BatchNormalization(layers.BatchNormalization):
-    """Batch normalisation whose running variance is unbiased, as in its algorithm 2."""
+class UnbiasedBatchNormalization(layers.BatchNormalization):
+    """Batch normalisation that averages unbiased variances, n / (n - 1) as large."""
 
     def call(self, inputs, training=None, mask=None):
-        if not (training and self.trainable):
-            return super().call(inputs, training=training, mask=mask)
         kept = self.momentum * self.moving_variance
         outputs = super().call(inputs, training=training, mask=mask)
-        n = ops.size(inputs) // inputs.shape[-1]
-        added = self.moving_variance - kept
-        self.moving_variance.assign_add(ops.divide(added, ops.maximum(n - 1, 1)))
+        if training and self.trainable:
+            added = self.moving_variance - kept
+            n = ops.size(inputs) // inputs.shape[-1]
+            self.moving_variance.assign_add(ops.divide(added, ops.maximum(n - 1, 1)))
         return outputs
 
 
 @keras.saving.register_keras_serializable("decay")
-class L2(keras.regularizers.Regularizer):
-    """Weight decay: rate / 2 * sum(w ** 2), so the gradient gains rate * w."""
+class WeightDecay(keras.regularizers.Regularizer):
+    """Add rate / 2 * sum(w ** 2) to the loss, summed in float32 or better.
+
+    `keras.regularizers.L2` sums in the type of the weights, where halves overflow.
+    """
 
     def __init__(self, rate):
         self.rate = rate
 
     def __call__(self, x):
-        # In half precision squares would overflow.
         x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
         return self.rate / 2 * ops.sum(ops.square(x))
 
     def get_config(self):
         return {"rate": self.rate}
+
+
+def depthwise_uniform(limit):
+    """Return an initializer for a filter of one channel; Keras' rules count all."""
+    return keras.initializers.RandomUniform(-limit, limit)
 
 
 def conv_bn(x, channels, kernel, *, name):
@@ -54,38 +59,29 @@ def conv_bn(x, channels, kernel, *, name):
         kernel,
         padding="same",
         use_bias=False,
-        kernel_initializer="glorot_uniform",
-        kernel_regularizer=L2(1e-3),
+        kernel_regularizer=WeightDecay(1e-3),
         **NHWC,
         name=f"{name}-conv",
     )(x)
-    x = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}-bn")(x)
+    x = UnbiasedBatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}-bn")(x)
     return layers.ReLU(name=f"{name}-relu")(x)
 
 
 def part(x, c, rate, *, name):
-    """The block `part`."""
+    """Map (N, H, W, C) to (N, H, W, c)."""
     x = layers.Conv2D(
         c,
         3,
         padding="same",
-        kernel_initializer="glorot_uniform",
-        kernel_regularizer=L2(rate),
+        kernel_regularizer=WeightDecay(rate),
         **NHWC,
         name=f"{name}-one",
     )(x)
     x = conv_bn(x, c, 1, name=f"{name}-two-0")
-    x = layers.Conv2D(
-        c, 1, kernel_initializer="glorot_uniform", **NHWC, name=f"{name}-two-1"
-    )(x)
+    x = layers.Conv2D(c, 1, **NHWC, name=f"{name}-two-1")(x)
     for i in range(2):
         x = layers.Conv2D(
-            c,
-            1,
-            kernel_initializer="glorot_uniform",
-            kernel_regularizer=L2(5e-4),
-            **NHWC,
-            name=f"{name}-three-{i}",
+            c, 1, kernel_regularizer=WeightDecay(5e-4), **NHWC, name=f"{name}-three-{i}"
         )(x)
     return x
 
@@ -99,58 +95,41 @@ def decay(classes=4, input_shape=(8, 8, 3), name="decay"):
         3,
         padding="same",
         use_bias=False,
-        depthwise_initializer=keras.initializers.RandomUniform(
-            -((6 / 18) ** 0.5), (6 / 18) ** 0.5
-        ),
-        depthwise_regularizer=L2(0.01),
+        depthwise_initializer=depthwise_uniform((6 / 18) ** 0.5),
+        depthwise_regularizer=WeightDecay(0.01),
         **NHWC,
         name="sep-depthwise",
     )(x)
     x = layers.Conv2D(
-        6,
-        1,
-        kernel_initializer="glorot_uniform",
-        kernel_regularizer=L2(0.01),
-        **NHWC,
-        name="sep-pointwise",
+        6, 1, kernel_regularizer=WeightDecay(0.01), **NHWC, name="sep-pointwise"
     )(x)
-    x = layers.GlobalAveragePooling2D(**NHWC, name="global_avg_pool")(x)
-    x = layers.Dense(
-        classes,
-        kernel_initializer="glorot_uniform",
-        kernel_regularizer=L2(4e-5),
-        name="logits",
-    )(x)
+    x = layers.GlobalAveragePooling2D(**NHWC, name="global_avg_pool")(x)  # (N, 6)
+    x = layers.Dense(classes, kernel_regularizer=WeightDecay(4e-5), name="logits")(x)
     return keras.Model(inputs, x, name=name)
 
 
 def load_safetensors(model, path):
-    """Load weights with PyTorch's names and axes; ValueError lists all that differs."""
-    keys = {"kernel": "weight", "gamma": "weight", "beta": "bias"}
-    keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
-    wanted = {}
+    """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
+    names = {"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias"}
+    names |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
+    tensors = load_file(path)
+    values, faults = [], []
     for layer in model.layers:
-        place = layer.name.replace("-", ".")
-        for variable in layer.weights:
-            shape = variable.shape[::-1]  # in the file
-            if len(shape) == 4:
-                shape = (*shape[:2], *variable.shape[:2])
-                if isinstance(layer, layers.DepthwiseConv2D):
-                    shape = (shape[0] * shape[1], 1, *shape[2:])
-            key = f"{place}.{keys.get(variable.name, variable.name)}"
-            wanted[key] = variable, shape
-    found = load_file(path)
-    found = {k: v for k, v in found.items() if not k.endswith("_batches_tracked")}
-    faults = [f"unexpected: {key}" for key in found.keys() - wanted.keys()]
-    for key, (_, shape) in wanted.items():
-        if key not in found:
-            faults.append(f"missing: {key}")
-        elif found[key].shape != shape:
-            faults.append(f"misshapen: {key} {found[key].shape}, not {shape}")
+        for weight in layer.weights:
+            key = f"{layer.name}.{names[weight.name]}".replace("-", ".")
+            if key not in tensors:
+                faults.append(f"missing: {key}")
+                continue
+            value = tensors.pop(key)
+            value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+            shape = weight.shape
+            if isinstance(layer, layers.DepthwiseConv2D) and len(shape) == 4:
+                shape = (*shape[:2], 1, shape[2] * shape[3])
+            if value.shape != shape:
+                faults.append(f"misshapen: {key} {value.shape}, not {shape}")
+            values.append((weight, value))
+    faults += [f"unexpected: {key}" for key in tensors if not key.endswith("_tracked")]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
-    for key, (variable, _) in wanted.items():
-        value = found[key]
-        value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
-        value = value.reshape(variable.shape)
-        variable.assign(value)
+    for weight, value in values:
+        weight.assign(value.reshape(weight.shape))

@@ -12,13 +12,12 @@ import keras
 from keras import layers, ops
 from safetensors.numpy import load_file
 
-#: Maps are (N, H, W, C), whatever keras.json says.
-NHWC = {"data_format": "channels_last"}
+NHWC = {"data_format": "channels_last"}  # whatever keras.json says
 
 
 @keras.saving.register_keras_serializable("heads")
-class AveragePooling2D(layers.AveragePooling2D):
-    """The stock layer, which adds up in the type of its input, in float32 at least."""
+class Float32AveragePooling2D(layers.AveragePooling2D):
+    """Average pooling in float32 or better: half-precision sums overflow on a CPU."""
 
     def call(self, inputs):
         x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
@@ -26,25 +25,28 @@ class AveragePooling2D(layers.AveragePooling2D):
 
 
 @keras.saving.register_keras_serializable("heads")
-class PaddedAveragePooling2D(AveragePooling2D):
-    """Average pooling; pads, ((top, bottom), (left, right)), do not count."""
+class PaddedAveragePooling2D(Float32AveragePooling2D):
+    """Average pooling whose border, ((top, bottom), (left, right)), does not count."""
 
-    def __init__(self, pool_size, strides, pads, **kwargs):
+    def __init__(self, pool_size, strides, border, **kwargs):
         super().__init__(pool_size, strides, **kwargs)
-        self.pads = pads
+        self.border = border
 
     def call(self, inputs):
-        pads = ((0, 0), *self.pads, (0, 0))
-        share = super().call(ops.pad(ops.ones_like(inputs[:1, :, :, :1]), pads))
-        return super().call(ops.pad(inputs, pads)) / share
+        border = ((0, 0), *self.border, (0, 0))
+        # The share of each window that lies on the map.
+        share = super().call(ops.pad(ops.ones_like(inputs[:1, :, :, :1]), border))
+        return super().call(ops.pad(inputs, border)) / share
 
     def compute_output_shape(self, input_shape):
-        n, h, w, c = input_shape
-        height, width = map(sum, self.pads)
-        return super().compute_output_shape((n, h and h + height, w and w + width, c))
+        n, *sizes, channels = input_shape
+        for axis, size in enumerate(sizes):
+            if size is not None:
+                sizes[axis] = size + sum(self.border[axis])
+        return super().compute_output_shape((n, *sizes, channels))
 
     def get_config(self):
-        return {**super().get_config(), "pads": self.pads}
+        return {**super().get_config(), "border": self.border}
 
 
 def conv_relu(x, channels, kernel, stride=1, *, name):
@@ -56,7 +58,6 @@ def conv_relu(x, channels, kernel, stride=1, *, name):
         kernel,
         stride,
         padding="valid" if stride > 1 else "same",
-        kernel_initializer="glorot_uniform",
         **NHWC,
         name=f"{name}-conv",
     )(x)
@@ -64,18 +65,17 @@ def conv_relu(x, channels, kernel, stride=1, *, name):
 
 
 def head(x, classes, *, name):
-    """The block `head`."""
+    """Map (N, H, W, C) to (N, classes)."""
     x = PaddedAveragePooling2D(5, 3, ((0, 2), (0, 2)), **NHWC, name=f"{name}-avg_pool")(
         x
     )
     x = conv_relu(x, 4, 1, name=f"{name}-reduce")
+    # Channels first, as the weights behind it count them.
     x = layers.Permute((3, 1, 2), name=f"{name}-fc1-0-permute")(x)
     x = layers.Flatten(**NHWC, name=f"{name}-fc1-0-flatten")(x)
-    x = layers.Dense(6, kernel_initializer="glorot_uniform", name=f"{name}-fc1-0")(x)
+    x = layers.Dense(6, name=f"{name}-fc1-0")(x)
     x = layers.ReLU(name=f"{name}-fc1-1")(x)
-    return layers.Dense(
-        classes, kernel_initializer="glorot_uniform", name=f"{name}-fc2"
-    )(x)
+    return layers.Dense(classes, name=f"{name}-fc2")(x)
 
 
 def heads(classes=5, input_shape=(17, 20, 3), name="heads"):
@@ -87,40 +87,32 @@ def heads(classes=5, input_shape=(17, 20, 3), name="heads"):
     inputs = keras.Input(input_shape, name="input")
     x = conv_relu(inputs, 8, 3, name="conv1")
     aux1 = head(x, classes, name="aux1")
-    x = conv_relu(x, 8, 3, stride=2, name="conv2")
+    x = conv_relu(x, 8, 3, stride=2, name="conv2")  # (N, 9, 10, 8)
     aux2 = layers.GlobalAveragePooling2D(**NHWC, name="aux2-0")(x)
-    aux2 = layers.Dense(classes, kernel_initializer="glorot_uniform", name="aux2-1")(
-        aux2
-    )
-    x = layers.GlobalAveragePooling2D(**NHWC, name="global_avg_pool")(x)
-    x = layers.Dense(classes, kernel_initializer="glorot_uniform", name="logits")(x)
+    aux2 = layers.Dense(classes, name="aux2-1")(aux2)
+    x = layers.GlobalAveragePooling2D(**NHWC, name="global_avg_pool")(x)  # (N, 8)
+    x = layers.Dense(classes, name="logits")(x)  # (N, 5)
     return keras.Model(inputs, {"logits": x, "aux1": aux1, "aux2": aux2}, name=name)
 
 
 def load_safetensors(model, path):
-    """Load weights with PyTorch's names and axes; ValueError lists all that differs."""
-    keys = {"kernel": "weight", "gamma": "weight", "beta": "bias"}
-    keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
-    wanted = {}
+    """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
+    names = {"kernel": "weight", "bias": "bias"}
+    tensors = load_file(path)
+    values, faults = [], []
     for layer in model.layers:
-        place = layer.name.replace("-", ".")
-        for variable in layer.weights:
-            shape = variable.shape[::-1]  # in the file
-            if len(shape) == 4:
-                shape = (*shape[:2], *variable.shape[:2])
-            key = f"{place}.{keys.get(variable.name, variable.name)}"
-            wanted[key] = variable, shape
-    found = load_file(path)
-    found = {k: v for k, v in found.items() if not k.endswith("_batches_tracked")}
-    faults = [f"unexpected: {key}" for key in found.keys() - wanted.keys()]
-    for key, (_, shape) in wanted.items():
-        if key not in found:
-            faults.append(f"missing: {key}")
-        elif found[key].shape != shape:
-            faults.append(f"misshapen: {key} {found[key].shape}, not {shape}")
+        for weight in layer.weights:
+            key = f"{layer.name}.{names[weight.name]}".replace("-", ".")
+            if key not in tensors:
+                faults.append(f"missing: {key}")
+                continue
+            value = tensors.pop(key)
+            value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+            if value.shape != weight.shape:
+                faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
+            values.append((weight, value))
+    faults += [f"unexpected: {key}" for key in tensors]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
-    for key, (variable, _) in wanted.items():
-        value = found[key]
-        value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
-        variable.assign(value)
+    for weight, value in values:
+        weight.assign(value)

@@ -14,33 +14,19 @@ import keras
 from keras import layers, ops
 from safetensors.numpy import load_file
 
-#: Maps are (N, H, W, C), whatever keras.json says.
-NHWC = {"data_format": "channels_last"}
-
-
-@keras.saving.register_keras_serializable("kinds")
-class AveragePooling2D(layers.AveragePooling2D):
-    """The stock layer, which adds up in the type of its input, in float32 at least."""
-
-    def call(self, inputs):
-        x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
-        return ops.cast(super().call(x), inputs.dtype)
+NHWC = {"data_format": "channels_last"}  # whatever keras.json says
 
 
 @keras.saving.register_keras_serializable("kinds")
 class EdgePadding2D(layers.Layer):
-    """Padding, ((top, bottom), (left, right)), by copies of the edge, for max pooling.
-
-    A window with a copy has the pixel itself, so the maximum is that of its pixels.
-    """
+    """Padding by copies of the edge, for max pooling: they never exceed a maximum."""
 
     def __init__(self, padding, **kwargs):
         super().__init__(**kwargs)
         self.padding = padding
 
-    def call(self, inputs):
+    def call(self, x):
         (top, bottom), (left, right) = self.padding
-        x = inputs
         x = ops.concatenate([x[:, :1]] * top + [x] + [x[:, -1:]] * bottom, axis=1)
         first, last = x[:, :, :1], x[:, :, -1:]
         return ops.concatenate([first] * left + [x] + [last] * right, axis=2)
@@ -50,29 +36,41 @@ class EdgePadding2D(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("kinds")
-class PaddedAveragePooling2D(AveragePooling2D):
-    """Average pooling; pads, ((top, bottom), (left, right)), do not count."""
-
-    def __init__(self, pool_size, strides, pads, **kwargs):
-        super().__init__(pool_size, strides, **kwargs)
-        self.pads = pads
+class Float32AveragePooling2D(layers.AveragePooling2D):
+    """Average pooling in float32 or better: half-precision sums overflow on a CPU."""
 
     def call(self, inputs):
-        pads = ((0, 0), *self.pads, (0, 0))
-        share = super().call(ops.pad(ops.ones_like(inputs[:1, :, :, :1]), pads))
-        return super().call(ops.pad(inputs, pads)) / share
+        x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+        return ops.cast(super().call(x), inputs.dtype)
+
+
+@keras.saving.register_keras_serializable("kinds")
+class PaddedAveragePooling2D(Float32AveragePooling2D):
+    """Average pooling whose border, ((top, bottom), (left, right)), does not count."""
+
+    def __init__(self, pool_size, strides, border, **kwargs):
+        super().__init__(pool_size, strides, **kwargs)
+        self.border = border
+
+    def call(self, inputs):
+        border = ((0, 0), *self.border, (0, 0))
+        # The share of each window that lies on the map.
+        share = super().call(ops.pad(ops.ones_like(inputs[:1, :, :, :1]), border))
+        return super().call(ops.pad(inputs, border)) / share
 
     def compute_output_shape(self, input_shape):
-        n, h, w, c = input_shape
-        height, width = map(sum, self.pads)
-        return super().compute_output_shape((n, h and h + height, w and w + width, c))
+        n, *sizes, channels = input_shape
+        for axis, size in enumerate(sizes):
+            if size is not None:
+                sizes[axis] = size + sum(self.border[axis])
+        return super().compute_output_shape((n, *sizes, channels))
 
     def get_config(self):
-        return {**super().get_config(), "pads": self.pads}
+        return {**super().get_config(), "border": self.border}
 
 
 def pooling(x, kind: Literal["max", "avg"], stride, counts=True, *, name):
-    """The block `pooling`."""
+    """Map (N, H, W, C) to (N, H', W', C)."""
     if kind not in ("max", "avg"):
         raise ValueError(f"{kind=} is not one of max, avg")
     if kind == "max":
@@ -80,7 +78,7 @@ def pooling(x, kind: Literal["max", "avg"], stride, counts=True, *, name):
         x = layers.MaxPooling2D(3, stride, **NHWC, name=f"{name}-pool")(x)
     elif counts:
         x = layers.ZeroPadding2D(1, **NHWC, name=f"{name}-pool-pad")(x)
-        x = AveragePooling2D(3, stride, **NHWC, name=f"{name}-pool")(x)
+        x = Float32AveragePooling2D(3, stride, **NHWC, name=f"{name}-pool")(x)
     else:
         x = PaddedAveragePooling2D(
             3, stride, ((1, 1), (1, 1)), **NHWC, name=f"{name}-pool"
@@ -89,80 +87,52 @@ def pooling(x, kind: Literal["max", "avg"], stride, counts=True, *, name):
 
 
 def conv_pad(x, c, border: Literal["half", "same", "valid"], bias=True, *, name):
-    """The block `conv_pad`."""
+    """Map (N, H, W, C) to (N, H', W', c)."""
     if border not in ("half", "same", "valid"):
         raise ValueError(f"{border=} is not one of half, same, valid")
     if border == "half":
         x = layers.ZeroPadding2D(1, **NHWC, name=f"{name}-conv-pad")(x)
-        x = layers.Conv2D(
-            c,
-            3,
-            2,
-            use_bias=bias,
-            kernel_initializer="glorot_uniform",
-            **NHWC,
-            name=f"{name}-conv",
-        )(x)
-    elif border == "same":
-        x = layers.Conv2D(
-            c,
-            3,
-            2,
-            padding="same",
-            use_bias=bias,
-            kernel_initializer="glorot_uniform",
-            **NHWC,
-            name=f"{name}-conv",
-        )(x)
-    else:
-        x = layers.Conv2D(
-            c,
-            3,
-            2,
-            use_bias=bias,
-            kernel_initializer="glorot_uniform",
-            **NHWC,
-            name=f"{name}-conv",
-        )(x)
-    return x
+    return layers.Conv2D(
+        c,
+        3,
+        2,
+        padding="same" if border == "same" else "valid",
+        use_bias=bias,
+        **NHWC,
+        name=f"{name}-conv",
+    )(x)
 
 
 def kinds(input_shape=(21, 22, 3), name="kinds"):
     """Return a model of (N, 21, 22, 3) to (N, 1, 1, 4)."""
     inputs = keras.Input(input_shape, name="input")
     x = pooling(inputs, "avg", 1, name="one")
-    x = pooling(x, "max", 2, name="two")
-    x = pooling(x, "avg", 2, counts=False, name="three")
-    x = conv_pad(x, 4, "valid", name="four")
-    x = conv_pad(x, 4, "half", bias=False, name="five")
+    x = pooling(x, "max", 2, name="two")  # (N, 11, 11, 3)
+    x = pooling(x, "avg", 2, counts=False, name="three")  # (N, 6, 6, 3)
+    x = conv_pad(x, 4, "valid", name="four")  # (N, 2, 2, 4)
+    x = conv_pad(x, 4, "half", bias=False, name="five")  # (N, 1, 1, 4)
     x = conv_pad(x, 4, "same", name="six")
     return keras.Model(inputs, x, name=name)
 
 
 def load_safetensors(model, path):
-    """Load weights with PyTorch's names and axes; ValueError lists all that differs."""
-    keys = {"kernel": "weight", "gamma": "weight", "beta": "bias"}
-    keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
-    wanted = {}
+    """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
+    names = {"kernel": "weight", "bias": "bias"}
+    tensors = load_file(path)
+    values, faults = [], []
     for layer in model.layers:
-        place = layer.name.replace("-", ".")
-        for variable in layer.weights:
-            shape = variable.shape[::-1]  # in the file
-            if len(shape) == 4:
-                shape = (*shape[:2], *variable.shape[:2])
-            key = f"{place}.{keys.get(variable.name, variable.name)}"
-            wanted[key] = variable, shape
-    found = load_file(path)
-    found = {k: v for k, v in found.items() if not k.endswith("_batches_tracked")}
-    faults = [f"unexpected: {key}" for key in found.keys() - wanted.keys()]
-    for key, (_, shape) in wanted.items():
-        if key not in found:
-            faults.append(f"missing: {key}")
-        elif found[key].shape != shape:
-            faults.append(f"misshapen: {key} {found[key].shape}, not {shape}")
+        for weight in layer.weights:
+            key = f"{layer.name}.{names[weight.name]}".replace("-", ".")
+            if key not in tensors:
+                faults.append(f"missing: {key}")
+                continue
+            value = tensors.pop(key)
+            value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+            if value.shape != weight.shape:
+                faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
+            values.append((weight, value))
+    faults += [f"unexpected: {key}" for key in tensors]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
-    for key, (variable, _) in wanted.items():
-        value = found[key]
-        value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
-        variable.assign(value)
+    for weight, value in values:
+        weight.assign(value)

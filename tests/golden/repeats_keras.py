@@ -12,28 +12,12 @@ import keras
 from keras import layers, ops
 from safetensors.numpy import load_file
 
-#: Maps are (N, H, W, C), whatever keras.json says.
-NHWC = {"data_format": "channels_last"}
-
-
-@keras.saving.register_keras_serializable("repeats")
-class BatchNormalization(layers.BatchNormalization):
-    """Batch normalisation whose running variance is unbiased, as in its algorithm 2."""
-
-    def call(self, inputs, training=None, mask=None):
-        if not (training and self.trainable):
-            return super().call(inputs, training=training, mask=mask)
-        kept = self.momentum * self.moving_variance
-        outputs = super().call(inputs, training=training, mask=mask)
-        n = ops.size(inputs) // inputs.shape[-1]
-        added = self.moving_variance - kept
-        self.moving_variance.assign_add(ops.divide(added, ops.maximum(n - 1, 1)))
-        return outputs
+NHWC = {"data_format": "channels_last"}  # whatever keras.json says
 
 
 @keras.saving.register_keras_serializable("repeats")
 class Scale(layers.Layer):
-    """Multiplies by a constant."""
+    """Multiply by a constant, which `Rescaling` would round to float32."""
 
     def __init__(self, factor, **kwargs):
         super().__init__(**kwargs)
@@ -46,50 +30,52 @@ class Scale(layers.Layer):
         return {**super().get_config(), "factor": self.factor}
 
 
+@keras.saving.register_keras_serializable("repeats")
+class UnbiasedBatchNormalization(layers.BatchNormalization):
+    """Batch normalisation that averages unbiased variances, n / (n - 1) as large."""
+
+    def call(self, inputs, training=None, mask=None):
+        kept = self.momentum * self.moving_variance
+        outputs = super().call(inputs, training=training, mask=mask)
+        if training and self.trainable:
+            added = self.moving_variance - kept
+            n = ops.size(inputs) // inputs.shape[-1]
+            self.moving_variance.assign_add(ops.divide(added, ops.maximum(n - 1, 1)))
+        return outputs
+
+
 def conv_bn(x, channels, kernel, *, name):
     """Convolution, batch normalisation and ReLU."""
     x = layers.Conv2D(
-        channels,
-        kernel,
-        padding="same",
-        use_bias=False,
-        kernel_initializer="glorot_uniform",
-        **NHWC,
-        name=f"{name}-conv",
+        channels, kernel, padding="same", use_bias=False, **NHWC, name=f"{name}-conv"
     )(x)
-    x = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}-bn")(x)
+    x = UnbiasedBatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}-bn")(x)
     return layers.ReLU(name=f"{name}-relu")(x)
 
 
 def residual(x, c, factor=0.1, *, name):
-    """The block `residual`."""
-    residual_2 = conv_bn(x, c, 3, name=f"{name}-inner")
-    residual_2 = layers.Conv2D(
-        8, 1, kernel_initializer="glorot_uniform", **NHWC, name=f"{name}-up"
-    )(residual_2)
-    residual_2 = Scale(factor, name=f"{name}-scale")(residual_2)
-    x = layers.Add(name=f"{name}-add")([x, residual_2])
+    """Map (N, H, W, C) to (N, H, W, 8)."""
+    residual_ = conv_bn(x, c, 3, name=f"{name}-inner")
+    residual_ = layers.Conv2D(8, 1, **NHWC, name=f"{name}-up")(residual_)
+    residual_ = Scale(factor, name=f"{name}-scale")(residual_)
+    x = layers.Add(name=f"{name}-add")([x, residual_])
     return layers.ReLU(name=f"{name}-relu")(x)
 
 
 def dense_layer(x, growth, *, name):
-    """The block `dense_layer`."""
-    features = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}-bn")(x)
+    """Map (N, H, W, C) to (N, H, W, C + growth)."""
+    features = UnbiasedBatchNormalization(
+        epsilon=1e-5, momentum=0.9, name=f"{name}-bn"
+    )(x)
     features = layers.ReLU(name=f"{name}-relu")(features)
     features = layers.Conv2D(
-        growth,
-        3,
-        padding="same",
-        use_bias=False,
-        kernel_initializer="glorot_uniform",
-        **NHWC,
-        name=f"{name}-conv",
+        growth, 3, padding="same", use_bias=False, **NHWC, name=f"{name}-conv"
     )(features)
     return layers.Concatenate(name=name)([x, features])
 
 
 def tower(x, n, c, *, name):
-    """The block `tower`."""
+    """Map (N, H, W, C) to (N, H, W, C')."""
     for i in range(n):
         x = conv_bn(x, c, 1, name=f"{name}-repeat-{i}-0")
         x = conv_bn(x, c, 3, name=f"{name}-repeat-{i}-1")
@@ -106,7 +92,9 @@ def repeats(depth=2, input_shape=(7, 8, 3), name="repeats"):
         x = dense_layer(x, 4, name=f"growing-{i}")
     for i in range(2):
         x = conv_bn(x, 6, 1, name=f"chain-{i}-0")
-        x = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"chain-{i}-1")(x)
+        x = UnbiasedBatchNormalization(epsilon=1e-5, momentum=0.9, name=f"chain-{i}-1")(
+            x
+        )
     for i in range(2):
         x = conv_bn(x, 6, 3, name=f"bodies-{i}-first")
         x = conv_bn(x, 6, 1, name=f"bodies-{i}-second")
@@ -120,29 +108,24 @@ def repeats(depth=2, input_shape=(7, 8, 3), name="repeats"):
 
 
 def load_safetensors(model, path):
-    """Load weights with PyTorch's names and axes; ValueError lists all that differs."""
-    keys = {"kernel": "weight", "gamma": "weight", "beta": "bias"}
-    keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
-    wanted = {}
+    """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
+    names = {"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias"}
+    names |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
+    tensors = load_file(path)
+    values, faults = [], []
     for layer in model.layers:
-        place = layer.name.replace("-", ".")
-        for variable in layer.weights:
-            shape = variable.shape[::-1]  # in the file
-            if len(shape) == 4:
-                shape = (*shape[:2], *variable.shape[:2])
-            key = f"{place}.{keys.get(variable.name, variable.name)}"
-            wanted[key] = variable, shape
-    found = load_file(path)
-    found = {k: v for k, v in found.items() if not k.endswith("_batches_tracked")}
-    faults = [f"unexpected: {key}" for key in found.keys() - wanted.keys()]
-    for key, (_, shape) in wanted.items():
-        if key not in found:
-            faults.append(f"missing: {key}")
-        elif found[key].shape != shape:
-            faults.append(f"misshapen: {key} {found[key].shape}, not {shape}")
+        for weight in layer.weights:
+            key = f"{layer.name}.{names[weight.name]}".replace("-", ".")
+            if key not in tensors:
+                faults.append(f"missing: {key}")
+                continue
+            value = tensors.pop(key)
+            value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+            if value.shape != weight.shape:
+                faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
+            values.append((weight, value))
+    faults += [f"unexpected: {key}" for key in tensors if not key.endswith("_tracked")]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
-    for key, (variable, _) in wanted.items():
-        value = found[key]
-        value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
-        variable.assign(value)
+    for weight, value in values:
+        weight.assign(value)

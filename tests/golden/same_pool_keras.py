@@ -12,13 +12,12 @@ import keras
 from keras import layers, ops
 from safetensors.numpy import load_file
 
-#: Maps are (N, H, W, C), whatever keras.json says.
-NHWC = {"data_format": "channels_last"}
+NHWC = {"data_format": "channels_last"}  # whatever keras.json says
 
 
 @keras.saving.register_keras_serializable("same_pool")
-class AveragePooling2D(layers.AveragePooling2D):
-    """The stock layer, which adds up in the type of its input, in float32 at least."""
+class Float32AveragePooling2D(layers.AveragePooling2D):
+    """Average pooling in float32 or better: half-precision sums overflow on a CPU."""
 
     def call(self, inputs):
         x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
@@ -27,7 +26,7 @@ class AveragePooling2D(layers.AveragePooling2D):
 
 @keras.saving.register_keras_serializable("same_pool")
 class SamePadding2D(layers.Layer):
-    """Zero padding of "same" for a window and stride; an odd pixel goes after."""
+    """Pad with the zeros of "same" for a window and its strides, the odd one last."""
 
     def __init__(self, window, strides, **kwargs):
         super().__init__(**kwargs)
@@ -38,53 +37,50 @@ class SamePadding2D(layers.Layer):
         pads = []
         sizes = ops.shape(inputs)[1:3]
         for size, window, stride in zip(sizes, self.window, self.strides, strict=True):
-            total = window - stride + -size % stride
+            total = (size - 1) // stride * stride + window - size
             total = max(total, 0) if isinstance(size, int) else ops.maximum(total, 0)
             pads.append((total // 2, total - total // 2))
         return ops.pad(inputs, ((0, 0), *pads, (0, 0)))
 
     def get_config(self):
-        own = {"window": self.window, "strides": self.strides}
-        return {**super().get_config(), **own}
+        return {
+            **super().get_config(),
+            "window": self.window,
+            "strides": self.strides,
+        }
 
 
 def same_pool(input_shape=(13, 14, 2), name="same_pool"):
     """Return a model of (N, 13, 14, 2) to (N, 3, 3, 8)."""
     inputs = keras.Input(input_shape, name="input")
-    x = layers.MaxPooling2D(3, 2, "same", **NHWC, name="first")(inputs)
-    avg = AveragePooling2D(3, 3, "same", **NHWC, name="avg")(x)
+    x = layers.MaxPooling2D(3, 2, "same", **NHWC, name="first")(inputs)  # (N, 7, 7, 2)
+    avg = Float32AveragePooling2D(3, 3, "same", **NHWC, name="avg")(x)
     count = SamePadding2D((3, 3), (3, 3), name="count-pad")(x)
-    count = AveragePooling2D(3, 3, **NHWC, name="count")(count)
-    even = AveragePooling2D(2, 3, "same", **NHWC, name="even")(x)
-    max_2 = layers.MaxPooling2D((2, 4), 3, "same", **NHWC, name="max")(x)
-    x = layers.Concatenate(name="concat")([avg, count, even, max_2])
+    count = Float32AveragePooling2D(3, 3, **NHWC, name="count")(count)
+    even = Float32AveragePooling2D(2, 3, "same", **NHWC, name="even")(x)
+    max_ = layers.MaxPooling2D((2, 4), 3, "same", **NHWC, name="max")(x)
+    x = layers.Concatenate(name="concat")([avg, count, even, max_])  # (N, 3, 3, 8)
     return keras.Model(inputs, x, name=name)
 
 
 def load_safetensors(model, path):
-    """Load weights with PyTorch's names and axes; ValueError lists all that differs."""
-    keys = {"kernel": "weight", "gamma": "weight", "beta": "bias"}
-    keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
-    wanted = {}
+    """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
+    names = {"kernel": "weight", "bias": "bias"}
+    tensors = load_file(path)
+    values, faults = [], []
     for layer in model.layers:
-        place = layer.name.replace("-", ".")
-        for variable in layer.weights:
-            shape = variable.shape[::-1]  # in the file
-            if len(shape) == 4:
-                shape = (*shape[:2], *variable.shape[:2])
-            key = f"{place}.{keys.get(variable.name, variable.name)}"
-            wanted[key] = variable, shape
-    found = load_file(path)
-    found = {k: v for k, v in found.items() if not k.endswith("_batches_tracked")}
-    faults = [f"unexpected: {key}" for key in found.keys() - wanted.keys()]
-    for key, (_, shape) in wanted.items():
-        if key not in found:
-            faults.append(f"missing: {key}")
-        elif found[key].shape != shape:
-            faults.append(f"misshapen: {key} {found[key].shape}, not {shape}")
+        for weight in layer.weights:
+            key = f"{layer.name}.{names[weight.name]}".replace("-", ".")
+            if key not in tensors:
+                faults.append(f"missing: {key}")
+                continue
+            value = tensors.pop(key)
+            value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+            if value.shape != weight.shape:
+                faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
+            values.append((weight, value))
+    faults += [f"unexpected: {key}" for key in tensors]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
-    for key, (variable, _) in wanted.items():
-        value = found[key]
-        value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
-        variable.assign(value)
+    for weight, value in values:
+        weight.assign(value)

@@ -12,8 +12,12 @@ import keras
 from keras import layers
 from safetensors.numpy import load_file
 
-#: Maps are (N, H, W, C), whatever keras.json says.
-NHWC = {"data_format": "channels_last"}
+NHWC = {"data_format": "channels_last"}  # whatever keras.json says
+
+
+def depthwise_uniform(limit):
+    """Return an initializer for a filter of one channel; Keras' rules count all."""
+    return keras.initializers.RandomUniform(-limit, limit)
 
 
 def sep(x, channels, kernel, stride=1, *, name):
@@ -23,21 +27,14 @@ def sep(x, channels, kernel, stride=1, *, name):
         stride,
         padding="same",
         use_bias=False,
-        depthwise_initializer=keras.initializers.RandomUniform(
-            -((6 / (2 * kernel**2)) ** 0.5), (6 / (2 * kernel**2)) ** 0.5
-        ),
+        depthwise_initializer=depthwise_uniform((6 / (2 * kernel**2)) ** 0.5),
         **NHWC,
         name=f"{name}-separable_conv-depthwise",
     )(x)
     x = layers.Conv2D(
-        channels,
-        1,
-        use_bias=False,
-        kernel_initializer="glorot_uniform",
-        **NHWC,
-        name=f"{name}-separable_conv-pointwise",
+        channels, 1, use_bias=False, **NHWC, name=f"{name}-separable_conv-pointwise"
     )(x)
-    x = layers.BatchNormalization(epsilon=1e-3, momentum=0.99, name=f"{name}-bn")(x)
+    x = layers.BatchNormalization(name=f"{name}-bn")(x)
     return layers.ReLU(6.0, name=f"{name}-relu6")(x)
 
 
@@ -50,59 +47,46 @@ def separable(input_shape=(15, 16, 3), name="separable"):
         padding="same",
         depth_multiplier=4,
         use_bias=False,
-        depthwise_initializer=keras.initializers.RandomUniform(
-            -((6 / 245) ** 0.5), (6 / 245) ** 0.5
-        ),
+        depthwise_initializer=depthwise_uniform((6 / 245) ** 0.5),
         **NHWC,
         name="stem-depthwise",
     )(inputs)
-    x = layers.Conv2D(
-        8, 1, kernel_initializer="glorot_uniform", **NHWC, name="stem-pointwise"
-    )(x)
+    x = layers.Conv2D(8, 1, **NHWC, name="stem-pointwise")(x)  # (N, 8, 8, 8)
     x = sep(x, 6, 3, name="body-0")
-    x = sep(x, 8, 3, stride=2, name="body-1")
+    x = sep(x, 8, 3, stride=2, name="body-1")  # (N, 4, 4, 8)
     x = layers.DepthwiseConv2D(
         3,
         use_bias=False,
-        depthwise_initializer=keras.initializers.RandomUniform(
-            -((6 / 18) ** 0.5), (6 / 18) ** 0.5
-        ),
+        depthwise_initializer=depthwise_uniform((6 / 18) ** 0.5),
         **NHWC,
         name="last-depthwise",
     )(x)
-    x = layers.Conv2D(
-        5, 1, kernel_initializer="glorot_uniform", **NHWC, name="last-pointwise"
-    )(x)
+    x = layers.Conv2D(5, 1, **NHWC, name="last-pointwise")(x)  # (N, 2, 2, 5)
     return keras.Model(inputs, x, name=name)
 
 
 def load_safetensors(model, path):
-    """Load weights with PyTorch's names and axes; ValueError lists all that differs."""
-    keys = {"kernel": "weight", "gamma": "weight", "beta": "bias"}
-    keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
-    wanted = {}
+    """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
+    names = {"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias"}
+    names |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
+    tensors = load_file(path)
+    values, faults = [], []
     for layer in model.layers:
-        place = layer.name.replace("-", ".")
-        for variable in layer.weights:
-            shape = variable.shape[::-1]  # in the file
-            if len(shape) == 4:
-                shape = (*shape[:2], *variable.shape[:2])
-                if isinstance(layer, layers.DepthwiseConv2D):
-                    shape = (shape[0] * shape[1], 1, *shape[2:])
-            key = f"{place}.{keys.get(variable.name, variable.name)}"
-            wanted[key] = variable, shape
-    found = load_file(path)
-    found = {k: v for k, v in found.items() if not k.endswith("_batches_tracked")}
-    faults = [f"unexpected: {key}" for key in found.keys() - wanted.keys()]
-    for key, (_, shape) in wanted.items():
-        if key not in found:
-            faults.append(f"missing: {key}")
-        elif found[key].shape != shape:
-            faults.append(f"misshapen: {key} {found[key].shape}, not {shape}")
+        for weight in layer.weights:
+            key = f"{layer.name}.{names[weight.name]}".replace("-", ".")
+            if key not in tensors:
+                faults.append(f"missing: {key}")
+                continue
+            value = tensors.pop(key)
+            value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+            shape = weight.shape
+            if isinstance(layer, layers.DepthwiseConv2D) and len(shape) == 4:
+                shape = (*shape[:2], 1, shape[2] * shape[3])
+            if value.shape != shape:
+                faults.append(f"misshapen: {key} {value.shape}, not {shape}")
+            values.append((weight, value))
+    faults += [f"unexpected: {key}" for key in tensors if not key.endswith("_tracked")]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
-    for key, (variable, _) in wanted.items():
-        value = found[key]
-        value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
-        value = value.reshape(variable.shape)
-        variable.assign(value)
+    for weight, value in values:
+        weight.assign(value.reshape(weight.shape))

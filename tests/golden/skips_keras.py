@@ -12,22 +12,20 @@ import keras
 from keras import layers, ops
 from safetensors.numpy import load_file
 
-#: Maps are (N, H, W, C), whatever keras.json says.
-NHWC = {"data_format": "channels_last"}
+NHWC = {"data_format": "channels_last"}  # whatever keras.json says
 
 
 @keras.saving.register_keras_serializable("skips")
-class BatchNormalization(layers.BatchNormalization):
-    """Batch normalisation whose running variance is unbiased, as in its algorithm 2."""
+class UnbiasedBatchNormalization(layers.BatchNormalization):
+    """Batch normalisation that averages unbiased variances, n / (n - 1) as large."""
 
     def call(self, inputs, training=None, mask=None):
-        if not (training and self.trainable):
-            return super().call(inputs, training=training, mask=mask)
         kept = self.momentum * self.moving_variance
         outputs = super().call(inputs, training=training, mask=mask)
-        n = ops.size(inputs) // inputs.shape[-1]
-        added = self.moving_variance - kept
-        self.moving_variance.assign_add(ops.divide(added, ops.maximum(n - 1, 1)))
+        if training and self.trainable:
+            added = self.moving_variance - kept
+            n = ops.size(inputs) // inputs.shape[-1]
+            self.moving_variance.assign_add(ops.divide(added, ops.maximum(n - 1, 1)))
         return outputs
 
 
@@ -41,16 +39,15 @@ def conv_bn(x, channels, kernel, stride=1, *, name):
         stride,
         padding="valid" if stride > 1 else "same",
         use_bias=False,
-        kernel_initializer="glorot_uniform",
         **NHWC,
         name=f"{name}-conv",
     )(x)
-    x = BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}-bn")(x)
+    x = UnbiasedBatchNormalization(epsilon=1e-5, momentum=0.9, name=f"{name}-bn")(x)
     return layers.ReLU(name=f"{name}-relu")(x)
 
 
 def refine(x, c, *, name):
-    """The block `refine`."""
+    """Map (N, H, W, C) to (N, H, W, 2 * c)."""
     early = conv_bn(x, c, 1, name=f"{name}-early")
     x = conv_bn(early, c, 3, name=f"{name}-late")
     again = conv_bn(early, c, 1, name=f"{name}-again")
@@ -61,7 +58,7 @@ def skips(input_shape=(8, 8, 3), name="skips"):
     """Return a model of (N, 8, 8, 3) to (N, 4, 4, 16)."""
     inputs = keras.Input(input_shape, name="input")
     x = conv_bn(inputs, 6, 3, name="one")
-    two = conv_bn(x, 8, 3, stride=2, name="two")
+    two = conv_bn(x, 8, 3, stride=2, name="two")  # (N, 4, 4, 8)
     three = refine(two, 4, name="three")
     four = conv_bn(two, 8, 1, name="four")
     x = layers.Add(name="add")([three, two, four])
@@ -72,29 +69,24 @@ def skips(input_shape=(8, 8, 3), name="skips"):
 
 
 def load_safetensors(model, path):
-    """Load weights with PyTorch's names and axes; ValueError lists all that differs."""
-    keys = {"kernel": "weight", "gamma": "weight", "beta": "bias"}
-    keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
-    wanted = {}
+    """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
+    names = {"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias"}
+    names |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
+    tensors = load_file(path)
+    values, faults = [], []
     for layer in model.layers:
-        place = layer.name.replace("-", ".")
-        for variable in layer.weights:
-            shape = variable.shape[::-1]  # in the file
-            if len(shape) == 4:
-                shape = (*shape[:2], *variable.shape[:2])
-            key = f"{place}.{keys.get(variable.name, variable.name)}"
-            wanted[key] = variable, shape
-    found = load_file(path)
-    found = {k: v for k, v in found.items() if not k.endswith("_batches_tracked")}
-    faults = [f"unexpected: {key}" for key in found.keys() - wanted.keys()]
-    for key, (_, shape) in wanted.items():
-        if key not in found:
-            faults.append(f"missing: {key}")
-        elif found[key].shape != shape:
-            faults.append(f"misshapen: {key} {found[key].shape}, not {shape}")
+        for weight in layer.weights:
+            key = f"{layer.name}.{names[weight.name]}".replace("-", ".")
+            if key not in tensors:
+                faults.append(f"missing: {key}")
+                continue
+            value = tensors.pop(key)
+            value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+            if value.shape != weight.shape:
+                faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
+            values.append((weight, value))
+    faults += [f"unexpected: {key}" for key in tensors if not key.endswith("_tracked")]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
-    for key, (variable, _) in wanted.items():
-        value = found[key]
-        value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
-        variable.assign(value)
+    for weight, value in values:
+        weight.assign(value)

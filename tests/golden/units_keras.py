@@ -15,30 +15,32 @@ import keras
 from keras import layers, ops
 from safetensors.numpy import load_file
 
-#: Maps are (N, H, W, C), whatever keras.json says.
-NHWC = {"data_format": "channels_last"}
+NHWC = {"data_format": "channels_last"}  # whatever keras.json says
 
 
 @keras.saving.register_keras_serializable("units")
 class GroupedConv2D(layers.Conv2D):
-    """Grouped convolution, one group at a time: TensorFlow's own crawls on a CPU."""
+    """Grouped convolution, group by group: TensorFlow's own is very slow on a CPU."""
 
     def convolution_op(self, inputs, kernel):
-        convolve = super().convolution_op
         inputs = ops.split(inputs, self.groups, axis=-1)
         kernels = ops.split(kernel, self.groups, axis=-1)
-        return ops.concatenate(list(map(convolve, inputs, kernels)), axis=-1)
+        convolve = super().convolution_op
+        outputs = [convolve(x, w) for x, w in zip(inputs, kernels, strict=True)]
+        return ops.concatenate(outputs, axis=-1)
 
 
 @keras.saving.register_keras_serializable("units")
-class L2(keras.regularizers.Regularizer):
-    """Weight decay: rate / 2 * sum(w ** 2), so the gradient gains rate * w."""
+class WeightDecay(keras.regularizers.Regularizer):
+    """Add rate / 2 * sum(w ** 2) to the loss, summed in float32 or better.
+
+    `keras.regularizers.L2` sums in the type of the weights, where halves overflow.
+    """
 
     def __init__(self, rate):
         self.rate = rate
 
     def __call__(self, x):
-        # In half precision squares would overflow.
         x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
         return self.rate / 2 * ops.sum(ops.square(x))
 
@@ -63,12 +65,11 @@ def conv_bn(
         stride,
         padding=padding,
         use_bias=False,
-        kernel_initializer="glorot_uniform",
-        kernel_regularizer=L2(l2),
+        kernel_regularizer=WeightDecay(l2),
         **NHWC,
         name=f"{name}-conv",
     )(x)
-    x = layers.BatchNormalization(epsilon=1e-3, momentum=0.99, name=f"{name}-bn")(x)
+    x = layers.BatchNormalization(name=f"{name}-bn")(x)
     return layers.ReLU(name=f"{name}-relu")(x)
 
 
@@ -109,8 +110,8 @@ def fc(x, features, init=None, bias_init=0, *, name):
     """Dense layer and ReLU."""
     x = layers.Dense(
         features,
-        bias_initializer=keras.initializers.Constant(bias_init),
         kernel_initializer=init or "glorot_uniform",
+        bias_initializer=keras.initializers.Constant(bias_init),
         name=f"{name}-dense",
     )(x)
     return layers.ReLU(name=f"{name}-relu")(x)
@@ -119,13 +120,13 @@ def fc(x, features, init=None, bias_init=0, *, name):
 def units(classes=5, input_shape=(31, 33, 3), name="units"):
     """Return a model of (N, 31, 33, 3) to (N, 5)."""
     inputs = keras.Input(input_shape, name="input")
-    x = conv_bn(inputs, 8, 3, stride=2, padding="valid", name="a")
-    x = conv_bn(x, 8, 3, stride=2, name="b")
+    x = conv_bn(inputs, 8, 3, stride=2, padding="valid", name="a")  # (N, 15, 16, 8)
+    x = conv_bn(x, 8, 3, stride=2, name="b")  # (N, 8, 8, 8)
     x = conv_bn(x, 8, (1, 3), name="c")
     x = wide_bn(x, 6, name="d")
-    x = strict(x, 7, 3, l2=1e-4, name="e")
+    x = strict(x, 7, 3, l2=1e-4, name="e")  # (N, 6, 6, 7)
     x = conv_bn(x, 6, 3, name="f-0")
-    x = pooled(x, name="f-1")
+    x = pooled(x, name="f-1")  # (N, 3, 3, 6)
     x = group_conv(
         x,
         8,
@@ -135,36 +136,31 @@ def units(classes=5, input_shape=(31, 33, 3), name="units"):
         name="g",
     )
     x = group_conv(x, 8, 1, bias=False, name="h")
-    x = layers.GlobalAveragePooling2D(**NHWC, name="global_avg_pool")(x)
-    x = fc(x, 9, bias_init=0.1, name="i")
+    x = layers.GlobalAveragePooling2D(**NHWC, name="global_avg_pool")(x)  # (N, 8)
+    x = fc(x, 9, bias_init=0.1, name="i")  # (N, 9)
     x = fc(x, classes, init=keras.initializers.RandomNormal(stddev=0.01), name="logits")
     return keras.Model(inputs, x, name=name)
 
 
 def load_safetensors(model, path):
-    """Load weights with PyTorch's names and axes; ValueError lists all that differs."""
-    keys = {"kernel": "weight", "gamma": "weight", "beta": "bias"}
-    keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
-    wanted = {}
+    """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
+    names = {"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias"}
+    names |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
+    tensors = load_file(path)
+    values, faults = [], []
     for layer in model.layers:
-        place = layer.name.replace("-", ".")
-        for variable in layer.weights:
-            shape = variable.shape[::-1]  # in the file
-            if len(shape) == 4:
-                shape = (*shape[:2], *variable.shape[:2])
-            key = f"{place}.{keys.get(variable.name, variable.name)}"
-            wanted[key] = variable, shape
-    found = load_file(path)
-    found = {k: v for k, v in found.items() if not k.endswith("_batches_tracked")}
-    faults = [f"unexpected: {key}" for key in found.keys() - wanted.keys()]
-    for key, (_, shape) in wanted.items():
-        if key not in found:
-            faults.append(f"missing: {key}")
-        elif found[key].shape != shape:
-            faults.append(f"misshapen: {key} {found[key].shape}, not {shape}")
+        for weight in layer.weights:
+            key = f"{layer.name}.{names[weight.name]}".replace("-", ".")
+            if key not in tensors:
+                faults.append(f"missing: {key}")
+                continue
+            value = tensors.pop(key)
+            value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+            if value.shape != weight.shape:
+                faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
+            values.append((weight, value))
+    faults += [f"unexpected: {key}" for key in tensors if not key.endswith("_tracked")]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
-    for key, (variable, _) in wanted.items():
-        value = found[key]
-        value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
-        variable.assign(value)
+    for weight, value in values:
+        weight.assign(value)

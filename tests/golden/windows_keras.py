@@ -13,24 +13,19 @@ import keras
 from keras import layers, ops
 from safetensors.numpy import load_file
 
-#: Maps are (N, H, W, C), whatever keras.json says.
-NHWC = {"data_format": "channels_last"}
+NHWC = {"data_format": "channels_last"}  # whatever keras.json says
 
 
 @keras.saving.register_keras_serializable("windows")
 class EdgePadding2D(layers.Layer):
-    """Padding, ((top, bottom), (left, right)), by copies of the edge, for max pooling.
-
-    A window with a copy has the pixel itself, so the maximum is that of its pixels.
-    """
+    """Padding by copies of the edge, for max pooling: they never exceed a maximum."""
 
     def __init__(self, padding, **kwargs):
         super().__init__(**kwargs)
         self.padding = padding
 
-    def call(self, inputs):
+    def call(self, x):
         (top, bottom), (left, right) = self.padding
-        x = inputs
         x = ops.concatenate([x[:, :1]] * top + [x] + [x[:, -1:]] * bottom, axis=1)
         first, last = x[:, :, :1], x[:, :, -1:]
         return ops.concatenate([first] * left + [x] + [last] * right, axis=2)
@@ -40,78 +35,57 @@ class EdgePadding2D(layers.Layer):
 
 
 def factorised(x, n, c, *, name):
-    """The block `factorised`."""
+    """Map (N, H, W, C) to (N, H, W, 3 * c)."""
     one = layers.ZeroPadding2D((0, n // 2), **NHWC, name=f"{name}-one-0-pad")(x)
-    one = layers.Conv2D(
-        c, (1, n), kernel_initializer="glorot_uniform", **NHWC, name=f"{name}-one-0"
-    )(one)
+    one = layers.Conv2D(c, (1, n), **NHWC, name=f"{name}-one-0")(one)
     one = layers.ZeroPadding2D((n // 2, 0), **NHWC, name=f"{name}-one-1-pad")(one)
-    one = layers.Conv2D(
-        c, (n, 1), kernel_initializer="glorot_uniform", **NHWC, name=f"{name}-one-1"
-    )(one)
+    one = layers.Conv2D(c, (n, 1), **NHWC, name=f"{name}-one-1")(one)
     two = layers.ZeroPadding2D(n // 2, **NHWC, name=f"{name}-two-pad")(x)
-    two = layers.Conv2D(
-        c, n, kernel_initializer="glorot_uniform", **NHWC, name=f"{name}-two"
-    )(two)
+    two = layers.Conv2D(c, n, **NHWC, name=f"{name}-two")(two)
     three = layers.ZeroPadding2D(((n + 2) // 2, 0), **NHWC, name=f"{name}-three-pad")(x)
-    three = layers.Conv2D(
-        c, (n + 2, 1), kernel_initializer="glorot_uniform", **NHWC, name=f"{name}-three"
-    )(three)
+    three = layers.Conv2D(c, (n + 2, 1), **NHWC, name=f"{name}-three")(three)
     return layers.Concatenate(name=name)([one, two, three])
 
 
 def whole(x, c, *, name):
-    """The block `whole`."""
-    return layers.Conv2D(
-        c,
-        (x.shape[1], x.shape[2]),
-        kernel_initializer="glorot_uniform",
-        **NHWC,
-        name=f"{name}-squeeze",
-    )(x)
+    """Map (N, H, W, C) to (N, H', W', c)."""
+    return layers.Conv2D(c, (x.shape[1], x.shape[2]), **NHWC, name=f"{name}-squeeze")(x)
 
 
 def windows(n=3, input_shape=(10, 12, 3), name="windows"):
     """Return a model of (N, 10, 12, 3) to (N, 3)."""
     inputs = keras.Input(input_shape, name="input")
     x = layers.ZeroPadding2D((2, 1), **NHWC, name="stem-pad")(inputs)
-    x = layers.Conv2D(
-        4, (5, 3), (2, 1), kernel_initializer="glorot_uniform", **NHWC, name="stem"
-    )(x)
+    x = layers.Conv2D(4, (5, 3), (2, 1), **NHWC, name="stem")(x)  # (N, 5, 12, 4)
     x = factorised(x, n, 5, name="mid")
     x = EdgePadding2D(((0, 1), (0, 0)), name="pool1-pad")(x)
-    x = layers.MaxPooling2D((2, 3), (2, 1), **NHWC, name="pool1")(x)
-    x = whole(x, 7, name="last")
+    x = layers.MaxPooling2D((2, 3), (2, 1), **NHWC, name="pool1")(x)  # (N, 3, 10, 15)
+    x = whole(x, 7, name="last")  # (N, 1, 1, 7)
+    # Channels first, as the weights behind it count them.
     x = layers.Permute((3, 1, 2), name="flatten-permute")(x)
-    x = layers.Flatten(**NHWC, name="flatten")(x)
-    x = layers.Dense(3, kernel_initializer="glorot_uniform", name="logits")(x)
+    x = layers.Flatten(**NHWC, name="flatten")(x)  # (N, 7)
+    x = layers.Dense(3, name="logits")(x)  # (N, 3)
     return keras.Model(inputs, x, name=name)
 
 
 def load_safetensors(model, path):
-    """Load weights with PyTorch's names and axes; ValueError lists all that differs."""
-    keys = {"kernel": "weight", "gamma": "weight", "beta": "bias"}
-    keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
-    wanted = {}
+    """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
+    names = {"kernel": "weight", "bias": "bias"}
+    tensors = load_file(path)
+    values, faults = [], []
     for layer in model.layers:
-        place = layer.name.replace("-", ".")
-        for variable in layer.weights:
-            shape = variable.shape[::-1]  # in the file
-            if len(shape) == 4:
-                shape = (*shape[:2], *variable.shape[:2])
-            key = f"{place}.{keys.get(variable.name, variable.name)}"
-            wanted[key] = variable, shape
-    found = load_file(path)
-    found = {k: v for k, v in found.items() if not k.endswith("_batches_tracked")}
-    faults = [f"unexpected: {key}" for key in found.keys() - wanted.keys()]
-    for key, (_, shape) in wanted.items():
-        if key not in found:
-            faults.append(f"missing: {key}")
-        elif found[key].shape != shape:
-            faults.append(f"misshapen: {key} {found[key].shape}, not {shape}")
+        for weight in layer.weights:
+            key = f"{layer.name}.{names[weight.name]}".replace("-", ".")
+            if key not in tensors:
+                faults.append(f"missing: {key}")
+                continue
+            value = tensors.pop(key)
+            value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+            if value.shape != weight.shape:
+                faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
+            values.append((weight, value))
+    faults += [f"unexpected: {key}" for key in tensors]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
-    for key, (variable, _) in wanted.items():
-        value = found[key]
-        value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
-        variable.assign(value)
+    for weight, value in values:
+        weight.assign(value)

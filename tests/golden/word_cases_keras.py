@@ -14,13 +14,12 @@ import keras
 from keras import layers, ops
 from safetensors.numpy import load_file
 
-#: Maps are (N, H, W, C), whatever keras.json says.
-NHWC = {"data_format": "channels_last"}
+NHWC = {"data_format": "channels_last"}  # whatever keras.json says
 
 
 @keras.saving.register_keras_serializable("word_cases")
-class AveragePooling2D(layers.AveragePooling2D):
-    """The stock layer, which adds up in the type of its input, in float32 at least."""
+class Float32AveragePooling2D(layers.AveragePooling2D):
+    """Average pooling in float32 or better: half-precision sums overflow on a CPU."""
 
     def call(self, inputs):
         x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
@@ -34,40 +33,31 @@ def inner(
     *,
     name,
 ):
-    """The block `inner`."""
+    """Map (N, H, W, C) to (N, H', W', 3)."""
     if border not in (1, "half", "same", "valid"):
         raise ValueError(f"{border=} is not one of 1, half, same, valid")
     if kind not in ("max", "avg"):
         raise ValueError(f"{kind=} is not one of max, avg")
     if border in (1, "half"):
         x = layers.ZeroPadding2D(1, **NHWC, name=f"{name}-a-pad")(x)
-        x = layers.Conv2D(
-            3, 3, 2, kernel_initializer="glorot_uniform", **NHWC, name=f"{name}-a"
-        )(x)
-    elif border == "same":
-        x = layers.Conv2D(
-            3,
-            3,
-            2,
-            padding="same",
-            kernel_initializer="glorot_uniform",
-            **NHWC,
-            name=f"{name}-a",
-        )(x)
-    else:
-        x = layers.Conv2D(
-            3, 3, 2, kernel_initializer="glorot_uniform", **NHWC, name=f"{name}-a"
-        )(x)
+    x = layers.Conv2D(
+        3,
+        3,
+        2,
+        padding="same" if border == "same" else "valid",
+        **NHWC,
+        name=f"{name}-a",
+    )(x)
     if border in (1, "half", "same"):
         if kind == "max":
             x = layers.MaxPooling2D(3, 1, "same", **NHWC, name=f"{name}-pool")(x)
         else:
             x = layers.ZeroPadding2D(1, **NHWC, name=f"{name}-pool-pad")(x)
-            x = AveragePooling2D(3, 1, **NHWC, name=f"{name}-pool")(x)
+            x = Float32AveragePooling2D(3, 1, **NHWC, name=f"{name}-pool")(x)
     elif kind == "max":
         x = layers.MaxPooling2D(3, 1, **NHWC, name=f"{name}-pool")(x)
     else:
-        x = AveragePooling2D(3, 1, **NHWC, name=f"{name}-pool")(x)
+        x = Float32AveragePooling2D(3, 1, **NHWC, name=f"{name}-pool")(x)
     return x
 
 
@@ -79,7 +69,7 @@ def outer(
     *,
     name,
 ):
-    """The block `outer`."""
+    """Map (N, H, W, C) to (N, H', W', 3)."""
     if kind not in ("max", "avg"):
         raise ValueError(f"{kind=} is not one of max, avg")
     x = inner(x, border, kind, name=f"{name}-inner")
@@ -89,44 +79,38 @@ def outer(
         x = layers.MaxPooling2D(3, 1, "same", **NHWC, name=f"{name}-pool")(x)
     else:
         x = layers.ZeroPadding2D(1, **NHWC, name=f"{name}-pool-pad")(x)
-        x = AveragePooling2D(3, 1, **NHWC, name=f"{name}-pool")(x)
+        x = Float32AveragePooling2D(3, 1, **NHWC, name=f"{name}-pool")(x)
     return x
 
 
 def word_cases(input_shape=(85, 86, 2), name="word_cases"):
     """Return a model of (N, 85, 86, 2) to (N, 3, 3, 3)."""
     inputs = keras.Input(input_shape, name="input")
-    x = outer(inputs, "same", kind="avg", name="one")
-    x = outer(x, "half", name="two")
-    x = outer(x, 1, name="three")
-    x = outer(x, "valid", kind="avg", plain=True, name="four")
+    x = outer(inputs, "same", kind="avg", name="one")  # (N, 43, 43, 3)
+    x = outer(x, "half", name="two")  # (N, 22, 22, 3)
+    x = outer(x, 1, name="three")  # (N, 11, 11, 3)
+    x = outer(x, "valid", kind="avg", plain=True, name="four")  # (N, 3, 3, 3)
     return keras.Model(inputs, x, name=name)
 
 
 def load_safetensors(model, path):
-    """Load weights with PyTorch's names and axes; ValueError lists all that differs."""
-    keys = {"kernel": "weight", "gamma": "weight", "beta": "bias"}
-    keys |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
-    wanted = {}
+    """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
+    names = {"kernel": "weight", "bias": "bias"}
+    tensors = load_file(path)
+    values, faults = [], []
     for layer in model.layers:
-        place = layer.name.replace("-", ".")
-        for variable in layer.weights:
-            shape = variable.shape[::-1]  # in the file
-            if len(shape) == 4:
-                shape = (*shape[:2], *variable.shape[:2])
-            key = f"{place}.{keys.get(variable.name, variable.name)}"
-            wanted[key] = variable, shape
-    found = load_file(path)
-    found = {k: v for k, v in found.items() if not k.endswith("_batches_tracked")}
-    faults = [f"unexpected: {key}" for key in found.keys() - wanted.keys()]
-    for key, (_, shape) in wanted.items():
-        if key not in found:
-            faults.append(f"missing: {key}")
-        elif found[key].shape != shape:
-            faults.append(f"misshapen: {key} {found[key].shape}, not {shape}")
+        for weight in layer.weights:
+            key = f"{layer.name}.{names[weight.name]}".replace("-", ".")
+            if key not in tensors:
+                faults.append(f"missing: {key}")
+                continue
+            value = tensors.pop(key)
+            value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+            if value.shape != weight.shape:
+                faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
+            values.append((weight, value))
+    faults += [f"unexpected: {key}" for key in tensors]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
-    for key, (variable, _) in wanted.items():
-        value = found[key]
-        value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
-        variable.assign(value)
+    for weight, value in values:
+        weight.assign(value)

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
-from incgen.targets.shared.code import Code, Formal, Node
+from incgen.targets.shared.code import Formal, Node
 
 #: A part of a layer's name: a word, or a variable of the function that the layer stands in.
 Part: TypeAlias = str | ex.Name
@@ -23,34 +23,31 @@ class Title(Node):
 
 @dataclass(frozen=True, slots=True)
 class Layer(Node):
-    """A layer, or a function of ours that makes some.
+    """A layer.
 
     Attributes:
         name: of its macro.
         args: the facts that the macro takes, by name.
         suffix: what its name has behind that of the op; nothing for the layer that is it.
         title: its name.
-        value: what it is applied to, if it is a function and so is no layer by itself.
-        function: whether it is one.
+        comment: what is said about it.
     """
 
     name: str
     args: Mapping[str, object]
     suffix: tuple[str, ...] = ()
     title: Title | None = None
-    value: Code | None = None
-    function: bool = False
+    comment: str = ""
 
     @property
     def macro(self) -> str:
-        """Return the name of its macro; that of a function says that it takes a value."""
-        return f"{self.name}_of" if self.function else self.name
+        """Return the name of its macro."""
+        return self.name
 
     @property
     def given(self) -> tuple[object, ...]:
-        """Return the facts and the name, behind the value if there is one."""
-        own = self.args, self.title
-        return (self.value, *own) if self.function else own
+        """Return the facts and the name."""
+        return self.args, self.title
 
 
 @dataclass(frozen=True, slots=True)

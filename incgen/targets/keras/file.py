@@ -8,10 +8,8 @@ file, which `templates/keras/module.py.jinja` lays out.
 from __future__ import annotations
 
 from functools import partial
-from string import digits
 from typing import Any
 
-from incgen.base.diagnostics import Code, Diagnostic, SpecError
 from incgen.graph.nodes import Graph
 from incgen.targets.keras.code import Layer
 from incgen.targets.keras.functions import FunctionWriter
@@ -19,9 +17,6 @@ from incgen.targets.keras.scope import File
 from incgen.targets.shared.code import within
 from incgen.targets.shared.preamble import facts, outputs
 from incgen.targets.shared.style import PLAIN, Style
-
-#: What Keras names by itself in a helper that makes layers without names.
-_MADE = {"ceil_max_pool": ("get_item", "concatenate")}
 
 
 def emit(graph: Graph, style: Style = PLAIN, *, laid_out: bool = True) -> str:
@@ -32,10 +27,7 @@ def emit(graph: Graph, style: Style = PLAIN, *, laid_out: bool = True) -> str:
         TemplateError: a template of the user's is faulty.
     """
     file = File(graph, style, lambda *what: FunctionWriter(*what).function())
-    source = file.source(partial(_view, file), laid_out=laid_out)
-    for helper in file.printer.used:
-        _check_names(graph, helper)
-    return source
+    return file.source(partial(_view, file), laid_out=laid_out)
 
 
 def _view(file: File) -> dict[str, Any]:
@@ -54,24 +46,5 @@ def _view(file: File) -> dict[str, Any]:
     return {
         **facts(file.graph, output, file.printer.width, channels_last=True),
         "functions": functions,
-        "depthwise": _has_layer(functions, "depthwise_conv"),
+        "made_of": {part.name for part in within(functions) if isinstance(part, Layer)},
     }
-
-
-def _has_layer(code: object, name: str) -> bool:
-    return any(isinstance(part, Layer) and part.name == name for part in within(code))
-
-
-def _check_names(graph: Graph, helper: str) -> None:
-    """Refuse names that Keras gives to what a helper makes without names of its own.
-
-    Raises:
-        SpecError: a layer of the network itself has such a name.
-    """
-    made = _MADE.get(helper, ())
-    for node in graph.nodes:
-        plain = node.path.rstrip(digits)
-        if node.path in made or (plain != node.path and plain.removesuffix("_") in made):
-            message = f"Keras itself gives the name `{node.path}`, to the border of a max pooling"
-            help_ = "give this layer another label"
-            raise SpecError([Diagnostic(Code.UNSUPPORTED, message, node.span, help=help_)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from functools import partial
 
 from incgen.language import expressions as ex
@@ -16,6 +17,7 @@ from incgen.targets.shared import text
 from incgen.targets.shared.code import (
     Applied,
     Bind,
+    Branches,
     Comment,
     Formal,
     Loop,
@@ -29,7 +31,7 @@ from incgen.targets.shared.code import (
 from incgen.targets.shared.file import Form
 from incgen.targets.shared.growth import ranks_differ, vector_in_repeat
 from incgen.targets.shared.place import Place
-from incgen.targets.shared.preamble import outputs, shown
+from incgen.targets.shared.preamble import block_shapes, outputs, shown
 from incgen.targets.shared.symbols import Symbol
 from incgen.targets.shared.units import head_arguments
 from incgen.targets.shared.writer import Flow
@@ -49,11 +51,9 @@ class FunctionWriter(Calls):
         """Write the function of a unit or block; return what its users have to know, too."""
         formals = self.formals()
         checks = self.checks(name for name, _ in formals)
+        self.fill_in()
         flow = self.body(self.definition.body, self.named("x", self.is_map), "x")
-        words = self.definition.doc or f"The block `{self.definition.name}`."
-        if self.definition.kind == "unit" and not self.definition.doc:
-            words = text.described(self.definition, lambda d: self.file.called[d])
-        doc = Op("doc", {"words": words})
+        doc = Op("doc", {"words": self.docs()})
         body = (doc, *checks, *self.statements, Return(flow.code))
         written = Function(
             self.definition.kind, self.name, tuple(self.formal(*each) for each in formals), body
@@ -108,6 +108,25 @@ class FunctionWriter(Calls):
         )
         return Function("network", self.name, tuple(formals), body)
 
+    def fill_in(self) -> None:
+        """Write the defaults of a block that depend on its input or on other parameters."""
+        for name, formula in self.formulas().items():
+            value = self.formula(formula, self.named("x", self.is_map).shape)
+            absent = Op("absent", {"parameter": name})
+            self.statements.append(Branches(((absent, (Bind(name, value),)),)))
+
+    def docs(self) -> str:
+        """Return the words of a unit's or block's docstring, and the shapes of a block."""
+        block, doc = self.definition, self.definition.doc
+        if block.kind == "unit":
+            return doc or text.described(block, lambda unit: self.file.called[unit])
+        shapes = block_shapes(
+            self.graph, self.file.shaper, block, self.is_map, "C", channels_last=True
+        )
+        if not shapes:
+            return doc
+        return f"{doc}\n\nShape: {shapes}" if doc else f"Map {shapes}."
+
     def network_doc(self) -> str:
         """Return the words of the network's docstring."""
         first = next(iter(outputs(self.graph, channels_last=True).values()))
@@ -156,6 +175,11 @@ class FunctionWriter(Calls):
         return steps(call.op.name, args, place)
 
     # ------------------------------------------------------------ joins and control
+
+    def element(self, element: df.Element, flow: Flow, variable: str) -> Flow:
+        """Write an element; behind a join the names of its branches are free again."""
+        with self.variables.passing() if isinstance(element, df.Join) else nullcontext():
+            return super().element(element, flow, variable)
 
     def joined(self, join: df.Join, flow: Flow, values: list[Flow]) -> Flow:
         """Write the layer that joins the values of branches."""
@@ -211,8 +235,9 @@ class FunctionWriter(Calls):
         if known is not None:
             body = element.then if known else element.otherwise
             return flow if body is None else self.body(body, flow, variable)
-        flow = self.bound(flow, variable)
-        condition, other = self.formula(element.condition, flow.shape), element.otherwise
+        other = element.otherwise
+        flow = self.bind(flow, variable) if other is None else self.bound(flow, variable)
+        condition = self.formula(element.condition, flow.shape)
         then = partial(self.body, element.then, flow, variable)
         otherwise = None if other is None else partial(self.body, other, flow, variable)
         results = self.choose(condition, then, otherwise, flow, variable)

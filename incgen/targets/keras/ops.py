@@ -36,6 +36,10 @@ from incgen.targets.shared.weights import depthwise_fans
 from incgen.targets.shared.windows import NOTHING, PADDING, SAME, VALID, padded_apart, padding
 from incgen.targets.shared.words import by_word
 
+#: What stands in front of a map that is flattened.
+_CHANNELS_FIRST = Layer(
+    "permute", {}, ("permute",), comment="Channels first, as the weights behind it count them."
+)
 #: The condition that a padding is a word.
 _IS_WORD = ex.Call("isinstance", (PADDING, ex.Name("str")))
 _STRIDE = ex.Parameter("stride")
@@ -66,7 +70,46 @@ def steps(op: str, args: Args, place: Place) -> tuple[Step, ...]:
 def _when(
     condition: Expression, then: tuple[Step, ...], otherwise: tuple[Step, ...]
 ) -> tuple[Step, ...]:
-    return (When(condition, then, otherwise),)
+    """Return a choice of steps; what both sides end in stands behind it."""
+    if then and otherwise and (last := _merged(condition, then[-1], otherwise[-1])) is not None:
+        return (*_when(condition, then[:-1], otherwise[:-1]), last)
+    match then, otherwise:
+        case (), ():
+            return ()
+        case (), (When(other),) if _are_apart(condition, other):
+            return otherwise
+        case (), _:
+            return (When(ex.unary("not", condition), otherwise),)
+        case _:
+            return (When(condition, then, otherwise),)
+
+
+def _merged(condition: Expression, then: Step, otherwise: Step) -> Step | None:
+    """Return one step for two that differ in their padding at most; None if there is none."""
+    if then == otherwise:
+        return then
+    if not (isinstance(then, Layer) and isinstance(otherwise, Layer)):
+        return None
+    plain, other = (replace(e, args={**e.args, "padding": None}) for e in (then, otherwise))
+    if plain != other:
+        return None
+    word, chosen = (each.args["padding"] for each in (then, otherwise))
+    match chosen:
+        case ex.Choice(inner, _, last) if last == word and _are_apart(condition, inner):
+            pass
+        case _:
+            assert isinstance(word, Expression) and isinstance(chosen, Expression)
+            chosen = ex.choice(condition, word, chosen)
+    return replace(then, args={**then.args, "padding": chosen})
+
+
+def _are_apart(one: Expression, other: Expression) -> bool:
+    """Return whether two conditions ask for different words of one parameter."""
+    match one, other:
+        case ex.Binary("==" | "in", value), ex.Binary("==" | "in", same):
+            return value == same
+        case _:
+            return False
 
 
 def several(found: tuple[Step, ...]) -> bool:
@@ -162,9 +205,10 @@ def _conv_padding(args: Args, place: Place, apart: bool) -> tuple[tuple[Step, ..
             return (When(ex.binary("==", PADDING, SAME), (same,)), *before), VALID
         return before, given
     around = padding(pad, frame.kernel, frame.stride, dilation, odd=place.odd)
-    if around.same and apart:
+    known = word_of(around)
+    if known == SAME and apart:
         return (same,), VALID
-    if (known := word_of(around)) is not None:
+    if known is not None:
         return (), known
     assert around.sides is not None
     zero = _zero_padding(border(around.sides))
@@ -193,8 +237,7 @@ def _same_padding(spans: Pair, stride: Pair) -> Layer:
 
 def _dense(args: Args, place: Place) -> tuple[Step, ...]:
     facts = {"features": args["features"]} | bias(args) | kernel(args, place.init)
-    # channels first, as the weights file counts them
-    flat = (Layer("permute", {}, ("permute",)), Layer("flatten", {}, ("flatten",)))
+    flat = (_CHANNELS_FIRST, Layer("flatten", {}, ("flatten",)))
     return (*(flat if place.shape.is_map else ()), Layer("dense", facts))
 
 
@@ -209,24 +252,21 @@ def _pool(args: Args, place: Place, average: bool) -> tuple[Step, ...]:
     around = padding(args["pad"], frame.kernel, frame.stride)
     name = "avg_pool" if average else "max_pool"
     stock = Layer(name, _frame(kernel_, stride))
-    if around.same and counted:
+    is_same = word_of(around) == SAME
+    if is_same and counted:
         return _counted_same(frame.kernel, frame.stride), stock
-    if around.same:
+    if is_same:
         return (Layer(name, _frame(kernel_, stride, SAME)),)
     sides = around.sides
     assert sides is not None
     if sides == NOTHING and not ceil:
         return (stock,)
-    square = all(one == other for one, other in (frame.kernel, frame.stride))
-    if sides == NOTHING and not average and square:
-        facts = {"kernel": kernel_, "stride": stride}
-        return (Layer("ceil_max_pool", facts, function=True),)
     zeros, over = padded_apart(args, sides, average=average)
     found = () if zeros is None else (_zero_padding(border(zeros)),)
     if over is None:
         return *found, stock
     if average:
-        return *found, Layer("padded_avg_pool", {**stock.args, "pads": full_border(over)})
+        return *found, Layer("padded_avg_pool", {**stock.args, "border": full_border(over)})
     return Layer("edge_padding", {"sides": full_border(over)}, ("pad",)), stock
 
 
@@ -261,7 +301,7 @@ def _gelu(args: Args, place: Place) -> tuple[Step, ...]:
 def _flatten(args: Args, place: Place) -> tuple[Step, ...]:
     if not place.shape.is_map:
         return ()
-    return Layer("permute", {}, ("permute",)), Layer("flatten", {})
+    return _CHANNELS_FIRST, Layer("flatten", {})
 
 
 def _pad(args: Args, place: Place) -> tuple[Step, ...]:

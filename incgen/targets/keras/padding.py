@@ -17,9 +17,9 @@ from incgen.targets.shared.windows import NOTHING, PADDING, SAME, VALID, Padding
 
 def word_of(around: Padding) -> Expression | None:
     """Return Keras' own word for a padding, if there is one."""
-    if around.same:
-        return SAME
-    return VALID if around.sides == NOTHING else None
+    if around.sides == NOTHING:
+        return VALID
+    return SAME if around.same else None
 
 
 def border(sides: Sides) -> Expression:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property, partial
 
+from incgen.graph.shapes import Shape
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.resolve import definitions as df
@@ -24,10 +25,15 @@ from incgen.targets.shared.code import (
     Op,
     names_in,
 )
+from incgen.targets.shared.preamble import shown
 from incgen.targets.shared.scopes import Names
+from incgen.targets.shared.shaping import Shaper
 from incgen.targets.shared.symbols import AXES, Symbol, Unknown
 from incgen.targets.shared.uses import Uses
 from incgen.targets.shared.writer import Flow
+
+#: Columns around a statement with a comment: the indentation, two spaces, and what begins it.
+_ROOM = 8
 
 
 class File(shared.File):
@@ -39,6 +45,11 @@ class File(shared.File):
     def explicit(self) -> set[df.Definition]:
         """Return the units for which some use needs its padding written out."""
         return units_with_sides(self.graph.program, self.unit_forms)
+
+    @cached_property
+    def shaper(self) -> Shaper:
+        """Return what gives the shapes of blocks as formulas."""
+        return Shaper(self.graph, self.words)
 
     @cached_property
     def sizes(self) -> dict[tuple[str, str], ex.Name]:
@@ -79,6 +90,7 @@ class Scope(Uses):
             formals |= {"kernel", "stride", "padding", *self.unit.args}
         self.variables = Names({"x", "inputs", "input_shape", "name", *formals}, file.names)
         self.heads: dict[str, Code] = {}
+        self.size = _size(file.graph.input)
 
     # ------------------------------------------------------------ statements
 
@@ -123,14 +135,28 @@ class Scope(Uses):
         return results
 
     def variable(self, *wanted: str) -> str:
-        """Take a name for a value: the first that is free."""
-        return self.variables.take(*wanted)
+        """Take a name for a value: the first that is free, with an underscore if none is."""
+        return self.variables.take(*wanted, f"{wanted[-1]}_")
 
     def bind(self, flow: Flow, variable: str, step: df.Step | None = None) -> Flow:
-        """Give a value a name."""
+        """Give a value a name; a statement of the network says its shape."""
         if flow.code != ex.Name(variable):
-            self.statements.append(Bind(variable, flow.code))
+            statement = Bind(variable, flow.code)
+            if step is not None and self.definition.kind == "network":
+                statement = self.with_shape(statement, step)
+            self.statements.append(statement)
         return self.named(variable, flow.shape.is_map)
+
+    def with_shape(self, statement: Bind, step: df.Step) -> Bind:
+        """Return a statement with its shape beside it, if the size is new and there is room."""
+        shape = self.graph.steps.get(step.span.start)
+        if shape is None or _size(shape) == self.size:
+            return statement
+        comment = shown(shape, channels_last=True)
+        if len(self.file.printer.show(statement)) + len(comment) + _ROOM > self.file.printer.width:
+            return statement
+        self.size = _size(shape)
+        return replace(statement, comment=comment)
 
     def named(self, variable: str, is_map: bool) -> Flow:
         """Return a variable, whose sizes are read off it."""
@@ -196,6 +222,8 @@ class Scope(Uses):
         for step in found:
             flow = self.bound(flow, variable)
             if isinstance(step, Layer):
+                if step.comment:
+                    self.statements.append(Comment(step.comment))
                 flow = self.value(self.layer(step, name, flow.code), flow.shape.is_map)
                 continue
             if not step.otherwise:
@@ -210,8 +238,13 @@ class Scope(Uses):
 
     def layer(self, layer: Layer, name: str, value: Code) -> Code:
         """Return one layer applied to a value."""
-        named = replace(layer, title=Title(self.path(name, *layer.suffix)))
-        return replace(named, value=value) if layer.function else Applied(named, (value,))
+        title = Title(self.path(name, *layer.suffix))
+        return Applied(replace(layer, title=title), (value,))
+
+
+def _size(shape: Shape) -> tuple[int | None, ...]:
+    """Return what a shape comment is written for: height and width, or the length of a vector."""
+    return (shape.height, shape.width) if shape.is_map else (shape.channels,)
 
 
 def _unread() -> Expression:

@@ -17,6 +17,7 @@ from incgen.targets.keras.padding import (
 from incgen.targets.keras.scope import Scope
 from incgen.targets.keras.weights import either, has_fans, initializer
 from incgen.targets.shared.code import Code, Formal, Type
+from incgen.targets.shared.file import Parameter
 from incgen.targets.shared.symbols import Symbol
 from incgen.targets.shared.units import UnitForm
 from incgen.targets.shared.uses import Given
@@ -30,6 +31,24 @@ class Calls(Scope):
     """Writes calls of functions."""
 
     # ------------------------------------------------------------ what functions take
+
+    def formulas(self) -> dict[str, Expression]:
+        """Return the defaults of a block that are formulas: its function computes them."""
+        parameters = self.definition.parameters if self.definition.kind == "block" else ()
+        return {
+            each.name: each.default
+            for each in parameters
+            if each.default is not None and not isinstance(each.default, ex.Literal)
+        }
+
+    def formals(self) -> list[Parameter]:
+        """Return the parameters of the definition with their defaults: those without come first."""
+        formulas = self.formulas()
+        found = [
+            (name, ex.Name("None") if name in formulas else default)
+            for name, default in super().formals()
+        ]
+        return sorted(found, key=lambda parameter: parameter[1] is not None)
 
     def usual_padding(self, unit: UnitForm) -> Expression:
         """Return the default of the padding of the unit that is written."""
@@ -61,6 +80,13 @@ class Calls(Scope):
         given = self.given(instance, flow.shape)
         title = ("name", Title(self.path(instance.name)))
         return self.value(self.call(form, given, (flow.code,), (title,)), form.gives_map)
+
+    def given(self, instance: df.Instance, shape: Symbol) -> Given:
+        """Return the arguments of a use; a block computes its defaults."""
+        found = super().given(instance, shape)
+        if instance.definition.kind == "unit":
+            return found
+        return {name: value for name, value in found.items() if name in instance.args}
 
     def unit_given(self, instance: df.Instance, shape: Symbol) -> Given:
         """Return the arguments of a use of a unit."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from incgen.base.diagnostics import Code, Diagnostic, SpecError
@@ -9,12 +11,19 @@ from incgen.graph.nodes import Graph
 from incgen.graph.shapes import Shape
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
+from incgen.language.expressions import Expression
 from incgen.language.names import class_name
+from incgen.language.printing import python
 from incgen.resolve import definitions as df
+from incgen.targets.shared.code import within
 from incgen.targets.shared.prose import comment_lines
+from incgen.targets.shared.shaping import Shaper
+from incgen.targets.shared.symbols import Unknown
 from incgen.targets.shared.text import docstring
 from incgen.targets.shared.values import rescaled, whole
 
+#: Parts of a formula for the channels in a docstring; a longer one is no help to a reader.
+_SHOWN = 15
 #: What black and white are in the pixels that `preprocess` takes.
 _BYTES = (0.0, 255.0)
 
@@ -56,6 +65,50 @@ def shown(shape: Shape, *, channels_last: bool) -> str:
     sizes = (shape.height, shape.width) if shape.is_map else ()
     axes = (*sizes, shape.channels) if channels_last else (shape.channels, *sizes)
     return f"(N, {', '.join(map(str, axes))})"
+
+
+def block_shapes(
+    graph: Graph,
+    shaper: Shaper,
+    block: df.Definition,
+    is_map: bool,
+    source: str,
+    *,
+    channels_last: bool,
+) -> str:
+    """Return the shapes in front of a block and behind it, in its parameters; "" if unknown.
+
+    Args:
+        graph: the network that uses it.
+        shaper: gives its shape as a formula.
+        block: the definition.
+        is_map: whether a map is in front of it.
+        source: what the channels in front of it are called.
+        channels_last: the order of the axes.
+    """
+    seen = graph.observed[block].shapes if block in graph.observed else ()
+    alike = [each for each in seen if each[0].is_map == is_map]
+    if not alike:
+        return ""
+    result = "C'"
+    with suppress(SpecError, Unknown):
+        channels = shaper.definition(block, is_map).channels
+        if not ex.is_longer(channels, _SHOWN) and not _chooses(channels):
+            result = python(ex.substitute(channels, {"in_channels": ex.Name(source)}, {}))
+    kept = all((a.height, a.width) == (b.height, b.width) for a, b in alike)
+
+    def axes(channels: str, sizes: Sequence[str]) -> str:
+        ordered = (*sizes, channels) if channels_last else (channels, *sizes)
+        return f"(N, {', '.join(ordered)})"
+
+    behind = ("H", "W") if kept else ("H'", "W'")
+    before = axes(source, ("H", "W") if is_map else ())
+    return f"{before} to {axes(result, behind if alike[0][1].is_map else ())}"
+
+
+def _chooses(formula: Expression) -> bool:
+    """Return whether a formula depends on a condition, which is too much for a docstring."""
+    return any(isinstance(part, ex.Choice) for part in within(formula))
 
 
 def facts(graph: Graph, output: str, width: int, *, channels_last: bool) -> dict[str, Any]:

@@ -31,6 +31,7 @@ class Names:
     def __init__(self, taken: Iterable[str] = RESERVED, outer: Names | None = None) -> None:
         """Begin a scope with the names that are taken there."""
         self.taken, self.outer = set(taken), outer
+        self.order: list[str] = []
         self.numbers: dict[str, int] = {}
 
     def __contains__(self, name: object) -> bool:
@@ -61,7 +62,16 @@ class Names:
                 number += 1
             self.numbers[base], found = number, f"{base}{joint}{number}"
         self.taken.add(found)
+        self.order.append(found)
         return found
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """Free the names that are taken inside again, behind what is written there."""
+        start = len(self.order)
+        yield
+        self.taken.difference_update(self.order[start:])
+        del self.order[start:]
 
     @contextmanager
     def loop(self) -> Iterator[str]:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 
-from incgen.graph.shapes import Shape
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
-from incgen.language.printing import python
 from incgen.resolve import definitions as df
 from incgen.targets.shared import text
 from incgen.targets.shared.code import (
@@ -26,11 +23,11 @@ from incgen.targets.shared.code import (
     Return,
     names_in,
     parameters_in,
-    within,
 )
 from incgen.targets.shared.elements import unwrapped
 from incgen.targets.shared.file import Form
-from incgen.targets.shared.symbols import Symbol, Unknown
+from incgen.targets.shared.preamble import block_shapes
+from incgen.targets.shared.symbols import Symbol
 from incgen.targets.shared.values import as_float, one_of_equal
 from incgen.targets.shared.writer import Flow
 from incgen.targets.torch.bodies import Bodies, X
@@ -41,9 +38,6 @@ from incgen.targets.torch.code import (
     sizes_of,
 )
 from incgen.targets.torch.scope import Part
-
-#: Parts of a formula for the channels in a docstring; a longer one is no help to a reader.
-_SHOWN = 15
 
 
 def returning(statements: list[Node], result: Code) -> list[Node]:
@@ -57,11 +51,6 @@ def returning(statements: list[Node], result: Code) -> list[Node]:
             if all(isinstance(side[-1], Return) and side[-1].value != result for side in sides):
                 return [*before, Branches(((first, tuple(sides[0])),)), *sides[1]]
     return [*statements, Return(result)]
-
-
-def _chooses(formula: Expression) -> bool:
-    """Return whether a formula depends on a condition, which is too much for a docstring."""
-    return any(isinstance(part, ex.Choice) for part in within(formula))
 
 
 class ClassWriter(Bodies):
@@ -183,13 +172,18 @@ class ClassWriter(Bodies):
             return text.network_doc(self.graph, self.network_shapes())
         if definition.kind == "unit":
             return definition.doc or text.described(definition, lambda d: self.file.called[d])
-        doc = definition.doc
-        if definition.kind == "block" and definition in self.graph.observed:
-            shapes = self.graph.observed[definition].shapes
-            if alike := [each for each in shapes if each[0].is_map == self.input.is_map]:
-                shape = self.shape_doc(form, alike)
-                return f"{doc}\n\nShape: {shape}" if doc else f"Maps {shape}."
-        return doc
+        doc, shapes = definition.doc, ""
+        if definition.kind == "block":
+            source, is_map = (
+                "in_channels" if "in_channels" in form.sizes else "C",
+                self.input.is_map,
+            )
+            shapes = block_shapes(
+                self.graph, self.shaper, definition, is_map, source, channels_last=False
+            )
+        if not shapes:
+            return doc
+        return f"{doc}\n\nShape: {shapes}" if doc else f"Maps {shapes}."
 
     def network_shapes(self) -> str:
         """Return what the network makes of what, in its parameters."""
@@ -201,22 +195,6 @@ class ClassWriter(Bodies):
         after = f"(N, {channels}, {sizes})" if out.is_map else f"(N, {channels})"
         trained = f", in training to `{self.name}Output`" if heads else ""
         return f"Maps (N, {start.channels}, H, W) to {after}{trained}."
-
-    def shape_doc(self, form: Form, shapes: list[tuple[Shape, Shape]]) -> str:
-        """Return the shapes in front of a block and behind it, from those of its uses."""
-        before, after = shapes[0]
-        formula = self.shaper.definition(self.definition, self.input.is_map)
-        source, result = "in_channels" if "in_channels" in form.sizes else "C", "C'"
-        with suppress(Unknown):
-            if not ex.is_longer(formula.channels, _SHOWN) and not _chooses(formula.channels):
-                named = {"in_channels": ex.Name(source)}
-                result = python(ex.substitute(formula.channels, named, {}))
-        first = f"(N, {source}, H, W)" if before.is_map else f"(N, {source})"
-        if not after.is_map:
-            return f"{first} to (N, {result})"
-        kept = all((a.height, a.width) == (b.height, b.width) for a, b in shapes)
-        sizes = "H, W" if kept else "H', W'"
-        return f"{first} to (N, {result}, {sizes})"
 
     # ------------------------------------------------------------ chains and repeats as classes
 
