@@ -73,7 +73,11 @@ def test_a_fault_of_one_target_leaves_the_file_of_the_other_as_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("old", "times"),
-    [("        kernel=3,", 0), ("roups=2,", 0), ("        **NHWC,", 2)],
+    [
+        ("        kernel=3,", 0),
+        ("roups=2,", 0),
+        ('@keras.saving.register_keras_serializable("convs")', 2),
+    ],
 )
 def test_lines_that_are_not_there_or_several_times_are_an_error(old: str, times: int) -> None:
     change = Change(old, "        groups=1,", ("keras",))

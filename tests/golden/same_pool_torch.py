@@ -26,7 +26,7 @@ def same_pad(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[in
 
 
 class AvgPool2dSame(nn.Module):
-    """Average pooling with TensorFlow's "same" padding: output = ceil(input / stride)."""
+    """Average pooling with TensorFlow's "same" padding."""
 
     def __init__(
         self,

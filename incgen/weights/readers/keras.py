@@ -134,10 +134,19 @@ def _new(root: Any) -> list[_Variable]:
         kind = re.sub(r"_\d+$", "", place.removesuffix("/vars").rpartition("/")[2])
         numbered.sort(key=itemgetter(0))
         plain = tuple(str(number) for number, _ in numbered)
-        variables = _VARIABLES.get((kind, len(numbered)), plain)
+        variables = _variables(kind, len(numbered)) or plain
         for variable, (_, data) in zip(variables, numbered, strict=True):
             found.append(_Variable(name, variable, data))
     return found
+
+
+def _variables(kind: str, count: int) -> tuple[str, ...] | None:
+    """Return the variables of a layer; a class derived from a stock one ends in its name."""
+    words = kind.split("_")
+    for start in range(len(words)):
+        if variables := _VARIABLES.get(("_".join(words[start:]), count)):
+            return variables
+    return None
 
 
 def _datasets(group: Any) -> list[tuple[str, Any]]:
