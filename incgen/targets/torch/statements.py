@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain, count
 from typing import TypeVar
 
 from incgen.language import expressions as ex
@@ -92,7 +93,7 @@ class Statements(Scope):
         wanted = (*path[-1:], name)
         names = (each for each in wanted if isinstance(each, str) and each.isidentifier())
         base = next(names, "layer")
-        for candidate in (base, *(f"{base}{number}" for number in range(2, 10**6))):
+        for candidate in chain((base,), (f"{base}{number}" for number in count(2))):
             if self.locals.get(candidate) == kind and candidate not in self.busy:
                 break
             if candidate not in self.locals and candidate not in self.variables:
