@@ -80,6 +80,12 @@ class Op:
     takes: Takes = Takes.ANY  #: The rank of its input
     weighted: bool = False  #: Whether it has parameters, and therefore a key in weights files
     family: str = ""  #: The name under which `numerics` and `default` know several ops
+    title: str = ""  #: The name in a sentence, if it is not the one in specs
+
+    @property
+    def noun(self) -> str:
+        """Return the name of the op in a sentence."""
+        return self.title or self.name.replace("_", " ")
 
     @property
     def positional(self) -> tuple[Argument, ...]:
@@ -187,18 +193,21 @@ _TABLE = (
         "Convolution (cross-correlation) over height and width.",
         *(_WINDOW, _CHANNELS, *_CONV, _GROUPS, *_WEIGHT),
         **_CONVOLUTION,
+        title="convolution",
     ),
     _op(
         "depthwise_conv",
         "A convolution of each channel separately.",
         *(_WINDOW, _MULTIPLIER, *_CONV, *_WEIGHT),
         **_CONVOLUTION,
+        title="depthwise convolution",
     ),
     _op(
         "separable_conv",
         "A depthwise convolution, then a 1x1 convolution, with nothing between.",
         *(_WINDOW, _CHANNELS, _MULTIPLIER, *_CONV, *_WEIGHT),
         **_CONVOLUTION,
+        title="separable convolution",
     ),
     _op(
         "dense",
@@ -206,6 +215,7 @@ _TABLE = (
         _by_position("features", Kind.COUNT, "output features"),
         *_WEIGHT,
         weighted=True,
+        title="dense layer",
     ),
     _op(
         "bn",
@@ -227,6 +237,7 @@ _TABLE = (
             default="unbiased",
         ),
         weighted=True,
+        title="batch normalisation",
     ),
     _op(
         "lrn",
@@ -241,6 +252,7 @@ _TABLE = (
         _factor("beta", "the exponent", must=True, minimum=0),
         _factor("k", "the constant", must=True, minimum=0, open=True),
         takes=Takes.MAP,
+        title="local response normalisation",
     ),
     _op(
         "max_pool",
@@ -248,43 +260,62 @@ _TABLE = (
         _WINDOW,
         *_POOL,
         **_POOLING,
+        title="max pooling",
     ),
-    _op("avg_pool", "The average of each window.", _WINDOW, *_POOL, _COUNT_PAD, **_POOLING),
+    _op(
+        "avg_pool",
+        "The average of each window.",
+        _WINDOW,
+        *_POOL,
+        _COUNT_PAD,
+        **_POOLING,
+        title="average pooling",
+    ),
     _op(
         "pool",
         "max_pool or avg_pool, chosen by a word that can be a parameter.",
         _choice("kind", ("max", "avg"), "which pooling", positional=True),
         *(_WINDOW, *_POOL, _COUNT_PAD),
         **_POOLING,
+        title="pooling",
     ),
-    _op("global_avg_pool", "The average over height and width; gives a vector.", takes=Takes.MAP),
+    _op(
+        "global_avg_pool",
+        "The average over height and width; gives a vector.",
+        takes=Takes.MAP,
+        title="global average pooling",
+    ),
     _op(
         "global_max_pool",
         "The largest value over height and width; gives a vector.",
         takes=Takes.MAP,
+        title="global max pooling",
     ),
     _op(
         "adaptive_avg_pool",
         "The average over windows, one for each pixel of the resulting map.",
         _by_position("window", Kind.WINDOW, "the size of the resulting map, without a stride"),
         takes=Takes.MAP,
+        title="adaptive average pooling",
     ),
     _op(
         "l2_normalize",
         "x / max(eps, the root of the sum of x ** 2 over the channels).",
         # float32 holds the square of the minimum
         _factor("eps", "the smallest norm to divide by", default=1e-12, minimum=1e-18),
+        title="L2 normalisation",
     ),
-    _op("relu", "max(x, 0)."),
-    _op("relu6", "min(max(x, 0), 6)."),
+    _op("relu", "max(x, 0).", title="ReLU"),
+    _op("relu6", "min(max(x, 0), 6).", title="ReLU6"),
     _op(
         "leaky_relu",
         "x where x > 0, else slope * x.",
         _factor("slope", "the factor for x <= 0", positional=True),
+        title="leaky ReLU",
     ),
     _op("sigmoid", "1 / (1 + exp(-x))."),
     _op("tanh", "The hyperbolic tangent."),
-    _op("silu", "x * sigmoid(x), also called swish."),
+    _op("silu", "x * sigmoid(x), also called swish.", title="SiLU"),
     _op(
         "gelu",
         "x times the normal distribution's CDF at x, exactly (erf) or approximately (tanh).",
@@ -294,6 +325,7 @@ _TABLE = (
             "which formula; the frameworks' defaults differ between versions",
             positional=True,
         ),
+        title="GELU",
     ),
     _op("hard_sigmoid", "min(max(x + 3, 0), 6) / 6."),
     _op("hard_swish", "x * hard_sigmoid(x)."),
@@ -311,7 +343,12 @@ _TABLE = (
     ),
     _op("flatten", "A map as a vector, in the order C, H, W."),
     _op("identity", "The value itself."),
-    _op("scale", "The value times a constant.", _factor("factor", "the constant", positional=True)),
+    _op(
+        "scale",
+        "The value times a constant.",
+        _factor("factor", "the constant", positional=True),
+        title="scaling",
+    ),
     _op(
         "pad",
         "Explicit zeros around a map.",
@@ -319,6 +356,7 @@ _TABLE = (
             "border", Kind.PADDING, "a number, `HxW` or `[top, bottom, left, right]`, in pixels"
         ),
         takes=Takes.MAP,
+        title="zero padding",
     ),
 )
 

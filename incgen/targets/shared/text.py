@@ -8,30 +8,6 @@ from incgen.graph.nodes import Graph
 from incgen.resolve import definitions as df
 from incgen.targets.shared.prose import wrap
 
-#: What ops are called in a sentence, if not by their own names.
-_IN_WORDS = {
-    "adaptive_avg_pool": "adaptive average pooling",
-    "avg_pool": "average pooling",
-    "bn": "batch normalisation",
-    "conv": "convolution",
-    "dense": "dense layer",
-    "depthwise_conv": "depthwise convolution",
-    "gelu": "GELU",
-    "global_avg_pool": "global average pooling",
-    "global_max_pool": "global max pooling",
-    "l2_normalize": "L2 normalisation",
-    "leaky_relu": "leaky ReLU",
-    "lrn": "local response normalisation",
-    "max_pool": "max pooling",
-    "pad": "zero padding",
-    "pool": "pooling",
-    "relu": "ReLU",
-    "relu6": "ReLU6",
-    "scale": "scaling",
-    "separable_conv": "separable convolution",
-    "silu": "SiLU",
-}
-
 
 def escaped(doc: str) -> str:
     """Return a doc comment that cannot end the docstring it stands in, nor act in it."""
@@ -102,9 +78,7 @@ def described(unit: df.Definition, named: Callable[[df.Definition], str]) -> str
         named: gives the name of another unit in the code.
     """
     words = [
-        _IN_WORDS.get(element.op.name, element.op.name.replace("_", " "))
-        if isinstance(element, df.OpCall)
-        else f"`{named(element.definition)}`"
+        element.op.noun if isinstance(element, df.OpCall) else f"`{named(element.definition)}`"
         for element in df.elements(unit.body)
         if isinstance(element, df.OpCall | df.Instance)
     ]
