@@ -127,7 +127,7 @@ class Scope(Uses):
         self.computed: dict[str, Expression] = {}
         self.starts: list[Start] = []  # of the module that becomes an attribute
         self.nested = 0  # how many modules are around the one that is written
-        self.locals: dict[str, object] = {}  # the variables of modules, with their kinds
+        self.locals: dict[tuple[str, object], list[str]] = {}  # those of modules, by base and kind
         self.busy: set[str] = set()  # those in the attribute that is written
         self.hinted: set[str] = set()
         self.rates: list[tuple[Key, Expression]] = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import chain, count
 from typing import TypeVar
 
 from incgen.language import expressions as ex
@@ -93,15 +92,13 @@ class Statements(Scope):
         wanted = (*path[-1:], name)
         names = (each for each in wanted if isinstance(each, str) and each.isidentifier())
         base = next(names, "layer")
-        for candidate in chain((base,), (f"{base}{number}" for number in count(2))):
-            if self.locals.get(candidate) == kind and candidate not in self.busy:
-                break
-            if candidate not in self.locals and candidate not in self.variables:
-                self.variables.claim((candidate,))
-                break
-        self.locals[candidate] = kind
-        self.busy.add(candidate)
-        return candidate
+        used = self.locals.setdefault((base, kind), [])
+        variable = next((known for known in used if known not in self.busy), None)
+        if variable is None:
+            variable = self.variables.take(base, joint="")
+            used.append(variable)
+        self.busy.add(variable)
+        return variable
 
     def new_hint(self, variable: str, hint: str) -> str:
         """Return the type of a variable, to be said where it is first assigned."""
