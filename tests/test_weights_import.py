@@ -705,3 +705,21 @@ def test_a_generated_keras_model_comes_back(name: str, folder: Path) -> None:
     assert manifest["layout"]["name"] == "incgen-keras"
     again = load_file(folder / "v.safetensors")
     assert all(np.array_equal(again[key], found[key]) for key in found)
+
+
+def test_a_layer_derived_from_a_stock_one_has_its_variables(tmp_path: Path) -> None:
+    """A grouped convolution is a `GroupedConv2D`, by which a Keras file calls it."""
+    spec = tmp_path / "grouped.inc"
+    spec.write_text(
+        "numerics torch\nnetwork grouped {\n    input 4x4 4\n    a: conv 3x3 6 groups=2\n}\n"
+    )
+    module = incgen.load(spec, "keras")
+    model = module.grouped()
+    kernel, bias = model.get_layer("a").get_weights()
+    model.save_weights(tmp_path / "x.weights.h5")
+
+    incgen.import_weights(tmp_path / "x.weights.h5", spec, tmp_path / "v.safetensors")
+
+    found = load_file(tmp_path / "v.safetensors")
+    assert np.array_equal(found["a.weight"], kernel.transpose(3, 2, 0, 1))
+    assert np.array_equal(found["a.bias"], bias)
