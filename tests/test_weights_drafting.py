@@ -262,8 +262,9 @@ def listed(graph: Graph, layout: Layout, among: Collection[str] = ()) -> Shapes:
                 continue
             places = [place for place in names.of(node, tensor.name) if "_or_" not in place[0]]
             places = [place for place in places if place[0] in among] or places
-            # of a normalisation in two layers, the second has what is trained
-            name, slot = places[-1 if node.op == "bn" and tensor.trained else 0]
+            # Caffe has a normalisation in two layers, of which the second has what is trained
+            second = layout.convention.name == "caffe" and node.op == "bn" and tensor.trained
+            name, slot = places[-1 if second else 0]
             shape = tensor.shape
             match slot.axes.value, shape:
                 case "inputs first", (outputs, inputs, *size):

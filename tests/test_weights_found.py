@@ -384,6 +384,15 @@ def test_the_averages_of_slim_are_a_set_of_their_own(
     assert manifest["beside"] == []
 
 
+def test_of_layouts_that_agree_the_one_of_the_network_asked_for_is_named(folder: Path) -> None:
+    like = 'like = "net/theirs"\n[set]\nclasses = 7\n'
+    Path("layouts/net/a.toml").write_text(like, "utf-8")
+
+    _, manifest = imported(state())
+
+    assert manifest["layout"]["name"] == "theirs"
+
+
 def test_averages_that_the_layout_ignores_are_its_authors_choice(folder: Path) -> None:
     layout = f'ignore = ["*/ExponentialMovingAverage"]\n{SLIM_LAYOUT}'
     Path("layouts/net/slim.toml").write_text(layout, "utf-8")

@@ -104,6 +104,8 @@ def _within(path: str) -> list[str]:
 def choose(request: Request, found: Sequence[Found], tensors: Tensors) -> Found:
     """Return the requested set.
 
+    Of layouts that take the same tensors it has the one whose published network was asked for.
+
     Raises:
         MismatchError: No set fits; the report is for the closest one.
         WeightsError: Several sets fit, or there is no such part.
@@ -124,6 +126,9 @@ def choose(request: Request, found: Sequence[Found], tensors: Tensors) -> Found:
                 f"{request.name} fits the layouts {names}, which disagree about it: "
                 "choose one with --layout"
             )
+        given = request.parameters
+        if settings(other.layout, given) and not settings(each.layout, given):
+            fitting[each.part] = each
     if not fitting:
         raise _mismatch(request, min(found, key=lambda each: len(each.faults)))
     first, *others = fitting.values()
