@@ -155,9 +155,9 @@ def bn_inception(classes=1000, input_shape=(224, 224, 3), name="bn_inception"):
 
 
 def preprocess(images):
-    """RGB images (..., H, W, 3) with values in 0..255 as the weights expect them.
+    """Turn RGB images (..., H, W, 3), values in 0..255, into what the weights expect.
 
-    ValueError for another shape; a warning for values that do not look like pixels.
+    Raises ValueError for another shape; warns of values that do not look like pixels.
     """
     if images.ndim in (0, 1, 2) or images.shape[-1] not in (3, None):
         raise ValueError(f"expected (..., H, W, 3), got {tuple(images.shape)}")

@@ -30,13 +30,13 @@ class AvgPool2dSame(nn.Module):
 
     def __init__(
         self,
-        kernel: tuple[int, int],
-        stride: tuple[int, int],
+        kernel: int | tuple[int, int],
+        stride: int | tuple[int, int],
         count_pad: bool = False,
     ) -> None:
         super().__init__()
-        self.kernel = kernel
-        self.stride = stride
+        self.kernel = (kernel, kernel) if isinstance(kernel, int) else kernel
+        self.stride = (stride, stride) if isinstance(stride, int) else stride
         self.count_pad = count_pad
 
     def forward(self, x: Tensor) -> Tensor:
@@ -53,10 +53,12 @@ class AvgPool2dSame(nn.Module):
 class MaxPool2dSame(nn.Module):
     """Max pooling with TensorFlow's "same" padding: output = ceil(input / stride)."""
 
-    def __init__(self, kernel: tuple[int, int], stride: tuple[int, int]) -> None:
+    def __init__(
+        self, kernel: int | tuple[int, int], stride: int | tuple[int, int]
+    ) -> None:
         super().__init__()
-        self.kernel = kernel
-        self.stride = stride
+        self.kernel = (kernel, kernel) if isinstance(kernel, int) else kernel
+        self.stride = (stride, stride) if isinstance(stride, int) else stride
 
     def forward(self, x: Tensor) -> Tensor:
         top, bottom = same_pad(x.size(2), self.kernel[0], self.stride[0])
@@ -71,11 +73,11 @@ class SamePool(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.first = MaxPool2dSame((3, 3), (2, 2))
-        self.avg = AvgPool2dSame((3, 3), (3, 3))
-        self.count = AvgPool2dSame((3, 3), (3, 3), count_pad=True)
-        self.even = AvgPool2dSame((2, 2), (3, 3))
-        self.max = MaxPool2dSame((2, 4), (3, 3))
+        self.first = MaxPool2dSame(3, 2)
+        self.avg = AvgPool2dSame(3, 3)
+        self.count = AvgPool2dSame(3, 3, count_pad=True)
+        self.even = AvgPool2dSame(2, 3)
+        self.max = MaxPool2dSame((2, 4), 3)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.first(x)  # (N, 2, 7, 7)

@@ -105,10 +105,12 @@ class Conv2dSame(nn.Conv2d):
 class MaxPool2dSame(nn.Module):
     """Max pooling with TensorFlow's "same" padding: output = ceil(input / stride)."""
 
-    def __init__(self, kernel: tuple[int, int], stride: tuple[int, int]) -> None:
+    def __init__(
+        self, kernel: int | tuple[int, int], stride: int | tuple[int, int]
+    ) -> None:
         super().__init__()
-        self.kernel = kernel
-        self.stride = stride
+        self.kernel = (kernel, kernel) if isinstance(kernel, int) else kernel
+        self.stride = (stride, stride) if isinstance(stride, int) else stride
 
     def forward(self, x: Tensor) -> Tensor:
         top, bottom = same_pad(x.size(2), self.kernel[0], self.stride[0])
@@ -176,7 +178,7 @@ class Pooled(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.max_pool = MaxPool2dSame((3, 3), (2, 2))
+        self.max_pool = MaxPool2dSame(3, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.max_pool(x))

@@ -130,7 +130,7 @@ def facts(graph: Graph, output: str, width: int, *, channels_last: bool) -> dict
         "rescaled": None if range_ == _BYTES else rescaled(ex.Name("x"), *range_),
         "mean": tuple(map(whole, pixels.mean)),
         "std": tuple(map(whole, pixels.std)),
-        "images": "RGB images" if graph.input.channels == 3 else "Images",
+        "images": "RGB images" if graph.input.channels == 3 else "images",
         "channels": graph.input.channels,
     }
 

@@ -26,7 +26,6 @@ from incgen.targets.shared.values import (
     Pair,
     Sides,
     as_float,
-    as_tuple,
     expression,
     four_sides,
     one_of_equal,
@@ -211,7 +210,7 @@ def _pool(args: Args, place: Place, *, average: bool) -> Code:
     name = "avg_pool" if average else "max_pool"
     if around.sides is not None:
         return _padded_pool(name, args, around.sides, average=average)
-    same = {"kernel": as_tuple(frame.kernel), "stride": as_tuple(frame.stride)}
+    same = {"kernel": paired(frame.kernel), "stride": paired(frame.stride)}
     return Op(f"{name}_same", {**same, "count_pad": args["count_pad"]} if average else same)
 
 
