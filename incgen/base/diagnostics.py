@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NoReturn, TypedDict, Unpack
 
 from incgen.base.source import Span
 
@@ -163,6 +164,18 @@ class SpecError(Exception):
         self.diagnostics = tuple(diagnostics)
 
 
+class Refused(Exception):
+    """A part of a spec is faulty, which has been reported; what depends on it is not built."""
+
+
+class More(TypedDict, total=False):
+    """The parts of a diagnostic that not every one has."""
+
+    label: str
+    notes: Sequence[Note]
+    help: str | None
+
+
 class Reporter:
     """Collects the diagnostics of a stage."""
 
@@ -172,22 +185,22 @@ class Reporter:
         self._found: list[Diagnostic] = []
         self._seen: set[tuple[object, ...]] = set()
 
-    def error(
-        self,
-        code: Code,
-        span: Span | None,
-        message: str,
-        *,
-        label: str = "",
-        notes: Sequence[Note] = (),
-        help: str | None = None,
-        file: str = "",
-    ) -> None:
+    def error(self, code: Code, span: Span | None, message: str, **more: Unpack[More]) -> None:
         """Record an error, once per place and message; the `MAX_ERRORS`th raises `SpecError`."""
-        self._add(Diagnostic(code, message, span, label, tuple(notes), help, file=file))
+        self._record(Severity.ERROR, code, span, message, **more)
 
-    def warning(
+    def warning(self, code: Code, span: Span | None, message: str, **more: Unpack[More]) -> None:
+        """Record a warning; the same message at the same place is recorded once."""
+        self._record(Severity.WARNING, code, span, message, **more)
+
+    def refuse(self, code: Code, span: Span | None, message: str, **more: Unpack[More]) -> NoReturn:
+        """Record an error that leaves nothing to continue with, and raise `Refused`."""
+        self.error(code, span, message, **more)
+        raise Refused
+
+    def _record(
         self,
+        severity: Severity,
         code: Code,
         span: Span | None,
         message: str,
@@ -196,8 +209,7 @@ class Reporter:
         notes: Sequence[Note] = (),
         help: str | None = None,
     ) -> None:
-        """Record a warning; the same message at the same place is recorded once."""
-        self._add(Diagnostic(code, message, span, label, tuple(notes), help, Severity.WARNING))
+        self._add(Diagnostic(code, message, span, label, tuple(notes), help, severity))
 
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Record what another stage or file found."""

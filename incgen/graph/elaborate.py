@@ -7,15 +7,16 @@ bounded amount of work, and their number is bounded, so that no spec makes incge
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import assert_never
 
-from incgen.base.diagnostics import Code, Note, Reporter
+from incgen.base.diagnostics import Code, Note, Refused, Reporter
 from incgen.graph.bounds import MAX_REPEAT, MAX_SIZE, Bounds, TooLargeError
-from incgen.graph.evaluation import FAULTY, Evaluator
+from incgen.graph.evaluation import Evaluator
 from incgen.graph.frames import Frame, given, join_key, unit_use, uses_of
-from incgen.graph.joins import Mismatch, history, joined, report_mismatch
+from incgen.graph.joins import Mismatch, history, joined, refuse_mismatch
 from incgen.graph.nodes import Graph, Node, Observed, Use
-from incgen.graph.shape_inference import FAULT_ARGUMENTS, FAULT_CODES, output
+from incgen.graph.shape_inference import output
 from incgen.graph.shapes import (
     Borders,
     Fault,
@@ -53,8 +54,11 @@ def elaborate(program: df.Program, settings: Mapping[str, Value], report: Report
             return None
         parameters[formal.name] = settings.get(formal.name, default)
     builder = _Builder(program, parameters, report)
-    result = builder.run(network.pixels)
-    if result is None or report.failed:
+    try:
+        builder.run(network.pixels)
+    except (Refused, TooLargeError):
+        return None
+    if report.failed:
         return None
     return Graph(
         program,
@@ -78,25 +82,16 @@ class _Builder:
         self.steps: dict[int, Shape] = {}
         self.bounds = Bounds(report)
 
-    def run(self, pixels: df.Pixels) -> int | None:
+    def run(self, pixels: df.Pixels) -> None:
         network = self.program.network
         frame = Frame(self.parameters, "", None, network=True)
-        try:
-            start = self.input(pixels, frame)
-            if start is None:
-                return None
-            heads: dict[str, int] = {}
-            result = self.body(network.body, start, frame, heads)
-        except TooLargeError:
-            return None
-        if result is None:
-            return None
+        heads: dict[str, int] = {}
+        result = self.body(network.body, self.input(pixels, frame), frame, heads)
         last = next((s for s in reversed(network.body.steps) if isinstance(s, df.Step)), None)
         if last is None:
             message = "the network has heads and nothing else"
             help_ = "write `identity` if the input is the output"
-            self.report.error(Code.EMPTY_BODY, network.body.span, message, help=help_)
-            return None
+            self.report.refuse(Code.EMPTY_BODY, network.body.span, message, help=help_)
         name = last.label or "output"
         if name in heads:
             message = f"the output and a head are both called `{name}`"
@@ -105,7 +100,6 @@ class _Builder:
         self.outputs = {name: result, **heads}
         if not self.report.failed:  # what an error kept from being built may use the value
             report_unused(self.nodes, self.outputs.values(), network, self.report)
-        return result
 
     def add(self, node: Node) -> int:
         """Append a node, within the bounds."""
@@ -116,7 +110,7 @@ class _Builder:
     def shape(self, value: int) -> Shape:
         return self.nodes[value].shape
 
-    def input(self, pixels: df.Pixels, frame: Frame) -> int | None:
+    def input(self, pixels: df.Pixels, frame: Frame) -> int:
         span = pixels.span
         assert span is not None
         sizes = []
@@ -126,37 +120,33 @@ class _Builder:
             (pixels.width, "width"),
         ):
             value = self.values.evaluate(expression, frame, None, span)
-            fault = count_fault(value, 1) if value is not None else None
-            if fault:
-                message = f"the {what} of the input {fault}"
-                self.report.error(Code.NUMBER_RANGE, expression.span or span, message)
-            if value is None or fault:
-                return None
+            place = expression.span or span
+            if fault := count_fault(value, 1):
+                self.report.refuse(Code.NUMBER_RANGE, place, f"the {what} of the input {fault}")
             assert isinstance(value, int)
             if value > MAX_SIZE and what != "channels":
                 message = f"the {what} of the input must be at most {MAX_SIZE}, not {value}"
-                self.report.error(Code.TOO_LARGE, expression.span or span, message)
-                return None
+                self.report.refuse(Code.TOO_LARGE, place, message)
             sizes.append(value)
         return self.add(Node("input", "input", {}, (), Shape(*sizes), (), 0, span, None))
 
     def body(
         self, body: df.Body, value: int, frame: Frame, heads: dict[str, int] | None = None
-    ) -> int | None:
+    ) -> int:
         """Apply the steps of a body; the frame keeps labelled values."""
         current: int | None = value
         for step in body.steps:
             if isinstance(step, df.Head):
                 assert heads is not None
-                if current is None:
-                    continue
-                head = self.body(step.body, current, frame.inside(None))
-                if head is not None:
-                    heads[step.label] = head
+                with suppress(Refused):
+                    if current is not None:
+                        heads[step.label] = self.body(step.body, current, frame.inside(None))
                 continue
             current = self.step(step, current, frame)
             if frame.network and current is not None:
                 self.steps[step.span.start] = self.shape(current)
+        if current is None:
+            raise Refused
         return current
 
     def step(self, step: df.Step, current: int | None, frame: Frame) -> int | None:
@@ -164,14 +154,16 @@ class _Builder:
         self.bounds.element(step.span, frame.use)
         if step.origin is not None:
             current = frame.labelled(step.origin)
-        result = current
         if step.element is not None and current is not None:
-            result = self.element(step.element, current, frame)
+            try:
+                current = self.element(step.element, current, frame)
+            except Refused:
+                current = None
         if step.label is not None and step.kept:
-            frame.values[step.label] = result
-        return result
+            frame.values[step.label] = current
+        return current
 
-    def element(self, element: df.Element, value: int, frame: Frame) -> int | None:
+    def element(self, element: df.Element, value: int, frame: Frame) -> int:
         """Apply one element."""
         self.bounds.element(element.span, frame.use, frame.depth)
         match element:
@@ -181,14 +173,11 @@ class _Builder:
                 return self.instance(element, value, frame)
             case df.Chain():
                 inner = frame.inside(element.name)
-                current: int | None = value
                 for number, child in enumerate(element.elements):
-                    if current is None:
-                        return None
                     if number == 1:
                         inner.forwarded = None
-                    current = self.element(child, current, inner)
-                return current
+                    value = self.element(child, value, inner)
+                return value
             case df.Join():
                 return self.join(element, value, frame)
             case df.Group():
@@ -200,76 +189,52 @@ class _Builder:
             case _:
                 assert_never(element)
 
-    def conditional(self, element: df.Conditional, value: int, frame: Frame) -> int | None:
+    def conditional(self, element: df.Conditional, value: int, frame: Frame) -> int:
         decided = self.values.evaluate(element.condition, frame, self.shape(value), element.span)
         if isinstance(decided, str):
             message = f"a condition is true or false, not the word `{decided}`"
             place = element.condition.span or element.span
-            self.report.error(Code.WRONG_TYPE, place, message, notes=uses_of(frame.use))
-            return None
-        if decided is None:
-            return None
+            self.report.refuse(Code.WRONG_TYPE, place, message, notes=uses_of(frame.use))
         body = element.then if decided else element.otherwise
         return value if body is None else self.body(body, value, frame.inside(None))
 
-    def repeat(self, element: df.Repeat, value: int, frame: Frame) -> int | None:
+    def repeat(self, element: df.Repeat, value: int, frame: Frame) -> int:
         count = self.values.evaluate(element.count, frame, self.shape(value), element.span)
-        if count is None:
-            return None
-        fault = count_fault(count, 0)
-        if fault is None and isinstance(count, int) and count > MAX_REPEAT:
-            fault = f"must be at most {MAX_REPEAT}, not {count}"
-        if fault or not isinstance(count, int):
-            code = Code.WRONG_TYPE
-            if isinstance(count, int) and not isinstance(count, bool):
-                code = Code.TOO_LARGE if count > MAX_REPEAT else Code.NUMBER_RANGE
+        fault, code = count_fault(count, 0), Code.WRONG_TYPE
+        if isinstance(count, int) and not isinstance(count, bool):
+            code = Code.TOO_LARGE if count > MAX_REPEAT else Code.NUMBER_RANGE
+            if fault is None and count > MAX_REPEAT:
+                fault = f"must be at most {MAX_REPEAT}, not {count}"
+        if fault:
             place = element.count.span or element.span
             found = given(element.count, frame.use)
-            assert fault is not None
             self.values.refuse(code, found, "a repeat count", fault, count, place, frame)
-            return None
-        current: int | None = value
+        assert isinstance(count, int)
         inner = frame.inside(element.name)
         for index in range(count):
-            if current is None:
-                return None
-            current = self.body(element.body, current, inner.inside(str(index)))
-        return current
+            value = self.body(element.body, value, inner.inside(str(index)))
+        return value
 
-    def instance(self, element: df.Instance, value: int, frame: Frame) -> int | None:
-        definition = element.definition
+    def instance(self, element: df.Instance, value: int, frame: Frame) -> int:
+        definition, shape = element.definition, self.shape(value)
         path = join_key(frame.prefix, element.name)
         own = {f.name: f.default for f in definition.parameters} | dict(element.args)
         use = Use(definition, path, element.span, frame.use, own, element.forwards)
-        shape = self.shape(value)
         bound: dict[str, Value] = {}
-        given: dict[str, object] = {}
+        given: dict[str, object] | None = None
         if definition.kind == "unit":
-            if element.forwards and frame.forwarded:
-                given.update(frame.forwarded)
+            given = dict(frame.forwarded or {}) if element.forwards else {}
             for name, argument in element.args.items():
                 if name not in given:
                     given[name] = self.values.argument(argument, frame, shape, element.span)
-            if any(v is FAULTY for v in given.values()):
-                return None
         else:
             for formal in definition.parameters:
-                written = element.args.get(formal.name, formal.default)
+                written = own[formal.name]
                 assert isinstance(written, ex.Expression)
-                found = self.values.evaluate(written, frame, shape, element.span)
-                if found is None:
-                    return None
-                bound[formal.name] = found
-        inner = Frame(
-            bound,
-            path,
-            use,
-            forwarded=given if definition.kind == "unit" else None,
-            depth=frame.depth + 1,
-        )
+                bound[formal.name] = self.values.evaluate(written, frame, shape, element.span)
+        inner = Frame(bound, path, use, forwarded=given, depth=frame.depth + 1)
         result = self.body(definition.body, value, inner)
-        if result is not None:
-            self.observe(definition, {**bound, **given}, value, result)
+        self.observe(definition, bound if given is None else given, value, result)
         return result
 
     def observe(
@@ -286,48 +251,39 @@ class _Builder:
         if len(seen.shapes) < 50 and pair not in seen.shapes:
             seen.shapes.append(pair)
 
-    def join(self, element: df.Join, value: int, frame: Frame) -> int | None:
+    def join(self, element: df.Join, value: int, frame: Frame) -> int:
         inner = frame.inside(element.name)
-        results: list[int] = []
-        sound = True
-        for step in element.body.steps:
-            assert isinstance(step, df.Step)
-            result = self.step(step, value, inner)
-            if result is None:
-                sound = False
-            else:
-                results.append(result)
-        if not sound:
-            return None
+        branches = [
+            self.step(s, value, inner) for s in element.body.steps if isinstance(s, df.Step)
+        ]
+        results = tuple(branch for branch in branches if branch is not None)
+        if len(results) < len(branches):
+            raise Refused
         shape = joined(element.kind, [self.shape(result) for result in results])
         if isinstance(shape, Mismatch):
-            report_mismatch(element, shape, results, self.nodes, frame.use, self.report)
-            return None
+            refuse_mismatch(element, shape, results, self.nodes, frame.use, self.report)
         name = element.title if element.name is None else element.name
         path = join_key(frame.prefix, name)
-        inputs, span = tuple(results), element.span
-        return self.add(Node(path, element.kind, {}, inputs, shape, (), 0, span, frame.use))
+        return self.add(
+            Node(path, element.kind, {}, results, shape, (), 0, element.span, frame.use)
+        )
 
-    def op(self, call: df.OpCall, value: int, frame: Frame) -> int | None:
+    def op(self, call: df.OpCall, value: int, frame: Frame) -> int:
         op, shape = call.op, self.shape(value)
         args = self.values.arguments(call, frame, shape)
-        if args is None:
-            return None
         if op.name == "identity":
             return value
         try:
             result = output(op, args, shape)
         except Fault as fault:
             notes, place = uses_of(frame.use), call.span
-            use = unit_use(frame.use, call.forwards, FAULT_ARGUMENTS[fault.reason])
+            use = unit_use(frame.use, call.forwards, fault.concerns)
             if use is not None:  # either the arguments of the unit do not fit, or its place
                 head = Note(f"`{op.name}` is the first op of `{use.definition.name}`", call.span)
                 notes, place = [head, *uses_of(use.outer)], use.span
-            if fault.reason in ("window", "rank"):
+            if fault.code in (Code.WINDOW_TOO_LARGE, Code.WRONG_RANK):
                 notes.insert(0, Note(f"its input: {history(self.nodes, value)}"))
-            code = FAULT_CODES[fault.reason]
-            self.report.error(code, place, str(fault), notes=notes, help=fault.help)
-            return None
+            self.report.refuse(fault.code, place, str(fault), notes=notes, help=fault.help)
         said = call.said | (frame.forwarded or {}).keys() if call.forwards else call.said
         path = join_key(frame.prefix, call.name)
         weights = tensors(op.name, args, shape) if op.weighted else ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from incgen.base.diagnostics import Code, Note, Reporter
 from incgen.base.source import Span
@@ -75,14 +76,14 @@ def _mismatch_help(kind: str, first: Shape, second: Shape) -> str:
     return f"give both branches the same number of channels, for example with {op}"
 
 
-def report_mismatch(
+def refuse_mismatch(
     element: df.Join,
     mismatch: Mismatch,
     results: Sequence[int],
     nodes: Sequence[Node],
     use: Use | None,
     report: Reporter,
-) -> None:
+) -> NoReturn:
     """Report two branches of a join that do not fit, and how each got its shape."""
     names, notes = [], []
     pair = (mismatch.first, mismatch.second)
@@ -94,7 +95,7 @@ def report_mismatch(
         names.append(name)
         came = history(nodes, results[index])
         notes.append(Note(f"{name}: {came}", _branch_span(step)))
-    report.error(
+    report.refuse(
         Code.SHAPE_MISMATCH,
         notes[1].span,
         f"`{element.kind}` cannot join {names[0]} and {names[1]}: {mismatch.how}",

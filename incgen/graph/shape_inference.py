@@ -10,26 +10,6 @@ from incgen.base.diagnostics import Code, counted, listed
 from incgen.graph.shapes import Arguments, Borders, Fault, Shape, Window, borders, sides, spatial
 from incgen.language.ops import Op, Takes
 
-#: The code of each reason of a `Fault`.
-FAULT_CODES = {
-    "window": Code.WINDOW_TOO_LARGE,
-    "padding": Code.BAD_PADDING,
-    "size": Code.BAD_WINDOW,
-    "groups": Code.GROUPS,
-    "rank": Code.WRONG_RANK,
-    "must-say": Code.MUST_SAY,
-}
-
-#: The arguments that each reason concerns; the rank of an input concerns none.
-FAULT_ARGUMENTS = {
-    "window": ("window", "pad", "dilation"),
-    "padding": ("window", "pad", "dilation"),
-    "size": ("window",),
-    "groups": ("groups", "channels"),
-    "rank": (),
-    "must-say": ("window", "pad", "ceil", "count_pad", "dilation"),
-}
-
 
 def output(op: Op, args: Arguments, shape: Shape) -> Shape:
     """Return the shape that an op gives, and add the border in pixels to its arguments.
@@ -50,7 +30,7 @@ def output(op: Op, args: Arguments, shape: Shape) -> Shape:
             help_ = f"write `dense {args['channels']}`, which is what a 1x1 `conv` is on a vector"
         elif op.name.startswith("global_") or op.name == "adaptive_avg_pool":
             help_ = "leave it out: a vector has no height and width"
-        raise Fault("rank", message, help_)
+        raise Fault(Code.WRONG_RANK, message, help_)
     match op.name:
         case "conv" | "depthwise_conv" | "separable_conv":
             return _convolved(op.name, args, shape)
@@ -83,7 +63,7 @@ def _convolved(name: str, args: Arguments, shape: Shape) -> Shape:
             message = f"{groups} groups do not divide the {channels} {what} channels of `{name}`"
             divisors = [str(d) for d in range(2, min(channels, 256) + 1) if channels % d == 0]
             help_ = f"{channels} can be divided by {listed(divisors[:8], 'or')}" if divisors else ""
-            raise Fault("groups", message, help_ or None)
+            raise Fault(Code.GROUPS, message, help_ or None)
     return Shape(args["channels"], high, wide)
 
 
@@ -109,7 +89,7 @@ def _adapted(args: Arguments, shape: Shape) -> Shape:
     if window.strided:
         message = f"`adaptive_avg_pool` takes the size of its output, which has no stride: {window}"
         high, wide = window.kernel
-        raise Fault("size", message, f"write `adaptive_avg_pool {high}x{wide}`")
+        raise Fault(Code.BAD_WINDOW, message, f"write `adaptive_avg_pool {high}x{wide}`")
     return Shape(shape.channels, *window.kernel)
 
 
@@ -126,7 +106,7 @@ def _borders(name: str, args: Arguments, shape: Shape, dilation: int) -> Borders
 def _must_say(name: str, argument: str, why: str, form: str) -> Fault:
     message = f"`{name}` {why} must state `{argument}`: the frameworks disagree on it"
     help_ = f"write `{form}`, or begin the file with `numerics caffe`, `torch` or `tf`"
-    return Fault("must-say", message, help_)
+    return Fault(Code.MUST_SAY, message, help_)
 
 
 def _padded(args: Arguments, shape: Shape) -> Shape:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from incgen.base.diagnostics import counted
+from incgen.base.diagnostics import Code, counted
 from incgen.language.expressions import Size, binary, choice, lift
 from incgen.language.initializers import DEFAULT_KERNEL, Initializer, WeightKind, fans
 
@@ -66,19 +66,25 @@ class Window:
 Borders: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
 
 
+#: The arguments that each kind of `Fault` concerns; the rank of an input concerns none.
+_CONCERNED = {
+    Code.WINDOW_TOO_LARGE: ("window", "pad", "dilation"),
+    Code.BAD_PADDING: ("window", "pad", "dilation"),
+    Code.BAD_WINDOW: ("window",),
+    Code.GROUPS: ("groups", "channels"),
+    Code.WRONG_RANK: (),
+    Code.MUST_SAY: ("window", "pad", "ceil", "count_pad", "dilation"),
+}
+
+
 class Fault(Exception):
-    """An op cannot take this shape; the message says why, in numbers.
+    """An op cannot take this shape; the message says why, in numbers."""
 
-    Attributes:
-        reason: "window", "padding", "groups", "rank" or "must-say".
-        help: What to type, if known.
-    """
-
-    def __init__(self, reason: str, message: str, help: str | None = None) -> None:
+    def __init__(self, code: Code, message: str, help: str | None = None) -> None:
         """Store the parts of a report."""
         super().__init__(message)
-        self.reason = reason
-        self.help = help
+        self.code, self.help = code, help
+        self.concerns: tuple[str, ...] = _CONCERNED[code]
 
 
 def effective(kernel: int, dilation: int) -> int:
@@ -185,7 +191,7 @@ def _check_border(around: Borders, spans: tuple[int, ...], what: str) -> None:
     for border, span in zip(around, spans, strict=True):
         if max(border) >= span:
             raise Fault(
-                "padding",
+                Code.BAD_PADDING,
                 f"`{what}` pads by {counted(max(border), 'pixel')}, but its window spans only "
                 f"{span}: a window would lie entirely in the border",
                 "pad by less than the window, or put a `pad` in front",
@@ -205,7 +211,7 @@ def spatial(
             padded = f", {size + sum(border)} with its padding" if sum(border) else ""
             dilated = f" ({kernel} with dilation {dilation})" if dilation > 1 else ""
             raise Fault(
-                "window",
+                Code.WINDOW_TOO_LARGE,
                 f"the window of `{what}` is {span} pixels {axis}{dilated}, but its input is "
                 f"only {size}{padded}",
                 "use a smaller window, more padding or a larger input",
