@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NoReturn
 
-from incgen.base.diagnostics import Code, Reporter, counted, listed, near
+from incgen.base.diagnostics import Code, Refused, Reporter, counted, listed, near
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import EvaluationError, Value
@@ -173,7 +174,7 @@ def padding_of(pads: ByWindow, frame: ArgumentValue) -> ex.Literal | None:
 
 
 class Binder:
-    """Converts written arguments to values; reports what does not fit.
+    """Converts written arguments to values; reports what does not fit, and raises `Refused`.
 
     Args:
         report: Collects errors.
@@ -192,8 +193,15 @@ class Binder:
         self.resolve = resolve
         self.known = known
 
+    def resolved(self, written: ex.Expression) -> ex.Expression:
+        """Resolve an expression."""
+        found = self.resolve(written)
+        if found is None:
+            raise Refused
+        return found
+
     def value(self, owner: str, argument: Argument, written: st.Argument) -> ArgumentValue:
-        """Check one argument of an op; return None after a report."""
+        """Check one argument of an op."""
         match argument.kind, written:
             case Kind.WINDOW, st.Window():
                 return self.window(owner, written)
@@ -203,140 +211,110 @@ class Binder:
                 return self.initializer(text, (), span)
             case Kind.INITIALIZER, st.Applied(name, arguments, span):
                 return self.initializer(name, arguments, span)
-            case Kind.INITIALIZER, _:
-                self.refuse(owner, argument, written)
             case Kind.PADDING, (st.Window() | st.Items()):
                 return self.sides(owner, argument, written)
+            case Kind.INITIALIZER, _:
+                self.refuse(owner, argument, written)
             case _, (st.Window() | st.Items() | st.Text() | st.Applied()):
                 self.refuse(owner, argument, written)
             case _, _:
                 return self.expression(owner, argument, written)
-        return None
 
     def refuse(
         self, owner: str, argument: Argument, written: st.Argument, help: str | None = None
-    ) -> None:
+    ) -> NoReturn:
         """Report an argument of the wrong type."""
-        if (
-            isinstance(written, st.Text)
-            and written.value.isidentifier()
-            and len(written.value) < 40
-        ):
-            help = f"write `{written.value}` without quotes"
+        quoted = written.value if isinstance(written, st.Text) else ""
+        if quoted.isidentifier() and len(quoted) < 40:
+            help = f"write `{quoted}` without quotes"
         message = f"`{argument.name}` of `{owner}` must be {argument.kind.value}"
-        self.report.error(Code.WRONG_TYPE, written.span, message, help=help)
+        self.report.refuse(Code.WRONG_TYPE, written.span, message, help=help)
 
-    def expression(
-        self, owner: str, argument: Argument, written: ex.Expression
-    ) -> ex.Expression | None:
+    def expression(self, owner: str, argument: Argument, written: ex.Expression) -> ex.Expression:
         """Resolve a number, flag or word, and check it if it is already known."""
         words = _words(argument)
+        what = f"`{argument.name}` of `{owner}`"
         if words and isinstance(written, ex.Name) and not self.known(written.text):
-            rule = listed(words, "or")
-            message = f"`{argument.name}` of `{owner}` must be {rule}, not `{written.text}`"
+            message = f"{what} must be {listed(words, 'or')}, not `{written.text}`"
             help_ = near(written.text, words)
-            self.report.error(Code.UNKNOWN_NAME, written.span, message, help=help_)
-            return None
-        resolved = self.resolve(written)
-        known = ex.literal(resolved) if resolved is not None else None
-        if known is not None:
-            fault = value_fault(argument, known)
-            if fault:
-                help_ = whole_help(known, written)
-                if isinstance(known, str):
-                    help_ = near(known, _words(argument))
-                message = f"`{argument.name}` of `{owner}` {fault}"
-                code = fault_code(known, argument)
-                self.report.error(code, written.span, message, help=help_)
-                return None
+            self.report.refuse(Code.UNKNOWN_NAME, written.span, message, help=help_)
+        resolved = self.resolved(written)
+        known = ex.literal(resolved)
+        if known is not None and (fault := value_fault(argument, known)):
+            help_ = near(known, words) if isinstance(known, str) else whole_help(known, written)
+            code = fault_code(known, argument)
+            self.report.refuse(code, written.span, f"{what} {fault}", help=help_)
         return resolved
 
-    def window(self, owner: str, written: st.Window) -> WindowValue | None:
-        """Resolve a kernel and its stride."""
-        one = ex.Literal(1)
-        parts = []
-        for part, what in (
-            (written.height, "height"),
-            (written.width, "width"),
-            (written.stride_height or one, "stride"),
-            (written.stride_width or one, "stride"),
-        ):
-            resolved = self.resolve(part)
-            if resolved is None:
-                return None
-            known = ex.literal(resolved)
-            fault = count_fault(known, 1) if known is not None else None
-            if fault:
-                message = f"the {what} of the window of `{owner}` {fault}"
-                self.report.error(Code.NUMBER_RANGE, part.span or written.span, message)
-                return None
-            parts.append(resolved)
-        return WindowValue((parts[0], parts[1]), (parts[2], parts[3]), written.span)
+    def count(
+        self, written: ex.Expression, minimum: int, what: str, around: Span | None
+    ) -> ex.Expression:
+        """Resolve a whole number, and check it if it is already known."""
+        resolved = self.resolved(written)
+        known = ex.literal(resolved)
+        if known is not None and (fault := count_fault(known, minimum)):
+            self.report.refuse(Code.NUMBER_RANGE, written.span or around, f"{what} {fault}")
+        return resolved
 
-    def sides(
-        self, owner: str, argument: Argument, written: st.Window | st.Items
-    ) -> SidesValue | None:
+    def window(self, owner: str, written: st.Window) -> WindowValue:
+        """Resolve a kernel and its stride."""
+        one, span = ex.Literal(1), written.span
+        high, wide, down, across = (
+            self.count(part, 1, f"the {what} of the window of `{owner}`", span)
+            for part, what in (
+                (written.height, "height"),
+                (written.width, "width"),
+                (written.stride_height or one, "stride"),
+                (written.stride_width or one, "stride"),
+            )
+        )
+        return WindowValue((high, wide), (down, across), span)
+
+    def sides(self, owner: str, argument: Argument, written: st.Window | st.Items) -> SidesValue:
         """Resolve a padding of two or four numbers."""
         if isinstance(written, st.Window):
             values: tuple[st.Argument, ...] = (written.height, written.width)
             if written.stride_height is not None:
-                self.report.error(Code.WRONG_TYPE, written.span, "a padding has no stride")
-                return None
+                self.report.refuse(Code.WRONG_TYPE, written.span, "a padding has no stride")
         else:
             values = written.values
             if len(values) != 4:
                 message = f"a padding in brackets has 4 numbers, but this one has {len(values)}"
                 help_ = "write `[top, bottom, left, right]`, or `HxW` for both sides alike"
-                self.report.error(Code.ARGUMENT_COUNT, written.span, message, help=help_)
-                return None
+                self.report.refuse(Code.ARGUMENT_COUNT, written.span, message, help=help_)
         sides = []
         for value in values:
             if isinstance(value, (st.Window, st.Items, st.Text, st.Applied)):
                 self.refuse(owner, argument, value)
-                return None
-            resolved = self.resolve(value)
-            known = ex.literal(resolved) if resolved is not None else None
-            fault = count_fault(known, 0) if known is not None else None
-            if resolved is None:
-                return None
-            if fault:
-                message = f"each side of `{argument.name}` of `{owner}` {fault}"
-                self.report.error(Code.NUMBER_RANGE, value.span, message)
-                return None
-            sides.append(resolved)
+            what = f"each side of `{argument.name}` of `{owner}`"
+            sides.append(self.count(value, 0, what, written.span))
         return SidesValue(tuple(sides), written.span)
 
     def initializer(
         self, name: str, arguments: tuple[ex.Expression, ...], span: Span | None
-    ) -> Initializer | None:
+    ) -> Initializer:
         """Resolve a named initialiser, whose arguments must be constants."""
         rule = RULES.get(name)
         if rule is None:
             help_ = near(name, RULES)
             if name.removesuffix("_") in ALIASES:
                 help_ = f"here it is called {ALIASES[name.removesuffix('_')]}"
-            self.report.error(Code.UNKNOWN_NAME, span, f"no initialiser named `{name}`", help=help_)
-            return None
+            message = f"no initialiser named `{name}`"
+            self.report.refuse(Code.UNKNOWN_NAME, span, message, help=help_)
         values = []
         for argument in arguments:
-            resolved = self.resolve(argument)
-            known = ex.literal(resolved) if resolved is not None else None
+            known = ex.literal(self.resolved(argument))
             if known is None or isinstance(known, (bool, str)):
-                if resolved is not None:
-                    message = f"the argument of `{name}` must be a constant number"
-                    self.report.error(Code.WRONG_TYPE, argument.span, message)
-                return None
+                message = f"the argument of `{name}` must be a constant number"
+                self.report.refuse(Code.WRONG_TYPE, argument.span, message)
             values.append(float(known))
         if len(values) != len(rule.arguments):
             form = f"{name}({', '.join(rule.arguments)})" if rule.arguments else name
             takes = counted(len(rule.arguments), "argument") if rule.arguments else "no argument"
             message = f"`{name}` takes {takes}, not {len(values)}"
-            self.report.error(Code.ARGUMENT_COUNT, span, message, help=f"write `{form}`")
-            return None
+            self.report.refuse(Code.ARGUMENT_COUNT, span, message, help=f"write `{form}`")
         for value, argument_name, written in zip(values, rule.arguments, arguments, strict=True):
-            fault = scale_fault(value, rule.kind)
-            if fault:
+            if fault := scale_fault(value, rule.kind):
                 message = f"`{argument_name}` of `{name}` {fault}"
-                self.report.error(Code.NUMBER_RANGE, written.span, message)
-                return None
+                self.report.refuse(Code.NUMBER_RANGE, written.span, message)
         return Initializer(name=name, args=tuple(values))

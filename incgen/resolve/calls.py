@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NoReturn
 
-from incgen.base.diagnostics import Code, listed
+from incgen.base.diagnostics import Code, Refused, listed
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.names import label_fault
-from incgen.language.ops import (
-    OPS,
-    Op,
-)
+from incgen.language.ops import OPS, Op
 from incgen.resolve import definitions as df
 from incgen.resolve.context import Context
 from incgen.resolve.labels import Namespace
@@ -49,13 +47,17 @@ class CallResolver:
         """
         name = slot if slot is not None else self.own_name(call, names)
         op = OPS.get(call.name.text)
-        if op is None:
-            return self.instance(call, slot, name, head)
-        op, call = _concrete_pool(op, call)
-        arguments = self.arguments.op_arguments(op, call, head=head)
-        if arguments is None:
+        try:
+            if op is None:
+                return self.instance(call, slot, name, head)
+            return self.op(*_concrete_pool(op, call), slot, name, head)
+        except Refused:
+            self.refused = True
             return None
-        args, said, sources = arguments
+
+    def op(self, op: Op, call: st.Call, slot: str | None, name: str, head: bool) -> df.OpCall:
+        """Resolve an op with its arguments."""
+        args, said, sources = self.arguments.op_arguments(op, call, head=head)
         if slot is None and op.weighted and not self.unit:
             self.warn_unnamed(call, name)
         return df.OpCall(op, args, said, name, slot is not None, head, call.span, sources)
@@ -77,41 +79,33 @@ class CallResolver:
             self.report.error(Code.RESERVED_NAME, call.name.span, message, help=help_)
         return name
 
-    def instance(
-        self, call: st.Call, slot: str | None, name: str, head: bool
-    ) -> df.Instance | None:
+    def instance(self, call: st.Call, slot: str | None, name: str, head: bool) -> df.Instance:
         """Resolve a unit or block with its arguments."""
-        text, was_refused = call.name.text, self.refused
-        self.refused = True  # until everything is valid
-        if not self.values.can_apply(text):
-            if text not in self.values.places:  # otherwise its definition is faulty
-                self.report_unknown(call)
-            return None
-        definition = self.context.scope.definition(text, call.name.span)
-        if definition is None:
-            return None
+        text = call.name.text
+        if not self.values.can_apply(text) and text not in self.values.places:
+            self.refuse_unknown(call)
+        applies = self.values.can_apply(text)
+        definition = self.context.scope.definition(text, call.name.span) if applies else None
+        if definition is None:  # it is faulty
+            raise Refused
         if definition.kind == "network":
             message = f"`{text}` is a network and cannot be used as a block"
-            self.report.error(Code.MISPLACED, call.name.span, message, help="make it a `block`")
-            return None
+            span, help_ = call.name.span, "make it a `block`"
+            self.report.refuse(Code.MISPLACED, span, message, help=help_)
         if definition.kind == "unit":
             given = self.arguments.unit_arguments(definition, call, head)
         else:
             given = self.arguments.block_arguments(definition, call)
-        if given is None:
-            return None
-        self.refused = was_refused
         if slot is None and not self.unit and df.has_weights(definition):
             self.warn_unnamed(call, name)
         return df.Instance(definition, given, name, slot is not None, head, call.span)
 
-    def report_unknown(self, call: st.Call) -> None:
+    def refuse_unknown(self, call: st.Call) -> NoReturn:
         """Report a name that cannot be applied."""
         values = {*self.values.constants, *self.context.parameters}
-        labels = self.context.labels
         from incgen.resolve import advice
 
-        told = advice.unknown_op(call, self.values.callables(), values, labels)
+        told = advice.unknown_op(call, self.values.callables(), values, self.context.labels)
         self.arguments.tell(Code.UNKNOWN_OP, call.name.span, *told)
 
     @contextmanager

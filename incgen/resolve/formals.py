@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
-from typing import TypeAlias
-
 from incgen.base.diagnostics import Code, Note, Reporter
 from incgen.base.source import Span
 from incgen.language import expressions as ex
-from incgen.language.arithmetic import EvaluationError
-from incgen.language.evaluation import evaluate
 from incgen.language.names import parameter_fault
 from incgen.language.ops import DIMENSIONS, WORDS
 from incgen.resolve import definitions as df
-from incgen.resolve.arguments import evaluation_code
+from incgen.resolve.values import Values
 from incgen.syntax import tree as st
-
-#: Resolves an expression outside every definition; returns None after a report.
-Constant: TypeAlias = Callable[[ex.Expression], ex.Expression | None]
 
 
 def formals(
-    written: tuple[st.Parameter, ...],
-    constant: Constant,
-    constants: Container[str],
-    report: Reporter,
+    written: tuple[st.Parameter, ...], values: Values, report: Reporter, *, network: bool
 ) -> tuple[dict[str, Span], tuple[df.Formal, ...]]:
     """Resolve the parameters of a block or network, and return their locations too."""
     places: dict[str, Span] = {}
@@ -40,15 +29,16 @@ def formals(
             continue
         default = None
         if parameter.default is not None:
-            used = (n for n in ex.names(parameter.default) if n.text not in constants)
+            used = (n for n in ex.names(parameter.default) if n.text not in values.constants)
             other = next((n for n in used if n.text in own), None)
             if other is None:
-                default = _default(parameter.default, constant, report)
+                # that of a block may depend on the input
+                default = values.fixed(parameter.default, dimensions=not network)
             else:
-                default = ex.Literal(1)
                 message = f"the default of `{name}` cannot use another parameter, `{other.text}`"
                 help_ = f"leave the default out, or compute with `{other.text}` in the body"
                 report.error(Code.UNKNOWN_NAME, other.span, message, help=help_)
+            default = default or ex.Literal(1)
         elif any(formal.default is not None for formal in formals):
             message = f"`{name}` has no default but follows a parameter that has one"
             report.error(Code.ARGUMENT_COUNT, span, message)
@@ -65,20 +55,6 @@ def _check_name(name: str, span: Span, report: Reporter) -> None:
         message = f"{fault} and cannot name a parameter"
         help_ = f"call it `{name.strip('_')}_value`"
         report.error(Code.RESERVED_NAME, span, message, help=help_)
-
-
-def _default(written: ex.Expression, constant: Constant, report: Reporter) -> ex.Expression:
-    """Resolve a default, which may depend on the input; return 1 after a report."""
-    resolved = constant(written)
-    if resolved is None:
-        return ex.Literal(1)
-    if ex.has_dimension(resolved):
-        return resolved
-    try:
-        return ex.Literal(evaluate(resolved, {}, {}), written.span)
-    except EvaluationError as error:
-        report.error(evaluation_code(error), written.span, str(error))
-        return ex.Literal(1)
 
 
 def check_used(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import NoReturn
 
-from incgen.base.diagnostics import Code, Note, counted, listed, near
+from incgen.base.diagnostics import Code, Note, Refused, counted, listed, near
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.ops import (
@@ -28,26 +30,21 @@ _BY_WINDOW = ("pad", "ceil", "count_pad")
 
 
 class Matcher:
-    """Matches the arguments of the calls in one definition."""
+    """Matches the arguments of the calls in one definition; a faulty call raises `Refused`."""
 
     def __init__(self, context: Context) -> None:
         """Store the context."""
         self.context, self.report, self.binder = context, context.report, context.binder
 
-    def tell(self, code: Code, span: Span | None, message: str, help: str | None) -> None:
+    def tell(self, code: Code, span: Span | None, message: str, help: str | None) -> NoReturn:
         """Report what is wrong and what to type."""
-        self.report.error(code, span, message, help=help)
+        self.report.refuse(code, span, message, help=help)
 
     def op_arguments(
         self, op: Op, call: st.Call, *, head: bool
-    ) -> tuple[dict[str, df.ArgumentValue], frozenset[str], dict[str, df.Source]] | None:
-        """Return every argument of an op, which of them the call sets, and what sets the others.
-
-        None after a report.
-        """
-        said = self.match(op.name, op.positional, op.attributes, call)
-        if said is None:
-            return None
+    ) -> tuple[dict[str, df.ArgumentValue], frozenset[str], dict[str, df.Source]]:
+        """Return every argument of an op, which of them the call sets, and what sets the others."""
+        said = self.match(Signature(op.name, op.positional, op.attributes), call)
         args: dict[str, df.ArgumentValue] = {}
         sources: dict[str, df.Source] = {}
         missing = []
@@ -60,17 +57,15 @@ class Matcher:
             if isinstance(value, ByWindow):
                 value = padding_of(value, args["window"])
                 if value is None and args["window"] is not None and not head:
-                    self.report_padding(op, args["window"], call)
-                    return None
+                    self.refuse_padding(op, args["window"], call)
             args[argument.name] = value
             if value is None and (argument.positional or argument.name not in _BY_WINDOW):
                 missing.append(argument)
         if missing and not head:
-            self.report_missing(op, missing, call)
-            return None
+            self.refuse_missing(op, missing, call)
         return args, frozenset(said), sources
 
-    def report_missing(self, op: Op, missing: Sequence[Argument], call: st.Call) -> None:
+    def refuse_missing(self, op: Op, missing: Sequence[Argument], call: st.Call) -> NoReturn:
         """Report required arguments without a value."""
         if all(argument.must for argument in missing):
             preset = PRESETS["torch"][op.family or op.name]
@@ -79,23 +74,19 @@ class Matcher:
             message = f"`{op.name}` must state {says}: the frameworks disagree on it"
             usage = _usage(call, missing, values)
             help_ = f"{usage}, or begin the file with `numerics caffe`, `torch` or `tf`"
-            self.report.error(Code.MUST_SAY, call.span, message, help=help_)
-            return
-        if self.context.unit is not None:
-            from incgen.resolve import advice
+            self.report.refuse(Code.MUST_SAY, call.span, message, help=help_)
+        from incgen.resolve import advice
 
+        if self.context.unit is not None:
             told = advice.outside_head(self.context.unit, op, missing)
             self.tell(Code.ARGUMENT_COUNT, call.span, *told)
-            return
-        message = f"`{op.name}` needs {_wanted(missing, 'its')}"
         usage = _usage(call, missing, _examples(missing))
         if op.name in ("avg_pool", "max_pool") and not call.positional:
-            from incgen.resolve import advice
-
             usage = advice.whole_map(op)
-        self.report.error(Code.ARGUMENT_COUNT, call.span, message, help=usage)
+        message = f"`{op.name}` needs {_wanted(missing, 'its')}"
+        self.report.refuse(Code.ARGUMENT_COUNT, call.span, message, help=usage)
 
-    def report_padding(self, op: Op, frame: df.ArgumentValue, call: st.Call) -> None:
+    def refuse_padding(self, op: Op, frame: df.ArgumentValue, call: st.Call) -> NoReturn:
         """Report a pooling whose border the preset does not set."""
         name = call.name.text
         assert isinstance(frame, df.WindowValue)
@@ -115,88 +106,94 @@ class Matcher:
             )
             layer = f"nn.{kind}Pool2d({kernel}, {stride}"
             help_ = f"`pad=valid` is `{layer})`, and `pad=half` is `{layer}, padding={border})`"
-        self.report.error(Code.MUST_SAY, call.span, message, help=help_)
+        self.report.refuse(Code.MUST_SAY, call.span, message, help=help_)
 
-    def match(
-        self,
-        owner: str,
-        positional: tuple[Argument, ...],
-        attributes: tuple[Argument, ...],
-        call: st.Call,
-    ) -> dict[str, df.ArgumentValue] | None:
-        """Check the written arguments, by name; return None after a report."""
-        values: dict[str, df.ArgumentValue] = {}
+    def match(self, takes: Signature, call: st.Call) -> dict[str, df.ArgumentValue]:
+        """Check the written arguments, by name."""
         errors = self.report.errors
-        takes = Signature(owner, positional, attributes)
         strange = [a for a in call.attributes if not takes.known(a.name.text)]
         if strange:
             from incgen.resolve import advice
 
             told = advice.unknown_attributes(takes, strange, call)
             self.tell(Code.UNKNOWN_ATTRIBUTE, strange[0].name.span, *told)
-            return None
-        if self.report_window(takes, call):
-            return None
-        if len(call.positional) > len(positional):
-            self.report_surplus(owner, [a.name for a in positional], call)
-        for argument, written in zip(positional, call.positional, strict=False):
-            values[argument.name] = self.binder.value(owner, argument, written)
-        by_name = {argument.name: argument for argument in (*positional, *attributes)}
-        for attribute in call.attributes:
-            name = attribute.name.text
+        self.check_windows(takes, call)
+        by_name = {argument.name: argument for argument in (*takes.positional, *takes.attributes)}
+        first = [argument.name for argument in takes.positional]
+        given = self.given(takes.name, first, call)
+        given += [(a.name.text, a.value, a.span) for a in call.attributes]
+
+        def convert(name: str, written: st.Argument) -> df.ArgumentValue:
+            return self.binder.value(takes.name, by_name[name], written)
+
+        return self.converted(takes.name, given, convert, errors)
+
+    def converted(
+        self,
+        owner: str,
+        given: Sequence[tuple[str, st.Argument, Span | None]],
+        convert: Callable[[str, st.Argument], df.ArgumentValue],
+        errors: int,
+    ) -> dict[str, df.ArgumentValue]:
+        """Convert arguments, each with its name and place, if there are no more than some errors.
+
+        All faults among them are reported.
+        """
+        values: dict[str, df.ArgumentValue] = {}
+        for name, written, span in given:
             if name in values:
                 message = f"`{name}` of `{owner}` is given twice"
-                self.report.error(Code.DUPLICATE, attribute.span, message)
-            else:
-                values[name] = self.binder.value(owner, by_name[name], attribute.value)
-        sound = self.report.errors == errors and None not in values.values()
-        return values if sound else None
+                self.report.error(Code.DUPLICATE, span, message)
+                continue
+            values[name] = None
+            with suppress(Refused):
+                values[name] = convert(name, written)
+        if self.report.errors > errors or None in values.values():
+            raise Refused
+        return values
 
-    def report_window(self, takes: Signature, call: st.Call) -> bool:
-        """Report another value in place of a window; return whether there was one."""
+    def check_windows(self, takes: Signature, call: st.Call) -> None:
+        """Refuse another value in place of a window."""
         for argument, written in zip(takes.positional, call.positional, strict=False):
             if argument.kind is not Kind.WINDOW or isinstance(written, st.Window):
                 continue
             if isinstance(written, ex.Name) and self.context.scope.values.can_apply(written.text):
-                return False  # an arrow is missing
+                return  # an arrow is missing
             from incgen.resolve import advice
 
             help_ = advice.wrong_window(takes, call)
             if help_ is not None:
                 self.binder.refuse(takes.name, argument, written, help_)
-                return True
-        return False
 
-    def report_surplus(self, owner: str, names: Sequence[str], call: st.Call) -> None:
-        """Report more positional arguments than the op has, often a forgotten arrow."""
-        surplus = call.positional[len(names)]
-        if isinstance(surplus, ex.Name) and self.context.scope.values.can_apply(surplus.text):
-            message = f"`{surplus.text}` follows `{owner}` without an arrow"
-            help_ = f"write `-> {surplus.text}`"
-            self.report.error(Code.MISSING_ARROW, surplus.span, message, help=help_)
-            return
-        takes = (
-            f"{counted(len(names), 'positional argument')} ({', '.join(names)})"
-            if names
-            else "no positional arguments"
-        )
-        message = f"`{owner}` takes {takes}, not {len(call.positional)}"
-        self.report.error(Code.ARGUMENT_COUNT, surplus.span, message)
+    def given(
+        self, owner: str, names: Sequence[str], call: st.Call
+    ) -> list[tuple[str, st.Argument, Span | None]]:
+        """Name the positional arguments; report too many, often for want of an arrow."""
+        if len(call.positional) > len(names):
+            surplus = call.positional[len(names)]
+            if isinstance(surplus, ex.Name) and self.context.scope.values.can_apply(surplus.text):
+                message = f"`{surplus.text}` follows `{owner}` without an arrow"
+                help_ = f"write `-> {surplus.text}`"
+                self.report.error(Code.MISSING_ARROW, surplus.span, message, help=help_)
+            else:
+                count = counted(len(names), "positional argument")
+                takes = f"{count} ({', '.join(names)})" if names else "no positional arguments"
+                message = f"`{owner}` takes {takes}, not {len(call.positional)}"
+                self.report.error(Code.ARGUMENT_COUNT, surplus.span, message)
+        return [(name, w, w.span) for name, w in zip(names, call.positional, strict=False)]
 
     def unit_arguments(
         self, unit: df.Definition, call: st.Call, head: bool
-    ) -> dict[str, df.ArgumentValue] | None:
+    ) -> dict[str, df.ArgumentValue]:
         """Match the arguments of a unit, which go to its head op."""
         if unit.head is None:
-            return self.match(unit.name, (), (), call)
+            return self.match(Signature(unit.name, (), ()), call)
         given = df.given_by_unit(unit)
         open_ = tuple(a for a in unit.head.positional if a.name not in given)
         fixed = tuple(a for a in unit.head.positional if a.name in given)
-        if self.report_fixed(unit, open_, fixed, call):
-            return None
-        values = self.match(unit.name, open_, (*fixed, *unit.head.attributes), call)
-        if values is None:
-            return None
+        self.check_fixed(unit, open_, fixed, call)
+        takes = Signature(unit.name, open_, (*fixed, *unit.head.attributes))
+        values = self.match(takes, call)
         defaults = df.unit_defaults(unit)
         if unit.pads is not None and "pad" not in values:
             frame = values.get("window", defaults["window"])
@@ -204,10 +201,7 @@ class Matcher:
             if pad is not None and "window" in values:
                 values["pad"] = pad
             elif pad is None and frame is not None and not head:
-                self.report_padding(unit.head, frame, call)
-                return None
-        if head:
-            return values
+                self.refuse_padding(unit.head, frame, call)
         missing = [
             argument
             for argument in (*open_, *unit.head.attributes)
@@ -215,108 +209,92 @@ class Matcher:
             and defaults.get(argument.name) is None
             and (argument.positional or argument.name not in _BY_WINDOW)
         ]
-        if missing:
-            self.report_missing_of_unit(unit, unit.head, missing, call)
-        return None if missing else values
+        if missing and not head:
+            self.report.refuse(
+                Code.ARGUMENT_COUNT,
+                call.span,
+                f"`{unit.name}` needs {_wanted(missing, 'the')} of its `{unit.head.name}`",
+                notes=[Note(f"`{unit.name}` is defined here", unit.span)],
+                help=_usage(call, missing, _examples(missing)),
+            )
+        return values
 
-    def report_missing_of_unit(
-        self, unit: df.Definition, head: Op, missing: Sequence[Argument], call: st.Call
-    ) -> None:
-        """Report arguments that the head of a unit needs and nobody gives."""
-        self.report.error(
-            Code.ARGUMENT_COUNT,
-            call.span,
-            f"`{unit.name}` needs {_wanted(missing, 'the')} of its `{head.name}`",
-            notes=[Note(f"`{unit.name}` is defined here", unit.span)],
-            help=_usage(call, missing, _examples(missing)),
-        )
-
-    def report_fixed(
+    def check_fixed(
         self,
         unit: df.Definition,
         open_: tuple[Argument, ...],
         fixed: tuple[Argument, ...],
         call: st.Call,
-    ) -> bool:
-        """Report a window for a unit that sets its own; return whether there was one."""
+    ) -> None:
+        """Refuse a window for a unit that sets its own."""
         window = next((a for a in fixed if a.kind is Kind.WINDOW), None)
         written = next((w for w in call.positional if isinstance(w, st.Window)), None)
         if window is None or written is None:
-            return False
+            return
         said = df.unit_defaults(unit)[window.name]
         assert isinstance(said, df.WindowValue)
         has = f": `{said.span.text}`" if said.span is not None else ""
         from incgen.resolve import advice
 
-        self.report.error(
+        self.report.refuse(
             Code.ARGUMENT_COUNT,
             written.span,
             f"`{unit.name}` has a window of its own{has}",
             notes=[Note(f"`{unit.name}` is defined here", unit.span)],
             help=advice.given_by_unit(unit.name, written, open_, call),
         )
-        return True
 
-    def block_arguments(
-        self, block: df.Definition, call: st.Call
-    ) -> dict[str, df.ArgumentValue] | None:
+    def block_arguments(self, block: df.Definition, call: st.Call) -> dict[str, df.ArgumentValue]:
         """Match the arguments of a block by parameter."""
         names = [formal.name for formal in block.parameters]
-        values: dict[str, df.ArgumentValue] = {}
         errors = self.report.errors
-        if len(call.positional) > len(names):
-            self.report_surplus(block.name, names, call)
-        pairs = [*zip(names, call.positional, strict=False)]
+        given = self.given(block.name, names, call)
         for attribute in call.attributes:
-            if attribute.name.text in names:
-                pairs.append((attribute.name.text, attribute.value))
+            name = attribute.name.text
+            if name in names:
+                given.append((name, attribute.value, attribute.value.span))
                 continue
-            message = f"`{block.name}` has no parameter `{attribute.name.text}`"
-            help_ = near(attribute.name.text, names) or (
+            message = f"`{block.name}` has no parameter `{name}`"
+            help_ = near(name, names) or (
                 f"its parameters are {listed(names)}" if names else "it has no parameters"
             )
             self.report.error(Code.UNKNOWN_ATTRIBUTE, attribute.name.span, message, help=help_)
-        for name, written in pairs:
-            if name in values:
-                message = f"`{name}` of `{block.name}` is given twice"
-                self.report.error(Code.DUPLICATE, written.span, message)
-            else:
-                values[name] = self.block_argument(block.name, name, written, call)
+
+        def convert(name: str, written: st.Argument) -> df.ArgumentValue:
+            return self.block_argument(block.name, name, written, call)
+
+        values = self.converted(block.name, given, convert, errors)
         missing = [f.name for f in block.parameters if f.default is None and f.name not in values]
-        if missing and self.report.errors == errors:
-            self.report.error(
+        if missing:
+            self.report.refuse(
                 Code.ARGUMENT_COUNT,
                 call.span,
                 f"`{block.name}` needs {listed(missing)}",
                 notes=[Note(f"`{block.name}` is defined here", block.span)],
                 help=f"its parameters are {listed(names)}, in this order",
             )
-        sound = self.report.errors == errors and None not in values.values()
-        return values if sound else None
+        return values
 
     def block_argument(
         self, block: str, name: str, written: st.Argument, call: st.Call
     ) -> df.ArgumentValue:
-        """Return the argument for a parameter of a block; None after a report."""
+        """Return the argument for a parameter of a block."""
         if isinstance(written, (st.Window, st.Items, st.Text, st.Applied)):
             message = f"`{name}` of `{block}` must be a number, a flag or a word"
             from incgen.resolve import advice
 
             hint = advice.window_of_block(written, name, block)
-            self.report.error(Code.WRONG_TYPE, written.span, message, help=hint)
-            return None
+            self.report.refuse(Code.WRONG_TYPE, written.span, message, help=hint)
         text = written.text if isinstance(written, ex.Name) else ""
         if self.context.is_op(text) and text not in WORDS:  # `tanh` is both an op and a word
             from incgen.resolve import advice
 
             self.tell(Code.WRONG_TYPE, written.span, *advice.op_as_argument(text, name, block))
-            return None
         if self.context.is_label(text):
             from incgen.resolve import advice
 
             self.tell(Code.WRONG_TYPE, written.span, *advice.label_as_argument(text, block, call))
-            return None
-        return self.binder.resolve(written)
+        return self.binder.resolved(written)
 
 
 def _usage(call: st.Call, missing: Sequence[Argument], values: Mapping[str, str]) -> str:

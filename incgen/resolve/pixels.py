@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from incgen.base.diagnostics import Code, listed, near
+from contextlib import suppress
+from typing import Any
+
+from incgen.base.diagnostics import Code, Refused, listed, near
 from incgen.language import expressions as ex
 from incgen.resolve import definitions as df
 from incgen.resolve.context import Context
@@ -45,21 +48,7 @@ class _Reader:
             return None
         count = ex.literal(channels)
         stated = self.attributes(count if isinstance(count, int) else None)
-        order, span = stated["order"], line.span
-        assert order is None or isinstance(order, str)
-        limits = stated["range"]
-        pair = (limits[0], limits[1]) if isinstance(limits, tuple) else None
-        mean, std = stated["mean"], stated["std"]
-        return df.Pixels(
-            height,
-            width,
-            channels,
-            order,
-            pair,
-            mean if isinstance(mean, tuple) else (),
-            std if isinstance(std, tuple) else (),
-            span,
-        )
+        return df.Pixels(height, width, channels, **stated, span=line.span)
 
     def size(self, written: st.Argument) -> ex.Expression | None:
         if isinstance(written, (st.Window, st.Items, st.Text, st.Applied)):
@@ -68,59 +57,54 @@ class _Reader:
             return None
         return self.context.size(written)
 
-    def attributes(self, channels: int | None) -> dict[str, str | tuple[float, ...] | None]:
-        stated: dict[str, str | tuple[float, ...] | None] = dict.fromkeys(_ATTRIBUTES)
+    def attributes(self, channels: int | None) -> dict[str, Any]:
+        stated: dict[str, Any] = {}
         for attribute in self.line.attributes:
-            name = attribute.name.text
+            name, span = attribute.name.text, attribute.name.span
             if name not in _ATTRIBUTES:
                 message = f"`input` has no attribute `{name}`"
                 help_ = near(name, _ATTRIBUTES) or f"its attributes are {listed(_ATTRIBUTES)}"
-                span = attribute.name.span
                 self.report.error(Code.UNKNOWN_ATTRIBUTE, span, message, help=help_)
-            elif stated[name] is not None:
-                message = f"`{name}` is given twice"
-                self.report.error(Code.DUPLICATE, attribute.name.span, message)
-            elif name == "order":
-                stated[name] = self.order(attribute, channels)
-            else:
-                stated[name] = self.numbers(attribute, 2 if name == "range" else channels)
+                continue
+            if name in stated:
+                self.report.error(Code.DUPLICATE, span, f"`{name}` is given twice")
+                continue
+            with suppress(Refused):
+                if name == "order":
+                    stated[name] = self.order(attribute, channels)
+                else:
+                    stated[name] = self.numbers(attribute, 2 if name == "range" else channels)
         return stated
 
-    def order(self, attribute: st.Attribute, channels: int | None) -> str | None:
+    def order(self, attribute: st.Attribute, channels: int | None) -> str:
         value = attribute.value
         if not (isinstance(value, ex.Name) and value.text in _ORDERS):
-            self.report.error(Code.WRONG_TYPE, value.span, "`order` must be `rgb` or `bgr`")
-            return None
+            self.report.refuse(Code.WRONG_TYPE, value.span, "`order` must be `rgb` or `bgr`")
         if channels != 3:
             has = f"the input has {channels}" if channels else "here a parameter decides"
             message = f"`order` needs 3 channels, but {has}"
-            self.report.error(Code.ARGUMENT_COUNT, attribute.span, message)
-            return None
+            self.report.refuse(Code.ARGUMENT_COUNT, attribute.span, message)
         return value.text
 
-    def numbers(self, attribute: st.Attribute, count: int | None) -> tuple[float, ...] | None:
+    def numbers(self, attribute: st.Attribute, count: int | None) -> tuple[float, ...]:
         name, value = attribute.name.text, attribute.value
         if not isinstance(value, st.Items):
             message = f"`{name}` must be a list of numbers in brackets"
             help_ = f"write `{name}=[{'0, 255' if name == 'range' else '0.5'}]`"
-            self.report.error(Code.WRONG_TYPE, value.span, message, help=help_)
-            return None
+            self.report.refuse(Code.WRONG_TYPE, value.span, message, help=help_)
         numbers = []
         for item in value.values:
             known = item.value if isinstance(item, ex.Literal) else None
             if known is None or isinstance(known, (bool, str)) or abs(known) > 1e6:
                 message = f"`{name}` must be a list of plain numbers up to 1e6"
-                self.report.error(Code.WRONG_TYPE, item.span, message)
-                return None
+                self.report.refuse(Code.WRONG_TYPE, item.span, message)
             numbers.append(float(known))
         if len(numbers) not in ({count} if name == "range" else {1, count}):
             channels = "one per channel" + (f" ({count})" if count else "")
             wanted = "2 numbers, low and high" if name == "range" else f"1 number, or {channels}"
             message = f"`{name}` takes {wanted}, not {len(numbers)}"
-            self.report.error(Code.ARGUMENT_COUNT, value.span, message)
-            return None
+            self.report.refuse(Code.ARGUMENT_COUNT, value.span, message)
         if (name == "range" and numbers[0] >= numbers[1]) or (name == "std" and min(numbers) <= 0):
             rule = "must go from low to high" if name == "range" else "must be above 0"
-            self.report.error(Code.NUMBER_RANGE, value.span, f"`{name}` {rule}")
-            return None
+            self.report.refuse(Code.NUMBER_RANGE, value.span, f"`{name}` {rule}")
         return tuple(numbers)

@@ -78,8 +78,7 @@ def _definition(scope: FileScope, entry: Entry) -> df.Definition | None:
         return _unit(scope, item, entry.conventions)
     errors = scope.report.errors
     network = isinstance(item, st.Network)
-    default = scope.values.constant if network else scope.values.default
-    parameters, declared = formals(item.parameters, default, scope.values.constants, scope.report)
+    parameters, declared = formals(item.parameters, scope.values, scope.report, network=network)
     context = Context(scope, entry.conventions, parameters)
     bodies = BodyResolver(context, network=network)
     pixels = None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 
-from incgen.base.diagnostics import Code, Note, Reporter, clipped, listed, near
+from incgen.base.diagnostics import Code, Note, Refused, Reporter, clipped, listed, near
 from incgen.base.source import Span
 from incgen.language.arithmetic import Value
 from incgen.language.ops import DIMENSIONS, OPS, PRESETS, WORDS
@@ -155,8 +156,8 @@ class FileScope:
                 message, help_ = advice.attribute_of_default(op, attribute)
                 self.report.error(Code.UNKNOWN_ATTRIBUTE, attribute.name.span, message, help=help_)
                 continue
-            value = binder.value(op.name, argument, attribute.value)
-            if value is not None:
+            with suppress(Refused):
+                value = binder.value(op.name, argument, attribute.value)
                 conventions = conventions.with_default(op.name, argument.name, value, item.span)
         return conventions
 

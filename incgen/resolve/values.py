@@ -27,22 +27,31 @@ class Values:
     #: The units and blocks that can be applied in the file, ops aside
     own: set[str] = field(default_factory=set)
     #: The constants; None marks one with a fault, which is not reported again
-    constants: dict[str, ex.Literal | None] = field(default_factory=dict)
+    constants: dict[str, ex.Expression | None] = field(default_factory=dict)
     read: set[str] = field(default_factory=set)  #: The names that something uses
 
     def define(self, item: st.Constant) -> None:
         """Add a constant, whose name is already reserved."""
-        resolved = self.constant(item.value)
-        self.constants[item.name.text] = None
-        if resolved is None:
-            return
-        if item.name.text in self.settings:
-            self.constants[item.name.text] = ex.Literal(self.settings[item.name.text])
-            return
+        name = item.name.text
+        if name in self.settings:
+            sound = self.constant(item.value) is not None
+            self.constants[name] = ex.Literal(self.settings[name]) if sound else None
+        else:
+            self.constants[name] = self.fixed(item.value)
+
+    def fixed(self, written: ex.Expression, *, dimensions: bool = False) -> ex.Expression | None:
+        """Resolve an expression outside every definition to its value; None after a report.
+
+        If it may depend on `dimensions` of the input, and does, it stays as it is.
+        """
+        resolved = self.resolve(written, {}, set(), dimensions=dimensions)
+        if resolved is None or ex.has_dimension(resolved):
+            return resolved
         try:
-            self.constants[item.name.text] = ex.Literal(evaluate(resolved, {}, {}))
+            return ex.Literal(evaluate(resolved, {}, {}), written.span)
         except EvaluationError as error:
-            self._report_evaluation(error, item.value)
+            self._report_evaluation(error, written)
+            return None
 
     def _report_evaluation(self, error: EvaluationError, at: ex.Expression) -> None:
         self.report.error(evaluation_code(error), at.span, str(error))
@@ -50,10 +59,6 @@ class Values:
     def constant(self, expression: ex.Expression) -> ex.Expression | None:
         """Resolve an expression outside every definition: numbers, constants and words."""
         return self.resolve(expression, {}, set(), dimensions=False)
-
-    def default(self, expression: ex.Expression) -> ex.Expression | None:
-        """Resolve the default of a block's parameter, which may depend on the input."""
-        return self.resolve(expression, {}, set())
 
     def resolve(
         self,
