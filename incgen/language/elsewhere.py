@@ -84,6 +84,12 @@ def preset(name: str) -> str | None:
     return here
 
 
+def initializer(name: str) -> str | None:
+    """Return what to write for another tool's initialiser; None if it is unknown."""
+    here: str | None = _table()["initializers"].get(name.removesuffix("_"))
+    return here
+
+
 def folded(name: str) -> str:
     """Return a name without case and underscores."""
     return name.lower().replace("_", "")

@@ -32,23 +32,6 @@ flushing of subnormal numbers, which a process may have switched on, can not cha
 LARGEST = 1e20
 """The largest scale.  The largest draw is below 9 standard deviations: far from overflow."""
 
-ALIASES: Mapping[str, str] = MappingProxyType(
-    {
-        "xavier": "`lecun_uniform` if it is Caffe's, `glorot_uniform` if it is PyTorch's",
-        "xavier_uniform": "`glorot_uniform`",
-        "xavier_normal": "`glorot_normal`",
-        "kaiming_uniform": "`he_uniform`",
-        "kaiming_normal": "`he_normal`",
-        "msra": "`he_normal`",
-        "gaussian": "`normal(std)`",
-        "random_normal": "`normal(std)`",
-        "random_uniform": "`uniform(limit)`",
-        "trunc_normal": "`truncated_normal(std)`",
-        "variance_scaling": "`truncated_he_normal` with slim's defaults",
-    }
-)
-"""What rules are called elsewhere, for help lines."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
@@ -61,13 +44,6 @@ class Rule:
     value: float = 0.0  #: The scale of a rule without arguments or fans
     formula: str  #: The rule in words for the documentation
     source: str  #: Where the formula comes from
-
-    def scale(self, fan_in: int, fan_out: int, args: tuple[float, ...]) -> float:
-        """Return the scale for fans and arguments; a rule's only argument is its scale."""
-        if not self.numerator:
-            return args[0] if args else self.value
-        # `math.sqrt` is correctly rounded; `** 0.5` goes through pow, which is not.
-        return math.sqrt(self.numerator / (fan_in + fan_out if self.both else fan_in))
 
 
 RULES: Mapping[str, Rule] = MappingProxyType(
@@ -180,89 +156,29 @@ def scale_fault(value: float, kind: Kind) -> str | None:
     return None if fits else f"must be {rule}, not {value:g}"
 
 
-def check_scale(name: str, value: float, *, kind: Kind) -> None:
-    """Check a number that is used as a scale and has a name in messages.
-
-    Raises:
-        ValueError: The number is not finite or out of range.
-    """
-    fault = scale_fault(value, kind)
-    if fault:
-        raise ValueError(f"{name} {fault}")
-
-
-def _to_float(name: str, value: object) -> float:
-    """Convert an argument, which a spec may write as an integer of any length."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} must be a number, but is {value!r}")
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf  # rejected as such
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Initializer:
-    """A named initialiser with its arguments, checked against the table."""
+    """A named initialiser with its arguments, which fit its rule: a spec's are checked before."""
 
     name: str  #: A key of `RULES`
     args: tuple[float, ...] = ()  #: The arguments, in the order of the rule's `arguments`
 
-    def __post_init__(self) -> None:
-        """Check the name, the number of arguments and their ranges.
-
-        Raises:
-            ValueError: If the table has no such name, or an argument does not fit its rule.
-            TypeError: If an argument is not a number.
-        """
-        rule = RULES.get(self.name)
-        if rule is None:
-            raise ValueError(f"unknown initialiser {self.name!r}; there are: {', '.join(RULES)}")
-        if len(self.args) != len(rule.arguments):
-            wanted = ", ".join(rule.arguments) or "no argument"
-            raise ValueError(f"{self.name} takes {wanted}, but got {len(self.args)} arguments")
-        # `constant(1)` and `constant(1.0)` are one initialiser, also where they are printed.
-        numbers = tuple(
-            _to_float(f"{self.name}: {argument}", value)
-            for argument, value in zip(rule.arguments, self.args, strict=True)
-        )
-        for argument, number in zip(rule.arguments, numbers, strict=True):
-            check_scale(f"{self.name}: {argument}", number, kind=rule.kind)
-        object.__setattr__(self, "args", numbers)
-
-    @property
-    def rule(self) -> Rule:
-        """Return the row of the table for this initialiser."""
-        return RULES[self.name]
-
     @property
     def kind(self) -> Kind:
         """Return the distribution."""
-        return self.rule.kind
+        return RULES[self.name].kind
 
     def scale(self, fan_in: int, fan_out: int) -> float:
-        """Compute the scale for a weight.
-
-        Args:
-            fan_in: Inputs that one output sums, see `fans`.
-            fan_out: Outputs that one input reaches, see `fans`.
-
-        Returns:
-            The limit, the standard deviation or the value.
-
-        Raises:
-            ValueError: If a fan is not positive.
-        """
-        if fan_in < 1 or fan_out < 1:
-            raise ValueError(f"fans must be positive, but are {fan_in} and {fan_out}")
-        return self.rule.scale(fan_in, fan_out, self.args)
+        """Return the limit, the standard deviation or the value for a weight with these `fans`."""
+        rule = RULES[self.name]
+        if not rule.numerator:
+            return self.args[0] if self.args else rule.value
+        # `math.sqrt` is correctly rounded; `** 0.5` goes through pow, which is not.
+        return math.sqrt(rule.numerator / (fan_in + fan_out if rule.both else fan_in))
 
 
 DEFAULT_KERNEL = Initializer(name="glorot_uniform")
 """Weights of convolutions and dense layers for which a spec says nothing (as in Keras)."""
-
-DEFAULT_BIAS = Initializer(name="zeros")
-"""Biases for which a spec says nothing (as in Keras)."""
 
 
 def fans(kind: WeightKind, shape: Sequence[int], *, multiplier: int = 1) -> tuple[int, int]:
@@ -284,22 +200,9 @@ def fans(kind: WeightKind, shape: Sequence[int], *, multiplier: int = 1) -> tupl
 
     Returns:
         The fan-in and the fan-out.
-
-    Raises:
-        ValueError: If the shape does not fit the kind.
     """
-    rank = 2 if kind == "dense" else 4
-    if len(shape) != rank or min(shape) < 1:
-        raise ValueError(
-            f"the weight of a {kind} has {rank} positive dimensions, not {tuple(shape)}"
-        )
     outputs, inputs, *window = shape
     area = math.prod(window)
-    if kind != "depthwise_conv":
-        return inputs * area, outputs * area
-    if inputs != 1 or multiplier < 1 or outputs % multiplier:
-        raise ValueError(
-            f"the weight of a depthwise_conv with multiplier {multiplier} has the shape "
-            f"(inputs * {multiplier}, 1, kh, kw), not {tuple(shape)}"
-        )
-    return area, multiplier * area
+    if kind == "depthwise_conv":
+        return area, multiplier * area
+    return inputs * area, outputs * area

@@ -15,7 +15,7 @@ from incgen.base.diagnostics import Code, Refused, Reporter, counted, listed, ne
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import EvaluationError, Value
-from incgen.language.initializers import ALIASES, RULES, SMALLEST, Initializer, scale_fault
+from incgen.language.initializers import RULES, SMALLEST, Initializer, scale_fault
 from incgen.language.ops import PRESETS, Argument, ByWindow, DefaultValue, Kind, Op
 from incgen.resolve.definitions import ArgumentValue, SidesValue, Source, WindowValue
 from incgen.syntax import tree as st
@@ -296,9 +296,10 @@ class Binder:
         """Resolve a named initialiser, whose arguments must be constants."""
         rule = RULES.get(name)
         if rule is None:
-            help_ = near(name, RULES)
-            if name.removesuffix("_") in ALIASES:
-                help_ = f"here it is called {ALIASES[name.removesuffix('_')]}"
+            from incgen.language.elsewhere import initializer
+
+            here = initializer(name)
+            help_ = near(name, RULES) if here is None else f"here it is called {here}"
             message = f"no initialiser named `{name}`"
             self.report.refuse(Code.UNKNOWN_NAME, span, message, help=help_)
         values = []

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 
-from incgen.language.initializers import Kind, check_scale
+from incgen.language.initializers import Kind, scale_fault
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -128,7 +128,8 @@ def sample(
     Raises:
         ValueError: The seed or the scale is out of range.
     """
-    check_scale("scale", scale, kind=kind)
+    if fault := scale_fault(scale, kind):
+        raise ValueError(f"scale {fault}")
     if kind == "constant":
         return np.full(tuple(shape), scale, dtype=np.float32)
     standard = _STANDARD[kind]
