@@ -43,13 +43,13 @@ def call(text: str) -> st.Call:
 
 
 def name(text: str) -> st.Identifier:
-    return st.Identifier(text, NOWHERE)
+    return st.Identifier(text, span=NOWHERE)
 
 
 def window(*parts: int | None) -> st.Window:
     height, width, high, wide = (ex.Literal(part) if part is not None else None for part in parts)
     assert height is not None and width is not None
-    return st.Window(height, width, high, wide, NOWHERE)
+    return st.Window(height, width, high, wide, span=NOWHERE)
 
 
 # ---------------------------------------------------------------- items
@@ -80,8 +80,8 @@ def test_every_kind_of_item() -> None:
     assert use.names == (name("a"), name("b"))
     assert use.path.value == "x.inc"
     assert block.parameters == (
-        st.Parameter(name("n"), None, NOWHERE),
-        st.Parameter(name("m"), ex.Literal(1), NOWHERE),
+        st.Parameter(name("n"), None, span=NOWHERE),
+        st.Parameter(name("m"), ex.Literal(1), span=NOWHERE),
     )
 
 
@@ -187,8 +187,8 @@ def test_kinds_of_arguments() -> None:
     assert [attribute.value for attribute in found.attributes] == [
         ex.Literal(-1),
         window(3, 3, None, None),
-        st.Items((ex.Literal(1), ex.Literal(-2)), NOWHERE),
-        st.Applied("normal", (ex.Literal(0.01),), NOWHERE),
+        st.Items((ex.Literal(1), ex.Literal(-2)), span=NOWHERE),
+        st.Applied("normal", (ex.Literal(0.01),), span=NOWHERE),
     ]
 
 

@@ -61,3 +61,10 @@ class Span:
     def until(self, other: Span) -> Span:
         """Return the span from the start of this one to the end of another of the same file."""
         return Span(self.source, self.start, max(self.end, other.end))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Located:
+    """What stands at one place of a spec; equality does not count the place."""
+
+    span: Span = field(compare=False, repr=False)

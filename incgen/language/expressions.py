@@ -6,9 +6,9 @@ one shape rule written in plain Python serves numbers and symbols alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias, assert_never
+from typing import Any, TypeAlias, assert_never
 
 from incgen.base.source import Span
 from incgen.language.arithmetic import (
@@ -20,38 +20,28 @@ from incgen.language.arithmetic import (
     unary_value,
 )
 
+_Operator: TypeAlias = Callable[[Any, "Operand"], "Expression"]
 
+
+def _operators(sign: str) -> tuple[_Operator, _Operator]:
+    """Return the methods for an operator, with the object on its left and on its right."""
+    return (
+        lambda self, other: binary(sign, lift(self), lift(other)),
+        lambda self, other: binary(sign, lift(other), lift(self)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class _Arithmetic:
     """Operators that build simplified trees; `x == y` stays equality of trees."""
 
-    __slots__ = ()
+    span: Span | None = field(default=None, kw_only=True, compare=False, repr=False)
 
-    def __add__(self, other: Operand) -> Expression:
-        return binary("+", lift(self), lift(other))
-
-    def __radd__(self, other: Operand) -> Expression:
-        return binary("+", lift(other), lift(self))
-
-    def __sub__(self, other: Operand) -> Expression:
-        return binary("-", lift(self), lift(other))
-
-    def __rsub__(self, other: Operand) -> Expression:
-        return binary("-", lift(other), lift(self))
-
-    def __mul__(self, other: Operand) -> Expression:
-        return binary("*", lift(self), lift(other))
-
-    def __rmul__(self, other: Operand) -> Expression:
-        return binary("*", lift(other), lift(self))
-
-    def __floordiv__(self, other: Operand) -> Expression:
-        return binary("//", lift(self), lift(other))
-
-    def __rfloordiv__(self, other: Operand) -> Expression:
-        return binary("//", lift(other), lift(self))
-
-    def __mod__(self, other: Operand) -> Expression:
-        return binary("%", lift(self), lift(other))
+    __add__, __radd__ = _operators("+")
+    __sub__, __rsub__ = _operators("-")
+    __mul__, __rmul__ = _operators("*")
+    __floordiv__, __rfloordiv__ = _operators("//")
+    __mod__, __rmod__ = _operators("%")
 
     def __neg__(self) -> Expression:
         return unary("negative", lift(self))
@@ -62,7 +52,6 @@ class Literal(_Arithmetic):
     """A number, a truth value, or (after names are resolved) a word such as `avg`."""
 
     value: Value
-    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +59,6 @@ class Name(_Arithmetic):
     """A name as it was written; resolving replaces it by what it refers to."""
 
     text: str
-    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +66,6 @@ class Parameter(_Arithmetic):
     """A parameter of the surrounding block, unit or network."""
 
     name: str
-    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +73,6 @@ class Dimension(_Arithmetic):
     """`channels`, `height` or `width` of the current value."""
 
     axis: str
-    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +81,6 @@ class Unary(_Arithmetic):
 
     operator: str
     operand: Expression
-    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +90,6 @@ class Binary(_Arithmetic):
     operator: str
     left: Expression
     right: Expression
-    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +98,6 @@ class Call(_Arithmetic):
 
     function: str
     arguments: tuple[Expression, ...]
-    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +105,6 @@ class Tuple(_Arithmetic):
     """Several numbers for one parameter of generated code. Specs cannot write it."""
 
     parts: tuple[Expression, ...]
-    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +114,6 @@ class Choice(_Arithmetic):
     condition: Expression
     then: Expression
     otherwise: Expression
-    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +122,6 @@ class Item(_Arithmetic):
 
     parameter: str
     index: int
-    span: Span | None = field(default=None, compare=False, repr=False)
 
 
 Expression: TypeAlias = (

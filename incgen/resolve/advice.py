@@ -266,7 +266,9 @@ def given_by_unit(
     values = [value for value in call.positional if value is not window]
     if len(values) > len(open_):
         return None
-    positional, attributes = written(st.Call(call.name, tuple(values), call.attributes, call.span))
+    positional, attributes = written(
+        st.Call(call.name, tuple(values), call.attributes, span=call.span)
+    )
     own = " ".join([unit, *positional, *(f"{name}={value}" for name, value in attributes)])
     return f"write `{own}`, or `{own} window={window.span.text}` for another window"
 
@@ -282,7 +284,7 @@ def label_as_argument(label: str, block: str, call: st.Call) -> Advice:
     """Advise on an earlier value that is passed to a parameter."""
     message = f"`{label}` is a label, but arguments of a block are numbers, flags or words"
     rest = tuple(v for v in call.positional if not (isinstance(v, ex.Name) and v.text == label))
-    positional, _ = written(st.Call(call.name, rest, (), call.span))
+    positional, _ = written(st.Call(call.name, rest, (), span=call.span))
     own = " ".join([block, *positional])
     own = own if label_fault(block) else f"{block}: {own}"
     return Advice(message, f"join it here, for example `concat {{ from {label}; {own} }}`")

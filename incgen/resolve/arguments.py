@@ -128,11 +128,13 @@ class Conventions:
 
     def with_preset(self, preset: str, span: Span) -> Conventions:
         """Return these conventions with a `numerics` line."""
-        return replace(self, numerics=Source(preset, span))
+        return replace(self, numerics=Source(preset, span=span))
 
     def with_default(self, op: str, name: str, value: ArgumentValue, span: Span) -> Conventions:
         """Return these conventions with one more `default`."""
-        return replace(self, defaults={**self.defaults, (op, name): (value, Source(None, span))})
+        return replace(
+            self, defaults={**self.defaults, (op, name): (value, Source(None, span=span))}
+        )
 
     def default(self, op: Op, argument: Argument) -> tuple[ArgumentValue | ByWindow, Source | None]:
         """Return the value of an argument that its op does not set, and the line that sets it.
@@ -207,9 +209,9 @@ class Binder:
                 return self.window(owner, written)
             case Kind.WINDOW, _:
                 self.refuse(owner, argument, written, "write a window as `3x3` or `{k}x{k}`")
-            case Kind.INITIALIZER, ex.Name(text, span):
+            case Kind.INITIALIZER, ex.Name(text, span=span):
                 return self.initializer(text, (), span)
-            case Kind.INITIALIZER, st.Applied(name, arguments, span):
+            case Kind.INITIALIZER, st.Applied(name, arguments, span=span):
                 return self.initializer(name, arguments, span)
             case Kind.PADDING, (st.Window() | st.Items()):
                 return self.sides(owner, argument, written)

@@ -62,9 +62,9 @@ class BodyResolver:
             elements.append(element)
         if len(elements) != len(unit.calls) or self.report.errors != errors:
             return None
-        chain = df.Chain(tuple(elements), None, unit.span)
+        chain = df.Chain(tuple(elements), None, span=unit.span)
         whole = chain.elements[0] if len(chain.elements) == 1 else chain
-        return df.Body((df.Step(None, None, whole, False, "", unit.span),), unit.span)
+        return df.Body((df.Step(None, None, whole, False, "", span=unit.span),), span=unit.span)
 
     def body(
         self, body: st.Body, names: Namespace, *, top: bool = False, heads: bool = False
@@ -97,7 +97,7 @@ class BodyResolver:
             help_ = "write `identity` if the value should pass through"
             self.report.error(Code.EMPTY_BODY, body.span, message, help=help_)
         self.frames.pop()
-        return df.Body(tuple(steps), body.span)
+        return df.Body(tuple(steps), span=body.span)
 
     def decided(self, choice: st.Conditional, names: Namespace) -> tuple[df.Step | df.Head, ...]:
         """Resolve an `if` around heads, whose condition is decided when code is generated."""
@@ -130,7 +130,7 @@ class BodyResolver:
             self.report.error(Code.MISPLACED, statement.span, message, help=help_)
             return None
         body = self.slot_body(statement.body, statement.label.text)
-        return df.Head(statement.label.text, body, statement.doc, statement.span)
+        return df.Head(statement.label.text, body, statement.doc, span=statement.span)
 
     def step(self, statement: st.Statement, names: Namespace, kept: set[str]) -> df.Step:
         """Resolve one statement."""
@@ -145,7 +145,7 @@ class BodyResolver:
         else:
             element = self.in_namespace(statement.elements, names, statement.span)
         keep = label is not None and label in kept
-        return df.Step(label, origin, element, keep, statement.doc, statement.span)
+        return df.Step(label, origin, element, keep, statement.doc, span=statement.span)
 
     def check_origin(self, origin: st.Identifier) -> None:
         """Report a `from` that names no earlier value of this body or an enclosing one."""
@@ -192,13 +192,15 @@ class BodyResolver:
             element = self.in_slot(only.elements, slot, only.span)
             self.frames.pop()
             origin = only.origin.text if only.origin else None
-            return df.Body((df.Step(None, origin, element, False, only.doc, only.span),), body.span)
+            return df.Body(
+                (df.Step(None, origin, element, False, only.doc, span=only.span),), span=body.span
+            )
         names = collect(body, self.report)
         inner = self.body(body, names)
         if slot == "":
             return inner
-        group = df.Group(inner, slot, body.span)
-        return df.Body((df.Step(None, None, group, False, "", body.span),), body.span)
+        group = df.Group(inner, slot, span=body.span)
+        return df.Body((df.Step(None, None, group, False, "", span=body.span),), span=body.span)
 
     def element(
         self, element: st.Element, slot: str | None, names: Namespace | None
@@ -211,9 +213,9 @@ class BodyResolver:
                 return self.join(element, slot, names)
             case st.Group():
                 if slot is not None:
-                    return df.Group(self.slot_body(element.body, slot), None, element.span)
+                    return df.Group(self.slot_body(element.body, slot), None, span=element.span)
                 assert names is not None
-                return df.Group(self.body(element.body, names), None, element.span)
+                return df.Group(self.body(element.body, names), None, span=element.span)
             case st.Repeat():
                 return self.repeat(element, slot, names)
             case st.Conditional():
@@ -237,10 +239,12 @@ class BodyResolver:
         if slot is None:
             assert names is not None
             title = names.name_for(element.kind)
-            return df.Join(element.kind, self.body(element.body, names), None, title, element.span)
+            return df.Join(
+                element.kind, self.body(element.body, names), None, title, span=element.span
+            )
         own = collect(element.body, self.report)
         body = self.body(element.body, own)
-        return df.Join(element.kind, body, slot, own.name_for(element.kind), element.span)
+        return df.Join(element.kind, body, slot, own.name_for(element.kind), span=element.span)
 
     def repeat(
         self, element: st.Repeat, slot: str | None, names: Namespace | None
@@ -267,7 +271,7 @@ class BodyResolver:
             code = Code.NUMBER_RANGE if whole else Code.WRONG_TYPE
             self.report.error(code, element.count.span, f"a repeat count {fault}")
             return None
-        return df.Repeat(count, body, slot, element.span)
+        return df.Repeat(count, body, slot, span=element.span)
 
     def conditional(
         self, element: st.Conditional, slot: str | None, names: Namespace | None
@@ -289,7 +293,7 @@ class BodyResolver:
             names.merge([side for side in sides if side is not None])
         if condition is None:
             return None
-        return df.Conditional(condition, then, otherwise, element.span)
+        return df.Conditional(condition, then, otherwise, span=element.span)
 
     def branch(self, body: st.Body, slot: str | None, names: Namespace | None) -> df.Body:
         """Resolve one side of a conditional."""
@@ -305,7 +309,7 @@ def _chained(
     sound = [element for element in elements if element is not None]
     if not sound or len(sound) != len(elements):
         return None
-    return sound[0] if len(sound) == 1 and name is None else df.Chain(tuple(sound), name, span)
+    return sound[0] if len(sound) == 1 and name is None else df.Chain(tuple(sound), name, span=span)
 
 
 def _origins(body: st.Body) -> set[str]:

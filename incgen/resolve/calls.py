@@ -60,7 +60,7 @@ class CallResolver:
         args, said, sources = self.arguments.op_arguments(op, call, head=head)
         if slot is None and op.weighted and not self.unit:
             self.warn_unnamed(call, name)
-        return df.OpCall(op, args, said, name, slot is not None, head, call.span, sources)
+        return df.OpCall(op, args, said, name, slot is not None, head, sources, span=call.span)
 
     def own_name(self, call: st.Call, names: Namespace | None) -> str:
         """Return a name for a call without a label."""
@@ -98,7 +98,7 @@ class CallResolver:
             given = self.arguments.block_arguments(definition, call)
         if slot is None and not self.unit and df.has_weights(definition):
             self.warn_unnamed(call, name)
-        return df.Instance(definition, given, name, slot is not None, head, call.span)
+        return df.Instance(definition, given, name, slot is not None, head, span=call.span)
 
     def refuse_unknown(self, call: st.Call) -> NoReturn:
         """Report a name that cannot be applied."""
@@ -138,7 +138,7 @@ def _concrete_pool(op: Op, call: st.Call) -> tuple[Op, st.Call]:
     if op.name == "pool" and isinstance(first, ex.Name) and first.text in ("max", "avg"):
         rest = call.positional[1:]
         concrete = OPS[f"{first.text}_pool"]
-        return concrete, st.Call(call.name, rest, call.attributes, call.span)
+        return concrete, st.Call(call.name, rest, call.attributes, span=call.span)
     return op, call
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TypeAlias
 
-from incgen.base.source import Span
+from incgen.base.source import Located, Span
 from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression, Parameter
 from incgen.language.initializers import Initializer
@@ -41,24 +41,22 @@ ArgumentValue: TypeAlias = Expression | WindowValue | SidesValue | Initializer |
 
 
 @dataclass(frozen=True, slots=True)
-class Formal:
+class Formal(Located):
     """A parameter of a block or network."""
 
     name: str
     default: Expression | None
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Source(Located):
     """A line that sets a convention for many ops: a `numerics`, by its preset, or a `default`."""
 
     preset: str | None
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class OpCall:
+class OpCall(Located):
     """An op with every argument filled in."""
 
     op: Op  #: Its row of the table
@@ -67,13 +65,12 @@ class OpCall:
     name: str  #: See the module
     labelled: bool  #: Whether a label gave the name
     forwards: bool  #: Whether it is the head of a unit, which takes the unit's arguments
-    span: Span = field(compare=False, repr=False)
     #: The lines above that say what it does not, by argument
     sources: Mapping[str, Source] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(Located):
     """A unit or block that is used."""
 
     definition: Definition
@@ -83,20 +80,18 @@ class Instance:
     name: str  #: See the module
     labelled: bool  #: Whether a label gave the name
     forwards: bool  #: Whether it is the head of another unit
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Located):
     """Consecutive elements; if the chain has a name, their own names are 0, 1, ..."""
 
     elements: tuple[Element, ...]
     name: str | None
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Join:
+class Join(Located):
     """`concat`, `add` or `mul`; each step of the body is a branch from the same value.
 
     `title` is a unique name for the join itself, for targets that must name it.
@@ -106,43 +101,39 @@ class Join:
     body: Body
     name: str | None
     title: str
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Group(Located):
     """A body in place of an op."""
 
     body: Body
     name: str | None
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Repeat:
+class Repeat(Located):
     """A repeated body; the names of iteration i begin with `name.i`."""
 
     count: Expression
     body: Body
     name: str
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Conditional:
+class Conditional(Located):
     """One of two bodies; without `otherwise` the value passes through."""
 
     condition: Expression
     then: Body
     otherwise: Body | None
-    span: Span = field(compare=False, repr=False)
 
 
 Element: TypeAlias = OpCall | Instance | Chain | Join | Group | Repeat | Conditional
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Step(Located):
     """A statement: an element on the current value, or on an earlier one."""
 
     label: str | None  #: The label as written
@@ -150,25 +141,22 @@ class Step:
     element: Element | None  #: The element to apply; None for a lone `from label`
     kept: bool  #: Whether a later `from` names this value
     doc: str = field(compare=False)  #: The doc comment above it
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class Head(Located):
     """`aux label { ... }`."""
 
     label: str
     body: Body
     doc: str = field(compare=False)
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class Body(Located):
     """Steps in order."""
 
     steps: tuple[Step | Head, ...]
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

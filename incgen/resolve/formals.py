@@ -43,7 +43,7 @@ def formals(
             message = f"`{name}` has no default but follows a parameter that has one"
             report.error(Code.ARGUMENT_COUNT, span, message)
         places[name] = span
-        formals.append(df.Formal(name, default, span))
+        formals.append(df.Formal(name, default, span=span))
     return places, tuple(formals)
 
 

@@ -48,7 +48,7 @@ class Values:
         if resolved is None or ex.has_dimension(resolved):
             return resolved
         try:
-            return ex.Literal(evaluate(resolved, {}, {}), written.span)
+            return ex.Literal(evaluate(resolved, {}, {}), span=written.span)
         except EvaluationError as error:
             self._report_evaluation(error, written)
             return None
@@ -98,15 +98,15 @@ class Values:
         text = name.text
         if text in parameters:
             used.add(text)
-            return ex.Parameter(text, name.span)
+            return ex.Parameter(text, span=name.span)
         if text in self.constants:
             self.read.add(text)
             value = self.constants[text]
             return value and replace(value, span=name.span)
         if text in DIMENSIONS and dimensions:
-            return ex.Dimension(text, name.span)
+            return ex.Dimension(text, span=name.span)
         if text in WORDS:
-            return ex.Literal(text, name.span)
+            return ex.Literal(text, span=name.span)
         if text in DIMENSIONS:
             message = f"`{text}` describes the current value, and there is none here"
             self.report.error(Code.UNKNOWN_NAME, name.span, message)

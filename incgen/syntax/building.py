@@ -93,35 +93,35 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
         return "\n".join(docs).strip("\n"), "\n".join(header).strip("\n")
 
     def numerics(self, meta: Meta, parts: list[st.Identifier]) -> st.Numerics:
-        return st.Numerics(parts[0], self._span(meta))
+        return st.Numerics(parts[0], span=self._span(meta))
 
     def default(self, meta: Meta, parts: list[Any]) -> st.Default:
-        return st.Default(parts[0], tuple(parts[1:]), self._span(meta))
+        return st.Default(parts[0], tuple(parts[1:]), span=self._span(meta))
 
     def constant(self, meta: Meta, parts: list[Any]) -> st.Constant:
-        return st.Constant(parts[0], parts[1], self._span(meta))
+        return st.Constant(parts[0], parts[1], span=self._span(meta))
 
     def unit(self, meta: Meta, parts: list[Any]) -> st.Unit:
         span = self._span(meta)
-        return st.Unit(parts[0], tuple(parts[1:]), self._doc(span), span)
+        return st.Unit(parts[0], tuple(parts[1:]), self._doc(span), span=span)
 
     def block(self, meta: Meta, parts: list[Any]) -> st.Block:
         span = self._span(meta)
-        return st.Block(parts[0], tuple(parts[1:-1]), parts[-1], self._doc(span), span)
+        return st.Block(parts[0], tuple(parts[1:-1]), parts[-1], self._doc(span), span=span)
 
     def network(self, meta: Meta, parts: list[Any]) -> st.Network:
         span = self._span(meta)
-        return st.Network(parts[0], tuple(parts[1:-1]), parts[-1], self._doc(span), span)
+        return st.Network(parts[0], tuple(parts[1:-1]), parts[-1], self._doc(span), span=span)
 
     def use(self, meta: Meta, parts: list[Any]) -> st.Use:
-        return st.Use(tuple(parts[:-1]), self.STRING_node(parts[-1]), self._span(meta))
+        return st.Use(tuple(parts[:-1]), self.STRING_node(parts[-1]), span=self._span(meta))
 
     def parameter(self, meta: Meta, parts: list[Any]) -> st.Parameter:
         default = parts[1] if len(parts) > 1 else None
-        return st.Parameter(parts[0], default, self._span(meta))
+        return st.Parameter(parts[0], default, span=self._span(meta))
 
     def body(self, meta: Meta, statements: list[Any]) -> st.Body:
-        return st.Body(tuple(statements), self._span(meta))
+        return st.Body(tuple(statements), span=self._span(meta))
 
     def statement(self, meta: Meta, parts: list[Any]) -> st.Statement:
         label, *rest = parts
@@ -129,7 +129,7 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
         if rest and isinstance(rest[0], st.Identifier):
             origin, *rest = rest
         span = self._span(meta)
-        return st.Statement(label, origin, tuple(rest), self._doc(span), span)
+        return st.Statement(label, origin, tuple(rest), self._doc(span), span=span)
 
     def origin(self, meta: Meta, parts: list[st.Identifier]) -> st.Identifier:
         return parts[0]
@@ -140,53 +140,53 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
         channels = rest.pop(0) if rest and not isinstance(rest[0], st.Attribute) else None
         size = self.window(meta, [window])
         span = self._span(meta)
-        return st.Input(size, channels, tuple(rest), self._doc(span), span)
+        return st.Input(size, channels, tuple(rest), self._doc(span), span=span)
 
     def aux(self, meta: Meta, parts: list[Any]) -> st.Aux:
         span = self._span(meta)
-        return st.Aux(parts[0], parts[1], self._doc(span), span)
+        return st.Aux(parts[0], parts[1], self._doc(span), span=span)
 
     def call(self, meta: Meta, parts: list[Any]) -> st.Call:
         attributes = [part for part in parts[1:] if isinstance(part, st.Attribute)]
         positional = [part for part in parts[1:] if not isinstance(part, st.Attribute)]
         refuse_split_window(positional)
-        call = st.Call(parts[0], tuple(positional), tuple(attributes), self._span(meta))
+        call = st.Call(parts[0], tuple(positional), tuple(attributes), span=self._span(meta))
         for before, part in itertools.pairwise(parts[1:]):
             if isinstance(before, st.Attribute) and not isinstance(part, st.Attribute):
                 refuse_order(call, part)
         return call
 
     def join(self, meta: Meta, parts: list[Any]) -> st.Join:
-        return st.Join(str(parts[0]), parts[1], self._span(meta))
+        return st.Join(str(parts[0]), parts[1], span=self._span(meta))
 
     def group(self, meta: Meta, parts: list[st.Body]) -> st.Group:
-        return st.Group(parts[0], self._span(meta))
+        return st.Group(parts[0], span=self._span(meta))
 
     def repeat(self, meta: Meta, parts: list[Any]) -> st.Repeat:
-        return st.Repeat(parts[0], parts[1], self._span(meta))
+        return st.Repeat(parts[0], parts[1], span=self._span(meta))
 
     def conditional(self, meta: Meta, parts: list[Any]) -> st.Conditional:
         condition, then, otherwise = parts
         if isinstance(otherwise, st.Conditional):  # `else if` is an `else` with one `if` in it
-            only = st.Statement(None, None, (otherwise,), "", otherwise.span)
-            otherwise = st.Body((only,), otherwise.span)
-        return st.Conditional(condition, then, otherwise, self._span(meta))
+            only = st.Statement(None, None, (otherwise,), "", span=otherwise.span)
+            otherwise = st.Body((only,), span=otherwise.span)
+        return st.Conditional(condition, then, otherwise, span=self._span(meta))
 
     def attribute(self, meta: Meta, parts: list[Any]) -> st.Attribute:
         value = parts[1]
         if isinstance(value, Token):
             value = self.STRING_node(value)
-        return st.Attribute(parts[0], value, self._span(meta))
+        return st.Attribute(parts[0], value, span=self._span(meta))
 
     def items(self, meta: Meta, parts: list[Any]) -> st.Items:
         values = [self.STRING_node(p) if isinstance(p, Token) else p for p in parts]
-        return st.Items(tuple(values), self._span(meta))
+        return st.Items(tuple(values), span=self._span(meta))
 
     def init(self, meta: Meta, parts: list[Any]) -> st.Applied:
-        return st.Applied(str(parts[0]), tuple(parts[1:]), self._span(meta))
+        return st.Applied(str(parts[0]), tuple(parts[1:]), span=self._span(meta))
 
     def STRING_node(self, token: Token) -> st.Text:
-        return st.Text(str(token)[1:-1], self.span_of(token))
+        return st.Text(str(token)[1:-1], span=self.span_of(token))
 
     def window(self, meta: Meta, parts: list[Token]) -> st.Window:
         token = parts[0]
@@ -198,7 +198,7 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
         sizes += [sizes[2]] if len(sizes) == 3 else [None] * (4 - len(sizes))
         height, width, stride_height, stride_width = sizes
         assert height is not None and width is not None
-        return st.Window(height, width, stride_height, stride_width, span)
+        return st.Window(height, width, stride_height, stride_width, span=span)
 
     def _part(self, match: re.Match[str], base: int) -> ex.Expression:
         text = match.group()
@@ -212,7 +212,7 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
 
     def _binary(self, meta: Meta, parts: list[Any]) -> ex.Expression:
         left, operator, right = parts if len(parts) == 3 else (parts[0], None, parts[1])
-        node = ex.Binary(str(operator), left, right, self._span(meta))
+        node = ex.Binary(str(operator), left, right, span=self._span(meta))
         return self._bounded(node)
 
     sum = product = comparison = _binary
@@ -226,21 +226,21 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
         return node
 
     def and_(self, meta: Meta, parts: list[ex.Expression]) -> ex.Expression:
-        return self._bounded(ex.Binary("and", parts[0], parts[1], self._span(meta)))
+        return self._bounded(ex.Binary("and", parts[0], parts[1], span=self._span(meta)))
 
     def or_(self, meta: Meta, parts: list[ex.Expression]) -> ex.Expression:
-        return self._bounded(ex.Binary("or", parts[0], parts[1], self._span(meta)))
+        return self._bounded(ex.Binary("or", parts[0], parts[1], span=self._span(meta)))
 
     def not_(self, meta: Meta, parts: list[ex.Expression]) -> ex.Expression:
-        return self._bounded(ex.Unary("not", parts[0], self._span(meta)))
+        return self._bounded(ex.Unary("not", parts[0], span=self._span(meta)))
 
     def negative(self, meta: Meta, parts: list[Any]) -> ex.Expression:
         sign, operand = parts
         if sign == "+":
             return cast(ex.Expression, operand)
         if isinstance(operand, ex.Literal) and not isinstance(operand.value, (bool, str)):
-            return ex.Literal(-operand.value, self._span(meta))
-        return self._bounded(ex.Unary("negative", operand, self._span(meta)))
+            return ex.Literal(-operand.value, span=self._span(meta))
+        return self._bounded(ex.Unary("negative", operand, span=self._span(meta)))
 
     def function(self, meta: Meta, parts: list[Any]) -> ex.Expression:
         name, span = str(parts[0]), self._span(meta)
@@ -250,7 +250,7 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
             wanted = "one number" if takes.start == 1 else "two numbers or more"
             message = f"`{name}` takes {wanted}, not {len(arguments)}"
             raise SyntaxFault(Code.ARGUMENT_COUNT, span, message)
-        return self._bounded(ex.Call(name, arguments, span))
+        return self._bounded(ex.Call(name, arguments, span=span))
 
     def number(self, meta: Meta, parts: list[Token]) -> ex.Expression:
         return self._number(str(parts[0]), self._span(meta))
@@ -266,16 +266,16 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
         value = int(text) if text.isdigit() else float(text)
         if value > MAX_NUMBER:
             raise SyntaxFault(Code.NUMBER_RANGE, span, f"numbers go up to 2**53 = {MAX_NUMBER}")
-        return ex.Literal(sign * value, span)
+        return ex.Literal(sign * value, span=span)
 
     def truth(self, meta: Meta, parts: list[Token]) -> ex.Expression:
-        return ex.Literal(parts[0] == "true", self._span(meta))
+        return ex.Literal(parts[0] == "true", span=self._span(meta))
 
     def reference(self, meta: Meta, parts: list[Token]) -> ex.Expression:
-        return ex.Name(str(parts[0]), self._span(meta))
+        return ex.Name(str(parts[0]), span=self._span(meta))
 
     def name(self, meta: Meta, parts: list[Token]) -> st.Identifier:
-        return st.Identifier(str(parts[0]), self._span(meta))
+        return st.Identifier(str(parts[0]), span=self._span(meta))
 
 
 def doc_words(comment: str) -> str:

@@ -7,232 +7,209 @@ locations; a formatter must keep them equal.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from incgen.base.source import Span
+from incgen.base.source import Located
 from incgen.language.expressions import Expression
 
 
 @dataclass(frozen=True, slots=True)
-class Identifier:
+class Identifier(Located):
     """A name and its location."""
 
     text: str
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Window(Located):
     """`HxW` or `HxW/SHxSW`; the strides are None if omitted."""
 
     height: Expression
     width: Expression
     stride_height: Expression | None
     stride_width: Expression | None
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class Text(Located):
     """A string in double quotes."""
 
     value: str
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Items:
+class Items(Located):
     """A list in brackets."""
 
     values: tuple[Argument, ...]
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(Located):
     """A name with arguments, as in `init=normal(0.01)`."""
 
     name: str
     arguments: tuple[Expression, ...]
-    span: Span = field(compare=False, repr=False)
 
 
 Argument: TypeAlias = Expression | Window | Text | Items | Applied
 
 
 @dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(Located):
     """`name=value`."""
 
     name: Identifier
     value: Argument
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Call(Located):
     """An op, unit or block with its arguments."""
 
     name: Identifier
     positional: tuple[Argument, ...]
     attributes: tuple[Attribute, ...]
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Join:
+class Join(Located):
     """`concat`, `add` or `mul` with its branches."""
 
     kind: str
     body: Body
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Group(Located):
     """A body in place of an op."""
 
     body: Body
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Repeat:
+class Repeat(Located):
     """`repeat count { ... }`."""
 
     count: Expression
     body: Body
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Conditional:
+class Conditional(Located):
     """`if condition { ... } else { ... }`."""
 
     condition: Expression
     then: Body
     otherwise: Body | None
-    span: Span = field(compare=False, repr=False)
 
 
 Element: TypeAlias = Call | Join | Group | Repeat | Conditional
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Located):
     """`label: from origin -> element -> element`."""
 
     label: Identifier | None
     origin: Identifier | None
     elements: tuple[Element, ...]
     doc: str
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
+class Input(Located):
     """`input 224x224 3 order=bgr`."""
 
     size: Window
     channels: Argument | None
     attributes: tuple[Attribute, ...]
     doc: str
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Aux:
+class Aux(Located):
     """`aux label { ... }`."""
 
     label: Identifier
     body: Body
     doc: str
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class Body(Located):
     """Statements between braces."""
 
     statements: tuple[Statement | Input | Aux, ...]
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Numerics:
+class Numerics(Located):
     """`numerics caffe`."""
 
     preset: Identifier
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Default:
+class Default(Located):
     """`default op name=value`."""
 
     op: Identifier
     attributes: tuple[Attribute, ...]
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(Located):
     """`let name = expression`."""
 
     name: Identifier
     value: Expression
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Located):
     """A parameter of a block or network, with its default if it has one."""
 
     name: Identifier
     default: Expression | None
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(Located):
     """`unit name = op -> op`."""
 
     name: Identifier
     calls: tuple[Call, ...]
     doc: str
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class Block(Located):
     """`block name(parameters) { ... }`."""
 
     name: Identifier
     parameters: tuple[Parameter, ...]
     body: Body
     doc: str
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class Network(Located):
     """`network name(parameters) { ... }`."""
 
     name: Identifier
     parameters: tuple[Parameter, ...]
     body: Body
     doc: str
-    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class Use(Located):
     """`use a, b from "file.inc"`."""
 
     names: tuple[Identifier, ...]
     path: Text
-    span: Span = field(compare=False, repr=False)
 
 
 Item: TypeAlias = Numerics | Default | Constant | Unit | Block | Network | Use

@@ -122,11 +122,13 @@ class Modules(Calls):
         """Return a definition made of a part, with the parameters that it uses."""
         where = ".".join(each for each in part.path if isinstance(each, str))
         doc = f"The `{where}` of `{self.name}`." if where else f"A part of `{self.name}`."
-        body = df.Body((df.Step(None, None, part.element, False, "", part.span),), part.span)
+        body = df.Body(
+            (df.Step(None, None, part.element, False, "", span=part.span),), span=part.span
+        )
         if isinstance(part.element, df.Group):
             body = part.element.body
         written = parameters_in(written_in(body))
-        known = [df.Formal(name, None, part.span) for name, _ in self.formals()]
+        known = [df.Formal(name, None, span=part.span) for name, _ in self.formals()]
         used = tuple(formal for formal in known if formal.name in written)
         name = self.definition.name
         return df.Definition("part", name, used, body, None, None, doc, part.span)
@@ -218,7 +220,7 @@ class Modules(Calls):
         assert isinstance(step, df.Step)
         own = step.label is None or step.label == path[-1]
         if len(body.steps) > 1 or not own:
-            return self.built(df.Group(body, "", body.span), shape, path)
+            return self.built(df.Group(body, "", span=body.span), shape, path)
         flow = None if step.origin is None else self.labels[step.origin]
         inner = Built(_IDENTITY)
         if step.element is not None:
