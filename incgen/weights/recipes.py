@@ -103,7 +103,7 @@ class Recipe:
             return drawn(self.fresh.seed, self.fresh.key, self.fresh.tensor)
         if self.stored is None:
             return np.ones(self.shape)
-        values = _arranged(self.stored.values(), self.axes)
+        values = self.stored.values().transpose(_order(self.axes, len(self.stored.shape)))
         if self.flattened is not None:
             channels, height, width = self.flattened
             values = values.reshape(-1, height, width, channels).transpose(0, 3, 1, 2)
@@ -119,31 +119,25 @@ class Recipe:
         return values
 
 
+def _order(axes: Axes, rank: int) -> tuple[int, ...]:
+    """Return the axes of theirs in our order."""
+    match axes, rank:
+        case Axes.INPUTS_FIRST, 4:
+            return 3, 2, 0, 1
+        case Axes.INPUTS_FIRST, 2:
+            return 1, 0
+        case Axes.MULTIPLIER_LAST, 4:  # ours has the first two as one axis
+            return 2, 3, 0, 1
+        case _:
+            return tuple(range(rank))
+
+
 def _oriented(shape: tuple[int, ...], axes: Axes) -> tuple[int, ...]:
     """Return a shape of theirs with its axes in our order."""
-    match axes, shape:
-        case Axes.INPUTS_FIRST, (high, wide, inputs, outputs):
-            return outputs, inputs, high, wide
-        case Axes.INPUTS_FIRST, (inputs, outputs):
-            return outputs, inputs
-        case Axes.MULTIPLIER_LAST, (high, wide, inputs, multiplier):
-            return inputs * multiplier, 1, high, wide
-        case _:
-            return shape
-
-
-def _arranged(values: Array, axes: Axes) -> Array:
-    """Return an array of theirs with its axes in our order."""
-    match axes, values.ndim:
-        case Axes.INPUTS_FIRST, 4:
-            return values.transpose(3, 2, 0, 1)
-        case Axes.INPUTS_FIRST, 2:
-            return values.transpose()
-        case Axes.MULTIPLIER_LAST, 4:
-            high, wide, _, _ = values.shape
-            return values.transpose(2, 3, 0, 1).reshape(-1, 1, high, wide)
-        case _:
-            return values
+    found = tuple(shape[axis] for axis in _order(axes, len(shape)))
+    if axes is Axes.MULTIPLIER_LAST and len(shape) == 4:
+        return (found[0] * found[1], 1, *found[2:])
+    return found
 
 
 def _same(theirs: tuple[int, ...], ours: tuple[int, ...]) -> bool:
