@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -50,6 +51,15 @@ class Stored:
         if values.shape != self.shape or values.dtype.kind not in "fiu":
             raise WeightsError(f"`{self.name}` is not the array that the file's header describes")
         return values
+
+
+def plain_values(name: str, path: Path, dtype: str, shape: tuple[int, ...], offset: int) -> Array:
+    """Read an array that lies in a file as in NumPy."""
+    import numpy as np
+
+    if offset + size_of(shape) * np.dtype(dtype).itemsize > path.stat().st_size:
+        raise WeightsError(f"`{name}` is truncated")
+    return np.fromfile(path, dtype, size_of(shape), offset=offset).reshape(shape)
 
 
 #: A weights file with more tensors, or longer names, does not belong to a network.

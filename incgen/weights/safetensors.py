@@ -19,7 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from incgen.base.files import OutputError, Replacement, make_folder, refuse_links
-from incgen.weights.checkpoint import Array, Checkpoint, Stored, check_names, first_line, size_of
+from incgen.weights.checkpoint import (
+    Array,
+    Checkpoint,
+    Stored,
+    check_names,
+    first_line,
+    plain_values,
+    size_of,
+)
 from incgen.weights.errors import WeightsError
 from incgen.weights.readers.libraries import extra
 
@@ -84,43 +92,31 @@ def check_replaceable(path: Path, generators: Collection[str], command: str) -> 
         raise OutputError(f"`{name}` is not a regular file: choose another")
     if not path.exists():
         return
-    found = generator(path)
-    if found not in generators:
-        fault = f"was not written by `{command}`"
-    elif not is_untouched(path):
-        fault = f"has changed since `{found}` wrote it"
-    else:
+    generator, untouched = _origin(path)
+    if generator in generators and untouched:
         return
+    fault = f"was not written by `{command}`"
+    if generator in generators:
+        fault = f"has changed since `{generator}` wrote it"
     raise OutputError(
         f"`{name}` {fault}: choose another output with -o, or overwrite it with --force"
     )
 
 
-# ---------------------------------------------------------------- reading
-
-
-def generator(path: Path) -> str | None:
-    """Return the generator in the header of a file; None for any other file."""
+def _origin(path: Path) -> tuple[str, bool]:
+    """Return the generator of a file, and whether it is as incgen wrote it, byte for byte."""
     try:
-        entries, _, _ = _header_of(path)
-        return str(entries["__metadata__"]["generator"])
-    except (OSError, KeyError, WeightsError):
-        return None
-
-
-def is_untouched(path: Path) -> bool:
-    """Return whether a file is as incgen wrote it, byte for byte."""
-    try:
-        entries, start, _ = _header_of(path)
-        found = str(entries["__metadata__"]["sha256"])
+        entries, start = _header_of(path)
+        metadata = entries["__metadata__"]
+        generator, found = str(metadata["generator"]), str(metadata.get("sha256"))
         with path.open("rb") as file:
             head = file.read(start).replace(_sealed(found), _sealed(_NO_DIGEST), 1)
             digest = hashlib.sha256(head)
             while data := file.read(1 << 20):
                 digest.update(data)
     except (OSError, KeyError, WeightsError):
-        return False
-    return digest.hexdigest() == found
+        return "", False
+    return generator, digest.hexdigest() == found
 
 
 def _sealed(digest: str) -> bytes:
@@ -128,9 +124,12 @@ def _sealed(digest: str) -> bytes:
     return f'"sha256":"{digest}"'.encode("ascii", "replace")
 
 
+# ---------------------------------------------------------------- reading
+
+
 def read(path: Path) -> Checkpoint:
     """Open a file, whose header the library checks."""
-    entries, start, _ = _header_of(path)
+    entries, start = _header_of(path)
     metadata = entries.pop("__metadata__", {})
     check_names(entries)
     with extra("weights", "weights"):
@@ -146,8 +145,8 @@ def read(path: Path) -> Checkpoint:
     )
 
 
-def _header_of(path: Path) -> tuple[dict[str, Any], int, int]:
-    """Return the header as JSON, where the data begins, and where the file ends."""
+def _header_of(path: Path) -> tuple[dict[str, Any], int]:
+    """Return the header as JSON, and where the data begins."""
     with path.open("rb") as file:
         end = os.fstat(file.fileno()).st_size
         length = int.from_bytes(file.read(8), "little")
@@ -163,7 +162,7 @@ def _header_of(path: Path) -> tuple[dict[str, Any], int, int]:
     metadata = entries.get("__metadata__", {}) if isinstance(entries, dict) else None
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         raise WeightsError("its header is not a table of tensors")
-    return entries, 8 + length, end
+    return entries, 8 + length
 
 
 def _stored(path: Path, key: str, entry: Mapping[str, Any], start: int) -> Stored:
@@ -174,11 +173,9 @@ def _stored(path: Path, key: str, entry: Mapping[str, Any], start: int) -> Store
         raise WeightsError(f"`{key}` has more than 32 axes")
 
     def load() -> Array:
-        import numpy as np
-
-        values = np.fromfile(path, _NUMPY[dtype], size_of(shape), offset=start + offset)
+        values = plain_values(key, path, _NUMPY[dtype], shape, start + offset)
         if dtype == "BF16":  # the upper half of a float32
             values = (values.astype("<u4") << 16).view("<f4")
-        return values.reshape(shape)
+        return values
 
     return Stored(key, shape, dtype, load)

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from functools import partial
 from io import BufferedReader
 from pathlib import Path
-from threading import Lock, Timer
+from threading import Timer
 from typing import Any, NoReturn
 
 from incgen.base.files import reason
-from incgen.weights.checkpoint import Array, Checkpoint, Stored, size_of
+from incgen.weights.checkpoint import Array, Checkpoint, Stored, plain_values
 from incgen.weights.errors import WeightsError
 from incgen.weights.readers import tensorflow
 from incgen.weights.readers.libraries import extra
@@ -101,42 +101,19 @@ def read(module: str, function: str, path: Path) -> Checkpoint:
     """
     kind = KINDS[module]
     with ExitStack() as stack:
-        files = tensorflow.files_of(path) or [path]
-        source = _Source(stack.enter_context(files[0].open("rb")))
-        worker = _waiting.get(kind.module) or _Worker(kind)
-        if kind.module in _waiting:
-            _waiting[kind.module] = None
+        worker = _waiting.get(module) or _Worker(kind)
+        if module in _waiting:
+            _waiting[module] = None
         stack.callback(worker.close)
-        found = worker.listed(function, path, files)
+        found = worker.listed(function, path, tensorflow.files_of(path) or [path])
         tensors: dict[str, Stored] = {}
         for number, (name, shape, dtype, offset) in enumerate(found["tensors"]):
             load = partial(worker.values, name, number)
-            if offset is not None:
-                load = partial(source.values, name, offset, dtype, tuple(shape))
+            if offset is not None:  # no need for the library
+                load = partial(plain_values, name, path, dtype, tuple(shape), offset)
             tensors[name] = Stored(name, tuple(shape), dtype, load)
         return Checkpoint(found["format"], tensors, resources=stack.pop_all())
     raise AssertionError
-
-
-class _Source:
-    """The file itself: most arrays are stored plainly in it, and are read without the worker."""
-
-    def __init__(self, file: BufferedReader) -> None:
-        self._file, self._lock = file, Lock()
-
-    def values(self, name: str, offset: int, dtype: str, shape: tuple[int, ...]) -> Array:
-        """Read an array from its place."""
-        with extra("weights", "weights"):
-            import numpy as np
-        size = size_of(shape) * np.dtype(dtype).itemsize
-        if offset + size > os.fstat(self._file.fileno()).st_size:
-            raise WeightsError(f"`{name}` is truncated")
-        data = np.empty(size, "u1")
-        with self._lock:
-            self._file.seek(offset)
-            self._file.readinto(data.data)
-        values: Array = data.view(dtype).reshape(shape)
-        return values
 
 
 class _Worker:
@@ -160,7 +137,6 @@ class _Worker:
         assert self._process.stdin is not None
         assert isinstance(self._process.stdout, BufferedReader)
         self._requests, self._answers = self._process.stdin, self._process.stdout
-        self._lock = Lock()
         self._kind = kind
         self._started = False
         self._idle = True  # whether every request has been answered
@@ -191,13 +167,12 @@ class _Worker:
         with extra("weights", "weights"):
             import numpy as np
         where = f"`{name}` cannot be read: "
-        with self._lock:
-            found = self._asked(where, tensor=number)
-            self._idle = False
-            data = np.empty(found["bytes"], "u1")
-            if self._answers.readinto(data.data) < len(data):
-                self._fail(where)
-            self._idle = True
+        found = self._asked(where, tensor=number)
+        self._idle = False
+        data = np.empty(found["bytes"], "u1")
+        if self._answers.readinto(data.data) < len(data):
+            self._fail(where)
+        self._idle = True
         values: Array = data.view(found["dtype"]).reshape(found["shape"])
         return values
 
