@@ -125,21 +125,18 @@ def draft(graph: Graph, checkpoint: Checkpoint, name: str, settings: Parameters)
 
 def _checked(convention: Convention, rules: Generalised, rows: Mapping[str, Row]) -> Generalised:
     """Return rules that give these rows; rows with nothing in common stay as they are."""
-    layout = _layout(convention, rules)
-    wrong = [row for path, row in rows.items() if _said(layout, path) != row.theirs]
-    if not wrong:
-        return rules
-    exact = [DraftedRule(row.ours, row.theirs, (row.ours,)) for row in wrong]
-    return Generalised((*rules.rules, *exact), rules.parts)
-
-
-def _layout(convention: Convention, rules: Generalised) -> Layout:
     content = {
         "convention": convention.name,
         "parts": dict(rules.parts),
         "layers": {rule.left: list(rule.right) for rule in rules.rules},
     }
-    return of_content(content, "draft", "draft")
+    layout = of_content(content, "draft", "draft")
+    exact = [
+        DraftedRule(path, row.theirs, (path,))
+        for path, row in rows.items()
+        if _said(layout, path) != row.theirs
+    ]
+    return Generalised((*rules.rules, *exact), rules.parts)
 
 
 def _said(layout: Layout, path: str) -> tuple[str, ...]:

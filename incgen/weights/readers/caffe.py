@@ -15,7 +15,7 @@ import math
 import mmap
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -57,7 +57,7 @@ def read(path: Path) -> Checkpoint:
             data = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         except ValueError:
             raise WeightsError("the file is empty") from None
-        every = (stored for layer in _layers(data) for stored in _of_layer(data, layer))
+        every = (stored for layer in _layers(data) for stored in _of_layer(data, *layer))
         tensors = by_name(every, "blob")
         if not tensors:
             raise WeightsError("not a Caffe model with weights")
@@ -65,39 +65,26 @@ def read(path: Path) -> Checkpoint:
     raise AssertionError
 
 
-@dataclass(frozen=True, slots=True)
-class _Layer:
-    name: str
-    kind: str
-    blobs: list[Range]
-
-
-@dataclass(frozen=True, slots=True)
-class _Blob:
-    shape: tuple[int, ...]
-    runs: list[Range]
-    width: int
-
-
-def _of_layer(data: mmap.mmap, layer: _Layer) -> Iterator[Stored]:
+def _of_layer(data: mmap.mmap, layer: str, kind: str, places: list[Range]) -> Iterator[Stored]:
     """Yield the tensors of a layer; without a factor of 0, if it also scales.
 
     The factor is 0 in NVIDIA's averages, which are not multiplied by it.
     """
-    blobs = [_blob(data, place) for place in layer.blobs]
-    names = _BLOB_NAMES.get(layer.kind, ())
-    fused = layer.kind == "BatchNorm" and len(blobs) == len(_FUSED)
+    blobs = [_blob(data, place) for place in places]
+    names = _BLOB_NAMES.get(kind, ())
+    fused = kind == "BatchNorm" and len(blobs) == len(_FUSED)
     if fused:
-        old = math.prod(blobs[-1].shape) == 1 < math.prod(blobs[0].shape)
+        old = math.prod(blobs[-1][0]) == 1 < math.prod(blobs[0][0])
         names = _OLD_FUSED if old else _FUSED
-    for number, blob in enumerate(blobs):
+    for number, (shape, runs, dtype) in enumerate(blobs):
         name = names[number] if number < len(names) else str(number)
-        stored = _stored(data, f"{layer.name}/{name}", blob)
-        if not (fused and name == "factor" and not stored.values().any()):
-            yield stored
+        load = partial(_values, data, shape, runs, dtype)
+        if not (fused and name == "factor" and not load().any()):
+            yield Stored(f"{layer}/{name}", shape, dtype, load)
 
 
-def _layers(data: mmap.mmap) -> Iterator[_Layer]:
+def _layers(data: mmap.mmap) -> Iterator[tuple[str, str, list[Range]]]:
+    """Yield the name and the type of each layer, and its blobs."""
     for number, wire, value in _fields(data, (0, len(data))):
         if wire != _BYTES or number not in _LAYERS:
             continue
@@ -113,10 +100,11 @@ def _layers(data: mmap.mmap) -> Iterator[_Layer]:
             elif field == of_blobs and form == _BYTES:
                 blobs.append(inner)
         if blobs:
-            yield _Layer(name, kind, blobs)
+            yield name, kind, blobs
 
 
-def _blob(data: mmap.mmap, where: Range) -> _Blob:
+def _blob(data: mmap.mmap, where: Range) -> tuple[tuple[int, ...], list[Range], str]:
+    """Return the shape of a blob, the runs of its numbers, and their type."""
     old: dict[int, int] = {}
     dims: list[int] | None = None
     runs: dict[int, list[Range]] = {_DATA: [], _DOUBLES: []}
@@ -128,12 +116,10 @@ def _blob(data: mmap.mmap, where: Range) -> _Blob:
         elif number in runs and wire != _VARINT:
             runs[number].append(value)
     shape = tuple(dims) if dims is not None else tuple(old.get(number, 1) for number in _OLD_SHAPE)
-    doubles = bool(runs[_DOUBLES])
-    width = 8 if doubles else 4
-    found = runs[_DOUBLES if doubles else _DATA]
+    width, found = (8, runs[_DOUBLES]) if runs[_DOUBLES] else (4, runs[_DATA])
     if sum(end - start for start, end in found) != width * math.prod(shape):
         raise WeightsError(f"the size of a blob does not match its shape {list(shape)}")
-    return _Blob(shape, found, width)
+    return shape, found, f"float{8 * width}"
 
 
 def _dims(data: mmap.mmap, where: Range) -> list[int]:
@@ -151,15 +137,12 @@ def _dims(data: mmap.mmap, where: Range) -> list[int]:
     return dims
 
 
-def _stored(data: mmap.mmap, name: str, blob: _Blob) -> Stored:
-    def load() -> Array:
-        with extra("weights", "weights"):
-            import numpy as np
-        dtype = np.dtype("<f8" if blob.width == 8 else "<f4")
-        parts = [np.frombuffer(data[start:end], dtype) for start, end in blob.runs]
-        return (parts[0] if len(parts) == 1 else np.concatenate(parts)).reshape(blob.shape)
-
-    return Stored(name, blob.shape, "float64" if blob.width == 8 else "float32", load)
+def _values(data: mmap.mmap, shape: tuple[int, ...], runs: list[Range], dtype: str) -> Array:
+    with extra("weights", "weights"):
+        import numpy as np
+    little = np.dtype(dtype).newbyteorder("<")
+    parts = [np.frombuffer(data[start:end], little) for start, end in runs]
+    return (parts[0] if len(parts) == 1 else np.concatenate(parts)).reshape(shape)
 
 
 # ---------------------------------------------------------------- protobuf

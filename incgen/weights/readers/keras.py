@@ -10,8 +10,8 @@ import io
 import re
 import struct
 import zipfile
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -78,24 +78,17 @@ def _opened(file: Any, start: int, stack: ExitStack) -> Checkpoint:
     h5py = library()
     try:
         root = stack.enter_context(h5py.File(file, "r"))
-        found = _new(root) if "layers" in root else _old(root)
+        found = list(_new(root) if "layers" in root else _old(root))
     except WeightsError:
         raise
     except Exception as error:  # h5py raises many kinds of errors for a damaged file
         raise WeightsError(f"not an HDF5 file written by Keras: {first_line(error)}") from error
-    every = (_stored(f"{each.layer}/{each.name}", each.data, start) for each in found)
+    every = (_stored(name, data, start) for name, data in found)
     return Checkpoint("Keras", by_name(every, "variable"), resources=stack.pop_all())
 
 
-@dataclass(frozen=True, slots=True)
-class _Variable:
-    layer: str
-    name: str
-    data: Any
-
-
-def _old(root: Any) -> list[_Variable]:
-    """Read a legacy file: groups of layers, which hold variables by name.
+def _old(root: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the variables of a legacy file: groups of layers, which hold variables by name.
 
     A model inside a model is such a group too, with the variables of several layers.
     """
@@ -103,7 +96,6 @@ def _old(root: Any) -> list[_Variable]:
     inner: dict[str, set[str]] = {}
     for parts, _ in places:
         inner.setdefault(parts[0], set()).add(parts[-2:][0])
-    found = []
     for parts, data in places:
         group = parts[0]
         if group == "optimizer_weights":
@@ -111,19 +103,17 @@ def _old(root: Any) -> list[_Variable]:
         layer = parts[-2:][0] if len(inner[group]) > 1 else group
         leaf = parts[-1].partition(":")[0]
         old = leaf.removeprefix(f"{layer}_")
-        found.append(_Variable(layer, _OLD_VARIABLES.get(old, leaf), data))
-    return found
+        yield f"{layer}/{_OLD_VARIABLES.get(old, leaf)}", data
 
 
-def _new(root: Any) -> list[_Variable]:
-    """Read a Keras 3 file: layers by class, named by attributes, with numbered variables."""
+def _new(root: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the variables of a Keras 3 file: numbered, in layers whose names are attributes."""
     groups: dict[str, list[tuple[int, Any]]] = {}
     for path, data in _datasets(root["layers"]):
         place, _, leaf = path.rpartition("/")
         if not place.endswith("vars") or not leaf.isdecimal():
             raise WeightsError(f"`layers/{path}` is not a variable of a Keras layer")
         groups.setdefault(place, []).append((int(leaf), data))
-    found = []
     for place, numbered in groups.items():
         name = root["layers"][place].attrs.get("name")
         if not isinstance(name, str):
@@ -136,8 +126,7 @@ def _new(root: Any) -> list[_Variable]:
         plain = tuple(str(number) for number, _ in numbered)
         variables = _variables(kind, len(numbered)) or plain
         for variable, (_, data) in zip(variables, numbered, strict=True):
-            found.append(_Variable(name, variable, data))
-    return found
+            yield f"{name}/{variable}", data
 
 
 def _variables(kind: str, count: int) -> tuple[str, ...] | None:
