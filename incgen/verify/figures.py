@@ -80,8 +80,7 @@ def _block(
 
 def _numbers(text: str, values: Mapping[str, Any]) -> tuple[int | str, ...]:
     """Read a shape such as `(N, n1x1 + proj, H')` with the values of its names; leave letters."""
-    inside = text[1 : _closing(text)]
-    parts = [" ".join(part.split()) for part in _split(inside)]
+    parts = [" ".join(part.split()) for part in _parts(text)]
     return tuple(part if re.fullmatch(r"[NHW]'?", part) else _value(part, values) for part in parts)
 
 
@@ -93,24 +92,18 @@ def _value(text: str, values: Mapping[str, Any]) -> int | str:
         return text
 
 
-def _closing(text: str) -> int:
-    depth = 0
-    for number, character in enumerate(text):
+def _parts(text: str) -> list[str]:
+    """Return what commas separate in the brackets that a text begins with."""
+    parts, depth = [""], 0
+    for character in text:
         depth += (character in "([") - (character in ")]")
         if not depth:
-            return number
-    return len(text)
-
-
-def _split(text: str) -> Iterator[str]:
-    """Yield the parts between commas outside brackets."""
-    depth, start = 0, 0
-    for number, character in enumerate(text):
-        depth += (character in "([") - (character in ")]")
-        if character == "," and not depth:
-            yield text[start:number]
-            start = number + 1
-    yield text[start:]
+            break
+        if character == "," and depth == 1:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [parts[0][1:], *parts[1:]]
 
 
 def _difference(found: tuple[int | str, ...], wanted: tuple[int | str, ...]) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from functools import wraps
+from contextlib import ExitStack, contextmanager
+from functools import partial, wraps
 from types import FrameType
 from typing import Any
 
@@ -27,7 +27,7 @@ def seen_by_object(cls: type, file: str, lines: dict[int, int]) -> Iterator[None
     A class's own constructor may be in that file too; the frame outside it creates the object.
     """
 
-    def note(made: object) -> None:
+    def note(made: object, *_: Any, **__: Any) -> None:
         for frame in _frames(file):
             if frame.f_locals.get("self") is not made:
                 lines[id(made)] = frame.f_lineno
@@ -44,7 +44,7 @@ def seen_by_name(cls: type, file: str, lines: dict[str, int]) -> Iterator[None]:
     Functions of the file that take a `name` create what has that name, so they are recorded too.
     """
 
-    def note(made: Any) -> None:
+    def note(made: Any, *_: Any, **__: Any) -> None:
         name: str | None = made.name
         for frame in _frames(file):
             if frame.f_locals.get("self") is made:
@@ -59,40 +59,33 @@ def seen_by_name(cls: type, file: str, lines: dict[str, int]) -> Iterator[None]:
 
 
 @contextmanager
-def _after_init(cls: Any, note: Any) -> Iterator[None]:
+def arguments_of(classes: Iterable[type], given: dict[int, dict[str, Any]]) -> Iterator[None]:
+    """Record for each object of some classes, by id, its constructor arguments."""
+
+    def note(signature: inspect.Signature, made: object, *args: Any, **kwargs: Any) -> None:
+        bound = signature.bind(made, *args, **kwargs)
+        bound.apply_defaults()
+        given[id(made)] = bound.arguments
+
+    with ExitStack() as stack:
+        for cls in classes:
+            if own := cls.__dict__.get("__init__"):
+                stack.enter_context(_after_init(cls, partial(note, inspect.signature(own))))
+        yield
+
+
+@contextmanager
+def _after_init(cls: Any, note: Callable[..., None]) -> Iterator[None]:
+    """Call a function with each new object of a class, and with the constructor's arguments."""
     original = cls.__init__
 
     @wraps(original)
     def noting(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
-        note(self)
+        note(self, *args, **kwargs)
 
     cls.__init__ = noting
     try:
         yield
     finally:
         cls.__init__ = original
-
-
-@contextmanager
-def arguments_of(classes: Iterable[type], given: dict[int, dict[str, Any]]) -> Iterator[None]:
-    """Record for each object of some classes, by id, its constructor arguments."""
-    originals = {cls: cls.__dict__["__init__"] for cls in classes if "__init__" in cls.__dict__}
-    for cls, original in originals.items():
-        cls.__init__ = _noting(original, given)  # type: ignore[misc]
-    try:
-        yield
-    finally:
-        for cls, original in originals.items():
-            cls.__init__ = original  # type: ignore[misc]
-
-
-def _noting(original: Callable[..., None], given: dict[int, dict[str, Any]]) -> Callable[..., None]:
-    @wraps(original)
-    def noted(self: object, *args: Any, **kwargs: Any) -> None:
-        bound = inspect.signature(original).bind(self, *args, **kwargs)
-        bound.apply_defaults()
-        given[id(self)] = dict(bound.arguments)
-        original(self, *args, **kwargs)
-
-    return noted

@@ -69,13 +69,16 @@ def parts(graph: Graph, facts: Facts, given: str) -> Iterator[Finding]:
     """Compare keys, their count and their shapes."""
     wanted = graph.tensors()
     for key in sorted(wanted.keys() | facts.tensors.keys()):
-        yield Finding(f"key{given}", key, _key(key, wanted, facts))
+        message = "" if key in wanted else "is not in the spec"
+        yield Finding(f"key{given}", key, message if key in facts.tensors else "is missing")
     total = sum(tensor.size for tensor in wanted.values())
     message = f"{facts.count} numbers, not {total}" if facts.count != total else ""
     yield Finding(f"count{given}", "", message)
     for key, tensor in wanted.items():
         if key in facts.tensors:
-            yield Finding(f"shape{given}", key, _shape(facts.tensors[key], tensor))
+            shape = facts.tensors[key].shape
+            message = f"{shape}, not {tensor.shape}" if shape != tensor.shape else ""
+            yield Finding(f"shape{given}", key, message)
 
 
 def _fitting(
@@ -89,16 +92,6 @@ def _fitting(
         and key in facts.tensors
         and facts.tensors[key].shape == tensor.shape
     }
-
-
-def _key(key: str, wanted: dict[str, Tensor], facts: Facts) -> str:
-    if key not in facts.tensors:
-        return "is missing"
-    return "" if key in wanted else "is not in the spec"
-
-
-def _shape(value: Array, tensor: Tensor) -> str:
-    return f"{value.shape}, not {tensor.shape}" if value.shape != tensor.shape else ""
 
 
 def misfits(graph: Graph) -> Iterator[tuple[str, dict[str, tuple[int, ...]]]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from incgen.api import Parameters, RequestError, SpecPath, compile_spec, find_targets
+from incgen.api import Parameters, RequestError, SpecPath, Target, compile_spec, find_targets
 from incgen.base.diagnostics import SpecError, listed
 from incgen.graph.nodes import Graph
 from incgen.targets import TARGETS
@@ -73,16 +73,23 @@ def verify(
     if dump is not None and Path(dump).exists() and not Path(dump).is_dir():
         raise RequestError(f"{Path(dump).as_posix()} is not a folder")
     graph = spec if isinstance(spec, Graph) else compile_spec(spec, parameters, text=text)
-    texts, omissions = _sources(graph, _names(targets, sources or {}), sources or {}, style)
+    texts, omissions = _sources(graph, find_targets(targets, style), sources or {})
     asked, types = tuple(sorted(set(rungs))), tuple(t for t in DTYPES if t in dtypes)
     ladders: list[Ladder] = []
     if texts:
         values = _weights(graph, weights, seed)
+        from incgen.verify.models import Models
+
         with tempfile.TemporaryDirectory(prefix="incgen-") as folder:
-            made = _models(graph, texts, values, types, seed, batch, Path(folder))
-            ladders = _climbed(
-                made, asked, types, Path(dump) if dump is not None else None, progress or _silent
-            )
+            place = Path(folder)
+            made = {  # float32 is measured against float64
+                dtype: Models(
+                    graph, texts, values, dtype=dtype, seed=seed, batch=batch, folder=place
+                )
+                for dtype in (DTYPES if "float32" in types else types)
+            }
+            saved = Path(dump) if dump is not None else None
+            ladders = _climbed(made, asked, types, saved, progress or (lambda _: None))
     origin = f"random, seed {seed}" if weights is None else Path(weights).as_posix()
     return _report(graph, ladders, omissions, (asked, types), batch, origin)
 
@@ -96,48 +103,19 @@ def _report(
     weights: str,
 ) -> Report:
     records = [ladder.record for ladder in ladders]
-    shape = graph.input
-    assert shape.height is not None and shape.width is not None
+    other = resized(graph)
     return Report(
         graph.program.network.name,
         graph.program.file,
         {n: r.versions for ladder in ladders[:1] for n, r in ladder.models.runners.items()},
-        (batch, shape.channels, shape.height, shape.width),
-        _other_size(graph),
+        (batch, graph.input.channels, *_size(graph)),
+        other if isinstance(other, str) else _size(other.graph),
         weights,
         tuple(each for record in records for each in record.comparisons),
         tuple(each for record in records for each in record.divergences),
         (*omissions, *(each for record in records for each in record.omissions)),
         *asked,
     )
-
-
-def _names(targets: Sequence[str], given: Iterable[str]) -> list[str]:
-    """Return the names of the targets to compare."""
-    names = [target.name for target in find_targets(targets)]
-    for name in given:
-        if name not in names:
-            raise RequestError(f"`{name}` is not one of the targets: {listed(names)}")
-    check_runners(names)
-    return names
-
-
-def _models(
-    graph: Graph,
-    texts: Mapping[str, str],
-    values: Mapping[str, Array],
-    dtypes: tuple[str, ...],
-    seed: int,
-    batch: int,
-    folder: Path,
-) -> dict[str, Models]:
-    """Return models in each type, including float64 if float32 is measured against it."""
-    from incgen.verify.models import Models
-
-    return {
-        dtype: Models(graph, texts, values, dtype=dtype, seed=seed, batch=batch, folder=folder)
-        for dtype in (DTYPES if "float32" in dtypes else dtypes)
-    }
 
 
 def _climbed(
@@ -168,13 +146,18 @@ def _climbed(
 
 
 def _sources(
-    graph: Graph, names: Sequence[str], given: Mapping[str, str], style: Style | None
+    graph: Graph, targets: Sequence[Target], given: Mapping[str, str]
 ) -> tuple[dict[str, str], list[Omission]]:
     """Return the source texts of the targets that can be compared, and the omissions."""
+    names = [target.name for target in targets]
+    for name in given:
+        if name not in names:
+            raise RequestError(f"`{name}` is not one of the targets: {listed(names)}")
+    check_runners(names)
     texts: dict[str, str] = {}
     omissions: list[Omission] = []
     faults: list[SpecError] = []
-    for target in find_targets(names, style):
+    for target in targets:
         try:
             source = given[target.name] if target.name in given else target.emit(graph)
         except SpecError as error:
@@ -218,13 +201,9 @@ def _weights(graph: Graph, file: SpecPath | None, seed: int) -> dict[str, Array]
     return {key: np.asarray(value, np.float64) for key, value in found.items()}
 
 
-def _other_size(graph: Graph) -> tuple[int, int] | str:
-    other = resized(graph)
-    if isinstance(other, str):
-        return other
-    size = other.graph.input
-    assert size.height is not None and size.width is not None
-    return size.height, size.width
+def _size(graph: Graph) -> tuple[int, int]:
+    assert graph.input.height is not None and graph.input.width is not None
+    return graph.input.height, graph.input.width
 
 
 def _check(rungs: Sequence[int], dtypes: Sequence[str], batch: int, seed: int) -> None:
@@ -240,7 +219,3 @@ def _check(rungs: Sequence[int], dtypes: Sequence[str], batch: int, seed: int) -
         raise RequestError(f"{what}: the types are {listed(DTYPES)}")
     if batch < 1 or seed < 0:
         raise RequestError("a batch must have at least 1 example, and a seed must not be negative")
-
-
-def _silent(message: str) -> None:
-    """Ignore the progress."""
