@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -32,8 +34,9 @@ class Runner(ABC):
         lines: The line of the source that creates each layer, unit and block, by path.
     """
 
-    #: The name of the target.
+    #: The name of the target, and that of the method that a layer is called by.
     target: ClassVar[str]
+    method: ClassVar[str]
     #: Returns the process settings that belong to the framework, by name.
     settings: ClassVar[Callable[[], Mapping[str, Any]]]
     versions: ClassVar[str]
@@ -137,7 +140,6 @@ class Runner(ABC):
     def called(self, x: Array) -> dict[str, Array]:
         """Return the outputs in evaluation, running the model as users do."""
 
-    @abstractmethod
     def step(self, x: Array, seed: int, *, inputs: bool = False, backward: bool = True) -> Step:
         """Run a pass in training mode, on a loss that weights each output element differently.
 
@@ -147,6 +149,28 @@ class Runner(ABC):
             inputs: Whether to keep the inputs of each place.
             backward: Whether to compute gradients.
         """
+        leaves, before = self.leaves(x), self.counters()
+        forward: list[Step] = []
+
+        def total() -> Any:
+            with self.dropout(seed), self.kept("training", drawn=True):
+                outputs, values = self.trained(leaves["input"], inputs)
+            loss, penalty = self.loss(outputs, seed), self.penalty()
+            counted = {path: count - before[path] for path, count in self.counters().items()}
+            forward.append(Step(values, self.number(penalty), {}, self.statistics(), counted))
+            return loss + penalty
+
+        if not backward:
+            total()
+            return forward[0]
+        try:
+            found = self.gradients(total, [*leaves.values()])
+        except Exception as error:  # each framework has its own for what has no gradient
+            if not forward:
+                raise
+            return replace(forward[0], failure=error)
+        pairs = zip(leaves, found, strict=True)
+        return replace(forward[0], gradients={key: self.ours(key, each) for key, each in pairs})
 
     def descend(self, batches: Sequence[Array], rate: float, momentum: float) -> Trajectory:
         """Descend towards random outputs, one step per batch.
@@ -172,7 +196,7 @@ class Runner(ABC):
 
     def slope(self, x: Array, seed: int) -> Slope:
         """Return the loss's derivative in a random direction of the input and all parameters."""
-        leaves = self.leaves(x)
+        leaves = [*self.leaves(x).values()]
         moves = [
             self.constant(each)
             for each in random_inputs.directions((each.shape for each in leaves), seed)
@@ -189,8 +213,7 @@ class Runner(ABC):
             return value
 
         pairs = zip(self.gradients(loss, leaves), moves, strict=True)
-        parts = [float(self.sum(g * move)) for g, move in pairs if g is not None]
-        return Slope.along(parts, moved)
+        return Slope.along([float(self.sum(gradient * move)) for gradient, move in pairs], moved)
 
     def loss(self, outputs: Mapping[str, Any], seed: int, batch: int | None = None) -> Any:
         """Return the sum of all output elements, each weighted by a random factor.
@@ -203,9 +226,71 @@ class Runner(ABC):
             total = total + self.sum(value * self.tensor(factors))
         return total
 
-    @abstractmethod
-    def noise(self, seed: int, size: float) -> AbstractContextManager[None]:
+    @contextmanager
+    def noise(self, seed: int, size: float) -> Iterator[None]:
         """Move every layer's output up or down by a relative amount."""
+        random = random_inputs.generator(seed, "noise")
+
+        def moving(path: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
+            @wraps(call)
+            def moved(*args: Any, **kwargs: Any) -> Any:
+                output = call(*args, **kwargs)
+                if not hasattr(output, "shape"):  # of a whole model
+                    return output
+                factors = random_inputs.noise(random, self.shape_of(output), size)
+                return output * self.tensor(factors)
+
+            return moved
+
+        with self.calling(self.layers(self.model), moving):
+            yield
+
+    @contextmanager
+    def dropout(self, seed: int, model: Any = None, batch: int | None = None) -> Iterator[None]:
+        """Derive dropout masks from the seed and the path of the layer.
+
+        Args:
+            seed: Determines the masks.
+            model: The model with the layers, if it is not the model itself.
+            batch: The number of examples, if a graph is made for any number.
+        """
+
+        def masking(path: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
+            place = self.places.name_of(path) or path
+
+            @wraps(call)
+            def masked(x: Any, training: bool = False) -> Any:
+                if not getattr(layer, "training", training):
+                    return x
+                rate = self.rate(layer)
+                kept = random_inputs.kept(place, self.shape_of(x, batch), rate or 0.0, seed)
+                return x * self.tensor(kept)
+
+            return masked
+
+        # dropout of another kind is left alone, and will not repeat
+        layers = self.layers(model or self.model)
+        with self.calling(
+            ((p, each) for p, each in layers if self.rate(each) is not None), masking
+        ):
+            yield
+
+    @contextmanager
+    def calling(
+        self,
+        layers: Iterable[tuple[str, Any]],
+        change: Callable[[str, Any, Callable[..., Any]], Callable[..., Any]],
+    ) -> Iterator[None]:
+        """Replace what layers call, given the path of each, the layer and its own function."""
+        with ExitStack() as stack:
+            for path, layer in layers:
+                before, call = vars(layer).get(self.method), getattr(layer, self.method)
+                setattr(layer, self.method, change(path, layer, call))
+                if before is None:  # the method of the class
+                    stack.callback(delattr, layer, self.method)
+                else:
+                    stack.callback(setattr, layer, self.method, before)
+            yield
 
     @abstractmethod
     def forget(self) -> None:
@@ -242,8 +327,32 @@ class Runner(ABC):
         """Run the model in training mode, and return its outputs by name."""
 
     @abstractmethod
-    def dropout(self, seed: int) -> AbstractContextManager[None]:
-        """Derive dropout masks from the seed and the path of the layer."""
+    def trained(self, x: Any, inputs: bool) -> tuple[dict[str, Any], Values]:
+        """Run the model in training mode; return its outputs by name, and the value of each place.
+
+        Raises:
+            RunFault: The model returns the wrong outputs, or changes its input.
+        """
+
+    @abstractmethod
+    def layers(self, model: Any) -> list[tuple[str, Any]]:
+        """Return the innermost layers of a model, by their paths in the spec."""
+
+    @abstractmethod
+    def rate(self, layer: Any) -> float | None:
+        """Return the rate of a dropout layer; None for any other."""
+
+    @abstractmethod
+    def statistics(self) -> dict[str, Array]:
+        """Return the running statistics by key."""
+
+    def counters(self) -> dict[str, int]:
+        """Return how many batches each normalisation has seen, if the framework counts them."""
+        return {}
+
+    @abstractmethod
+    def ours(self, key: str, value: Any) -> Array:
+        """Return a tensor of the model, or its `input`, as an array with our axes."""
 
     @abstractmethod
     def penalty(self) -> Any:
@@ -254,8 +363,8 @@ class Runner(ABC):
         """Return a function that takes a step of descent and returns the loss before it."""
 
     @abstractmethod
-    def leaves(self, x: Array) -> list[Any]:
-        """Return the input and all trained parameters, as tensors that `move` can change."""
+    def leaves(self, x: Array) -> dict[str, Any]:
+        """Return the `input` and all trained parameters, as tensors that `move` can change."""
 
     @abstractmethod
     def move(self, leaves: Sequence[Any], moves: Sequence[Any]) -> None:
@@ -263,4 +372,4 @@ class Runner(ABC):
 
     @abstractmethod
     def gradients(self, loss: Callable[[], Any], leaves: Sequence[Any]) -> Sequence[Any]:
-        """Return the gradient of a loss with respect to each leaf, None where it has none."""
+        """Return the gradient of a loss with respect to each leaf, zeros where it has none."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import wraps
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,11 +18,10 @@ from tensorflow.python.eager import context
 from tensorflow.python.framework.config import is_op_determinism_enabled
 
 from incgen.graph.nodes import Graph
-from incgen.verify import inputs as random_inputs
 from incgen.verify.figures import Docs
 from incgen.verify.lines import seen_by_name
 from incgen.verify.runners.base import Runner
-from incgen.verify.runners.results import Facts, RunFault, Step, Values
+from incgen.verify.runners.results import Facts, RunFault, Values
 from incgen.verify.surroundings import RANDOM
 from incgen.weights.checkpoint import Array
 
@@ -72,7 +69,7 @@ def settings() -> dict[str, Any]:
 class KerasRunner(Runner):
     """A generated model, and one of the same layers that also returns the output of each."""
 
-    target, settings = "keras", staticmethod(settings)
+    target, method, settings = "keras", "call", staticmethod(settings)
     versions = f"Keras {keras.__version__} on TensorFlow {tf.__version__}"
 
     def __init__(self, graph: Graph, source: str, dtype: str) -> None:
@@ -185,77 +182,22 @@ class KerasRunner(Runner):
     def called(self, x: Array) -> dict[str, Array]:
         return self.arrays(self.model(self.tensor(x)))
 
-    def step(self, x: Array, seed: int, *, inputs: bool = False, backward: bool = True) -> Step:
-        start = self.tensor(x)
-        with tf.GradientTape() as tape, self.dropout(seed):
-            tape.watch(start)
-            with self.kept("training", drawn=True):
-                results = self.inner(start, training=True)
-            ends = results[len(self.recorded) :]
-            loss = self.loss(dict(zip(self.graph.outputs, ends, strict=True)), seed)
-            penalty = self.penalty()
-            total = loss + penalty
+    def trained(self, x: Any, inputs: bool) -> tuple[dict[str, Any], Values]:
+        results = self.inner(tf.identity(x), training=True)
+        ends = results[len(self.recorded) :]
+        return dict(zip(self.graph.outputs, ends, strict=True)), self._values(results, inputs)
+
+    def layers(self, model: Any) -> list[tuple[str, Any]]:
+        inputs = keras.layers.InputLayer
+        return [(_path(each.name), each) for each in model.layers if not isinstance(each, inputs)]
+
+    def rate(self, layer: Any) -> float | None:
+        plain = type(layer) is keras.layers.Dropout
+        return layer.rate if plain and layer.noise_shape is None and layer.seed is None else None
+
+    def statistics(self) -> dict[str, Array]:
         every = _variables(self.model)
-        variables = {key: v for key, v in every.items() if v.trainable}
-        statistics = {key: np.asarray(v) for key, v in every.items() if not v.trainable}
-        step = Step(self._values(results, inputs), float(penalty), {}, statistics, {})
-        if not backward:
-            return step
-        wanted = [start, *(variable.value for variable in variables.values())]
-        try:
-            found = tape.gradient(total, wanted, unconnected_gradients="zero")
-        except (tf.errors.OpError, LookupError, ValueError) as error:
-            return replace(step, failure=error)
-        gradients = {"input": first(np.asarray(found[0]))}
-        for key, gradient in zip(variables, found[1:], strict=True):
-            gradients[key] = _ours(self.model, key, np.asarray(gradient))
-        return replace(step, gradients=gradients)
-
-    @contextmanager
-    def noise(self, seed: int, size: float) -> Iterator[None]:
-        random = random_inputs.generator(seed, "noise")
-
-        def moving(call: Any) -> Any:
-            @wraps(call)
-            def moved(*args: Any, **kwargs: Any) -> Any:
-                output = call(*args, **kwargs)
-                factors = random_inputs.noise(random, self.shape_of(output), size)
-                return output * self.tensor(factors)
-
-            return moved
-
-        layers = [x for x in self.model.layers if not isinstance(x, keras.layers.InputLayer)]
-        with _calling((layer, moving(layer.call)) for layer in layers):
-            yield
-
-    @contextmanager
-    def dropout(self, seed: int, model: Any = None, batch: int | None = None) -> Iterator[None]:
-        """Derive dropout masks from the seed and the path of the layer.
-
-        Args:
-            seed: Determines the masks.
-            model: The model with the layers, if it is not the model itself.
-            batch: The number of examples, if a graph is made for any number.
-        """
-        # dropout of another kind, shape or seed is left alone, and will not repeat
-        layers = [
-            each
-            for each in (model or self.model).layers
-            if type(each) is keras.layers.Dropout and each.noise_shape is None and each.seed is None
-        ]
-        with _calling((layer, self._given(layer, seed, batch)) for layer in layers):
-            yield
-
-    def _given(self, layer: Any, seed: int, batch: int | None) -> Any:
-        path = self.places.name_of(_path(layer.name)) or layer.name
-
-        def call(inputs: Any, training: bool = False) -> Any:
-            if not training:
-                return inputs
-            kept = random_inputs.kept(path, self.shape_of(inputs, batch), layer.rate, seed)
-            return inputs * self.tensor(kept)
-
-        return call
+        return {key: np.asarray(v) for key, v in every.items() if not v.trainable}
 
     def _values(self, results: list[Any], inputs: bool) -> Values:
         arrays = [first(np.asarray(value)) for value in results]
@@ -293,6 +235,10 @@ class KerasRunner(Runner):
         shape = tuple(int(batch or 0) if size is None else int(size) for size in value.shape)
         return (shape[0], shape[3], shape[1], shape[2]) if len(shape) == 4 else shape
 
+    def ours(self, key: str, value: Any) -> Array:
+        found = np.asarray(value)
+        return first(found) if key == "input" else _ours(self.model, key, found)
+
     def trained_outputs(self, x: Any) -> dict[str, Any]:
         return self.named(self.model(tf.identity(x), training=True))
 
@@ -313,9 +259,10 @@ class KerasRunner(Runner):
 
         return update
 
-    def leaves(self, x: Array) -> list[Any]:
-        values = (each.value for each in self.model.trainable_variables)
-        return [tf.Variable(self.tensor(x)), *values]
+    def leaves(self, x: Array) -> dict[str, Any]:
+        every = _variables(self.model)
+        trained = {key: each.value for key, each in every.items() if each.trainable}
+        return {"input": tf.Variable(self.tensor(x)), **trained}
 
     def move(self, leaves: Sequence[Any], moves: Sequence[Any]) -> None:
         for each, move in zip(leaves, moves, strict=True):
@@ -324,25 +271,12 @@ class KerasRunner(Runner):
     def gradients(self, loss: Callable[[], Any], leaves: Sequence[Any]) -> Sequence[Any]:
         with tf.GradientTape() as tape:
             total = loss()
-        found: Sequence[Any] = tape.gradient(total, list(leaves))
+        found: Sequence[Any] = tape.gradient(total, list(leaves), unconnected_gradients="zero")
         return found
 
     def forget(self) -> None:
         self._others.clear()
         keras.backend.clear_session()  # this also collects garbage
-
-
-@contextmanager
-def _calling(calls: Iterable[tuple[Any, Any]]) -> Iterator[None]:
-    """Replace the function that layers call."""
-    pairs = [(layer, layer.call, call) for layer, call in calls]
-    for layer, _, call in pairs:
-        layer.call = call
-    try:
-        yield
-    finally:
-        for layer, original, _ in pairs:
-            layer.call = original
 
 
 def _variables(model: Any) -> dict[str, Any]:

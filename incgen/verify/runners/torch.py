@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,11 +14,10 @@ from torch import Tensor, nn
 
 from incgen.base.diagnostics import listed
 from incgen.graph.nodes import Graph
-from incgen.verify import inputs as random_inputs
 from incgen.verify.figures import Docs
 from incgen.verify.lines import arguments_of, seen_by_object
 from incgen.verify.runners.base import Runner
-from incgen.verify.runners.results import Facts, RunFault, Step, Values
+from incgen.verify.runners.results import Facts, RunFault, Values
 from incgen.verify.surroundings import RANDOM, UNUSUAL
 from incgen.weights.checkpoint import Array
 
@@ -68,7 +66,7 @@ def settings() -> dict[str, Any]:
 class TorchRunner(Runner):
     """A generated module."""
 
-    target, settings = "torch", staticmethod(settings)
+    target, method, settings = "torch", "forward", staticmethod(settings)
     versions = f"PyTorch {torch.__version__.partition('+')[0]}"
 
     def __init__(self, graph: Graph, source: str, dtype: str) -> None:
@@ -149,10 +147,10 @@ class TorchRunner(Runner):
 
     def evaluate(self, x: Array, *, inputs: bool = False) -> Values:
         self.model.eval()
-        before = self._counters()
+        before = self.counters()
         with torch.no_grad(), self.kept("evaluation"):
             values = self._evaluated(x, inputs)
-        if self._counters() != before:
+        if self.counters() != before:
             raise RunFault("it counts batches in evaluation mode")
         return values
 
@@ -181,45 +179,14 @@ class TorchRunner(Runner):
         with torch.no_grad():
             return arrays(self.named(model(self.tensor(x)), heads=False))
 
-    def step(self, x: Array, seed: int, *, inputs: bool = False, backward: bool = True) -> Step:
-        start = self.tensor(x).requires_grad_()
+    def trained(self, x: Any, inputs: bool) -> tuple[dict[str, Any], Values]:
         self.model.train()
-        self.model.zero_grad()
         self.steps += 1
         torch.manual_seed(UNUSUAL + self.steps)  # random values differ in each step
-        before = self._counters()
-        with self.dropout(seed), self.kept("training", drawn=True):
-            outputs, values = self._recorded(start, inputs)
+        found = self._recorded(x, inputs)
         if torch.initial_seed() != UNUSUAL + self.steps:
             raise RunFault("it sets the seed of PyTorch's random numbers in training")
-        loss, penalty = self.loss(outputs, seed), self.penalty()
-        counted = {key: count - before[key] for key, count in self._counters().items()}
-        step = Step(values, float(penalty.detach()), {}, self._statistics(), counted)
-        if not backward:
-            return step
-        try:
-            torch.autograd.backward(loss + penalty)
-        except RuntimeError as error:
-            return replace(step, failure=error)
-        wanted = {**dict(self.model.named_parameters()), "input": start}
-        gradients = {
-            key: _array(torch.zeros_like(each) if each.grad is None else each.grad)
-            for key, each in wanted.items()
-        }
-        return replace(step, gradients=gradients)
-
-    @contextmanager
-    def noise(self, seed: int, size: float) -> Iterator[None]:
-        random = random_inputs.generator(seed, "noise")
-
-        def move(module: nn.Module, given: object, output: Any) -> Any:
-            if not isinstance(output, Tensor):
-                return None
-            return output * self.tensor(random_inputs.noise(random, tuple(output.shape), size))
-
-        innermost = [each for each in self.model.modules() if not list(each.children())]
-        with _hooked((each, move) for each in innermost):
-            yield
+        return found
 
     def _recorded(
         self, x: Tensor, inputs: bool, *, heads: bool = True
@@ -237,16 +204,16 @@ class TorchRunner(Runner):
 
             return hook
 
-        named = ((self.places.name_of(name), each) for name, each in self._inner())
+        named = ((self.places.name_of(n), each) for n, each in self.model.named_modules() if n)
         before = x.detach().clone()
-        with _hooked((each, keep(place)) for place, each in named if place is not None):
+        with ExitStack() as stack:
+            for place, each in named:
+                if place is not None:
+                    stack.callback(each.register_forward_hook(keep(place)).remove)
             outputs = self.named(self.model(x), heads=heads)
         if not torch.equal(before, x):
             raise RunFault("it changes its input")
         return outputs, Values(arrays(outputs), places, taken)
-
-    def _inner(self) -> Iterator[tuple[str, nn.Module]]:
-        return ((name, each) for name, each in self.model.named_modules() if name)
 
     def named(self, result: Any, *, heads: bool = True) -> dict[str, Tensor]:
         """Return the outputs of a model by name.
@@ -266,23 +233,13 @@ class TorchRunner(Runner):
             raise RunFault(f"the outputs with heads are {listed(list(found))}, not {listed(names)}")
         return found
 
-    @contextmanager
-    def dropout(self, seed: int) -> Iterator[None]:
-        def given(path: str) -> Callable[[nn.Dropout, Any, Tensor], Tensor | None]:
-            def hook(module: nn.Dropout, args: Any, output: Tensor) -> Tensor | None:
-                if not module.training:
-                    return None
-                kept = random_inputs.kept(path, tuple(output.shape), module.p, seed)
-                return args[0] * self.tensor(kept)  # type: ignore[no-any-return]
+    def layers(self, model: nn.Module) -> list[tuple[str, Any]]:
+        return [(name, each) for name, each in model.named_modules() if not list(each.children())]
 
-            return hook
+    def rate(self, layer: Any) -> float | None:
+        return layer.p if type(layer) is nn.Dropout and not layer.inplace else None
 
-        # dropout of another kind is left alone, and will not repeat
-        plain = [(n, m) for n, m in self._inner() if type(m) is nn.Dropout and not m.inplace]
-        with _hooked((each, given(self.places.name_of(name) or name)) for name, each in plain):
-            yield
-
-    def _statistics(self) -> dict[str, Array]:
+    def statistics(self) -> dict[str, Array]:
         stored = self.model.state_dict().keys()  # a gamma of ones that is not trained has no key
         return {k: v for k, v in self.buffers_of(self.model).items() if k in stored}
 
@@ -290,8 +247,7 @@ class TorchRunner(Runner):
         """Return the statistics of a module by key, without its counters."""
         return arrays({k: v for k, v in model.named_buffers() if not k.endswith(_COUNTER)})
 
-    def _counters(self) -> dict[str, int]:
-        """Return how many batches each normalisation has seen; 0 if it does not count."""
+    def counters(self) -> dict[str, int]:
         buffers = dict(self.model.named_buffers())
         paths = [node.path for node in self.graph.nodes if node.op == "bn"]
         return {path: int(buffers.get(f"{path}.{_COUNTER}", torch.zeros(()))) for path in paths}
@@ -312,6 +268,9 @@ class TorchRunner(Runner):
 
     def shape_of(self, value: Tensor, batch: int | None = None) -> tuple[int, ...]:
         return tuple(value.shape)
+
+    def ours(self, key: str, value: Tensor) -> Array:
+        return _array(value)
 
     def trained_outputs(self, x: Tensor) -> dict[str, Tensor]:
         return self.named(self.model.train()(x))
@@ -339,9 +298,9 @@ class TorchRunner(Runner):
 
         return update
 
-    def leaves(self, x: Array) -> list[Any]:
-        start = self.tensor(x).requires_grad_()
-        return [start, *(each for each in self.model.parameters() if each.requires_grad)]
+    def leaves(self, x: Array) -> dict[str, Any]:
+        trained = {k: each for k, each in self.model.named_parameters() if each.requires_grad}
+        return {"input": self.tensor(x).requires_grad_(), **trained}
 
     def move(self, leaves: Sequence[Any], moves: Sequence[Any]) -> None:
         with torch.no_grad():
@@ -349,19 +308,10 @@ class TorchRunner(Runner):
                 each.add_(move)
 
     def gradients(self, loss: Callable[[], Any], leaves: Sequence[Any]) -> Sequence[Any]:
-        return torch.autograd.grad(loss(), list(leaves), allow_unused=True)
+        return torch.autograd.grad(loss(), list(leaves), materialize_grads=True)
 
     def forget(self) -> None:
         torch.compiler.reset()
-
-
-@contextmanager
-def _hooked(hooks: Iterable[tuple[nn.Module, Any]]) -> Iterator[None]:
-    """Call each hook on the output of its module."""
-    with ExitStack() as stack:
-        for module, hook in hooks:
-            stack.callback(module.register_forward_hook(hook).remove)
-        yield
 
 
 def _array(value: Tensor) -> Array:
