@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from incgen.base.diagnostics import (
     Code,
@@ -35,6 +35,7 @@ from incgen.syntax.loader import load as load_file
 
 if TYPE_CHECKING:
     from incgen.output import GeneratedFile
+    from incgen.targets import Target
     from incgen.targets.shared.style import Style
 
 #: The location of a spec: a file, or the name of one that ships with incgen, such as
@@ -43,23 +44,6 @@ SpecPath: TypeAlias = str | os.PathLike[str]
 #: Values for the parameters of a network and the constants (`let`) of its file, which override
 #: those of the spec.
 Parameters: TypeAlias = Mapping[str, Value]
-
-
-class Target(Protocol):
-    """The interface of a target that this module needs."""
-
-    @property
-    def name(self) -> str:
-        """Return the canonical name, which files are named after."""
-
-    def emit(self, graph: Graph) -> str:
-        """Return the source text of a network."""
-
-    def check(self, graph: Graph) -> None:
-        """Refuse a network that it cannot express."""
-
-    def styled(self, style: Style) -> Target:
-        """Return the target with another style."""
 
 
 class RequestError(ValueError):

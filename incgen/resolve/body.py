@@ -12,7 +12,7 @@ from incgen.resolve import definitions as df
 from incgen.resolve.arguments import count_fault
 from incgen.resolve.calls import CallResolver
 from incgen.resolve.context import Context
-from incgen.resolve.labels import Namespace, collect
+from incgen.resolve.labels import Namespace, Naming, collect
 from incgen.syntax import tree as st
 
 #: The most branches of one join.
@@ -52,7 +52,7 @@ class BodyResolver:
         errors = self.report.errors
         elements = []
         for number, call in enumerate(unit.calls):
-            element = self.calls.call(call, None, names, head=number == 0)
+            element = self.calls.call(call, names, head=number == 0)
             if element is None:
                 continue
             if isinstance(element, df.Instance) and element.definition.kind == "block":
@@ -170,16 +170,16 @@ class BodyResolver:
     ) -> df.Element | None:
         """Resolve an unlabelled chain: every element takes its own name."""
         if len(elements) == 1:
-            return _chained([self.element(elements[0], None, names)], None, span)
+            return _chained([self.element(elements[0], names)], None, span)
         with self.calls.chain(elements):
-            resolved = [self.element(element, None, names) for element in elements]
+            resolved = [self.element(element, names) for element in elements]
         return _chained(resolved, None, span)
 
     def in_slot(self, elements: Sequence[st.Element], slot: str, span: Span) -> df.Element | None:
         """Resolve a labelled chain: one element takes the label, several are numbered below it."""
         if len(elements) == 1:
-            return self.element(elements[0], slot, None)
-        resolved = [self.element(element, str(i), None) for i, element in enumerate(elements)]
+            return self.element(elements[0], slot)
+        resolved = [self.element(element, str(i)) for i, element in enumerate(elements)]
         return _chained(resolved, slot, span)
 
     def slot_body(self, body: st.Body, slot: str) -> df.Body:
@@ -202,30 +202,23 @@ class BodyResolver:
         group = df.Group(inner, slot, span=body.span)
         return df.Body((df.Step(None, None, group, False, "", span=body.span),), span=body.span)
 
-    def element(
-        self, element: st.Element, slot: str | None, names: Namespace | None
-    ) -> df.Element | None:
-        """Resolve an element that has a slot, or takes a name from a namespace."""
+    def element(self, element: st.Element, naming: Naming) -> df.Element | None:
+        """Resolve an element; return None after a report."""
         match element:
             case st.Call():
-                return self.calls.call(element, slot, names)
+                return self.calls.call(element, naming)
             case st.Join():
-                return self.join(element, slot, names)
+                return self.join(element, naming)
             case st.Group():
-                if slot is not None:
-                    return df.Group(self.slot_body(element.body, slot), None, span=element.span)
-                assert names is not None
-                return df.Group(self.body(element.body, names), None, span=element.span)
+                return df.Group(self.inner(element.body, naming), None, span=element.span)
             case st.Repeat():
-                return self.repeat(element, slot, names)
+                return self.repeat(element, naming)
             case st.Conditional():
-                return self.conditional(element, slot, names)
+                return self.conditional(element, naming)
             case _:
                 assert_never(element)
 
-    def join(
-        self, element: st.Join, slot: str | None, names: Namespace | None
-    ) -> df.Element | None:
+    def join(self, element: st.Join, naming: Naming) -> df.Element | None:
         """Resolve the branches of a join."""
         if len(element.body.statements) == 1:
             message = f"`{element.kind}` joins at least two branches"
@@ -236,24 +229,20 @@ class BodyResolver:
             message = f"a join has at most {MAX_BRANCHES} branches, but this one has {count}"
             self.report.error(Code.TOO_LARGE, element.span, message)
             return None
-        if slot is None:
-            assert names is not None
-            title = names.name_for(element.kind)
+        if isinstance(naming, str):
+            own = collect(element.body, self.report)
+            body = self.body(element.body, own)
             return df.Join(
-                element.kind, self.body(element.body, names), None, title, span=element.span
+                element.kind, body, naming, own.name_for(element.kind), span=element.span
             )
-        own = collect(element.body, self.report)
-        body = self.body(element.body, own)
-        return df.Join(element.kind, body, slot, own.name_for(element.kind), span=element.span)
+        title = naming.name_for(element.kind)
+        body = self.body(element.body, naming)
+        return df.Join(element.kind, body, None, title, span=element.span)
 
-    def repeat(
-        self, element: st.Repeat, slot: str | None, names: Namespace | None
-    ) -> df.Element | None:
+    def repeat(self, element: st.Repeat, naming: Naming) -> df.Element | None:
         """Resolve a repeated body."""
         count = self.context.expression(element.count)
-        if slot is None:
-            assert names is not None
-            slot = names.name_for("repeat")
+        name = naming if isinstance(naming, str) else naming.name_for("repeat")
         if self.loops == MAX_LOOPS:
             message = f"repeats are nested more than {MAX_LOOPS} deep"
             help_ = "make the inner part a `block`"
@@ -271,36 +260,34 @@ class BodyResolver:
             code = Code.NUMBER_RANGE if whole else Code.WRONG_TYPE
             self.report.error(code, element.count.span, f"a repeat count {fault}")
             return None
-        return df.Repeat(count, body, slot, span=element.span)
+        return df.Repeat(count, body, name, span=element.span)
 
-    def conditional(
-        self, element: st.Conditional, slot: str | None, names: Namespace | None
-    ) -> df.Element | None:
+    def conditional(self, element: st.Conditional, naming: Naming) -> df.Element | None:
         """Resolve an `if`; both sides may use the same names, because only one is built."""
         condition = self.context.expression(element.condition)
         if condition is not None and isinstance(ex.literal(condition), str):
             message = "a condition is true or false, not a word"
             self.report.error(Code.WRONG_TYPE, element.condition.span, message)
-        sides = [names.side() if names is not None else None for _ in range(2)]
+        sides = [] if isinstance(naming, str) else [naming.side(), naming.side()]
+        then_in, else_in = sides or (naming, naming)
         known = ex.literal(condition) if condition is not None else None
         with self.context.side(known is None or bool(known)):
-            then = self.branch(element.then, slot, sides[0])
+            then = self.inner(element.then, then_in)
         otherwise = None
         if element.otherwise is not None:
             with self.context.side(not known):
-                otherwise = self.branch(element.otherwise, slot, sides[1])
-        if names is not None:
-            names.merge([side for side in sides if side is not None])
+                otherwise = self.inner(element.otherwise, else_in)
+        if not isinstance(naming, str):
+            naming.merge(sides)
         if condition is None:
             return None
         return df.Conditional(condition, then, otherwise, span=element.span)
 
-    def branch(self, body: st.Body, slot: str | None, names: Namespace | None) -> df.Body:
-        """Resolve one side of a conditional."""
-        if slot is not None:
-            return self.slot_body(body, slot)
-        assert names is not None
-        return self.body(body, names)
+    def inner(self, body: st.Body, naming: Naming) -> df.Body:
+        """Resolve a body that stands where an element may stand."""
+        if isinstance(naming, str):
+            return self.slot_body(body, naming)
+        return self.body(body, naming)
 
 
 def _chained(

@@ -13,7 +13,7 @@ from incgen.language.names import label_fault
 from incgen.language.ops import OPS, Op
 from incgen.resolve import definitions as df
 from incgen.resolve.context import Context
-from incgen.resolve.labels import Namespace
+from incgen.resolve.labels import Namespace, Naming
 from incgen.resolve.matching import Matcher
 from incgen.syntax import tree as st
 
@@ -34,37 +34,44 @@ class CallResolver:
         self.unnamed: list[tuple[st.Call, str]] | None = None
         self.refused = False
 
-    def call(
-        self, call: st.Call, slot: str | None, names: Namespace | None, *, head: bool = False
-    ) -> df.Element | None:
+    def call(self, call: st.Call, naming: Naming, *, head: bool = False) -> df.Element | None:
         """Resolve an op, unit or block with its arguments; return None after a report.
 
-        Args:
-            call: The call as written.
-            slot: Its name from its label or its place in a chain, if it has one.
-            names: The namespace that names a call without a label.
-            head: Whether it is the head of a unit, which takes the unit's arguments.
+        `head` says whether it is the head of a unit, which takes the unit's arguments.
         """
-        name = slot if slot is not None else self.own_name(call, names)
-        op = OPS.get(call.name.text)
+        labelled = isinstance(naming, str)
+        name = naming if isinstance(naming, str) else self.own_name(call, naming)
         try:
-            if op is None:
-                return self.instance(call, slot, name, head)
-            return self.op(*_concrete_pool(op, call), slot, name, head)
+            element = self.applied(call, name, labelled, head)
         except Refused:
             self.refused = True
             return None
-
-    def op(self, op: Op, call: st.Call, slot: str | None, name: str, head: bool) -> df.OpCall:
-        """Resolve an op with its arguments."""
-        args, said, sources = self.arguments.op_arguments(op, call, head=head)
-        if slot is None and op.weighted and not self.unit:
+        if isinstance(element, df.Instance):
+            weighted = df.has_weights(element.definition)
+        else:
+            weighted = element.op.weighted
+        if weighted and not labelled and not self.unit:
             self.warn_unnamed(call, name)
-        return df.OpCall(op, args, said, name, slot is not None, head, sources, span=call.span)
+        return element
 
-    def own_name(self, call: st.Call, names: Namespace | None) -> str:
+    def applied(
+        self, call: st.Call, name: str, labelled: bool, head: bool
+    ) -> df.OpCall | df.Instance:
+        """Resolve what is applied, and match its arguments."""
+        op = OPS.get(call.name.text)
+        if op is None:
+            definition = self.definition(call)
+            if definition.kind == "unit":
+                given = self.arguments.unit_arguments(definition, call, head)
+            else:
+                given = self.arguments.block_arguments(definition, call)
+            return df.Instance(definition, given, name, labelled, head, span=call.span)
+        op, call = _concrete_pool(op, call)
+        args, said, sources = self.arguments.op_arguments(op, call, head=head)
+        return df.OpCall(op, args, said, name, labelled, head, sources, span=call.span)
+
+    def own_name(self, call: st.Call, names: Namespace) -> str:
         """Return a name for a call without a label."""
-        assert names is not None
         text = call.name.text
         name = names.name_for(text)
         fault = label_fault(name)
@@ -79,26 +86,20 @@ class CallResolver:
             self.report.error(Code.RESERVED_NAME, call.name.span, message, help=help_)
         return name
 
-    def instance(self, call: st.Call, slot: str | None, name: str, head: bool) -> df.Instance:
-        """Resolve a unit or block with its arguments."""
+    def definition(self, call: st.Call) -> df.Definition:
+        """Return the unit or block that a call applies."""
         text = call.name.text
         if not self.values.can_apply(text) and text not in self.values.places:
             self.refuse_unknown(call)
         applies = self.values.can_apply(text)
-        definition = self.context.scope.definition(text, call.name.span) if applies else None
+        definition = self.context.scope.definition(text) if applies else None
         if definition is None:  # it is faulty
             raise Refused
         if definition.kind == "network":
             message = f"`{text}` is a network and cannot be used as a block"
             span, help_ = call.name.span, "make it a `block`"
             self.report.refuse(Code.MISPLACED, span, message, help=help_)
-        if definition.kind == "unit":
-            given = self.arguments.unit_arguments(definition, call, head)
-        else:
-            given = self.arguments.block_arguments(definition, call)
-        if slot is None and not self.unit and df.has_weights(definition):
-            self.warn_unnamed(call, name)
-        return df.Instance(definition, given, name, slot is not None, head, span=call.span)
+        return definition
 
     def refuse_unknown(self, call: st.Call) -> NoReturn:
         """Report a name that cannot be applied."""

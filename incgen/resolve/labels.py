@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Mapping, MutableMapping, Sequence
+from typing import TypeAlias
 
 from incgen.base.diagnostics import Code, Note, Reporter
 from incgen.base.source import Span
@@ -60,6 +61,10 @@ class Namespace:
             self.given |= side.given
             for base, ordinal in side.ordinals.items():
                 self.ordinals[base] = max(ordinal, self._ordinal(base))
+
+
+#: What names an element: its label or number in a labelled chain, or the names around it.
+Naming: TypeAlias = str | Namespace
 
 
 def collect(body: st.Body, report: Reporter) -> Namespace:

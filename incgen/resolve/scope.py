@@ -223,7 +223,7 @@ class FileScope:
         for name in self.entries:
             self.definition(name)
 
-    def definition(self, name: str, span: Span | None = None) -> df.Definition | None:
+    def definition(self, name: str) -> df.Definition | None:
         """Resolve the definition of a name when it is first needed; return None after a report.
 
         What a definition uses is resolved before it, without recursion: there may be many.
