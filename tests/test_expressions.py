@@ -15,6 +15,7 @@ from incgen.language.expressions import (
     Parameter,
     Tuple,
     Unary,
+    as_truth,
     binary,
     children,
     choice,
@@ -188,3 +189,12 @@ def test_depth_and_children() -> None:
 def test_equality_is_that_of_trees_without_places() -> None:
     assert parse_value("1 + n") == parse_value("1  +  (n)")
     assert parse_value("1 + n") != parse_value("n + 1")
+
+
+def test_the_numbers_of_a_condition_are_compared_with_zero() -> None:
+    flag = Parameter("flag")
+    condition = binary("and", C - 1, binary("or", flag, binary("<", N, lift(3))))
+
+    assert python(as_truth(condition, {"flag"})) == "c - 1 != 0 and (flag or n < 3)"
+    assert python(as_truth(binary("and", C - 1, lift(True)), set())) == "c - 1 != 0"
+    assert as_truth(flag, {"flag"}) == flag

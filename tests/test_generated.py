@@ -107,6 +107,13 @@ def test_mypy_finds_nothing(generated: Path) -> None:
     run("mypy", "--strict", "--config-file=", *files, cwd=generated)
 
 
+def test_mypy_finds_nothing_in_random_networks_that_once_failed(tmp_path: Path) -> None:
+    for spec in (ROOT / "tests/random").glob("*.inc"):
+        (tmp_path / f"{spec.stem}.py").write_text(incgen.generate(spec, "torch"), "utf-8")
+
+    run("mypy", "--strict", "--config-file=", ".", cwd=tmp_path)
+
+
 @pytest.mark.parametrize("target", list(TARGETS))
 def test_bn_inception_is_about_as_long_as_by_hand(target: str, generated: Path) -> None:
     lines = (generated / f"bn_inception_{target}.py").read_text("utf-8").splitlines()

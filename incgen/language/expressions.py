@@ -6,7 +6,7 @@ one shape rule written in plain Python serves numbers and symbols alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, assert_never
 
@@ -200,6 +200,23 @@ def _is_truth(expression: Expression) -> bool:
             return PRECEDENCE.get(operator_, 9) <= PRECEDENCE["=="]
         case _:
             return False
+
+
+def as_truth(expression: Expression, flags: Container[str]) -> Expression:
+    """Compare the numbers that a condition consists of with 0, so that it is true or false itself.
+
+    Args:
+        expression: The condition.
+        flags: The parameters that are true or false already.
+    """
+    match expression:
+        case Binary("and" | "or" as operator_, left, right):
+            return binary(operator_, as_truth(left, flags), as_truth(right, flags))
+        case Parameter(name) if name in flags:
+            return expression
+        case _:
+            is_truth = _is_truth(expression)
+            return expression if is_truth else binary("!=", expression, Literal(0))
 
 
 def _whole(value: Value | None) -> int | None:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
-from incgen.targets.shared.code import BOOL, Bind, Branches, Code, Node, Op, Run
+from incgen.targets.shared.code import BOOL, Bind, Branches, Code, Node, Op, Run, parameters_in
 from incgen.targets.shared.values import TRUE, ZERO
 from incgen.targets.torch.code import Key, Path, Start, assigned, hint_of, is_nested, kind_of, own
 from incgen.targets.torch.scope import Scope
@@ -148,6 +148,8 @@ class Statements(Scope):
             self.stored[attribute] = condition
             self.finals[attribute] = self.type(condition.name)
             return own(attribute)
+        flags = {name for name in parameters_in(condition) if self.type(name) == BOOL}
+        condition = ex.as_truth(condition, flags)
         for attribute, known in self.stored.items():
             if known == condition:
                 return own(attribute)
