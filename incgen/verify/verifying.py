@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from incgen.api import Parameters, RequestError, SpecPath, Target, compile_spec, find_targets
+from incgen.api import Parameters, RequestError, SpecPath, compile_spec, find_targets
 from incgen.base.diagnostics import SpecError, listed
 from incgen.graph.nodes import Graph
-from incgen.targets import TARGETS
+from incgen.targets import TARGETS, Target
 from incgen.verify.report import RUNGS, Omission, Report
 from incgen.verify.resizing import resized
 from incgen.verify.runners import RUNNERS
