@@ -25,6 +25,7 @@ from incgen.api import compile_spec
 from incgen.base.diagnostics import Code, Diagnostic, SpecError
 from incgen.graph.nodes import Graph
 from incgen.language.expressions import Literal
+from incgen.language.ops import OPS
 from incgen.targets.keras import ops as keras_ops
 from incgen.targets.keras.code import Layer
 from incgen.targets.torch import ops as torch_ops
@@ -160,13 +161,27 @@ def test_a_failing_spec_is_made_small() -> None:
         assert len(small.text) <= 120, small.text
 
 
-def test_random_specs_reach_nearly_all_of_the_language() -> None:
+@pytest.fixture(scope="module")
+def seen() -> Coverage:
+    """Return what several hundred random specs use."""
     seen = Coverage()
     for number in range(500):
         spec = random_spec(2, number)
         with suppress(SpecError):
             seen.count(spec, compile_spec("random.inc", text=spec.text))
+    return seen
 
+
+def test_every_op_and_each_of_its_arguments_is_drawn(seen: Coverage) -> None:
+    """A new op or argument needs a case in `fuzzing/calls.py`."""
+    drawn = {row for row, _ in seen.counts}
+    rows = [f"{op} in" for op in OPS]
+    rows += [f"{op.name} {argument.name}" for op in OPS.values() for argument in op.arguments]
+
+    assert [row for row in rows if row not in drawn] == []
+
+
+def test_random_specs_reach_nearly_all_of_the_language(seen: Coverage) -> None:
     missing = seen.missing()
 
     assert len(missing) <= 0.06 * len(list(everything())), seen.table()

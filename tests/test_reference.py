@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ast
 import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 import incgen
-from incgen.language.ops import OPS
+from incgen.language.ops import OPS, Kind, Op
 from incgen.verify.reference import Reference
 
 
@@ -23,10 +25,11 @@ def given(
     head = f"numerics torch\nnetwork small {{\n    input {high}x{wide} {channels}\n"
     graph = incgen.compile_spec("small.inc", text=f"{head}    {body}\n}}\n")
     shapes = {key: tensor.shape for key, tensor in graph.tensors().items()}
-    values = (
-        {key: np.reshape(weights[key], shape) for key, shape in shapes.items()} if weights else {}
-    )
-    return Reference(graph, {key: value.astype(np.float64) for key, value in values.items()})
+    values: Mapping[str, Sequence[float] | NDArray[np.float64]] = weights or {
+        key: np.ones(shape) for key, shape in shapes.items()
+    }
+    numbers = {key: np.reshape(values[key], shape) for key, shape in shapes.items()}
+    return Reference(graph, {key: value.astype(np.float64) for key, value in numbers.items()})
 
 
 def last(
@@ -196,3 +199,47 @@ def test_every_op_is_tried_here() -> None:
         for word in node.value.replace(":", " ").split()
     }
     assert not OPS.keys() - words
+
+
+#: Values of every kind of argument; not all of them fit an input of 5 or 6 channels.
+VALUES = {
+    Kind.COUNT: ("1", "2", "3", "4", "7"),
+    Kind.FACTOR: ("0.5", "0.25"),
+    Kind.FLAG: ("true", "false"),
+    Kind.WINDOW: ("1x1", "3x3", "2x3/2", "5x1/3x1", "9x9"),
+    Kind.PADDING: ("half", "same", "valid", "1", "0x1", "[0, 1, 2, 0]"),
+    Kind.INITIALIZER: ("zeros",),
+}
+
+
+def calls_of(op: Op, number: int) -> Iterator[str]:
+    """Yield random calls of an op, whether its arguments fit or not."""
+    dice = Random(op.name)
+    for _ in range(number):
+        words = [op.name]
+        for argument in op.arguments:
+            value = dice.choice(argument.words or VALUES[argument.kind])
+            if argument.positional:
+                words.append(value)
+            elif dice.random() < 0.5:
+                words.append(f"{argument.name}={value}")
+        yield " ".join(words)
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_what_an_op_accepts_can_be_computed(name: str) -> None:
+    """`graph/shape_inference.py` has to refuse the rest, such as groups that divide no channels."""
+    accepted = 0
+    for call in calls_of(OPS[name], 25):
+        for channels in (5, 6):
+            x = np.ones((2, channels, 7, 6))
+            try:
+                network = given(call, x)
+            except incgen.SpecError:
+                continue
+            *_, (_, value) = network.values(x)
+            shape = network.graph.nodes[-1].shape
+            size = [n for n in (shape.channels, shape.height, shape.width) if n is not None]
+            assert [*value.shape[1:]] == size, call
+            accepted += 1
+    assert accepted
