@@ -26,7 +26,7 @@ from incgen.targets.shared.code import (
     within,
 )
 from incgen.targets.shared.render import Printer
-from incgen.targets.torch.code import Key
+from incgen.targets.torch.weights import Key
 
 X, Y, Z = map(ex.Name, "xyz")
 C = ex.Parameter("c")

@@ -267,7 +267,8 @@ def uses(program: Program) -> Iterator[tuple[Definition, Instance]]:
                 yield definition, element
 
 
-def _head_of(unit: Definition) -> OpCall | Instance:
+def head_of(unit: Definition) -> OpCall | Instance:
+    """Return the first element of a unit, which takes the arguments of its uses."""
     step = unit.body.steps[0]
     assert isinstance(step, Step)
     first = step.element.elements[0] if isinstance(step.element, Chain) else step.element
@@ -277,7 +278,7 @@ def _head_of(unit: Definition) -> OpCall | Instance:
 
 def given_by_unit(unit: Definition) -> frozenset[str]:
     """Return the arguments of its head op that a unit itself sets."""
-    head = _head_of(unit)
+    head = head_of(unit)
     if isinstance(head, OpCall):
         return head.said
     return frozenset(head.args) | given_by_unit(head.definition)
@@ -285,7 +286,7 @@ def given_by_unit(unit: Definition) -> frozenset[str]:
 
 def unit_defaults(unit: Definition) -> dict[str, ArgumentValue]:
     """Return the arguments of a unit's head op if a use sets nothing."""
-    head = _head_of(unit)
+    head = head_of(unit)
     if isinstance(head, OpCall):
         return dict(head.args)
     return {**unit_defaults(head.definition), **head.args}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import nullcontext
 from functools import partial
 
@@ -30,10 +29,8 @@ from incgen.targets.shared.code import (
 )
 from incgen.targets.shared.file import Form
 from incgen.targets.shared.growth import ranks_differ, vector_in_repeat
-from incgen.targets.shared.place import Place
-from incgen.targets.shared.preamble import block_shapes, outputs, shown
 from incgen.targets.shared.symbols import Symbol
-from incgen.targets.shared.units import head_arguments
+from incgen.targets.shared.units import Place, head_arguments
 from incgen.targets.shared.writer import Flow
 
 #: Ops that give a vector.
@@ -50,11 +47,10 @@ class FunctionWriter(Calls):
     def function(self) -> tuple[Form, Function]:
         """Write the function of a unit or block; return what its users have to know, too."""
         formals = self.formals()
-        checks = self.checks(name for name, _ in formals)
         self.fill_in()
         flow = self.body(self.definition.body, self.named("x", self.is_map), "x")
         doc = Op("doc", {"words": self.docs()})
-        body = (doc, *checks, *self.statements, Return(flow.code))
+        body = (doc, *self.refusals(), *self.statements, Return(flow.code))
         written = Function(
             self.definition.kind, self.name, tuple(self.formal(*each) for each in formals), body
         )
@@ -65,10 +61,6 @@ class FunctionWriter(Calls):
             gives_map=flow.shape.is_map,
         )
         return form, written
-
-    def checks(self, names: Iterable[str]) -> list[Node]:
-        """Return what refuses words of parameters for which there is no code."""
-        return [each for n in names for each in self.file.words.refusal(self.definition, n)]
 
     def one_or_several(self, body: list[Node]) -> frozenset[str]:
         """Return the parameters of a unit's window that can be one number for equal ones."""
@@ -93,7 +85,6 @@ class FunctionWriter(Calls):
             formals.append(Formal("input_shape", default=source))
             source = ex.Name("input_shape")
         formals.append(Formal("name", default=ex.Literal(definition.name)))
-        checks = self.checks(each.name for each in definition.parameters)
         flow = self.body(definition.body, self.named("inputs", True), "x", whole=True)
         outputs = flow.code
         if self.heads:
@@ -101,7 +92,7 @@ class FunctionWriter(Calls):
             outputs = Op("outputs", {"named": named})
         body = (
             Op("doc", {"words": self.network_doc()}),
-            *checks,
+            *self.refusals(),
             Bind("inputs", Op("input", {"shape": source})),
             *self.statements,
             Return(Op("model", {"outputs": outputs})),
@@ -115,22 +106,10 @@ class FunctionWriter(Calls):
             absent = Op("absent", {"parameter": name})
             self.statements.append(Branches(((absent, (Bind(name, value),)),)))
 
-    def docs(self) -> str:
-        """Return the words of a unit's or block's docstring, and the shapes of a block."""
-        block, doc = self.definition, self.definition.doc
-        if block.kind == "unit":
-            return doc or text.described(block, lambda unit: self.file.called[unit])
-        shapes = block_shapes(
-            self.graph, self.file.shaper, block, self.is_map, "C", channels_last=True
-        )
-        if not shapes:
-            return doc
-        return f"{doc}\n\nShape: {shapes}" if doc else f"Map {shapes}."
-
     def network_doc(self) -> str:
         """Return the words of the network's docstring."""
-        first = next(iter(outputs(self.graph, channels_last=True).values()))
-        shape = f"Return a model of {shown(self.graph.input, channels_last=True)} to {first}."
+        first = next(iter(self.file.outputs().values()))
+        shape = f"Return a model of {self.file.shown(self.graph.input)} to {first}."
         lines = [text.network_doc(self.graph, shape), ""]
         if self.heads:
             names = ", ".join(f'"{n}"' for n in self.graph.outputs)

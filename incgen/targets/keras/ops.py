@@ -17,7 +17,7 @@ from incgen.language.ops import OPS
 from incgen.targets.keras.code import Layer, Step, When
 from incgen.targets.keras.padding import border, full_border, word_of
 from incgen.targets.keras.weights import bias, kernel
-from incgen.targets.shared.place import Place
+from incgen.targets.shared.units import Place
 from incgen.targets.shared.values import (
     FALSE,
     ONE,

@@ -25,9 +25,7 @@ from incgen.targets.shared.code import (
     Op,
     names_in,
 )
-from incgen.targets.shared.preamble import shown
 from incgen.targets.shared.scopes import Names
-from incgen.targets.shared.shaping import Shaper
 from incgen.targets.shared.symbols import AXES, Symbol, Unknown
 from incgen.targets.shared.uses import Uses
 from incgen.targets.shared.writer import Flow
@@ -39,17 +37,12 @@ _ROOM = 8
 class File(shared.File):
     """What a function asks of the file that it is written into."""
 
-    target, joint, spelt = "keras", "_", str
+    target, framework, channels_last, joint, spelt = "keras", "Keras", True, "_", str
 
     @cached_property
     def explicit(self) -> set[df.Definition]:
         """Return the units for which some use needs its padding written out."""
         return units_with_sides(self.graph.program, self.unit_forms)
-
-    @cached_property
-    def shaper(self) -> Shaper:
-        """Return what gives the shapes of blocks as formulas."""
-        return Shaper(self.graph, self.words)
 
     @cached_property
     def sizes(self) -> dict[tuple[str, str], ex.Name]:
@@ -69,18 +62,11 @@ class Scope(Uses):
 
     file: File
     whole_borders = True
+    maps = "Map"
 
     def __init__(self, file: File, name: str, definition: df.Definition, is_map: bool) -> None:
-        """Begin an empty function.
-
-        Args:
-            file: the file.
-            name: of the function.
-            definition: what it is written for.
-            is_map: whether its input is a map.
-        """
-        super().__init__(file, name, definition)
-        self.is_map = is_map
+        """Begin an empty function."""
+        super().__init__(file, name, definition, is_map)
         self.statements: list[Node] = []
         self.prefix: tuple[Part, ...] = ()
         if definition.kind != "network":
@@ -152,7 +138,7 @@ class Scope(Uses):
         shape = self.graph.steps.get(step.span.start)
         if shape is None or _size(shape) == self.size:
             return statement
-        comment = shown(shape, channels_last=True)
+        comment = self.file.shown(shape)
         if len(self.file.printer.show(statement)) + len(comment) + _ROOM > self.file.printer.width:
             return statement
         self.size = _size(shape)

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
+from incgen.base.diagnostics import SpecError
 from incgen.graph.nodes import Graph
+from incgen.graph.shapes import Shape
+from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
+from incgen.language.printing import python
 from incgen.resolve import definitions as df
-from incgen.targets.shared.code import Node
-from incgen.targets.shared.parameters import open_parameters
-from incgen.targets.shared.preamble import check_used
+from incgen.targets.shared.code import Node, within
+from incgen.targets.shared.parameters import OpenParameters, float_parameters
 from incgen.targets.shared.render import Printer
 from incgen.targets.shared.scopes import Names, parameters
+from incgen.targets.shared.shaping import Shaper
 from incgen.targets.shared.style import Style
+from incgen.targets.shared.symbols import Unknown
 from incgen.targets.shared.units import unit_forms
 from incgen.targets.shared.words import Words
 
 #: The name and default of a parameter.
 Parameter: TypeAlias = tuple[str, Expression | None]
+#: Parts of a formula in a docstring; a longer one is no help to a reader.
+_SHOWN = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +37,12 @@ class Form:
     """What a user of a class or function has to know.
 
     Attributes:
-        name: of the class or function.
-        formals: its parameters that the spec knows, in order.
-        sizes: which sizes of its inputs it takes in front of them.
-        floats: the parameters that are floats.
-        either: those that take one number for several equal ones.
-        gives_map: whether a map comes out.
+        name: The name of the class or function.
+        formals: Its parameters that the spec knows, in order.
+        sizes: The sizes of its inputs that it takes in front of them.
+        floats: The parameters that are floats.
+        either: The parameters that take one number for several equal ones.
+        gives_map: Whether it returns a map.
     """
 
     name: str
@@ -43,48 +53,36 @@ class Form:
     gives_map: bool = True
 
 
-class File:
+class File(ABC):
     """The classes or functions of one file: each definition once for maps, once for vectors.
 
     Attributes:
-        target: the folder of the templates.
-        joint: what stands between the words of a name.
-        spelt: gives the name of a class or function from one of the spec.
+        target: The folder of the templates.
+        framework: The name of the framework in messages.
+        channels_last: Whether the axes of a map are height, width, channels.
+        joint: The separator of the words of a name.
+        spelt: Returns the name of a class or function from one of the spec.
     """
 
     target: ClassVar[str]
+    framework: ClassVar[str]
+    channels_last: ClassVar[bool]
     joint: ClassVar[str] = ""
     spelt: ClassVar[Callable[[str], str]]
 
-    def __init__(
-        self,
-        graph: Graph,
-        style: Style,
-        write: Callable[[Any, str, df.Definition, bool], tuple[Form, Node]],
-    ) -> None:
-        """Name what will be written.
-
-        Args:
-            graph: the network.
-            style: how it is spelt.
-            write: gives the class or function of a name, for a definition whose input is a map
-                or a vector.
-
-        Raises:
-            SpecError: something of the network is used by nothing.
-        """
-        check_used(graph)
+    def __init__(self, graph: Graph, style: Style) -> None:
+        """Name everything that will be written."""
         program = graph.program
-        self.graph, self.write = graph, write
+        self.graph = graph
         self.printer = Printer(self.target, style, package=program.network.name)
-        self.words = Words(graph, open_parameters(program))
-        self.unit_forms = unit_forms(graph)
+        self.words = Words(graph, OpenParameters(program))
+        self.unit_forms = unit_forms(graph, self.words)
         self.forms: dict[tuple[df.Definition, bool], Form] = {}
         self.written: list[Node] = []
         self.names, self.hidden = Names(), parameters(program)
         self.name = type(self).spelt(program.network.name)
         self.names.claim((self.name, f"{self.name}Output"))
-        # all of them now: no function may have a variable with the name of a later one
+        # All of them now: no function may have a variable with the name of a later one.
         self.called = {
             each: self.free(*map(type(self).spelt, (each.name, f"{each.name}_{each.kind}")))
             for each in program.definitions
@@ -93,6 +91,37 @@ class File:
             each: [self.free(f"{name}{self.joint}{rank}") for rank in ("1d", "2d")]
             for each, name in self.called.items()
         }
+
+    @cached_property
+    def shaper(self) -> Shaper:
+        """Return what computes shapes as formulas."""
+        return Shaper(self.graph, self.words)
+
+    @cached_property
+    def floats(self) -> set[tuple[df.Definition, str]]:
+        """Return the parameters that are used as floats only."""
+        return float_parameters(self.graph.program)
+
+    @abstractmethod
+    def write(self, name: str, definition: df.Definition, is_map: bool) -> tuple[Form, Node]:
+        """Return the class or function of a unit or block whose input is a map or a vector."""
+
+    @abstractmethod
+    def view(self) -> Mapping[str, Any]:
+        """Return the variables of the template of the file."""
+
+    def source(self, *, laid_out: bool) -> str:
+        """Return the text of the file.
+
+        Args:
+            laid_out: Whether somebody will read it.
+
+        Raises:
+            SpecError: Something cannot be expressed; code `unsupported` or `undecided`.
+            TemplateError: A template of the user's is faulty.
+        """
+        with self.printer.templates.faults():
+            return self.printer.file(self.view(), laid_out=laid_out)
 
     def free(self, *wanted: str) -> str:
         """Take a name for a class or function: the first that nothing else has."""
@@ -104,20 +133,49 @@ class File:
         if key not in self.forms:
             both = (definition, not is_map) in self.forms
             name = self.ranked[definition][is_map] if both else self.called[definition]
-            self.forms[key], written = self.write(self, name, definition, is_map)
+            self.forms[key], written = self.write(name, definition, is_map)
             self.written.append(written)
         return self.forms[key]
 
-    def source(self, view: Callable[[], Mapping[str, Any]], *, laid_out: bool) -> str:
-        """Return the text of the file.
+    # ------------------------------------------------------------ shapes in words
+
+    def shown(self, shape: Shape) -> str:
+        """Return a shape as comments and docstrings state it."""
+        return self.axes(shape.channels, (shape.height, shape.width) if shape.is_map else ())
+
+    def axes(self, channels: object, sizes: Sequence[object]) -> str:
+        """Return the sizes of a batch in the order of the axes."""
+        ordered = (*sizes, channels) if self.channels_last else (channels, *sizes)
+        return f"(N, {', '.join(map(str, ordered))})"
+
+    def outputs(self) -> dict[str, str]:
+        """Return the shape of each output by its name, for the size in the spec."""
+        nodes = self.graph.nodes
+        return {name: self.shown(nodes[index].shape) for name, index in self.graph.outputs.items()}
+
+    def block_shapes(self, block: df.Definition, is_map: bool, source: str) -> str:
+        """Return the input and output shape of a block, in its parameters; "" if unknown.
 
         Args:
-            view: gives what the template is given.
-            laid_out: whether somebody will read it.
-
-        Raises:
-            SpecError: something cannot be expressed; code `unsupported` or `undecided`.
-            TemplateError: a template of the user's is faulty.
+            block: The block.
+            is_map: Whether its input is a map.
+            source: The name of the channels of its input.
         """
-        with self.printer.templates.faults():
-            return self.printer.file(view(), laid_out=laid_out)
+        seen = self.graph.observed[block].shapes if block in self.graph.observed else ()
+        alike = [each for each in seen if each[0].is_map == is_map]
+        if not alike:
+            return ""
+        result = "C'"
+        with suppress(SpecError, Unknown):
+            channels = self.shaper.definition(block, is_map).channels
+            if not ex.is_longer(channels, _SHOWN) and not _chooses(channels):
+                result = python(ex.substitute(channels, {"in_channels": ex.Name(source)}, {}))
+        kept = all((a.height, a.width) == (b.height, b.width) for a, b in alike)
+        behind = ("H", "W") if kept else ("H'", "W'")
+        before = self.axes(source, ("H", "W") if is_map else ())
+        return f"{before} to {self.axes(result, behind if alike[0][1].is_map else ())}"
+
+
+def _chooses(formula: Expression) -> bool:
+    """Return whether a formula depends on a condition, which is too much for a docstring."""
+    return any(isinstance(part, ex.Choice) for part in within(formula))

@@ -6,12 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from incgen.graph.nodes import Graph
 from incgen.language import expressions as ex
-from incgen.language.arithmetic import Value
 from incgen.language.ops import Kind
 from incgen.resolve import definitions as df
-from incgen.resolve.arguments import PAD_WORDS
 from incgen.targets.shared.code import BOOL, FLOAT, INT, STR, Type, parameters_in
-from incgen.targets.shared.elements import expressions_of
+from incgen.targets.shared.elements import expressions_of, written_in
 
 ARGUMENT_TYPES = {Kind.COUNT: INT, Kind.FACTOR: FLOAT, Kind.FLAG: BOOL, Kind.WORD: STR}
 
@@ -19,15 +17,15 @@ ARGUMENT_TYPES = {Kind.COUNT: INT, Kind.FACTOR: FLOAT, Kind.FLAG: BOOL, Kind.WOR
 class OpenParameters:
     """The parameters whose values depend on those of the network, which users may change."""
 
-    def __init__(self) -> None:
-        """Begin with none."""
-        self._found: set[tuple[df.Definition, str]] = set()
-        self.fixed = True
-
-    def add(self, definition: df.Definition, name: str) -> None:
-        """Note a parameter."""
-        self._found.add((definition, name))
-        self.fixed = False
+    def __init__(self, program: df.Program) -> None:
+        """Find those of a network and of what it reaches."""
+        self._found = {(program.network, formal.name) for formal in program.network.parameters}
+        self._fixed = not self._found
+        for definition, use in df.uses(program):
+            for formal in use.definition.parameters:
+                value = use.args.get(formal.name, formal.default)
+                if isinstance(value, ex.Expression) and self.any(definition, [value]):
+                    self._found.add((use.definition, formal.name))
 
     def has(self, definition: df.Definition, name: str) -> bool:
         """Return whether a parameter of a definition is open."""
@@ -40,23 +38,10 @@ class OpenParameters:
             node = pending.pop()
             if isinstance(node, ex.Parameter) and self.has(definition, node.name):
                 return True
-            if isinstance(node, ex.Dimension) and not self.fixed:
+            if isinstance(node, ex.Dimension) and not self._fixed:
                 return True
             pending.extend(ex.children(node))
         return False
-
-
-def open_parameters(program: df.Program) -> OpenParameters:
-    """Return the open parameters of a network and of what it reaches."""
-    found = OpenParameters()
-    for formal in program.network.parameters:
-        found.add(program.network, formal.name)
-    for definition, use in df.uses(program):
-        for formal in use.definition.parameters:
-            value = use.args.get(formal.name, formal.default)
-            if isinstance(value, ex.Expression) and found.any(definition, [value]):
-                found.add(use.definition, formal.name)
-    return found
 
 
 def float_parameters(program: df.Program) -> set[tuple[df.Definition, str]]:
@@ -114,55 +99,9 @@ def values_of(graph: Graph, definition: df.Definition, parameter: str) -> list[o
     return [value for n, value in enumerate(found) if value not in found[:n]]
 
 
-class PaddingCases:
-    """The values of parameters that are paddings, to write code for each."""
-
-    def __init__(self, graph: Graph, opened: OpenParameters) -> None:
-        """Know nothing yet; what is asked for is looked up."""
-        self._graph, self._opened = graph, opened
-        self._found: dict[tuple[df.Definition, str], list[Value]] = {}
-
-    def of(self, definition: df.Definition, parameter: str) -> list[Value]:
-        """Return what a parameter can be if words are among it, in order; else nothing.
-
-        That is more than was seen: what a use that is not built hands on, the default, the words
-        of conditions, and every word where the users of a model decide.
-        """
-        key = definition, parameter
-        if key not in self._found:
-            values = [
-                *values_of(self._graph, definition, parameter),
-                *self._handed_on(definition, parameter),
-                *compared_words(definition.body, parameter),
-            ]
-            found = {v for v in values if v in PAD_WORDS or type(v) is int}
-            if not any(isinstance(value, str) for value in found):
-                found.clear()
-            elif self._opened.has(definition, parameter):
-                found.update(PAD_WORDS)
-            self._found[key] = sorted(found, key=str)
-        return self._found[key]
-
-    def _handed_on(self, definition: df.Definition, parameter: str) -> Iterator[object]:
-        """Return the default, and what uses give that hand on a parameter of their own."""
-        default = {formal.name: formal.default for formal in definition.parameters}.get(parameter)
-        if isinstance(default, ex.Literal):
-            yield default.value
-        for user, use in df.uses(self._graph.program):
-            value = use.args.get(parameter) if use.definition is definition else None
-            # who compares a parameter hands on only some of its values: those were seen
-            if isinstance(value, ex.Parameter) and not compared_words(user.body, value.name):
-                yield from self.of(user, value.name)
-
-
 def compared_words(body: df.Body, parameter: str) -> list[str]:
     """Return the words that a body compares a parameter with."""
-    pending = [
-        expression
-        for element in df.elements(body)
-        for value, _ in _typed_values(element, set())
-        for expression in expressions_of(value)
-    ]
+    pending = written_in(body)
     found: dict[str, None] = {}
     while pending:
         node = pending.pop()

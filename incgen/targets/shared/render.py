@@ -17,7 +17,6 @@ from incgen.language.printing import python
 from incgen.targets.shared import text
 from incgen.targets.shared.code import ATOM, Comment, Node
 from incgen.targets.shared.formatting import formatted
-from incgen.targets.shared.prose import comment_lines
 from incgen.targets.shared.style import PLAIN, Style
 from incgen.targets.shared.templates import Helper, Macro, templates
 
@@ -142,7 +141,7 @@ class Printer:
         indent = self.depth * _INDENT
         if line is not None and indent + len(line) + len(words) + 4 <= self.width:
             return f"{line}  # {words}"
-        lines = [each[indent:] for each in comment_lines(words, self.width, indent=indent)]
+        lines = [each[indent:] for each in text.comment_lines(words, self.width, indent=indent)]
         return "\n".join(lines if line is None else [*lines, line])
 
     def docstring(self, words: str, levels: int = 0) -> str:

@@ -1,12 +1,12 @@
-"""Text that every target shares: docstrings, and what definitions say in words."""
+"""Docstrings and comments: their words, filled into lines."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Iterator
 
 from incgen.graph.nodes import Graph
 from incgen.resolve import definitions as df
-from incgen.targets.shared.prose import wrap
 
 
 def escaped(doc: str) -> str:
@@ -85,3 +85,52 @@ def described(unit: df.Definition, named: Callable[[df.Definition], str]) -> str
     *first, last = words
     listed = f"{', '.join(first)} and {last}" if first else last
     return f"{listed[:1].upper()}{listed[1:]}."
+
+
+# ---------------------------------------------------------------- lines
+
+
+def comment_lines(comment: str, width: int, *, indent: int = 0) -> list[str]:
+    """Return a comment on lines of its own: ``comment_lines("Stem.", 88, indent=8)``."""
+    lines = wrap(comment, width - 2, indent)
+    return [f"{' ' * indent}# {line[indent:]}".rstrip() for line in lines]
+
+
+def wrap(text: str, width: int, indent: int) -> list[str]:
+    """Fill a docstring's or comment's text: ``wrap("One. Two.", 88, 4)``.
+
+    ``width`` counts the indent. Blank lines stay and separate paragraphs; a line that starts
+    with a space stays by itself, and if it is too long its rest lines up with its start.
+    """
+    margin = " " * indent
+    room = max(width - indent, 1)
+    lines: list[str] = []
+    for block in _blocks(text):
+        own = block[: len(block) - len(block.lstrip())]
+        own = own if len(own) < room else ""
+        kept = bool(own) and len(block) <= room
+        filled = [block] if kept else _fill(block.strip(), own, room)
+        lines.extend(f"{margin}{line}".rstrip() for line in filled or [""])
+    return lines
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """Yield whole paragraphs, indented lines and blank lines of a text."""
+    paragraph: list[str] = []
+    lines = text.strip("\n").split("\n") if text.strip("\n") else []
+    for line in (line.expandtabs().rstrip() for line in lines):
+        if line and not line.startswith(" "):
+            paragraph.append(line)
+            continue
+        if paragraph:
+            yield " ".join(paragraph)
+            paragraph = []
+        yield line
+    if paragraph:
+        yield " ".join(paragraph)
+
+
+def _fill(text: str, own: str, room: int) -> list[str]:
+    return textwrap.wrap(
+        text, room, initial_indent=own, subsequent_indent=own, break_on_hyphens=False
+    )

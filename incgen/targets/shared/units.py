@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from incgen.graph.nodes import Graph
 from incgen.graph.shapes import Window
 from incgen.language import expressions as ex
+from incgen.language.arithmetic import Value
+from incgen.language.initializers import Initializer
 from incgen.resolve import definitions as df
-from incgen.targets.shared.parameters import (
-    OpenParameters,
-    PaddingCases,
-    open_parameters,
-    values_of,
-)
+from incgen.targets.shared.parameters import values_of
+from incgen.targets.shared.symbols import Symbol
+from incgen.targets.shared.words import Words
 
 #: The arguments that are borders; every unit has them as its `padding`.
 BORDERS = ("pad", "border")
@@ -48,19 +47,41 @@ class UnitForm:
         return "pad" in self.args
 
 
-def unit_forms(graph: Graph) -> dict[df.Definition, UnitForm]:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The context of an op: what its form depends on besides its arguments.
+
+    Attributes:
+        shape: The shape of its input.
+        words: Returns the values that a parameter takes, if words are among them.
+        unit: The form of the unit whose head it is, if it is one.
+        explicit: Whether a use of the unit needs its padding written out.
+        init: How the kernels are initialised if a use of the unit sets nothing.
+    """
+
+    shape: Symbol
+    words: Callable[[str], list[Value]]
+    unit: UnitForm | None = None
+    explicit: bool = False
+    init: Initializer | None = None
+
+    @property
+    def odd(self) -> bool:
+        """Return whether the kernel is odd, though it is a parameter."""
+        return self.unit is not None and self.unit.odd
+
+
+def unit_forms(graph: Graph, words: Words) -> dict[df.Definition, UnitForm]:
     """Return the form of every unit that a network reaches."""
     uses: dict[df.Definition, list[dict[str, df.ArgumentValue]]] = {}
     forms: dict[df.Definition, UnitForm] = {}
-    opened = open_parameters(graph.program)
-    cases = PaddingCases(graph, opened)
-    loose: set[df.Definition] = set()
-    words: set[df.Definition] = set()
+    loose: set[df.Definition] = set()  # those whose kernels may be even
+    padded: set[df.Definition] = set()  # those whose padding may be `same`
     # Users come before what they use, so a unit's form is known before its head is looked at.
     for definition in (graph.program.network, *reversed(graph.program.definitions)):
         if definition.kind == "unit":
             odd = definition not in loose and _odd_kernels(definition, graph)
-            same = definition in words
+            same = definition in padded
             forms[definition] = _form(definition, uses.get(definition, []), odd, same)
         for element in df.elements(definition.body):
             if isinstance(element, df.Instance) and element.definition.kind == "unit":
@@ -69,12 +90,12 @@ def unit_forms(graph: Graph) -> dict[df.Definition, UnitForm]:
                     given.update(unit_arguments(forms[definition]))
                     if definition in loose:
                         loose.add(element.definition)
-                    if definition in words:
-                        words.add(element.definition)
-                if _may_be_even(element, definition, graph, opened):
+                    if definition in padded:
+                        padded.add(element.definition)
+                if _may_be_even(element, definition, words):
                     loose.add(element.definition)
-                if _may_be_same(element, definition, cases):
-                    words.add(element.definition)
+                if _may_be_same(element, definition, words):
+                    padded.add(element.definition)
                 uses.setdefault(element.definition, []).append(given)
     return forms
 
@@ -89,22 +110,20 @@ def _odd_kernels(unit: df.Definition, graph: Graph) -> bool:
     return all(k % 2 for w in seen if isinstance(w, Window) for k in w.kernel)
 
 
-def _may_be_even(
-    use: df.Instance, definition: df.Definition, graph: Graph, opened: OpenParameters
-) -> bool:
+def _may_be_even(use: df.Instance, definition: df.Definition, words: Words) -> bool:
     """Return whether a use may give an even window, also one that the graph does not contain."""
     frame = use.args.get("window")
     if not isinstance(frame, df.WindowValue):
         return False
-    if opened.any(definition, frame.kernel):
+    if words.opened.any(definition, frame.kernel):
         return True
-    built = definition.kind == "network" or definition in graph.observed
+    built = definition.kind == "network" or definition in words.graph.observed
     for side in frame.kernel:
         match side:
             case ex.Literal(value):
                 values: list[object] = [value]
             case ex.Parameter(name):
-                values = values_of(graph, definition, name)
+                values = values_of(words.graph, definition, name)
             case _ if built:
                 continue  # computed: the graph has its values
             case _:
@@ -141,13 +160,13 @@ def _form(
     )
 
 
-def _may_be_same(use: df.Instance, definition: df.Definition, cases: PaddingCases) -> bool:
+def _may_be_same(use: df.Instance, definition: df.Definition, words: Words) -> bool:
     """Return whether the padding of a use is `same` by sizes, or a parameter that can be."""
     args = {**df.unit_defaults(use.definition), **use.args}
     pad = args.get("pad")
     if not isinstance(pad, ex.Parameter):
         return pad == ex.Literal("same") and not _is_middle(args.get("window"))
-    return "same" in cases.of(definition, pad.name)
+    return "same" in words.cases(definition, pad.name)
 
 
 def _is_middle(frame: df.ArgumentValue) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from incgen.graph.nodes import Graph
@@ -11,10 +11,10 @@ from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
 from incgen.language.ops import Kind
 from incgen.resolve import definitions as df
+from incgen.resolve.arguments import PAD_WORDS
 from incgen.targets.shared.code import Refusal, Type
 from incgen.targets.shared.parameters import (
     OpenParameters,
-    PaddingCases,
     compared_words,
     type_of,
     values_of,
@@ -28,12 +28,41 @@ class Words:
     """The words that the parameters of a network's units and blocks take."""
 
     def __init__(self, graph: Graph, opened: OpenParameters) -> None:
-        """Know nothing yet; what is asked for is looked up."""
-        self.graph, self.paddings = graph, PaddingCases(graph, opened)
+        """Begin with nothing looked up."""
+        self.graph, self.opened = graph, opened
+        self._paddings: dict[tuple[df.Definition, str], list[Value]] = {}
 
     def cases(self, definition: df.Definition, parameter: str) -> list[Value]:
-        """Return the values of a padding, to write a case for each; none if there is no word."""
-        return self.paddings.of(definition, parameter)
+        """Return the values of a padding, to write a case for each; none if there is no word.
+
+        That is more than was observed: also what a use that is not built passes on, the default,
+        the words of conditions, and every word where the users of a model decide.
+        """
+        key = definition, parameter
+        if key not in self._paddings:
+            values = [
+                *values_of(self.graph, definition, parameter),
+                *self._handed_on(definition, parameter),
+                *compared_words(definition.body, parameter),
+            ]
+            found = {v for v in values if v in PAD_WORDS or type(v) is int}
+            if not any(isinstance(value, str) for value in found):
+                found.clear()
+            elif self.opened.has(definition, parameter):
+                found.update(PAD_WORDS)
+            self._paddings[key] = sorted(found, key=str)
+        return self._paddings[key]
+
+    def _handed_on(self, definition: df.Definition, parameter: str) -> Iterator[object]:
+        """Yield the default, and the values of parameters that uses pass on."""
+        default = {formal.name: formal.default for formal in definition.parameters}.get(parameter)
+        if isinstance(default, ex.Literal):
+            yield default.value
+        for user, use in df.uses(self.graph.program):
+            value = use.args.get(parameter) if use.definition is definition else None
+            # A user that compares its parameter passes on only some of the values: the observed.
+            if isinstance(value, ex.Parameter) and not compared_words(user.body, value.name):
+                yield from self.cases(user, value.name)
 
     def type(self, definition: df.Definition, parameter: str) -> Type | None:
         """Return the type of a parameter that an op takes as a word, however deep; else None."""

@@ -53,17 +53,20 @@ class Writer(ABC):
     labels_inside: ClassVar[bool] = True
     #: Whether how kernels begin is an argument.
     gives_starts: ClassVar[bool] = True
+    #: How a docstring says what becomes of a shape.
+    maps: ClassVar[str] = "Maps"
 
-    def __init__(self, file: File, name: str, definition: df.Definition) -> None:
+    def __init__(self, file: File, name: str, definition: df.Definition, is_map: bool) -> None:
         """Begin with nothing written.
 
         Args:
-            file: the file.
-            name: of the class or function.
-            definition: what it is written for.
+            file: The file.
+            name: The name of the class or function.
+            definition: What it is written for.
+            is_map: Whether its input is a map.
         """
         self.file, self.graph = file, file.graph
-        self.name, self.definition = name, definition
+        self.name, self.definition, self.is_map = name, definition, is_map
         self.unit = file.unit_forms.get(definition)
         self.labels: dict[str, Flow] = {}
         self.strict: set[str] = set()
@@ -132,6 +135,29 @@ class Writer(ABC):
     def resolved(self, value: df.ArgumentValue, shape: Symbol) -> df.ArgumentValue:
         """Return an argument with `channels` and the like of a shape."""
         return resolved(value, shape)
+
+    # ------------------------------------------------------------ around the code
+
+    def docs(self, source: str = "C") -> str:
+        """Return the words of the docstring of a unit or block, and the shapes of a block.
+
+        Args:
+            source: The name of the channels of its input.
+        """
+        definition, shapes = self.definition, ""
+        doc = definition.doc
+        if definition.kind == "unit":
+            return doc or text.described(definition, lambda unit: self.file.called[unit])
+        if definition.kind == "block":
+            shapes = self.file.block_shapes(definition, self.is_map, source)
+        if not shapes:
+            return doc
+        return f"{doc}\n\nShape: {shapes}" if doc else f"{self.maps} {shapes}."
+
+    def refusals(self) -> list[Node]:
+        """Return statements that refuse words of parameters for which there is no code."""
+        found = (self.file.words.refusal(self.definition, name) for name, _ in self.formals())
+        return [node for nodes in found for node in nodes]
 
     # ------------------------------------------------------------ what a target writes
 

@@ -14,9 +14,10 @@ from functools import partial
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.resolve.definitions import WindowValue
+from incgen.targets.shared.classes import code as classes
 from incgen.targets.shared.code import Chosen, Code, Op
 from incgen.targets.shared.outputs import flat_size
-from incgen.targets.shared.place import Place
+from incgen.targets.shared.units import Place
 from incgen.targets.shared.values import (
     FALSE,
     ONE,
@@ -39,19 +40,10 @@ from incgen.targets.torch.weights import Weight, separable_weights, weights
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
-    """One op in PyTorch.
+class Layer(classes.Layer):
+    """An op as a module of PyTorch, and the parameters to initialise."""
 
-    Attributes:
-        module: what a container takes.
-        weights: parameters to initialise.
-        apart: a function and a stock module behind it, for `forward`; a container takes one
-            module, which would be a class of its own.
-    """
-
-    module: Code
     weights: tuple[Weight, ...] = ()
-    apart: tuple[Op, Op] | None = None
 
 
 def layer(op: str, args: Args, place: Place) -> Layer:
@@ -101,14 +93,14 @@ def _convolution(
 def _conv(args: Args, place: Place) -> Layer:
     inputs, channels = place.shape.channels, expression(args, "channels")
     module = _convolution(place, args, inputs, channels, groups=args["groups"], bias=args["bias"])
-    return Layer(module, weights(args))
+    return Layer(module, weights=weights(args))
 
 
 def _depthwise_conv(args: Args, place: Place) -> Layer:
     inputs = place.shape.channels
     channels = inputs * expression(args, "multiplier")
     module = _convolution(place, args, inputs, channels, groups=inputs, bias=args["bias"])
-    return Layer(module, weights(args, (), depthwise_fans(args)))
+    return Layer(module, weights=weights(args, (), depthwise_fans(args)))
 
 
 def _separable_conv(args: Args, place: Place) -> Layer:
@@ -119,7 +111,7 @@ def _separable_conv(args: Args, place: Place) -> Layer:
         "depthwise": _convolution(place, args, inputs, middle, groups=inputs, bias=FALSE),
         "pointwise": _convolution(place, plain, middle, channels, groups=ONE, bias=args["bias"]),
     }
-    return Layer(Op("separable_conv", parts), separable_weights(args))
+    return Layer(Op("separable_conv", parts), weights=separable_weights(args))
 
 
 def _dense(args: Args, place: Place) -> Layer:
@@ -128,8 +120,8 @@ def _dense(args: Args, place: Place) -> Layer:
     # nn.Linear says that it has a bias; nn.Conv2d says that it may have one
     found = tuple(replace(weight, known=True) for weight in weights(args))
     if not place.shape.is_map:
-        return Layer(Op("dense", facts), found)
-    return Layer(Op("dense_of_map", facts), found, apart=(Op("flatten", {}), Op("dense", facts)))
+        return Layer(Op("dense", facts), weights=found)
+    return Layer(Op("dense_of_map", facts), (Op("flatten", {}), Op("dense", facts)), found)
 
 
 # ---------------------------------------------------------------- normalisation

@@ -1,4 +1,4 @@
-"""How the parameters of an op begin, and their weight decay."""
+"""How the parameters of an op are initialised, and their weight decay."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.initializers import Initializer
-from incgen.targets.shared.code import Op
+from incgen.targets.shared.classes.code import Path
+from incgen.targets.shared.code import Node, Op
 from incgen.targets.shared.values import TRUE, ZERO, Args, Pair, expression
 from incgen.targets.shared.weights import depthwise_fans, initializer
 
@@ -17,14 +18,14 @@ _COUNTED = ("glorot_uniform", "glorot_normal")
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """How a parameter begins, and its weight decay.
+    """The initialisation of a parameter, and its weight decay.
 
     Attributes:
-        path: behind the layer's name: `weight`, or `pointwise` and `weight`.
-        begin: the initialiser, to be applied to the tensor.
-        condition: when the parameter exists at all.
-        l2: the decay of a kernel.
-        known: whether type checkers know the attribute to be a tensor.
+        path: What follows the name of the layer: `weight`, or `pointwise` and `weight`.
+        begin: The initialiser, to be applied to the tensor.
+        condition: When the parameter exists at all.
+        l2: The decay of a kernel.
+        known: Whether type checkers know the attribute to be a tensor.
     """
 
     path: tuple[str, ...]
@@ -34,15 +35,42 @@ class Weight:
     known: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A parameter to initialise once its module exists.
+
+    Attributes:
+        path: The path of the module.
+        inner: The attributes that lead from the module to the parameter.
+        weight: How it is initialised.
+    """
+
+    path: Path
+    inner: tuple[str, ...]
+    weight: Weight
+
+
+@dataclass(frozen=True, slots=True)
+class Key(Node):
+    """The key of a parameter in `state_dict`."""
+
+    path: Path
+
+    @property
+    def varies(self) -> bool:
+        """Return whether it contains a loop variable."""
+        return any(isinstance(part, ex.Name) for part in self.path)
+
+
 def weights(
     args: Args, prefix: tuple[str, ...] = (), fans: Pair | None = None
 ) -> tuple[Weight, ...]:
     """Return the kernel and the bias of an op.
 
     Args:
-        args: of the op.
-        prefix: the part of the layer that has them.
-        fans: where PyTorch counts them otherwise, as for depthwise kernels.
+        args: The arguments of the op.
+        prefix: The part of the layer that has them.
+        fans: The fans of a depthwise kernel, which PyTorch counts differently.
     """
     init = args["init"]
     assert isinstance(init, Initializer)
@@ -63,7 +91,7 @@ def separable_weights(args: Args) -> tuple[Weight, ...]:
 
 
 def kernels(op: str, args: Args) -> tuple[Weight, ...]:
-    """Return how kernels begin, for a use of a unit; their decay is the unit's matter."""
+    """Return the kernels of an op for a use of a unit; their decay is up to the unit."""
     match op:
         case "depthwise_conv":
             found = weights(args, (), depthwise_fans(args))

@@ -1,4 +1,4 @@
-"""The nodes of PyTorch code: classes, modules in constructors, values of `forward`."""
+"""Nodes of class-based code: classes, modules in constructors, values in forward methods."""
 
 from __future__ import annotations
 
@@ -17,18 +17,16 @@ from incgen.targets.shared.code import (
     Formal,
     Node,
     Op,
-    Type,
 )
-from incgen.targets.torch.weights import Weight
 
-#: Sizes of the input that a constructor takes if it needs them.
+#: The sizes of its input that a constructor takes if it needs them.
 INPUT_SIZES = ("in_channels", "in_height", "in_width")
-#: The path of a module or parameter from its class; the variable of a loop can stand in it.
+#: The path of a module or parameter from its class; it may contain a loop variable.
 Path: TypeAlias = tuple[str | ex.Name, ...]
 
 
 def sizes_of(value: str) -> tuple[str, str, str]:
-    """Return what a constructor calls the sizes of a value from outside, if it needs them."""
+    """Return the names of the sizes of an outer value as parameters of a constructor."""
     return f"{value}_channels", f"{value}_height", f"{value}_width"
 
 
@@ -45,44 +43,54 @@ class Class(Node):
     """A class.
 
     Attributes:
-        name: of the class.
+        name: The name of the class.
         base: `module`, `list` or `chain`.
-        doc: its docstring.
-        finals: attributes that are declared as final, with their types.
-        mixed: attributes that are modules of several kinds.
-        rates: whether weight decay is declared.
-        takes: the parameters of the constructor.
-        init: what it does.
-        values: what `forward` takes beside the input.
-        output: the type of the result beside a tensor, if there is one.
-        forward: what it does; nothing if the base has one.
-        regularized: whether the class sums up weight decay.
+        doc: The words of its docstring.
+        declared: What it declares above its methods.
+        takes: The parameters of the constructor.
+        init: The statements of the constructor.
+        values: The parameters of the forward method besides the input.
+        output: The type of the result if it is not always a tensor, else empty.
+        forward: The statements of the forward method; none if the base has one.
+        methods: Further methods.
     """
 
     name: str
     base: str
     doc: str
-    finals: tuple[tuple[str, Type], ...]
-    mixed: tuple[str, ...]
-    rates: bool
+    declared: tuple[Node, ...]
     takes: tuple[Formal, ...]
     init: tuple[Node, ...]
     values: tuple[str, ...]
     output: str
     forward: tuple[Node, ...]
-    regularized: bool = False
+    methods: tuple[Node, ...] = ()
 
 
 # ---------------------------------------------------------------- modules
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
-    """What stands under a label, as one module.
+class Layer:
+    """An op as a module.
 
     Attributes:
-        module: its constructor.
-        call: its value in `forward`, from the module and its input.
+        module: Its constructor.
+        apart: A function and a stock module that do the same, where the module would be a class
+            of its own. A container needs the module; a forward method can call both.
+    """
+
+    module: Code
+    apart: tuple[Op, Op] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A module and how it is called.
+
+    Attributes:
+        module: Its constructor.
+        call: Returns its value, from the module and its input.
     """
 
     module: Code
@@ -90,7 +98,7 @@ class Built:
 
 
 def kind_of(module: Code) -> object:
-    """Return what tells modules of different classes apart."""
+    """Return a value that differs between modules of different classes."""
     match module:
         case Chosen():
             return kind_of(module.then)
@@ -103,19 +111,19 @@ def kind_of(module: Code) -> object:
 
 
 def is_nested(module: Code) -> bool:
-    """Return whether a module is one of more than two, which is too much for an expression."""
+    """Return whether a module is one of more than two, too many for an expression."""
     return isinstance(module, Chosen) and any(
         isinstance(side, Chosen) for side in (module.then, module.otherwise)
     )
 
 
 def hint_of(module: Code) -> str:
-    """Return the word for the type of a module of several classes, which its variable has."""
+    """Return the word for the type of a variable that holds modules of several classes."""
     kinds = {kind_of(each) for each in _choices(module)} if is_nested(module) else set()
     if len(kinds) < 2:
         return ""
-    names = {each.name for each in _choices(module) if isinstance(each, Op)}
-    return "conv" if names <= {"conv", "conv_same", "conv_padded"} else "module"
+    convs = ("conv", "conv_same", "conv_padded")
+    return "conv" if all(getattr(e, "name", "") in convs for e in _choices(module)) else "module"
 
 
 def _choices(module: Code) -> Iterator[Code]:
@@ -127,12 +135,12 @@ def _choices(module: Code) -> Iterator[Code]:
 
 
 def assigned(target: str, module: Code, hint: str = "") -> tuple[Node, ...]:
-    """Return the assignment of a module; of one of several, as an `if` statement.
+    """Return the assignment of a module; of one of several, an `if` statement.
 
     Args:
-        target: an attribute or a variable.
-        module: what it is given.
-        hint: the word for its type, to be said at the first.
+        target: The attribute or variable.
+        module: The value.
+        hint: The word for its type, stated at the first assignment.
     """
     if not is_nested(module):
         return (Bind(target, module, hint),)
@@ -145,38 +153,8 @@ def assigned(target: str, module: Code, hint: str = "") -> tuple[Node, ...]:
 
 
 def _side(target: str, module: Code, hint: str) -> tuple[Node, ...]:
-    """Return the assignment on one side of an `if` statement, where a choice is one as well."""
+    """Return the assignment on one side of an `if` statement; here any choice becomes another."""
     if not isinstance(module, Chosen):
         return (Bind(target, module, hint),)
     sides = (module.condition, _side(target, module.then, hint))
     return (Branches((sides, (None, _side(target, module.otherwise, "")))),)
-
-
-# ---------------------------------------------------------------- how parameters begin
-
-
-@dataclass(frozen=True, slots=True)
-class Key(Node):
-    """The key of a parameter."""
-
-    path: Path
-
-    @property
-    def varies(self) -> bool:
-        """Return whether the variable of a loop stands in it."""
-        return any(isinstance(part, ex.Name) for part in self.path)
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """How a parameter begins.
-
-    Attributes:
-        path: of the module.
-        inner: the attributes that lead from the module to the parameter.
-        weight: what is written.
-    """
-
-    path: Path
-    inner: tuple[str, ...]
-    weight: Weight

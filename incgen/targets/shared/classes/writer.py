@@ -1,15 +1,18 @@
-"""Whole classes: for units and blocks, for the network, and for parts that need one."""
+"""Whole classes: for units and blocks, for the network, and for parts that need their own."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import ClassVar
 
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.resolve import definitions as df
 from incgen.targets.shared import text
+from incgen.targets.shared.classes.bodies import Bodies, X
+from incgen.targets.shared.classes.code import INPUT_SIZES, Class, own, sizes_of
+from incgen.targets.shared.classes.modules import Part
 from incgen.targets.shared.code import (
     FLOAT,
     INT,
@@ -26,22 +29,13 @@ from incgen.targets.shared.code import (
 )
 from incgen.targets.shared.elements import unwrapped
 from incgen.targets.shared.file import Form
-from incgen.targets.shared.preamble import block_shapes
 from incgen.targets.shared.symbols import Symbol
 from incgen.targets.shared.values import as_float, one_of_equal
 from incgen.targets.shared.writer import Flow
-from incgen.targets.torch.bodies import Bodies, X
-from incgen.targets.torch.code import (
-    INPUT_SIZES,
-    Class,
-    own,
-    sizes_of,
-)
-from incgen.targets.torch.scope import Part
 
 
 def returning(statements: list[Node], result: Code) -> list[Node]:
-    """Return statements with a return statement behind them, or in place of the last ones."""
+    """Return statements that end in a return statement, in place of a last assignment."""
     before = statements[:-1]
     match statements[-1] if statements else None:
         case Bind(target, value, _, comment) if result == ex.Name(target):
@@ -56,8 +50,10 @@ def returning(statements: list[Node], result: Code) -> list[Node]:
 class ClassWriter(Bodies):
     """Writes one class."""
 
+    #: What a class that is a list appends its modules to.
+    holder: ClassVar[str] = "self"
     base = "module"
-    outer: tuple[str, ...] = ()  # the variables of outer values
+    outer: tuple[str, ...] = ()  # the variables of `forward` that hold outer values
 
     # ------------------------------------------------------------ whole classes
 
@@ -112,7 +108,11 @@ class ClassWriter(Bodies):
         self.forward = returning(self.forward, flow.code)
 
     def finished(self, captured: Mapping[str, str]) -> tuple[Form, Class]:
-        """Return the class, and what its users have to know."""
+        """Return the class, and what its users have to know.
+
+        Args:
+            captured: The outer values that it takes, and the names of their sizes.
+        """
         body = self.constructor_body()
         known = parameters_in(body)
         outer = [size for name in captured.values() for size in sizes_of(name)]
@@ -125,10 +125,8 @@ class ClassWriter(Bodies):
         return form, Class(
             self.name,
             self.base,
-            self.docs(form),
-            tuple(self.finals.items()),
-            tuple(sorted(self.mixed)),
-            self.decaying and self.in_place,
+            self.docs("in_channels" if "in_channels" in sizes else "C"),
+            self.declarations(),
             (*(Formal(name, INT) for name in sizes), *map(self.parameter, formals)),
             tuple(body),
             self.outer,
@@ -136,22 +134,20 @@ class ClassWriter(Bodies):
             tuple(self.forward),
         )
 
+    def declarations(self) -> tuple[Node, ...]:
+        """Return what the class declares above its methods."""
+        return ()
+
     def constructor_body(self) -> list[Node]:
-        """Return what the constructor does."""
+        """Return the statements of the constructor."""
         stored = [Bind(own(name).text, formula) for name, formula in self.stored.items()]
-        rates = [Op("decays", {"rates": ()})] if self.decaying and self.in_place else []
-        body: list[Node] = [*stored, *rates, *self.init]
+        body: list[Node] = [*stored, *self.init]
         needed = parameters_in(body)
         for name, formula in reversed(self.computed.items()):
             if name in needed:
                 body.insert(0, Bind(name, formula))
                 needed |= parameters_in(formula)
-        if self.owner is None:
-            taken = [self.file.words.refusal(self.definition, name) for name, _ in self.formals()]
-            body = [*itertools.chain(*taken), *body]
-        if self.rates:
-            body.append(Op("decays", {"rates": tuple(self.rates)}))
-        return body
+        return body if self.owner else [*self.refusals(), *body]
 
     def parameter(self, formal: tuple[str, Expression | None]) -> Formal:
         """Return a parameter of the constructor."""
@@ -165,48 +161,40 @@ class ClassWriter(Bodies):
             default = one_of_equal(default)
         return Formal(name, kind, default)
 
-    def docs(self, form: Form) -> str:
-        """Return the docstring of a class: the spec's words and the shapes."""
-        definition = self.definition
-        if definition.kind == "network":
+    def docs(self, source: str = "C") -> str:
+        """Return the words of the docstring: those of the spec, and the shapes."""
+        if self.definition.kind == "network":
             return text.network_doc(self.graph, self.network_shapes())
-        if definition.kind == "unit":
-            return definition.doc or text.described(definition, lambda d: self.file.called[d])
-        doc, shapes = definition.doc, ""
-        if definition.kind == "block":
-            source, is_map = (
-                "in_channels" if "in_channels" in form.sizes else "C",
-                self.input.is_map,
-            )
-            shapes = block_shapes(
-                self.graph, self.shaper, definition, is_map, source, channels_last=False
-            )
-        if not shapes:
-            return doc
-        return f"{doc}\n\nShape: {shapes}" if doc else f"Maps {shapes}."
+        return super().docs(source)
 
     def network_shapes(self) -> str:
-        """Return what the network makes of what, in its parameters."""
+        """Return the input and output shape of the network, in its parameters."""
         index, *heads = self.graph.outputs.values()
         out, named = self.graph.nodes[index].shape, self.output.named
         channels = named if named in self.graph.parameters else out.channels
         start = self.graph.input
-        sizes = "H, W" if (out.height, out.width) == (start.height, start.width) else "H', W'"
-        after = f"(N, {channels}, {sizes})" if out.is_map else f"(N, {channels})"
+        kept = (out.height, out.width) == (start.height, start.width)
+        sizes = ("H", "W") if kept else ("H'", "W'")
+        after = self.file.axes(channels, sizes if out.is_map else ())
         trained = f", in training to `{self.name}Output`" if heads else ""
-        return f"Maps (N, {start.channels}, H, W) to {after}{trained}."
+        return f"Maps {self.file.axes(start.channels, ('H', 'W'))} to {after}{trained}."
 
     # ------------------------------------------------------------ chains and repeats as classes
 
+    def append(self, module: Code) -> None:
+        """Append a module to the class, which is a list."""
+        self.init.append(Op("append", {"target": self.holder, "module": module}))
+        self.busy.clear()
+
     def listed(self, chain: df.Chain, flow: Flow) -> Flow:
-        """Write a chain that outer values reach, as a list of modules."""
+        """Write a chain that uses outer values, as a list of modules."""
         for number, child in enumerate(chain.elements):
             element, origin = unwrapped(child)
             origin_flow = self.labels[origin] if origin is not None else flow
             with self.inside():
                 built = self.built(element, origin_flow.shape, (str(number),))
             self.append(built.module)
-            code = built.call(ex.Item("self", number), origin_flow.code)
+            code = built.call(ex.Item(self.holder, number), origin_flow.code)
             out = self.behind(element, origin_flow.shape)
             flow = self.bind(Flow(code, out), "x")
         return flow
@@ -231,4 +219,4 @@ class ClassWriter(Bodies):
         if self.base == "list":
             module = self.values.take("module")
             step = Bind("x", built.call(ex.Name(module), X))
-            self.forward += [Loop(module, ex.Name("self"), (step,)), Return(X)]
+            self.forward += [Loop(module, ex.Name(self.holder), (step,)), Return(X)]

@@ -1,25 +1,39 @@
-"""Modules as expressions: what stands under a label, or inside a container, in one constructor.
+"""Modules as expressions: whatever stands under a label, or in a container, as one constructor.
 
-The keys of `state_dict` are the label paths. So a chain is an `nn.Sequential`, a body one with
-names, a join a small container, and what none of them can hold a class of its own.
+The paths of parameters are the label paths. So a chain is a sequence of modules, a body a sequence
+with names, a join a container of its branches, and anything else a class of its own. A target whose
+framework has no such sequence or container has no macro for it, and gets a class there too.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import assert_never
 
+from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.names import class_name
 from incgen.resolve import definitions as df
+from incgen.targets.shared.classes.code import (
+    Built,
+    Class,
+    Layer,
+    Path,
+    assigned,
+    is_nested,
+    sizes_of,
+)
+from incgen.targets.shared.classes.scope import Scope
 from incgen.targets.shared.code import (
     Applied,
     Bind,
     Chosen,
     Code,
+    Construct,
     Loop,
     Op,
     branches,
@@ -36,28 +50,36 @@ from incgen.targets.shared.elements import (
 )
 from incgen.targets.shared.file import Form
 from incgen.targets.shared.symbols import AXES, Symbol
-from incgen.targets.torch.code import (
-    Built,
-    Class,
-    Path,
-    Start,
-    assigned,
-    is_nested,
-    sizes_of,
-)
-from incgen.targets.torch.scope import Part, part_input
-from incgen.targets.torch.uses import Calls
+from incgen.targets.shared.units import UnitForm
+from incgen.targets.shared.uses import border_of
+from incgen.targets.shared.values import ONE, ZERO, Args, Sides, window
+from incgen.targets.shared.windows import SAME, padding
 
-#: Named parts in one constructor.
+#: The most named parts in one constructor.
 _MOST = 4
-_IDENTITY = Op("identity", {})
+IDENTITY = Op("identity", {})
 
 
-class Modules(Calls):
-    """Writes constructors; classes that they need are written to the file on the way."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a definition that becomes a class of its own.
+
+    Attributes:
+        element: The part: a group, join, chain or repeat.
+        path: Its path in the class around it.
+        captured: The outer values that it uses, and the names of their sizes.
+    """
+
+    element: df.Element
+    path: Path
+    captured: Mapping[str, str]
+
+
+class Modules(Scope):
+    """Writes constructors, and to the file the classes that they need."""
 
     def built(self, element: df.Element, shape: Symbol, path: Path) -> Built:
-        """Return what stands at a path, which outer values may reach."""
+        """Return the module at a path, which may use outer values."""
         element, origin = unwrapped(element)
         if origin is not None:
             flow = self.labels[origin]
@@ -73,12 +95,10 @@ class Modules(Calls):
         return Built(module, lambda module, x: Applied(module, (x, *values)))
 
     def module(self, element: df.Element, shape: Symbol, path: Path) -> Code:
-        """Return the constructor of an element that no outer value reaches."""
+        """Return the constructor of an element that uses no outer values."""
         match element:
             case df.OpCall():
-                result = self.layer(element, shape)
-                starts = [Start(path, w.path, w) for w in result.weights]
-                return self.placed(result.module, starts, path, element.op.name)
+                return self.op_module(self.layer(element, shape), path, element.op.name)
             case df.Instance():
                 return self.constructor(element, shape, path)
             case df.Chain():
@@ -94,6 +114,58 @@ class Modules(Calls):
             case _:
                 assert_never(element)
 
+    def op_module(self, layer: Layer, path: Path, name: str) -> Code:
+        """Return the constructor of an op for its place."""
+        return self.placed(layer.module, path, name)
+
+    # ------------------------------------------------------------ units and blocks
+
+    def constructor(self, instance: df.Instance, shape: Symbol, path: Path) -> Code:
+        """Return the constructor of a unit or block for its place."""
+        form = self.file.form(instance.definition, shape.is_map)
+        with self.known_at(instance.span):
+            given = self.given(instance, shape)
+        return self.construct(form, given, shape, instance.span)
+
+    def construct(
+        self, form: Form, given: Mapping[str, Code], shape: Symbol, span: Span
+    ) -> Construct:
+        """Return a constructor call: the sizes of the input come first."""
+        with self.known_at(span):
+            own = {f"in_{axis}": axis for axis in AXES}
+            sizes = [shape.size(own[s]) if s in own else given[s] for s in form.sizes]
+        return self.call(form, given, sizes)
+
+    def usual_padding(self, unit: UnitForm) -> Expression:
+        """Return the default of the padding of the unit that is written."""
+        return ZERO if unit.pad_sides == 1 else ex.Tuple((ZERO,) * unit.pad_sides)
+
+    def border(self, unit: df.Definition, sides: Sides) -> Expression:
+        """Return a border as a unit takes it."""
+        return border_of(sides, self.file.unit_forms[unit])
+
+    def handed_on(self, unit: df.Definition) -> Expression:
+        """Return the padding that a unit gives one inside it: its own parameter."""
+        form, outer = self.file.unit_forms[unit], self.unit
+        if outer is not None and outer.same and outer.pad_sides < form.pad_sides:
+            message = f"`{unit.name}` takes its border for height and width apart"
+            self.unsupported(unit.span, message, "write the border of every use in pixels")
+        return super().handed_on(unit)
+
+    def known_padding(self, unit: df.Definition, args: Args) -> Expression:
+        """Return the padding of one use of a unit, which is no parameter of words."""
+        form, frame, dilation = self.file.unit_forms[unit], window(args), args.get("dilation", ONE)
+        assert isinstance(dilation, Expression)
+        found = padding(args.get("pad"), frame.kernel, frame.stride, dilation, odd=form.odd)
+        if found.sides is not None:
+            return self.border(unit, found.sides)
+        if not form.same:
+            message = f"`{unit.name}` cannot be given the padding `same` by a parameter here"
+            self.unsupported(frame.span or unit.span, message, "write `same` where it is used")
+        return SAME
+
+    # ------------------------------------------------------------ parts
+
     def part(
         self,
         element: df.Element,
@@ -102,19 +174,20 @@ class Modules(Calls):
         captured: Mapping[str, str] = MappingProxyType({}),
     ) -> Code:
         """Return the constructor of an element that becomes a class of its own."""
-        part = Part(element, path, captured, element.span)
+        part = Part(element, path, captured)
         inner = self.part_definition(part)
         outer = {label: self.labels[label].shape for label in captured}
-        start, shapes = part_input(shape.is_map, outer, captured)
+        shapes = {label: _as_parameters(captured[label], each) for label, each in outer.items()}
         named = [class_name(each) for each in path if isinstance(each, str)]
         name = self.file.free(self.name + "".join(named))
-        form, written = type(self)(self.file, name, inner, start, self).part_class(part, shapes)
+        writer = type(self)(self.file, name, inner, shape.is_map, self)
+        form, written = writer.part_class(part, shapes)
         self.file.written.append(written)
         given: dict[str, Code] = {f.name: ex.Parameter(f.name) for f in inner.parameters}
         for label, value in outer.items():
             for each, axis in zip(sizes_of(captured[label]), AXES, strict=True):
                 if each in form.sizes:
-                    with self.known_at(part.span):
+                    with self.known_at(element.span):
                         given[each] = value.size(axis)
         return self.construct(form, given, shape, element.span)
 
@@ -122,23 +195,21 @@ class Modules(Calls):
         """Return a definition made of a part, with the parameters that it uses."""
         where = ".".join(each for each in part.path if isinstance(each, str))
         doc = f"The `{where}` of `{self.name}`." if where else f"A part of `{self.name}`."
-        body = df.Body(
-            (df.Step(None, None, part.element, False, "", span=part.span),), span=part.span
-        )
+        span = part.element.span
+        body = df.Body((df.Step(None, None, part.element, False, "", span=span),), span=span)
         if isinstance(part.element, df.Group):
             body = part.element.body
         written = parameters_in(written_in(body))
-        known = [df.Formal(name, None, span=part.span) for name, _ in self.formals()]
+        known = [df.Formal(name, None, span=span) for name, _ in self.formals()]
         used = tuple(formal for formal in known if formal.name in written)
-        name = self.definition.name
-        return df.Definition("part", name, used, body, None, None, doc, part.span)
+        return df.Definition("part", self.definition.name, used, body, None, None, doc, span)
 
     @abstractmethod
     def part_class(self, part: Part, captured: dict[str, Symbol]) -> tuple[Form, Class]:
-        """Write a class for a part of another, which takes the outer values it uses."""
+        """Write a class for a part of another, which takes the outer values that it uses."""
 
     def size_names(self, labels: list[str]) -> dict[str, str]:
-        """Return what the names of the sizes of outer values begin with, in the class of a part."""
+        """Return the prefix of the names of each outer value's sizes in the class of a part."""
         taken = {name for name, _ in self.formals()}
         found = {}
         for label in labels:
@@ -161,13 +232,14 @@ class Modules(Calls):
         return Op("sequence", {"modules": tuple(modules)})
 
     def group(self, group: df.Group, shape: Symbol, path: Path) -> Code:
-        """Return a body under a label: its steps after one another, under their names."""
+        """Return a body under a label: its steps in sequence, under their names."""
         step = only(group.body)
         if group.name is None and step is not None and step.label is None:
             assert step.element is not None
             return self.module(step.element, shape, path)
         parts = _named_parts(group.body)
-        if parts is None or not group.name or not _is_short([part for _, part in parts]):
+        has_macro = self.file.printer.has("named")
+        if parts is None or not (group.name and has_macro and _is_short([e for _, e in parts])):
             return self.part(group, shape, path)
         pairs = []
         for name, element in parts:
@@ -180,7 +252,7 @@ class Modules(Calls):
         """Return a join under a label, as a container of its branches."""
         branches = _named_branches(join)
         ranks = {branch.is_map for branch in self.shaper.branches(join, shape, self.shapes())}
-        if branches is None or len(ranks) > 1:
+        if branches is None or len(ranks) > 1 or not self.file.printer.has("container"):
             return self.part(join, shape, path)
         with self.inside():
             modules = [(name, self.module(each, shape, (*path, name))) for name, each in branches]
@@ -215,14 +287,14 @@ class Modules(Calls):
     def side(self, body: df.Body | None, shape: Symbol, path: Path) -> Built:
         """Return one side of a condition under a label."""
         if body is None:
-            return Built(_IDENTITY)
+            return Built(IDENTITY)
         step = body.steps[0]
         assert isinstance(step, df.Step)
         own = step.label is None or step.label == path[-1]
         if len(body.steps) > 1 or not own:
             return self.built(df.Group(body, "", span=body.span), shape, path)
         flow = None if step.origin is None else self.labels[step.origin]
-        inner = Built(_IDENTITY)
+        inner = Built(IDENTITY)
         if step.element is not None:
             inner = self.built(step.element, flow.shape if flow else shape, path)
         if flow is None:
@@ -232,7 +304,7 @@ class Modules(Calls):
     def chosen(
         self, module: Code, sides: list[tuple[Expression, Built]], otherwise: Built
     ) -> Built:
-        """Return a module that is called as the side asks for which was built."""
+        """Return a module that is called in the way of the side that was built."""
         module_, x_ = ex.Name("module"), ex.Name("x")
         called = otherwise.call(module_, x_)
         if all(built.call(module_, x_) == called for _, built in sides):
@@ -248,7 +320,7 @@ class Modules(Calls):
         return Built(module, call)
 
     def repeated(self, repeat: df.Repeat, shape: Symbol, path: Path) -> Code:
-        """Return a repeat: the same module so many times, what changes in it as a formula."""
+        """Return a repeat: one module for each iteration, with formulas for what changes."""
         with self.variables.loop() as variable:
             with self.known_at(repeat.span):
                 count = self.formula(repeat.count, shape)
@@ -270,12 +342,18 @@ class Modules(Calls):
         return Op("sequence_of", {"modules": ex.Name(blocks)})
 
     def iteration(self, body: df.Body, shape: Symbol, path: Path) -> Built:
-        """Return one iteration of a repeat: its body stands at the path itself."""
+        """Return one iteration of a repeat, whose body is at the path itself."""
         return self.side(body, shape, path)
 
 
+def _as_parameters(name: str, shape: Symbol) -> Symbol:
+    """Return the shape of an outer value in terms of the parameters for its sizes."""
+    channels, height, width = map(ex.Parameter, sizes_of(name))
+    return Symbol(channels, shape.is_map, lambda: height, lambda: width)
+
+
 def _named_parts(body: df.Body) -> list[tuple[str, df.Element]] | None:
-    """Return the elements of a body by their names, if it is nothing but one after another."""
+    """Return the elements of a body by their names if they are a plain sequence."""
     parts: list[tuple[str, df.Element]] = []
     for step in body.steps:
         if isinstance(step, df.Head) or step.origin is not None or step.kept:
@@ -293,12 +371,12 @@ def _named_parts(body: df.Body) -> list[tuple[str, df.Element]] | None:
 
 
 def _is_short(elements: list[df.Element]) -> bool:
-    """Return whether elements can be read inside one constructor, more easily than a class."""
+    """Return whether elements are easier to read in one constructor than in a class."""
     return len(elements) <= _MOST and all(isinstance(e, df.OpCall | df.Instance) for e in elements)
 
 
 def _named_branches(join: df.Join) -> list[tuple[str, df.Element]] | None:
-    """Return the branches of a join by their names, if each is one named thing."""
+    """Return the branches of a join by their names if each has one."""
     found: list[tuple[str, df.Element]] = []
     for step in join.body.steps:
         assert isinstance(step, df.Step)

@@ -1,4 +1,4 @@
-"""Bodies: attributes in `__init__`, and straight-line code in `forward` that uses them."""
+"""Bodies: attributes in the constructor, and straight-line code in `forward` that calls them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from functools import partial
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.resolve import definitions as df
+from incgen.targets.shared.classes.code import Built, own
+from incgen.targets.shared.classes.modules import IDENTITY, Modules
 from incgen.targets.shared.code import (
     Applied,
     Bind,
@@ -25,18 +27,14 @@ from incgen.targets.shared.code import (
 )
 from incgen.targets.shared.elements import flag_name, only, slot_of, unwrapped
 from incgen.targets.shared.outputs import EITHER
-from incgen.targets.shared.preamble import shown
 from incgen.targets.shared.shaping import SETTLED
 from incgen.targets.shared.symbols import Symbol
 from incgen.targets.shared.units import unit_arguments
 from incgen.targets.shared.writer import Flow
-from incgen.targets.torch.code import Built, own
-from incgen.targets.torch.modules import Modules
 
 #: An expression of `forward` with more calls gets a variable; in a join so does a branch.
 _MOST_CALLS, _MOST_IN_A_BRANCH = 3, 2
 X = ex.Name("x")
-IDENTITY = Op("identity", {})
 
 
 class Bodies(Modules):
@@ -85,7 +83,7 @@ class Bodies(Modules):
         shape = None
         if step is not None and self.definition.kind == "network":
             shape = self.graph.steps.get(step.span.start)
-        comment = "" if shape is None else shown(shape, channels_last=False)
+        comment = "" if shape is None else self.file.shown(shape)
         self.forward.append(Bind(variable, flow.code, comment=comment))
         return Flow(ex.Name(variable), flow.shape)
 

@@ -1,0 +1,293 @@
+"""One class while it is written: its statements, its names, its parameters, its attributes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import ClassVar, TypeVar
+
+from incgen.base.source import Span
+from incgen.language import expressions as ex
+from incgen.language.arithmetic import Value
+from incgen.language.expressions import Expression
+from incgen.language.ops import Op as Operation
+from incgen.resolve import definitions as df
+from incgen.targets.shared.classes.code import (
+    INPUT_SIZES,
+    Layer,
+    Path,
+    assigned,
+    hint_of,
+    is_nested,
+    kind_of,
+    own,
+)
+from incgen.targets.shared.code import BOOL, FLOAT, Code, Node, Op, Type, parameters_in
+from incgen.targets.shared.elements import names_in
+from incgen.targets.shared.file import File
+from incgen.targets.shared.parameters import ARGUMENT_TYPES, type_of, values_of
+from incgen.targets.shared.scopes import Names
+from incgen.targets.shared.shaping import Shaper, mapped, own_input
+from incgen.targets.shared.symbols import Symbol, Unknown
+from incgen.targets.shared.units import Place, UnitForm, head_arguments
+from incgen.targets.shared.uses import Uses
+from incgen.targets.shared.writer import Flow
+
+T = TypeVar("T")
+#: Parts of a formula that may occur in several places; a longer one gets a variable.
+_READABLE = 5
+#: Numbers that one parameter can be.
+_MOST_SIDES = 4
+
+
+class Scope(Uses):
+    """The state of one class, and what every part of its writer asks of it."""
+
+    #: The names that attributes cannot have, because the base class has them.
+    reserved: ClassVar[frozenset[str]] = frozenset()
+    labels_inside = False
+
+    def __init__(
+        self,
+        file: File,
+        name: str,
+        definition: df.Definition,
+        is_map: bool,
+        owner: Scope | None = None,
+    ) -> None:
+        """Begin an empty class.
+
+        Args:
+            file: The file.
+            name: The name of the class.
+            definition: What it is written for; for a part, a definition made of it.
+            is_map: Whether its input is a map.
+            owner: For a part, the class around it.
+        """
+        super().__init__(file, name, definition, is_map)
+        self.owner = owner
+        # A part has the parameters of the class around it.
+        self.shaper: Shaper = owner.shaper if owner else file.shaper.inside(definition)
+        self.input = own_input(is_map)
+        if (pixels := definition.pixels) is not None:
+            self.input = Symbol(pixels.channels, True, lambda: pixels.height, lambda: pixels.width)
+        self.init: list[Node] = []
+        self.forward: list[Node] = []
+        self.level = 0  # how many conditions and loops surround what is written
+        self.nested = 0  # how many modules surround the one that is written
+        self.kept: dict[str, str] = {}  # the attributes that can hold parameters
+        self.stored: dict[str, Expression] = {}  # attributes with the values of `forward`
+        self.finals: dict[str, Type] = {}  # those that conditions in `forward` read
+        self.computed: dict[str, Expression] = {}  # variables for long formulas
+        self.locals: dict[tuple[str, object], list[str]] = {}  # those of modules, by base and kind
+        self.busy: set[str] = set()  # those that the attribute being written uses
+        self.hinted: set[str] = set()
+        self.heads: dict[str, str] = {}
+        self.kinds: dict[str, object] = {}
+        self.mixed: set[str] = set()
+        self.singles: frozenset[str] = frozenset()
+        # The variables of the constructor, those of `forward`, and the attributes.
+        self.variables = Names({*INPUT_SIZES, *(name for name, _ in self.formals())}, file.names)
+        self.values = Names({"x"}, file.names)
+        self.attributes = Names(self.reserved | names_in(definition.body))
+
+    @contextmanager
+    def known_at(self, span: Span) -> Iterator[None]:
+        """Report a size that is needed inside but has no formula."""
+        try:
+            yield
+        except Unknown as error:
+            framework = self.file.framework
+            message = f"{framework} needs a size here when the model is built: {error}"
+            self.unsupported(span, message, error.help)
+
+    # ------------------------------------------------------------ parameters
+
+    def type(self, name: str) -> Type:
+        """Return the type of a parameter."""
+        if self.owner is not None:
+            return self.owner.type(name)
+        if self.unit is not None and self.definition.head is not None:
+            return self.unit_type(name, self.unit, self.definition.head)
+        if (self.definition, name) in self.file.floats:
+            return FLOAT
+        values = values_of(self.graph, self.definition, name)
+        for formal in self.definition.parameters:
+            if formal.name == name and isinstance(formal.default, ex.Literal):
+                values.append(formal.default.value)
+        taken = self.file.words.taken(self.definition, name)
+        return type_of([*taken, *values], closed=bool(taken))
+
+    def unit_type(self, name: str, unit: UnitForm, head: Operation) -> Type:
+        """Return the type of a parameter of a unit."""
+        if name in ("kernel", "stride", "padding"):
+            several, single = name in self.several(), name in self.singles
+            numbers = unit.pad_sides if name == "padding" else 2
+            words = ("same",) if name == "padding" and unit.same else ()
+            kinds = ("int",) if single or not several else ()
+            return Type(kinds, numbers if several else 0, words)
+        argument = head.argument(name)
+        assert argument is not None
+        return self.file.words.type(self.definition, name) or ARGUMENT_TYPES[argument.kind]
+
+    def words(self, parameter: str) -> list[Value]:
+        """Return the values of a padding if words are among them, to write a case for each."""
+        return self.owner.words(parameter) if self.owner else super().words(parameter)
+
+    # ------------------------------------------------------------ formulas
+
+    def formula(self, written: Expression, shape: Symbol) -> Expression:
+        """Return an expression with `channels` and the like in terms of this class."""
+        return self.shortened(super().formula(written, shape))
+
+    def resolved(self, value: df.ArgumentValue, shape: Symbol) -> df.ArgumentValue:
+        """Return an argument in terms of this class."""
+        value = super().resolved(value, shape)
+        return mapped(value, self.shortened) if self.computed else value
+
+    def shortened(self, formula: Expression) -> Expression:
+        """Return a formula in terms of the variables for long ones."""
+        for name, known in self.computed.items():
+            formula = ex.replaced(formula, known, ex.Parameter(name))
+        return formula
+
+    def name_channels(self, shape: Symbol, label: str) -> None:
+        """Introduce a variable for channels whose formula is too long to be repeated."""
+        with suppress(Unknown):
+            formula = self.shortened(shape.channels)
+            if ex.is_longer(formula, _READABLE):
+                self.computed[self.variables.take(f"{label}_channels")] = formula
+
+    def named(self, shape: Symbol) -> Symbol:
+        """Return a shape whose channels are a variable if there is one for them."""
+        with suppress(Unknown):
+            return shape.with_channels(self.shortened(shape.channels))
+        return shape
+
+    # ------------------------------------------------------------ ops
+
+    def layer(self, call: df.OpCall, shape: Symbol) -> Layer:
+        """Return an op as a module."""
+        written = head_arguments(call, self.unit)
+        with self.known_at(call.span):
+            args = {name: self.resolved(value, shape) for name, value in written.items()}
+            unit = self.unit if call.forwards else None
+            return self.op_layer(call, args, Place(shape, self.words, unit))
+
+    @abstractmethod
+    def op_layer(self, call: df.OpCall, args: dict[str, df.ArgumentValue], place: Place) -> Layer:
+        """Return an op as a module, whose arguments are in terms of this class."""
+
+    def applied(self, op: Op, flow: Flow, shape: Symbol) -> Flow:
+        """Return an op as a function of a value; the parameters that it reads become attributes."""
+        names: dict[str, Expression] = {}
+        for name in parameters_in(op):
+            attribute = self.attribute_of(name)
+            self.stored.setdefault(attribute, ex.Parameter(name))
+            names[name] = own(attribute)
+            names |= {f"{name}[{i}]": ex.Item(f"self.{attribute}", i) for i in range(_MOST_SIDES)}
+        args = {
+            key: ex.substitute(fact, names, {}) if isinstance(fact, Expression) else fact
+            for key, fact in op.args.items()
+        }
+        return Flow(Op(op.name, args, flow.code), shape)
+
+    # ------------------------------------------------------------ attributes
+
+    def attribute(self, name: str, module: Code, *, mixed: bool = False) -> None:
+        """Write `self.name = module`.
+
+        Args:
+            name: The name of the attribute.
+            module: The constructor of its module.
+            mixed: Whether it is given modules of other classes elsewhere.
+        """
+        kind = kind_of(module)
+        known = self.kinds.setdefault(name, "" if mixed else kind)
+        if self.level and known and known != kind:
+            self.mixed.add(name)
+        self.init += assigned(own(name).text, module, "module" if mixed else hint_of(module))
+        self.busy.clear()
+
+    def attribute_of(self, parameter: str) -> str:
+        """Return the attribute that holds a parameter: of its own name, unless a module has it."""
+        if parameter not in self.kept:
+            self.kept[parameter] = self.attributes.take(parameter, f"{parameter}_value")
+        return self.kept[parameter]
+
+    def flag(self, condition: Expression, name: str = "condition") -> Expression:
+        """Return a condition as `forward` reads it: an attribute.
+
+        Args:
+            condition: A condition on parameters.
+            name: The name of the attribute if the condition is not a parameter itself.
+        """
+        if isinstance(condition, ex.Unary) and condition.operator == "not":
+            return ex.Unary("not", self.flag(condition.operand, name))
+        if isinstance(condition, ex.Parameter):
+            attribute = self.attribute_of(condition.name)
+            self.stored[attribute] = condition
+            self.finals[attribute] = self.type(condition.name)
+            return own(attribute)
+        flags = {name for name in parameters_in(condition) if self.type(name) == BOOL}
+        condition = ex.as_truth(condition, flags)
+        for attribute, known in self.stored.items():
+            if known == condition:
+                return own(attribute)
+        attribute = self.attributes.take(name, joint="")
+        self.stored[attribute], self.finals[attribute] = condition, BOOL
+        return own(attribute)
+
+    # ------------------------------------------------------------ modules inside modules
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Write what stands inside another module."""
+        self.nested += 1
+        yield
+        self.nested -= 1
+
+    def apart(self, build: Callable[[], T]) -> tuple[T, list[Node]]:
+        """Return the result of a function, and the statements that it wrote."""
+        outer, self.init = self.init, []
+        result = build()
+        written, self.init = self.init, outer
+        return result, written
+
+    def placed(self, module: Code, path: Path, name: str) -> Code:
+        """Return a module for its place: itself, or a variable if it takes an `if` statement.
+
+        Args:
+            module: Its constructor.
+            path: The path of the place.
+            name: The name of the variable if the path ends in none.
+        """
+        return self.in_variable(module, path, name) if self.nested and is_nested(module) else module
+
+    def in_variable(self, module: Code, path: Path, name: str) -> ex.Name:
+        """Return a variable, to which a module is assigned."""
+        hint = hint_of(module)
+        variable = self.local(path, name, hint or kind_of(module))
+        self.init += assigned(variable, module, self.new_hint(variable, hint))
+        return ex.Name(variable)
+
+    def local(self, path: Path, name: str, kind: object) -> str:
+        """Take a variable for a module: one whose module has its place already, or a new one."""
+        wanted = (*path[-1:], name)
+        names = (each for each in wanted if isinstance(each, str) and each.isidentifier())
+        base = next(names, "layer")
+        used = self.locals.setdefault((base, kind), [])
+        variable = next((known for known in used if known not in self.busy), None)
+        if variable is None:
+            variable = self.variables.take(base, joint="")
+            used.append(variable)
+        self.busy.add(variable)
+        return variable
+
+    def new_hint(self, variable: str, hint: str) -> str:
+        """Return the type of a variable where it is first assigned, else nothing."""
+        if variable in self.hinted:
+            return ""
+        self.hinted |= {variable} if hint else set()
+        return hint
