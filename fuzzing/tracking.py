@@ -263,29 +263,9 @@ class Tracker:
             pad = "half"
         if ceil is None and strided:
             raise Misfit("must state ceil")
-        sizes = shape.height, shape.width
-        found = []
-        for axis, (size, span, stride) in enumerate(zip(sizes, spans, strides, strict=True)):
-            assert size is not None
-            if pad == "same":
-                found.append(-(-size // stride))
-                continue
-            if pad == "half":
-                before = after = span // 2
-            elif pad == "valid":
-                before = after = 0
-            else:
-                before, after = _pairs(pad)[axis]
-                if max(before, after) >= span:
-                    raise Misfit("a border of a span")
-            room = size + before + after - span
-            if room < 0:
-                raise Misfit("a window that does not fit")
-            count = room // stride + 1
-            if ceil and room % stride and count * stride < size + before:
-                count += 1
-            found.append(count)
-        return found[0], found[1]
+        sizes = zip((shape.height, shape.width), spans, strides, strict=True)
+        high, wide = (_fitting(pad, axis, *size, ceil) for axis, size in enumerate(sizes))
+        return high, wide
 
     def _default(self, op: str, name: str) -> Any:
         """Return the value of an argument that an op does not state."""
@@ -295,6 +275,26 @@ class Tracker:
             if key in self.defaults:
                 return _value(self.defaults[key], scene)
         return PRESETS[self.preset].get(family, {}).get(name) if self.preset else None
+
+
+def _fitting(pad: Any, axis: int, size: int | None, span: int, stride: int, ceil: bool) -> int:
+    """Return how many windows fit along an axis."""
+    assert size is not None
+    if pad == "same":
+        return -(-size // stride)
+    if pad == "half":
+        before = after = span // 2
+    elif pad == "valid":
+        before = after = 0
+    else:
+        before, after = _pairs(pad)[axis]
+        if max(before, after) >= span:
+            raise Misfit("a border of a span")
+    room = size + before + after - span
+    if room < 0:
+        raise Misfit("a window that does not fit")
+    partial = ceil and room % stride and (room // stride + 1) * stride < size + before
+    return room // stride + (2 if partial else 1)
 
 
 def bound(call: tree.Call, positional: list[str]) -> dict[str, tree.Value]:

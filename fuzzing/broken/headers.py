@@ -120,19 +120,7 @@ def _changed(dice: Random, entries: dict[str, Any], body: bytes) -> bytes:
                 dice.choice(("", "__metadata__", "a\nb", "\u202e", "a" * 5_000, f"{name}.x"))
             ] = entry
         case 8:
-            entries["__metadata__"] = dice.choice(
-                (
-                    {"format": 1},
-                    {"a": "@950"},
-                    {"a": None},
-                    {"manifest": "{"},
-                    {"manifest": "NaN"},
-                    [],
-                    "a",
-                    1,
-                    None,
-                )
-            )
+            entries["__metadata__"] = dice.choice(_METADATA)
         case 9:
             entries["__metadata__"] = {"manifest": dice.choice(_MANIFESTS), "generator": "\x1b[2J"}
         case 10:
@@ -142,6 +130,17 @@ def _changed(dice: Random, entries: dict[str, Any], body: bytes) -> bytes:
     return body
 
 
+_METADATA: tuple[Any, ...] = (
+    {"format": 1},
+    {"a": "@950"},
+    {"a": None},
+    {"manifest": "{"},
+    {"manifest": "NaN"},
+    [],
+    "a",
+    1,
+    None,
+)
 _MANIFESTS = (
     '{"tensors": {"a.conv.weight": NaN}}',
     '{"tensors": {"a.conv.weight": {"from": [Infinity], "notes": [[]]}}}',
