@@ -14,8 +14,7 @@ from functools import cache
 from typing import Any, Final
 
 from incgen.base.resources import folder
-from incgen.language.ops import OPS, Kind, Takes
-from incgen.language.signature import Signature
+from incgen.language.ops import OPS, Kind, Signature, Takes
 
 #: The words that join branches.
 JOINS: Final = ("concat", "add", "mul")

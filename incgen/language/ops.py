@@ -70,13 +70,33 @@ class Takes(Enum):
     ANY = "a map or a vector"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Op:
-    """One row of the table."""
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The parameters of a call: of an op, or of a unit whose arguments go to its head."""
 
     name: str  #: The name in specs
+    positional: tuple[Argument, ...] = ()  #: Those given by position, in order
+    attributes: tuple[Argument, ...] = ()  #: Those given by name
+
+    @property
+    def arguments(self) -> tuple[Argument, ...]:
+        """Return all of them."""
+        return (*self.positional, *self.attributes)
+
+    def argument(self, name: str) -> Argument | None:
+        """Return the argument of a name, positional or not."""
+        return next((a for a in self.arguments if a.name == name), None)
+
+    def known(self, name: str) -> bool:
+        """Return whether an argument has this name."""
+        return self.argument(name) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Op(Signature):
+    """One row of the table."""
+
     doc: str  #: One sentence
-    arguments: tuple[Argument, ...] = ()  #: Positional ones first, in order
     takes: Takes = Takes.ANY  #: The rank of its input
     weighted: bool = False  #: Whether it has parameters, and therefore a key in weights files
     family: str = ""  #: The name under which `numerics` and `default` know several ops
@@ -86,34 +106,6 @@ class Op:
     def noun(self) -> str:
         """Return the name of the op in a sentence."""
         return self.title or self.name.replace("_", " ")
-
-    @property
-    def positional(self) -> tuple[Argument, ...]:
-        """Return the arguments given by position."""
-        return tuple(a for a in self.arguments if a.positional)
-
-    @property
-    def attributes(self) -> tuple[Argument, ...]:
-        """Return the arguments given by name."""
-        return tuple(a for a in self.arguments if not a.positional)
-
-    def argument(self, name: str) -> Argument | None:
-        """Return the argument of a name, positional or not."""
-        return next((a for a in self.arguments if a.name == name), None)
-
-
-#: What help lines suggest for a missing argument.
-EXAMPLES: Final = MappingProxyType(
-    {
-        Kind.COUNT: "64",
-        Kind.FACTOR: "0.5",
-        Kind.FLAG: "true",
-        Kind.WORD: "max",
-        Kind.WINDOW: "3x3",
-        Kind.PADDING: "1",
-        Kind.INITIALIZER: "he_normal",
-    }
-)
 
 
 def _by_position(name: str, kind: Kind, doc: str, **more: Any) -> Argument:
@@ -140,8 +132,10 @@ def _pad(doc: str) -> Argument:
     return Argument(name="pad", kind=Kind.PADDING, must=True, doc=doc)
 
 
-def _op(name: str, doc: str, *arguments: Argument, takes: Takes = Takes.ANY, **more: Any) -> Op:
-    return Op(name=name, doc=doc, arguments=arguments, takes=takes, **more)
+def _op(name: str, doc: str, *arguments: Argument, **more: Any) -> Op:
+    positional = tuple(a for a in arguments if a.positional)
+    attributes = tuple(a for a in arguments if not a.positional)
+    return Op(name, positional, attributes, doc=doc, **more)
 
 
 _WINDOW = _by_position("window", Kind.WINDOW, "kernel and stride, in pixels")

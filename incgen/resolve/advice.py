@@ -10,8 +10,7 @@ from incgen.base.diagnostics import clipped, listed, near
 from incgen.language import elsewhere
 from incgen.language import expressions as ex
 from incgen.language.names import label_fault
-from incgen.language.ops import OPS, PRESETS, Argument, Kind, Op
-from incgen.language.signature import Signature
+from incgen.language.ops import OPS, PRESETS, Argument, Kind, Op, Signature
 from incgen.syntax import tree as st
 from incgen.syntax.translation import translated, written, written_attribute
 
@@ -79,7 +78,7 @@ def attribute_of_default(op: Op, attribute: st.Attribute) -> Advice:
     name = attribute.name.text
     message = f"`{op.name}` has no attribute `{name}`"
     takes = Signature(op.name, (), op.attributes)
-    meaning = elsewhere.meaning(Signature(op.name, op.positional, op.attributes), name)
+    meaning = elsewhere.meaning(op, name)
     if op.argument(name) is not None:
         return Advice(f"`{name}` of `{op.name}` is given where the op is used, not by a `default`")
     if meaning is not None and all(map(takes.known, meaning.here.split())):
@@ -114,8 +113,7 @@ def _renamed(call: st.Call) -> str | None:
         return f"here it is called `{name}`, with a branch in each line: `{name} {{ ... }}`"
     if name == "avg_pool" and not positional and not attributes:
         return whole_map(op)
-    takes = Signature(name, op.positional, op.attributes)
-    instead = translated(takes, [*given, *positional], attributes, text)
+    instead = translated(op, [*given, *positional], attributes, text)
     said = "" if windowed else f"here it is called `{name}`"
     if instead is None or instead == name:
         return said or None
@@ -151,7 +149,7 @@ def unknown_attributes(takes: Signature, strange: Sequence[st.Attribute], call: 
     for name in names:
         meaning = elsewhere.meaning(takes, name)
         if meaning is None:
-            known = [argument.name for argument in (*takes.positional, *takes.attributes)]
+            known = [argument.name for argument in takes.arguments]
             return Advice(message, near(name, known, _ALIKE) or takes_help(takes))
         reasons.append(meaning.reason(takes, name))
     if "trainable" in names and takes.name == "scale":

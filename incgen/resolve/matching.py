@@ -10,16 +10,15 @@ from incgen.base.diagnostics import Code, Note, Refused, counted, listed, near
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.ops import (
-    EXAMPLES,
     PRESETS,
     WORDS,
     Argument,
     ByWindow,
     Kind,
     Op,
+    Signature,
 )
 from incgen.language.printing import spec_value
-from incgen.language.signature import Signature
 from incgen.resolve import definitions as df
 from incgen.resolve.arguments import padding_of
 from incgen.resolve.context import Context
@@ -27,6 +26,16 @@ from incgen.syntax import tree as st
 
 #: Arguments whose absence only matters for some windows, as elaboration finds.
 _BY_WINDOW = ("pad", "ceil", "count_pad")
+#: What help lines suggest for a missing argument.
+_EXAMPLES = {
+    Kind.COUNT: "64",
+    Kind.FACTOR: "0.5",
+    Kind.FLAG: "true",
+    Kind.WORD: "max",
+    Kind.WINDOW: "3x3",
+    Kind.PADDING: "1",
+    Kind.INITIALIZER: "he_normal",
+}
 
 
 class Matcher:
@@ -44,7 +53,7 @@ class Matcher:
         self, op: Op, call: st.Call, *, head: bool
     ) -> tuple[dict[str, df.ArgumentValue], frozenset[str], dict[str, df.Source]]:
         """Return every argument of an op, which of them the call sets, and what sets the others."""
-        said = self.match(Signature(op.name, op.positional, op.attributes), call)
+        said = self.match(op, call)
         args: dict[str, df.ArgumentValue] = {}
         sources: dict[str, df.Source] = {}
         missing = []
@@ -118,13 +127,14 @@ class Matcher:
             told = advice.unknown_attributes(takes, strange, call)
             self.tell(Code.UNKNOWN_ATTRIBUTE, strange[0].name.span, *told)
         self.check_windows(takes, call)
-        by_name = {argument.name: argument for argument in (*takes.positional, *takes.attributes)}
         first = [argument.name for argument in takes.positional]
         given = self.given(takes.name, first, call)
         given += [(a.name.text, a.value, a.span) for a in call.attributes]
 
         def convert(name: str, written: st.Argument) -> df.ArgumentValue:
-            return self.binder.value(takes.name, by_name[name], written)
+            argument = takes.argument(name)
+            assert argument is not None
+            return self.binder.value(takes.name, argument, written)
 
         return self.converted(takes.name, given, convert, errors)
 
@@ -187,7 +197,7 @@ class Matcher:
     ) -> dict[str, df.ArgumentValue]:
         """Match the arguments of a unit, which go to its head op."""
         if unit.head is None:
-            return self.match(Signature(unit.name, (), ()), call)
+            return self.match(Signature(unit.name), call)
         given = df.given_by_unit(unit)
         open_ = tuple(a for a in unit.head.positional if a.name not in given)
         fixed = tuple(a for a in unit.head.positional if a.name in given)
@@ -317,4 +327,4 @@ def _wanted(missing: Sequence[Argument], article: str) -> str:
 
 
 def _examples(missing: Sequence[Argument]) -> dict[str, str]:
-    return {a.name: a.words[0] if a.words else EXAMPLES[a.kind] for a in missing}
+    return {a.name: a.words[0] if a.words else _EXAMPLES[a.kind] for a in missing}

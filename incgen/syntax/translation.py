@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from incgen.language import elsewhere
 from incgen.language import expressions as ex
 from incgen.language.initializers import RULES
-from incgen.language.ops import OPS, Kind
-from incgen.language.signature import Signature
+from incgen.language.ops import OPS, Kind, Op, Signature
 from incgen.syntax import tree as st
 
 #: Written arguments by name.
@@ -28,11 +27,9 @@ _WINDOW = re.compile(r"(\d+|\{[^{}]*\})x(\d+|\{[^{}]*\})(/(\d+|\{[^{}]*\})(x(\d+
 _LOOSE = re.compile(r"(\d+|[A-Za-z_]\w*?)x(\d+|[A-Za-z_]\w*)")
 
 
-def takes_of(name: str) -> Signature | None:
-    """Return the parameters of an op, by its name here or elsewhere; None if it is unknown."""
-    here = elsewhere.called_here(name)
-    op = OPS.get(here or name)
-    return None if op is None else Signature(op.name, op.positional, op.attributes)
+def takes_of(name: str) -> Op | None:
+    """Return an op by its name here or elsewhere; None if it is unknown."""
+    return OPS.get(elsewhere.called_here(name) or name)
 
 
 def written(call: st.Call) -> tuple[list[str], list[Pair]]:
@@ -188,7 +185,7 @@ class _Translation:
     def write_windows(self) -> bool:
         """Write windows and the stride as windows; return whether they can be."""
         pools = self.takes.name.endswith("pool") and "adaptive" not in self.takes.name
-        for argument in (*self.takes.positional, *self.takes.attributes):
+        for argument in self.takes.arguments:
             if argument.kind is not Kind.WINDOW or argument.name not in self.arguments:
                 continue
             written = self.arguments[argument.name]
