@@ -204,7 +204,7 @@ def _conv_padding(args: Args, place: Place, apart: bool) -> tuple[tuple[Step, ..
         if apart:
             return (When(ex.binary("==", PADDING, SAME), (same,)), *before), VALID
         return before, given
-    around = padding(pad, frame.kernel, frame.stride, dilation, odd=place.odd)
+    around = padding(args, odd=place.odd)
     known = word_of(around)
     if known == SAME and apart:
         return (same,), VALID
@@ -212,7 +212,7 @@ def _conv_padding(args: Args, place: Place, apart: bool) -> tuple[tuple[Step, ..
         return (), known
     assert around.sides is not None
     zero = _zero_padding(border(around.sides))
-    once = padding(pad, frame.kernel, (ONE, ONE), dilation, odd=place.odd)
+    once = padding({**args, "window": replace(frame, stride=(ONE, ONE))}, odd=place.odd)
     if place.odd and once.same and frame.stride[0] == frame.stride[1] == _STRIDE:
         strided = ex.binary(">", _STRIDE, ONE)
         return (When(strided, (zero,)),), ex.choice(strided, VALID, SAME)
@@ -249,7 +249,7 @@ def _pool(args: Args, place: Place, average: bool) -> tuple[Step, ...]:
     kernel_, stride = paired(frame.kernel), paired(frame.stride)
     ceil = args["ceil"] == TRUE and stride != ONE
     counted = average and args["count_pad"] == TRUE
-    around = padding(args["pad"], frame.kernel, frame.stride)
+    around = padding(args)
     name = "avg_pool" if average else "max_pool"
     stock = Layer(name, _frame(kernel_, stride))
     is_same = word_of(around) == SAME

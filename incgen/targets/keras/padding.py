@@ -52,9 +52,7 @@ def unit_padding(unit: df.Definition, form: UnitForm, args: Args) -> Expression:
     Raises:
         SpecError: a pooling, whose border is pixels, would have to pad by the size of its input.
     """
-    frame, dilation = window(args), args.get("dilation", ONE)
-    assert isinstance(dilation, Expression)
-    around = padding(args.get("pad"), frame.kernel, frame.stride, dilation, odd=form.odd)
+    frame, around = window(args), padding(args, odd=form.odd)
     if not begins_with_pool(unit) and (known := word_of(around)) is not None:
         return known
     if around.sides is None:

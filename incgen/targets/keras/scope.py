@@ -146,16 +146,11 @@ class Scope(Uses):
 
     def named(self, variable: str, is_map: bool) -> Flow:
         """Return a variable, whose sizes are read off it."""
-
-        def size(axis: str) -> Callable[[], Expression]:
-            return partial(self.file.size, variable, axis)
-
-        shape = Symbol(size("channels"), is_map, size("height"), size("width"))
-        return Flow(ex.Name(variable), shape)
+        return Flow(ex.Name(variable), Symbol(is_map, partial(self.file.size, variable)))
 
     def value(self, code: Code, is_map: bool) -> Flow:
         """Return a value without a name: its sizes are read when it has one."""
-        return Flow(code, Symbol(_unread, is_map, _unread, _unread))
+        return Flow(code, Symbol(is_map, _unread))
 
     def gap(self) -> None:
         """Write an empty line."""
@@ -233,5 +228,5 @@ def _size(shape: Shape) -> tuple[int | None, ...]:
     return (shape.height, shape.width) if shape.is_map else (shape.channels,)
 
 
-def _unread() -> Expression:
+def _unread(axis: str) -> Expression:
     raise Unknown("a value without a name has no sizes", "give it a name")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from incgen.base.diagnostics import Code, Diagnostic, SpecError
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.targets.shared.code import parameters_in
-from incgen.targets.shared.symbols import Symbol, Unknown
+from incgen.targets.shared.symbols import Unknown
 from incgen.targets.shared.values import ZERO
 
 #: Iterations of a repeat that are followed one by one.
@@ -66,17 +64,16 @@ def factor(behind: Expression) -> Expression | None:
     return None
 
 
-def steady(behind: Callable[[], Expression], shape: Symbol, axis: str) -> Callable[[], Expression]:
-    """Return a size that every iteration keeps; otherwise it has no formula inside the repeat."""
+def steady(behind: Expression, first: Expression, axis: str) -> Expression:
+    """Return a size that every iteration keeps.
 
-    def size() -> Expression:
-        first, formula = shape.size(axis), behind()
-        if ex.substitute(formula, {PROBE.name: first}, {}) != first:
-            what = f"the {axis} changes from one iteration of the `repeat` to the next"
-            raise Unknown(what, "put a `global_avg_pool` in front, or write the `repeat` out")
-        return first
-
-    return size
+    Raises:
+        Unknown: It changes, and has no formula inside the repeat.
+    """
+    if ex.substitute(behind, {PROBE.name: first}, {}) != first:
+        what = f"the {axis} changes from one iteration of the `repeat` to the next"
+        raise Unknown(what, "put a `global_avg_pool` in front, or write the `repeat` out")
+    return first
 
 
 def after_all(behind: Expression, first: Expression, count: Expression, axis: str) -> Expression:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
-from incgen.targets.shared.symbols import Symbol, Unknown, simplest
+from incgen.targets.shared.symbols import Symbol, Unknown, simplest, vector
 from incgen.targets.shared.values import (
     FALSE,
     ONE,
@@ -30,54 +30,50 @@ def op_output(op: str, args: Args, shape: Symbol, words: Carried) -> Symbol:
     """Return the shape behind an op.
 
     Args:
-        op: its name.
-        args: its arguments, resolved.
-        shape: in front of it.
-        words: the parameters that carry words, and whether they carry nothing else.
+        op: The name of the op.
+        args: Its arguments, resolved.
+        shape: The shape of its input.
+        words: The parameters that carry words, and whether they carry nothing else.
     """
     match op:
-        case "conv" | "separable_conv":
-            return _moved(args, shape, lambda: expression(args, "channels"), words)
-        case "depthwise_conv":
-            return _moved(
-                args, shape, lambda: shape.channels * expression(args, "multiplier"), words
-            )
-        case "max_pool" | "avg_pool" | "pool":
-            return _moved(args, shape, lambda: shape.channels, words)
+        case "conv" | "separable_conv" | "depthwise_conv" | "max_pool" | "avg_pool" | "pool":
+            return _moved(args, shape, words)
         case "dense":
-            return shape.vector(expression(args, "features"))
+            return vector(lambda: expression(args, "features"))
         case "global_avg_pool" | "global_max_pool":
-            return Symbol(lambda: shape.channels, False)
+            return vector(lambda: shape.channels)
         case "adaptive_avg_pool":
-            high, wide = window(args).kernel
-            return Symbol(lambda: shape.channels, True, lambda: high, lambda: wide)
+            sizes = dict(zip(("height", "width"), window(args).kernel, strict=True))
+            return Symbol(True, lambda axis: sizes[axis] if axis in sizes else shape.size(axis))
         case "flatten" if shape.is_map:
-            return Symbol(lambda: flat_size(shape), False)
+            return vector(lambda: flat_size(shape))
         case "pad":
             top, bottom, left, right = four_sides(args["border"])
-            return Symbol(
-                lambda: shape.channels,
-                True,
-                lambda: shape.height() + top + bottom,
-                lambda: shape.width() + left + right,
-            )
+            border = {"height": (top, bottom), "width": (left, right)}
+            return Symbol(True, lambda axis: sum(border.get(axis, ()), shape.size(axis)))
         case _:
             return shape
 
 
 def flat_size(shape: Symbol) -> Expression:
     """Return how many numbers an example has."""
-    return shape.channels * shape.height() * shape.width() if shape.is_map else shape.channels
+    if not shape.is_map:
+        return shape.channels
+    return shape.channels * shape.size("height") * shape.size("width")
 
 
-def _moved(args: Args, shape: Symbol, channels: Callable[[], Expression], words: Carried) -> Symbol:
+def _moved(args: Args, shape: Symbol, words: Carried) -> Symbol:
     """Return the map behind a window that moves over a map."""
-    return Symbol(
-        channels,
-        True,
-        lambda: _windows(args, shape.height(), 0, words),
-        lambda: _windows(args, shape.width(), 1, words),
-    )
+
+    def size(axis: str) -> Expression:
+        if axis != "channels":
+            return _windows(args, shape.size(axis), ("height", "width").index(axis), words)
+        if "channels" in args:
+            return expression(args, "channels")
+        many = expression(args, "multiplier") if "multiplier" in args else ONE
+        return shape.channels * many
+
+    return Symbol(True, size)
 
 
 def _windows(args: Args, size: Expression, axis: int, words: Carried) -> Expression:
@@ -101,7 +97,7 @@ def _windows(args: Args, size: Expression, axis: int, words: Carried) -> Express
         )
     dilation = expression(args, "dilation") if "dilation" in args else ONE
     span = effective(frame.kernel[axis], dilation)
-    sides = padding(pad, frame.kernel, frame.stride, dilation).sides
+    sides = padding(args).sides
     assert sides is not None
     before, after = sides[2 * axis : 2 * axis + 2]
     ceil = args.get("ceil", FALSE)
@@ -156,8 +152,8 @@ def joined(kind: str, shapes: Sequence[Symbol]) -> Symbol:
     """Return the shape of a join."""
     first = next((shape for shape in shapes if shape.is_map), shapes[0])
     if kind == "concat":
-        return first.with_channels(lambda: _total([shape.channels for shape in shapes]))
-    return first.with_channels(lambda: simplest([shape.channels for shape in shapes]))
+        return first.replaced("channels", lambda: _total([shape.channels for shape in shapes]))
+    return first.replaced("channels", lambda: simplest([shape.channels for shape in shapes]))
 
 
 def _total(sizes: list[Expression]) -> Expression:

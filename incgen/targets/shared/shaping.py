@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, assert_never
+from typing import assert_never
 
 from incgen.base.source import Span
 from incgen.graph.nodes import Graph
@@ -33,7 +33,7 @@ from incgen.targets.shared.outputs import joined, op_output
 from incgen.targets.shared.parameters import (
     values_of,
 )
-from incgen.targets.shared.symbols import Symbol
+from incgen.targets.shared.symbols import Lookup, Symbol, parameters_for, sizes_of
 from incgen.targets.shared.values import (
     ZERO,
     Args,
@@ -94,7 +94,7 @@ class Shaper:
         key = definition, is_map
         if key not in self._blocks:
             own = self.inside(definition)
-            self._blocks[key] = own.body(definition.body, own_input(is_map), {})
+            self._blocks[key] = own.body(definition.body, parameters_for("in", is_map), {})
         return self._blocks[key]
 
     # ------------------------------------------------------------ bodies
@@ -164,7 +164,7 @@ class Shaper:
 
     def conditional(self, element: df.Conditional, shape: Symbol, labels: Labels) -> Symbol:
         """Return the shape behind one of two bodies."""
-        condition = ex.substitute(element.condition, {}, shape.dimensions)
+        condition = shape.formula(element.condition)
         known = ex.literal(condition)
         sides = [
             shape if body is None else self.body(body, shape, labels)
@@ -199,10 +199,7 @@ class Shaper:
     def possible(self, shape: Symbol) -> Symbol:
         """Return a shape without the words that parameters cannot be in this place."""
         return Symbol(
-            lambda: self._taken.possible(self._inside, shape.channels),
-            shape.is_map,
-            lambda: self._taken.possible(self._inside, shape.height()),
-            lambda: self._taken.possible(self._inside, shape.width()),
+            shape.is_map, lambda axis: self._taken.possible(self._inside, shape.size(axis))
         )
 
     # ------------------------------------------------------------ repeats
@@ -215,8 +212,8 @@ class Shaper:
         Raises:
             SpecError: the first iteration makes a vector of a map, and there are more.
         """
-        count = ex.substitute(repeat.count, {}, shape.dimensions)
-        probe = Symbol(lambda: PROBE, shape.is_map, lambda: PROBE, lambda: PROBE)
+        count = shape.formula(repeat.count)
+        probe = Symbol(shape.is_map, lambda _: PROBE)
         times = ex.literal(count)
         if times in (0, 1):
             return Progress(shape, self.body(repeat.body, shape, labels) if times else shape)
@@ -230,12 +227,14 @@ class Shaper:
         def last(axis: str) -> Expression:
             return after_all(behind(axis), shape.size(axis), count, axis)
 
-        before, each = self._channels(behind("channels"), shape, index)
-        sizes = [steady(lambda a=axis: behind(a), shape, axis) for axis in ("height", "width")]  # type: ignore[misc]
-        after = Symbol(
-            lambda: last("channels"), shape.is_map, lambda: last("height"), lambda: last("width")
-        )
-        return Progress(Symbol(before, shape.is_map, *sizes), after, each)
+        channels, each = self._channels(behind("channels"), shape, index)
+
+        def before(axis: str) -> Expression:
+            return (
+                channels() if axis == "channels" else steady(behind(axis), shape.size(axis), axis)
+            )
+
+        return Progress(Symbol(shape.is_map, before), Symbol(shape.is_map, last), each)
 
     def _channels(
         self, behind: Expression, shape: Symbol, index: Expression
@@ -257,23 +256,9 @@ class Shaper:
         )
 
 
-def own_input(is_map: bool) -> Symbol:
-    """Return the shape in front of a class or function in its own terms."""
-    return Symbol(
-        lambda: ex.Parameter("in_channels"),
-        is_map,
-        lambda: ex.Parameter("in_height"),
-        lambda: ex.Parameter("in_width"),
-    )
-
-
 def resolved(value: df.ArgumentValue, shape: Symbol) -> df.ArgumentValue:
     """Return an argument with `channels` and the like of a shape."""
-
-    def formula(expression_: Expression) -> Expression:
-        return ex.substitute(expression_, {}, shape.dimensions)
-
-    return mapped(value, formula)
+    return mapped(value, shape.formula)
 
 
 def mapped(value: df.ArgumentValue, change: Callable[[Expression], Expression]) -> df.ArgumentValue:
@@ -294,33 +279,15 @@ def _chosen(condition: Expression, then: Symbol, otherwise: Symbol, span: Span) 
     if then.is_map != otherwise.is_map:
         raise ranks_differ(span)
     return Symbol(
-        lambda: ex.choice(condition, then.channels, otherwise.channels),
-        then.is_map,
-        lambda: ex.choice(condition, then.height(), otherwise.height()),
-        lambda: ex.choice(condition, then.width(), otherwise.width()),
+        then.is_map, lambda axis: ex.choice(condition, then.size(axis), otherwise.size(axis))
     )
-
-
-class _Bound(dict[str, Expression]):
-    """The parameters of a block and what it says of its input, computed when asked for."""
-
-    def __init__(self, given: Mapping[str, Expression], shape: Symbol) -> None:
-        super().__init__(given)
-        self._shape = shape
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return the value of a parameter."""
-        if name in ("in_channels", "in_height", "in_width"):
-            return self._shape.size(name.removeprefix("in_"))
-        return super().get(name, default)
 
 
 def _in_terms_of(out: Symbol, given: Mapping[str, Expression], shape: Symbol) -> Symbol:
     """Return the shape behind a block, in the terms of its user."""
-    bound = _Bound(given, shape)
-    return Symbol(
-        lambda: ex.substitute(out.channels, bound, {}),
-        out.is_map,
-        lambda: ex.substitute(out.height(), bound, {}),
-        lambda: ex.substitute(out.width(), bound, {}),
-    )
+
+    def value(name: str) -> Expression | None:
+        is_size = name in sizes_of("in")
+        return shape.size(name.removeprefix("in_")) if is_size else given.get(name)
+
+    return Symbol(out.is_map, lambda axis: ex.substitute(out.size(axis), Lookup(value), {}))

@@ -1,66 +1,81 @@
 """Shapes as formulas, for code that is written once for every use of a block.
 
-A generated class knows its parameters, not their values. Here the definitions are read with
-symbols in place of numbers: `n1x1 + n3x3 + ndouble + proj` is what comes out of an inception
-block. Heights and widths are computed only if something asks, because most code never does.
+A generated class knows its parameters, not their values. Here sizes are symbols in place of
+numbers: an inception block returns `n1x1 + n3x3 + ndouble + proj` channels. Heights and widths
+are computed only if something needs them, because most code never does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeAlias
+from typing import Any
 
 from incgen.language import expressions as ex
+from incgen.language.expressions import Expression
 from incgen.language.printing import python
+
+#: The sizes of a value, as the language calls them.
+AXES = ("channels", "height", "width")
+#: Parts of a formula: nobody would read a longer one, and they can grow like 2**layers.
+_LONGEST = 150
 
 
 class Unknown(LookupError):
     """A size has no formula.
 
     Attributes:
-        help: what to do about it.
+        help: What to do about it.
     """
 
     def __init__(self, message: str, help: str) -> None:
-        """Keep the parts of a report."""
+        """Store the parts of a report."""
         super().__init__(message)
         self.help = help
 
 
-def _no_size() -> ex.Expression:
-    raise Unknown("a vector comes here, without height and width", "use the map in front of it")
-
-
-#: Parts of a formula: nobody would read a longer one, and they can grow like 2**layers.
-_LONGEST = 150
-#: The sizes of a value, as the language calls them.
-AXES = ("channels", "height", "width")
-_Formula: TypeAlias = ex.Expression | Callable[[], ex.Expression]
-
-
 class Symbol:
-    """A shape as formulas, each computed when it is first asked for."""
+    """A shape as formulas, each computed when it is first needed."""
 
-    __slots__ = ("_channels", "_height", "_width", "is_map")
+    __slots__ = ("_found", "_size", "is_map")
 
-    def __init__(
-        self,
-        channels: _Formula,
-        is_map: bool,
-        height: Callable[[], ex.Expression] = _no_size,
-        width: Callable[[], ex.Expression] = _no_size,
-    ) -> None:
-        """Keep the formulas, or what computes them."""
-        self._channels, self.is_map = channels, is_map
-        self._height: _Formula = height
-        self._width: _Formula = width
+    def __init__(self, is_map: bool, size: Callable[[str], Expression]) -> None:
+        """Begin with nothing computed.
+
+        Args:
+            is_map: Whether it has a height and width.
+            size: Returns the formula of an axis, or raises `Unknown`.
+        """
+        self.is_map, self._size = is_map, size
+        self._found: dict[str, Expression | Unknown] = {}
+
+    def size(self, axis: str) -> Expression:
+        """Return the formula of an axis.
+
+        Raises:
+            Unknown: It has none.
+        """
+        if axis not in self._found:
+            self._found[axis] = self._computed(axis)
+        found = self._found[axis]
+        if isinstance(found, Unknown):
+            raise Unknown(str(found), found.help)
+        return found
+
+    def _computed(self, axis: str) -> Expression | Unknown:
+        try:
+            formula = self._size(axis)
+        except Unknown as error:
+            return Unknown(str(error), error.help)
+        if ex.is_longer(formula, _LONGEST):
+            what = f"the formula of the {axis} is too long to be written"
+            return Unknown(what, "give the number by a parameter of the block")
+        return formula
 
     @property
-    def channels(self) -> ex.Expression:
+    def channels(self) -> Expression:
         """Return the formula of the channels."""
-        self._channels = _settled("channels", self._channels)
-        return self._channels() if callable(self._channels) else self._channels
+        return self.size("channels")
 
     @property
     def named(self) -> str | None:
@@ -70,92 +85,60 @@ class Symbol:
                 return self.channels.name
         return None
 
-    def height(self) -> ex.Expression:
-        """Return the formula of the height."""
-        self._height = _settled("height", self._height)
-        return self._height() if callable(self._height) else self._height
-
-    def width(self) -> ex.Expression:
-        """Return the formula of the width."""
-        self._width = _settled("width", self._width)
-        return self._width() if callable(self._width) else self._width
-
-    def size(self, axis: str) -> ex.Expression:
-        """Return the formula of one axis."""
-        match axis:
-            case "channels":
-                return self.channels
-            case "height":
-                return self.height()
-            case _:
-                return self.width()
-
     def settle(self) -> None:
         """Compute what can be computed now."""
-        with suppress(Unknown):
-            _ = self.channels
-        for size in (self.height, self.width):
+        for axis in AXES:
             with suppress(Unknown):
-                size()
+                self.size(axis)
 
-    def with_channels(self, channels: ex.Expression | Callable[[], ex.Expression]) -> Symbol:
-        """Return the same map or vector with other channels."""
-        return Symbol(channels, self.is_map, self.height, self.width)
+    def replaced(self, axis: str, size: Callable[[], Expression]) -> Symbol:
+        """Return the same shape with another formula for one axis."""
+        return Symbol(self.is_map, lambda each: size() if each == axis else self.size(each))
 
-    def replaced(self, axis: str, size: Callable[[], ex.Expression]) -> Symbol:
-        """Return the same with another formula for one axis."""
-        sizes = {"channels": lambda: self.channels, "height": self.height, "width": self.width}
-        sizes[axis] = size
-        return Symbol(sizes["channels"], self.is_map, sizes["height"], sizes["width"])
-
-    def vector(self, channels: ex.Expression) -> Symbol:
-        """Return a vector."""
-        return Symbol(channels, False)
-
-    @property
-    def dimensions(self) -> Mapping[str, ex.Expression]:
-        """Return what `channels`, `height` and `width` stand for."""
-        return _Dimensions(self)
+    def formula(self, written: Expression) -> Expression:
+        """Return an expression with `channels` and the like as formulas of this shape."""
+        return ex.substitute(written, {}, Lookup(self.size))
 
 
-def _settled(axis: str, formula: _Formula) -> _Formula:
-    """Return a formula, computed; where there is none, what tells again why."""
-    if not callable(formula):
-        return formula
-    try:
-        formula = formula()
-        if ex.is_longer(formula, _LONGEST):
-            what = f"the formula of the {axis} is too long to be written"
-            raise Unknown(what, "give the number by a parameter of the block")
-    except Unknown as error:
-        message, help_ = str(error), error.help
+def vector(channels: Callable[[], Expression]) -> Symbol:
+    """Return the shape of a vector."""
 
-        def again() -> ex.Expression:
-            raise Unknown(message, help_)
-
-        return again
-    return formula
-
-
-class _Dimensions(dict[str, ex.Expression]):
-    """Looks a dimension up when it is asked for."""
-
-    def __init__(self, shape: Symbol) -> None:
-        super().__init__()
-        self._shape = shape
-
-    def get(self, axis: str, default: object = None) -> ex.Expression:
-        """Return the formula of one axis."""
-        shape = self._shape
+    def size(axis: str) -> Expression:
         if axis == "channels":
-            return shape.channels
-        return shape.height() if axis == "height" else shape.width()
+            return channels()
+        raise Unknown("a vector comes here, without height and width", "use the map in front of it")
+
+    return Symbol(False, size)
 
 
-def simplest(sizes: list[ex.Expression]) -> ex.Expression:
+def sizes_of(value: str) -> tuple[str, ...]:
+    """Return the parameters for the sizes of a value: `in_channels` and the like."""
+    return tuple(f"{value}_{axis}" for axis in AXES)
+
+
+def parameters_for(value: str, is_map: bool) -> Symbol:
+    """Return a shape whose sizes are parameters; `in` is the input of a class or function."""
+    return Symbol(is_map, lambda axis: ex.Parameter(f"{value}_{axis}"))
+
+
+class Lookup(dict[str, Expression]):
+    """Values that are computed when a substitution needs them."""
+
+    def __init__(self, find: Callable[[str], Expression | None]) -> None:
+        """Keep what computes the value of a name, or returns None."""
+        super().__init__()
+        self._find = find
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the value of a name."""
+        found = self._find(name)
+        return default if found is None else found
+
+
+def simplest(sizes: list[Expression]) -> Expression:
     """Of formulas for one number, the one to show: a number, a parameter, else the shortest."""
 
-    def rank(size: ex.Expression) -> tuple[int, int]:
+    def rank(size: Expression) -> tuple[int, int]:
         if isinstance(size, ex.Literal):
             return 0, 0
         if isinstance(size, ex.Parameter) and not size.name.startswith("in_"):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
-from incgen.resolve.definitions import ArgumentValue
 from incgen.targets.shared.values import (
     ONE,
     TRUE,
@@ -32,8 +31,8 @@ class Padding:
     """What a padding is for one window.
 
     Attributes:
-        sides: top, bottom, left, right; None where they depend on the size of the input.
-        same: whether TensorFlow's `same` is the same.
+        sides: Top, bottom, left, right; None if they depend on the size of the input.
+        same: Whether TensorFlow's `same` pads alike.
     """
 
     sides: Sides | None
@@ -48,28 +47,20 @@ class Padding:
         return (top, left) if top == bottom and left == right else None
 
 
-def padding(
-    pad: ArgumentValue,
-    kernel: Pair,
-    stride: Pair,
-    dilation: Expression = ONE,
-    *,
-    odd: bool = False,
-) -> Padding:
-    """Return what a padding is for a window.
+def padding(args: Args, *, odd: bool = False) -> Padding:
+    """Return what the padding of an op is for its window; None means half of the window.
 
     Args:
-        pad: as it is written; None for half of the window.
-        kernel: height and width of the window.
-        stride: how it moves.
-        dilation: the distance of its taps.
-        odd: whether the kernel is odd, though it is not known here.
+        args: The arguments of the op.
+        odd: Whether the kernel is odd, though it is not known here.
     """
-    spans = [ex.literal(effective(side, dilation)) for side in kernel]
-    high, wide = half(kernel, dilation)
+    pad, frame, dilation = args.get("pad"), window(args), args.get("dilation", ONE)
+    assert isinstance(dilation, Expression)
+    spans = [ex.literal(effective(side, dilation)) for side in frame.kernel]
+    high, wide = half(frame.kernel, dilation)
     middle = high, high, wide, wide
     odd = odd or all(isinstance(span, int) and span % 2 for span in spans)
-    centred = odd and stride == (ONE, ONE)
+    centred = odd and frame.stride == (ONE, ONE)
     if pad == SAME:
         return Padding(middle if centred or spans == [1, 1] else None, same=True)
     fixed = {None: middle, HALF: middle, VALID: NOTHING}
@@ -81,9 +72,9 @@ def padded_apart(args: Args, sides: Sides, *, average: bool) -> tuple[Sides | No
     """Return how to pad in front of a pooling: by zeros that count, and by what does not.
 
     Args:
-        args: of the pooling.
-        sides: its border.
-        average: whether it averages.
+        args: The arguments of the pooling.
+        sides: Its border.
+        average: Whether it averages.
     """
     frame = window(args)
     ceil = args["ceil"] == TRUE and frame.stride != (ONE, ONE)

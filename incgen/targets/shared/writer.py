@@ -130,7 +130,7 @@ class Writer(ABC):
 
     def formula(self, written: Expression, shape: Symbol) -> Expression:
         """Return an expression with `channels` and the like of a shape."""
-        return ex.substitute(written, {}, shape.dimensions)
+        return shape.formula(written)
 
     def resolved(self, value: df.ArgumentValue, shape: Symbol) -> df.ArgumentValue:
         """Return an argument with `channels` and the like of a shape."""

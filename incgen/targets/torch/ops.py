@@ -80,7 +80,7 @@ def _convolution(
         "dilation": dilation,
         **facts,
     }
-    around = padding(args["pad"], frame.kernel, frame.stride, dilation, odd=place.odd)
+    around = padding(args, odd=place.odd)
     if around.sides is None:
         return Op("conv_same", facts)
     if around.same and isinstance(frame.kernel[0], ex.Item):
@@ -189,7 +189,7 @@ def _pad(args: Args, place: Place) -> Layer:
 
 def _pool(args: Args, place: Place, *, average: bool) -> Code:
     frame = window(args)
-    around = padding(args["pad"], frame.kernel, frame.stride, odd=place.odd)
+    around = padding(args, odd=place.odd)
     both = around.both
     if both is not None and all(map(_at_most_half, both, frame.kernel)):
         return _stock_pool(args, both, average=average)

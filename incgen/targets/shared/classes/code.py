@@ -19,15 +19,8 @@ from incgen.targets.shared.code import (
     Op,
 )
 
-#: The sizes of its input that a constructor takes if it needs them.
-INPUT_SIZES = ("in_channels", "in_height", "in_width")
 #: The path of a module or parameter from its class; it may contain a loop variable.
 Path: TypeAlias = tuple[str | ex.Name, ...]
-
-
-def sizes_of(value: str) -> tuple[str, str, str]:
-    """Return the names of the sizes of an outer value as parameters of a constructor."""
-    return f"{value}_channels", f"{value}_height", f"{value}_width"
 
 
 def own(attribute: str) -> ex.Name:

@@ -25,7 +25,6 @@ from incgen.targets.shared.classes.code import (
     Path,
     assigned,
     is_nested,
-    sizes_of,
 )
 from incgen.targets.shared.classes.scope import Scope
 from incgen.targets.shared.code import (
@@ -49,10 +48,10 @@ from incgen.targets.shared.elements import (
     written_in,
 )
 from incgen.targets.shared.file import Form
-from incgen.targets.shared.symbols import AXES, Symbol
+from incgen.targets.shared.symbols import AXES, Symbol, parameters_for, sizes_of
 from incgen.targets.shared.units import UnitForm
 from incgen.targets.shared.uses import border_of
-from incgen.targets.shared.values import ONE, ZERO, Args, Sides, window
+from incgen.targets.shared.values import ZERO, Args, Sides, window
 from incgen.targets.shared.windows import SAME, padding
 
 #: The most named parts in one constructor.
@@ -154,14 +153,15 @@ class Modules(Scope):
 
     def known_padding(self, unit: df.Definition, args: Args) -> Expression:
         """Return the padding of one use of a unit, which is no parameter of words."""
-        form, frame, dilation = self.file.unit_forms[unit], window(args), args.get("dilation", ONE)
-        assert isinstance(dilation, Expression)
-        found = padding(args.get("pad"), frame.kernel, frame.stride, dilation, odd=form.odd)
+        form = self.file.unit_forms[unit]
+        found = padding(args, odd=form.odd)
         if found.sides is not None:
             return self.border(unit, found.sides)
         if not form.same:
             message = f"`{unit.name}` cannot be given the padding `same` by a parameter here"
-            self.unsupported(frame.span or unit.span, message, "write `same` where it is used")
+            self.unsupported(
+                window(args).span or unit.span, message, "write `same` where it is used"
+            )
         return SAME
 
     # ------------------------------------------------------------ parts
@@ -177,7 +177,9 @@ class Modules(Scope):
         part = Part(element, path, captured)
         inner = self.part_definition(part)
         outer = {label: self.labels[label].shape for label in captured}
-        shapes = {label: _as_parameters(captured[label], each) for label, each in outer.items()}
+        shapes = {
+            label: parameters_for(captured[label], each.is_map) for label, each in outer.items()
+        }
         named = [class_name(each) for each in path if isinstance(each, str)]
         name = self.file.free(self.name + "".join(named))
         writer = type(self)(self.file, name, inner, shape.is_map, self)
@@ -344,12 +346,6 @@ class Modules(Scope):
     def iteration(self, body: df.Body, shape: Symbol, path: Path) -> Built:
         """Return one iteration of a repeat, whose body is at the path itself."""
         return self.side(body, shape, path)
-
-
-def _as_parameters(name: str, shape: Symbol) -> Symbol:
-    """Return the shape of an outer value in terms of the parameters for its sizes."""
-    channels, height, width = map(ex.Parameter, sizes_of(name))
-    return Symbol(channels, shape.is_map, lambda: height, lambda: width)
 
 
 def _named_parts(body: df.Body) -> list[tuple[str, df.Element]] | None:

@@ -14,7 +14,6 @@ from incgen.language.expressions import Expression
 from incgen.language.ops import Op as Operation
 from incgen.resolve import definitions as df
 from incgen.targets.shared.classes.code import (
-    INPUT_SIZES,
     Layer,
     Path,
     assigned,
@@ -28,8 +27,8 @@ from incgen.targets.shared.elements import names_in
 from incgen.targets.shared.file import File
 from incgen.targets.shared.parameters import ARGUMENT_TYPES, type_of, values_of
 from incgen.targets.shared.scopes import Names
-from incgen.targets.shared.shaping import Shaper, mapped, own_input
-from incgen.targets.shared.symbols import Symbol, Unknown
+from incgen.targets.shared.shaping import Shaper, mapped
+from incgen.targets.shared.symbols import Symbol, Unknown, parameters_for, sizes_of
 from incgen.targets.shared.units import Place, UnitForm, head_arguments
 from incgen.targets.shared.uses import Uses
 from incgen.targets.shared.writer import Flow
@@ -69,9 +68,9 @@ class Scope(Uses):
         self.owner = owner
         # A part has the parameters of the class around it.
         self.shaper: Shaper = owner.shaper if owner else file.shaper.inside(definition)
-        self.input = own_input(is_map)
+        self.input = parameters_for("in", is_map)
         if (pixels := definition.pixels) is not None:
-            self.input = Symbol(pixels.channels, True, lambda: pixels.height, lambda: pixels.width)
+            self.input = Symbol(True, lambda axis: getattr(pixels, axis))
         self.init: list[Node] = []
         self.forward: list[Node] = []
         self.level = 0  # how many conditions and loops surround what is written
@@ -88,7 +87,7 @@ class Scope(Uses):
         self.mixed: set[str] = set()
         self.singles: frozenset[str] = frozenset()
         # The variables of the constructor, those of `forward`, and the attributes.
-        self.variables = Names({*INPUT_SIZES, *(name for name, _ in self.formals())}, file.names)
+        self.variables = Names({*sizes_of("in"), *(name for name, _ in self.formals())}, file.names)
         self.values = Names({"x"}, file.names)
         self.attributes = Names(self.reserved | names_in(definition.body))
 
@@ -162,7 +161,8 @@ class Scope(Uses):
     def named(self, shape: Symbol) -> Symbol:
         """Return a shape whose channels are a variable if there is one for them."""
         with suppress(Unknown):
-            return shape.with_channels(self.shortened(shape.channels))
+            channels = self.shortened(shape.channels)
+            return shape.replaced("channels", lambda: channels)
         return shape
 
     # ------------------------------------------------------------ ops

@@ -11,7 +11,7 @@ from incgen.language.expressions import Expression
 from incgen.resolve import definitions as df
 from incgen.targets.shared import text
 from incgen.targets.shared.classes.bodies import Bodies, X
-from incgen.targets.shared.classes.code import INPUT_SIZES, Class, own, sizes_of
+from incgen.targets.shared.classes.code import Class, own
 from incgen.targets.shared.classes.modules import Part
 from incgen.targets.shared.code import (
     FLOAT,
@@ -29,7 +29,7 @@ from incgen.targets.shared.code import (
 )
 from incgen.targets.shared.elements import unwrapped
 from incgen.targets.shared.file import Form
-from incgen.targets.shared.symbols import Symbol
+from incgen.targets.shared.symbols import Symbol, sizes_of
 from incgen.targets.shared.values import as_float, one_of_equal
 from incgen.targets.shared.writer import Flow
 
@@ -116,7 +116,7 @@ class ClassWriter(Bodies):
         body = self.constructor_body()
         known = parameters_in(body)
         outer = [size for name in captured.values() for size in sizes_of(name)]
-        sizes = tuple(name for name in (*INPUT_SIZES, *outer) if name in known)
+        sizes = tuple(name for name in (*sizes_of("in"), *outer) if name in known)
         formals = tuple(self.formals())
         floats = frozenset(name for name, _ in formals if self.type(name) == FLOAT)
         self.singles = self.one_or_several(body)
