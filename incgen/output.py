@@ -72,12 +72,7 @@ class GeneratedFile(os.PathLike[str]):
 
 
 def sealed(source: str, spec: str) -> str:
-    """Prepend the first line of a generated file to its source.
-
-    Args:
-        source: The text.
-        spec: The digest of its input (`Graph.digest`).
-    """
+    """Prepend the first line of a generated file, with the digest of its input, to its source."""
     return f"# incgen {__version__} spec:{spec[:16]} code:{fingerprint(source)}\n{source}"
 
 
@@ -104,10 +99,7 @@ def places(
 ) -> dict[str, Path]:
     """Return the path of each target's file.
 
-    Args:
-        network: The name of the network.
-        targets: Names of targets.
-        output: A file, a folder (an existing one, or a path with a trailing slash), or None.
+    The output is a file, or a folder: an existing one, or a path with a trailing slash.
 
     Raises:
         OutputError: One file was given for several targets.

@@ -21,13 +21,9 @@ if TYPE_CHECKING:
 def compiled(
     spec: str, parameters: dict[str, Value], *, warn: bool = False, alone: bool = True
 ) -> Graph:
-    """Return the graph of a spec.
+    """Return the graph of a spec as typed, and print its warnings if asked to.
 
-    Args:
-        spec: The spec as typed.
-        parameters: Values for parameters and constants.
-        warn: Whether to print its warnings.
-        alone: Whether it is the only spec; otherwise the parameters may belong to others.
+    If it is not the only spec, parameters that it does not have may belong to another.
     """
     from incgen import api
 

@@ -34,15 +34,9 @@ from incgen.resolve.arguments import count_fault
 
 
 def elaborate(program: df.Program, settings: Mapping[str, Value], report: Reporter) -> Graph | None:
-    """Build the graph of a network.
+    """Build the graph of a network, with values in place of the defaults of its parameters.
 
-    Args:
-        program: The network and what it reaches.
-        settings: Values for its parameters, in place of their defaults.
-        report: Collects errors.
-
-    Returns:
-        The graph; None if an error was reported.
+    Return None if an error was reported.
     """
     network = program.network
     if network.pixels is None:

@@ -34,9 +34,7 @@ class Rule:
 def rules(graph: Graph, file: str | None = None) -> list[Rule]:
     """Return every convention that has an effect; a 1x1 window, say, needs no border.
 
-    Args:
-        graph: The network.
-        file: If given, count only what the `numerics` line of this file sets.
+    If a file is given, only what its `numerics` line sets counts.
     """
     found: dict[tuple[str, str, str, str, str], tuple[list[Span], int]] = {}
     for node in graph.nodes:

@@ -26,11 +26,7 @@ def with_remedies(
 ) -> list[Diagnostic]:
     """Return the errors, adding to the help of each the setting that avoids it, if any.
 
-    Args:
-        faults: The errors of one expansion of the network.
-        spec: The file of the network.
-        values: The values that constants and parameters were set to.
-        faults_with: Returns the errors with other values.
+    `faults_with` returns the errors for other values of constants and parameters than `values`.
     """
     tried: dict[str, list[Diagnostic]] = {}
     result = []

@@ -12,15 +12,9 @@ from incgen.language.ops import Op, Takes
 
 
 def output(op: Op, args: Arguments, shape: Shape) -> Shape:
-    """Return the shape that an op gives, and add the border in pixels to its arguments.
+    """Return the shape that an op gives for an input, or raise `Fault`.
 
-    Args:
-        op: The op.
-        args: The arguments as values; `borders` is added if there is a window.
-        shape: The shape of the input.
-
-    Raises:
-        Fault: The op cannot take this input.
+    If there is a window, its border in pixels is added to the arguments as `borders`.
     """
     if op.takes is Takes.MAP and not shape.is_map:
         message = f"`{op.name}` needs {op.takes.value}, but its input is a vector of {shape}"

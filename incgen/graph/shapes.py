@@ -153,22 +153,10 @@ def sides(pad: Any) -> Borders:
 def borders(
     pad: Any, window: Window, dilation: int, height: int, width: int, what: str
 ) -> Borders | None:
-    """Return the border that a padding gives one input.
+    """Return the border that a padding gives one input; None if the spec must state the padding.
 
-    Args:
-        pad: A word, a number, (height, width), (top, bottom, left, right), or None if it is not
-            stated.
-        window: Kernel and stride.
-        dilation: The spacing of the taps.
-        height: Rows of the input.
-        width: Columns of the input.
-        what: The op, for messages.
-
-    Returns:
-        Pixels before and after for height and width; None if the spec must state the padding.
-
-    Raises:
-        Fault: The padding is not one that a window can have.
+    The padding is a word, a number, (height, width) or (top, bottom, left, right), or None if it is
+    not stated. If the window of the op `what` cannot have it, `Fault` is raised.
     """
     spans = tuple(effective(kernel, dilation) for kernel in window.kernel)
     if pad is None:

@@ -215,10 +215,7 @@ def _short(number: int, unit: str = "") -> str:
 def as_json(graph: Graph, *, depth: int | None = None) -> str:
     """Return everything about a network, with exact numbers, as one JSON object.
 
-    Args:
-        graph: The network.
-        depth: The number of labels of a key to distinguish; what is below becomes one entry with
-            its sums and its number of layers. None makes every layer an entry.
+    Layers whose keys begin with the same `depth` labels become one entry, with their sums.
     """
     outputs = {
         name: {

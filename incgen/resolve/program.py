@@ -30,15 +30,9 @@ from incgen.syntax.shipped import PREFIX
 def resolve(
     loaded: LoadedFile, settings: Mapping[str, Value], report: Reporter
 ) -> df.Program | None:
-    """Resolve a spec and the files it uses.
+    """Return the network of a spec with what it reaches; None if it has none or an error.
 
-    Args:
-        loaded: The spec.
-        settings: Values for constants of the spec's own file, which override it.
-        report: Collects errors and warnings.
-
-    Returns:
-        Its network with what it reaches; None if the file has no network or an error.
+    The settings are values for constants of the spec's own file, which override it.
     """
     scope = FileScope(loaded, report, Conventions(), Shared(_definition), settings)
     scope.resolve_all()

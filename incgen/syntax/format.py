@@ -34,14 +34,7 @@ _OPENING, _CLOSING = ("{", "(", "["), ("}", ")", "]")
 
 
 def format_text(text: str, name: str = "<text>") -> str:
-    r"""Format a spec.
-
-    Returns:
-        The same spec, formatted; formatting it again changes nothing.
-
-    Raises:
-        SpecError: The text does not follow the grammar.
-    """
+    """Format a spec, or raise `SpecError`; formatting it again changes nothing."""
     tree = parse(SourceFile(name, text))
     result = _Layout().run(text)
     return result if result == text or _is_safe(result, tree) else text

@@ -67,14 +67,9 @@ class _Place:
 
 
 def load(path: Path, *, text: str | None = None) -> LoadedFile:
-    """Read and parse a spec and the files it uses.
+    """Read and parse a spec, or a text in its place, and the files it uses, or raise `SpecError`.
 
-    Args:
-        path: The spec: a file, or the name of a shipped one.
-        text: The text, if it does not come from the file (standard input).
-
-    Raises:
-        SpecError: A file cannot be read or parsed, or a `use` cannot be followed.
+    The path is that of a file, or the name of a shipped one.
     """
     name = path.as_posix()
     if text is None:

@@ -38,10 +38,7 @@ _MAX_READ = 200_000
 
 
 def parse(source: SourceFile) -> st.Spec:
-    """Parse a file.
-
-    Returns:
-        Its syntax tree.
+    """Return the syntax tree of a file.
 
     Raises:
         SpecError: The text does not follow the grammar; every faulty line that can be separated is

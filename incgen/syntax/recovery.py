@@ -14,11 +14,7 @@ def balanced(text: str) -> bool:
 
 
 def without_line(text: str, fault: Diagnostic) -> str | None:
-    """Blank the faulty line and the lines that continue it.
-
-    Returns:
-        The text, as long as before; None if its braces would no longer match.
-    """
+    """Blank the faulty line and what continues it; return None if braces would no longer match."""
     if fault.span is None or fault.code is Code.NESTING_TOO_DEEP:
         return None
     start = text.rfind("\n", 0, fault.span.start) + 1

@@ -27,10 +27,9 @@ def paths() -> list[str]:
 
 
 def address(given: str) -> str | None:
-    """Resolve the name of a shipped file: `bn_inception`, or a path with the prefix.
+    """Return the path with the prefix of a shipped file; None if there is no such file.
 
-    Returns:
-        Its path with the prefix; None if there is no such file.
+    It is given as that, or by its name, `bn_inception`.
     """
     if given.startswith(PREFIX):
         return given if given in paths() else None
