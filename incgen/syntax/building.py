@@ -211,11 +211,10 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
         return parts[0]
 
     def _binary(self, meta: Meta, parts: list[Any]) -> ex.Expression:
-        left, operator, right = parts if len(parts) == 3 else (parts[0], None, parts[1])
-        node = ex.Binary(str(operator), left, right, span=self._span(meta))
-        return self._bounded(node)
+        left, operator, right = parts
+        return self._bounded(ex.Binary(str(operator), left, right, span=self._span(meta)))
 
-    sum = product = comparison = _binary
+    disjunction = conjunction = comparison = sum = product = _binary
 
     def _bounded(self, node: ex.Expression) -> ex.Expression:
         if ex.depth(node) > MAX_NESTING:
@@ -225,13 +224,7 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
             raise SyntaxFault(Code.NESTING_TOO_DEEP, node.span, message, help=help_)
         return node
 
-    def and_(self, meta: Meta, parts: list[ex.Expression]) -> ex.Expression:
-        return self._bounded(ex.Binary("and", parts[0], parts[1], span=self._span(meta)))
-
-    def or_(self, meta: Meta, parts: list[ex.Expression]) -> ex.Expression:
-        return self._bounded(ex.Binary("or", parts[0], parts[1], span=self._span(meta)))
-
-    def not_(self, meta: Meta, parts: list[ex.Expression]) -> ex.Expression:
+    def negation(self, meta: Meta, parts: list[ex.Expression]) -> ex.Expression:
         return self._bounded(ex.Unary("not", parts[0], span=self._span(meta)))
 
     def negative(self, meta: Meta, parts: list[Any]) -> ex.Expression:

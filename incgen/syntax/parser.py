@@ -94,8 +94,6 @@ def _parser() -> tuple[Lark, Builder, Lines]:
     build.expression_in = lambda text, start: cast(
         ex.Expression, _run(build.source, text, "expression", start)
     )
-    for keyword in ("and", "or", "not"):
-        setattr(build, keyword, getattr(build, f"{keyword}_"))
     for rule in [name for name in vars(Builder) if not name.startswith("_")]:
         setattr(build, rule, getattr(build, rule))  # `v_args` creates a function on each look-up
     return _tables(lines), build, lines
