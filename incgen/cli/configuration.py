@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,8 @@ from incgen.cli.options import COLUMNS
 _TABLE = b"incgen"
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """A project's settings for generated code; None where it has none."""
-
-    line_length: int | None = None  #: The columns of a line
-    templates: Path | None = None  #: The folder of the project's templates
-
-
-def configuration() -> Configuration:
-    """Return the settings in the nearest pyproject.toml that has a table for incgen.
+def configuration() -> dict[str, Any]:
+    """Return the table of the nearest pyproject.toml that has one for incgen, or an empty one.
 
     The current folder and its parents are searched. A path is relative to the file.
 
@@ -39,11 +30,10 @@ def configuration() -> Configuration:
             continue
         table = _table(file, data) if _TABLE in data else None
         if table is not None:
-            templates = table.get("templates")
-            return Configuration(
-                table.get("line-length"), None if templates is None else folder / templates
-            )
-    return Configuration()
+            if "templates" in table:
+                table["templates"] = folder / table["templates"]
+            return table
+    return {}
 
 
 def _table(file: Path, data: bytes) -> dict[str, Any] | None:

@@ -63,8 +63,8 @@ def style_of(templates: str | None, line_length: int | None = None) -> Style | N
     from incgen.cli.configuration import configuration
 
     project = configuration()
-    own = templates or project.templates
-    columns = line_length or project.line_length
+    own = templates or project.get("templates")
+    columns = line_length or project.get("line-length")
     if own is None and columns is None:
         return None
     from incgen.targets.shared.style import PLAIN, Style

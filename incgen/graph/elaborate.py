@@ -14,7 +14,7 @@ from incgen.base.diagnostics import Code, Note, Refused, Reporter
 from incgen.graph.bounds import MAX_REPEAT, MAX_SIZE, Bounds, TooLargeError
 from incgen.graph.evaluation import Evaluator
 from incgen.graph.frames import Frame, given, join_key, unit_use, uses_of
-from incgen.graph.joins import Mismatch, history, joined, refuse_mismatch
+from incgen.graph.joins import history, joined, refuse_mismatch
 from incgen.graph.nodes import Graph, Node, Observed, Use
 from incgen.graph.shape_inference import output
 from incgen.graph.shapes import (
@@ -254,7 +254,7 @@ class _Builder:
         if len(results) < len(branches):
             raise Refused
         shape = joined(element.kind, [self.shape(result) for result in results])
-        if isinstance(shape, Mismatch):
+        if isinstance(shape, tuple):
             refuse_mismatch(element, shape, results, self.nodes, frame.use, self.report)
         name = element.title if element.name is None else element.name
         path = join_key(frame.prefix, name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NoReturn
 
 from incgen.base.diagnostics import Code, Note, Reporter
@@ -18,67 +17,46 @@ from incgen.resolve import definitions as df
 _MAX_HISTORY = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Mismatch:
-    """Two branches, by their index, and how their shapes differ."""
-
-    first: int
-    second: int
-    how: str
-
-
-def joined(kind: str, shapes: Sequence[Shape]) -> Shape | Mismatch:
-    """Return the shape of a join, or how its branches do not fit.
+def joined(kind: str, shapes: Sequence[Shape]) -> Shape | tuple[int, int]:
+    """Return the shape of a join, or the indices of two branches that do not fit.
 
     `concat` joins channels; in `add` and `mul` a vector joins a map of as many channels.
     """
     first = shapes[0]
     if kind == "concat":
-        channels = 0
         for number, shape in enumerate(shapes):
             if (shape.height, shape.width) != (first.height, first.width):
-                same_rank = shape.is_map == first.is_map
-                how = "their height and width differ" if same_rank else _RANKS
-                return Mismatch(0, number, how)
-            channels += shape.channels
-        return Shape(channels, first.height, first.width)
+                return 0, number
+        return Shape(sum(shape.channels for shape in shapes), first.height, first.width)
     base = next((number for number, shape in enumerate(shapes) if shape.is_map), 0)
     for number, shape in enumerate(shapes):
         broadcast = not shape.is_map and shape.channels == shapes[base].channels
         if shape != shapes[base] and not broadcast:
-            low, high = sorted((base, number))
-            return Mismatch(low, high, _difference(shapes[low], shapes[high]))
+            return min(base, number), max(base, number)
     return shapes[base]
 
 
-_RANKS = "one is a map, the other a vector, and only `add` and `mul` spread one over the other"
-
-
-def _difference(first: Shape, second: Shape) -> str:
-    channels = first.channels != second.channels
-    if first.is_map != second.is_map:
-        return "their channels differ"
-    sizes = (first.height, first.width) != (second.height, second.width)
-    if channels and sizes:
-        return "their shapes differ"
-    return "their channels differ" if channels else "their height and width differ"
-
-
-def _mismatch_help(kind: str, first: Shape, second: Shape) -> str:
-    """Return advice for two branches that do not fit."""
+def difference(kind: str, first: Shape, second: Shape) -> tuple[str, str]:
+    """Return how the shapes of two branches differ, and what to type."""
     if first.is_map != second.is_map:
         if kind == "concat":
-            return "pool or flatten both branches, or neither"
-        return f"end the vector branch with `dense {(first if first.is_map else second).channels}`"
+            only = "only `add` and `mul` spread one over the other"
+            how = f"one is a map, the other a vector, and {only}"
+            return how, "pool or flatten both branches, or neither"
+        channels = (first if first.is_map else second).channels
+        return "their channels differ", f"end the vector branch with `dense {channels}`"
     if (first.height, first.width) != (second.height, second.width):
-        return "give both branches the same strides and paddings"
+        both = kind != "concat" and first.channels != second.channels
+        how = "their shapes differ" if both else "their height and width differ"
+        return how, "give both branches the same strides and paddings"
     op = "a 1x1 `conv`" if first.is_map else "a `dense`"
-    return f"give both branches the same number of channels, for example with {op}"
+    help_ = f"give both branches the same number of channels, for example with {op}"
+    return "their channels differ", help_
 
 
 def refuse_mismatch(
     element: df.Join,
-    mismatch: Mismatch,
+    pair: tuple[int, int],
     results: Sequence[int],
     nodes: Sequence[Node],
     use: Use | None,
@@ -86,7 +64,6 @@ def refuse_mismatch(
 ) -> NoReturn:
     """Report two branches of a join that do not fit, and how each got its shape."""
     names, notes = [], []
-    pair = (mismatch.first, mismatch.second)
     first, second = (nodes[results[index]].shape for index in pair)
     for index in pair:
         step = element.body.steps[index]
@@ -95,14 +72,15 @@ def refuse_mismatch(
         names.append(name)
         came = history(nodes, results[index])
         notes.append(Note(f"{name}: {came}", _branch_span(step)))
+    how, help_ = difference(element.kind, first, second)
     report.refuse(
         Code.SHAPE_MISMATCH,
         notes[1].span,
-        f"`{element.kind}` cannot join {names[0]} and {names[1]}: {mismatch.how}",
+        f"`{element.kind}` cannot join {names[0]} and {names[1]}: {how}",
         label=f"{second}, {names[0]} is {first}",
         notes=[*notes, *uses_of(use)],
         help=_outer_channels_help(nodes[results[pair[1]]], nodes, element.kind, first, use)
-        or _mismatch_help(element.kind, first, second),
+        or help_,
     )
 
 

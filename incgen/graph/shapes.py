@@ -6,6 +6,7 @@ hold the formula where a size depends on a parameter.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -31,14 +32,20 @@ class Shape:
         return self.height is not None
 
     @property
+    def sizes(self) -> tuple[int, ...]:
+        """Return the channels, and the height and width of a map."""
+        if self.height is None or self.width is None:
+            return (self.channels,)
+        return self.channels, self.height, self.width
+
+    @property
     def size(self) -> int:
         """Return how many numbers an example has."""
-        return self.channels * (self.height or 1) * (self.width or 1)
+        return math.prod(self.sizes)
 
     def __str__(self) -> str:
         """Write the value as specs and reports do."""
-        parts = [self.channels, self.height, self.width] if self.is_map else [self.channels]
-        return " x ".join(map(str, parts))
+        return " x ".join(map(str, self.sizes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,10 +231,7 @@ class Tensor:
     @property
     def size(self) -> int:
         """Return how many numbers it holds."""
-        result = 1
-        for length in self.shape:
-            result *= length
-        return result
+        return math.prod(self.shape)
 
 
 def _constant(value: float) -> Initializer:

@@ -220,7 +220,7 @@ def as_json(graph: Graph, *, depth: int | None = None) -> str:
     outputs = {
         name: {
             "layer": _cut(graph.nodes[index].path, depth),
-            "shape": _list(graph.nodes[index].shape),
+            "shape": list(graph.nodes[index].shape.sizes),
         }
         for name, index in graph.outputs.items()
     }
@@ -229,7 +229,7 @@ def as_json(graph: Graph, *, depth: int | None = None) -> str:
         "network": graph.program.network.name,
         "file": graph.program.file,
         "arguments": graph.parameters,
-        "input": _list(graph.input),
+        "input": list(graph.input.sizes),
         "outputs": outputs,
         "layers": _json_layers(graph, depth),
         "total": {
@@ -274,7 +274,7 @@ def _json_part(
         "path": path,
         "op": group.op or _alike(group) or None,
         "inputs": [name for name in dict.fromkeys(inputs) if name != path],
-        "output": _list(group.shape),
+        "output": list(group.shape.sizes),
         "parameters": group.parameters,
         "multiply_adds": group.multiply_adds,
         "layers": len(nodes),
@@ -294,7 +294,7 @@ def _json_layer(graph: Graph, node: Node, depth: int | None) -> dict[str, object
         "op": node.op,
         "arguments": {name: _json_value(value) for name, value in node.args.items()},
         "inputs": [_cut(graph.nodes[index].path, depth) for index in node.inputs],
-        "output": _list(node.shape),
+        "output": list(node.shape.sizes),
         "parameters": node.parameters,
         "multiply_adds": node.multiply_adds,
         "tensors": [
@@ -317,8 +317,3 @@ def _json_value(value: object) -> object:
             return [_json_value(part) for part in value]
         case _:
             return value
-
-
-def _list(shape: Shape) -> list[int]:
-    sizes = (shape.channels, shape.height, shape.width)
-    return [size for size in sizes if size is not None]
