@@ -309,18 +309,9 @@ def _place(span: Span | None, file: str) -> str:
 def _json_place(span: Span | None, file: str) -> dict[str, object]:
     if span is None:
         return {"file": file or None, "line": None, "column": None, "end_column": None}
-    end = span.column + max(1, min(span.end, _end_of_line(span)) - span.start)
-    return {
-        "file": span.source.name,
-        "line": span.line,
-        "column": span.column,
-        "end_column": end,
-    }
-
-
-def _end_of_line(span: Span) -> int:
-    end = span.source.text.find("\n", span.start)
-    return len(span.source.text) if end < 0 else end
+    end = span.column + max(1, len(span.text.partition("\n")[0]))
+    place = {"line": span.line, "column": span.column, "end_column": end}
+    return {"file": span.source.name, **place}
 
 
 def _excerpt(span: Span, label: str) -> list[str]:

@@ -7,8 +7,9 @@ documentation, formatting, counting and every target read it; shape and cost rul
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import Enum
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -47,13 +48,14 @@ class ByWindow:
 DefaultValue = int | float | bool | str | ByWindow | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Argument:
     """One argument of an op."""
 
     name: str  #: The attribute's name, or what errors call a positional argument
-    kind: Kind  #: The type of its values
     doc: str  #: Its meaning, with the unit
+    _: KW_ONLY
+    kind: Kind  #: The type of its values
     positional: bool = False  #: Whether it is given by position rather than as `name=value`
     default: DefaultValue = None  #: The value if it is not stated
     must: bool = False  #: No default without a `numerics` line: the frameworks disagree
@@ -108,28 +110,12 @@ class Op(Signature):
         return self.title or self.name.replace("_", " ")
 
 
-def _by_position(name: str, kind: Kind, doc: str, **more: Any) -> Argument:
-    return Argument(name=name, kind=kind, doc=doc, positional=True, **more)
-
-
-def _count(name: str, default: DefaultValue, doc: str, **more: Any) -> Argument:
-    return Argument(name=name, kind=Kind.COUNT, default=default, doc=doc, **more)
-
-
-def _factor(name: str, doc: str, **more: Any) -> Argument:
-    return Argument(name=name, kind=Kind.FACTOR, doc=doc, **more)
-
-
-def _flag(name: str, default: DefaultValue, doc: str, **more: Any) -> Argument:
-    return Argument(name=name, kind=Kind.FLAG, default=default, doc=doc, **more)
-
-
-def _choice(name: str, words: tuple[str, ...], doc: str, **more: Any) -> Argument:
-    return Argument(name=name, kind=Kind.WORD, words=words, doc=doc, **more)
-
-
-def _pad(doc: str) -> Argument:
-    return Argument(name="pad", kind=Kind.PADDING, must=True, doc=doc)
+_count = partial(Argument, kind=Kind.COUNT)
+_factor = partial(Argument, kind=Kind.FACTOR)
+_flag = partial(Argument, kind=Kind.FLAG)
+_word = partial(Argument, kind=Kind.WORD)
+_window = partial(Argument, kind=Kind.WINDOW, positional=True)
+_padding = partial(Argument, kind=Kind.PADDING)
 
 
 def _op(name: str, doc: str, *arguments: Argument, **more: Any) -> Op:
@@ -138,15 +124,15 @@ def _op(name: str, doc: str, *arguments: Argument, **more: Any) -> Op:
     return Op(name, positional, attributes, doc=doc, **more)
 
 
-_WINDOW = _by_position("window", Kind.WINDOW, "kernel and stride, in pixels")
-_CHANNELS = _by_position("channels", Kind.COUNT, "output channels")
-_MULTIPLIER = _count("multiplier", 1, "output channels per input channel")
+_WINDOW = _window("window", "kernel and stride, in pixels")
+_CHANNELS = _count("channels", "output channels", positional=True)
+_MULTIPLIER = _count("multiplier", "output channels per input channel", default=1)
 _CONV = (
-    _pad("zeros around the input, in pixels; see Padding"),
-    _count("dilation", 1, "spacing of the taps, in pixels"),
+    _padding("pad", "zeros around the input, in pixels; see Padding", must=True),
+    _count("dilation", "spacing of the taps, in pixels", default=1),
 )
 _WEIGHT = (
-    _flag("bias", True, "whether a bias is added"),
+    _flag("bias", "whether a bias is added", default=True),
     Argument(
         name="init",
         kind=Kind.INITIALIZER,
@@ -161,21 +147,13 @@ _WEIGHT = (
         minimum=0,
     ),
 )
-_GROUPS = _count("groups", 1, "independent groups of channels")
+_GROUPS = _count("groups", "independent groups of channels", default=1)
 _POOL = (
-    _pad("border around the input, in pixels; see Padding"),
-    _flag(
-        "ceil",
-        None,
-        "whether a last, partial window counts (must be stated when strided)",
-        must=True,
-    ),
+    _padding("pad", "border around the input, in pixels; see Padding", must=True),
+    _flag("ceil", "whether a last, partial window counts (must be stated when strided)", must=True),
 )
 _COUNT_PAD = _flag(
-    "count_pad",
-    None,
-    "whether the border counts in the average (must be stated when padded)",
-    must=True,
+    "count_pad", "whether the border counts in the average (must be stated when padded)", must=True
 )
 #: What an op with windows has in common with others of its family.
 _CONVOLUTION: Final[dict[str, Any]] = {"takes": Takes.MAP, "weighted": True, "family": "conv"}
@@ -206,7 +184,7 @@ _TABLE = (
     _op(
         "dense",
         "A matrix product; a map is flattened in the order C, H, W first.",
-        _by_position("features", Kind.COUNT, "output features"),
+        _count("features", "output features", positional=True),
         *_WEIGHT,
         weighted=True,
         title="dense layer",
@@ -222,12 +200,12 @@ _TABLE = (
             minimum=0,
             maximum=1,
         ),
-        _flag("scale", True, "whether there is a gamma"),
-        _flag("shift", True, "whether there is a beta"),
-        _choice(
+        _flag("scale", "whether there is a gamma", default=True),
+        _flag("shift", "whether there is a beta", default=True),
+        _word(
             "variance",
-            ("unbiased", "biased"),
             "which batch variance the running variance averages",
+            words=("unbiased", "biased"),
             default="unbiased",
         ),
         weighted=True,
@@ -236,10 +214,10 @@ _TABLE = (
     _op(
         "lrn",
         "x / (k + alpha / size * sum of x ** 2 over size channels) ** beta.",
-        _by_position(
+        _count(
             "size",
-            Kind.COUNT,
             "channels in the sum; size // 2 of them before the channel itself",
+            positional=True,
             must=True,
         ),
         _factor("alpha", "divided by size, as Caffe and PyTorch do", must=True, minimum=0),
@@ -268,7 +246,7 @@ _TABLE = (
     _op(
         "pool",
         "max_pool or avg_pool, chosen by a word that can be a parameter.",
-        _choice("kind", ("max", "avg"), "which pooling", positional=True),
+        _word("kind", "which pooling", words=("max", "avg"), positional=True),
         *(_WINDOW, *_POOL, _COUNT_PAD),
         **_POOLING,
         title="pooling",
@@ -288,7 +266,7 @@ _TABLE = (
     _op(
         "adaptive_avg_pool",
         "The average over windows, one for each pixel of the resulting map.",
-        _by_position("window", Kind.WINDOW, "the size of the resulting map, without a stride"),
+        _window("window", "the size of the resulting map, without a stride"),
         takes=Takes.MAP,
         title="adaptive average pooling",
     ),
@@ -313,10 +291,10 @@ _TABLE = (
     _op(
         "gelu",
         "x times the normal distribution's CDF at x, exactly (erf) or approximately (tanh).",
-        _choice(
+        _word(
             "form",
-            ("erf", "tanh"),
             "which formula; the frameworks' defaults differ between versions",
+            words=("erf", "tanh"),
             positional=True,
         ),
         title="GELU",
@@ -346,8 +324,8 @@ _TABLE = (
     _op(
         "pad",
         "Explicit zeros around a map.",
-        _by_position(
-            "border", Kind.PADDING, "a number, `HxW` or `[top, bottom, left, right]`, in pixels"
+        _padding(
+            "border", "a number, `HxW` or `[top, bottom, left, right]`, in pixels", positional=True
         ),
         takes=Takes.MAP,
         title="zero padding",

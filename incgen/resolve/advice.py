@@ -186,20 +186,17 @@ def unseen_label(name: str, items: Iterable[st.Item], parameters: Collection[str
         help_ = "a block takes one value; join it with others where the block is used, with `from`"
         return Advice(message, help_)
     message = f"no earlier value here has the label `{name}`"
-    owner = next((item for item in items if name in _labels_of(item)), None)
-    if isinstance(owner, (st.Block, st.Network)):
+    for owner in items:
+        if not isinstance(owner, (st.Block, st.Network)):
+            continue
+        if all(s.label is None or s.label.text != name for s in st.statements(owner.body)):
+            continue
         message = f"`{name}` is a label of `{owner.name.text}`, and is not visible here"
         help_ = "a definition sees only its own labels"
         if isinstance(owner, st.Network):
             help_ += f"; join the values in `{owner.name.text}`, with `from {name}` for a branch"
         return Advice(message, help_)
     return Advice(message)
-
-
-def _labels_of(item: st.Item) -> set[str]:
-    if not isinstance(item, (st.Block, st.Network)):
-        return set()
-    return {s.label.text for s in st.statements(item.body) if s.label is not None}
 
 
 def label_as_value(name: str) -> Advice:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from incgen.base.diagnostics import Code, Refused, Reporter, counted, listed, near
@@ -125,16 +125,6 @@ class Conventions:
     def preset(self) -> str | None:
         """Return the name of the preset, if there is one."""
         return self.numerics.preset if self.numerics is not None else None
-
-    def with_preset(self, preset: str, span: Span) -> Conventions:
-        """Return these conventions with a `numerics` line."""
-        return replace(self, numerics=Source(preset, span=span))
-
-    def with_default(self, op: str, name: str, value: ArgumentValue, span: Span) -> Conventions:
-        """Return these conventions with one more `default`."""
-        return replace(
-            self, defaults={**self.defaults, (op, name): (value, Source(None, span=span))}
-        )
 
     def default(self, op: Op, argument: Argument) -> tuple[ArgumentValue | ByWindow, Source | None]:
         """Return the value of an argument that its op does not set, and the line that sets it.

@@ -71,7 +71,7 @@ class BodyResolver:
     ) -> df.Body:
         """Resolve the steps of a body."""
         self.frames.append({})
-        kept = _origins(body)
+        kept = {s.origin.text for s in st.statements(body) if s.origin is not None}
         heads = heads or (top and self.network)
         errors = self.report.errors
         steps: list[df.Step | df.Head] = []
@@ -297,8 +297,3 @@ def _chained(
     if not sound or len(sound) != len(elements):
         return None
     return sound[0] if len(sound) == 1 and name is None else df.Chain(tuple(sound), name, span=span)
-
-
-def _origins(body: st.Body) -> set[str]:
-    """Return the labels that `from`s inside a body name."""
-    return {s.origin.text for s in st.statements(body) if s.origin is not None}

@@ -35,7 +35,8 @@ def resolve(
     The settings are values for constants of the spec's own file, which override it.
     """
     scope = FileScope(loaded, report, Conventions(), Shared(_definition), settings)
-    scope.resolve_all()
+    for name in scope.entries:
+        scope.definition(name)
     if not scope.entries and not report.failed:
         report.error(
             Code.NO_NETWORK,

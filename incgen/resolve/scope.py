@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from incgen.base.diagnostics import Code, Note, Refused, Reporter, clipped, listed, near
@@ -136,7 +136,7 @@ class FileScope:
                 help=advice.preset(name),
             )
             name = next(iter(PRESETS))  # so that nothing else is reported missing
-        return current.with_preset(name, item.span)
+        return replace(current, numerics=df.Source(name, span=item.span))
 
     def _default(self, item: st.Default, conventions: Conventions) -> Conventions:
         op = OPS.get(item.op.text)
@@ -158,7 +158,8 @@ class FileScope:
                 continue
             with suppress(Refused):
                 value = binder.value(op.name, argument, attribute.value)
-                conventions = conventions.with_default(op.name, argument.name, value, item.span)
+                said = {(op.name, argument.name): (value, df.Source(None, span=item.span))}
+                conventions = replace(conventions, defaults={**conventions.defaults, **said})
         return conventions
 
     def _use(self, item: st.Use, conventions: Conventions) -> None:
@@ -217,11 +218,6 @@ class FileScope:
         scope = FileScope(used, self.report, conventions, self.shared)
         scopes.append(scope)
         return scope
-
-    def resolve_all(self) -> None:
-        """Resolve every definition of the file, used or not."""
-        for name in self.entries:
-            self.definition(name)
 
     def definition(self, name: str) -> df.Definition | None:
         """Resolve the definition of a name when it is first needed; return None after a report.
