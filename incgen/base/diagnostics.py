@@ -172,7 +172,7 @@ class More(TypedDict, total=False):
     """The parts of a diagnostic that not every one has."""
 
     label: str
-    notes: Sequence[Note]
+    notes: tuple[Note, ...]
     help: str | None
 
 
@@ -182,34 +182,20 @@ class Reporter:
     def __init__(self) -> None:
         """Start empty."""
         self.errors = 0
-        self._found: list[Diagnostic] = []
-        self._seen: set[tuple[object, ...]] = set()
+        self._found: dict[tuple[object, ...], Diagnostic] = {}
 
     def error(self, code: Code, span: Span | None, message: str, **more: Unpack[More]) -> None:
         """Record an error, once per place and message; the `MAX_ERRORS`th raises `SpecError`."""
-        self._record(Severity.ERROR, code, span, message, **more)
+        self._add(Diagnostic(code, message, span, **more))
 
     def warning(self, code: Code, span: Span | None, message: str, **more: Unpack[More]) -> None:
         """Record a warning; the same message at the same place is recorded once."""
-        self._record(Severity.WARNING, code, span, message, **more)
+        self._add(Diagnostic(code, message, span, severity=Severity.WARNING, **more))
 
     def refuse(self, code: Code, span: Span | None, message: str, **more: Unpack[More]) -> NoReturn:
         """Record an error that leaves nothing to continue with, and raise `Refused`."""
         self.error(code, span, message, **more)
         raise Refused
-
-    def _record(
-        self,
-        severity: Severity,
-        code: Code,
-        span: Span | None,
-        message: str,
-        *,
-        label: str = "",
-        notes: Sequence[Note] = (),
-        help: str | None = None,
-    ) -> None:
-        self._add(Diagnostic(code, message, span, label, tuple(notes), help, severity))
 
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Record what another stage or file found."""
@@ -219,10 +205,9 @@ class Reporter:
     def _add(self, diagnostic: Diagnostic) -> None:
         # An error in a block that is used ten times is one error.
         key = (diagnostic.code, diagnostic.span, diagnostic.message, diagnostic.file)
-        if key in self._seen:
+        if key in self._found:
             return
-        self._seen.add(key)
-        self._found.append(diagnostic)
+        self._found[key] = diagnostic
         if diagnostic.severity is Severity.ERROR:
             self.errors += 1
             if self.errors >= MAX_ERRORS:
@@ -236,7 +221,7 @@ class Reporter:
     @property
     def diagnostics(self) -> list[Diagnostic]:
         """Return everything recorded, by location."""
-        return sorted(self._found, key=_order)
+        return sorted(self._found.values(), key=_order)
 
     def stop_on_errors(self) -> None:
         """Raise everything recorded as a `SpecError` if it includes an error."""

@@ -274,9 +274,9 @@ class _Builder:
             use = unit_use(frame.use, call.forwards, fault.concerns)
             if use is not None:  # either the arguments of the unit do not fit, or its place
                 head = Note(f"`{op.name}` is the first op of `{use.definition.name}`", call.span)
-                notes, place = [head, *uses_of(use.outer)], use.span
+                notes, place = (head, *uses_of(use.outer)), use.span
             if fault.code in (Code.WINDOW_TOO_LARGE, Code.WRONG_RANK):
-                notes.insert(0, Note(f"its input: {history(self.nodes, value)}"))
+                notes = (Note(f"its input: {history(self.nodes, value)}"), *notes)
             self.report.refuse(fault.code, place, str(fault), notes=notes, help=fault.help)
         said = call.said | (frame.forwarded or {}).keys() if call.forwards else call.said
         path = join_key(frame.prefix, call.name)

@@ -92,7 +92,7 @@ class Evaluator:
         if found.name and span is not None:
             # an argument of a unit has the name of its head's argument
             same = what == f"`{found.name}` of `{found.owner}`"
-            notes = [] if same else [Note(f"it becomes {what} here", place)]
+            notes = () if same else (Note(f"it becomes {what} here", place),)
             notes += uses_of(found.use)
             what, place = f"`{found.name}` of `{found.owner}`", span
         self.report.refuse(code, place, f"{what} {fault}", notes=notes, help=help)

@@ -57,14 +57,14 @@ def join_key(prefix: str, name: str | None) -> str:
     return f"{prefix}.{name}" if prefix else name
 
 
-def uses_of(use: Use | None) -> list[Note]:
+def uses_of(use: Use | None) -> tuple[Note, ...]:
     """Return notes on the uses that led to a place, the innermost first."""
     notes: list[Note] = []
     while use is not None and len(notes) < _MAX_USES:
         path = use.path if len(use.path) <= 60 else f"{use.path[:20]}...{use.path[-37:]}"
         notes.append(Note(f"in `{use.definition.name}`, used here as `{path}`", use.span))
         use = use.outer
-    return notes
+    return tuple(notes)
 
 
 @dataclass(frozen=True, slots=True)

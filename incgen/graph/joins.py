@@ -78,7 +78,7 @@ def refuse_mismatch(
         notes[1].span,
         f"`{element.kind}` cannot join {names[0]} and {names[1]}: {how}",
         label=f"{second}, {names[0]} is {first}",
-        notes=[*notes, *uses_of(use)],
+        notes=(*notes, *uses_of(use)),
         help=_outer_channels_help(nodes[results[pair[1]]], nodes, element.kind, first, use)
         or help_,
     )

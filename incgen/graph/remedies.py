@@ -61,7 +61,7 @@ def _flags_around(
 ) -> Iterator[tuple[str, bool]]:
     """Yield the flags that decide whether some places are built, with their values."""
     for item in spec.items:
-        if not isinstance(item, (st.Block, st.Network)):
+        if not isinstance(item, st.Block):
             continue
         flags = dict(_flags(spec, item, values))
         for statement in st.statements(item.body):
@@ -82,7 +82,7 @@ def _holds(choice: st.Conditional, span: Span) -> bool:
 
 
 def _flags(
-    spec: st.Spec, item: st.Block | st.Network, values: Mapping[str, Value]
+    spec: st.Spec, item: st.Block, values: Mapping[str, Value]
 ) -> Iterator[tuple[str, bool]]:
     """Yield the constants and parameters that are true or false, with their values."""
     written = [(i.name.text, i.value) for i in spec.items if isinstance(i, st.Constant)]

@@ -187,7 +187,7 @@ def unseen_label(name: str, items: Iterable[st.Item], parameters: Collection[str
         return Advice(message, help_)
     message = f"no earlier value here has the label `{name}`"
     for owner in items:
-        if not isinstance(owner, (st.Block, st.Network)):
+        if not isinstance(owner, st.Block):
             continue
         if all(s.label is None or s.label.text != name for s in st.statements(owner.body)):
             continue

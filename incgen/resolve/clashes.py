@@ -26,7 +26,7 @@ def report_different(
     if first.span == second.span:
         message = f"`{first.name}` is used under different `numerics` or `default`s"
         help_ = "make all files that use it agree, or give its own file a `numerics`"
-    notes = [Note(f"the {kinds[0]} is here", first.span)]
+    notes: tuple[Note, ...] = (Note(f"the {kinds[0]} is here", first.span),)
     if second.span not in (span, first.span):
-        notes.append(Note(f"the {kinds[1]} that differs from it is here", second.span))
+        notes += (Note(f"the {kinds[1]} that differs from it is here", second.span),)
     report.error(Code.DUPLICATE, span, message, notes=notes, help=help_)

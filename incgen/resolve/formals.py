@@ -24,7 +24,7 @@ def formals(
         _check_name(name, span, report)
         if name in places:
             message = f"the parameter `{name}` is given twice"
-            notes = [Note("it is first given here", places[name])]
+            notes = (Note("it is first given here", places[name]),)
             report.error(Code.DUPLICATE, span, message, notes=notes)
             continue
         default = None
@@ -58,7 +58,7 @@ def _check_name(name: str, span: Span, report: Reporter) -> None:
 
 
 def check_used(
-    item: st.Block | st.Network, parameters: dict[str, Span], used: set[str], report: Reporter
+    item: st.Block, parameters: dict[str, Span], used: set[str], report: Reporter
 ) -> None:
     """Report parameters that nothing uses."""
     for name in parameters:

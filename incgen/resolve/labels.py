@@ -115,6 +115,6 @@ def _add(label: st.Identifier, labels: MutableMapping[str, Span], report: Report
             Code.DUPLICATE,
             label.span,
             f"the label `{label.text}` is given twice",
-            notes=[Note("it is first given here", first)],
+            notes=(Note("it is first given here", first),),
         )
     labels.setdefault(label.text, label.span)

@@ -224,7 +224,7 @@ class Matcher:
                 Code.ARGUMENT_COUNT,
                 call.span,
                 f"`{unit.name}` needs {_wanted(missing, 'the')} of its `{unit.head.name}`",
-                notes=[Note(f"`{unit.name}` is defined here", unit.span)],
+                notes=(Note(f"`{unit.name}` is defined here", unit.span),),
                 help=_usage(call, missing, _examples(missing)),
             )
         return values
@@ -250,7 +250,7 @@ class Matcher:
             Code.ARGUMENT_COUNT,
             written.span,
             f"`{unit.name}` has a window of its own{has}",
-            notes=[Note(f"`{unit.name}` is defined here", unit.span)],
+            notes=(Note(f"`{unit.name}` is defined here", unit.span),),
             help=advice.given_by_unit(unit.name, written, open_, call),
         )
 
@@ -280,7 +280,7 @@ class Matcher:
                 Code.ARGUMENT_COUNT,
                 call.span,
                 f"`{block.name}` needs {listed(missing)}",
-                notes=[Note(f"`{block.name}` is defined here", block.span)],
+                notes=(Note(f"`{block.name}` is defined here", block.span),),
                 help=f"its parameters are {listed(names)}, in this order",
             )
         return values

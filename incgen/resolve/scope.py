@@ -28,7 +28,7 @@ MAX_SCOPES = 500
 class Entry:
     """A definition that is not resolved yet, with the conventions at its place."""
 
-    item: st.Unit | st.Block | st.Network
+    item: st.Unit | st.Block
     conventions: Conventions
 
 
@@ -40,7 +40,7 @@ class Shared:
     build: Callable[[FileScope, Entry], df.Definition | None]
 
     #: The definitions being resolved; for recursion
-    stack: list[st.Unit | st.Block | st.Network] = field(default_factory=list)
+    stack: list[st.Unit | st.Block] = field(default_factory=list)
     #: The scopes of each file, one for each set of conventions it is used under
     scopes: dict[int, list[FileScope]] = field(default_factory=dict)
     count: int = 0
@@ -91,7 +91,7 @@ class FileScope:
                         self.values.define(item)
                 case st.Use():
                     self._use(item, conventions)
-                case st.Unit() | st.Block() | st.Network():
+                case st.Unit() | st.Block():
                     if self._declare(item.name):
                         self.entries[item.name.text] = Entry(item, conventions)
                         self.values.own.add(item.name.text)
@@ -104,7 +104,7 @@ class FileScope:
                 Code.DUPLICATE,
                 name.span,
                 f"`{name.text}` is defined twice",
-                notes=[Note("it is first defined here", first)],
+                notes=(Note("it is first defined here", first),),
             )
             return False
         self.values.places[name.text] = name.span

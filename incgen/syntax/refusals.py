@@ -67,7 +67,7 @@ def refuse_input(size: Span, channels: st.Argument | None) -> None:
 def refuse_depth(spec: st.Spec, deepest: int) -> None:
     """Refuse bodies nested more deeply than a bound; later stages walk them by recursion."""
     pending: list[tuple[st.Body, int]] = [
-        (item.body, 1) for item in spec.items if isinstance(item, (st.Block, st.Network))
+        (item.body, 1) for item in spec.items if isinstance(item, st.Block)
     ]
     while pending:
         body, depth = pending.pop()

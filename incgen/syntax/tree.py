@@ -195,13 +195,8 @@ class Block(Located):
 
 
 @dataclass(frozen=True, slots=True)
-class Network(Located):
-    """`network name(parameters) { ... }`."""
-
-    name: Identifier
-    parameters: tuple[Parameter, ...]
-    body: Body
-    doc: str
+class Network(Block):
+    """`network name(parameters) { ... }`: a block that is built by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +207,7 @@ class Use(Located):
     path: Text
 
 
-Item: TypeAlias = Numerics | Default | Constant | Unit | Block | Network | Use
+Item: TypeAlias = Numerics | Default | Constant | Unit | Block | Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +245,7 @@ def statements(body: Body) -> Iterator[Statement]:
         yield from (s for s in current.statements if isinstance(s, Statement))
 
 
-def called(item: Unit | Block | Network) -> Iterator[Identifier]:
+def called(item: Unit | Block) -> Iterator[Identifier]:
     """Yield the names that a definition applies, including ops."""
     if isinstance(item, Unit):
         yield from (call.name for call in item.calls)
