@@ -68,8 +68,8 @@ class FileScope:
     settings: Mapping[str, Value] = field(default_factory=dict)
     values: Values = field(init=False)  #: The constants, and the meaning of names in expressions
     entries: dict[str, Entry] = field(default_factory=dict)  #: The definitions in the file
-    #: Names from other files, each with the scope that defines it and its name there
-    imported: dict[str, tuple[FileScope, str]] = field(default_factory=dict)
+    #: Names from other files, each with the scope that defines it
+    imported: dict[str, FileScope] = field(default_factory=dict)
     #: The resolved definitions; None for one with a fault
     done: dict[str, df.Definition | None] = field(default_factory=dict)
     #: The nesting depths of definitions whose uses are resolved
@@ -174,7 +174,7 @@ class FileScope:
                 continue
             item_ = scope.entries.get(name.text)
             if item_ is not None and not isinstance(item_.item, st.Network):
-                self.imported[name.text] = (scope, name.text)
+                self.imported[name.text] = scope
                 self.values.own.add(name.text)
             else:
                 self._report_use(item, name, scope)
@@ -224,17 +224,17 @@ class FileScope:
 
         What a definition uses is resolved before it, without recursion: there may be many.
         """
-        scope, name = self._home(name)
-        if name not in scope.done and not scope.is_open(name):
-            scope.resolve_after_uses(name)
-        return scope.done.get(name)
+        home = self._home(name)
+        if name not in home.done and not home.is_open(name):
+            home.resolve_after_uses(name)
+        return home.done.get(name)
 
-    def _home(self, name: str) -> tuple[FileScope, str]:
-        """Return the scope that defines a name, and the name there."""
+    def _home(self, name: str) -> FileScope:
+        """Return the scope that defines a name."""
         if name in self.imported:
             self.values.read.add(name)
             return self.imported[name]
-        return self, name
+        return self
 
     def is_open(self, name: str) -> bool:
         """Return whether the definition is being resolved."""
@@ -249,9 +249,10 @@ class FileScope:
         while frames:
             scope, name, uses = frames[-1]
             for use in uses:
-                if use.text not in scope.entries and use.text not in scope.imported:
+                inner = use.text
+                if inner not in scope.entries and inner not in scope.imported:
                     continue
-                home, inner = scope._home(use.text)
+                home = scope._home(inner)
                 if inner in home.done:
                     scope._note_depth(name, use, home.depths[inner] + 1)
                 elif home.is_open(inner):
