@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
-from incgen.language.initializers import Initializer
 from incgen.resolve import definitions as df
 from incgen.targets.keras.code import Function, Layer, Step, Title
 from incgen.targets.keras.ops import several, steps
@@ -30,7 +30,6 @@ from incgen.targets.shared.code import (
 from incgen.targets.shared.file import Form
 from incgen.targets.shared.growth import ranks_differ, vector_in_repeat
 from incgen.targets.shared.symbols import Symbol
-from incgen.targets.shared.units import Place, head_arguments
 from incgen.targets.shared.writer import Flow
 
 #: Ops that give a vector.
@@ -143,15 +142,10 @@ class FunctionWriter(Calls):
 
     def steps(self, call: df.OpCall, shape: Symbol) -> tuple[Step, ...]:
         """Return the layers of an op, with sizes read off its input or kept in variables."""
-        # a pooling calculates with its border, a convolution hands it on
-        written = head_arguments(call, self.unit, whole=call.op.family != "pool")
-        unit = self.unit if call.forwards else None
+        # A pooling calculates with its border, a convolution passes it on.
+        args = self.arguments(call, shape, whole=call.op.family != "pool")
         explicit = self.definition in self.file.explicit
-        own = call.args.get("init")
-        init = own if isinstance(own, Initializer) else None
-        place = Place(shape, self.words, unit, explicit, init)
-        args = {name: self.resolved(value, shape) for name, value in written.items()}
-        return steps(call.op.name, args, place)
+        return steps(call.op.name, args, replace(self.place(call, shape), explicit=explicit))
 
     # ------------------------------------------------------------ joins and control
 

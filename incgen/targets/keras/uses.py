@@ -15,20 +15,21 @@ from incgen.targets.keras.padding import (
     usual_padding,
 )
 from incgen.targets.keras.scope import Scope
-from incgen.targets.keras.weights import either, has_fans, initializer
+from incgen.targets.keras.weights import COUNTED, has_fans
 from incgen.targets.shared.code import Code, Formal, Type
 from incgen.targets.shared.file import Parameter
 from incgen.targets.shared.symbols import Symbol
 from incgen.targets.shared.units import UnitForm
 from incgen.targets.shared.uses import Given
 from incgen.targets.shared.values import ZERO, Args, Sides, one_of_equal
-from incgen.targets.shared.weights import depthwise_fans
 from incgen.targets.shared.windows import PADDING, SAME, VALID
 from incgen.targets.shared.writer import Flow
 
 
 class Calls(Scope):
     """Writes calls of functions."""
+
+    counted = COUNTED
 
     # ------------------------------------------------------------ what functions take
 
@@ -92,9 +93,6 @@ class Calls(Scope):
         """Return the arguments of a use of a unit."""
         unit, found = instance.definition, super().unit_given(instance, shape)
         args = {**df.unit_defaults(unit), **self.said(instance, shape)}
-        if "init" in self.file.unit_forms[unit].args:
-            start = self.start(instance, args)
-            found |= {} if start is None else {"init": start}
         if self.file.unit_forms[unit].padding and is_pointwise(args):
             usual = dict(self.file.form(unit, shape.is_map).formals)["padding"]
             if {found["padding"], usual} <= {SAME, VALID}:
@@ -113,21 +111,11 @@ class Calls(Scope):
         """Return the padding of one use of a unit, which is no parameter of words."""
         return unit_padding(unit, self.file.unit_forms[unit], args)
 
-    def start(self, instance: df.Instance, args: Args) -> Code | None:
-        """Return how the kernels of a unit's head begin, if a use says it."""
-        said, own = args["init"], instance.args.get("init")
-        if isinstance(own, Initializer):
-            start = self.initializer(instance, own, args)
-            return either(said, start) if isinstance(said, ex.Parameter) else start
-        return said if isinstance(said, ex.Parameter) else None
-
     def initializer(self, instance: df.Instance, init: Initializer, args: Args) -> Code:
         """Return an initialiser for the kernels of a unit's head."""
         unit = instance.definition
-        assert unit.head is not None
-        if unit.head.name == "separable_conv" and has_fans(init):
+        if unit.head is not None and unit.head.name == "separable_conv" and has_fans(init):
             message = f"`{unit.name}` has two kernels, which Keras would begin in different ways"
             help_ = "say `init` in the unit, or an initialiser with numbers: `normal(0.01)`"
             self.unsupported(instance.span, message, help_)
-        fans = depthwise_fans(args) if unit.head.name == "depthwise_conv" else None
-        return initializer(init, fans)
+        return super().initializer(instance, init, args)

@@ -9,17 +9,17 @@ from incgen.targets.shared.code import Code, Op
 from incgen.targets.shared.values import FALSE, ZERO, Args, Pair, expression
 
 #: The rules over fans: Keras counts those of a depthwise kernel otherwise than the language.
-_COUNTED = frozenset(name for name, rule in RULES.items() if rule.numerator)
+COUNTED = frozenset(name for name, rule in RULES.items() if rule.numerator)
 
 
 def initializer(init: Initializer, fans: Pair | None = None) -> Op:
     """Return an initialiser; the fans are those of a depthwise kernel."""
-    return shared.initializer(init, fans, _COUNTED)
+    return shared.initializer(init, fans, COUNTED)
 
 
 def has_fans(init: Initializer) -> bool:
     """Return whether how kernels begin depends on the size of the window."""
-    return init.name in _COUNTED
+    return init.name in COUNTED
 
 
 def kernel(args: Args, default: Initializer | None, fans: Pair | None = None) -> dict[str, object]:
@@ -34,17 +34,12 @@ def kernel(args: Args, default: Initializer | None, fans: Pair | None = None) ->
     start: Code
     if isinstance(init, ex.Parameter):
         assert default is not None
-        start = either(init, initializer(default, fans))
+        start = shared.either(init, initializer(default, fans))
     else:
         assert isinstance(init, Initializer)
         start = initializer(init, fans)
     l2 = expression(args, "l2")
     return {"init": start, "decay": None if l2 == ZERO else Op("l2", {"rate": l2})}
-
-
-def either(parameter: ex.Parameter, usual: Code) -> Op:
-    """Return a parameter, or what is usual where it is None."""
-    return Op("either", {"parameter": parameter, "usual": usual})
 
 
 def bias(args: Args) -> dict[str, object]:

@@ -55,15 +55,15 @@ class Place:
         shape: The shape of its input.
         words: Returns the values that a parameter takes, if words are among them.
         unit: The form of the unit whose head it is, if it is one.
-        explicit: Whether a use of the unit needs its padding written out.
         init: How the kernels are initialised if a use of the unit sets nothing.
+        explicit: Whether a use of the unit needs its padding written out.
     """
 
     shape: Symbol
     words: Callable[[str], list[Value]]
     unit: UnitForm | None = None
-    explicit: bool = False
     init: Initializer | None = None
+    explicit: bool = False
 
     @property
     def odd(self) -> bool:
@@ -216,31 +216,3 @@ def _pair(name: str, square: bool) -> tuple[ex.Expression, ex.Expression]:
     if square:
         return ex.Parameter(name), ex.Parameter(name)
     return ex.Item(name, 0), ex.Item(name, 1)
-
-
-def head_arguments(
-    call: df.OpCall, form: UnitForm | None, *, whole: bool = False
-) -> dict[str, df.ArgumentValue]:
-    """Return the arguments of an op; those of a unit's head come from the unit's parameters."""
-    if not call.forwards or form is None:
-        return call.args
-    return {**call.args, **unit_arguments(form, whole=whole)}
-
-
-def said_by_use(
-    instance: df.Instance, form: UnitForm, outer: UnitForm | None, *, whole: bool = False
-) -> dict[str, df.ArgumentValue]:
-    """Return what a use of a unit says for it, with what a unit around it hands on.
-
-    Args:
-        instance: the use.
-        form: of the unit that is used.
-        outer: of the unit that it stands in, if it does.
-        whole: as `unit_arguments` takes it.
-    """
-    said = dict(instance.args)
-    if instance.forwards and outer is not None:
-        said.update(unit_arguments(outer, whole=whole))
-    if "window" in form.args:
-        said.setdefault("window", df.unit_defaults(instance.definition)["window"])
-    return said

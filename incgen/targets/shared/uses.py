@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from functools import partial
 from typing import NoReturn, TypeAlias
 
@@ -12,11 +12,12 @@ from incgen.base.diagnostics import Diagnostic, SpecError
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
+from incgen.language.initializers import Initializer
 from incgen.resolve import definitions as df
 from incgen.targets.shared.code import Code, Construct
 from incgen.targets.shared.file import Form
 from incgen.targets.shared.symbols import Symbol
-from incgen.targets.shared.units import BORDERS, UnitForm, said_by_use, unit_arguments
+from incgen.targets.shared.units import BORDERS, Place, UnitForm, unit_arguments
 from incgen.targets.shared.values import (
     Args,
     Sides,
@@ -26,6 +27,7 @@ from incgen.targets.shared.values import (
     is_same,
     one_of_equal,
 )
+from incgen.targets.shared.weights import depthwise_fans, either, initializer
 from incgen.targets.shared.windows import PADDING
 from incgen.targets.shared.words import by_word
 from incgen.targets.shared.writer import Writer
@@ -37,12 +39,34 @@ Given: TypeAlias = dict[str, Code]
 class Uses(Writer):
     """Writes what uses of units and blocks give."""
 
-    #: Whether a border of several numbers is handed on as one argument.
+    #: Whether a border of several numbers is passed on as one argument.
     whole_borders = False
+    #: The rules for which the framework counts other fans of a depthwise kernel.
+    counted: Container[str] = ()
 
     def unsupported(self, span: Span, message: str, help: str) -> NoReturn:
         """Stop: code for this framework cannot say this."""
         raise SpecError([Diagnostic(diagnostics.Code.UNSUPPORTED, message, span, help=help)])
+
+    def arguments(
+        self, call: df.OpCall, shape: Symbol, *, whole: bool = False
+    ) -> dict[str, df.ArgumentValue]:
+        """Return the arguments of an op; those of a unit's head are the unit's parameters.
+
+        Args:
+            call: The op.
+            shape: The shape of its input.
+            whole: Whether a border of several numbers is one parameter.
+        """
+        written = dict(call.args)
+        if call.forwards and self.unit is not None:
+            written.update(unit_arguments(self.unit, whole=whole))
+        return {name: self.resolved(value, shape) for name, value in written.items()}
+
+    def place(self, call: df.OpCall, shape: Symbol) -> Place:
+        """Return the context of an op."""
+        unit, init = self.unit if call.forwards else None, call.args.get("init")
+        return Place(shape, self.words, unit, init if isinstance(init, Initializer) else None)
 
     def given(self, instance: df.Instance, shape: Symbol) -> Given:
         """Return the arguments of a use; defaults that depend on the use are among them."""
@@ -58,8 +82,11 @@ class Uses(Writer):
 
     def said(self, instance: df.Instance, shape: Symbol) -> dict[str, df.ArgumentValue]:
         """Return what a use of a unit says for it, with what a unit around it hands on."""
-        form = self.file.unit_forms[instance.definition]
-        written = said_by_use(instance, form, self.unit, whole=self.whole_borders)
+        written = dict(instance.args)
+        if instance.forwards and self.unit is not None:
+            written.update(unit_arguments(self.unit, whole=self.whole_borders))
+        if "window" in self.file.unit_forms[instance.definition].args:
+            written.setdefault("window", df.unit_defaults(instance.definition)["window"])
         return {name: self.resolved(value, shape) for name, value in written.items()}
 
     def unit_given(self, instance: df.Instance, shape: Symbol) -> Given:
@@ -80,7 +107,24 @@ class Uses(Writer):
             found["padding"] = self.use_padding(unit, everything)
         elif "border" in form.args:
             found["padding"] = self.border(unit, four_sides(everything["border"]))
+        if self.gives_starts and "init" in form.args:
+            start = self.start(instance, everything)
+            found |= {} if start is None else {"init": start}
         return found
+
+    def start(self, instance: df.Instance, args: Args) -> Code | None:
+        """Return how the kernels of a unit's head are initialised, if a use sets it."""
+        said, own = args["init"], instance.args.get("init")
+        if isinstance(own, Initializer):
+            start = self.initializer(instance, own, args)
+            return either(said, start) if isinstance(said, ex.Parameter) else start
+        return said if isinstance(said, ex.Parameter) else None
+
+    def initializer(self, instance: df.Instance, init: Initializer, args: Args) -> Code:
+        """Return an initialiser for the kernels of a unit's head."""
+        head = instance.definition.head
+        depthwise = head is not None and head.name == "depthwise_conv"
+        return initializer(init, depthwise_fans(args) if depthwise else None, self.counted)
 
     def use_padding(self, unit: df.Definition, args: Args) -> Expression:
         """Return the padding of one use of a unit, a case for each word of one that it passes on.

@@ -6,7 +6,7 @@ from collections.abc import Container
 
 from incgen.language import expressions as ex
 from incgen.language.initializers import RULES, Initializer
-from incgen.targets.shared.code import Op
+from incgen.targets.shared.code import Code, Op
 from incgen.targets.shared.values import Args, Pair, expression, window
 
 
@@ -37,6 +37,11 @@ def depthwise_fans(args: Args) -> Pair:
     if high == wide and ex.literal(high) is None:
         area = ex.binary("**", high, ex.Literal(2))
     return area, area * expression(args, "multiplier")
+
+
+def either(parameter: ex.Parameter, usual: Code) -> Op:
+    """Return a parameter, or the usual value if it is None."""
+    return Op("either", {"parameter": parameter, "usual": usual})
 
 
 def _sum_of(values: Pair) -> ex.Expression:

@@ -51,7 +51,7 @@ class Writer(ABC):
 
     #: Whether what a step writes on the way to a labelled value has the label's name.
     labels_inside: ClassVar[bool] = True
-    #: Whether how kernels begin is an argument.
+    #: Whether the initialiser of a unit's kernels is an argument of its uses.
     gives_starts: ClassVar[bool] = True
     #: How a docstring says what becomes of a shape.
     maps: ClassVar[str] = "Maps"

@@ -29,7 +29,7 @@ from incgen.targets.shared.parameters import ARGUMENT_TYPES, type_of, values_of
 from incgen.targets.shared.scopes import Names
 from incgen.targets.shared.shaping import Shaper, mapped
 from incgen.targets.shared.symbols import Symbol, Unknown, parameters_for, sizes_of
-from incgen.targets.shared.units import Place, UnitForm, head_arguments
+from incgen.targets.shared.units import Place, UnitForm
 from incgen.targets.shared.uses import Uses
 from incgen.targets.shared.writer import Flow
 
@@ -169,11 +169,8 @@ class Scope(Uses):
 
     def layer(self, call: df.OpCall, shape: Symbol) -> Layer:
         """Return an op as a module."""
-        written = head_arguments(call, self.unit)
         with self.known_at(call.span):
-            args = {name: self.resolved(value, shape) for name, value in written.items()}
-            unit = self.unit if call.forwards else None
-            return self.op_layer(call, args, Place(shape, self.words, unit))
+            return self.op_layer(call, self.arguments(call, shape), self.place(call, shape))
 
     @abstractmethod
     def op_layer(self, call: df.OpCall, args: dict[str, df.ArgumentValue], place: Place) -> Layer:
