@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import incgen
-from incgen.targets.shared import render
+from incgen.targets.shared import render, templates
 from incgen.targets.shared.style import TemplateError
 from incgen.verify import verify
 
@@ -124,6 +124,20 @@ def test_a_faulty_table_is_told(tmp_path: Path) -> None:
 def test_a_folder_without_templates_is_refused(tmp_path: Path) -> None:
     with pytest.raises(incgen.RequestError, match="there are no templates: none of"):
         code(incgen.Style(templates=tmp_path))
+
+
+def test_macros_of_a_target_replace_the_shared_ones_whatever_their_files_are_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [tmp_path / "target", tmp_path / "shared"]
+    for place, name in zip(places, ("a", "b"), strict=True):
+        (place / "macros").mkdir(parents=True)
+        (place / "macros" / f"{name}.jinja").write_text(
+            "{% macro pair() %}" + place.name + "{% endmacro %}"
+        )
+    monkeypatch.setattr(templates, "places_of", lambda target: places)
+
+    assert templates.Templates("new", None).macros({})["pair"]() == "target"
 
 
 def test_lines_are_as_long_as_is_asked() -> None:

@@ -1,8 +1,9 @@
 """The templates of a target. The only module that knows Jinja.
 
-`module.py.jinja` is a file; `helpers/` holds what files define for themselves where they need it,
-`macros/` what prints nodes, and `tables.json` what a framework has by default and how tightly its
-code binds. What they are compiled to is kept, since most of the time of a build is starting.
+`module.py.jinja` is a whole file; `helpers/` holds classes and functions that files define for
+themselves if they need them, `macros/` prints nodes, and `tables.json` lists the defaults of a
+framework and how tightly its code binds. Compiled templates are cached, since most of the time of
+a build is start-up.
 """
 
 from __future__ import annotations
@@ -39,14 +40,14 @@ Macro: TypeAlias = Callable[..., str]
 
 @dataclass(frozen=True, slots=True)
 class Helper:
-    """A class or function that files define for themselves where they need it.
+    """A class or function that files define for themselves if they need it.
 
     Attributes:
-        name: of the helper, and of its file in `templates/TARGET/helpers/`.
-        needs: the helpers that it is written with.
-        imports: what else it is written with, as statements.
-        why: what the documentation says of it.
-        text: of the definition.
+        name: The name of the helper, and of its file in `templates/TARGET/helpers/`.
+        needs: The helpers that it uses.
+        imports: The import statements that it needs.
+        why: The line about it in the documentation.
+        text: The text of the definition.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Helper:
 
 
 class _Kept(BytecodeCache):
-    """What templates are compiled to, kept beside the tables of the grammar."""
+    """Compiled templates, cached beside the tables of the grammar."""
 
     def load_bytecode(self, bucket: Bucket) -> None:
         """Take a template's code, if it is there and intact."""
@@ -74,31 +75,31 @@ class _Kept(BytecodeCache):
 
 
 def places_of(target: str) -> list[Path]:
-    """Return the folders of a target's templates: its own, which go in front, and the shared."""
+    """Return the folders of a target's templates: its own, and the shared, which it overrides."""
     return [folder("templates") / target, folder("templates") / "shared"]
 
 
 class Templates:
-    """The templates of one target, compiled where they are asked for."""
+    """The templates of one target, compiled when they are first used."""
 
     def __init__(self, target: str, own: str | None) -> None:
-        """Find the macros, and read the tables beside them.
+        """Find the macros, and read the tables.
 
         Args:
-            target: the folder of the templates.
-            own: a folder of the user's. The templates in its folder of the target's name go in
-                front of ours, file by file; a macro of any file there goes in front of ours, and
-                its tables are added to ours.
+            target: The folder of the templates.
+            own: A folder of the user's. The templates in its folder of the target's name replace
+                ours, file by file; a macro of any file there replaces ours of its name, and its
+                tables are added to ours.
 
         Raises:
-            TemplateError: a template of the user's is faulty.
+            TemplateError: A template of the user's is faulty.
         """
-        places = places_of(target)
-        ours = FileSystemLoader(places)
         self.own = None if own is None else Path(own, target)
-        first = [] if self.own is None else [FileSystemLoader(self.own)]
-        # A template of the user's can extend the one that it goes in front of.
-        self.loader = ChoiceLoader([*first, ours, PrefixLoader({"incgen": ours})])
+        #: The folders of templates, in order of precedence.
+        self.places = [*([] if self.own is None else [self.own]), *places_of(target)]
+        # A template of the user's can extend the one that it replaces.
+        ours = PrefixLoader({"incgen": FileSystemLoader(places_of(target))})
+        self.loader = ChoiceLoader([FileSystemLoader(self.places), ours])
         self.environment = Environment(
             loader=self.loader,
             trim_blocks=True,
@@ -108,18 +109,18 @@ class Templates:
             autoescape=False,  # the output is Python source, not markup
             bytecode_cache=_Kept(),
         )
-        #: What the files `tables.json` say, put together.
+        #: The contents of all `tables.json`.
         self.tables: dict[str, Any] = {"defaults": {}, "strengths": {}, "hints": {}}
         with self.faults():
-            for place in [*reversed(places), *([] if self.own is None else [self.own])]:
+            for place in reversed(self.places):
                 if (path := place / "tables.json").exists():
                     self._read_tables(path)
             self.environment.globals |= self.tables
-            names = sorted(self._files("macros/"), key=self._is_own)
+            names = sorted(self._files("macros/"), key=self._place, reverse=True)
             self._macros = [self.environment.get_template(name) for name in names]
 
     def _read_tables(self, path: Path) -> None:
-        """Read tables; defaults stand under several functions, arguments by place under numbers."""
+        """Read tables: a key of `defaults` names several functions, a number is a position."""
         try:
             tables = json.loads(path.read_text("utf-8"))
         except ValueError as error:
@@ -137,15 +138,16 @@ class Templates:
     def _files(self, place: str) -> Iterator[str]:
         return (name for name in self.loader.list_templates() if name.startswith(place))
 
-    def _is_own(self, name: str) -> bool:
-        return self.own is not None and (self.own / name).is_file()
+    def _place(self, name: str) -> int:
+        """Return the number of the folder that a template comes from."""
+        return next(n for n, place in enumerate(self.places) if (place / name).is_file())
 
     @contextmanager
     def faults(self) -> Iterator[None]:
-        """Report whatever goes wrong inside as a fault of the user's templates, if there are any.
+        """Report any error inside as a fault of the user's templates, if there are any.
 
         Raises:
-            TemplateError: something did; the text has the place.
+            TemplateError: Something did; the text has the place.
         """
         try:
             yield
@@ -169,10 +171,10 @@ class Templates:
         return TemplateError(f"the templates in `{self.own.as_posix()}`: {what}")
 
     def macros(self, given: Mapping[str, Any]) -> dict[str, Macro]:
-        """Return all macros by name; of those of one name, the user's.
+        """Return all macros by name: the user's, then the target's, then the shared.
 
         Args:
-            given: what they can use beside the tables.
+            given: What they can use besides the tables.
         """
         found: dict[str, Macro] = {}
         for template in self._macros:
@@ -184,7 +186,7 @@ class Templates:
         """Return the text of a file.
 
         Args:
-            view: what `module.py.jinja` is given.
+            view: The variables of `module.py.jinja`.
         """
         return self.environment.get_template("module.py.jinja").render(view)
 
@@ -192,11 +194,11 @@ class Templates:
         """Return a helper from its file.
 
         Args:
-            name: of the helper.
-            given: what it can use.
+            name: The name of the helper.
+            given: What it can use.
 
         Raises:
-            TemplateNotFound: there is no such helper.
+            TemplateNotFound: There is no such helper.
         """
         template = self.environment.get_template(f"helpers/{name}.py.jinja")
         module: Any = template.make_module(dict(given))
