@@ -13,19 +13,16 @@ EXPECTED: Final = tuple(
     re.compile(pattern)
     for pattern in (
         # A unit is one class, with its padding as an argument, and `same` is not a number.
-        r"unsupported: `same` with a stride cannot be given to the unit ",
-        r"unsupported: `same` with a window that may be even cannot be given to the unit ",
-        r"unsupported: .* cannot be given the padding `same` by a parameter here",
-        r"unsupported: the padding of .* follows a stride that is a parameter here",
-        r"unsupported: .* takes its border for height and width apart",
+        r"unsupported: `same` with a stride cannot be passed to the unit ",
+        r"unsupported: `same` with a window that may be even cannot be passed to the unit ",
+        r"unsupported: the padding `same` cannot be passed to .* by a parameter here",
+        r"unsupported: .* takes separate borders for height and width",
         # A separable convolution whose two kernels would be initialised differently.
-        r"unsupported: .* has two kernels, which Keras would begin in different ways",
+        r"unsupported: .* has two kernels, which Keras would initialise differently",
         # PyTorch's layers are created before their input size is known.
         r"unsupported: PyTorch needs a size here when the model is built: ",
-        r"undecided: one side of this `if` gives a map and the other a vector",
-        r"unsupported: the first iteration of this `repeat` makes a vector of a map",
-        # Nothing depends on the value, so the file would have an unused line.
-        r"unsupported: the value of .* is used by nothing",
+        r"undecided: one side of this `if` ends in a map and the other in a vector",
+        r"unsupported: the first iteration of this `repeat` turns a map into a vector",
     )
 )
 #: Errors that random specs may have although all their shapes fit: the rules for shapes do not

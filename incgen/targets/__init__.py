@@ -1,6 +1,6 @@
-"""The frameworks that incgen writes. A target is one row here, one module and one folder.
+"""The frameworks that incgen writes. A target is one row here, one package and one folder.
 
-The module turns a graph into trees of code, the folder's templates spell them. Modules
+The package turns a graph into trees of code, and the templates of the folder print them. Modules
 are imported when they are used: a build for one target pays for one.
 """
 
@@ -20,11 +20,11 @@ class Target:
     """A framework.
 
     Attributes:
-        name: what users write.
-        aliases: what they can write instead.
-        module: the module whose `emit(graph, style, laid_out=True)` gives the source text.
-        entry: gives the name of the class or function that makes a network of a name.
-        style: how it is spelt.
+        name: What users write.
+        aliases: What they can write instead.
+        module: The module whose `emit(graph, style, laid_out=True)` returns the source text.
+        entry: Returns the name of the class or function of a network.
+        style: How the code is written.
     """
 
     name: str
@@ -41,16 +41,16 @@ class Target:
         """Return the source of a network for this framework.
 
         Raises:
-            SpecError: the framework cannot express something; code `unsupported`.
+            SpecError: The framework cannot express something; code `unsupported`.
         """
         text: str = importlib.import_module(self.module).emit(graph, self.style)
         return text
 
     def check(self, graph: Graph) -> None:
-        """Refuse a network that this framework cannot express; nothing is laid out for that.
+        """Refuse a network that this framework cannot express, without formatting any code.
 
         Raises:
-            SpecError: the framework cannot express something; code `unsupported`.
+            SpecError: The framework cannot express something; code `unsupported`.
         """
         importlib.import_module(self.module).emit(graph, self.style, laid_out=False)
 

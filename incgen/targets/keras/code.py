@@ -1,4 +1,4 @@
-"""What Keras code consists of, beside what every target's does: named layers, values, functions."""
+"""Nodes of Keras code only: layers with names, functions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.targets.shared.code import Formal, Node
 
-#: A part of a layer's name: a word, or a variable of the function that the layer stands in.
+#: A part of a layer's name: a word, or a variable of the function around the layer.
 Part: TypeAlias = str | ex.Name
 
 
@@ -26,11 +26,11 @@ class Layer(Node):
     """A layer.
 
     Attributes:
-        name: of its macro.
-        args: the facts that the macro takes, by name.
-        suffix: what its name has behind that of the op; nothing for the layer that is it.
-        title: its name.
-        comment: what is said about it.
+        name: The name of its macro.
+        args: The facts that the macro takes, by name.
+        suffix: What follows the name of the op in its name, if the op is several layers.
+        title: Its name.
+        comment: The comment on it.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Layer(Node):
 
 @dataclass(frozen=True, slots=True)
 class When(Node):
-    """Steps that depend on a condition of parameters."""
+    """Steps that depend on a condition on parameters."""
 
     condition: Expression
     then: tuple[Step, ...]
@@ -67,10 +67,10 @@ class Function(Node):
     """A function.
 
     Attributes:
-        kind: "unit", "block" or "network": the first two take a value, and give theirs.
-        name: of the function.
-        formals: its parameters, without those that all of its kind have.
-        body: its statements.
+        kind: "unit", "block" or "network"; the first two take a value and return one.
+        name: The name of the function.
+        formals: Its parameters, except those that all of its kind have.
+        body: Its statements.
     """
 
     kind: str

@@ -40,7 +40,7 @@ class FunctionFile(File):
         """Return the variables of the template of the file."""
         network = self.graph.program.network
         model = FunctionWriter(self, network.name, network, True).network()
-        functions = (*self.written, model)  # those of what it uses are written on the way
+        functions = (*self.written, model)  # writing the network writes those that it uses
         shapes = self.outputs()
         output = ", ".join(f'"{name}": {shape}' for name, shape in shapes.items())
         if len(shapes) == 1:

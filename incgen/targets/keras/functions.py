@@ -32,7 +32,7 @@ from incgen.targets.shared.growth import ranks_differ, vector_in_repeat
 from incgen.targets.shared.symbols import Symbol
 from incgen.targets.shared.writer import Flow
 
-#: Ops that give a vector.
+#: Ops that return a vector.
 _TO_VECTOR = ("dense", "flatten", "global_avg_pool", "global_max_pool")
 #: The variables that functions begin with.
 _X, _INPUTS, _NAME = map(ex.Name, ("x", "inputs", "name"))
@@ -44,7 +44,7 @@ class FunctionWriter(Calls):
     # ------------------------------------------------------------ whole functions
 
     def function(self) -> tuple[Form, Function]:
-        """Write the function of a unit or block; return what its users have to know, too."""
+        """Write the function of a unit or block; also return what its users have to know."""
         formals = self.formals()
         self.fill_in()
         flow = self.body(self.definition.body, self.named("x", self.is_map), "x")
@@ -62,7 +62,7 @@ class FunctionWriter(Calls):
         return form, written
 
     def one_or_several(self, body: list[Node]) -> frozenset[str]:
-        """Return the parameters of a unit's window that can be one number for equal ones."""
+        """Return the parameters of a unit's window that accept one number for equal ones."""
         both = [
             part.args
             for part in within(body)
@@ -120,10 +120,10 @@ class FunctionWriter(Calls):
     # ------------------------------------------------------------ steps
 
     def head(self, head: df.Head, flow: Flow) -> None:
-        """Write an auxiliary head, which is computed at inference too."""
+        """Write an auxiliary head, which is also computed at inference."""
         variable = self.variable(head.label)
         done = self.body(head.body, flow, variable)
-        # a value that is there already gets another name: its own may be used again
+        # A value that exists already gets another name: its own may be reused.
         self.heads[head.label] = self.bind(done, variable).code
 
     def op(self, call: df.OpCall, flow: Flow, variable: str) -> Flow:
@@ -131,17 +131,17 @@ class FunctionWriter(Calls):
         flow = self.bound(flow, variable)
         found = self.steps(call, flow.shape)
         if several(found):
-            # Later layers must not read the sizes off what the first ones give.
+            # Later layers must not read the sizes off the results of the first ones.
             found = self.steps(call, self.kept(found, flow.shape))
         if not found and call.labelled:
-            found = (Layer("identity", {}),)  # the label is a layer's name all the same
+            found = (Layer("identity", {}),)  # the label has to be the name of a layer
         done = self.apply(found, call.name, flow, variable)
         if flow.shape.is_map and call.op.name in _TO_VECTOR:
             return self.value(done.code, False)
         return done
 
     def steps(self, call: df.OpCall, shape: Symbol) -> tuple[Step, ...]:
-        """Return the layers of an op, with sizes read off its input or kept in variables."""
+        """Return the layers of an op, with sizes read off its input or stored in variables."""
         # A pooling calculates with its border, a convolution passes it on.
         args = self.arguments(call, shape, whole=call.op.family != "pool")
         explicit = self.definition in self.file.explicit
@@ -150,7 +150,7 @@ class FunctionWriter(Calls):
     # ------------------------------------------------------------ joins and control
 
     def element(self, element: df.Element, flow: Flow, variable: str) -> Flow:
-        """Write an element; behind a join the names of its branches are free again."""
+        """Write an element; after a join, the names of its branches are free again."""
         with self.variables.passing() if isinstance(element, df.Join) else nullcontext():
             return super().element(element, flow, variable)
 
@@ -160,7 +160,7 @@ class FunctionWriter(Calls):
         if is_map and join.kind != "concat":
             named = list(enumerate(values, 1))
             if join.kind == "add":
-                # Keras takes (N, 1, 1, 1) behind a map of N rows for a bias of its rows
+                # After a map of N rows, Keras takes (N, 1, 1, 1) for a bias of its rows.
                 named.sort(key=lambda branch: branch[1].shape.is_map)
             values = [self.as_map(value, join.title, f"reshape{n}") for n, value in named]
         layer = Layer(join.kind, {}, title=self.join_title(join))
@@ -168,7 +168,7 @@ class FunctionWriter(Calls):
         return self.value(Applied(layer, (listed,)), is_map)
 
     def as_map(self, value: Flow, *name: str) -> Flow:
-        """Make a map of a variable: a vector is one pixel, so that it spreads over all of them."""
+        """Turn a vector into a map of one pixel, which spreads over all pixels of another."""
         if value.shape.is_map:
             return value
         assert isinstance(value.code, ex.Name)
@@ -177,7 +177,7 @@ class FunctionWriter(Calls):
 
     def join_title(self, join: df.Join) -> Title:
         """Return the name of a join's layer."""
-        # A block that ends in a join is that join: it needs no longer name.
+        # A block that ends in a join is that join, and needs no longer name.
         own = join is _last(self.definition.body) and self.prefix == (_NAME,)
         path = self.path(None if own or join.name is not None else join.title)
         return Title(path or (join.title,))
@@ -220,7 +220,7 @@ class FunctionWriter(Calls):
 
 
 def _last(body: df.Body) -> df.Element | None:
-    """Return the element that gives a body its value."""
+    """Return the last element of a body, whose value is that of the body."""
     step = next(step for step in reversed(body.steps) if isinstance(step, df.Step))
     element = step.element
     while isinstance(element, df.Chain):

@@ -1,4 +1,4 @@
-"""Keras' layers for each op, one after another, with the facts that their macros spell.
+"""The layers of each op in Keras, in order, with the facts that their macros need.
 
 A step may also depend on a value that is only known when the model is built. An op that is not
 here is one layer with the op's own arguments, whose macro has its name.
@@ -36,17 +36,17 @@ from incgen.targets.shared.weights import depthwise_fans
 from incgen.targets.shared.windows import NOTHING, PADDING, SAME, VALID, padded_apart, padding
 from incgen.targets.shared.words import by_word
 
-#: What stands in front of a map that is flattened.
+#: The layer before a map is flattened.
 _CHANNELS_FIRST = Layer(
     "permute", {}, ("permute",), comment="Channels first, as the weights behind it count them."
 )
-#: The condition that a padding is a word.
+#: The condition that the padding of a unit is a word.
 _IS_WORD = ex.Call("isinstance", (PADDING, ex.Name("str")))
 _STRIDE = ex.Parameter("stride")
 
 
 def steps(op: str, args: Args, place: Place) -> tuple[Step, ...]:
-    """Return the layers of an op; words that a parameter carries, and flags, become cases."""
+    """Return the layers of an op, with a case for each word or flag that a parameter can be."""
     build = partial(steps, op, place=place)
     for name in ("pad", "kind", "variance", "form"):
         value = args.get(name)
@@ -54,7 +54,7 @@ def steps(op: str, args: Args, place: Place) -> tuple[Step, ...]:
             continue
         words: Sequence[Value] = place.words(value.name)
         if name != "pad":
-            # every word: a user of the model may give another one than its spec
+            # Every word: a user of the model may set another one than its spec.
             argument = OPS[op].argument(name)
             words = argument.words if argument is not None else ()
         if words:
@@ -70,7 +70,7 @@ def steps(op: str, args: Args, place: Place) -> tuple[Step, ...]:
 def _when(
     condition: Expression, then: tuple[Step, ...], otherwise: tuple[Step, ...]
 ) -> tuple[Step, ...]:
-    """Return a choice of steps; what both sides end in stands behind it."""
+    """Return a choice of steps, followed by those that both sides end in."""
     if then and otherwise and (last := _merged(condition, then[-1], otherwise[-1])) is not None:
         return (*_when(condition, then[:-1], otherwise[:-1]), last)
     match then, otherwise:
@@ -85,7 +85,7 @@ def _when(
 
 
 def _merged(condition: Expression, then: Step, otherwise: Step) -> Step | None:
-    """Return one step for two that differ in their padding at most; None if there is none."""
+    """Return one step for two that differ at most in their padding, else None."""
     if then == otherwise:
         return then
     if not (isinstance(then, Layer) and isinstance(otherwise, Layer)):
@@ -104,7 +104,7 @@ def _merged(condition: Expression, then: Step, otherwise: Step) -> Step | None:
 
 
 def _are_apart(one: Expression, other: Expression) -> bool:
-    """Return whether two conditions ask for different words of one parameter."""
+    """Return whether two conditions compare one parameter with different words."""
     match one, other:
         case ex.Binary("==" | "in", value), ex.Binary("==" | "in", same):
             return value == same
@@ -113,7 +113,7 @@ def _are_apart(one: Expression, other: Expression) -> bool:
 
 
 def several(found: tuple[Step, ...]) -> bool:
-    """Return whether a layer is applied to what another one of these gives."""
+    """Return whether one of these layers is applied to the result of another."""
     return len(found) > 1 or any(
         several(step.then) or several(step.otherwise) for step in found if isinstance(step, When)
     )
@@ -146,7 +146,7 @@ def _separable_conv(args: Args, place: Place) -> tuple[Step, ...]:
 
 def _depthwise(args: Args, place: Place, own: dict[str, object]) -> tuple[Step, ...]:
     own |= {"multiplier": args["multiplier"]} | kernel(args, place.init, depthwise_fans(args))
-    # TensorFlow has no depthwise convolution whose strides differ
+    # TensorFlow has no depthwise convolution whose strides differ.
     high, wide = window(args).stride
     return _moving(args, place, "depthwise_conv", own, high != wide)
 
@@ -176,11 +176,11 @@ def _moving(
     """Return a convolution with its padding.
 
     Args:
-        args: of the op.
-        place: of the op.
-        name: of the layer.
-        own: its facts beside those of the window.
-        apart: whether the stride must be taken afterwards.
+        args: The arguments of the op.
+        place: The context of the op.
+        name: The name of the layer.
+        own: Its facts besides those of the window.
+        apart: Whether the stride has to be a step of its own.
     """
     frame, dilation = window(args), expression(args, "dilation")
     strided = frame.stride != (ONE, ONE)
@@ -194,13 +194,13 @@ def _moving(
 
 
 def _conv_padding(args: Args, place: Place, apart: bool) -> tuple[tuple[Step, ...], Expression]:
-    """Return the steps in front of a convolution, and its own `padding`."""
+    """Return the steps before a convolution, and its own `padding`."""
     pad, frame, dilation = args["pad"], window(args), expression(args, "dilation")
     high, wide = (effective(side, dilation) for side in frame.kernel)
     same = _same_padding((high, wide), frame.stride)
     if pad == PADDING:
         before, given = _given_padding(place)
-        # "same" of the strided window is not that of the layer, whose stride is 1
+        # "same" of the strided window is not that of the layer, whose stride is 1.
         if apart:
             return (When(ex.binary("==", PADDING, SAME), (same,)), *before), VALID
         return before, given
@@ -220,7 +220,7 @@ def _conv_padding(args: Args, place: Place, apart: bool) -> tuple[tuple[Step, ..
 
 
 def _given_padding(place: Place) -> tuple[tuple[Step, ...], Expression]:
-    """Return the same for a unit whose uses say the padding: a word, or pixels."""
+    """Return the same for a unit whose uses set the padding, as a word or in pixels."""
     if not place.explicit:
         return (), PADDING
     zero = _zero_padding(PADDING)
@@ -280,7 +280,7 @@ def _counted_same(kernel_: Pair, stride: Pair) -> Step:
 
 def _adaptive_avg_pool(args: Args, place: Place) -> tuple[Step, ...]:
     size = paired(window(args).kernel)
-    # the windows for one pixel would be larger than the map where Keras makes a graph of it
+    # In a graph of Keras, the windows for one pixel would be larger than the map.
     one = Layer("avg_to_one_pixel", {})
     return (one if size == ONE else Layer("adaptive_avg_pool", {"size": size}),)
 

@@ -1,4 +1,4 @@
-"""Padding in Keras' terms: its two words, or pixels that are written out."""
+"""Padding in Keras' terms: one of its two words, or explicit pixels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from incgen.targets.shared.windows import NOTHING, PADDING, SAME, VALID, Padding
 
 
 def word_of(around: Padding) -> Expression | None:
-    """Return Keras' own word for a padding, if there is one."""
+    """Return Keras' word for a padding, if there is one."""
     if around.sides == NOTHING:
         return VALID
     return SAME if around.same else None
@@ -45,19 +45,19 @@ def unit_padding(unit: df.Definition, form: UnitForm, args: Args) -> Expression:
     """Return the padding of one use of a unit.
 
     Args:
-        unit: what is used.
-        form: of the unit.
-        args: all arguments of its head.
+        unit: The unit.
+        form: The form of the unit.
+        args: All arguments of its head.
 
     Raises:
-        SpecError: a pooling, whose border is pixels, would have to pad by the size of its input.
+        SpecError: The border of a pooling, which is in pixels, would depend on its input.
     """
     frame, around = window(args), padding(args, odd=form.odd)
     if not begins_with_pool(unit) and (known := word_of(around)) is not None:
         return known
     if around.sides is None:
         what = "a stride" if frame.stride != (ONE, ONE) else "a window that may be even"
-        message = f"`same` with {what} cannot be given to the unit `{unit.name}`"
+        message = f"`same` with {what} cannot be passed to the unit `{unit.name}`"
         help_ = "write its pooling out, or give every use the same padding"
         place = frame.span or unit.span
         raise SpecError([Diagnostic(Code.UNSUPPORTED, message, place, help=help_)])
@@ -65,7 +65,7 @@ def unit_padding(unit: df.Definition, form: UnitForm, args: Args) -> Expression:
 
 
 def usual_padding(program: df.Program, unit: df.Definition, form: UnitForm) -> Expression:
-    """Return the default of a unit's `padding`: what most of its uses want."""
+    """Return the default of a unit's `padding`: that of most of its uses."""
     found = Counter({unit_border(unit, form, NOTHING) if begins_with_pool(unit) else VALID: 0})
     for _, use in df.uses(program):
         args = {**df.unit_defaults(unit), **use.args}
@@ -78,7 +78,7 @@ def usual_padding(program: df.Program, unit: df.Definition, form: UnitForm) -> E
 def units_with_sides(
     program: df.Program, forms: Mapping[df.Definition, UnitForm]
 ) -> set[df.Definition]:
-    """Return the units for which some use needs its padding written out."""
+    """Return the units of which some use needs explicit padding."""
     found: set[df.Definition] = set()
     for definition, use in df.uses(program):
         unit = use.definition
@@ -97,7 +97,7 @@ def units_with_sides(
 
 
 def _is_plain(args: Args) -> bool:
-    """Return whether a padding says by itself what it is, wherever it is read."""
+    """Return whether a padding means the same in every definition."""
     spans = (*window(args).kernel, args.get("dilation", ONE))
     known = all(isinstance(span, ex.Literal) for span in spans)
     return isinstance(args.get("pad"), ex.Literal) and known
@@ -109,5 +109,5 @@ def is_pointwise(args: Args) -> bool:
 
 
 def begins_with_pool(unit: df.Definition) -> bool:
-    """Return whether a unit begins with a pooling, whose borders are pixels and never words."""
+    """Return whether a unit begins with a pooling, whose borders are never words."""
     return unit.head is not None and unit.head.family == "pool"

@@ -1,4 +1,4 @@
-"""One Keras function while it is written: its statements, its names, the values in it."""
+"""One Keras function while it is written: its statements, its names, its values."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ from incgen.targets.shared.symbols import AXES, Symbol, Unknown
 from incgen.targets.shared.uses import Uses
 from incgen.targets.shared.writer import Flow
 
-#: Columns around a statement with a comment: the indentation, two spaces, and what begins it.
+#: Columns besides a statement and its comment: the indentation, two spaces, and `# `.
 _ROOM = 8
 
 
 class File(shared.File):
-    """What a function asks of the file that it is written into."""
+    """A file of Keras functions, and what they need to know of it."""
 
     target, framework, channels_last, joint, spelt = "keras", "Keras", True, "_", str
 
     @cached_property
     def explicit(self) -> set[df.Definition]:
-        """Return the units for which some use needs its padding written out."""
+        """Return the units of which some use needs explicit padding."""
         return units_with_sides(self.graph.program, self.unit_forms)
 
     @cached_property
     def sizes(self) -> dict[tuple[str, str], ex.Name]:
-        """Return the sizes of variables that were read so far."""
+        """Return the sizes of variables that have been read so far."""
         return {}
 
     def size(self, variable: str, axis: str) -> ex.Name:
-        """Return a size of a variable, as it is read off it."""
+        """Return the code that reads a size of a variable."""
         key = variable, axis
         if key not in self.sizes:
             self.sizes[key] = ex.Name(self.printer.show(Op(axis, {}, ex.Name(variable))))
@@ -58,7 +58,7 @@ class File(shared.File):
 
 
 class Scope(Uses):
-    """The state of one function, and what every part of its writer asks of it."""
+    """The state of one function."""
 
     file: File
     whole_borders = True
@@ -82,7 +82,7 @@ class Scope(Uses):
 
     @contextmanager
     def suite(self) -> Iterator[list[Node]]:
-        """Collect what is written inside, to stand in another statement."""
+        """Collect what is written inside, as the body of another statement."""
         outer, self.statements = self.statements, []
         yield self.statements
         self.statements = outer
@@ -95,14 +95,14 @@ class Scope(Uses):
         flow: Flow,
         variable: str,
     ) -> list[Flow]:
-        """Write an if statement whose sides both give the value of a variable.
+        """Write an `if` statement whose sides both assign a variable.
 
         Args:
-            condition: of the statement.
-            then: writes what is done where it holds, and gives the value.
-            otherwise: the same where it does not; None if the value in front is kept.
-            flow: the value in front.
-            variable: what gets the value.
+            condition: The condition.
+            then: Writes the side where it holds, and returns the value.
+            otherwise: Writes the other side; None if the value before the statement is kept.
+            flow: The value before the statement.
+            variable: The variable.
         """
         results, suites = [], []
         for write in (then, otherwise):
@@ -121,11 +121,11 @@ class Scope(Uses):
         return results
 
     def variable(self, *wanted: str) -> str:
-        """Take a name for a value: the first that is free, with an underscore if none is."""
+        """Take a name for a value: the first that is free, else one with an underscore."""
         return self.variables.take(*wanted, f"{wanted[-1]}_")
 
     def bind(self, flow: Flow, variable: str, step: df.Step | None = None) -> Flow:
-        """Give a value a name; a statement of the network says its shape."""
+        """Assign a value to a variable; in the network, a comment may state its shape."""
         if flow.code != ex.Name(variable):
             statement = Bind(variable, flow.code)
             if step is not None and self.definition.kind == "network":
@@ -134,7 +134,7 @@ class Scope(Uses):
         return self.named(variable, flow.shape.is_map)
 
     def with_shape(self, statement: Bind, step: df.Step) -> Bind:
-        """Return a statement with its shape beside it, if the size is new and there is room."""
+        """Add the shape to a statement as a comment, if the size is new and there is room."""
         shape = self.graph.steps.get(step.span.start)
         if shape is None or _size(shape) == self.size:
             return statement
@@ -145,11 +145,11 @@ class Scope(Uses):
         return replace(statement, comment=comment)
 
     def named(self, variable: str, is_map: bool) -> Flow:
-        """Return a variable, whose sizes are read off it."""
+        """Return a variable, from which its sizes are read."""
         return Flow(ex.Name(variable), Symbol(is_map, partial(self.file.size, variable)))
 
     def value(self, code: Code, is_map: bool) -> Flow:
-        """Return a value without a name: its sizes are read when it has one."""
+        """Return a value without a name, whose sizes cannot be read yet."""
         return Flow(code, Symbol(is_map, _unread))
 
     def gap(self) -> None:
@@ -158,35 +158,35 @@ class Scope(Uses):
 
     @contextmanager
     def commented(self, doc: str) -> Iterator[None]:
-        """Write the comment of a statement, which is written inside."""
+        """Write the comment of the statement that is written inside."""
         if doc:
             self.statements.append(Comment(doc))
         yield
 
     def shares(self, step: df.Step, flow: Flow, following: df.Step | df.Head | None) -> bool:
-        """Return whether a value can stand in the expression of what follows."""
+        """Return whether a value can be part of the next expression."""
         return following is None
 
     def stands_alone(self, step: df.Step, flow: Flow) -> bool:
-        """Return whether the value of a branch has to have a name."""
+        """Return whether the value of a branch needs a name."""
         return True
 
     # ------------------------------------------------------------ names
 
     @contextmanager
     def under(self, *parts: Part | None) -> Iterator[None]:
-        """Put a name in front of those of the layers that are written inside."""
+        """Add a prefix to the names of the layers that are written inside."""
         outer = self.prefix
         self.prefix = self.path(*parts)
         yield
         self.prefix = outer
 
     def path(self, *parts: Part | None) -> tuple[Part, ...]:
-        """Return the prefix of this place and some parts; those that are nothing do not count."""
+        """Return the prefix of this place, followed by the parts that are not empty."""
         return (*self.prefix, *(part for part in parts if part))
 
     def kept(self, found: tuple[Step, ...], shape: Symbol) -> Symbol:
-        """Return a shape in variables, which are written for the sizes that steps read."""
+        """Return a shape whose sizes are variables if steps read them."""
         read = names_in(found)
         for axis in AXES:
             size = shape.size(axis)
@@ -199,7 +199,7 @@ class Scope(Uses):
     # ------------------------------------------------------------ layers
 
     def apply(self, found: tuple[Step, ...], name: str, flow: Flow, variable: str) -> Flow:
-        """Write layers after one another."""
+        """Write layers in order."""
         for step in found:
             flow = self.bound(flow, variable)
             if isinstance(step, Layer):
@@ -224,7 +224,7 @@ class Scope(Uses):
 
 
 def _size(shape: Shape) -> tuple[int | None, ...]:
-    """Return what a shape comment is written for: height and width, or the length of a vector."""
+    """Return the sizes whose change deserves a comment: height and width, or a vector's length."""
     return (shape.height, shape.width) if shape.is_map else (shape.channels,)
 
 

@@ -1,4 +1,4 @@
-"""Uses of units and blocks in Keras: what their functions take, and what they are given."""
+"""Uses of units and blocks in Keras: the parameters of their functions, and the arguments."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Calls(Scope):
     # ------------------------------------------------------------ what functions take
 
     def formulas(self) -> dict[str, Expression]:
-        """Return the defaults of a block that are formulas: its function computes them."""
+        """Return the defaults of a block that are formulas, which its function computes."""
         parameters = self.definition.parameters if self.definition.kind == "block" else ()
         return {
             each.name: each.default
@@ -43,7 +43,7 @@ class Calls(Scope):
         }
 
     def formals(self) -> list[Parameter]:
-        """Return the parameters of the definition with their defaults: those without come first."""
+        """Return the parameters of the definition with their defaults; those without come first."""
         formulas = self.formulas()
         found = [
             (name, ex.Name("None") if name in formulas else default)
@@ -52,19 +52,19 @@ class Calls(Scope):
         return sorted(found, key=lambda parameter: parameter[1] is not None)
 
     def usual_padding(self, unit: UnitForm) -> Expression:
-        """Return the default of the padding of the unit that is written."""
+        """Return the default of the padding of the unit being written."""
         if not unit.padding:
             return ZERO
         return usual_padding(self.graph.program, self.definition, unit)
 
     def formal(self, name: str, default: Expression | None) -> Formal:
-        """Return a parameter as it is declared; only words have a type."""
+        """Return the declaration of a parameter; only words have a type."""
         if default is not None and name in self.one_or_several(self.statements):
             default = one_of_equal(default)
         return Formal(name, self.type(name), default)
 
     def type(self, name: str) -> Type | None:
-        """Return the type of a parameter that is a word, or may be one."""
+        """Return the type of a parameter that can be a word, else None."""
         if self.unit is None or name != "padding":
             return self.file.words.type(self.definition, name)
         if not self.unit.padding or begins_with_pool(self.definition):
@@ -83,7 +83,7 @@ class Calls(Scope):
         return self.value(self.call(form, given, (flow.code,), (title,)), form.gives_map)
 
     def given(self, instance: df.Instance, shape: Symbol) -> Given:
-        """Return the arguments of a use; a block computes its defaults."""
+        """Return the arguments of a use; a block computes its own defaults."""
         found = super().given(instance, shape)
         if instance.definition.kind == "unit":
             return found
@@ -104,18 +104,18 @@ class Calls(Scope):
         return unit_border(unit, self.file.unit_forms[unit], sides)
 
     def handed_on(self, unit: df.Definition) -> Expression:
-        """Return the padding that a unit gives one inside it: its own parameter."""
+        """Return the padding that a unit passes to one inside it: its own parameter."""
         return super().handed_on(unit) if begins_with_pool(unit) else PADDING
 
     def known_padding(self, unit: df.Definition, args: Args) -> Expression:
-        """Return the padding of one use of a unit, which is no parameter of words."""
+        """Return the padding of one use of a unit; it is not a parameter that carries words."""
         return unit_padding(unit, self.file.unit_forms[unit], args)
 
     def initializer(self, instance: df.Instance, init: Initializer, args: Args) -> Code:
         """Return an initialiser for the kernels of a unit's head."""
         unit = instance.definition
         if unit.head is not None and unit.head.name == "separable_conv" and has_fans(init):
-            message = f"`{unit.name}` has two kernels, which Keras would begin in different ways"
-            help_ = "say `init` in the unit, or an initialiser with numbers: `normal(0.01)`"
+            message = f"`{unit.name}` has two kernels, which Keras would initialise differently"
+            help_ = "set `init` in the unit, or use an initialiser with numbers: `normal(0.01)`"
             self.unsupported(instance.span, message, help_)
         return super().initializer(instance, init, args)

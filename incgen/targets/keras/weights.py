@@ -1,4 +1,4 @@
-"""Weights as arguments of Keras' layers: how they begin, and their decay."""
+"""Weights as arguments of Keras' layers: their initialisers and their decay."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from incgen.targets.shared import weights as shared
 from incgen.targets.shared.code import Code, Op
 from incgen.targets.shared.values import FALSE, ZERO, Args, Pair, expression
 
-#: The rules over fans: Keras counts those of a depthwise kernel otherwise than the language.
+#: The rules that depend on fans, which Keras counts differently for a depthwise kernel.
 COUNTED = frozenset(name for name, rule in RULES.items() if rule.numerator)
 
 
@@ -18,17 +18,17 @@ def initializer(init: Initializer, fans: Pair | None = None) -> Op:
 
 
 def has_fans(init: Initializer) -> bool:
-    """Return whether how kernels begin depends on the size of the window."""
+    """Return whether an initialiser depends on the size of the window."""
     return init.name in COUNTED
 
 
 def kernel(args: Args, default: Initializer | None, fans: Pair | None = None) -> dict[str, object]:
-    """Return the facts of a kernel: how it begins, and its weight decay.
+    """Return the facts of a kernel: its initialiser and its weight decay.
 
     Args:
-        args: of the op.
-        default: how the kernel begins where the parameter `init` of a unit is None.
-        fans: as for `initializer`.
+        args: The arguments of the op.
+        default: The initialiser if the parameter `init` of a unit is None.
+        fans: The fans of a depthwise kernel.
     """
     init = args["init"]
     start: Code

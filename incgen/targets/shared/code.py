@@ -1,8 +1,8 @@
-"""Generated code as trees: what Python decides about it, and templates spell.
+"""Generated code as trees: Python decides what they say, templates how it is written.
 
 A node says what is meant (an op with its arguments, a choice, a loop), never how a framework
-writes it: the macro of the node's name in `templates/TARGET/` does. So whatever asks something of
-code, such as which parameters it reads, asks a tree.
+writes it; the macro of its name in `templates/TARGET/` does. So a question about code, such as
+which parameters it reads, is answered by a tree.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import ClassVar, TypeAlias
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 
-#: How tightly a name or call binds: more than any operator of `arithmetic.PRECEDENCE`.
+#: The precedence of a name or call: above any operator of `arithmetic.PRECEDENCE`.
 ATOM = 10
 
 
@@ -22,7 +22,7 @@ class Node:
     """A piece of generated code."""
 
     __slots__ = ()
-    __match_args__: ClassVar[tuple[str, ...]] = ()  # the fields of a record
+    __match_args__: ClassVar[tuple[str, ...]] = ()  # the fields of a dataclass
 
     @property
     def macro(self) -> str:
@@ -31,7 +31,7 @@ class Node:
 
     @property
     def given(self) -> tuple[object, ...]:
-        """Return what its macro is called with."""
+        """Return the arguments of its macro."""
         return (self,)
 
 
@@ -41,12 +41,12 @@ Code: TypeAlias = Node | Expression
 
 @dataclass(frozen=True, slots=True)
 class Op(Node):
-    """An op, a form of one that a framework writes otherwise, or what only templates tell apart.
+    """An op, a variant that a framework writes differently, or anything else with a macro.
 
     Attributes:
-        name: of the op and of its macro.
-        args: the facts that the macro takes, by name.
-        value: what the op is applied to, if it is written as a function of that.
+        name: The name of the op and of its macro.
+        args: The facts that the macro takes, by name.
+        value: The value that the op is applied to, if it is written as a function.
     """
 
     name: str
@@ -55,12 +55,12 @@ class Op(Node):
 
     @property
     def macro(self) -> str:
-        """Return the name of the op; as a function of a value it has a macro of its own."""
+        """Return the name of the op; a function of a value has a macro of its own."""
         return self.name if self.value is None else f"{self.name}_of"
 
     @property
     def given(self) -> tuple[object, ...]:
-        """Return the arguments of the op, behind the value if there is one."""
+        """Return the arguments of the op, after the value if there is one."""
         return (self.args,) if self.value is None else (self.value, self.args)
 
 
@@ -78,9 +78,9 @@ class Construct(Node):
     """A call of a class or function that the file defines for a unit, block or part.
 
     Attributes:
-        name: of the class or function.
-        positional: its arguments by place.
-        keywords: those by name.
+        name: The name of the class or function.
+        positional: Its positional arguments.
+        keywords: Its keyword arguments.
     """
 
     name: str
@@ -117,9 +117,9 @@ class Type(Node):
     """The type of a parameter: one of several.
 
     Attributes:
-        kinds: Python's own types by name.
-        numbers: how many numbers it takes as a tuple; 0 for no tuple.
-        words: those that it takes.
+        kinds: The names of Python's own types.
+        numbers: The length of a tuple of numbers; 0 for no tuple.
+        words: The words that it takes.
     """
 
     kinds: tuple[str, ...] = ()
@@ -132,7 +132,7 @@ INT, FLOAT, BOOL, STR = (Type((kind,)) for kind in ("int", "float", "bool", "str
 
 @dataclass(frozen=True, slots=True)
 class Formal(Node):
-    """A parameter of a function: its name, its type if that is said, and its default."""
+    """A parameter of a function: its name, its type if it has one, and its default."""
 
     name: str
     type: Type | None = None
@@ -147,10 +147,10 @@ class Bind(Node):
     """An assignment to a variable or attribute.
 
     Attributes:
-        target: its name, as in `self.conv`.
-        value: what it gets.
-        hint: the word for its type, which the templates' table of `hints` spells; none if empty.
-        comment: what is said about it.
+        target: The variable or attribute, as in `self.conv`.
+        value: Its value.
+        hint: The word for its type in the templates' table of `hints`; empty for none.
+        comment: The comment on it.
     """
 
     target: str
@@ -164,8 +164,8 @@ class Return(Node):
     """A return statement.
 
     Attributes:
-        value: what is returned.
-        comment: what is said about it.
+        value: The value.
+        comment: The comment on it.
     """
 
     value: Code
@@ -209,7 +209,7 @@ class Gap(Node):
 
 @dataclass(frozen=True, slots=True)
 class Refusal(Node):
-    """What refuses a value of a parameter for which there is no code."""
+    """A statement that refuses values of a parameter for which there is no code."""
 
     parameter: str
     values: tuple[ex.Literal, ...]
@@ -218,11 +218,11 @@ class Refusal(Node):
 def branches(
     sides: Sequence[tuple[Code | None, Sequence[Node]]], opposite: Code | None = None
 ) -> tuple[Node, ...]:
-    """Return an `if` statement; a side without statements is left out if it can be.
+    """Return an `if` statement; an empty side is left out if possible.
 
     Args:
-        sides: conditions and their statements; without a condition it is the `else`.
-        opposite: of the first condition, for an `if` whose first side is empty.
+        sides: The conditions and their statements; None is the `else`.
+        opposite: The opposite of the first condition, for an `if` whose first side is empty.
     """
     if sides[-1][0] is None and is_same_everywhere([body for _, body in sides]):
         return tuple(map(_unhinted, sides[0][1])) if len(sides) > 1 else tuple(sides[0][1])
@@ -236,13 +236,13 @@ def branches(
 
 
 def is_same_everywhere(sides: Sequence[Sequence[Node]]) -> bool:
-    """Return whether all sides of a condition say the same."""
+    """Return whether all sides of a condition are the same."""
     first, *others = ([*map(_unhinted, side)] for side in sides)
     return all(other == first for other in others)
 
 
 def _unhinted(statement: Node) -> Node:
-    """Return a statement without the type that the first of several assignments says."""
+    """Return a statement without a type hint, which only the first of several has."""
     return replace(statement, hint="") if isinstance(statement, Bind) else statement
 
 

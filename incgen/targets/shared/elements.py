@@ -1,4 +1,4 @@
-"""Facts of definitions that every target asks for: names, and what a part needs from outside."""
+"""Facts about definitions: the names in them, and the outer values that a part uses."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from incgen.resolve import definitions as df
 
 
 def only(body: df.Body) -> df.Step | None:
-    """Return the step of a body that has just one with an element, and no head."""
+    """Return the only step of a body, if it has an element."""
     step = body.steps[0] if len(body.steps) == 1 else None
     return step if isinstance(step, df.Step) and step.element is not None else None
 
 
 def unwrapped(element: df.Element) -> tuple[df.Element, str | None]:
-    """Return what stands in braces in the place of one thing, and the label that it starts from."""
+    """Return the only element in braces, and the label that it starts from."""
     origin = None
     while isinstance(element, df.Group) and element.name is None and origin is None:
         step = only(element.body)
@@ -27,7 +27,7 @@ def unwrapped(element: df.Element) -> tuple[df.Element, str | None]:
 
 
 def single(element: df.Element) -> df.Element:
-    """Return what stands in braces that add nothing, beside other statements."""
+    """Return the only element in braces that add nothing."""
     while isinstance(element, df.Group) and element.name is None:
         step = only(element.body)
         if step is None or step.element is None or step.origin is not None or step.kept:
@@ -37,7 +37,7 @@ def single(element: df.Element) -> df.Element:
 
 
 def part_name(element: df.Element) -> str | None:
-    """Return the name that an element adds to keys, if it is one thing."""
+    """Return the name that an element adds to keys, if there is one."""
     match element:
         case df.Conditional():
             return slot_of(element)
@@ -46,7 +46,7 @@ def part_name(element: df.Element) -> str | None:
 
 
 def slot_of(element: df.Conditional) -> str | None:
-    """Return the one name that both sides of a condition fill, if there is one."""
+    """Return the name of the only element on both sides of a condition, if there is one."""
     names = set()
     for body in (element.then, element.otherwise):
         if body is None:
@@ -106,7 +106,7 @@ def written_in(body: df.Body) -> list[Expression]:
 
 
 def names_in(body: df.Body) -> set[str]:
-    """Return every name that something in a body has."""
+    """Return the names of everything in a body."""
     found = {name for e in df.elements(body) if (name := getattr(e, "name", None))}
     return found | {step.label for step in _steps(body) if step.label}
 
@@ -134,13 +134,13 @@ def bodies(element: df.Element) -> list[df.Body]:
 
 
 def flag_name(body: df.Body | None, sides: Sequence[tuple[object, df.Body | None]]) -> str:
-    """Return what a condition is called whose side this is: by what the other sides lack."""
+    """Return a name for the condition of a side, after something that the other sides lack."""
     others = {name for _, other in sides if other is not body for name in _told_by(other)}
     return next((name for name in _told_by(body) if name not in others), "condition")
 
 
 def _told_by(body: df.Body | None) -> list[str]:
-    """Return words for what a body does, the best one first."""
+    """Return words for what a body does, the best first."""
     if body is None:
         return []
     kinds = [element.kind for element in df.elements(body) if isinstance(element, df.Join)]
@@ -151,7 +151,7 @@ def _told_by(body: df.Body | None) -> list[str]:
 
 
 def outer_labels(element: df.Element) -> frozenset[str]:
-    """Return the labels outside of an element that a `from` inside it names."""
+    """Return the outer labels that a `from` inside an element names."""
     match element:
         case df.Chain():
             return frozenset[str]().union(*map(outer_labels, element.elements))
@@ -160,7 +160,7 @@ def outer_labels(element: df.Element) -> frozenset[str]:
 
 
 def outer_labels_of_body(body: df.Body) -> frozenset[str]:
-    """Return the labels outside of a body that a `from` inside it names."""
+    """Return the outer labels that a `from` inside a body names."""
     found: set[str] = set()
     known: set[str] = set()
     for step in body.steps:
@@ -177,7 +177,7 @@ def outer_labels_of_body(body: df.Body) -> frozenset[str]:
 
 
 def unnamed_branch(join: df.Join, number: int) -> str:
-    """Return the variable of a branch without a label: `residual` beside the value itself."""
+    """Return the variable of a branch without a label, such as `residual`."""
     plain = [_is_identity(step) for step in join.body.steps]
     if len(plain) == 2 and any(plain) and not plain[number - 1]:
         return {"add": "residual", "mul": "gate", "concat": "features"}[join.kind]

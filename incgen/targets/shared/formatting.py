@@ -1,4 +1,4 @@
-"""Source text as `ruff format` lays it out, with the imports that it needs and no others."""
+"""Format source text with ruff, and remove the imports that it does not need."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from typing import IO
 
 
 class FormatterError(Exception):
-    """Ruff, which incgen depends on, is not there; the text says what to do."""
+    """Ruff, which incgen depends on, is missing; the message says what to do."""
 
 
 def formatted(source: str, width: int) -> str:
-    """Lay a file out: unused imports removed, the others sorted, lines broken at a width.
+    """Format a file: remove unused imports, sort the others, break lines at a width.
 
-    The configuration of the user's own project has no part in it.
+    The configuration of the user's own project is ignored.
 
     Raises:
-        FormatterError: ruff cannot be run.
-        SyntaxError: the source is not Python.
+        FormatterError: Ruff cannot be run.
+        SyntaxError: The source is not Python.
     """
     options = ["--quiet", "--isolated", "--no-cache", f"--line-length={width}", "-"]
-    # One hands on to the other, so that both start at once.
+    # One feeds the other, so that both start at once.
     with (
         _ruff(["check", "--fix-only", "--select=F401,I001", *options], None) as pruning,
         _ruff(["format", *options], pruning.stdout) as layout,
     ):
         assert pruning.stdout is not None
-        pruning.stdout.close()  # it is the other's to read
+        pruning.stdout.close()  # the other one reads it
         pruning.stdout = None
         _, faults = pruning.communicate(source.encode("utf-8"))
         text, more_faults = layout.communicate()
     if pruning.returncode or layout.returncode:
-        # Python says what is wrong, and where.
+        # Python's own message has the place.
         compile(source, "generated", "exec", dont_inherit=True)
         raise SyntaxError((faults or more_faults).decode("utf-8", "replace").strip())
     return text.decode("utf-8")
 
 
 def _ruff(command: list[str], given: IO[bytes] | None) -> subprocess.Popen[bytes]:
-    """Start ruff on what another process gives, or on what will be written to it."""
+    """Start ruff on the output of another process, or on what will be written to it."""
     pipe = subprocess.PIPE
     try:
         return subprocess.Popen(
@@ -54,7 +54,7 @@ def _ruff(command: list[str], given: IO[bytes] | None) -> subprocess.Popen[bytes
 
 @cache
 def _program() -> str:
-    """Return the path of ruff's program: beside Python, or where its package knows it to be."""
+    """Return the path of ruff: beside Python, or where its package finds it."""
     beside = Path(sys.executable).with_name("ruff")
     if beside.is_file():
         return str(beside)

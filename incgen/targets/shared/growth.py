@@ -1,4 +1,4 @@
-"""What a repeat makes of a size: how it grows from one iteration to the next."""
+"""How a size changes over the iterations of a repeat."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from incgen.targets.shared.code import parameters_in
 from incgen.targets.shared.symbols import Unknown
 from incgen.targets.shared.values import ZERO
 
-#: Iterations of a repeat that are followed one by one.
+#: The most iterations of a repeat that are computed one by one.
 _FOLLOWED = 64
-#: Stands for a size while the formula of one iteration is sought.
+#: The size before an iteration, in the formula for the size after it.
 PROBE = ex.Parameter("size before")
 
 
 def vector_in_repeat(span: Span) -> SpecError:
-    """Return the fault of a repeat whose iterations do not all get the same kind of value."""
-    message = "the first iteration of this `repeat` makes a vector of a map, the next gets a vector"
-    help_ = "put a `global_avg_pool` or `flatten` in front of the `repeat`"
+    """Return the error of a repeat whose iterations get different kinds of values."""
+    message = "the first iteration of this `repeat` turns a map into a vector, the next gets that"
+    help_ = "put a `global_avg_pool` or `flatten` before the `repeat`"
     return SpecError([Diagnostic(Code.UNSUPPORTED, message, span, help=help_)])
 
 
 def ranks_differ(span: Span) -> SpecError:
-    """Return the fault of an `if` whose sides do not give the same kind of value."""
-    message = "one side of this `if` gives a map and the other a vector"
-    help_ = "pool or flatten on both sides, or behind the `if`"
+    """Return the error of an `if` whose sides return different kinds of values."""
+    message = "one side of this `if` ends in a map and the other in a vector"
+    help_ = "pool or flatten on both sides, or after the `if`"
     return SpecError([Diagnostic(Code.UNDECIDED, message, span, help=help_)])
 
 
 def is_free(formula: Expression) -> bool:
-    """Return whether a formula is the same, whatever the size before is."""
+    """Return whether a formula does not depend on the size before."""
     return PROBE.name not in parameters_in(formula)
 
 
 def difference(behind: Expression) -> Expression | None:
-    """Return what an iteration adds, if it adds the same every time."""
+    """Return what an iteration adds, if that is the same every time."""
     if behind == PROBE:
         return ZERO
     if isinstance(behind, ex.Binary) and behind.operator == "+":
@@ -51,12 +51,12 @@ def difference(behind: Expression) -> Expression | None:
 
 
 def times_of(count: Expression, size: Expression) -> Expression:
-    """Return a size so many times, with a number in front."""
+    """Return the product of a count and a size, with a number in front."""
     return count * size if ex.literal(size) is None else size * count
 
 
 def factor(behind: Expression) -> Expression | None:
-    """Return by what an iteration multiplies, if it is the same every time."""
+    """Return the factor of an iteration, if that is the same every time."""
     if isinstance(behind, ex.Binary) and behind.operator == "*":
         for inner, other in ((behind.left, behind.right), (behind.right, behind.left)):
             if inner == PROBE and is_free(other):
@@ -72,12 +72,12 @@ def steady(behind: Expression, first: Expression, axis: str) -> Expression:
     """
     if ex.substitute(behind, {PROBE.name: first}, {}) != first:
         what = f"the {axis} changes from one iteration of the `repeat` to the next"
-        raise Unknown(what, "put a `global_avg_pool` in front, or write the `repeat` out")
+        raise Unknown(what, "put a `global_avg_pool` before it, or write the `repeat` out")
     return first
 
 
 def after_all(behind: Expression, first: Expression, count: Expression, axis: str) -> Expression:
-    """Return a size behind the last iteration."""
+    """Return a size after the last iteration."""
     if ex.substitute(behind, {PROBE.name: first}, {}) == first:
         return first
     grown = difference(behind)
@@ -94,8 +94,8 @@ def after_all(behind: Expression, first: Expression, count: Expression, axis: st
     multiplied = factor(behind)
     if multiplied is not None:
         return first * ex.binary("**", multiplied, count)
-    what = f"the {axis} behind this `repeat` follows no simple formula of its count"
-    help_ = "write the `repeat` out, or let it end in a layer that says its channels"
+    what = f"there is no simple formula for the {axis} after this `repeat`"
+    help_ = "write the `repeat` out, or let it end in a layer that sets its channels"
     if axis != "channels":
         help_ = f"write the `repeat` out, or pad its layers so that they keep the {axis}"
     raise Unknown(what, help_)

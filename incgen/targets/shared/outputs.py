@@ -1,4 +1,4 @@
-"""Shapes behind ops and joins as formulas, from the shapes in front of them."""
+"""The output shapes of ops and joins as formulas, from their input shapes."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from incgen.targets.shared.values import (
 from incgen.targets.shared.windows import SAME, padding
 from incgen.targets.shared.words import by_word
 
-#: The padding of a unit that may be `same`: no size follows from it.
+#: The padding of a unit that may be `same`, with which sizes have no formula.
 EITHER = ex.Parameter("padding, a word or a number")
 Carried = Mapping[str, bool]
 
 
 def op_output(op: str, args: Args, shape: Symbol, words: Carried) -> Symbol:
-    """Return the shape behind an op.
+    """Return the output shape of an op.
 
     Args:
         op: The name of the op.
@@ -56,14 +56,14 @@ def op_output(op: str, args: Args, shape: Symbol, words: Carried) -> Symbol:
 
 
 def flat_size(shape: Symbol) -> Expression:
-    """Return how many numbers an example has."""
+    """Return the number of values of one example."""
     if not shape.is_map:
         return shape.channels
     return shape.channels * shape.size("height") * shape.size("width")
 
 
 def _moved(args: Args, shape: Symbol, words: Carried) -> Symbol:
-    """Return the map behind a window that moves over a map."""
+    """Return the output of a window that moves over a map."""
 
     def size(axis: str) -> Expression:
         if axis != "channels":
@@ -87,7 +87,7 @@ def _windows(args: Args, size: Expression, axis: int, words: Carried) -> Express
         if pad == EITHER or not words[pad.name]:
             name = "pad" if pad == EITHER else pad.name
             what = f"the height and width depend on whether `{name}` is a word or a number"
-            raise Unknown(what, "write the padding here, or put a `global_avg_pool` behind it")
+            raise Unknown(what, "write the padding here, or put a `global_avg_pool` after it")
         return by_word(
             args,
             "pad",
@@ -110,7 +110,7 @@ def _windows(args: Args, size: Expression, axis: int, words: Carried) -> Express
 
 
 def _counted(rest: Expression, stride: Expression) -> Expression:
-    """Return how many windows there are: `rest // stride + 1`, in the shorter way to write it."""
+    """Return how many windows there are, `rest // stride + 1`, in its shorter form."""
     whole = _gathered(rest + stride)
     if stride == ONE or not (isinstance(whole, ex.Binary) and whole.operator in ("+", "-")):
         return whole // stride
@@ -118,7 +118,7 @@ def _counted(rest: Expression, stride: Expression) -> Expression:
 
 
 def _gathered(size: Expression) -> Expression:
-    """Return a sum of whole numbers, like terms as one: `n + d + d - (2 * d + 1)` is `n - 1`."""
+    """Return a sum with like terms collected: `n + d + d - (2 * d + 1)` is `n - 1`."""
     terms: dict[Expression, int] = {}
 
     def add(part: Expression, factor: int) -> bool:
@@ -140,7 +140,7 @@ def _gathered(size: Expression) -> Expression:
                 return apart
 
     if add(size, 1):
-        return size  # as it was written
+        return size  # nothing to collect
     result: Expression = ZERO
     for part, factor in sorted(terms.items(), key=lambda term: (term[0] == ONE, term[1] < 0)):
         if factor:
@@ -164,7 +164,7 @@ def _total(sizes: list[Expression]) -> Expression:
 
 
 def _plus(a: Expression, b: Expression) -> Expression:
-    """Return a sum that counts what it has more than once: `in_channels + 3 * growth`."""
+    """Return a sum with equal terms counted: `in_channels + 3 * growth`."""
     if ex.literal(b) is None and (a == b or _is_product(a, b)):
         times = ex.literal(a.left) if _is_product(a, b) else 1  # type: ignore[union-attr]
         if isinstance(times, int):

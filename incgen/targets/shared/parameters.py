@@ -1,4 +1,4 @@
-"""What parameters can be: those that users of a model set, those that are paddings, their types."""
+"""The values and types of parameters, and which of them users of a model can change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class OpenParameters:
     """The parameters whose values depend on those of the network, which users may change."""
 
     def __init__(self, program: df.Program) -> None:
-        """Find those of a network and of what it reaches."""
+        """Find those of a network and of what it uses."""
         self._found = {(program.network, formal.name) for formal in program.network.parameters}
         self._fixed = not self._found
         for definition, use in df.uses(program):
@@ -45,7 +45,7 @@ class OpenParameters:
 
 
 def float_parameters(program: df.Program) -> set[tuple[df.Definition, str]]:
-    """Return the parameters that are used as numbers with a point, and as nothing else."""
+    """Return the parameters that are used as floats and as nothing else."""
     found: set[tuple[df.Definition, str]] = set()
     for definition in (*program.definitions, program.network):
         as_floats: set[str] = set()
@@ -61,7 +61,7 @@ def float_parameters(program: df.Program) -> set[tuple[df.Definition, str]]:
 def _typed_values(
     element: df.Element, floats: set[tuple[df.Definition, str]]
 ) -> Iterator[tuple[df.ArgumentValue, bool]]:
-    """Return the values in an element, and whether each is a number with a point."""
+    """Yield the values in an element, and whether each is a float."""
     match element:
         case df.OpCall():
             for argument in element.op.arguments:
@@ -81,9 +81,9 @@ def _typed_values(
 
 
 def values_of(graph: Graph, definition: df.Definition, parameter: str) -> list[object]:
-    """Return the values of a parameter; of a block that is not built, those written for it."""
+    """Return the observed values of a parameter; of a block that is not built, those in uses."""
     if definition.kind == "network":
-        # one that only an excluded side would use is none
+        # A parameter that only an excluded side would use has no value.
         return [graph.parameters[parameter]] if parameter in graph.parameters else []
     if definition in graph.observed:
         return list(graph.observed[definition].values.get(parameter, []))
@@ -118,8 +118,8 @@ def type_of(values: Sequence[object], *, closed: bool = False) -> Type:
     """Return the type of a parameter from the values that it takes.
 
     Args:
-        values: those that are known.
-        closed: whether it takes no other words than those.
+        values: The known values.
+        closed: Whether it takes no other words.
 
     >>> type_of([1, 0.5]).kinds
     ('float',)
@@ -128,7 +128,7 @@ def type_of(values: Sequence[object], *, closed: bool = False) -> Type:
     """
     types = {type(value) for value in values} or {int}
     if float in types:
-        types.discard(int)  # to Python's types every whole number is a float
+        types.discard(int)  # to type checkers an int is a float
     open_ = () if closed else (str,)
     kinds = tuple(kind.__name__ for kind in (bool, int, float, *open_) if kind in types)
     words = dict.fromkeys(value for value in values if isinstance(value, str))

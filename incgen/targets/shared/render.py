@@ -1,8 +1,8 @@
-"""Trees of code to text, by the templates of a target.
+"""Print trees of code by the templates of a target.
 
-Each node is printed by the macro of its name, in whichever file of `templates/TARGET/macros/` that
-stands, or of `templates/shared/macros/`. A helper that a macro asks for is written into the file,
-with those that it needs itself.
+Each node is printed by the macro of its name, in any file of `templates/TARGET/macros/` or
+`templates/shared/macros/`. A helper that a macro asks for is added to the file, with those that
+it needs itself.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from incgen.targets.shared.formatting import formatted
 from incgen.targets.shared.style import PLAIN, Style
 from incgen.targets.shared.templates import Helper, Macro, templates
 
-#: Columns that a suite is further in than the statement that it belongs to.
+#: Columns by which a suite is indented.
 _INDENT = 4
 
 
 class Printer:
-    """Prints the code of one file, and notes the helpers that it needs.
+    """Prints the code of one file, and collects the helpers that it needs.
 
     Args:
-        target: the folder of the templates.
-        style: how it is spelt.
-        facts: what every template can name.
+        target: The folder of the templates.
+        style: How the code is written.
+        facts: Variables of every template.
     """
 
     def __init__(self, target: str, style: Style = PLAIN, **facts: object) -> None:
@@ -39,7 +39,7 @@ class Printer:
         self.templates = templates(target, None if own is None else os.fspath(own))
         self.width = style.line_length
         self.used: dict[str, Helper] = {}
-        self.depth = 0  # of the suite that is printed
+        self.depth = 0  # the indentation of the suite being printed
         self.given: dict[str, Any] = {
             "show": self.show,
             "call": self.call,
@@ -57,15 +57,15 @@ class Printer:
         self.defaults: dict[str, dict[int | str, object]] = tables["defaults"]
 
     def has(self, macro: str) -> bool:
-        """Return whether the target has a macro: a form of an op, for instance."""
+        """Return whether the target has a macro, for instance for a variant of an op."""
         return macro in self.macros
 
     def file(self, view: Mapping[str, Any], *, laid_out: bool) -> str:
         """Print a whole file.
 
         Args:
-            view: what `module.py.jinja` is given.
-            laid_out: whether somebody will read it.
+            view: The variables of `module.py.jinja`.
+            laid_out: Whether somebody will read it.
         """
         source = self.templates.file({**self.given, **view})
         if not laid_out:
@@ -81,11 +81,11 @@ class Printer:
     # ------------------------------------------------------------ expressions
 
     def show(self, code: object, outer: int = 0) -> str:
-        """Print code, in parentheses if it binds less tightly than what is around it.
+        """Print code, in parentheses if it binds less tightly than its context.
 
         Args:
-            code: a node, an expression, or finished text.
-            outer: how tightly what is around it binds, as in `code.py`.
+            code: A node, an expression, or finished text.
+            outer: The precedence of its context.
         """
         if not isinstance(code, Node):
             return python(code, outer=outer) if isinstance(code, Expression) else str(code)
@@ -93,11 +93,11 @@ class Printer:
         return f"({source})" if self.strengths.get(code.macro, ATOM) < outer else source
 
     def call(self, function: str, /, *positional: object, **named: object) -> str:
-        """Print a call; a default that stands in `tables.json` is left out.
+        """Print a call, without the defaults that are in `tables.json`.
 
-        The table has the defaults of a function under its name: of an argument by place under
-        its number, of another one under its name. What is None is left out as well, and `spread`
-        is written as `**spread`.
+        The table has the defaults of a function under its name: those of positional arguments under
+        their numbers, those of others under their names. None is left out as well, and `spread` is
+        written as `**spread`.
         """
         defaults = self.defaults.get(function, {})
         given = [*positional]
@@ -110,12 +110,12 @@ class Printer:
         return f"{function}({', '.join(parts)})"
 
     def listed(self, values: Iterable[object], joint: str = ", ", strength: int = -1) -> str:
-        """Print values in a row.
+        """Print values one after another.
 
         Args:
-            values: nodes, expressions or finished text.
-            joint: what stands between them.
-            strength: how tightly it binds, to the left, if it is an operator.
+            values: Nodes, expressions or finished text.
+            joint: The separator.
+            strength: Its precedence, if it is a left-associative operator.
         """
         return joint.join(
             self.show(value, strength + (number > 0)) for number, value in enumerate(values)
@@ -124,7 +124,7 @@ class Printer:
     # ------------------------------------------------------------ statements
 
     def suite(self, statements: Iterable[Node], levels: int = 1) -> str:
-        """Print statements under one another, further in than what they belong to."""
+        """Print statements as an indented suite."""
         given = [*statements]
         self.depth += levels
         try:
@@ -137,7 +137,7 @@ class Printer:
         return _indented(source, levels)
 
     def filled(self, words: str, line: str | None = None) -> str:
-        """Print a comment, filled; beside the line that it is about, if there is room."""
+        """Print a wrapped comment, at the end of the line that it is about if there is room."""
         indent = self.depth * _INDENT
         if line is not None and indent + len(line) + len(words) + 4 <= self.width:
             return f"{line}  # {words}"
@@ -145,7 +145,7 @@ class Printer:
         return "\n".join(lines if line is None else [*lines, line])
 
     def docstring(self, words: str, levels: int = 0) -> str:
-        """Print a docstring, so many levels further in."""
+        """Print a docstring, indented by some levels."""
         indent = (self.depth + levels) * _INDENT
         lines = [line[indent:] for line in text.docstring(words, self.width, indent)]
         return _indented("\n".join(lines), levels)
@@ -153,7 +153,7 @@ class Printer:
     # ------------------------------------------------------------ helpers
 
     def helper(self, name: str) -> str:
-        """Note that the file needs a helper; return its name, for the macro to write.
+        """Add a helper to the file; return its name, for the macro to write.
 
         Raises:
             TemplateNotFound: there is no such helper.
@@ -173,7 +173,7 @@ class Printer:
         return self.templates.helper(name, self.given)
 
     def helpers(self) -> list[Helper]:
-        """Return the helpers that are needed: those of others in front of them, else by name."""
+        """Return the helpers that are needed by name, but each after those that it needs."""
         ordered: dict[str, Helper] = {}
 
         def add(name: str) -> None:
@@ -187,12 +187,12 @@ class Printer:
 
 
 def _indented(source: str, levels: int) -> str:
-    """Return lines so many levels further in; empty ones stay empty."""
+    """Return indented lines; empty ones stay empty."""
     margin = " " * _INDENT * levels
     return "\n".join(margin + line if line else line for line in source.split("\n"))
 
 
 def _is_default(value: object, default: object) -> bool:
-    """Return whether an argument need not be written; True and 1 are equal, but not the same."""
+    """Return whether an argument is the default; True and 1 are equal, but not the same."""
     known = ex.literal(value) if isinstance(value, Expression) else value
     return default is not None and type(known) is type(default) and known == default

@@ -1,7 +1,7 @@
-"""Scopes of generated code: whoever writes a name into one takes it from here.
+"""Scopes of generated code, from which every name in them is taken.
 
-No two things of a scope have one name, and none hides what the scopes around it need, because
-every name comes from `Names`. What a user of the file says keeps its name: parameters, the
+No two things in a scope share a name, and none hides what the surrounding scopes need, because
+every name comes from `Names`. What users of the file see keeps its name: parameters, the
 network, and the labels, which are the keys of its weights. Everything else yields.
 """
 
@@ -16,39 +16,39 @@ from incgen.language.names import AMBIGUOUS, CONSTRUCTOR, HELPER_CLASSES, USED_B
 from incgen.language.ops import OPS
 from incgen.resolve import definitions as df
 
-#: What no name of generated code can be: it would not be Python, or hide what code needs.
+#: Names that generated code cannot use: not Python's, or hiding what the code needs.
 RESERVED = frozenset({*dir(builtins), *keyword.kwlist, *AMBIGUOUS}).union(
     USED_BY_CODE, CONSTRUCTOR, HELPER_CLASSES
 )
-#: Parameters that functions of units have, whatever the spec calls its own.
+#: Parameters of units, whatever names the spec uses.
 _OF_UNITS = {"kernel", "stride", "padding"} | {a.name for op in OPS.values() for a in op.arguments}
 _LOOPS = ("i", "j", "k", "m", "n")
 
 
 class Names:
-    """The names of one scope, and through it those of the scopes around it."""
+    """The names of one scope, and through it those of the surrounding scopes."""
 
     def __init__(self, taken: Iterable[str] = RESERVED, outer: Names | None = None) -> None:
-        """Begin a scope with the names that are taken there."""
+        """Begin a scope with the names that are taken."""
         self.taken, self.outer = set(taken), outer
         self.order: list[str] = []
         self.numbers: dict[str, int] = {}
 
     def __contains__(self, name: object) -> bool:
-        """Return whether a name stands for something here."""
+        """Return whether a name is taken here or further out."""
         return name in self.taken or (self.outer is not None and name in self.outer)
 
     def claim(self, names: Iterable[str]) -> None:
-        """Note names that things have from outside, such as parameters."""
+        """Add names that are given, such as those of parameters."""
         self.taken.update(names)
 
     def take(self, *wanted: str, joint: str = "_", apart: Container[str] = ()) -> str:
-        """Take the first of some names that is free; if none is, the last with a number.
+        """Take the first name that is free, or the last with a number.
 
         Args:
-            wanted: the names.
-            joint: what stands in front of the number.
-            apart: names of inner scopes, which would hide this one.
+            wanted: The names.
+            joint: The separator before the number.
+            apart: Names of inner scopes, which would hide it.
         """
 
         def is_free(name: str) -> bool:
@@ -67,7 +67,7 @@ class Names:
 
     @contextmanager
     def passing(self) -> Iterator[None]:
-        """Free the names that are taken inside again, behind what is written there."""
+        """Free the names that are taken inside when it ends."""
         start = len(self.order)
         yield
         self.taken.difference_update(self.order[start:])
@@ -75,14 +75,14 @@ class Names:
 
     @contextmanager
     def loop(self) -> Iterator[str]:
-        """Take a variable for a loop that is written inside; behind it, it is free again."""
+        """Take a variable for a loop that is written inside; after the loop it is free again."""
         variable = self.take(*_LOOPS, "index")
         yield variable
         self.taken.discard(variable)
 
 
 def parameters(program: df.Program) -> set[str]:
-    """Return the parameters of all classes or functions of a file: they hide what it calls so."""
+    """Return the parameters of all classes or functions of a file, which hide its own names."""
     return _OF_UNITS.union(
         formal.name
         for definition in (program.network, *program.definitions)

@@ -1,8 +1,7 @@
-"""Shapes as formulas: what comes out of each part of a definition, whatever it is used with.
+"""Shapes as formulas: the output of each part of a definition, whatever its parameters are.
 
-Nothing is written here; the targets ask while they write. A formula that does not exist raises
-`Unknown`, and because heights, widths and some channels are computed only when something asks
-for them, most code never meets one.
+Writers ask for shapes while they write. A size without a formula raises `Unknown`; since sizes are
+computed only when something needs them, that seldom happens.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ from incgen.targets.shared.values import (
 )
 from incgen.targets.shared.words import Words
 
-#: After so many layers sizes are computed, so that no formula waits for too many others.
+#: Sizes are computed after so many layers, so that no formula waits for too many others.
 SETTLED = 50
 Given = Mapping[str, df.ArgumentValue]
 Labels = Mapping[str, Symbol]
@@ -52,10 +51,10 @@ class Progress:
     """What a repeat does to a shape.
 
     Attributes:
-        before: the shape in front of the iteration with the index that was given.
-        after: the shape behind the last one.
-        each: the channels behind an iteration, from `in_channels` in front of it, if `before`
-            has no formula for them.
+        before: The shape before the iteration with a given index.
+        after: The shape after the last iteration.
+        each: The channels after an iteration in terms of `in_channels` before it, if `before` has
+            no formula for them.
     """
 
     before: Symbol
@@ -64,10 +63,10 @@ class Progress:
 
 
 class Shaper:
-    """Gives the shape behind an element for a shape in front of it."""
+    """Computes the shape after an element from the shape before it."""
 
     def __init__(self, graph: Graph, words: Words) -> None:
-        """Remember which parameters carry words: sizes cannot be computed with those."""
+        """Find the parameters that carry words, which are not numbers to calculate with."""
         self._taken, self._inside = words, graph.program.network
         self._blocks: dict[tuple[df.Definition, bool], Symbol] = {}
         values: list[tuple[str, object]] = list(graph.parameters.items())
@@ -84,13 +83,13 @@ class Shaper:
         self._words = {name: name not in others for name in carried}
 
     def inside(self, definition: df.Definition) -> Shaper:
-        """Return the same for what stands in a definition: its parameters take some words only."""
+        """Return a shaper for the inside of a definition, whose parameters take only some words."""
         own = copy(self)
         own._inside = definition
         return own
 
     def definition(self, definition: df.Definition, is_map: bool) -> Symbol:
-        """Return the shape behind a block in its own parameters, from a map or a vector."""
+        """Return the output shape of a block in its own parameters, for a map or a vector."""
         key = definition, is_map
         if key not in self._blocks:
             own = self.inside(definition)
@@ -100,13 +99,13 @@ class Shaper:
     # ------------------------------------------------------------ bodies
 
     def body(self, body: df.Body, shape: Symbol, labels: Labels, given: Given = _NOTHING) -> Symbol:
-        """Return the shape behind a body.
+        """Return the shape after a body.
 
         Args:
-            body: its steps.
-            shape: in front of it.
-            labels: the shapes of outer values.
-            given: the arguments of a unit's head, if this is a unit's body.
+            body: The body.
+            shape: The shape before it.
+            labels: The shapes of outer values.
+            given: The arguments of a unit's head, if this is a unit's body.
         """
         known = dict(labels)
         for number, step in enumerate(body.steps, 1):
@@ -119,7 +118,7 @@ class Shaper:
     def step(
         self, step: df.Step, shape: Symbol, known: dict[str, Symbol], given: Given = _NOTHING
     ) -> Symbol:
-        """Return the shape behind a step; a label is added to those that are known."""
+        """Return the shape after a step, and add its label to the known ones."""
         result = known[step.origin] if step.origin is not None else shape
         if step.element is not None:
             result = self.element(step.element, result, known, given)
@@ -130,7 +129,7 @@ class Shaper:
     def element(
         self, element: df.Element, shape: Symbol, labels: Labels, given: Given = _NOTHING
     ) -> Symbol:
-        """Return the shape behind an element."""
+        """Return the shape after an element."""
         match element:
             case df.OpCall():
                 args = {**element.args, **given} if element.forwards else element.args
@@ -163,7 +162,7 @@ class Shaper:
         return [self.step(step, shape, known) for step in steps]
 
     def conditional(self, element: df.Conditional, shape: Symbol, labels: Labels) -> Symbol:
-        """Return the shape behind one of two bodies."""
+        """Return the shape after one of two bodies."""
         condition = shape.formula(element.condition)
         known = ex.literal(condition)
         sides = [
@@ -178,11 +177,11 @@ class Shaper:
     # ------------------------------------------------------------ uses
 
     def resolved_all(self, args: Args, shape: Symbol) -> dict[str, df.ArgumentValue]:
-        """Arguments with `channels` and the like of a shape."""
+        """Return arguments with `channels` and the like of a shape."""
         return {name: resolved(value, shape) for name, value in args.items()}
 
     def instance(self, instance: df.Instance, shape: Symbol, given: Given) -> Symbol:
-        """Return the shape behind a use of a unit or block."""
+        """Return the shape after a use of a unit or block."""
         definition = instance.definition
         if definition.kind == "unit":
             passed = self.resolved_all(instance.args, shape)
@@ -197,7 +196,7 @@ class Shaper:
         return self.possible(_in_terms_of(self.definition(definition, shape.is_map), bound, shape))
 
     def possible(self, shape: Symbol) -> Symbol:
-        """Return a shape without the words that parameters cannot be in this place."""
+        """Return a shape without comparisons to words that parameters cannot be here."""
         return Symbol(
             shape.is_map, lambda axis: self._taken.possible(self._inside, shape.size(axis))
         )
@@ -207,10 +206,10 @@ class Shaper:
     def progress(
         self, repeat: df.Repeat, shape: Symbol, labels: Labels, index: Expression
     ) -> Progress:
-        """Return what a repeat does to a shape, in front of one iteration and behind all.
+        """Return what a repeat does to a shape.
 
         Raises:
-            SpecError: the first iteration makes a vector of a map, and there are more.
+            SpecError: The first iteration turns a map into a vector, and there are more.
         """
         count = shape.formula(repeat.count)
         probe = Symbol(shape.is_map, lambda _: PROBE)
@@ -239,7 +238,7 @@ class Shaper:
     def _channels(
         self, behind: Expression, shape: Symbol, index: Expression
     ) -> tuple[Callable[[], Expression], Expression | None]:
-        """Return the channels in front of an iteration, or how they follow from those before."""
+        """Return the channels before an iteration, or how an iteration changes them."""
         first = shape.channels
         if ex.substitute(behind, {PROBE.name: first}, {}) == first:
             return lambda: first, None
@@ -262,7 +261,7 @@ def resolved(value: df.ArgumentValue, shape: Symbol) -> df.ArgumentValue:
 
 
 def mapped(value: df.ArgumentValue, change: Callable[[Expression], Expression]) -> df.ArgumentValue:
-    """Return an argument with every expression in it changed."""
+    """Return an argument, each of whose expressions is changed by a function."""
     match value:
         case df.WindowValue((a, b), (c, d)):
             kernel, stride = (change(a), change(b)), (change(c), change(d))
@@ -284,7 +283,7 @@ def _chosen(condition: Expression, then: Symbol, otherwise: Symbol, span: Span) 
 
 
 def _in_terms_of(out: Symbol, given: Mapping[str, Expression], shape: Symbol) -> Symbol:
-    """Return the shape behind a block, in the terms of its user."""
+    """Return the output shape of a block in terms of its user."""
 
     def value(name: str) -> Expression | None:
         is_size = name in sizes_of("in")

@@ -1,4 +1,4 @@
-"""How generated code is spelt and laid out: what a user can choose of it."""
+"""The style of generated code, as far as users can choose it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 class TemplateError(Exception):
-    """A template of the user's is faulty; the text says which, and what is wrong."""
+    """A template of the user's is faulty; the message says which, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,14 +15,14 @@ class Style:
     """The style of generated code.
 
     Attributes:
-        line_length: columns of a line.
-        templates: a folder of the user's, whose templates go in front of incgen's own, file by
-            file: those in its subfolder of the target's name.
+        line_length: The columns of a line.
+        templates: A folder of the user's. Templates in its subfolder of the target's name replace
+            incgen's own, file by file.
     """
 
     line_length: int = 88
     templates: str | os.PathLike[str] | None = None
 
 
-#: What is written where nothing else is asked for.
+#: The default style.
 PLAIN = Style()

@@ -68,8 +68,8 @@ class Symbol:
         except Unknown as error:
             return Unknown(str(error), error.help)
         if ex.is_longer(formula, _LONGEST):
-            what = f"the formula of the {axis} is too long to be written"
-            return Unknown(what, "give the number by a parameter of the block")
+            what = f"the formula for the {axis} is too long"
+            return Unknown(what, "make the number a parameter of the block")
         return formula
 
     @property
@@ -106,7 +106,9 @@ def vector(channels: Callable[[], Expression]) -> Symbol:
     def size(axis: str) -> Expression:
         if axis == "channels":
             return channels()
-        raise Unknown("a vector comes here, without height and width", "use the map in front of it")
+        raise Unknown(
+            "the input here is a vector, without height and width", "use the map before it"
+        )
 
     return Symbol(False, size)
 

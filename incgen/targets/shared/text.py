@@ -10,7 +10,7 @@ from incgen.resolve import definitions as df
 
 
 def escaped(doc: str) -> str:
-    """Return a doc comment that cannot end the docstring it stands in, nor act in it."""
+    """Return a doc comment that cannot end its docstring or be an escape sequence in it."""
     plain = "".join(c if c.isprintable() or c == "\n" else " " for c in doc)
     return plain.replace("\\", "\\\\").replace('"""', "'''")
 
@@ -21,11 +21,11 @@ def docstring(
     """Return a docstring as lines, closed on its own line if it has more than one.
 
     Args:
-        doc: the words; its first line stands by itself.
-        width: of a line, with its indentation.
-        indent: of the docstring, in spaces.
-        facts: lines that are kept as they are.
-        last: a closing paragraph.
+        doc: The words; the first line is a paragraph of its own.
+        width: The length of a line, including the indentation.
+        indent: The indentation of the docstring, in spaces.
+        facts: Lines that are not wrapped.
+        last: A closing paragraph.
     """
     margin = " " * indent
     words = _titled(escaped(doc).strip())
@@ -38,17 +38,17 @@ def docstring(
     if last:
         lines += ["", *wrap(escaped(last), width, indent)]
     if len(lines) == 1:
-        # ruff format puts a space between a quote and the closing ones
+        # Ruff puts a space between a quote and the closing ones.
         touching = " " if lines[0].endswith('"') else ""
         if len(lines[0]) + len(touching) + 3 <= width:
             return [f'{lines[0]}{touching}"""']
-        # ruff format closes a single line where it ends, however long, so make it two
+        # Ruff closes a single line where it ends, however long, so make it two.
         lines = wrap(lines[0].strip(), width - 4, indent)
     return [*lines, f'{margin}"""']
 
 
 def _titled(doc: str) -> str:
-    """Return the first line of a comment as a paragraph of its own, as docstrings have it."""
+    """Return a comment whose first line is a paragraph of its own, as in docstrings."""
     first, _, rest = doc.partition("\n")
     if rest and rest[0] != "\n" and first.endswith("."):
         return f"{first}\n\n{rest}"
@@ -56,14 +56,14 @@ def _titled(doc: str) -> str:
 
 
 def network_doc(graph: Graph, shapes: str) -> str:
-    """Return the docstring of the model: what the module's has not said, and the shapes."""
+    """Return the docstring of the model: what that of the module does not say, and the shapes."""
     program = graph.program
     own = program.network.doc if program.doc else ""
     return f"{own}\n\n{shapes}" if own else shapes
 
 
 def paragraph_before(previous: df.Step | df.Head | None, step: df.Step | df.Head) -> bool:
-    """Return whether the spec has an empty line in front of a statement."""
+    """Return whether the spec has an empty line before a statement."""
     if previous is None:
         return False
     between = step.span.source.text[previous.span.end : step.span.start]
@@ -71,11 +71,11 @@ def paragraph_before(previous: df.Step | df.Head | None, step: df.Step | df.Head
 
 
 def described(unit: df.Definition, named: Callable[[df.Definition], str]) -> str:
-    """Return a docstring for a unit without a comment: what it is made of.
+    """Return a docstring for a unit without a comment: its ops.
 
     Args:
-        unit: the definition.
-        named: gives the name of another unit in the code.
+        unit: The unit.
+        named: Returns the name of another unit in the code.
     """
     words = [
         element.op.noun if isinstance(element, df.OpCall) else f"`{named(element.definition)}`"
@@ -97,7 +97,7 @@ def comment_lines(comment: str, width: int, *, indent: int = 0) -> list[str]:
 
 
 def wrap(text: str, width: int, indent: int) -> list[str]:
-    """Fill a docstring's or comment's text: ``wrap("One. Two.", 88, 4)``.
+    """Wrap the text of a docstring or comment: ``wrap("One. Two.", 88, 4)``.
 
     ``width`` counts the indent. Blank lines stay and separate paragraphs; a line that starts
     with a space stays by itself, and if it is too long its rest lines up with its start.

@@ -1,4 +1,4 @@
-"""The parameters of units: the arguments of their heads that uses say, and what they are inside."""
+"""The parameters of units: those arguments of their heads that at least one use sets."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from incgen.targets.shared.parameters import values_of
 from incgen.targets.shared.symbols import Symbol
 from incgen.targets.shared.words import Words
 
-#: The arguments that are borders; every unit has them as its `padding`.
+#: The arguments that are borders, which are the parameter `padding` of a unit.
 BORDERS = ("pad", "border")
 
 
 @dataclass(frozen=True, slots=True)
 class UnitForm:
-    """The parameters that a unit has, because its uses say them.
+    """The parameters of a unit.
 
     Attributes:
-        args: the arguments of its head op, in the order of the table.
-        square_kernel: whether every kernel is a square, written as one number.
-        square_stride: likewise for strides.
-        strided: whether a use has a stride.
-        odd: whether every kernel is odd, whatever parameters a network is given.
-        pad_sides: how many numbers the padding is: 1, 2 or 4.
-        same: whether a use may pad by TensorFlow's `same` in a way that depends on sizes.
+        args: The arguments of its head op that uses set, in the order of the table.
+        square_kernel: Whether every kernel is square, so that it is one number.
+        square_stride: Likewise for strides.
+        strided: Whether some use has a stride.
+        odd: Whether every kernel is odd, whatever the parameters of the network are.
+        pad_sides: How many numbers the padding is: 1, 2 or 4.
+        same: Whether a use may pad by TensorFlow's `same` in a way that depends on sizes.
     """
 
     args: tuple[str, ...]
@@ -43,7 +43,7 @@ class UnitForm:
 
     @property
     def padding(self) -> bool:
-        """Return whether uses say the padding."""
+        """Return whether uses set the padding."""
         return "pad" in self.args
 
 
@@ -56,7 +56,7 @@ class Place:
         words: Returns the values that a parameter takes, if words are among them.
         unit: The form of the unit whose head it is, if it is one.
         init: How the kernels are initialised if a use of the unit sets nothing.
-        explicit: Whether a use of the unit needs its padding written out.
+        explicit: Whether some use of the unit needs explicit padding.
     """
 
     shape: Symbol
@@ -67,12 +67,12 @@ class Place:
 
     @property
     def odd(self) -> bool:
-        """Return whether the kernel is odd, though it is a parameter."""
+        """Return whether the kernel is always odd, though it is a parameter."""
         return self.unit is not None and self.unit.odd
 
 
 def unit_forms(graph: Graph, words: Words) -> dict[df.Definition, UnitForm]:
-    """Return the form of every unit that a network reaches."""
+    """Return the form of every unit that a network uses."""
     uses: dict[df.Definition, list[dict[str, df.ArgumentValue]]] = {}
     forms: dict[df.Definition, UnitForm] = {}
     loose: set[df.Definition] = set()  # those whose kernels may be even
@@ -111,7 +111,7 @@ def _odd_kernels(unit: df.Definition, graph: Graph) -> bool:
 
 
 def _may_be_even(use: df.Instance, definition: df.Definition, words: Words) -> bool:
-    """Return whether a use may give an even window, also one that the graph does not contain."""
+    """Return whether a use may pass an even window, including one that is not in the graph."""
     frame = use.args.get("window")
     if not isinstance(frame, df.WindowValue):
         return False
@@ -125,7 +125,7 @@ def _may_be_even(use: df.Instance, definition: df.Definition, words: Words) -> b
             case ex.Parameter(name):
                 values = values_of(words.graph, definition, name)
             case _ if built:
-                continue  # computed: the graph has its values
+                continue  # computed, and its values are in the graph
             case _:
                 return True
         if any(isinstance(value, int) and value % 2 == 0 for value in values):
@@ -144,7 +144,7 @@ def _form(
     said = {name for use in uses for name in use}
     args = tuple(a.name for a in unit.head.arguments if a.name in said)
     defaults = df.unit_defaults(unit)
-    # Where some uses give a window, those that do not pass the unit's own.
+    # If some uses set a window, the others pass the unit's own.
     found = [use.get("window", defaults.get("window")) for use in uses] if "window" in said else []
     windows = [window for window in found if isinstance(window, df.WindowValue)]
     one = ex.Literal(1)
@@ -161,7 +161,7 @@ def _form(
 
 
 def _may_be_same(use: df.Instance, definition: df.Definition, words: Words) -> bool:
-    """Return whether the padding of a use is `same` by sizes, or a parameter that can be."""
+    """Return whether the padding of a use is `same` and depends on sizes, or may be."""
     args = {**df.unit_defaults(use.definition), **use.args}
     pad = args.get("pad")
     if not isinstance(pad, ex.Parameter):
@@ -170,14 +170,14 @@ def _may_be_same(use: df.Instance, definition: df.Definition, words: Words) -> b
 
 
 def _is_middle(frame: df.ArgumentValue) -> bool:
-    """Return whether `same` is half the window: it is odd and moves by 1."""
+    """Return whether `same` is half the window: if that is odd and moves by 1."""
     if not isinstance(frame, df.WindowValue) or frame.stride != (ex.Literal(1), ex.Literal(1)):
         return False
     return all(isinstance(k := ex.literal(side), int) and k % 2 for side in frame.kernel)
 
 
 def _pad_sides(args: Mapping[str, df.ArgumentValue]) -> int:
-    """Return how many numbers a padding takes."""
+    """Return how many numbers a padding is."""
     pad, frame = args.get("pad", args.get("border")), args.get("window")
     match pad:
         case df.SidesValue((top, bottom, left, right)) if top != bottom or left != right:
@@ -186,7 +186,7 @@ def _pad_sides(args: Mapping[str, df.ArgumentValue]) -> int:
             return 1 if first == last else 2
         case _:
             square = not isinstance(frame, df.WindowValue) or frame.kernel[0] == frame.kernel[1]
-            # a parameter may be a word, which means as much as the kernel is high and wide
+            # A parameter may be a word, whose border follows the height and width of the kernel.
             return 1 if square or isinstance(pad, ex.Binary | ex.Call) else 2
 
 
@@ -194,8 +194,8 @@ def unit_arguments(form: UnitForm, *, whole: bool = False) -> dict[str, df.Argum
     """Return the arguments of a unit's head op inside the unit: its own parameters.
 
     Args:
-        form: of the unit.
-        whole: whether a padding of several numbers stays one parameter.
+        form: The form of the unit.
+        whole: Whether a padding of several numbers stays one parameter.
     """
     result: dict[str, df.ArgumentValue] = {}
     for name in form.args:

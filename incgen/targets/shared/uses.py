@@ -1,4 +1,4 @@
-"""Uses of units and blocks: what their classes or functions are given."""
+"""Uses of units and blocks: the arguments of their classes or functions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Given: TypeAlias = dict[str, Code]
 
 
 class Uses(Writer):
-    """Writes what uses of units and blocks give."""
+    """Works out the arguments of ops, units and blocks."""
 
     #: Whether a border of several numbers is passed on as one argument.
     whole_borders = False
@@ -45,7 +45,7 @@ class Uses(Writer):
     counted: Container[str] = ()
 
     def unsupported(self, span: Span, message: str, help: str) -> NoReturn:
-        """Stop: code for this framework cannot say this."""
+        """Stop, because code for this framework cannot express something."""
         raise SpecError([Diagnostic(diagnostics.Code.UNSUPPORTED, message, span, help=help)])
 
     def arguments(
@@ -69,7 +69,7 @@ class Uses(Writer):
         return Place(shape, self.words, unit, init if isinstance(init, Initializer) else None)
 
     def given(self, instance: df.Instance, shape: Symbol) -> Given:
-        """Return the arguments of a use; defaults that depend on the use are among them."""
+        """Return the arguments of a use, including defaults that depend on it."""
         if instance.definition.kind == "unit":
             return self.unit_given(instance, shape)
         found: Given = {}
@@ -81,7 +81,7 @@ class Uses(Writer):
         return found
 
     def said(self, instance: df.Instance, shape: Symbol) -> dict[str, df.ArgumentValue]:
-        """Return what a use of a unit says for it, with what a unit around it hands on."""
+        """Return the arguments that a use of a unit sets, or that a unit around it passes on."""
         written = dict(instance.args)
         if instance.forwards and self.unit is not None:
             written.update(unit_arguments(self.unit, whole=self.whole_borders))
@@ -113,7 +113,7 @@ class Uses(Writer):
         return found
 
     def start(self, instance: df.Instance, args: Args) -> Code | None:
-        """Return how the kernels of a unit's head are initialised, if a use sets it."""
+        """Return the initialiser of the kernels of a unit's head, if a use sets one."""
         said, own = args["init"], instance.args.get("init")
         if isinstance(own, Initializer):
             start = self.initializer(instance, own, args)
@@ -127,11 +127,11 @@ class Uses(Writer):
         return initializer(init, depthwise_fans(args) if depthwise else None, self.counted)
 
     def use_padding(self, unit: df.Definition, args: Args) -> Expression:
-        """Return the padding of one use of a unit, a case for each word of one that it passes on.
+        """Return the padding of one use of a unit, with a case for each word of a parameter.
 
         Args:
-            unit: what is used.
-            args: all arguments of its head.
+            unit: The unit.
+            args: All arguments of its head.
         """
         pad = args.get("pad")
         if pad == PADDING:
@@ -145,14 +145,14 @@ class Uses(Writer):
         """Return a border as a unit takes it."""
 
     def handed_on(self, unit: df.Definition) -> Expression:
-        """Return the padding that a unit gives one inside it: its own parameter."""
+        """Return the padding that a unit passes to one inside it: its own parameter."""
         if self.unit is None or self.unit.pad_sides == self.file.unit_forms[unit].pad_sides:
             return PADDING
         return self.border(unit, four_sides(unit_arguments(self.unit)["pad"]))
 
     @abstractmethod
     def known_padding(self, unit: df.Definition, args: Args) -> Expression:
-        """Return the padding of one use of a unit, which is no parameter of words."""
+        """Return the padding of one use of a unit; it is not a parameter that carries words."""
 
     def call(
         self,
@@ -164,10 +164,10 @@ class Uses(Writer):
         """Return the call of a class or function.
 
         Args:
-            form: of the class or function.
-            given: the arguments by name; what is as by default is left out.
-            first: what it takes by place in front of them.
-            last: what it takes by name behind them.
+            form: The class or function.
+            given: The arguments by name; defaults are left out.
+            first: The positional arguments before them.
+            last: The keyword arguments after them.
         """
         by_place, by_name = [*first], list[tuple[str, Code]]()
         named = False
@@ -196,7 +196,7 @@ def _numbers(values: tuple[Expression, Expression], square: bool) -> Expression:
 
 
 def border_of(sides: Sides, form: UnitForm) -> Expression:
-    """Return a border as one, two or four numbers, or as the parameter that has them."""
+    """Return a border as one, two or four numbers, or as the parameter that holds them."""
     numbers = form.pad_sides
     if numbers == 1:
         return sides[0]

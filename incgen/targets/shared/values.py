@@ -1,4 +1,4 @@
-"""Arguments as expressions: what the ops of every target share."""
+"""Arguments as expressions, for the ops of every target."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def window(args: Args) -> WindowValue:
 
 
 def paired(values: Pair) -> Expression:
-    """Return two numbers as one where they are the same, or as the parameter that holds both."""
+    """Return two numbers as one if they are equal, or as the parameter that holds both."""
     return values[0] if values[0] == values[1] else as_tuple(values)
 
 
@@ -49,7 +49,7 @@ def as_tuple(values: Pair) -> Expression:
 
 
 def is_same(one: Expression | None, other: Expression | None) -> bool:
-    """Return whether two expressions are written in the same way: `True == 1`, but not here."""
+    """Return whether two expressions are written alike: `True == 1`, but not here."""
     if one is None or other is None or one != other:
         return one is other
     mine, theirs = ex.literal(one), ex.literal(other)
@@ -57,7 +57,7 @@ def is_same(one: Expression | None, other: Expression | None) -> bool:
 
 
 def _items_of_one(values: Pair) -> bool:
-    """Return whether two numbers are what one parameter holds, in order."""
+    """Return whether two numbers are those of one parameter, in order."""
     match values:
         case ex.Item(first, 0), ex.Item(second, 1):
             return first == second
@@ -76,7 +76,7 @@ def half(values: Pair, dilation: Expression = ONE) -> Pair:
     def side(kernel: Expression) -> Expression:
         known = ex.literal(kernel)
         if isinstance(known, int) and known % 2:
-            return ex.Literal(known // 2) * dilation  # without a rest, whatever the dilation is
+            return ex.Literal(known // 2) * dilation  # exact, whatever the dilation is
         return effective(kernel, dilation) // 2
 
     high, wide = map(side, values)
@@ -96,25 +96,25 @@ def four_sides(value: ArgumentValue) -> Sides:
 
 
 def with_ceil(after: Expression, stride: Expression, kernel: Expression) -> Expression:
-    """Return the border after the input with which rounding down gives what rounding up gave.
+    """Return the border after the input with which rounding down has the result of rounding up.
 
     It is min(after + stride - 1, kernel - 1), for every size of the input: a window that begins
     in the border is never counted (PyTorch's rule, aten/src/ATen/native/Pool.h).
     """
     if kernel == ONE:
-        return ZERO  # the smaller of the two, since neither is negative
+        return ZERO  # the smaller one, since neither is negative
     return ex.called("min", (after + stride - 1, kernel - 1))
 
 
 def sides_with_ceil(sides: Sides, frame: WindowValue) -> Sides:
-    """Return the border of a window with which rounding down gives what rounding up gave."""
+    """Return the border of a window with which rounding down has the result of rounding up."""
     top, bottom, left, right = sides
     (down, across), (high, wide) = frame.stride, frame.kernel
     return top, with_ceil(bottom, down, high), left, with_ceil(right, across, wide)
 
 
 def whole(value: float) -> ex.Literal:
-    """Return a number, without a point if it is whole."""
+    """Return a number, as an integer if it is whole."""
     return ex.Literal(int(value) if value == int(value) else value)
 
 
@@ -128,14 +128,14 @@ def rescaled(x: Expression, low: float, high: float) -> Expression:
 
 
 def as_float(value: Expression) -> Expression:
-    """Return a whole number as a float: TorchScript takes no other where a float is meant."""
+    """Return a whole number as a float, which TorchScript does not convert itself."""
     known = ex.literal(value)
     whole = isinstance(known, int) and not isinstance(known, bool)
     return ex.Literal(float(known)) if whole and known is not None else value
 
 
 def one_of_equal(value: Expression) -> Expression:
-    """Return one number for several equal ones, as every framework takes it; else the value."""
+    """Return one number for several equal ones, as every framework accepts; else the value."""
     match value:
         case ex.Tuple((first, *others)) if all(other == first for other in others):
             return first

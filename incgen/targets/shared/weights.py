@@ -1,4 +1,4 @@
-"""How kernels begin: initialisers, with numbers where a framework counts other fans."""
+"""Initialisers of kernels, with explicit scales where a framework counts other fans."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def initializer(init: Initializer, fans: Pair | None, counted: Container[str]) -
     """Return an initialiser.
 
     Args:
-        init: the initialiser.
+        init: The initialiser.
         fans: (fan_in, fan_out) of a depthwise kernel; None for any other.
-        counted: the rules for which the framework counts those otherwise: their scale is given.
+        counted: The rules for which the framework counts those differently; their scale is written.
     """
     rule = RULES[init.name]
     facts: dict[str, object] = dict(zip(rule.arguments, map(ex.Literal, init.args), strict=True))
@@ -24,7 +24,7 @@ def initializer(init: Initializer, fans: Pair | None, counted: Container[str]) -
         facts["scale"] = None
         if fans is not None and init.name in counted:
             over = _sum_of(fans) if rule.both else fans[0]
-            # As a formula even where it has a value, which tells a reader nothing.
+            # As a formula even where it has a value, which would tell a reader nothing.
             ratio = ex.Binary("/", ex.Literal(rule.numerator), over)
             facts["scale"] = ex.Binary("**", ratio, ex.Literal(0.5))
     return Op(init.name, facts)
@@ -45,6 +45,6 @@ def either(parameter: ex.Parameter, usual: Code) -> Op:
 
 
 def _sum_of(values: Pair) -> ex.Expression:
-    """Return two numbers added; twice the one where they are the same."""
+    """Return the sum of two numbers: twice the one if they are equal."""
     first, second = values
     return 2 * first if first == second else first + second

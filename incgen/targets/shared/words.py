@@ -1,4 +1,4 @@
-"""Words as parameters of generated code: which are taken, typed, checked, and chosen by."""
+"""Parameters of generated code that are words: their values, types, checks and cases."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ class Words:
     def taken(self, definition: df.Definition, parameter: str) -> list[Value]:
         """Return the values of a parameter that ops take as a word, however deep.
 
-        There are none if no op does. What is handed on to several definitions can be what all of
-        them take.
+        There are none if no op does. A parameter that is passed on to several definitions can be
+        what all of them take.
         """
         here = self.taken_here(definition, parameter)
         if here:
@@ -133,14 +133,14 @@ class Words:
     def _with_own(
         self, definition: df.Definition, parameter: str, known: Sequence[Value]
     ) -> list[Value]:
-        """Values, and the words beside them that conditions of the definition are for."""
+        """Return values, and any other words that were observed or that conditions compare with."""
         seen = values_of(self.graph, definition, parameter)
         own = [*seen, *compared_words(definition.body, parameter)]
         words = [value for value in own if isinstance(value, str)]
         return list(dict.fromkeys([*known, *words]))
 
     def refusal(self, definition: df.Definition, parameter: str) -> tuple[Refusal, ...]:
-        """Return what refuses a value for which a definition has no code, if it is a word."""
+        """Return a statement that refuses words for which a definition has no code, if any."""
         known = self.taken_here(definition, parameter)
         return (Refusal(parameter, tuple(map(ex.Literal, known))),) if known else ()
 
@@ -149,7 +149,7 @@ class Words:
 
 
 def is_one_of(value: Expression, words: Sequence[Value]) -> Expression:
-    """Return the condition that a value is one of some words; of a flag, that it holds."""
+    """Return the condition that a value is one of some words, or that a flag is set."""
     if words == [True]:
         return value
     if len(words) == 1:
@@ -164,14 +164,14 @@ def by_word(
     build: Callable[[Args], T],
     choose: Callable[[Expression, T, T], T],
 ) -> T:
-    """Return what is built for each word that an argument can be, as a choice by the argument.
+    """Build something for each word that an argument can be; return a choice between them.
 
     Args:
-        args: the arguments.
-        name: of the one that can be several words.
-        words: what it can be; the last is the default.
-        build: gives the result for arguments of which that one is known.
-        choose: gives the choice of two results by a condition.
+        args: The arguments.
+        name: The name of the one that can be several words.
+        words: Its possible words; the last is the default.
+        build: Returns the result for arguments in which it is known.
+        choose: Returns the choice between two results by a condition.
     """
     value = expression(args, name)
     if ex.literal(value) is not None:

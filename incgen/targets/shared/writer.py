@@ -1,7 +1,7 @@
-"""One class or function while it is written: what is the same whatever the framework.
+"""One class or function while it is written: what all frameworks have in common.
 
-A target's writer says what a use, an op, a branch or a loop becomes; the order of the steps, their
-labels, comments and branches are kept here.
+A target's writer says what a use, an op, a join or a loop becomes; the order of the steps, their
+labels, comments and branches are handled here.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Flow:
     """A value in the code.
 
     Attributes:
-        code: how it is written.
-        shape: as formulas, or as they are read off it if it is a variable.
-        weighted: whether its own expression calls a layer with parameters.
+        code: Its expression.
+        shape: Its shape.
+        weighted: Whether the expression calls a layer with parameters.
     """
 
     code: Code
@@ -47,13 +47,13 @@ class Flow:
 
 
 class Writer(ABC):
-    """The state of one class or function, and the walk over what it is written for."""
+    """The state of one class or function, and the walk over its definition."""
 
-    #: Whether what a step writes on the way to a labelled value has the label's name.
+    #: Whether intermediate values of a labelled step have the label's name.
     labels_inside: ClassVar[bool] = True
     #: Whether the initialiser of a unit's kernels is an argument of its uses.
     gives_starts: ClassVar[bool] = True
-    #: How a docstring says what becomes of a shape.
+    #: The verb of a docstring that states shapes.
     maps: ClassVar[str] = "Maps"
 
     def __init__(self, file: File, name: str, definition: df.Definition, is_map: bool) -> None:
@@ -74,7 +74,7 @@ class Writer(ABC):
     # ------------------------------------------------------------ parameters
 
     def formals(self) -> list[Parameter]:
-        """Return the parameters of the definition with their defaults: those without come first."""
+        """Return the parameters of the definition with their defaults; those without come first."""
         if self.unit is None:
             found = [(f.name, _constant(f.default)) for f in self.definition.parameters]
             return sorted(found, key=lambda parameter: parameter[1] is not None)
@@ -86,7 +86,7 @@ class Writer(ABC):
             if self.gives_starts or argument.kind is not Kind.INITIALIZER
         ]
         required = [parameter for parameter in found if parameter[1] is None]
-        required.sort(key=lambda parameter: parameter[0] == "kernel")  # behind the channels
+        required.sort(key=lambda parameter: parameter[0] == "kernel")  # after the channels
         one = ONE if self.unit.square_stride else ex.Tuple((ONE, ONE))
         strided: list[Parameter] = [("stride", one)] if self.unit.strided else []
         return [*required, *strided, *(each for each in found if each[1] is not None)]
@@ -106,7 +106,7 @@ class Writer(ABC):
 
     @abstractmethod
     def usual_padding(self, unit: UnitForm) -> Expression:
-        """Return the default of the padding of the unit that is written."""
+        """Return the default of the padding of the unit being written."""
 
     def several(self) -> frozenset[str]:
         """Return the parameters of a unit's window that are several numbers."""
@@ -117,7 +117,7 @@ class Writer(ABC):
         return frozenset(name for name, single in square.items() if not single)
 
     def one_or_several(self, body: list[Node]) -> frozenset[str]:
-        """Return the parameters of a unit's window that can be one number for equal ones."""
+        """Return the parameters of a unit's window that accept one number for equal ones."""
         head = self.definition.head
         if self.unit is None or head is None or head.family != "conv":
             return frozenset()
@@ -167,7 +167,7 @@ class Writer(ABC):
 
     @abstractmethod
     def bind(self, flow: Flow, variable: str, step: df.Step | None = None) -> Flow:
-        """Give a value a name; a statement of the network may say its shape."""
+        """Assign a value to a variable; in the network, a comment may state its shape."""
 
     @abstractmethod
     def gap(self) -> None:
@@ -175,18 +175,18 @@ class Writer(ABC):
 
     @abstractmethod
     def commented(self, doc: str) -> AbstractContextManager[None]:
-        """Write the comment of a statement, which is written inside."""
+        """Write the comment of the statement that is written inside."""
 
     @abstractmethod
     def shares(self, step: df.Step, flow: Flow, following: df.Step | df.Head | None) -> bool:
-        """Return whether a value can stand in the expression of what follows."""
+        """Return whether a value can be part of the next expression."""
 
     @abstractmethod
     def stands_alone(self, step: df.Step, flow: Flow) -> bool:
-        """Return whether the value of a branch has to have a name."""
+        """Return whether the value of a branch needs a name."""
 
     def under(self, name: str | None) -> AbstractContextManager[None]:
-        """Put a name in front of those of what is written inside."""
+        """Add a prefix to the names of what is written inside."""
         return nullcontext()
 
     @abstractmethod
@@ -203,7 +203,7 @@ class Writer(ABC):
 
     @abstractmethod
     def joined(self, join: df.Join, flow: Flow, values: list[Flow]) -> Flow:
-        """Write what joins the values of branches."""
+        """Write the join of the values of branches."""
 
     @abstractmethod
     def repeat(self, repeat: df.Repeat, flow: Flow, variable: str) -> Flow:
@@ -216,17 +216,17 @@ class Writer(ABC):
     # ------------------------------------------------------------ the walk
 
     def bound(self, flow: Flow, variable: str) -> Flow:
-        """Give a value a name, unless it has one."""
+        """Assign a value to a variable, unless it is one."""
         return flow if flow.variable else self.bind(flow, variable)
 
     def body(self, body: df.Body, flow: Flow, variable: str, *, whole: bool = False) -> Flow:
-        """Write the steps of a body after one another.
+        """Write the steps of a body in order.
 
         Args:
-            body: the steps.
-            flow: the value they start from.
-            variable: the name that values in between take.
-            whole: whether every step gets a line of its own, as in a network.
+            body: The body.
+            flow: The value that it starts from.
+            variable: The variable for intermediate values.
+            whole: Whether every step gets a line of its own, as in a network.
         """
         labels, before = dict(self.labels), None
         for number, step in enumerate(body.steps, 1):
@@ -259,7 +259,7 @@ class Writer(ABC):
         return done
 
     def started(self, step: df.Step, flow: Flow, variable: str) -> Flow:
-        """Write the element of a step, from the value that it starts from."""
+        """Write the element of a step."""
         origin = self.labels[step.origin] if step.origin is not None else flow
         return origin if step.element is None else self.element(step.element, origin, variable)
 
@@ -288,13 +288,13 @@ class Writer(ABC):
                 assert_never(element)
 
     def sequence(self, chain: df.Chain, flow: Flow, variable: str) -> Flow:
-        """Write elements after one another."""
+        """Write elements in order."""
         for child in chain.elements:
             flow = self.element(child, flow, variable)
         return flow
 
     def branches(self, join: df.Join, flow: Flow) -> list[Flow]:
-        """Write the branches of a join, which start from one value."""
+        """Write the branches of a join, which start from the same value."""
         labels, values = dict(self.labels), []
         for number, step in enumerate(join.body.steps, 1):
             assert isinstance(step, df.Step)
@@ -311,5 +311,5 @@ class Writer(ABC):
 
 
 def _constant(value: df.ArgumentValue) -> Expression | None:
-    """Return a default that is the same in every use."""
+    """Return a default that is the same in every use, else None."""
     return value if isinstance(value, ex.Literal) else None

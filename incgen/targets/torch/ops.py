@@ -1,7 +1,7 @@
-"""What each op is in PyTorch: the form that it takes there, and the facts that its macro needs.
+"""The form of each op in PyTorch, with the facts that its macro needs.
 
-How PyTorch writes a form stands in templates/torch/macros/ops.jinja: `NAME` is a module, and
-`NAME_of`, if there is one, a function.
+The macros in templates/torch/macros/ops.jinja write it: `NAME` is a module, and `NAME_of`, if there
+is one, a function.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Layer(classes.Layer):
 
 
 def layer(op: str, args: Args, place: Place) -> Layer:
-    """Return the layer of an op, whose arguments are in the symbols of the class."""
+    """Return the layer of an op, whose arguments are in terms of the class."""
     emitter = EMITTERS.get(op)
     if emitter is None:
         return Layer(Op(op, args))
@@ -117,7 +117,7 @@ def _separable_conv(args: Args, place: Place) -> Layer:
 def _dense(args: Args, place: Place) -> Layer:
     facts = {name: args[name] for name in ("features", "bias")}
     facts["inputs"] = flat_size(place.shape)
-    # nn.Linear says that it has a bias; nn.Conv2d says that it may have one
+    # The types of nn.Linear say that it has a bias; those of nn.Conv2d, that it may have one.
     found = tuple(replace(weight, known=True) for weight in weights(args))
     if not place.shape.is_map:
         return Layer(Op("dense", facts), weights=found)
@@ -128,7 +128,7 @@ def _dense(args: Args, place: Place) -> Layer:
 
 
 def _one_minus(decay: Expression) -> Expression:
-    """Return PyTorch's momentum, the fraction replaced; exact in decimals: 1 - 0.9 is 0.1."""
+    """Return PyTorch's momentum, the fraction replaced, in exact decimals: 1 - 0.9 is 0.1."""
     known = ex.literal(decay)
     return ONE - decay if known is None else ex.Literal(float(1 - Decimal(repr(known))))
 
@@ -145,7 +145,7 @@ def _bn(args: Args, place: Place) -> Layer:
         "channels": shape.channels,
         "eps": args["eps"],
         "momentum": _one_minus(expression(args, "decay")),
-        # The stock layer can have a gamma alone, but no beta alone.
+        # The stock layer can have gamma alone, but not beta alone.
         "bias": shift if scaled else None,
         "affine": None if scaled else shift,
         "unscaled": not scaled and shift != FALSE,
@@ -194,7 +194,7 @@ def _pool(args: Args, place: Place, *, average: bool) -> Code:
     if both is not None and all(map(_at_most_half, both, frame.kernel)):
         return _stock_pool(args, both, average=average)
     for flag in ("ceil", "count_pad") if average else ("ceil",):
-        # Only the stock poolings take these as they are.
+        # Only the stock poolings take these as parameters.
         value = args[flag]
         if isinstance(value, Expression) and ex.literal(value) is None:
             build = partial(_pool, place=place, average=average)
@@ -207,7 +207,7 @@ def _pool(args: Args, place: Place, *, average: bool) -> Code:
 
 
 def _at_most_half(pad: Expression, kernel: Expression) -> bool:
-    """Return whether the stock poolings take a padding: no more than half the window."""
+    """Return whether the stock poolings take a padding: at most half the window."""
     p, k = ex.literal(pad), ex.literal(kernel)
     if isinstance(p, int) and isinstance(k, int):
         return p <= k // 2
@@ -230,7 +230,7 @@ def _stock_pool(args: Args, around: Pair, *, average: bool) -> Op:
 
 
 def _padded_pool(name: str, args: Args, sides: Sides, *, average: bool) -> Op:
-    """Return a pooling whose border the stock ones do not take: pad first, then pool."""
+    """Return a pooling with a border that the stock ones do not take: pad first, then pool."""
     zeros, border = padded_apart(args, sides, average=average)
     facts = {"kernel": paired(window(args).kernel), "stride": paired(window(args).stride)}
     pool = Op(name, {**facts, "padding": ZERO, "ceil": FALSE, "count_pad": TRUE})
@@ -255,7 +255,7 @@ def _either_pool(args: Args, place: Place) -> Layer:
     return Layer(by_word(args, "kind", ("max", "avg"), known, Chosen))
 
 
-#: The form and the facts of each op whose macro takes more than its arguments.
+#: The emitter of each op whose macro takes more than its arguments.
 EMITTERS: dict[str, Callable[[Args, Place], Layer]] = {
     "conv": _conv,
     "depthwise_conv": _depthwise_conv,

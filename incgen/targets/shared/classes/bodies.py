@@ -32,7 +32,7 @@ from incgen.targets.shared.symbols import Symbol
 from incgen.targets.shared.units import unit_arguments
 from incgen.targets.shared.writer import Flow
 
-#: An expression of `forward` with more calls gets a variable; in a join so does a branch.
+#: The most calls in an expression of `forward`, and in a branch of a join.
 _MOST_CALLS, _MOST_IN_A_BRANCH = 3, 2
 X = ex.Name("x")
 
@@ -40,12 +40,12 @@ X = ex.Name("x")
 class Bodies(Modules):
     """Writes the steps of bodies into a class."""
 
-    places = (0, 0)  # how many statements there were in front of the step that is written
+    places = (0, 0)  # how many statements there were before the step being written
 
     # ------------------------------------------------------------ steps
 
     def step(self, step: df.Step, flow: Flow, variable: str, *, whole: bool = False) -> Flow:
-        """Write one step; channels whose formula is long get a variable."""
+        """Write one step; channels with a long formula get a variable."""
         if step.element is not None and not self.level and self.unit is None:
             origin = self.labels[step.origin] if step.origin is not None else flow
             self.name_channels(self.behind(step.element, origin.shape), step.label or "out")
@@ -59,7 +59,7 @@ class Bodies(Modules):
 
     @contextmanager
     def commented(self, doc: str) -> Iterator[None]:
-        """Write the comment of a statement in front of the first line that it gives."""
+        """Write the comment of a statement before the first line that it becomes."""
         outer, self.places = self.places, (len(self.init), len(self.forward))
         yield
         for statements, place in zip((self.init, self.forward), self.places, strict=True):
@@ -79,7 +79,7 @@ class Bodies(Modules):
         return self.values.take(*wanted)
 
     def bind(self, flow: Flow, variable: str, step: df.Step | None = None) -> Flow:
-        """Give a value a name, and say the shape behind a statement of the network."""
+        """Assign a value to a variable; in the network, a comment states its shape."""
         shape = None
         if step is not None and self.definition.kind == "network":
             shape = self.graph.steps.get(step.span.start)
@@ -88,7 +88,7 @@ class Bodies(Modules):
         return Flow(ex.Name(variable), flow.shape)
 
     def shares(self, step: df.Step, flow: Flow, following: df.Step | df.Head | None) -> bool:
-        """Return whether a value can stand in the call of the step behind it, and be read there."""
+        """Return whether a value can be part of the next expression, and be readable there."""
         if step.doc and (len(self.init), len(self.forward)) == self.places:
             return False  # a comment needs a line
         if following is None:
@@ -100,7 +100,7 @@ class Bodies(Modules):
         return fits and _calls(flow.code) <= _MOST_CALLS
 
     def stands_alone(self, step: df.Step, flow: Flow) -> bool:
-        """Return whether the value of a branch has to have a name."""
+        """Return whether the value of a branch needs a name."""
         return step.kept or _calls(flow.code) > _MOST_IN_A_BRANCH
 
     def head(self, head: df.Head, flow: Flow) -> None:
@@ -121,7 +121,7 @@ class Bodies(Modules):
     # ------------------------------------------------------------ elements
 
     def element(self, element: df.Element, flow: Flow, variable: str) -> Flow:
-        """Write an element as straight-line code; what is under a label is one attribute."""
+        """Write an element as straight-line code; whatever has a label is one attribute."""
         match element:
             case df.Chain(name=str(slot)) | df.Join(name=str(slot)):
                 return self.slotted(element, slot, flow)
@@ -140,7 +140,7 @@ class Bodies(Modules):
         return self.slotted(repeat, repeat.name, flow)
 
     def sequence(self, chain: df.Chain, flow: Flow, variable: str) -> Flow:
-        """Write elements after one another; one call in the next, as long as that can be read."""
+        """Write elements in order, as nested calls while those are readable."""
         for number, child in enumerate(chain.elements, 1):
             flow = self.element(child, flow, variable)
             if _calls(flow.code) > _MOST_CALLS and number < len(chain.elements):
@@ -150,7 +150,7 @@ class Bodies(Modules):
         return flow
 
     def behind(self, element: df.Element, shape: Symbol) -> Symbol:
-        """Return the shape behind an element."""
+        """Return the shape after an element."""
         given = {}
         if isinstance(element, df.OpCall | df.Instance) and element.forwards and self.unit:
             given = unit_arguments(self.unit)
@@ -180,7 +180,7 @@ class Bodies(Modules):
         return Flow(built.call(own(slot), flow.code), self.behind(element, flow.shape))
 
     def slotted(self, element: df.Element, slot: str, flow: Flow) -> Flow:
-        """Write what stands under a label as one attribute."""
+        """Write whatever has a label as one attribute."""
         element, origin = unwrapped(element)
         if origin is not None:
             flow = self.labels[origin]
@@ -191,7 +191,7 @@ class Bodies(Modules):
         return self.attached(slot, self.built(element, flow.shape, (slot,)), element, flow)
 
     def joined(self, join: df.Join, flow: Flow, values: list[Flow]) -> Flow:
-        """Write what joins the values of branches."""
+        """Write the join of the values of branches."""
         out = self.behind(join, flow.shape)
         spread = out.is_map and join.kind != "concat"
         codes = [
@@ -203,7 +203,7 @@ class Bodies(Modules):
     # ------------------------------------------------------------ conditions
 
     def conditional(self, element: df.Conditional, flow: Flow, variable: str) -> Flow:
-        """Write one of several bodies, decided when the model is built, kept for `forward`."""
+        """Write one of several bodies; the conditions are attributes that `forward` reads."""
         slot = slot_of(element)
         if slot is not None:
             return self.slot_conditional(element, slot, flow)
@@ -234,7 +234,7 @@ class Bodies(Modules):
     def sides(
         self, element: df.Conditional, shape: Symbol
     ) -> list[tuple[Expression | None, df.Body | None]]:
-        """Return the bodies of a chain of conditions; the last has none."""
+        """Return the conditions and bodies of an `if` chain; the last has no condition."""
         sides: list[tuple[Expression | None, df.Body | None]] = []
         while True:
             with self.known_at(element.span):
@@ -268,7 +268,7 @@ class Bodies(Modules):
         return written
 
     def slot_conditional(self, element: df.Conditional, slot: str, flow: Flow) -> Flow:
-        """Write `if` under a label: one of several modules for one attribute."""
+        """Write an `if` under a label: one of several modules for one attribute."""
         sides = self.sides(element, flow.shape)
         out = self.behind(element, flow.shape)
         self.level += len(sides) > 1

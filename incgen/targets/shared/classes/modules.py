@@ -136,7 +136,7 @@ class Modules(Scope):
         return self.call(form, given, sizes)
 
     def usual_padding(self, unit: UnitForm) -> Expression:
-        """Return the default of the padding of the unit that is written."""
+        """Return the default of the padding of the unit being written."""
         return ZERO if unit.pad_sides == 1 else ex.Tuple((ZERO,) * unit.pad_sides)
 
     def border(self, unit: df.Definition, sides: Sides) -> Expression:
@@ -144,21 +144,21 @@ class Modules(Scope):
         return border_of(sides, self.file.unit_forms[unit])
 
     def handed_on(self, unit: df.Definition) -> Expression:
-        """Return the padding that a unit gives one inside it: its own parameter."""
+        """Return the padding that a unit passes to one inside it: its own parameter."""
         form, outer = self.file.unit_forms[unit], self.unit
         if outer is not None and outer.same and outer.pad_sides < form.pad_sides:
-            message = f"`{unit.name}` takes its border for height and width apart"
+            message = f"`{unit.name}` takes separate borders for height and width"
             self.unsupported(unit.span, message, "write the border of every use in pixels")
         return super().handed_on(unit)
 
     def known_padding(self, unit: df.Definition, args: Args) -> Expression:
-        """Return the padding of one use of a unit, which is no parameter of words."""
+        """Return the padding of one use of a unit; it is not a parameter that carries words."""
         form = self.file.unit_forms[unit]
         found = padding(args, odd=form.odd)
         if found.sides is not None:
             return self.border(unit, found.sides)
         if not form.same:
-            message = f"`{unit.name}` cannot be given the padding `same` by a parameter here"
+            message = f"the padding `same` cannot be passed to `{unit.name}` by a parameter here"
             self.unsupported(
                 window(args).span or unit.span, message, "write `same` where it is used"
             )

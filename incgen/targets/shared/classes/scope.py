@@ -41,7 +41,7 @@ _MOST_SIDES = 4
 
 
 class Scope(Uses):
-    """The state of one class, and what every part of its writer asks of it."""
+    """The state of one class."""
 
     #: The names that attributes cannot have, because the base class has them.
     reserved: ClassVar[frozenset[str]] = frozenset()
