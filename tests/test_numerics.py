@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from incgen.api import check, compile_spec
 from incgen.cli.main import main
 from incgen.graph import numerics
+from incgen.language.ops import OPS, PRESETS, ByWindow
 
 SPECS = Path(__file__).parent.parent / "specs"
 OWN = [path for path in sorted(SPECS.rglob("*.inc")) if "\nnumerics " in path.read_text("utf-8")]
@@ -131,8 +133,35 @@ def fixed_by_preset(path: Path) -> str:
     found = []
     for spec in sorted(SPECS.glob("*.inc")):
         if spec == path or f'"{path.name}"' in spec.read_text("utf-8"):
-            found += numerics.rules(compile_spec(spec), path.as_posix())
-    return numerics.comment(found[0].name, found)
+            found += [rule for rule in numerics.rules(compile_spec(spec)) if is_set_in(path, rule)]
+    return comment(found[0].name, found)
+
+
+def is_set_in(path: Path, rule: numerics.Rule) -> bool:
+    """Return whether the `numerics` line of a file sets a convention."""
+    files = {span.source.name for span in rule.spans}
+    return rule.origin == "numerics" and path.as_posix() in files
+
+
+def comment(preset: str, said: Iterable[numerics.Rule], width: int = 100) -> str:
+    """Return what a preset fixes in a spec, as a comment under its `numerics` line."""
+    values: dict[str, dict[str, str]] = {}
+    for rule in said:
+        values.setdefault(rule.op, {})
+        by_window = PRESETS[preset][OPS[rule.op].family or rule.op][rule.argument]
+        text = f"{rule.argument}={rule.value}"
+        if rule.argument in values[rule.op] and isinstance(by_window, ByWindow):
+            when = "strided" if by_window.strided else "even"
+            text = f"{rule.argument}={by_window.plain} ({when}: valid)"
+        values[rule.op][rule.argument] = text
+    parts = [" ".join([op, *arguments.values()]) for op, arguments in values.items()]
+    lines = [f"# {preset} fixes here:"]
+    for number, part in enumerate(parts):
+        end = "" if number == len(parts) - 1 else ";"
+        if len(lines[-1]) + len(part) + len(end) + 1 > width:
+            lines.append("#  ")
+        lines[-1] += f" {part}{end}"
+    return "\n".join(lines)
 
 
 @pytest.mark.parametrize("path", OWN, ids=lambda path: path.stem)

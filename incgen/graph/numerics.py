@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from incgen.base.source import Span
 from incgen.graph.nodes import Graph, Node, Use
 from incgen.graph.shapes import Window, effective
 from incgen.language import expressions as ex
-from incgen.language.ops import OPS, PRESETS, Argument, ByWindow, Op
+from incgen.language.ops import OPS, PRESETS, Argument, Op
 from incgen.language.printing import spec_value
 from incgen.resolve import definitions as df
 
@@ -31,11 +31,8 @@ class Rule:
     layers: int  #: The number of layers that follow it
 
 
-def rules(graph: Graph, file: str | None = None) -> list[Rule]:
-    """Return every convention that has an effect; a 1x1 window, say, needs no border.
-
-    If a file is given, only what its `numerics` line sets counts.
-    """
+def rules(graph: Graph) -> list[Rule]:
+    """Return every convention that has an effect; a 1x1 window, say, needs no border."""
     found: dict[tuple[str, str, str, str, str], tuple[list[Span], int]] = {}
     for node in graph.nodes:
         if node.call is None:
@@ -46,8 +43,6 @@ def rules(graph: Graph, file: str | None = None) -> list[Rule]:
             if node.args[argument.name] is None:
                 continue  # nothing was stated, since every choice would be the same
             origin, name, span = _origin(node, node.call, argument.name)
-            if file is not None and (origin != "numerics" or _file(span) != file):
-                continue
             key = (node.op, argument.name, spec_value(node.args[argument.name]), origin, name)
             spans, count = found.get(key, ([], 0))
             if span is not None and span not in spans:
@@ -115,10 +110,6 @@ def _written(around: Use | None, span: Span) -> tuple[str, str, Span]:
     return "use", "", span
 
 
-def _file(span: Span | None) -> str:
-    return span.source.name if span is not None else ""
-
-
 def table(graph: Graph) -> str:
     """Format the conventions of a network as a table."""
     rows = [("op", "argument", "value", "said by", "layers")]
@@ -174,24 +165,3 @@ def as_json(graph: Graph) -> str:
         for rule in rules(graph)
     ]
     return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
-
-
-def comment(preset: str, said: Iterable[Rule], width: int = 100) -> str:
-    """Return what a preset fixes in a spec, as a comment under its `numerics` line."""
-    values: dict[str, dict[str, str]] = {}
-    for rule in said:
-        values.setdefault(rule.op, {})
-        by_window = PRESETS[preset][OPS[rule.op].family or rule.op][rule.argument]
-        text = f"{rule.argument}={rule.value}"
-        if rule.argument in values[rule.op] and isinstance(by_window, ByWindow):
-            when = "strided" if by_window.strided else "even"
-            text = f"{rule.argument}={by_window.plain} ({when}: valid)"
-        values[rule.op][rule.argument] = text
-    parts = [" ".join([op, *arguments.values()]) for op, arguments in values.items()]
-    lines = [f"# {preset} fixes here:"]
-    for number, part in enumerate(parts):
-        end = "" if number == len(parts) - 1 else ";"
-        if len(lines[-1]) + len(part) + len(end) + 1 > width:
-            lines.append("#  ")
-        lines[-1] += f" {part}{end}"
-    return "\n".join(lines)
