@@ -94,10 +94,7 @@ def check(
 ) -> list[Diagnostic]:
     """Return all errors and warnings in a spec; a file of units and blocks needs no network.
 
-    Args:
-        spec: The file of the spec, or the name of a shipped one.
-        parameters: Values for parameters and constants, in place of what the spec says.
-        text: The spec itself, if it does not come from the file.
+    The arguments are those of `compile_spec`.
 
     Raises:
         RequestError: The spec has no such parameter, or no parameter has such a value.
@@ -131,12 +128,8 @@ def generate(
 ) -> str:
     """Return the source text of a spec for one target.
 
-    Args:
-        spec: The file of the spec, or the name of a shipped one.
-        target: `torch` or `keras`; `tf` and `tensorflow` are aliases of the latter.
-        parameters: Values for parameters and constants, in place of what the spec says.
-        text: The spec itself, if it does not come from the file.
-        style: The line length and the user's own templates; incgen's if omitted.
+    The target is `torch` or `keras`; `tf` and `tensorflow` are aliases of the latter. A style has
+    the line length and the user's own templates. The other arguments are those of `compile_spec`.
 
     Raises:
         SpecError: The spec has faults, or the target cannot express it.
@@ -225,14 +218,8 @@ def load(
     """Generate the source of a spec and import it, without a file.
 
     As with an import, the same source gives the same module again. Its classes can be pickled;
-    tracebacks and `inspect.getsource` show its lines.
-
-    Args:
-        spec: The file of the spec, or the name of a shipped one.
-        target: A target; its framework must be installed.
-        parameters: Values for parameters and constants, in place of what the spec says.
-        text: The spec itself, if it does not come from the file.
-        style: Templates of the user's; otherwise incgen's own.
+    tracebacks and `inspect.getsource` show its lines. The arguments are those of `generate`; the
+    framework of the target must be installed.
 
     Raises:
         SpecError: The spec has faults, or the target cannot express it.

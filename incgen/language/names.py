@@ -74,19 +74,23 @@ def label_fault(name: str) -> str | None:
     if keyword.iskeyword(name):
         return f"`{name}` is a Python keyword"
     if name in MODULE_ATTRIBUTES or name.startswith("_"):
-        what = "begins with an underscore" if name.startswith("_") else "is an attribute"
-        rest = "" if name.startswith("_") else " of `nn.Module` and its containers"
-        return f"`{name}` {what}{rest}"
+        attribute = "is an attribute of `nn.Module` and its containers"
+        return f"`{name}` {'begins with an underscore' if name[0] == '_' else attribute}"
     return None
 
 
 def parameter_fault(name: str) -> str | None:
     """Return why some target cannot use the name of a parameter, or None if all can."""
-    if keyword.iskeyword(name):
-        return f"`{name}` is a Python keyword"
     if name in AMBIGUOUS:
         return f"`{name}` looks like a digit"
-    if name in USED_BY_CODE | CONSTRUCTOR | HELPER_CLASSES or name[0] == "_":
+    return _taken(name, USED_BY_CODE | CONSTRUCTOR | HELPER_CLASSES)
+
+
+def _taken(name: str, used: frozenset[str]) -> str | None:
+    """Return why nothing in generated code can have a name, or None if it can."""
+    if keyword.iskeyword(name):
+        return f"`{name}` is a Python keyword"
+    if name in used or name[0] == "_":
         return f"`{name}` is a name that generated code uses itself"
     return None
 
@@ -94,10 +98,8 @@ def parameter_fault(name: str) -> str | None:
 def network_fault(name: str) -> str | None:
     """Return why some target cannot use the name of a network, or None if all can."""
     made = class_name(name)
-    if keyword.iskeyword(name):
-        return f"`{name}` is a Python keyword"
-    if name in USED_BY_CODE | CONSTRUCTOR or name[0] == "_":
-        return f"`{name}` is a name that generated code uses itself"
+    if fault := _taken(name, USED_BY_CODE | CONSTRUCTOR):
+        return fault
     if made in USED_BY_CODE | HELPER_CLASSES:
         return f"`{name}` would become `{made}`, which generated code uses itself"
     if keyword.iskeyword(made) or hasattr(builtins, made):
