@@ -197,12 +197,6 @@ def _numbers(values: tuple[Expression, Expression], square: bool) -> Expression:
 
 def border_of(sides: Sides, form: UnitForm) -> Expression:
     """Return a border as one, two or four numbers, or as the parameter that holds them."""
-    numbers = form.pad_sides
-    if numbers == 1:
+    if form.pad_sides == 1:
         return sides[0]
-    listed = sides if numbers == 4 else (sides[0], sides[2])
-    match listed[0]:
-        case ex.Item(name, 0) if listed == tuple(ex.Item(name, n) for n in range(numbers)):
-            return ex.Parameter(name)
-        case _:
-            return ex.Tuple(listed)
+    return as_tuple(sides if form.pad_sides == 4 else (sides[0], sides[2]))

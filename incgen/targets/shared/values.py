@@ -39,13 +39,13 @@ def paired(values: Pair) -> Expression:
     return values[0] if values[0] == values[1] else as_tuple(values)
 
 
-def as_tuple(values: Pair) -> Expression:
-    """Return two numbers as a tuple, or as the parameter that holds both."""
-    first, _ = values
-    if _items_of_one(values):
-        assert isinstance(first, ex.Item)
-        return ex.Parameter(first.parameter)
-    return ex.Tuple(values)
+def as_tuple(values: tuple[Expression, ...]) -> Expression:
+    """Return numbers as a tuple, or as the parameter that holds them."""
+    match values[0]:
+        case ex.Item(name, 0) if values == tuple(ex.Item(name, n) for n in range(len(values))):
+            return ex.Parameter(name)
+        case _:
+            return ex.Tuple(values)
 
 
 def is_same(one: Expression | None, other: Expression | None) -> bool:
@@ -54,15 +54,6 @@ def is_same(one: Expression | None, other: Expression | None) -> bool:
         return one is other
     mine, theirs = ex.literal(one), ex.literal(other)
     return type(mine) is type(theirs) and all(map(is_same, ex.children(one), ex.children(other)))
-
-
-def _items_of_one(values: Pair) -> bool:
-    """Return whether two numbers are those of one parameter, in order."""
-    match values:
-        case ex.Item(first, 0), ex.Item(second, 1):
-            return first == second
-        case _:
-            return False
 
 
 def effective(kernel: Expression, dilation: Expression) -> Expression:
