@@ -10,6 +10,7 @@ import difflib
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from unicodedata import category
 
 import pytest
@@ -17,6 +18,7 @@ import pytest
 import incgen
 from incgen.output import sealed
 from incgen.targets import TARGETS
+from incgen.targets.shared.render import Printer
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden"
@@ -293,3 +295,43 @@ def test_set_changes_the_default_of_the_model() -> None:
     source = incgen.generate(spec_of("bn_inception"), "torch", {"classes": 10})
 
     assert "def __init__(self, classes: int = 10) -> None:" in source
+
+
+CONTAINERS = """\
+numerics torch
+network net {
+    input 8x8 3
+    a: concat {
+        left:  conv 1x1 4
+        right: conv 3x3 4
+    } -> relu
+    b: {
+        one: conv 1x1 4
+        two: relu
+    }
+    logits: conv 1x1 2
+}
+"""
+
+
+def test_a_target_without_containers_gets_classes_with_the_same_keys(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import torch
+
+    def model() -> torch.nn.Module:
+        namespace: dict[str, Any] = {"__name__": "net"}
+        exec(incgen.generate("net.inc", "torch", text=CONTAINERS), namespace)
+        network: torch.nn.Module = namespace["Net"]()
+        return network
+
+    first, has = model(), Printer.has
+    without = ("named", "container")
+    monkeypatch.setattr(Printer, "has", lambda self, name: name not in without and has(self, name))
+    second = model()
+
+    assert {type(first.a[0]).__name__, type(first.b).__name__} == {"Concat", "Sequential"}
+    assert {type(second.a[0]).__name__, type(second.b).__name__} == {"NetA0", "NetB"}
+    second.load_state_dict(first.state_dict())
+    x = torch.ones(1, 3, 8, 8)
+    assert torch.equal(first(x), second(x))
