@@ -107,11 +107,15 @@ def search(
         rules: Their layers for some of ours, without the prefix or as in the file.
         ignore: Wildcards of what may be left over.
     """
-    found = [
-        each
-        for layout in layouts
-        for each in _under(graph, layout, views(tensors), part, anew or Anew(), rules or {})
-    ]
+    # Most layouts of a network are for another kind of file: they only matter if nothing fits.
+    for tried in ([layout for layout in layouts if _has_kernels(tensors, layout)], layouts):
+        found = [
+            each
+            for layout in tried
+            for each in _under(graph, layout, views(tensors), part, anew or Anew(), rules or {})
+        ]
+        if not all(each.match.faults for each in found):
+            break
     lists = _lists(tensors)
     for whole in [each for each in found if lists and not each.match.faults]:
         found += _in_lists(whole, Names(graph, whole.layout, rules), lists, anew or Anew())
@@ -127,6 +131,14 @@ def search(
         return found
     called = [each for each in found if is_called(part, each.part)]
     return [each for each in called if each.part == part] or called
+
+
+def _has_kernels(tensors: Tensors, layout: Layout) -> bool:
+    """Return whether a file has kernels that are called as in a layout's convention."""
+    convention = layout.convention
+    slots = (convention.slots[op]["weight"] for op in ("conv", "depthwise_conv", "dense"))
+    ends = tuple(f"{convention.separator}{name}" for slot in slots for name in slot.names)
+    return any(name.endswith(ends) for name in tensors)
 
 
 def is_called(name: str, part: str) -> bool:
