@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +106,8 @@ def verify(
     (1), training forward (2), gradients (3), running statistics (4), a training trajectory (5),
     saved and compiled forms (6). The exit code is 1 if anything diverges or is not compared.
     """
+    # NumPy multiplies many small matrices here, whose threads would mostly wait for one another.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from incgen import verify as proof
         from incgen.verify.show import as_json as in_json

@@ -135,23 +135,14 @@ def _surrounded(x: Array, around: Borders, value: float) -> Array:
 def _correlated(
     x: Array, kernel: Array, groups: int, stride: tuple[int, int] = (1, 1), dilation: int = 1
 ) -> Array:
-    """Sum over the taps of a kernel (outputs, inputs / groups, kh, kw), one row of taps at a time.
-
-    One tap at a time would multiply by matrices of 3 columns where an image comes in.
-    """
-    count, _, height, _ = x.shape
+    """Multiply a kernel (outputs, inputs / groups, kh, kw) by all windows, image by image."""
     outputs, _, *taps = kernel.shape
-    reach, across = (dilation * (size - 1) + 1 for size in taps)
-    high = (height - reach) // stride[0] + 1
-    total: Array = np.zeros(())
-    for row in range(taps[0]):
-        top = row * dilation
-        lines = x[:, :, top : top + stride[0] * (high - 1) + 1 : stride[0]]
-        windows = sliding_window_view(lines, across, axis=3)[..., :: stride[1], ::dilation]
-        wide = windows.shape[3]
-        seen = windows.transpose(0, 1, 4, 2, 3).reshape(count, groups, -1, high * wide)
-        total = total + kernel[:, :, row].reshape(groups, outputs // groups, -1) @ seen
-    return total.reshape(count, outputs, high, wide)
+    windows = sliding_window_view(x, [dilation * (size - 1) + 1 for size in taps], axis=(2, 3))
+    windows = windows[:, :, :: stride[0], :: stride[1], ::dilation, ::dilation]
+    high, wide = windows.shape[2:4]
+    rows = kernel.reshape(groups, outputs // groups, -1)
+    seen = (each.transpose(0, 3, 4, 1, 2).reshape(groups, -1, high * wide) for each in windows)
+    return np.stack([rows @ each for each in seen]).reshape(-1, outputs, high, wide)
 
 
 def _pooled(node: Node, x: Array, average: bool) -> Array:
@@ -170,7 +161,7 @@ def _pooled(node: Node, x: Array, average: bool) -> Array:
             number = inside if node.args.get("count_pad") else len(seen)
             pooled.append(seen.sum(0) / number if average else seen.max(0))
         x = np.moveaxis(np.stack(pooled), 0, axis)
-    return x
+    return np.ascontiguousarray(x)  # products of matrices in another order are slow
 
 
 def _adapted(node: Node, x: Array) -> Array:
