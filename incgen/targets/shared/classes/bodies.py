@@ -168,7 +168,7 @@ class Bodies(Modules):
                 return replace(flow, shape=out)
             if self.file.printer.has(f"{module.name}_of"):
                 return self.applied(module, flow, out)
-        built = Built(self.module(call, flow.shape, (call.name,)))
+        built = Built(self.op_module(result, (call.name,), call.op.name))
         if result.apart is not None:
             before, module = result.apart
             flow, built = self.applied(before, flow, flow.shape), Built(module)

@@ -89,6 +89,10 @@ class Built:
     module: Code
     call: Callable[[Code, Code], Code] = field(default=lambda module, x: Applied(module, (x,)))
 
+    def on(self, value: Code) -> Built:
+        """Return the same module, called with a value whatever its input is."""
+        return Built(self.module, lambda module, x: self.call(module, value))
+
 
 def kind_of(module: Code) -> object:
     """Return a value that differs between modules of different classes."""

@@ -82,8 +82,7 @@ class Modules(Scope):
         element, origin = unwrapped(element)
         if origin is not None:
             flow = self.labels[origin]
-            inner = self.built(element, flow.shape, path)
-            return Built(inner.module, lambda module, x: inner.call(module, flow.code))
+            return self.built(element, flow.shape, path).on(flow.code)
         if isinstance(element, df.Conditional):
             return self.either(element, shape, path)
         labels = sorted(outer_labels(element))
@@ -287,7 +286,7 @@ class Modules(Scope):
         return self.chosen(module, [(condition, then)], otherwise)
 
     def side(self, body: df.Body | None, shape: Symbol, path: Path) -> Built:
-        """Return one side of a condition under a label."""
+        """Return one side of a condition under a label, or one iteration of a repeat."""
         if body is None:
             return Built(IDENTITY)
         step = body.steps[0]
@@ -299,9 +298,7 @@ class Modules(Scope):
         inner = Built(IDENTITY)
         if step.element is not None:
             inner = self.built(step.element, flow.shape if flow else shape, path)
-        if flow is None:
-            return inner
-        return Built(inner.module, lambda module, x: inner.call(module, flow.code))
+        return inner if flow is None else inner.on(flow.code)
 
     def chosen(
         self, module: Code, sides: list[tuple[Expression, Built]], otherwise: Built
@@ -332,7 +329,7 @@ class Modules(Scope):
             inner = (*path, ex.Name(variable))
             with self.inside():
                 built, statements = self.apart(
-                    lambda: self.iteration(repeat.body, progress.before, inner)
+                    lambda: self.side(repeat.body, progress.before, inner)
                 )
             used = variable if variable in names_in((built.module, statements)) else "_"
         if not statements:
@@ -342,10 +339,6 @@ class Modules(Scope):
         append = Op("append", {"target": blocks, "module": built.module})
         self.init.append(Loop(used, ex.Call("range", (count,)), (*statements, append)))
         return Op("sequence_of", {"modules": ex.Name(blocks)})
-
-    def iteration(self, body: df.Body, shape: Symbol, path: Path) -> Built:
-        """Return one iteration of a repeat, whose body is at the path itself."""
-        return self.side(body, shape, path)
 
 
 def _named_parts(body: df.Body) -> list[tuple[str, df.Element]] | None:

@@ -209,7 +209,7 @@ class ClassWriter(Bodies):
                 before = self.shapes()
                 progress = self.shaper.progress(repeat, flow.shape, before, ex.Name(variable))
             with self.inside():
-                built = self.iteration(repeat.body, progress.before, (ex.Name(variable),))
+                built = self.side(repeat.body, progress.before, (ex.Name(variable),))
         self.append(built.module)
         if progress.each is not None:
             self.init.append(Bind("in_channels", progress.each))
