@@ -132,7 +132,7 @@ def test_sides_without_statements_are_left_out() -> None:
     assert branches([(C, ()), (None, ())]) == ()
     assert branches([(C, some), (None, ())]) == (Branches(((C, some),)),)
     opposite = ex.Unary("not", C)
-    assert branches([(C, ()), (None, some)], opposite) == (Branches(((opposite, some),)),)
+    assert branches([(C, ()), (None, some)]) == (Branches(((opposite, some),)),)
     whole = [(C, ()), (opposite, some), (None, some)]
     assert branches(whole) == (Branches(tuple(whole)),)
 

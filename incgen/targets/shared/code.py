@@ -215,14 +215,11 @@ class Refusal(Node):
     values: tuple[ex.Literal, ...]
 
 
-def branches(
-    sides: Sequence[tuple[Code | None, Sequence[Node]]], opposite: Code | None = None
-) -> tuple[Node, ...]:
+def branches(sides: Sequence[tuple[Code | None, Sequence[Node]]]) -> tuple[Node, ...]:
     """Return an `if` statement; an empty side is left out if possible.
 
     Args:
         sides: The conditions and their statements; None is the `else`.
-        opposite: The opposite of the first condition, for an `if` whose first side is empty.
     """
     if sides[-1][0] is None and is_same_everywhere([body for _, body in sides]):
         return tuple(map(_unhinted, sides[0][1])) if len(sides) > 1 else tuple(sides[0][1])
@@ -230,7 +227,10 @@ def branches(
     while kept and not kept[-1][1]:
         kept.pop()
     if len(kept) == 2 and not kept[0][1] and kept[1][0] is None:
-        assert opposite is not None
+        condition = kept[0][0]
+        assert isinstance(condition, Expression)
+        negated = isinstance(condition, ex.Unary) and condition.operator == "not"
+        opposite = ex.children(condition)[0] if negated else ex.unary("not", condition)
         kept = [(opposite, kept[1][1])]
     return (Branches(tuple(kept)),) if kept else ()
 

@@ -217,7 +217,7 @@ class Bodies(Modules):
         written = [self.branch(body, flow, variable) for _, body in sides]
         conditions = [condition for condition, _ in sides]
         inits = list(zip(conditions, (init for init, _ in written), strict=True))
-        self.init += branches(inits, _opposite(conditions[0]))
+        self.init += branches(inits)
         forwards = [forward for _, forward in written]
         if is_same_everywhere(forwards):
             self.forward += forwards[0]
@@ -228,7 +228,7 @@ class Bodies(Modules):
                 for condition, body in sides[: last + 1]
             ]
             pairs = list(zip(flags, forwards[: last + 1], strict=True))
-            self.forward += branches(pairs, _opposite(flags[0]))
+            self.forward += branches(pairs)
         return Flow(ex.Name(variable), out)
 
     def sides(
@@ -295,16 +295,6 @@ class Bodies(Modules):
 def _is_weighted(step: df.Step) -> bool:
     """Return whether a step is more than an op without parameters."""
     return not (isinstance(step.element, df.OpCall) and not step.element.op.weighted)
-
-
-def _opposite(condition: Expression | None) -> Expression:
-    match condition:
-        case None:
-            return ex.Literal(False)
-        case ex.Unary("not", operand):
-            return operand
-        case _:
-            return ex.unary("not", condition)
 
 
 def _calls(code: Code) -> int:
