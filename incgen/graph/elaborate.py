@@ -219,8 +219,11 @@ class _Builder:
         if definition.kind == "unit":
             given = dict(frame.forwarded or {}) if element.forwards else {}
             for name, argument in element.args.items():
-                if name not in given:
-                    given[name] = self.values.argument(argument, frame, shape, element.span)
+                with suppress(Refused):  # all faulty arguments are reported
+                    if name not in given:
+                        given[name] = self.values.argument(argument, frame, shape, element.span)
+            if not given.keys() >= element.args.keys():
+                raise Refused
         else:
             for formal in definition.parameters:
                 written = own[formal.name]
