@@ -17,6 +17,7 @@ from incgen.language.expressions import (
     Unary,
     as_truth,
     binary,
+    called,
     children,
     choice,
     depth,
@@ -130,10 +131,17 @@ def test_a_float_is_never_folded_away(expression: Expression) -> None:
     assert type(evaluate(expression, {"c": 3}, {})) is float
 
 
-def test_a_fault_in_what_is_not_evaluated_is_none() -> None:
-    expression = binary("//", lift(1), lift(0))
-
-    assert isinstance(expression, Binary)
+@pytest.mark.parametrize(
+    "expression",
+    [
+        binary("//", lift(1), lift(0)),
+        binary(">", lift("avg"), lift(1)),
+        unary("negative", lift("avg")),
+        called("min", (lift("avg"), lift(1))),
+        substitute(binary("+", C, N) * 2, {"c": lift(True), "n": lift(1)}, {}),
+    ],
+)
+def test_a_fault_in_what_is_not_evaluated_is_none(expression: Expression) -> None:
     with pytest.raises(EvaluationError):
         evaluate(expression, {}, {})
 

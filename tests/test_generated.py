@@ -291,6 +291,23 @@ network net(n = 4) {
     assert "        self.c = nn.Conv2d(3 + 6 * n, 2, 1)" in code.splitlines()
 
 
+def test_a_branch_that_is_not_taken_may_compute_with_a_word() -> None:
+    text = """
+    numerics torch
+    block part(flag, value) {
+        if flag {
+            if value > 4 { conv: conv 1x1 value }
+        }
+    }
+    network net {
+        input 8x8 3
+        a: part false avg
+        b: part true 8
+    }
+    """
+    assert incgen.check("net.inc", text=text) == []
+
+
 def test_set_changes_the_default_of_the_model() -> None:
     source = incgen.generate(spec_of("bn_inception"), "torch", {"classes": 10})
 

@@ -148,19 +148,10 @@ def literal(expression: Operand) -> Value | None:
 
 
 def binary(operator_: str, left: Expression, right: Expression) -> Expression:
-    """Build a binary operation, folded where its operands allow it.
-
-    Raises:
-        EvaluationError: Both operands are known and the operator does not take such values.
-    """
+    """Build a binary operation, folded where its operands allow it."""
     a, b = literal(left), literal(right)
     if a is not None and b is not None:
-        try:
-            return Literal(apply(operator_, a, b))
-        except EvaluationError as error:
-            if not error.ranged:
-                raise
-            return Binary(operator_, left, right)  # an error only if it is ever evaluated
+        return _folded(Binary(operator_, left, right), lambda: apply(operator_, a, b))
     if operator_ == "in" and a is not None and isinstance(right, Tuple):
         return Literal(any(a == literal(part) for part in right.parts))
     if operator_ in ("and", "or"):
@@ -176,6 +167,17 @@ def binary(operator_: str, left: Expression, right: Expression) -> Expression:
     if operator_ == "==" and left == right:
         return Literal(True)
     return Binary(operator_, left, right)
+
+
+def _folded(operation: Expression, value: Callable[[], Value]) -> Expression:
+    """Return the value of an operation; one without a value stays as it is.
+
+    It may stand in a branch that is never taken: it is an error only where it is evaluated.
+    """
+    try:
+        return Literal(value())
+    except EvaluationError:
+        return operation
 
 
 def _joined(operator_: str, left: Expression, right: Expression) -> Expression:
@@ -258,23 +260,16 @@ def _constant_apart(expression: Expression) -> tuple[Expression | None, int]:
 
 def unary(operator_: str, operand: Expression) -> Expression:
     """Build a unary operation, folded where its operand allows it."""
-    value = literal(operand)
-    if value is None:
-        return Unary(operator_, operand)
-    return Literal(unary_value(operator_, value))
+    value, operation = literal(operand), Unary(operator_, operand)
+    return operation if value is None else _folded(operation, lambda: unary_value(operator_, value))
 
 
 def called(function: str, arguments: tuple[Expression, ...]) -> Expression:
-    """Build a function call, folded where all arguments are known.
-
-    Raises:
-        EvaluationError: All arguments are known and the function does not take such values.
-    """
+    """Build a function call, folded where all arguments are known."""
     values = [literal(argument) for argument in arguments]
-    known = [value for value in values if value is not None]
-    if len(known) < len(values):
-        return Call(function, arguments)
-    return Literal(call(function, known))
+    known, operation = [v for v in values if v is not None], Call(function, arguments)
+    all_known = len(known) == len(values)
+    return _folded(operation, lambda: call(function, known)) if all_known else operation
 
 
 def choice(condition: Expression, then: Operand, otherwise: Operand) -> Expression:

@@ -81,11 +81,15 @@ class Values:
         known = [operand for operand in operands if operand is not None]
         if len(known) != len(operands):
             return None
-        try:
-            return replace(ex.rebuilt(expression, known), span=expression.span)
-        except EvaluationError as error:
-            self._report_evaluation(error, expression)
-            return None
+        built = replace(ex.rebuilt(expression, known), span=expression.span)
+        if all(isinstance(operand, ex.Literal) for operand in known):
+            try:
+                evaluate(built, {}, {})
+            except EvaluationError as error:
+                if not error.ranged:  # numbers matter only where the value is needed
+                    self._report_evaluation(error, expression)
+                    return None
+        return built
 
     def _resolve_name(
         self,
