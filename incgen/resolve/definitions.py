@@ -212,7 +212,7 @@ class Program:
     #: The units and blocks it reaches, each after those it uses
     definitions: tuple[Definition, ...]
     doc: str  #: The doc comment at the head of its file
-    header: str  #: The plain comment in front of that
+    header: str  #: The plain comment before it
     file: str  #: The name of its file, without folders
     #: The constants of the file that were given another value than it says
     settings: dict[str, Value]

@@ -31,7 +31,7 @@ class Draft:
     """A draft of a layout.
 
     Attributes:
-        text: The file.
+        text: The text of the file.
         layers: How many layers of ours it has a place for.
         doubtful: How many rules are marked.
         missing: Layers of ours without a place.

@@ -54,7 +54,7 @@ def steps(op: str, args: Args, place: Place) -> tuple[Step, ...]:
             continue
         words: Sequence[Value] = place.words(value.name)
         if name != "pad":
-            # Every word: a user of the model may set another one than its spec.
+            # Every word: a user of the model may set one that the spec does not.
             argument = OPS[op].argument(name)
             words = argument.words if argument is not None else ()
         if words:
@@ -220,7 +220,7 @@ def _conv_padding(args: Args, place: Place, apart: bool) -> tuple[tuple[Step, ..
 
 
 def _given_padding(place: Place) -> tuple[tuple[Step, ...], Expression]:
-    """Return the same for a unit whose uses set the padding, as a word or in pixels."""
+    """Return the steps before a convolution and its `padding`, as the uses of its unit set it."""
     if not place.explicit:
         return (), PADDING
     zero = _zero_padding(PADDING)

@@ -98,11 +98,11 @@ class Scope(Uses):
         """Write an `if` statement whose sides both assign a variable.
 
         Args:
-            condition: The condition.
+            condition: A condition on parameters.
             then: Writes the side where it holds, and returns the value.
             otherwise: Writes the other side; None if the value before the statement is kept.
             flow: The value before the statement.
-            variable: The variable.
+            variable: The variable that both sides assign.
         """
         results, suites = [], []
         for write in (then, otherwise):

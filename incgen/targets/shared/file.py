@@ -156,10 +156,7 @@ class File(ABC):
     def block_shapes(self, block: df.Definition, is_map: bool, source: str) -> str:
         """Return the input and output shape of a block, in its parameters; "" if unknown.
 
-        Args:
-            block: The block.
-            is_map: Whether its input is a map.
-            source: The name of the channels of its input.
+        The input is a map or a vector, and `source` is the name of its channels.
         """
         seen = self.graph.observed[block].shapes if block in self.graph.observed else ()
         alike = [each for each in seen if each[0].is_map == is_map]

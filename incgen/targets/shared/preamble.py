@@ -20,9 +20,7 @@ _BYTES = (0.0, 255.0)
 def facts(file: File, output: str) -> dict[str, Any]:
     """Return the variables of the template of a file, except its classes or functions.
 
-    Args:
-        file: The file.
-        output: What the network returns, in words.
+    The output is what the network returns, in words.
     """
     graph, width = file.graph, file.printer.width
     pixels = graph.program.network.pixels

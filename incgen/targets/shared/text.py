@@ -73,9 +73,7 @@ def paragraph_before(previous: df.Step | df.Head | None, step: df.Step | df.Head
 def described(unit: df.Definition, named: Callable[[df.Definition], str]) -> str:
     """Return a docstring for a unit without a comment: its ops.
 
-    Args:
-        unit: The unit.
-        named: Returns the name of another unit in the code.
+    `named` returns the name of another unit in the code.
     """
     words = [
         element.op.noun if isinstance(element, df.OpCall) else f"`{named(element.definition)}`"

@@ -129,9 +129,7 @@ class Uses(Writer):
     def use_padding(self, unit: df.Definition, args: Args) -> Expression:
         """Return the padding of one use of a unit, with a case for each word of a parameter.
 
-        Args:
-            unit: The unit.
-            args: All arguments of its head.
+        The arguments are all those of the unit's head.
         """
         pad = args.get("pad")
         if pad == PADDING:

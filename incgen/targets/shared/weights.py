@@ -11,10 +11,10 @@ from incgen.targets.shared.values import Args, Pair, expression, window
 
 
 def initializer(init: Initializer, fans: Pair | None, counted: Container[str]) -> Op:
-    """Return an initialiser.
+    """Return an initialiser as code.
 
     Args:
-        init: The initialiser.
+        init: The initialiser of the spec.
         fans: (fan_in, fan_out) of a depthwise kernel; None for any other.
         counted: The rules for which the framework counts those differently; their scale is written.
     """

@@ -69,13 +69,7 @@ def padding(args: Args, *, odd: bool = False) -> Padding:
 
 
 def padded_apart(args: Args, sides: Sides, *, average: bool) -> tuple[Sides | None, Sides | None]:
-    """Return how to pad in front of a pooling: by zeros that count, and by what does not.
-
-    Args:
-        args: The arguments of the pooling.
-        sides: Its border.
-        average: Whether it averages.
-    """
+    """Return how to pad before a pooling: by zeros that count, and by what does not count."""
     frame = window(args)
     ceil = args["ceil"] == TRUE and frame.stride != (ONE, ONE)
     full = sides_with_ceil(sides, frame) if ceil else sides

@@ -28,12 +28,9 @@ from incgen.targets.shared.values import ONE
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A value in the code.
+    """A value in the code: its expression and its shape.
 
-    Attributes:
-        code: Its expression.
-        shape: Its shape.
-        weighted: Whether the expression calls a layer with parameters.
+    `weighted` says whether the expression calls a layer with parameters.
     """
 
     code: Code

@@ -64,7 +64,7 @@ class ClassWriter(Bodies):
         return self.finished({})
 
     def network_class(self) -> Class:
-        """Write the class of the network: heads, shapes behind statements, the output."""
+        """Write the class of the network: heads, shapes after statements, the output."""
         flow = self.body(self.definition.body, Flow(X, self.input), "x", whole=True)
         self.output = flow.shape
         names = list(self.graph.outputs)
