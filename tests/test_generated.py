@@ -291,12 +291,13 @@ network net(n = 4) {
     assert "        self.c = nn.Conv2d(3 + 6 * n, 2, 1)" in code.splitlines()
 
 
-def test_a_branch_that_is_not_taken_may_compute_with_a_word() -> None:
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_a_branch_that_is_not_taken_may_compute_with_a_word(target: str) -> None:
     text = """
     numerics torch
     block part(flag, value) {
         if flag {
-            if value > 4 { conv: conv 1x1 value }
+            if value > 4 { conv 1x1 3 }
         }
     }
     network net {
@@ -305,7 +306,40 @@ def test_a_branch_that_is_not_taken_may_compute_with_a_word() -> None:
         b: part true 8
     }
     """
-    assert incgen.check("net.inc", text=text) == []
+    module = incgen.load("net.inc", target, text=text)
+
+    assert (module.Net if target == "torch" else module.net)() is not None
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_a_condition_is_not_computed_where_an_outer_or_earlier_one_rules_it_out(
+    target: str,
+) -> None:
+    text = """
+    numerics torch
+    block nested(n) {
+        if n > 0 {
+            if 8 // n > 1 { conv 1x1 3 }
+        }
+    }
+    block chained(n) {
+        if n == 0 {
+            relu
+        } else if 8 // n > 1 {
+            conv 1x1 3
+        }
+    }
+    network net {
+        input 8x8 3
+        a: nested 0
+        b: nested 2
+        c: chained 0
+        d: chained 2
+    }
+    """
+    module = incgen.load("net.inc", target, text=text)
+
+    assert (module.Net if target == "torch" else module.net)() is not None
 
 
 def test_set_changes_the_default_of_the_model() -> None:

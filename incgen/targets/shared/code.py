@@ -215,6 +215,15 @@ class Refusal(Node):
     values: tuple[ex.Literal, ...]
 
 
+def opposite(condition: Expression) -> Expression:
+    """Return the opposite of a condition."""
+    match condition:
+        case ex.Unary("not", operand):
+            return operand
+        case _:
+            return ex.unary("not", condition)
+
+
 def branches(sides: Sequence[tuple[Code | None, Sequence[Node]]]) -> tuple[Node, ...]:
     """Return an `if` statement; an empty side is left out if possible.
 
@@ -229,9 +238,7 @@ def branches(sides: Sequence[tuple[Code | None, Sequence[Node]]]) -> tuple[Node,
     if len(kept) == 2 and not kept[0][1] and kept[1][0] is None:
         condition = kept[0][0]
         assert isinstance(condition, Expression)
-        negated = isinstance(condition, ex.Unary) and condition.operator == "not"
-        opposite = ex.children(condition)[0] if negated else ex.unary("not", condition)
-        kept = [(opposite, kept[1][1])]
+        kept = [(opposite(condition), kept[1][1])]
     return (Branches(tuple(kept)),) if kept else ()
 
 

@@ -23,6 +23,7 @@ from incgen.targets.shared.code import (
     Op,
     branches,
     is_same_everywhere,
+    opposite,
     within,
 )
 from incgen.targets.shared.elements import flag_name, only, slot_of, unwrapped
@@ -214,8 +215,12 @@ class Bodies(Modules):
         out = self.behind(element, flow.shape)
         if not flow.variable or flow.code != ex.Name(variable):
             flow = self.bind(flow, variable)
-        written = [self.branch(body, flow, variable) for _, body in sides]
         conditions = [condition for condition, _ in sides]
+        earlier = [opposite(condition) for condition in conditions if condition is not None]
+        written = []
+        for number, (condition, body) in enumerate(sides):
+            with self.only_if(*earlier[:number], condition):
+                written.append(self.branch(body, flow, variable))
         inits = list(zip(conditions, (init for init, _ in written), strict=True))
         self.init += branches(inits)
         forwards = [forward for _, forward in written]
@@ -223,10 +228,11 @@ class Bodies(Modules):
             self.forward += forwards[0]
         else:
             last = max(number for number, lines in enumerate(forwards) if lines)
-            flags = [
-                None if condition is None else self.flag(condition, flag_name(body, sides))
-                for condition, body in sides[: last + 1]
-            ]
+            flags = []
+            for number, (condition, body) in enumerate(sides[: last + 1]):
+                with self.only_if(*earlier[:number]):
+                    name = flag_name(body, sides)
+                    flags.append(None if condition is None else self.flag(condition, name))
             pairs = list(zip(flags, forwards[: last + 1], strict=True))
             self.forward += branches(pairs)
         return Flow(ex.Name(variable), out)
@@ -271,13 +277,15 @@ class Bodies(Modules):
         """Write an `if` under a label: one of several modules for one attribute."""
         sides = self.sides(element, flow.shape)
         out = self.behind(element, flow.shape)
-        self.level += len(sides) > 1
-        found = [
-            self.apart(partial(self.filled, slot, body, flow, mixed=len(sides) > 1 and not number))
-            for number, (_, body) in enumerate(sides)
-        ]
-        self.level -= len(sides) > 1
         conditions = [condition for condition, _ in sides]
+        earlier = [opposite(condition) for condition in conditions if condition is not None]
+        self.level += len(sides) > 1
+        found = []
+        for number, (condition, body) in enumerate(sides):
+            mixed = len(sides) > 1 and not number
+            with self.only_if(*earlier[:number], condition):
+                found.append(self.apart(partial(self.filled, slot, body, flow, mixed=mixed)))
+        self.level -= len(sides) > 1
         written = [statements for _, statements in found]
         self.init += branches(list(zip(conditions, written, strict=True)))
         built = [each for each, _ in found]

@@ -37,6 +37,7 @@ from incgen.targets.shared.code import (
     Op,
     branches,
     names_in,
+    opposite,
     parameters_in,
 )
 from incgen.targets.shared.elements import (
@@ -273,9 +274,11 @@ class Modules(Scope):
             return self.side(element.then if known else element.otherwise, shape, path)
         with self.inside():
             busy = {*self.busy}
-            then, first = self.apart(lambda: self.side(element.then, shape, path))
+            with self.only_if(condition):
+                then, first = self.apart(lambda: self.side(element.then, shape, path))
             self.busy = busy  # the other side can use the same variables
-            otherwise, second = self.apart(lambda: self.side(element.otherwise, shape, path))
+            with self.only_if(opposite(condition)):
+                otherwise, second = self.apart(lambda: self.side(element.otherwise, shape, path))
         module: Code = Chosen(condition, then.module, otherwise.module)
         if first or second or is_nested(module):
             variable = self.local(path, part_name(element) or "", "module")
@@ -308,7 +311,10 @@ class Modules(Scope):
         called = otherwise.call(module_, x_)
         if all(built.call(module_, x_) == called for _, built in sides):
             return Built(module, otherwise.call)
-        flags = [(self.flag(condition), built) for condition, built in sides]
+        flags = []
+        for number, (condition, built) in enumerate(sides):
+            with self.only_if(*(opposite(earlier) for earlier, _ in sides[:number])):
+                flags.append((self.flag(condition), built))
 
         def call(module: Code, x: Code) -> Code:
             result = otherwise.call(module, x)

@@ -75,6 +75,7 @@ class Scope(Uses):
         self.forward: list[Node] = []
         self.level = 0  # how many conditions and loops surround what is written
         self.nested = 0  # how many modules surround the one that is written
+        self.guards: tuple[Expression, ...] = ()  # the conditions under which it is built
         self.kept: dict[str, str] = {}  # the attributes that can hold parameters
         self.stored: dict[str, Expression] = {}  # attributes with the values of `forward`
         self.finals: dict[str, Type] = {}  # those that conditions in `forward` read
@@ -227,6 +228,9 @@ class Scope(Uses):
             self.stored[attribute] = condition
             self.finals[attribute] = self.type(condition.name)
             return own(attribute)
+        if self.can_fail(condition):  # the attribute exists even if this place is not built
+            for guard in reversed(self.guards):
+                condition = ex.binary("and", guard, condition)
         flags = {name for name in parameters_in(condition) if self.type(name) == BOOL}
         condition = ex.as_truth(condition, flags)
         for attribute, known in self.stored.items():
@@ -235,6 +239,27 @@ class Scope(Uses):
         attribute = self.attributes.take(name, joint="")
         self.stored[attribute], self.finals[attribute] = condition, BOOL
         return own(attribute)
+
+    def can_fail(self, condition: Expression) -> bool:
+        """Return whether a condition may divide by zero, or compute with a word."""
+        match condition:
+            case ex.Binary("/" | "//" | "%", _, right) if not ex.literal(right):
+                return True
+            case ex.Binary("==" | "!=" | "and" | "or" | "in"):
+                words = False
+            case _:
+                parts = [p for p in ex.children(condition) if isinstance(p, ex.Parameter)]
+                types = [self.type(part.name) for part in parts]
+                words = any(each.words or "str" in each.kinds for each in types)
+        return words or any(map(self.can_fail, ex.children(condition)))
+
+    @contextmanager
+    def only_if(self, *conditions: Expression | None) -> Iterator[None]:
+        """Write what is built only if some conditions hold; None is one that always holds."""
+        before = self.guards
+        self.guards += tuple(each for each in conditions if each is not None)
+        yield
+        self.guards = before
 
     # ------------------------------------------------------------ modules inside modules
 
