@@ -128,8 +128,12 @@ def generate(
 ) -> str:
     """Return the source text of a spec for one target.
 
-    The target is `torch` or `keras`; `tf` and `tensorflow` are aliases of the latter. A style has
-    the line length and the user's own templates. The other arguments are those of `compile_spec`.
+    Args:
+        spec: The spec's file.
+        target: `torch` or `keras`; `tf` and `tensorflow` are aliases of the latter.
+        parameters: Values for parameters and constants, which override the spec's.
+        text: The spec itself, if it does not come from the file.
+        style: The line length and the user's own templates; incgen's if omitted.
 
     Raises:
         SpecError: The spec has faults, or the target cannot express it.
@@ -218,8 +222,14 @@ def load(
     """Generate the source of a spec and import it, without a file.
 
     As with an import, the same source gives the same module again. Its classes can be pickled;
-    tracebacks and `inspect.getsource` show its lines. The arguments are those of `generate`; the
-    framework of the target must be installed.
+    tracebacks and `inspect.getsource` show its lines. The target's framework must be installed.
+
+    Args:
+        spec: The spec's file.
+        target: `torch` or `keras`; `tf` and `tensorflow` are aliases of the latter.
+        parameters: Values for parameters and constants, which override the spec's.
+        text: The spec itself, if it does not come from the file.
+        style: The line length and the user's own templates; incgen's if omitted.
 
     Raises:
         SpecError: The spec has faults, or the target cannot express it.

@@ -934,7 +934,7 @@ def test_initial_values_are_of_their_distribution(name: str, values: Any, messag
     scale = tensor.initializer.scale(8, 4)
     x = values(np.random.default_rng(0), scale)
 
-    found = beginnings.message(x, tensor, "float64")
+    found = beginnings.message(x, tensor)
 
     assert bool(found) == bool(message) and re.search(message, found), found
 

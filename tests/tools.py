@@ -515,7 +515,7 @@ REFUSALS = {
     "cannot assign '[^']*' as parameter 'weight'": (
         "The tool puts the gamma into a layer of PyTorch's whose gamma is a parameter, and that of "
         "a `bn` with `scale=false` is a constant: PyTorch raises a `TypeError`. `convert_fx` does "
-        "so where no stock convolution stands in front, with which it would be one: behind a "
+        "so where no stock convolution precedes it, with which it would be fused: after a "
         "`Conv2dSame`."
     ),
 }

@@ -301,5 +301,5 @@ def item_in_body(word: str, line: str, around: str) -> tuple[str, str]:
         if outer and outer[1] == "network":
             return message, f"write `({constant[2].strip()})` in the place of `{constant[1]}`"
         default = f"`({constant[1]} = {constant[2].strip()})`"
-        return message, f"make it a parameter with a default: {default} behind the block's name"
+        return message, f"make it a parameter with a default: {default} after the block's name"
     return message, f"move it out of the braces, above {above}"

@@ -41,7 +41,6 @@ def messages(
     tensors: Mapping[str, Tensor],
     values: Mapping[str, Array],
     again: Mapping[str, Array],
-    dtype: str,
 ) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with the initial values of each tensor, by its key; "" if nothing is.
 
@@ -58,8 +57,8 @@ def messages(
             yield key, "the same for several outputs of the layer"
         else:
             both = np.concatenate([value.ravel(), again[key].ravel()]) if key in again else value
-            yield key, message(both, tensors[key], dtype)
-    yield from _pooled(tensors, values, again, dtype)
+            yield key, message(both, tensors[key])
+    yield from _pooled(tensors, values, again)
 
 
 def _repeats(value: Array) -> bool:
@@ -72,7 +71,6 @@ def _pooled(
     tensors: Mapping[str, Tensor],
     values: Mapping[str, Array],
     again: Mapping[str, Array],
-    dtype: str,
 ) -> Iterator[tuple[str, str]]:
     """Check all tensors of one initialiser together, under the last of their keys.
 
@@ -88,14 +86,14 @@ def _pooled(
             drawn = [(key, each[key]) for key in keys for each in (values, again) if key in each]
             parts = [(value / _scale(tensors[key])).ravel() for key, value in drawn]
             last = tensors[keys[-1]]
-            yield keys[-1], message(np.concatenate(parts) * _scale(last), last, dtype)
+            yield keys[-1], message(np.concatenate(parts) * _scale(last), last)
 
 
 def _scale(tensor: Tensor) -> float:
     return tensor.initializer.scale(tensor.fan_in, tensor.fan_out)
 
 
-def message(value: Array, tensor: Tensor, dtype: str) -> str:
+def message(value: Array, tensor: Tensor) -> str:
     """Describe how initial values deviate from the distribution in the spec."""
     kind, scale = tensor.initializer.kind, _scale(tensor)
     if kind == "constant":

@@ -54,14 +54,14 @@ def findings(
     yield Finding("arguments", "", "" if order == ", ".join(names) else f"are {order}")
     values = _fitting(wanted, wanted, facts)
     drawn = {} if more is None else _fitting(wanted, more[0].graph.tensors(), more[1])
-    for key, message in beginnings.messages(wanted, values, drawn, dtype):
+    for key, message in beginnings.messages(wanted, values, drawn):
         yield Finding("initial value", key, message)
     if more is not None and more[0].arguments:
         other, again = more
         yield from parts(other.graph, again, f" with {other.given}")
         tensors = other.graph.tensors()
         fresh = _fitting(tensors, tensors, again)
-        for key, message in beginnings.messages(tensors, fresh, {}, dtype):
+        for key, message in beginnings.messages(tensors, fresh, {}):
             yield Finding(f"initial value with {other.given}", key, message)
 
 

@@ -70,7 +70,7 @@ def head(x, classes, *, name):
         x
     )
     x = conv_relu(x, 4, 1, name=f"{name}-reduce")
-    # Channels first, as the weights behind it count them.
+    # Channels first, the order of the weights that follow.
     x = layers.Permute((3, 1, 2), name=f"{name}-fc1-0-permute")(x)
     x = layers.Flatten(**NHWC, name=f"{name}-fc1-0-flatten")(x)
     x = layers.Dense(6, name=f"{name}-fc1-0")(x)

@@ -39,7 +39,7 @@ def norm(x, act=True, *, name):
 
 def score(x, n, *, name):
     """Map (N, H, W, C) to (N, n)."""
-    # Channels first, as the weights behind it count them.
+    # Channels first, the order of the weights that follow.
     x = layers.Permute((3, 1, 2), name=f"{name}-out-0-permute")(x)
     x = layers.Flatten(**NHWC, name=f"{name}-out-0-flatten")(x)
     x = layers.Dense(n, name=f"{name}-out-0")(x)

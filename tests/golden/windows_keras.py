@@ -61,7 +61,7 @@ def windows(n=3, input_shape=(10, 12, 3), name="windows"):
     x = EdgePadding2D(((0, 1), (0, 0)), name="pool1-pad")(x)
     x = layers.MaxPooling2D((2, 3), (2, 1), **NHWC, name="pool1")(x)  # (N, 3, 10, 15)
     x = whole(x, 7, name="last")  # (N, 1, 1, 7)
-    # Channels first, as the weights behind it count them.
+    # Channels first, the order of the weights that follow.
     x = layers.Permute((3, 1, 2), name="flatten-permute")(x)
     x = layers.Flatten(**NHWC, name="flatten")(x)  # (N, 7)
     x = layers.Dense(3, name="logits")(x)  # (N, 3)

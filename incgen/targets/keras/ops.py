@@ -38,7 +38,7 @@ from incgen.targets.shared.words import by_word
 
 #: The layer before a map is flattened.
 _CHANNELS_FIRST = Layer(
-    "permute", {}, ("permute",), comment="Channels first, as the weights behind it count them."
+    "permute", {}, ("permute",), comment="Channels first, the order of the weights that follow."
 )
 #: The condition that the padding of a unit is a word.
 _IS_WORD = ex.Call("isinstance", (PADDING, ex.Name("str")))
