@@ -523,7 +523,9 @@ def checkpoints() -> str:
 
 def helpers_of(target: str) -> str:
     printer = Printer(target, package="net")
-    names = printer.templates.helper_names()
+    names = sorted(
+        path.name.partition(".")[0] for path in (ROOT / "templates" / target).glob("helpers/*")
+    )
     rows = [(f"`{name}`", printer.find_helper(name).why) for name in names]
     return table(("helper", "why the stock layer is not enough"), rows)
 

@@ -215,23 +215,23 @@ class _Builder:
         own = {f.name: f.default for f in definition.parameters} | dict(element.args)
         use = Use(definition, path, element.span, frame.use, own, element.forwards)
         bound: dict[str, Value] = {}
-        given: dict[str, object] | None = None
+        forwarded: dict[str, object] | None = None
         if definition.kind == "unit":
-            given = dict(frame.forwarded or {}) if element.forwards else {}
+            forwarded = dict(frame.forwarded or {}) if element.forwards else {}
             for name, argument in element.args.items():
                 with suppress(Refused):  # all faulty arguments are reported
-                    if name not in given:
-                        given[name] = self.values.argument(argument, frame, shape, element.span)
-            if not given.keys() >= element.args.keys():
+                    if name not in forwarded:
+                        forwarded[name] = self.values.argument(argument, frame, shape, element.span)
+            if not forwarded.keys() >= element.args.keys():
                 raise Refused
         else:
             for formal in definition.parameters:
                 written = own[formal.name]
                 assert isinstance(written, ex.Expression)
                 bound[formal.name] = self.values.evaluate(written, frame, shape, element.span)
-        inner = Frame(bound, path, use, forwarded=given, depth=frame.depth + 1)
+        inner = Frame(bound, path, use, forwarded=forwarded, depth=frame.depth + 1)
         result = self.body(definition.body, value, inner)
-        self.observe(definition, bound if given is None else given, value, result)
+        self.observe(definition, bound if forwarded is None else forwarded, value, result)
         return result
 
     def observe(

@@ -205,9 +205,5 @@ class Templates:
         needs, imports = (tuple(getattr(module, each, ())) for each in ("needs", "imports"))
         return Helper(name, needs, imports, getattr(module, "why", ""), str(module))
 
-    def helper_names(self) -> list[str]:
-        """Return the names of all helpers."""
-        return [name.split("/")[1].partition(".")[0] for name in self._files("helpers/")]
-
 
 templates = cache(Templates)
