@@ -60,6 +60,7 @@ TARGETS: dict[str, Target] = {
     for target in (
         Target("torch", ("pytorch",), "incgen.targets.torch.file", class_name),
         Target("keras", ("tf", "tensorflow"), "incgen.targets.keras.file", str),
+        Target("flax", ("jax", "nnx"), "incgen.targets.flax.file", class_name),
     )
 }
 

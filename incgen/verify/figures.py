@@ -49,13 +49,18 @@ def messages(graph: Graph, docs: Docs, places: Places) -> Iterator[tuple[str, st
     yield "Parameters in the docstring", "", wrong
     yield "Cost in the docstring", "", _cost(facts.get("Cost", ""), graph)
     for path, (doc, arguments) in docs.blocks.items():
-        message = _block(path, doc, arguments, graph, places)
+        message = _block(path, doc, arguments, graph, places, docs.channels_last)
         if message is not None:
             yield "shape in the docstring", path, message
 
 
 def _block(
-    path: str, doc: str, arguments: Mapping[str, Any], graph: Graph, places: Places
+    path: str,
+    doc: str,
+    arguments: Mapping[str, Any],
+    graph: Graph,
+    places: Places,
+    channels_last: bool,
 ) -> str | None:
     """Describe what is wrong with the shapes in a class docstring; None if it states none."""
     said = re.search(
@@ -67,7 +72,8 @@ def _block(
     sources = graph.nodes[places.numbers[given[0]]].shape, graph.nodes[end].shape
     for text, shape in zip(said.groups(), sources, strict=True):
         found = _numbers(text, {**arguments, "C": sources[0].channels})
-        wanted = ("N", shape.channels, "H", "W")[: 4 if shape.is_map else 2]
+        sizes = ("H", "W") if shape.is_map else ()
+        wanted = ("N", *sizes, shape.channels) if channels_last else ("N", shape.channels, *sizes)
         # a prime marks a different size, and C' stands for channels that vary
         plain: list[int | str] = [
             wanted[i] if n == "C'" else n.rstrip("'") if isinstance(n, str) else n

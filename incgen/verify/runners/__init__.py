@@ -72,4 +72,5 @@ RUNNERS = {
     "keras": RunnerModule(
         "incgen.verify.runners.keras", ("keras", "tensorflow", "safetensors"), _other_backend
     ),
+    "flax": RunnerModule("incgen.verify.runners.flax", ("jax", "flax", "optax", "safetensors")),
 }

@@ -260,7 +260,7 @@ class Runner(ABC):
 
             @wraps(call)
             def masked(x: Any, training: bool = False) -> Any:
-                if not getattr(layer, "training", training):
+                if not self.trains(layer, training):
                     return x
                 rate = self.rate(layer)
                 kept = random_inputs.kept(place, self.shape_of(x, batch), rate or 0.0, seed)
@@ -341,6 +341,10 @@ class Runner(ABC):
     @abstractmethod
     def rate(self, layer: Any) -> float | None:
         """Return the rate of a dropout layer; None for any other."""
+
+    def trains(self, layer: Any, given: bool) -> bool:
+        """Return whether a dropout layer drops, in a call that was given `training`."""
+        return bool(getattr(layer, "training", given))
 
     @abstractmethod
     def statistics(self) -> dict[str, Array]:

@@ -1,0 +1,219 @@
+"""What each op is in Flax: the form that it takes there, and the facts that its macro needs.
+
+`NAME` in templates/flax/macros/ops.jinja is a module or function, and `NAME_of`, if there is one,
+the op applied to a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from incgen.language import expressions as ex
+from incgen.language.expressions import Expression
+from incgen.resolve.definitions import WindowValue
+from incgen.targets.flax.weights import bias, kernel
+from incgen.targets.shared.classes.code import Layer
+from incgen.targets.shared.code import Chosen, Code, Op
+from incgen.targets.shared.outputs import flat_size
+from incgen.targets.shared.units import Place
+from incgen.targets.shared.values import (
+    FALSE,
+    ONE,
+    TRUE,
+    ZERO,
+    Args,
+    Sides,
+    as_float,
+    as_tuple,
+    expression,
+    four_sides,
+    paired,
+    window,
+)
+from incgen.targets.shared.weights import depthwise_fans
+from incgen.targets.shared.windows import NOTHING, padded_apart, padding
+from incgen.targets.shared.words import by_word
+
+#: Flax's words for a padding.
+SAME, VALID = ex.Literal("SAME"), ex.Literal("VALID")
+
+
+def layer(op: str, args: Args, place: Place) -> Layer:
+    """Return the layer of an op, whose arguments are in terms of the class."""
+    emitter = EMITTERS.get(op)
+    if emitter is None:
+        return Layer(Op(op, args))
+    pad = args.get("pad")
+    if isinstance(pad, ex.Parameter) and pad.name != "padding" and place.words(pad.name):
+        build = partial(_module, emitter, place=place)
+        return Layer(by_word(args, "pad", place.words(pad.name), build, Chosen))
+    return emitter(args, place)
+
+
+def _module(emitter: Callable[[Args, Place], Layer], args: Args, place: Place) -> Code:
+    return emitter(args, place).module
+
+
+def _border(sides: Sides) -> ex.Tuple:
+    """Return a border as pairs, for height and for width."""
+    top, bottom, left, right = sides
+    return ex.Tuple((ex.Tuple((top, bottom)), ex.Tuple((left, right))))
+
+
+# ---------------------------------------------------------------- convolutions
+
+
+def _convolution(
+    place: Place, args: Args, inputs: Expression, channels: Expression, **facts: object
+) -> Op:
+    frame, dilation = window(args), expression(args, "dilation")
+    around = padding(args, odd=place.odd)
+    known: Expression = SAME
+    if around.sides is not None and (not around.same or isinstance(frame.kernel[0], ex.Item)):
+        both = around.both
+        known = _border(around.sides) if both is None else paired(both)
+        known = VALID if around.sides == NOTHING else known
+    shape = {
+        "inputs": inputs,
+        "channels": channels,
+        "kernel": as_tuple(frame.kernel),
+        "stride": paired(frame.stride),
+        "dilation": dilation,
+        "padding": known,
+    }
+    return Op("conv", {**shape, **facts})
+
+
+def _conv(args: Args, place: Place) -> Layer:
+    inputs, channels = place.shape.channels, expression(args, "channels")
+    facts = {"groups": args["groups"], **bias(args), **kernel(args, place.init)}
+    return Layer(_convolution(place, args, inputs, channels, **facts))
+
+
+def _depthwise(args: Args, place: Place, **facts: object) -> tuple[Op, Expression]:
+    """Return a depthwise convolution, and how many channels it gives."""
+    inputs = place.shape.channels
+    channels = inputs * expression(args, "multiplier")
+    facts |= {"groups": inputs, **kernel(args, place.init, depthwise_fans(args))}
+    return _convolution(place, args, inputs, channels, **facts), channels
+
+
+def _depthwise_conv(args: Args, place: Place) -> Layer:
+    return Layer(_depthwise(args, place, **bias(args))[0])
+
+
+def _separable_conv(args: Args, place: Place) -> Layer:
+    depthwise, middle = _depthwise(args, place, bias=FALSE, start=None)
+    plain = {**args, "window": WindowValue((ONE, ONE), (ONE, ONE)), "pad": ZERO, "dilation": ONE}
+    facts = {"groups": ONE, **bias(args), **kernel(args, place.init)}
+    pointwise = _convolution(place, plain, middle, expression(args, "channels"), **facts)
+    return Layer(Op("separable_conv", {"depthwise": depthwise, "pointwise": pointwise}))
+
+
+def _dense(args: Args, place: Place) -> Layer:
+    facts = {"features": args["features"], "inputs": flat_size(place.shape)}
+    facts |= {**bias(args), **kernel(args, place.init)}
+    if not place.shape.is_map:
+        return Layer(Op("dense", facts))
+    return Layer(Op("dense_of_map", facts), apart=(Op("flatten", {}), Op("dense", facts)))
+
+
+# ---------------------------------------------------------------- normalisation
+
+
+def _bn(args: Args, place: Place) -> Layer:
+    if ex.literal(expression(args, "variance")) is None:
+        words = ("biased", "unbiased")
+        return Layer(by_word(args, "variance", words, lambda a: _bn(a, place).module, Chosen))
+    facts: dict[str, object] = {name: args[name] for name in ("eps", "decay", "shift", "scale")}
+    facts["biased"] = args["variance"] == ex.Literal("biased")
+    return Layer(Op("bn", {**facts, "channels": place.shape.channels, "is_map": True}))
+
+
+def _lrn(args: Args, place: Place) -> Layer:
+    floats = {name: as_float(expression(args, name)) for name in ("alpha", "beta", "k")}
+    return Layer(Op("lrn", {"size": args["size"], **floats}))
+
+
+# ---------------------------------------------------------------- pooling
+
+
+def _pool(args: Args, place: Place, *, average: bool) -> Code:
+    for flag in ("ceil", "count_pad") if average else ("ceil",):
+        value = args[flag]
+        if isinstance(value, Expression) and ex.literal(value) is None:
+            build = partial(_pool, place=place, average=average)
+            return by_word(args, flag, (True, False), build, Chosen)
+    frame = window(args)
+    counts = average and args["count_pad"] == TRUE
+    facts: dict[str, object] = {
+        "kernel": as_tuple(frame.kernel),
+        "stride": None if frame.stride == (ONE, ONE) else as_tuple(frame.stride),
+        "padding": VALID,
+        "counted": TRUE,
+    }
+    name = "avg_pool" if average else "max_pool"
+    around = padding(args, odd=place.odd)
+    ceil = args["ceil"] == TRUE and frame.stride != (ONE, ONE)
+    if around.sides is None or (around.same and not ceil):
+        return Op(name, {**facts, "padding": SAME, "counted": ex.Literal(counts)})
+    zeros, border = padded_apart(args, around.sides, average=average)
+    if zeros is not None and border is None:
+        return Op(name, {**facts, "padding": _border(zeros)})
+    if border is not None:
+        facts |= {"padding": _border(border), "counted": FALSE}
+    pool = Op(name, facts)
+    if zeros is None:
+        return pool
+    return Op("avg_pool_zeros", {"sides": _border(zeros), "pool": pool})
+
+
+def _either_pool(args: Args, place: Place) -> Layer:
+    def known(args: Args) -> Code:
+        return _pool(args, place, average=args["kind"] == ex.Literal("avg"))
+
+    return Layer(by_word(args, "kind", ("max", "avg"), known, Chosen))
+
+
+def _adaptive_avg_pool(args: Args, place: Place) -> Layer:
+    return Layer(Op("adaptive_avg_pool", {"size": paired(window(args).kernel)}))
+
+
+# ---------------------------------------------------------------- the rest
+
+
+def _gelu(args: Args, place: Place) -> Layer:
+    is_tanh = ex.binary("==", expression(args, "form"), ex.Literal("tanh"))
+    return Layer(Op("gelu", {"approximate": is_tanh}))
+
+
+def _dropout(args: Args, place: Place) -> Layer:
+    return Layer(Op("dropout", {"rate": as_float(expression(args, "rate"))}))
+
+
+def _flatten(args: Args, place: Place) -> Layer:
+    return Layer(Op("flatten" if place.shape.is_map else "identity", {}))
+
+
+def _pad(args: Args, place: Place) -> Layer:
+    return Layer(Op("pad", {"sides": _border(four_sides(args["border"]))}))
+
+
+#: The form and the facts of each op whose macro takes more than its arguments.
+EMITTERS: dict[str, Callable[[Args, Place], Layer]] = {
+    "conv": _conv,
+    "depthwise_conv": _depthwise_conv,
+    "separable_conv": _separable_conv,
+    "dense": _dense,
+    "bn": _bn,
+    "lrn": _lrn,
+    "max_pool": lambda args, place: Layer(_pool(args, place, average=False)),
+    "avg_pool": lambda args, place: Layer(_pool(args, place, average=True)),
+    "pool": _either_pool,
+    "gelu": _gelu,
+    "adaptive_avg_pool": _adaptive_avg_pool,
+    "dropout": _dropout,
+    "flatten": _flatten,
+    "pad": _pad,
+}

@@ -1,0 +1,416 @@
+"""Run generated Flax modules."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import flax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from incgen.base.diagnostics import listed
+from incgen.graph.nodes import Graph
+from incgen.verify.figures import Docs
+from incgen.verify.lines import arguments_of, seen_by_object
+from incgen.verify.runners.base import Runner
+from incgen.verify.runners.results import Facts, RunFault, Values
+from incgen.weights.checkpoint import Array
+
+#: Flax's names of tensors, and ours.
+_NAMES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
+
+
+def settings() -> dict[str, Any]:
+    """Return the process settings of JAX, by name."""
+    names = ("jax_default_matmul_precision", "jax_enable_x64", "jax_debug_nans", "jax_disable_jit")
+    names += ("jax_numpy_dtype_promotion", "jax_default_prng_impl", "jax_default_device")
+    return {name: getattr(jax.config, name) for name in names}
+
+
+@dataclass
+class _Input:
+    """An input that can be moved and differentiated by, as a variable can."""
+
+    value: Any
+
+    def set_value(self, value: Any) -> None:
+        """Move it."""
+        self.value = value
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return its shape."""
+        return tuple(self.value.shape)
+
+
+class FlaxRunner(Runner):
+    """A generated module."""
+
+    target, method, settings = "flax", "__call__", staticmethod(settings)
+    versions = f"Flax {flax.__version__} on JAX {jax.__version__}"
+
+    def __init__(self, graph: Graph, source: str, dtype: str) -> None:
+        super().__init__(graph, source, dtype)
+        self.docs = Docs("", {}, channels_last=True)
+        self.start = 0
+
+    @contextmanager
+    def precision(self) -> Iterator[None]:
+        before = jax.config.jax_enable_x64
+        jax.config.update("jax_enable_x64", self.dtype == "float64")
+        try:
+            yield
+        finally:
+            jax.config.update("jax_enable_x64", before)
+
+    def seed(self, seed: int) -> None:
+        self.start = seed
+
+    def fresh(self, **arguments: Any) -> Any:
+        model = self._maker()(**arguments, rngs=nnx.Rngs(self.start))
+        # Flax makes parameters in float32, whatever the precision of the process.
+        for variable in _variables(model).values():
+            variable.set_value(jnp.asarray(variable[...], self.dtype))
+        return model
+
+    def arguments(self) -> tuple[str, ...]:
+        # The metaclass of Flax hides the parameters of the constructor from `signature`.
+        names = inspect.signature(self._maker().__init__).parameters
+        return tuple(name for name in names if name not in ("self", "rngs"))
+
+    def make_model(self, module: ModuleType) -> None:
+        seen: dict[int, int] = {}
+        classes = [each for each in vars(module).values() if inspect.isclass(each)]
+        classes = [each for each in classes if issubclass(each, nnx.Module)]
+        own = [each for each in classes if each.__module__ == module.__name__]
+        given: dict[int, dict[str, Any]] = {}
+        stock = (nnx.Conv, nnx.Linear, nnx.BatchNorm, nnx.Dropout)
+        with ExitStack() as stack:
+            for cls in (*own, *stock):
+                if "__init__" in cls.__dict__:
+                    noting = seen_by_object(cls, module.__file__ or "", seen)
+                    stack.enter_context(noting)
+            stack.enter_context(arguments_of(own, given))
+            stack.enter_context(self.kept("making the model", drawn=True))
+            self.model = self.fresh()
+        named = {name: (id(each), each) for name, each in _modules(self.model)}
+        blocks = {
+            name: (type(each).__doc__ or "", given[key])
+            for name, (key, each) in named.items()
+            if key in given
+        }
+        self.docs = Docs(module.__doc__ or "", blocks, channels_last=True)
+        self.lines = {name: seen[key] for name, (key, _) in named.items() if key in seen}
+
+    def facts_of(self, model: Any) -> Facts:
+        every = _variables(model)
+        tensors = {key: ours(np.asarray(each[...])) for key, each in every.items()}
+        trained = frozenset(k for k, each in every.items() if isinstance(each, nnx.Param))
+        count = sum(value.size for value in tensors.values())
+        training = not any(
+            getattr(each, name, False)
+            for _, each in nnx.iter_modules(model)
+            for name in ("deterministic", "use_running_average")
+        )
+        return Facts(tensors, trained, count, self.arguments(), self.docs, training)
+
+    def preprocess(self, images: Array) -> Array:
+        preprocess = self.of_module("preprocess")
+        found = np.asarray(preprocess(_last(images)))
+        again = np.asarray(jax.jit(preprocess)(_last(images)))
+        if not np.allclose(found, again, rtol=1e-5, atol=1e-5):
+            raise RunFault("preprocess gives something else under jit")
+        return first(found)
+
+    def sized(self, height: int | None, width: int | None) -> AbstractContextManager[None]:
+        return nullcontext()  # a module takes any input size
+
+    # ------------------------------------------------------------ files of weights
+
+    def load(self, path: Path) -> None:
+        with self.kept("loading weights"):
+            self.of_module("load_safetensors")(self.model, path)
+
+    def refusal(self, path: Path) -> str:
+        before = self.facts().tensors
+        try:
+            self.load(path)
+        except ValueError:
+            after = self.facts().tensors
+            same = all(np.array_equal(before[key], after[key]) for key in before)
+            return "" if same else "are refused when some are loaded"
+        return "are loaded"
+
+    def write(self, path: Path) -> bool:
+        return False
+
+    # ------------------------------------------------------------ running
+
+    def evaluate(self, x: Array, *, inputs: bool = False) -> Values:
+        self.model.eval()
+        with self.kept("evaluation"):
+            values = self._recorded(self.tensor(x), inputs, heads=False)[1]
+            if len(self.graph.outputs) == 1:
+                return values
+            # Only the network itself asks whether it is in training.
+            self.model.deterministic = False
+            also = self._recorded(self.tensor(x), inputs)[1]
+        return Values(
+            {**also.outputs, **values.outputs},
+            {**also.places, **values.places},
+            {**also.inputs, **values.inputs},
+        )
+
+    def called(self, x: Array) -> dict[str, Array]:
+        self.model.eval()
+        return self.main_output(self.model, x)
+
+    def main_output(self, model: Any, x: Array) -> dict[str, Array]:
+        """Return the single output of a model in evaluation."""
+        return _arrays(self.named(model(self.tensor(x)), heads=False))
+
+    def trained(self, x: Any, inputs: bool) -> tuple[dict[str, Any], Values]:
+        self.model.train()
+        return self._recorded(x.value, inputs)
+
+    def _recorded(
+        self, x: Any, inputs: bool, *, heads: bool = True
+    ) -> tuple[dict[str, Any], Values]:
+        """Return the outputs, with or without heads, and the output of every module."""
+        places: dict[str, Any] = {}
+        taken: dict[str, tuple[Any, ...]] = {}
+
+        def keeping(path: str, module: Any, call: Callable[..., Any]) -> Callable[..., Any]:
+            place = self.places.name_of(path)
+
+            def kept(*given: Any, **named: Any) -> Any:
+                output = call(*given, **named)
+                if place is not None and isinstance(output, jax.Array):
+                    places[place] = output
+                    taken[place] = tuple(each for each in given if isinstance(each, jax.Array))
+                return output
+
+            return kept
+
+        with self.calling(_modules(self.model), keeping):
+            outputs = self.named(self.model(x), heads=heads)
+        given = {place: tuple(map(_array, each)) for place, each in taken.items()}
+        return outputs, Values(_arrays(outputs), _arrays(places), given if inputs else {})
+
+    @contextmanager
+    def calling(
+        self,
+        layers: Iterable[tuple[str, Any]],
+        change: Callable[[str, Any, Callable[..., Any]], Callable[..., Any]],
+    ) -> Iterator[None]:
+        """Replace what layers call: of their classes, where Python looks a call up."""
+        changed = {path: type(layer) for path, layer in layers}
+
+        def replaced(cls: type) -> Callable[..., Any]:
+            original = cls.__call__
+
+            def call(module: Any, *given: Any, **named: Any) -> Any:
+                path = self.paths.get(id(module))
+                if path is None or changed.get(path) is not cls:
+                    return original(module, *given, **named)
+                return change(path, module, partial(original, module))(*given, **named)
+
+            return call
+
+        with ExitStack() as stack:
+            for cls in set(changed.values()):
+                if "__call__" in cls.__dict__:
+                    stack.callback(setattr, cls, "__call__", cls.__dict__["__call__"])
+                else:  # inherited
+                    stack.callback(delattr, cls, "__call__")
+                cls.__call__ = replaced(cls)
+            yield
+
+    @property
+    def paths(self) -> dict[int, str]:
+        """Return the paths of the modules of the model that runs, which can be a copy."""
+        return {id(each): name for name, each in _modules(self.model)}
+
+    def layers(self, model: Any) -> list[tuple[str, Any]]:
+        modules = _modules(model)
+        outer = {name.rpartition(".")[0] for name, _ in modules}
+        return [(name, each) for name, each in modules if name not in outer]
+
+    def rate(self, layer: Any) -> float | None:
+        plain = type(layer) is nnx.Dropout and not layer.broadcast_dims
+        return float(layer.rate) if plain else None
+
+    def trains(self, layer: Any, given: bool) -> bool:
+        return not layer.deterministic
+
+    def statistics(self) -> dict[str, Array]:
+        every = _variables(self.model).items()
+        return {key: _array(each[...]) for key, each in every if isinstance(each, nnx.BatchStat)}
+
+    def named(self, result: Any, *, heads: bool = True) -> dict[str, Any]:
+        """Return the outputs of a model by name.
+
+        Raises:
+            RunFault: These are not the outputs of the network.
+        """
+        names = list(self.graph.outputs)
+        if len(names) == 1 or not heads:
+            if not isinstance(result, jax.Array):
+                raise RunFault(f"the output is a {type(result).__name__}, not an array")
+            return {names[0]: result}
+        if isinstance(result, jax.Array):
+            raise RunFault(f"the output with heads is an array, not {listed(names)}")
+        found: dict[str, Any] = result._asdict()
+        if list(found) != names:
+            raise RunFault(f"the outputs with heads are {listed(list(found))}, not {listed(names)}")
+        return found
+
+    # ------------------------------------------------------------ what JAX does its own way
+
+    def sum(self, value: Any) -> Any:
+        return jnp.sum(value)
+
+    def mean(self, value: Any) -> Any:
+        return jnp.mean(value)
+
+    def tensor(self, value: Array) -> Any:
+        return self.constant(_last(value))
+
+    def constant(self, value: Array) -> Any:
+        return jnp.asarray(value, self.dtype)
+
+    def shape_of(self, value: Any, batch: int | None = None) -> tuple[int, ...]:
+        shape = tuple(value.shape)
+        return (shape[0], shape[3], shape[1], shape[2]) if len(shape) == 4 else shape
+
+    def ours(self, key: str, value: Any) -> Array:
+        return _array(value) if key == "input" else ours(np.asarray(value))
+
+    def number(self, value: Any) -> float:
+        return float(_array(value))
+
+    def trained_outputs(self, x: Any) -> dict[str, Any]:
+        self.model.train()
+        return self.named(self.model(x.value if isinstance(x, _Input) else x))
+
+    def penalty(self) -> Any:
+        own = getattr(self.model, "regularization_loss", None)
+        return own() if own else jnp.zeros(())
+
+    def optimizer(self, rate: float, momentum: float) -> Callable[[Callable[[], Any]], float]:
+        optimizer, weights = optax.sgd(rate, momentum), self._weights()
+        state = optimizer.init([each[...] for each in weights])
+
+        def update(loss: Callable[[], Any]) -> float:
+            nonlocal state
+            found = float(loss())
+            moves, state = optimizer.update(self._derived(loss)[1], state)
+            for each, move in zip(weights, moves, strict=True):
+                each.set_value(each[...] + move)
+            return found
+
+        return update
+
+    def _weights(self) -> list[Any]:
+        every = _variables(self.model).values()
+        return [each for each in every if isinstance(each, nnx.Param)]
+
+    def leaves(self, x: Array) -> dict[str, Any]:
+        every = _variables(self.model).items()
+        trained = {key: each for key, each in every if isinstance(each, nnx.Param)}
+        return {"input": _Input(self.tensor(x)), **trained}
+
+    def move(self, leaves: Sequence[Any], moves: Sequence[Any]) -> None:
+        for each, move in zip(leaves, moves, strict=True):
+            each.set_value(each.value + move)
+
+    def gradients(self, loss: Callable[[], Any], leaves: Sequence[Any]) -> Sequence[Any]:
+        loss()  # JAX differentiates a pass whose values nobody sees: this one has them
+        at_input, at_weights = self._derived(loss, leaves[0])
+        return [at_input, *at_weights]
+
+    def _derived(
+        self, loss: Callable[[], Any], start: _Input | None = None
+    ) -> tuple[Any, list[Any]]:
+        """Return the gradient of a loss for the input, and for all weights.
+
+        The loss runs a copy of the model, so that the statistics of the model stay as they are.
+        """
+        graph, state = nnx.split(self.model)
+        model, value = self.model, start.value if start else jnp.zeros(())
+
+        def run(value: Any, weights: Any) -> Any:
+            self.model = nnx.merge(graph, state, copy=True)
+            for each, weight in zip(self._weights(), weights, strict=True):
+                each.set_value(weight)
+            if start is not None:
+                start.set_value(value)
+            return loss()
+
+        try:
+            weights = [each[...] for each in self._weights()]
+            found: tuple[Any, list[Any]] = jax.grad(run, (0, 1))(value, weights)
+        finally:
+            self.model = model
+            if start is not None:
+                start.set_value(value)
+        return found
+
+    def forget(self) -> None:
+        jax.clear_caches()
+
+
+def _modules(model: Any) -> list[tuple[str, Any]]:
+    """Return the modules inside a model by their paths."""
+    return [(".".join(map(str, path)), each) for path, each in nnx.iter_modules(model) if path]
+
+
+def _variables(model: Any) -> dict[str, Any]:
+    """Return the variables of a model by key, those that a weights file has."""
+    found = {}
+    for path, each in nnx.iter_graph(model):
+        if isinstance(each, (nnx.Param, nnx.BatchStat)):
+            *parts, name = map(str, path)
+            found[".".join((*parts, _NAMES.get(name, name)))] = each
+    return dict(sorted(found.items()))
+
+
+def _array(value: Any) -> Array:
+    """Return a value as an array; what JAX traces has no numbers yet."""
+    if isinstance(value, jax.core.Tracer):
+        return np.zeros(value.shape)
+    return first(np.asarray(value))
+
+
+def _arrays(values: Mapping[str, Any]) -> dict[str, Array]:
+    return {name: _array(value) for name, value in values.items()}
+
+
+def ours(value: Array) -> Array:
+    """Return a Flax tensor with our axes: OIHW, or (out, in)."""
+    return value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
+
+
+def _last(value: Array) -> Array:
+    """Return (N, C, H, W) as (N, H, W, C), and vectors as they are."""
+    return value.transpose(0, 2, 3, 1) if value.ndim == 4 else value
+
+
+def first(value: Array) -> Array:
+    """Return (N, H, W, C) as (N, C, H, W), and vectors as they are."""
+    return value.transpose(0, 3, 1, 2) if value.ndim == 4 else value
+
+
+def make(graph: Graph, source: str, dtype: str) -> FlaxRunner:
+    """Return a runner of a source text."""
+    return FlaxRunner(graph, source, dtype)
