@@ -161,14 +161,14 @@ class Runner(ABC):
             return loss + penalty
 
         if not backward:
-            total()
+            self.run(total)
             return forward[0]
         try:
             found = self.gradients(total, [*leaves.values()])
         except Exception as error:  # each framework has its own for what has no gradient
             if not forward:
                 raise
-            return replace(forward[0], failure=error)
+            return replace(forward[-1], failure=error)
         pairs = zip(leaves, found, strict=True)
         return replace(forward[0], gradients={key: self.ours(key, each) for key, each in pairs})
 
@@ -208,7 +208,7 @@ class Runner(ABC):
 
         def moved(steps: int) -> float:
             self.move(leaves, [steps * each for each in moves])
-            value = self.number(loss())
+            value = self.run(loss)
             self.move(leaves, [-steps * each for each in moves])
             return value
 
@@ -301,6 +301,10 @@ class Runner(ABC):
     def number(self, value: Any) -> float:
         """Return a tensor of one number as a float."""
         return float(value)
+
+    def run(self, loss: Callable[[], Any]) -> float:
+        """Compute a loss without its gradients."""
+        return self.number(loss())
 
     @abstractmethod
     def sum(self, value: Any) -> Any:

@@ -32,8 +32,8 @@ _NAMES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": 
 
 def settings() -> dict[str, Any]:
     """Return the process settings of JAX, by name."""
-    names = ("jax_default_matmul_precision", "jax_enable_x64", "jax_debug_nans", "jax_disable_jit")
-    names += ("jax_numpy_dtype_promotion", "jax_default_prng_impl", "jax_default_device")
+    names = ["jax_default_matmul_precision", "jax_enable_x64", "jax_debug_nans", "jax_disable_jit"]
+    names += ["jax_numpy_dtype_promotion", "jax_default_prng_impl", "jax_default_device"]
     return {name: getattr(jax.config, name) for name in names}
 
 
@@ -63,24 +63,22 @@ class FlaxRunner(Runner):
         super().__init__(graph, source, dtype)
         self.docs = Docs("", {}, channels_last=True)
         self.start = 0
+        self.compiled: dict[str, Callable[..., Any]] = {}
+        self.promised: list[tuple[Array, Any]] = []
 
-    @contextmanager
-    def precision(self) -> Iterator[None]:
-        before = jax.config.jax_enable_x64
-        jax.config.update("jax_enable_x64", self.dtype == "float64")
-        try:
-            yield
-        finally:
-            jax.config.update("jax_enable_x64", before)
+    def precision(self) -> AbstractContextManager[None]:
+        mode: AbstractContextManager[None] = jax.enable_x64(self.dtype == "float64")
+        return mode
 
     def seed(self, seed: int) -> None:
         self.start = seed
 
     def fresh(self, **arguments: Any) -> Any:
-        model = self._maker()(**arguments, rngs=nnx.Rngs(self.start))
         # Flax makes parameters in float32, whatever the precision of the process.
+        with _hastily(), jax.enable_x64(False):
+            model = self._maker()(**arguments, rngs=nnx.Rngs(self.start))
         for variable in _variables(model).values():
-            variable.set_value(jnp.asarray(variable[...], self.dtype))
+            variable.set_value(jnp.asarray(np.asarray(variable[...]), self.dtype))
         return model
 
     def arguments(self) -> tuple[str, ...]:
@@ -90,11 +88,11 @@ class FlaxRunner(Runner):
 
     def make_model(self, module: ModuleType) -> None:
         seen: dict[int, int] = {}
-        classes = [each for each in vars(module).values() if inspect.isclass(each)]
+        classes: list[type] = [each for each in vars(module).values() if inspect.isclass(each)]
         classes = [each for each in classes if issubclass(each, nnx.Module)]
         own = [each for each in classes if each.__module__ == module.__name__]
         given: dict[int, dict[str, Any]] = {}
-        stock = (nnx.Conv, nnx.Linear, nnx.BatchNorm, nnx.Dropout)
+        stock: list[type] = [nnx.Conv, nnx.Linear, nnx.BatchNorm, nnx.Dropout]
         with ExitStack() as stack:
             for cls in (*own, *stock):
                 if "__init__" in cls.__dict__:
@@ -157,35 +155,40 @@ class FlaxRunner(Runner):
     # ------------------------------------------------------------ running
 
     def evaluate(self, x: Array, *, inputs: bool = False) -> Values:
+        def values(heads: bool) -> Values:
+            seen: list[Values] = []
+            self._passed(lambda: seen.append(self._recorded(self.tensor(x), inputs, heads)[1]))
+            return seen[0]
+
         self.model.eval()
         with self.kept("evaluation"):
-            values = self._recorded(self.tensor(x), inputs, heads=False)[1]
+            found = values(heads=False)
             if len(self.graph.outputs) == 1:
-                return values
+                return found
             # Only the network itself asks whether it is in training.
             self.model.deterministic = False
-            also = self._recorded(self.tensor(x), inputs)[1]
+            also = values(heads=True)
         return Values(
-            {**also.outputs, **values.outputs},
-            {**also.places, **values.places},
-            {**also.inputs, **values.inputs},
+            {**also.outputs, **found.outputs},
+            {**also.places, **found.places},
+            {**also.inputs, **found.inputs},
         )
 
     def called(self, x: Array) -> dict[str, Array]:
         self.model.eval()
-        return self.main_output(self.model, x)
+        found: dict[str, Array] = {}
+        self._passed(lambda: found.update(self.main_output(self.model, x)))
+        return found
 
     def main_output(self, model: Any, x: Array) -> dict[str, Array]:
         """Return the single output of a model in evaluation."""
-        return _arrays(self.named(model(self.tensor(x)), heads=False))
+        return self._arrays(self.named(model(self.tensor(x)), heads=False))
 
     def trained(self, x: Any, inputs: bool) -> tuple[dict[str, Any], Values]:
         self.model.train()
-        return self._recorded(x.value, inputs)
+        return self._recorded(x.value, inputs, heads=True)
 
-    def _recorded(
-        self, x: Any, inputs: bool, *, heads: bool = True
-    ) -> tuple[dict[str, Any], Values]:
+    def _recorded(self, x: Any, inputs: bool, heads: bool) -> tuple[dict[str, Any], Values]:
         """Return the outputs, with or without heads, and the output of every module."""
         places: dict[str, Any] = {}
         taken: dict[str, tuple[Any, ...]] = {}
@@ -204,8 +207,8 @@ class FlaxRunner(Runner):
 
         with self.calling(_modules(self.model), keeping):
             outputs = self.named(self.model(x), heads=heads)
-        given = {place: tuple(map(_array, each)) for place, each in taken.items()}
-        return outputs, Values(_arrays(outputs), _arrays(places), given if inputs else {})
+        given = {place: tuple(map(self._array, each)) for place, each in taken.items() if inputs}
+        return outputs, Values(self._arrays(outputs), self._arrays(places), given)
 
     @contextmanager
     def calling(
@@ -215,12 +218,20 @@ class FlaxRunner(Runner):
     ) -> Iterator[None]:
         """Replace what layers call: of their classes, where Python looks a call up."""
         changed = {path: type(layer) for path, layer in layers}
+        # Gradients are those of a copy of the model, with the same paths.
+        paths: dict[int, dict[int, str]] = {}
+
+        def path_of(module: Any) -> str | None:
+            known = paths.get(id(self.model))
+            if known is None:
+                known = paths[id(self.model)] = {id(m): path for path, m in _modules(self.model)}
+            return known.get(id(module))
 
         def replaced(cls: type) -> Callable[..., Any]:
             original = cls.__call__
 
             def call(module: Any, *given: Any, **named: Any) -> Any:
-                path = self.paths.get(id(module))
+                path = path_of(module)
                 if path is None or changed.get(path) is not cls:
                     return original(module, *given, **named)
                 return change(path, module, partial(original, module))(*given, **named)
@@ -236,11 +247,6 @@ class FlaxRunner(Runner):
                 cls.__call__ = replaced(cls)
             yield
 
-    @property
-    def paths(self) -> dict[int, str]:
-        """Return the paths of the modules of the model that runs, which can be a copy."""
-        return {id(each): name for name, each in _modules(self.model)}
-
     def layers(self, model: Any) -> list[tuple[str, Any]]:
         modules = _modules(model)
         outer = {name.rpartition(".")[0] for name, _ in modules}
@@ -255,7 +261,9 @@ class FlaxRunner(Runner):
 
     def statistics(self) -> dict[str, Array]:
         every = _variables(self.model).items()
-        return {key: _array(each[...]) for key, each in every if isinstance(each, nnx.BatchStat)}
+        return {
+            key: self._array(each[...]) for key, each in every if isinstance(each, nnx.BatchStat)
+        }
 
     def named(self, result: Any, *, heads: bool = True) -> dict[str, Any]:
         """Return the outputs of a model by name.
@@ -284,20 +292,20 @@ class FlaxRunner(Runner):
         return jnp.mean(value)
 
     def tensor(self, value: Array) -> Any:
-        return self.constant(_last(value))
+        return jnp.asarray(_last(value), self.dtype)
 
     def constant(self, value: Array) -> Any:
-        return jnp.asarray(value, self.dtype)
+        return np.asarray(value, self.dtype)
 
     def shape_of(self, value: Any, batch: int | None = None) -> tuple[int, ...]:
         shape = tuple(value.shape)
         return (shape[0], shape[3], shape[1], shape[2]) if len(shape) == 4 else shape
 
     def ours(self, key: str, value: Any) -> Array:
-        return _array(value) if key == "input" else ours(np.asarray(value))
+        return first(value) if key == "input" else ours(value)
 
-    def number(self, value: Any) -> float:
-        return float(_array(value))
+    def number(self, value: Any) -> Any:
+        return self._array(value)[()] if isinstance(value, np.ndarray) else self._array(value)
 
     def trained_outputs(self, x: Any) -> dict[str, Any]:
         self.model.train()
@@ -307,17 +315,20 @@ class FlaxRunner(Runner):
         own = getattr(self.model, "regularization_loss", None)
         return own() if own else jnp.zeros(())
 
+    def run(self, loss: Callable[[], Any]) -> float:
+        return float(self._passed(loss)[0])
+
     def optimizer(self, rate: float, momentum: float) -> Callable[[Callable[[], Any]], float]:
-        optimizer, weights = optax.sgd(rate, momentum), self._weights()
-        state = optimizer.init([each[...] for each in weights])
+        optimizer = optax.sgd(rate, momentum)
+        state = optimizer.init([each[...] for each in self._weights()])
 
         def update(loss: Callable[[], Any]) -> float:
             nonlocal state
-            found = float(loss())
-            moves, state = optimizer.update(self._derived(loss)[1], state)
-            for each, move in zip(weights, moves, strict=True):
-                each.set_value(each[...] + move)
-            return found
+            found, (_, gradients) = self._passed(loss, derived=True)
+            weights = self._weights()
+            moves, state = self._compiled(optimizer.update, gradients, state)
+            self.move(weights, moves)
+            return float(found)
 
         return update
 
@@ -332,39 +343,78 @@ class FlaxRunner(Runner):
 
     def move(self, leaves: Sequence[Any], moves: Sequence[Any]) -> None:
         for each, move in zip(leaves, moves, strict=True):
-            each.set_value(each.value + move)
+            each.set_value(jnp.asarray(np.asarray(each.get_value()) + np.asarray(move)))
 
     def gradients(self, loss: Callable[[], Any], leaves: Sequence[Any]) -> Sequence[Any]:
-        loss()  # JAX differentiates a pass whose values nobody sees: this one has them
-        at_input, at_weights = self._derived(loss, leaves[0])
-        return [at_input, *at_weights]
+        try:
+            at_input, at_weights = self._passed(loss, leaves[0], derived=True)[1]
+        except Exception:
+            self.run(loss)  # what it notes of the pass has values then
+            raise
+        return [np.asarray(each) for each in (at_input, *at_weights)]
 
-    def _derived(
-        self, loss: Callable[[], Any], start: _Input | None = None
-    ) -> tuple[Any, list[Any]]:
-        """Return the gradient of a loss for the input, and for all weights.
+    # ------------------------------------------------------------ compiled passes
 
-        The loss runs a copy of the model, so that the statistics of the model stay as they are.
+    def _passed(
+        self, run: Callable[[], Any], start: _Input | None = None, *, derived: bool = False
+    ) -> tuple[Any, tuple[Any, list[Any]]]:
+        """Return the result of a pass, and its gradients for the input and for all weights.
+
+        The pass runs a copy of the model, as JAX demands, whose statistics the model takes over.
         """
-        graph, state = nnx.split(self.model)
         model, value = self.model, start.value if start else jnp.zeros(())
+        weights = [each[...] for each in self._weights()]
+        self.promised = []
 
-        def run(value: Any, weights: Any) -> Any:
-            self.model = nnx.merge(graph, state, copy=True)
+        def passed(value: Any, weights: Any) -> tuple[Any, Any]:
+            self.model = nnx.clone(model)
             for each, weight in zip(self._weights(), weights, strict=True):
                 each.set_value(weight)
             if start is not None:
-                start.set_value(value)
-            return loss()
+                start.value = value
+            result = run()
+            rest = nnx.state(self.model, nnx.Not(nnx.Param))
+            return result, (rest, [each for _, each in self.promised])
 
         try:
-            weights = [each[...] for each in self._weights()]
-            found: tuple[Any, list[Any]] = jax.grad(run, (0, 1))(value, weights)
+            if derived:
+                passed = jax.value_and_grad(passed, (0, 1), has_aux=True)
+                (result, (rest, kept)), found = self._compiled(passed, value, weights)
+            else:
+                (result, (rest, kept)), found = self._compiled(passed, value, weights), (None, [])
         finally:
             self.model = model
             if start is not None:
-                start.set_value(value)
-        return found
+                start.value = value
+        nnx.update(model, rest)
+        for (array, _), each in zip(self.promised, kept, strict=True):
+            array[...] = first(np.asarray(each))
+        return result, found
+
+    def _compiled(self, run: Callable[..., Any], *given: Any) -> Any:
+        """Return the result of a function that is compiled as a whole.
+
+        Functions that compute the same are compiled once: numbers from outside, such as masks of
+        dropout, are inputs of what is compiled.
+        """
+        program, shapes = jax.make_jaxpr(run, return_shape=True)(*given)
+        text = str(program.jaxpr)
+        if text not in self.compiled:
+            self.compiled[text] = jax.jit(partial(jax.core.eval_jaxpr, program.jaxpr))
+        with _hastily():
+            found = self.compiled[text](program.consts, *jax.tree.leaves(given))
+        return jax.tree.unflatten(jax.tree.structure(shapes), found)
+
+    def _array(self, value: Any) -> Array:
+        """Return a value as an array; what is being traced gets its numbers after the pass."""
+        if not isinstance(value, jax.core.Tracer):
+            return first(np.asarray(value))
+        promise = first(np.empty(value.shape, value.dtype))
+        self.promised.append((promise, value))
+        return promise
+
+    def _arrays(self, values: Mapping[str, Any]) -> dict[str, Array]:
+        return {name: self._array(value) for name, value in values.items()}
 
     def forget(self) -> None:
         jax.clear_caches()
@@ -385,15 +435,16 @@ def _variables(model: Any) -> dict[str, Any]:
     return dict(sorted(found.items()))
 
 
-def _array(value: Any) -> Array:
-    """Return a value as an array; what JAX traces has no numbers yet."""
-    if isinstance(value, jax.core.Tracer):
-        return np.zeros(value.shape)
-    return first(np.asarray(value))
-
-
-def _arrays(values: Mapping[str, Any]) -> dict[str, Array]:
-    return {name: _array(value) for name, value in values.items()}
+@contextmanager
+def _hastily() -> Iterator[None]:
+    """Compile with few optimisations: each program runs a few times only."""
+    option = "jax_disable_most_optimizations"
+    before = jax.config.values[option]
+    jax.config.update(option, True)
+    try:
+        yield
+    finally:
+        jax.config.update(option, before)
 
 
 def ours(value: Array) -> Array:
