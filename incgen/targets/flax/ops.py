@@ -112,8 +112,8 @@ def _separable_conv(args: Args, place: Place) -> Layer:
 
 
 def _dense(args: Args, place: Place) -> Layer:
-    facts = {"features": args["features"], "inputs": flat_size(place.shape)}
-    facts |= {**bias(args), **kernel(args, place.init)}
+    sizes = {"features": args["features"], "inputs": flat_size(place.shape)}
+    facts = {**sizes, **bias(args), **kernel(args, place.init)}
     if not place.shape.is_map:
         return Layer(Op("dense", facts))
     return Layer(Op("dense_of_map", facts), apart=(Op("flatten", {}), Op("dense", facts)))
