@@ -333,8 +333,16 @@ def run_program(program: str, folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-#: Checks to run after the programs of the page on weights: only the new layer learns.
-_ONLY_THE_CLASSIFIER_LEARNS = [
+#: Checks after the programs of the page on weights: all is restored; only the new layer learns.
+_CHECKS_OF_WEIGHTS = [
+    """
+from safetensors.numpy import load_file
+first = load_file("first.safetensors")
+kernel = first["inception_3a.pool.1.conv.weight"].transpose(2, 3, 1, 0)
+assert (model.inception_3a.pool[1].conv.kernel[...] == kernel).all()
+model.eval()
+assert model(jnp.ones((1, 64, 64, 3))).shape == (1, 1000)
+""",
     """
 before = {name: value.clone() for name, value in model.state_dict().items()}
 model(torch.rand(2, 3, 64, 64)).square().mean().backward()
@@ -358,7 +366,7 @@ def test_the_commands_and_programs_of_the_page_on_weights(tmp_path: Path) -> Non
     page = WEIGHTS
     run_page(page, tmp_path)
     programs = [fence.text for fence in fences(page, "python")]
-    pairs = zip(programs, _ONLY_THE_CLASSIFIER_LEARNS, strict=True)
+    pairs = zip(programs, _CHECKS_OF_WEIGHTS, strict=True)
 
     run_program("\n".join(text for pair in pairs for text in pair), tmp_path)
 

@@ -75,6 +75,11 @@ FILES = {
     },
     "h5py": {"incgen.weights.readers.keras"},
     "keras": {"incgen.verify.runners.keras", "incgen.verify.runners.keras_forms"},
+    "flax": {
+        "incgen.verify.runners.flax",
+        "incgen.verify.runners.flax_forms",
+        "incgen.weights.exporting",
+    },
 }
 #: These run a framework and nothing else, and are only imported for that.
 RUNNERS = {f"incgen.verify.runners.{target}{part}" for target in TARGETS for part in ("", "_forms")}

@@ -190,6 +190,15 @@ def test_a_missing_library_is_an_extra_to_install(
     assert says in said
 
 
+def test_a_library_that_an_export_lacks_is_an_extra_to_install(folder: Path) -> None:
+    command = ("weights", "export", "ours.safetensors", "net.inc", "--format", "flax")
+    code, _, said = run(*command, "-o", "w.msgpack", without="flax")
+
+    assert code == 2
+    assert "Flax files need flax: pip install 'incgen[flax]'" in said
+    assert not Path("w.msgpack").exists()
+
+
 def test_names_in_a_file_cannot_steer_the_terminal(folder: Path) -> None:
     write_npz(Path("x.npz"), {"\x1b[2Jevil": np.ones(1)})
     assert "\x1b" not in run("weights", "show", "x.npz")[1]
@@ -315,6 +324,51 @@ def test_keras_loads_what_is_exported_for_it(folder: Path, name: str) -> None:
     assert pairs and all(np.array_equal(a, b) for a, b in pairs)
 
 
+def test_flax_restores_a_state_with_its_own_functions(folder: Path) -> None:
+    import jax
+    import jax.numpy as jnp
+    from flax import nnx, serialization
+
+    command = ("weights", "export", "ours.safetensors", "net.inc", "--format", "flax")
+    code, _, said = run(*command, "-o", "w.msgpack")
+    assert code == 0, said
+
+    module = incgen.load("net.inc", "flax")
+    model, expected = (module.Net(rngs=nnx.Rngs(seed)) for seed in (0, 1))
+    module.load_safetensors(expected, "ours.safetensors")
+    state = nnx.state(model, (nnx.Param, nnx.BatchStat))
+    content = Path("w.msgpack").read_bytes()
+    values = serialization.from_bytes(nnx.to_pure_dict(state), content)
+    nnx.replace_by_pure_dict(state, jax.tree.map(jnp.asarray, values))
+    nnx.update(model, state)
+    x = np.random.default_rng(0).normal(size=(2, 6, 6, 3)).astype("f4")
+    for train in (True, False):  # the first changes the statistics that the second uses
+        for each in (model, expected):
+            each.train() if train else each.eval()
+        assert jax.tree.all(jax.tree.map(np.array_equal, model(x), expected(x)))
+
+
+def test_a_flax_state_is_what_flax_would_write_in_the_type_of_the_file(folder: Path) -> None:
+    import jax
+    from flax import nnx, serialization
+
+    half = {key: values.astype("f2") for key, values in arrays("ours.safetensors").items()}
+    write_npz(Path("half.npz"), half)
+    incgen.export_weights("half.npz", "net.inc", "w.msgpack", format="flax")
+
+    module = incgen.load("net.inc", "flax")
+    model = module.Net(rngs=nnx.Rngs(0))
+    module.load_safetensors(model, "ours.safetensors")
+    state = nnx.to_pure_dict(nnx.state(model, (nnx.Param, nnx.BatchStat)))
+    found, expected = (
+        serialization.msgpack_restore(content)
+        for content in (Path("w.msgpack").read_bytes(), serialization.to_bytes(state))
+    )
+    assert {value.dtype.name for value in jax.tree.leaves(found)} == {"float16"}
+    equal = jax.tree.map(lambda a, b: np.array_equal(a, b.astype("f2")), found, expected)
+    assert jax.tree.all(equal)
+
+
 def test_arrays_under_our_keys(folder: Path) -> None:
     command = ("weights", "export", "ours.safetensors", "net.inc", "--format", "npz")
     assert run(*command, "-o", "w.npz")[0] == 0
@@ -364,6 +418,8 @@ def test_an_export_takes_what_fits_and_writes_over_nothing(folder: Path) -> None
         incgen.export_weights(
             "ours.safetensors", "net.inc", "w.pth", {"classes": 5}, format="torch"
         )
+    with pytest.raises(incgen.OutputError, match=r"format flax ends in `\.msgpack`"):
+        incgen.export_weights("ours.safetensors", "net.inc", "w.npz", format="flax")
     with pytest.raises(incgen.OutputError, match=r"ends in `\.pth` or `\.pt`"):
         incgen.export_weights("ours.safetensors", "net.inc", "w.npz", format="torch")
     with pytest.raises(incgen.WeightsError, match="there is no format `onnx`"):
@@ -423,7 +479,8 @@ def test_an_export_that_finds_no_room_is_told(folder: Path) -> None:
 import resource
 import incgen
 for name, form, room in [("w.pth", "torch", 2000), ("w.npz", "npz", 2000),
-                         ("w.weights.h5", "keras", 2000), ("w.keras", "keras", {size + 500})]:
+                         ("w.weights.h5", "keras", 2000), ("w.keras", "keras", {size + 500}),
+                         ("w.msgpack", "flax", 1000)]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
     try:
         incgen.export_weights("ours.safetensors", "net.inc", name, format=form, force=True)
@@ -437,7 +494,8 @@ for name, form, room in [("w.pth", "torch", 2000), ("w.npz", "npz", 2000),
 
     said = done.stdout.splitlines()
     assert [line.partition("`:")[0].partition(": ")[0] for line in said] == [
-        f"`{name}` cannot be written" for name in ("w.pth", "w.npz", "w.weights.h5", "w.keras")
+        f"`{name}` cannot be written"
+        for name in ("w.pth", "w.npz", "w.weights.h5", "w.keras", "w.msgpack")
     ], done.stderr
     assert all("File too large" in line or "file too large" in line for line in said), said
     assert Path("w.pth").read_bytes() == b"precious"

@@ -185,9 +185,10 @@ def layout(
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["torch", "keras", "npz"]),
+    type=click.Choice(["torch", "keras", "flax", "npz"]),
     required=True,
-    help="A state dict (.pth), Keras weights (.weights.h5) or a model (.keras), arrays (.npz).",
+    help="A state dict (.pth), Keras weights (.weights.h5) or a model (.keras), "
+    "a Flax state (.msgpack), arrays (.npz).",
 )
 @_part
 @set_values

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from incgen.api import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.api import load as load_module
@@ -24,10 +24,17 @@ from incgen.weights.readers import open_checkpoint
 from incgen.weights.readers.libraries import extra
 
 #: Writes a file, and does nothing else that could fail.
-Writer: TypeAlias = Callable[[Path], None]
+Writer: TypeAlias = Callable[[Path], object]
 
 #: Formats, and the suffixes of their files.
-FORMATS = {"torch": (".pth", ".pt"), "keras": (".weights.h5", ".keras"), "npz": (".npz",)}
+FORMATS = {
+    "torch": (".pth", ".pt"),
+    "keras": (".weights.h5", ".keras"),
+    "flax": (".msgpack",),
+    "npz": (".npz",),
+}
+#: Flax's names for the tensors of a normalisation; those of other layers are `kernel` and `bias`.
+_FLAX_BN = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "var"}
 
 
 def export_weights(
@@ -49,7 +56,8 @@ def export_weights(
         output: The file to write.
         parameters: Values for parameters of the network, in place of their defaults.
         format: `torch` (a state dict of the generated module, `.pth`), `keras` (weights of the
-            generated model, `.weights.h5`, or the model itself, `.keras`) or `npz`.
+            generated model, `.weights.h5`, or the model itself, `.keras`), `flax` (the nested
+            dictionary of the generated module, `.msgpack`) or `npz`.
         part: Which tensors to use if the file holds several sets that fit, as for `import_weights`.
         force: Overwrite an existing file.
         text: The spec itself, if it does not come from the file.
@@ -74,6 +82,8 @@ def export_weights(
         arrays = arrays_of(weights, graph, checkpoint, part)
     if format == "torch":
         write = _torch(graph, arrays)
+    elif format == "flax":
+        write = _flax(graph, arrays)
     elif format == "npz":
         write = _npz(arrays)
     else:
@@ -146,6 +156,26 @@ def _torch(graph: Graph, arrays: dict[str, Array]) -> Writer:
             torch.save(state, file)
 
     return write
+
+
+def _flax(graph: Graph, arrays: dict[str, Array]) -> Writer:
+    with extra("flax", "Flax files"):
+        from flax.serialization import msgpack_serialize
+    state: dict[str, Any] = {}
+    for node in graph.nodes:
+        for tensor in node.tensors:
+            key = f"{node.path}.{tensor.name}"
+            *path, name = key.split(".")
+            layer = state
+            for part in path:  # positions in a list are keys in words, as Flax writes them
+                layer = layer.setdefault(part, {})
+            values = arrays[key]
+            if node.op == "bn":
+                layer[_FLAX_BN[name]] = values
+            else:  # (O, I, kh, kw) becomes (kh, kw, I, O), and (O, I) becomes (I, O)
+                turned = values.transpose(2, 3, 1, 0) if values.ndim == 4 else values.T
+                layer["kernel" if name == "weight" else name] = turned
+    return lambda path: path.write_bytes(msgpack_serialize(state, in_place=True))
 
 
 def _npz(arrays: dict[str, Array]) -> Writer:
