@@ -14,6 +14,7 @@ from typing import Any
 from unicodedata import category
 
 import pytest
+from flax import nnx
 
 import incgen
 from incgen.output import sealed
@@ -43,7 +44,8 @@ KEPT = [
 ]
 #: The number of lines of the same network written by hand (benchmarks/reference).
 HAND_WRITTEN = {"torch": 154, "keras": 152}
-
+#: The targets whose frameworks have types; the errors of mypy that their files leave out.
+TYPED = {"torch": "no-any-return", "flax": "no-any-return, no-untyped-call"}
 
 #: The Unicode categories of characters that cannot be shown.
 KINDS = ("Cc", "Cf", "Zs", "Zl", "Zp")
@@ -60,6 +62,13 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for spec in SPECS:
         incgen.build(spec, list(TARGETS), f"{folder}/")
     return folder
+
+
+def made(spec: str, target: str, *, text: str) -> Any:
+    """Return the model of a spec."""
+    module = incgen.load(spec, target, text=text)
+    model = getattr(module, TARGETS[target].entry(Path(spec).stem))
+    return model(rngs=nnx.Rngs(0)) if target == "flax" else model()
 
 
 def run(*command: str, cwd: Path) -> None:
@@ -103,20 +112,22 @@ def test_ruff_would_lay_it_out_the_same(generated: Path) -> None:
 
 
 def test_mypy_finds_nothing(generated: Path) -> None:
-    files = sorted(path.name for path in generated.glob("*_torch.py"))
-    assert len(files) == len(SPECS)
+    files = sorted(p.name for target in TYPED for p in generated.glob(f"*_{target}.py"))
+    assert len(files) == len(TYPED) * len(SPECS)
 
     run("mypy", "--strict", "--config-file=", *files, cwd=generated)
 
 
 def test_mypy_finds_nothing_in_random_networks_that_once_failed(tmp_path: Path) -> None:
     for spec in (ROOT / "tests/random").glob("*.inc"):
-        (tmp_path / f"{spec.stem}.py").write_text(incgen.generate(spec, "torch"), "utf-8")
+        for target in TYPED:
+            source = incgen.generate(spec, target)
+            (tmp_path / f"{spec.stem}_{target}.py").write_text(source, "utf-8")
 
     run("mypy", "--strict", "--config-file=", ".", cwd=tmp_path)
 
 
-@pytest.mark.parametrize("target", list(TARGETS))
+@pytest.mark.parametrize("target", HAND_WRITTEN)
 def test_bn_inception_is_about_as_long_as_by_hand(target: str, generated: Path) -> None:
     lines = (generated / f"bn_inception_{target}.py").read_text("utf-8").splitlines()
 
@@ -164,8 +175,8 @@ network hostile(classes = 3) {
     source = incgen.generate("hostile.inc", target, text=spec)
     tree = ast.parse(source)
 
-    allowed = {"keras", "torch", "torch.nn", "safetensors.numpy"}
-    allowed |= {"collections", "math", "typing", "warnings"}
+    allowed = {"flax", "jax", "jax.numpy", "keras", "torch", "torch.nn", "safetensors.numpy"}
+    allowed |= {"collections", "math", "os", "typing", "warnings"}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             assert {alias.name for alias in node.names} <= allowed
@@ -186,7 +197,8 @@ def test_a_header_comment_heads_the_generated_file(target: str) -> None:
     spec = f"{head}## A net.\nnumerics torch\nnetwork net {{\n    input 8x8 3\n    relu\n}}\n"
     source = incgen.generate("net.inc", target, text=spec)
 
-    checked = '# mypy: disable-error-code="no-any-return"\n\n' if target == "torch" else ""
+    codes = TYPED.get(target)
+    checked = f'# mypy: disable-error-code="{codes}"\n\n' if codes else ""
     assert source.startswith(
         "# Copyright 2026 Example\n#   SPDX-License-Identifier: MIT\n\n# Of the family.\n\n"
         f'{checked}"""A net.\n'
@@ -306,9 +318,7 @@ def test_a_branch_that_is_not_taken_may_compute_with_a_word(target: str) -> None
         b: part true 8
     }
     """
-    module = incgen.load("net.inc", target, text=text)
-
-    assert (module.Net if target == "torch" else module.net)() is not None
+    assert made("net.inc", target, text=text) is not None
 
 
 @pytest.mark.parametrize("target", list(TARGETS))
@@ -337,9 +347,7 @@ def test_a_condition_is_not_computed_where_an_outer_or_earlier_one_rules_it_out(
         d: chained 2
     }
     """
-    module = incgen.load("net.inc", target, text=text)
-
-    assert (module.Net if target == "torch" else module.net)() is not None
+    assert made("net.inc", target, text=text) is not None
 
 
 def test_set_changes_the_default_of_the_model() -> None:

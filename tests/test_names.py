@@ -33,6 +33,12 @@ def test_every_attribute_of_a_torch_module_is_known() -> None:
         assert public(module) <= MODULE_ATTRIBUTES
 
 
+def test_every_attribute_of_a_flax_module_is_known() -> None:
+    nnx = pytest.importorskip("flax.nnx")
+
+    assert public(nnx.Module) | {"set_view"} <= MODULE_ATTRIBUTES
+
+
 def test_a_container_takes_every_label_that_is_allowed() -> None:
     """`nn.ModuleDict` and `nn.Module` reject names that are already attributes."""
     nn = pytest.importorskip("torch").nn
@@ -42,12 +48,12 @@ def test_a_container_takes_every_label_that_is_allowed() -> None:
         nn.Sequential().add_module(name, nn.ReLU())
 
 
-@pytest.mark.parametrize("name", [*keyword.kwlist, "_a", "__init__", "double", "forward", "keys"])
+@pytest.mark.parametrize("name", [*keyword.kwlist, "_a", "__init__", "double", "forward", "sow"])
 def test_labels_that_no_target_can_carry(name: str) -> None:
     assert label_fault(name)
 
 
-@pytest.mark.parametrize("name", [*keyword.kwlist, "_a", "self", "in_channels", "torch", "l"])
+@pytest.mark.parametrize("name", [*keyword.kwlist, "_a", "self", "in_channels", "nnx", "rngs", "l"])
 def test_parameters_that_no_target_can_carry(name: str) -> None:
     assert parameter_fault(name)
 

@@ -10,6 +10,7 @@ import pytest
 
 from incgen.language.ops import OPS
 from incgen.targets import TARGETS
+from incgen.targets.flax import ops as flax_ops
 from incgen.targets.keras import ops as keras_ops
 from incgen.targets.shared.render import Printer
 from incgen.targets.torch import ops as torch_ops
@@ -75,6 +76,7 @@ FILES = {
     },
     "h5py": {"incgen.weights.readers.keras"},
     "keras": {"incgen.verify.runners.keras", "incgen.verify.runners.keras_forms"},
+    "jax": {"incgen.verify.runners.flax", "incgen.verify.runners.flax_forms"},
     "flax": {
         "incgen.verify.runners.flax",
         "incgen.verify.runners.flax_forms",
@@ -192,9 +194,16 @@ def test_a_room_knows_only_those_below_it() -> None:
 
 
 #: Ops whose facts a target computes; the macros of the others take their arguments as they are.
-EMITTERS = {"torch": torch_ops.EMITTERS, "keras": keras_ops.EMITTERS}
+EMITTERS = {
+    "torch": torch_ops.EMITTERS,
+    "keras": keras_ops.EMITTERS,
+    "flax": flax_ops.EMITTERS,
+}
 #: The modules of targets, whose framework code is in templates.
 EMITTING = [path for path in MODULES if "targets" in path.parent.parent.parts]
+
+
+FRAMEWORK_NAME = re.compile(r"\b(nn|F|torch|layers|ops|keras|nnx|jnp|jax)\.")
 
 
 @pytest.mark.parametrize("target", list(TARGETS))
@@ -209,7 +218,9 @@ def test_names_of_frameworks_stand_in_templates(path: Path) -> None:
     prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
-            assert not re.search(r"\b(nn|F|torch|layers|ops|keras)\.", node.value), node.value
+            assert not re.search(r"\b(nn|F|torch|layers|ops|keras|nnx|jnp|jax)\.", node.value), (
+                node.value
+            )
 
 
 @pytest.mark.parametrize("path", EMITTING, ids=name_of)

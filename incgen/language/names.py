@@ -19,20 +19,21 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-#: Attributes of nn.Module (PyTorch 2), which a submodule of that name would shadow or break, and
-#: the methods of nn.Sequential and nn.ModuleDict, which reject them as keys.
+#: Attributes of nn.Module (PyTorch 2) and nnx.Module (Flax), which a submodule of that name would
+#: shadow or break, and the methods of nn.Sequential and nn.ModuleDict, which reject them as keys.
 MODULE_ATTRIBUTES = _words(
     """
     T_destination add_module append apply bfloat16 buffers call_super_init children clear compile
-    cpu cuda double dump_patches eval extend extra_repr float forward get_buffer get_extra_state
-    get_parameter get_submodule half insert ipu items keys load_state_dict modules mtia
-    named_buffers named_children named_modules named_parameters parameters pop
-    regularization_loss register_backward_hook register_buffer register_forward_hook
-    register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
-    register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module
-    register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
-    set_extra_state set_submodule share_memory state_dict to to_empty train training type update
-    values weight_decay xpu zero_grad
+    cpu cuda deterministic double dump_patches eval extend extra_repr float forward get_buffer
+    get_extra_state get_parameter get_submodule half insert ipu items iter_children iter_modules
+    keys load_state_dict modules mtia named_buffers named_children named_modules named_parameters
+    parameters perturb pop regularization_loss register_backward_hook register_buffer
+    register_forward_hook register_forward_pre_hook register_full_backward_hook
+    register_full_backward_pre_hook register_load_state_dict_post_hook
+    register_load_state_dict_pre_hook register_module register_parameter
+    register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_attributes
+    set_extra_state set_submodule set_view share_memory sow state_dict to to_empty train training
+    type update values weight_decay xpu zero_grad
     """
 )
 
@@ -44,14 +45,15 @@ HELPERS = frozenset(
 #: Names that generated code uses itself.
 USED_BY_CODE = _words(
     """
-    Any any bool dict F Final float getattr inputs int isinstance keras layers list Literal
-    load_file load_safetensors map math max min name NamedTuple nn ops OrderedDict preprocess range
-    round self sorted str sum super suppress sys Tensor torch tuple ValueError warnings x zip
+    Any any Array bool Callable dict F Final float getattr inputs int isinstance jax jnp keras
+    layers list Literal load_file load_safetensors map math max min name NamedTuple nn nnx np ops
+    OrderedDict os partial preprocess range round self sorted str sum super suppress sys Tensor
+    torch tuple ValueError warnings x zip
     """
 ).union(name for name in HELPERS if name[0].islower())
 
 #: Parameters of generated constructors that are not the spec's.
-CONSTRUCTOR = frozenset({"in_channels", "in_height", "in_width", "input_shape"})
+CONSTRUCTOR = frozenset({"in_channels", "in_height", "in_width", "input_shape", "rngs"})
 
 #: Letters that look like digits; ruff's E741 rejects them as variables.
 AMBIGUOUS = frozenset("lIO")
@@ -74,7 +76,7 @@ def label_fault(name: str) -> str | None:
     if keyword.iskeyword(name):
         return f"`{name}` is a Python keyword"
     if name in MODULE_ATTRIBUTES or name.startswith("_"):
-        attribute = "is an attribute of `nn.Module` and its containers"
+        attribute = "is an attribute of modules in PyTorch or Flax"
         return f"`{name}` {'begins with an underscore' if name[0] == '_' else attribute}"
     return None
 
@@ -108,7 +110,7 @@ def network_fault(name: str) -> str | None:
 
 
 #: Classes that generated files define or import if they need them.
-HELPER_CLASSES = _words("Any Final NamedTuple OrderedDict Tensor").union(
+HELPER_CLASSES = _words("Any Array Callable Final NamedTuple OrderedDict Tensor").union(
     name for name in HELPERS if name[0].isupper()
 )
 

@@ -24,7 +24,6 @@ class FlaxWriter(ClassWriter):
     """Writes one class of Flax."""
 
     counted = COUNTED
-    reserved = frozenset({"deterministic", "eval", "perturb", "set_attributes", "sow", "train"})
 
     def op_layer(self, call: df.OpCall, args: dict[str, df.ArgumentValue], place: Place) -> Layer:
         """Return an op as a module, whose arguments are in terms of this class."""

@@ -9,7 +9,6 @@ from functools import cached_property
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.initializers import Initializer
-from incgen.language.names import MODULE_ATTRIBUTES
 from incgen.resolve import definitions as df
 from incgen.targets.shared.classes import code as classes
 from incgen.targets.shared.classes.code import Path, own
@@ -36,7 +35,6 @@ class TorchWriter(ClassWriter):
     module that contains `conv`.
     """
 
-    reserved = MODULE_ATTRIBUTES
     gives_starts = False
 
     def __init__(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
+from incgen.language.names import MODULE_ATTRIBUTES
 from incgen.language.ops import Op as Operation
 from incgen.resolve import definitions as df
 from incgen.targets.shared.classes.code import (
@@ -43,8 +44,6 @@ _MOST_SIDES = 4
 class Scope(Uses):
     """The state of one class."""
 
-    #: The names that attributes cannot have, because the base class has them.
-    reserved: ClassVar[frozenset[str]] = frozenset()
     labels_inside = False
 
     def __init__(
@@ -90,7 +89,7 @@ class Scope(Uses):
         # The variables of the constructor, those of `forward`, and the attributes.
         self.variables = Names({*sizes_of("in"), *(name for name, _ in self.formals())}, file.names)
         self.values = Names({"x"}, file.names)
-        self.attributes = Names(self.reserved | names_in(definition.body))
+        self.attributes = Names(MODULE_ATTRIBUTES | names_in(definition.body))
 
     @contextmanager
     def known_at(self, span: Span) -> Iterator[None]:
