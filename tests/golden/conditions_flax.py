@@ -18,11 +18,14 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from jax.nn.initializers import (
+    glorot_uniform,
+)
 from safetensors.numpy import load_file
 
 
 class Sequential(nnx.List[Any]):
-    """Layers and functions, applied after one another."""
+    """Modules and functions, applied one after another."""
 
     def __init__(self, *layers: Any) -> None:
         super().__init__(layers)
@@ -36,26 +39,12 @@ class Sequential(nnx.List[Any]):
 class UnbiasedBatchNorm(nnx.BatchNorm):
     """Batch normalisation that averages unbiased variances, n / (n - 1) as large."""
 
-    def __init__(self, num_features: int, **kwargs: Any) -> None:
-        super().__init__(num_features, use_fast_variance=False, **kwargs)
-
-    def __call__(
-        self,
-        x: Array,
-        use_running_average: bool | None = None,
-        *,
-        mask: Array | None = None,
-    ) -> Array:
+    def __call__(self, x: Array) -> Array:  # type: ignore[override]
         kept = self.momentum * self.var[...]
-        y = super().__call__(x, use_running_average, mask=mask)
-        given = (
-            self.use_running_average
-            if use_running_average is None
-            else use_running_average
-        )
-        if not given:
-            n = x.size // x.shape[-1]
-            self.var[...] += jax.lax.stop_gradient(self.var[...] - kept) / max(n - 1, 1)
+        y = super().__call__(x)
+        if not self.use_running_average:
+            n = jax.lax.psum(x.size // x.shape[-1], self.axis_name or ())
+            self.var[...] += (self.var[...] - kept) / max(n - 1, 1)
         return y
 
 
@@ -78,10 +67,12 @@ class ConvBN(nnx.Module):
             stride,
             padding=kernel // 2,
             use_bias=False,
-            kernel_init=nnx.initializers.glorot_uniform(),
+            kernel_init=glorot_uniform(),
             rngs=rngs,
         )
-        self.bn = UnbiasedBatchNorm(channels, momentum=0.9, rngs=rngs)
+        self.bn = UnbiasedBatchNorm(
+            channels, momentum=0.9, use_fast_variance=False, rngs=rngs
+        )
 
     def __call__(self, x: Array) -> Array:
         return nnx.relu(self.bn(self.conv(x)))
@@ -102,10 +93,10 @@ class Bottleneck(nnx.Module):
                 (1, 1),
                 padding="VALID",
                 use_bias=False,
-                kernel_init=nnx.initializers.glorot_uniform(),
+                kernel_init=glorot_uniform(),
                 rngs=rngs,
             ),
-            UnbiasedBatchNorm(c * 4, momentum=0.9, rngs=rngs),
+            UnbiasedBatchNorm(c * 4, momentum=0.9, use_fast_variance=False, rngs=rngs),
         )
         if stride != 1 or in_channels != c * 4:
             self.skip: Callable[[Array], Array] = Sequential(
@@ -116,10 +107,12 @@ class Bottleneck(nnx.Module):
                     stride,
                     padding="VALID",
                     use_bias=False,
-                    kernel_init=nnx.initializers.glorot_uniform(),
+                    kernel_init=glorot_uniform(),
                     rngs=rngs,
                 ),
-                UnbiasedBatchNorm(c * 4, momentum=0.9, rngs=rngs),
+                UnbiasedBatchNorm(
+                    c * 4, momentum=0.9, use_fast_variance=False, rngs=rngs
+                ),
             )
         else:
             self.skip = jax.nn.identity
@@ -149,17 +142,12 @@ class Maybe(nnx.Module):
                 c // 2,
                 (1, 1),
                 padding="VALID",
-                kernel_init=nnx.initializers.glorot_uniform(),
+                kernel_init=glorot_uniform(),
                 rngs=rngs,
             )
         elif c == 8:
             self.other = nnx.Conv(
-                c,
-                5,
-                (1, 1),
-                padding="VALID",
-                kernel_init=nnx.initializers.glorot_uniform(),
-                rngs=rngs,
+                c, 5, (1, 1), padding="VALID", kernel_init=glorot_uniform(), rngs=rngs
             )
 
     def __call__(self, x: Array) -> Array:
@@ -193,9 +181,7 @@ class Conditions(nnx.Module):
         else:
             self.five = jax.nn.identity
         self.six = ConvBN(9 if large else 6, 7, 1, rngs=rngs)
-        self.logits = nnx.Linear(
-            7, classes, kernel_init=nnx.initializers.glorot_uniform(), rngs=rngs
-        )
+        self.logits = nnx.Linear(7, classes, kernel_init=glorot_uniform(), rngs=rngs)
 
     def __call__(self, x: Array) -> Array:
         x = self.stem(x)  # (N, 9, 10, 8)
@@ -213,22 +199,20 @@ def load_safetensors(model: nnx.Module, path: str | os.PathLike[str]) -> None:
     """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
     names = {"kernel": "weight", "scale": "weight", "bias": "bias"}
     names |= {"mean": "running_mean", "var": "running_var"}
-    tensors = load_file(path)
-    values, faults = [], []
-    for parts, weight in nnx.to_flat_state(
-        nnx.state(model, (nnx.Param, nnx.BatchStat))
-    ):
-        key = ".".join(map(str, (*parts[:-1], names[str(parts[-1])])))
-        if key not in tensors:
-            faults.append(f"missing: {key}")
-            continue
-        value = tensors.pop(key)
-        value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
-        if value.shape != weight.shape:
-            faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
-        values.append((weight, value))
-    faults += [f"unexpected: {key}" for key in tensors if not key.endswith("_tracked")]
+    state, weights = nnx.state(model, (nnx.Param, nnx.BatchStat)), {}
+    for (*parts, name), weight in nnx.to_flat_state(state):
+        weights[".".join(map(str, (*parts, names[str(name)])))] = weight
+    tensors = {
+        key: value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+        for key, value in load_file(path).items()
+        if not key.endswith("_tracked")
+    }
+    wanted = {(key, weight.shape) for key, weight in weights.items()}
+    found = {(key, value.shape) for key, value in tensors.items()}
+    faults = [f"missing: {key} {shape}" for key, shape in wanted - found]
+    faults += [f"unexpected: {key} {shape}" for key, shape in found - wanted]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
-    for weight, value in values:
-        weight[...] = jnp.asarray(value, weight.dtype)
+    for key, weight in weights.items():
+        value = jnp.array(tensors[key], weight.dtype, device=weight.sharding)
+        weight.set_value(value)

@@ -17,6 +17,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from jax.nn.initializers import (
+    glorot_uniform,
+)
 from safetensors.numpy import load_file
 
 
@@ -32,7 +35,7 @@ class SeparableConv(nnx.Module):
 
 
 class Sequential(nnx.List[Any]):
-    """Layers and functions, applied after one another."""
+    """Modules and functions, applied one after another."""
 
     def __init__(self, *layers: Any) -> None:
         super().__init__(layers)
@@ -46,26 +49,12 @@ class Sequential(nnx.List[Any]):
 class UnbiasedBatchNorm(nnx.BatchNorm):
     """Batch normalisation that averages unbiased variances, n / (n - 1) as large."""
 
-    def __init__(self, num_features: int, **kwargs: Any) -> None:
-        super().__init__(num_features, use_fast_variance=False, **kwargs)
-
-    def __call__(
-        self,
-        x: Array,
-        use_running_average: bool | None = None,
-        *,
-        mask: Array | None = None,
-    ) -> Array:
+    def __call__(self, x: Array) -> Array:  # type: ignore[override]
         kept = self.momentum * self.var[...]
-        y = super().__call__(x, use_running_average, mask=mask)
-        given = (
-            self.use_running_average
-            if use_running_average is None
-            else use_running_average
-        )
-        if not given:
-            n = x.size // x.shape[-1]
-            self.var[...] += jax.lax.stop_gradient(self.var[...] - kept) / max(n - 1, 1)
+        y = super().__call__(x)
+        if not self.use_running_average:
+            n = jax.lax.psum(x.size // x.shape[-1], self.axis_name or ())
+            self.var[...] += (self.var[...] - kept) / max(n - 1, 1)
         return y
 
 
@@ -91,11 +80,13 @@ class ConvBN(nnx.Module):
             channels,
             (kernel, kernel),
             use_bias=False,
-            kernel_init=nnx.initializers.glorot_uniform(),
+            kernel_init=glorot_uniform(),
             kernel_metadata={"l2": 1e-3},
             rngs=rngs,
         )
-        self.bn = UnbiasedBatchNorm(channels, momentum=0.9, rngs=rngs)
+        self.bn = UnbiasedBatchNorm(
+            channels, momentum=0.9, use_fast_variance=False, rngs=rngs
+        )
 
     def __call__(self, x: Array) -> Array:
         return nnx.relu(self.bn(self.conv(x)))
@@ -111,19 +102,14 @@ class Part(nnx.Module):
             in_channels,
             c,
             (3, 3),
-            kernel_init=nnx.initializers.glorot_uniform(),
+            kernel_init=glorot_uniform(),
             kernel_metadata={"l2": rate},
             rngs=rngs,
         )
         self.two = Sequential(
             ConvBN(c, c, 1, rngs=rngs),
             nnx.Conv(
-                c,
-                c,
-                (1, 1),
-                padding="VALID",
-                kernel_init=nnx.initializers.glorot_uniform(),
-                rngs=rngs,
+                c, c, (1, 1), padding="VALID", kernel_init=glorot_uniform(), rngs=rngs
             ),
         )
         self.three = Sequential(
@@ -133,7 +119,7 @@ class Part(nnx.Module):
                     c,
                     (1, 1),
                     padding="VALID",
-                    kernel_init=nnx.initializers.glorot_uniform(),
+                    kernel_init=glorot_uniform(),
                     kernel_metadata={"l2": 5e-4},
                     rngs=rngs,
                 )
@@ -169,7 +155,7 @@ class Decay(nnx.Module):
                 6,
                 (1, 1),
                 padding="VALID",
-                kernel_init=nnx.initializers.glorot_uniform(),
+                kernel_init=glorot_uniform(),
                 kernel_metadata={"l2": 0.01},
                 rngs=rngs,
             ),
@@ -177,7 +163,7 @@ class Decay(nnx.Module):
         self.logits = nnx.Linear(
             6,
             classes,
-            kernel_init=nnx.initializers.glorot_uniform(),
+            kernel_init=glorot_uniform(),
             kernel_metadata={"l2": 4e-5},
             rngs=rngs,
         )
@@ -204,22 +190,20 @@ def load_safetensors(model: nnx.Module, path: str | os.PathLike[str]) -> None:
     """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
     names = {"kernel": "weight", "scale": "weight", "bias": "bias"}
     names |= {"mean": "running_mean", "var": "running_var"}
-    tensors = load_file(path)
-    values, faults = [], []
-    for parts, weight in nnx.to_flat_state(
-        nnx.state(model, (nnx.Param, nnx.BatchStat))
-    ):
-        key = ".".join(map(str, (*parts[:-1], names[str(parts[-1])])))
-        if key not in tensors:
-            faults.append(f"missing: {key}")
-            continue
-        value = tensors.pop(key)
-        value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
-        if value.shape != weight.shape:
-            faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
-        values.append((weight, value))
-    faults += [f"unexpected: {key}" for key in tensors if not key.endswith("_tracked")]
+    state, weights = nnx.state(model, (nnx.Param, nnx.BatchStat)), {}
+    for (*parts, name), weight in nnx.to_flat_state(state):
+        weights[".".join(map(str, (*parts, names[str(name)])))] = weight
+    tensors = {
+        key: value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+        for key, value in load_file(path).items()
+        if not key.endswith("_tracked")
+    }
+    wanted = {(key, weight.shape) for key, weight in weights.items()}
+    found = {(key, value.shape) for key, value in tensors.items()}
+    faults = [f"missing: {key} {shape}" for key, shape in wanted - found]
+    faults += [f"unexpected: {key} {shape}" for key, shape in found - wanted]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
-    for weight, value in values:
-        weight[...] = jnp.asarray(value, weight.dtype)
+    for key, weight in weights.items():
+        value = jnp.array(tensors[key], weight.dtype, device=weight.sharding)
+        weight.set_value(value)

@@ -17,6 +17,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from jax.nn.initializers import (
+    glorot_uniform,
+)
 from safetensors.numpy import load_file
 
 
@@ -33,7 +36,7 @@ class FlattenLinear(nnx.Linear):
 
 
 class Sequential(nnx.List[Any]):
-    """Layers and functions, applied after one another."""
+    """Modules and functions, applied one after another."""
 
     def __init__(self, *layers: Any) -> None:
         super().__init__(layers)
@@ -42,6 +45,12 @@ class Sequential(nnx.List[Any]):
         for layer in self:
             x = layer(x)
         return x
+
+
+def float32_avg_pool(x: Array, *args: Any, **kwargs: Any) -> Array:
+    """Average as `nnx.avg_pool` does, but in at least float32."""
+    y = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return nnx.avg_pool(y, *args, **kwargs).astype(x.dtype)
 
 
 class ConvReLU(nnx.Module):
@@ -62,7 +71,7 @@ class ConvReLU(nnx.Module):
             (kernel, kernel),
             stride,
             padding=kernel // 2,
-            kernel_init=nnx.initializers.glorot_uniform(),
+            kernel_init=glorot_uniform(),
             rngs=rngs,
         )
 
@@ -87,17 +96,17 @@ class Head(nnx.Module):
             FlattenLinear(
                 4 * (in_height // 3) * (in_width // 3),
                 6,
-                kernel_init=nnx.initializers.glorot_uniform(),
+                kernel_init=glorot_uniform(),
                 rngs=rngs,
             ),
             nnx.relu,
         )
-        self.fc2 = nnx.Linear(
-            6, classes, kernel_init=nnx.initializers.glorot_uniform(), rngs=rngs
-        )
+        self.fc2 = nnx.Linear(6, classes, kernel_init=glorot_uniform(), rngs=rngs)
 
     def __call__(self, x: Array) -> Array:
-        x = nnx.avg_pool(x, (5, 5), (3, 3), ((0, 2), (0, 2)), count_include_pad=False)
+        x = float32_avg_pool(
+            x, (5, 5), (3, 3), ((0, 2), (0, 2)), count_include_pad=False
+        )
         x = self.reduce(x)
         x = self.fc1(x)
         return self.fc2(x)
@@ -121,13 +130,9 @@ class Heads(nnx.Module):
         self.conv2 = ConvReLU(8, 8, 3, stride=2, rngs=rngs)
         self.aux2 = Sequential(
             partial(jnp.mean, axis=(1, 2)),
-            nnx.Linear(
-                8, classes, kernel_init=nnx.initializers.glorot_uniform(), rngs=rngs
-            ),
+            nnx.Linear(8, classes, kernel_init=glorot_uniform(), rngs=rngs),
         )
-        self.logits = nnx.Linear(
-            8, classes, kernel_init=nnx.initializers.glorot_uniform(), rngs=rngs
-        )
+        self.logits = nnx.Linear(8, classes, kernel_init=glorot_uniform(), rngs=rngs)
 
     def __call__(self, x: Array) -> Array | HeadsOutput:
         x = self.conv1(x)  # (N, 17, 20, 8)
@@ -150,22 +155,20 @@ def load_safetensors(model: nnx.Module, path: str | os.PathLike[str]) -> None:
     """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
     names = {"kernel": "weight", "scale": "weight", "bias": "bias"}
     names |= {"mean": "running_mean", "var": "running_var"}
-    tensors = load_file(path)
-    values, faults = [], []
-    for parts, weight in nnx.to_flat_state(
-        nnx.state(model, (nnx.Param, nnx.BatchStat))
-    ):
-        key = ".".join(map(str, (*parts[:-1], names[str(parts[-1])])))
-        if key not in tensors:
-            faults.append(f"missing: {key}")
-            continue
-        value = tensors.pop(key)
-        value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
-        if value.shape != weight.shape:
-            faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
-        values.append((weight, value))
-    faults += [f"unexpected: {key}" for key in tensors if not key.endswith("_tracked")]
+    state, weights = nnx.state(model, (nnx.Param, nnx.BatchStat)), {}
+    for (*parts, name), weight in nnx.to_flat_state(state):
+        weights[".".join(map(str, (*parts, names[str(name)])))] = weight
+    tensors = {
+        key: value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+        for key, value in load_file(path).items()
+        if not key.endswith("_tracked")
+    }
+    wanted = {(key, weight.shape) for key, weight in weights.items()}
+    found = {(key, value.shape) for key, value in tensors.items()}
+    faults = [f"missing: {key} {shape}" for key, shape in wanted - found]
+    faults += [f"unexpected: {key} {shape}" for key, shape in found - wanted]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
-    for weight, value in values:
-        weight[...] = jnp.asarray(value, weight.dtype)
+    for key, weight in weights.items():
+        value = jnp.array(tensors[key], weight.dtype, device=weight.sharding)
+        weight.set_value(value)

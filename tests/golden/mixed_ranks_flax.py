@@ -17,6 +17,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from jax.nn.initializers import (
+    glorot_uniform,
+)
 from safetensors.numpy import load_file
 
 
@@ -33,7 +36,7 @@ class FlattenLinear(nnx.Linear):
 
 
 class Sequential(nnx.List[Any]):
-    """Layers and functions, applied after one another."""
+    """Modules and functions, applied one after another."""
 
     def __init__(self, *layers: Any) -> None:
         super().__init__(layers)
@@ -47,26 +50,12 @@ class Sequential(nnx.List[Any]):
 class UnbiasedBatchNorm(nnx.BatchNorm):
     """Batch normalisation that averages unbiased variances, n / (n - 1) as large."""
 
-    def __init__(self, num_features: int, **kwargs: Any) -> None:
-        super().__init__(num_features, use_fast_variance=False, **kwargs)
-
-    def __call__(
-        self,
-        x: Array,
-        use_running_average: bool | None = None,
-        *,
-        mask: Array | None = None,
-    ) -> Array:
+    def __call__(self, x: Array) -> Array:  # type: ignore[override]
         kept = self.momentum * self.var[...]
-        y = super().__call__(x, use_running_average, mask=mask)
-        given = (
-            self.use_running_average
-            if use_running_average is None
-            else use_running_average
-        )
-        if not given:
-            n = x.size // x.shape[-1]
-            self.var[...] += jax.lax.stop_gradient(self.var[...] - kept) / max(n - 1, 1)
+        y = super().__call__(x)
+        if not self.use_running_average:
+            n = jax.lax.psum(x.size // x.shape[-1], self.axis_name or ())
+            self.var[...] += (self.var[...] - kept) / max(n - 1, 1)
         return y
 
 
@@ -75,7 +64,9 @@ class Norm(nnx.Module):
 
     def __init__(self, in_channels: int, act: bool = True, *, rngs: nnx.Rngs) -> None:
         self.act = act
-        self.bn1 = UnbiasedBatchNorm(in_channels, momentum=0.9, rngs=rngs)
+        self.bn1 = UnbiasedBatchNorm(
+            in_channels, momentum=0.9, use_fast_variance=False, rngs=rngs
+        )
 
     def __call__(self, x: Array) -> Array:
         x = self.bn1(x)
@@ -94,7 +85,7 @@ class Score(nnx.Module):
             FlattenLinear(
                 in_channels * in_height * in_width,
                 n,
-                kernel_init=nnx.initializers.glorot_uniform(),
+                kernel_init=glorot_uniform(),
                 rngs=rngs,
             ),
             nnx.softmax,
@@ -109,7 +100,9 @@ class Norm1d(nnx.Module):
 
     def __init__(self, in_channels: int, act: bool = True, *, rngs: nnx.Rngs) -> None:
         self.act = act
-        self.bn1 = UnbiasedBatchNorm(in_channels, momentum=0.9, rngs=rngs)
+        self.bn1 = UnbiasedBatchNorm(
+            in_channels, momentum=0.9, use_fast_variance=False, rngs=rngs
+        )
 
     def __call__(self, x: Array) -> Array:
         x = self.bn1(x)
@@ -123,9 +116,7 @@ class Score1d(nnx.Module):
 
     def __init__(self, in_channels: int, n: int, *, rngs: nnx.Rngs) -> None:
         self.out = Sequential(
-            nnx.Linear(
-                in_channels, n, kernel_init=nnx.initializers.glorot_uniform(), rngs=rngs
-            ),
+            nnx.Linear(in_channels, n, kernel_init=glorot_uniform(), rngs=rngs),
             nnx.softmax,
         )
 
@@ -137,9 +128,7 @@ class MixedRanks(nnx.Module):
     """Maps (N, H, W, 3) to (N, 3)."""
 
     def __init__(self, *, rngs: nnx.Rngs) -> None:
-        self.conv1 = nnx.Conv(
-            3, 5, (3, 3), kernel_init=nnx.initializers.glorot_uniform(), rngs=rngs
-        )
+        self.conv1 = nnx.Conv(3, 5, (3, 3), kernel_init=glorot_uniform(), rngs=rngs)
         self.a = Norm(5, rngs=rngs)
         self.b = Score(5, 6, 7, 4, rngs=rngs)
         self.c = Norm1d(4, act=False, rngs=rngs)
@@ -157,22 +146,20 @@ def load_safetensors(model: nnx.Module, path: str | os.PathLike[str]) -> None:
     """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
     names = {"kernel": "weight", "scale": "weight", "bias": "bias"}
     names |= {"mean": "running_mean", "var": "running_var"}
-    tensors = load_file(path)
-    values, faults = [], []
-    for parts, weight in nnx.to_flat_state(
-        nnx.state(model, (nnx.Param, nnx.BatchStat))
-    ):
-        key = ".".join(map(str, (*parts[:-1], names[str(parts[-1])])))
-        if key not in tensors:
-            faults.append(f"missing: {key}")
-            continue
-        value = tensors.pop(key)
-        value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
-        if value.shape != weight.shape:
-            faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
-        values.append((weight, value))
-    faults += [f"unexpected: {key}" for key in tensors if not key.endswith("_tracked")]
+    state, weights = nnx.state(model, (nnx.Param, nnx.BatchStat)), {}
+    for (*parts, name), weight in nnx.to_flat_state(state):
+        weights[".".join(map(str, (*parts, names[str(name)])))] = weight
+    tensors = {
+        key: value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+        for key, value in load_file(path).items()
+        if not key.endswith("_tracked")
+    }
+    wanted = {(key, weight.shape) for key, weight in weights.items()}
+    found = {(key, value.shape) for key, value in tensors.items()}
+    faults = [f"missing: {key} {shape}" for key, shape in wanted - found]
+    faults += [f"unexpected: {key} {shape}" for key, shape in found - wanted]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
-    for weight, value in values:
-        weight[...] = jnp.asarray(value, weight.dtype)
+    for key, weight in weights.items():
+        value = jnp.array(tensors[key], weight.dtype, device=weight.sharding)
+        weight.set_value(value)

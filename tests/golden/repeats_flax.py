@@ -17,11 +17,14 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from jax.nn.initializers import (
+    glorot_uniform,
+)
 from safetensors.numpy import load_file
 
 
 class Sequential(nnx.List[Any]):
-    """Layers and functions, applied after one another."""
+    """Modules and functions, applied one after another."""
 
     def __init__(self, *layers: Any) -> None:
         super().__init__(layers)
@@ -35,26 +38,12 @@ class Sequential(nnx.List[Any]):
 class UnbiasedBatchNorm(nnx.BatchNorm):
     """Batch normalisation that averages unbiased variances, n / (n - 1) as large."""
 
-    def __init__(self, num_features: int, **kwargs: Any) -> None:
-        super().__init__(num_features, use_fast_variance=False, **kwargs)
-
-    def __call__(
-        self,
-        x: Array,
-        use_running_average: bool | None = None,
-        *,
-        mask: Array | None = None,
-    ) -> Array:
+    def __call__(self, x: Array) -> Array:  # type: ignore[override]
         kept = self.momentum * self.var[...]
-        y = super().__call__(x, use_running_average, mask=mask)
-        given = (
-            self.use_running_average
-            if use_running_average is None
-            else use_running_average
-        )
-        if not given:
-            n = x.size // x.shape[-1]
-            self.var[...] += jax.lax.stop_gradient(self.var[...] - kept) / max(n - 1, 1)
+        y = super().__call__(x)
+        if not self.use_running_average:
+            n = jax.lax.psum(x.size // x.shape[-1], self.axis_name or ())
+            self.var[...] += (self.var[...] - kept) / max(n - 1, 1)
         return y
 
 
@@ -69,10 +58,12 @@ class ConvBN(nnx.Module):
             channels,
             (kernel, kernel),
             use_bias=False,
-            kernel_init=nnx.initializers.glorot_uniform(),
+            kernel_init=glorot_uniform(),
             rngs=rngs,
         )
-        self.bn = UnbiasedBatchNorm(channels, momentum=0.9, rngs=rngs)
+        self.bn = UnbiasedBatchNorm(
+            channels, momentum=0.9, use_fast_variance=False, rngs=rngs
+        )
 
     def __call__(self, x: Array) -> Array:
         return nnx.relu(self.bn(self.conv(x)))
@@ -87,12 +78,7 @@ class Residual(nnx.Module):
         self.factor = factor
         self.inner = ConvBN(in_channels, c, 3, rngs=rngs)
         self.up = nnx.Conv(
-            c,
-            8,
-            (1, 1),
-            padding="VALID",
-            kernel_init=nnx.initializers.glorot_uniform(),
-            rngs=rngs,
+            c, 8, (1, 1), padding="VALID", kernel_init=glorot_uniform(), rngs=rngs
         )
 
     def __call__(self, x: Array) -> Array:
@@ -104,13 +90,15 @@ class DenseLayer(nnx.Module):
     """Maps (N, H, W, in_channels) to (N, H, W, in_channels + growth)."""
 
     def __init__(self, in_channels: int, growth: int, *, rngs: nnx.Rngs) -> None:
-        self.bn = UnbiasedBatchNorm(in_channels, momentum=0.9, rngs=rngs)
+        self.bn = UnbiasedBatchNorm(
+            in_channels, momentum=0.9, use_fast_variance=False, rngs=rngs
+        )
         self.conv = nnx.Conv(
             in_channels,
             growth,
             (3, 3),
             use_bias=False,
-            kernel_init=nnx.initializers.glorot_uniform(),
+            kernel_init=glorot_uniform(),
             rngs=rngs,
         )
 
@@ -176,7 +164,9 @@ class Repeats(nnx.Module):
             *(
                 Sequential(
                     ConvBN(20 if i == 0 else 6, 6, 1, rngs=rngs),
-                    UnbiasedBatchNorm(6, momentum=0.9, rngs=rngs),
+                    UnbiasedBatchNorm(
+                        6, momentum=0.9, use_fast_variance=False, rngs=rngs
+                    ),
                 )
                 for i in range(2)
             )
@@ -203,22 +193,20 @@ def load_safetensors(model: nnx.Module, path: str | os.PathLike[str]) -> None:
     """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
     names = {"kernel": "weight", "scale": "weight", "bias": "bias"}
     names |= {"mean": "running_mean", "var": "running_var"}
-    tensors = load_file(path)
-    values, faults = [], []
-    for parts, weight in nnx.to_flat_state(
-        nnx.state(model, (nnx.Param, nnx.BatchStat))
-    ):
-        key = ".".join(map(str, (*parts[:-1], names[str(parts[-1])])))
-        if key not in tensors:
-            faults.append(f"missing: {key}")
-            continue
-        value = tensors.pop(key)
-        value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
-        if value.shape != weight.shape:
-            faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
-        values.append((weight, value))
-    faults += [f"unexpected: {key}" for key in tensors if not key.endswith("_tracked")]
+    state, weights = nnx.state(model, (nnx.Param, nnx.BatchStat)), {}
+    for (*parts, name), weight in nnx.to_flat_state(state):
+        weights[".".join(map(str, (*parts, names[str(name)])))] = weight
+    tensors = {
+        key: value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+        for key, value in load_file(path).items()
+        if not key.endswith("_tracked")
+    }
+    wanted = {(key, weight.shape) for key, weight in weights.items()}
+    found = {(key, value.shape) for key, value in tensors.items()}
+    faults = [f"missing: {key} {shape}" for key, shape in wanted - found]
+    faults += [f"unexpected: {key} {shape}" for key, shape in found - wanted]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
-    for weight, value in values:
-        weight[...] = jnp.asarray(value, weight.dtype)
+    for key, weight in weights.items():
+        value = jnp.array(tensors[key], weight.dtype, device=weight.sharding)
+        weight.set_value(value)

@@ -17,6 +17,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from jax.nn.initializers import (
+    glorot_uniform,
+)
 from safetensors.numpy import load_file
 
 
@@ -32,7 +35,7 @@ class SeparableConv(nnx.Module):
 
 
 class Sequential(nnx.List[Any]):
-    """Layers and functions, applied after one another."""
+    """Modules and functions, applied one after another."""
 
     def __init__(self, *layers: Any) -> None:
         super().__init__(layers)
@@ -83,7 +86,7 @@ class Sep(nnx.Module):
                 (1, 1),
                 padding="VALID",
                 use_bias=False,
-                kernel_init=nnx.initializers.glorot_uniform(),
+                kernel_init=glorot_uniform(),
                 rngs=rngs,
             ),
         )
@@ -111,12 +114,7 @@ class Separable(nnx.Module):
                 rngs=rngs,
             ),
             nnx.Conv(
-                12,
-                8,
-                (1, 1),
-                padding="VALID",
-                kernel_init=nnx.initializers.glorot_uniform(),
-                rngs=rngs,
+                12, 8, (1, 1), padding="VALID", kernel_init=glorot_uniform(), rngs=rngs
             ),
         )
         self.body = Sequential(
@@ -134,12 +132,7 @@ class Separable(nnx.Module):
                 rngs=rngs,
             ),
             nnx.Conv(
-                8,
-                5,
-                (1, 1),
-                padding="VALID",
-                kernel_init=nnx.initializers.glorot_uniform(),
-                rngs=rngs,
+                8, 5, (1, 1), padding="VALID", kernel_init=glorot_uniform(), rngs=rngs
             ),
         )
 
@@ -153,22 +146,20 @@ def load_safetensors(model: nnx.Module, path: str | os.PathLike[str]) -> None:
     """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
     names = {"kernel": "weight", "scale": "weight", "bias": "bias"}
     names |= {"mean": "running_mean", "var": "running_var"}
-    tensors = load_file(path)
-    values, faults = [], []
-    for parts, weight in nnx.to_flat_state(
-        nnx.state(model, (nnx.Param, nnx.BatchStat))
-    ):
-        key = ".".join(map(str, (*parts[:-1], names[str(parts[-1])])))
-        if key not in tensors:
-            faults.append(f"missing: {key}")
-            continue
-        value = tensors.pop(key)
-        value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
-        if value.shape != weight.shape:
-            faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
-        values.append((weight, value))
-    faults += [f"unexpected: {key}" for key in tensors if not key.endswith("_tracked")]
+    state, weights = nnx.state(model, (nnx.Param, nnx.BatchStat)), {}
+    for (*parts, name), weight in nnx.to_flat_state(state):
+        weights[".".join(map(str, (*parts, names[str(name)])))] = weight
+    tensors = {
+        key: value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+        for key, value in load_file(path).items()
+        if not key.endswith("_tracked")
+    }
+    wanted = {(key, weight.shape) for key, weight in weights.items()}
+    found = {(key, value.shape) for key, value in tensors.items()}
+    faults = [f"missing: {key} {shape}" for key, shape in wanted - found]
+    faults += [f"unexpected: {key} {shape}" for key, shape in found - wanted]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
-    for weight, value in values:
-        weight[...] = jnp.asarray(value, weight.dtype)
+    for key, weight in weights.items():
+        value = jnp.array(tensors[key], weight.dtype, device=weight.sharding)
+        weight.set_value(value)

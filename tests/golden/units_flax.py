@@ -17,11 +17,15 @@ from typing import Any, Literal
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from jax.nn.initializers import (
+    glorot_uniform,
+    variance_scaling,
+)
 from safetensors.numpy import load_file
 
 
 class Sequential(nnx.List[Any]):
-    """Layers and functions, applied after one another."""
+    """Modules and functions, applied one after another."""
 
     def __init__(self, *layers: Any) -> None:
         super().__init__(layers)
@@ -53,7 +57,7 @@ class ConvBN(nnx.Module):
             stride,
             padding=padding,
             use_bias=False,
-            kernel_init=nnx.initializers.glorot_uniform(),
+            kernel_init=glorot_uniform(),
             kernel_metadata={"l2": l2},
             rngs=rngs,
         )
@@ -124,7 +128,7 @@ class GroupConv(nnx.Module):
             (kernel, kernel),
             feature_group_count=groups,
             use_bias=bias,
-            kernel_init=init or nnx.initializers.glorot_uniform(),
+            kernel_init=init or glorot_uniform(),
             rngs=rngs,
         )
 
@@ -147,7 +151,7 @@ class Fc(nnx.Module):
         self.dense = nnx.Linear(
             in_channels,
             features,
-            kernel_init=init or nnx.initializers.glorot_uniform(),
+            kernel_init=init or glorot_uniform(),
             bias_init=nnx.initializers.constant(bias_init),
             rngs=rngs,
         )
@@ -169,12 +173,7 @@ class Units(nnx.Module):
             ConvBN(7, 6, (3, 3), padding=1, rngs=rngs), Pooled(rngs=rngs)
         )
         self.g = GroupConv(
-            6,
-            8,
-            3,
-            groups=2,
-            init=nnx.initializers.variance_scaling(2.0, "fan_in", "normal"),
-            rngs=rngs,
+            6, 8, 3, groups=2, init=variance_scaling(2.0, "fan_in", "normal"), rngs=rngs
         )
         self.h = GroupConv(8, 8, 1, bias=False, rngs=rngs)
         self.i = Fc(8, 9, bias_init=0.1, rngs=rngs)
@@ -208,22 +207,20 @@ def load_safetensors(model: nnx.Module, path: str | os.PathLike[str]) -> None:
     """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
     names = {"kernel": "weight", "scale": "weight", "bias": "bias"}
     names |= {"mean": "running_mean", "var": "running_var"}
-    tensors = load_file(path)
-    values, faults = [], []
-    for parts, weight in nnx.to_flat_state(
-        nnx.state(model, (nnx.Param, nnx.BatchStat))
-    ):
-        key = ".".join(map(str, (*parts[:-1], names[str(parts[-1])])))
-        if key not in tensors:
-            faults.append(f"missing: {key}")
-            continue
-        value = tensors.pop(key)
-        value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
-        if value.shape != weight.shape:
-            faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
-        values.append((weight, value))
-    faults += [f"unexpected: {key}" for key in tensors if not key.endswith("_tracked")]
+    state, weights = nnx.state(model, (nnx.Param, nnx.BatchStat)), {}
+    for (*parts, name), weight in nnx.to_flat_state(state):
+        weights[".".join(map(str, (*parts, names[str(name)])))] = weight
+    tensors = {
+        key: value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+        for key, value in load_file(path).items()
+        if not key.endswith("_tracked")
+    }
+    wanted = {(key, weight.shape) for key, weight in weights.items()}
+    found = {(key, value.shape) for key, value in tensors.items()}
+    faults = [f"missing: {key} {shape}" for key, shape in wanted - found]
+    faults += [f"unexpected: {key} {shape}" for key, shape in found - wanted]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
-    for weight, value in values:
-        weight[...] = jnp.asarray(value, weight.dtype)
+    for key, weight in weights.items():
+        value = jnp.array(tensors[key], weight.dtype, device=weight.sharding)
+        weight.set_value(value)

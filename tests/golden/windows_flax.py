@@ -17,11 +17,14 @@ from typing import Any
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from jax.nn.initializers import (
+    glorot_uniform,
+)
 from safetensors.numpy import load_file
 
 
 class Sequential(nnx.List[Any]):
-    """Layers and functions, applied after one another."""
+    """Modules and functions, applied one after another."""
 
     def __init__(self, *layers: Any) -> None:
         super().__init__(layers)
@@ -47,7 +50,7 @@ class Factorised(nnx.Module):
                 c,
                 (1, n),
                 padding=(0, n // 2),
-                kernel_init=nnx.initializers.glorot_uniform(),
+                kernel_init=glorot_uniform(),
                 rngs=rngs,
             ),
             nnx.Conv(
@@ -55,7 +58,7 @@ class Factorised(nnx.Module):
                 c,
                 (n, 1),
                 padding=(n // 2, 0),
-                kernel_init=nnx.initializers.glorot_uniform(),
+                kernel_init=glorot_uniform(),
                 rngs=rngs,
             ),
         )
@@ -64,7 +67,7 @@ class Factorised(nnx.Module):
             c,
             (n, n),
             padding=n // 2,
-            kernel_init=nnx.initializers.glorot_uniform(),
+            kernel_init=glorot_uniform(),
             rngs=rngs,
         )
         self.three = nnx.Conv(
@@ -72,7 +75,7 @@ class Factorised(nnx.Module):
             c,
             (n + 2, 1),
             padding=((n + 2) // 2, 0),
-            kernel_init=nnx.initializers.glorot_uniform(),
+            kernel_init=glorot_uniform(),
             rngs=rngs,
         )
 
@@ -91,7 +94,7 @@ class Whole(nnx.Module):
             c,
             (in_height, in_width),
             padding="VALID",
-            kernel_init=nnx.initializers.glorot_uniform(),
+            kernel_init=glorot_uniform(),
             rngs=rngs,
         )
 
@@ -109,16 +112,14 @@ class Windows(nnx.Module):
             (5, 3),
             (2, 1),
             padding=(2, 1),
-            kernel_init=nnx.initializers.glorot_uniform(),
+            kernel_init=glorot_uniform(),
             rngs=rngs,
         )
         self.mid = Factorised(4, n, 5, rngs=rngs)
         self.last = Whole(
             15, (5 + 2 * (n // 2) - n) // 2 + 1, 2 * (n // 2) - n + 11, 7, rngs=rngs
         )
-        self.logits = nnx.Linear(
-            7, 3, kernel_init=nnx.initializers.glorot_uniform(), rngs=rngs
-        )
+        self.logits = nnx.Linear(7, 3, kernel_init=glorot_uniform(), rngs=rngs)
 
     def __call__(self, x: Array) -> Array:
         x = self.stem(x)  # (N, 5, 12, 4)
@@ -133,22 +134,20 @@ def load_safetensors(model: nnx.Module, path: str | os.PathLike[str]) -> None:
     """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
     names = {"kernel": "weight", "scale": "weight", "bias": "bias"}
     names |= {"mean": "running_mean", "var": "running_var"}
-    tensors = load_file(path)
-    values, faults = [], []
-    for parts, weight in nnx.to_flat_state(
-        nnx.state(model, (nnx.Param, nnx.BatchStat))
-    ):
-        key = ".".join(map(str, (*parts[:-1], names[str(parts[-1])])))
-        if key not in tensors:
-            faults.append(f"missing: {key}")
-            continue
-        value = tensors.pop(key)
-        value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
-        if value.shape != weight.shape:
-            faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
-        values.append((weight, value))
-    faults += [f"unexpected: {key}" for key in tensors if not key.endswith("_tracked")]
+    state, weights = nnx.state(model, (nnx.Param, nnx.BatchStat)), {}
+    for (*parts, name), weight in nnx.to_flat_state(state):
+        weights[".".join(map(str, (*parts, names[str(name)])))] = weight
+    tensors = {
+        key: value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+        for key, value in load_file(path).items()
+        if not key.endswith("_tracked")
+    }
+    wanted = {(key, weight.shape) for key, weight in weights.items()}
+    found = {(key, value.shape) for key, value in tensors.items()}
+    faults = [f"missing: {key} {shape}" for key, shape in wanted - found]
+    faults += [f"unexpected: {key} {shape}" for key, shape in found - wanted]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
-    for weight, value in values:
-        weight[...] = jnp.asarray(value, weight.dtype)
+    for key, weight in weights.items():
+        value = jnp.array(tensors[key], weight.dtype, device=weight.sharding)
+        weight.set_value(value)
