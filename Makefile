@@ -1,7 +1,8 @@
 # Every command sets itself up in .venv, which is rebuilt when its inputs change. Needs Python 3.11
 # with the venv module.
 #
-#   make demo       BN-Inception in PyTorch and Keras on a photograph, with one set of weights
+#   make demo       BN-Inception in PyTorch, Keras and Flax on a photograph, with one set of
+#                   weights
 #   make test       the tests; PYTEST_ARGS='tests/test_x.py -x' selects some
 #   make test-slow  what `make test` only samples, in full; some minutes
 #   make lint       ruff and mypy

@@ -1,7 +1,7 @@
-"""One spec, two frameworks, one set of weights, one photograph.
+"""One spec, three frameworks, one set of weights, one photograph.
 
-Builds BN-Inception for PyTorch and for Keras, draws random weights for it, loads them into
-both models, runs both on a real photograph, and prints how far they agree. `make demo` runs it.
+Builds BN-Inception for PyTorch, Keras and Flax, draws random weights for it, loads them into all
+models, runs them on a real photograph, and prints how far they agree. `make demo` runs it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,24 +51,26 @@ class Result:
 
 
 def main() -> int:
-    """Run the demo; return 0 if both models agree to the last bits, otherwise 1."""
+    """Run the demo; return 0 if all models agree to the last bits, otherwise 1."""
     os.chdir(ROOT)
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # run both on the CPU, for a fair ratio
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # run all on the CPU, for a fair ratio
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
     print("1. Build\n")
-    incgen("build", SPEC, "--target", "torch", "--target", "keras", "-o", f"{OUTPUT}/")
+    targets = [word for target in ("torch", "keras", "flax") for word in ("--target", target)]
+    incgen("build", SPEC, *targets, "-o", f"{OUTPUT}/")
     incgen("weights", "init", SPEC, "-o", WEIGHTS, "--seed", 0)
     for path in (SPEC, *sorted(OUTPUT.glob("bn_inception_*.py"))):
         print(f"   {path}: {len(path.read_text(encoding='utf-8').splitlines())} lines")
 
     print("\n2. Run on a photograph (china.jpg of scikit-learn, the middle 224 x 224 of it)\n")
     image = photograph(224)
-    results = {dtype: (run_torch(image, dtype), run_keras(image, dtype)) for dtype in DTYPES}
-    print_models(*results["float32"])
+    results = {dtype: {name: run(image, dtype) for name, run in RUNS.items()} for dtype in DTYPES}
+    print_models(results["float32"])
 
     print("\n3. Compare, by the largest difference relative to the largest logit\n")
-    differences = {dtype: difference(*pair) for dtype, pair in results.items()}
+    differences = {dtype: difference(found) for dtype, found in results.items()}
     for dtype, value in differences.items():
         print(f"   {dtype}  {value:.1e}")
     agree = differences["float64"] <= FLOAT64_BAR
@@ -117,7 +119,7 @@ def run_torch(image: Array, dtype: str) -> Result:
         return logits
 
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return Result(parameters, forward(), median_seconds(forward))
+    return Result(parameters, forward(), median_seconds(forward, dtype))
 
 
 def run_keras(image: Array, dtype: str) -> Result:
@@ -140,7 +142,34 @@ def run_keras(image: Array, dtype: str) -> Result:
         return logits
 
     parameters = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-    return Result(parameters, forward(), median_seconds(forward))
+    return Result(parameters, forward(), median_seconds(forward, dtype))
+
+
+def run_flax(image: Array, dtype: str) -> Result:
+    """Run the Flax model on an image, (1, H, W, 3)."""
+    import jax
+    import jax.numpy as jnp
+    from flax import nnx
+
+    jax.config.update("jax_enable_x64", dtype == "float64")
+    module = import_generated("bn_inception_flax")
+    model = module.BNInception(rngs=nnx.Rngs(0))
+    state = nnx.state(model, (nnx.Param, nnx.BatchStat))
+    nnx.update(model, jax.tree.map(lambda value: value.astype(dtype), state))
+    module.load_safetensors(model, WEIGHTS)
+    model.eval()
+    inputs = module.preprocess(jnp.asarray(image, dtype))
+    compiled = nnx.jit(lambda model, x: model(x))
+
+    def forward() -> Array:
+        return np.asarray(compiled(model, inputs))
+
+    weights = jax.tree.leaves(nnx.state(model, nnx.Param))
+    return Result(sum(weight.size for weight in weights), forward(), median_seconds(forward, dtype))
+
+
+#: How the model of each framework is run.
+RUNS = {"PyTorch": run_torch, "Keras": run_keras, "Flax": run_flax}
 
 
 def import_generated(name: str) -> ModuleType:
@@ -152,26 +181,29 @@ def import_generated(name: str) -> ModuleType:
     return module
 
 
-def median_seconds(forward: Callable[[], object], count: int = 10) -> float:
-    """Return the median time of some forward passes, after one that is not timed."""
+def median_seconds(forward: Callable[[], object], dtype: str) -> float:
+    """Return the median time of ten forward passes that follow another; only float32 is timed."""
     times = []
-    for _ in range(count):
+    for _ in range(10 if dtype == "float32" else 1):
         start = time.perf_counter()
         forward()
         times.append(time.perf_counter() - start)
     return statistics.median(times)
 
 
-def print_models(torch: Result, keras: Result) -> None:
-    """Print the results of the two models, side by side."""
-    rows = [("", "PyTorch", "Keras")]
-    rows.append(("parameters", f"{torch.parameters:,}", f"{keras.parameters:,}"))
-    rows.append(("top 5 classes *", top5(torch), top5(keras)))
-    rows.append(("one forward, ms", f"{torch.seconds * 1e3:.0f}", f"{keras.seconds * 1e3:.0f}"))
-    rows.append(("  ratio", "1.00", f"{keras.seconds / torch.seconds:.2f}"))
-    for row in rows:
-        print("   {:<18}{:<24}{}".format(*row).rstrip())
-    print("\n   * of random weights: they say nothing of the picture, only that both models agree")
+def print_models(results: Mapping[str, Result]) -> None:
+    """Print the results of the models, side by side."""
+    first, *_ = results.values()
+    rows = [
+        ("", *results),
+        ("parameters", *(f"{each.parameters:,}" for each in results.values())),
+        ("top 5 classes *", *map(top5, results.values())),
+        ("one forward, ms", *(f"{each.seconds * 1e3:.0f}" for each in results.values())),
+        ("  ratio", *(f"{each.seconds / first.seconds:.2f}" for each in results.values())),
+    ]
+    for head, *cells in rows:
+        print(f"   {head:<18}{''.join(f'{cell:<24}' for cell in cells)}".rstrip())
+    print("\n   * of random weights: they say nothing of the picture, only that all models agree")
 
 
 def top5(result: Result) -> str:
@@ -179,9 +211,10 @@ def top5(result: Result) -> str:
     return " ".join(str(index) for index in np.argsort(-result.logits[0])[:5])
 
 
-def difference(torch: Result, keras: Result) -> float:
-    """Return the largest difference of two outputs relative to the largest element."""
-    return float(np.abs(torch.logits - keras.logits).max() / np.abs(torch.logits).max())
+def difference(results: Mapping[str, Result]) -> float:
+    """Return the largest difference from the first output relative to its largest element."""
+    first, *others = (each.logits for each in results.values())
+    return float(max(np.abs(first - other).max() for other in others) / np.abs(first).max())
 
 
 @contextmanager

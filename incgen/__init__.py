@@ -1,4 +1,4 @@
-"""Compile a small textual network spec into PyTorch and Keras source.
+"""Compile a small textual network spec into PyTorch, Keras and Flax source.
 
     import incgen
 

@@ -130,7 +130,7 @@ def generate(
 
     Args:
         spec: The spec's file.
-        target: `torch` or `keras`; `tf` and `tensorflow` are aliases of the latter.
+        target: `torch`, `keras` or `flax`.
         parameters: Values for parameters and constants, which override the spec's.
         text: The spec itself, if it does not come from the file.
         style: The line length and the user's own templates; incgen's if omitted.
@@ -226,7 +226,7 @@ def load(
 
     Args:
         spec: The spec's file.
-        target: `torch` or `keras`; `tf` and `tensorflow` are aliases of the latter.
+        target: `torch`, `keras` or `flax`.
         parameters: Values for parameters and constants, which override the spec's.
         text: The spec itself, if it does not come from the file.
         style: The line length and the user's own templates; incgen's if omitted.

@@ -8,12 +8,12 @@ A fence that begins with `inc` is a spec. What follows says how it is tested:
     inc file NAME           a file that later examples of the page can `use`
 
 At the end may stand `error: CODE` or `warning: CODE`: the example has that fault and no other;
-without it an example has no fault at all. What has no error is built and run in both frameworks.
+without it an example has no fault at all. What has no error is built and run in every framework.
 Examples in `body` and `block` may use `conv_bn` and `classes`; `numerics caffe` holds in them.
 
 In a fence `console`, lines that begin with `$ incgen` are run in a folder that has `specs/`. Where
-lines follow, they are the output; a line `...` stands for any lines. Fences `python` of the README
-are run in that folder afterwards.
+lines follow, they are the output; a line `...` stands for any lines. Fences `python` of the README,
+and of the pages on weights and on Flax, are run in that folder afterwards.
 
 Between `<!-- table: NAME -->` and `<!-- end -->` stands a table made here from incgen's own tables;
 `pytest tests/test_docs.py --update-goldens` writes it anew.
@@ -32,9 +32,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from textwrap import indent
+from typing import Any
 
 import pytest
 
@@ -55,6 +55,7 @@ LANGUAGE = ROOT / "docs" / "language.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 WEIGHTS = ROOT / "docs" / "weights.md"
 GENERATED = ROOT / "docs" / "generated-code.md"
+FLAX = ROOT / "docs" / "flax.md"
 WITH_TABLES = [LANGUAGE, ARCHITECTURE, WEIGHTS, GENERATED]
 TEXTS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
 
@@ -243,6 +244,34 @@ def test_the_keras_models_of_a_page_are_built(page: Path, tmp_path: Path) -> Non
         assert shapes == [(*shape[1:], shape[0]) for shape in expected], f"{fence}"
 
 
+@pytest.mark.parametrize("page", BUILT, ids=lambda page: str(page.name))
+def test_the_flax_models_of_a_page_have_the_shapes(page: Path, tmp_path: Path) -> None:
+    import jax
+    import jax.numpy as jnp
+    from flax import nnx
+
+    files_of(page, tmp_path)
+    for fence in buildable(page):
+        how, use, _ = fence.trial
+        graph = graph_of(fence, tmp_path)
+        module = api.load(tmp_path / "example.inc", "flax", text=whole(fence, how, use))
+        network = getattr(module, class_name(graph.program.network.name))
+        channels, *sizes = shape_of(graph, 0)
+        for training in (False, True):
+
+            def outputs(image: jax.Array, network: Any = network, training: bool = training) -> Any:
+                model = network(rngs=nnx.Rngs(0))
+                if not training:
+                    model.eval()
+                return model(image)
+
+            found = jax.eval_shape(outputs, jnp.zeros((2, *sizes, channels)))
+            shapes = [tuple(value.shape[1:]) for value in jax.tree.leaves(found)]
+            nodes = list(graph.outputs.values())[: None if training else 1]
+            expected = [shape_of(graph, node) for node in nodes]
+            assert shapes == [(*shape[1:], shape[0]) for shape in expected], f"{fence}"
+
+
 def shape_of(graph: Graph, node: int) -> tuple[int, ...]:
     """Return a shape without the batch, channels first."""
     shape = graph.nodes[node].shape
@@ -304,15 +333,13 @@ def run_page(page: Path, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES[1:] if page != WEIGHTS], ids=lambda page: page.name
+    "page", [page for page in PAGES[1:] if page not in (WEIGHTS, FLAX)], ids=lambda page: page.name
 )
 def test_the_commands_of_a_page(page: Path, tmp_path: Path) -> None:
     run_page(page, tmp_path)
 
 
 def test_the_commands_and_programs_of_the_readme(tmp_path: Path) -> None:
-    if any(find_spec(name) is None for name in ("torch", "keras", "safetensors")):
-        pytest.skip("the programs of the README need both frameworks")
     run_page(ROOT / "README.md", tmp_path)
     run_program("\n".join(f.text for f in fences(ROOT / "README.md", "python")), tmp_path)
 
@@ -361,14 +388,30 @@ assert [weight.path for weight in model.trainable_weights] == ["logits/kernel", 
 
 
 def test_the_commands_and_programs_of_the_page_on_weights(tmp_path: Path) -> None:
-    if any(find_spec(name) is None for name in ("torch", "keras", "safetensors")):
-        pytest.skip("the programs of the page need both frameworks")
     page = WEIGHTS
     run_page(page, tmp_path)
     programs = [fence.text for fence in fences(page, "python")]
     pairs = zip(programs, _CHECKS_OF_WEIGHTS, strict=True)
 
     run_program("\n".join(text for pair in pairs for text in pair), tmp_path)
+
+
+#: What the programs of the page on Flax must have done.
+_CHECKS_OF_FLAX = """
+assert loss.shape == () and logits.shape == (8, 10)
+assert (predict(restored, x) == logits).all()
+assert halved.dtype == jnp.bfloat16
+assert abs(halved - logits).max() < 0.05 * abs(logits).max()
+assert spread.sharding.spec == jax.P("batch", None)
+assert abs(spread - logits).max() < 1e-5 * abs(logits).max()
+"""
+
+
+def test_the_commands_and_programs_of_the_page_on_flax(tmp_path: Path) -> None:
+    run_page(FLAX, tmp_path)
+    programs = [fence.text for fence in fences(FLAX, "python")]
+
+    run_program("\n".join([*programs, _CHECKS_OF_FLAX]), tmp_path)
 
 
 # ---------------------------------------------------------------- tables

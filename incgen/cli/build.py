@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     metavar="TARGET",
     multiple=True,
     default=("torch",),
-    help="torch (the default) or keras (aliases: tf, tensorflow). Repeatable.",
+    help="torch (the default), keras (aliases: tf, tensorflow) or flax (aliases: jax, nnx). "
+    "Repeatable.",
 )
 @click.option(
     "--output",

@@ -68,7 +68,7 @@ def _print_version(context: click.Context, option: click.Parameter, wanted: bool
     help="Print the version and exit.",
 )
 def commands() -> None:
-    """Compile network specs to readable PyTorch and Keras source.
+    """Compile network specs to readable PyTorch, Keras and Flax source.
 
     A SPEC is a file, the name of one that ships with incgen, or - for standard input.
     """

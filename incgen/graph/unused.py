@@ -39,5 +39,6 @@ def _help(node: Node, network: df.Definition) -> str:
             layers = step.span.text.partition(":")[2].strip()
             layers = layers if len(layers) <= 60 and "\n" not in layers else "..."
             head = f"`aux {step.label} {{ {layers} }}`"
-            return f"make it an output, {head} (in PyTorch for training only), or remove it"
+            where = "in PyTorch and Flax for training only"
+            return f"make it an output, {head} ({where}), or remove it"
     return "remove it, or join it with what follows"
