@@ -661,12 +661,27 @@ def test_a_target_that_is_not_installed_is_not_compared(monkeypatch: pytest.Monk
     missing = RunnerModule("incgen.verify.runners.keras", ("no_such_library",))
     monkeypatch.setitem(RUNNERS, "keras", missing)
 
-    report = verify(graph_of(), rungs=[0], dtypes=["float64"])
+    report = verify(graph_of(), targets=["torch", "keras"], rungs=[0], dtypes=["float64"])
 
     assert not report.passed
     assert report.omissions == (
         Omission(None, "", "keras needs `no_such_library`: pip install 'incgen[keras]'"),
     )
+
+
+def test_a_target_that_nobody_asked_for_need_not_be_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("keras", "flax"):
+        missing = RunnerModule(f"incgen.verify.runners.{name}", ("no_such_library",))
+        monkeypatch.setitem(RUNNERS, name, missing)
+
+    graph = graph_of()
+    report = verify(graph, rungs=[0], dtypes=["float64"])
+
+    assert report.passed
+    assert list(report.targets) == ["torch"]
+    assert "\nkeras    not installed: pip install 'incgen[keras]'\n" in text(report, graph)
 
 
 def test_what_a_target_cannot_express_is_not_compared() -> None:

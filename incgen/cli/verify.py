@@ -41,8 +41,7 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
     "targets",
     metavar="TARGET",
     multiple=True,
-    default=("torch", "keras"),
-    help="A target to compare. Default: torch and keras. Repeatable.",
+    help="A target to compare. Default: all that are installed. Repeatable.",
 )
 @click.option(
     "--rung",

@@ -116,6 +116,8 @@ class Report:
         omissions: What was not compared.
         asked: The requested rungs.
         dtypes: The requested floating-point types.
+        absent: The targets that are left out because no target was named and their libraries are
+            not installed.
     """
 
     network: str
@@ -129,6 +131,7 @@ class Report:
     omissions: tuple[Omission, ...]
     asked: tuple[int, ...]
     dtypes: tuple[str, ...]
+    absent: tuple[str, ...] = ()
 
     @property
     def ill_conditioned(self) -> tuple[Comparison, ...]:

@@ -47,7 +47,9 @@ def _heading(report: Report) -> str:
             if isinstance(other, str)
             else ", and {} x {}".format(*other)
         )
-    rows = [*report.targets.items(), ("input", shape), ("weights", report.weights)]
+    rows = [*report.targets.items()]
+    rows += [(each, f"not installed: pip install 'incgen[{each}]'") for each in report.absent]
+    rows += [("input", shape), ("weights", report.weights)]
     width = max(len(name) for name, _ in rows)
     lines = [f"{name.ljust(width)}{_GAP}{value}" for name, value in rows]
     return "\n".join([f"{report.network}  from {report.file}", *lines])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ def verify(
     spec: SpecPath | Graph,
     parameters: Parameters | None = None,
     *,
-    targets: Sequence[str] = tuple(TARGETS),
+    targets: Sequence[str] = (),
     rungs: Sequence[int] = tuple(range(len(RUNGS))),
     dtypes: Sequence[str] = DTYPES,
     weights: SpecPath | None = None,
@@ -47,7 +48,7 @@ def verify(
     Args:
         spec: The spec's file, or its graph.
         parameters: Values for parameters and constants, which override the spec's.
-        targets: The targets to compare.
+        targets: The targets to compare; if omitted, all whose libraries are installed.
         rungs: The rungs to compare, by number in `RUNGS`.
         dtypes: `float64`, `float32` or both. Results in float32 are measured against float64.
         weights: A safetensors file with the spec's keys; random weights if omitted.
@@ -73,7 +74,9 @@ def verify(
     if dump is not None and Path(dump).exists() and not Path(dump).is_dir():
         raise RequestError(f"{Path(dump).as_posix()} is not a folder")
     graph = spec if isinstance(spec, Graph) else compile_spec(spec, parameters, text=text)
-    texts, omissions = _sources(graph, find_targets(targets, style), sources or {})
+    absent = () if targets else tuple(name for name in TARGETS if RUNNERS[name].missing())
+    asked_for = targets or [name for name in TARGETS if name not in absent] or [*TARGETS]
+    texts, omissions = _sources(graph, find_targets(asked_for, style), sources or {})
     asked, types = tuple(sorted(set(rungs))), tuple(t for t in DTYPES if t in dtypes)
     ladders: list[Ladder] = []
     if texts:
@@ -91,7 +94,8 @@ def verify(
             saved = Path(dump) if dump is not None else None
             ladders = _climbed(made, asked, types, saved, progress or (lambda _: None))
     origin = f"random, seed {seed}" if weights is None else Path(weights).as_posix()
-    return _report(graph, ladders, omissions, (asked, types), batch, origin)
+    report = _report(graph, ladders, omissions, (asked, types), batch, origin)
+    return replace(report, absent=absent)
 
 
 def _report(
