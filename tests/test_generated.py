@@ -176,7 +176,7 @@ network hostile(classes = 3) {
     tree = ast.parse(source)
 
     allowed = {"flax", "jax", "jax.numpy", "keras", "torch", "torch.nn", "safetensors.numpy"}
-    allowed |= {"collections", "math", "os", "typing", "warnings"}
+    allowed |= {"collections", "jax.nn.initializers", "math", "os", "typing", "warnings"}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             assert {alias.name for alias in node.names} <= allowed
