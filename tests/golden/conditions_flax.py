@@ -91,7 +91,6 @@ class Bottleneck(nnx.Module):
                 c,
                 c * 4,
                 (1, 1),
-                padding="VALID",
                 use_bias=False,
                 kernel_init=glorot_uniform(),
                 rngs=rngs,
@@ -105,7 +104,6 @@ class Bottleneck(nnx.Module):
                     c * 4,
                     (1, 1),
                     stride,
-                    padding="VALID",
                     use_bias=False,
                     kernel_init=glorot_uniform(),
                     rngs=rngs,
@@ -138,17 +136,10 @@ class Maybe(nnx.Module):
             self.first = ConvBN(in_channels, c, 1, rngs=rngs)
         if c > 8 and deep:
             self.extra = nnx.Conv(
-                c,
-                c // 2,
-                (1, 1),
-                padding="VALID",
-                kernel_init=glorot_uniform(),
-                rngs=rngs,
+                c, c // 2, (1, 1), kernel_init=glorot_uniform(), rngs=rngs
             )
         elif c == 8:
-            self.other = nnx.Conv(
-                c, 5, (1, 1), padding="VALID", kernel_init=glorot_uniform(), rngs=rngs
-            )
+            self.other = nnx.Conv(c, 5, (1, 1), kernel_init=glorot_uniform(), rngs=rngs)
 
     def __call__(self, x: Array) -> Array:
         if self.deep:

@@ -108,9 +108,7 @@ class Part(nnx.Module):
         )
         self.two = Sequential(
             ConvBN(c, c, 1, rngs=rngs),
-            nnx.Conv(
-                c, c, (1, 1), padding="VALID", kernel_init=glorot_uniform(), rngs=rngs
-            ),
+            nnx.Conv(c, c, (1, 1), kernel_init=glorot_uniform(), rngs=rngs),
         )
         self.three = Sequential(
             *(
@@ -118,7 +116,6 @@ class Part(nnx.Module):
                     c,
                     c,
                     (1, 1),
-                    padding="VALID",
                     kernel_init=glorot_uniform(),
                     kernel_metadata={"l2": 5e-4},
                     rngs=rngs,
@@ -154,7 +151,6 @@ class Decay(nnx.Module):
                 6,
                 6,
                 (1, 1),
-                padding="VALID",
                 kernel_init=glorot_uniform(),
                 kernel_metadata={"l2": 0.01},
                 rngs=rngs,

@@ -77,9 +77,7 @@ class Residual(nnx.Module):
     ) -> None:
         self.factor = factor
         self.inner = ConvBN(in_channels, c, 3, rngs=rngs)
-        self.up = nnx.Conv(
-            c, 8, (1, 1), padding="VALID", kernel_init=glorot_uniform(), rngs=rngs
-        )
+        self.up = nnx.Conv(c, 8, (1, 1), kernel_init=glorot_uniform(), rngs=rngs)
 
     def __call__(self, x: Array) -> Array:
         residual = self.inner(x)

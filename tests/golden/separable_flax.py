@@ -84,7 +84,6 @@ class Sep(nnx.Module):
                 in_channels,
                 channels,
                 (1, 1),
-                padding="VALID",
                 use_bias=False,
                 kernel_init=glorot_uniform(),
                 rngs=rngs,
@@ -113,9 +112,7 @@ class Separable(nnx.Module):
                 kernel_init=symmetric_uniform((6 / 245) ** 0.5),
                 rngs=rngs,
             ),
-            nnx.Conv(
-                12, 8, (1, 1), padding="VALID", kernel_init=glorot_uniform(), rngs=rngs
-            ),
+            nnx.Conv(12, 8, (1, 1), kernel_init=glorot_uniform(), rngs=rngs),
         )
         self.body = Sequential(
             Sep(8, 6, 3, rngs=rngs), Sep(6, 8, 3, stride=2, rngs=rngs)
@@ -131,9 +128,7 @@ class Separable(nnx.Module):
                 kernel_init=symmetric_uniform((6 / 18) ** 0.5),
                 rngs=rngs,
             ),
-            nnx.Conv(
-                8, 5, (1, 1), padding="VALID", kernel_init=glorot_uniform(), rngs=rngs
-            ),
+            nnx.Conv(8, 5, (1, 1), kernel_init=glorot_uniform(), rngs=rngs),
         )
 
     def __call__(self, x: Array) -> Array:

@@ -73,7 +73,8 @@ def _convolution(
     if around.sides is not None and (not around.same or isinstance(frame.kernel[0], ex.Item)):
         both = around.both
         known = _border(around.sides) if both is None else paired(both)
-        known = VALID if around.sides == NOTHING else known
+        if around.sides == NOTHING:
+            known = SAME if frame.kernel == (ONE, ONE) else VALID  # which is the same for 1x1
     shape = {
         "inputs": inputs,
         "channels": channels,
