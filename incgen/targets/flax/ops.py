@@ -12,7 +12,7 @@ from functools import partial
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.resolve.definitions import WindowValue
-from incgen.targets.flax.weights import bias, kernel
+from incgen.targets.flax.weights import kernel
 from incgen.targets.shared.classes.code import Layer
 from incgen.targets.shared.code import Chosen, Code, Op
 from incgen.targets.shared.outputs import flat_size
@@ -31,7 +31,7 @@ from incgen.targets.shared.values import (
     paired,
     window,
 )
-from incgen.targets.shared.weights import depthwise_fans
+from incgen.targets.shared.weights import bias, depthwise_fans
 from incgen.targets.shared.windows import NOTHING, padded_apart, padding
 from incgen.targets.shared.words import by_word
 

@@ -16,7 +16,7 @@ from incgen.language.expressions import Expression
 from incgen.language.ops import OPS
 from incgen.targets.keras.code import Layer, Step, When
 from incgen.targets.keras.padding import border, full_border, word_of
-from incgen.targets.keras.weights import bias, kernel
+from incgen.targets.keras.weights import kernel
 from incgen.targets.shared.units import Place
 from incgen.targets.shared.values import (
     FALSE,
@@ -32,7 +32,7 @@ from incgen.targets.shared.values import (
     paired,
     window,
 )
-from incgen.targets.shared.weights import depthwise_fans
+from incgen.targets.shared.weights import bias, depthwise_fans
 from incgen.targets.shared.windows import NOTHING, PADDING, SAME, VALID, padded_apart, padding
 from incgen.targets.shared.words import by_word
 

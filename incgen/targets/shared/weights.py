@@ -1,4 +1,7 @@
-"""Initialisers of kernels, with explicit scales where a framework counts other fans."""
+"""Weights as arguments of layers: their initialisers and their decay.
+
+Scales are explicit where a framework counts other fans.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Container
 from incgen.language import expressions as ex
 from incgen.language.initializers import RULES, Initializer
 from incgen.targets.shared.code import Code, Op
-from incgen.targets.shared.values import Args, Pair, expression, window
+from incgen.targets.shared.values import FALSE, ZERO, Args, Pair, expression, window
 
 
 def initializer(init: Initializer, fans: Pair | None, counted: Container[str]) -> Op:
@@ -28,6 +31,35 @@ def initializer(init: Initializer, fans: Pair | None, counted: Container[str]) -
             ratio = ex.Binary("/", ex.Literal(rule.numerator), over)
             facts["scale"] = ex.Binary("**", ratio, ex.Literal(0.5))
     return Op(init.name, facts)
+
+
+def kernel(
+    args: Args, default: Initializer | None, fans: Pair | None, counted: Container[str]
+) -> dict[str, object]:
+    """Return the facts of a kernel: its initialiser and its weight decay.
+
+    Args:
+        args: The arguments of the op.
+        default: The initialiser if the parameter `init` of a unit is None.
+        fans: As for `initializer`.
+        counted: As for `initializer`.
+    """
+    init, l2 = args["init"], expression(args, "l2")
+    start: Code
+    if isinstance(init, ex.Parameter):
+        assert default is not None
+        start = either(init, initializer(default, fans, counted))
+    else:
+        assert isinstance(init, Initializer)
+        start = initializer(init, fans, counted)
+    return {"init": start, "l2": None if l2 == ZERO else l2}
+
+
+def bias(args: Args) -> dict[str, object]:
+    """Return the facts of a bias."""
+    own, start = expression(args, "bias"), expression(args, "bias_init")
+    usual = own == FALSE or start == ZERO
+    return {"bias": own, "start": None if usual else Op("constant", {"value": start})}
 
 
 def depthwise_fans(args: Args) -> Pair:
