@@ -32,6 +32,7 @@ _NAMES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": 
 _HASTE = {
     "xla_backend_optimization_level": 0,
     "xla_llvm_disable_expensive_passes": True,
+    "xla_cpu_parallel_codegen_split_count": 1,
     "xla_cpu_use_fusion_emitters": False,
 }
 
@@ -48,6 +49,10 @@ class _Input:
     """An input that can be moved and differentiated by, as a variable can."""
 
     value: Any
+
+    def get_value(self) -> Any:
+        """Return the input (N, H, W, C)."""
+        return self.value
 
     def set_value(self, value: Any) -> None:
         """Move it."""
@@ -434,6 +439,7 @@ class FlaxRunner(Runner):
         return {name: self._array(value) for name, value in values.items()}
 
     def forget(self) -> None:
+        self.compiled.clear()
         jax.clear_caches()
 
 
