@@ -402,6 +402,17 @@ def test_averages_of_half_precision_are_summed_in_float32() -> None:
     assert sides.dtype == jnp.float32  # also where float64 is the default
 
 
+def test_gelu_of_large_values_in_half_precision() -> None:
+    spec = "numerics torch\nnetwork net {\ninput 1x1 2\ngelu tanh -> gelu erf\n}"
+    model = incgen.load("net.inc", "flax", text=spec).Net(rngs=nnx.Rngs(0))
+    x = jnp.asarray([[[[3000, -3000]]]], "float16")  # whose cubes do not fit
+
+    assert_equal(model(x), [[[[3000, 0]]]])
+    gradient = jax.grad(lambda x: model(x).sum())(x)
+    assert gradient.dtype == jnp.float16
+    assert_equal(gradient, [[[[1, 0]]]])
+
+
 # ---------------------------------------------------------------- weights
 
 
