@@ -41,7 +41,7 @@ from incgen.cli.terminal import frameworks_silent, print_text, progress_line
 def command(
     count: int, seed: int, processes: int, save: str | None, broken: str | None, coverage: bool
 ) -> int:
-    """Try random networks: verify both models of each, up to running statistics.
+    """Try random networks: verify the models of each, up to running statistics.
 
     Failing specs are reduced. The exit code is 1 if anything fails.
     """

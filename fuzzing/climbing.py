@@ -10,7 +10,7 @@ import ast
 import linecache
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fuzzing.faults import Fault, known, place_of
@@ -107,7 +107,7 @@ def climb_with_arguments(
 
     try:
         other = compile_spec("random.inc", given, text=text)
-        changed = generated(other)
+        changed = generated(other, sources)
     except SpecError:
         return Counter()
     if {*given} <= {formal.name for formal in graph.program.network.parameters}:
@@ -122,8 +122,8 @@ def climb_with_arguments(
         raise Fault("other arguments", f"{values}: {fault}") from None
 
 
-def generated(graph: Graph) -> dict[str, str]:
-    """Return the source text for every target.
+def generated(graph: Graph, targets: Iterable[str]) -> dict[str, str]:
+    """Return the source text for some targets.
 
     Raises:
         SpecError: A target cannot express the network.
@@ -132,7 +132,7 @@ def generated(graph: Graph) -> dict[str, str]:
     from incgen.targets import TARGETS
 
     try:
-        return {name: target.emit(graph) for name, target in TARGETS.items()}
+        return {name: TARGETS[name].emit(graph) for name in targets}
     except SpecError:
         raise
     except Exception as error:

@@ -22,6 +22,7 @@ from incgen.graph.nodes import Graph
 from incgen.language.expressions import Literal, Name
 from incgen.syntax.format import format_text
 from incgen.syntax.parser import parse_value
+from incgen.targets import TARGETS
 
 #: The rungs of the ladder that random networks climb.
 RUNGS = (0, 1, 2, 3, 4)
@@ -47,7 +48,12 @@ class Examined:
 
 
 def examine(
-    text: str, spec: tree.Spec | None = None, rungs: Sequence[int] = RUNGS, *, models: bool = True
+    text: str,
+    spec: tree.Spec | None = None,
+    rungs: Sequence[int] = RUNGS,
+    *,
+    models: bool = True,
+    targets: Sequence[str] = tuple(TARGETS),
 ) -> Examined:
     """Check a spec and, if it is valid, its models.
 
@@ -56,6 +62,7 @@ def examine(
         spec: The same as a tree, if it is a random one.
         rungs: The rungs of the ladder.
         models: Whether to make models of it.
+        targets: The targets that write it.
 
     Raises:
         Fault: Something is wrong.
@@ -69,7 +76,7 @@ def examine(
     except Exception as error:
         raise Fault("check", place_of(error)) from error
     try:
-        sources = generated(graph)
+        sources = generated(graph, targets)
     except SpecError as error:
         if not expected(_headline(error)):
             raise Fault("refused", _headline(error)) from error

@@ -19,8 +19,8 @@ EXPECTED: Final = tuple(
         r"unsupported: .* takes separate borders for height and width",
         # A separable convolution whose two kernels would be initialised differently.
         r"unsupported: .* has two kernels, which Keras would initialise differently",
-        # PyTorch's layers are created before their input size is known.
-        r"unsupported: PyTorch needs a size here when the model is built: ",
+        # Layers of PyTorch and Flax are created before their input size is known.
+        r"unsupported: (PyTorch|Flax) needs a size here when the model is built: ",
         r"undecided: one side of this `if` ends in a map and the other in a vector",
         r"unsupported: the first iteration of this `repeat` turns a map into a vector",
     )

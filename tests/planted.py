@@ -2,6 +2,7 @@
 
     python tests/planted.py                     # every fault
     python tests/planted.py lrn_not_divided     # some
+    python tests/planted.py --target flax       # those of one target
 
 A check that never fails may be blind. The faults are data: `tests/faults/*.toml`, one file per
 rung, with the small specs that show them. Exits with 1 if one is not caught where the list says.
@@ -49,7 +50,7 @@ class Fault:
     Attributes:
         name: The name of the fault.
         about: What it represents, in one line.
-        target: The target that gets it, or `both`.
+        target: The target that gets it, or `all`.
         changes: The changes, in order.
         spec: The name of the spec that shows it.
         text: The spec itself.
@@ -70,6 +71,12 @@ class Fault:
     def targets(self) -> tuple[str, ...]:
         """Return the targets whose files have the fault."""
         return _targets(self.target)
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Return the targets to verify: the fault's own, beside a sound one if there is any."""
+        sound = "keras" if self.target == "torch" else "torch"
+        return tuple(name for name in TARGETS if name in (sound, *self.targets))
 
 
 class ListError(Exception):
@@ -92,7 +99,7 @@ def read_faults(folder: Path = FAULTS) -> dict[str, Fault]:
 def _fault(row: Mapping[str, Any], specs: Mapping[str, str], rung: int) -> Fault:
     """Return the fault in a table of a file.
 
-    A change in a fault of both targets says which one it is for, unless it is for both.
+    A change in a fault of all targets says which one it is for, unless it is for all.
     """
     fields = dict(row)
     changes = [
@@ -108,7 +115,7 @@ def _fault(row: Mapping[str, Any], specs: Mapping[str, str], rung: int) -> Fault
 
 
 def _targets(name: str) -> tuple[str, ...]:
-    return tuple(TARGETS) if name == "both" else (name,)
+    return tuple(TARGETS) if name == "all" else (name,)
 
 
 # ---------------------------------------------------------------- planting
@@ -128,13 +135,13 @@ def sound_sources(spec: str, text: str) -> Mapping[str, str]:
 
 
 def faulty_sources(fault: Fault) -> dict[str, str]:
-    """Return the files of all targets, with the fault in those of its targets.
+    """Return the files that are compared, with the fault in those of its targets.
 
     Raises:
         ListError: The fault cannot be planted, or changes nothing.
     """
     sound = sound_sources(fault.spec, fault.text)
-    sources = dict(sound)
+    sources = {target: sound[target] for target in fault.compared}
     for change in fault.changes:
         for target in change.targets:
             sources[target] = _changed(sources[target], change, f"{fault.name} in {target}")
@@ -175,7 +182,8 @@ def climbed(fault: Fault, sources: Mapping[str, str], highest: int = len(RUNGS) 
 
 def climbed_without(fault: Fault, highest: int) -> Report:
     """Verify without the fault: nothing must be found, or every fault would count as caught."""
-    return climbed(fault, sound_sources(fault.spec, fault.text), highest)
+    sound = sound_sources(fault.spec, fault.text)
+    return climbed(fault, {target: sound[target] for target in fault.compared}, highest)
 
 
 def catches(report: Report, fault: Fault) -> bool:
@@ -191,13 +199,17 @@ def catches(report: Report, fault: Fault) -> bool:
 
 
 def main() -> None:
-    """Plant the faults named on the command line, or all of them."""
+    """Plant the faults named on the command line, or all of a target, or all."""
     faults = read_faults()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", metavar="NAME", nargs="*", help="faults of the list")
-    names = parser.parse_args().names or list(faults)
+    parser.add_argument("--target", choices=[*TARGETS, "all"], help="only faults of this target")
+    given = parser.parse_args()
+    names = given.names or [
+        name for name, each in faults.items() if given.target in (None, each.target)
+    ]
     if unknown := [name for name in names if name not in faults]:
         parser.error(f"no such fault: {', '.join(unknown)}")
     chosen = [faults[name] for name in names]
@@ -208,10 +220,10 @@ def main() -> None:
 
 
 def _highest(chosen: list[Fault]) -> list[Fault]:
-    """Return for each spec the fault that must be caught on the highest rung."""
-    found: dict[tuple[str, str], Fault] = {}
+    """Return for each spec and targets the fault that must be caught on the highest rung."""
+    found: dict[tuple[str, tuple[str, ...]], Fault] = {}
     for fault in sorted(chosen, key=lambda each: each.rung):
-        found[fault.spec, fault.text] = fault
+        found[fault.text, fault.compared] = fault
     return list(found.values())
 
 

@@ -1,8 +1,9 @@
-"""The generated PyTorch and Keras models of a spec are the same network.
+"""The generated models of a spec are the same network, whatever their framework.
 
-One safetensors file goes into both. Evaluation must agree to 1e-12 of the largest element in
-float64; a pass in training mode to 1e-11, its gradients to 1e-9, running statistics to 1e-11. In
-float32 each model stays within 1e-5 of the float64 result.
+One safetensors file goes into the PyTorch and the Keras model. Evaluation agrees to 1e-12 of the
+largest element in float64; a pass in training mode to 1e-11, its gradients to 1e-9, running
+statistics to 1e-11. In float32 each model stays within 1e-5 of the float64 result.
+The Flax model climbs the ladder of `incgen verify` beside the PyTorch model, to the same bars.
 The expected shapes below were worked out by hand from the sizes, windows and paddings.
 """
 
@@ -27,6 +28,9 @@ from parity import (
 
 import incgen
 from incgen.language.names import class_name
+from incgen.language.ops import OPS
+from incgen.verify import verify
+from incgen.verify.show import text
 
 CASES = Path(__file__).parent / "agreement"
 SPECS = Path(__file__).parent.parent / "specs"
@@ -162,6 +166,13 @@ SETTINGS: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("units", {"classes": 1}, (1,)),
     ("windows", {"n": 5}, (3,)),
 ]
+#: Every op and kind of code once in Flax: JAX compiles each pass of each spec, so all of them
+#: climb in `make test-slow` only.
+CLIMBED = (
+    *("activations", "adaptive", "average_pad", "batch_norms", "borders", "ceil_pad_pool", "decay"),
+    *("drops", "elements", "flatten_op", "found", "groups", "heads", "kinds", "merges", "paddings"),
+    *("pool_borders", "repeats", "same_conv", "same_pool", "units", "used", "word_cases"),
+)
 #: Specs that cannot be compared in training, because they are random there.
 STEADY = {"drops": {"rate": 0}}
 
@@ -282,6 +293,23 @@ def test_training_agrees(name: str, tmp_path: Path, float64: None) -> None:
     models = build(CASES / f"{name}.inc", tmp_path, parameters=STEADY.get(name))
 
     check_training(models, images(models.graph, size_of(models), batch=4))
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in CLIMBED else pytest.param(n, marks=pytest.mark.slow) for n in NAMES]
+)
+def test_flax_agrees(name: str) -> None:
+    graph = incgen.compile_spec(CASES / f"{name}.inc")
+
+    report = verify(graph, targets=["torch", "flax"], rungs=range(5), dtypes=["float64"])
+
+    assert report.passed, text(report, graph)
+
+
+def test_every_op_climbs_in_flax() -> None:
+    graphs = [incgen.compile_spec(CASES / f"{name}.inc") for name in CLIMBED]
+
+    assert {node.op for graph in graphs for node in graph.nodes} >= OPS.keys() - {"identity"}
 
 
 def check_training(models: Models, x: np.ndarray) -> None:

@@ -81,7 +81,7 @@ ALONE = ["googlenet", "bn_inception_paper", "inception_v1_block", "inception_v2_
 
 
 @pytest.mark.parametrize("name", ALONE[1:])
-def test_what_nothing_else_implements_is_one_network_in_both_frameworks(name: str) -> None:
+def test_what_nothing_else_implements_is_one_network_in_every_framework(name: str) -> None:
     """Verify evaluation at a small size, which is cheap and still covers every layer."""
     path = SPECS / f"{name}.inc"
     small = path.read_text("utf-8").replace("input 224x224", "input 96x64")

@@ -1,4 +1,4 @@
-"""Every op in half precision, on values as large as those of trained networks, in both targets.
+"""Every op in half precision in PyTorch and Keras, on values as large as in trained networks.
 
 float16 ends at 65504: whatever squares values above 256 or adds large ones must do so in float32.
 The networks of 2014, without normalisation, have such values after their convolutions.

@@ -10,14 +10,16 @@ import planted
 import pytest
 from planted import Change, ListError
 
+from incgen.targets import TARGETS
+
 FAULTS = planted.read_faults()
-#: At least one for every rung and both targets; the rest would take too long every time.
+#: At least one for every rung and every target; the rest would take too long every time.
 SAMPLE = (
     "bias_dropped",
     "normal_cut",
     "channels_not_reversed",
     "eps_of_keras",
-    "alpha_in_both",
+    "alpha_in_all",
     "odd_pixel_before",
     "dropout_keeps_the_rate",
     "heads_swapped",
@@ -32,13 +34,18 @@ SAMPLE = (
     "normalised_by_groups",
     "sigmoid_of_a_large_number",
     "batches_not_counted",
+    "he_normal_of_jax",
+    "same_for_pixels",
+    "dropout_not_scaled",
+    "l2_doubled_in_flax",
+    "variance_biased_in_flax",
 )
 
 
 def test_there_are_faults_for_every_rung_and_target() -> None:
     counts = Counter((fault.rung, name) for fault in FAULTS.values() for name in fault.targets)
 
-    assert counts.keys() == {(rung, t) for rung in range(7) for t in ("torch", "keras")}
+    assert counts.keys() == {(rung, target) for rung in range(7) for target in TARGETS}
     assert {FAULTS[name].rung for name in SAMPLE} == set(range(7))
 
 
@@ -49,7 +56,7 @@ def test_a_fault_can_be_planted_and_the_file_is_python(name: str) -> None:
 
 
 def test_whole_lines_are_replaced_in_the_files_of_the_targets_of_a_fault() -> None:
-    fault = FAULTS["decay_in_both"]
+    fault = FAULTS["decay_in_all"]
     sound = planted.sound_sources(fault.spec, fault.text)
 
     sources = planted.faulty_sources(fault)
@@ -57,6 +64,7 @@ def test_whole_lines_are_replaced_in_the_files_of_the_targets_of_a_fault() -> No
     for target, one, other in (
         ("torch", "eps=1e-5, momentum=0.1)", "eps=1e-5, momentum=0.05)"),
         ("keras", "epsilon=1e-5, momentum=0.9,", "epsilon=1e-5, momentum=0.95,"),
+        ("flax", "momentum=0.9,", "momentum=0.95,"),
     ):
         assert sources[target] == sound[target].replace(one, other)
 

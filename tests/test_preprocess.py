@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import jax
 import keras
 import numpy as np
 import pytest
@@ -22,7 +23,9 @@ network net {
     conv 1x1 2
 }
 """
-TORCH, KERAS = (incgen.load("net.inc", target, text=SPEC) for target in ("torch", "keras"))
+TORCH, KERAS, FLAX = (
+    incgen.load("net.inc", target, text=SPEC) for target in ("torch", "keras", "flax")
+)
 
 
 def by_torch(images: Any) -> Any:
@@ -37,7 +40,12 @@ def by_keras(images: Any) -> Any:
     return np.asarray(KERAS.preprocess(images))
 
 
-EVERY = pytest.mark.parametrize("preprocess", [by_torch, by_keras])
+def by_flax(images: Any) -> Any:
+    """Preprocess images (..., H, W, C)."""
+    return np.asarray(FLAX.preprocess(images))
+
+
+EVERY = pytest.mark.parametrize("preprocess", [by_torch, by_keras, by_flax])
 
 
 @EVERY
@@ -108,6 +116,9 @@ def test_in_graphs_and_on_other_devices() -> None:
     for found in (exported(first), compiled(first)):
         np.testing.assert_allclose(np.moveaxis(found.numpy(), -3, -1), wanted, atol=1e-6)
     assert TORCH.preprocess(first.to("meta")).shape == first.shape
+
+    for found in (jax.jit(FLAX.preprocess)(images), jax.vmap(FLAX.preprocess)(images)):
+        np.testing.assert_allclose(np.asarray(found), wanted, atol=1e-6)
 
     batches = tf.data.Dataset.from_tensors(images).map(KERAS.preprocess)
     graph = tf.function(KERAS.preprocess, [tf.TensorSpec((None, None, None, None))])

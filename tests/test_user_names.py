@@ -2,8 +2,8 @@
 
 Every identifier of generated code, of Python and of the frameworks' modules is tried as the name of
 something, and by `make test-slow` as the name of everything that has one. It is refused as a
-reserved name, or both models are built with it, have its keys, and agree. Many names are tried in
-one spec; if that fails, bisection finds the culprits.
+reserved name, or all models are built with it and have its keys, and those of PyTorch and Keras
+agree. Many names are tried in one spec; if that fails, bisection finds the culprits.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
+import jax
 import pytest
 import torch
+from flax import nnx
 from parity import build, difference, images, keras_variables, precision
 
 import incgen
@@ -28,6 +30,8 @@ from incgen.language.names import class_name, label_fault, parameter_fault
 from incgen.language.ops import OPS, WORDS
 from incgen.targets import TARGETS
 
+#: Flax's names of tensors, and those of the keys.
+FLAX_NAMES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
 ROOT = Path(__file__).parent.parent
 GRAMMAR = (ROOT / "grammar" / "inc.lark").read_text("utf-8")
 KEYWORDS = {*re.findall(r'"([a-z]+)"', GRAMMAR), "concat", "add", "mul"}
@@ -155,7 +159,8 @@ def tried() -> list[str]:
     for path in SPECS:
         written.update(re.findall(r"\w+", path.read_text("utf-8")))
     found -= (written | {class_name(word) for word in written}) - {*OPS, *WORDS}
-    for thing in (torch.nn.Module(), torch.nn.Sequential(), torch.nn.ModuleDict(), (1,)):
+    modules = (torch.nn.Module(), torch.nn.Sequential(), torch.nn.ModuleDict())
+    for thing in (*modules, nnx.Module, nnx.List, (1,)):
         found.update(dir(thing))
     found.update(keyword.kwlist, keyword.softkwlist, dir(builtins))
     return sorted(name for name in found - KEYWORDS if not name.startswith(("__", "own_")))
@@ -216,11 +221,27 @@ def fault_of(text: str, folder: Path) -> str | None:
         found = set(keras_variables(models.keras_model))
         assert found == expected, f"Keras' keys: {found ^ expected}"
         assert difference(*models.evaluation(images(models.graph, (12, 12)))) <= 1e-9
+        assert flax_keys(spec) == expected, f"Flax' keys: {flax_keys(spec) ^ expected}"
     except Exception as error:  # whatever the failure is, the names caused it
         return f"{type(error).__name__}: {error}"
     ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F", str(folder)]
     done = subprocess.run(ruff, capture_output=True, text=True, check=False)
     return done.stdout if done.returncode else None
+
+
+def flax_keys(spec: Path) -> set[str]:
+    """Return the keys of a Flax model, which is made and called without computing anything."""
+    network, keys = incgen.load(spec, "flax").Own, set[str]()
+
+    def run(x: jax.Array) -> object:
+        model = network(rngs=nnx.Rngs(0))
+        for (*parts, name), _ in nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat))):
+            keys.add(".".join(map(str, (*parts, FLAX_NAMES.get(name, name)))))
+        return model(x)
+
+    channels = incgen.compile_spec(spec).input.channels
+    jax.eval_shape(run, jax.ShapeDtypeStruct((2, 12, 12, channels), "float32"))
+    return keys
 
 
 def culprits(names: list[str], trial: Callable[[list[str]], str | None]) -> Iterator[str]:
@@ -281,6 +302,7 @@ COMMON = (
     *("i", "j", "l", "O", "condition", "module", "residual", "outputs", "kernel", "padding"),
     *("forward", "type", "training", "Ellipsis", "id", "none", "value_error", "lambda", "f", "F"),
     *("nn", "torch", "tensor", "layers", "ops", "keras", "x", "self", "name", "input_shape"),
+    *("nnx", "jax", "jnp", "rngs", "partial", "Array", "Named", "Branches", "names", "sow"),
     *("own_output", "Own", "IBlock", "IUnit", "I2", "scale_2d", "Scale", "L2", "load_file"),
     *(f"i_{end}" for end in ("2", "channels", "height", "value", "block", "unit", "1d", "2d")),
 )

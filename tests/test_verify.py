@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,13 +21,17 @@ from incgen.base.modules import needs
 from incgen.graph.nodes import Graph
 from incgen.graph.shapes import Tensor
 from incgen.language.initializers import Initializer
-from incgen.verify import Report, beginnings, inputs, measure, verify
+from incgen.targets import TARGETS
+from incgen.verify import Report, beginnings, inputs, measure, verifying
 from incgen.verify.places import Places
 from incgen.verify.report import Omission
 from incgen.verify.resizing import resized
 from incgen.verify.runners import RUNNERS, RunnerModule
 from incgen.verify.runners.results import Slope
 from incgen.verify.show import as_json, text
+
+#: Most of these tests are about the comparison, whatever is compared: two targets are enough.
+verify = partial(verifying.verify, targets=("torch", "keras"))
 
 ANOTHER = "it is another network for 11 x 10"
 CASES = Path(__file__).parent / "agreement"
@@ -78,8 +83,8 @@ def graph_of(spec: str = SPEC) -> Graph:
 
 @pytest.fixture(scope="module")
 def sound() -> Report:
-    """Verify the models of the spec completely."""
-    return verify(graph_of())
+    """Verify the models of the spec completely, those of all targets."""
+    return verify(graph_of(), targets=list(TARGETS))
 
 
 def broken(
@@ -499,7 +504,8 @@ def test_float32_is_held_to_float64(alone: bool, sound: Report) -> None:
 
     assert report.passed, text(report, graph_of())
     between = {each.between for each in report.of(1, "float32") if each.what == "value"}
-    rounded = {(f"{name} in float64", f"{name} in float32") for name in ("torch", "keras")}
+    names = ("torch", "keras") if alone else tuple(TARGETS)
+    rounded = {(f"{name} in float64", f"{name} in float32") for name in names}
     exact = {(side, f"{name} in float64") for side, name in (("spec", "torch"), ("spec", "keras"))}
     assert between == (
         rounded | exact | {("torch in float64", "keras in float64")} if alone else rounded
@@ -601,7 +607,7 @@ def test_one_target_proves_no_parity() -> None:
     assert report.omissions == tuple(Omission(rung, "float64", reason) for rung in (3, 5))
 
 
-@pytest.mark.parametrize("target", ["torch", "keras"])
+@pytest.mark.parametrize("target", list(TARGETS))
 def test_one_target_is_as_the_spec_says(target: str) -> None:
     graph = graph_of(FORMS)
     report = verify(graph, targets=[target], rungs=[0, 1, 2, 4, 6], dtypes=["float64"])
@@ -677,7 +683,7 @@ def test_a_target_that_nobody_asked_for_need_not_be_installed(
         monkeypatch.setitem(RUNNERS, name, missing)
 
     graph = graph_of()
-    report = verify(graph, rungs=[0], dtypes=["float64"])
+    report = verifying.verify(graph, rungs=[0], dtypes=["float64"])
 
     assert report.passed
     assert list(report.targets) == ["torch"]
@@ -992,7 +998,8 @@ def test_files_that_are_the_same_network(tmp_path: Path) -> None:
     spec.write_text(SPEC, "utf-8")
     file = tmp_path / "small_keras.py"
     incgen.build(spec, "keras", file)
-    options: dict[str, Any] = {"rungs": [0, 1], "dtypes": ["float64"]}
+    two = ["torch", "keras"]
+    options: dict[str, Any] = {"targets": two, "rungs": [0, 1], "dtypes": ["float64"]}
 
     testing.assert_same_network(spec, files={"keras": file}, **options)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from typing import Any, Literal
 
 import pytest
+from flax import nnx
 
 import incgen
 
@@ -26,8 +28,14 @@ network net(kind = max, border = half, variance = biased, least = erf) {
     d: bn variance=variance
 }
 """
-TORCH, KERAS = (incgen.load("net.inc", target, text=SPEC) for target in ("torch", "keras"))
-MAKERS = pytest.mark.parametrize("make", [TORCH.Net, KERAS.net], ids=["torch", "keras"])
+TORCH, KERAS, FLAX = (
+    incgen.load("net.inc", target, text=SPEC) for target in ("torch", "keras", "flax")
+)
+MAKERS = pytest.mark.parametrize(
+    "make",
+    [TORCH.Net, KERAS.net, partial(FLAX.Net, rngs=nnx.Rngs(0))],
+    ids=["torch", "keras", "flax"],
+)
 
 
 @MAKERS
@@ -70,7 +78,7 @@ def test_words_are_typed_wherever_they_are_taken() -> None:
         "border": Literal["half", "same", "valid"],
         "least": Literal["erf", "tanh"],
     }
-    for makers in ((TORCH.Net, TORCH.Part), (KERAS.net, KERAS.part)):
+    for makers in ((TORCH.Net, TORCH.Part), (KERAS.net, KERAS.part), (FLAX.Net, FLAX.Part)):
         for make in makers:
             types = types_of(make)
             assert {name: types[name] for name in wanted} == wanted
@@ -279,6 +287,10 @@ def test_units_and_blocks_refuse_them_too() -> None:
         TORCH.Part("MEAN", "half")
     with pytest.raises(ValueError, match=known):
         TORCH.Pooled("MEAN", 2)
+    with pytest.raises(ValueError, match=known):
+        FLAX.Part("MEAN", "half", rngs=nnx.Rngs(0))
+    with pytest.raises(ValueError, match=known):
+        FLAX.Pooled("MEAN", 2, rngs=nnx.Rngs(0))
     with pytest.raises(ValueError, match=known):
         KERAS.part(None, "MEAN", "half", name="a")
     with pytest.raises(ValueError, match=known):
