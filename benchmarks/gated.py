@@ -1,6 +1,6 @@
 """How many seeds of `incgen verify` give a verdict for published networks with gates, on rung 1.
 
-Both frameworks, both types, at 64 x 64 with 2 examples: about half an hour for 20 seeds. A number
+All frameworks, both types, at 64 x 64 with 2 examples: about half an hour for 20 seeds. A number
 on the command line changes the number of seeds.
 """
 

@@ -40,6 +40,7 @@ COMMANDS = {
     "check": ("check",),
     "build torch": ("build", "--target", "torch"),
     "build keras": ("build", "--target", "keras"),
+    "build flax": ("build", "--target", "flax"),
 }
 
 
