@@ -74,7 +74,7 @@ class ConvBN(nnx.Module):
             in_channels,
             channels,
             (kernel, kernel),
-            stride,
+            strides=stride,
             padding=kernel // 2,
             use_bias=False,
             kernel_init=glorot_uniform(),
@@ -253,5 +253,5 @@ def load_safetensors(model: nnx.Module, path: str | os.PathLike[str]) -> None:
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
     for key, weight in weights.items():
-        value = jnp.array(tensors[key], weight.dtype, device=weight.sharding)
-        weight.set_value(value)
+        device = getattr(weight, "sharding", None)  # arrays of NumPy have none
+        weight.set_value(jnp.array(tensors[key], weight.dtype, device=device))

@@ -89,7 +89,7 @@ class ConvPad(nnx.Module):
                 in_channels,
                 c,
                 (3, 3),
-                2,
+                strides=2,
                 padding=1,
                 use_bias=bias,
                 kernel_init=glorot_uniform(),
@@ -100,7 +100,7 @@ class ConvPad(nnx.Module):
                 in_channels,
                 c,
                 (3, 3),
-                2,
+                strides=2,
                 use_bias=bias,
                 kernel_init=glorot_uniform(),
                 rngs=rngs,
@@ -110,7 +110,7 @@ class ConvPad(nnx.Module):
                 in_channels,
                 c,
                 (3, 3),
-                2,
+                strides=2,
                 padding="VALID",
                 use_bias=bias,
                 kernel_init=glorot_uniform(),
@@ -160,5 +160,5 @@ def load_safetensors(model: nnx.Module, path: str | os.PathLike[str]) -> None:
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
     for key, weight in weights.items():
-        value = jnp.array(tensors[key], weight.dtype, device=weight.sharding)
-        weight.set_value(value)
+        device = getattr(weight, "sharding", None)  # arrays of NumPy have none
+        weight.set_value(jnp.array(tensors[key], weight.dtype, device=device))

@@ -74,7 +74,7 @@ class Sep(nnx.Module):
                 in_channels,
                 in_channels,
                 (kernel, kernel),
-                stride,
+                strides=stride,
                 feature_group_count=in_channels,
                 use_bias=False,
                 kernel_init=symmetric_uniform((6 / (2 * kernel**2)) ** 0.5),
@@ -106,7 +106,7 @@ class Separable(nnx.Module):
                 3,
                 12,
                 (7, 7),
-                2,
+                strides=2,
                 feature_group_count=3,
                 use_bias=False,
                 kernel_init=symmetric_uniform((6 / 245) ** 0.5),
@@ -156,5 +156,5 @@ def load_safetensors(model: nnx.Module, path: str | os.PathLike[str]) -> None:
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
     for key, weight in weights.items():
-        value = jnp.array(tensors[key], weight.dtype, device=weight.sharding)
-        weight.set_value(value)
+        device = getattr(weight, "sharding", None)  # arrays of NumPy have none
+        weight.set_value(jnp.array(tensors[key], weight.dtype, device=device))

@@ -110,7 +110,7 @@ class Windows(nnx.Module):
             3,
             4,
             (5, 3),
-            (2, 1),
+            strides=(2, 1),
             padding=(2, 1),
             kernel_init=glorot_uniform(),
             rngs=rngs,
@@ -149,5 +149,5 @@ def load_safetensors(model: nnx.Module, path: str | os.PathLike[str]) -> None:
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
     for key, weight in weights.items():
-        value = jnp.array(tensors[key], weight.dtype, device=weight.sharding)
-        weight.set_value(value)
+        device = getattr(weight, "sharding", None)  # arrays of NumPy have none
+        weight.set_value(jnp.array(tensors[key], weight.dtype, device=device))

@@ -50,21 +50,26 @@ class Inner(nnx.Module):
                 in_channels,
                 3,
                 (3, 3),
-                2,
+                strides=2,
                 padding=1,
                 kernel_init=glorot_uniform(),
                 rngs=rngs,
             )
         elif border == "same":
             self.a = nnx.Conv(
-                in_channels, 3, (3, 3), 2, kernel_init=glorot_uniform(), rngs=rngs
+                in_channels,
+                3,
+                (3, 3),
+                strides=2,
+                kernel_init=glorot_uniform(),
+                rngs=rngs,
             )
         else:
             self.a = nnx.Conv(
                 in_channels,
                 3,
                 (3, 3),
-                2,
+                strides=2,
                 padding="VALID",
                 kernel_init=glorot_uniform(),
                 rngs=rngs,
@@ -152,5 +157,5 @@ def load_safetensors(model: nnx.Module, path: str | os.PathLike[str]) -> None:
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
     for key, weight in weights.items():
-        value = jnp.array(tensors[key], weight.dtype, device=weight.sharding)
-        weight.set_value(value)
+        device = getattr(weight, "sharding", None)  # arrays of NumPy have none
+        weight.set_value(jnp.array(tensors[key], weight.dtype, device=device))
