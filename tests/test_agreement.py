@@ -306,6 +306,15 @@ def test_flax_agrees(name: str) -> None:
     assert report.passed, text(report, graph)
 
 
+@pytest.mark.slow  # a minute of compilation; the small specs have all that it has
+def test_bn_inception_agrees_in_flax() -> None:
+    graph = incgen.compile_spec(SPECS / "bn_inception.inc")
+
+    report = verify(graph, targets=["torch", "flax"], rungs=range(5), dtypes=["float64"], batch=2)
+
+    assert report.passed, text(report, graph)
+
+
 def test_every_op_climbs_in_flax() -> None:
     graphs = [incgen.compile_spec(CASES / f"{name}.inc") for name in CLIMBED]
 

@@ -11,6 +11,8 @@ from zipfile import ZipFile
 
 import pytest
 
+from incgen.targets import TARGETS
+
 ROOT = Path(__file__).parent.parent
 #: The input of a build, and `fuzzing`, which it must omit; copied, because setuptools leaves
 #: folders behind.
@@ -50,14 +52,14 @@ def run(folder: Path, program: str, *arguments: str) -> subprocess.CompletedProc
     )
 
 
-def test_it_builds_for_both_targets(installed: Path) -> None:
+def test_it_builds_for_every_target(installed: Path) -> None:
     shutil.copy(ROOT / "specs" / "bn_inception.inc", installed / "bn_inception.inc")
-    built = run(
-        installed, "incgen", "build", "bn_inception.inc", "--target", "torch", "--target", "keras"
-    )
+    targets = [word for target in TARGETS for word in ("--target", target)]
+
+    built = run(installed, "incgen", "build", "bn_inception.inc", *targets)
 
     assert built.returncode == 0, built.stderr
-    for target in ("torch", "keras"):
+    for target in TARGETS:
         text = (installed / "generated" / f"bn_inception_{target}.py").read_text("utf-8")
         golden = (ROOT / "tests" / "golden" / f"bn_inception_{target}.py").read_text("utf-8")
         assert text.endswith(golden)  # behind the checksum line
