@@ -250,7 +250,7 @@ def test_models_in_one_vmap_are_the_models_by_themselves() -> None:
         return module().Tools(rngs=rngs)
 
     together = cast(several(nnx.Rngs(0)), "float64", nnx.Param, nnx.BatchStat)
-    graph, state = nnx.split(together)
+    graph, state = nnx.graphdef(model_of()), nnx.state(together)
     alone = [nnx.merge(graph, jax.tree.map(lambda v, n=n: v[n], state), copy=True) for n in (0, 1)]
 
     found = nnx.jit(nnx.vmap(lambda model, x: model(x), in_axes=(0, None)))(together, X)
@@ -519,7 +519,7 @@ module = incgen.load("tools.inc", "flax", text=text)
 mesh = jax.make_mesh((2,), ("data",))
 replicated = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
 split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
-model = module.Tools(rngs=nnx.Rngs(0))
+model = nnx.jit(lambda: module.Tools(rngs=nnx.Rngs(0)))()
 weights = nnx.state(model, (nnx.Param, nnx.BatchStat))
 weights = jax.tree.map(lambda v: jax.device_put(v.astype("float64"), replicated), weights)
 nnx.update(model, weights)
