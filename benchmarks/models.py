@@ -29,7 +29,8 @@ from figures import REFERENCE, SMALLEST, SPEC, Figure, compare, from_script, rep
 
 PAIRS = {1: 1} if SMALLEST else {1: 60, 32: 9}  # batch: how many pairs of forward passes are timed
 STEPS = {2: 1} if SMALLEST else {1: 20, 32: 3}  # the same for training steps
-FLAX_SIZE, STEP_SIZE = (64, 64) if SMALLEST else (224, 96)  # pixels of a side, which are halved five times
+#: Pixels of a side in Flax, in a pass and in a training step; the network halves them five times.
+FLAX_SIZE, STEP_SIZE = (64, 64) if SMALLEST else (224, 96)
 NOISE = 0.03  # of a ratio
 AGREEMENT = 1e-4  # in float32, relative to the largest logit: checks that both models are the same
 #: The same in training, where normalisations by the batch magnify what is rounded.
