@@ -111,20 +111,29 @@ def test_ruff_would_lay_it_out_the_same(generated: Path) -> None:
     run("ruff", "format", "--isolated", "--diff", ".", cwd=generated)
 
 
-def test_mypy_finds_nothing(generated: Path) -> None:
+@pytest.fixture(scope="module")
+def mypy(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """Return the command of mypy, which reads the types of the frameworks once for all tests."""
+    cache = tmp_path_factory.mktemp("mypy")
+    return "mypy", "--strict", "--config-file=", "--cache-dir", str(cache)
+
+
+def test_mypy_finds_nothing(generated: Path, mypy: tuple[str, ...]) -> None:
     files = sorted(p.name for target in TYPED for p in generated.glob(f"*_{target}.py"))
     assert len(files) == len(TYPED) * len(SPECS)
 
-    run("mypy", "--strict", "--config-file=", *files, cwd=generated)
+    run(*mypy, *files, cwd=generated)
 
 
-def test_mypy_finds_nothing_in_random_networks_that_once_failed(tmp_path: Path) -> None:
+def test_mypy_finds_nothing_in_random_networks_that_once_failed(
+    tmp_path: Path, mypy: tuple[str, ...]
+) -> None:
     for spec in (ROOT / "tests/random").glob("*.inc"):
         for target in TYPED:
             source = incgen.generate(spec, target)
             (tmp_path / f"{spec.stem}_{target}.py").write_text(source, "utf-8")
 
-    run("mypy", "--strict", "--config-file=", ".", cwd=tmp_path)
+    run(*mypy, ".", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("target", HAND_WRITTEN)

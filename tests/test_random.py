@@ -32,6 +32,8 @@ from incgen.targets.keras.code import Layer
 from incgen.targets.torch import ops as torch_ops
 
 KEPT = sorted((Path(__file__).parent / "random").glob("*.inc"))
+#: What is enough where any two targets would do.
+PAIR = ("torch", "keras")
 #: The number of networks per group, and how many of them may be invalid.
 NETWORKS, INVALID = 8, 3
 
@@ -52,7 +54,7 @@ def test_random_networks_agree(group: int) -> None:
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
 def test_what_once_failed_agrees(path: Path) -> None:
     """Most failed before Flax was a target, and JAX compiles each of them: some are enough."""
-    targets = list(TARGETS) if path in KEPT[::4] else ["torch", "keras"]
+    targets = tuple(TARGETS) if path in KEPT[::4] else PAIR
 
     examined = examine(path.read_text("utf-8"), targets=targets)
 
@@ -250,12 +252,12 @@ def test_a_fault_is_found_made_small_and_saved(
 
 def test_models_that_differ_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "numerics torch\nnetwork n {\n    input 4x4 2\n    a: bn decay=0.7\n}\n"
-    assert examine(text).graph
+    assert examine(text, targets=PAIR).graph
 
     monkeypatch.setattr(torch_ops, "_one_minus", lambda decay: decay)
 
     with pytest.raises(Fault, match=r"rung 4: statistic") as caught:
-        examine(text)
+        examine(text, targets=PAIR)
     assert caught.value.kind == "rung 4: statistic" and caught.value.numeric
 
 
@@ -264,13 +266,13 @@ def test_other_arguments_are_those_of_the_same_file(monkeypatch: pytest.MonkeyPa
         "# arguments: n=2\nnumerics torch\n"
         "network net(n = 1) {\n    input 4x4 2\n    a: bn\n    scale n\n}\n"
     )
-    assert examine(text).graph
+    assert examine(text, targets=PAIR).graph
 
     one = {"factor": Literal(1)}
     monkeypatch.setitem(keras_ops.EMITTERS, "scale", lambda args, context: (Layer("scale", one),))
 
     with pytest.raises(Fault, match="rung 1: value with n=2 of torch and keras differ"):
-        examine(text)
+        examine(text, targets=PAIR)
 
 
 def test_what_ruff_says_is_a_fault_of_its_network() -> None:
