@@ -105,7 +105,8 @@ class FlaxRunner(Runner):
 
     def arguments(self) -> tuple[str, ...]:
         # The metaclass of Flax hides the parameters of the constructor from `signature`.
-        names = inspect.signature(self._maker().__init__).parameters
+        maker = self._maker()  # a `partial` where other arguments are the defaults
+        names = inspect.signature(getattr(maker, "func", maker).__init__).parameters
         return tuple(name for name in names if name not in ("self", "rngs"))
 
     def make_model(self, module: ModuleType) -> None:
