@@ -76,15 +76,21 @@ FILES = {
     },
     "h5py": {"incgen.weights.readers.keras"},
     "keras": {"incgen.verify.runners.keras", "incgen.verify.runners.keras_forms"},
-    "jax": {"incgen.verify.runners.flax", "incgen.verify.runners.flax_forms"},
+    "jax": {
+        "incgen.verify.runners.flax",
+        "incgen.verify.runners.flax_forms",
+        "incgen.verify.runners.flax_programs",
+    },
     "flax": {
         "incgen.verify.runners.flax",
+        "incgen.verify.runners.flax_contents",
         "incgen.verify.runners.flax_forms",
         "incgen.weights.exporting",
     },
 }
 #: These run a framework and nothing else, and are only imported for that.
 RUNNERS = {f"incgen.verify.runners.{target}{part}" for target in TARGETS for part in ("", "_forms")}
+RUNNERS |= {f"incgen.verify.runners.flax_{part}" for part in ("contents", "programs")}
 
 
 @pytest.mark.parametrize("library", list(FILES))

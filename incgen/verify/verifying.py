@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,9 +73,8 @@ def verify(
     if dump is not None and Path(dump).exists() and not Path(dump).is_dir():
         raise RequestError(f"{Path(dump).as_posix()} is not a folder")
     graph = spec if isinstance(spec, Graph) else compile_spec(spec, parameters, text=text)
-    absent = () if targets else tuple(name for name in TARGETS if RUNNERS[name].missing())
-    asked_for = targets or [name for name in TARGETS if name not in absent] or [*TARGETS]
-    texts, omissions = _sources(graph, find_targets(asked_for, style), sources or {})
+    compared, absent = (targets, ()) if targets else _installed()
+    texts, omissions = _sources(graph, find_targets(compared, style), sources or {})
     asked, types = tuple(sorted(set(rungs))), tuple(t for t in DTYPES if t in dtypes)
     ladders: list[Ladder] = []
     if texts:
@@ -94,8 +92,7 @@ def verify(
             saved = Path(dump) if dump is not None else None
             ladders = _climbed(made, asked, types, saved, progress or (lambda _: None))
     origin = f"random, seed {seed}" if weights is None else Path(weights).as_posix()
-    report = _report(graph, ladders, omissions, (asked, types), batch, origin)
-    return replace(report, absent=absent)
+    return _report(graph, ladders, omissions, (asked, types), batch, origin, absent)
 
 
 def _report(
@@ -105,6 +102,7 @@ def _report(
     asked: tuple[tuple[int, ...], tuple[str, ...]],
     batch: int,
     weights: str,
+    absent: tuple[str, ...],
 ) -> Report:
     records = [ladder.record for ladder in ladders]
     other = resized(graph)
@@ -119,7 +117,14 @@ def _report(
         tuple(each for record in records for each in record.divergences),
         (*omissions, *(each for record in records for each in record.omissions)),
         *asked,
+        absent,
     )
+
+
+def _installed() -> tuple[list[str], tuple[str, ...]]:
+    """Return the targets whose libraries are installed, all if none are, and the others."""
+    absent = tuple(name for name in TARGETS if RUNNERS[name].missing())
+    return [name for name in TARGETS if name not in absent] or [*TARGETS], absent
 
 
 def _climbed(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -23,46 +22,17 @@ from incgen.graph.nodes import Graph
 from incgen.verify.figures import Docs
 from incgen.verify.lines import arguments_of, seen_by_object
 from incgen.verify.runners.base import Runner
+from incgen.verify.runners.flax_contents import (
+    Input,
+    channels_first,
+    channels_last,
+    modules_of,
+    ours,
+    variables_of,
+)
+from incgen.verify.runners.flax_programs import Programs, settings
 from incgen.verify.runners.results import Facts, RunFault, Values
 from incgen.weights.checkpoint import Array
-
-#: Flax's names of tensors, and ours.
-_NAMES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
-#: Compiles twice as fast; each program runs only a few times. At level 0, which is faster still, a
-#: maximum can differ from each of its elements by rounding, and its gradient is NaN then.
-_HASTE = {
-    "xla_backend_optimization_level": 1,
-    "xla_llvm_disable_expensive_passes": True,
-    "xla_cpu_parallel_codegen_split_count": 1,
-    "xla_cpu_use_fusion_emitters": False,
-}
-
-
-def settings() -> dict[str, Any]:
-    """Return the process settings of JAX, by name."""
-    names = ["jax_default_matmul_precision", "jax_enable_x64", "jax_debug_nans", "jax_disable_jit"]
-    names += ["jax_numpy_dtype_promotion", "jax_default_prng_impl", "jax_default_device"]
-    return {name: getattr(jax.config, name) for name in names}
-
-
-@dataclass
-class _Input:
-    """An input that can be moved and differentiated by, as a variable can."""
-
-    value: Any
-
-    def get_value(self) -> Any:
-        """Return the input (N, H, W, C)."""
-        return self.value
-
-    def set_value(self, value: Any) -> None:
-        """Move it."""
-        self.value = value
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Return its shape."""
-        return tuple(self.value.shape)
 
 
 class FlaxRunner(Runner):
@@ -76,7 +46,7 @@ class FlaxRunner(Runner):
         self.docs = Docs("", {}, channels_last=True)
         self.start = 0
         self.made: Any = None  # the model whose constructor ran last
-        self.compiled: dict[str, Callable[..., Any]] = {}
+        self.programs = Programs()
         self.promised: list[tuple[Array, Any]] = []
 
     @contextmanager
@@ -98,9 +68,9 @@ class FlaxRunner(Runner):
             return state
 
         with jax.enable_x64(False):  # Flax makes parameters in float32 in any case
-            found = self._compiled(state, np.uint32(self.start))
+            found = self.programs.run(state, np.uint32(self.start))
         model = nnx.merge(made[0], found)
-        for variable in _variables(model).values():
+        for variable in variables_of(model).values():
             variable.set_value(jnp.asarray(np.asarray(variable[...]), self.dtype))
         return model
 
@@ -125,7 +95,7 @@ class FlaxRunner(Runner):
             stack.enter_context(arguments_of(own, given))
             stack.enter_context(self.kept("making the model", drawn=True))
             self.model = self.fresh()
-        named = {name: (id(each), each) for name, each in _modules(self.made)}
+        named = {name: (id(each), each) for name, each in modules_of(self.made)}
         blocks = {
             name: (type(each).__doc__ or "", given[key])
             for name, (key, each) in named.items()
@@ -135,7 +105,7 @@ class FlaxRunner(Runner):
         self.lines = {name: seen[key] for name, (key, _) in named.items() if key in seen}
 
     def facts_of(self, model: Any) -> Facts:
-        every = _variables(model)
+        every = variables_of(model)
         tensors = {key: ours(np.asarray(each[...])) for key, each in every.items()}
         trained = frozenset(k for k, each in every.items() if isinstance(each, nnx.Param))
         count = sum(value.size for value in tensors.values())
@@ -148,11 +118,11 @@ class FlaxRunner(Runner):
 
     def preprocess(self, images: Array) -> Array:
         preprocess = self.of_module("preprocess")
-        found = np.asarray(preprocess(_last(images)))
-        again = np.asarray(jax.jit(preprocess)(_last(images)))
+        found = np.asarray(preprocess(channels_last(images)))
+        again = np.asarray(jax.jit(preprocess)(channels_last(images)))
         if not np.allclose(found, again, rtol=1e-5, atol=1e-5):
             raise RunFault("preprocess gives something else under jit")
-        return first(found)
+        return channels_first(found)
 
     def sized(self, height: int | None, width: int | None) -> AbstractContextManager[None]:
         return nullcontext()  # a module takes any input size
@@ -229,7 +199,7 @@ class FlaxRunner(Runner):
 
             return kept
 
-        with self.calling(_modules(self.model), keeping):
+        with self.calling(modules_of(self.model), keeping):
             outputs = self.named(self.model(x), heads=heads)
         given = {place: tuple(map(self._array, each)) for place, each in taken.items() if inputs}
         return outputs, Values(self._arrays(outputs), self._arrays(places), given)
@@ -248,7 +218,7 @@ class FlaxRunner(Runner):
         def path_of(module: Any) -> str | None:
             known = paths.get(id(self.model))
             if known is None:
-                known = paths[id(self.model)] = {id(m): path for path, m in _modules(self.model)}
+                known = paths[id(self.model)] = {id(m): path for path, m in modules_of(self.model)}
             return known.get(id(module))
 
         def replaced(cls: type) -> Callable[..., Any]:
@@ -272,7 +242,7 @@ class FlaxRunner(Runner):
             yield
 
     def layers(self, model: Any) -> list[tuple[str, Any]]:
-        modules = _modules(model)
+        modules = modules_of(model)
         outer = {name.rpartition(".")[0] for name, _ in modules}
         return [(name, each) for name, each in modules if name not in outer]
 
@@ -284,7 +254,7 @@ class FlaxRunner(Runner):
         return not layer.deterministic
 
     def statistics(self) -> dict[str, Array]:
-        every = _variables(self.model).items()
+        every = variables_of(self.model).items()
         return {
             key: self._array(each[...]) for key, each in every if isinstance(each, nnx.BatchStat)
         }
@@ -316,7 +286,7 @@ class FlaxRunner(Runner):
         return jnp.mean(value)
 
     def tensor(self, value: Array) -> Any:
-        return jnp.asarray(_last(value), self.dtype)
+        return jnp.asarray(channels_last(value), self.dtype)
 
     def constant(self, value: Array) -> Any:
         return np.asarray(value, self.dtype)
@@ -326,14 +296,14 @@ class FlaxRunner(Runner):
         return (shape[0], shape[3], shape[1], shape[2]) if len(shape) == 4 else shape
 
     def ours(self, key: str, value: Any) -> Array:
-        return first(value) if key == "input" else ours(value)
+        return channels_first(value) if key == "input" else ours(value)
 
     def number(self, value: Any) -> Any:
         return self._array(value)[()] if isinstance(value, np.ndarray) else self._array(value)
 
     def trained_outputs(self, x: Any) -> dict[str, Any]:
         self.model.train()
-        return self.named(self.model(x.value if isinstance(x, _Input) else x))
+        return self.named(self.model(x.value if isinstance(x, Input) else x))
 
     def penalty(self) -> Any:
         own = getattr(self.model, "regularization_loss", None)
@@ -344,26 +314,23 @@ class FlaxRunner(Runner):
 
     def optimizer(self, rate: float, momentum: float) -> Callable[[Callable[[], Any]], float]:
         optimizer = optax.sgd(rate, momentum)
-        state = optimizer.init([each[...] for each in self._weights()])
+        state = optimizer.init([each[...] for each in self._trained().values()])
 
         def update(loss: Callable[[], Any]) -> float:
             nonlocal state
             found, (_, gradients) = self._passed(loss, derived=True)
-            weights = self._weights()
-            moves, state = self._compiled(optimizer.update, gradients, state)
-            self.move(weights, moves)
+            moves, state = self.programs.run(optimizer.update, gradients, state)
+            self.move([*self._trained().values()], moves)
             return float(found)
 
         return update
 
-    def _weights(self) -> list[Any]:
-        every = _variables(self.model).values()
-        return [each for each in every if isinstance(each, nnx.Param)]
+    def _trained(self) -> dict[str, Any]:
+        every = variables_of(self.model).items()
+        return {key: each for key, each in every if isinstance(each, nnx.Param)}
 
     def leaves(self, x: Array) -> dict[str, Any]:
-        every = _variables(self.model).items()
-        trained = {key: each for key, each in every if isinstance(each, nnx.Param)}
-        return {"input": _Input(self.tensor(x)), **trained}
+        return {"input": Input(self.tensor(x)), **self._trained()}
 
     def move(self, leaves: Sequence[Any], moves: Sequence[Any]) -> None:
         for each, move in zip(leaves, moves, strict=True):
@@ -380,19 +347,19 @@ class FlaxRunner(Runner):
     # ------------------------------------------------------------ compiled passes
 
     def _passed(
-        self, run: Callable[[], Any], start: _Input | None = None, *, derived: bool = False
+        self, run: Callable[[], Any], start: Input | None = None, *, derived: bool = False
     ) -> tuple[Any, tuple[Any, list[Any]]]:
         """Return the result of a pass, and its gradients for the input and for all weights.
 
         The pass runs a copy of the model, as JAX demands, whose statistics the model takes over.
         """
         model, value = self.model, start.value if start else jnp.zeros(())
-        weights = [each[...] for each in self._weights()]
+        weights = [each[...] for each in self._trained().values()]
         self.promised = []
 
         def passed(value: Any, weights: Any) -> tuple[Any, Any]:
             self.model = nnx.clone(model)
-            for each, weight in zip(self._weights(), weights, strict=True):
+            for each, weight in zip(self._trained().values(), weights, strict=True):
                 each.set_value(weight)
             if start is not None:
                 start.value = value
@@ -402,38 +369,25 @@ class FlaxRunner(Runner):
 
         try:
             if derived:
-                passed = jax.value_and_grad(passed, (0, 1), has_aux=True)
-                (result, (rest, kept)), found = self._compiled(passed, value, weights)
+                step = jax.value_and_grad(passed, (0, 1), has_aux=True)
+                (result, (rest, kept)), found = self.programs.run(step, value, weights)
             else:
-                (result, (rest, kept)), found = self._compiled(passed, value, weights), (None, [])
+                result, (rest, kept) = self.programs.run(passed, value, weights)
+                found = None, []
         finally:
             self.model = model
             if start is not None:
                 start.value = value
         nnx.update(model, rest)
         for (array, _), each in zip(self.promised, kept, strict=True):
-            array[...] = first(np.asarray(each))
+            array[...] = channels_first(np.asarray(each))
         return result, found
-
-    def _compiled(self, run: Callable[..., Any], *given: Any) -> Any:
-        """Return the result of a function that is compiled as a whole.
-
-        Functions that compute the same are compiled once: numbers from outside, such as masks of
-        dropout, are inputs of what is compiled.
-        """
-        program, shapes = jax.make_jaxpr(run, return_shape=True)(*given)
-        text = str(program.jaxpr)
-        if text not in self.compiled:
-            run = partial(jax.core.eval_jaxpr, program.jaxpr)
-            self.compiled[text] = jax.jit(run, compiler_options=_HASTE)
-        found = self.compiled[text](program.consts, *jax.tree.leaves(given))
-        return jax.tree.unflatten(jax.tree.structure(shapes), found)
 
     def _array(self, value: Any) -> Array:
         """Return a value as an array; what is being traced gets its numbers after the pass."""
         if not isinstance(value, jax.core.Tracer):
-            return first(np.asarray(value))
-        promise = first(np.empty(value.shape, value.dtype))
+            return channels_first(np.asarray(value))
+        promise = channels_first(np.empty(value.shape, value.dtype))
         self.promised.append((promise, value))
         return promise
 
@@ -441,38 +395,7 @@ class FlaxRunner(Runner):
         return {name: self._array(value) for name, value in values.items()}
 
     def forget(self) -> None:
-        self.compiled.clear()
-        jax.clear_caches()
-
-
-def _modules(model: Any) -> list[tuple[str, Any]]:
-    """Return the modules inside a model by their paths."""
-    return [(".".join(map(str, path)), each) for path, each in nnx.iter_modules(model) if path]
-
-
-def _variables(model: Any) -> dict[str, Any]:
-    """Return the variables of a model by key, those that a weights file has."""
-    found = {}
-    for path, each in nnx.iter_graph(model):
-        if isinstance(each, (nnx.Param, nnx.BatchStat)):
-            *parts, name = map(str, path)
-            found[".".join((*parts, _NAMES.get(name, name)))] = each
-    return dict(sorted(found.items()))
-
-
-def ours(value: Array) -> Array:
-    """Return a Flax tensor with our axes: OIHW, or (out, in)."""
-    return value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
-
-
-def _last(value: Array) -> Array:
-    """Return (N, C, H, W) as (N, H, W, C), and vectors as they are."""
-    return value.transpose(0, 2, 3, 1) if value.ndim == 4 else value
-
-
-def first(value: Array) -> Array:
-    """Return (N, H, W, C) as (N, C, H, W), and vectors as they are."""
-    return value.transpose(0, 3, 1, 2) if value.ndim == 4 else value
+        self.programs.forget()
 
 
 def make(graph: Graph, source: str, dtype: str) -> FlaxRunner:
