@@ -43,8 +43,6 @@ class FlaxRunner(Runner):
 
     def __init__(self, graph: Graph, source: str, dtype: str) -> None:
         super().__init__(graph, source, dtype)
-        self.docs = Docs("", {}, channels_last=True)
-        self.start = 0
         self.made: Any = None  # the model whose constructor ran last
         self.programs = Programs()
         self.promised: list[tuple[Array, Any]] = []
@@ -78,7 +76,7 @@ class FlaxRunner(Runner):
         # The metaclass of Flax hides the parameters of the constructor from `signature`.
         maker = self._maker()  # a `partial` where other arguments are the defaults
         names = inspect.signature(getattr(maker, "func", maker).__init__).parameters
-        return tuple(name for name in names if name not in ("self", "rngs"))
+        return tuple(names)[1:-1]  # without `self` and `rngs`
 
     def make_model(self, module: ModuleType) -> None:
         seen: dict[int, int] = {}
@@ -90,19 +88,18 @@ class FlaxRunner(Runner):
         with ExitStack() as stack:
             for cls in (*own, *stock):
                 if "__init__" in cls.__dict__:
-                    noting = seen_by_object(cls, module.__file__ or "", seen)
-                    stack.enter_context(noting)
+                    stack.enter_context(seen_by_object(cls, module.__file__ or "", seen))
             stack.enter_context(arguments_of(own, given))
             stack.enter_context(self.kept("making the model", drawn=True))
             self.model = self.fresh()
-        named = {name: (id(each), each) for name, each in modules_of(self.made)}
+        named = dict(modules_of(self.made))
         blocks = {
-            name: (type(each).__doc__ or "", given[key])
-            for name, (key, each) in named.items()
-            if key in given
+            name: (type(each).__doc__ or "", given[id(each)])
+            for name, each in named.items()
+            if id(each) in given
         }
         self.docs = Docs(module.__doc__ or "", blocks, channels_last=True)
-        self.lines = {name: seen[key] for name, (key, _) in named.items() if key in seen}
+        self.lines = {name: seen[id(each)] for name, each in named.items() if id(each) in seen}
 
     def facts_of(self, model: Any) -> Facts:
         every = variables_of(model)
@@ -299,7 +296,7 @@ class FlaxRunner(Runner):
         return channels_first(value) if key == "input" else ours(value)
 
     def number(self, value: Any) -> Any:
-        return self._array(value)[()] if isinstance(value, np.ndarray) else self._array(value)
+        return self._array(value)
 
     def trained_outputs(self, x: Any) -> dict[str, Any]:
         self.model.train()
