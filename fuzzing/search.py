@@ -177,7 +177,9 @@ def saved(found: Found, seed: int, folder: Path) -> Path:
 # ---------------------------------------------------------------- in a process of its own
 
 
-def examine_batch(batch: range, seed: int, rungs: Sequence[int]) -> Tally:
+def examine_batch(
+    batch: range, seed: int, rungs: Sequence[int], targets: Sequence[str] = tuple(TARGETS)
+) -> Tally:
     """Examine some networks of a seed."""
     began = time.process_time()
     tally = Tally()
@@ -188,7 +190,8 @@ def examine_batch(batch: range, seed: int, rungs: Sequence[int]) -> Tally:
             tally.seen += 1
             text = examined_text(spec)
             try:
-                passed[number] = examine(text, spec, rungs), spec, text
+                examined = examine(text, spec, rungs, targets=targets)
+                passed[number] = examined, spec, text
             except Fault as fault:
                 tally.found.append(_found(number, fault, text))
         sources = {n: each.sources for n, (each, _, _) in passed.items() if each.graph is not None}
