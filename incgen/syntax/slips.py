@@ -148,7 +148,7 @@ def _expanded(pattern: str) -> re.Pattern[str]:
 
 def explain(misfit: Misfit) -> Slip:
     """Explain why a token does not fit."""
-    after = re.sub(r"\s*#.*", "", misfit.after)
+    after = re.sub(r"(?<!\s)\s*#.*", "", misfit.after)
     misfit = replace(misfit, after=after)
     return next(slip for row in _rows() if (slip := row.explain(misfit)) is not None)
 
