@@ -709,7 +709,7 @@ def test_what_a_target_cannot_express_is_not_compared() -> None:
         ({"rungs": [7]}, "there is no rung 7: the rungs are 0 (structure), "),
         ({"rungs": []}, "no rung is given"),
         ({"dtypes": ["float16"]}, "there is no type `float16`"),
-        ({"targets": ["jax"]}, "there is no target `jax`"),
+        ({"targets": ["caffe"]}, "there is no target `caffe`"),
         ({"batch": 0}, "a batch must have at least 1 example"),
     ],
 )

@@ -12,7 +12,22 @@ from fuzzing.broken.trial import Failure
 
 #: The modules that generated files import.
 _IMPORTS = frozenset(
-    {"collections", "keras", "math", "safetensors", "sys", "torch", "typing", "warnings"}
+    [
+        "collections",
+        "contextlib",
+        "flax",
+        "functools",
+        "jax",
+        "keras",
+        "math",
+        "numpy",
+        "os",
+        "safetensors",
+        "sys",
+        "torch",
+        "typing",
+        "warnings",
+    ]
 )
 _NO_CODE = re.compile(r'"[^"\n]*"|#[^\n]*')
 
