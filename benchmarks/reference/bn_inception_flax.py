@@ -57,7 +57,7 @@ class ConvBN(nnx.Module):
             use_bias=False,
             rngs=rngs,
         )
-        self.bn = BatchNorm(channels, momentum=0.9, epsilon=1e-5, use_fast_variance=False, rngs=rngs)
+        self.bn = BatchNorm(channels, momentum=0.9, epsilon=1e-5, rngs=rngs)
 
     def __call__(self, x: Array) -> Array:
         return nnx.relu(self.bn(self.conv(x)))
