@@ -166,8 +166,8 @@ SETTINGS: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("units", {"classes": 1}, (1,)),
     ("windows", {"n": 5}, (3,)),
 ]
-#: Every op once in Flax: JAX compiles each pass of each spec, so all specs
-#: climb in `make test-slow` only.
+#: Every op once in Flax: JAX compiles each pass of each spec, so all specs climb in
+#: `make test-slow` only.
 CLIMBED = (
     *("activations", "adaptive", "batch_norms", "ceil_pool", "drops", "flatten_op", "found"),
     *("groups", "heads", "kinds", "paddings", "vectors"),
