@@ -16,6 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
+import numpy as np
+
 from incgen.base.modules import import_source
 from incgen.graph.nodes import Graph
 from incgen.targets import TARGETS
@@ -118,9 +120,16 @@ class Runner(ABC):
     def load(self, path: Path) -> None:
         """Load a safetensors file as the module's users do."""
 
-    @abstractmethod
     def refusal(self, path: Path) -> str:
         """Describe how a file that does not fit is wrongly accepted; "" if it is rejected."""
+        before = self.facts().tensors
+        try:
+            self.load(path)
+        except ValueError:
+            after = self.facts().tensors
+            same = all(np.array_equal(before[key], after[key]) for key in before)
+            return "" if same else "are refused when some are loaded"
+        return "are loaded"
 
     @abstractmethod
     def write(self, path: Path) -> bool:
@@ -168,7 +177,7 @@ class Runner(ABC):
         except Exception as error:  # each framework has its own for what has no gradient
             if not forward:
                 raise
-            return replace(forward[-1], failure=error)
+            return replace(forward[-1], failure=error)  # a runner may have to run it again
         pairs = zip(leaves, found, strict=True)
         return replace(forward[0], gradients={key: self.ours(key, each) for key, each in pairs})
 

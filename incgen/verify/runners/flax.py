@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -17,28 +17,22 @@ import numpy as np
 import optax
 from flax import nnx
 
-from incgen.base.diagnostics import listed
 from incgen.graph.nodes import Graph
 from incgen.verify.figures import Docs
 from incgen.verify.lines import arguments_of, seen_by_object
-from incgen.verify.runners.base import Runner
-from incgen.verify.runners.flax_contents import (
-    Input,
-    channels_first,
-    channels_last,
-    modules_of,
-    ours,
-    variables_of,
-)
+from incgen.verify.runners.axes import channels_first, channels_last
+from incgen.verify.runners.classes import ClassRunner
+from incgen.verify.runners.flax_contents import Input, modules_of, ours, variables_of
 from incgen.verify.runners.flax_programs import Programs, settings
 from incgen.verify.runners.results import Facts, RunFault, Values
 from incgen.weights.checkpoint import Array
 
 
-class FlaxRunner(Runner):
+class FlaxRunner(ClassRunner):
     """A generated module."""
 
     target, method, settings = "flax", "__call__", staticmethod(settings)
+    kind, word = jax.Array, "an array"
     versions = f"Flax {flax.__version__} on JAX {jax.__version__}"
 
     def __init__(self, graph: Graph, source: str, dtype: str) -> None:
@@ -121,24 +115,11 @@ class FlaxRunner(Runner):
             raise RunFault("preprocess gives something else under jit")
         return channels_first(found)
 
-    def sized(self, height: int | None, width: int | None) -> AbstractContextManager[None]:
-        return nullcontext()  # a module takes any input size
-
     # ------------------------------------------------------------ files of weights
 
     def load(self, path: Path) -> None:
         with self.kept("loading weights"):
             self.of_module("load_safetensors")(self.model, path)
-
-    def refusal(self, path: Path) -> str:
-        before = self.facts().tensors
-        try:
-            self.load(path)
-        except ValueError:
-            after = self.facts().tensors
-            same = all(np.array_equal(before[key], after[key]) for key in before)
-            return "" if same else "are refused when some are loaded"
-        return "are loaded"
 
     def write(self, path: Path) -> bool:
         return False
@@ -159,11 +140,7 @@ class FlaxRunner(Runner):
             # Only the network itself asks whether it is in training.
             self.model.deterministic = False
             also = values(heads=True)
-        return Values(
-            {**also.outputs, **found.outputs},
-            {**also.places, **found.places},
-            {**also.inputs, **found.inputs},
-        )
+        return found.before(also)
 
     def called(self, x: Array) -> dict[str, Array]:
         self.model.eval()
@@ -255,24 +232,6 @@ class FlaxRunner(Runner):
         return {
             key: self._array(each[...]) for key, each in every if isinstance(each, nnx.BatchStat)
         }
-
-    def named(self, result: Any, *, heads: bool = True) -> dict[str, Any]:
-        """Return the outputs of a model by name.
-
-        Raises:
-            RunFault: These are not the outputs of the network.
-        """
-        names = list(self.graph.outputs)
-        if len(names) == 1 or not heads:
-            if not isinstance(result, jax.Array):
-                raise RunFault(f"the output is a {type(result).__name__}, not an array")
-            return {names[0]: result}
-        if isinstance(result, jax.Array):
-            raise RunFault(f"the output with heads is an array, not {listed(names)}")
-        found: dict[str, Any] = result._asdict()
-        if list(found) != names:
-            raise RunFault(f"the outputs with heads are {listed(list(found))}, not {listed(names)}")
-        return found
 
     # ------------------------------------------------------------ what JAX does its own way
 

@@ -51,13 +51,3 @@ def variables_of(model: Any) -> dict[str, Any]:
 def ours(value: Array) -> Array:
     """Return a Flax tensor with our axes: OIHW, or (out, in)."""
     return value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
-
-
-def channels_last(value: Array) -> Array:
-    """Return (N, C, H, W) as (N, H, W, C), and vectors as they are."""
-    return value.transpose(0, 2, 3, 1) if value.ndim == 4 else value
-
-
-def channels_first(value: Array) -> Array:
-    """Return (N, H, W, C) as (N, C, H, W), and vectors as they are."""
-    return value.transpose(0, 3, 1, 2) if value.ndim == 4 else value

@@ -20,6 +20,7 @@ from tensorflow.python.framework.config import is_op_determinism_enabled
 from incgen.graph.nodes import Graph
 from incgen.verify.figures import Docs
 from incgen.verify.lines import seen_by_name
+from incgen.verify.runners.axes import channels_first, channels_last
 from incgen.verify.runners.base import Runner
 from incgen.verify.runners.results import Facts, RunFault, Values
 from incgen.verify.surroundings import RANDOM
@@ -148,27 +149,20 @@ class KerasRunner(Runner):
 
     def preprocess(self, images: Array) -> Array:
         preprocess = self.of_module("preprocess")
-        found = np.asarray(preprocess(_last(images)))
+        found = np.asarray(preprocess(channels_last(images)))
         # also in a graph, as in a TensorFlow input pipeline
-        again = np.asarray(tf.function(preprocess, autograph=False)(tf.constant(_last(images))))
+        again = np.asarray(
+            tf.function(preprocess, autograph=False)(tf.constant(channels_last(images)))
+        )
         if not np.allclose(found, again, rtol=1e-5, atol=1e-5):
             raise RunFault("preprocess gives something else in a graph")
-        return first(found)
+        return channels_first(found)
 
     # ------------------------------------------------------------ files of weights
 
     def load(self, path: Path) -> None:
         with self.kept("loading weights"):
             self.of_module("load_safetensors")(self.model, path)
-
-    def refusal(self, path: Path) -> str:
-        before = self.model.get_weights()
-        try:
-            self.load(path)
-        except ValueError:
-            same = all(map(np.array_equal, before, self.model.get_weights()))
-            return "" if same else "are refused when some are loaded"
-        return "are loaded"
 
     def write(self, path: Path) -> bool:
         return False
@@ -200,7 +194,7 @@ class KerasRunner(Runner):
         return {key: np.asarray(v) for key, v in every.items() if not v.trainable}
 
     def _values(self, results: list[Any], inputs: bool) -> Values:
-        arrays = [first(np.asarray(value)) for value in results]
+        arrays = [channels_first(np.asarray(value)) for value in results]
         places = dict(zip(self.recorded, arrays, strict=False))
         outputs = dict(zip(self.graph.outputs, arrays[len(self.recorded) :], strict=True))
         taken = {
@@ -215,7 +209,9 @@ class KerasRunner(Runner):
 
     def arrays(self, results: Any) -> dict[str, Array]:
         """Return the outputs of a model as arrays."""
-        return {name: first(np.asarray(each)) for name, each in self.named(results).items()}
+        return {
+            name: channels_first(np.asarray(each)) for name, each in self.named(results).items()
+        }
 
     # ------------------------------------------------------------ what TensorFlow does its own way
 
@@ -226,7 +222,7 @@ class KerasRunner(Runner):
         return tf.reduce_mean(value)
 
     def tensor(self, value: Array) -> Any:
-        return self.constant(_last(value))
+        return self.constant(channels_last(value))
 
     def constant(self, value: Array) -> Any:
         return tf.constant(value, self.dtype)
@@ -237,7 +233,7 @@ class KerasRunner(Runner):
 
     def ours(self, key: str, value: Any) -> Array:
         found = np.asarray(value)
-        return first(found) if key == "input" else _ours(self.model, key, found)
+        return channels_first(found) if key == "input" else _ours(self.model, key, found)
 
     def trained_outputs(self, x: Any) -> dict[str, Any]:
         return self.named(self.model(tf.identity(x), training=True))
@@ -303,16 +299,6 @@ def _ours(model: Any, key: str, value: Array) -> Array:
         high, wide, channels, multiplier = value.shape
         return value.transpose(2, 3, 0, 1).reshape(channels * multiplier, 1, high, wide)
     return value.transpose(3, 2, 0, 1)
-
-
-def _last(value: Array) -> Array:
-    """Return (N, C, H, W) as (N, H, W, C), and vectors as they are."""
-    return value.transpose(0, 2, 3, 1) if value.ndim == 4 else value
-
-
-def first(value: Array) -> Array:
-    """Return (N, H, W, C) as (N, C, H, W), and vectors as they are."""
-    return value.transpose(0, 3, 1, 2) if value.ndim == 4 else value
 
 
 def make(graph: Graph, source: str, dtype: str) -> KerasRunner:

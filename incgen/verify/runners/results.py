@@ -38,6 +38,14 @@ class Values:
     places: dict[str, Array]
     inputs: dict[str, tuple[Array, ...]]  #: The inputs of each place, if requested
 
+    def before(self, others: Values) -> Values:
+        """Return these results, and of others those that are not among them."""
+        return Values(
+            {**others.outputs, **self.outputs},
+            {**others.places, **self.places},
+            {**others.inputs, **self.inputs},
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Step:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,11 +12,10 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from incgen.base.diagnostics import listed
 from incgen.graph.nodes import Graph
 from incgen.verify.figures import Docs
 from incgen.verify.lines import arguments_of, seen_by_object
-from incgen.verify.runners.base import Runner
+from incgen.verify.runners.classes import ClassRunner
 from incgen.verify.runners.results import Facts, RunFault, Values
 from incgen.verify.surroundings import RANDOM, UNUSUAL
 from incgen.weights.checkpoint import Array
@@ -63,10 +62,11 @@ def settings() -> dict[str, Any]:
     }
 
 
-class TorchRunner(Runner):
+class TorchRunner(ClassRunner):
     """A generated module."""
 
     target, method, settings = "torch", "forward", staticmethod(settings)
+    kind, word = Tensor, "a tensor"
     versions = f"PyTorch {torch.__version__.partition('+')[0]}"
 
     def __init__(self, graph: Graph, source: str, dtype: str) -> None:
@@ -123,9 +123,6 @@ class TorchRunner(Runner):
         preprocess(torch.from_numpy(images).to("meta"))
         return _array(preprocess(torch.from_numpy(images)))
 
-    def sized(self, height: int | None, width: int | None) -> AbstractContextManager[None]:
-        return nullcontext()  # a module takes any input size
-
     # ------------------------------------------------------------ files of weights
 
     def load(self, path: Path) -> None:
@@ -165,11 +162,7 @@ class TorchRunner(Runner):
             also = self._recorded(self.tensor(x), inputs)[1]
         finally:
             self.model.training = False
-        return Values(
-            {**also.outputs, **itself.outputs},
-            {**also.places, **itself.places},
-            {**also.inputs, **itself.inputs},
-        )
+        return itself.before(also)
 
     def called(self, x: Array) -> dict[str, Array]:
         return self.main_output(self.model.eval(), x)
@@ -214,24 +207,6 @@ class TorchRunner(Runner):
         if not torch.equal(before, x):
             raise RunFault("it changes its input")
         return outputs, Values(arrays(outputs), places, taken)
-
-    def named(self, result: Any, *, heads: bool = True) -> dict[str, Tensor]:
-        """Return the outputs of a model by name.
-
-        Raises:
-            RunFault: These are not the outputs of the network.
-        """
-        names = list(self.graph.outputs)
-        if len(names) == 1 or not heads:
-            if not isinstance(result, Tensor):
-                raise RunFault(f"the output is a {type(result).__name__}, not a tensor")
-            return {names[0]: result}
-        if isinstance(result, Tensor):
-            raise RunFault(f"the output with heads is a tensor, not {listed(names)}")
-        found: dict[str, Tensor] = result._asdict()
-        if list(found) != names:
-            raise RunFault(f"the outputs with heads are {listed(list(found))}, not {listed(names)}")
-        return found
 
     def layers(self, model: nn.Module) -> list[tuple[str, Any]]:
         return [(name, each) for name, each in model.named_modules() if not list(each.children())]
