@@ -14,6 +14,7 @@ from incgen.language.expressions import Expression
 from incgen.resolve.definitions import WindowValue
 from incgen.targets.flax.weights import kernel
 from incgen.targets.shared.classes.code import Layer
+from incgen.targets.shared.classes.ops import plain_module
 from incgen.targets.shared.code import Chosen, Code, Op
 from incgen.targets.shared.outputs import flat_size
 from incgen.targets.shared.units import Place
@@ -24,7 +25,6 @@ from incgen.targets.shared.values import (
     ZERO,
     Args,
     Sides,
-    as_float,
     as_tuple,
     expression,
     four_sides,
@@ -43,7 +43,7 @@ def layer(op: str, args: Args, place: Place) -> Layer:
     """Return the layer of an op, whose arguments are in terms of the class."""
     emitter = EMITTERS.get(op)
     if emitter is None:
-        return Layer(Op(op, args))
+        return Layer(plain_module(op, args, place))
     pad = args.get("pad")
     if isinstance(pad, ex.Parameter) and pad.name != "padding" and place.words(pad.name):
         build = partial(_module, emitter, place=place)
@@ -132,11 +132,6 @@ def _bn(args: Args, place: Place) -> Layer:
     return Layer(Op("bn", {**facts, "channels": place.shape.channels, "is_map": True}))
 
 
-def _lrn(args: Args, place: Place) -> Layer:
-    floats = {name: as_float(expression(args, name)) for name in ("alpha", "beta", "k")}
-    return Layer(Op("lrn", {"size": args["size"], **floats}))
-
-
 # ---------------------------------------------------------------- pooling
 
 
@@ -177,24 +172,12 @@ def _either_pool(args: Args, place: Place) -> Layer:
     return Layer(by_word(args, "kind", ("max", "avg"), known, Chosen))
 
 
-def _adaptive_avg_pool(args: Args, place: Place) -> Layer:
-    return Layer(Op("adaptive_avg_pool", {"size": paired(window(args).kernel)}))
-
-
 # ---------------------------------------------------------------- the rest
 
 
 def _gelu(args: Args, place: Place) -> Layer:
     is_tanh = ex.binary("==", expression(args, "form"), ex.Literal("tanh"))
     return Layer(Op("gelu", {"approximate": is_tanh}))
-
-
-def _dropout(args: Args, place: Place) -> Layer:
-    return Layer(Op("dropout", {"rate": as_float(expression(args, "rate"))}))
-
-
-def _flatten(args: Args, place: Place) -> Layer:
-    return Layer(Op("flatten" if place.shape.is_map else "identity", {}))
 
 
 def _pad(args: Args, place: Place) -> Layer:
@@ -208,13 +191,9 @@ EMITTERS: dict[str, Callable[[Args, Place], Layer]] = {
     "separable_conv": _separable_conv,
     "dense": _dense,
     "bn": _bn,
-    "lrn": _lrn,
     "max_pool": lambda args, place: Layer(_pool(args, place, average=False)),
     "avg_pool": lambda args, place: Layer(_pool(args, place, average=True)),
     "pool": _either_pool,
     "gelu": _gelu,
-    "adaptive_avg_pool": _adaptive_avg_pool,
-    "dropout": _dropout,
-    "flatten": _flatten,
     "pad": _pad,
 }

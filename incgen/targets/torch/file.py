@@ -7,17 +7,12 @@ function (`ops.py`), whose parameters are initialised in place (`writer.py`).
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
 
 from incgen.graph.nodes import Graph
-from incgen.language.names import class_name
-from incgen.resolve import definitions as df
-from incgen.targets.shared import file as shared
 from incgen.targets.shared.classes.code import Class
-from incgen.targets.shared.code import Op
-from incgen.targets.shared.file import Form
-from incgen.targets.shared.preamble import facts
+from incgen.targets.shared.classes.file import ClassFile
+from incgen.targets.shared.code import Node, Op
 from incgen.targets.shared.style import PLAIN, Style
 from incgen.targets.torch.writer import TorchWriter
 
@@ -32,36 +27,12 @@ def emit(graph: Graph, style: Style = PLAIN, *, laid_out: bool = True) -> str:
     return File(graph, style).source(laid_out=laid_out)
 
 
-class File(shared.File):
+class File(ClassFile):
     """A file of PyTorch classes."""
 
-    target, framework, channels_last, spelt = "torch", "PyTorch", False, class_name
+    target, framework, channels_last, writer = "torch", "PyTorch", False, TorchWriter
 
-    def write(self, name: str, definition: df.Definition, is_map: bool) -> tuple[Form, Class]:
-        """Return the class of a unit or block whose input is a map or a vector."""
-        return TorchWriter(self, name, definition, is_map).definition_class()
-
-    def view(self) -> dict[str, Any]:
-        """Return the variables of the template of the file."""
-        network = TorchWriter(self, self.name, self.graph.program.network, True).network_class()
-        if any(_decays(each) for each in (*self.written, network)):
-            network = replace(network, methods=(Op("regularization_loss", {}),))
-        shapes = self.outputs()
-        output = shapes[first := next(iter(shapes))]
-        if first == "logits":
-            output += ", logits"
-        if len(shapes) > 1:
-            output += f"; in training {self.name}Output"
-        return {
-            **facts(self, output),
-            "classes": self.written,
-            "network": network,
-            "heads": [*shapes] if len(shapes) > 1 else [],
-            "outputs": f"{self.name}Output",
-        }
-
-
-def _decays(node: object) -> bool:
-    """Return whether a class has weight decay."""
-    assert isinstance(node, Class)
-    return any(isinstance(each, Op) and each.name == "decays" for each in node.init)
+    def decays(self, classes: Sequence[Node]) -> bool:
+        """Return whether a constructor lists rates of weight decay."""
+        nodes = [node for each in classes if isinstance(each, Class) for node in each.init]
+        return any(isinstance(node, Op) and node.name == "decays" for node in nodes)

@@ -15,6 +15,7 @@ from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.resolve.definitions import WindowValue
 from incgen.targets.shared.classes import code as classes
+from incgen.targets.shared.classes.ops import plain_module
 from incgen.targets.shared.code import Chosen, Code, Op
 from incgen.targets.shared.outputs import flat_size
 from incgen.targets.shared.units import Place
@@ -26,7 +27,6 @@ from incgen.targets.shared.values import (
     Args,
     Pair,
     Sides,
-    as_float,
     expression,
     four_sides,
     one_of_equal,
@@ -50,7 +50,7 @@ def layer(op: str, args: Args, place: Place) -> Layer:
     """Return the layer of an op, whose arguments are in terms of the class."""
     emitter = EMITTERS.get(op)
     if emitter is None:
-        return Layer(Op(op, args))
+        return Layer(plain_module(op, args, place))
     pad = args.get("pad")
     if isinstance(pad, ex.Parameter) and pad.name != "padding" and place.words(pad.name):
         return by_word(
@@ -153,11 +153,6 @@ def _bn(args: Args, place: Place) -> Layer:
     return Layer(Op("bn", facts))
 
 
-def _lrn(args: Args, place: Place) -> Layer:
-    floats = {name: as_float(expression(args, name)) for name in ("alpha", "beta", "k")}
-    return Layer(Op("lrn", {"size": args["size"], **floats}))
-
-
 # ---------------------------------------------------------------- the rest
 
 
@@ -165,18 +160,6 @@ def _gelu(args: Args, place: Place) -> Layer:
     is_tanh = ex.binary("==", expression(args, "form"), ex.Literal("tanh"))
     word = ex.choice(is_tanh, ex.Literal("tanh"), ex.Literal("none"))
     return Layer(Op("gelu", {"approximate": word}))
-
-
-def _dropout(args: Args, place: Place) -> Layer:
-    return Layer(Op("dropout", {"rate": as_float(expression(args, "rate"))}))
-
-
-def _adaptive_avg_pool(args: Args, place: Place) -> Layer:
-    return Layer(Op("adaptive_avg_pool", {"size": paired(window(args).kernel)}))
-
-
-def _flatten(args: Args, place: Place) -> Layer:
-    return Layer(Op("flatten" if place.shape.is_map else "identity", {}))
 
 
 def _pad(args: Args, place: Place) -> Layer:
@@ -262,13 +245,9 @@ EMITTERS: dict[str, Callable[[Args, Place], Layer]] = {
     "separable_conv": _separable_conv,
     "dense": _dense,
     "bn": _bn,
-    "lrn": _lrn,
     "max_pool": lambda args, place: Layer(_pool(args, place, average=False)),
     "avg_pool": lambda args, place: Layer(_pool(args, place, average=True)),
     "pool": _either_pool,
     "gelu": _gelu,
-    "adaptive_avg_pool": _adaptive_avg_pool,
-    "dropout": _dropout,
-    "flatten": _flatten,
     "pad": _pad,
 }

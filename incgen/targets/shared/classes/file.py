@@ -1,0 +1,55 @@
+"""A file of classes: one for each unit and block, and one for the network."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from incgen.language.names import class_name
+from incgen.resolve import definitions as df
+from incgen.targets.shared import file as shared
+from incgen.targets.shared.classes.code import Class
+from incgen.targets.shared.classes.writer import ClassWriter
+from incgen.targets.shared.code import Node, Op
+from incgen.targets.shared.file import Form
+from incgen.targets.shared.preamble import facts
+
+
+class ClassFile(shared.File):
+    """A file of classes.
+
+    Attributes:
+        writer: Writes one of them.
+    """
+
+    spelt = class_name
+    writer: ClassVar[type[ClassWriter]]
+
+    @abstractmethod
+    def decays(self, classes: Sequence[Node]) -> bool:
+        """Return whether any class has weight decay."""
+
+    def write(self, name: str, definition: df.Definition, is_map: bool) -> tuple[Form, Class]:
+        """Return the class of a unit or block whose input is a map or a vector."""
+        return self.writer(self, name, definition, is_map).definition_class()
+
+    def view(self) -> dict[str, Any]:
+        """Return the variables of the template of the file."""
+        network = self.writer(self, self.name, self.graph.program.network, True).network_class()
+        if self.decays((*self.written, network)):
+            network = replace(network, methods=(Op("regularization_loss", {}),))
+        shapes = self.outputs()
+        output = shapes[first := next(iter(shapes))]
+        if first == "logits":
+            output += ", logits"
+        if len(shapes) > 1:
+            output += f"; in training {self.name}Output"
+        return {
+            **facts(self, output),
+            "classes": self.written,
+            "network": network,
+            "heads": [*shapes] if len(shapes) > 1 else [],
+            "outputs": f"{self.name}Output",
+        }
