@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fuzzing.faults import Fault, known, place_of
-from incgen.api import compile_spec
 from incgen.base.diagnostics import SpecError
+from incgen.compiling import compile_spec
 from incgen.graph.nodes import Graph
 
 if TYPE_CHECKING:

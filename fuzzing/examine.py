@@ -16,8 +16,8 @@ from fuzzing.climbing import climb, climb_with_arguments, generated
 from fuzzing.faults import Fault, place_of
 from fuzzing.refusals import UNSEEN, expected
 from fuzzing.tracking import Misfit, TooLarge, output_of
-from incgen.api import compile_spec
 from incgen.base.diagnostics import Severity, SpecError
+from incgen.compiling import compile_spec
 from incgen.graph.nodes import Graph
 from incgen.language.expressions import Literal, Name
 from incgen.syntax.format import format_text

@@ -14,16 +14,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from incgen.api import (
-        RequestError,
-        build,
-        check,
-        compile_spec,
-        generate,
-        load,
-    )
+    from incgen.api import build, check, generate, load
     from incgen.base.diagnostics import Diagnostic, SpecError
     from incgen.base.files import OutputError
+    from incgen.compiling import RequestError, compile_spec
     from incgen.output import GeneratedFile
     from incgen.targets.shared.style import Style, TemplateError
     from incgen.weights.errors import MismatchError, WeightsError
@@ -58,14 +52,14 @@ _HOMES = {
     "GeneratedFile": "incgen.output",
     "MismatchError": "incgen.weights.errors",
     "OutputError": "incgen.output",
-    "RequestError": "incgen.api",
+    "RequestError": "incgen.compiling",
     "SpecError": "incgen.base.diagnostics",
     "Style": "incgen.targets.shared.style",
     "TemplateError": "incgen.targets.shared.style",
     "WeightsError": "incgen.weights.errors",
     "build": "incgen.api",
     "check": "incgen.api",
-    "compile_spec": "incgen.api",
+    "compile_spec": "incgen.compiling",
     "export_weights": "incgen.weights.exporting",
     "generate": "incgen.api",
     "import_weights": "incgen.weights.importing",

@@ -1,92 +1,32 @@
-"""The Python API: the compilation of a spec, from its file to source text.
+"""The Python API: check a spec, generate its source text, write it, import it.
 
-`compile_spec` runs the pipeline up to the graph; everything else here builds on it. Targets and
-their dependencies are imported where they are needed, so that a check does not pay for them.
+Targets and their dependencies are imported where they are needed, so that a check does not pay for
+them.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from incgen.base.diagnostics import (
     Code,
     Diagnostic,
-    Note,
     Reporter,
     SpecError,
-    clipped,
     listed,
     near,
 )
 from incgen.base.modules import import_source
-from incgen.graph.elaborate import elaborate
+from incgen.compiling import Parameters, RequestError, SpecPath, compile_spec, faults_of_recipes
 from incgen.graph.nodes import Graph
-from incgen.graph.remedies import with_remedies
-from incgen.language.arithmetic import Value
-from incgen.language.values import plain_value
-from incgen.resolve.program import resolve
-from incgen.syntax import tree as st
-from incgen.syntax.loader import LoadedFile
-from incgen.syntax.loader import load as load_file
 
 if TYPE_CHECKING:
     from incgen.output import GeneratedFile
     from incgen.targets import Target
     from incgen.targets.shared.style import Style
-
-#: The location of a spec: a file, or the name of one that ships with incgen, such as
-#: `bn_inception`.
-SpecPath: TypeAlias = str | os.PathLike[str]
-#: Values for the parameters of a network and the constants (`let`) of its file, which override
-#: those of the spec.
-Parameters: TypeAlias = Mapping[str, Value]
-
-
-class RequestError(ValueError):
-    """A request cannot be met: an unknown target or parameter, or an invalid value."""
-
-
-def compile_spec(
-    spec: SpecPath,
-    parameters: Parameters | None = None,
-    *,
-    text: str | None = None,
-    report: Reporter | None = None,
-) -> Graph:
-    """Read a spec and expand its network: every layer with its shape, key and cost.
-
-    Args:
-        spec: The file of the spec, or the name of a shipped one.
-        parameters: Values for parameters and constants, in place of what the spec says.
-        text: The spec itself, if it does not come from the file; `spec` is then its name, and
-            the files it uses are found beside that.
-        report: Collects warnings.
-
-    Raises:
-        SpecError: The spec has faults; all that could be told apart are in it.
-        RequestError: The spec has no such parameter, or the value is invalid.
-    """
-    report = report or Reporter()
-    loaded = load_file(Path(spec), text=text)
-    constants, settings = _settings(loaded, parameters or {})
-    program = resolve(loaded, constants, report)
-    report.stop_on_errors()
-    if program is None:
-        raise SpecError([_not_one_network(loaded)])
-    graph = elaborate(program, settings, report)
-    if report.failed:
-        values = plain_parameters(parameters or {})
-        found = with_remedies(
-            report.diagnostics, loaded.spec, values, lambda other: _faults_with(loaded, other)
-        )
-        raise SpecError(found)
-    if graph is None:
-        raise AssertionError("elaboration failed without a report")
-    return graph
 
 
 def check(
@@ -107,7 +47,7 @@ def check(
     except SpecError as error:
         lone = error.diagnostics[0]
         if lone.code is Code.NO_NETWORK and lone.span is None:
-            return report.diagnostics
+            return report.diagnostics + faults_of_recipes(spec, parameters, text=text)
         return list(error.diagnostics)
     refused: dict[Diagnostic, None] = {}  # report what no target can express once
     for target in find_targets(list(TARGETS)):
@@ -115,7 +55,10 @@ def check(
             target.check(graph)
         except SpecError as error:
             refused |= dict.fromkeys(error.diagnostics)
-    return [*refused, *report.diagnostics]
+    faults = [*refused, *report.diagnostics]
+    return faults + [
+        each for each in faults_of_recipes(spec, parameters, text=text) if each not in faults
+    ]
 
 
 def generate(
@@ -290,72 +233,3 @@ def emit_all(graph: Graph, targets: Sequence[Target]) -> dict[str, str]:
     if faults:
         raise SpecError(faults)
     return sources
-
-
-def _not_one_network(loaded: LoadedFile) -> Diagnostic:
-    """Return the error for a file that does not define exactly one network."""
-    networks = [item for item in loaded.spec.items if isinstance(item, st.Network)]
-    if not networks:
-        return Diagnostic(
-            Code.NO_NETWORK,
-            "the file defines no network, so there is nothing to build",
-            None,
-            help="add `network name() { ... }`, or give a spec that uses this file",
-            file=loaded.source.name,
-        )
-    first, second, *_ = networks
-    return Diagnostic(
-        Code.NO_NETWORK,
-        f"the file defines {len(networks)} networks; a spec defines one",
-        second.name.span,
-        notes=(Note(f"the first, `{first.name.text}`, is here", first.name.span),),
-        help="put each network into a file of its own, and `use` what they share",
-    )
-
-
-def plain_parameters(values: Parameters | None) -> dict[str, Value]:
-    """Convert the names and values of parameters to plain ones.
-
-    Raises:
-        RequestError: A value is not one that a parameter can have.
-    """
-    plain: dict[str, Value] = {}
-    for name, value in (values or {}).items():
-        if not isinstance(name, str):
-            raise RequestError(f"the name of a parameter is a string, not {type(name).__name__}")
-        key = str.__str__(name)
-        try:
-            plain[key] = plain_value(value)
-        except ValueError as fault:
-            raise RequestError(f"`{clipped(key)}` cannot be set to that: {fault}") from None
-    return plain
-
-
-def _faults_with(loaded: LoadedFile, values: dict[str, Value]) -> list[Diagnostic]:
-    """Return the errors in a spec when it is compiled with other values."""
-    report = Reporter()
-    constants, settings = _settings(loaded, values)
-    try:
-        program = resolve(loaded, constants, report)
-        if program is not None and not report.failed:
-            elaborate(program, settings, report)
-    except SpecError as error:
-        return list(error.diagnostics)
-    return report.diagnostics
-
-
-def _settings(loaded: LoadedFile, values: Parameters) -> tuple[dict[str, Value], dict[str, Value]]:
-    """Split values into those of constants and those of parameters; reject unknown names."""
-    items = loaded.spec.items
-    networks = [item for item in items if isinstance(item, st.Network)]
-    parameters = [p.name.text for network in networks for p in network.parameters]
-    constants = [item.name.text for item in items if isinstance(item, st.Constant)]
-    plain = plain_parameters(values)
-    for name in plain:
-        known = [*parameters, *constants]
-        if name not in known:
-            offer = near(name, known) or (f"there are {listed(known)}" if known else "")
-            end = f": {offer}" if offer else ""
-            raise RequestError(f"the spec has no parameter and no constant `{name}`{end}")
-    given = {name: value for name, value in plain.items() if name in parameters}
-    return {name: value for name, value in plain.items() if name not in given}, given

@@ -21,7 +21,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from incgen.api import Parameters, SpecPath, compile_spec, find_targets, plain_parameters
+from incgen.api import find_targets
+from incgen.compiling import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.syntax.loader import find
 
 if TYPE_CHECKING:

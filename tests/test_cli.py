@@ -596,7 +596,7 @@ def test_an_interrupt_is_one_line(incgen: Runner, monkeypatch: pytest.MonkeyPatc
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("incgen.api.compile_spec", interrupted)
+    monkeypatch.setattr("incgen.compiling.compile_spec", interrupted)
 
     done = incgen("show", "net.inc")
 
@@ -608,7 +608,7 @@ def test_a_fault_of_incgen_is_not_hidden(incgen: Runner, monkeypatch: pytest.Mon
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("incgen.api.compile_spec", broken)
+    monkeypatch.setattr("incgen.compiling.compile_spec", broken)
 
     with pytest.raises(ZeroDivisionError):
         cli.main(["show", "net.inc"])

@@ -12,8 +12,8 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import get_args
 
-from incgen.api import compile_spec
 from incgen.base.source import Span
+from incgen.compiling import compile_spec
 from incgen.graph.nodes import Graph
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import FUNCTIONS, PRECEDENCE

@@ -38,7 +38,7 @@ from typing import Any
 
 import pytest
 
-from incgen import api
+from incgen import api, compiling
 from incgen.base.diagnostics import Code, Diagnostic, SpecError
 from incgen.graph.nodes import Graph
 from incgen.language.initializers import RULES
@@ -132,7 +132,7 @@ def faults(path: Path, text: str) -> list[Diagnostic]:
     """Return the errors and warnings of a spec, including those of targets."""
     found = api.check(path, text=text)
     if not any(d.severity == "error" for d in found):
-        graph = api.compile_spec(path, text=text)
+        graph = compiling.compile_spec(path, text=text)
         for target in TARGETS:
             try:
                 ast.parse(api.find_targets([target])[0].emit(graph))
@@ -169,7 +169,7 @@ def test_an_example_is_laid_out(fence: Fence) -> None:
 def graph_of(fence: Fence, folder: Path) -> Graph:
     """Return the network of an example; the folder has the files that it uses."""
     how, use, _ = fence.trial
-    return api.compile_spec(folder / "example.inc", text=whole(fence, how, use))
+    return compiling.compile_spec(folder / "example.inc", text=whole(fence, how, use))
 
 
 def buildable(page: Path) -> list[Fence]:
@@ -645,7 +645,7 @@ def keys() -> list[tuple[str, str]]:
 def test_keys_are_as_the_page_says(written: str, expected: str) -> None:
     body = written.replace("; ", "\n")
     text = f"{_KEYS_PREAMBLE}network example {{\ninput 8x8 3\n{body}\n}}\n"
-    graph = api.compile_spec("example.inc", text=text)
+    graph = compiling.compile_spec("example.inc", text=text)
 
     layers = [node.path for node in graph.nodes if node.op in OPS]
     assert " ".join(layers) == expected

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from incgen.api import compile_spec
 from incgen.base.diagnostics import Reporter, SpecError
+from incgen.compiling import compile_spec
 from incgen.graph.nodes import Graph, Node
 from incgen.graph.shapes import Shape, Window
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from incgen.api import check, compile_spec
+from incgen.api import check
 from incgen.cli.main import main
+from incgen.compiling import compile_spec
 from incgen.graph import numerics
 from incgen.language.ops import OPS, PRESETS, ByWindow
 

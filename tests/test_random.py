@@ -21,8 +21,8 @@ from fuzzing.processes import spread
 from fuzzing.reduce import reduced
 from fuzzing.specs import random_spec
 from fuzzing.tracking import output_of
-from incgen.api import compile_spec
 from incgen.base.diagnostics import Code, Diagnostic, SpecError
+from incgen.compiling import compile_spec
 from incgen.graph.nodes import Graph
 from incgen.language.expressions import Literal
 from incgen.language.ops import OPS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from incgen.api import compile_spec
+from incgen.compiling import compile_spec
 from incgen.graph.nodes import Graph
 from incgen.graph.show import as_json, described, table
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from incgen.api import compile_spec
 from incgen.base.diagnostics import SpecError
 from incgen.base.files import OutputError
+from incgen.compiling import compile_spec
 from incgen.graph.nodes import Graph
 
 np = pytest.importorskip("numpy")

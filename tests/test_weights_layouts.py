@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from incgen.api import compile_spec
+from incgen.compiling import compile_spec
 from incgen.weights import layout_file, layouts, templates
 from incgen.weights.errors import WeightsError
 from incgen.weights.layout import AmbiguousError, Layout

@@ -11,7 +11,7 @@ from pathlib import Path
 from fuzzing.broken import code
 from fuzzing.broken.cases import Case
 from fuzzing.broken.trial import Failure
-from incgen import api
+from incgen import api, compiling
 from incgen.base.diagnostics import (
     Code,
     Diagnostic,
@@ -63,14 +63,14 @@ def examine_spec(case: Case, folder: Path, look: str = "") -> tuple[str, ...]:
     report = Reporter()
     graph, sources = None, dict[str, str]()
     try:
-        graph = api.compile_spec(path, values, report=report)
+        graph = compiling.compile_spec(path, values, report=report)
         sources = api.emit_all(graph, api.find_targets(list(TARGETS)))
     except SpecError as error:
         found = error.diagnostics
         if not any(each.severity is Severity.ERROR for each in found):
             raise Failure("no error", "a SpecError holds warnings only") from error
         ends = tuple(dict.fromkeys(each.code.value for each in found))
-    except api.RequestError as error:
+    except compiling.RequestError as error:
         if not str(error):
             raise Failure("no message", "a RequestError says nothing") from error
         found, ends = (), (REFUSED,)
@@ -185,7 +185,7 @@ def _check_build(
     before = _listed(folder)
     try:
         built = api.build(path, list(TARGETS), f"{output}/", values)
-    except (SpecError, api.RequestError, OutputError):
+    except (SpecError, compiling.RequestError, OutputError):
         if sources:
             raise Failure("not written", "what can be generated cannot be written") from None
         if _listed(folder) != before:

@@ -19,8 +19,9 @@ from fuzzing.broken.guard import Bounds
 from fuzzing.broken.headers import lying
 from fuzzing.broken.report import Report
 from fuzzing.broken.trial import Failure
-from incgen.api import compile_spec, load
+from incgen.api import load
 from incgen.base.diagnostics import plain
+from incgen.compiling import compile_spec
 from incgen.weights import first, manifest
 from incgen.weights.errors import MismatchError, WeightsError
 from incgen.weights.exporting import export_weights

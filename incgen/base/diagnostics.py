@@ -83,6 +83,11 @@ class Code(StrEnum):
     SHAPE_MISMATCH = "shape-mismatch", "values that are joined have incompatible shapes"
     UNDECIDED = "undecided", "whether a value is a map or a vector depends on a parameter"
     UNSUPPORTED = "unsupported", "a target cannot express this"
+    UNKNOWN_RECIPE = "unknown-recipe", "no recipe has this name"
+    UNKNOWN_SETTING = "unknown-setting", "a recipe has no setting or transform of this name"
+    MISSING_SETTING = "missing-setting", "a recipe lacks a setting that it must state"
+    UNFIT_RECIPE = "unfit-recipe", "a recipe does not fit the network that it trains"
+    TRAP = "trap", "settings that are known to train badly together"
 
 
 class Severity(StrEnum):

@@ -16,6 +16,7 @@ from incgen.cli.terminal import say
 if TYPE_CHECKING:
     from incgen.graph.nodes import Graph
     from incgen.language.arithmetic import Value
+    from incgen.recipes.recipe import Recipe
 
 
 def compiled(
@@ -25,19 +26,33 @@ def compiled(
 
     If it is not the only spec, parameters that it does not have may belong to another.
     """
-    from incgen import api
+    from incgen import compiling
 
     path, text = source_of(spec)
     report = Reporter()
     try:
-        graph = api.compile_spec(path, parameters, text=text, report=report)
-    except api.RequestError:
+        graph = compiling.compile_spec(path, parameters, text=text, report=report)
+    except compiling.RequestError:
         if not alone:  # a file without a network does not have the parameters of the others
-            api.compile_spec(path, text=text)
+            compiling.compile_spec(path, text=text)
         raise
     if warn:
         report_faults(report.diagnostics)
     return graph
+
+
+def compiled_recipe(
+    spec: str, recipe: str, parameters: dict[str, Value], *, warn: bool = False
+) -> tuple[Graph, Recipe]:
+    """Return a recipe of a spec as typed with its network, and print warnings if asked to."""
+    from incgen import compiling
+
+    path, text = source_of(spec)
+    report = Reporter()
+    found = compiling.compile_recipe(path, recipe, parameters, text=text, report=report)
+    if warn:
+        report_faults(report.diagnostics)
+    return found
 
 
 def all_compiled(specs: Sequence[str], parameters: dict[str, Value]) -> list[Graph] | None:

@@ -113,8 +113,8 @@ def _run(command: click.Command, arguments: Sequence[str] | None, program: str) 
         what = f"`{error.filename}`" if error.filename else "the output"
         return failed(f"{what} cannot be read or written: {error.strerror or error}")
     except Exception as error:
-        from incgen.api import RequestError  # whatever failed has already imported them
         from incgen.base.files import OutputError
+        from incgen.compiling import RequestError  # whatever failed has already imported them
         from incgen.targets.shared.formatting import FormatterError
         from incgen.targets.shared.style import TemplateError
         from incgen.weights.errors import MismatchError, WeightsError

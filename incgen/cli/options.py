@@ -48,6 +48,7 @@ def _settings(
 
 one_spec = click.argument("spec", metavar="SPEC")
 several_specs = click.argument("specs", metavar="SPEC...", nargs=-1, required=True)
+one_recipe = click.option("--recipe", metavar="NAME", help="A recipe of the spec.")
 set_values = click.option(
     "--set",
     "parameters",

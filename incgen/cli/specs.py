@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from incgen.base.diagnostics import Diagnostic, Severity, SpecError, counted
-from incgen.cli.inputs import compiled, source_of, standard_input
-from incgen.cli.options import FAULTS, OK, one_spec, set_values, several_specs
+from incgen.cli.inputs import compiled, compiled_recipe, source_of, standard_input
+from incgen.cli.options import FAULTS, OK, one_recipe, one_spec, set_values, several_specs
 from incgen.cli.reports import exit_code_of, failed, report_faults
 from incgen.cli.terminal import print_text, say
 
@@ -74,6 +74,13 @@ def _counted_faults(found: Sequence[Diagnostic], specs: int) -> str:
     is_flag=True,
     help="Show the conventions and the line that sets each.",
 )
+@one_recipe
+@click.option(
+    "--examples",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="With --recipe: how many training examples there are. Default: ImageNet's 1,281,167.",
+)
 @set_values
 def show(
     spec: str,
@@ -81,15 +88,23 @@ def show(
     depth: int | None,
     everything: bool,
     conventions: bool,
+    recipe: str | None,
+    examples: int | None,
     parameters: dict[str, Value],
 ) -> int:
-    """Print a network as a table: layers, shapes, parameters, multiply-adds."""
+    """Print a network as a table: layers, shapes, parameters, multiply-adds; or a recipe."""
     from incgen.graph import numerics
     from incgen.graph.show import as_json as in_json
     from incgen.graph.show import table
 
     if conventions and (depth or everything):
         raise click.UsageError("--numerics shows no layers: leave out --depth and --all")
+    if recipe is not None:
+        if conventions or depth or everything:
+            raise click.UsageError("--recipe shows a recipe: leave out the options for networks")
+        return _show_recipe(spec, recipe, parameters, as_json, examples)
+    if examples is not None:
+        raise click.UsageError("--examples belongs to --recipe")
     graph = compiled(spec, parameters)
     if conventions:
         print_text(numerics.as_json(graph) if as_json else numerics.table(graph))
@@ -97,6 +112,18 @@ def show(
         print_text(in_json(graph, depth=depth))
     else:
         print_text(table(graph, depth=depth, everything=everything))
+    return OK
+
+
+def _show_recipe(
+    spec: str, recipe: str, parameters: dict[str, Value], as_json: bool, examples: int | None
+) -> int:
+    """Print a recipe with its schedule."""
+    from incgen.recipes import show
+
+    given = compiled_recipe(spec, recipe, parameters)
+    form = show.as_json if as_json else show.page
+    print_text(form(*given, examples or show.IMAGENET))
     return OK
 
 

@@ -1,4 +1,4 @@
-"""What other tools call ops and arguments, looked up in `grammar/elsewhere.toml`.
+"""What other tools call ops, arguments and settings, looked up in `grammar/elsewhere.toml`.
 
 Names are compared without case, underscores and the frameworks' `2d`: `MaxPool2d`, `max_pooling`
 and `maxpool` are the same.
@@ -87,6 +87,12 @@ def initializer(name: str) -> str | None:
     """Return what to write for another tool's initialiser; None if it is unknown."""
     here: str | None = _table()["initializers"].get(name.removesuffix("_"))
     return here
+
+
+def setting(name: str) -> str | None:
+    """Return what to type for another tool's setting of a training; None if it is unknown."""
+    rows: dict[str, str] = _table()["settings"]
+    return next((here for here, words in rows.items() if folded(name) in words.split()), None)
 
 
 def folded(name: str) -> str:

@@ -154,7 +154,7 @@ class Loss:
     """Cross-entropy, the mean over the batch, of targets (1 - smoothing) onehot + smoothing / K."""
 
     smoothing: float
-    heads: float  #: The weight of the loss of each auxiliary head
+    heads: float | None  #: The weight of the loss of each auxiliary head; None: not stated
 
 
 @dataclass(frozen=True, slots=True)

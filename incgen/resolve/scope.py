@@ -170,6 +170,8 @@ class FileScope:
         if scope is None:
             return
         for name in item.names:
+            if self._is_for_recipes(name, used):
+                continue
             if self._is_same(name, scope) or not self._declare(name):
                 continue
             item_ = scope.entries.get(name.text)
@@ -178,6 +180,13 @@ class FileScope:
                 self.values.own.add(name.text)
             else:
                 self._report_use(item, name, scope)
+
+    def _is_for_recipes(self, name: st.Identifier, used: LoadedFile) -> bool:
+        """Return whether only recipes of the file can use a name: a recipe, or their network."""
+        if name.text not in st.recipe_names(self.loaded.spec.items):
+            return False
+        kinds = (st.Recipe, st.Network)
+        return any(isinstance(i, kinds) and i.name.text == name.text for i in used.spec.items)
 
     def _is_same(self, name: st.Identifier, scope: FileScope) -> bool:
         """Return whether a name was imported before; report it if it now means something else."""

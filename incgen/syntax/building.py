@@ -116,6 +116,23 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
     def use(self, meta: Meta, parts: list[Any]) -> st.Use:
         return st.Use(tuple(parts[:-1]), self.STRING_node(parts[-1]), span=self._span(meta))
 
+    def recipe(self, meta: Meta, parts: list[Any]) -> st.Recipe:
+        name, trains, parent, *settings = parts
+        span = self._span(meta)
+        return st.Recipe(name, trains, parent, tuple(settings), self._doc(span), span=span)
+
+    def trains(self, meta: Meta, parts: list[Any]) -> st.Trains:
+        return st.Trains(parts[0], tuple(parts[1:]), span=self._span(meta))
+
+    def parent(self, meta: Meta, parts: list[st.Identifier]) -> st.Identifier:
+        return parts[0]
+
+    def setting(self, meta: Meta, parts: list[st.Call]) -> st.Setting:
+        return st.Setting(tuple(parts), span=self._span(meta))
+
+    def images(self, meta: Meta, parts: list[Any]) -> st.Images:
+        return st.Images(parts[0], tuple(parts[1:]), span=self._span(meta))
+
     def parameter(self, meta: Meta, parts: list[Any]) -> st.Parameter:
         default = parts[1] if len(parts) > 1 else None
         return st.Parameter(parts[0], default, span=self._span(meta))

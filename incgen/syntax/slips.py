@@ -21,7 +21,7 @@ from incgen.language.ops import OPS
 from incgen.syntax.translation import takes_of, translated
 
 #: The kinds that begin an item of a file.
-ITEMS = frozenset({"NUMERICS", "DEFAULT", "LET", "UNIT", "BLOCK", "NETWORK", "USE"})
+ITEMS = frozenset({"NUMERICS", "DEFAULT", "LET", "UNIT", "BLOCK", "NETWORK", "USE", "RECIPE"})
 #: Longer lines are not searched for statements, and of the text before a token only this many
 #: characters at both ends are: patterns take time.
 _LONGEST = 400

@@ -252,7 +252,7 @@ def _part(text: str) -> str:
 def _window_among(loose: Sequence[str], wanted: int) -> int:
     """Return the index of the argument intended as the window."""
     for index, text in enumerate(loose):
-        if _WINDOW.fullmatch(text) or _LOOSE.fullmatch(text) or text[0] == "[" or "," in text:
+        if _WINDOW.fullmatch(text) or _LOOSE.fullmatch(text) or text[:1] == "[" or "," in text:
             return index
     first_two = loose[:2]
     if wanted >= 2 and len(first_two) == 2 and all(map(_NUMBER.fullmatch, first_two)):

@@ -6,12 +6,13 @@ locations; a formatter must keep them equal.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from incgen.base.source import Located
 from incgen.language.expressions import Expression
+from incgen.language.expressions import names as expression_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +208,41 @@ class Use(Located):
     path: Text
 
 
-Item: TypeAlias = Numerics | Default | Constant | Unit | Block | Use
+@dataclass(frozen=True, slots=True)
+class Trains(Located):
+    """`for network parameter=value`: the network of a recipe."""
+
+    network: Identifier
+    attributes: tuple[Attribute, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting(Located):
+    """`rate 0.1 -> cosine`: one setting of a recipe, or one line of transforms."""
+
+    calls: tuple[Call, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Images(Located):
+    """`train { crop -> flip }`: transforms of images."""
+
+    name: Identifier
+    lines: tuple[Setting, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe(Located):
+    """`recipe name for network from parent { ... }`."""
+
+    name: Identifier
+    trains: Trains | None
+    parent: Identifier | None
+    settings: tuple[Setting | Images, ...]
+    doc: str
+
+
+Item: TypeAlias = Numerics | Default | Constant | Unit | Block | Use | Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +292,33 @@ def applied(body: Body) -> Iterator[Identifier]:
     """Yield the names that a body applies, including ops."""
     for statement in statements(body):
         yield from (e.name for e in statement.elements if isinstance(e, Call))
+
+
+def recipe_names(items: Iterable[Item]) -> set[str]:
+    """Return the names that recipes among the items of a file refer to.
+
+    They are those of recipes that others are made from, of networks, and of constants.
+    """
+    names: set[str] = set()
+    for recipe in (item for item in items if isinstance(item, Recipe)):
+        names |= {recipe.parent.text} if recipe.parent else set()
+        attributes: list[Attribute] = []
+        values: list[Argument] = []
+        if recipe.trains:
+            names.add(recipe.trains.network.text)
+            attributes += recipe.trains.attributes
+        for setting in recipe.settings:
+            for line in setting.lines if isinstance(setting, Images) else (setting,):
+                for call in line.calls:
+                    values += call.positional
+                    attributes += call.attributes
+        values += [attribute.value for attribute in attributes]
+        for value in values:
+            parts = value.values if isinstance(value, Items) else (value,)
+            for part in parts:
+                if not isinstance(part, (Window, Text, Items, Applied)):
+                    names |= {name.text for name in expression_names(part)}
+    return names
 
 
 def choice_of_heads(statement: Statement | Input | Aux) -> Conditional | None:

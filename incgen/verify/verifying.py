@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from incgen.api import Parameters, RequestError, SpecPath, compile_spec, find_targets
+from incgen.api import find_targets
 from incgen.base.diagnostics import SpecError, listed
+from incgen.compiling import Parameters, RequestError, SpecPath, compile_spec
 from incgen.graph.nodes import Graph
 from incgen.targets import TARGETS, Target
 from incgen.verify.report import RUNGS, Omission, Report

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from incgen.api import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.base.files import OutputError, check_new, make_folder, replace
+from incgen.compiling import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.graph.nodes import Graph
 from incgen.language.arithmetic import Value
 from incgen.weights.alignable import Shape

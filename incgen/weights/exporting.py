@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from incgen.api import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.api import load as load_module
 from incgen.base.diagnostics import listed
 from incgen.base.files import OutputError, check_new, make_folder, reason
+from incgen.compiling import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.graph.nodes import Graph
 from incgen.weights import finding
 from incgen.weights.checkpoint import Array, Checkpoint, first_line

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from incgen.api import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.base.diagnostics import listed
+from incgen.compiling import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.graph.nodes import Graph
 from incgen.syntax.loader import load as load_spec
 from incgen.weights import finding, layouts, manifest, safetensors

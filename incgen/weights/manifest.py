@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import incgen
-from incgen.api import Parameters
 from incgen.base.diagnostics import counted, plain
+from incgen.compiling import Parameters
 from incgen.graph.nodes import Graph
 from incgen.syntax.loader import LoadedFile
 from incgen.weights.checkpoint import Checkpoint, shown, size_of

@@ -1,0 +1,225 @@
+"""From the files of a spec to its network: the pipeline up to the graph.
+
+`compile_spec` gives the network of a spec, and `compile_recipe` a recipe with the network that it
+trains; everything else builds on them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+from incgen.base.diagnostics import (
+    Code,
+    Diagnostic,
+    Note,
+    Reporter,
+    SpecError,
+    clipped,
+    listed,
+    near,
+)
+from incgen.graph.elaborate import elaborate
+from incgen.graph.nodes import Graph
+from incgen.graph.remedies import with_remedies
+from incgen.language.arithmetic import Value
+from incgen.language.values import plain_value
+from incgen.recipes.fitting import fitted
+from incgen.recipes.recipe import Recipe
+from incgen.recipes.resolve import RecipeResolver, recipes_in
+from incgen.resolve.program import resolve
+from incgen.syntax import tree as st
+from incgen.syntax.loader import LoadedFile
+from incgen.syntax.loader import load as load_file
+
+#: The location of a spec: a file, or the name of one that ships with incgen, such as
+#: `bn_inception`.
+SpecPath: TypeAlias = str | os.PathLike[str]
+#: Values for the parameters of a network and the constants (`let`) of its file, which override
+#: those of the spec.
+Parameters: TypeAlias = Mapping[str, Value]
+
+
+class RequestError(ValueError):
+    """A request cannot be met: an unknown target or parameter, or an invalid value."""
+
+
+def compile_spec(
+    spec: SpecPath,
+    parameters: Parameters | None = None,
+    *,
+    text: str | None = None,
+    report: Reporter | None = None,
+) -> Graph:
+    """Read a spec and expand its network: every layer with its shape, key and cost.
+
+    Args:
+        spec: The file of the spec, or the name of a shipped one.
+        parameters: Values for parameters and constants, in place of what the spec says.
+        text: The spec itself, if it does not come from the file; `spec` is then its name, and
+            the files it uses are found beside that.
+        report: Collects warnings.
+
+    Raises:
+        SpecError: The spec has faults; all that could be told apart are in it.
+        RequestError: The spec has no such parameter, or the value is invalid.
+    """
+    loaded = load_file(Path(spec), text=text)
+    return _graph_of(loaded, parameters or {}, report or Reporter())
+
+
+def compile_recipe(
+    spec: SpecPath,
+    recipe: str,
+    parameters: Parameters | None = None,
+    *,
+    text: str | None = None,
+    report: Reporter | None = None,
+) -> tuple[Graph, Recipe]:
+    """Read a recipe of a spec, and expand the network that it trains.
+
+    Args:
+        spec: The file with the recipe, or the name of a shipped one.
+        recipe: The name of the recipe.
+        parameters: Values for parameters and constants of the network, and for constants of the
+            file, in place of what they say and what the recipe says.
+        text: The spec itself, as for `compile_spec`.
+        report: Collects warnings.
+
+    Raises:
+        SpecError: The spec or the recipe has faults.
+        RequestError: There is no such recipe or parameter, or the value is invalid.
+    """
+    report = report or Reporter()
+    loaded = load_file(Path(spec), text=text)
+    known = {item.name.text: item for item in recipes_in(loaded)}
+    if recipe not in known:
+        offer = near(recipe, known) or (f"there are {listed(list(known))}" if known else "")
+        end = f": {offer}" if offer else ": it has none"
+        raise RequestError(f"the spec has no recipe `{clipped(recipe)}`{end}")
+    given = plain_parameters(parameters)
+    constants = [i.name.text for i in loaded.spec.items if isinstance(i, st.Constant)]
+    own = {name: value for name, value in given.items() if name in constants}
+    found = RecipeResolver(report, own).one(loaded, known[recipe])
+    report.stop_on_errors()
+    assert found is not None
+    if found.file is not loaded:
+        given = {name: value for name, value in given.items() if name not in own}
+    try:
+        graph = _graph_of(found.file, {**found.recipe.settings, **given}, report)
+    except RequestError as error:
+        if found.recipe.settings.keys() <= given.keys():
+            raise
+        trains = found.item.trains
+        span = trains.span if trains is not None else found.item.name.span
+        raise SpecError([Diagnostic(Code.UNFIT_RECIPE, str(error), span)]) from None
+    fit = fitted(found, graph, report)
+    report.stop_on_errors()
+    return graph, fit
+
+
+def faults_of_recipes(
+    spec: SpecPath, parameters: Parameters | None = None, *, text: str | None = None
+) -> list[Diagnostic]:
+    """Return what is wrong with the recipes of a spec whose network has no faults."""
+    faults: dict[Diagnostic, None] = {}
+    report = Reporter()
+    loaded = load_file(Path(spec), text=text)
+    for found in RecipeResolver(report).all(loaded):
+        own = Reporter()
+        try:
+            compile_recipe(spec, found.recipe.name, parameters, text=text, report=own)
+        except SpecError as error:
+            faults |= dict.fromkeys(error.diagnostics)
+        faults |= dict.fromkeys(own.diagnostics)
+    return [*report.diagnostics, *faults]
+
+
+def _graph_of(loaded: LoadedFile, parameters: Parameters, report: Reporter) -> Graph:
+    """Expand the network of a file."""
+    constants, settings = _settings(loaded, parameters)
+    program = resolve(loaded, constants, report)
+    report.stop_on_errors()
+    if program is None:
+        raise SpecError([_not_one_network(loaded)])
+    graph = elaborate(program, settings, report)
+    if report.failed:
+        values = plain_parameters(parameters)
+        found = with_remedies(
+            report.diagnostics, loaded.spec, values, lambda other: _faults_with(loaded, other)
+        )
+        raise SpecError(found)
+    if graph is None:
+        raise AssertionError("elaboration failed without a report")
+    return graph
+
+
+def _not_one_network(loaded: LoadedFile) -> Diagnostic:
+    """Return the error for a file that does not define exactly one network."""
+    networks = [item for item in loaded.spec.items if isinstance(item, st.Network)]
+    if not networks:
+        return Diagnostic(
+            Code.NO_NETWORK,
+            "the file defines no network, so there is nothing to build",
+            None,
+            help="add `network name() { ... }`, or give a spec that uses this file",
+            file=loaded.source.name,
+        )
+    first, second, *_ = networks
+    return Diagnostic(
+        Code.NO_NETWORK,
+        f"the file defines {len(networks)} networks; a spec defines one",
+        second.name.span,
+        notes=(Note(f"the first, `{first.name.text}`, is here", first.name.span),),
+        help="put each network into a file of its own, and `use` what they share",
+    )
+
+
+def plain_parameters(values: Parameters | None) -> dict[str, Value]:
+    """Convert the names and values of parameters to plain ones.
+
+    Raises:
+        RequestError: A value is not one that a parameter can have.
+    """
+    plain: dict[str, Value] = {}
+    for name, value in (values or {}).items():
+        if not isinstance(name, str):
+            raise RequestError(f"the name of a parameter is a string, not {type(name).__name__}")
+        key = str.__str__(name)
+        try:
+            plain[key] = plain_value(value)
+        except ValueError as fault:
+            raise RequestError(f"`{clipped(key)}` cannot be set to that: {fault}") from None
+    return plain
+
+
+def _faults_with(loaded: LoadedFile, values: dict[str, Value]) -> list[Diagnostic]:
+    """Return the errors in a spec when it is compiled with other values."""
+    report = Reporter()
+    constants, settings = _settings(loaded, values)
+    try:
+        program = resolve(loaded, constants, report)
+        if program is not None and not report.failed:
+            elaborate(program, settings, report)
+    except SpecError as error:
+        return list(error.diagnostics)
+    return report.diagnostics
+
+
+def _settings(loaded: LoadedFile, values: Parameters) -> tuple[dict[str, Value], dict[str, Value]]:
+    """Split values into those of constants and those of parameters; reject unknown names."""
+    items = loaded.spec.items
+    networks = [item for item in items if isinstance(item, st.Network)]
+    parameters = [p.name.text for network in networks for p in network.parameters]
+    constants = [item.name.text for item in items if isinstance(item, st.Constant)]
+    plain = plain_parameters(values)
+    for name in plain:
+        known = [*parameters, *constants]
+        if name not in known:
+            offer = near(name, known) or (f"there are {listed(known)}" if known else "")
+            end = f": {offer}" if offer else ""
+            raise RequestError(f"the spec has no parameter and no constant `{name}`{end}")
+    given = {name: value for name, value in plain.items() if name in parameters}
+    return {name: value for name, value in plain.items() if name not in given}, given

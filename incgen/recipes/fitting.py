@@ -1,0 +1,171 @@
+"""Fit a recipe to its network: sizes of images, heads, logits; and warn of known traps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from incgen.base.diagnostics import Code, Note, Reporter, listed
+from incgen.base.source import Span
+from incgen.graph.nodes import Graph, Node
+from incgen.recipes import recipe as rp
+from incgen.recipes.resolve import Found
+
+#: The fewest examples whose statistics are of use to batch normalisation. Wu & He,
+#: arXiv:1803.08494, figure 1: the error rises steeply below 8.
+_SMALL_BATCH = 8
+#: Ops whose output is no logit.
+_ENDS = ("softmax", "sigmoid", "l2_normalize")
+_COLOURED = ("contrast", "saturation", "hue")
+
+
+def fitted(found: Found, graph: Graph, report: Reporter) -> rp.Recipe:
+    """Return a recipe with what its network decides; report what does not fit, and traps."""
+    fit = _Fit(found, graph, report)
+    fit.network()
+    recipe = replace(
+        found.recipe,
+        loss=fit.loss(),
+        train=fit.images("train", found.recipe.train),
+        evaluate=fit.images("evaluate", found.recipe.evaluate),
+    )
+    fit.warn_of_traps()
+    return recipe
+
+
+class _Fit:
+    """One recipe beside its network."""
+
+    def __init__(self, found: Found, graph: Graph, report: Reporter) -> None:
+        self.recipe, self.graph, self.report = found.recipe, graph, report
+        self.places: Mapping[str, Span] = found.places
+        self.name = found.item.name.span
+
+    def refuse(self, key: str, message: str, help: str | None = None, *notes: Note) -> None:
+        """Report what does not fit, at the line of a setting."""
+        span = self.places.get(key, self.name)
+        self.report.error(Code.UNFIT_RECIPE, span, message, help=help, notes=notes)
+
+    def warn(self, key: str, message: str, help: str | None = None) -> None:
+        """Warn of a trap, at the line of a setting."""
+        self.report.warning(Code.TRAP, self.places.get(key, self.name), message, help=help)
+
+    def network(self) -> None:
+        """Refuse a network without logits, or without a word on its pixels."""
+        graph = self.graph
+        last = graph.nodes[next(iter(graph.outputs.values()))]
+        if last.shape.is_map:
+            message = f"`{graph.program.network.name}` ends in a map, and the loss takes a vector"
+            help_ = "end it with `global_avg_pool` and `dense classes`"
+            self.refuse("loss", message, help_, Note("it ends here", last.span))
+        elif last.op in _ENDS:
+            message = f"the loss takes logits, but the network ends in `{last.op}`"
+            note = Note("it ends here", last.span)
+            self.refuse("loss", message, "end the network one step earlier", note)
+        pixels = graph.program.network.pixels
+        if pixels is not None and not pixels.described:
+            message = "the network does not say what its pixels are, so images cannot be scaled"
+            help_ = "write `range=[0, 1]` on its `input` line"
+            self.refuse("train", message, help_, Note("the input is here", pixels.span))
+
+    def loss(self) -> rp.Loss:
+        """Return the loss with a weight for heads; it must be stated if there are any."""
+        loss, heads = self.recipe.loss, list(self.graph.outputs)[1:]
+        if heads and loss.heads is None:
+            message = f"the network has {listed(heads)}, whose loss needs a weight"
+            help_ = "write `loss cross_entropy heads=0.3`, GoogLeNet's weight (arXiv:1409.4842)"
+            self.refuse("loss", message, help_)
+        if not heads and loss.heads is not None:
+            self.warn("loss", "`heads` weighs the loss of auxiliary heads, and there are none")
+        return replace(loss, heads=loss.heads or 0.0)
+
+    def images(self, key: str, transforms: tuple[rp.Transform, ...]) -> tuple[rp.Transform, ...]:
+        """Return transforms with their sizes, which must end in the size of the input."""
+        side, done, sized = self.graph.input, list[rp.Transform](), False
+        for transform in transforms:
+            args: dict[str, Any] = dict(transform.args)
+            if "size" in args and transform.name != "resize":
+                if side.height != side.width:
+                    message = f"`{transform.name}` makes a square, and the input is not one"
+                    help_ = "give the data in that size, without transforms that change it"
+                    self.refuse(key, message, help_)
+                args["size"] = args["size"] or side.height
+                sized = True
+                if args["size"] != side.height:
+                    message = f"`{transform.name}` makes {args['size']} pixels, but the input"
+                    message += f" has {side.height}"
+                    self.refuse(key, message, f"write `{transform.name}`")
+            self._colours(key, transform, args)
+            done.append(rp.Transform(transform.name, args))
+        if not sized and any(each.name == "resize" for each in transforms):
+            message = "`resize` keeps the shape of an image; a crop must follow"
+            self.refuse(key, message, "write `resize 256 -> center_crop`")
+        self._order(key, done)
+        return tuple(done)
+
+    def _colours(self, key: str, transform: rp.Transform, args: Mapping[str, Any]) -> None:
+        """Refuse what needs colours if the images have none."""
+        needs = [name for name in _COLOURED if transform.name == "color" and args[name]]
+        if needs and self.graph.input.channels != 3:
+            channels = self.graph.input.channels
+            message = f"`color` takes {listed(needs)} of 3 channels, and the input has {channels}"
+            self.refuse(key, message)
+
+    def _order(self, key: str, transforms: list[rp.Transform]) -> None:
+        """Refuse what comes in another order than it can be done in."""
+        names = [each.name for each in transforms]
+        crops = [name for name in names if name.endswith("crop")]
+        if len(crops) > 1:
+            self.refuse(key, f"{listed(crops)} would each make the whole image", "keep one")
+        if "resize" in names and crops and names.index("resize") > names.index(crops[0]):
+            self.refuse(key, "`resize` comes before the crop")
+        if "resize" in names and "multi_crop" in names:
+            message = "`multi_crop` has scales of its own: 256, 288, 320 and 352 pixels"
+            self.refuse(key, message, "leave out `resize`")
+
+    # ------------------------------------------------------------ traps
+
+    def warn_of_traps(self) -> None:
+        """Warn of settings that are known to train badly together."""
+        recipe, ops = self.recipe, {node.op for node in self.graph.nodes}
+        if "bn" in ops and recipe.batch < _SMALL_BATCH:
+            message = f"statistics of {recipe.batch} examples are of little use"
+            help_ = f"batch normalisation wants {_SMALL_BATCH} or more (arXiv:1803.08494)"
+            self.warn("batch", message, help_)
+        if dropout := self._dropout_before_norm():
+            message = f"`{dropout.path}` drops values in front of batch normalisation, whose"
+            message += " variance then differs between training and evaluation"
+            help_ = "leave dropout out of networks with batch normalisation (arXiv:1801.05134)"
+            self.report.warning(Code.TRAP, dropout.span, message, help=help_)
+        if isinstance(recipe.optimizer, rp.Adam):
+            self._warn_of_coupled_decay(recipe.optimizer)
+        average, length = recipe.average, recipe.length
+        if average is not None and average.decay < 1 and not average.ramp:
+            memory = 1 / (1 - average.decay)
+            if length.unit == "steps" and length.count < memory:
+                message = f"the average remembers {memory:g} steps, more than the training has"
+                message += ", so that its first weights stay in it"
+                self.warn("average", message, f"write `average {average.decay:g} ramp=true`")
+
+    def _warn_of_coupled_decay(self, adam: rp.Adam) -> None:
+        """Warn of decay in a loss whose gradients Adam rescales."""
+        own = any(node.call and node.args.get("l2") for node in self.graph.nodes)
+        if self.recipe.l2 or (own and self.recipe.l2 is None):
+            key = "l2" if self.recipe.l2 else "optimizer"
+            message = "Adam divides the gradient of `l2` by its own size, so it hardly decays"
+            help_ = "write `l2 0`, and `adamw decay=0.05` (arXiv:1711.05101)"
+            self.warn(key, message, help_)
+
+    def _dropout_before_norm(self) -> Node | None:
+        """Return a dropout whose output reaches a batch normalisation."""
+        source: dict[int, Node] = {}
+        for index, node in enumerate(self.graph.nodes):
+            found = next((source[i] for i in node.inputs if i in source), None)
+            if node.op == "bn" and found is not None:
+                return found
+            if node.op == "dropout" and node.args.get("rate"):
+                found = found or node
+            if found is not None:
+                source[index] = found
+        return None

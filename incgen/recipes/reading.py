@@ -1,0 +1,200 @@
+"""Read what a recipe says by the forms of its table; report what does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+from incgen.base.diagnostics import Code, Refused, Reporter, clipped, listed, near
+from incgen.base.source import Span
+from incgen.language import expressions as ex
+from incgen.language.arithmetic import Value
+from incgen.recipes.forms import STATED, Field, Form, Kind
+from incgen.recipes.recipe import Duration
+from incgen.resolve.values import Values
+from incgen.syntax import tree as st
+
+_UNITS = {"epoch": "epochs", "epochs": "epochs", "step": "steps", "steps": "steps"}
+
+
+class FormReader:
+    """Reads calls as forms.
+
+    Args:
+        values: The constants of the file.
+        report: Collects errors; a form with one raises `Refused`.
+    """
+
+    def __init__(self, values: Values, report: Reporter) -> None:
+        """Store them."""
+        self.values, self.report = values, report
+
+    def chosen(self, setting: str, forms: Mapping[str, Form], call: st.Call) -> object:
+        """Read a setting in the form that its first word names, if it has several."""
+        if "" in forms:
+            return self.read(forms[""], call, call.positional, setting)
+        first = call.positional[0] if call.positional else None
+        usages = [form.usage(setting) for form in forms.values()]
+        if not isinstance(first, ex.Name):
+            message = f"`{setting}` names what kind it is"
+            span = call.span if first is None else first.span
+            self.report.refuse(Code.ARGUMENT_COUNT, span, message, help=_write(usages))
+        form = forms.get(first.text)
+        if form is None:
+            message = f"`{setting}` must be {listed(list(forms), 'or')}, not `{first.text}`"
+            help_ = near(first.text, forms) or _write(usages)
+            self.report.refuse(Code.UNKNOWN_NAME, first.span, message, help=help_)
+        return self.read(form, call, call.positional[1:], setting)
+
+    def read(
+        self, form: Form, call: st.Call, positional: Sequence[st.Argument], setting: str = ""
+    ) -> object:
+        """Read a call as one form, from positional arguments that may be fewer than its own."""
+        what = " ".join(filter(None, (setting, form.name))) or call.name.text
+        usage = f"write `{form.usage(setting)}`"
+        waiting = list(positional)
+        found: dict[str, object] = {}
+        for field in form.positional:
+            if waiting or field.default is STATED:
+                found[field.name] = self._positional(what, field, waiting, call, usage)
+        if waiting:
+            message = f"`{what}` takes nothing more"
+            self.report.refuse(Code.ARGUMENT_COUNT, waiting[0].span, message, help=usage)
+        self._attributes(what, form, call.attributes, found)
+        for field in form.fields:
+            if field.name not in found:
+                if field.default is STATED:
+                    message = f"`{what}` must state `{field.name}`: {field.doc}"
+                    self.report.refuse(Code.MUST_SAY, call.span, message, help=usage)
+                found[field.name] = field.default
+        return form.made(**found)
+
+    def _attributes(
+        self, what: str, form: Form, written: Sequence[st.Attribute], found: dict[str, object]
+    ) -> None:
+        """Read attributes; all of them are looked at before a fault ends the form."""
+        known = {field.name: field for field in form.fields}
+        sound = True
+        for attribute in written:
+            name, span = attribute.name.text, attribute.name.span
+            field = known.get(name)
+            if field is None:
+                has = [each.name for each in form.attributes]
+                offer = near(name, known) or (f"it has {listed(has)}" if has else None)
+                message = f"`{what}` has no attribute `{clipped(name)}`"
+                self.report.error(Code.UNKNOWN_ATTRIBUTE, span, message, help=offer)
+            elif name in found:
+                self.report.error(Code.DUPLICATE, span, f"`{name}` is given twice")
+            else:
+                try:
+                    found[name] = self._value(what, field, attribute.value)
+                    continue
+                except Refused:
+                    pass
+            sound = False
+        if not sound:
+            raise Refused
+
+    def _positional(
+        self, what: str, field: Field, waiting: list[st.Argument], call: st.Call, usage: str
+    ) -> object:
+        """Take the arguments of a field, with the word in front of it, from those that are left."""
+        if field.lead:
+            first = waiting[0] if waiting else None
+            if not (isinstance(first, ex.Name) and first.text == field.lead):
+                span = first.span if first is not None else call.span
+                message = f"`{what}` needs the word `{field.lead}` here"
+                self.report.refuse(Code.ARGUMENT_COUNT, span, message, help=usage)
+            waiting.pop(0)
+        if not waiting:
+            message = f"`{what}` needs {field.kind.value}: {field.doc}"
+            self.report.refuse(Code.ARGUMENT_COUNT, call.span, message, help=usage)
+        written = waiting.pop(0)
+        if field.kind not in (Kind.DURATION, Kind.TIMES):
+            return self._value(what, field, written)
+        unit = waiting.pop(0) if waiting else None
+        if not (isinstance(unit, ex.Name) and unit.text in _UNITS):
+            span = unit.span if unit is not None else written.span
+            message = f"`{field.name}` of `{what}` is counted in `epochs` or `steps`"
+            self.report.refuse(Code.ARGUMENT_COUNT, span, message, help=usage)
+        parts = written.values if isinstance(written, st.Items) else (written,)
+        if isinstance(written, st.Items) != (field.kind is Kind.TIMES):
+            self._refuse(what, field, written.span)
+        spans = [self._duration(what, field, part, _UNITS[unit.text]) for part in parts]
+        if [each.count for each in spans] != sorted({each.count for each in spans}):
+            message = f"`{field.name}` of `{what}` must rise"
+            self.report.refuse(Code.NUMBER_RANGE, written.span, message)
+        return tuple(spans) if field.kind is Kind.TIMES else spans[0]
+
+    def _duration(self, what: str, field: Field, written: st.Argument, unit: str) -> Duration:
+        count = self._number(what, field, written)
+        if count <= 0 or (unit == "steps" and count != int(count)):
+            rule = "must be above 0" if count <= 0 else "must be a whole number of steps"
+            message = f"`{field.name}` of `{what}` {rule}, not {count:g}"
+            self.report.refuse(Code.NUMBER_RANGE, written.span, message)
+        return Duration(float(count), "epochs" if unit == "epochs" else "steps")
+
+    def _value(self, what: str, field: Field, written: st.Argument) -> object:
+        """Read a value that is one argument."""
+        match field.kind:
+            case Kind.WORD:
+                if isinstance(written, ex.Name) and written.text in field.words:
+                    return written.text
+                message = f"`{field.name}` of `{what}` must be {listed(field.words, 'or')}"
+                help_ = near(written.text, field.words) if isinstance(written, ex.Name) else None
+                self.report.refuse(Code.UNKNOWN_NAME, written.span, message, help=help_)
+            case Kind.FLAG:
+                value = self._evaluated(what, field, written)
+                if not isinstance(value, bool):
+                    self._refuse(what, field, written.span)
+                return value
+            case Kind.RANGE:
+                if not isinstance(written, st.Items) or len(written.values) != 2:
+                    self._refuse(what, field, written.span)
+                low, high = (self._number(what, field, part) for part in written.values)
+                if low > high:
+                    message = f"`{field.name}` of `{what}` must go from low to high"
+                    self.report.refuse(Code.NUMBER_RANGE, written.span, message)
+                return (float(low), float(high))
+            case Kind.COUNT:
+                number = self._number(what, field, written)
+                if number != int(number) or not 1 <= number <= 1e9:
+                    message = f"`{field.name}` of `{what}` must be a whole number from 1 to 1e9"
+                    message += f", not {number:g}"
+                    self.report.refuse(Code.NUMBER_RANGE, written.span, message)
+                return int(number)
+            case _:
+                return float(self._number(what, field, written))
+
+    def _number(self, what: str, field: Field, written: st.Argument) -> int | float:
+        """Return a number within the range of the field."""
+        value = self._evaluated(what, field, written)
+        if isinstance(value, (bool, str)):
+            self._refuse(what, field, written.span)
+        low, high = field.minimum, field.maximum
+        fault = None
+        if value < low or (field.open and value == low):
+            fault = f"must be {'above' if field.open else 'at least'} {low:g}"
+        elif value > high:
+            fault = f"must be at most {high:g}"
+        if fault:
+            message = f"`{field.name}` of `{what}` {fault}, not {value:g}"
+            self.report.refuse(Code.NUMBER_RANGE, written.span, message)
+        return value
+
+    def _evaluated(self, what: str, field: Field, written: st.Argument) -> Value:
+        if isinstance(written, (st.Window, st.Items, st.Text, st.Applied)):
+            self._refuse(what, field, written.span)
+        found = self.values.fixed(written)
+        value = ex.literal(found) if found is not None else None
+        if value is None:
+            raise Refused
+        return value
+
+    def _refuse(self, what: str, field: Field, span: Span | None) -> NoReturn:
+        message = f"`{field.name}` of `{what}` must be {field.kind.value}"
+        self.report.refuse(Code.WRONG_TYPE, span, message)
+
+
+def _write(usages: Sequence[str]) -> str:
+    return f"write {listed(usages, 'or')}"
