@@ -27,7 +27,7 @@ def facts(file: File, output: str) -> dict[str, Any]:
     assert pixels is not None
     range_ = pixels.range or _BYTES
     return {
-        "header": _header(graph.program, width),
+        "header": header(graph.program, width),
         "docstring": _docstring(file, output),
         "pixels": pixels,
         "rescaled": None if range_ == _BYTES else rescaled(ex.Name("x"), *range_),
@@ -38,7 +38,7 @@ def facts(file: File, output: str) -> dict[str, Any]:
     }
 
 
-def _header(program: df.Program, width: int) -> list[str]:
+def header(program: df.Program, width: int) -> list[str]:
     """Return the plain comment at the head of a spec, such as a licence, for the generated file."""
     lines = list[str]()
     for line in program.header.split("\n"):
@@ -61,7 +61,7 @@ def _docstring(file: File, output: str) -> list[str]:
         f"Cost        {cost(graph.multiply_adds)} for one {size} image",
     )
     doc = program.doc or program.network.doc or f"{class_name(program.network.name)}."
-    return docstring(doc, file.printer.width, facts=lines, last=_origin(program))
+    return docstring(doc, file.printer.width, facts=lines, last=origin(program))
 
 
 def _parameters(graph: Graph) -> str:
@@ -85,7 +85,7 @@ def cost(multiply_adds: int) -> str:
     return f"{multiply_adds} multiply-adds"
 
 
-def _origin(program: df.Program) -> str:
+def origin(program: df.Program) -> str:
     """Return the origin of a generated file, with the constants that were set."""
     values = ", ".join(f"{name}={_word(value)}" for name, value in program.settings.items())
     with_ = f" with {values}" if values else ""

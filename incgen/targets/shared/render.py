@@ -60,14 +60,17 @@ class Printer:
         """Return whether the target has a macro, for instance for a variant of an op."""
         return macro in self.macros
 
-    def file(self, view: Mapping[str, Any], *, laid_out: bool) -> str:
+    def file(
+        self, view: Mapping[str, Any], *, laid_out: bool, template: str = "module.py.jinja"
+    ) -> str:
         """Print a whole file.
 
         Args:
-            view: The variables of `module.py.jinja`.
+            view: The variables of the template.
             laid_out: Whether somebody will read it.
+            template: The name of the template.
         """
-        source = self.templates.file({**self.given, **view})
+        source = self.templates.file({**self.given, **view}, template)
         if not laid_out:
             return source
         try:

@@ -1,9 +1,9 @@
 """The templates of a target. The only module that knows Jinja.
 
-`module.py.jinja` is a whole file; `helpers/` holds classes and functions that files define for
-themselves if they need them, `macros/` prints nodes, and `tables.json` lists the defaults of a
-framework and how tightly its code binds. Compiled templates are cached, since most of the time of
-a build is start-up.
+`module.py.jinja` is a whole file, `train.py.jinja` a whole training script, of which `train/` holds
+parts; `helpers/` holds classes and functions that files define for themselves if they need them,
+`macros/` prints nodes, and `tables.json` lists the defaults of a framework and how tightly its code
+binds. Compiled templates are cached, since most of the time of a build is start-up.
 """
 
 from __future__ import annotations
@@ -182,13 +182,14 @@ class Templates:
             found |= {name: each for name, each in vars(module).items() if callable(each)}
         return found
 
-    def file(self, view: Mapping[str, Any]) -> str:
+    def file(self, view: Mapping[str, Any], name: str) -> str:
         """Return the text of a file.
 
         Args:
-            view: The variables of `module.py.jinja`.
+            view: The variables of the template.
+            name: The name of the template.
         """
-        return self.environment.get_template("module.py.jinja").render(view)
+        return self.environment.get_template(name).render(view)
 
     def helper(self, name: str, given: Mapping[str, Any]) -> Helper:
         """Return a helper from its file.

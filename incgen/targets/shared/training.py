@@ -1,0 +1,250 @@
+"""Training scripts: the text of a script from a recipe, and what its templates get to know.
+
+`train.py.jinja` of a target is a whole script. What is plain Python in every script is in
+`templates/shared/train/`, which it includes; a file of the same name in the target's own folder
+takes its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from incgen.base.diagnostics import Code, Diagnostic, SpecError
+from incgen.graph.nodes import Graph, Node
+from incgen.language.printing import number
+from incgen.recipes.recipe import Duration, Recipe, Transform
+from incgen.targets import TARGETS
+from incgen.targets.shared.preamble import header, origin
+from incgen.targets.shared.render import Printer
+from incgen.targets.shared.style import PLAIN, Style
+from incgen.targets.shared.text import docstring
+
+#: The channels that images have: grey, or red, green and blue.
+_CHANNELS = (1, 3)
+#: How many random numbers an image gets, enough for every transform; docs/recipes.md lists them.
+_NUMBERS = 32
+#: The transforms that draw random numbers.
+_RANDOM = ("crop", "flip", "color")
+#: The transforms whose result has a shorter side of a given size.
+_RESIZING = ("resize", "multi_crop")
+#: The crops that a transform of evaluation makes of an image.
+_CROPS = {"ten_crop": 10, "multi_crop": 144}
+#: Smaller numbers are written with an exponent.
+_SMALL = 1e-4
+#: The largest denominator of a fraction.
+_DENOMINATOR = 16
+#: The scales of `multi_crop`: the shorter side in sevenths of the crop, 256 to 352 for 224.
+_SCALES = (8, 9, 10, 11)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One transform of images as templates see it.
+
+    Attributes:
+        name: The name of the transform.
+        size: Height and width of the result, in pixels; for `resize` the shorter side, twice.
+        args: The other arguments.
+    """
+
+    name: str
+    size: tuple[int, int]
+    args: dict[str, Any]
+
+
+def file_name(network: str, recipe: str, target: str) -> str:
+    """Return the name of a script."""
+    return f"train_{network}_{recipe}_{target}.py"
+
+
+def script(graph: Graph, recipe: Recipe, target: str, style: Style = PLAIN) -> str:
+    """Return the source text of the script that trains a network by a recipe.
+
+    Args:
+        graph: The network, with the settings of the recipe.
+        recipe: The recipe.
+        target: The name of the target.
+        style: How the code is written.
+
+    Raises:
+        SpecError: The network is not one that a script can train; code `unsupported`.
+        TemplateError: A template of the user's is faulty.
+    """
+    _refuse(graph)
+    printer = Printer(target, style, package=graph.program.network.name)
+    with printer.templates.faults():
+        facts = view(graph, recipe, target, style.line_length)
+        return printer.file(facts, laid_out=True, template="train.py.jinja")
+
+
+def view(graph: Graph, recipe: Recipe, target: str, width: int) -> dict[str, Any]:
+    """Return the variables of the templates of a script.
+
+    Args:
+        graph: The network.
+        recipe: The recipe.
+        target: The name of the target.
+        width: The columns of a line.
+    """
+    network, shape = graph.program.network, graph.input
+    main, *heads = graph.outputs
+    own = file_name(network.name, recipe.name, target)
+    assert network.pixels is not None
+    train, evaluate = steps(recipe.train, graph), steps(recipe.evaluate, graph)
+    names = {step.name for step in (*train, *evaluate)}
+    return {
+        "header": header(graph.program, width),
+        "docstring": _docstring(graph, recipe, own, width),
+        "recipe": recipe,
+        "network": network.name,
+        "entry": TARGETS[target].entry(network.name),
+        "module": f"{network.name}_{target}",
+        "script": own,
+        "height": shape.height,
+        "width": shape.width,
+        "channels": shape.channels,
+        "classes": graph.nodes[graph.outputs[main]].shape.channels,
+        "main": main,
+        "heads": heads,
+        "preprocess": network.pixels.described,
+        "penalty": _penalty(graph, recipe),
+        "drops": any(node.args.get("rate") for node in graph.nodes if node.op == "dropout"),
+        "norms": any(node.op == "bn" for node in graph.nodes),
+        "train": train,
+        "evaluate": evaluate,
+        "random": any(step.name in _RANDOM for step in train),
+        "resizes": not names.isdisjoint(_RESIZING),
+        "crops": max([_CROPS.get(step.name, 1) for step in evaluate], default=1),
+        "optimizer": type(recipe.optimizer).__name__,
+        "schedule_kind": type(recipe.rate.schedule).__name__,
+        "numbers": _NUMBERS,
+        "number": plain,
+        "fraction": fraction,
+        "lerp": lerp,
+        "in_steps": in_steps,
+    }
+
+
+def steps(transforms: tuple[Transform, ...], graph: Graph) -> list[Step]:
+    """Return transforms with their sizes; without one of its own it is that of the network."""
+    shape, found = graph.input, list[Step]()
+    assert shape.height is not None and shape.width is not None
+    for each in transforms:
+        args: dict[str, Any] = dict(each.args)
+        size = args.pop("size", None)
+        both = (shape.height, shape.width) if size is None else (int(size), int(size))
+        if each.name == "multi_crop":
+            args["sides"] = [round(min(both) * scale / 7) for scale in _SCALES]
+        found.append(Step(each.name, both, args))
+    return found
+
+
+def plain(value: float) -> str:
+    """Return a number as Python source, a whole one without a point.
+
+    >>> plain(24.0), plain(0.0075), plain(1e-05)
+    ('24', '0.0075', '1e-5')
+    """
+    if float(value).is_integer():
+        return str(int(value))
+    return repr(value) if abs(value) >= _SMALL else number(value)
+
+
+def fraction(value: float) -> str:
+    """Return a number as Python source, as a fraction if that is shorter.
+
+    >>> fraction(4 / 3), fraction(0.75)
+    ('4 / 3', '0.75')
+    """
+    near = Fraction(value).limit_denominator(_DENOMINATOR)
+    short = f"{near.numerator} / {near.denominator}"
+    same = near.numerator / near.denominator == value
+    return short if same and len(short) < len(plain(value)) else plain(value)
+
+
+def lerp(low: float, high: float, number: str) -> str:
+    """Return what lies between two numbers, by a number in 0..1, as Python source.
+
+    >>> lerp(0.5, 1.5, "r"), lerp(0, 1, "r")
+    ('(0.5 + (1.5 - 0.5) * r)', 'r')
+    """
+    if (low, high) == (0, 1):
+        return number
+    return f"({fraction(low)} + ({fraction(high)} - {fraction(low)}) * {number})"
+
+
+def in_steps(duration: Duration) -> str:
+    """Return a duration in steps as Python source, for an `epoch` of so many steps.
+
+    >>> in_steps(Duration(0.5, "epochs")), in_steps(Duration(24, "epochs"))
+    ('max(1, round(0.5 * epoch))', '24 * epoch')
+    """
+    count = duration.count
+    if duration.unit == "steps":
+        return plain(max(1, round(count)))
+    if float(count).is_integer() and count >= 1:
+        return "epoch" if count == 1 else f"{plain(count)} * epoch"
+    return f"max(1, round({plain(count)} * epoch))"
+
+
+def _docstring(graph: Graph, recipe: Recipe, own: str, width: int) -> list[str]:
+    """Return the docstring of a script: the recipe, and how to run it."""
+    network = graph.program.network.name
+    doc = f"Train {network} by the recipe {recipe.name}."
+    if recipe.doc:
+        doc += f"\n\n{recipe.doc}"
+    facts = (
+        "Run it beside the file of the model:",
+        "",
+        f"    python {own} --data FOLDER",
+        "",
+        "The folder has train/ and val/ with a folder of images for each class, or the IDX",
+        "files of MNIST and its kin. `--help` lists the options.",
+    )
+    return docstring(doc, width, facts=facts, last=origin(graph.program))
+
+
+def _penalty(graph: Graph, recipe: Recipe) -> str | None:
+    """Return where weight decay in the loss comes from: `network`, `recipe` or nowhere."""
+    if recipe.l2 is not None:
+        return "recipe" if recipe.l2 else None
+    return "network" if any(node.args.get("l2") for node in graph.nodes) else None
+
+
+def _refuse(graph: Graph) -> None:
+    """Refuse a network that is no classifier of images.
+
+    Raises:
+        SpecError: Code `unsupported`.
+    """
+    faults = [*_faults(graph)]
+    if faults:
+        raise SpecError(faults)
+
+
+def _faults(graph: Graph) -> Iterator[Diagnostic]:
+    """Yield what a training script cannot make use of."""
+
+    def fault(node: Node, message: str, help_: str) -> Diagnostic:
+        return Diagnostic(Code.UNSUPPORTED, message, node.span, help=help_)
+
+    if graph.input.channels not in _CHANNELS:
+        count = graph.input.channels
+        message = f"a training script reads images of 1 or 3 channels, not {count}"
+        yield fault(graph.nodes[0], message, "train it by a program of your own")
+    main, *_ = graph.outputs
+    classes = graph.nodes[graph.outputs[main]].shape.channels
+    for name, index in graph.outputs.items():
+        node = graph.nodes[index]
+        if node.shape.is_map:
+            message = f"the output `{name}` is a map, and a training script needs a number a class"
+            yield fault(node, message, "end it with `flatten` or `global_avg_pool`")
+        elif node.op == "softmax":
+            message = f"the output `{name}` is a softmax, which the loss contains already"
+            yield fault(node, message, "leave it out: the output of a classifier is its logits")
+        elif node.shape.channels != classes:
+            message = f"`{name}` has {node.shape.channels} classes, and `{main}` has {classes}"
+            yield fault(node, message, "give every head the classes of the network")
