@@ -20,11 +20,19 @@ from incgen.base.diagnostics import (
     near,
 )
 from incgen.base.modules import import_source
-from incgen.compiling import Parameters, RequestError, SpecPath, compile_spec, faults_of_recipes
+from incgen.compiling import (
+    Parameters,
+    RequestError,
+    SpecPath,
+    compile_recipe,
+    compile_spec,
+    faults_of_recipes,
+)
 from incgen.graph.nodes import Graph
 
 if TYPE_CHECKING:
     from incgen.output import GeneratedFile
+    from incgen.recipes.recipe import Recipe
     from incgen.targets import Target
     from incgen.targets.shared.style import Style
 
@@ -93,11 +101,12 @@ def build(
     output: SpecPath | None = None,
     parameters: Parameters | None = None,
     *,
+    recipe: str | None = None,
     force: bool = False,
     check: bool = False,
     style: Style | None = None,
 ) -> list[GeneratedFile]:
-    """Write the source files of a spec, one for each target.
+    """Write the source files of a spec, one for each target, and with a recipe one to train each.
 
     Nothing is written until everything has been generated; a file that is up to date is left alone.
 
@@ -107,6 +116,7 @@ def build(
         output: A file, for one target; or a folder: an existing one, or a path with a trailing
             slash. The default is the folder `generated`.
         parameters: Values for parameters and constants, in place of what the spec says.
+        recipe: The name of a recipe; its script is written beside the file of the model.
         force: Overwrite files even if incgen did not write them or they were edited since.
         check: Write nothing.
         style: The length of lines, and templates of the user's; otherwise incgen's own.
@@ -116,12 +126,16 @@ def build(
 
     Raises:
         SpecError: The spec has faults, or a target cannot express it.
-        RequestError: There is no such target, parameter or value.
+        RequestError: There is no such target, recipe, parameter or value.
         OutputError: A file cannot or must not be written.
         TemplateError: A template of the user's is faulty.
     """
     targets = find_targets([target] if isinstance(target, str) else target, style)
-    return build_graphs([compile_spec(spec, parameters)], targets, output, force=force, check=check)
+    if recipe is None:
+        graph, found = compile_spec(spec, parameters), None
+    else:
+        graph, found = compile_recipe(spec, recipe, parameters)
+    return build_graphs([graph], targets, output, recipe=found, force=force, check=check)
 
 
 def build_graphs(
@@ -129,10 +143,13 @@ def build_graphs(
     targets: Sequence[Target],
     output: SpecPath | None,
     *,
+    recipe: Recipe | None = None,
     force: bool = False,
     check: bool = False,
 ) -> list[GeneratedFile]:
     """Write the source files of several networks, all or none, as `build` does for one.
+
+    A recipe is that of all of them.
 
     Raises:
         SpecError: A target cannot express a network.
@@ -149,9 +166,30 @@ def build_graphs(
                 help_ = "give a folder as the output, and networks of different names"
                 raise OutputError(f"two specs would be written to `{path.as_posix()}`: {help_}")
             texts[path] = sealed(sources[name], graph.digest())
+            if recipe is not None:
+                target = next(each for each in targets if each.name == name)
+                texts |= _script(graph, recipe, target, path)
     if check:
         return [compared(path, text) for path, text in texts.items()]
     return write_all(texts, force=force)
+
+
+def _script(graph: Graph, recipe: Recipe, target: Target, model: Path) -> dict[Path, str]:
+    """Return the script that trains a network, by its path beside the file of the model.
+
+    Raises:
+        OutputError: The file of the model cannot be imported by its name.
+    """
+    from incgen.base.files import OutputError
+    from incgen.output import sealed
+    from incgen.targets.shared import training
+
+    if not model.stem.isidentifier():
+        message = f"`{model.name}` is no name of a module, and the script imports it"
+        raise OutputError(f"{message}: give a name of letters, digits and `_`, or a folder")
+    text = training.script(graph, recipe, target.name, target.style, module=model.stem)
+    name = training.file_name(recipe.network, recipe.name, target.name)
+    return {model.with_name(name): sealed(text, recipe.digest(graph.digest()))}
 
 
 def load(

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from incgen.cli.inputs import all_compiled
+from incgen.cli.inputs import all_compiled, compiled_recipe
 from incgen.cli.options import (
     FAULTS,
     OK,
     line_length,
+    one_recipe,
     own_templates,
     set_values,
     several_specs,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     help="A file, a folder (with a trailing slash), or - for standard output. "
     "Default: generated/NETWORK_TARGET.py.",
 )
+@one_recipe
 @set_values
 @own_templates
 @line_length
@@ -55,6 +57,7 @@ def build(
     specs: Sequence[str],
     targets: Sequence[str],
     output: str | None,
+    recipe: str | None,
     parameters: dict[str, Value],
     templates: str | None,
     line_length: int | None,
@@ -63,7 +66,8 @@ def build(
 ) -> int:
     """Write the source of one or more networks for one or more targets.
 
-    All files are written, or none. Specs without a network are skipped if there are several.
+    With --recipe, also a script that trains the network. All files are written, or none. Specs
+    without a network are skipped if there are several.
     """
     from incgen import api
     from incgen.output import sealed
@@ -73,14 +77,22 @@ def build(
         what = f"{len(specs)} specs need files" if len(specs) > 1 else "--check needs files"
         what = f"{len(found)} targets need files" if len(found) > 1 else what
         raise click.UsageError(f"{what}: give another output than `-`")
-    graphs = all_compiled(specs, parameters)
+    trained = None
+    if recipe is not None:
+        if len(specs) > 1 or output == "-":
+            what = "one spec" if len(specs) > 1 else "files"
+            raise click.UsageError(f"--recipe needs {what}, since its script imports the model")
+        graph, trained = compiled_recipe(specs[0], recipe, parameters, warn=True)
+        graphs: list[Graph] | None = [graph]
+    else:
+        graphs = all_compiled(specs, parameters)
     if graphs is None:
         return FAULTS
     if output == "-":
         (graph,) = graphs
         print_text(sealed(api.emit_all(graph, found)[found[0].name], graph.digest()))
         return OK
-    files = api.build_graphs(graphs, found, output, force=force, check=check)
+    files = api.build_graphs(graphs, found, output, recipe=trained, force=force, check=check)
     for file in files:
         if not check:
             say(f"{'wrote' if file.changed else 'unchanged'} {file.path}")

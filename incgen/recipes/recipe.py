@@ -227,3 +227,9 @@ class Recipe:
     average: Average | None
     train: tuple[Transform, ...]
     evaluate: tuple[Transform, ...]
+
+    def digest(self, network: str) -> str:
+        """Return a digest of a recipe and of its network, whose own is given."""
+        import hashlib
+
+        return hashlib.sha256(f"{network}\n{self!r}".encode()).hexdigest()

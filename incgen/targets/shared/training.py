@@ -60,7 +60,9 @@ def file_name(network: str, recipe: str, target: str) -> str:
     return f"train_{network}_{recipe}_{target}.py"
 
 
-def script(graph: Graph, recipe: Recipe, target: str, style: Style = PLAIN) -> str:
+def script(
+    graph: Graph, recipe: Recipe, target: str, style: Style = PLAIN, *, module: str = ""
+) -> str:
     """Return the source text of the script that trains a network by a recipe.
 
     Args:
@@ -68,6 +70,7 @@ def script(graph: Graph, recipe: Recipe, target: str, style: Style = PLAIN) -> s
         recipe: The recipe.
         target: The name of the target.
         style: How the code is written.
+        module: The module of the model, if it is not `NETWORK_TARGET`.
 
     Raises:
         SpecError: The network is not one that a script can train; code `unsupported`.
@@ -77,6 +80,7 @@ def script(graph: Graph, recipe: Recipe, target: str, style: Style = PLAIN) -> s
     printer = Printer(target, style, package=graph.program.network.name)
     with printer.templates.faults():
         facts = view(graph, recipe, target, style.line_length)
+        facts["module"] = module or facts["module"]
         return printer.file(facts, laid_out=True, template="train.py.jinja")
 
 
