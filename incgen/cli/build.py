@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from incgen.graph.nodes import Graph
     from incgen.language.arithmetic import Value
     from incgen.output import GeneratedFile
+    from incgen.recipes.recipe import Recipe
 
 
 @click.command("build")
@@ -77,15 +78,10 @@ def build(
         what = f"{len(specs)} specs need files" if len(specs) > 1 else "--check needs files"
         what = f"{len(found)} targets need files" if len(found) > 1 else what
         raise click.UsageError(f"{what}: give another output than `-`")
-    trained = None
-    if recipe is not None:
-        if len(specs) > 1 or output == "-":
-            what = "one spec" if len(specs) > 1 else "files"
-            raise click.UsageError(f"--recipe needs {what}, since its script imports the model")
-        graph, trained = compiled_recipe(specs[0], recipe, parameters, warn=True)
-        graphs: list[Graph] | None = [graph]
-    else:
-        graphs = all_compiled(specs, parameters)
+    if recipe is not None and (len(specs) > 1 or output == "-"):
+        what = "one spec" if len(specs) > 1 else "files"
+        raise click.UsageError(f"--recipe needs {what}, since its script imports the model")
+    graphs, trained = _compiled(specs, recipe, parameters)
     if graphs is None:
         return FAULTS
     if output == "-":
@@ -102,6 +98,16 @@ def build(
         print_text("".join(file.diff() for file in files))
     _say_left_over(graphs, files)
     return FAULTS if check and any(file.changed for file in files) else OK
+
+
+def _compiled(
+    specs: Sequence[str], recipe: str | None, parameters: dict[str, Value]
+) -> tuple[Sequence[Graph] | None, Recipe | None]:
+    """Return the graphs of specs, or of one with its recipe; None after reporting errors."""
+    if recipe is None:
+        return all_compiled(specs, parameters), None
+    graph, found = compiled_recipe(specs[0], recipe, parameters, warn=True)
+    return [graph], found
 
 
 def _say_left_over(graphs: Sequence[Graph], files: Sequence[GeneratedFile]) -> None:

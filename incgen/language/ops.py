@@ -335,6 +335,10 @@ _TABLE = (
 #: Every op by name, in the order of the language reference.
 OPS: Final = MappingProxyType({op.name: op for op in _TABLE})
 
+#: What `activation` can name: ops without arguments that act on each value by itself.
+ACTIVATIONS: Final = (
+    *("relu", "relu6", "sigmoid", "tanh", "silu", "hard_sigmoid", "hard_swish", "identity"),
+)
 #: The names of the sizes of the current value.
 DIMENSIONS: Final = ("channels", "height", "width")
 #: Every word that an argument accepts.

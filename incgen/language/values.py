@@ -12,7 +12,7 @@ from typing import Any
 
 from incgen.base.diagnostics import clipped, listed, near
 from incgen.language.arithmetic import MAX_NUMBER, Value
-from incgen.language.ops import WORDS
+from incgen.language.ops import ACTIVATIONS, WORDS
 
 
 def plain_value(value: object) -> Value:
@@ -33,8 +33,9 @@ def plain_value(value: object) -> Value:
     if isinstance(plain, str):
         if not plain.isidentifier():
             raise ValueError("a value is a number, `true`, `false` or a word such as `max`")
-        if plain not in WORDS:
-            offer = near(plain, WORDS) or f"there are {listed(sorted(WORDS))}"
+        words = WORDS | set(ACTIVATIONS)
+        if plain not in words:
+            offer = near(plain, words) or f"there are {listed(sorted(words))}"
             raise ValueError(f"no word `{clipped(plain)}`: {offer}")
     elif plain != plain:
         raise ValueError("NaN is not a number")

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
-from incgen.base.diagnostics import Code, Refused, listed
+from incgen.base.diagnostics import Code, Refused, listed, near
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.names import label_fault
-from incgen.language.ops import OPS, Op
+from incgen.language.ops import ACTIVATIONS, OPS, Op
 from incgen.resolve import definitions as df
 from incgen.resolve.context import Context
 from incgen.resolve.labels import Namespace, Naming
@@ -40,8 +40,9 @@ class CallResolver:
         `head` says whether it is the head of a unit, which takes the unit's arguments.
         """
         labelled = isinstance(naming, str)
-        name = naming if isinstance(naming, str) else self.own_name(call, naming)
         try:
+            call = self.named_activation(call)
+            name = naming if isinstance(naming, str) else self.own_name(call, naming)
             element = self.applied(call, name, labelled, head)
         except Refused:
             self.refused = True
@@ -69,6 +70,34 @@ class CallResolver:
         op, call = _concrete_pool(op, call)
         args, said, sources = self.arguments.op_arguments(op, call, head=head)
         return df.OpCall(op, args, said, name, labelled, head, sources, span=call.span)
+
+    def named_activation(self, call: st.Call) -> st.Call:
+        """Return `relu` for `activation relu`, or for a constant that says `relu`."""
+        if call.name.text != "activation" or self.values.can_apply("activation"):
+            return call
+        usage = "write `activation act`, and `let act = relu` above"
+        if len(call.positional) != 1 or call.attributes:
+            message = "`activation` takes one word, the op that it stands for"
+            self.report.refuse(Code.ARGUMENT_COUNT, call.span, message, help=usage)
+        (written,) = call.positional
+        named = written.text if isinstance(written, ex.Name) else None
+        if named in self.context.parameters:
+            message = (
+                f"`{named}` is a parameter, and `activation` is settled before code is written"
+            )
+            self.report.refuse(Code.WRONG_TYPE, written.span, message, help=usage)
+        if named in self.values.constants:
+            self.values.read.add(named)
+            constant = self.values.constants[named]
+            if constant is None:  # it is faulty
+                raise Refused
+            value = ex.literal(constant)
+            named = value if isinstance(value, str) else None
+        if named not in ACTIVATIONS:
+            message = f"`activation` must be {listed(ACTIVATIONS, 'or')}"
+            help_ = near(named, ACTIVATIONS) if named else usage
+            self.report.refuse(Code.UNKNOWN_NAME, written.span, message, help=help_)
+        return st.Call(st.Identifier(named, span=call.name.span), (), (), span=call.span)
 
     def own_name(self, call: st.Call, names: Namespace) -> str:
         """Return a name for a call without a label."""

@@ -10,7 +10,7 @@ from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import FUNCTIONS, EvaluationError, Value
 from incgen.language.evaluation import evaluate
-from incgen.language.ops import DIMENSIONS, OPS, WORDS
+from incgen.language.ops import ACTIVATIONS, DIMENSIONS, OPS, WORDS
 from incgen.resolve.arguments import evaluation_code
 from incgen.syntax import tree as st
 
@@ -32,12 +32,16 @@ class Values:
 
     def define(self, item: st.Constant) -> None:
         """Add a constant, whose name is already reserved."""
-        name = item.name.text
+        name, value = item.name.text, item.value
+        activation = isinstance(value, ex.Name) and value.text in ACTIVATIONS
         if name in self.settings:
-            sound = self.constant(item.value) is not None
+            sound = activation or self.constant(value) is not None
             self.constants[name] = ex.Literal(self.settings[name]) if sound else None
+        elif activation:
+            assert isinstance(value, ex.Name)
+            self.constants[name] = ex.Literal(value.text, span=value.span)
         else:
-            self.constants[name] = self.fixed(item.value)
+            self.constants[name] = self.fixed(value)
 
     def fixed(self, written: ex.Expression, *, dimensions: bool = False) -> ex.Expression | None:
         """Resolve an expression outside every definition to its value; None after a report.
