@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import IO
@@ -13,10 +15,15 @@ class FormatterError(Exception):
     """Ruff, which incgen depends on, is missing; the message says what to do."""
 
 
-def formatted(source: str, width: int) -> str:
+def formatted(source: str, width: int, beside: Sequence[str] = ()) -> str:
     """Format a file: remove unused imports, sort the others, break lines at a width.
 
     The configuration of the user's own project is ignored.
+
+    Args:
+        source: The text of the file.
+        width: The columns of a line.
+        beside: Modules that stand beside the file, whose imports come last.
 
     Raises:
         FormatterError: Ruff cannot be run.
@@ -24,8 +31,11 @@ def formatted(source: str, width: int) -> str:
     """
     options = ["--quiet", "--isolated", "--no-cache", f"--line-length={width}", "-"]
     # One feeds the other, so that both start at once.
+    own = f"lint.isort.known-first-party = {json.dumps([*beside])}"
     with (
-        _ruff(["check", "--fix-only", "--select=F401,I001", *options], None) as pruning,
+        _ruff(
+            ["check", "--fix-only", "--select=F401,I001", "--config", own, *options], None
+        ) as pruning,
         _ruff(["format", *options], pruning.stdout) as layout,
     ):
         assert pruning.stdout is not None

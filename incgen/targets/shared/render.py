@@ -8,7 +8,7 @@ it needs itself.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from incgen.language import expressions as ex
@@ -61,7 +61,12 @@ class Printer:
         return macro in self.macros
 
     def file(
-        self, view: Mapping[str, Any], *, laid_out: bool, template: str = "module.py.jinja"
+        self,
+        view: Mapping[str, Any],
+        *,
+        laid_out: bool,
+        template: str = "module.py.jinja",
+        beside: Sequence[str] = (),
     ) -> str:
         """Print a whole file.
 
@@ -69,12 +74,13 @@ class Printer:
             view: The variables of the template.
             laid_out: Whether somebody will read it.
             template: The name of the template.
+            beside: Modules that stand beside the file.
         """
         source = self.templates.file({**self.given, **view}, template)
         if not laid_out:
             return source
         try:
-            return formatted(source, self.width)
+            return formatted(source, self.width, beside)
         except SyntaxError as error:
             line = f": {error.text.strip()}" if error.text else ""
             raise self.templates.fault(

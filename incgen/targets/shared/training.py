@@ -28,8 +28,6 @@ _CHANNELS = (1, 3)
 _NUMBERS = 32
 #: The transforms that draw random numbers.
 _RANDOM = ("crop", "flip", "color")
-#: The transforms whose result has a shorter side of a given size.
-_RESIZING = ("resize", "multi_crop")
 #: The crops that a transform of evaluation makes of an image.
 _CROPS = {"ten_crop": 10, "multi_crop": 144}
 #: Smaller numbers are written with an exponent.
@@ -81,7 +79,8 @@ def script(
     with printer.templates.faults():
         facts = view(graph, recipe, target, style.line_length)
         facts["module"] = module or facts["module"]
-        return printer.file(facts, laid_out=True, template="train.py.jinja")
+        beside = [facts["module"]]
+        return printer.file(facts, laid_out=True, template="train.py.jinja", beside=beside)
 
 
 def view(graph: Graph, recipe: Recipe, target: str, width: int) -> dict[str, Any]:
@@ -116,11 +115,11 @@ def view(graph: Graph, recipe: Recipe, target: str, width: int) -> dict[str, Any
         "preprocess": network.pixels.described,
         "penalty": _penalty(graph, recipe),
         "drops": any(node.args.get("rate") for node in graph.nodes if node.op == "dropout"),
-        "norms": any(node.op == "bn" for node in graph.nodes),
+        "norms": sorted({node.args["variance"] for node in graph.nodes if node.op == "bn"}),
         "train": train,
         "evaluate": evaluate,
         "random": any(step.name in _RANDOM for step in train),
-        "resizes": not names.isdisjoint(_RESIZING),
+        "uses": names,
         "crops": max([_CROPS.get(step.name, 1) for step in evaluate], default=1),
         "optimizer": type(recipe.optimizer).__name__,
         "schedule_kind": type(recipe.rate.schedule).__name__,
