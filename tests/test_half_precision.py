@@ -1,4 +1,4 @@
-"""Every op in half precision in PyTorch and Keras, on values as large as in trained networks.
+"""Every op in half precision in every framework, on values as large as in trained networks.
 
 float16 ends at 65504: whatever squares values above 256 or adds large ones must do so in float32.
 The networks of 2014, without normalisation, have such values after their convolutions.
@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import tensorflow as tf
 import torch
+from flax import nnx
 from keras_tools import policy
 from parity import channels_first, channels_last, random_weights
 from safetensors.numpy import save_file
@@ -128,6 +131,17 @@ def torch_model(spec: str, folder: Path) -> Any:
     return model.eval()
 
 
+def flax_model(spec: str, folder: Path, dtype: str) -> Any:
+    """Return the Flax model in evaluation mode, with weights and statistics of a type."""
+    module = incgen.load("net.inc", "flax", text=spec)
+    model = module.Net(rngs=nnx.Rngs(0))
+    module.load_safetensors(model, folder / "weights.safetensors")
+    model.eval()
+    state = nnx.state(model, (nnx.Param, nnx.BatchStat))
+    nnx.update(model, jax.tree.map(lambda value: value.astype(dtype), state))
+    return model
+
+
 def halved(spec: str, x: Any, factors: Any, half: Any, folder: Path) -> Iterator[Any]:
     """Yield the output and the input's gradient in half precision, by how they were computed."""
     name = str(half).removeprefix("torch.")
@@ -150,3 +164,9 @@ def halved(spec: str, x: Any, factors: Any, half: Any, folder: Path) -> Iterator
         total = tf.reduce_sum(output * channels_last(factors))
     slope = np.asarray(tape.gradient(total, variable), "float64")
     yield f"keras, mixed_{name}", (channels_first(np.asarray(output)), channels_first(slope))
+
+    evaluate = jax.jit(flax_model(spec, folder, name))
+    output, back = jax.vjp(evaluate, jnp.asarray(channels_last(x), name))
+    assert output.dtype == name
+    (slope,) = back(jnp.asarray(channels_last(factors), name))
+    yield f"flax, {name}", tuple(channels_first(np.asarray(v, float)) for v in (output, slope))
