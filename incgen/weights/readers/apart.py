@@ -71,14 +71,14 @@ def reused(module: str) -> Iterator[None]:
     For programs that read many files. Otherwise, each file has its own process. The module reads
     the files: `tensorflow`, which takes seconds to start, or `keras`.
     """
-    before = _waiting.copy()
+    outer = {module: _waiting[module]} if module in _waiting else {}
     _waiting[module] = None
     try:
         yield
     finally:
         if (worker := _waiting.pop(module)) is not None:
             worker.end()
-        _waiting.update(before)
+        _waiting.update(outer)
 
 
 @contextmanager
