@@ -193,6 +193,14 @@ def _legacy_layers(group: Any, arrays: Arrays, form: str) -> None:
             part[name] = value
 
 
+def write_flax(path: Path, arrays: Arrays) -> None:
+    """Write the arrays of `layer/variable` as a dictionary of dictionaries."""
+    from flax.serialization import to_bytes
+    from flax.traverse_util import unflatten_dict
+
+    path.write_bytes(to_bytes(unflatten_dict(dict(arrays), "/")))
+
+
 # ---------------------------------------------------------------- Caffe
 
 #: From caffe.proto: message, field, number, type, repeated, packed.
@@ -278,4 +286,5 @@ WRITERS: dict[str, tuple[str, Callable[[Path, Arrays], None]]] = {
     "old tensorflow": (".ckpt", write_old_tensorflow),
     "legacy keras": (".h5", write_legacy_keras),
     "old keras": (".h5", write_old_keras),
+    "flax": (".msgpack", write_flax),
 }

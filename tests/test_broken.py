@@ -50,9 +50,9 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> weights.Weights:
     graph = incgen.compile_spec(spec)
     ours = random_arrays({key: tensor.shape for key, tensor in graph.tensors().items()})
     theirs = random_arrays({"a.conv/kernel": (3, 3, 3, 4), "logits/bias": (3,)})
-    for kind in ("safetensors", "torch", "old torch", "npz", "packed npz", "legacy keras"):
+    for kind in ("safetensors", "torch", "old torch", "npz", "packed npz", "legacy keras", "flax"):
         suffix, write = WRITERS[kind]
-        write(folder / f"{kind}{suffix}", theirs if "keras" in kind else ours)
+        write(folder / f"{kind}{suffix}", theirs if kind in ("legacy keras", "flax") else ours)
     blobs: list[Any] = [np.ones((2, 1, 3, 3), "f4"), np.ones(2, "f4")]
     write_caffe(folder / "x.caffemodel", [("a", "Convolution", blobs)])
     spec.unlink()

@@ -371,6 +371,12 @@ model.eval()
 assert model(jnp.ones((1, 64, 64, 3))).shape == (1, 1000)
 """,
     """
+import incgen
+incgen.import_weights("trained.msgpack", "specs/bn_inception.inc", "trained.safetensors")
+trained = load_file("trained.safetensors")
+assert all((trained[key] == first[key]).all() for key in first)
+""",
+    """
 before = {name: value.clone() for name, value in model.state_dict().items()}
 model(torch.rand(2, 3, 64, 64)).square().mean().backward()
 optimizer.step()

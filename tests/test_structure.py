@@ -86,6 +86,7 @@ FILES = {
         "incgen.verify.runners.flax_contents",
         "incgen.verify.runners.flax_forms",
         "incgen.weights.exporting",
+        "incgen.weights.readers.flax",
     },
 }
 #: These run a framework and nothing else, and are only imported for that.

@@ -140,7 +140,7 @@ def test_what_does_not_fit_is_listed_and_the_exit_code_is_1(folder: Path) -> Non
     assert (code, out) == (1, "")
     assert said.splitlines()[-4:] == [
         "Error: `theirs.pth` does not fit `net` under the layout `theirs`, "
-        "which is the closest of 3",
+        "which is the closest of 4",
         "  missing (1):",
         "    logits.bias: 4, no `their_logits.bias`",
         "help: `--fresh logits` reinitialises the layer as the spec says",
@@ -175,6 +175,7 @@ def test_what_cannot_be_done_is_told_and_the_exit_code_is_2(
         ("torch", "theirs.pth", "PyTorch files need torch: pip install 'incgen[torch]'"),
         ("h5py", "x.h5", "Keras files need h5py: pip install 'incgen[keras]'"),
         ("tensorflow", "x.ckpt", "TensorFlow checkpoints need tensorflow: pip install"),
+        ("flax", "x.msgpack", "Flax files need flax: pip install 'incgen[flax]'"),
     ],
 )
 def test_a_missing_library_is_an_extra_to_install(
@@ -182,6 +183,7 @@ def test_a_missing_library_is_an_extra_to_install(
 ) -> None:
     Path("x.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
     Path("x.ckpt").write_bytes(bytes.fromhex("57fb808b247547db"))
+    Path("x.msgpack").write_bytes(b"\x80")
 
     command = ("weights", "import", file, "net.inc", "-o", "w.safetensors")
     code, _, said = run(*command, without=library)
@@ -378,9 +380,9 @@ def test_arrays_under_our_keys(folder: Path) -> None:
     assert all(np.array_equal(found[key], expected[key]) for key in found)
 
 
-@pytest.mark.parametrize("name", ["w.pth", "w.weights.h5", "w.keras", "w.npz"])
+@pytest.mark.parametrize("name", ["w.pth", "w.weights.h5", "w.keras", "w.msgpack", "w.npz"])
 def test_what_is_exported_can_be_imported(folder: Path, name: str) -> None:
-    form = "torch" if name.endswith("pth") else "npz" if name.endswith("npz") else "keras"
+    form = {"w.pth": "torch", "w.msgpack": "flax", "w.npz": "npz"}.get(name, "keras")
     incgen.export_weights("ours.safetensors", "net.inc", name, format=form)
 
     incgen.import_weights(name, "net.inc", "again.safetensors")

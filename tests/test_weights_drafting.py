@@ -559,7 +559,7 @@ def test_an_edited_copy_is_told_which_layers_no_layout_has(folder: Path) -> None
     with pytest.raises(incgen.MismatchError) as caught:
         incgen.import_weights("theirs.pth", "copy.inc", "w.safetensors")
 
-    assert "under the layout `net/theirs`, which is the closest of 3" in str(caught.value)
+    assert "under the layout `net/theirs`, which is the closest of 4" in str(caught.value)
     assert "c.weight: 9, the layout net/theirs has no rule for it" in str(caught.value)
 
 
@@ -574,7 +574,7 @@ def test_a_layout_of_another_network_that_is_faulty_is_its_own_affair(folder: Pa
 def test_a_few_layers_that_are_called_alike_make_no_copy(tmp_path: Path) -> None:
     found = layouts.find(tmp_path / "x.inc", "x", ["conv1.conv", "conv1.bn", "logits"])
 
-    assert [each.name for each in found] == ["incgen", "incgen-keras"]
+    assert [each.name for each in found] == ["incgen", "incgen-keras", "incgen-flax"]
 
 
 def test_a_copy_of_a_shipped_spec_has_its_layouts(tmp_path: Path) -> None:
@@ -583,6 +583,6 @@ def test_a_copy_of_a_shipped_spec_has_its_layouts(tmp_path: Path) -> None:
 
     found = [each.name for each in layouts.find(tmp_path / "mine.inc", "mine", layers)]
 
-    assert found[:2] == ["incgen", "incgen-keras"]
+    assert found[:3] == ["incgen", "incgen-keras", "incgen-flax"]
     assert {"bn_inception/cadene", "bn_inception/caffe"} <= set(found)
     assert not any("v4" in name or "xception" in name for name in found)

@@ -187,7 +187,7 @@ def test_what_is_inside_of_the_prefix_is_a_fault(folder: Path) -> None:
 
     assert said.split("\n") == [
         "`x.pth` does not fit `net` with its part `model` under the layout `theirs`, which is the "
-        "closest of 3",
+        "closest of 4",
         "  unexpected (1):",
         "    model.more.weight: 2 x 3",
         "  not of this network (1):",

@@ -214,7 +214,7 @@ def test_a_layout_is_like_one_that_stands_alone(like: str, fault: str, tmp_path:
 @pytest.mark.parametrize("text", ["", 'convention = "pytorch"'])
 def test_a_layout_has_a_convention(text: str, tmp_path: Path) -> None:
     with pytest.raises(
-        WeightsError, match="`convention` must be `torch`, `caffe`, `slim` or `keras`"
+        WeightsError, match="`convention` must be `torch`, `caffe`, `slim`, `keras` or `flax`"
     ):
         read(tmp_path, text)
 
@@ -277,7 +277,7 @@ def test_a_layout_beside_the_spec_wins_over_a_packaged_one(tmp_path: Path) -> No
 def test_a_network_without_layouts_has_our_own(tmp_path: Path) -> None:
     found = layouts.find(tmp_path / "x.inc", "nothing")
 
-    assert [each.name for each in found] == ["incgen", "incgen-keras"]
+    assert [each.name for each in found] == ["incgen", "incgen-keras", "incgen-flax"]
 
 
 def test_a_name_that_no_layout_has_is_told(tmp_path: Path) -> None:

@@ -631,17 +631,23 @@ def test_the_process_that_reads_ends_with_the_checkpoint(
     assert len(ends) == 2 and None not in ends
 
 
-def test_the_process_that_reads_is_started_ahead_and_ends_even_if_nothing_is_opened(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    processes: list[subprocess.Popen[bytes]] = []
+@pytest.fixture
+def processes(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
+    """Return the processes that read, as they are started."""
+    found: list[subprocess.Popen[bytes]] = []
     begin = apart._Worker.__init__
 
     def begun(worker: apart._Worker, kind: apart._Kind) -> None:
         begin(worker, kind)
-        processes.append(worker._process)
+        found.append(worker._process)
 
     monkeypatch.setattr(apart._Worker, "__init__", begun)
+    return found
+
+
+def test_the_process_that_reads_is_started_ahead_and_ends_even_if_nothing_is_opened(
+    tmp_path: Path, processes: list[subprocess.Popen[bytes]]
+) -> None:
     path = written("legacy keras", tmp_path)
     with started(path):
         assert len(processes) == 1
@@ -652,6 +658,18 @@ def test_the_process_that_reads_is_started_ahead_and_ends_even_if_nothing_is_ope
         pass
 
     assert len(processes) == 2 and all(each.returncode is not None for each in processes)
+
+
+def test_a_process_is_reused_after_files_of_another_kind(
+    tmp_path: Path, processes: list[subprocess.Popen[bytes]]
+) -> None:
+    path = written("legacy keras", tmp_path)
+    with apart.reused("keras"):
+        with apart.reused("tensorflow"):
+            contents(path)
+        contents(path)
+
+    assert [each.returncode for each in processes] == [-signal.SIGKILL]
 
 
 def entry(dtype: int, *dimensions: int, data: bytes) -> bytes:
@@ -799,6 +817,88 @@ def test_a_lying_header_is_told(data: bytes, tmp_path: Path) -> None:
     path.write_bytes(data)
 
     with pytest.raises(WeightsError, match=r"`.*x\.safetensors` cannot be read: "):
+        contents(path)
+
+
+# ---------------------------------------------------------------- Flax
+
+
+def packed(content: Any, path: Path) -> Path:
+    """Write a Flax file of anything that Flax can write."""
+    from flax.serialization import msgpack_serialize
+
+    path.write_bytes(msgpack_serialize(content))
+    return path
+
+
+def test_what_is_no_array_of_a_flax_file_is_left_out(tmp_path: Path) -> None:
+    kernel = np.arange(6, dtype="f8").reshape(2, 3)
+    state = {"step": 5, "name": "a", "none": None, "params": {"0": {1: {"kernel": kernel}}}}
+
+    found = contents(packed(state, tmp_path / "x.msgpack"))
+
+    assert list(found) == ["params/0/1/kernel"]
+    assert np.array_equal(found["params/0/1/kernel"], kernel)
+
+
+def test_a_large_array_of_a_flax_file_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flax cuts what would not fit into one entry of msgpack."""
+    monkeypatch.setattr("flax.serialization.MAX_CHUNK_SIZE", 16)
+    kernel = np.arange(12, dtype="f4").reshape(3, 4)
+
+    path = packed({"a": {"kernel": kernel}}, tmp_path / "x.msgpack")
+
+    assert b"chunks" in path.read_bytes()
+    assert np.array_equal(contents(path)["a/kernel"], kernel)
+
+
+def test_half_precision_in_a_flax_file(tmp_path: Path) -> None:
+    import jax.numpy as jnp
+
+    kernel = jnp.asarray([1.5, -2], "bfloat16")
+
+    with open_checkpoint(packed({"kernel": kernel}, tmp_path / "x.msgpack")) as checkpoint:
+        stored = checkpoint.tensors["kernel"]
+        assert stored.dtype == "bfloat16"
+        assert stored.values().dtype == np.float32
+        assert stored.values().tolist() == [1.5, -2]
+
+
+NESTED = b"\x81\xa1a" * 1000 + b"\x01"
+#: A long key, with many arrays below it: names that would fill the memory.
+LONG = b"\x81\xdb" + (10**6).to_bytes(4, "big") + b"n" * 10**6 + b"\xde\xff\xff"
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "it is empty"),
+        (b"\x93\x01\x02\x03", "it holds no arrays by name"),
+        (b"\x81\xa1a\x01", "it holds no arrays by name"),
+        (b"\x81\xa1a", "not a file written by Flax: Unpack failed: incomplete input"),
+        (b"hello, this is a text", "not a file written by Flax: unpack(b) received extra data"),
+        (b"\x81\xa1a\xdd\xff\xff\xff\xff", "not a file written by Flax: 4294967295 exceeds"),
+        (NESTED, "not a file written by Flax: "),
+        (NESTED[3 * 600 :], "it holds no arrays by name"),
+        (LONG + b"".join(b"\xcd%b\x01" % n.to_bytes(2, "big") for n in range(65535)), "1,000,000"),
+    ],
+)
+def test_what_flax_did_not_write_is_told(data: bytes, says: str, tmp_path: Path) -> None:
+    (tmp_path / "x.msgpack").write_bytes(data)
+
+    with pytest.raises(WeightsError) as caught:
+        contents(tmp_path / "x.msgpack")
+
+    assert says in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_arrays_of_no_numbers_in_a_flax_file_are_refused(tmp_path: Path) -> None:
+    path = packed({"a": {"mask": np.array([True])}}, tmp_path / "x.msgpack")
+
+    with pytest.raises(WeightsError, match="`a/mask` holds bool, not numbers"):
         contents(path)
 
 

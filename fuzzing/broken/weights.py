@@ -59,8 +59,8 @@ def bases(folders: Iterable[Path] = ()) -> tuple[Base, ...]:
         spec, ours = made / _SPEC, made / "ours.safetensors"
         spec.write_text(SPEC, "utf-8")
         first.write(compile_spec(spec), ours)
-        for output in ("w.pth", "w.npz", "w.weights.h5", "w.keras"):
-            form = {"w.pth": "torch", "w.npz": "npz"}.get(output, "keras")
+        for output in ("w.pth", "w.npz", "w.msgpack", "w.weights.h5", "w.keras"):
+            form = {"w.pth": "torch", "w.npz": "npz", "w.msgpack": "flax"}.get(output, "keras")
             export_weights(ours, spec, made / output, format=form)
         spec.unlink()
         for folder in (made, *folders):

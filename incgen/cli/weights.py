@@ -113,8 +113,8 @@ def import_(
 ) -> int:
     """Convert published weights to one safetensors file that all targets load.
 
-    A CHECKPOINT is a PyTorch, safetensors, Keras, TensorFlow, NumPy or Caffe file. Unless all of it
-    fits, every difference is listed, nothing is written, and the exit code is 1.
+    A CHECKPOINT is a PyTorch, safetensors, Keras, TensorFlow, Flax, NumPy or Caffe file. Unless all
+    of it fits, every difference is listed, nothing is written, and the exit code is 1.
     """
     from incgen.weights.importing import import_weights
 

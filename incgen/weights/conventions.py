@@ -4,7 +4,7 @@ For each op and each of its tensors, a convention gives the names it can have af
 layer, and its axes:
 
     outputs first    (O, I, kh, kw) and (O, I): ours, PyTorch's and Caffe's
-    inputs first     (kh, kw, I, O) and (I, O): TensorFlow's and Keras's
+    inputs first     (kh, kw, I, O) and (I, O): TensorFlow's, Keras's and Flax's
     multiplier last  (kh, kw, C, M): depthwise kernels of TensorFlow and Keras
 """
 
@@ -59,21 +59,22 @@ def _bn(gamma: str, beta: str, mean: str, variance: str) -> dict[str, Slot]:
     return {ours: _vector(*theirs.split(" or ")) for ours, theirs in named.items()}
 
 
-def _outputs_first() -> dict[str, Slots]:
-    def kernel(name: str) -> Slot:
-        return Slot(Axes.OUTPUTS_FIRST, (name,))
-
-    plain = {"weight": kernel("weight"), "bias": _vector("bias")}
+def _alike(axes: Axes, kernel: str, separator: str) -> dict[str, Slots]:
+    """Return the slots where all kernels are alike, and a separable convolution has two layers."""
+    plain = {"weight": Slot(axes, (kernel,)), "bias": _vector("bias")}
     return {
         "conv": plain,
         "depthwise_conv": plain,
         "dense": plain,
         "separable_conv": {
-            "depthwise.weight": kernel("depthwise.weight"),
-            "pointwise.weight": kernel("pointwise.weight"),
-            "pointwise.bias": _vector("pointwise.bias"),
+            "depthwise.weight": Slot(axes, (f"depthwise{separator}{kernel}",)),
+            "pointwise.weight": Slot(axes, (f"pointwise{separator}{kernel}",)),
+            "pointwise.bias": _vector(f"pointwise{separator}bias"),
         },
     }
+
+
+_OUTPUTS_FIRST = _alike(Axes.OUTPUTS_FIRST, "weight", ".")
 
 
 def _inputs_first(
@@ -97,11 +98,11 @@ _TORCH = Convention(
     "torch",
     ".",
     False,
-    {**_outputs_first(), "bn": _bn("weight", "bias", "running_mean", "running_var")},
+    {**_OUTPUTS_FIRST, "bn": _bn("weight", "bias", "running_mean", "running_var")},
     ("num_batches_tracked", "n_averaged"),
 )
 _CAFFE = Convention(
-    "caffe", "/", False, {**_outputs_first(), "bn": _bn("scale", "shift", "mean", "variance")}
+    "caffe", "/", False, {**_OUTPUTS_FIRST, "bn": _bn("scale", "shift", "mean", "variance")}
 )
 _OPTIMIZERS = "*/Adagrad */Adam */Adam_1 */Momentum */RMSProp */RMSProp_1 beta1_power beta2_power"
 _SLIM = Convention(
@@ -128,5 +129,11 @@ _KERAS = Convention(
         ),
     },
 )
+_FLAX = Convention(
+    "flax",
+    "/",
+    True,
+    {**_alike(Axes.INPUTS_FIRST, "kernel", "/"), "bn": _bn("scale", "bias", "mean", "var")},
+)
 
-CONVENTIONS = {each.name: each for each in (_TORCH, _CAFFE, _SLIM, _KERAS)}
+CONVENTIONS = {each.name: each for each in (_TORCH, _CAFFE, _SLIM, _KERAS, _FLAX)}

@@ -23,7 +23,7 @@ from incgen.weights.numbering import with_numbers
 from incgen.weights.readers import open_checkpoint
 
 #: The convention of each file format; all others follow PyTorch.
-_CONVENTIONS = {"Keras": "keras", "TensorFlow": "slim", "Caffe": "caffe"}
+_CONVENTIONS = {"Keras": "keras", "TensorFlow": "slim", "Caffe": "caffe", "Flax": "flax"}
 
 
 @dataclass(frozen=True, slots=True)

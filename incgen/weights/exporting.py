@@ -17,6 +17,7 @@ from incgen.graph.nodes import Graph
 from incgen.weights import finding
 from incgen.weights.checkpoint import Array, Checkpoint, first_line
 from incgen.weights.choosing import TAKE_PART, Request, choose
+from incgen.weights.conventions import CONVENTIONS
 from incgen.weights.damage import fault_of
 from incgen.weights.errors import MOST, MismatchError, WeightsError
 from incgen.weights.layout import identity
@@ -33,8 +34,6 @@ FORMATS = {
     "flax": (".msgpack",),
     "npz": (".npz",),
 }
-#: Flax's names for the tensors of a normalisation; those of other layers are `kernel` and `bias`.
-_FLAX_BN = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "var"}
 
 
 def export_weights(
@@ -161,20 +160,17 @@ def _torch(graph: Graph, arrays: dict[str, Array]) -> Writer:
 def _flax(graph: Graph, arrays: dict[str, Array]) -> Writer:
     with extra("flax", "Flax files"):
         from flax.serialization import msgpack_serialize
+    slots = CONVENTIONS["flax"].slots
     state: dict[str, Any] = {}
     for node in graph.nodes:
         for tensor in node.tensors:
-            key = f"{node.path}.{tensor.name}"
-            *path, name = key.split(".")
+            values = arrays[f"{node.path}.{tensor.name}"]
+            *path, name = *node.path.split("."), *slots[node.op][tensor.name].names[0].split("/")
             layer = state
             for part in path:  # positions in a list are keys in words, as Flax writes them
                 layer = layer.setdefault(part, {})
-            values = arrays[key]
-            if node.op == "bn":
-                layer[_FLAX_BN[name]] = values
-            else:  # (O, I, kh, kw) becomes (kh, kw, I, O), and (O, I) becomes (I, O)
-                turned = values.transpose(2, 3, 1, 0) if values.ndim == 4 else values.T
-                layer["kernel" if name == "weight" else name] = turned
+            # (O, I, kh, kw) becomes (kh, kw, I, O), and (O, I) becomes (I, O)
+            layer[name] = values.transpose(2, 3, 1, 0) if values.ndim == 4 else values.T
     return lambda path: path.write_bytes(msgpack_serialize(state, in_place=True))
 
 

@@ -50,8 +50,8 @@ def import_weights(
     Everything fits, or nothing is written.
 
     Args:
-        checkpoint: A PyTorch, safetensors, Keras, TensorFlow, NumPy or Caffe file; several
-            TensorFlow files by their common prefix.
+        checkpoint: A PyTorch, safetensors, Keras, TensorFlow, Flax, NumPy or Caffe file;
+            several TensorFlow files by their common prefix.
         spec: The spec of its network.
         output: The file to write.
         parameters: Values for parameters of the network, in place of their defaults.

@@ -114,5 +114,5 @@ def identity(convention: str) -> Layout:
     """Return the layout of files with our own layers: those we write, or trained from them."""
     name = "incgen" if convention == "torch" else f"incgen-{convention}"
     # channels come first: generated models turn maps to C, H, W before they flatten them
-    dot = "-" if convention == "keras" else "."
+    dot = {"keras": "-", "flax": "/"}.get(convention, ".")
     return Layout(name, "", CONVENTIONS[convention], dot=dot)

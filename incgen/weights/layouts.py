@@ -53,7 +53,7 @@ def find(spec: Path, network: str, layers: Sequence[str] = ()) -> list[Layout]:
                 known = sum(map(layout.has, some))
                 if name not in found and known >= max(least, len(some) / 2):
                     found[name] = layout
-    own = (identity("torch"), identity("keras"))
+    own = (identity("torch"), identity("keras"), identity("flax"))
     return [*own, *(found[name] for name in sorted(found))]
 
 

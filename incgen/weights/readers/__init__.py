@@ -82,6 +82,8 @@ def _reader(path: Path) -> tuple[str, str]:
         file.seek(0, 2)
         file.seek(max(0, file.tell() - len(tensorflow.MAGIC)))
         end = file.read()
+    if not start:
+        raise WeightsError("it is empty")
     for mark, message in _WRAPPED.items():
         if start.startswith(mark):
             raise WeightsError(message.format(name=path.name))
@@ -95,13 +97,15 @@ def _reader(path: Path) -> tuple[str, str]:
         return "readers.torch", "read"
     if end == tensorflow.MAGIC:
         return "tensorflow", "read"
+    if path.suffix.lower() == ".msgpack":
+        return "readers.flax", "read"
     if path.suffix.lower() == ".safetensors" or start[8:9] == b"{":
         return "safetensors", "read"
     if path.suffix.lower() == ".caffemodel":
         return "readers.caffe", "read"
-    if not start:
-        raise WeightsError("it is empty")
-    raise WeightsError("not a file of PyTorch, safetensors, Keras, TensorFlow, NumPy or Caffe")
+    raise WeightsError(
+        "not a file of PyTorch, safetensors, Keras, TensorFlow, Flax, NumPy or Caffe"
+    )
 
 
 def _zipped(path: Path) -> tuple[str, str]:
