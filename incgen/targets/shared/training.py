@@ -190,7 +190,7 @@ def in_steps(duration: Duration) -> str:
         return plain(max(1, round(count)))
     if float(count).is_integer() and count >= 1:
         return "epoch" if count == 1 else f"{plain(count)} * epoch"
-    return f"max(1, round({plain(count)} * epoch))"
+    return f"max(1, round({fraction(count)} * epoch))"
 
 
 def _docstring(graph: Graph, recipe: Recipe, own: str, width: int) -> list[str]:
