@@ -248,7 +248,6 @@ ADVICE = {
         "deep = False": "deep = false",
         "bias=True": "bias=true",
     },
-    "unknown-op_activation": {"activation silu": "silu"},
     "unknown-op_called_otherwise": {
         "group_conv 3x3 8 groups=2": "conv 3x3 8 groups=2",
         "batchnorm": "bn",
