@@ -44,6 +44,9 @@ from incgen.graph.nodes import Graph
 from incgen.language.initializers import RULES
 from incgen.language.names import class_name
 from incgen.language.ops import OPS, PRESETS, Argument, ByWindow, Kind
+from incgen.recipes import forms
+from incgen.recipes.forms import Field, Form
+from incgen.recipes.table import SETTINGS, TRANSFORMS
 from incgen.syntax.format import format_text
 from incgen.targets import TARGETS
 from incgen.targets.shared.render import Printer
@@ -52,11 +55,12 @@ from incgen.weights.layout_file import read as read_layout
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LANGUAGE = ROOT / "docs" / "language.md"
+RECIPES = ROOT / "docs" / "recipes.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 WEIGHTS = ROOT / "docs" / "weights.md"
 GENERATED = ROOT / "docs" / "generated-code.md"
 FLAX = ROOT / "docs" / "flax.md"
-WITH_TABLES = [LANGUAGE, ARCHITECTURE, WEIGHTS, GENERATED]
+WITH_TABLES = [LANGUAGE, RECIPES, ARCHITECTURE, WEIGHTS, GENERATED]
 TEXTS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
 
 # ---------------------------------------------------------------- fences
@@ -587,7 +591,65 @@ def helpers_of(target: str) -> str:
     return table(("helper", "why the stock layer is not enough"), rows)
 
 
+def ranges(field: Field) -> str:
+    """Return the values of a field of a recipe, as text."""
+    low, high = field.minimum > -1e19, field.maximum < 1e19
+    if field.words:
+        return ", ".join(f"`{word}`" for word in field.words)
+    if field.kind is forms.Kind.NUMBER and low:
+        begin = f"a number {'above' if field.open else 'from'} {field.minimum:g}"
+        return begin + (f" to {field.maximum:g}" if high else "")
+    return field.kind.value
+
+
+def rows_of(name: str, form: Form, doc: str) -> list[tuple[str, ...]]:
+    """Return the lines of a form of a recipe: itself, and each of its values."""
+    words = [name]
+    for field in form.positional:
+        timed = field.kind in (forms.Kind.DURATION, forms.Kind.TIMES)
+        words += [field.lead, field.kind.name if timed else field.name.upper()]
+    written = " ".join(filter(None, words))
+    rows = [(f"`{written}`", "", "", doc)]
+    for field in form.fields:
+        default = field.default
+        if isinstance(default, float) and default.is_integer():
+            default = int(default)
+        needed = "required" if default is forms.STATED else shown(default)
+        needed = "" if default is None else needed
+        title = field.name.upper() if field.positional and not field.lead else f"`{field.name}=`"
+        title = f"`{field.lead}`" if field.lead else title
+        rows.append((f"&nbsp;&nbsp;{title}", ranges(field), needed, field.doc))
+    return rows
+
+
+def settings() -> str:
+    rows = []
+    for setting in SETTINGS.values():
+        if "" in setting.forms:
+            rows += rows_of(setting.name, setting.forms[""], setting.doc)
+        else:
+            rows.append((f"`{setting.name}`", "", "", setting.doc))
+            for form in setting.forms.values():
+                rows += rows_of(f"{setting.name} {form.name}", form, form.doc)
+        for form in setting.parts.values():
+            rows += rows_of(f"-> {form.name}", form, form.doc)
+    return table(("setting", "value", "default", "meaning"), rows)
+
+
+def transforms() -> str:
+    places: dict[str, tuple[Form, list[str]]] = {}
+    for where, table_ in TRANSFORMS.items():
+        for name, form in table_.items():
+            places.setdefault(name, (form, []))[1].append(f"`{where}`")
+    rows = []
+    for name, (form, where) in places.items():
+        rows += rows_of(name, form, f"{form.doc} In {' and '.join(where)}")
+    return table(("transform", "value", "default", "meaning"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "settings": settings,
+    "transforms": transforms,
     **{f"helpers of {target}": partial(helpers_of, target) for target in TARGETS},
     "checkpoints": checkpoints,
     "modules": lambda: modules(ROOT / "incgen", ROOT / "incgen"),
