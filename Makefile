@@ -10,6 +10,7 @@
 #   make agreement  published implementations compared with ours, as one table; some minutes
 #   make tools      every tool on every spec, as a table; TOOLS_ARGS=xception
 #                   selects some
+#   make science    the experiments of docs/batch-normalisation.md; hours
 #   make release-check
 #                   builds the wheel into dist/ and tries it in an empty environment
 #   make setup      only the set-up, for running programs in .venv directly
@@ -33,7 +34,7 @@ PUBLISHED := torchvision timm pretrainedmodels facenet-pytorch pytorchcv pytorch
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow lint bench agreement release-check tools setup clean
+.PHONY: demo test test-slow lint bench agreement release-check tools science setup clean
 
 demo: setup
 	@$(BIN)/python examples/demo.py
@@ -58,6 +59,9 @@ agreement: setup
 
 tools: setup
 	@$(BIN)/python tests/tools.py $(TOOLS_ARGS)
+
+science: setup
+	@$(BIN)/python science/run.py $(SCIENCE_ARGS)
 
 release-check: setup
 	@rm -rf build dist

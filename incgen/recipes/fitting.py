@@ -17,7 +17,7 @@ from incgen.recipes.resolve import Found
 _SMALL_BATCH = 8
 #: Ops whose output is no logit.
 _ENDS = ("softmax", "sigmoid", "l2_normalize")
-_COLOURED = ("contrast", "saturation", "hue")
+_COLOURED = ("saturation", "hue")
 
 
 def fitted(found: Found, graph: Graph, report: Reporter) -> rp.Recipe:

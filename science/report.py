@@ -1,0 +1,190 @@
+"""The results of the experiments as one JSON file, as tables, and as plots."""
+
+from __future__ import annotations
+
+import csv
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from science.experiments import CHANGES, FORMS, RATES, SEEDS, Curve, Run, curve_of
+
+#: The curves of all runs by name.
+Curves: TypeAlias = Mapping[str, Curve]
+#: The paper's figure 3: steps (in millions) to 72.2 %, Inception's best, and the highest accuracy.
+PAPER = {
+    "inception": (31.0, 72.2),
+    "x1": (13.3, 72.7),
+    "x5": (2.1, 73.0),
+    "x30": (2.7, 74.8),
+    "x5_sigmoid": (None, 69.8),
+    "sigmoid": (None, 0.1),
+}
+
+
+def collect(runs: Sequence[Run], folder: Path, results: Path) -> None:
+    """Write the curves of finished runs, and the percentiles of figure 1, to a JSON file."""
+    found: dict[str, Any] = {}
+    for run in runs:
+        curve = curve_of(folder / run.name)
+        found[run.name] = {**asdict(curve), "base": run.settings.get("base")}
+        percentiles = folder / run.name / "percentiles.csv"
+        if percentiles.exists():
+            with percentiles.open(newline="") as file:
+                rows = [[float(value) for value in row] for row in list(csv.reader(file))[1:]]
+            found[run.name]["percentiles"] = rows
+    results.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+
+
+def read(results: Path) -> tuple[dict[str, Curve], dict[str, list[list[float]]], float]:
+    """Read what `collect` wrote: curves, percentiles, and the rate of Inception."""
+    found = json.loads(results.read_text("utf-8"))
+    curves = {
+        name: Curve(tuple(each["steps"]), tuple(each["accuracies"])) for name, each in found.items()
+    }
+    percentiles = {n: each["percentiles"] for n, each in found.items() if "percentiles" in each}
+    return curves, percentiles, best_rate(curves)
+
+
+def best_rate(curves: Curves) -> float:
+    """Return the rate with which Inception reaches its highest accuracy."""
+    named = {rate: Run("forms", "inception", settings={"base": rate}).name for rate in RATES}
+    tried = {rate: curves[name].best for rate, name in named.items() if name in curves}
+    return max(tried, key=lambda rate: tried[rate])
+
+
+def curves_of(curves: Curves, recipe: str, base: float) -> list[Curve]:
+    """Return the curves of a recipe for all seeds that were run."""
+    runs = [Run("forms", recipe, seed=seed, settings={"base": base}) for seed in SEEDS]
+    return [curves[run.name] for run in runs if run.name in curves]
+
+
+def table_of_forms(curves: Curves, base: float) -> str:
+    """Return the table of figure 3: steps to Inception's best accuracy, and the best accuracy."""
+    goal = _mean([curve.best for curve in curves_of(curves, "inception", base)])
+    first = _steps(curves_of(curves, "inception", base), goal)
+    head = f"steps to {100 * goal:.1f} %"
+    rows = [["form", head, "times fewer", "best", "paper: steps to 72.2 %", "fewer", "best"]]
+    for recipe, name in FORMS.items():
+        found = curves_of(curves, recipe, base)
+        steps = _steps(found, goal)
+        fewer = f"{first / steps:.1f}" if first and steps else "-"
+        millions, best = PAPER[recipe]
+        theirs = f"{millions} million" if millions else "-"
+        ratio = f"{31.0 / millions:.1f}" if millions else "-"
+        taken = f"{steps:,.0f}" if steps else "-"
+        rows.append([name, taken, fewer, _spread(found), theirs, ratio, f"{best} %"])
+    return _table(rows)
+
+
+def table_of_changes(curves: Curves, base: float) -> str:
+    """Return what each of the seven changes does, taken back from BN-x5."""
+    goal = _mean([curve.best for curve in curves_of(curves, "inception", base)])
+    rows = [["BN-x5 with", f"steps to {100 * goal:.1f} %", "best"]]
+    for recipe, name in {"x5": "all seven changes", **CHANGES}.items():
+        found = curves_of(curves, recipe, base)
+        steps = _steps(found, goal)
+        rows.append([name, f"{steps:,.0f}" if steps else "-", _spread(found)])
+    return _table(rows)
+
+
+def table_of_rates(curves: Curves) -> str:
+    """Return the accuracies of Inception at the rates that were tried."""
+    rows = [["rate", "best"]]
+    for rate in RATES:
+        curve = curves.get(Run("forms", "inception", settings={"base": rate}).name)
+        rows += [[f"{rate:g}", f"{100 * curve.best:.1f} %"]] if curve else []
+    return _table(rows)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return statistics.fmean(values) if values else 0.0
+
+
+def _steps(curves: Sequence[Curve], goal: float) -> float | None:
+    """Return the mean of the steps to an accuracy; None if some seed never reaches it."""
+    steps = [curve.steps_to(goal) for curve in curves]
+    known = [step for step in steps if step is not None]
+    return _mean(known) if known and len(known) == len(steps) else None
+
+
+def _spread(curves: Sequence[Curve]) -> str:
+    best = [100 * curve.best for curve in curves]
+    if not best:
+        return "-"
+    return f"{_mean(best):.1f} % ({min(best):.1f} to {max(best):.1f})"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+# ---------------------------------------------------------------- plots
+
+
+def plot(results: Path, folder: Path) -> None:
+    """Draw the figures as SVG files."""
+    curves, percentiles, base = read(results)
+    folder.mkdir(parents=True, exist_ok=True)
+    _figure_1(curves, percentiles).savefig(folder / "figure1.svg", metadata={"Date": None})
+    _figure_2(curves, base).savefig(folder / "figure2.svg", metadata={"Date": None})
+    _frameworks(curves, base).savefig(folder / "frameworks.svg", metadata={"Date": None})
+
+
+def _figure_1(curves: Curves, percentiles: Mapping[str, list[list[float]]]) -> Figure:
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    left, *others = figure.subplots(1, 3)
+    titles = {"plain": "without normalisation", "normalised": "with normalisation"}
+    for axes, (recipe, title) in zip(others, titles.items(), strict=True):
+        name = Run("sigmoids", recipe).name
+        _draw(left, title, [curves[name]] if name in curves else [])
+        for column, label in ((1, "15 %"), (2, "50 %"), (3, "85 %")):
+            rows = percentiles.get(name, [])
+            axes.plot([row[0] for row in rows], [row[column] for row in rows], label=label)
+        axes.set_title(f"input of a sigmoid, {title}")
+        axes.set_xlabel("step")
+        axes.legend()
+    left.set_ylabel("test accuracy")
+    left.legend()
+    return figure
+
+
+def _figure_2(curves: Curves, base: float) -> Figure:
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    for recipe, title in FORMS.items():
+        _draw(axes, title, curves_of(curves, recipe, base))
+    axes.set_ylabel("test accuracy, mean of the seeds")
+    axes.set_ylim(0.6)
+    axes.legend()
+    return figure
+
+
+def _frameworks(curves: Curves, base: float) -> Figure:
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    for target, title in (("torch", "PyTorch"), ("keras", "Keras")):
+        name = Run("forms", "x5", target, settings={"base": base}).name
+        _draw(axes, title, [curves[name]] if name in curves else [])
+    axes.set_ylabel("test accuracy of BN-x5")
+    axes.legend()
+    return figure
+
+
+def _draw(axes: Axes, title: str, curves: Sequence[Curve]) -> None:
+    """Draw the mean of curves that were evaluated at the same steps."""
+    if not curves:
+        return
+    count = min(len(curve.steps) for curve in curves)
+    steps = curves[0].steps[:count]
+    means = [_mean([curve.accuracies[index] for curve in curves]) for index in range(count)]
+    axes.plot(steps, means, label=title)
+    axes.set_xlabel("step")
+    axes.grid(alpha=0.3)
