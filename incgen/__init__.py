@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from incgen.api import build, check, generate, load
     from incgen.base.diagnostics import Diagnostic, SpecError
     from incgen.base.files import OutputError
-    from incgen.compiling import RequestError, compile_spec
+    from incgen.compiling import RequestError, compile_recipe, compile_spec
     from incgen.output import GeneratedFile
     from incgen.targets.shared.style import Style, TemplateError
     from incgen.weights.errors import MismatchError, WeightsError
@@ -40,6 +40,7 @@ __all__ = [
     "__version__",
     "build",
     "check",
+    "compile_recipe",
     "compile_spec",
     "export_weights",
     "generate",
@@ -59,6 +60,7 @@ _HOMES = {
     "WeightsError": "incgen.weights.errors",
     "build": "incgen.api",
     "check": "incgen.api",
+    "compile_recipe": "incgen.compiling",
     "compile_spec": "incgen.compiling",
     "export_weights": "incgen.weights.exporting",
     "generate": "incgen.api",

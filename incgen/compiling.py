@@ -159,6 +159,15 @@ def _graph_of(loaded: LoadedFile, parameters: Parameters, report: Reporter) -> G
 def _not_one_network(loaded: LoadedFile) -> Diagnostic:
     """Return the error for a file that does not define exactly one network."""
     networks = [item for item in loaded.spec.items if isinstance(item, st.Network)]
+    recipes = [item.name.text for item in recipes_in(loaded)]
+    if not networks and recipes:
+        return Diagnostic(
+            Code.NO_NETWORK,
+            f"the file defines no network, but how one is trained: {listed(recipes)}",
+            None,
+            help=f"add `--recipe {recipes[0]}`, or give the spec of the network",
+            file=loaded.source.name,
+        )
     if not networks:
         return Diagnostic(
             Code.NO_NETWORK,
