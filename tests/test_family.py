@@ -80,14 +80,19 @@ def test_what_the_asymmetric_form_saves() -> None:
 ALONE = ["googlenet", "bn_inception_paper", "inception_v1_block", "inception_v2_factorized"]
 
 
+#: Two frameworks in every run; JAX compiles each pass.
+PAIRS = [("torch", "keras"), pytest.param(("torch", "flax"), marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("targets", PAIRS, ids="_".join)
 @pytest.mark.parametrize("name", ALONE[1:])
-def test_what_nothing_else_implements_is_one_network_in_every_framework(name: str) -> None:
+def test_what_nothing_else_implements_is_one_network(name: str, targets: tuple[str, str]) -> None:
     """Verify evaluation at a small size, which is cheap and still covers every layer."""
     path = SPECS / f"{name}.inc"
     small = path.read_text("utf-8").replace("input 224x224", "input 96x64")
     graph = incgen.compile_spec(path, text=small)
 
-    report = verify(graph, rungs=[1], dtypes=["float64"], batch=1)
+    report = verify(graph, targets=targets, rungs=[1], dtypes=["float64"], batch=1)
 
     assert report.passed, text(report, graph)
 
