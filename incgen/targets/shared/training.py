@@ -30,6 +30,8 @@ _NUMBERS = 32
 _RANDOM = ("crop", "flip", "color")
 #: The crops that a transform of evaluation makes of an image.
 _CROPS = {"ten_crop": 10, "multi_crop": 144}
+#: The ops with a depthwise kernel.
+_DEPTHWISE = ("depthwise_conv", "separable_conv")
 #: Smaller numbers are written with an exponent.
 _SMALL = 1e-4
 #: The largest denominator of a fraction.
@@ -116,6 +118,7 @@ def view(graph: Graph, recipe: Recipe, target: str, width: int) -> dict[str, Any
         "penalty": _penalty(graph, recipe),
         "drops": any(node.args.get("rate") for node in graph.nodes if node.op == "dropout"),
         "norms": sorted({node.args["variance"] for node in graph.nodes if node.op == "bn"}),
+        "depthwise": any(node.op in _DEPTHWISE for node in graph.nodes),
         "train": train,
         "evaluate": evaluate,
         "random": any(step.name in _RANDOM for step in train),
