@@ -24,7 +24,7 @@ class UnbiasedBatchNormalization(layers.BatchNormalization):
         outputs = super().call(inputs, training=training, mask=mask)
         if training and self.trainable:
             added = self.moving_variance - kept
-            n = ops.size(inputs) // inputs.shape[-1]
+            n = ops.size(inputs) // inputs.shape[-1] * getattr(self, "replicas", 1)
             self.moving_variance.assign_add(ops.divide(added, ops.maximum(n - 1, 1)))
         return outputs
 
