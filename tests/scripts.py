@@ -15,6 +15,7 @@ import signal
 import socket
 import struct
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -107,12 +108,23 @@ def loaded(script: Path) -> Any:
     return module
 
 
+#: Keeps the declarations of torchvision's operators alive.
+_DECLARED: list[Any] = []
+
+
 def _prepare() -> None:
     """Do without TensorFlow in TensorBoard, and without torchvision's compiled part."""
-    from published import imported
+    import torch
 
     sys.modules.setdefault("tensorboard.compat.notf", ModuleType("notf"))
-    imported("torchvision")
+    if "torchvision" not in sys.modules:  # see `imported` in published.py
+        library = torch.library.Library("torchvision", "DEF")
+        library.define("nms(Tensor dets, Tensor scores, float threshold) -> Tensor")
+        library.define("qnms(Tensor dets, Tensor scores, float threshold) -> Tensor")
+        _DECLARED.append(library)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        importlib.import_module("torchvision")
 
 
 @dataclass(frozen=True)
@@ -210,6 +222,7 @@ def _main(
     os.dup2(terminal, 2)
     os.environ.update(environment)
     sys.argv = [str(script), *arguments]
+    multiprocessing.set_start_method("fork", force=True)  # of those that load images
     torch.set_default_dtype(getattr(torch, dtype))
     module = loaded(script)
     if at is not None:

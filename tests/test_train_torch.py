@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import colorsys
+import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import chain
@@ -12,7 +15,8 @@ import numpy as np
 import pytest
 import scripts
 import torch
-from safetensors.torch import load_file
+from PIL import Image, ImageEnhance
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from incgen.compiling import compile_recipe
@@ -63,6 +67,8 @@ SETTINGS = {
     "evaluate": "{ resize 9 -> center_crop }",
 }
 
+CROP = "crop area=[0.3, 1] aspect=[3/4, 4/3]"
+
 
 def spec(network: str = NETWORK, drop: Sequence[str] = (), **settings: str) -> str:
     """Return a spec with a recipe `r`: SETTINGS with others in place, or without some."""
@@ -83,6 +89,11 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
         return scripts.loaded(scripts.built(tmp_path_factory.mktemp("part"), text, "torch"))
 
     return script
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return scripts.folder_of_images(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture
@@ -325,7 +336,7 @@ def test_the_loss(l2: str | None, imported: Callable[..., Any]) -> None:
             )
         elif weight.dim() == 2:
             expected += float(l2 or 0) / 2 * float(weight.detach().square().sum())
-    assert float(loss) == pytest.approx(expected, rel=1e-13)
+    assert float(loss.detach()) == pytest.approx(expected, rel=1e-13)
 
 
 @pytest.mark.usefixtures("float64")
@@ -345,12 +356,395 @@ def test_half_precision_does_not_round_the_loss(imported: Callable[..., Any]) ->
     assert float(loss) == pytest.approx(cross_entropy(logits.double().numpy(), [0], 0), rel=1e-6)
 
 
+# ---------------------------------------------------------------- images
+
+
+def picture(height: int, width: int) -> np.ndarray:
+    """Return an image (H, W, 3) of bytes, with edges and noise."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:height, :width]
+    waves = [np.sin(x / 3 + c) * np.cos(y / (4 + c)) * 90 + 128 for c in range(3)]
+    noise = rng.normal(0, 20, (height, width, 3))
+    return (np.stack(waves, -1) + noise).clip(0, 255).round().astype(np.uint8)
+
+
+def as_tensor(image: np.ndarray) -> Tensor:
+    return torch.from_numpy(image).permute(2, 0, 1)
+
+
+def by_pillow(
+    image: np.ndarray, box: tuple[int, int, int, int], size: tuple[int, int], mode: Any
+) -> np.ndarray:
+    """Return a box (top, left, height, width) of an image in a size, in floats."""
+    top, left, h, w = box
+    channels = [Image.fromarray(c.astype(np.float32)) for c in np.moveaxis(image, -1, 0)]
+    cut = [c.crop((left, top, left + w, top + h)).resize(size[::-1], mode) for c in channels]
+    return np.stack([np.asarray(c) for c in cut])
+
+
+class Drawn:
+    """Random numbers of torchvision, replaced by given ones."""
+
+    def __init__(self, numbers: np.ndarray) -> None:
+        tries = chain(*zip(numbers[:10], numbers[10:20], strict=True))
+        self.numbers, self.place, self.value = tries, iter(numbers[20:]), 0.0
+        self.log, self.tensor = np.log, np.array
+
+    def empty(self, _: int) -> Drawn:
+        """Return what the next numbers are read from."""
+        return self
+
+    def uniform_(self, low: float, high: float) -> Drawn:
+        """Take the next number for an area or an aspect."""
+        self.value = float(low + (high - low) * next(self.numbers))
+        return self
+
+    def exp(self, _: Drawn) -> Drawn:
+        """Replace the last number by its exponential."""
+        self.value = float(np.exp(self.value))
+        return self
+
+    def randint(self, low: int, high: int, size: tuple[int]) -> Drawn:
+        """Take the next number for a place."""
+        self.value = int(next(self.place) * high)
+        return self
+
+    def item(self) -> float:
+        """Return the last number."""
+        return self.value
+
+
+@pytest.mark.parametrize(
+    ("size", "line"),
+    [
+        ((60, 80), "crop area=[0.08, 1] aspect=[3/4, 4/3]"),
+        ((7, 9), "crop area=[0.3, 1] aspect=[1/2, 2]"),
+        ((40, 5), "crop area=[0.5, 1] aspect=[3/4, 4/3]"),  # no try fits
+        ((5, 40), "crop area=[0.5, 1] aspect=[3/4, 4/3]"),
+        ((30, 20), "crop area=[1, 1] aspect=[1, 1]"),
+    ],
+)
+def test_boxes_are_those_of_torchvision(
+    size: tuple[int, int], line: str, imported: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = imported(spec(train=f"{{ {line} }}"))
+    area, aspect = (eval(part) for part in re.findall(r"\[.*?\]", line))
+    from torchvision.transforms import transforms
+
+    for index in range(200):
+        numbers = module.draw(0, 0, index)
+        monkeypatch.setattr(transforms, "torch", Drawn(numbers))
+        image = torch.empty(3, *size)
+        expected = transforms.RandomResizedCrop.get_params(image, area, aspect)
+        assert module.crop_box(*size, numbers) == tuple(expected)
+
+
+@pytest.mark.parametrize("size", [(37, 29), (6, 9)])
+@pytest.mark.parametrize(
+    ("number", "mode"),
+    [
+        (0.0, Image.Resampling.NEAREST),
+        (0.34, Image.Resampling.BILINEAR),
+        (0.99, Image.Resampling.BICUBIC),
+    ],
+)
+def test_crops_are_those_of_pillow(
+    size: tuple[int, int], number: float, mode: Any, imported: Callable[..., Any]
+) -> None:
+    module, image = imported(spec(train=f"{{ {CROP} interpolation=random }}")), picture(*size)
+    numbers = module.draw(0, 0, 0)
+    numbers[23] = number
+    box = module.crop_box(*size, numbers)
+    found = module.transform(as_tensor(image), numbers).numpy()
+
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, by_pillow(image, box, (8, 8), mode).clip(0, 255), atol=1e-3)
+
+
+def test_a_crop_is_bilinear_unless_it_says_otherwise(imported: Callable[..., Any]) -> None:
+    module, image = imported(spec(train=f"{{ {CROP} }}")), picture(37, 29)
+    numbers = module.draw(0, 0, 0)
+    found = module.transform(as_tensor(image), numbers).numpy()
+
+    expected = by_pillow(image, module.crop_box(37, 29, numbers), (8, 8), Image.BILINEAR)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_flips(imported: Callable[..., Any]) -> None:
+    module, image = imported(spec(train="{ flip 0.25 }")), as_tensor(picture(8, 8))
+    numbers = np.full(32, 0.9)
+    assert torch.equal(module.transform(image, numbers), image.float())
+    for number, flipped in ((0.2499, True), (0.25, False)):
+        numbers[22] = number
+        expected = image.float().flip(2) if flipped else image.float()
+        assert torch.equal(module.transform(image, numbers), expected)
+
+
+def lighter(image: Image.Image, number: float) -> Image.Image:
+    return image.point(lambda value: value + 255 * 0.2 * (2 * number - 1))
+
+
+def contrasted(image: Image.Image, number: float) -> Image.Image:
+    return ImageEnhance.Contrast(image).enhance(0.5 + number)
+
+
+def saturated(image: Image.Image, number: float) -> Image.Image:
+    return ImageEnhance.Color(image).enhance(0.5 + number)
+
+
+@pytest.mark.parametrize(
+    ("line", "place", "expected"),
+    [
+        ("brightness=0.2", 24, lighter),
+        ("contrast=[0.5, 1.5]", 25, contrasted),
+        ("saturation=[0.5, 1.5]", 26, saturated),
+    ],
+)
+@pytest.mark.parametrize("number", [0.0, 0.3, 0.9])
+def test_colours_are_those_of_pillow(
+    line: str, place: int, expected: Any, number: float, imported: Callable[..., Any]
+) -> None:
+    """Pillow rounds the grey image or its mean, and the result."""
+    module, image = imported(spec(train=f"{{ color {line} }}")), picture(8, 8)
+    numbers = np.full(32, 0.5)
+    numbers[place] = number
+    found = module.transform(as_tensor(image), numbers).permute(1, 2, 0).numpy()
+
+    other = np.asarray(expected(Image.fromarray(image), number)).astype(float)
+    assert np.abs(found - other).max() <= 1.5
+    assert np.abs(found - image).max() > 20
+
+
+@pytest.mark.parametrize("number", [0.0, 0.5, 0.8])
+def test_hue_turns(number: float, imported: Callable[..., Any]) -> None:
+    module, image = imported(spec(train="{ color hue=0.2 }")), picture(8, 8)
+    numbers = np.full(32, 0.1)
+    numbers[27] = number
+    found = module.transform(as_tensor(image), numbers).permute(1, 2, 0).numpy()
+
+    for value, pixel in zip(found.reshape(-1, 3), image.reshape(-1, 3) / 255, strict=True):
+        hue, saturation, brightness = colorsys.rgb_to_hsv(*pixel)
+        turned = colorsys.hsv_to_rgb((hue + 0.2 * (2 * number - 1)) % 1, saturation, brightness)
+        assert value == pytest.approx(255 * np.array(turned), abs=1e-2)
+
+
+def test_colours_change_in_order_and_stay_pixels(imported: Callable[..., Any]) -> None:
+    """Each value is clipped before the next change, so that the order can be told."""
+    line = "color brightness=0.5 contrast=[2, 2] saturation=[0.5, 0.5]"
+    module, image = imported(spec(train=f"{{ {line} }}")), picture(8, 8)
+    numbers = np.full(32, 0.9)
+    found = module.transform(as_tensor(image), numbers).double().permute(1, 2, 0).numpy()
+
+    x = (image + 255 * 0.5 * 0.8).clip(0, 255)
+    grey = np.array([0.299, 0.587, 0.114])
+    mean = (x @ grey).mean()
+    x = ((x - mean) * 2 + mean).clip(0, 255)
+    x = (x @ grey)[..., None] + 0.5 * (x - (x @ grey)[..., None])
+    np.testing.assert_allclose(found, x, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(37, 29), (20, 50), (11, 11)])
+def test_evaluation_resizes_and_crops(size: tuple[int, int], imported: Callable[..., Any]) -> None:
+    module, image = imported(spec(evaluate="{ resize 11 -> center_crop }")), picture(*size)
+    found = module.prepare(as_tensor(image)).numpy()
+
+    scaled = {(37, 29): (14, 11), (20, 50): (11, 28), (11, 11): (11, 11)}[size]
+    expected = by_pillow(image, (0, 0, *size), scaled, Image.BILINEAR)
+    top, left = {(14, 11): (3, 1), (11, 28): (1, 10), (11, 11): (1, 1)}[scaled]
+    np.testing.assert_allclose(found, expected[:, top : top + 8, left : left + 8], atol=1e-3)
+
+
+def test_ten_crops(imported: Callable[..., Any]) -> None:
+    module, image = imported(spec(evaluate="{ ten_crop }")), picture(11, 13)
+    found = module.prepare(as_tensor(image)).numpy()
+
+    places = [(0, 0), (0, 5), (3, 0), (3, 5), (1, 2)]
+    crops = [np.moveaxis(image[y : y + 8, x : x + 8], -1, 0) for y, x in places]
+    np.testing.assert_array_equal(found, [*crops, *(crop[:, :, ::-1] for crop in crops)])
+
+
+def test_an_image_smaller_than_its_crop_is_refused(imported: Callable[..., Any]) -> None:
+    module = imported(spec(evaluate="{ center_crop }"))
+    with pytest.raises(ValueError, match="an image of 7 x 9 is smaller than 8 x 8"):
+        module.prepare(as_tensor(picture(7, 9)))
+
+
+@pytest.mark.parametrize("size", [(80, 60), (61, 99)])
+def test_the_144_crops_of_googlenet(size: tuple[int, int], imported: Callable[..., Any]) -> None:
+    """For crops of 28 the shorter side is 32, 36, 40 and 44: the paper's sizes by 224 / 28."""
+    text = spec(NETWORK.replace("8x8 3", "28x28 3"), evaluate="{ multi_crop }", drop=["train"])
+    module, image = imported(text), picture(*size)
+    found = module.prepare(as_tensor(image)).numpy()
+
+    crops = list[np.ndarray]()
+    for side in (32, 36, 40, 44):
+        height, width = (round(length * side / min(size)) for length in size)
+        scaled = by_pillow(image, (0, 0, *size), (height, width), Image.BILINEAR)
+        for corner in (0, (max(height, width) - side) // 2, max(height, width) - side):
+            square = scaled[:, corner:][:, :side] if height > width else scaled[:, :, corner:]
+            square = square[:, :, :side]
+            last = side - 28
+            for y, x in ((0, 0), (0, last), (last, 0), (last, last), (last // 2, last // 2)):
+                crops.append(square[:, y : y + 28, x : x + 28])
+            moved = np.moveaxis(square, 0, -1)
+            crops.append(by_pillow(moved, (0, 0, side, side), (28, 28), Image.BILINEAR))
+    assert len(crops) == 72
+    np.testing.assert_allclose(found, [*crops, *(c[:, :, ::-1] for c in crops)], atol=2e-3)
+
+
+def test_grey_images(imported: Callable[..., Any], tmp_path: Path) -> None:
+    networks = [NETWORK.replace("8x8 3", f"8x8 {n}") for n in (1, 3)]
+    grey, colour = (imported(spec(network, train="{ flip }")) for network in networks)
+    pixels = picture(9, 8)
+    Image.fromarray(pixels).save(tmp_path / "colour.png")
+    Image.fromarray(pixels[:, :, 0]).save(tmp_path / "grey.png")
+    files = [str(tmp_path / "colour.png"), str(tmp_path / "grey.png")]
+    read = [module.Examples(files, np.zeros(2)) for module in (grey, colour)]
+
+    luma = np.asarray(Image.fromarray(pixels).convert("L"))
+    np.testing.assert_array_equal(read[0].image(0)[:, :, 0], luma)
+    np.testing.assert_array_equal(read[0].image(1), pixels[:, :, :1])
+    np.testing.assert_array_equal(read[1].image(0), pixels)
+    np.testing.assert_array_equal(read[1].image(1), np.repeat(pixels[:, :, :1], 3, 2))
+
+
+# ---------------------------------------------------------------- folders
+
+
+def test_a_folder_for_each_class(imported: Callable[..., Any], images: Path) -> None:
+    train, val = imported(spec()).find_examples(images)
+    assert [np.bincount(each.labels).tolist() for each in (train, val)] == [[10] * 3, [5] * 3]
+    first = images / "train" / "class1" / "0.png"
+    assert train.images[10] == str(first)
+    np.testing.assert_array_equal(train.image(10), np.asarray(Image.open(first)))
+
+
+def test_idx_files(imported: Callable[..., Any], tmp_path: Path) -> None:
+    train, val = imported(spec()).find_examples(scripts.folder_of_idx(tmp_path))
+    assert (len(train), len(val)) == (40, 20)
+    assert train.labels.dtype == np.int64 and train.labels[:4].tolist() == [0, 1, 2, 0]
+    assert train.image(0).shape == (8, 8, 3)
+
+
+def without(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).unlink()
+
+
+def holding(name: str, content: bytes) -> Callable[[Path], Any]:
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda folder: shutil.rmtree(folder), "expected train/ and val/ with a folder of images"),
+        (without("t10k-images-idx3-ubyte"), "t10k-images-idx3-ubyte.gz cannot be read"),
+        (without("train-labels-idx1-ubyte.gz"), "train-labels-idx1-ubyte.gz cannot be read"),
+        (holding("train-labels-idx1-ubyte", b"no"), "it does not begin with 0, 0, 8"),
+        (holding("t10k-labels-idx1-ubyte", b"\0\0\x08\1\0\0\0\x09abc"), "as an IDX file"),
+        (holding("train-images-idx3-ubyte.gz", b"\x1f\x8b\x08"), "as an IDX file"),
+        (
+            lambda folder: scripts.write_idx(folder / "train-labels-idx1-ubyte", np.zeros(7)),
+            "the images and labels of train do not belong together",
+        ),
+        (lambda folder: scripts.folder_of_idx(folder, classes=4), "build with --set classes=4"),
+        (
+            lambda folder: scripts.folder_of_idx(folder, count=5),
+            "5 examples, fewer than a batch (6)",
+        ),
+    ],
+)
+def test_wrong_idx_files(
+    change: Any, message: str, imported: Callable[..., Any], tmp_path: Path
+) -> None:
+    change(scripts.folder_of_idx(tmp_path / "data"))
+    with pytest.raises(SystemExit) as stopped:
+        imported(spec()).find_examples(tmp_path / "data")
+    assert str(stopped.value).startswith("error: ") and message in str(stopped.value)
+    assert str(tmp_path / "data") in str(stopped.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda folder: shutil.rmtree(folder / "val"), "val/CLASS/ has no images (.bmp, .jpeg"),
+        (lambda folder: shutil.rmtree(folder / "train"), "expected train/ and val/"),
+        (lambda folder: shutil.rmtree(folder / "train" / "class1"), "val has classes that train"),
+        (
+            lambda folder: [path.unlink() for path in folder.glob("train/*/*")],
+            "train/CLASS/ has no images",
+        ),
+        (
+            lambda folder: [shutil.rmtree(path) for path in folder.glob("*/class2")],
+            "has 2 classes, the network 3: build with --set classes=2",
+        ),
+        (
+            lambda folder: (
+                [path.unlink() for path in folder.glob("train/*/[2-9]*")]
+                and (folder / "train" / "class0" / "0.png").unlink()
+            ),
+            "has 5 examples, fewer than a batch (6)",
+        ),
+    ],
+)
+def test_wrong_folders(
+    change: Any, message: str, imported: Callable[..., Any], tmp_path: Path
+) -> None:
+    change(scripts.folder_of_images(tmp_path / "data"))
+    with pytest.raises(SystemExit) as stopped:
+        imported(spec()).find_examples(tmp_path / "data")
+    assert str(stopped.value).startswith("error: ") and message in str(stopped.value)
+
+
+def test_a_file_that_is_no_image(imported: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"no image")
+    examples = imported(spec()).Examples([str(tmp_path / "a.png")], np.zeros(1))
+    with pytest.raises(ValueError, match=r"a\.png cannot be read as an image"):
+        examples.image(0)
+
+
+# ---------------------------------------------------------------- evaluation
+
+
+class Answers(nn.Module):
+    """A network whose logits are its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the input."""
+        return x
+
+
+@pytest.mark.parametrize("crops", [1, 10])
+def test_evaluation(crops: int, imported: Callable[..., Any]) -> None:
+    """Top-5 counts from six classes on; crops share the mean of their probabilities."""
+    network = NETWORK.replace("classes = 3", "classes = 7")
+    line = "{ ten_crop }" if crops == 10 else "{ center_crop }"
+    module = imported(spec(network, evaluate=line))
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(0, 2, (9 * crops, 7)), rng.integers(0, 7, 9)
+    batches = [
+        (torch.tensor(logits[crops * a : crops * b]), torch.tensor(labels[a:b]))
+        for a, b in ((0, 4), (4, 8), (8, 9))
+    ]
+    found = module.evaluate(Answers(), batches, 9, torch.float32)
+
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    p = p.reshape(9, crops, 7).mean(1)
+    better = (p > p[range(9), labels][:, None]).sum(1)
+    assert found == pytest.approx(
+        {
+            "top1": (better == 0).mean(),
+            "top5": (better < 5).mean(),
+            "val_loss": -np.log(p[range(9), labels]).mean(),
+        }
+    )
+
+
 # ---------------------------------------------------------------- whole runs
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return scripts.folder_of_images(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
@@ -426,3 +820,106 @@ def test_two_processes_are_one(numerics: str, images: Path, tmp_path: Path) -> N
     for row, other in zip(*(run.log() for run in runs), strict=True):
         for column in row:
             assert float(other[column] or 0) == pytest.approx(float(row[column] or 0), rel=1e-9)
+
+
+def test_worker_processes_change_nothing(
+    script: Path, images: Path, tmp_path: Path, whole: scripts.Run
+) -> None:
+    run = scripts.run(script, images, tmp_path / "run", "--log-every=1", "--workers=2")
+    assert run.code == 0, run.said
+    assert run.log() == whole.log()
+
+
+def test_steps_end_a_run_early(
+    script: Path, images: Path, tmp_path: Path, whole: scripts.Run
+) -> None:
+    options = ["--log-every=1", "--steps=7"]
+    first = scripts.run(script, images, tmp_path / "run", *options)
+    assert first.code == 0, first.said
+    assert [row["step"] for row in first.log()][-1] == "7"
+
+    again = scripts.run(script, images, tmp_path / "run", "--log-every=1", "--resume", "--seed=5")
+    assert again.code == 0, again.said
+    assert again.log() == whole.log()  # the seed is that of the run
+
+
+def test_what_the_command_line_refuses(
+    script: Path, images: Path, tmp_path: Path, whole: scripts.Run
+) -> None:
+    file = f"{whole.output}/last.safetensors"
+    for options, message in (
+        ([f"--output={whole.output}"], "add --resume, or another --output"),
+        (["--fresh", "logits"], "--fresh has a meaning with --from only"),
+        (["--resume", "--from", file], "leave out --from"),
+        (["--from", f"{whole.output}/log.csv"], "--from"),
+        (["--from", file, "--fresh", "logit"], "no key matches logit; near it are logits."),
+        (["--freeze", "conv3*"], "no key matches conv3*; near it are conv"),
+    ):
+        run = scripts.run(script, images, tmp_path / "run", *options)
+        assert run.code in (1, 2) and message in run.said, run.said
+        assert not (tmp_path / "run" / "log.csv").exists()
+
+
+def test_a_batch_that_processes_cannot_share(script: Path, images: Path, tmp_path: Path) -> None:
+    run = scripts.run(script, images, tmp_path / "run", processes=4)
+    assert run.code == 1
+    assert "4 processes cannot share a batch of 6 equally" in run.said
+
+
+def test_fine_tuning(script: Path, images: Path, tmp_path: Path, whole: scripts.Run) -> None:
+    """Weights are loaded but for fresh ones, and frozen ones stay, with their statistics."""
+    options = [f"--from={whole.output}/average.safetensors", "--fresh", "logits", "early.*"]
+    options += ["--freeze", "conv1", "*2.conv*"]
+    run = scripts.run(script, images, tmp_path / "run", *options, "--steps=4", "--seed=5")
+    again = scripts.run(script, images, tmp_path / "run", "--steps=1", "--resume")
+    assert (run.code, again.code) == (0, 0), run.said + again.said
+
+    before, after = weights(whole, "average"), weights(again)
+    same = {key for key in before if torch.equal(before[key], after[key])}
+    assert same == {key for key in before if key.startswith("conv1.") or key == "conv2.conv.weight"}
+    torch.manual_seed(5)
+    fresh = scripts.loaded(script).Small().logits.weight.detach()
+    moved = [(after["logits.weight"] - w).abs().mean() for w in (fresh, before["logits.weight"])]
+    assert moved[0] < moved[1] / 5
+
+
+def test_weights_that_do_not_fit(
+    script: Path, images: Path, tmp_path: Path, whole: scripts.Run
+) -> None:
+    other = weights(whole)
+    other["logits.weight"], other["more"] = torch.zeros(4, 8), torch.zeros(1)
+    del other["conv1.bn.bias"]
+    save_file(other, tmp_path / "other.safetensors")
+    run = scripts.run(script, images, tmp_path / "run", f"--from={tmp_path}/other.safetensors")
+
+    assert run.code == 1
+    for part in (
+        'Missing key(s) in state_dict: "conv1.bn.bias"',
+        '"more"',
+        "size mismatch for logits.weight",
+    ):
+        assert part in run.said
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(
+    script: Path, images: Path, tmp_path: Path, whole: scripts.Run
+) -> None:
+    broken = weights(whole)
+    broken["conv2.conv.weight"] = torch.full_like(broken["conv2.conv.weight"], 3e38)
+    save_file(broken, tmp_path / "broken.safetensors")
+    run = scripts.run(script, images, tmp_path / "run", f"--from={tmp_path}/broken.safetensors")
+
+    assert run.code == 1
+    assert "the loss is nan in step 0, at a rate of 0;" in run.said
+    assert "output is not finite: conv2.conv\n" in run.said
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+def test_weights_that_are_not_finite_are_not_saved(
+    imported: Callable[..., Any], tmp_path: Path
+) -> None:
+    """An update may overflow although the loss before it was finite."""
+    state = {"step": 7, "model": {"weight": torch.tensor([1.0, torch.inf])}}
+    with pytest.raises(SystemExit, match="weights are not finite after 7 steps"):
+        imported(spec()).save(tmp_path, state)
+    assert not [*tmp_path.iterdir()]
