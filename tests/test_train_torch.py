@@ -5,6 +5,8 @@ from __future__ import annotations
 import colorsys
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import chain
@@ -67,6 +69,13 @@ SETTINGS = {
     "evaluate": "{ resize 9 -> center_crop }",
 }
 
+#: What a recipe can do without.
+OPTIONAL = ("clip", "average", "train", "evaluate")
+#: A line of the network, and the same with a normalisation of the other kind.
+MORE, MORE_BN = (
+    "    global_avg_pool\n    dropout",
+    "    bn variance=unbiased\n    global_avg_pool\n    dropout",
+)
 CROP = "crop area=[0.3, 1] aspect=[3/4, 4/3]"
 
 
@@ -75,6 +84,78 @@ def spec(network: str = NETWORK, drop: Sequence[str] = (), **settings: str) -> s
     lines = {**SETTINGS, **settings}
     body = "\n".join(f"    {name} {value}" for name, value in lines.items() if name not in drop)
     return f"{network}\nrecipe r for small {{\n{body}\n}}\n"
+
+
+# ---------------------------------------------------------------- the text
+
+GOLDEN = Path(__file__).parent / "golden" / "training"
+#: Recipes that together have every form of a script.
+FORMS = {
+    "all": spec(),
+    "least": spec(PLAIN, loss="cross_entropy", optimizer="sgd", rate="0.1", drop=OPTIONAL),
+    "biased": spec(NETWORK.replace("caffe", "tf"), optimizer="rmsprop tf decay=0.9 eps=1"),
+    "mixed": spec(
+        NETWORK.replace("-> bn ->", "-> bn variance=biased ->", 1).replace(MORE, MORE_BN)
+    ),
+    "grey": spec(NETWORK.replace("8x8 3", "8x8 1"), train="{ flip }", clip="value 1"),
+    "crops": spec(evaluate="{ ten_crop }", optimizer="sgd momentum=0.5 nesterov=true rate=inside"),
+    "many": spec(evaluate="{ multi_crop }", shuffle="shards 10", optimizer="adamw decay=0.05"),
+    "decay": spec(l2="0.125", rate="0.1 per=epoch -> cosine to=0.01", average="0.9"),
+    "arrays": spec(drop=["train"], evaluate="{ resize 9 -> center_crop }"),
+    "torch": spec(optimizer="rmsprop torch decay=0.9 eps=1 momentum=0.5", shuffle="once"),
+}
+
+
+@pytest.fixture(scope="module")
+def forms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the scripts of all forms."""
+    folder = tmp_path_factory.mktemp("forms")
+    for name, text in FORMS.items():
+        scripts.built(
+            folder / name, text.replace("recipe r for", f"recipe {name} for"), "torch", name
+        )
+    return folder
+
+
+def test_golden(imported: Callable[..., Any], update_goldens: bool, tmp_path: Path) -> None:
+    source = scripts.built(tmp_path, spec(), "torch").read_text("utf-8").partition("\n")[2]
+    golden = GOLDEN / "train_small_r_torch.py"
+    if update_goldens:
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(source, "utf-8")
+    assert source == golden.read_text("utf-8"), "to accept it: pytest --update-goldens"
+
+
+def check(*command: str, cwd: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", *command], cwd=cwd, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_ruff_finds_nothing(forms: Path) -> None:
+    for folder in forms.iterdir():  # the model is beside its script
+        check("ruff", "check", "--isolated", "--select", "E,F,I,UP,B", ".", cwd=folder)
+        check("ruff", "format", "--isolated", "--diff", ".", cwd=folder)
+
+
+@pytest.mark.slow
+def test_mypy_finds_nothing(forms: Path, tmp_path: Path) -> None:
+    files = []
+    for folder in forms.iterdir():
+        for path in folder.glob("*.py"):  # each form has a model of the same name
+            text = path.read_text("utf-8").replace("small_torch", f"{folder.name}_torch")
+            files.append(path.name.replace("small_torch", f"{folder.name}_torch"))
+            (tmp_path / files[-1]).write_text(text, "utf-8")
+    cache = f"--cache-dir={tmp_path}/cache"
+    check("mypy", "--strict", "--config-file=", cache, *files, cwd=tmp_path)
+
+
+def test_only_what_a_recipe_needs_is_written(forms: Path) -> None:
+    least = (forms / "least" / "train_small_least_torch.py").read_text("utf-8")
+    for word in ("Average", "SyncBatchNorm", "clip", "draw", "centred", "HEADS", "SMOOTHING", "L2"):
+        assert word not in least, word
+    assert len(least.splitlines()) < 680
 
 
 # ---------------------------------------------------------------- parts of a script
@@ -916,10 +997,17 @@ def test_a_loss_that_is_not_finite_stops_the_run(
 
 
 def test_weights_that_are_not_finite_are_not_saved(
-    imported: Callable[..., Any], tmp_path: Path
+    imported: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An update may overflow although the loss before it was finite."""
-    state = {"step": 7, "model": {"weight": torch.tensor([1.0, torch.inf])}}
+    module = imported(spec())
+    command = ["", "--data", "", "--output", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", command)
+    run = module.Run(module.parse_arguments(), torch.device("cpu"))
+    run.save()
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    nn.init.constant_(run.model.logits.bias, torch.inf)
+    run.step = 7
     with pytest.raises(SystemExit, match="weights are not finite after 7 steps"):
-        imported(spec()).save(tmp_path, state)
-    assert not [*tmp_path.iterdir()]
+        run.save()
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
