@@ -181,21 +181,8 @@ def test_targets_do_not_import_each_other() -> None:
 
 #: From the ground up: a module imports from its own room and from those in front of it.
 ROOMS = (
-<<<<<<< HEAD
     *("base", "language", "syntax", "resolve", "graph", "recipes", "targets"),
     *("road", "weights", "verify"),
-=======
-    "base",
-    "language",
-    "recipes",
-    "syntax",
-    "resolve",
-    "graph",
-    "targets",
-    "road",
-    "weights",
-    "verify",
->>>>>>> d19c95c (Training scripts: what templates get to know of a recipe, and the parts that are plain Python in every framework)
 )
 #: Modules outside the rooms: the pipeline, and what writes its output.
 ROAD = {"incgen.api", "incgen.compiling", "incgen.output"}
