@@ -7,6 +7,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from incgen.verify import around, checks, structure
+from incgen.verify.by_recipe import ByRecipe, RecipeClimb
 from incgen.verify.comparing import Comparer
 from incgen.verify.models import Failure, Models
 from incgen.verify.passes import PASSES, Pass
@@ -36,14 +37,15 @@ class Ladder:
         progress: Progress,
         *,
         kept: bool,
+        recipe: ByRecipe | None = None,
     ) -> None:
         """Start below the first rung.
 
         Models in float32 are measured against `exact` ones in float64. The inputs and outputs of a
         divergence are saved in the folder `dump`; `kept` says whether results are needed
-        afterwards.
+        afterwards. With a recipe, rung 5 climbs that too.
         """
-        self.kept = kept
+        self.kept, self.recipe = kept, recipe
         # What does not depend on the type is checked once, in float64 if that is compared.
         self.first = exact is None or not exact.facts
         self.models, self.exact, self.dump, self.progress = models, exact, dump, progress
@@ -97,7 +99,10 @@ class Ladder:
         elif reason := self._omitted(rung):
             self.record.omit(rung, reason)
         else:
-            self._passes(rung)
+            if rung != 5 or len(self.models.names) > 1:
+                self._passes(rung)
+            if rung == 5 and not self.record.wrong(rung):
+                self._by_recipe()
         self.record.close(rung)
 
     def _omitted(self, rung: int) -> str:
@@ -112,7 +117,7 @@ class Ladder:
         if measured and (path := checks.normalised(models, 2)):
             reason = "no gradient of a normalisation of two values is left in float32"
             return f"{reason}: `{path}` needs a --batch of 3 or more"
-        if len(models.names) == 1:
+        if len(models.names) == 1 and (rung == 3 or self.recipe is None):
             return f"{models.names[0]} is the only target"
         undecided = 3 in (self.exact or models).undecided
         return "what float64 says of the gradients is not decided" if undecided else ""
@@ -153,6 +158,13 @@ class Ladder:
             checks.repeated_evaluation(self.models, self.record)
         if rung == min({1, 2} & set(self.asked), default=0) and not self.record.wrong(rung):
             self.comparer.with_arguments(self._combinations, {1, 2} & set(self.asked))
+
+    def _by_recipe(self) -> None:
+        """Train the models by the recipe, if there is one."""
+        if self.recipe is not None and self.first:
+            models = self.exact or self.models
+            with models.precision():
+                RecipeClimb(models, self.recipe, self.record).climb()
 
     def _applies(self, each: Pass) -> bool:
         """Return whether such an input exists, and this type says anything new about it."""

@@ -19,7 +19,9 @@ from incgen.weights.checkpoint import Array
 from incgen.weights.readers.libraries import extra
 
 if TYPE_CHECKING:
+    from incgen.recipes.recipe import Recipe
     from incgen.targets.shared.style import Style
+    from incgen.verify.by_recipe import ByRecipe
     from incgen.verify.ladder import Ladder
     from incgen.verify.models import Models
 
@@ -42,6 +44,8 @@ def verify(
     style: Style | None = None,
     text: str | None = None,
     progress: Callable[[str], None] | None = None,
+    recipe: Recipe | None = None,
+    script: Callable[[str, Recipe], str] | None = None,
 ) -> Report:
     """Prove that the generated models of a spec are the same network, or find where they differ.
 
@@ -59,6 +63,9 @@ def verify(
         style: The line length and the user's own templates; incgen's if omitted.
         text: The spec itself, if it does not come from the file.
         progress: A callback that receives progress messages.
+        recipe: The recipe by which rung 5 trains the models too; the spec has its settings.
+        script: Returns the text of the training script of a target for a recipe, instead of a
+            generated one.
 
     Returns:
         All comparisons and omissions; `passed` says whether everything requested was compared and
@@ -91,7 +98,8 @@ def verify(
                 for dtype in (DTYPES if "float32" in types else types)
             }
             saved = Path(dump) if dump is not None else None
-            ladders = _climbed(made, asked, types, saved, progress or (lambda _: None))
+            given = None if recipe is None else _by_recipe(graph, recipe, script, style)
+            ladders = _climbed(made, asked, types, saved, progress or (lambda _: None), given)
     origin = f"random, seed {seed}" if weights is None else Path(weights).as_posix()
     return _report(graph, ladders, omissions, (asked, types), batch, origin, absent)
 
@@ -134,6 +142,7 @@ def _climbed(
     dtypes: tuple[str, ...],
     dump: Path | None,
     progress: Callable[[str], None],
+    recipe: ByRecipe | None,
 ) -> list[Ladder]:
     """Climb the ladder for each type; a divergence in float64 ends it."""
     from incgen.verify.ladder import Ladder
@@ -142,7 +151,8 @@ def _climbed(
     try:
         for dtype in dtypes:
             exact = made["float64"] if dtype != "float64" else None
-            ladder = Ladder(made[dtype], exact, dump, progress, kept=dtype != dtypes[-1])
+            kept = dtype != dtypes[-1]
+            ladder = Ladder(made[dtype], exact, dump, progress, kept=kept, recipe=recipe)
             if ladders and ladders[0].record.divergences:
                 ladder.record.omissions.append(Omission(None, dtype, "float64 diverges"))
             else:
@@ -153,6 +163,23 @@ def _climbed(
             for runner in models.runners.values():
                 runner.forget()
     return ladders
+
+
+def _by_recipe(
+    graph: Graph,
+    recipe: Recipe,
+    script: Callable[[str, Recipe], str] | None,
+    style: Style | None,
+) -> ByRecipe:
+    """Return a recipe with its scripts: generated ones, if none are given."""
+    from incgen.targets.shared import training
+    from incgen.targets.shared.style import PLAIN
+    from incgen.verify.by_recipe import ByRecipe
+
+    def generated(target: str, recipe: Recipe) -> str:
+        return training.script(graph, recipe, target, style or PLAIN)
+
+    return ByRecipe(recipe, script or generated)
 
 
 def _sources(

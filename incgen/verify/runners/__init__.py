@@ -15,8 +15,10 @@ from incgen.graph.nodes import Graph
 from incgen.weights.checkpoint import Array
 
 if TYPE_CHECKING:
+    from incgen.recipes.recipe import Recipe
     from incgen.verify.runners.base import Runner
     from incgen.verify.runners.results import Form
+    from incgen.verify.runners.trained import Trained
 
 
 def _nothing() -> str:
@@ -27,10 +29,11 @@ def _nothing() -> str:
 class RunnerModule:
     """The runner of a target."""
 
-    module: str  #: The module of the runner; its forms are beside it
+    module: str  #: The module of the runner; its forms and training are beside it
     libraries: tuple[str, ...]
     #: Returns what keeps it from running here, and what to type; "" if nothing
     obstacle: Callable[[], str] = _nothing
+    training: bool = False  #: Whether the target writes training scripts
 
     def missing(self) -> tuple[str, ...]:
         """Return the libraries that are not installed."""
@@ -39,6 +42,15 @@ class RunnerModule:
     def make(self, graph: Graph, source: str, dtype: str) -> Runner:
         """Return a runner of a source text."""
         made: Runner = importlib.import_module(self.module).make(graph, source, dtype)
+        return made
+
+    def trained(
+        self, runner: Runner, recipe: Recipe, source: str, epoch: int, total: int
+    ) -> Trained:
+        """Return a model that a script trains, in steps that make epochs and a whole training."""
+        made: Trained = importlib.import_module(f"{self.module}_training").make(
+            runner, recipe, source, epoch, total
+        )
         return made
 
     def forms(self, runner: Runner, folder: Path, x: Array) -> Iterator[Form]:
@@ -68,9 +80,12 @@ def _other_backend() -> str:
 
 #: The runners by target.
 RUNNERS = {
-    "torch": RunnerModule("incgen.verify.runners.torch", ("torch", "safetensors")),
+    "torch": RunnerModule("incgen.verify.runners.torch", ("torch", "safetensors"), training=True),
     "keras": RunnerModule(
-        "incgen.verify.runners.keras", ("keras", "tensorflow", "safetensors"), _other_backend
+        "incgen.verify.runners.keras",
+        ("keras", "tensorflow", "safetensors"),
+        _other_backend,
+        training=True,
     ),
     "flax": RunnerModule("incgen.verify.runners.flax", ("jax", "flax", "optax", "safetensors")),
 }

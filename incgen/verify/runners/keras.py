@@ -141,8 +141,8 @@ class KerasRunner(Runner):
         return self.facts_of(model)
 
     def facts_of(self, model: Any) -> Facts:
-        variables = _variables(model)
-        tensors = {key: _ours(model, key, np.asarray(v)) for key, v in variables.items()}
+        variables = variables_of(model)
+        tensors = {key: laid_out(model, key, np.asarray(v)) for key, v in variables.items()}
         trained = frozenset(key for key, variable in variables.items() if variable.trainable)
         docs = Docs((self.module.__doc__ if self.module else None) or "", {}, channels_last=True)
         return Facts(tensors, trained, int(model.count_params()), self.arguments(), docs)
@@ -190,7 +190,7 @@ class KerasRunner(Runner):
         return layer.rate if plain and layer.noise_shape is None and layer.seed is None else None
 
     def statistics(self) -> dict[str, Array]:
-        every = _variables(self.model)
+        every = variables_of(self.model)
         return {key: np.asarray(v) for key, v in every.items() if not v.trainable}
 
     def _values(self, results: list[Any], inputs: bool) -> Values:
@@ -233,7 +233,7 @@ class KerasRunner(Runner):
 
     def ours(self, key: str, value: Any) -> Array:
         found = np.asarray(value)
-        return channels_first(found) if key == "input" else _ours(self.model, key, found)
+        return channels_first(found) if key == "input" else laid_out(self.model, key, found)
 
     def trained_outputs(self, x: Any) -> dict[str, Any]:
         return self.named(self.model(tf.identity(x), training=True))
@@ -256,7 +256,7 @@ class KerasRunner(Runner):
         return update
 
     def leaves(self, x: Array) -> dict[str, Any]:
-        every = _variables(self.model)
+        every = variables_of(self.model)
         trained = {key: each.value for key, each in every.items() if each.trainable}
         return {"input": tf.Variable(self.tensor(x)), **trained}
 
@@ -275,7 +275,8 @@ class KerasRunner(Runner):
         keras.backend.clear_session()  # this also collects garbage
 
 
-def _variables(model: Any) -> dict[str, Any]:
+def variables_of(model: Any) -> dict[str, Any]:
+    """Return every variable of a model by its key."""
     return {
         f"{_path(layer.name)}.{_NAMES.get(v.name, v.name)}": v
         for layer in model.layers
@@ -288,7 +289,7 @@ def _path(name: str) -> str:
     return name.replace("-", ".")
 
 
-def _ours(model: Any, key: str, value: Array) -> Array:
+def laid_out(model: Any, key: str, value: Array) -> Array:
     """Return a Keras tensor with our axes: OIHW, or (out, in)."""
     if value.ndim == 2:
         return value.T

@@ -1,0 +1,74 @@
+"""Drive generated Keras training scripts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from incgen.verify.runners.axes import channels_last
+from incgen.verify.runners.keras import KerasRunner, laid_out, variables_of
+from incgen.verify.runners.trained import Trained
+from incgen.weights.checkpoint import Array
+
+
+class KerasTrained(Trained):
+    """A model, as the script compiles it, and the callbacks that go with it."""
+
+    runner: KerasRunner
+
+    def begin(self, weights: Path) -> None:
+        self.runner.of_module("load_safetensors")(self.model, weights)
+        self.compiled: Any = self.script.compiled(self.model)
+        self.compiled.run_eagerly = True  # every step has its own masks
+        self.callbacks: list[Any] = [self.script.Rate(self.epoch, self.total)]
+        if self.recipe.average is not None:
+            self.callbacks.append(self.script.Average())
+        for each in self.callbacks:
+            each.set_model(self.compiled)
+            each.on_train_begin()
+
+    def step(self, x: Array, labels: Array, number: int) -> float:
+        for each in self.callbacks:
+            each.on_train_batch_begin(number)
+        self.compiled.reset_metrics()
+        images = channels_last(x)
+        with self.runner.dropout(number, self.model):
+            logs = self.compiled.train_on_batch(images, labels, return_dict=True)
+        for each in self.callbacks:
+            each.on_train_batch_end(number, logs)
+        return float(logs["loss"])
+
+    def state(self) -> dict[str, dict[str, Array]]:
+        optimizer = self.compiled.optimizer
+        variables = variables_of(self.model)
+        keys = {id(each): key for key, each in variables.items()}
+        trained = [keys[id(each)] for each in self.model.trainable_variables]
+        velocities, squares = _moments(optimizer)
+        averages = self.callbacks[1].state if len(self.callbacks) > 1 else {}
+        return {
+            "tensor": self._arrays(variables),
+            "velocity": self._arrays(dict(zip(trained, velocities, strict=bool(velocities)))),
+            "mean square": self._arrays(dict(zip(trained, squares, strict=bool(squares)))),
+            "average": self._arrays(averages),
+        }
+
+    def _arrays(self, values: dict[str, Any]) -> dict[str, Array]:
+        return {key: laid_out(self.model, key, np.asarray(v)) for key, v in values.items()}
+
+
+def _moments(optimizer: Any) -> tuple[list[Any], list[Any]]:
+    """Return the velocities, with the sign of the recipe, and the mean squares of an optimiser."""
+    if isinstance(optimizer, keras.optimizers.SGD):
+        return optimizer.momentums, []
+    momentums, squares = optimizer._momentums, optimizer._velocities
+    if isinstance(optimizer, keras.optimizers.RMSprop):  # it subtracts its velocity
+        return [-np.asarray(each) for each in momentums], squares
+    return momentums, squares
+
+
+def make(*given: Any) -> KerasTrained:
+    """Return a model that a script trains."""
+    return KerasTrained(*given)

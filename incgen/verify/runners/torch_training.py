@@ -1,0 +1,62 @@
+"""Drive generated PyTorch training scripts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+
+from incgen.verify.runners.torch import TorchRunner, arrays
+from incgen.verify.runners.trained import Trained
+from incgen.weights.checkpoint import Array
+
+#: What optimisers of PyTorch call their state, and we.
+_STATES = {
+    "momentum_buffer": "velocity",
+    "exp_avg": "velocity",
+    "square_avg": "mean square",
+    "exp_avg_sq": "mean square",
+}
+
+
+class TorchTrained(Trained):
+    """A module, its optimiser and its average."""
+
+    runner: TorchRunner
+
+    def begin(self, weights: Path) -> None:
+        self.model.load_state_dict(safetensors.torch.load_file(weights))
+        self.optimizer: Any = self.script.make_optimizer(self.model)
+        averaged = self.recipe.average is not None
+        self.average: Any = self.script.Average(self.model) if averaged else None
+
+    def step(self, x: Array, labels: Array, number: int) -> float:
+        images, classes = self.runner.tensor(x), torch.tensor(labels)
+        rate = self.script.rate(number, self.epoch, self.total)
+        with self.runner.dropout(number, self.model):
+            loss = self.script.train_step(
+                self.model, self.optimizer, self.average, images, classes, rate, number
+            )
+        return float(loss)
+
+    def state(self) -> dict[str, dict[str, Array]]:
+        found: dict[str, dict[str, Array]] = {kind: {} for kind in _STATES.values()}
+        for key, parameter in self.model.named_parameters():
+            for name, value in self.optimizer.state.get(parameter, {}).items():
+                if name in _STATES and value is not None:
+                    found[_STATES[name]] |= arrays({key: value})
+        averages = self.average.state if self.average is not None else {}
+        known = self.runner.graph.tensors().keys()
+        kept = {key: value for key, value in averages.items() if key in known}
+        return {
+            **found,
+            "tensor": self.runner.facts_of(self.model).tensors,
+            "average": arrays(kept),
+        }
+
+
+def make(*given: Any) -> TorchTrained:
+    """Return a model that a script trains."""
+    return TorchTrained(*given)

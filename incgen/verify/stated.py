@@ -1,0 +1,114 @@
+"""What a recipe says of a network: steps in NumPy, with the gradients of a model.
+
+Only the derivative of the network itself comes from a framework, whose model is proved on the rungs
+below. The loss and its derivative, the penalty, and everything after that are NumPy's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from incgen.recipes.rates import rate_at, total_steps
+from incgen.recipes.recipe import Recipe
+from incgen.verify import training
+from incgen.verify.miniature import EPOCH
+from incgen.verify.models import Models
+from incgen.verify.runners.base import Runner
+from incgen.weights.checkpoint import Array
+
+#: The outputs of a network by name, or their gradients.
+Outputs: TypeAlias = Mapping[str, Array]
+#: Arrays by kind, then by key.
+State: TypeAlias = Mapping[str, Mapping[str, Array]]
+
+
+class Stated:
+    """What a recipe says: steps in NumPy, with the gradients of a model that is proved already."""
+
+    def __init__(self, models: Models, recipe: Recipe, weights: Mapping[str, Array]) -> None:
+        """Begin with these weights, on the first of the models."""
+        self.models, self.recipe = models, recipe
+        self.decays = training.decays(models.graph, recipe)
+        self.training = training.Training(recipe, weights)
+        self.start, self.loss = weights, 0.0
+
+    def step(self, x: Array, labels: Array, number: int, *, noise: float = 0.0) -> None:
+        """Take a step; `noise` moves the output of every layer by a relative amount."""
+        gradients, statistics = self.gradients(x, labels, number, noise=noise)
+        rate = rate_at(self.recipe.rate, number, EPOCH, total_steps(self.recipe, EPOCH))
+        self.training.step(gradients, rate, statistics)
+
+    def gradients(
+        self, x: Array, labels: Array, number: int, *, noise: float = 0.0
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Return the gradients of the recipe's loss, and the statistics after the pass."""
+        models = self.models
+        name, tensors = models.names[0], self.training.tensors
+        runner, path = models.runners[name], models.folder / "step.safetensors"
+        models.save(path, tensors)
+        models.load(name, path)
+
+        def pull(outputs: Outputs) -> Outputs:
+            self.loss, found = training.loss(outputs, labels, self.recipe.loss)
+            return found
+
+        with runner.noise(number, noise) if noise else nullcontext():
+            found = models.run(name, partial(_gradients, x=x, seed=number, pull=pull))
+        penalty, decayed = training.penalty(tensors, self.decays)
+        self.loss += penalty
+        gradients = {key: value + decayed.get(key, 0.0) for key, value in found.items()}
+        return gradients, models.run(name, lambda r: r.statistics())
+
+    def state(self) -> State:
+        """Return what is compared."""
+        found = self.training
+        held = {
+            "tensor": found.tensors,
+            "velocity": found.velocities,
+            "mean square": found.squares,
+            "average": found.average,
+        }
+        return compared(held, self.loss, self.start, self.models)
+
+
+def compared(held: State, loss: float, start: Mapping[str, Array], models: Models) -> State:
+    """Return what is compared of the state of a training: parameters by how far they moved."""
+    stated = models.graph.tensors()
+    trained = {key: value for key, value in held["tensor"].items() if stated[key].trained}
+    return {
+        "loss": {"": np.asarray([loss])},
+        "mean square": held["mean square"],
+        "velocity": held["velocity"],
+        "parameter": {key: value - start[key] for key, value in trained.items()},
+        "statistic": {k: v for k, v in held["tensor"].items() if k not in trained},
+        "average": {key: value - start[key] for key, value in held["average"].items()},
+    }
+
+
+def _gradients(
+    runner: Runner, x: Array, seed: int, pull: Callable[[Outputs], Outputs]
+) -> dict[str, Array]:
+    """Run a pass in training mode, and return the gradient of each parameter.
+
+    Args:
+        runner: The model. Its framework must compute values at once: one that traces a function
+            first has none to show.
+        x: The input.
+        seed: Determines the dropout masks.
+        pull: Returns the gradient of a loss for each output, given the outputs.
+    """
+    leaves = runner.leaves(x)
+
+    def total() -> Any:
+        with runner.dropout(seed):
+            outputs = runner.trained_outputs(leaves["input"])
+        found = pull({name: runner.ours("input", each) for name, each in outputs.items()})
+        return sum(runner.sum(each * runner.tensor(found[name])) for name, each in outputs.items())
+
+    pairs = zip(leaves, runner.gradients(total, [*leaves.values()]), strict=True)
+    return {key: runner.ours(key, value) for key, value in pairs if key != "input"}
