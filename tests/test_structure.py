@@ -66,6 +66,7 @@ FILES = {
     "torch": {
         "incgen.verify.runners.torch",
         "incgen.verify.runners.torch_forms",
+        "incgen.verify.runners.torch_training",
         "incgen.weights.readers.torch",
         "incgen.weights.exporting",
     },
@@ -91,6 +92,7 @@ FILES = {
 }
 #: These run a framework and nothing else, and are only imported for that.
 RUNNERS = {f"incgen.verify.runners.{target}{part}" for target in TARGETS for part in ("", "_forms")}
+RUNNERS |= {f"incgen.verify.runners.{target}_training" for target in ("torch", "keras")}
 RUNNERS |= {f"incgen.verify.runners.flax_{part}" for part in ("contents", "programs")}
 
 

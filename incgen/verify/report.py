@@ -118,6 +118,7 @@ class Report:
         dtypes: The requested floating-point types.
         absent: The targets that are left out because no target was named and their libraries are
             not installed.
+        recipe: The name of the recipe that rung 5 climbs, or "".
     """
 
     network: str
@@ -132,6 +133,7 @@ class Report:
     asked: tuple[int, ...]
     dtypes: tuple[str, ...]
     absent: tuple[str, ...] = ()
+    recipe: str = ""
 
     @property
     def ill_conditioned(self) -> tuple[Comparison, ...]:

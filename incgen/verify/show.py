@@ -50,6 +50,8 @@ def _heading(report: Report) -> str:
     rows = [*report.targets.items()]
     rows += [(each, f"not installed: pip install 'incgen[{each}]'") for each in report.absent]
     rows += [("input", shape), ("weights", report.weights)]
+    if report.recipe:
+        rows.append(("recipe", f"{report.recipe}, in miniature"))
     width = max(len(name) for name, _ in rows)
     lines = [f"{name.ljust(width)}{_GAP}{value}" for name, value in rows]
     return "\n".join([f"{report.network}  from {report.file}", *lines])
@@ -230,6 +232,7 @@ def as_json(report: Report) -> str:
         "input": report.input,
         "other_size": None if isinstance(other, str) else other,
         "weights": report.weights,
+        "recipe": report.recipe or None,
         "rungs": {str(rung): RUNGS[rung] for rung in report.asked},
         "dtypes": report.dtypes,
         "divergences": [asdict(each) for each in report.divergences],

@@ -96,7 +96,8 @@ class Training:
 
     Attributes:
         tensors: All parameters and statistics by key.
-        velocities: The velocity of each parameter, if the optimiser has momentum; Adam's mean.
+        velocities: The velocity of each parameter, if the optimiser has momentum, as it is
+            subtracted; Adam's mean.
         squares: The mean square of each gradient, if the optimiser has it.
         average: The average of all tensors, if the recipe has one.
         steps: How many steps were taken.
@@ -139,14 +140,14 @@ class Training:
         """Step down a direction, with momentum."""
         momentum, before = stated.momentum, self.velocities.get(key, np.zeros_like(direction))
         if stated.rate_inside:
-            velocity = momentum * before - rate * direction
-            step = momentum * velocity - rate * direction if stated.nesterov else velocity
+            velocity = momentum * before + rate * direction
+            step = rate * direction + momentum * velocity if stated.nesterov else velocity
         else:
             velocity = momentum * before + direction
-            step = -rate * (direction + momentum * velocity if stated.nesterov else velocity)
+            step = rate * (direction + momentum * velocity if stated.nesterov else velocity)
         if momentum:
             self.velocities[key] = velocity
-        self.tensors[key] = self.tensors[key] + step
+        self.tensors[key] = self.tensors[key] - step
 
     def _by_root_mean_square(self, key: str, g: Array, rate: float, stated: RmsProp) -> None:
         before = self.squares.get(key, np.full_like(g, stated.start))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,18 +91,15 @@ def verify(
         from incgen.verify.models import Models
 
         with tempfile.TemporaryDirectory(prefix="incgen-") as folder:
-            place = Path(folder)
-            made = {  # float32 is measured against float64
-                dtype: Models(
-                    graph, texts, values, dtype=dtype, seed=seed, batch=batch, folder=place
-                )
-                for dtype in (DTYPES if "float32" in types else types)
-            }
+            make = partial(Models, graph, texts, values, seed=seed, batch=batch)
+            # float32 is measured against float64
+            measured = DTYPES if "float32" in types else types
+            made = {dtype: make(dtype=dtype, folder=Path(folder)) for dtype in measured}
             saved = Path(dump) if dump is not None else None
-            given = None if recipe is None else _by_recipe(graph, recipe, script, style)
-            ladders = _climbed(made, asked, types, saved, progress or (lambda _: None), given)
+            trained = _by_recipe(graph, recipe, script, style)
+            ladders = _climbed(made, asked, types, saved, progress or (lambda _: None), trained)
     origin = f"random, seed {seed}" if weights is None else Path(weights).as_posix()
-    return _report(graph, ladders, omissions, (asked, types), batch, origin, absent)
+    return _report(graph, ladders, omissions, (asked, types), batch, origin, absent, recipe)
 
 
 def _report(
@@ -112,6 +110,7 @@ def _report(
     batch: int,
     weights: str,
     absent: tuple[str, ...],
+    recipe: Recipe | None,
 ) -> Report:
     records = [ladder.record for ladder in ladders]
     other = resized(graph)
@@ -127,6 +126,7 @@ def _report(
         (*omissions, *(each for record in records for each in record.omissions)),
         *asked,
         absent,
+        recipe.name if recipe is not None else "",
     )
 
 
@@ -167,11 +167,13 @@ def _climbed(
 
 def _by_recipe(
     graph: Graph,
-    recipe: Recipe,
+    recipe: Recipe | None,
     script: Callable[[str, Recipe], str] | None,
     style: Style | None,
-) -> ByRecipe:
+) -> ByRecipe | None:
     """Return a recipe with its scripts: generated ones, if none are given."""
+    if recipe is None:
+        return None
     from incgen.targets.shared import training
     from incgen.targets.shared.style import PLAIN
     from incgen.verify.by_recipe import ByRecipe

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
+from incgen.recipes.recipe import Sgd
 from incgen.verify.runners.axes import channels_last
 from incgen.verify.runners.keras import KerasRunner, laid_out, variables_of
 from incgen.verify.runners.trained import Trained
@@ -46,27 +46,25 @@ class KerasTrained(Trained):
         variables = variables_of(self.model)
         keys = {id(each): key for key, each in variables.items()}
         trained = [keys[id(each)] for each in self.model.trainable_variables]
-        velocities, squares = _moments(optimizer)
+        if isinstance(self.recipe.optimizer, Sgd):
+            velocities, squares = optimizer.momentums, []
+        else:
+            velocities, squares = optimizer._momentums, optimizer._velocities
         averages = self.callbacks[1].state if len(self.callbacks) > 1 else {}
         return {
             "tensor": self._arrays(variables),
-            "velocity": self._arrays(dict(zip(trained, velocities, strict=bool(velocities)))),
-            "mean square": self._arrays(dict(zip(trained, squares, strict=bool(squares)))),
+            "velocity": self._arrays(_by_key(trained, velocities), self.sign),
+            "mean square": self._arrays(_by_key(trained, squares)),
             "average": self._arrays(averages),
         }
 
-    def _arrays(self, values: dict[str, Any]) -> dict[str, Array]:
-        return {key: laid_out(self.model, key, np.asarray(v)) for key, v in values.items()}
+    def _arrays(self, values: dict[str, Any], sign: float = 1.0) -> dict[str, Array]:
+        return {key: laid_out(self.model, key, sign * np.asarray(v)) for key, v in values.items()}
 
 
-def _moments(optimizer: Any) -> tuple[list[Any], list[Any]]:
-    """Return the velocities, with the sign of the recipe, and the mean squares of an optimiser."""
-    if isinstance(optimizer, keras.optimizers.SGD):
-        return optimizer.momentums, []
-    momentums, squares = optimizer._momentums, optimizer._velocities
-    if isinstance(optimizer, keras.optimizers.RMSprop):  # it subtracts its velocity
-        return [-np.asarray(each) for each in momentums], squares
-    return momentums, squares
+def _by_key(keys: list[str], values: list[Any]) -> dict[str, Any]:
+    """Return the state of an optimiser by key; it may have none."""
+    return dict(zip(keys, values, strict=True)) if values else {}
 
 
 def make(*given: Any) -> KerasTrained:

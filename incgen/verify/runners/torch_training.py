@@ -12,12 +12,14 @@ from incgen.verify.runners.torch import TorchRunner, arrays
 from incgen.verify.runners.trained import Trained
 from incgen.weights.checkpoint import Array
 
-#: What optimisers of PyTorch call their state, and we.
+#: What optimisers, of PyTorch or the script, call their state, and we.
 _STATES = {
     "momentum_buffer": "velocity",
     "exp_avg": "velocity",
+    "velocity": "velocity",
     "square_avg": "mean square",
     "exp_avg_sq": "mean square",
+    "square": "mean square",
 }
 
 
@@ -31,22 +33,24 @@ class TorchTrained(Trained):
         self.optimizer: Any = self.script.make_optimizer(self.model)
         averaged = self.recipe.average is not None
         self.average: Any = self.script.Average(self.model) if averaged else None
+        self.model.train()
 
     def step(self, x: Array, labels: Array, number: int) -> float:
-        images, classes = self.runner.tensor(x), torch.tensor(labels)
+        given = {"model": self.model, "optimizer": self.optimizer, "step": number}
+        given |= {"images": self.runner.tensor(x), "labels": torch.tensor(labels)}
+        given |= {"average": self.average} if self.average is not None else {}
         rate = self.script.rate(number, self.epoch, self.total)
         with self.runner.dropout(number, self.model):
-            loss = self.script.train_step(
-                self.model, self.optimizer, self.average, images, classes, rate, number
-            )
-        return float(loss)
+            return float(self.script.train_step(**given, rate=rate))
 
     def state(self) -> dict[str, dict[str, Array]]:
         found: dict[str, dict[str, Array]] = {kind: {} for kind in _STATES.values()}
         for key, parameter in self.model.named_parameters():
             for name, value in self.optimizer.state.get(parameter, {}).items():
-                if name in _STATES and value is not None:
-                    found[_STATES[name]] |= arrays({key: value})
+                kind = _STATES.get(name)
+                if kind is not None and value is not None:
+                    sign = self.sign if kind == "velocity" else 1.0
+                    found[kind] |= arrays({key: sign * value})
         averages = self.average.state if self.average is not None else {}
         known = self.runner.graph.tensors().keys()
         kept = {key: value for key, value in averages.items() if key in known}

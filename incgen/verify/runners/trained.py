@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from abc import ABC, abstractmethod
+from functools import cache
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from incgen.base.modules import import_source
-from incgen.recipes.recipe import Recipe
+from incgen.recipes.recipe import Recipe, Sgd
 from incgen.verify.runners.base import Runner
 from incgen.weights.checkpoint import Array
+
+#: The libraries with which scripts read images, draw and show progress.
+AROUND = ("PIL", "matplotlib", "torch.utils.tensorboard", "torchvision", "tqdm")
 
 
 class Trained(ABC):
@@ -35,6 +42,10 @@ class Trained(ABC):
         self.runner, self.recipe, self.epoch, self.total = runner, recipe, epoch, total
         self.script = import_script(runner, source)
         self.model: Any = runner.fresh()
+        sgd = recipe.optimizer
+        #: The factor that makes velocities what is subtracted: that of SGD with the rate inside is
+        #: added, in every framework
+        self.sign = -1.0 if isinstance(sgd, Sgd) and sgd.rate_inside else 1.0
 
     def rate(self, step: int, epoch: int, total: int) -> float:
         """Return the rate that the script gives a step."""
@@ -58,7 +69,8 @@ class Trained(ABC):
     def state(self) -> dict[str, dict[str, Array]]:
         """Return `tensor`, `velocity`, `mean square` and `average`, by key, as the spec lays out.
 
-        What the recipe does not have is empty. Velocities have the sign of the recipe.
+        What the recipe does not have is empty. Velocities have the sign of what is subtracted from
+        parameters.
         """
 
 
@@ -67,14 +79,58 @@ def import_script(runner: Runner, source: str) -> ModuleType:
     network, file = runner.graph.program.network.name, runner.graph.program.file
     beside = f"{network}_{runner.target}"
     assert runner.module is not None
-    before = sys.modules.get(beside)
+    before, absent = sys.modules.get(beside), _Absent()
     sys.modules[beside] = runner.module
+    sys.meta_path.insert(0, absent)
     try:
         script = import_source(f"train_{network}", file, runner.target, source)
         del sys.modules[script.__name__]  # the same text, beside another model, is another script
         return script
     finally:
-        if before is None:
-            del sys.modules[beside]
-        else:
+        sys.meta_path.remove(absent)
+        for name in (beside, *absent.made):
+            del sys.modules[name]
+        if before is not None:
             sys.modules[beside] = before
+
+
+class _Absent(MetaPathFinder, Loader):
+    """Replaces libraries around the training that cannot be imported, which its steps do without.
+
+    Attributes:
+        made: The modules that are replaced.
+    """
+
+    def __init__(self) -> None:
+        self.made: list[str] = []
+        self.absent = [name for name in AROUND if not _can_be_imported(name)]
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        if any(f"{fullname}.".startswith(f"{name}.") for name in self.absent):
+            return ModuleSpec(fullname, self, is_package=True)
+        return None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        self.made.append(spec.name)
+        return _Nothing(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        pass
+
+
+class _Nothing(ModuleType):
+    """A module in which every name is there, and none means anything."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _Nothing(f"{self.__name__}.{name}")
+
+
+@cache
+def _can_be_imported(name: str) -> bool:
+    try:
+        importlib.import_module(name)
+    except Exception:  # torchvision raises what it likes if torch is of another build
+        return False
+    return True
