@@ -282,6 +282,8 @@ class Models:
 
     def computed(self, each: Pass, runner: Runner, rate: float | None = None) -> dict[str, Array]:
         """Return the results of a pass with the weights of the verification."""
+        if each.rung == 5:
+            rate = rate or self.rate  # which takes a step, if none was taken
         with self.sized(each, runner):
             runner.load(self.file(each))
             return self.given(each, runner, self.input(each), rate)

@@ -25,7 +25,7 @@ class KerasTrained(Trained):
         self.compiled.run_eagerly = True  # every step has its own masks
         self.callbacks: list[Any] = [self.script.Rate(self.epoch, self.total)]
         if self.recipe.average is not None:
-            self.callbacks.append(self.script.Average())
+            self.callbacks.append(self.script.Average(self.model))
         for each in self.callbacks:
             each.set_model(self.compiled)
             each.on_train_begin()
@@ -47,9 +47,10 @@ class KerasTrained(Trained):
         keys = {id(each): key for key, each in variables.items()}
         trained = [keys[id(each)] for each in self.model.trainable_variables]
         if isinstance(self.recipe.optimizer, Sgd):
-            velocities, squares = optimizer.momentums, []
+            velocities, squares = getattr(optimizer, "momentums", []), []
         else:
-            velocities, squares = optimizer._momentums, optimizer._velocities
+            velocities = getattr(optimizer, "_momentums", [])
+            squares = optimizer._velocities
         averages = self.callbacks[1].state if len(self.callbacks) > 1 else {}
         return {
             "tensor": self._arrays(variables),

@@ -51,14 +51,10 @@ class TorchTrained(Trained):
                 if kind is not None and value is not None:
                     sign = self.sign if kind == "velocity" else 1.0
                     found[kind] |= arrays({key: sign * value})
-        averages = self.average.state if self.average is not None else {}
-        known = self.runner.graph.tensors().keys()
-        kept = {key: value for key, value in averages.items() if key in known}
-        return {
-            **found,
-            "tensor": self.runner.facts_of(self.model).tensors,
-            "average": arrays(kept),
-        }
+        tensors = self.runner.facts_of(self.model).tensors
+        averages = self.average.model.state_dict() if self.average is not None else {}
+        kept = {key: value for key, value in averages.items() if key in tensors}  # no counters
+        return {**found, "tensor": tensors, "average": arrays(kept)}
 
 
 def make(*given: Any) -> TorchTrained:
