@@ -61,7 +61,7 @@ class RecipeClimb:
         self.trained: dict[str, Trained] = {}
 
     def climb(self) -> None:
-        """Compare rates, then steps, up to the first that diverges."""
+        """Compare rates, then steps, up to the first that diverges, or that rounding decides."""
         for name in self.models.names:
             if name not in self.names:
                 self.record.omit(5, f"{name} has no training scripts")
@@ -70,8 +70,9 @@ class RecipeClimb:
         self.models.build()
         self._begin()
         self._rates()
+        doubts = self.record.doubts(5)
         for number in range(STEPS):
-            if self.record.wrong(5):
+            if self.record.wrong(5) or (self.record.doubts(5) and not doubts):
                 return
             self._step(number)
 
@@ -163,9 +164,10 @@ class RecipeClimb:
         """Record the comparisons of a kind."""
         what = f"{kind} after step {number}" if kind != "loss" else f"loss of step {number}"
         for name in self.names:
-            self.record.keys(
-                5, what, name + self.suffix, {*found["spec"][kind]}, {*found[name][kind]}
-            )
+            for key in sorted(found["spec"][kind].keys() ^ found[name][kind].keys()):
+                has = "has a" if key in found[name][kind] else "has no"
+                subject = Subject(5, what, ("spec", name + self.suffix))
+                self.record.fault(subject, key, f"{what}: {name} {has} {kind} of {key}")
         for one, other in pairs:
             values = found[one][kind]
             limit = Limit(

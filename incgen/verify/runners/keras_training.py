@@ -46,15 +46,13 @@ class KerasTrained(Trained):
         variables = variables_of(self.model)
         keys = {id(each): key for key, each in variables.items()}
         trained = [keys[id(each)] for each in self.model.trainable_variables]
-        if isinstance(self.recipe.optimizer, Sgd):
-            velocities, squares = getattr(optimizer, "momentums", []), []
-        else:
-            velocities = getattr(optimizer, "_momentums", [])
-            squares = optimizer._velocities
+        sgd = isinstance(self.recipe.optimizer, Sgd)
+        velocities = getattr(optimizer, "momentums" if sgd else "_momentums", [])
+        squares = [] if sgd else optimizer._velocities
         averages = self.callbacks[1].state if len(self.callbacks) > 1 else {}
         return {
             "tensor": self._arrays(variables),
-            "velocity": self._arrays(_by_key(trained, velocities), self.sign),
+            "velocity": self._arrays(_by_key(trained, velocities if self.heavy else []), self.sign),
             "mean square": self._arrays(_by_key(trained, squares)),
             "average": self._arrays(averages),
         }

@@ -48,9 +48,10 @@ class TorchTrained(Trained):
         for key, parameter in self.model.named_parameters():
             for name, value in self.optimizer.state.get(parameter, {}).items():
                 kind = _STATES.get(name)
-                if kind is not None and value is not None:
-                    sign = self.sign if kind == "velocity" else 1.0
-                    found[kind] |= arrays({key: sign * value})
+                if kind == "velocity" and self.heavy:
+                    found[kind] |= arrays({key: self.sign * value})
+                elif kind == "mean square":
+                    found[kind] |= arrays({key: value})
         tensors = self.runner.facts_of(self.model).tensors
         averages = self.average.model.state_dict() if self.average is not None else {}
         kept = {key: value for key, value in averages.items() if key in tensors}  # no counters

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from incgen.base.modules import import_source
-from incgen.recipes.recipe import Recipe, Sgd
+from incgen.recipes.recipe import Adam, Recipe, Sgd
 from incgen.verify.runners.base import Runner
 from incgen.weights.checkpoint import Array
 
@@ -42,10 +42,12 @@ class Trained(ABC):
         self.runner, self.recipe, self.epoch, self.total = runner, recipe, epoch, total
         self.script = import_script(runner, source)
         self.model: Any = runner.fresh()
-        sgd = recipe.optimizer
+        optimizer = recipe.optimizer
         #: The factor that makes velocities what is subtracted: that of SGD with the rate inside is
         #: added, in every framework
-        self.sign = -1.0 if isinstance(sgd, Sgd) and sgd.rate_inside else 1.0
+        self.sign = -1.0 if isinstance(optimizer, Sgd) and optimizer.rate_inside else 1.0
+        #: Whether there are velocities that are more than the step itself
+        self.heavy = isinstance(optimizer, Adam) or optimizer.momentum > 0
 
     def rate(self, step: int, epoch: int, total: int) -> float:
         """Return the rate that the script gives a step."""
