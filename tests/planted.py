@@ -5,7 +5,8 @@
     python tests/planted.py --target flax       # those of one target
 
 A check that never fails may be blind. The faults are data: `tests/faults/*.toml`, one file per
-rung, with the small specs that show them. Exits with 1 if one is not caught where the list says.
+rung, with the small specs that show them; those of training scripts, with the recipes that show
+them, are in `5_recipes.toml`. Exits with 1 if one is not caught where the list says.
 """
 
 from __future__ import annotations
@@ -15,15 +16,19 @@ import sys
 import time
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import incgen
+from incgen.compiling import compile_recipe
 from incgen.graph.nodes import Graph
+from incgen.recipes.recipe import Recipe
 from incgen.targets import TARGETS
+from incgen.targets.shared.training import script
 from incgen.verify import RUNGS, Report, verify
+from incgen.verify.runners import RUNNERS
 
 FAULTS = Path(__file__).parent / "faults"
 
@@ -33,7 +38,8 @@ class Change:
     """A replacement of lines in a generated file.
 
     Attributes:
-        old: Whole consecutive lines, which occur in the file exactly once.
+        old: Whole consecutive lines, which occur in the file exactly once. In a script they may be
+            parts of lines, since a line may have numbers that depend on the first gradients.
         new: Their replacement; empty to delete them.
         targets: The targets whose files are changed.
     """
@@ -50,12 +56,14 @@ class Fault:
     Attributes:
         name: The name of the fault.
         about: What it represents, in one line.
-        target: The target that gets it, or `all`.
+        target: The target that gets it, or `all`, or `scripts` for all that have them.
         changes: The changes, in order.
         spec: The name of the spec that shows it.
         text: The spec itself.
         rung: The rung that must catch it first.
         block: The block that the report must name; None if none can be named.
+        recipe: The lines of the recipe whose scripts get it; "" if a model's file does.
+        what: What the report must say first.
     """
 
     name: str
@@ -66,6 +74,8 @@ class Fault:
     text: str
     rung: int
     block: str | None
+    recipe: str = ""
+    what: str = ""
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -74,7 +84,12 @@ class Fault:
 
     @property
     def compared(self) -> tuple[str, ...]:
-        """Return the targets to verify: the fault's own, beside a sound one if there is any."""
+        """Return the targets to verify: the fault's own, beside a sound one if there is any.
+
+        A script is compared with its recipe.
+        """
+        if self.recipe:
+            return self.targets
         sound = "keras" if self.target == "torch" else "torch"
         return tuple(name for name in TARGETS if name in (sound, *self.targets))
 
@@ -89,32 +104,36 @@ def read_faults(folder: Path = FAULTS) -> dict[str, Fault]:
     for path in sorted(folder.glob("*.toml")):
         data = tomllib.loads(path.read_text("utf-8"))
         for row in data["fault"]:
-            fault = _fault(row, data["specs"], data["rung"])
+            fault = _fault(row, data)
             if fault.name in found:
                 raise ListError(f"{path.name}: two faults have the name {fault.name}")
             found[fault.name] = fault
     return found
 
 
-def _fault(row: Mapping[str, Any], specs: Mapping[str, str], rung: int) -> Fault:
+def _fault(row: Mapping[str, Any], data: Mapping[str, Any]) -> Fault:
     """Return the fault in a table of a file.
 
-    A change in a fault of all targets says which one it is for, unless it is for all.
+    A change in a fault of several targets says which one it is for, unless it is for all.
     """
     fields = dict(row)
     changes = [
         Change(each["old"], each["new"], _targets(each.get("target", row["target"])))
         for each in fields.pop("change")
     ]
+    recipe = data["recipes"][fields.pop("recipe")] if "recipe" in fields else ""
     return Fault(
         **{"block": None, **fields},
         changes=tuple(changes),
-        text=specs[row["spec"]],
-        rung=rung,
+        text=data["specs"][row["spec"]],
+        rung=data["rung"],
+        recipe=recipe,
     )
 
 
 def _targets(name: str) -> tuple[str, ...]:
+    if name == "scripts":
+        return tuple(each for each in TARGETS if RUNNERS[each].training)
     return tuple(TARGETS) if name == "all" else (name,)
 
 
@@ -134,12 +153,40 @@ def sound_sources(spec: str, text: str) -> Mapping[str, str]:
     return {name: target.emit(graph) for name, target in TARGETS.items()}
 
 
+@cache
+def recipe_of(spec: str, text: str, recipe: str) -> tuple[Graph, Recipe]:
+    """Return the graph and the recipe of a spec of the list."""
+    lines = f"{text}\nrecipe planted for {spec} {{\n{recipe}}}\n"
+    return compile_recipe(f"{spec}.inc", "planted", text=lines)
+
+
+def faulty_script(fault: Fault, target: str, recipe: Recipe) -> str:
+    """Return the script of a target for a recipe, which may be that of the list in miniature.
+
+    Raises:
+        ListError: The fault cannot be planted.
+    """
+    graph, _ = recipe_of(fault.spec, fault.text, fault.recipe)
+    source = script(graph, recipe, target)
+    for change in fault.changes:
+        if target in change.targets:
+            old, new = change.old.removesuffix("\n"), change.new.removesuffix("\n")
+            if source.count(old) != 1:
+                where, times = f"{fault.name} in {target}", source.count(old)
+                raise ListError(f"{where}: this stands there {times} times\n{old}")
+            source = source.replace(old, new)
+    return source
+
+
 def faulty_sources(fault: Fault) -> dict[str, str]:
     """Return the files that are compared, with the fault in those of its targets.
 
     Raises:
         ListError: The fault cannot be planted, or changes nothing.
     """
+    if fault.recipe:
+        _, recipe = recipe_of(fault.spec, fault.text, fault.recipe)
+        return {target: faulty_script(fault, target, recipe) for target in fault.targets}
     sound = sound_sources(fault.spec, fault.text)
     sources = {target: sound[target] for target in fault.compared}
     for change in fault.changes:
@@ -169,8 +216,22 @@ def _changed(source: str, change: Change, where: str) -> str:
 # ---------------------------------------------------------------- catching
 
 
-def climbed(fault: Fault, sources: Mapping[str, str], highest: int = len(RUNGS) - 1) -> Report:
-    """Verify the spec of a fault, up to a rung."""
+def climbed(fault: Fault, highest: int = len(RUNGS) - 1) -> Report:
+    """Verify the spec of a fault, up to a rung, or its recipe."""
+    if fault.recipe:
+        return _trained(fault, fault)
+    return _verified(fault, faulty_sources(fault), highest)
+
+
+def climbed_without(fault: Fault, highest: int) -> Report:
+    """Verify without the fault: nothing must be found, or every fault would count as caught."""
+    if fault.recipe:
+        return _trained(fault, replace(fault, changes=()))
+    sound = sound_sources(fault.spec, fault.text)
+    return _verified(fault, {target: sound[target] for target in fault.compared}, highest)
+
+
+def _verified(fault: Fault, sources: Mapping[str, str], highest: int) -> Report:
     return verify(
         graph_of(fault.spec, fault.text),
         targets=tuple(sources),
@@ -180,19 +241,25 @@ def climbed(fault: Fault, sources: Mapping[str, str], highest: int = len(RUNGS) 
     )
 
 
-def climbed_without(fault: Fault, highest: int) -> Report:
-    """Verify without the fault: nothing must be found, or every fault would count as caught."""
-    sound = sound_sources(fault.spec, fault.text)
-    return climbed(fault, {target: sound[target] for target in fault.compared}, highest)
+def _trained(fault: Fault, planted: Fault) -> Report:
+    graph, recipe = recipe_of(fault.spec, fault.text, fault.recipe)
+    return verify(
+        graph,
+        targets=fault.compared,
+        rungs=(fault.rung,),
+        dtypes=("float64",),
+        recipe=recipe,
+        script=partial(faulty_script, planted),
+    )
 
 
 def catches(report: Report, fault: Fault) -> bool:
-    """Return whether a report names the rung and the block in the list."""
+    """Return whether a report says what the list says."""
     if not report.divergences:
         return False
     first = report.divergences[0]
     inside = fault.block is None or f"{first.path}.".startswith(f"{fault.block}.")
-    return first.rung == fault.rung and inside
+    return first.rung == fault.rung and inside and first.message.startswith(fault.what)
 
 
 # ---------------------------------------------------------------- the command
@@ -205,7 +272,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", metavar="NAME", nargs="*", help="faults of the list")
-    parser.add_argument("--target", choices=[*TARGETS, "all"], help="only faults of this target")
+    parser.add_argument("--target", choices=[*TARGETS, "all", "scripts"], help="only faults of this target")
     given = parser.parse_args()
     names = given.names or [
         name for name, each in faults.items() if given.target in (None, each.target)
@@ -221,9 +288,9 @@ def main() -> None:
 
 def _highest(chosen: list[Fault]) -> list[Fault]:
     """Return for each spec and targets the fault that must be caught on the highest rung."""
-    found: dict[tuple[str, tuple[str, ...]], Fault] = {}
+    found: dict[tuple[str, str, tuple[str, ...]], Fault] = {}
     for fault in sorted(chosen, key=lambda each: each.rung):
-        found[fault.text, fault.compared] = fault
+        found[fault.text, fault.recipe, fault.compared] = fault
     return list(found.values())
 
 
@@ -238,7 +305,7 @@ def _control(fault: Fault) -> bool:
 def _shown(fault: Fault) -> bool:
     """Plant a fault, and print a line about what is found."""
     start = time.monotonic()
-    report = climbed(fault, faulty_sources(fault))
+    report = climbed(fault)
     seconds = time.monotonic() - start
     caught, first = catches(report, fault), next(iter(report.divergences), None)
     where = "nowhere" if first is None else f"at {first.rung}"
@@ -249,7 +316,7 @@ def _shown(fault: Fault) -> bool:
         flush=True,
     )
     if not caught:
-        wanted = f"rung {fault.rung}" + (f", {fault.block}" if fault.block else "")
+        wanted = ", ".join(filter(None, (f"rung {fault.rung}", fault.block, fault.what)))
         print(f"    NOT CAUGHT at {wanted}:\n{_findings(report)}", flush=True)
     return caught
 

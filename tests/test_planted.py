@@ -109,7 +109,7 @@ def test_a_fault_is_caught_at_its_rung(name: str) -> None:
     fault = FAULTS[name]
 
     control = planted.climbed_without(fault, fault.rung)
-    report = planted.climbed(fault, planted.faulty_sources(fault), fault.rung)
+    report = planted.climbed(fault, fault.rung)
 
     assert control.passed, control
     assert planted.catches(report, fault), report
