@@ -272,7 +272,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", metavar="NAME", nargs="*", help="faults of the list")
-    parser.add_argument("--target", choices=[*TARGETS, "all", "scripts"], help="only faults of this target")
+    targets = [*TARGETS, "all", "scripts"]
+    parser.add_argument("--target", choices=targets, help="only faults of this target")
     given = parser.parse_args()
     names = given.names or [
         name for name, each in faults.items() if given.target in (None, each.target)
