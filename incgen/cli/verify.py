@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from incgen.cli.inputs import compiled
-from incgen.cli.options import FAULTS, OK, one_spec, own_templates, set_values, style_of
+from incgen.cli.inputs import compiled, compiled_recipe
+from incgen.cli.options import FAULTS, OK, one_recipe, one_spec, own_templates, set_values, style_of
 from incgen.cli.terminal import frameworks_silent, harmless, print_text, progress_line
 
 if TYPE_CHECKING:
@@ -87,10 +87,12 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
     help="Save the inputs and outputs of the first divergence in this folder.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print every comparison as JSON.")
+@one_recipe
 @set_values
 @own_templates
 def verify(
     spec: str,
+    recipe: str | None,
     rungs: list[int],
     dtypes: Sequence[str],
     depth: int,
@@ -103,7 +105,9 @@ def verify(
 
     The models run with the same weights and are compared rung by rung: structure (0), evaluation
     (1), training forward (2), gradients (3), running statistics (4), a training trajectory (5),
-    saved and compiled forms (6). The exit code is 1 if anything diverges or is not compared.
+    saved and compiled forms (6). With --recipe, rung 5 trains them by the scripts of a recipe too,
+    and holds each step to an implementation in NumPy. The exit code is 1 if anything diverges or is
+    not compared.
     """
     # NumPy multiplies many small matrices here, whose threads would mostly wait for one another.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -114,11 +118,15 @@ def verify(
     except ModuleNotFoundError as error:
         message = f"this needs {error.name}: pip install 'incgen[verify]'"
         raise click.ClickException(message) from None
-    graph = compiled(spec, parameters, warn=True)
+    if recipe is None:
+        graph, trained = compiled(spec, parameters, warn=True), None
+    else:
+        graph, trained = compiled_recipe(spec, recipe, parameters, warn=True)
     with frameworks_silent(), progress_line() as progress:
         report = proof.verify(
             graph,
             style=style_of(templates),
+            recipe=trained,
             rungs=rungs or range(len(proof.RUNGS)),
             dtypes=dtypes or proof.DTYPES,
             progress=progress,

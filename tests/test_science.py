@@ -1,0 +1,100 @@
+"""A miniature of the experiments on batch normalisation: a few hundred images, few steps.
+
+The images are scikit-learn's digits, 8x8, each pixel three times as wide and high, with a border.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from science import report
+from science.experiments import FORMS, Curve, Run, curve_of, figures, grid, run_all
+
+STEPS = 24
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write 320 images for training and 80 for testing as IDX files."""
+    folder = tmp_path_factory.mktemp("digits")
+    digits = load_digits()
+    images = np.kron(digits.images[:400] * 15, np.ones((1, 3, 3))).astype(np.uint8)
+    images = np.pad(images, ((0, 0), (2, 2), (2, 2)))
+    parts = {"train": slice(0, 320), "t10k": slice(320, 400)}
+    for name, part in parts.items():
+        write_idx(folder / f"{name}-images-idx3-ubyte.gz", images[part])
+        write_idx(folder / f"{name}-labels-idx1-ubyte.gz", digits.target[:400][part])
+    return folder
+
+
+def write_idx(path: Path, values: np.ndarray) -> None:
+    header = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes()
+    with gzip.open(path, "wb") as file:
+        file.write(header + values.astype(np.uint8).tobytes())
+
+
+def losses(place: Path) -> list[float]:
+    """Return the losses in the log of a training."""
+    with (place / "log.csv").open(newline="") as file:
+        return [float(row["loss"]) for row in csv.DictReader(file) if row["loss"]]
+
+
+def test_every_run_has_a_recipe_and_a_folder_of_its_own() -> None:
+    runs = [*grid(), *figures(0.02)]
+
+    assert len({run.name for run in runs}) == len(runs) - 1  # one of the grid is a form, seed 0
+    assert Run("forms", "x5", "keras", 2, {"base": 0.02}).name == "forms_x5_keras_base0.02_2"
+
+
+def test_a_miniature(data: Path, tmp_path: Path) -> None:
+    rate = {"base": 0.01}
+    runs = [Run("forms", "x5", target, settings=rate) for target in ("torch", "keras")]
+    runs += [Run("sigmoids", "normalised")]
+
+    more = ["--steps", str(STEPS), "--log-every", "1", "--evaluate-every", "8"]
+    run_all(runs, tmp_path / "out", data, more)
+
+    torch, keras, sigmoids = (losses(tmp_path / "out" / run.name) for run in runs)
+    assert len(torch) == len(keras) == STEPS
+    assert np.mean(torch[-4:]) < 0.7 * np.mean(torch[:4])
+    # other initial weights, but the same batches, distortion and rates
+    assert abs(np.mean(torch[-4:]) - np.mean(keras[-4:])) < 0.35 * np.mean(torch[:4])
+    assert np.isfinite(sigmoids).all()
+    curve = curve_of(tmp_path / "out" / runs[0].name)
+    assert curve.steps[:3] == (8, 16, 24)
+    assert (tmp_path / "out" / runs[2].name / "percentiles.csv").read_text().count("\n") == 2
+
+    results = tmp_path / "results.json"
+    report.collect([*grid(), *figures(0.01)], tmp_path / "out", results)
+    report.plot(results, tmp_path / "plots")
+    assert (tmp_path / "plots" / "frameworks.svg").stat().st_size > 1000
+
+
+def test_steps_to_an_accuracy() -> None:
+    curve = Curve((250, 500, 750), (0.5, 0.8, 0.7))
+
+    assert curve.best == 0.8
+    assert curve.steps_to(0.8) == 500
+    assert curve.steps_to(0.81) is None
+
+
+def test_the_table_of_forms() -> None:
+    curves = {}
+    for seed in range(3):
+        for form in FORMS:
+            name = Run("forms", form, seed=seed, settings={"base": 0.02}).name
+            curves[name] = Curve((250, 500, 1000), (0.5, 0.7, 0.8))
+        name = Run("forms", "x5", seed=seed, settings={"base": 0.02}).name
+        curves[name] = Curve((250, 500, 1000), (0.8, 0.85, 0.84 + 0.01 * seed))
+
+    table = report.table_of_forms(curves, 0.02).splitlines()
+
+    assert table[0].startswith("| form | steps to 80.0 % | times fewer | best |")
+    assert table[2].startswith("| Inception | 1,000 | 1.0 | 80.0 % (80.0 to 80.0) | 31.0 million |")
+    assert table[4].startswith("| BN-x5 | 250 | 4.0 | 85.3 % (85.0 to 86.0) | 2.1 million | 14.8 |")
