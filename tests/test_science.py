@@ -53,7 +53,7 @@ def test_every_run_has_a_recipe_and_a_folder_of_its_own() -> None:
 
 
 def test_a_miniature(data: Path, tmp_path: Path) -> None:
-    rate = {"base": 0.01}
+    rate = {"base": 0.04}
     runs = [Run("forms", "x5", target, settings=rate) for target in ("torch", "keras")]
     runs += [Run("sigmoids", "normalised")]
 
@@ -62,7 +62,7 @@ def test_a_miniature(data: Path, tmp_path: Path) -> None:
 
     torch, keras, sigmoids = (losses(tmp_path / "out" / run.name) for run in runs)
     assert len(torch) == len(keras) == STEPS
-    assert np.mean(torch[-4:]) < 0.7 * np.mean(torch[:4])
+    assert np.mean(torch[-4:]) < 0.8 * np.mean(torch[:4])
     # other initial weights, but the same batches, distortion and rates
     assert abs(np.mean(torch[-4:]) - np.mean(keras[-4:])) < 0.35 * np.mean(torch[:4])
     assert np.isfinite(sigmoids).all()
@@ -71,7 +71,7 @@ def test_a_miniature(data: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / runs[2].name / "percentiles.csv").read_text().count("\n") == 2
 
     results = tmp_path / "results.json"
-    report.collect([*grid(), *figures(0.01)], tmp_path / "out", results)
+    report.collect([*grid(), *figures(0.04)], tmp_path / "out", results)
     report.plot(results, tmp_path / "plots")
     assert (tmp_path / "plots" / "frameworks.svg").stat().st_size > 1000
 

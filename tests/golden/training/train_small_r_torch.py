@@ -660,6 +660,11 @@ def parse_arguments() -> argparse.Namespace:
     add("--fresh", nargs="+", default=[], help="keys not to load: logits")
     add("--freeze", nargs="+", default=[], help="keys not to train: 'conv*'")
     add("--save-every", type=int, help="steps between checkpoints; otherwise an epoch")
+    add(
+        "--evaluate-every",
+        type=int,
+        help="steps between evaluations; otherwise an epoch",
+    )
     add("--log-every", type=int, default=50, help="steps between rows of the log")
     add("--steps", type=int, help="stop after so many steps, as if interrupted")
     args = parser.parse_args()
@@ -818,7 +823,7 @@ def start() -> torch.device:
 
 
 def main() -> None:
-    """Train, and evaluate after every epoch."""
+    """Train, evaluate now and then, log and save."""
     args = parse_arguments()
     examples, validation = find_examples(args.data)
     if BATCH % PROCESSES:
@@ -831,6 +836,7 @@ def main() -> None:
     device = start()
     run = Run(args, device)
     end = total if args.steps is None else min(total, run.step + args.steps)
+    every = args.evaluate_every or epoch
     log = Log(args.output, run.step, epoch, total) if RANK == 0 else None
 
     def evaluate_now() -> None:
@@ -841,7 +847,7 @@ def main() -> None:
         if log and values:
             log.write(run.step, values)
 
-    if run.step and (run.step % epoch == 0 or run.step == total):
+    if run.step and (run.step % every == 0 or run.step == total):
         evaluate_now()
     order = Order(len(examples), run.seed, run.step, end)
     for images, labels in load(Images(examples, run.seed), order, args.workers, device):
@@ -854,7 +860,7 @@ def main() -> None:
                 run.save()
         if stop:
             break
-        if run.step % epoch == 0 or run.step == total:
+        if run.step % every == 0 or run.step == total:
             evaluate_now()
 
     stop = interrupted()
