@@ -7,9 +7,10 @@ takes its place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from incgen.base.diagnostics import Code, Diagnostic, SpecError
@@ -102,7 +103,7 @@ def view(graph: Graph, recipe: Recipe, target: str, width: int) -> dict[str, Any
     names = {step.name for step in (*train, *evaluate)}
     return {
         "header": header(graph.program, width),
-        "docstring": _docstring(graph, recipe, own, width),
+        "described": partial(_docstring, graph, recipe, width),
         "recipe": recipe,
         "network": network.name,
         "entry": TARGETS[target].entry(network.name),
@@ -196,16 +197,15 @@ def in_steps(duration: Duration) -> str:
     return f"max(1, round({fraction(count)} * epoch))"
 
 
-def _docstring(graph: Graph, recipe: Recipe, own: str, width: int) -> list[str]:
-    """Return the docstring of a script: the recipe, and how to run it."""
-    network = graph.program.network.name
-    doc = f"Train {network} by the recipe {recipe.name}."
+def _docstring(graph: Graph, recipe: Recipe, width: int, commands: Sequence[str]) -> list[str]:
+    """Return the docstring of a script: the recipe, and the commands that run it."""
+    doc = f"Train {graph.program.network.name} by the recipe {recipe.name}."
     if recipe.doc:
         doc += f"\n\n{recipe.doc}"
     facts = (
         "Run it beside the file of the model:",
         "",
-        f"    python {own} --data FOLDER",
+        *(f"    {command}" for command in commands),
         "",
         "The folder has train/ and val/ with a folder of images for each class, or the IDX",
         "files of MNIST and its kin. `--help` lists the options.",

@@ -5,6 +5,7 @@
 Run it beside the file of the model:
 
     python train_small_r_torch.py --data FOLDER
+    torchrun --nproc-per-node 8 train_small_r_torch.py --data FOLDER
 
 The folder has train/ and val/ with a folder of images for each class, or the IDX
 files of MNIST and its kin. `--help` lists the options.
@@ -26,6 +27,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from functools import partial
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -105,18 +107,17 @@ class Examples:
 def find_examples(data: Path) -> tuple[Examples, Examples]:
     """Return the examples for training and evaluation, or exit with what is wrong."""
     if (data / "train").is_dir():
-        files = [list_images(data / split) for split in ("train", "val")]
-        classes = sorted({path.parent.name for path in files[0]})
-        if unknown := {path.parent.name for path in files[1]}.difference(classes):
-            sys.exit(
-                f"error: {data}/val has classes that train/ lacks: {sorted(unknown)}"
-            )
+        files = {split: list_images(data / split) for split in ("train", "val")}
+        classes = sorted({os.path.dirname(path) for path in files["train"]})
+        names = {split: [os.path.dirname(p) for p in files[split]] for split in files}
+        if unknown := sorted(set(names["val"]).difference(classes)):
+            sys.exit(f"error: {data}/val has classes that train/ lacks: {unknown}")
         train, val = (
             Examples(
-                [*map(str, paths)],
-                np.array([classes.index(p.parent.name) for p in paths]),
+                [os.path.join(data, split, path) for path in files[split]],
+                np.searchsorted(classes, names[split]),
             )
-            for paths in files
+            for split in files
         )
     elif any(data.glob("train-images-*")):
         train, val = (read_idx_pair(data, name) for name in ("train", "t10k"))
@@ -136,12 +137,12 @@ def find_examples(data: Path) -> tuple[Examples, Examples]:
     return train, val
 
 
-def list_images(folder: Path) -> list[Path]:
-    """List the images in all folders of a folder, in the order of their names."""
-    paths = sorted(p for p in folder.glob("*/[!.]*") if p.suffix.lower() in ENDINGS)
-    if not paths:
+def list_images(folder: Path) -> list[str]:
+    """List the images CLASS/NAME in a folder, in order."""
+    paths = glob("*/*", root_dir=folder)
+    if not (images := sorted(p for p in paths if p.lower().endswith(ENDINGS))):
         sys.exit(f"error: {folder}/CLASS/ has no images ({', '.join(ENDINGS)})")
-    return paths
+    return images
 
 
 def read_idx_pair(data: Path, name: str) -> Examples:
@@ -487,29 +488,25 @@ class SyncBatchNorm(nn.Module):
             self.register_buffer(name, statistic)
 
     def forward(self, x: Tensor) -> Tensor:
-        mean, var, weight, bias = (
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-        )
+        mean, var = self.running_mean, self.running_var
         if not self.training:
-            return F.batch_norm(x, mean, var, weight, bias, False, 0, self.eps)
-        real = x.to(torch.promote_types(x.dtype, torch.float32))
+            return F.batch_norm(
+                x, mean, var, self.weight, self.bias, False, 0, self.eps
+            )
         axes, n = [0, *range(2, x.dim())], PROCESSES * x.numel() // x.size(1)
-        shape = [1, -1] + [1] * (x.dim() - 2)
-        batch_mean = Sum.apply(real.sum(axes)) / n
-        centred = real - batch_mean.view(shape)
-        batch_var = Sum.apply(centred.square().sum(axes)) / n
+        real = x.to(torch.promote_types(x.dtype, torch.float32))
+        batch_mean = Sum.apply(real.sum(axes, True)) / n
+        centred = real - batch_mean
+        batch_var = Sum.apply(centred.square().sum(axes, True)) / n
         with torch.no_grad():
-            mean.lerp_(batch_mean, self.momentum)
-            var.lerp_(batch_var * (n / (n - 1)), self.momentum)
+            mean.lerp_(batch_mean.flatten(), self.momentum)
+            var.lerp_(batch_var.flatten() * (n / (n - 1)), self.momentum)
             self.num_batches_tracked.add_(1)
-        y = centred * (batch_var + self.eps).rsqrt().view(shape)
-        if weight is not None:
-            y = y * weight.view(shape)
-        if bias is not None:
-            y = y + bias.view(shape)
+        y = centred * (batch_var + self.eps).rsqrt()
+        if self.weight is not None:
+            y = y * self.weight.view_as(batch_mean)
+        if self.bias is not None:
+            y = y + self.bias.view_as(batch_mean)
         return y.to(x.dtype)
 
 
