@@ -444,7 +444,7 @@ def picture(height: int, width: int) -> np.ndarray:
     """Return an image (H, W, 3) of bytes, with edges and noise."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:height, :width]
-    waves = [np.sin(x / 3 + c) * np.cos(y / (4 + c)) * 90 + 128 for c in range(3)]
+    waves = [np.sin(x / 3 + c) * np.cos(y / (4 + c)) * 200 + 128 for c in range(3)]
     noise = rng.normal(0, 20, (height, width, 3))
     return (np.stack(waves, -1) + noise).clip(0, 255).round().astype(np.uint8)
 
@@ -862,14 +862,26 @@ def test_a_run_writes_its_files(whole: scripts.Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "code"),
-    [(scripts.KILL, -9), (scripts.TERMINATE, 143), (scripts.INTERRUPT, 130)],
+    ("number", "code", "step", "every"),
+    [
+        (scripts.KILL, -9, 6, 4),
+        (scripts.KILL, -9, 11, 5),  # the last checkpoint is followed by an evaluation
+        (scripts.TERMINATE, 143, 6, 4),
+        (scripts.INTERRUPT, 130, 9, 4),  # the end of an epoch, before its evaluation
+    ],
 )
 def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
-    number: int, code: int, script: Path, images: Path, tmp_path: Path, whole: scripts.Run
+    number: int,
+    code: int,
+    step: int,
+    every: int,
+    script: Path,
+    images: Path,
+    tmp_path: Path,
+    whole: scripts.Run,
 ) -> None:
-    options = ["--log-every=1", "--save-every=4"]
-    first = scripts.run(script, images, tmp_path / "run", *options, at=(number, 6))
+    options = ["--log-every=1", f"--save-every={every}"]
+    first = scripts.run(script, images, tmp_path / "run", *options, at=(number, step))
     again = scripts.run(script, images, tmp_path / "run", *options, "--resume")
 
     assert (first.code, again.code) == (code, 0), first.said + again.said
