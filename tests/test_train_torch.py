@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import os
 import re
 import shutil
 import subprocess
@@ -1023,3 +1024,107 @@ def test_weights_that_are_not_finite_are_not_saved(
     with pytest.raises(SystemExit, match="weights are not finite after 7 steps"):
         run.save()
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_arrays_without_transforms_are_taken_as_they_are(
+    imported: Callable[..., Any], tmp_path: Path
+) -> None:
+    data = scripts.folder_of_idx(tmp_path)
+    numbers = np.array([5, 0, 3])
+    for text, of_training, of_evaluation in (
+        (FORMS["least"], torch.uint8, torch.uint8),
+        (FORMS["arrays"], torch.uint8, torch.float32),
+        (spec(train="{ flip }", drop=["evaluate"]), torch.float32, torch.uint8),
+    ):
+        module = imported(text)
+        examples, _ = module.find_examples(data)
+        for epoch, dtype in ((0, of_training), (None, of_evaluation)):
+            pixels, labels = module.Images(examples, 0)[epoch, numbers]
+            assert (pixels.shape, pixels.dtype) == ((3, 3, 8, 8), dtype)
+            assert labels.tolist() == [2, 0, 0]
+        if dtype == torch.uint8:
+            expected = np.stack([examples.images[n] for n in numbers])
+            assert torch.equal(pixels, torch.from_numpy(expected)[:, None].expand(-1, 3, -1, -1))
+
+
+def test_a_run_on_arrays(tmp_path: Path) -> None:
+    script = scripts.built(tmp_path / "script", FORMS["least"], "torch")
+    data = scripts.folder_of_idx(tmp_path / "data")
+    run = scripts.run(script, data, tmp_path / "run", "--log-every=6")
+    assert run.code == 0, run.said
+    log = run.log()
+    assert [(row["step"], bool(row["top1"])) for row in log] == [
+        ("6", False),
+        ("6", True),
+        ("12", False),
+        ("12", True),
+        ("18", False),
+        ("18", True),
+    ]
+    assert not (tmp_path / "run" / "average.safetensors").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options", [["--precision=bfloat16"], ["--precision=float16"], ["--compile"]], ids=str
+)
+def test_other_arithmetic(options: list[str], images: Path, tmp_path: Path) -> None:
+    text = spec().replace("drop = 0.25", "drop = 0")  # compiled, it draws other numbers
+    script = scripts.built(tmp_path / "script", text, "torch")
+    whole, run = (
+        scripts.run(script, images, tmp_path / f"run{len(more)}", "--log-every=1", *more)
+        for more in ([], options)
+    )
+    assert (whole.code, run.code) == (0, 0), run.said
+    assert run.log() != whole.log()
+    for row, other in zip(run.log(), whole.log(), strict=True):
+        if row["loss"]:
+            assert float(row["loss"]) == pytest.approx(float(other["loss"]), rel=0.05)
+
+
+@pytest.mark.slow
+def test_crops_of_evaluation_in_a_run(images: Path, tmp_path: Path) -> None:
+    script = scripts.built(tmp_path / "script", FORMS["crops"], "torch")
+    run = scripts.run(script, images, tmp_path / "run", "--save-every=2")
+    assert run.code == 0, run.said
+    assert [row["step"] for row in run.log() if row["top1"]] == ["5", "10", "15"]
+
+
+@pytest.mark.slow
+def test_processes_with_statistics_of_their_own(images: Path, tmp_path: Path) -> None:
+    """They differ from those of one process, but the processes stay together."""
+    text = spec(batch="6").replace("drop = 0.25", "drop = 0")
+    script = scripts.built(tmp_path / "script", text, "torch")
+    one, two = (
+        scripts.run(script, images, tmp_path / f"run{n}", "--log-every=1", processes=n)
+        for n in (1, 2)
+    )
+    again = scripts.run(script, images, tmp_path / "again", "--steps=7", processes=2)
+    again = scripts.run(
+        script, images, tmp_path / "again", "--log-every=1", "--resume", processes=2
+    )
+    assert (one.code, two.code, again.code) == (0, 0, 0), two.said + again.said
+
+    key = "conv1.bn.running_var"
+    assert not torch.allclose(weights(one)[key], weights(two)[key], rtol=1e-3)
+    assert all(torch.equal(w, weights(again)[k]) for k, w in weights(two).items())
+
+
+@pytest.mark.slow
+def test_torchrun_starts_processes(script: Path, images: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text("import scripts; scripts._prepare()\n", "utf-8")
+    paths = os.pathsep.join([str(site), str(Path(__file__).parent)])
+    command = ["torch.distributed.run", "--nproc-per-node=2", str(script), f"--data={images}"]
+    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(
+        [sys.executable, "-m", *command, f"--output={tmp_path}/run", "--workers=1"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "step 15 epoch 3.0 top1" in result.stderr + result.stdout
+    assert (tmp_path / "run" / "curves.png").exists()
