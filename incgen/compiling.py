@@ -102,7 +102,7 @@ def compile_recipe(
     given = plain_parameters(parameters)
     constants = [i.name.text for i in loaded.spec.items if isinstance(i, st.Constant)]
     own = {name: value for name, value in given.items() if name in constants}
-    found = RecipeResolver(report, own).one(loaded, known[recipe])
+    found = RecipeResolver(loaded, report, own).one(known[recipe])
     report.stop_on_errors()
     assert found is not None
     if found.file is not loaded:
@@ -127,7 +127,7 @@ def faults_of_recipes(
     faults: dict[Diagnostic, None] = {}
     report = Reporter()
     loaded = load_file(Path(spec), text=text)
-    for found in RecipeResolver(report).all(loaded):
+    for found in RecipeResolver(loaded, report).all():
         own = Reporter()
         try:
             compile_recipe(spec, found.recipe.name, parameters, text=text, report=own)

@@ -186,6 +186,14 @@ def test_a_recipe_of_another_file(tmp_path: Path) -> None:
     assert (found.batch, graph.parameters["classes"]) == (24, 10)
     graph, found = compile_recipe(tmp_path / "mine.inc", "b", {"wide": 3})
     assert graph.parameters["classes"] == 3
+    (tmp_path / "base.inc").write_text(
+        f'use small from "net.inc"\nlet wide = 5\nrecipe c for small classes=wide {{\n{least}\n}}\n'
+    )
+    (tmp_path / "yours.inc").write_text(
+        'use c from "base.inc"\nlet wide = 8\nrecipe d from c { batch wide }\n'
+    )
+    graph, found = compile_recipe(tmp_path / "yours.inc", "d", {"wide": 16})
+    assert (found.batch, graph.parameters["classes"]) == (16, 5)  # each file has its own constants
     graph, found = compile_recipe(tmp_path / "mine.inc", "b", {"classes": 4})
     assert graph.parameters["classes"] == 4
     with pytest.raises(SpecError, match="no-network"):

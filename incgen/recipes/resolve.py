@@ -56,23 +56,25 @@ _Images: TypeAlias = tuple[rp.Transform, ...]
 
 @dataclass
 class RecipeResolver:
-    """Resolves recipes, each once.
+    """Resolves the recipes of a file, each once.
 
     Attributes:
+        loaded: The file.
         report: Collects errors.
-        settings: Values for constants of the first file, in place of what it says.
+        settings: Values for constants of the file, in place of what it says.
     """
 
+    loaded: LoadedFile
     report: Reporter
     settings: Mapping[str, Value] = field(default_factory=dict)
     _values: dict[int, Values] = field(default_factory=dict)
     _said: dict[int, _Said | None] = field(default_factory=dict)
 
-    def all(self, loaded: LoadedFile) -> list[Found]:
-        """Return the recipes of a file without a fault; report the faults of the others."""
+    def all(self) -> list[Found]:
+        """Return the recipes without a fault; report the faults of the others."""
         seen: dict[str, Span] = {}
         found = []
-        for item in recipes_in(loaded):
+        for item in recipes_in(self.loaded):
             name = item.name
             if name.text in seen:
                 message = f"the recipe `{name.text}` is defined twice"
@@ -80,13 +82,13 @@ class RecipeResolver:
                 self.report.error(Code.DUPLICATE, name.span, message, notes=notes)
                 continue
             seen[name.text] = name.span
-            recipe = self.one(loaded, item)
+            recipe = self.one(item)
             found += [recipe] if recipe else []
         return found
 
-    def one(self, loaded: LoadedFile, item: st.Recipe) -> Found | None:
-        """Return a recipe of a file; None after a report."""
-        said = self._what_it_says(loaded, item, ())
+    def one(self, item: st.Recipe) -> Found | None:
+        """Return a recipe of the file; None after a report."""
+        said = self._what_it_says(self.loaded, item, ())
         if said is None:
             return None
         lacks = [line for key, line in _REQUIRED.items() if key not in said.values]
@@ -296,7 +298,7 @@ class RecipeResolver:
     def _constants(self, loaded: LoadedFile) -> Values:
         """Return the constants of a file."""
         if id(loaded) not in self._values:
-            settings = {} if self._values else self.settings
+            settings = self.settings if loaded is self.loaded else {}
             values = Values(loaded.spec.items, self.report, settings)
             for item in loaded.spec.items:
                 if isinstance(item, st.Constant):
