@@ -28,7 +28,7 @@ from incgen.language.arithmetic import Value
 from incgen.language.values import plain_value
 from incgen.recipes.fitting import fitted
 from incgen.recipes.recipe import Recipe
-from incgen.recipes.resolve import RecipeResolver, recipes_in
+from incgen.recipes.resolve import Found, RecipeResolver, recipes_in
 from incgen.resolve.program import resolve
 from incgen.syntax import tree as st
 from incgen.syntax.loader import LoadedFile
@@ -107,17 +107,22 @@ def compile_recipe(
     assert found is not None
     if found.file is not loaded:
         given = {name: value for name, value in given.items() if name not in own}
+    graph = _trained_graph(found, given, report)
+    fit = fitted(found, graph, report)
+    report.stop_on_errors()
+    return graph, fit
+
+
+def _trained_graph(found: Found, given: Parameters, report: Reporter) -> Graph:
+    """Expand the network of a recipe, with its settings and those of the user."""
     try:
-        graph = _graph_of(found.file, {**found.recipe.settings, **given}, report)
+        return _graph_of(found.file, {**found.recipe.settings, **given}, report)
     except RequestError as error:
         if found.recipe.settings.keys() <= given.keys():
             raise
         trains = found.item.trains
         span = trains.span if trains is not None else found.item.name.span
         raise SpecError([Diagnostic(Code.UNFIT_RECIPE, str(error), span)]) from None
-    fit = fitted(found, graph, report)
-    report.stop_on_errors()
-    return graph, fit
 
 
 def faults_of_recipes(
@@ -125,15 +130,21 @@ def faults_of_recipes(
 ) -> list[Diagnostic]:
     """Return what is wrong with the recipes of a spec whose network has no faults."""
     faults: dict[Diagnostic, None] = {}
-    report = Reporter()
-    loaded = load_file(Path(spec), text=text)
-    for found in RecipeResolver(loaded, report).all():
-        own = Reporter()
+    loaded, report = load_file(Path(spec), text=text), Reporter()
+    constants = [i.name.text for i in loaded.spec.items if isinstance(i, st.Constant)]
+    given = plain_parameters(parameters)
+    own = {name: value for name, value in given.items() if name in constants}
+    graphs: dict[object, Graph] = {}  # recipes often share one
+    for found in RecipeResolver(loaded, report, own).all():
+        values = given if found.file is loaded else {}
+        key = (id(found.file), tuple(sorted(found.recipe.settings.items(), key=repr)))
+        each = Reporter()
         try:
-            compile_recipe(spec, found.recipe.name, parameters, text=text, report=own)
+            graphs[key] = graphs.get(key) or _trained_graph(found, values, each)
+            fitted(found, graphs[key], each)
         except SpecError as error:
             faults |= dict.fromkeys(error.diagnostics)
-        faults |= dict.fromkeys(own.diagnostics)
+        faults |= dict.fromkeys(each.diagnostics)
     return [*report.diagnostics, *faults]
 
 
