@@ -778,11 +778,28 @@ def test_wrong_folders(
     assert str(stopped.value).startswith("error: ") and message in str(stopped.value)
 
 
-def test_a_file_that_is_no_image(imported: Callable[..., Any], tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(b"no image")
-    examples = imported(spec()).Examples([str(tmp_path / "a.png")], np.zeros(1))
-    with pytest.raises(ValueError, match=r"a\.png cannot be read as an image"):
-        examples.image(0)
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_cannot_be_used_ends_the_run(
+    workers: int, script: Path, images: Path, tmp_path: Path
+) -> None:
+    data = shutil.copytree(images, tmp_path / "data")
+    for path in data.glob("train/class2/*"):
+        path.write_bytes(b"no image")
+    run = scripts.run(script, data, tmp_path / "run", f"--workers={workers}")
+
+    assert run.code == 1
+    place = f"error: {data}/train/class2/"
+    last = run.said.strip().splitlines()[-1]
+    assert last.startswith(place) and ".png cannot be used: cannot identify image file" in last
+
+
+def test_images_of_another_size(imported: Callable[..., Any], images: Path) -> None:
+    """Without a crop nothing makes them as large as the input."""
+    for text, epoch in ((spec(train="{ flip }"), 0), (spec(drop=["evaluate"]), None)):
+        module = imported(text)
+        examples, _ = module.find_examples(images)
+        with pytest.raises(ValueError, match=r"0\.png cannot be used: it is 12 x 12, not 8 x 8"):
+            module.Images(examples, 0)[epoch, np.array([0])]
 
 
 # ---------------------------------------------------------------- evaluation
@@ -963,14 +980,14 @@ def test_a_batch_that_processes_cannot_share(script: Path, images: Path, tmp_pat
 def test_fine_tuning(script: Path, images: Path, tmp_path: Path, whole: scripts.Run) -> None:
     """Weights are loaded but for fresh ones, and frozen ones stay, with their statistics."""
     options = [f"--from={whole.output}/average.safetensors", "--fresh", "logits", "early.*"]
-    options += ["--freeze", "conv1", "*2.conv*"]
+    options += ["--freeze", "conv1.conv*", "*2.bn.running_*"]
     run = scripts.run(script, images, tmp_path / "run", *options, "--steps=4", "--seed=5")
     again = scripts.run(script, images, tmp_path / "run", "--steps=1", "--resume")
     assert (run.code, again.code) == (0, 0), run.said + again.said
 
     before, after = weights(whole, "average"), weights(again)
     same = {key for key in before if torch.equal(before[key], after[key])}
-    assert same == {key for key in before if key.startswith("conv1.") or key == "conv2.conv.weight"}
+    assert same == {"conv1.conv.weight", *(key for key in before if key.startswith("conv2.bn"))}
     torch.manual_seed(5)
     fresh = scripts.loaded(script).Small().logits.weight.detach()
     moved = [(after["logits.weight"] - w).abs().mean() for w in (fresh, before["logits.weight"])]

@@ -97,11 +97,8 @@ class Examples:
         image = self.images[index]
         if not isinstance(image, str):
             return np.repeat(image[:, :, None], 3, axis=2)
-        try:
-            with Image.open(image) as file:
-                return np.array(file.convert("RGB"))
-        except OSError as error:
-            raise ValueError(f"{image} cannot be read as an image: {error}") from error
+        with Image.open(image) as file:
+            return np.array(file.convert("RGB"))
 
 
 def find_examples(data: Path) -> tuple[Examples, Examples]:
@@ -268,14 +265,19 @@ class Images(Dataset[tuple[Tensor, Tensor]]):
     ) -> tuple[Tensor, Tensor]:
         epoch, numbers = batch
         labels = torch.from_numpy(self.examples.labels[numbers])
-        images = list[Tensor]()
-        for number in numbers.tolist():
+        images = [self.prepared(epoch, number) for number in numbers.tolist()]
+        return torch.stack(images), labels
+
+    def prepared(self, epoch: int | None, number: int) -> Tensor:
+        """Return an image after its transforms."""
+        try:
             image = torch.from_numpy(self.examples.image(number)).permute(2, 0, 1)
             if epoch is None:
-                images.append(prepare(image))
-            else:
-                images.append(transform(image, draw(self.seed, epoch, number)))
-        return torch.stack(images), labels
+                return prepare(image)
+            return transform(image, draw(self.seed, epoch, number))
+        except (OSError, ValueError) as error:
+            name = self.examples.images[number]
+            raise ValueError(f"{name} cannot be used: {error}") from error
 
 
 class Order(Sampler[tuple[int, np.ndarray]]):
@@ -320,12 +322,17 @@ def load(
         pin_memory=device.type == "cuda",
         worker_init_fn=ignore_interrupts,
     )
-    for pixels, labels in loader:
-        pixels = pixels.to(device, non_blocking=True)
-        x = preprocess(pixels)
-        if device.type == "cuda":
-            x = x.contiguous(memory_format=torch.channels_last)
-        yield x, labels.to(device, non_blocking=True)
+    try:
+        for pixels, labels in loader:
+            pixels = pixels.to(device, non_blocking=True)
+            x = preprocess(pixels)
+            if device.type == "cuda":
+                x = x.contiguous(memory_format=torch.channels_last)
+            yield x, labels.to(device, non_blocking=True)
+    except ValueError as error:  # of a worker, whose traceback is in it
+        sys.exit(
+            f"error: {str(error).strip().splitlines()[-1].removeprefix('ValueError: ')}"
+        )
 
 
 def ignore_interrupts(worker: int) -> None:
@@ -588,11 +595,14 @@ def load_weights(model: nn.Module, path: Path, fresh: list[str]) -> None:
 
 
 def freeze(model: nn.Module, patterns: list[str]) -> list[nn.Module]:
-    """Freeze weights; return the layers whose statistics are frozen too."""
+    """Freeze weights; return the layers that are frozen with their statistics."""
     frozen = matching(patterns, model.state_dict())
     for key, weight in model.named_parameters():
         weight.requires_grad_(key not in frozen)
-    return [m for name, m in model.named_modules() if f"{name}.running_mean" in frozen]
+    layers = [
+        m for name, m in model.named_modules() if f"{name}.running_mean" in frozen
+    ]
+    return [layer.requires_grad_(False) for layer in layers]
 
 
 COLUMNS = "step epoch rate loss images_per_second top1 val_loss".split()
@@ -683,7 +693,9 @@ class Log:
         self.path, self.epoch = output / "log.csv", epoch
         cut_log(self.path, step)
         self.board = SummaryWriter(output, purge_step=step + 1)
-        self.bar = tqdm(total=total * BATCH, initial=step * BATCH, unit=" images")
+        self.bar = tqdm(
+            total=total * BATCH, initial=step * BATCH, unit=" images", disable=None
+        )
         self.last, self.clock = step, time.perf_counter()
 
     def train(self, step: int, every: int, rate: float, loss: Tensor) -> None:
@@ -770,18 +782,10 @@ class Run:
         # Dropout depends on the step, and not on what was drawn before.
         state = np.random.SeedSequence([self.seed, self.step, RANK]).generate_state(1)
         torch.manual_seed(int(state[0]))
+        trained = self.network, self.optimizer, self.average
+        half = self.precision, self.scaler
         try:
-            loss = train_step(
-                self.network,
-                self.optimizer,
-                self.average,
-                images,
-                labels,
-                rate,
-                self.step,
-                self.precision,
-                self.scaler,
-            )
+            loss = train_step(*trained, images, labels, rate, self.step, *half)
         except FloatingPointError as error:
             place = first_overflow(self.model, images, self.precision)
             sys.exit(
