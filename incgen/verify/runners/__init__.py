@@ -87,5 +87,7 @@ RUNNERS = {
         _other_backend,
         training=True,
     ),
-    "flax": RunnerModule("incgen.verify.runners.flax", ("jax", "flax", "optax", "safetensors")),
+    "flax": RunnerModule(
+        "incgen.verify.runners.flax", ("jax", "flax", "optax", "safetensors"), training=True
+    ),
 }

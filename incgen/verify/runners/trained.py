@@ -18,7 +18,7 @@ from incgen.verify.runners.base import Runner
 from incgen.weights.checkpoint import Array
 
 #: The libraries with which scripts read images, draw and show progress.
-AROUND = ("PIL", "matplotlib", "torch.utils.tensorboard", "torchvision", "tqdm")
+AROUND = ("PIL", "matplotlib", "tensorboard", "torch.utils.tensorboard", "torchvision", "tqdm")
 
 
 class Trained(ABC):

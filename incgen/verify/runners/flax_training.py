@@ -1,0 +1,112 @@
+"""Drive generated Flax training scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from incgen.verify import inputs
+from incgen.verify.runners.flax import FlaxRunner
+from incgen.verify.runners.flax_contents import modules_of, ours, variables_of
+from incgen.verify.runners.trained import Trained
+from incgen.weights.checkpoint import Array
+
+#: What optax calls the state of an optimiser, and we.
+_STATES = {"trace": "velocity", "mu": "velocity", "nu": "mean square"}
+
+
+class FlaxTrained(Trained):
+    """A module, its optimiser and its average."""
+
+    runner: FlaxRunner
+
+    def begin(self, weights: Path) -> None:
+        self.runner.of_module("load_safetensors")(self.model, weights)
+        for path, layer in modules_of(self.model):
+            if isinstance(layer, nnx.Dropout):
+                layer.path = path  # of the copies that are differentiated, too
+        self.parts: dict[str, Any] = {"model": self.model}
+        self.parts["optimizer"] = self.script.make_optimizer(self.model)
+        if self.recipe.average is not None:
+            self.parts["average"] = nnx.clone(self.model)
+
+    def step(self, x: Array, labels: Array, number: int) -> float:
+        images = self.runner.tensor(x)
+        rate = self.script.rate(number, self.epoch, self.total)
+        graph, state = nnx.split(self.parts)
+
+        def taken(state: Any, images: Any, labels: Any, rate: Any, step: Any) -> tuple[Any, Any]:
+            parts: Any = nnx.merge(graph, state)
+            given = {"images": images, "labels": labels, "rate": rate, "step": step}
+            return self.script.train_step(**parts, **given), nnx.state(parts)
+
+        given = jnp.asarray(labels), jnp.asarray(rate), jnp.asarray(number)
+        with self._masks(number):
+            loss, state = self.runner.programs.run(taken, state, images, *given)
+        nnx.update(self.parts, state)
+        return float(loss)
+
+    @contextmanager
+    def _masks(self, number: int) -> Iterator[None]:
+        """Let dropout layers use the masks of a step."""
+        sound, runner = nnx.Dropout.__call__, self.runner
+
+        def masked(layer: Any, x: Any) -> Any:
+            place = runner.places.name_of(layer.path) or layer.path
+            kept = inputs.kept(place, runner.shape_of(x), layer.rate, number)
+            return x * runner.tensor(kept)
+
+        nnx.Dropout.__call__ = masked  # type: ignore[method-assign, assignment]
+        try:
+            yield
+        finally:
+            nnx.Dropout.__call__ = sound  # type: ignore[method-assign]
+
+    def state(self) -> dict[str, dict[str, Array]]:
+        found: dict[str, dict[str, Array]] = {kind: {} for kind in _STATES.values()}
+        keys = {id(each): key for key, each in variables_of(self.model).items()}
+        paths = {path: keys[id(each)] for path, each in _flat(nnx.state(self.model, nnx.Param))}
+        for path, each in _flat(nnx.state(self.parts["optimizer"])):
+            name = next((part for part in path if part in _STATES), None)
+            if name is None:
+                continue
+            kind, key = _STATES[name], paths[path[path.index(name) + 1 :]]
+            if kind == "mean square":
+                found[kind][key] = ours(np.asarray(each[...]))
+            elif self.heavy:
+                found[kind][key] = self._sign * ours(np.asarray(each[...]))
+        average = self.parts.get("average")
+        return {
+            **found,
+            "tensor": _arrays(variables_of(self.model)),
+            "average": {} if average is None else _arrays(variables_of(average)),
+        }
+
+    @property
+    def _sign(self) -> float:
+        """Return the factor that makes a velocity what is subtracted.
+
+        With the rate inside, optax adds it, also where others subtract it.
+        """
+        inside = getattr(self.recipe.optimizer, "rate_inside", False)
+        return -1.0 if inside else 1.0
+
+
+def _flat(state: Any) -> list[tuple[tuple[Any, ...], Any]]:
+    """Return the variables of a state by their paths."""
+    return [*nnx.to_flat_state(state)]
+
+
+def _arrays(variables: Mapping[str, Any]) -> dict[str, Array]:
+    return {key: ours(np.asarray(each[...])) for key, each in variables.items()}
+
+
+def make(*given: Any) -> FlaxTrained:
+    """Return a model that a script trains."""
+    return FlaxTrained(*given)
