@@ -28,8 +28,9 @@ class FlaxTrained(Trained):
 
     def begin(self, weights: Path) -> None:
         self.runner.of_module("load_safetensors")(self.model, weights)
+        layer: Any
         for path, layer in modules_of(self.model):
-            if isinstance(layer, nnx.Dropout):
+            if type(layer) is nnx.Dropout:
                 layer.path = path  # of the copies that are differentiated, too
         self.parts: dict[str, Any] = {"model": self.model}
         self.parts["optimizer"] = self.script.make_optimizer(self.model)
