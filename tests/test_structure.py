@@ -81,18 +81,23 @@ FILES = {
         "incgen.verify.runners.flax",
         "incgen.verify.runners.flax_forms",
         "incgen.verify.runners.flax_programs",
+        "incgen.verify.runners.flax_training",
     },
     "flax": {
         "incgen.verify.runners.flax",
         "incgen.verify.runners.flax_contents",
         "incgen.verify.runners.flax_forms",
+        "incgen.verify.runners.flax_training",
         "incgen.weights.exporting",
         "incgen.weights.readers.flax",
     },
 }
 #: These run a framework and nothing else, and are only imported for that.
-RUNNERS = {f"incgen.verify.runners.{target}{part}" for target in TARGETS for part in ("", "_forms")}
-RUNNERS |= {f"incgen.verify.runners.{target}_training" for target in ("torch", "keras")}
+RUNNERS = {
+    f"incgen.verify.runners.{target}{part}"
+    for target in TARGETS
+    for part in ("", "_forms", "_training")
+}
 RUNNERS |= {f"incgen.verify.runners.flax_{part}" for part in ("contents", "programs")}
 
 

@@ -28,10 +28,9 @@ class FlaxTrained(Trained):
 
     def begin(self, weights: Path) -> None:
         self.runner.of_module("load_safetensors")(self.model, weights)
-        layer: Any
         for path, layer in modules_of(self.model):
-            if type(layer) is nnx.Dropout:
-                layer.path = path  # of the copies that are differentiated, too
+            if isinstance(layer, nnx.Dropout):
+                setattr(layer, "path", path)  # noqa: B010  # copies that are differentiated have it
         self.parts: dict[str, Any] = {"model": self.model}
         self.parts["optimizer"] = self.script.make_optimizer(self.model)
         if self.recipe.average is not None:
