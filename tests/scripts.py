@@ -90,7 +90,8 @@ def built(folder: Path, text: str, target: str, recipe: str = "r") -> Path:
 
 def loaded(script: Path) -> Any:
     """Import a script, without running it, and the model beside it."""
-    _prepare()
+    if not _is_keras(script):
+        _prepare()
     before = {*sys.modules}
     spec = importlib.util.spec_from_file_location(script.stem, script)
     assert spec is not None and spec.loader is not None
@@ -154,6 +155,7 @@ def run(
     output: Path,
     *options: str,
     processes: int = 1,
+    devices: int = 1,
     dtype: str = "float32",
     at: tuple[int, int] | None = None,
 ) -> Run:
@@ -165,16 +167,18 @@ def run(
         output: The folder of its files.
         options: Further options.
         processes: How many processes share the batch, as torchrun starts them.
+        devices: How many virtual devices share it in TensorFlow.
         dtype: The floating-point type of the model.
         at: A signal, and the step in which it comes.
     """
     said = output.with_suffix(".txt")
     arguments = [f"--data={data}", f"--output={output}", "--workers=0", *options]
     shared = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "localhost", "MASTER_PORT": _port()}
+    imports = "scripts_imports_keras" if _is_keras(script) else "scripts_imports"
     started = [
-        _server().Process(
+        _server(imports).Process(
             target=_main,
-            args=(script, arguments, said, dtype, at, {**shared, "RANK": str(rank)}),
+            args=(script, arguments, said, dtype, devices, at, {**shared, "RANK": str(rank)}),
         )
         for rank in range(processes)
     ]
@@ -189,13 +193,18 @@ def run(
     return Run(next((c for c in codes if c), 0) or 0, said.read_text("utf-8"), output)
 
 
+def _is_keras(script: Path) -> bool:
+    """Return whether a script is one of Keras."""
+    return script.stem.endswith("_keras")
+
+
 @cache
-def _server() -> Any:
-    """Return what forks a process in which everything has been imported."""
+def _server(imports: str) -> Any:
+    """Return what forks a process in which a module has been imported; the first one counts."""
     context = multiprocessing.get_context("forkserver")
     paths = [str(Path(__file__).parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    context.set_forkserver_preload(["scripts_imports"])
+    context.set_forkserver_preload([imports])
     return context
 
 
@@ -211,19 +220,23 @@ def _main(
     arguments: Sequence[str],
     said: Path,
     dtype: str,
+    devices: int,
     at: tuple[int, int] | None,
     environment: dict[str, str],
 ) -> None:
     """Run a script in this process."""
-    import torch
-
     terminal = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(terminal, 1)
     os.dup2(terminal, 2)
     os.environ.update(environment)
     sys.argv = [str(script), *arguments]
     multiprocessing.set_start_method("fork", force=True)  # of those that load images
-    torch.set_default_dtype(getattr(torch, dtype))
+    if _is_keras(script):
+        set_keras(dtype, devices)
+    else:
+        import torch
+
+        torch.set_default_dtype(getattr(torch, dtype))
     module = loaded(script)
     if at is not None:
         number, step = at
@@ -236,6 +249,19 @@ def _main(
 
         module.rate = signalling
     module.main()
+
+
+def set_keras(dtype: str, devices: int = 1) -> None:
+    """Set the floating-point type of Keras, and how many devices TensorFlow makes of the CPU."""
+    import keras
+    import tensorflow as tf
+
+    keras.config.set_floatx(dtype)
+    keras.config.set_dtype_policy(dtype)
+    if devices > 1:
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        parts = [tf.config.LogicalDeviceConfiguration()] * devices
+        tf.config.set_logical_device_configuration(cpu, parts)
 
 
 #: The signals of the tests.

@@ -1,0 +1,726 @@
+"""Training scripts of Keras: their text, each of their parts, and whole runs."""
+
+from __future__ import annotations
+
+import colorsys
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import scripts
+import small
+import tensorflow as tf
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.numpy import load_file, save_file
+from small import NETWORK, PLAIN, picture, spec
+
+Array = NDArray[Any]
+
+# ---------------------------------------------------------------- the text
+
+GOLDEN = Path(__file__).parent / "golden" / "training"
+#: Layers with depthwise kernels, of which one is a grouped convolution.
+DEPTHWISE = """    separable_conv 3x3 10 multiplier=2
+    depthwise_conv 3x3 multiplier=2
+    conv 3x3 8 groups=4
+    global_avg_pool
+    dropout"""
+#: Recipes that together have every form of a script.
+FORMS = {
+    "all": spec(),
+    "least": spec(PLAIN, loss="cross_entropy", optimizer="sgd", rate="0.1", drop=small.OPTIONAL),
+    "biased": spec(NETWORK.replace("caffe", "tf"), optimizer="rmsprop tf decay=0.9 eps=1"),
+    "grey": spec(NETWORK.replace("8x8 3", "8x8 1"), train="{ flip }", clip="value 1"),
+    "crops": spec(evaluate="{ ten_crop }", optimizer="sgd momentum=0.5 nesterov=true"),
+    "many": spec(evaluate="{ multi_crop }", shuffle="shards 10", optimizer="adamw decay=0.05"),
+    "decay": spec(l2="0.125", rate="0.1 per=epoch -> cosine to=0.01", average="0.9"),
+    "arrays": spec(drop=["train"], evaluate="{ resize 9 -> center_crop }"),
+    "torch": spec(optimizer="rmsprop torch decay=0.9 eps=1 momentum=0.5", shuffle="once"),
+    "stock": spec(optimizer="rmsprop keras decay=0.9 eps=1", batch="6", drop=["clip", "average"]),
+    "depth": spec(NETWORK.replace("    global_avg_pool\n    dropout", DEPTHWISE)),
+}
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """Return what imports the script of a spec."""
+
+    @cache
+    def script(text: str) -> Any:
+        return scripts.loaded(scripts.built(tmp_path_factory.mktemp("part"), text, "keras"))
+
+    return script
+
+
+@pytest.fixture(scope="module")
+def forms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the scripts of all forms."""
+    folder = tmp_path_factory.mktemp("forms")
+    for name, text in FORMS.items():
+        named = text.replace("recipe r for", f"recipe {name} for")
+        scripts.built(folder / name, named, "keras", name)
+    return folder
+
+
+def test_golden(update_goldens: bool, tmp_path: Path) -> None:
+    source = scripts.built(tmp_path, spec(), "keras").read_text("utf-8").partition("\n")[2]
+    golden = GOLDEN / "train_small_r_keras.py"
+    if update_goldens:
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(source, "utf-8")
+    assert source == golden.read_text("utf-8"), "to accept it: pytest --update-goldens"
+
+
+def test_ruff_finds_nothing(forms: Path) -> None:
+    for folder in forms.iterdir():  # the model is beside its script
+        for command in (["check", "--select", "E,F,I,UP,B"], ["format", "--diff"]):
+            result = subprocess.run(
+                [sys.executable, "-m", "ruff", *command, "--isolated", "."],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_only_what_a_recipe_needs_is_written(forms: Path) -> None:
+    least = (forms / "least" / "train_small_least_keras.py").read_text("utf-8")
+    for word in ("Average", "Dropout", "clip", "draw", "centred", "HEADS", "SMOOTHING", "L2"):
+        assert word not in least, word
+    assert len(least.splitlines()) < 700
+
+
+# ---------------------------------------------------------------- a step
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    scripts.set_keras("float64")
+    yield
+    scripts.set_keras("float32")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("sgd", small.sgd(0, False, False)),
+        ("sgd momentum=0.75", small.sgd(0.75, False, False)),
+        ("sgd momentum=0.9", small.sgd(0.9, False, False)),
+        ("sgd momentum=0.75 nesterov=true", small.sgd(0.75, True, False)),
+        ("sgd momentum=0.75 rate=inside", small.sgd(0.75, False, True)),
+        ("sgd momentum=0.75 nesterov=true rate=inside", small.sgd(0.75, True, True)),
+        ("rmsprop tf decay=0.9 momentum=0.75 eps=1", small.rmsprop("tf", 0.9, 0.75, 1)),
+        ("rmsprop keras decay=0.9 momentum=0.75 eps=0.01", small.rmsprop("keras", 0.9, 0.75, 0.01)),
+        ("rmsprop torch decay=0.9 momentum=0.75 eps=0.01", small.rmsprop("torch", 0.9, 0.75, 0.01)),
+        ("rmsprop torch decay=0.9 eps=0.01", small.rmsprop("torch", 0.9, 0, 0.01)),
+        ("adam eps=0.1", small.adam(0.9, 0.999, 0.1)),
+        ("adamw beta2=0.95 decay=0.25", small.adam(0.9, 0.95, 1e-8, 0.25)),
+    ],
+)
+@pytest.mark.parametrize("clip", ["value 100", None])
+@pytest.mark.usefixtures("float64")
+def test_an_optimizer(
+    line: str, expected: list[float], clip: str | None, imported: Callable[..., Any]
+) -> None:
+    """In a class of its own that clips, and without one."""
+    other: dict[str, Any] = {"clip": clip} if clip else {"drop": ["clip"]}
+    optimizer = imported(spec(optimizer=line, **other)).make_optimizer()
+    weight = keras.Variable(np.ones(2), name="kernel")
+    optimizer.build([weight])
+    for rate, gradients in zip(small.RATES, small.GRADIENTS, strict=True):
+        optimizer.learning_rate = rate
+        optimizer.apply([tf.constant(gradients, "float64")], [weight])
+
+    assert weight.numpy().tolist() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.usefixtures("float64")
+def test_adamw_decays_kernels_only(imported: Callable[..., Any]) -> None:
+    module = imported(spec(optimizer="adamw beta2=0.95 decay=0.25"))
+    network = module.small()
+    before = {key: w.numpy() for key, w in module.by_key(network.layers).items()}
+    optimizer = module.compiled(network).optimizer
+    optimizer.learning_rate = 0.5
+    weights = network.trainable_variables
+    optimizer.apply([tf.zeros_like(w.value) for w in weights], weights)
+
+    for key, w in module.by_key(network.layers).items():
+        left = 1 - 0.5 * 0.25 if len(w.shape) > 1 else 1
+        np.testing.assert_allclose(w.numpy(), left * before[key], rtol=1e-12)
+
+
+@pytest.mark.usefixtures("float64")
+def test_clipping(imported: Callable[..., Any]) -> None:
+    def clipped(line: str, scale: float) -> list[float]:
+        text = spec(clip=line, optimizer="sgd")
+        optimizer = imported(text).make_optimizer()
+        weights = [keras.Variable(np.zeros(n)) for n in (2, 1)]
+        optimizer.build(weights)
+        optimizer.learning_rate = -1.0
+        optimizer.apply([tf.constant(g, "float64") * scale for g in ([3.0, 0], [4.0])], weights)
+        return [value for w in weights for value in w.numpy().tolist()]
+
+    assert clipped("norm 2", 1) == pytest.approx([1.2, 0, 1.6], rel=1e-15)
+    assert clipped("norm 2", 0.25) == [0.75, 0, 1]
+    assert clipped("norm 2", 0) == [0, 0, 0]
+    assert clipped("value 3.5", 1) == [3, 0, 3.5]
+    assert clipped("value 3.5", -1) == [-3, 0, -3.5]
+
+
+@pytest.mark.parametrize(
+    ("line", "decays"), [("0.9", [0.9] * 3), ("0.25 ramp=true", [0.1, 2 / 11, 0.25])]
+)
+@pytest.mark.usefixtures("float64")
+def test_the_average(line: str, decays: list[float], imported: Callable[..., Any]) -> None:
+    module = imported(spec(average=line))
+    network = module.small()
+    average = module.Average(network)
+    weights = module.by_key(network.layers)
+    expected = {key: w.numpy() for key, w in weights.items()}
+    assert "conv1.bn.running_var" in expected
+    for step, decay in enumerate(decays):
+        for key, w in weights.items():
+            w.assign(w + step + 1)
+            expected[key] = decay * expected[key] + (1 - decay) * w.numpy()
+        average.on_train_batch_end(step)
+
+    last = {key: w.numpy() for key, w in weights.items()}
+    for key, value in expected.items():
+        np.testing.assert_allclose(average.state[key].numpy(), value, rtol=1e-13, atol=1e-15)
+    with average.in_use():
+        for key, value in expected.items():
+            np.testing.assert_allclose(weights[key].numpy(), value, rtol=1e-13, atol=1e-15)
+    for key, value in last.items():
+        np.testing.assert_array_equal(weights[key].numpy(), value)
+
+
+@pytest.mark.parametrize("l2", [None, "0.125", "0"])
+@pytest.mark.usefixtures("float64")
+def test_the_loss(l2: str | None, imported: Callable[..., Any]) -> None:
+    """Its own weight decay is of the convolutions, that of the recipe is of all kernels."""
+    module = imported(spec(**({} if l2 is None else {"l2": l2})))
+    keras.utils.set_random_seed(0)
+    training = module.compiled(network := module.small())
+    images, labels = np.random.default_rng(0).normal(size=(4, 8, 8, 3)), [0, 2, 1, 2]
+    outputs = network(images, training=True)
+    main, head = (np.asarray(outputs[name]) for name in ("logits", "early"))
+    expected = small.cross_entropy(main, labels, 0.1) + 0.3 * small.cross_entropy(head, labels, 0.1)
+    for w in network.trainable_variables:
+        if len(w.shape) == 4:
+            expected += (0.01 if l2 is None else float(l2)) / 2 * float((w.numpy() ** 2).sum())
+        elif len(w.shape) == 2:
+            expected += float(l2 or 0) / 2 * float((w.numpy() ** 2).sum())
+
+    assert float(training.loss_of(np.array(labels), outputs)) == pytest.approx(expected, rel=1e-13)
+
+
+@pytest.mark.usefixtures("float64")
+def test_the_loss_of_a_network_without_heads_and_decay(imported: Callable[..., Any]) -> None:
+    module = imported(spec(PLAIN, loss="cross_entropy"))
+    logits, labels = np.random.default_rng(0).normal(size=(4, 3)), [0, 2, 1, 2]
+    loss = module.compiled(module.small()).loss_of(np.array(labels), tf.constant(logits))
+
+    assert float(loss) == pytest.approx(small.cross_entropy(logits, labels, 0), rel=1e-13)
+
+
+def test_half_precision_does_not_round_the_loss(imported: Callable[..., Any]) -> None:
+    module = imported(spec(PLAIN, loss="cross_entropy"))
+    logits = tf.constant([[3.0, 2.75, -1.0]], tf.bfloat16)
+    loss = module.cross_entropy(np.array([0]), logits)
+
+    exact = small.cross_entropy(tf.cast(logits, "float64").numpy(), [0], 0)
+    assert float(loss) == pytest.approx(exact, rel=1e-6)
+
+
+@pytest.mark.usefixtures("float64")
+def test_a_step(imported: Callable[..., Any]) -> None:
+    """Against the gradient of the loss, with clipping, a rate and an average by hand."""
+    text = spec(NETWORK.replace("drop = 0.25", "drop = 0"), optimizer="sgd", clip="norm 0.5")
+    module = imported(text)
+    network = module.small()
+    training, average = module.compiled(network), module.Average(network)
+    rate = module.Rate(4, 12)
+    images = np.random.default_rng(0).normal(size=(6, 8, 8, 3))
+    labels = np.arange(6) % 3
+    for callback in (rate, average):
+        callback.set_model(training)
+    for step in range(3):
+        with tf.GradientTape() as tape:
+            loss = training.loss_of(labels, network(images, training=True))
+        before = [w.numpy() for w in network.trainable_variables]
+        gradients = [np.asarray(g) for g in tape.gradient(loss, network.trainable_variables)]
+        rate.on_train_batch_begin(step)
+        found = training.train_on_batch(images, labels, return_dict=True)
+        average.on_train_batch_end(step)
+
+        assert found["loss"] == pytest.approx(float(loss), rel=1e-13)
+        scale = 0.5 / np.sqrt(sum((g**2).sum() for g in gradients))
+        assert scale < 1
+        for w, start, g in zip(network.trainable_variables, before, gradients, strict=True):
+            expected = start - module.rate(step, 4, 12) * scale * g
+            np.testing.assert_allclose(w.numpy(), expected, rtol=1e-12, atol=1e-15)
+
+
+# ---------------------------------------------------------------- images
+
+
+def transformed(module: Any, image: Array, numbers: Array) -> Array:
+    """Return a training image, in a graph as in a pipeline; outside of one it is the same."""
+    found = tf.function(module.transform)(tf.constant(image), tf.constant(numbers)).numpy()
+    alone = module.transform(tf.constant(image), tf.constant(numbers)).numpy()
+    np.testing.assert_allclose(found, alone, atol=1e-4)
+    assert found.dtype == np.float32
+    return np.asarray(found)
+
+
+CROP = "crop area=[0.3, 1] aspect=[3/4, 4/3]"
+
+
+@pytest.mark.parametrize("size", [(37, 29), (6, 9)])
+@pytest.mark.parametrize(
+    ("number", "mode"),
+    [
+        (0.0, Image.Resampling.NEAREST),
+        (0.34, Image.Resampling.BILINEAR),
+        (0.99, Image.Resampling.BICUBIC),
+    ],
+)
+def test_crops_are_those_of_pillow(
+    size: tuple[int, int], number: float, mode: Any, imported: Callable[..., Any]
+) -> None:
+    module, image = imported(spec(train=f"{{ {CROP} interpolation=random }}")), picture(*size)
+    numbers = module.draw(0, 0, 0)
+    numbers[23] = number
+    found = transformed(module, image, numbers)
+
+    expected = small.by_pillow(image, module.crop_box(*size, numbers), (8, 8), mode)
+    np.testing.assert_allclose(np.moveaxis(found, -1, 0), expected.clip(0, 255), atol=1e-3)
+
+
+def test_a_crop_is_bilinear_unless_it_says_otherwise(imported: Callable[..., Any]) -> None:
+    module, image = imported(spec(train=f"{{ {CROP} }}")), picture(37, 29)
+    numbers = module.draw(0, 0, 0)
+    found = transformed(module, image, numbers)
+
+    box = module.crop_box(37, 29, numbers)
+    expected = small.by_pillow(image, box, (8, 8), Image.Resampling.BILINEAR)
+    np.testing.assert_allclose(np.moveaxis(found, -1, 0), expected, atol=1e-3)
+
+
+def test_flips(imported: Callable[..., Any]) -> None:
+    module, image = imported(spec(train="{ flip 0.25 }")), picture(8, 8)
+    numbers = np.full(32, 0.9)
+    np.testing.assert_array_equal(transformed(module, image, numbers), image)
+    for number, expected in ((0.2499, image[:, ::-1]), (0.25, image)):
+        numbers[22] = number
+        np.testing.assert_array_equal(transformed(module, image, numbers), expected)
+
+
+@pytest.mark.parametrize(
+    ("line", "place", "expected"),
+    [
+        ("brightness=0.2", 24, small.lighter),
+        ("contrast=[0.5, 1.5]", 25, small.contrasted),
+        ("saturation=[0.5, 1.5]", 26, small.saturated),
+    ],
+)
+@pytest.mark.parametrize("number", [0.0, 0.3, 0.9])
+def test_colours_are_those_of_pillow(
+    line: str, place: int, expected: Any, number: float, imported: Callable[..., Any]
+) -> None:
+    """Pillow rounds the grey image or its mean, and the result."""
+    module, image = imported(spec(train=f"{{ color {line} }}")), picture(8, 8)
+    numbers = np.full(32, 0.5)
+    numbers[place] = number
+    found = transformed(module, image, numbers)
+
+    other = np.asarray(expected(Image.fromarray(image), number)).astype(float)
+    assert np.abs(found - other).max() <= 1.5
+    assert np.abs(found - image).max() > 20
+
+
+@pytest.mark.parametrize("number", [0.0, 0.5, 0.8])
+def test_hue_turns(number: float, imported: Callable[..., Any]) -> None:
+    module, image = imported(spec(train="{ color hue=0.2 }")), picture(8, 8)
+    numbers = np.full(32, 0.1)
+    numbers[27] = number
+    found = transformed(module, image, numbers)
+
+    for value, pixel in zip(found.reshape(-1, 3), image.reshape(-1, 3) / 255, strict=True):
+        hue, saturation, brightness = colorsys.rgb_to_hsv(*pixel)
+        turned = colorsys.hsv_to_rgb((hue + 0.2 * (2 * number - 1)) % 1, saturation, brightness)
+        assert value == pytest.approx(255 * np.array(turned), abs=1e-2)
+
+
+def test_colours_change_in_order_and_stay_pixels(imported: Callable[..., Any]) -> None:
+    """Each value is clipped before the next change, so that the order can be told."""
+    line = "color brightness=0.5 contrast=[2, 2] saturation=[0.5, 0.5]"
+    module, image = imported(spec(train=f"{{ {line} }}")), picture(8, 8)
+    found = transformed(module, image, np.full(32, 0.9))
+
+    x = (image + 255 * 0.5 * 0.8).clip(0, 255)
+    grey = np.array([0.299, 0.587, 0.114])
+    mean = (x @ grey).mean()
+    x = ((x - mean) * 2 + mean).clip(0, 255)
+    x = (x @ grey)[..., None] + 0.5 * (x - (x @ grey)[..., None])
+    np.testing.assert_allclose(found, x, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(37, 29), (20, 50), (11, 11)])
+def test_evaluation_resizes_and_crops(size: tuple[int, int], imported: Callable[..., Any]) -> None:
+    module, image = imported(spec(evaluate="{ resize 11 -> center_crop }")), picture(*size)
+    found = tf.function(module.prepare)(tf.constant(image)).numpy()
+
+    scaled = {(37, 29): (14, 11), (20, 50): (11, 28), (11, 11): (11, 11)}[size]
+    expected = small.by_pillow(image, (0, 0, *size), scaled, Image.Resampling.BILINEAR)
+    top, left = {(14, 11): (3, 1), (11, 28): (1, 10), (11, 11): (1, 1)}[scaled]
+    expected = expected[:, top : top + 8, left : left + 8]
+    np.testing.assert_allclose(np.moveaxis(found, -1, 0), expected, atol=1e-3)
+
+
+def test_ten_crops(imported: Callable[..., Any]) -> None:
+    module, image = imported(spec(evaluate="{ ten_crop }")), picture(11, 13)
+    found = tf.function(module.prepare)(tf.constant(image)).numpy()
+
+    places = [(0, 0), (0, 5), (3, 0), (3, 5), (1, 2)]
+    crops = [image[y : y + 8, x : x + 8] for y, x in places]
+    np.testing.assert_array_equal(found, [*crops, *(crop[:, ::-1] for crop in crops)])
+
+
+@pytest.mark.parametrize("size", [(80, 60), (61, 99)])
+def test_the_144_crops_of_googlenet(size: tuple[int, int], imported: Callable[..., Any]) -> None:
+    """For crops of 28 the shorter side is 32, 36, 40 and 44: the paper's sizes by 224 / 28."""
+    text = spec(NETWORK.replace("8x8 3", "28x28 3"), evaluate="{ multi_crop }", drop=["train"])
+    module, image = imported(text), picture(*size)
+    found = tf.function(module.prepare)(tf.constant(image)).numpy()
+
+    expected = small.crops_of_googlenet(image, 28)
+    assert len(expected) == 144
+    np.testing.assert_allclose(np.moveaxis(found, -1, 1), expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "webp"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_files_are_read_as_pillow_reads_them(
+    channels: int, ending: str, imported: Callable[..., Any], tmp_path: Path
+) -> None:
+    text = spec(NETWORK.replace("8x8 3", f"8x8 {channels}"), train="{ flip }")
+    names = []
+    for name, pixels in (("colour", picture(9, 8)), ("grey", picture(9, 8)[:, :, 0])):
+        names.append(f"{tmp_path}/{name}.{ending}")
+        Image.fromarray(pixels).save(names[-1])
+    module = imported(text)
+    images = module.Images(module.Examples(names, np.zeros(2)), 0, 1)
+
+    for number, name in enumerate(names):
+        expected = np.asarray(Image.open(name).convert("RGB" if channels == 3 else "L"))
+        found = tf.function(images.read)(number).numpy()
+        np.testing.assert_array_equal(found, expected.reshape(9, 8, channels))
+
+
+def test_images_of_idx_files(imported: Callable[..., Any], tmp_path: Path) -> None:
+    for channels in (1, 3):
+        module = imported(spec(NETWORK.replace("8x8 3", f"8x8 {channels}"), train="{ flip }"))
+        train, val = module.find_examples(scripts.folder_of_idx(tmp_path / str(channels)))
+        assert (len(train), len(val)) == (40, 20)
+        found = tf.function(module.Images(train, 0, 1).read)(3).numpy()
+        np.testing.assert_array_equal(found, np.repeat(train.images[3][..., None], channels, 2))
+
+
+def batches(module: Any, examples: Any, start: int, end: int, **devices: int) -> list[list[int]]:
+    """Return the numbers of the examples of batches, whose images are their own numbers."""
+    images = module.Images(examples, 7, 2)
+    found = images.training(start, end, tf.distribute.InputContext(**devices))
+    return [labels.numpy().tolist() for _, labels in found]
+
+
+def test_devices_share_each_batch(imported: Callable[..., Any]) -> None:
+    """A run that begins in the middle of an epoch sees what one from the start sees there."""
+    module = imported(spec(train="{ flip }"))
+    examples = module.Examples(np.zeros((20, 8, 8), "uint8"), np.arange(20))
+    whole = batches(module, examples, 0, 7)
+    for epoch in (0, 1):
+        seen = module.order(epoch, 20, 7).tolist()
+        assert [*chain(*whole[3 * epoch : 3 * epoch + 3])] == seen[:18]
+    assert batches(module, examples, 4, 7) == whole[4:]
+
+    counts = {"num_input_pipelines": 3, "num_replicas_in_sync": 6}
+    shares = [
+        batches(module, examples, 4, 7, input_pipeline_id=number, **counts) for number in range(3)
+    ]
+    for step in range(3):
+        devices = [shares[machine][2 * step + device] for machine in range(3) for device in (0, 1)]
+        assert {len(each) for each in devices} == {1}
+        assert [*chain(*devices)] == whole[4 + step]
+
+
+def test_the_numbers_of_an_image_are_its_own(imported: Callable[..., Any]) -> None:
+    module = imported(spec())
+    arrays = np.random.default_rng(0).integers(0, 255, (20, 12, 12), "uint8")
+    images = module.Images(module.Examples(arrays, np.arange(20)), 7, 2)
+    ((found, labels),) = images.training(5, 6, tf.distribute.InputContext())
+
+    for image, number in zip(found.numpy(), labels.numpy().tolist(), strict=True):
+        pixels = tf.constant(np.repeat(arrays[number][..., None], 3, 2))
+        expected = module.transform(pixels, module.draw(7, 1, number))
+        np.testing.assert_allclose(image, expected / 127.5 - 1, atol=1e-5)
+
+
+# ---------------------------------------------------------------- folders
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"no image", "Unknown image file format"), (None, "an image of 7 x 9 is smaller than 8 x 8")],
+)
+def test_an_image_that_cannot_be_used(
+    content: bytes | None, reason: str, imported: Callable[..., Any], tmp_path: Path
+) -> None:
+    """The path of the first one is said."""
+    module = imported(spec(train="{ flip }", evaluate="{ center_crop }"))
+    names = [f"{tmp_path}/{number}.png" for number in range(3)]
+    for name in names:
+        Image.fromarray(picture(8, 8)).save(name)
+    if content:
+        Path(names[1]).write_bytes(content)
+    else:
+        Image.fromarray(picture(7, 9)).save(names[1])
+    images = module.Images(module.Examples(names, np.zeros(3)), 0, 1)
+
+    with pytest.raises(SystemExit) as stopped:
+        images.blame(OSError(), images.prepared, [(0,), (1,), (2,)])
+    assert str(stopped.value).startswith(f"error: {names[1]} cannot be used: ")
+    assert reason in str(stopped.value)
+    with pytest.raises(OSError):
+        images.blame(OSError(), images.prepared, [(0,), (2,)])
+
+
+# ---------------------------------------------------------------- evaluation
+
+
+@pytest.mark.parametrize("crops", [1, 10])
+def test_evaluation(crops: int, imported: Callable[..., Any]) -> None:
+    """Top-5 counts from six classes on; crops share the mean of their probabilities."""
+    network = NETWORK.replace("classes = 3", "classes = 7")
+    line = "{ ten_crop }" if crops == 10 else "{ center_crop }"
+    module = imported(spec(network, evaluate=line))
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(0, 2, (9 * crops, 7)), rng.integers(0, 7, 9)
+    images = logits.reshape(-1, crops, 7) if crops > 1 else logits
+    found = module.scores(lambda x, training: {"logits": x, "early": -x}, images, labels)
+
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    p = p.reshape(9, crops, 7).mean(1)
+    better = (p > p[range(9), labels][:, None]).sum(1)
+    expected = [(better == 0).sum(), (better < 5).sum(), -np.log(p[range(9), labels]).sum()]
+    assert found.numpy().tolist() == pytest.approx(expected, rel=1e-12)
+
+
+# ---------------------------------------------------------------- whole runs
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return scripts.folder_of_images(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return scripts.built(tmp_path_factory.mktemp("script"), spec(), "keras")
+
+
+@pytest.fixture(scope="module")
+def whole(script: Path, images: Path, tmp_path_factory: pytest.TempPathFactory) -> scripts.Run:
+    """Return a run that nothing interrupted."""
+    output = tmp_path_factory.mktemp("runs") / "whole"
+    run = scripts.run(script, images, output, "--log-every=1")
+    assert run.code == 0, run.said
+    return run
+
+
+def weights(run: scripts.Run, name: str = "last") -> dict[str, Array]:
+    found: dict[str, Array] = load_file(run.output / f"{name}.safetensors")
+    return found
+
+
+def test_a_run_writes_its_files(whole: scripts.Run) -> None:
+    names = {path.name.partition(".out")[0] for path in whole.output.iterdir()}
+    assert names == {
+        "average.safetensors",
+        "checkpoint.npz",
+        "curves.png",
+        "events",
+        "last.safetensors",
+        "log.csv",
+    }
+    log = whole.log()
+    assert [row["step"] for row in log if row["loss"]] == [str(n) for n in range(1, 16)]
+    assert [row["step"] for row in log if row["top1"]] == ["5", "10", "15"]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(scripts.KILL, -9), (scripts.TERMINATE, 143), (scripts.INTERRUPT, 130)],
+)
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
+    number: int, code: int, script: Path, images: Path, tmp_path: Path, whole: scripts.Run
+) -> None:
+    options = ["--log-every=1", "--save-every=4"]
+    first = scripts.run(script, images, tmp_path / "run", *options, at=(number, 6))
+    again = scripts.run(script, images, tmp_path / "run", *options, "--resume")
+
+    assert (first.code, again.code) == (code, 0), first.said + again.said
+    assert again.log() == whole.log()
+    for name in ("last", "average"):
+        same(weights(again, name), weights(whole, name))
+
+
+def same(found: dict[str, Array], expected: dict[str, Array], within: float = 0.0) -> None:
+    """Check that weights agree."""
+    assert found.keys() == expected.keys()
+    for key, value in expected.items():
+        np.testing.assert_allclose(found[key], value, rtol=within, atol=within)
+
+
+@pytest.mark.parametrize("numerics", ["caffe", "tf"])
+def test_two_devices_are_one(numerics: str, images: Path, tmp_path: Path) -> None:
+    """The two conventions differ in which variance is averaged."""
+    text = spec(NETWORK.replace("caffe", numerics).replace("drop = 0.25", "drop = 0"))
+    script = scripts.built(tmp_path / "script", text, "keras")
+    runs = [
+        scripts.run(
+            script, images, tmp_path / f"run{n}", "--log-every=1", devices=n, dtype="float64"
+        )
+        for n in (1, 2)
+    ]
+    assert [run.code for run in runs] == [0, 0], runs[1].said
+
+    one, two = runs
+    same(weights(two), weights(one), 1e-9)
+    same(weights(two, "average"), weights(one, "average"), 1e-9)
+    for row, other in zip(one.log(), two.log(), strict=True):
+        for column in row:
+            assert float(other[column] or 0) == pytest.approx(float(row[column] or 0), rel=1e-9)
+
+
+def test_a_batch_that_devices_cannot_share(script: Path, images: Path, tmp_path: Path) -> None:
+    run = scripts.run(script, images, tmp_path / "run", devices=4)
+    assert run.code == 1
+    assert "4 devices cannot share a batch of 6 equally" in run.said
+
+
+def test_fine_tuning(script: Path, images: Path, tmp_path: Path, whole: scripts.Run) -> None:
+    """Weights are loaded but for fresh ones, and frozen ones stay, with their statistics."""
+    options = [f"--from={whole.output}/average.safetensors", "--fresh", "logits", "early.*"]
+    options += ["--freeze", "conv1", "*2.conv*"]
+    run = scripts.run(script, images, tmp_path / "run", *options, "--steps=4", "--seed=5")
+    again = scripts.run(script, images, tmp_path / "run", "--steps=1", "--resume")
+    assert (run.code, again.code) == (0, 0), run.said + again.said
+
+    before, after = weights(whole, "average"), weights(again)
+    still = {key for key in before if np.array_equal(before[key], after[key])}
+    frozen = {key for key in before if key.startswith("conv1.") or key == "conv2.conv.weight"}
+    assert still == frozen
+    keras.utils.set_random_seed(5)
+    fresh = scripts.loaded(script).small().get_layer("logits").kernel.numpy().T
+    moved = [np.abs(after["logits.weight"] - w).mean() for w in (fresh, before["logits.weight"])]
+    assert moved[0] < moved[1] / 5
+
+
+def test_frozen_statistics_freeze_a_normalisation(imported: Callable[..., Any]) -> None:
+    module = imported(spec())
+    network = module.small()
+    module.freeze(network, ["conv1.bn.running_mean", "conv2.bn.bias"])
+
+    trained = {key for key, w in module.by_key(network.layers).items() if w.trainable}
+    assert trained == {
+        "conv1.conv.weight",
+        "conv2.conv.weight",
+        "conv2.bn.weight",
+        "early.fc.weight",
+        "early.fc.bias",
+        "logits.weight",
+        "logits.bias",
+    }
+    assert not network.get_layer("conv1-bn").trainable
+    assert network.get_layer("conv2-bn").trainable
+    with pytest.raises(SystemExit, match="--freeze leaves nothing to train"):
+        module.freeze(network, ["*"])
+
+
+def test_weights_that_do_not_fit(
+    script: Path, images: Path, tmp_path: Path, whole: scripts.Run
+) -> None:
+    other = weights(whole)
+    other["logits.weight"], other["more"] = np.zeros((4, 8)), np.zeros(1)
+    del other["conv1.bn.bias"]
+    save_file(other, tmp_path / "other.safetensors")
+    run = scripts.run(script, images, tmp_path / "run", f"--from={tmp_path}/other.safetensors")
+
+    assert run.code == 1
+    for part in ("missing: conv1.bn.bias", "unexpected: more", "misshapen: logits.weight"):
+        assert part in run.said
+
+
+def test_what_the_command_line_refuses(
+    script: Path, images: Path, tmp_path: Path, whole: scripts.Run
+) -> None:
+    file = f"{whole.output}/last.safetensors"
+    for options, message in (
+        (["--from", f"{whole.output}/log.csv"], f"--from {whole.output}/log.csv: "),
+        (["--from", file, "--fresh", "logit"], "no key matches logit; near it are logits."),
+        (["--freeze", "conv3*"], "no key matches conv3*; near it are conv"),
+        (["--data", f"{tmp_path}/none"], "expected train/ and val/ with a folder of images"),
+    ):
+        run = scripts.run(script, images, tmp_path / "run", *options)
+        assert run.code == 1 and message in run.said, run.said
+        assert not (tmp_path / "run" / "log.csv").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(
+    script: Path, images: Path, tmp_path: Path, whole: scripts.Run
+) -> None:
+    broken = weights(whole)
+    broken["conv2.conv.weight"] = np.full_like(broken["conv2.conv.weight"], 3e38)
+    save_file(broken, tmp_path / "broken.safetensors")
+    run = scripts.run(script, images, tmp_path / "run", f"--from={tmp_path}/broken.safetensors")
+
+    assert run.code == 1
+    assert "the loss is nan in step 0, at a rate of 0;" in run.said
+    assert "output is not finite: conv2.conv\n" in run.said
+    assert not (tmp_path / "run" / "checkpoint.npz").exists()
+
+
+def test_weights_files_hold_every_kind_of_kernel(forms: Path, images: Path, tmp_path: Path) -> None:
+    """What is saved is loaded again: also depthwise and grouped kernels."""
+    script = forms / "depth" / "train_small_depth_keras.py"
+    module = scripts.loaded(script)
+    network, other = module.small(), module.small()
+    save_file(module.tensors_of(network, module.by_key(network.layers)), tmp_path / "a.safetensors")
+    module.load_safetensors(other, tmp_path / "a.safetensors")
+
+    for w, copy in zip(network.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(w.numpy(), copy.numpy())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_runs(form: str, forms: Path, images: Path, tmp_path: Path) -> None:
+    script = forms / form / f"train_small_{form}_keras.py"
+    for devices in (1, 2):
+        output = tmp_path / f"run{devices}"
+        data = scripts.folder_of_idx(tmp_path / "idx") if form == "grey" else images
+        if form in ("least", "arrays"):  # images of the size of the network
+            data = scripts.folder_of_idx(tmp_path / "idx")
+        run = scripts.run(script, data, output, "--log-every=1", devices=devices)
+        assert run.code == 0, run.said
+        assert [row["step"] for row in run.log() if row["top1"]][-1] == run.log()[-1]["step"]
