@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import lru_cache, partial
+from glob import glob
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
@@ -49,6 +50,10 @@ DECAY = 0.9  # of the average of the weights
 #: What Keras calls the weights of a layer, and what weights files call them.
 NAMES = {"kernel": "weight", "gamma": "weight", "beta": "bias", "bias": "bias"}
 NAMES |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
+#: Which of the devices, on how many machines, a process has.
+Devices = tf.distribute.InputContext
+#: What makes an image and its label from a number.
+Loader = Callable[..., tuple[tf.Tensor, tf.Tensor]]
 
 
 ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")  # of the files that are images
@@ -68,18 +73,17 @@ class Examples:
 def find_examples(data: Path) -> tuple[Examples, Examples]:
     """Return the examples for training and evaluation, or exit with what is wrong."""
     if (data / "train").is_dir():
-        files = [list_images(data / split) for split in ("train", "val")]
-        classes = sorted({path.parent.name for path in files[0]})
-        if unknown := {path.parent.name for path in files[1]}.difference(classes):
-            sys.exit(
-                f"error: {data}/val has classes that train/ lacks: {sorted(unknown)}"
-            )
+        files = {split: list_images(data / split) for split in ("train", "val")}
+        classes = sorted({os.path.dirname(path) for path in files["train"]})
+        names = {split: [os.path.dirname(p) for p in files[split]] for split in files}
+        if unknown := sorted(set(names["val"]).difference(classes)):
+            sys.exit(f"error: {data}/val has classes that train/ lacks: {unknown}")
         train, val = (
             Examples(
-                [*map(str, paths)],
-                np.array([classes.index(p.parent.name) for p in paths]),
+                [os.path.join(data, split, path) for path in files[split]],
+                np.searchsorted(classes, names[split]),
             )
-            for paths in files
+            for split in files
         )
     elif any(data.glob("train-images-*")):
         train, val = (read_idx_pair(data, name) for name in ("train", "t10k"))
@@ -99,12 +103,12 @@ def find_examples(data: Path) -> tuple[Examples, Examples]:
     return train, val
 
 
-def list_images(folder: Path) -> list[Path]:
-    """List the images in all folders of a folder, in the order of their names."""
-    paths = sorted(p for p in folder.glob("*/[!.]*") if p.suffix.lower() in ENDINGS)
-    if not paths:
+def list_images(folder: Path) -> list[str]:
+    """List the images CLASS/NAME in a folder, in order."""
+    paths = glob("*/*", root_dir=folder)
+    if not (images := sorted(p for p in paths if p.lower().endswith(ENDINGS))):
         sys.exit(f"error: {folder}/CLASS/ has no images ({', '.join(ENDINGS)})")
-    return paths
+    return images
 
 
 def read_idx_pair(data: Path, name: str) -> Examples:
@@ -241,11 +245,11 @@ class Images:
 
     def __init__(self, examples: Examples, seed: int, workers: int) -> None:
         self.examples, self.seed, self.workers = examples, seed, workers
-        self.images = tf.constant(examples.images)
-        self.labels = tf.constant(examples.labels)
-        self.order = lru_cache(maxsize=1)(
-            partial(order, count=len(examples), seed=seed)
-        )
+        with tf.device("CPU"):
+            self.images = tf.constant(examples.images)
+            self.labels = tf.constant(examples.labels)
+        ordered = partial(order, count=len(examples), seed=seed)
+        self.order = lru_cache(maxsize=1)(ordered)
 
     def read(self, number: tf.Tensor) -> tf.Tensor:
         """Read an image (H, W, 3) as bytes, by its number."""
@@ -274,42 +278,39 @@ class Images:
         image = transform(self.read(number), tf.ensure_shape(draws, [32]))
         return image, self.labels[number]
 
-    def training(
-        self, start: int, end: int, devices: tf.distribute.InputContext
-    ) -> tf.data.Dataset:
+    def training(self, start: int, end: int, devices: Devices) -> tf.data.Dataset:
         """Return the batches of the steps from `start` to before `end`."""
         size = BATCH // devices.num_input_pipelines
         first = size * devices.input_pipeline_id
         chosen = partial(self.numbers_of, share=slice(first, first + size))
         types = [tf.int64, tf.float64]
         steps = tf.data.Dataset.range(start, end)
-        numbers = steps.map(lambda step: tf.numpy_function(chosen, [step], types))
-        return self.batches(
-            numbers.unbatch().map(self.example, self.workers), BATCH, devices
-        )
+        numbers = steps.map(
+            lambda step: tf.numpy_function(chosen, [step], types)
+        ).unbatch()
+        return self.batches(numbers, self.example, BATCH, devices)
 
     def prepared(self, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return an image to evaluate and its label."""
         return prepare(self.read(number)), self.labels[number]
 
-    def validation(self, devices: tf.distribute.InputContext) -> tf.data.Dataset:
+    def validation(self, devices: Devices) -> tf.data.Dataset:
         """Return the batches of evaluation."""
         numbers = tf.data.Dataset.range(len(self.examples))
         share = numbers.shard(devices.num_input_pipelines, devices.input_pipeline_id)
         size = min(BATCH, len(self.examples))
-        return self.batches(share.map(self.prepared, self.workers), size, devices)
+        return self.batches(share, self.prepared, size, devices)
 
     def batches(
-        self, examples: tf.data.Dataset, size: int, devices: tf.distribute.InputContext
+        self, numbers: tf.data.Dataset, load: Loader, size: int, devices: Devices
     ) -> tf.data.Dataset:
-        """Return examples in batches of each device, as the network takes them."""
-        batches = examples.batch(max(1, size // devices.num_replicas_in_sync))
+        """Return the batches of each device, as the network takes them."""
+        size = max(1, size // devices.num_replicas_in_sync)
+        batches = numbers.map(load, self.workers).batch(size)
         batches = batches.map(lambda images, labels: (preprocess(images), labels))
         return batches.prefetch(tf.data.AUTOTUNE)
 
-    def blame(
-        self, error: Exception, load: Callable[..., Any], rows: Iterable[Any]
-    ) -> None:
+    def blame(self, error: Exception, load: Loader, rows: Iterable[Any]) -> None:
         """End the program with the first image that cannot be loaded."""
         for number, *rest in rows:
             try:
@@ -578,9 +579,7 @@ def first_failure(network: keras.Model, images: tf.Tensor) -> str:
     for key, weight in by_key(network.layers).items():
         if weight.trainable and not ops.all(ops.isfinite(weight)):
             return f"{key} was not finite any more"
-    inner = [
-        each for each in network.layers if type(each) is not keras.layers.InputLayer
-    ]
+    inner = [x for x in network.layers if type(x) is not keras.layers.InputLayer]
     probe = keras.Model(network.inputs, [layer.output for layer in inner])
     for layer, output in zip(inner, probe(images, training=True), strict=True):
         if not ops.all(ops.isfinite(output)):
@@ -611,8 +610,9 @@ class Run(keras.callbacks.Callback):
         examples, validation = find_examples(args.data)
         workers = args.workers or tf.data.AUTOTUNE
         self.images = Images(examples, args.seed, workers)
-        self.validation = Images(validation, args.seed, workers)
+        self.unseen = Images(validation, args.seed, workers)
         self.epoch = len(examples) // BATCH
+        self.every = args.evaluate_every or self.epoch
         self.total = length(self.epoch)
         self.end = min(self.total, self.step + args.steps) if args.steps else self.total
 
@@ -651,17 +651,14 @@ class Run(keras.callbacks.Callback):
 
     def save(self) -> None:
         """Write a checkpoint and the weights, each whole or not at all."""
+        if self.machine:
+            return
         values = {name: variable.numpy() for name, variable in self.variables().items()}
         if not all(np.isfinite(value).all() for value in values.values()):
             sys.exit(f"error: weights after step {self.step} are not finite, nor saved")
-        values |= {
-            "step": self.step,
-            "seed": self.args.seed,
-            "freeze": self.args.freeze,
-        }
+        args = self.args
+        values |= {"step": self.step, "seed": args.seed, "freeze": args.freeze}
         temporary = self.folder / "checkpoint.tmp"
-        if self.machine:
-            return
         with temporary.open("wb") as file:
             np.savez(file, **values)
         os.replace(temporary, self.checkpoint)
@@ -672,11 +669,8 @@ class Run(keras.callbacks.Callback):
     def log(self, values: dict[str, float]) -> None:
         """Write values that hold after the last step."""
         if self.machine == 0:
-            row = {
-                "step": self.step,
-                "epoch": round(self.step / self.epoch, 4),
-                **values,
-            }
+            epoch = round(self.step / self.epoch, 4)
+            row = {"step": self.step, "epoch": epoch, **values}
             append(self.folder / "log.csv", row)
             with self.board.as_default(self.step):
                 for name, value in values.items():
@@ -711,13 +705,16 @@ class Run(keras.callbacks.Callback):
             self.log(logs | self.speed)
         self.shown = logs | self.speed
         logs |= self.shown
-        if self.args.save_every and self.step % self.args.save_every == 0:
-            self.save()
         self.training.stop_training = self.interrupted()
+        due = self.step % (self.args.save_every or self.epoch) == 0
+        if due or self.step == self.end or self.signal:
+            self.save()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         logs |= self.shown  # by the progress bar
-        self.training.stop_training = True  # one call of `fit` is one epoch
+        self.training.stop_training = (
+            True  # one call of `fit` goes up to one evaluation
+        )
 
     def interrupt(self, number: int, frame: FrameType | None) -> None:
         """Remember a signal; the run ends after the current step."""
@@ -725,9 +722,8 @@ class Run(keras.callbacks.Callback):
 
     def interrupted(self) -> bool:
         """Return whether a signal has come, on any machine."""
-        if "TF_CONFIG" in os.environ:
-            if self.summed(tf.constant(self.signal)):
-                self.signal = self.signal or signal.SIGTERM
+        if "TF_CONFIG" in os.environ and self.summed(tf.constant(self.signal)):
+            self.signal = self.signal or signal.SIGTERM
         return self.signal > 0
 
     @tf.function
@@ -738,9 +734,7 @@ class Run(keras.callbacks.Callback):
     def fail(self, logs: dict[str, float]) -> None:
         """End the program at a loss that is not finite; say where that began."""
         self.seed_dropout()
-        batches = self.images.training(
-            self.step, self.step + 1, tf.distribute.InputContext()
-        )
+        batches = self.images.training(self.step, self.step + 1, Devices())
         images, _ = next(iter(batches))
         sys.exit(
             f"error: the loss is {logs['loss']} in step {self.step}, at a rate of "
@@ -755,10 +749,9 @@ class Run(keras.callbacks.Callback):
 
     def evaluate(self) -> None:
         """Evaluate the network, with the average of its weights."""
-        count = len(self.validation.examples)
-        batches = self.strategy.distribute_datasets_from_function(
-            self.validation.validation
-        )
+        count = len(self.unseen.examples)
+        distributed = self.strategy.distribute_datasets_from_function
+        batches = distributed(self.unseen.validation)
         sums = np.zeros(2)
         try:
             with self.average.in_use():
@@ -768,15 +761,15 @@ class Run(keras.callbacks.Callback):
                         return
         except tf.errors.InvalidArgumentError as error:
             numbers = ((number,) for number in range(count))
-            self.validation.blame(error, self.validation.prepared, numbers)
+            self.unseen.blame(error, self.unseen.prepared, numbers)
         values = dict(zip(COLUMNS[5:], (sums / count).tolist(), strict=True))
         self.log(values)
         print(*(f"{name} {value:.4f}" for name, value in values.items()))
 
     def train(self) -> None:
-        """Train up to the end of the epoch, or of the run, and save."""
-        epoch, place = divmod(self.step, self.epoch)
-        end = min(self.end, (epoch + 1) * self.epoch)
+        """Train up to the next evaluation, or the end of the run."""
+        epoch = self.step // self.epoch
+        end = min(self.end, (self.step // self.every + 1) * self.every)
         share = partial(self.images.training, self.step, end)
         try:
             self.training.fit(
@@ -791,7 +784,6 @@ class Run(keras.callbacks.Callback):
         except tf.errors.InvalidArgumentError as error:
             numbers = self.images.numbers_of(self.step, slice(None))
             self.images.blame(error, self.images.example, zip(*numbers, strict=True))
-        self.save()
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -814,6 +806,11 @@ def parse_arguments() -> argparse.Namespace:
     add("--fresh", nargs="+", default=[], help="keys not to load: logits")
     add("--freeze", nargs="+", default=[], help="keys not to train: 'conv*'")
     add("--save-every", type=int, help="steps between checkpoints; otherwise an epoch")
+    add(
+        "--evaluate-every",
+        type=int,
+        help="steps between evaluations; otherwise an epoch",
+    )
     add("--log-every", type=int, default=50, help="steps between rows of the log")
     add("--steps", type=int, help="stop after so many steps, as if interrupted")
     args = parser.parse_args()
@@ -829,7 +826,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def make_strategy() -> tf.distribute.Strategy:
-    """Return where to train: on the device or devices of a machine, or on several."""
+    """Return where to train: on one machine, or on several (TF_CONFIG)."""
     if "TF_CONFIG" in os.environ:
         return tf.distribute.MultiWorkerMirroredStrategy()
     devices = [each.name for each in tf.config.list_logical_devices()]
@@ -853,11 +850,11 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, run.interrupt)
 
-    if run.step and (run.step % run.epoch == 0 or run.step == run.total):
+    if run.step and (run.step % run.every == 0 or run.step == run.total):
         run.evaluate()
     while run.step < run.end and not run.signal:
         run.train()
-        if not run.signal and (run.step % run.epoch == 0 or run.step == run.total):
+        if not run.signal and (run.step % run.every == 0 or run.step == run.total):
             run.evaluate()
     if run.signal:
         sys.exit(128 + run.signal)
