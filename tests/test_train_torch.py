@@ -159,6 +159,15 @@ def test_only_what_a_recipe_needs_is_written(forms: Path) -> None:
     assert len(least.splitlines()) < 680
 
 
+@pytest.mark.parametrize("name", ["run", "images", "sampler", "csv"])
+def test_a_network_with_a_name_of_the_script(name: str, tmp_path: Path) -> None:
+    text = spec().replace("network small", f"network {name}").replace("for small", f"for {name}")
+    module = scripts.loaded(scripts.built(tmp_path, text, "torch"))
+    network = getattr(module, f"{name.capitalize()}Network", None) or module.Csv
+    assert network.__module__ == f"{name}_torch"
+    assert issubclass(module.Images, torch.utils.data.Dataset) and module.Tensor is Tensor
+
+
 # ---------------------------------------------------------------- parts of a script
 
 

@@ -7,6 +7,7 @@ takes its place.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -82,8 +83,15 @@ def script(
     with printer.templates.faults():
         facts = view(graph, recipe, target, style.line_length)
         facts["module"] = module or facts["module"]
-        beside = [facts["module"]]
-        return printer.file(facts, laid_out=True, template="train.py.jinja", beside=beside)
+        print_ = partial(
+            printer.file, laid_out=True, template="train.py.jinja", beside=[facts["module"]]
+        )
+        text, entry = print_(facts), facts["entry"]
+        if _bindings(text, entry) > 1:  # a name of the script's own
+            facts["entry"] = entry + ("Network" if entry[0].isupper() else "_network")
+            facts["imported"] = f"{entry} as {facts['entry']}"
+            text = print_(facts)
+        return text
 
 
 def view(graph: Graph, recipe: Recipe, target: str, width: int) -> dict[str, Any]:
@@ -96,6 +104,7 @@ def view(graph: Graph, recipe: Recipe, target: str, width: int) -> dict[str, Any
         width: The columns of a line.
     """
     network, shape = graph.program.network, graph.input
+    entry = TARGETS[target].entry(network.name)
     main, *heads = graph.outputs
     own = file_name(network.name, recipe.name, target)
     assert network.pixels is not None
@@ -106,7 +115,8 @@ def view(graph: Graph, recipe: Recipe, target: str, width: int) -> dict[str, Any
         "described": partial(_docstring, graph, recipe, width),
         "recipe": recipe,
         "network": network.name,
-        "entry": TARGETS[target].entry(network.name),
+        "entry": entry,
+        "imported": entry,
         "module": f"{network.name}_{target}",
         "script": own,
         "height": shape.height,
@@ -133,6 +143,20 @@ def view(graph: Graph, recipe: Recipe, target: str, width: int) -> dict[str, Any
         "lerp": lerp,
         "in_steps": in_steps,
     }
+
+
+def _bindings(source: str, name: str) -> int:
+    """Count the places of a program that give a name to something."""
+    count = 0
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.FunctionDef(name=own) | ast.ClassDef(name=own) | ast.arg(arg=own):
+                count += own == name
+            case ast.Name(id=own, ctx=ast.Store()):
+                count += own == name
+            case ast.alias(name=own, asname=other):
+                count += (other or own).partition(".")[0] == name
+    return count
 
 
 def steps(transforms: tuple[Transform, ...], graph: Graph) -> list[Step]:

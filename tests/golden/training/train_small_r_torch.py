@@ -644,7 +644,8 @@ def plot(log: Path, image: Path) -> None:
         axes.set_xlabel("step")
         axes.legend()
         axes.grid(alpha=0.3)
-    figure.savefig(image)
+    figure.savefig(temporary := image.with_suffix(".tmp"), format="png")
+    os.replace(temporary, image)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -841,8 +842,8 @@ def main() -> None:
     log = Log(args.output, run.step, epoch, total) if RANK == 0 else None
 
     def evaluate_now() -> None:
-        order = evaluation_order(len(validation))
-        batches = load(Images(validation, run.seed), order, args.workers, device)
+        sampler = evaluation_order(len(validation))
+        batches = load(Images(validation, run.seed), sampler, args.workers, device)
         model = run.average.model
         values = evaluate(model, batches, len(validation), run.precision)
         if log and values:
@@ -850,8 +851,10 @@ def main() -> None:
 
     if run.step and (run.step % every == 0 or run.step == total):
         evaluate_now()
-    order = Order(len(examples), run.seed, run.step, end)
-    for images, labels in load(Images(examples, run.seed), order, args.workers, device):
+    sampler = Order(len(examples), run.seed, run.step, end)
+    for images, labels in load(
+        Images(examples, run.seed), sampler, args.workers, device
+    ):
         now = rate(run.step, epoch, total)
         loss = run.train(images, labels, now)
         stop = interrupted()
