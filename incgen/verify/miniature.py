@@ -44,7 +44,7 @@ WARMUP, PERIOD = 3, 7
 MILESTONES = 5, 17
 #: The decay of the average. A ramp reaches it in step 14: (1 + 14) / (10 + 14).
 AVERAGE = 0.625
-#: The share of the largest first gradient, or of the first norm, at which gradients are clipped.
+#: The share of the first norm at which gradients are clipped: in some steps, but not in all.
 CLIPPED = 0.75
 #: How far the first full step moves the weights: enough to see the optimiser work, too little to
 #: amplify rounding.
@@ -98,8 +98,7 @@ def _duration(steps: int, stated: Duration) -> Duration:
 
 def _optimizer(stated: Optimizer, gradients: Mapping[str, Array]) -> Optimizer:
     """Return an optimiser whose epsilon is of the size of what it is added to."""
-    squares = sum(float(np.square(g).sum()) for g in gradients.values())
-    square = squares / max(1, sum(g.size for g in gradients.values())) or 1.0
+    square = _norm(gradients) ** 2 / max(1, sum(g.size for g in gradients.values())) or 1.0
     match stated:
         case Sgd():
             return replace(stated, momentum=exact(stated.momentum))
@@ -114,11 +113,16 @@ def _optimizer(stated: Optimizer, gradients: Mapping[str, Array]) -> Optimizer:
 
 
 def _clip(stated: Clip, gradients: Mapping[str, Array]) -> Clip:
-    """Return a limit that the first gradients exceed."""
-    size = measure.largest(gradients.values())
-    if stated.kind == "norm":
-        size = float(np.sqrt(sum(float(np.square(g).sum()) for g in gradients.values())))
-    return replace(stated, limit=exact(CLIPPED * size) or stated.limit)
+    """Return a limit for gradients of this size; by value, both signs exceed it."""
+    size = _norm(gradients) * CLIPPED
+    if stated.kind == "value":
+        size = _norm(gradients) / max(1, sum(g.size for g in gradients.values())) ** 0.5
+    return replace(stated, limit=exact(size) or stated.limit)
+
+
+def _norm(gradients: Mapping[str, Array]) -> float:
+    """Return the norm of all gradients together."""
+    return float(np.sqrt(sum(float(np.square(g).sum()) for g in gradients.values())))
 
 
 def _rate(stated: Rate, base: float) -> Rate:
