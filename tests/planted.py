@@ -111,6 +111,13 @@ def read_faults(folder: Path = FAULTS) -> dict[str, Fault]:
     return found
 
 
+def read_recipes(folder: Path = FAULTS) -> tuple[str, dict[str, str]]:
+    """Return the network of the faults in scripts, and the lines of their recipes by name."""
+    data = tomllib.loads((folder / "5_recipes.toml").read_text("utf-8"))
+    (network,) = data["specs"].values()
+    return network, data["recipes"]
+
+
 def _fault(row: Mapping[str, Any], data: Mapping[str, Any]) -> Fault:
     """Return the fault in a table of a file.
 

@@ -7,8 +7,10 @@ what the step computes, in that order, so that the first difference names the co
 
 from __future__ import annotations
 
+import re
+import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias, TypeVar
 
@@ -16,12 +18,14 @@ import numpy as np
 
 from incgen.recipes.rates import in_steps, rate_at, total_steps
 from incgen.recipes.recipe import Duration, Exponential, Rate, Recipe, Steps
+from incgen.targets.shared.training import file_name
 from incgen.verify import inputs, measure
 from incgen.verify.miniature import EPOCH, STEPS, miniature
 from incgen.verify.models import Failure, Models
 from incgen.verify.record import Limit, Record, Subject
+from incgen.verify.report import Place
 from incgen.verify.runners import RUNNERS
-from incgen.verify.runners.trained import Trained
+from incgen.verify.runners.trained import Trained, is_script
 from incgen.verify.stated import State, Stated, compared
 from incgen.weights.checkpoint import Array
 
@@ -47,6 +51,22 @@ class ByRecipe:
     script: Script
 
 
+class ScriptFailure(Failure):
+    """A training script cannot do something.
+
+    Attributes:
+        line: The line of the script, if the exception came through it.
+    """
+
+    def __init__(self, target: str, error: Exception) -> None:
+        """Read the exception."""
+        super().__init__(target, error)
+        cause = error.__cause__ or error  # of an import that is missing, with what installs it
+        frames = traceback.extract_tb(cause.__traceback__)
+        lines = [frame.lineno for frame in frames if is_script(frame.filename)]
+        self.line = lines[-1] if lines else None
+
+
 class RecipeClimb:
     """Compares training scripts with each other and with the recipe."""
 
@@ -68,13 +88,36 @@ class RecipeClimb:
         if not self.names:
             return
         self.models.build()
-        self._begin()
-        self._rates()
-        doubts = self.record.doubts(5)
-        for number in range(STEPS):
-            if self.record.wrong(5) or (self.record.doubts(5) and not doubts):
-                return
-            self._step(number)
+        try:
+            self._begin()
+            self._rates()
+            doubts = self.record.doubts(5)
+            for number in range(STEPS):
+                if self.record.wrong(5) or (self.record.doubts(5) and not doubts):
+                    break
+                self._step(number)
+        except ScriptFailure as failure:
+            subject = Subject(5, "training", (failure.target, failure.target))
+            self.record.fault(subject, "", f"{failure.target}: {failure.reason}")
+            self._close({failure.target: failure.line})
+        else:
+            kind = next((each.what for each in self.record.wrong(5)), "").partition(" ")[0]
+            self._close({name: _line_of(self.sources[name], kind) for name in self.names})
+
+    def _close(self, lines: Mapping[str, int | None]) -> None:
+        """Name the lines of the scripts beside the first divergence, and none of the models."""
+        self.record.close(5)
+        if not self.record.wrong(5):
+            return
+        (found,) = (each for each in self.record.divergences if each.rung == 5)
+        network = self.models.graph.program.network.name
+        places = [
+            Place(file_name(network, self.recipe.name, name), line, _text(self.sources[name], line))
+            for name, line in lines.items()
+            if line is not None
+        ]
+        own = replace(found, lines=(*(found.lines[:1] if found.path else ()), *places))
+        self.record.divergences[self.record.divergences.index(found)] = own
 
     def _begin(self) -> None:
         """Scale the recipe to the first gradients, and make scripts and models for it."""
@@ -95,11 +138,11 @@ class RecipeClimb:
         return RUNNERS[name].trained(runner, recipe, source, EPOCH, self.total)
 
     def _run(self, name: str, action: Callable[[], T]) -> T:
-        """Run a script; raise `Failure` if it fails."""
+        """Run a script; raise `ScriptFailure` if it fails."""
         try:
             return action()
         except Exception as error:
-            raise Failure(name, error) from error
+            raise ScriptFailure(name, error) from error
 
     def _batch(self, number: int) -> tuple[Array, Array]:
         """Return the input and the labels of a step."""
@@ -203,6 +246,29 @@ class RecipeClimb:
                 apart = measure.difference(value, after[key], floor)[1]
                 found[key] = max(found.get(key, 0.0), apart)
         return found
+
+
+#: What a script calls the part that computes something, by the first word of what it is.
+_PARTS = {
+    "rate": r"def rate\(",
+    "loss": r" *def loss_of\(",
+    "mean": r"(class|def) (RMSprop|Adam|make_optimizer)\b",
+    "velocity": r"(class|def) (SGD|RMSprop|Adam|make_optimizer)\b",
+    "parameter": r"(class|def) (SGD|RMSprop|Adam|make_optimizer)\b",
+    "statistic": r" *def train_step\(",
+    "average": r"class Average\b",
+}
+
+
+def _line_of(source: str, kind: str) -> int | None:
+    """Return the line of a script that begins what computes something."""
+    lines = source.split("\n")
+    part = _PARTS.get(kind)
+    return next((n for n, line in enumerate(lines, 1) if part and re.match(part, line)), None)
+
+
+def _text(source: str, line: int) -> str:
+    return source.split("\n")[line - 1].strip()
 
 
 def _telling(rate: Rate, epoch: int, total: int) -> Iterator[int]:

@@ -80,7 +80,7 @@ def _tree(report: Report, graph: Graph, dtype: str, depth: int) -> str:
         if any(cells):
             label = _INDENT * path.count(".") + path.rpartition(".")[2]
             rows.append((_short(label), *cells))
-    return _table(rows)
+    return _table(rows) if len(rows) > 1 else ""
 
 
 def _paths(graph: Graph, depth: int, shown: Iterable[str]) -> Iterator[str]:

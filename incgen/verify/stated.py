@@ -1,12 +1,14 @@
 """What a recipe says of a network: steps in NumPy, with the gradients of a model.
 
 Only the derivative of the network itself comes from a framework, whose model is proved on the rungs
-below. The loss and its derivative, the penalty, and everything after that are NumPy's.
+below. The loss and its derivative, the penalty, and everything after that are NumPy's. A first pass
+gives the outputs, and a second, with the derivative of the loss there, the gradients: a framework
+that compiles whole passes shows no values within one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypeAlias
@@ -21,8 +23,6 @@ from incgen.verify.models import Models
 from incgen.verify.runners.base import Runner
 from incgen.weights.checkpoint import Array
 
-#: The outputs of a network by name, or their gradients.
-Outputs: TypeAlias = Mapping[str, Array]
 #: Arrays by kind, then by key.
 State: TypeAlias = Mapping[str, Mapping[str, Array]]
 
@@ -47,22 +47,18 @@ class Stated:
         self, x: Array, labels: Array, number: int, *, noise: float = 0.0
     ) -> tuple[dict[str, Array], dict[str, Array]]:
         """Return the gradients of the recipe's loss, and the statistics after the pass."""
-        models = self.models
-        name, tensors = models.names[0], self.training.tensors
-        runner, path = models.runners[name], models.folder / "step.safetensors"
+        models, tensors = self.models, self.training.tensors
+        name, path = models.names[0], models.folder / "step.safetensors"
         models.save(path, tensors)
-        models.load(name, path)
-
-        def pull(outputs: Outputs) -> Outputs:
-            self.loss, found = training.loss(outputs, labels, self.recipe.loss)
-            return found
-
-        with runner.noise(number, noise) if noise else nullcontext():
-            found = models.run(name, partial(_gradients, x=x, seed=number, pull=pull))
+        with models.runners[name].noise(number, noise) if noise else nullcontext():
+            models.load(name, path)
+            step = models.run(name, lambda r: r.step(x, number, backward=False))
+            self.loss, pulls = training.loss(step.values.outputs, labels, self.recipe.loss)
+            models.load(name, path)
+            found = models.run(name, partial(_gradients, x=x, seed=number, pulls=pulls))
         penalty, decayed = training.penalty(tensors, self.decays)
         self.loss += penalty
-        gradients = {key: value + decayed.get(key, 0.0) for key, value in found.items()}
-        return gradients, models.run(name, lambda r: r.statistics())
+        return {k: g + decayed.get(k, 0.0) for k, g in found.items()}, step.statistics
 
     def state(self) -> State:
         """Return what is compared."""
@@ -90,25 +86,14 @@ def compared(held: State, loss: float, start: Mapping[str, Array], models: Model
     }
 
 
-def _gradients(
-    runner: Runner, x: Array, seed: int, pull: Callable[[Outputs], Outputs]
-) -> dict[str, Array]:
-    """Run a pass in training mode, and return the gradient of each parameter.
-
-    Args:
-        runner: The model. Its framework must compute values at once: one that traces a function
-            first has none to show.
-        x: The input.
-        seed: Determines the dropout masks.
-        pull: Returns the gradient of a loss for each output, given the outputs.
-    """
+def _gradients(runner: Runner, x: Array, seed: int, pulls: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the gradient of each parameter, for those of the outputs in training mode."""
     leaves = runner.leaves(x)
 
     def total() -> Any:
         with runner.dropout(seed):
             outputs = runner.trained_outputs(leaves["input"])
-        found = pull({name: runner.ours("input", each) for name, each in outputs.items()})
-        return sum(runner.sum(each * runner.tensor(found[name])) for name, each in outputs.items())
+        return sum(runner.sum(each * runner.tensor(pulls[name])) for name, each in outputs.items())
 
     pairs = zip(leaves, runner.gradients(total, [*leaves.values()]), strict=True)
     return {key: runner.ours(key, value) for key, value in pairs if key != "input"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from abc import ABC, abstractmethod
 from functools import cache
@@ -19,6 +20,8 @@ from incgen.weights.checkpoint import Array
 
 #: The libraries with which scripts read images, draw and show progress.
 AROUND = ("PIL", "matplotlib", "tensorboard", "torch.utils.tensorboard", "torchvision", "tqdm")
+#: What imported scripts are called, in place of a target.
+_TARGET = "train"
 
 
 class Trained(ABC):
@@ -85,7 +88,7 @@ def import_script(runner: Runner, source: str) -> ModuleType:
     sys.modules[beside] = runner.module
     sys.meta_path.insert(0, absent)
     try:
-        script = import_source(f"train_{network}", file, runner.target, source)
+        script = import_source(f"train_{network}_{runner.target}", file, _TARGET, source)
         del sys.modules[script.__name__]  # the same text, beside another model, is another script
         return script
     finally:
@@ -94,6 +97,11 @@ def import_script(runner: Runner, source: str) -> ModuleType:
             del sys.modules[name]
         if before is not None:
             sys.modules[beside] = before
+
+
+def is_script(file: str) -> bool:
+    """Return whether a line of a traceback, by its file, is one of an imported script."""
+    return re.fullmatch(rf"<incgen .* {_TARGET}( \d+)?>", file) is not None
 
 
 class _Absent(MetaPathFinder, Loader):
