@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import planted
@@ -123,7 +124,7 @@ def test_every_optimiser_with_schedules_and_options(number: int) -> None:
 # ---------------------------------------------------------------- what is reported
 
 
-def in_torch(name: str, old: str, new: str) -> Report:
+def in_torch(name: str, old: str, new: str, **options: object) -> Report:
     """Verify a script of PyTorch with a change."""
     graph, recipe = planted.recipe_of("trained", NETWORK, RECIPES[name])
 
@@ -132,7 +133,7 @@ def in_torch(name: str, old: str, new: str) -> Report:
         assert old in source
         return source.replace(old, new)
 
-    given = {"targets": ("torch",), "rungs": (5,), "dtypes": ("float64",)}
+    given = {"targets": ("torch",), "rungs": (5,), "dtypes": ("float64",), **options}
     return verify(graph, recipe=recipe, script=changed, **given)  # type: ignore[arg-type]
 
 
@@ -173,6 +174,19 @@ def test_a_script_that_fails_is_a_finding(
     (found,) = report.divergences
     assert found.message.startswith(message)
     assert [each.text for each in found.lines] == lines
+
+
+def test_what_is_saved_of_a_divergence(tmp_path: Path) -> None:
+    report = in_torch("outside", ", nesterov=True", "", dump=tmp_path)
+
+    (found,) = report.divergences
+    (comparison,) = (each for each in report.comparisons if each.path == found.path)
+    spec, torch = (
+        np.load(tmp_path / f"float64_rung5_{found.path}_{side}.npz")["parameter"]
+        for side in ("spec", "torch")
+    )
+    assert len(list(tmp_path.iterdir())) == 2
+    assert np.abs(spec - torch).max() == comparison.absolute > 0
 
 
 def test_state_that_a_recipe_does_not_have_is_a_finding() -> None:

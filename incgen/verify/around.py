@@ -25,7 +25,8 @@ def save(
     """Write a NumPy file for each side: the models, the spec, or a form of a model.
 
     The frameworks of the models are in the type of the divergence. `last` is the pass that was run
-    last; `forms` holds the results of a model and of a form that differs from it.
+    last; `forms` holds the results of a model and of a form that differs from it, or those of each
+    side of a training step.
 
     Raises:
         OutputError: A file cannot be written.
@@ -50,7 +51,7 @@ def _sides(
     if rung == 0:
         for name, facts in models.facts.items():
             yield name, {"initial_value": facts.tensors[path]} if path in facts.tensors else {}
-    elif rung == 6:
+    elif forms:
         yield from forms.items()
     elif last is not None and last.rung == rung and last in models.results:
         what = "output" if rung < 3 else last.what.replace(" ", "_")

@@ -68,7 +68,11 @@ class ScriptFailure(Failure):
 
 
 class RecipeClimb:
-    """Compares training scripts with each other and with the recipe."""
+    """Compares training scripts with each other and with the recipe.
+
+    Attributes:
+        sides: What each side has where the first difference is.
+    """
 
     def __init__(self, models: Models, given: ByRecipe, record: Record) -> None:
         """Store the models, the recipe with its scripts, and the record."""
@@ -77,6 +81,7 @@ class RecipeClimb:
         other = models.dtype != record.models.dtype
         self.suffix = f" in {models.dtype}" if other else ""
         self.names = [name for name in models.names if RUNNERS[name].training]
+        self.sides: Mapping[str, dict[str, Array]] = {}
         self.sources: dict[str, str] = {}
         self.trained: dict[str, Trained] = {}
 
@@ -99,25 +104,31 @@ class RecipeClimb:
         except ScriptFailure as failure:
             subject = Subject(5, "training", (failure.target, failure.target))
             self.record.fault(subject, "", f"{failure.target}: {failure.reason}")
-            self._close({failure.target: failure.line})
+            self._close({failure.target: self._line(failure)})
         else:
             kind = next((each.what for each in self.record.wrong(5)), "").partition(" ")[0]
-            self._close({name: _line_of(self.sources[name], kind) for name in self.names})
+            self._close({name: _PARTS.get(kind) for name in self.names})
 
-    def _close(self, lines: Mapping[str, int | None]) -> None:
-        """Name the lines of the scripts beside the first divergence, and none of the models."""
+    def _line(self, failure: ScriptFailure) -> str | None:
+        """Return a pattern of the line at which a script failed, if it did."""
+        lines = self.sources.get(failure.target, "").split("\n")
+        return None if failure.line is None else re.escape(lines[failure.line - 1])
+
+    def _close(self, lines: Mapping[str, str | None]) -> None:
+        """Name lines of scripts beside the first divergence, by their patterns, and no models'."""
         self.record.close(5)
         if not self.record.wrong(5):
             return
         (found,) = (each for each in self.record.divergences if each.rung == 5)
-        network = self.models.graph.program.network.name
-        places = [
-            Place(file_name(network, self.recipe.name, name), line, _text(self.sources[name], line))
-            for name, line in lines.items()
-            if line is not None
-        ]
-        own = replace(found, lines=(*(found.lines[:1] if found.path else ()), *places))
-        self.record.divergences[self.record.divergences.index(found)] = own
+        network, places = self.models.graph.program.network.name, list[Place]()
+        for name, pattern in lines.items():
+            own = self.script(name, self.recipe).split("\n")  # as users have it
+            at = [n for n, line in enumerate(own, 1) if pattern and re.match(pattern, line)]
+            file = file_name(network, self.recipe.name, name)
+            places += [Place(file, number, own[number - 1].strip()) for number in at[:1]]
+        own_lines = (*(found.lines[:1] if found.path else ()), *places)
+        number = self.record.divergences.index(found)
+        self.record.divergences[number] = replace(found, lines=own_lines)
 
     def _begin(self) -> None:
         """Scale the recipe to the first gradients, and make scripts and models for it."""
@@ -187,7 +198,10 @@ class RecipeClimb:
         for kind in KINDS:
             if number == STEPS - 1 or not self._agree(kind, found, pairs):
                 self._keep(kind, number, found, pairs)
-            if self.record.wrong(5):
+            if wrong := self.record.wrong(5):
+                key, what = wrong[0].path, kind.replace(" ", "_")
+                sides = {side: state[kind] for side, state in found.items()}
+                self.sides = {n: {what: each[key]} for n, each in sides.items() if key in each}
                 return
 
     def _agree(self, kind: str, found: Mapping[str, State], pairs: list[tuple[str, str]]) -> bool:
@@ -258,17 +272,6 @@ _PARTS = {
     "statistic": r" *def train_step\(",
     "average": r"class Average\b",
 }
-
-
-def _line_of(source: str, kind: str) -> int | None:
-    """Return the line of a script that begins what computes something."""
-    lines = source.split("\n")
-    part = _PARTS.get(kind)
-    return next((n for n, line in enumerate(lines, 1) if part and re.match(part, line)), None)
-
-
-def _text(source: str, line: int) -> str:
-    return source.split("\n")[line - 1].strip()
 
 
 def _telling(rate: Rate, epoch: int, total: int) -> Iterator[int]:

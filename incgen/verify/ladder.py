@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from incgen.verify.round_trip import RoundTrip
 from incgen.verify.runners.base import Runner
 from incgen.verify.runners.results import Facts
 from incgen.verify.variants import Another, combinations
+from incgen.weights.checkpoint import Array
 
 #: A callback that receives progress messages.
 Progress = Callable[[str], None]
@@ -54,6 +55,7 @@ class Ladder:
         self.round_trip = RoundTrip(models, self.record, progress)
         self.asked: tuple[int, ...] = ()
         self.last: Pass | None = None
+        self.steps: Mapping[str, dict[str, Array]] = {}
 
     def climb(self, rungs: Sequence[int]) -> None:
         """Compare rung by rung, up to the first that diverges."""
@@ -74,7 +76,7 @@ class Ladder:
             except checks.Incomparable as found:
                 self.record.close(found.rung)
             if self.record.divergences and self.dump is not None:
-                first, forms = self.record.divergences[0], self.round_trip.outputs
+                first, forms = self.record.divergences[0], self.steps or self.round_trip.outputs
                 around.save(self.dump, first, self.models, self.last, forms)
         if self.record.divergences:
             below = self.record.divergences[0].rung
@@ -164,7 +166,9 @@ class Ladder:
         if self.recipe is not None and self.first:
             models = self.exact or self.models
             with models.precision():
-                RecipeClimb(models, self.recipe, self.record).climb()
+                climb = RecipeClimb(models, self.recipe, self.record)
+                climb.climb()
+                self.steps = climb.sides
 
     def _applies(self, each: Pass) -> bool:
         """Return whether such an input exists, and this type says anything new about it."""
