@@ -131,6 +131,13 @@ def test_sound_models_pass_every_rung(sound: Report) -> None:
     assert sound.omissions == () and sound.ill_conditioned == ()
 
 
+def test_a_trajectory_begins_with_the_weights_whatever_was_run_before() -> None:
+    """Its rate comes from a step, which moves the running statistics of the first target."""
+    report = verify(graph_of(), rungs=(5,), dtypes=("float64",), targets=("torch", "keras"))
+
+    assert report.passed, report
+
+
 def test_every_block_is_compared(sound: Report) -> None:
     found = {each.path for each in sound.of(1, "float64")}
 
