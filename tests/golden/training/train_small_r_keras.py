@@ -402,7 +402,7 @@ class Training(keras.Model):
 
 def compiled(network: keras.Model, jit_compile: bool | str = "auto") -> Training:
     """Return the network, ready to be trained."""
-    model = Training(network.inputs, network.output, name=network.name)
+    model = Training(network.input, network.output, name=network.name)
     devices = tf.distribute.get_strategy().num_replicas_in_sync
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization) and devices > 1:
@@ -580,7 +580,7 @@ def first_failure(network: keras.Model, images: tf.Tensor) -> str:
         if weight.trainable and not ops.all(ops.isfinite(weight)):
             return f"{key} was not finite any more"
     inner = [x for x in network.layers if type(x) is not keras.layers.InputLayer]
-    probe = keras.Model(network.inputs, [layer.output for layer in inner])
+    probe = keras.Model(network.input, [layer.output for layer in inner])
     for layer, output in zip(inner, probe(images, training=True), strict=True):
         if not ops.all(ops.isfinite(output)):
             key = layer.name.replace("-", ".")
