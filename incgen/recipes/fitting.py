@@ -52,22 +52,35 @@ class _Fit:
         self.report.warning(Code.TRAP, self.places.get(key, self.name), message, help=help)
 
     def network(self) -> None:
-        """Refuse a network without logits, or without a word on its pixels."""
-        graph = self.graph
-        last = graph.nodes[next(iter(graph.outputs.values()))]
-        if last.shape.is_map:
-            message = f"`{graph.program.network.name}` ends in a map, and the loss takes a vector"
-            help_ = "end it with `global_avg_pool` and `dense classes`"
-            self.refuse("loss", message, help_, Note("it ends here", last.span))
-        elif last.op in _ENDS:
-            message = f"the loss takes logits, but the network ends in `{last.op}`"
-            note = Note("it ends here", last.span)
-            self.refuse("loss", message, "end the network one step earlier", note)
-        pixels = graph.program.network.pixels
-        if pixels is not None and not pixels.described:
+        """Refuse a network whose outputs are no logits, or whose input is no image."""
+        graph, (main, *_) = self.graph, self.graph.outputs
+        classes = graph.nodes[graph.outputs[main]].shape.channels
+        for name, index in graph.outputs.items():
+            last = graph.nodes[index]
+            note, own = Note("it ends here", last.span), last.shape.channels
+            if last.shape.is_map:
+                message = f"`{name}` is a map, and the loss takes a vector"
+                help_ = "end it with `global_avg_pool` and `dense classes`"
+                self.refuse("loss", message, help_, note)
+            elif last.op in _ENDS:
+                message = f"the loss takes logits, but `{name}` ends in `{last.op}`"
+                self.refuse("loss", message, "end it one step earlier", note)
+            elif own != classes:
+                message = f"`{name}` has {own} classes, and `{main}` has {classes}"
+                self.refuse("loss", message, "give every head the classes of the network", note)
+        self._pixels()
+
+    def _pixels(self) -> None:
+        """Refuse an input that is no image, or that does not say what its values are."""
+        pixels, channels = self.graph.program.network.pixels, self.graph.input.channels
+        assert pixels is not None
+        note = Note("the input is here", pixels.span)
+        if channels not in (1, 3):
+            message = f"images have 1 or 3 channels, and the input has {channels}"
+            self.refuse("train", message, "train it by a program of your own", note)
+        elif not pixels.described:
             message = "the network does not say what its pixels are, so images cannot be scaled"
-            help_ = "write `range=[0, 1]` on its `input` line"
-            self.refuse("train", message, help_, Note("the input is here", pixels.span))
+            self.refuse("train", message, "write `range=[0, 1]` on its `input` line", note)
 
     def loss(self) -> rp.Loss:
         """Return the loss with a weight for heads; it must be stated if there are any."""

@@ -8,14 +8,13 @@ takes its place.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from typing import Any
 
-from incgen.base.diagnostics import Code, Diagnostic, SpecError
-from incgen.graph.nodes import Graph, Node
+from incgen.graph.nodes import Graph
 from incgen.language.printing import number
 from incgen.recipes.recipe import Duration, Recipe, Transform
 from incgen.targets import TARGETS
@@ -24,8 +23,6 @@ from incgen.targets.shared.render import Printer
 from incgen.targets.shared.style import PLAIN, Style
 from incgen.targets.shared.text import docstring
 
-#: The channels that images have: grey, or red, green and blue.
-_CHANNELS = (1, 3)
 #: How many random numbers an image gets, enough for every transform; docs/recipes.md lists them.
 _NUMBERS = 32
 #: The transforms that draw random numbers.
@@ -75,10 +72,8 @@ def script(
         module: The module of the model, if it is not `NETWORK_TARGET`.
 
     Raises:
-        SpecError: The network is not one that a script can train; code `unsupported`.
         TemplateError: A template of the user's is faulty.
     """
-    _refuse(graph)
     printer = Printer(target, style, package=graph.program.network.name)
     with printer.templates.faults():
         facts = view(graph, recipe, target, style.line_length)
@@ -242,39 +237,3 @@ def _penalty(graph: Graph, recipe: Recipe) -> str | None:
     if recipe.l2 is not None:
         return "recipe" if recipe.l2 else None
     return "network" if any(node.args.get("l2") for node in graph.nodes) else None
-
-
-def _refuse(graph: Graph) -> None:
-    """Refuse a network that is no classifier of images.
-
-    Raises:
-        SpecError: Code `unsupported`.
-    """
-    faults = [*_faults(graph)]
-    if faults:
-        raise SpecError(faults)
-
-
-def _faults(graph: Graph) -> Iterator[Diagnostic]:
-    """Yield what a training script cannot make use of."""
-
-    def fault(node: Node, message: str, help_: str) -> Diagnostic:
-        return Diagnostic(Code.UNSUPPORTED, message, node.span, help=help_)
-
-    if graph.input.channels not in _CHANNELS:
-        count = graph.input.channels
-        message = f"a training script reads images of 1 or 3 channels, not {count}"
-        yield fault(graph.nodes[0], message, "train it by a program of your own")
-    main, *_ = graph.outputs
-    classes = graph.nodes[graph.outputs[main]].shape.channels
-    for name, index in graph.outputs.items():
-        node = graph.nodes[index]
-        if node.shape.is_map:
-            message = f"the output `{name}` is a map, and a training script needs a number a class"
-            yield fault(node, message, "end it with `flatten` or `global_avg_pool`")
-        elif node.op == "softmax":
-            message = f"the output `{name}` is a softmax, which the loss contains already"
-            yield fault(node, message, "leave it out: the output of a classifier is its logits")
-        elif node.shape.channels != classes:
-            message = f"`{name}` has {node.shape.channels} classes, and `{main}` has {classes}"
-            yield fault(node, message, "give every head the classes of the network")
