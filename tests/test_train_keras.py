@@ -463,6 +463,29 @@ def test_devices_share_each_batch(imported: Callable[..., Any]) -> None:
         assert [*chain(*devices)] == whole[4 + step]
 
 
+@pytest.mark.parametrize("line", ["{ center_crop }", None])
+@pytest.mark.parametrize("count", [8, 1, 20])
+def test_every_device_has_images_to_evaluate(
+    count: int, line: str | None, imported: Callable[..., Any]
+) -> None:
+    """The last batch is filled up with images whose label is -1."""
+    lines = {"evaluate": line} if line else {}
+    module = imported(spec(train="{ flip }", drop=[] if line else ["evaluate"], **lines))
+    arrays = np.arange(count, dtype="uint8")[:, None, None].repeat(8, 1).repeat(8, 2)
+    images = module.Images(module.Examples(arrays, np.arange(count)), 7, 2)
+    seen = []
+    for number in range(3):
+        devices = module.Devices(3, number, num_replicas_in_sync=6)
+        batches = [*images.validation(devices)]
+        assert [len(labels) for _, labels in batches] == [1, 1] * -(-count // 6)
+        for pixels, labels in batches:
+            for image, label in zip(pixels.numpy(), labels.numpy().tolist(), strict=True):
+                assert label in (-1, round(float(image.mean() + 1) * 127.5))
+                seen.append(label)
+
+    assert sorted(label for label in seen if label >= 0) == [*range(count)]
+
+
 def test_the_numbers_of_an_image_are_its_own(imported: Callable[..., Any]) -> None:
     module = imported(spec())
     arrays = np.random.default_rng(0).integers(0, 255, (20, 12, 12), "uint8")
@@ -515,13 +538,14 @@ def test_evaluation(crops: int, imported: Callable[..., Any]) -> None:
     module = imported(spec(network, evaluate=line))
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(0, 2, (9 * crops, 7)), rng.integers(0, 7, 9)
+    labels[[2, 5]] = -1  # fills up a batch
     images = logits.reshape(-1, crops, 7) if crops > 1 else logits
     found = module.scores(lambda x, training: {"logits": x, "early": -x}, images, labels)
 
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    p = p.reshape(9, crops, 7).mean(1)
-    better = (p > p[range(9), labels][:, None]).sum(1)
-    expected = [(better == 0).sum(), (better < 5).sum(), -np.log(p[range(9), labels]).sum()]
+    p, labels = np.delete(p.reshape(9, crops, 7).mean(1), [2, 5], 0), np.delete(labels, [2, 5])
+    better = (p > p[range(7), labels][:, None]).sum(1)
+    expected = [(better == 0).sum(), (better < 5).sum(), -np.log(p[range(7), labels]).sum()]
     assert found.numpy().tolist() == pytest.approx(expected, rel=1e-12)
 
 

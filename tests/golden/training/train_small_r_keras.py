@@ -292,20 +292,28 @@ class Images:
 
     def prepared(self, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return an image to evaluate and its label."""
-        return prepare(self.read(number)), self.labels[number]
+        image = prepare(self.read(number % len(self.examples)))
+        return image, self.label(number)
+
+    def label(self, number: tf.Tensor) -> tf.Tensor:
+        """Return the labels of examples; those that fill up the last batch have -1."""
+        count = len(self.examples)
+        return tf.where(number < count, tf.gather(self.labels, number % count), -1)
 
     def validation(self, devices: Devices) -> tf.data.Dataset:
-        """Return the batches of evaluation."""
-        numbers = tf.data.Dataset.range(len(self.examples))
+        """Return the batches of evaluation; the last one is filled up."""
+        count = len(self.examples)
+        size = min(BATCH, count) // devices.num_replicas_in_sync
+        batch = max(1, size) * devices.num_replicas_in_sync
+        numbers = tf.data.Dataset.range(math.ceil(count / batch) * batch)
         share = numbers.shard(devices.num_input_pipelines, devices.input_pipeline_id)
-        size = min(BATCH, len(self.examples))
-        return self.batches(share, self.prepared, size, devices)
+        return self.batches(share, self.prepared, batch, devices)
 
     def batches(
         self, numbers: tf.data.Dataset, load: Loader, size: int, devices: Devices
     ) -> tf.data.Dataset:
         """Return the batches of each device, as the network takes them."""
-        size = max(1, size // devices.num_replicas_in_sync)
+        size //= devices.num_replicas_in_sync
         batches = numbers.map(load, self.workers).batch(size)
         batches = batches.map(lambda images, labels: (preprocess(images), labels))
         return batches.prefetch(tf.data.AUTOTUNE)
@@ -416,7 +424,9 @@ def compiled(network: keras.Model, jit_compile: bool | str = "auto") -> Training
 def scores(network: keras.Model, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """Return sums over a batch: top-1 hits, and the loss."""
     logits = tf.cast(network(images, training=False)["logits"], tf.float64)
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    known = tf.maximum(labels, 0)  # -1 only fills up the batch
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(known, logits)
+    losses *= tf.cast(labels >= 0, tf.float64)
     best = tf.math.top_k(logits, 1).indices
     hits = tf.cast(tf.cast(best, tf.int64) == labels[:, None], tf.float64)
     sums = [hits, losses]
