@@ -98,45 +98,57 @@ def view(graph: Graph, recipe: Recipe, target: str, width: int) -> dict[str, Any
         target: The name of the target.
         width: The columns of a line.
     """
-    network, shape = graph.program.network, graph.input
-    entry = TARGETS[target].entry(network.name)
-    main, *heads = graph.outputs
-    own = file_name(network.name, recipe.name, target)
-    assert network.pixels is not None
-    train, evaluate = steps(recipe.train, graph), steps(recipe.evaluate, graph)
-    names = {step.name for step in (*train, *evaluate)}
+    network = graph.program.network.name
+    entry = TARGETS[target].entry(network)
     return {
+        **_facts(graph),
+        **_images(graph, recipe),
         "header": header(graph.program, width),
         "described": partial(_docstring, graph, recipe, width),
         "recipe": recipe,
-        "network": network.name,
-        "entry": entry,
-        "imported": entry,
-        "module": f"{network.name}_{target}",
-        "script": own,
-        "height": shape.height,
-        "width": shape.width,
-        "channels": shape.channels,
-        "classes": graph.nodes[graph.outputs[main]].shape.channels,
-        "main": main,
-        "heads": heads,
-        "preprocess": network.pixels.described,
         "penalty": _penalty(graph, recipe),
-        "drops": any(node.args.get("rate") for node in graph.nodes if node.op == "dropout"),
-        "norms": sorted({node.args["variance"] for node in graph.nodes if node.op == "bn"}),
-        "depthwise": any(node.op in _DEPTHWISE for node in graph.nodes),
-        "train": train,
-        "evaluate": evaluate,
-        "random": any(step.name in _RANDOM for step in train),
-        "uses": names,
-        "crops": max([_CROPS.get(step.name, 1) for step in evaluate], default=1),
         "optimizer": type(recipe.optimizer).__name__,
         "schedule_kind": type(recipe.rate.schedule).__name__,
-        "numbers": _NUMBERS,
+        "network": network,
+        "entry": entry,
+        "imported": entry,
+        "module": f"{network}_{target}",
+        "script": file_name(network, recipe.name, target),
         "number": plain,
         "fraction": fraction,
         "lerp": lerp,
         "in_steps": in_steps,
+    }
+
+
+def _facts(graph: Graph) -> dict[str, Any]:
+    """Return what a script has to know of its network."""
+    shape, pixels, nodes = graph.input, graph.program.network.pixels, graph.nodes
+    main, *heads = graph.outputs
+    return {
+        "height": shape.height,
+        "width": shape.width,
+        "channels": shape.channels,
+        "classes": nodes[graph.outputs[main]].shape.channels,
+        "main": main,
+        "heads": heads,
+        "preprocess": pixels is not None and pixels.described,
+        "drops": any(node.args.get("rate") for node in nodes if node.op == "dropout"),
+        "norms": sorted({node.args["variance"] for node in nodes if node.op == "bn"}),
+        "depthwise": any(node.op in _DEPTHWISE for node in nodes),
+    }
+
+
+def _images(graph: Graph, recipe: Recipe) -> dict[str, Any]:
+    """Return the transforms of a recipe, and what they need."""
+    train, evaluate = steps(recipe.train, graph), steps(recipe.evaluate, graph)
+    return {
+        "train": train,
+        "evaluate": evaluate,
+        "uses": {step.name for step in (*train, *evaluate)},
+        "random": any(step.name in _RANDOM for step in train),
+        "crops": max([_CROPS.get(step.name, 1) for step in evaluate], default=1),
+        "numbers": _NUMBERS,
     }
 
 
