@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -17,61 +17,16 @@ from typing import Any
 import numpy as np
 import pytest
 import scripts
+import small
 import torch
-from PIL import Image, ImageEnhance
+from PIL import Image
 from safetensors.torch import load_file, save_file
+from small import NETWORK, PLAIN, picture, spec
 from torch import Tensor, nn
 
 from incgen.compiling import compile_recipe
 from incgen.recipes import rates
 
-#: A small network that has everything: normalisation, weight decay, dropout, a head.
-NETWORK = """\
-numerics caffe
-unit conv_bn = conv bias=false l2=0.01 -> bn -> relu
-
-network small(classes = 3, drop = 0.25) {
-    input 8x8 3  range=[-1, 1]
-    conv1: conv_bn 3x3 6
-    aux early {
-        global_avg_pool
-        fc: dense classes
-    }
-    conv2: conv_bn 3x3/2 8
-    global_avg_pool
-    dropout drop
-    logits: dense classes
-}
-"""
-#: The least.
-PLAIN = """\
-numerics caffe
-network small(classes = 3) {
-    input 8x8 3  range=[0, 255]
-    conv1: conv 3x3 6
-    relu
-    global_avg_pool
-    logits: dense classes
-}
-"""
-#: Settings of a recipe, by their first word.
-SETTINGS = {
-    "epochs": "3",
-    "batch": "6 synchronized=true",
-    "loss": "cross_entropy smoothing=0.1 heads=0.3",
-    "optimizer": "sgd momentum=0.9 rate=inside",
-    "rate": "0.05 -> warmup 2 steps -> exponential 0.5 every 0.5 epochs",
-    "clip": "norm 1",
-    "average": "0.9 ramp=true",
-    "train": """{
-        crop area=[0.3, 1] aspect=[3/4, 4/3] interpolation=random -> flip
-        color brightness=0.125 contrast=[0.5, 1.5] saturation=[0.5, 1.5] hue=0.1
-    }""",
-    "evaluate": "{ resize 9 -> center_crop }",
-}
-
-#: What a recipe can do without.
-OPTIONAL = ("clip", "average", "train", "evaluate")
 #: A line of the network, and the same with a normalisation of the other kind.
 MORE, MORE_BN = (
     "    global_avg_pool\n    dropout",
@@ -80,20 +35,13 @@ MORE, MORE_BN = (
 CROP = "crop area=[0.3, 1] aspect=[3/4, 4/3]"
 
 
-def spec(network: str = NETWORK, drop: Sequence[str] = (), **settings: str) -> str:
-    """Return a spec with a recipe `r`: SETTINGS with others in place, or without some."""
-    lines = {**SETTINGS, **settings}
-    body = "\n".join(f"    {name} {value}" for name, value in lines.items() if name not in drop)
-    return f"{network}\nrecipe r for small {{\n{body}\n}}\n"
-
-
 # ---------------------------------------------------------------- the text
 
 GOLDEN = Path(__file__).parent / "golden" / "training"
 #: Recipes that together have every form of a script.
 FORMS = {
     "all": spec(),
-    "least": spec(PLAIN, loss="cross_entropy", optimizer="sgd", rate="0.1", drop=OPTIONAL),
+    "least": spec(PLAIN, loss="cross_entropy", optimizer="sgd", rate="0.1", drop=small.OPTIONAL),
     "biased": spec(NETWORK.replace("caffe", "tf"), optimizer="rmsprop tf decay=0.9 eps=1"),
     "mixed": spec(
         NETWORK.replace("-> bn ->", "-> bn variance=biased ->", 1).replace(MORE, MORE_BN)
@@ -195,71 +143,20 @@ def float64() -> Iterator[None]:
     torch.set_default_dtype(before)
 
 
-#: Rates that change from step to step, and gradients of two weights.
-RATES = [0.1, 0.05, 0.2, 0.025]
-GRADIENTS = [[0.5, -2.0], [0.25, 1.0], [-1.5, 0.125], [0.75, 0.5]]
-
-
-def sgd(momentum: float, nesterov: bool, inside: bool) -> list[float]:
-    """Return weights from 1 after the steps above, by the docstring of `Sgd`."""
-    weights = []
-    for gradients in zip(*GRADIENTS, strict=True):
-        w, v = 1.0, 0.0
-        for rate, g in zip(RATES, gradients, strict=True):
-            if inside:
-                v = momentum * v - rate * g
-                w += momentum * v - rate * g if nesterov else v
-            else:
-                v = momentum * v + g
-                w -= rate * (g + momentum * v) if nesterov else rate * v
-        weights.append(w)
-    return weights
-
-
-def rmsprop(form: str, decay: float, momentum: float, eps: float) -> list[float]:
-    """Return weights from 1 after the steps above, by the docstring of `RmsProp`."""
-    weights = []
-    for gradients in zip(*GRADIENTS, strict=True):
-        w, v, s = 1.0, 0.0, 1.0 if form == "tf" else 0.0
-        for rate, g in zip(RATES, gradients, strict=True):
-            s = decay * s + (1 - decay) * g * g
-            if form == "torch":
-                v = momentum * v + g / (s**0.5 + eps)
-                w -= rate * v
-            else:
-                v = momentum * v - rate * g / (s + eps) ** 0.5
-                w += v
-        weights.append(w)
-    return weights
-
-
-def adam(beta1: float, beta2: float, eps: float, decay: float = 0.0) -> list[float]:
-    """Return weights from 1 after the steps above, by arXiv:1412.6980 and arXiv:1711.05101."""
-    weights = []
-    for gradients in zip(*GRADIENTS, strict=True):
-        w, m, v = 1.0, 0.0, 0.0
-        for t, (rate, g) in enumerate(zip(RATES, gradients, strict=True), 1):
-            w -= rate * decay * w
-            m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g * g
-            w -= rate * (m / (1 - beta1**t)) / ((v / (1 - beta2**t)) ** 0.5 + eps)
-        weights.append(w)
-    return weights
-
-
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("sgd", sgd(0, False, False)),
-        ("sgd momentum=0.75", sgd(0.75, False, False)),
-        ("sgd momentum=0.75 nesterov=true", sgd(0.75, True, False)),
-        ("sgd momentum=0.75 rate=inside", sgd(0.75, False, True)),
-        ("sgd momentum=0.75 nesterov=true rate=inside", sgd(0.75, True, True)),
-        ("rmsprop tf decay=0.9 momentum=0.75 eps=1", rmsprop("tf", 0.9, 0.75, 1)),
-        ("rmsprop keras decay=0.9 momentum=0.75 eps=0.01", rmsprop("keras", 0.9, 0.75, 0.01)),
-        ("rmsprop torch decay=0.9 momentum=0.75 eps=0.01", rmsprop("torch", 0.9, 0.75, 0.01)),
-        ("rmsprop torch decay=0.9 eps=0.01", rmsprop("torch", 0.9, 0, 0.01)),
-        ("adam eps=0.1", adam(0.9, 0.999, 0.1)),
-        ("adamw beta2=0.95 decay=0.25", adam(0.9, 0.95, 1e-8, 0.25)),
+        ("sgd", small.sgd(0, False, False)),
+        ("sgd momentum=0.75", small.sgd(0.75, False, False)),
+        ("sgd momentum=0.75 nesterov=true", small.sgd(0.75, True, False)),
+        ("sgd momentum=0.75 rate=inside", small.sgd(0.75, False, True)),
+        ("sgd momentum=0.75 nesterov=true rate=inside", small.sgd(0.75, True, True)),
+        ("rmsprop tf decay=0.9 momentum=0.75 eps=1", small.rmsprop("tf", 0.9, 0.75, 1)),
+        ("rmsprop keras decay=0.9 momentum=0.75 eps=0.01", small.rmsprop("keras", 0.9, 0.75, 0.01)),
+        ("rmsprop torch decay=0.9 momentum=0.75 eps=0.01", small.rmsprop("torch", 0.9, 0.75, 0.01)),
+        ("rmsprop torch decay=0.9 eps=0.01", small.rmsprop("torch", 0.9, 0, 0.01)),
+        ("adam eps=0.1", small.adam(0.9, 0.999, 0.1)),
+        ("adamw beta2=0.95 decay=0.25", small.adam(0.9, 0.95, 1e-8, 0.25)),
     ],
 )
 @pytest.mark.usefixtures("float64")
@@ -268,7 +165,7 @@ def test_an_optimizer(line: str, expected: list[float], imported: Callable[..., 
     model = nn.Linear(1, 2, bias=False)
     nn.init.ones_(model.weight)
     optimizer = module.make_optimizer(model)
-    for rate, gradients in zip(RATES, GRADIENTS, strict=True):
+    for rate, gradients in zip(small.RATES, small.GRADIENTS, strict=True):
         model.weight.grad = torch.tensor(gradients)[:, None]
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -400,14 +297,6 @@ def test_the_average(line: str, decays: list[float], imported: Callable[..., Any
         torch.testing.assert_close(found[key], expected[key], rtol=1e-13, atol=0)
 
 
-def cross_entropy(logits: np.ndarray, labels: Sequence[int], smoothing: float) -> float:
-    """Return the mean cross-entropy, by the docstring of `Loss`."""
-    logits = logits - logits.max(1, keepdims=True)
-    log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
-    targets = (1 - smoothing) * np.eye(logits.shape[1])[list(labels)] + smoothing / logits.shape[1]
-    return float(-(targets * log_p).sum(1).mean())
-
-
 @pytest.mark.parametrize("l2", [None, "0.125", "0"])
 @pytest.mark.usefixtures("float64")
 def test_the_loss(l2: str | None, imported: Callable[..., Any]) -> None:
@@ -419,7 +308,7 @@ def test_the_loss(l2: str | None, imported: Callable[..., Any]) -> None:
     loss = module.loss_of(model, outputs, torch.tensor(labels))
 
     main, head = (output.detach().numpy() for output in outputs)
-    expected = cross_entropy(main, labels, 0.1) + 0.3 * cross_entropy(head, labels, 0.1)
+    expected = small.cross_entropy(main, labels, 0.1) + 0.3 * small.cross_entropy(head, labels, 0.1)
     for weight in model.parameters():
         if weight.dim() == 4:
             expected += (
@@ -436,7 +325,7 @@ def test_the_loss_of_a_network_without_heads_and_decay(imported: Callable[..., A
     logits, labels = torch.randn(4, 3), [0, 2, 1, 2]
     loss = module.loss_of(module.Small(), logits, torch.tensor(labels))
 
-    assert float(loss) == pytest.approx(cross_entropy(logits.numpy(), labels, 0), rel=1e-13)
+    assert float(loss) == pytest.approx(small.cross_entropy(logits.numpy(), labels, 0), rel=1e-13)
 
 
 def test_half_precision_does_not_round_the_loss(imported: Callable[..., Any]) -> None:
@@ -444,33 +333,16 @@ def test_half_precision_does_not_round_the_loss(imported: Callable[..., Any]) ->
     logits = torch.tensor([[3.0, 2.75, -1.0]], dtype=torch.bfloat16)
     loss = module.loss_of(module.Small(), logits, torch.tensor([0]))
 
-    assert float(loss) == pytest.approx(cross_entropy(logits.double().numpy(), [0], 0), rel=1e-6)
+    assert float(loss) == pytest.approx(
+        small.cross_entropy(logits.double().numpy(), [0], 0), rel=1e-6
+    )
 
 
 # ---------------------------------------------------------------- images
 
 
-def picture(height: int, width: int) -> np.ndarray:
-    """Return an image (H, W, 3) of bytes, with edges and noise."""
-    rng = np.random.default_rng(0)
-    y, x = np.mgrid[:height, :width]
-    waves = [np.sin(x / 3 + c) * np.cos(y / (4 + c)) * 200 + 128 for c in range(3)]
-    noise = rng.normal(0, 20, (height, width, 3))
-    return (np.stack(waves, -1) + noise).clip(0, 255).round().astype(np.uint8)
-
-
 def as_tensor(image: np.ndarray) -> Tensor:
     return torch.from_numpy(image).permute(2, 0, 1)
-
-
-def by_pillow(
-    image: np.ndarray, box: tuple[int, int, int, int], size: tuple[int, int], mode: Any
-) -> np.ndarray:
-    """Return a box (top, left, height, width) of an image in a size, in floats."""
-    top, left, h, w = box
-    channels = [Image.fromarray(c.astype(np.float32)) for c in np.moveaxis(image, -1, 0)]
-    cut = [c.crop((left, top, left + w, top + h)).resize(size[::-1], mode) for c in channels]
-    return np.stack([np.asarray(c) for c in cut])
 
 
 class Drawn:
@@ -549,7 +421,9 @@ def test_crops_are_those_of_pillow(
     found = module.transform(as_tensor(image), numbers).numpy()
 
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, by_pillow(image, box, (8, 8), mode).clip(0, 255), atol=1e-3)
+    np.testing.assert_allclose(
+        found, small.by_pillow(image, box, (8, 8), mode).clip(0, 255), atol=1e-3
+    )
 
 
 def test_a_crop_is_bilinear_unless_it_says_otherwise(imported: Callable[..., Any]) -> None:
@@ -557,7 +431,7 @@ def test_a_crop_is_bilinear_unless_it_says_otherwise(imported: Callable[..., Any
     numbers = module.draw(0, 0, 0)
     found = module.transform(as_tensor(image), numbers).numpy()
 
-    expected = by_pillow(image, module.crop_box(37, 29, numbers), (8, 8), Image.BILINEAR)
+    expected = small.by_pillow(image, module.crop_box(37, 29, numbers), (8, 8), Image.BILINEAR)
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
@@ -571,24 +445,12 @@ def test_flips(imported: Callable[..., Any]) -> None:
         assert torch.equal(module.transform(image, numbers), expected)
 
 
-def lighter(image: Image.Image, number: float) -> Image.Image:
-    return image.point(lambda value: value + 255 * 0.2 * (2 * number - 1))
-
-
-def contrasted(image: Image.Image, number: float) -> Image.Image:
-    return ImageEnhance.Contrast(image).enhance(0.5 + number)
-
-
-def saturated(image: Image.Image, number: float) -> Image.Image:
-    return ImageEnhance.Color(image).enhance(0.5 + number)
-
-
 @pytest.mark.parametrize(
     ("line", "place", "expected"),
     [
-        ("brightness=0.2", 24, lighter),
-        ("contrast=[0.5, 1.5]", 25, contrasted),
-        ("saturation=[0.5, 1.5]", 26, saturated),
+        ("brightness=0.2", 24, small.lighter),
+        ("contrast=[0.5, 1.5]", 25, small.contrasted),
+        ("saturation=[0.5, 1.5]", 26, small.saturated),
     ],
 )
 @pytest.mark.parametrize("number", [0.0, 0.3, 0.9])
@@ -640,7 +502,7 @@ def test_evaluation_resizes_and_crops(size: tuple[int, int], imported: Callable[
     found = module.prepare(as_tensor(image)).numpy()
 
     scaled = {(37, 29): (14, 11), (20, 50): (11, 28), (11, 11): (11, 11)}[size]
-    expected = by_pillow(image, (0, 0, *size), scaled, Image.BILINEAR)
+    expected = small.by_pillow(image, (0, 0, *size), scaled, Image.BILINEAR)
     top, left = {(14, 11): (3, 1), (11, 28): (1, 10), (11, 11): (1, 1)}[scaled]
     np.testing.assert_allclose(found, expected[:, top : top + 8, left : left + 8], atol=1e-3)
 
@@ -667,20 +529,9 @@ def test_the_144_crops_of_googlenet(size: tuple[int, int], imported: Callable[..
     module, image = imported(text), picture(*size)
     found = module.prepare(as_tensor(image)).numpy()
 
-    crops = list[np.ndarray]()
-    for side in (32, 36, 40, 44):
-        height, width = (round(length * side / min(size)) for length in size)
-        scaled = by_pillow(image, (0, 0, *size), (height, width), Image.BILINEAR)
-        for corner in (0, (max(height, width) - side) // 2, max(height, width) - side):
-            square = scaled[:, corner:][:, :side] if height > width else scaled[:, :, corner:]
-            square = square[:, :, :side]
-            last = side - 28
-            for y, x in ((0, 0), (0, last), (last, 0), (last, last), (last // 2, last // 2)):
-                crops.append(square[:, y : y + 28, x : x + 28])
-            moved = np.moveaxis(square, 0, -1)
-            crops.append(by_pillow(moved, (0, 0, side, side), (28, 28), Image.BILINEAR))
-    assert len(crops) == 72
-    np.testing.assert_allclose(found, [*crops, *(c[:, :, ::-1] for c in crops)], atol=2e-3)
+    expected = small.crops_of_googlenet(image, 28)
+    assert len(expected) == 144
+    np.testing.assert_allclose(found, expected, atol=2e-3)
 
 
 def test_grey_images(imported: Callable[..., Any], tmp_path: Path) -> None:

@@ -525,7 +525,8 @@ def plot(log: Path, image: Path) -> None:
         axes.set_xlabel("step")
         axes.legend()
         axes.grid(alpha=0.3)
-    figure.savefig(image)
+    figure.savefig(temporary := image.with_suffix(".tmp"), format="png")
+    os.replace(temporary, image)
 
 
 def matching(patterns: list[str], keys: Iterable[str]) -> set[str]:
@@ -774,7 +775,8 @@ class Run(keras.callbacks.Callback):
             self.unseen.blame(error, self.unseen.prepared, numbers)
         values = dict(zip(COLUMNS[5:], (sums / count).tolist(), strict=True))
         self.log(values)
-        print(*(f"{name} {value:.4f}" for name, value in values.items()))
+        if self.machine == 0:
+            print(*(f"{name} {value:.4f}" for name, value in values.items()))
 
     def train(self) -> None:
         """Train up to the next evaluation, or the end of the run."""
