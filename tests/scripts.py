@@ -90,7 +90,10 @@ def built(folder: Path, text: str, target: str, recipe: str = "r") -> Path:
 
 def loaded(script: Path) -> Any:
     """Import a script, without running it, and the model beside it."""
-    if not _is_keras(script):
+    target = _target(script)
+    if target == "flax":
+        do_without_tensorflow()
+    elif target == "torch":
         _prepare()
     before = {*sys.modules}
     spec = importlib.util.spec_from_file_location(script.stem, script)
@@ -113,11 +116,16 @@ def loaded(script: Path) -> Any:
 _DECLARED: list[Any] = []
 
 
+def do_without_tensorflow() -> None:
+    """Let TensorBoard do without TensorFlow."""
+    sys.modules.setdefault("tensorboard.compat.notf", ModuleType("notf"))
+
+
 def _prepare() -> None:
     """Do without TensorFlow in TensorBoard, and without torchvision's compiled part."""
     import torch
 
-    sys.modules.setdefault("tensorboard.compat.notf", ModuleType("notf"))
+    do_without_tensorflow()
     if "torchvision" not in sys.modules:  # see `imported` in published.py
         library = torch.library.Library("torchvision", "DEF")
         library.define("nms(Tensor dets, Tensor scores, float threshold) -> Tensor")
@@ -166,19 +174,23 @@ def run(
         data: The folder of the data.
         output: The folder of its files.
         options: Further options.
-        processes: How many processes share the batch, as torchrun starts them.
-        devices: How many virtual devices share it in TensorFlow.
+        processes: How many processes share the batch, as torchrun starts them, or for JAX.
+        devices: How many virtual devices share it in TensorFlow or JAX.
         dtype: The floating-point type of the model.
         at: A signal, and the step in which it comes.
     """
     said = output.with_suffix(".txt")
     arguments = [f"--data={data}", f"--output={output}", "--workers=0", *options]
     shared = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "localhost", "MASTER_PORT": _port()}
-    imports = "scripts_imports_keras" if _is_keras(script) else "scripts_imports"
+    target = _target(script)
+    if target == "flax" and processes > 1:
+        shared |= {"JAX_COORDINATOR_ADDRESS": f"localhost:{_port()}"}
+        shared |= {"JAX_NUM_PROCESSES": str(processes)}
+    shared |= {"JAX_COMPILATION_CACHE_DIR": str(script.parent / "compiled")}
     started = [
-        _server(imports).Process(
+        _server(target).Process(
             target=_main,
-            args=(script, arguments, said, dtype, devices, at, {**shared, "RANK": str(rank)}),
+            args=(script, arguments, said, dtype, devices, at, {**shared, **_rank(rank)}),
         )
         for rank in range(processes)
     ]
@@ -193,18 +205,32 @@ def run(
     return Run(next((c for c in codes if c), 0) or 0, said.read_text("utf-8"), output)
 
 
-def _is_keras(script: Path) -> bool:
-    """Return whether a script is one of Keras."""
-    return script.stem.endswith("_keras")
+def forked(script: Path, function: Callable[..., None], *args: Any) -> None:
+    """Call a function in a process like that of a script, and wait for it."""
+    process = _server(_target(script)).Process(target=function, args=args)
+    process.start()
+    process.join(_LONG)
+    assert process.exitcode == 0
+
+
+def _target(script: Path) -> str:
+    """Return the target of a script."""
+    return script.stem.rpartition("_")[2]
+
+
+def _rank(number: int) -> dict[str, str]:
+    """Return what tells a process its number."""
+    return {"RANK": str(number), "JAX_PROCESS_ID": str(number)}
 
 
 @cache
-def _server(imports: str) -> Any:
-    """Return what forks a process in which a module has been imported; the first one counts."""
+def _server(target: str) -> Any:
+    """Return what forks a process that has imported what scripts need; the first target counts."""
     context = multiprocessing.get_context("forkserver")
     paths = [str(Path(__file__).parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    context.set_forkserver_preload([imports])
+    imports = {"torch": "scripts_imports"}
+    context.set_forkserver_preload([imports.get(target, f"scripts_imports_{target}")])
     return context
 
 
@@ -231,13 +257,18 @@ def _main(
     os.environ.update(environment)
     sys.argv = [str(script), *arguments]
     multiprocessing.set_start_method("fork", force=True)  # of those that load images
-    if _is_keras(script):
+    target = _target(script)
+    if target == "keras":
         set_keras(dtype, devices)
+    elif target == "flax":
+        set_flax(dtype, devices)
     else:
         import torch
 
         torch.set_default_dtype(getattr(torch, dtype))
     module = loaded(script)
+    if target == "flax" and dtype == "float64":
+        module.Small = widened(module.Small)
     if at is not None:
         number, step = at
         rate: Callable[..., float] = module.rate
@@ -262,6 +293,37 @@ def set_keras(dtype: str, devices: int = 1) -> None:
         (cpu,) = tf.config.list_physical_devices("CPU")
         parts = [tf.config.LogicalDeviceConfiguration()] * devices
         tf.config.set_logical_device_configuration(cpu, parts)
+
+
+def set_flax(dtype: str, devices: int) -> None:
+    """Set the largest floating-point type of JAX, and how many devices it makes of the CPU.
+
+    What is compiled is compiled in haste, and kept for the next run.
+    """
+    import jax
+
+    haste = ("backend_optimization_level=1", "llvm_disable_expensive_passes=true")
+    haste += ("cpu_parallel_codegen_split_count=1", "cpu_use_fusion_emitters=false")
+    os.environ["XLA_FLAGS"] = " ".join(f"--xla_{flag}" for flag in haste)
+    jax.config.update("jax_enable_x64", dtype == "float64")
+    jax.config.update("jax_num_cpu_devices", devices)
+    jax.config.update("jax_compilation_cache_dir", os.environ.get("JAX_COMPILATION_CACHE_DIR"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+
+
+def widened(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what makes a Flax model in float64; Flax itself makes float32 of all weights."""
+    import jax.numpy as jnp
+    from flax import nnx
+
+    def made(*, rngs: Any) -> Any:
+        model = make(rngs=rngs)
+        for _, variable in nnx.iter_graph(model):
+            if isinstance(variable, nnx.Param | nnx.BatchStat):
+                variable.set_value(variable.get_value().astype(jnp.float64))
+        return model
+
+    return made
 
 
 #: The signals of the tests.
