@@ -79,7 +79,10 @@ class Fault:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Return the targets whose files have the fault."""
+        """Return the targets whose files have the fault; not all have every part of a script."""
+        if self.recipe:
+            changed = {target for change in self.changes for target in change.targets}
+            return tuple(name for name in TARGETS if name in changed)
         return _targets(self.target)
 
     @property
@@ -249,6 +252,7 @@ def _verified(fault: Fault, sources: Mapping[str, str], highest: int) -> Report:
 
 
 def _trained(fault: Fault, planted: Fault) -> Report:
+    """Verify the recipe of a fault with scripts that have another, or none."""
     graph, recipe = recipe_of(fault.spec, fault.text, fault.recipe)
     return verify(
         graph,

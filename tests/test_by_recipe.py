@@ -48,9 +48,15 @@ def compared(report: Report) -> set[str]:
     return {each.what.split(" after ")[0].split(" of ")[0] for each in report.comparisons}
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_scripts_do_what_their_recipe_says(name: str) -> None:
-    report = trained(RECIPES[name], targets=("torch", "keras"))
+@pytest.mark.parametrize(
+    ("name", "targets"),
+    [
+        *((name, ("torch", "keras")) for name in RECIPES if name != "inside"),
+        ("inside", ("torch", "keras", "flax")),  # which compiles every step, if slowly
+    ],
+)
+def test_scripts_do_what_their_recipe_says(name: str, targets: tuple[str, ...]) -> None:
+    report = trained(RECIPES[name], targets=targets)
 
     assert report.passed, report
     kinds = {"loss", "parameter", "statistic", "velocity"}
@@ -58,7 +64,7 @@ def test_scripts_do_what_their_recipe_says(name: str) -> None:
     kinds |= {"mean square"} if "sgd" not in RECIPES[name] else set()
     assert kinds <= compared(report)
     sides = {each.between for each in report.comparisons if each.what.startswith("parameter")}
-    assert sides == {("spec", "torch"), ("spec", "keras"), ("torch", "keras")}
+    assert sides == {*(("spec", n) for n in targets), *(("torch", n) for n in targets[1:])}
     assert all(each.bar <= measure.TRAJECTORY for each in report.comparisons)
 
 
@@ -112,13 +118,15 @@ OPTIONS = (
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(45))
 def test_every_optimiser_with_schedules_and_options(number: int) -> None:
+    targets = ("torch", "keras", "flax")[: 3 if number % 5 == 0 else 2]
     optimizer, options = OPTIMIZERS[number % 15], OPTIONS[(number * 2 + number // 9) % 9]
     schedule, smoothing = SCHEDULES[(number + number // 15) % 6], 0.1 * (number % 2)
     lines = f"batch 32; epochs 24\noptimizer {optimizer}\n{schedule}\n{options}\n"
 
-    report = trained(lines + f"loss cross_entropy smoothing={smoothing} heads=0.3\n")
+    loss = f"loss cross_entropy smoothing={smoothing} heads=0.3\n"
+    report = trained(lines + loss, targets=targets)
 
-    assert not report.divergences and not report.ill_conditioned, (lines, report)
+    assert report.passed, (lines, report)
 
 
 # ---------------------------------------------------------------- what is reported
