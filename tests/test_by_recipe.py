@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from incgen.recipes.recipe import Adam, Duration, Recipe, RmsProp, Warmup
 from incgen.targets.shared.training import script
 from incgen.verify import Report, measure, verify
 from incgen.verify.miniature import EPOCH, STEPS, exact, miniature
+from incgen.verify.runners import trained as scripts
 from incgen.verify.show import text as shown
 
 #: The recipes that show the planted faults; they have every optimiser, schedule and option.
@@ -339,3 +341,31 @@ def test_without_gradients_a_recipe_keeps_its_numbers() -> None:
     assert found.rate.base == 0.5
     assert found.clip is not None and found.clip.limit == 2
     assert replace(found, clip=None).clip is None
+
+
+# ---------------------------------------------------------------- how scripts are imported
+
+
+def test_libraries_around_the_training_can_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scripts, "AROUND", ("tqdm", "torchvision", "missing_library"))
+    before = {*sys.modules}
+
+    report = in_torch(
+        "adam",
+        "import os\n",
+        "import os\nimport missing_library.part as part\nfrom missing_library import thing\n"
+        "HEIGHT = thing.of.something\n",
+    )
+
+    assert report.passed, report
+    assert not {name for name in sys.modules if name.startswith("missing_library")}
+    assert not {name for name in {*sys.modules} - before if "trained_torch" in name}
+    assert [type(each).__name__ for each in sys.meta_path].count("_Absent") == 0
+
+
+def test_a_library_that_training_needs_cannot_be_missing() -> None:
+    report = in_torch("adam", "import os\n", "import os\nimport missing_library\n")
+
+    (found,) = report.divergences
+    assert found.message.startswith("torch: ModuleNotFoundError: ")
+    assert "missing_library" in found.message

@@ -94,7 +94,7 @@ def import_script(runner: Runner, source: str) -> ModuleType:
     finally:
         sys.meta_path.remove(absent)
         for name in (beside, *absent.made):
-            del sys.modules[name]
+            sys.modules.pop(name, None)
         if before is not None:
             sys.modules[beside] = before
 
