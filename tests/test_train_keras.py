@@ -99,6 +99,15 @@ def test_only_what_a_recipe_needs_is_written(forms: Path) -> None:
     assert len(least.splitlines()) < 720
 
 
+@pytest.mark.parametrize("name", ["run", "order", "compiled"])
+def test_a_network_with_a_name_of_the_script(name: str, tmp_path: Path) -> None:
+    text = spec().replace("network small", f"network {name}").replace("for small", f"for {name}")
+    module = scripts.loaded(scripts.built(tmp_path, text, "keras"))
+
+    assert getattr(module, f"{name}_network").__module__ == f"{name}_keras"
+    assert getattr(module, name, module.Run).__module__ == module.__name__
+
+
 # ---------------------------------------------------------------- a step
 
 
@@ -638,6 +647,27 @@ def test_two_devices_are_one(numerics: str, images: Path, tmp_path: Path) -> Non
     for row, other in zip(one.log(), two.log(), strict=True):
         for column in row:
             assert float(other[column] or 0) == pytest.approx(float(row[column] or 0), rel=1e-9)
+
+
+@pytest.mark.slow
+def test_devices_with_statistics_of_their_own(
+    imported: Callable[..., Any], images: Path, tmp_path: Path
+) -> None:
+    """Those that are evaluated are those that are saved, on all devices."""
+    text = spec(batch="6", drop=["average"])
+    run = scripts.run(
+        scripts.built(tmp_path / "script", text, "keras"), images, tmp_path / "run", devices=2
+    )
+    assert run.code == 0, run.said
+
+    module = imported(text)
+    network = module.small()
+    module.load_safetensors(network, run.output / "last.safetensors")
+    validation = module.Images(module.find_examples(images)[1], 0, 1)
+    sums = sum(module.scores(network, *batch) for batch in validation.validation(module.Devices()))
+    top1, loss = (np.asarray(sums) / 15).tolist()
+    assert float(run.log()[-1]["top1"]) == pytest.approx(top1)
+    assert float(run.log()[-1]["val_loss"]) == pytest.approx(loss, rel=1e-5)
 
 
 def test_a_batch_that_devices_cannot_share(script: Path, images: Path, tmp_path: Path) -> None:
