@@ -786,15 +786,22 @@ def test_what_the_command_line_refuses(
     assert not (tmp_path / "run" / "log.csv").exists()
 
 
-@pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "several",
+    [
+        {},
+        pytest.param({"devices": 2}, marks=pytest.mark.slow),
+        pytest.param({"processes": 2}, marks=pytest.mark.slow),
+    ],
+)
 def test_a_loss_that_is_not_finite_stops_the_run(
-    devices: int, script: Path, images: Path, tmp_path: Path, whole: scripts.Run
+    several: dict[str, Any], script: Path, images: Path, tmp_path: Path, whole: scripts.Run
 ) -> None:
     broken = weights(whole)
     broken["conv2.conv.weight"] = np.full_like(broken["conv2.conv.weight"], 3e38)
     save_file(broken, tmp_path / "broken.safetensors")
     options = [f"--from={tmp_path}/broken.safetensors", "--log-every=1"]
-    run = scripts.run(script, images, tmp_path / "run", *options, devices=devices)
+    run = scripts.run(script, images, tmp_path / "run", *options, **several)
 
     assert run.code == 1
     assert "the loss is nan in step 0, at a rate of 0;" in run.said
