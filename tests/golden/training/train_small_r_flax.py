@@ -669,10 +669,12 @@ class Run:
             "average": nnx.clone(model),
         }
         self.graph, state = nnx.split(parts)
-        if resumed:
-            for name, variable in variables_of(state).items():
-                variable.set_value(saved[name])
-        self.state = jax.device_put(state, jax.NamedSharding(mesh(), P()))
+        for name, variable in variables_of(state).items():
+            kept = saved[name] if resumed else variable.get_value()
+            variable.set_value(np.asarray(kept))  # on no device yet
+        # To all devices of all processes, which `device_put` knows nothing of.
+        everywhere = jax.NamedSharding(mesh(), P())
+        self.state = jax.jit(lambda state: state, out_shardings=everywhere)(state)
 
         view = nnx.view(model, deterministic=True, use_running_average=True)
         evaluated = nnx.graphdef(view)
