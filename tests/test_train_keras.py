@@ -716,32 +716,35 @@ def test_frozen_statistics_freeze_a_normalisation(imported: Callable[..., Any]) 
 
 
 def test_weights_that_do_not_fit(
-    script: Path, images: Path, tmp_path: Path, whole: scripts.Run
+    imported: Callable[..., Any], tmp_path: Path, whole: scripts.Run
 ) -> None:
     other = weights(whole)
     other["logits.weight"], other["more"] = np.zeros((4, 8)), np.zeros(1)
     del other["conv1.bn.bias"]
     save_file(other, tmp_path / "other.safetensors")
-    run = scripts.run(script, images, tmp_path / "run", f"--from={tmp_path}/other.safetensors")
+    module = imported(spec())
 
-    assert run.code == 1
+    with pytest.raises(SystemExit) as stopped:
+        module.load_start(module.small(), tmp_path / "other.safetensors", [])
     for part in ("missing: conv1.bn.bias", "unexpected: more", "misshapen: logits.weight"):
-        assert part in run.said
+        assert part in str(stopped.value)
+    fresh = ["more", "logits", "conv1.bn.bias"]
+    module.load_start(module.small(), tmp_path / "other.safetensors", fresh)
 
 
-def test_what_the_command_line_refuses(
-    script: Path, images: Path, tmp_path: Path, whole: scripts.Run
-) -> None:
-    file = f"{whole.output}/last.safetensors"
-    for options, message in (
-        (["--from", f"{whole.output}/log.csv"], f"--from {whole.output}/log.csv: "),
-        (["--from", file, "--fresh", "logit"], "no key matches logit; near it are logits."),
-        (["--freeze", "conv3*"], "no key matches conv3*; near it are conv"),
-        (["--data", f"{tmp_path}/none"], "expected train/ and val/ with a folder of images"),
+def test_what_is_refused(imported: Callable[..., Any], whole: scripts.Run, tmp_path: Path) -> None:
+    module = imported(spec())
+    network, file = module.small(), whole.output / "last.safetensors"
+    log = whole.output / "log.csv"
+    for call, message in (
+        (lambda: module.load_start(network, log, []), f"error: --from {log}: "),
+        (lambda: module.load_start(network, file, ["logit"]), "no key matches logit; near it are"),
+        (lambda: module.freeze(network, ["conv3*"]), "no key matches conv3*; near it are conv"),
+        (lambda: module.find_examples(tmp_path / "none"), "expected train/ and val/ with a folder"),
     ):
-        run = scripts.run(script, images, tmp_path / "run", *options)
-        assert run.code == 1 and message in run.said, run.said
-        assert not (tmp_path / "run" / "log.csv").exists()
+        with pytest.raises(SystemExit) as stopped:
+            call()
+        assert message in str(stopped.value)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(
