@@ -18,7 +18,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from multiprocessing import forkserver
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -136,6 +136,10 @@ def _prepare() -> None:
         importlib.import_module("torchvision")
 
 
+#: The targets whose scripts were run, in order.
+_SERVED: list[str] = []
+
+
 @dataclass(frozen=True)
 class Run:
     """A script that has ended.
@@ -223,10 +227,12 @@ def _rank(number: int) -> dict[str, str]:
     return {"RANK": str(number), "JAX_PROCESS_ID": str(number)}
 
 
-@cache
 def _server(target: str) -> Any:
-    """Return what forks a process that has imported what scripts need; the first target counts."""
+    """Return what forks a process that has imported what scripts of a target need."""
     context = multiprocessing.get_context("forkserver")
+    if _SERVED and _SERVED[-1] != target:  # what another one imports may be in the way
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]  # as CPython's own tests do
+    _SERVED.append(target)
     paths = [str(Path(__file__).parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     imports = {"torch": "scripts_imports"}

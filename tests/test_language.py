@@ -33,6 +33,7 @@ REFUSED = [
         ("Keywords cannot be names", spec, "reserved-name")
         for spec in (network("repeat: relu"), block("relu", parameters="add"))
     ),
+    ("a parameter cannot choose it", block("activation kind", parameters="kind"), "wrong-type"),
     *(
         ("cannot be redefined", spec, "reserved-name")
         for spec in (
