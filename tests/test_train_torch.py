@@ -822,7 +822,6 @@ def test_what_the_command_line_refuses(
         ([f"--output={whole.output}"], "add --resume, or another --output"),
         (["--fresh", "logits"], "--fresh has a meaning with --from only"),
         (["--resume", "--from", file], "leave out --from"),
-        (["--log-every=0"], "a number of steps is at least 1"),
         (["--from", f"{whole.output}/log.csv"], "--from"),
         (["--from", file, "--fresh", "logit"], "no key matches logit; near it are logits."),
         (["--freeze", "conv3*"], "no key matches conv3*; near it are conv"),

@@ -826,9 +826,6 @@ def parse_arguments() -> argparse.Namespace:
     add("--log-every", type=int, default=50, help="steps between rows of the log")
     add("--steps", type=int, help="stop after so many steps, as if interrupted")
     args = parser.parse_args()
-    counts = (args.save_every, args.evaluate_every, args.log_every, args.steps)
-    if any(count is not None and count < 1 for count in counts):
-        parser.error("a number of steps is at least 1")
     if args.fresh and not args.weights:
         parser.error("--fresh has a meaning with --from only")
     if args.resume and args.weights:
