@@ -33,13 +33,15 @@ def collect(runs: Sequence[Run], folder: Path, results: Path) -> None:
     found: dict[str, Any] = {}
     for run in runs:
         curve = curve_of(folder / run.name)
+        if not curve.steps:
+            continue  # it was not run
         found[run.name] = {**asdict(curve), "base": run.settings.get("base")}
         percentiles = folder / run.name / "percentiles.csv"
         if percentiles.exists():
             with percentiles.open(newline="") as file:
                 rows = [[float(value) for value in row] for row in list(csv.reader(file))[1:]]
-            found[run.name]["percentiles"] = rows
-    results.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+            found[run.name]["percentiles"] = rows[::5]
+    results.write_text(json.dumps(found) + "\n", "utf-8")
 
 
 def read(results: Path) -> tuple[dict[str, Curve], dict[str, list[list[float]]], float]:
@@ -56,7 +58,7 @@ def best_rate(curves: Curves) -> float:
     """Return the rate with which Inception reaches its highest accuracy."""
     named = {rate: Run("forms", "inception", settings={"base": rate}).name for rate in RATES}
     tried = {rate: curves[name].best for rate, name in named.items() if name in curves}
-    return max(tried, key=lambda rate: tried[rate])
+    return max(tried, key=lambda rate: tried[rate], default=RATES[0])
 
 
 def curves_of(curves: Curves, recipe: str, base: float) -> list[Curve]:
@@ -135,12 +137,15 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def plot(results: Path, folder: Path) -> None:
-    """Draw the figures as SVG files."""
+    """Draw the figures of what was run as SVG files."""
     curves, percentiles, base = read(results)
     folder.mkdir(parents=True, exist_ok=True)
-    _figure_1(curves, percentiles).savefig(folder / "figure1.svg", metadata={"Date": None})
-    _figure_2(curves, base).savefig(folder / "figure2.svg", metadata={"Date": None})
-    _frameworks(curves, base).savefig(folder / "frameworks.svg", metadata={"Date": None})
+    figures = {"figure1": (_figure_1(curves, percentiles), "sigmoids_")}
+    figures["figure2"] = (_figure_2(curves, base), "forms_")
+    figures["frameworks"] = (_frameworks(curves, base), "forms_x5_keras")
+    for name, (figure, runs) in figures.items():
+        if any(run.startswith(runs) for run in curves):
+            figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
 
 
 def _figure_1(curves: Curves, percentiles: Mapping[str, list[list[float]]]) -> Figure:
