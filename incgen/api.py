@@ -27,8 +27,10 @@ from incgen.compiling import (
     compile_recipe,
     compile_spec,
     faults_of_recipes,
+    graph_of,
 )
 from incgen.graph.nodes import Graph
+from incgen.syntax.loader import load as load_file
 
 if TYPE_CHECKING:
     from incgen.output import GeneratedFile
@@ -49,13 +51,14 @@ def check(
     """
     from incgen.targets import TARGETS
 
-    report = Reporter()
+    report, loaded = Reporter(), None
     try:
-        graph = compile_spec(spec, parameters, text=text, report=report)
+        loaded = load_file(Path(spec), text=text)
+        graph = graph_of(loaded, parameters or {}, report)
     except SpecError as error:
         lone = error.diagnostics[0]
-        if lone.code is Code.NO_NETWORK and lone.span is None:
-            return report.diagnostics + faults_of_recipes(spec, parameters, text=text)
+        if loaded is not None and lone.code is Code.NO_NETWORK and lone.span is None:
+            return report.diagnostics + faults_of_recipes(loaded, parameters)
         return list(error.diagnostics)
     refused: dict[Diagnostic, None] = {}  # report what no target can express once
     for target in find_targets(list(TARGETS)):
@@ -64,9 +67,7 @@ def check(
         except SpecError as error:
             refused |= dict.fromkeys(error.diagnostics)
     faults = [*refused, *report.diagnostics]
-    return faults + [
-        each for each in faults_of_recipes(spec, parameters, text=text) if each not in faults
-    ]
+    return faults + [each for each in faults_of_recipes(loaded, parameters) if each not in faults]
 
 
 def generate(

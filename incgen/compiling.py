@@ -1,7 +1,7 @@
 """From the files of a spec to its network: the pipeline up to the graph.
 
 `compile_spec` gives the network of a spec, and `compile_recipe` a recipe with the network that it
-trains; everything else builds on them.
+trains; everything else builds on them. What reads recipes is imported where there are some.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from incgen.base.diagnostics import (
     Code,
@@ -26,13 +26,14 @@ from incgen.graph.nodes import Graph
 from incgen.graph.remedies import with_remedies
 from incgen.language.arithmetic import Value
 from incgen.language.values import plain_value
-from incgen.recipes.fitting import fitted
-from incgen.recipes.recipe import Recipe
-from incgen.recipes.resolve import Found, RecipeResolver, recipes_in
 from incgen.resolve.program import resolve
 from incgen.syntax import tree as st
 from incgen.syntax.loader import LoadedFile
 from incgen.syntax.loader import load as load_file
+
+if TYPE_CHECKING:
+    from incgen.recipes.recipe import Recipe
+    from incgen.recipes.resolve import Found
 
 #: The location of a spec: a file, or the name of one that ships with incgen, such as
 #: `bn_inception`.
@@ -67,7 +68,7 @@ def compile_spec(
         RequestError: The spec has no such parameter, or the value is invalid.
     """
     loaded = load_file(Path(spec), text=text)
-    return _graph_of(loaded, parameters or {}, report or Reporter())
+    return graph_of(loaded, parameters or {}, report or Reporter())
 
 
 def compile_recipe(
@@ -92,16 +93,18 @@ def compile_recipe(
         SpecError: The spec or the recipe has faults.
         RequestError: There is no such recipe or parameter, or the value is invalid.
     """
+    from incgen.recipes.fitting import fitted
+    from incgen.recipes.resolve import RecipeResolver
+
     report = report or Reporter()
     loaded = load_file(Path(spec), text=text)
-    known = {item.name.text: item for item in recipes_in(loaded)}
+    known = {item.name.text: item for item in loaded.spec.of(st.Recipe)}
     if recipe not in known:
         offer = near(recipe, known) or (f"there are {listed(list(known))}" if known else "")
         end = f": {offer}" if offer else ": it has none"
         raise RequestError(f"the spec has no recipe `{clipped(recipe)}`{end}")
     given = plain_parameters(parameters)
-    constants = [i.name.text for i in loaded.spec.items if isinstance(i, st.Constant)]
-    own = {name: value for name, value in given.items() if name in constants}
+    own = _own(loaded, given)
     found = RecipeResolver(loaded, report, own).one(known[recipe])
     report.stop_on_errors()
     assert found is not None
@@ -113,29 +116,40 @@ def compile_recipe(
     return graph, fit
 
 
+def _own(loaded: LoadedFile, given: Parameters) -> Parameters:
+    """Return the values that are given for constants of a file."""
+    constants = {item.name.text for item in loaded.spec.of(st.Constant)}
+    return {name: value for name, value in given.items() if name in constants}
+
+
 def _trained_graph(found: Found, given: Parameters, report: Reporter) -> Graph:
-    """Expand the network of a recipe, with its settings and those of the user."""
+    """Expand the network of a recipe, with its settings and those of the user.
+
+    Raises:
+        SpecError: The spec has faults, or the recipe sets what the network does not have.
+        RequestError: The user does.
+    """
+    settings = found.recipe.settings
     try:
-        return _graph_of(found.file, {**found.recipe.settings, **given}, report)
+        _settings(found.file, settings)
     except RequestError as error:
-        if found.recipe.settings.keys() <= given.keys():
-            raise
         trains = found.item.trains
         span = trains.span if trains is not None else found.item.name.span
         raise SpecError([Diagnostic(Code.UNFIT_RECIPE, str(error), span)]) from None
+    return graph_of(found.file, {**settings, **given}, report)
 
 
-def faults_of_recipes(
-    spec: SpecPath, parameters: Parameters | None = None, *, text: str | None = None
-) -> list[Diagnostic]:
+def faults_of_recipes(loaded: LoadedFile, parameters: Parameters | None = None) -> list[Diagnostic]:
     """Return what is wrong with the recipes of a spec whose network has no faults."""
+    if not loaded.spec.of(st.Recipe):
+        return []
+    from incgen.recipes.fitting import fitted
+    from incgen.recipes.resolve import RecipeResolver
+
     faults: dict[Diagnostic, None] = {}
-    loaded, report = load_file(Path(spec), text=text), Reporter()
-    constants = [i.name.text for i in loaded.spec.items if isinstance(i, st.Constant)]
-    given = plain_parameters(parameters)
-    own = {name: value for name, value in given.items() if name in constants}
+    given, report = plain_parameters(parameters), Reporter()
     graphs: dict[object, Graph] = {}  # recipes often share one
-    for found in RecipeResolver(loaded, report, own).all():
+    for found in RecipeResolver(loaded, report, _own(loaded, given)).all():
         values = given if found.file is loaded else {}
         key = (id(found.file), tuple(sorted(found.recipe.settings.items(), key=repr)))
         each = Reporter()
@@ -148,7 +162,7 @@ def faults_of_recipes(
     return [*report.diagnostics, *faults]
 
 
-def _graph_of(loaded: LoadedFile, parameters: Parameters, report: Reporter) -> Graph:
+def graph_of(loaded: LoadedFile, parameters: Parameters, report: Reporter) -> Graph:
     """Expand the network of a file."""
     constants, settings = _settings(loaded, parameters)
     program = resolve(loaded, constants, report)
@@ -169,8 +183,8 @@ def _graph_of(loaded: LoadedFile, parameters: Parameters, report: Reporter) -> G
 
 def _not_one_network(loaded: LoadedFile) -> Diagnostic:
     """Return the error for a file that does not define exactly one network."""
-    networks = [item for item in loaded.spec.items if isinstance(item, st.Network)]
-    recipes = [item.name.text for item in recipes_in(loaded)]
+    networks = loaded.spec.of(st.Network)
+    recipes = [item.name.text for item in loaded.spec.of(st.Recipe)]
     if not networks and recipes:
         return Diagnostic(
             Code.NO_NETWORK,
@@ -230,10 +244,9 @@ def _faults_with(loaded: LoadedFile, values: dict[str, Value]) -> list[Diagnosti
 
 def _settings(loaded: LoadedFile, values: Parameters) -> tuple[dict[str, Value], dict[str, Value]]:
     """Split values into those of constants and those of parameters; reject unknown names."""
-    items = loaded.spec.items
-    networks = [item for item in items if isinstance(item, st.Network)]
+    networks = loaded.spec.of(st.Network)
     parameters = [p.name.text for network in networks for p in network.parameters]
-    constants = [item.name.text for item in items if isinstance(item, st.Constant)]
+    constants = [item.name.text for item in loaded.spec.of(st.Constant)]
     plain = plain_parameters(values)
     for name in plain:
         known = [*parameters, *constants]

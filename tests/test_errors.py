@@ -18,6 +18,7 @@ import pytest
 from incgen.base.diagnostics import MAX_ERRORS, Code, Reporter, SpecError, render
 from incgen.compiling import compile_spec, faults_of_recipes
 from incgen.syntax.lexing import Lines
+from incgen.syntax.loader import load
 from incgen.syntax.parser import MAX_TEXT, parse_value
 
 FOLDER = Path(__file__).parent / "errors"
@@ -41,7 +42,7 @@ def report_of(path: Path, text: str | None = None) -> str:
     except SpecError as error:
         shown = str(error)
     else:
-        report.extend(faults_of_recipes(path, text=text))
+        report.extend(faults_of_recipes(load(path, text=text)))
         shown = render(report.diagnostics)
     return shown.replace(f"{path.parent.as_posix()}/", "")
 

@@ -209,6 +209,14 @@ def test_a_constant_that_only_a_recipe_uses_is_used() -> None:
     assert not report.diagnostics
 
 
+def test_a_value_that_the_user_gives_is_not_blamed_on_the_recipe() -> None:
+    least = "\n".join(f"{name} {value}" for name, value in LEAST.items())
+    text = f"{NETWORK}recipe r for small classes=3 {{\n{least}\n}}\n"
+
+    with pytest.raises(RequestError, match="no constant `clases`: did you mean `classes`"):
+        compile_recipe("r.inc", "r", {"clases": 4}, text=text)
+
+
 def test_a_recipe_that_is_not_there() -> None:
     text = f"{NETWORK}recipe one for small {{}}\nrecipe two for small {{}}\n"
 

@@ -74,7 +74,7 @@ class RecipeResolver:
         """Return the recipes without a fault; report the faults of the others."""
         seen: dict[str, Span] = {}
         found = []
-        for item in recipes_in(self.loaded):
+        for item in self.loaded.spec.of(st.Recipe):
             name = item.name
             if name.text in seen:
                 message = f"the recipe `{name.text}` is defined twice"
@@ -170,15 +170,15 @@ class RecipeResolver:
 
     def _named(self, loaded: LoadedFile, name: st.Identifier) -> tuple[LoadedFile, st.Recipe]:
         """Return the recipe of a name in a file, or in one that it uses."""
-        for recipe in recipes_in(loaded):
+        for recipe in loaded.spec.of(st.Recipe):
             if recipe.name.text == name.text:
                 return loaded, recipe
         used = _used(loaded, name.text)
-        for recipe in recipes_in(used) if used else ():
+        for recipe in used.spec.of(st.Recipe) if used else ():
             if recipe.name.text == name.text:
                 assert used is not None
                 return used, recipe
-        known = [recipe.name.text for recipe in recipes_in(loaded)]
+        known = [recipe.name.text for recipe in loaded.spec.of(st.Recipe)]
         message = f"no recipe named `{clipped(name.text)}`"
         help_ = near(name.text, known) or "name one of this file, or `use` it from another"
         self.report.refuse(Code.UNKNOWN_RECIPE, name.span, message, help=help_)
@@ -191,15 +191,15 @@ class RecipeResolver:
         if trains is None:
             if parent is None:
                 message = f"the recipe `{item.name.text}` does not say which network it trains"
-                own = networks_in(loaded)
+                own = _networks(loaded)
                 name = own[0] if own else "NETWORK"
                 help_ = f"write `recipe {item.name.text} for {name} {{`"
                 self.report.refuse(Code.MISSING_SETTING, item.name.span, message, help=help_)
             return parent.network, parent.file, parent.settings
         name = trains.network.text
-        file = loaded if name in networks_in(loaded) else _used(loaded, name)
-        if file is None or name not in networks_in(file):
-            known = networks_in(loaded)
+        file = loaded if name in _networks(loaded) else _used(loaded, name)
+        if file is None or name not in _networks(file):
+            known = _networks(loaded)
             message = f"no network named `{clipped(name)}`"
             use = f'`use {name} from "{name}.inc"` names one of another file'
             help_ = near(name, known) or use
@@ -300,10 +300,9 @@ class RecipeResolver:
         if id(loaded) not in self._values:
             settings = self.settings if loaded is self.loaded else {}
             values = Values(loaded.spec.items, self.report, settings)
-            for item in loaded.spec.items:
-                if isinstance(item, st.Constant):
-                    values.places[item.name.text] = item.name.span
-                    values.define(item)
+            for item in loaded.spec.of(st.Constant):
+                values.places[item.name.text] = item.name.span
+                values.define(item)
             self._values[id(loaded)] = values
         return self._values[id(loaded)]
 
@@ -326,19 +325,14 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
-def recipes_in(loaded: LoadedFile) -> list[st.Recipe]:
-    """Return the recipes that a file writes."""
-    return [item for item in loaded.spec.items if isinstance(item, st.Recipe)]
-
-
-def networks_in(loaded: LoadedFile) -> list[str]:
-    """Return the names of the networks that a file defines."""
-    return [item.name.text for item in loaded.spec.items if isinstance(item, st.Network)]
-
-
 def _used(loaded: LoadedFile, name: str) -> LoadedFile | None:
     """Return the file that a file uses a name from."""
-    for item in loaded.spec.items:
-        if isinstance(item, st.Use) and any(each.text == name for each in item.names):
+    for item in loaded.spec.of(st.Use):
+        if any(each.text == name for each in item.names):
             return loaded.uses.get(item.path.value)
     return None
+
+
+def _networks(loaded: LoadedFile) -> list[str]:
+    """Return the names of the networks that a file defines."""
+    return [item.name.text for item in loaded.spec.of(st.Network)]

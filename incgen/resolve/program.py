@@ -37,8 +37,7 @@ def resolve(
     scope = FileScope(loaded, report, Conventions(), Shared(_definition), settings)
     for name in scope.entries:
         scope.definition(name)
-    recipes = any(isinstance(item, st.Recipe) for item in loaded.spec.items)
-    if not scope.entries and not recipes and not report.failed:
+    if not scope.entries and not loaded.spec.of(st.Recipe) and not report.failed:
         report.error(
             Code.NO_NETWORK,
             Span(loaded.source, 0, 0),
@@ -122,7 +121,7 @@ def _unit(scope: FileScope, item: st.Unit, conventions: Conventions) -> df.Defin
 def _warn_unused(scope: FileScope, reached: tuple[df.Definition, ...]) -> None:
     """Warn about constants, units and blocks of the network's own file that nothing uses."""
     names = {id(definition) for definition in reached}
-    scope.values.read |= st.recipe_names(scope.loaded.spec.items)
+    scope.values.read |= st.recipe_names(scope.loaded.spec)
     for name, entry in scope.entries.items():
         done = scope.done.get(name)
         idle = done is not None and id(done) not in names and name not in scope.values.read

@@ -183,7 +183,7 @@ class FileScope:
 
     def _is_for_recipes(self, name: st.Identifier, used: LoadedFile) -> bool:
         """Return whether only recipes of the file can use a name: a recipe, or their network."""
-        if name.text not in st.recipe_names(self.loaded.spec.items):
+        if name.text not in st.recipe_names(self.loaded.spec):
             return False
         kinds = (st.Recipe, st.Network)
         return any(isinstance(i, kinds) and i.name.text == name.text for i in used.spec.items)

@@ -6,9 +6,9 @@ locations; a formatter must keep them equal.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from incgen.base.source import Located
 from incgen.language.expressions import Expression
@@ -243,6 +243,7 @@ class Recipe(Located):
 
 
 Item: TypeAlias = Numerics | Default | Constant | Unit | Block | Use | Recipe
+ItemT = TypeVar("ItemT", bound=Item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +253,10 @@ class Spec:
     items: tuple[Item, ...]  #: The items of the file, in order
     doc: str  #: The doc comment at the top
     header: str  #: The plain comment before that, such as a licence
+
+    def of(self, kind: type[ItemT]) -> list[ItemT]:
+        """Return the items of a kind, in order."""
+        return [item for item in self.items if isinstance(item, kind)]
 
 
 def inner_bodies(body: Body) -> list[Body]:
@@ -294,13 +299,13 @@ def applied(body: Body) -> Iterator[Identifier]:
         yield from (e.name for e in statement.elements if isinstance(e, Call))
 
 
-def recipe_names(items: Iterable[Item]) -> set[str]:
-    """Return the names that recipes among the items of a file refer to.
+def recipe_names(spec: Spec) -> set[str]:
+    """Return the names that the recipes of a file refer to.
 
     They are those of recipes that others are made from, of networks, and of constants.
     """
     names: set[str] = set()
-    for recipe in (item for item in items if isinstance(item, Recipe)):
+    for recipe in spec.of(Recipe):
         names |= {recipe.parent.text} if recipe.parent else set()
         attributes: list[Attribute] = []
         values: list[Argument] = []
