@@ -11,6 +11,7 @@ from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.recipes.forms import STATED, Field, Form, Kind
 from incgen.recipes.recipe import Duration
+from incgen.resolve.arguments import range_fault
 from incgen.resolve.values import Values
 from incgen.syntax import tree as st
 
@@ -171,14 +172,9 @@ class FormReader:
         value = self._evaluated(what, field, written)
         if isinstance(value, (bool, str)):
             self._refuse(what, field, written.span)
-        low, high = field.minimum, field.maximum
-        fault = None
-        if value < low or (field.open and value == low):
-            fault = f"must be {'above' if field.open else 'at least'} {low:g}"
-        elif value > high:
-            fault = f"must be at most {high:g}"
+        fault = range_fault(value, field.minimum, field.maximum, open_=field.open)
         if fault:
-            message = f"`{field.name}` of `{what}` {fault}, not {value:g}"
+            message = f"`{field.name}` of `{what}` {fault}"
             self.report.refuse(Code.NUMBER_RANGE, written.span, message)
         return value
 

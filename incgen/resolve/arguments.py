@@ -86,14 +86,19 @@ def _factor_fault(argument: Argument, value: Value) -> str | None:
         return f"must be a number, not {show(value)}"
     if not math.isfinite(value):
         return "must be a finite number"
-    low, high = argument.minimum, argument.maximum
-    if value < low or (argument.open and value == low):
-        return f"must be {'above' if argument.open else 'at least'} {low:g}, not {value:g}"
-    if value > high:
-        return f"must be at most {high:g}, not {value:g}"
+    fault = range_fault(value, argument.minimum, argument.maximum, open_=argument.open)
+    if fault:
+        return fault
     if 0 < abs(value) < SMALLEST:
         return f"must be 0 or at least {SMALLEST:g} in magnitude, not {value:g}"
     return None
+
+
+def range_fault(value: float, low: float, high: float, *, open_: bool) -> str | None:
+    """Return why a number is out of a range, which excludes its minimum if it is open."""
+    if value < low or (open_ and value == low):
+        return f"must be {'above' if open_ else 'at least'} {low:g}, not {value:g}"
+    return f"must be at most {high:g}, not {value:g}" if value > high else None
 
 
 def fault_code(value: Value, argument: Argument) -> Code:

@@ -32,7 +32,7 @@ from incgen.recipes.recipe import (
     Steps,
 )
 from incgen.verify import measure
-from incgen.verify.training import Training
+from incgen.verify.training import Training, norm_of
 from incgen.weights.checkpoint import Array
 
 #: The steps of the proof, those of an epoch, and those of the whole training: a schedule that runs
@@ -98,7 +98,7 @@ def _duration(steps: int, stated: Duration) -> Duration:
 
 def _optimizer(stated: Optimizer, gradients: Mapping[str, Array]) -> Optimizer:
     """Return an optimiser whose epsilon is of the size of what it is added to."""
-    square = _norm(gradients) ** 2 / max(1, sum(g.size for g in gradients.values())) or 1.0
+    square = norm_of(gradients) ** 2 / max(1, sum(g.size for g in gradients.values())) or 1.0
     match stated:
         case Sgd():
             return replace(stated, momentum=exact(stated.momentum))
@@ -114,15 +114,10 @@ def _optimizer(stated: Optimizer, gradients: Mapping[str, Array]) -> Optimizer:
 
 def _clip(stated: Clip, gradients: Mapping[str, Array]) -> Clip:
     """Return a limit for gradients of this size; by value, both signs exceed it."""
-    size = _norm(gradients) * CLIPPED
+    size = norm_of(gradients) * CLIPPED
     if stated.kind == "value":
-        size = _norm(gradients) / max(1, sum(g.size for g in gradients.values())) ** 0.5
+        size = norm_of(gradients) / max(1, sum(g.size for g in gradients.values())) ** 0.5
     return replace(stated, limit=exact(size) or stated.limit)
-
-
-def _norm(gradients: Mapping[str, Array]) -> float:
-    """Return the norm of all gradients together."""
-    return float(np.sqrt(sum(float(np.square(g).sum()) for g in gradients.values())))
 
 
 def _rate(stated: Rate, base: float) -> Rate:

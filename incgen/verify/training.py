@@ -82,8 +82,13 @@ def clipped(gradients: Mapping[str, Array], clip: Clip | None) -> dict[str, Arra
         return dict(gradients)
     if clip.kind == "value":
         return {key: np.clip(g, -clip.limit, clip.limit) for key, g in gradients.items()}
-    norm = float(np.sqrt(sum(float(np.square(g).sum()) for g in gradients.values())))
+    norm = norm_of(gradients)
     return {key: g * min(1.0, clip.limit / norm) if norm else g for key, g in gradients.items()}
+
+
+def norm_of(gradients: Mapping[str, Array]) -> float:
+    """Return the norm of all gradients together."""
+    return float(np.sqrt(sum(float(np.square(g).sum()) for g in gradients.values())))
 
 
 def decay_of(average: Average, step: int) -> float:
