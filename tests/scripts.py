@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from safetensors.numpy import load_file
 
 import incgen
 
@@ -159,6 +161,29 @@ class Run:
         with (self.output / "log.csv").open(newline="") as file:
             rows = [*csv.DictReader(file)]
         return [{k: v for k, v in row.items() if k != "images_per_second"} for row in rows]
+
+
+def weights(run: Run, name: str = "last") -> dict[str, np.ndarray]:
+    """Return the weights that a script has written."""
+    found: dict[str, np.ndarray] = load_file(run.output / f"{name}.safetensors")
+    return found
+
+
+def same(
+    found: dict[str, np.ndarray], expected: dict[str, np.ndarray], within: float = 0.0
+) -> None:
+    """Check that weights agree."""
+    assert found.keys() == expected.keys()
+    for key, value in expected.items():
+        np.testing.assert_allclose(found[key], value, rtol=within, atol=within)
+
+
+def check(*command: str, cwd: Path) -> None:
+    """Check that a program, such as ruff, finds nothing."""
+    result = subprocess.run(
+        [sys.executable, "-m", *command], cwd=cwd, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def run(

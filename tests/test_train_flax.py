@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import colorsys
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import chain
@@ -20,7 +18,8 @@ import small
 from flax import nnx
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
+from scripts import check, same, weights
 from small import NETWORK, PLAIN, picture, spec
 
 Array = NDArray[Any]
@@ -81,13 +80,6 @@ def test_golden(update_goldens: bool, tmp_path: Path) -> None:
         golden.parent.mkdir(exist_ok=True)
         golden.write_text(source, "utf-8")
     assert source == golden.read_text("utf-8"), "to accept it: pytest --update-goldens"
-
-
-def check(*command: str, cwd: Path) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", *command], cwd=cwd, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_ruff_finds_nothing(forms: Path) -> None:
@@ -577,18 +569,6 @@ def whole(script: Path, images: Path, tmp_path_factory: pytest.TempPathFactory) 
     run = scripts.run(script, images, output, "--log-every=1")
     assert run.code == 0, run.said
     return run
-
-
-def weights(run: scripts.Run, name: str = "last") -> dict[str, Array]:
-    found: dict[str, Array] = load_file(run.output / f"{name}.safetensors")
-    return found
-
-
-def same(found: dict[str, Array], expected: dict[str, Array], within: float = 0.0) -> None:
-    """Check that weights agree."""
-    assert found.keys() == expected.keys()
-    for key, value in expected.items():
-        np.testing.assert_allclose(found[key], value, rtol=within, atol=within)
 
 
 def test_a_run_writes_its_files(whole: scripts.Run) -> None:

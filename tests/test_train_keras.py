@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import colorsys
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import chain
@@ -19,7 +17,8 @@ import small
 import tensorflow as tf
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
+from scripts import check, same, weights
 from small import NETWORK, PLAIN, picture, spec
 
 Array = NDArray[Any]
@@ -81,15 +80,8 @@ def test_golden(update_goldens: bool, tmp_path: Path) -> None:
 
 def test_ruff_finds_nothing(forms: Path) -> None:
     for folder in forms.iterdir():  # the model is beside its script
-        for command in (["check", "--select", "E,F,I,UP,B"], ["format", "--diff"]):
-            result = subprocess.run(
-                [sys.executable, "-m", "ruff", *command, "--isolated", "."],
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert result.returncode == 0, result.stdout + result.stderr
+        check("ruff", "check", "--isolated", "--select", "E,F,I,UP,B", ".", cwd=folder)
+        check("ruff", "format", "--isolated", "--diff", ".", cwd=folder)
 
 
 def test_only_what_a_recipe_needs_is_written(forms: Path) -> None:
@@ -580,11 +572,6 @@ def whole(script: Path, images: Path, tmp_path_factory: pytest.TempPathFactory) 
     return run
 
 
-def weights(run: scripts.Run, name: str = "last") -> dict[str, Array]:
-    found: dict[str, Array] = load_file(run.output / f"{name}.safetensors")
-    return found
-
-
 def test_a_run_writes_its_files(whole: scripts.Run) -> None:
     names = {path.name.partition(".out")[0] for path in whole.output.iterdir()}
     assert names == {
@@ -619,13 +606,6 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
     assert again.log() == whole.log()
     for name in ("last", "average"):
         same(weights(again, name), weights(whole, name))
-
-
-def same(found: dict[str, Array], expected: dict[str, Array], within: float = 0.0) -> None:
-    """Check that weights agree."""
-    assert found.keys() == expected.keys()
-    for key, value in expected.items():
-        np.testing.assert_allclose(found[key], value, rtol=within, atol=within)
 
 
 @pytest.mark.parametrize("numerics", ["caffe", pytest.param("tf", marks=pytest.mark.slow)])

@@ -21,6 +21,7 @@ import small
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from scripts import check
 from small import NETWORK, PLAIN, picture, spec
 from torch import Tensor, nn
 
@@ -73,13 +74,6 @@ def test_golden(imported: Callable[..., Any], update_goldens: bool, tmp_path: Pa
         golden.parent.mkdir(exist_ok=True)
         golden.write_text(source, "utf-8")
     assert source == golden.read_text("utf-8"), "to accept it: pytest --update-goldens"
-
-
-def check(*command: str, cwd: Path) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", *command], cwd=cwd, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_ruff_finds_nothing(forms: Path) -> None:
