@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from incgen.base.diagnostics import Diagnostic, SpecError
     from incgen.base.files import OutputError
     from incgen.compiling import RequestError, compile_recipe, compile_spec
+    from incgen.onnx.exporting import export_onnx
     from incgen.output import GeneratedFile
     from incgen.targets.shared.style import Style, TemplateError
     from incgen.weights.errors import MismatchError, WeightsError
@@ -42,6 +43,7 @@ __all__ = [
     "check",
     "compile_recipe",
     "compile_spec",
+    "export_onnx",
     "export_weights",
     "generate",
     "import_weights",
@@ -62,6 +64,7 @@ _HOMES = {
     "check": "incgen.api",
     "compile_recipe": "incgen.compiling",
     "compile_spec": "incgen.compiling",
+    "export_onnx": "incgen.onnx.exporting",
     "export_weights": "incgen.weights.exporting",
     "generate": "incgen.api",
     "import_weights": "incgen.weights.importing",

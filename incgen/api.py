@@ -235,7 +235,7 @@ def find_targets(names: Sequence[str], style: Style | None = None) -> list[Targe
     Raises:
         RequestError: There is no such target or folder of templates, or no name is given.
     """
-    from incgen.targets import TARGETS, target_named
+    from incgen.targets import ONNX, TARGETS, target_named
 
     own = style.templates if style is not None else None
     if own is not None and not any(Path(own, name).is_dir() for name in TARGETS):
@@ -245,13 +245,16 @@ def find_targets(names: Sequence[str], style: Style | None = None) -> list[Targe
     found: dict[str, Target] = {}
     for name in names:
         target = target_named(name)
+        if name == ONNX:
+            raise RequestError("a file of ONNX holds weights: call `incgen.export_onnx`")
         if target is None:
-            known = [*TARGETS, *(alias for each in TARGETS.values() for alias in each.aliases)]
-            offer = near(name, known) or f"the targets are {listed(sorted(TARGETS))}"
+            known = [*TARGETS, ONNX, *(a for each in TARGETS.values() for a in each.aliases)]
+            offer = near(name, known) or f"the targets are {listed(sorted([*TARGETS, ONNX]))}"
             raise RequestError(f"there is no target `{name}`: {offer}")
         found[target.name] = target if style is None else target.styled(style)
     if not found:
-        raise RequestError(f"no target is given: the targets are {listed(sorted(TARGETS))}")
+        all_ = listed(sorted([*TARGETS, ONNX]))
+        raise RequestError(f"no target is given: the targets are {all_}")
     return list(found.values())
 
 

@@ -97,7 +97,7 @@ def _said_by(text: str) -> str:
 def places(
     network: str, targets: Sequence[str], output: str | os.PathLike[str] | None
 ) -> dict[str, Path]:
-    """Return the path of each target's file.
+    """Return the path of each target's file: `NETWORK_TARGET.py`, or `NETWORK.onnx`.
 
     The output is a file, or a folder: an existing one, or a path with a trailing slash.
 
@@ -109,7 +109,8 @@ def places(
         raise OutputError("the output has no name: give a file, or a folder such as `generated/`")
     slashes = ("/", os.sep)
     if given.endswith(slashes) or os.path.isdir(given):
-        return {target: Path(given, f"{network}_{target}.py") for target in targets}
+        ends = {target: ".onnx" if target == "onnx" else f"_{target}.py" for target in targets}
+        return {target: Path(given, f"{network}{end}") for target, end in ends.items()}
     if len(targets) > 1:
         help_ = f"write `{given}/` for a folder"
         raise OutputError(f"`{given}` is one file for {len(targets)} targets: {help_}")

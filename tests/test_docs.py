@@ -13,7 +13,7 @@ Examples in `body` and `block` may use `conv_bn` and `classes`; `numerics caffe`
 
 In a fence `console`, lines that begin with `$ incgen` are run in a folder that has `specs/`. Where
 lines follow, they are the output; a line `...` stands for any lines. Fences `python` of the README,
-and of the pages on weights and on Flax, are run in that folder afterwards.
+and of the pages on weights, on Flax and on ONNX, are run in that folder afterwards.
 
 Between `<!-- table: NAME -->` and `<!-- end -->` stands a table made here from incgen's own tables;
 `pytest tests/test_docs.py --update-goldens` writes it anew.
@@ -60,6 +60,7 @@ ARCHITECTURE = ROOT / "docs" / "architecture.md"
 WEIGHTS = ROOT / "docs" / "weights.md"
 GENERATED = ROOT / "docs" / "generated-code.md"
 FLAX = ROOT / "docs" / "flax.md"
+ONNX = ROOT / "docs" / "onnx.md"
 WITH_TABLES = [LANGUAGE, RECIPES, ARCHITECTURE, WEIGHTS, GENERATED]
 TEXTS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
 
@@ -337,7 +338,9 @@ def run_page(page: Path, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES[1:] if page not in (WEIGHTS, FLAX)], ids=lambda page: page.name
+    "page",
+    [page for page in PAGES[1:] if page not in (WEIGHTS, FLAX, ONNX)],
+    ids=lambda page: page.name,
 )
 def test_the_commands_of_a_page(page: Path, tmp_path: Path) -> None:
     run_page(page, tmp_path)
@@ -422,6 +425,12 @@ def test_the_commands_and_programs_of_the_page_on_flax(tmp_path: Path) -> None:
     programs = [fence.text for fence in fences(FLAX, "python")]
 
     run_program("\n".join([*programs, _CHECKS_OF_FLAX]), tmp_path)
+
+
+def test_the_commands_and_programs_of_the_page_on_onnx(tmp_path: Path) -> None:
+    run_page(ONNX, tmp_path)
+
+    run_program("\n".join(fence.text for fence in fences(ONNX, "python")), tmp_path)
 
 
 # ---------------------------------------------------------------- tables

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from incgen.cli.inputs import all_compiled, compiled_recipe
+from incgen.cli.onnx import onnx_file, onnx_options, options_of
 from incgen.cli.options import (
     FAULTS,
     OK,
@@ -23,8 +25,10 @@ from incgen.cli.terminal import print_text, say
 if TYPE_CHECKING:
     from incgen.graph.nodes import Graph
     from incgen.language.arithmetic import Value
+    from incgen.onnx.files import OnnxFile
     from incgen.output import GeneratedFile
     from incgen.recipes.recipe import Recipe
+    from incgen.targets import Target
 
 
 @click.command("build")
@@ -36,20 +40,21 @@ if TYPE_CHECKING:
     metavar="TARGET",
     multiple=True,
     default=("torch",),
-    help="torch (the default), keras (aliases: tf, tensorflow) or flax (aliases: jax, nnx). "
-    "Repeatable.",
+    help="torch (the default), keras (aliases: tf, tensorflow), flax (aliases: jax, nnx), or onnx, "
+    "which needs --weights. Repeatable.",
 )
 @click.option(
     "--output",
     "-o",
     metavar="PATH",
     help="A file, a folder (with a trailing slash), or - for standard output. "
-    "Default: generated/NETWORK_TARGET.py.",
+    "Default: generated/NETWORK_TARGET.py, or NETWORK.onnx.",
 )
 @one_recipe
 @set_values
 @own_templates
 @line_length
+@onnx_options
 @click.option(
     "--check", is_flag=True, help="Write nothing; print a diff and exit 1 if files are out of date."
 )
@@ -64,23 +69,22 @@ def build(
     line_length: int | None,
     check: bool,
     force: bool,
+    **given: Any,
 ) -> int:
     """Write the source of one or more networks for one or more targets.
 
-    With --recipe, also a script that trains the network. All files are written, or none. Specs
-    without a network are skipped if there are several.
+    With --recipe, also a script that trains the network. With --target onnx and --weights, a file
+    of ONNX, for engines that only run networks. All files are written, or none. Specs without a
+    network are skipped if there are several.
     """
     from incgen import api
     from incgen.output import sealed
+    from incgen.targets import ONNX
 
-    found = api.find_targets(targets, style_of(templates, line_length))
-    if output == "-" and (check or len(found) > 1 or len(specs) > 1):
-        what = f"{len(specs)} specs need files" if len(specs) > 1 else "--check needs files"
-        what = f"{len(found)} targets need files" if len(found) > 1 else what
-        raise click.UsageError(f"{what}: give another output than `-`")
-    if recipe is not None and (len(specs) > 1 or output == "-"):
-        what = "one spec" if len(specs) > 1 else "files"
-        raise click.UsageError(f"--recipe needs {what}, since its script imports the model")
+    names = [name for name in targets if name != ONNX]
+    of_onnx = options_of(given, specs, len(names) < len(targets))
+    found = api.find_targets(names, style_of(templates, line_length)) if names else []
+    _check_output(specs, len(found) + bool(of_onnx), output, recipe, of_onnx, check=check)
     graphs, trained = _compiled(specs, recipe, parameters)
     if graphs is None:
         return FAULTS
@@ -88,16 +92,76 @@ def build(
         (graph,) = graphs
         print_text(sealed(api.emit_all(graph, found)[found[0].name], graph.digest()))
         return OK
-    files = api.build_graphs(graphs, found, output, recipe=trained, force=force, check=check)
-    for file in files:
+    sources, file = _written(graphs, found, output, trained, of_onnx, check=check, force=force)
+    files: list[GeneratedFile | OnnxFile] = [*sources, *([] if file is None else [file])]
+    for each in files:
         if not check:
-            say(f"{'wrote' if file.changed else 'unchanged'} {file.path}")
-        elif file.changed:
-            say(f"{file.path} {file.difference()}")
+            say(f"{'wrote' if each.changed else 'unchanged'} {each.path}")
+        elif each.changed:
+            say(f"{each.path} {each.difference()}")
     if check:
-        print_text("".join(file.diff() for file in files))
-    _say_left_over(graphs, files)
-    return FAULTS if check and any(file.changed for file in files) else OK
+        print_text("".join(each.diff() for each in files))
+    _say_left_over(graphs, sources)
+    return FAULTS if check and any(each.changed for each in files) else OK
+
+
+def _written(
+    graphs: Sequence[Graph],
+    found: Sequence[Target],
+    output: str | None,
+    recipe: Recipe | None,
+    of_onnx: dict[str, Any],
+    *,
+    check: bool,
+    force: bool,
+) -> tuple[list[GeneratedFile], OnnxFile | None]:
+    """Write the sources of targets and the file of ONNX, all or none."""
+    from incgen import api
+    from incgen.output import places
+    from incgen.targets import ONNX
+
+    with ExitStack() as stack:
+        file = None
+        if of_onnx:
+            (graph,) = graphs
+            names = [*(target.name for target in found), ONNX]
+            place = places(graph.program.network.name, names, output)[ONNX]
+            made = onnx_file(graph, place, of_onnx, check=check, force=force)
+            file = stack.enter_context(made)
+        sources = (
+            api.build_graphs(graphs, found, output, recipe=recipe, force=force, check=check)
+            if found
+            else []
+        )
+    return sources, file
+
+
+def _check_output(
+    specs: Sequence[str],
+    targets: int,
+    output: str | None,
+    recipe: str | None,
+    of_onnx: dict[str, Any],
+    *,
+    check: bool,
+) -> None:
+    """Refuse standard output for what needs files.
+
+    Raises:
+        UsageError: It does.
+    """
+    if output == "-" and (check or targets > 1 or len(specs) > 1 or of_onnx):
+        what = "--check needs files"
+        if len(specs) > 1:
+            what = f"{len(specs)} specs need files"
+        elif targets > 1:
+            what = f"{targets} targets need files"
+        elif of_onnx:
+            what = "ONNX is no text"
+        raise click.UsageError(f"{what}: give another output than `-`")
+    if recipe is not None and (len(specs) > 1 or output == "-"):
+        what = "one spec" if len(specs) > 1 else "files"
+        raise click.UsageError(f"--recipe needs {what}, since its script imports the model")
 
 
 def _compiled(

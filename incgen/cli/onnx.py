@@ -1,0 +1,77 @@
+"""The options of `build` for files of ONNX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from incgen.graph.nodes import Graph
+    from incgen.onnx.files import OnnxFile
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_FLAGS = {
+    "any_size": "Leave height and width of the input free too.",
+    "heads": "Also return the auxiliary heads, under their names.",
+    "with_preprocess": "Take RGB bytes, and treat them in the graph as the `input` line says.",
+}
+
+
+def onnx_options(command: Command) -> Command:
+    """Add the options that only ONNX takes."""
+    for name, what in reversed(_FLAGS.items()):
+        flag = f"--{name.replace('_', '-')}"
+        command = click.option(flag, is_flag=True, help=f"ONNX: {what}")(command)
+    command = click.option(
+        "--batch",
+        type=click.IntRange(1),
+        metavar="N",
+        help="ONNX: The number of examples. Default: any.",
+    )(command)
+    command = click.option(
+        "--opset", type=int, metavar="N", help="ONNX: The version of the operators. Default: 20."
+    )(command)
+    return click.option(
+        "--weights", metavar="FILE", help="ONNX: The weights, a file with the spec's keys."
+    )(command)
+
+
+def options_of(given: Mapping[str, Any], specs: Sequence[str], asked: bool) -> dict[str, Any]:
+    """Return the options of a file, without those that were not given.
+
+    Raises:
+        UsageError: They do not go with the targets, or there are no weights.
+    """
+    found = {name: value for name, value in given.items() if value}
+    if not asked:
+        if found:
+            option = f"--{next(iter(found)).replace('_', '-')}"
+            raise click.UsageError(f"{option} is for ONNX: add `--target onnx`")
+        return {}
+    if len(specs) > 1:
+        raise click.UsageError("the weights are those of one spec: build ONNX files one by one")
+    if "weights" not in found:
+        first = f"`incgen weights init {specs[0]} -o weights.safetensors`"
+        raise click.UsageError(
+            f"a file of ONNX holds weights: add `--weights FILE`; {first} writes initial ones"
+        )
+    found["preprocess"] = found.pop("with_preprocess", False)
+    return found
+
+
+@contextmanager
+def onnx_file(
+    graph: Graph, output: Path, given: dict[str, Any], *, check: bool, force: bool
+) -> Iterator[OnnxFile]:
+    """Write a file beside its place, which it takes when the context ends without an error."""
+    from incgen.onnx.exporting import exported
+    from incgen.onnx.options import Options
+
+    weights = Path(given.pop("weights"))
+    with exported(graph, weights, output, Options(**given), check=check, force=force) as file:
+        yield file

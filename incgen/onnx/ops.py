@@ -1,0 +1,346 @@
+"""What each op is in ONNX: a table from ops to functions that add a few nodes.
+
+The numbers are the language's. An attribute of ONNX is a float32; where that would not do for the
+proof in float64, an op is written with constants instead (`Layer.holds`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeAlias
+
+from incgen.graph.shapes import Borders, Window
+from incgen.onnx import windows
+from incgen.onnx.layers import Layer
+from incgen.onnx.refusing import refuse
+
+#: Adds the nodes of a layer, given the names of its inputs; returns the name of its value.
+Emitter: TypeAlias = Callable[..., str]
+
+
+# ---------------------------------------------------------------- layers with weights
+
+
+def _conv(layer: Layer, x: str) -> str:
+    return _convolved(layer, x, "weight", int(layer.args["groups"]))
+
+
+def _depthwise_conv(layer: Layer, x: str) -> str:
+    return _convolved(layer, x, "weight", layer.shapes[0].channels)
+
+
+def _separable_conv(layer: Layer, x: str) -> str:
+    middle = _convolved(layer, x, "depthwise.weight", layer.shapes[0].channels, part="depthwise")
+    kernel, bias = layer.weight("pointwise.weight"), layer.optional("pointwise.bias")
+    return layer("Conv", middle, kernel, *bias, kernel_shape=(1, 1))
+
+
+def _convolved(layer: Layer, x: str, kernel: str, groups: int, part: str = "") -> str:
+    dilation = int(layer.args["dilation"])
+    window = windows.attributes(layer, layer.args["borders"])
+    bias = () if part else layer.optional("bias")
+    return layer(
+        "Conv",
+        x,
+        layer.weight(kernel),
+        *bias,
+        part=part,
+        group=groups,
+        dilations=(dilation, dilation),
+        **window,
+    )
+
+
+def _dense(layer: Layer, x: str) -> str:
+    if layer.shapes[0].is_map:  # (N, C, H, W) in that order
+        x = layer("Flatten", _fixed(layer, x), part="flat", axis=1)
+    return layer("Gemm", x, layer.weight("weight"), *layer.optional("bias"), transB=1)
+
+
+def _flatten(layer: Layer, x: str) -> str:
+    return layer("Flatten", _fixed(layer, x), axis=1) if layer.shapes[0].is_map else x
+
+
+def _fixed(layer: Layer, x: str) -> str:
+    if layer.options.any_size:
+        help_ = "leave out --any-size, or put `global_avg_pool` in front"
+        refuse(f"`{layer.node.op}` takes a map of one size", layer.node.span, help=help_)
+    return x
+
+
+def _bn(layer: Layer, x: str) -> str:
+    eps, size = float(layer.args["eps"]), layer.node.shape.channels
+    (gamma,) = layer.optional("weight") or (layer.constant("ones", [1.0] * size, [size]),)
+    (beta,) = layer.optional("bias") or (layer.constant("zeros", [0.0] * size, [size]),)
+    mean, variance = layer.weight("running_mean"), layer.weight("running_var")
+    if not layer.holds(eps):
+        variance = layer("Add", variance, layer.number("eps", eps), part="variance")
+        eps = 0.0
+    return layer("BatchNormalization", x, gamma, beta, mean, variance, epsilon=eps)
+
+
+# ---------------------------------------------------------------- pooling
+
+
+def _max_pool(layer: Layer, x: str) -> str:
+    borders: Borders = layer.args["borders"]
+    if windows.rounds_up(layer):
+        return layer("MaxPool", x, ceil_mode=1, **windows.attributes(layer, borders))
+    over = _over(layer)
+    return layer("MaxPool", x, **windows.attributes(layer, _wider(borders, over)))
+
+
+def _avg_pool(layer: Layer, x: str) -> str:
+    borders: Borders = layer.args["borders"]
+    counted = int(bool(layer.args["count_pad"]) and borders != windows.NONE)
+    if windows.rounds_up(layer):
+        window = windows.attributes(layer, borders)
+        return layer("AveragePool", x, ceil_mode=1, count_include_pad=counted, **window)
+    over = _over(layer)
+    if counted and any(over):  # the border counts, what lies beyond it does not
+        x = _padded(layer, x, borders, part="border")
+        borders, counted = windows.NONE, 0
+    window = windows.attributes(layer, _wider(borders, over))
+    return layer("AveragePool", x, count_include_pad=counted, **window)
+
+
+def _pool(layer: Layer, x: str) -> str:
+    return (_avg_pool if layer.args["kind"] == "avg" else _max_pool)(layer, x)
+
+
+def _over(layer: Layer) -> tuple[int, int]:
+    return (0, 0) if layer.options.any_size else windows.beyond(layer)
+
+
+def _wider(borders: Borders, over: tuple[int, int]) -> Borders:
+    (top, bottom), (left, right) = borders
+    return (top, bottom + over[0]), (left, right + over[1])
+
+
+def _pad(layer: Layer, x: str) -> str:
+    return _padded(layer, x, layer.args["borders"])
+
+
+def _padded(layer: Layer, x: str, borders: Borders, part: str = "") -> str:
+    (top, bottom), (left, right) = borders
+    pads = layer.integers("pads", (0, 0, top, left, 0, 0, bottom, right))
+    return layer("Pad", x, pads, part=part, mode="constant")
+
+
+def _global_avg_pool(layer: Layer, x: str) -> str:
+    return layer("Flatten", layer("GlobalAveragePool", x, part="pool"), axis=1)
+
+
+def _global_max_pool(layer: Layer, x: str) -> str:
+    return layer("Flatten", layer("GlobalMaxPool", x, part="pool"), axis=1)
+
+
+def _adaptive_avg_pool(layer: Layer, x: str) -> str:
+    window: Window = layer.args["window"]
+    if window.kernel == (1, 1):
+        return layer("GlobalAveragePool", x)
+    if layer.options.any_size:
+        help_ = "leave out --any-size, or use `global_avg_pool`"
+        refuse(
+            f"the windows of `adaptive_avg_pool {window}` need one size",
+            layer.node.span,
+            help=help_,
+        )
+    _, height, width = layer.shapes[0].sizes
+    (high, wide) = window.kernel
+    if height % high == 0 and width % wide == 0:
+        kernel = height // high, width // wide
+        return layer("AveragePool", x, kernel_shape=kernel, strides=kernel)
+    # rows of averages on either side of each map: (n, H) @ (H, W) @ (W, m)
+    left = layer.constant("rows", _shares(height, high), (high, height))
+    right = layer.constant("columns", _shares(width, wide, across=True), (width, wide))
+    return layer("MatMul", left, layer("MatMul", x, right, part="narrow"))
+
+
+def _shares(size: int, count: int, *, across: bool = False) -> list[float]:
+    """Return how much of each average each pixel is: (count, size), or its transpose."""
+    spans = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+
+    def share(i: int, pixel: int) -> float:
+        start, end = spans[i]
+        return 1 / (end - start) if start <= pixel < end else 0.0
+
+    if across:
+        return [share(i, pixel) for pixel in range(size) for i in range(count)]
+    return [share(i, pixel) for i in range(count) for pixel in range(size)]
+
+
+# ---------------------------------------------------------------- over the channels
+
+
+def _lrn(layer: Layer, x: str) -> str:
+    """Normalise locally.
+
+    ONNX's LRN takes the other neighbour of an even size, which ONNX Runtime refuses; its alpha is
+    divided by the size too.
+    """
+    args, size = layer.args, int(layer.args["size"])
+    if size % 2 and layer.options.dtype == "float32":
+        alpha, beta, k = (float(args[name]) for name in ("alpha", "beta", "k"))
+        return layer("LRN", x, size=size, alpha=alpha, beta=beta, bias=k)
+    channels = layer.shapes[0].channels
+    share = args["alpha"] / size
+    band = [
+        share if 0 <= other - (channel - size // 2) < size else 0.0
+        for channel in range(channels)
+        for other in range(channels)
+    ]
+    kernel = layer.constant("band", band, (channels, channels, 1, 1))
+    start = layer.constant("k", [args["k"]] * channels, (channels,))
+    total = layer("Conv", layer("Mul", x, x, part="squares"), kernel, start, part="sum")
+    return layer("Div", x, layer("Pow", total, layer.number("beta", args["beta"]), part="norm"))
+
+
+def _l2_normalize(layer: Layer, x: str) -> str:
+    if layer.options.opset < 18:
+        norm = layer("ReduceL2", x, part="norm", axes=[1])
+    else:
+        norm = layer("ReduceL2", x, layer.integers("axes", [1]), part="norm")
+    least = layer.number("eps", layer.args["eps"])
+    return layer("Div", x, layer("Max", norm, least, part="least"))
+
+
+def _softmax(layer: Layer, x: str) -> str:
+    return layer("Softmax", x, axis=1)
+
+
+# ---------------------------------------------------------------- each value by itself
+
+
+def _as(op: str) -> Emitter:
+    """Return the emitter of an op that is an operator of ONNX."""
+
+    def emitted(layer: Layer, x: str) -> str:
+        return layer(op, x)
+
+    return emitted
+
+
+def _same(layer: Layer, x: str) -> str:
+    return x
+
+
+def _relu6(layer: Layer, x: str) -> str:
+    return layer("Clip", x, layer.number("0", 0), layer.number("6", 6))
+
+
+def _leaky_relu(layer: Layer, x: str) -> str:
+    slope = layer.args["slope"]
+    if layer.holds(slope):
+        return layer("LeakyRelu", x, alpha=float(slope))
+    return layer("PRelu", x, layer.constant("slope", [slope], [1]))
+
+
+def _silu(layer: Layer, x: str) -> str:
+    return layer("Mul", x, layer("Sigmoid", x, part="gate"))
+
+
+def _hard_sigmoid(layer: Layer, x: str) -> str:
+    return _gate(layer, x)
+
+
+def _hard_swish(layer: Layer, x: str) -> str:
+    return layer("Mul", x, _gate(layer, x, part="gate"))
+
+
+def _gate(layer: Layer, x: str, part: str = "") -> str:
+    if layer.holds(1 / 6):
+        return layer("HardSigmoid", x, part=part, alpha=1 / 6, beta=0.5)
+    raised = layer("Add", x, layer.number("3", 3), part="raised")
+    cut = layer("Clip", raised, layer.number("0", 0), layer.number("6", 6), part="cut")
+    return layer("Div", cut, layer.number("divisor", 6), part=part)
+
+
+def _gelu(layer: Layer, x: str) -> str:
+    form = layer.args["form"]
+    if layer.options.opset >= 20 and layer.options.dtype == "float32":
+        return layer("Gelu", x, approximate="none" if form == "erf" else form)
+    half, one = layer.number("half", 0.5), layer.number("1", 1)
+    if form == "erf":
+        small = layer("Mul", x, layer.number("root", math.sqrt(0.5)), part="small")
+        curve = layer("Erf", small, part="curve")
+    else:
+        square = layer("Mul", x, x, part="square")
+        cube = layer("Mul", square, x, part="cube")
+        share = layer("Mul", cube, layer.number("share", 0.044715), part="bent")
+        total = layer("Add", x, share, part="sum")
+        root = layer.number("root", math.sqrt(2 / math.pi))
+        curve = layer("Tanh", layer("Mul", total, root, part="small"), part="curve")
+    gate = layer("Add", curve, one, part="gate")
+    return layer("Mul", layer("Mul", x, half, part="halved"), gate)
+
+
+def _scale(layer: Layer, x: str) -> str:
+    return layer("Mul", x, layer.number("factor", layer.args["factor"]))
+
+
+# ---------------------------------------------------------------- joins
+
+
+def _concat(layer: Layer, *given: str) -> str:
+    return layer("Concat", *given, axis=1)
+
+
+def _elementwise(op: str) -> Emitter:
+    """Return the emitter of a join; a vector beside maps is one number for each map."""
+
+    def emitted(layer: Layer, *given: str) -> str:
+        maps = any(shape.is_map for shape in layer.shapes)
+        values = [
+            _spread(layer, value, number) if maps and not shape.is_map else value
+            for number, (value, shape) in enumerate(zip(given, layer.shapes, strict=True))
+        ]
+        total, last = values[0], len(values) - 1
+        for number, value in enumerate(values[1:], start=1):
+            total = layer(op, total, value, part="" if number == last else f"{number}")
+        return total
+
+    return emitted
+
+
+def _spread(layer: Layer, x: str, number: int) -> str:
+    """Turn a vector (N, C) into maps (N, C, 1, 1)."""
+    axes = layer.integers(f"axes{number}", [2, 3])
+    return layer("Unsqueeze", x, axes, part=f"vector{number}")
+
+
+#: The emitter of each op and join.
+EMITTERS: dict[str, Emitter] = {
+    "conv": _conv,
+    "depthwise_conv": _depthwise_conv,
+    "separable_conv": _separable_conv,
+    "dense": _dense,
+    "bn": _bn,
+    "lrn": _lrn,
+    "max_pool": _max_pool,
+    "avg_pool": _avg_pool,
+    "pool": _pool,
+    "global_avg_pool": _global_avg_pool,
+    "global_max_pool": _global_max_pool,
+    "adaptive_avg_pool": _adaptive_avg_pool,
+    "l2_normalize": _l2_normalize,
+    "relu": _as("Relu"),
+    "relu6": _relu6,
+    "leaky_relu": _leaky_relu,
+    "sigmoid": _as("Sigmoid"),
+    "tanh": _as("Tanh"),
+    "silu": _silu,
+    "gelu": _gelu,
+    "hard_sigmoid": _hard_sigmoid,
+    "hard_swish": _hard_swish,
+    "softmax": _softmax,
+    "dropout": _same,
+    "flatten": _flatten,
+    "identity": _same,
+    "scale": _scale,
+    "pad": _pad,
+    "concat": _concat,
+    "add": _elementwise("Add"),
+    "mul": _elementwise("Mul"),
+}

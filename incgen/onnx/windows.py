@@ -1,0 +1,72 @@
+"""Windows of convolutions and poolings, as attributes of ONNX's operators.
+
+At a known size all borders are numbers, and the last, partial windows of `ceil` are a border that
+does not count: engines differ about `ceil_mode`, not about that. Only where any size is accepted,
+`auto_pad` and `ceil_mode` do the same at run time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from incgen.graph.shapes import Borders, Window, effective
+from incgen.onnx.layers import Layer
+from incgen.onnx.refusing import refuse
+
+NONE: Borders = ((0, 0), (0, 0))
+
+
+def attributes(layer: Layer, borders: Borders) -> dict[str, Any]:
+    """Return kernel, stride and borders; ONNX lists the borders before, then those after."""
+    window: Window = layer.args["window"]
+    found: dict[str, Any] = {"kernel_shape": window.kernel, "strides": window.stride}
+    if follows_size(layer):
+        return {**found, "auto_pad": "SAME_UPPER"}
+    (top, bottom), (left, right) = borders
+    return {**found, "pads": (top, left, bottom, right)}
+
+
+def follows_size(layer: Layer) -> bool:
+    """Return whether the borders of `same` depend on a size that is not known.
+
+    They do with a stride, unless the window is a pixel, which has none.
+    """
+    args = layer.args
+    if not layer.options.any_size or args["pad"] != "same":
+        return False
+    window: Window = args["window"]
+    spans = [effective(kernel, args.get("dilation", 1)) for kernel in window.kernel]
+    pairs = list(zip(spans, window.stride, strict=True))
+    if all(stride == 1 or span == 1 for span, stride in pairs):
+        return False
+    if any(span < stride for span, stride in pairs):
+        what = f"the window {window} with `pad=same` skips pixels, and how many depends on the size"
+        refuse(what, layer.node.span, help="leave out --any-size")
+    return True
+
+
+def beyond(layer: Layer) -> tuple[int, int]:
+    """Return how far the last windows reach beyond the borders, with sizes rounded up."""
+    window: Window = layer.args["window"]
+    (shape,), result = layer.shapes, layer.node.shape
+    assert None not in (*shape.sizes, *result.sizes)
+    ends = zip(
+        shape.sizes[1:],
+        result.sizes[1:],
+        window.kernel,
+        window.stride,
+        layer.args["borders"],
+        strict=True,
+    )
+    high, wide = (
+        max((count - 1) * stride + kernel - (before + size + after), 0)
+        for size, count, kernel, stride, (before, after) in ends
+    )
+    return high, wide
+
+
+def rounds_up(layer: Layer) -> bool:
+    """Return whether an op rounds up a size that is not known; `same` has nothing to round."""
+    args = layer.args
+    strided = args["window"].strided
+    return bool(args["ceil"] and strided and layer.options.any_size and args["pad"] != "same")
