@@ -529,6 +529,36 @@ def test_format_check_and_diff_write_nothing(incgen: Runner) -> None:
     assert Path("a.inc").read_text() == UGLY
 
 
+def test_format_of_some_lines(incgen: Runner) -> None:
+    Path("a.inc").write_text(UGLY)
+
+    assert incgen("format", "a.inc", "--lines", "2:9").code == 0
+    assert Path("a.inc").read_text() == "unit a=conv\n\nunit b = a\n"
+    assert incgen("format", "-", "--lines", "1", stdin=UGLY.encode()).out == NEAT.replace(
+        "\n\n", "\n\n\n"
+    ).replace("b = a\n", "b=a")
+    for lines in ("2:1", "0:3", "2-4", "x"):
+        done = incgen("format", "a.inc", "--lines", lines)
+        assert done.code == 2
+        assert f"`{lines}` is not of the form 10:20, or 10 for one line" in done.err
+    assert "--lines takes one spec" in incgen("format", "a.inc", "net.inc", "--lines", "1").err
+
+
+def test_format_reads_the_files_that_a_spec_uses(incgen: Runner) -> None:
+    Path("parts.inc").write_text("block wide(n, m) { relu }\nblock narrow(m) { relu }\n")
+    Path("a.inc").write_text(
+        'use wide, narrow from "parts.inc"\n\nblock all {\n'
+        "    # n m\n    a: wide 8 16\n    b: narrow 9\n}\n"
+    )
+
+    assert incgen("format", "a.inc").code == 0
+    assert Path("a.inc").read_text().split("\n")[3:6] == [
+        "    #          n   m",
+        "    a: wide    8  16",
+        "    b: narrow      9",
+    ]
+
+
 def test_format_goes_on_after_a_fault(incgen: Runner) -> None:
     Path("bad.inc").write_text("unit = \n")
     Path("a.inc").write_text(UGLY)

@@ -26,7 +26,7 @@ from incgen.cli.terminal import close_output, say
 _COMMANDS = {
     "build": ("incgen.cli.build", "build"),
     "check": ("incgen.cli.specs", "check"),
-    "format": ("incgen.cli.specs", "format_specs"),
+    "format": ("incgen.cli.format", "format_specs"),
     "show": ("incgen.cli.specs", "show"),
     "templates": ("incgen.cli.templates", "templates"),
     "verify": ("incgen.cli.verify", "verify"),

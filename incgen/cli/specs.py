@@ -1,17 +1,16 @@
-"""The commands that read specs but write no code: `check`, `format` and `show`."""
+"""The commands that read specs and write nothing: `check` and `show`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from incgen.base.diagnostics import Diagnostic, Severity, SpecError, counted
-from incgen.cli.inputs import compiled, compiled_recipe, source_of, standard_input
-from incgen.cli.options import FAULTS, OK, one_recipe, one_spec, set_values, several_specs
-from incgen.cli.reports import exit_code_of, failed, report_faults
+from incgen.cli.inputs import compiled, compiled_recipe, source_of
+from incgen.cli.options import OK, one_recipe, one_spec, set_values, several_specs
+from incgen.cli.reports import exit_code_of, report_faults
 from incgen.cli.terminal import print_text, say
 
 if TYPE_CHECKING:
@@ -125,59 +124,3 @@ def _show_recipe(
     form = show.as_json if as_json else show.page
     print_text(form(*given, examples or show.IMAGENET))
     return OK
-
-
-@click.command("format")
-@several_specs
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 if a spec is not formatted.")
-@click.option("--diff", is_flag=True, help="Write nothing; print the changes as a diff.")
-def format_specs(specs: Sequence[str], check: bool, diff: bool) -> int:
-    """Format specs in place; standard input goes to standard output."""
-    from incgen.base.files import OutputError
-
-    code = OK
-    for spec in specs:
-        try:
-            changed = _format(spec, check=check, diff=diff)
-        except SpecError as error:
-            report_faults(error.diagnostics)
-            code = max(code, exit_code_of(error.diagnostics))
-        except OutputError as error:
-            code = max(code, failed(str(error)))
-        else:
-            code = max(code, FAULTS if changed and check else OK)
-    return code
-
-
-def _format(spec: str, *, check: bool, diff: bool) -> bool:
-    """Format one spec, and return whether that changes it."""
-    from incgen.base.files import rewrite
-    from incgen.output import unified_diff
-    from incgen.syntax.format import format_text
-    from incgen.syntax.loader import decoded
-
-    path, name, data = _bytes(spec)
-    text = decoded(data, name)
-    result = format_text(text, name)
-    if diff:
-        print_text(unified_diff(text, result, name, name))
-    mark = "\ufeff" if data.startswith(b"\xef\xbb\xbf") else ""
-    if spec == "-" and not (check or diff):
-        print_text(mark + result)
-    elif result != text and not (check or diff):
-        newline = "\r\n" if b"\r\n" in data else "\n"  # as in the rest of the checkout
-        rewrite(path, (mark + result).replace("\n", newline).encode("utf-8"))
-        say(f"formatted {name}")
-    elif result != text and check:
-        say(f"would format {name}")
-    return result != text
-
-
-def _bytes(spec: str) -> tuple[Path, str, bytes]:
-    """Return the file of a spec, its name in reports, and its content."""
-    from incgen.syntax.loader import STDIN, find, read
-
-    if spec == "-":
-        return Path(spec), STDIN, standard_input()
-    path, name = find(Path(spec))
-    return path, name, read(path, name)

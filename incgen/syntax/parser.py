@@ -78,6 +78,14 @@ def parse_value(text: str) -> ex.Expression:
         raise SpecError([fault.diagnostic]) from None
 
 
+def lex(source: SourceFile) -> list[tuple[str, str, int]]:
+    """Return the tokens of a file that has a tree: the terminal, the text and the line of each."""
+    with _LOCK:
+        parser, build, _ = _parser()
+        build.source, build.shift = source, 0
+        return [(token.type, str(token), token.line or 0) for token in parser.lex(source.text)]
+
+
 _LOCK = threading.RLock()
 _OPTIONS: dict[str, Any] = {
     "parser": "lalr",
