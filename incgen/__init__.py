@@ -14,10 +14,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from incgen.api import build, check, generate, load
+    from incgen.api import build, check, drawing, generate, load
     from incgen.base.diagnostics import Diagnostic, SpecError
     from incgen.base.files import OutputError
     from incgen.compiling import RequestError, compile_recipe, compile_spec
+    from incgen.draw.view import DrawError
     from incgen.onnx.exporting import export_onnx
     from incgen.output import GeneratedFile
     from incgen.targets.shared.style import Style, TemplateError
@@ -30,6 +31,7 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "Diagnostic",
+    "DrawError",
     "GeneratedFile",
     "MismatchError",
     "OutputError",
@@ -43,6 +45,7 @@ __all__ = [
     "check",
     "compile_recipe",
     "compile_spec",
+    "drawing",
     "export_onnx",
     "export_weights",
     "generate",
@@ -52,6 +55,7 @@ __all__ = [
 
 _HOMES = {
     "Diagnostic": "incgen.base.diagnostics",
+    "DrawError": "incgen.draw.view",
     "GeneratedFile": "incgen.output",
     "MismatchError": "incgen.weights.errors",
     "OutputError": "incgen.output",
@@ -64,6 +68,7 @@ _HOMES = {
     "check": "incgen.api",
     "compile_recipe": "incgen.compiling",
     "compile_spec": "incgen.compiling",
+    "drawing": "incgen.api",
     "export_onnx": "incgen.onnx.exporting",
     "export_weights": "incgen.weights.exporting",
     "generate": "incgen.api",

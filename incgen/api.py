@@ -96,6 +96,47 @@ def generate(
     return found.emit(compile_spec(spec, parameters, text=text))
 
 
+def drawing(
+    spec: SpecPath,
+    form: str = "svg",
+    parameters: Parameters | None = None,
+    *,
+    text: str | None = None,
+    depth: int = 1,
+    opened: Sequence[str] = (),
+    heat: str | None = None,
+    theme: str = "light",
+    direction: str = "down",
+    definitions: bool = True,
+) -> bytes:
+    """Return a drawing of a network as the content of a file.
+
+    Args:
+        spec: The spec's file.
+        form: `svg`, `png`, `pdf`, `mmd` (Mermaid) or `dot`.
+        parameters: Values for parameters and constants, which override the spec's.
+        text: The spec itself, if it does not come from the file.
+        depth: How many levels of blocks are shown; with 1 all blocks are folded.
+        opened: Keys, and names of units and blocks, that are open too.
+        heat: What boxes are coloured by instead of their kind: `multiply-adds`, `parameters` or
+            `receptive-field`.
+        theme: `light` or `dark`.
+        direction: `down` or `right`: where the data goes.
+        definitions: Whether the definitions of folded blocks stand beside the network.
+
+    Raises:
+        SpecError: The spec has faults.
+        RequestError: There is no such parameter or value.
+        DrawError: There is no such format, option or part, or a library is missing.
+    """
+    from incgen.draw.drawing import drawn, format_of
+    from incgen.draw.view import View
+
+    view = View(depth, tuple(opened), heat, theme, direction, definitions)
+    form = format_of(f"network.{form}")
+    return drawn(compile_spec(spec, parameters, text=text), view, form)
+
+
 def build(
     spec: SpecPath,
     target: str | Sequence[str] = "torch",

@@ -13,7 +13,7 @@ Examples in `body` and `block` may use `conv_bn` and `classes`; `numerics caffe`
 
 In a fence `console`, lines that begin with `$ incgen` are run in a folder that has `specs/`. Where
 lines follow, they are the output; a line `...` stands for any lines. Fences `python` of the README,
-and of the pages on weights, on Flax and on ONNX, are run in that folder afterwards.
+and of the pages on weights, on Flax, on ONNX and on drawings, are run in that folder afterwards.
 
 Between `<!-- table: NAME -->` and `<!-- end -->` stands a table made here from incgen's own tables;
 `pytest tests/test_docs.py --update-goldens` writes it anew.
@@ -61,6 +61,7 @@ WEIGHTS = ROOT / "docs" / "weights.md"
 GENERATED = ROOT / "docs" / "generated-code.md"
 FLAX = ROOT / "docs" / "flax.md"
 ONNX = ROOT / "docs" / "onnx.md"
+DRAWING = ROOT / "docs" / "drawing.md"
 WITH_TABLES = [LANGUAGE, RECIPES, ARCHITECTURE, WEIGHTS, GENERATED]
 TEXTS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
 
@@ -339,7 +340,7 @@ def run_page(page: Path, folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES[1:] if page not in (WEIGHTS, FLAX, ONNX)],
+    [page for page in PAGES[1:] if page not in (WEIGHTS, FLAX, ONNX, DRAWING)],
     ids=lambda page: page.name,
 )
 def test_the_commands_of_a_page(page: Path, tmp_path: Path) -> None:
@@ -431,6 +432,18 @@ def test_the_commands_and_programs_of_the_page_on_onnx(tmp_path: Path) -> None:
     run_page(ONNX, tmp_path)
 
     run_program("\n".join(fence.text for fence in fences(ONNX, "python")), tmp_path)
+
+
+def test_the_commands_and_programs_of_the_page_on_drawings(tmp_path: Path) -> None:
+    run_page(DRAWING, tmp_path)
+    (program,) = fences(DRAWING, "python")
+    before = (tmp_path / "bn_inception.svg").read_text("utf-8")
+
+    run_program(program.text, tmp_path)
+
+    after = (tmp_path / "bn_inception.svg").read_text("utf-8")
+    assert 'data-key="inception_3a.concat"' in after
+    assert 'data-key="inception_3a.concat"' not in before
 
 
 # ---------------------------------------------------------------- tables

@@ -26,6 +26,7 @@ from incgen.cli.terminal import close_output, say
 _COMMANDS = {
     "build": ("incgen.cli.build", "build"),
     "check": ("incgen.cli.specs", "check"),
+    "draw": ("incgen.cli.draw", "draw"),
     "format": ("incgen.cli.format", "format_specs"),
     "show": ("incgen.cli.specs", "show"),
     "templates": ("incgen.cli.templates", "templates"),
@@ -115,11 +116,12 @@ def _run(command: click.Command, arguments: Sequence[str] | None, program: str) 
     except Exception as error:
         from incgen.base.files import OutputError
         from incgen.compiling import RequestError  # whatever failed has already imported them
+        from incgen.draw.view import DrawError
         from incgen.targets.shared.formatting import FormatterError
         from incgen.targets.shared.style import TemplateError
         from incgen.weights.errors import MismatchError, WeightsError
 
-        known = (FormatterError, OutputError, RequestError, TemplateError, WeightsError)
+        known = (DrawError, FormatterError, OutputError, RequestError, TemplateError, WeightsError)
         if isinstance(error, MismatchError):
             failed(str(error))
             return FAULTS

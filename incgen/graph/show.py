@@ -188,9 +188,9 @@ def _summary(graph: Graph) -> list[str]:
     trained, kept = graph.trained, numbers - graph.trained
     return [
         f"outputs        {outputs}",
-        f"parameters     {_short(trained)}, and {_short(kept)} running statistics; "
-        f"{_short(4 * numbers, 'B')} as float32",
-        f"multiply-adds  {_short(graph.multiply_adds)} for one {_size(graph.input)} input",
+        f"parameters     {short(trained)}, and {short(kept)} running statistics; "
+        f"{short(4 * numbers, 'B')} as float32",
+        f"multiply-adds  {short(graph.multiply_adds)} for one {_size(graph.input)} input",
     ]
 
 
@@ -198,10 +198,10 @@ def _size(shape: Shape) -> str:
     return f"{shape.height} x {shape.width}"
 
 
-def _short(number: int, unit: str = "") -> str:
+def short(number: int, unit: str = "") -> str:
     """Write a number with three digits.
 
-    >>> _short(11285224), _short(999), _short(45_223_456, "B")
+    >>> short(11285224), short(999), short(45_223_456, "B")
     ('11.3 M', '999', '45.2 MB')
     """
     value, prefixes = float(number), ["", "k", "M", "G", "T", "P"]

@@ -1,0 +1,93 @@
+"""The command `draw`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from incgen.cli.inputs import compiled
+from incgen.cli.options import OK, one_spec, set_values
+from incgen.cli.terminal import print_text, say
+
+if TYPE_CHECKING:
+    from incgen.language.arithmetic import Value
+
+
+@click.command("draw")
+@one_spec
+@click.option(
+    "--output",
+    "-o",
+    metavar="FILE",
+    help="FILE.svg, .png, .pdf, .mmd (Mermaid) or .dot; - prints SVG. Default: NETWORK.svg.",
+)
+@click.option(
+    "--depth",
+    type=click.IntRange(min=1),
+    default=1,
+    help="How many levels of blocks are open. Default: 1, all blocks folded.",
+)
+@click.option(
+    "--open",
+    "opened",
+    metavar="KEY",
+    multiple=True,
+    help="Open a block or unit too, by its key or its name in the spec. Repeatable.",
+)
+@click.option(
+    "--heat",
+    type=click.Choice(["multiply-adds", "parameters", "receptive-field"]),
+    help="Colour by a number instead of the kind of op.",
+)
+@click.option("--theme", type=click.Choice(["light", "dark"]), default="light")
+@click.option(
+    "--direction",
+    type=click.Choice(["down", "right"]),
+    default="down",
+    help="Where the data goes.",
+)
+@click.option(
+    "--definitions/--no-definitions",
+    default=True,
+    help="Draw folded blocks once beside the network, with a table of uses (the default).",
+)
+@set_values
+def draw(
+    spec: str,
+    output: str | None,
+    depth: int,
+    opened: tuple[str, ...],
+    heat: str | None,
+    theme: str,
+    direction: str,
+    definitions: bool,
+    parameters: dict[str, Value],
+) -> int:
+    r"""Draw a network as for a paper: branches side by side, repeated blocks once.
+
+    \b
+    incgen draw bn_inception                                 writes bn_inception.svg
+    incgen draw net.inc -o net.png --open inception_3a --heat parameters
+    """
+    from incgen.draw.drawing import drawn, format_of
+    from incgen.draw.view import View
+
+    form = "svg" if output in (None, "-") else format_of(output)
+    graph = compiled(spec, parameters)
+    view = View(depth, opened, heat, theme, direction, definitions)
+    data = drawn(graph, view, form)
+    if output == "-":
+        print_text(data.decode("utf-8"))
+        return OK
+    path = Path(output or f"{graph.program.network.name}.svg")
+    from incgen.base.files import existing, make_folder, refuse_links, replace
+
+    refuse_links(path)
+    changed = existing(path) != data
+    if changed:
+        make_folder(path.parent)
+        replace(path, data)
+    say(f"{'wrote' if changed else 'unchanged'} {path.as_posix()}")
+    return OK

@@ -1,0 +1,1 @@
+"""Drawings of networks, as one would draw them for a paper, laid out from the spec."""

@@ -1,0 +1,69 @@
+"""A diagram as Mermaid text, which GitHub and many editors draw inside Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from incgen.draw.colours import Theme
+from incgen.draw.diagram import Box, Diagram, boxes
+from incgen.draw.outline import Group, Outline, outline, text_of
+from incgen.draw.svg import Fill
+
+_SHAPES = {"input": ("([", "])"), "block": ("[[", "]]")}
+_SIGNS = {"add": "+", "mul": "×"}
+
+
+def mermaid(diagram: Diagram, theme: Theme, fill: Fill, *, down: bool) -> str:
+    """Write a diagram as a Mermaid flowchart.
+
+    Args:
+        diagram: What is drawn.
+        theme: The colours.
+        fill: The colour of a box in place of that of its kind; "" for that.
+        down: Whether the data goes down; otherwise it goes right.
+    """
+    found = outline(diagram)
+    lines = [f"flowchart {'TB' if down else 'LR'}"]
+    lines += _group(found.whole, found, 1)
+    for source, target, text in found.edges:
+        said = f'|"{_escaped(text)}"|' if text else ""
+        lines.append(f"    {source} -->{said} {target}")
+    kinds = dict.fromkeys(box.kind for box in boxes(diagram.row))
+    for kind in kinds:
+        style = f"fill:{theme.fills[kind]},stroke:{theme.borders[kind]},color:{theme.ink}"
+        lines.append(f"    classDef {_class(kind)} {style}")
+    for kind in kinds:
+        named = [found.names[box.key] for box in boxes(diagram.row) if box.kind == kind]
+        lines.append(f"    class {','.join(named)} {_class(kind)}")
+    for box in boxes(diagram.row):
+        if fill(box):
+            lines.append(f"    style {found.names[box.key]} fill:{fill(box)}")
+    return "\n".join(lines) + "\n"
+
+
+def _group(group: Group, found: Outline, level: int) -> Iterator[str]:
+    indent = "    " * level
+    for box in group.boxes:
+        yield f"{indent}{found.names[box.key]}{_shaped(box)}"
+    for inner in group.groups:
+        yield f'{indent}subgraph {inner.name}["{_escaped(inner.title)}"]'
+        yield from _group(inner, found, level + 1)
+        yield f"{indent}end"
+
+
+def _shaped(box: Box) -> str:
+    if box.text in _SIGNS and box.kind == "join":
+        return f'(("{_SIGNS[box.text]}"))'
+    opening, closing = _SHAPES.get(box.kind, ("[", "]"))
+    return f'{opening}"{_escaped(text_of(box))}"{closing}'
+
+
+def _escaped(text: str) -> str:
+    """Return a text in the form that is safe between quotes."""
+    for sign, entity in (("&", "&amp;"), ('"', "#quot;"), ("<", "&lt;"), (">", "&gt;")):
+        text = text.replace(sign, entity)
+    return text.replace("\n", "<br>")
+
+
+def _class(kind: str) -> str:
+    return kind.replace(" ", "-")

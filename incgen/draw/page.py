@@ -1,0 +1,155 @@
+"""A whole drawing: title, totals and legend, the network, and panels of its blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from incgen.draw.arranging import arranged
+from incgen.draw.colours import KINDS, THEMES
+from incgen.draw.diagram import Box, Diagram, boxes
+from incgen.draw.folding import Network, diagram
+from incgen.draw.heat import Heat, heat_of
+from incgen.draw.layout import Layout
+from incgen.draw.panels import panels
+from incgen.draw.pieces import Axes
+from incgen.draw.scene import Label, Mark, Patch, Scene
+from incgen.draw.text import times, width, wrapped
+from incgen.draw.view import View
+from incgen.graph.nodes import Graph
+from incgen.graph.show import short
+from incgen.resolve.definitions import Definition, OpCall, within
+
+_MARGIN = 24.0
+_NARROWEST = 420.0  #: A page is at least so wide, for its title
+_SWATCH = 12.0
+
+
+def scene(graph: Graph, view: View) -> tuple[Scene, Callable[[Box], str]]:
+    """Draw a network.
+
+    Returns:
+        The drawing, and what gives the colour of a box in place of that of its kind.
+
+    Raises:
+        DrawError: The view opens what is not there.
+    """
+    network, theme, axes = Network(graph), THEMES[view.theme], Axes(view.down)
+    main = diagram(network, view)
+    shown = list(boxes(main.row))
+    heat = heat_of(view.heat, shown, theme) if view.heat else None
+    part = Layout(main, axes, heat.text if heat else _nothing).whole()
+    wide, high = axes.place(part.length, part.before + part.after)
+    dx, dy = axes.place(0, part.before)
+    found, inside = panels(network, main, axes, heat) if view.definitions else ([], [])
+    spots = arranged((wide, high), found, view.down)
+    whole = max([wide, _NARROWEST, *(spot.x + spot.width for spot in spots)])
+    head, top = _head(graph, [main, *inside], heat, whole)
+    marks = [*head, *(mark.moved(_MARGIN + dx, top + dy) for mark in part.marks)]
+    bottom = top + high
+    for spot in spots:
+        placed = spot.panel.marks(spot.width)
+        marks += (mark.moved(_MARGIN + spot.x, top + spot.y) for mark in placed)
+        bottom = max(bottom, top + spot.y + spot.panel.height)
+    size = whole + 2 * _MARGIN, bottom + _MARGIN
+    name = f"{graph.program.network.name}, drawn from {graph.program.file}"
+    return Scene(*size, tuple(marks), name, _described(graph)), heat.fill if heat else _nothing
+
+
+def _nothing(box: Box) -> str:
+    return ""
+
+
+def _head(
+    graph: Graph, drawn: Sequence[Diagram], heat: Heat | None, whole: float
+) -> tuple[list[Mark], float]:
+    """Return the title, the totals and the legend, and where they end."""
+    program = graph.program
+    y = _MARGIN + 18
+    marks: list[Mark] = [Label(_MARGIN, y, program.network.name, "name")]
+    prose = (program.network.doc or program.doc).partition("\n\n")[0]
+    for line in (*wrapped(prose, 12, whole), _totals(graph)):
+        y += 17
+        marks.append(Label(_MARGIN, y, line, "prose"))
+    y += 12
+    shown = [box for each in drawn for box in boxes(each.row)]
+    if heat is not None:
+        marks += _scale(heat, y)
+        y += 30
+    else:
+        legend, y = _legend(shown, y, whole)
+        marks += legend
+    for unit in _units(graph, shown):
+        y += 15
+        marks.append(Label(_MARGIN, y, unit, "faint"))
+    return marks, y + 26
+
+
+def _totals(graph: Graph) -> str:
+    return (
+        f"input {times(graph.input)} · {short(graph.trained)} parameters · "
+        f"{short(graph.multiply_adds)} multiply-adds"
+    )
+
+
+def _described(graph: Graph) -> str:
+    outputs = ", ".join(
+        f"{name} ({times(graph.nodes[index].shape)})" for name, index in graph.outputs.items()
+    )
+    layers = len(graph.nodes) - 1
+    return f"{_totals(graph)}; {layers} layers; outputs {outputs}"
+
+
+def _legend(shown: Iterable[Box], y: float, whole: float) -> tuple[list[Mark], float]:
+    """Return a swatch and a name for each kind of box that is drawn."""
+    present = {box.kind for box in shown} - {"input", "join"}
+    marks: list[Mark] = []
+    x = 0.0
+    y += 4
+    for kind in KINDS:
+        if kind not in present:
+            continue
+        text = "block, folded" if kind == "block" else kind
+        wide = _SWATCH + 6 + width(text, 11) + 18
+        if x and x + wide > whole:
+            x, y = 0.0, y + 20
+        marks.append(Patch(_MARGIN + x, y, _SWATCH, _SWATCH, kind))
+        marks.append(Label(_MARGIN + x + _SWATCH + 6, y + 10, text, "faint"))
+        x += wide
+    return marks, y + _SWATCH + 4
+
+
+def _scale(heat: Heat, y: float) -> list[Mark]:
+    """Return the scale of heat, from 0 to the largest number."""
+    steps, wide = 40, 200.0
+    from incgen.draw.colours import heat as colour
+
+    marks: list[Mark] = [
+        Patch(_MARGIN + at * wide / steps, y, wide / steps + 0.5, 10, "cell", fill)
+        for at, fill in enumerate(colour(heat.theme, step / (steps - 1)) for step in range(steps))
+    ]
+    names = {"receptive-field": "receptive field, the longer side"}
+    text = names.get(heat.number, heat.number)
+    marks.append(Label(_MARGIN, y + 22, "0", "cell"))
+    marks.append(Label(_MARGIN + wide, y + 22, heat.written(heat.most), "cell", "end"))
+    marks.append(Label(_MARGIN + wide + 12, y + 9, text, "faint"))
+    return marks
+
+
+def _units(graph: Graph, shown: Iterable[Box]) -> list[str]:
+    """Return what each unit that is drawn stands for: `conv_bn = conv → bn → relu`."""
+    names = {box.text.split(" ")[0] for box in shown}
+    units = [d for d in graph.program.definitions if d.kind == "unit" and d.name in names]
+    return [f"{unit.name} = {' → '.join(_ops(unit))}" for unit in units]
+
+
+def _ops(unit: Definition) -> list[str]:
+    """Return the names of what a unit consists of."""
+    from incgen.resolve.definitions import Instance, Step
+
+    step = unit.body.steps[0]
+    assert isinstance(step, Step) and step.element is not None
+    return [
+        each.op.name if isinstance(each, OpCall) else each.definition.name
+        for each in within(step.element)
+        if isinstance(each, OpCall | Instance)
+    ]

@@ -1,0 +1,63 @@
+"""The uses of a block in a network, as the rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from incgen.draw.diagram import Facts
+from incgen.draw.folding import Network, runs
+from incgen.graph.nest import Body, Repeated, Used, bodies
+from incgen.graph.nodes import Graph
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A use of a block, or some that are alike."""
+
+    label: str  #: The key
+    all: tuple[Used, ...]
+    facts: Facts  #: The cost of all of them, and the output of the last
+
+    @property
+    def first(self) -> Used:
+        """Return the first of them."""
+        return self.all[0]
+
+
+def uses(network: Network, name: str) -> list[Use]:
+    """Return the uses of a block in order, with iterations that are alike as one."""
+    found = []
+    for label, same in _found(network.body, name, network.graph):
+        each = [network.facts(used) for used in same]
+        total = replace(
+            each[-1],
+            parameters=sum(facts.parameters for facts in each),
+            multiply_adds=sum(facts.multiply_adds for facts in each),
+        )
+        found.append(Use(label, tuple(same), total))
+    return found
+
+
+def _found(body: Body, name: str, graph: Graph) -> Iterator[tuple[str, Sequence[Used]]]:
+    for item in body.items:
+        if isinstance(item, Used) and item.definition.name == name:
+            yield item.path, [item]
+        if isinstance(item, Repeated):
+            for run in runs(item.bodies, graph):
+                whole = len(run) == len(item.bodies)
+                inside = (_found(iteration, name, graph) for iteration in run)
+                for same in zip(*inside, strict=True):
+                    label = _short(same[0][0], item, whole)
+                    yield label, [used for _, each in same for used in each]
+            continue
+        for inner in bodies(item):
+            yield from _found(inner, name, graph)
+
+
+def _short(label: str, repeat: Repeated, whole: bool) -> str:
+    """Return a key without the number of the iteration, if all are alike."""
+    first = f"{repeat.path}.0"
+    if whole and (label == first or label.startswith(f"{first}.")):
+        return repeat.path + label.removeprefix(first)
+    return label

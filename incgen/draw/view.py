@@ -1,0 +1,91 @@
+"""What a drawing shows, and how: the options of the command as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from incgen.base.diagnostics import clipped, listed, near
+from incgen.graph.nest import Aside, Body, Repeated, Used, parts
+from incgen.graph.nodes import Graph
+
+#: What `heat` can colour by.
+HEATS = ("multiply-adds", "parameters", "receptive-field")
+THEMES = ("light", "dark")
+DIRECTIONS = ("down", "right")
+
+
+class DrawError(ValueError):
+    """A drawing cannot be made as asked; the message says what to type instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The options of a drawing."""
+
+    depth: int = 1  #: How many levels of blocks are shown; those below are folded
+    opened: tuple[str, ...] = ()  #: Keys, and names of units and blocks, that are open too
+    heat: str | None = None  #: One of `HEATS`: what boxes are coloured by, instead of their kind
+    theme: str = "light"  #: One of `THEMES`
+    direction: str = "down"  #: One of `DIRECTIONS`: where the data goes
+    definitions: bool = True  #: Whether the definitions of folded blocks stand beside the network
+
+    def __post_init__(self) -> None:
+        """Refuse values that mean nothing.
+
+        Raises:
+            DrawError: The depth is below 1, or a word is none that its option knows.
+        """
+        if self.depth < 1:
+            raise DrawError(f"the depth is at least 1, not {self.depth}")
+        words = (
+            ("heat", self.heat, (None, *HEATS)),
+            ("theme", self.theme, THEMES),
+            ("direction", self.direction, DIRECTIONS),
+        )
+        for name, word, known in words:
+            if word not in known:
+                offer = listed([each for each in known if each is not None], "or")
+                raise DrawError(f"the {name} is {offer}, not `{clipped(str(word))}`")
+
+    @property
+    def down(self) -> bool:
+        """Return whether the data goes down."""
+        return self.direction == "down"
+
+
+def openings(graph: Graph, network: Body, opened: tuple[str, ...]) -> frozenset[str]:
+    """Return the keys that a view opens: those asked for, everything around them, and all uses.
+
+    Raises:
+        DrawError: Nothing that can be opened has such a key or name.
+    """
+    keys: dict[str, set[str]] = {}
+    for part in parts(network):
+        if isinstance(part, Used | Repeated | Aside):
+            keys.setdefault(part.path, set()).add(part.path)
+        if isinstance(part, Used):
+            keys.setdefault(part.definition.name, set()).add(part.path)
+    found: set[str] = set()
+    for name in opened:
+        if name not in keys:
+            raise DrawError(_unknown(name, graph, keys))
+        for key in keys[name]:
+            found |= set(_around(key))
+    return frozenset(found)
+
+
+def _around(key: str) -> Iterator[str]:
+    """Yield a key and the beginnings of it that are keys themselves."""
+    names = key.split(".")
+    for count in range(1, len(names) + 1):
+        yield ".".join(names[:count])
+
+
+def _unknown(name: str, graph: Graph, keys: Mapping[str, object]) -> str:
+    if any(node.path == name or node.path.startswith(f"{name}.") for node in graph.nodes):
+        return f"`{clipped(name)}` is a single layer or only groups some: it is always open"
+    names = [key for key in keys if "." not in key]
+    offer = near(name, keys) or (f"there are {listed(names[:12])}" if names else "")
+    end = f": {offer}" if offer else ": it has neither units nor blocks"
+    return f"the network has no unit or block `{clipped(name)}`{end}"

@@ -1,0 +1,443 @@
+"""Drawings: what they say, that nothing overlaps, and that the same spec gives the same bytes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from io import BytesIO
+from itertools import combinations, pairwise
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+
+from fuzzing.specs import random_spec
+from incgen.base.diagnostics import SpecError
+from incgen.compiling import compile_spec
+from incgen.draw.diagram import Box, Card, Fork, Row, Side, boxes, inner_rows
+from incgen.draw.drawing import FORMATS, drawn, format_of
+from incgen.draw.folding import Network, diagram
+from incgen.draw.page import scene
+from incgen.draw.raster import png
+from incgen.draw.scene import Edge, Frame, Label, Placed, Scene
+from incgen.draw.text import width
+from incgen.draw.view import HEATS, DrawError, View
+from incgen.graph.nest import Used, parts
+from incgen.graph.nodes import Graph
+
+ROOT = Path(__file__).parent.parent
+HERE = Path(__file__).parent / "drawings"
+SMALL = HERE / "small.inc"
+SPECS = sorted((ROOT / "specs").glob("*.inc"))
+#: Networks on which rules of layout are tried beside the shipped ones: those with every statement.
+OTHERS = [SMALL, *sorted((ROOT / "tests" / "random").glob("*.inc"))]
+#: Networks that every run tries opened and in the other direction.
+OFTEN = ("bn_inception", "inception_v4", "xception")
+RANDOM = 8  # of other networks, some of which are refused
+VIEWS = {
+    "folded": View(),
+    "open": View(depth=9),
+    "right": View(depth=2, direction="right"),
+}
+
+
+# ---------------------------------------------------------------- expected files
+
+
+@pytest.mark.parametrize("form", ["svg", "mmd", "dot"])
+def test_the_drawing_of_a_small_network(form: str, update_goldens: bool) -> None:
+    path = HERE / f"small.{form}"
+    data = drawn(compile_spec(SMALL), View(), form)
+    if update_goldens:
+        path.write_bytes(data)
+
+    assert data.decode("utf-8") == path.read_text("utf-8")
+
+
+def test_the_figures_of_the_documentation(update_goldens: bool) -> None:
+    """`incgen draw NAME -o docs/figures/NAME.svg` makes them."""
+    figures = sorted((ROOT / "docs" / "figures").glob("*.svg"))
+    for path in figures:
+        name, _, theme = path.stem.partition("-")
+        data = drawn(compile_spec(name), View(theme=theme or "light"), "svg")
+        if update_goldens:
+            path.write_bytes(data)
+        assert path.read_bytes() == data, f"make it anew: incgen draw {name} -o {path}"
+    assert [path.stem for path in figures] == ["bn_inception-dark", "bn_inception", "googlenet"]
+
+
+def test_the_same_spec_gives_the_same_bytes() -> None:
+    """Also where sets are in another order."""
+    command = [sys.executable, "-m", "incgen", "draw", str(SMALL), "-o", "-"]
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}
+    done = subprocess.run(command, capture_output=True, check=True, env=environment, cwd=ROOT)
+
+    assert done.stdout == (HERE / "small.svg").read_bytes()
+
+
+# ---------------------------------------------------------------- what is drawn
+
+
+def texts(row: Row) -> Iterator[str]:
+    for item in row.items:
+        match item:
+            case Box():
+                count = f"{item.count} x " if item.count else ""
+                yield f"{item.key}: {count}{item.text}"
+            case Fork():
+                yield f"{item.key}: {item.join.text} of {len(item.branches)}"
+            case Card() | Side():
+                yield f"{item.key}: {list(texts(item.row))}"
+
+
+@cache
+def compiled(name: str) -> Graph:
+    return compile_spec(name)
+
+
+@cache
+def shown(name: str, view: View) -> list[str]:
+    return list(texts(diagram(Network(compiled(name)), view).row))
+
+
+def test_blocks_are_folded_and_repeats_counted() -> None:
+    assert shown("inception_resnet_v2", View())[8:18] == [
+        "mixed_5b: inception_a",
+        "block35: 10 x block35",
+        "mixed_6a: reduction_a",
+        "block17: 20 x block17",
+        "aux_logits: ['aux_logits: auxiliary']",
+        "mixed_7a: reduction_b",
+        "block8: 9 x block8",
+        "block8_last: block8",
+        "conv_7b: conv_bn 1×1",
+        "global_avg_pool: global_avg_pool",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("opened", "expected"),
+    [
+        ("mixed_5b", ["mixed_5b: ['mixed_5b.concat: concat of 4']"]),
+        ("block35", ["block35: ['block35.0.add: add of 2', 'block35.0.relu: relu']"]),
+        (
+            "conv_7b",
+            ["conv_7b: ['conv_7b.conv: conv 1×1', 'conv_7b.bn: bn', 'conv_7b.relu: relu']"],
+        ),
+        ("inception_a", ["mixed_5b: ['mixed_5b.concat: concat of 4']"]),
+        (
+            "block8",
+            [
+                "block8: ['block8.0.add: add of 2', 'block8.0.relu: relu']",
+                "block8_last: ['block8_last.add: add of 2']",
+            ],
+        ),
+    ],
+)
+def test_a_key_or_a_name_opens(opened: str, expected: list[str]) -> None:
+    folded = shown("inception_resnet_v2", View())
+    changed = [text for text in shown("inception_resnet_v2", View(opened=(opened,)))]
+
+    assert [text for text in changed if text not in folded] == expected
+
+
+def test_what_surrounds_an_open_part_is_open_too() -> None:
+    found = shown("inception_v4", View(opened=("inception_c.0.conv3x3.1",)))
+
+    assert "inception_c: ['inception_c.0.concat: concat of 4']" in found
+
+
+@pytest.mark.parametrize(
+    ("opened", "message"),
+    [
+        ("inception_3x", "the network has no unit or block `inception_3x`: did you mean "),
+        ("pool1", "`pool1` is a single layer or only groups some: it is always open"),
+        ("zzz", "the network has no unit or block `zzz`: there are `conv1`, `conv_bn`, `inc"),
+    ],
+)
+def test_what_cannot_be_opened_is_an_error(opened: str, message: str) -> None:
+    with pytest.raises(DrawError) as error:
+        drawn(compile_spec("bn_inception"), View(opened=(opened,)), "svg")
+
+    assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize("name", ["bn_inception", "inception_resnet_v2", "xception"])
+@pytest.mark.parametrize("depth", [1, 2, 9])
+def test_the_boxes_add_up_to_the_network(name: str, depth: int) -> None:
+    """Where everything is folded or nothing is repeated; an open repeat shows one of its bodies."""
+    graph = compiled(name)
+    row = diagram(Network(graph), View(depth=depth)).row
+    facts = [item.facts for item in costs(row)]
+
+    assert sum(each.parameters for each in facts if each) == graph.trained
+    assert sum(each.multiply_adds for each in facts if each) == graph.multiply_adds
+
+
+def costs(row: Row) -> Iterator[Box | Card]:
+    """Yield what has a cost of its own: boxes, and repeats as a whole."""
+    for item in row.items:
+        if isinstance(item, Box) or (isinstance(item, Card) and item.count):
+            yield item
+        else:
+            for inner in inner_rows(item):
+                yield from costs(inner)
+
+
+def test_edges_say_a_shape_once() -> None:
+    made, _ = scene(compile_spec(SMALL), View(definitions=False))
+    said = [mark.text for mark in made.marks if isinstance(mark, Label) and mark.style == "shape"]
+
+    trunk = ["3 × 16 × 16", "8 × 16 × 16", "8 × 8 × 8", "16 × 8 × 8", "16", "10"]
+    branches = ["4 × 8 × 8", "8 × 8 × 8", "8 × 8 × 8", "8", "4 × 8 × 8"]
+    head = ["16", "3"]
+    assert sorted(said) == sorted([*trunk, *branches, *head])
+
+
+def test_a_definition_is_drawn_once_with_all_its_uses() -> None:
+    made, _ = scene(compile_spec("bn_inception"), View())
+    labels = [mark.text for mark in made.marks if isinstance(mark, Label)]
+
+    assert labels.count("inception") == 1
+    row = labels.index("inception_5b")
+    assert labels[row - 7 : row + 1] == [
+        *("inception_3a", "inception_3b", "inception_4a", "inception_4b", "inception_4c"),
+        *("inception_4d", "inception_5a", "inception_5b"),
+    ]
+    for text in ("n3x3_reduce", "n1x1 + n3x3 + ndouble + proj", "699×699", "2.28 M"):
+        assert text in labels
+
+
+# ---------------------------------------------------------------- places
+
+
+def networks() -> Iterator[Graph]:
+    for path in OTHERS:
+        yield compile_spec(path)
+    for number in range(RANDOM):
+        try:
+            yield compile_spec("random.inc", text=random_spec(15, number).text)
+        except SpecError:
+            continue
+
+
+@pytest.mark.parametrize(
+    ("path", "view"),
+    [
+        pytest.param(
+            path,
+            VIEWS[name],
+            id=f"{path.stem}-{name}",
+            marks=() if name == "folded" or path.stem in OFTEN else pytest.mark.slow,
+        )
+        for path in SPECS
+        for name in VIEWS
+    ],
+)
+def test_nothing_overlaps(path: Path, view: View) -> None:
+    check(compiled(path.stem), view)
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_nothing_overlaps_in_other_networks(view: View) -> None:
+    for graph in networks():
+        check(graph, view)
+
+
+def check(graph: Graph, view: View) -> None:
+    made, _ = scene(graph, view)
+    placed = [mark for mark in made.marks if isinstance(mark, Placed)]
+    frames = [mark for mark in made.marks if isinstance(mark, Frame)]
+    for one, other in combinations(placed, 2):
+        assert apart(one, other), f"{one.box.key} overlaps {other.box.key}"
+    for frame in frames:
+        for other in (*placed, *frames):
+            if other is not frame:
+                assert apart(frame, other) or inside(frame, other) or inside(other, frame)
+    for mark in (*placed, *frames):
+        assert mark.x >= 0 and mark.x + mark.width <= made.width
+        assert mark.y >= 0 and mark.y + mark.height <= made.height
+    texts_fit(placed)
+    edges_end_at_boxes(made, placed, frames)
+    every_layer_is_there(graph, view)
+
+
+def apart(one: Placed | Frame, other: Placed | Frame) -> bool:
+    beside = one.x + one.width <= other.x or other.x + other.width <= one.x
+    return beside or one.y + one.height <= other.y or other.y + other.height <= one.y
+
+
+def inside(outer: Placed | Frame, inner: Placed | Frame) -> bool:
+    """Return whether a rectangle lies in another, below its band if it has one."""
+    band = outer.band if isinstance(outer, Frame) else 0
+    return (
+        outer.x <= inner.x
+        and outer.y + band <= inner.y
+        and inner.x + inner.width <= outer.x + outer.width
+        and inner.y + inner.height <= outer.y + outer.height
+    )
+
+
+def texts_fit(placed: list[Placed]) -> None:
+    for mark in placed:
+        for line in mark.lines:
+            assert mark.shape == "dot" or width(line, 11) <= mark.width, line
+
+
+def edges_end_at_boxes(made: Scene, placed: list[Placed], frames: list[Frame]) -> None:
+    """Check that an edge begins and ends at a box, a card or another edge.
+
+    Exceptions are the arrows out of a network, a head and a definition, and those into one.
+    """
+    edges = [mark for mark in made.marks if isinstance(mark, Edge)]
+    rectangles = [(r.x, r.y, r.width, r.height) for r in (*placed, *frames)]
+    rectangles += [(f.x, f.y, f.width, f.band) for f in frames]
+    #: copies behind a repeated box reach 6 pixels further
+    rectangles += [(p.x + 6, p.y + 6, p.width, p.height) for p in placed if p.box.count]
+    loose = 0
+    for edge in edges:
+        for point in (edge.points[0], edge.points[-1]):
+            if any(on_border(point, each) for each in rectangles):
+                continue
+            loose += not any(on_line(point, other) for other in edges if other is not edge)
+        assert all(a[0] == b[0] or a[1] == b[1] for a, b in pairwise(edge.points))
+    panels = sum(1 for m in made.marks if isinstance(m, Label) and m.style == "heading")
+    heads = len(made.description.rpartition("; outputs ")[2].split("), "))
+    assert heads <= loose <= heads + 2 * panels
+
+
+def on_border(point: tuple[float, float], rectangle: tuple[float, float, float, float]) -> bool:
+    (px, py), (x, y, wide, high) = point, rectangle
+    across = x - 0.01 <= px <= x + wide + 0.01
+    along = y - 0.01 <= py <= y + high + 0.01
+    return (across and along) and (
+        min(abs(px - x), abs(px - x - wide)) < 0.01 or min(abs(py - y), abs(py - y - high)) < 0.01
+    )
+
+
+def on_line(point: tuple[float, float], edge: Edge) -> bool:
+    for (ax, ay), (bx, by) in pairwise(edge.points):
+        within_x = min(ax, bx) - 0.01 <= point[0] <= max(ax, bx) + 0.01
+        if within_x and min(ay, by) - 0.01 <= point[1] <= max(ay, by) + 0.01:
+            return True
+    return False
+
+
+def every_layer_is_there(graph: Graph, view: View) -> None:
+    """Check that each layer is drawn, or is in something folded, or is like one that is drawn."""
+    network = Network(graph)
+    row = diagram(network, view).row
+    keys = {box.key for box in boxes(row)}
+    folded = tuple(f"{key}." for key in keys)
+    repeated = tuple(f"{card.key}." for card in cards(row) if card.count)
+    for node in graph.nodes:
+        there = node.path in keys or node.path.startswith(folded)
+        assert there or node.path.startswith(repeated), node.path
+
+
+def cards(row: Row) -> Iterator[Card]:
+    for item in row.items:
+        if isinstance(item, Card):
+            yield item
+        for inner in inner_rows(item):
+            yield from cards(inner)
+
+
+def test_opening_all_units_shows_every_layer() -> None:
+    graph = compile_spec("googlenet")
+    used = [part.path for part in parts(Network(graph).body) if isinstance(part, Used)]
+    row = diagram(Network(graph), View(opened=tuple(used))).row
+
+    assert {box.key for box in boxes(row)} == {node.path for node in graph.nodes}
+
+
+# ---------------------------------------------------------------- files
+
+
+def test_an_svg_is_wellformed_and_says_what_it_shows() -> None:
+    graph = compile_spec("googlenet")
+    tree = ElementTree.fromstring(drawn(graph, View(heat="parameters", theme="dark"), "svg"))
+    space = "{http://www.w3.org/2000/svg}"
+
+    assert tree.attrib["role"] == "img"
+    assert tree.findtext(f"{space}title") == "googlenet, drawn from googlenet.inc"
+    assert "1.59 G multiply-adds; 155 layers" in str(tree.findtext(f"{space}desc"))
+    box = next(g for g in tree.iter(f"{space}g") if g.attrib.get("data-key") == "inception_3a")
+    assert str(box.findtext(f"{space}title")).split("\n") == [
+        "inception_3a · inception",
+        "output 256 × 28 × 28",
+        "163,696 parameters",
+        "128,049,152 multiply-adds",
+        "receptive field 59 × 59, stride 8",
+        "googlenet.inc:49  inception 64 96 128 16 32 32",
+    ]
+
+
+def test_names_from_a_spec_are_text_and_nothing_else() -> None:
+    text = '## A <b>&"\nnetwork net {\n    input 8x8 3\n    a: relu\n}\n'
+    graph = compile_spec("<i>.inc", text=text)
+
+    root = ElementTree.fromstring(drawn(graph, View(), "svg"))
+    assert "net, drawn from <i>.inc" in "".join(root.itertext())
+    assert b"<b>" not in drawn(graph, View(), "svg")
+
+
+@pytest.mark.parametrize("heat", HEATS)
+def test_heat_colours_by_a_share_of_the_largest(heat: str) -> None:
+    graph = compile_spec("googlenet")
+    made, fill = scene(graph, View(heat=heat))
+    numbers = {
+        "multiply-adds": ("conv2.1", "#b5400f", "347 M"),  # 56 * 56 * 64 * 192 * 9
+        "parameters": ("aux1", "#b5400f", "3.19 M"),
+        "receptive-field": ("global_avg_pool", "#b5400f", "907 px"),  # 715 + 6 * 32
+    }
+    key, colour, text = numbers[heat]
+    mark = next(m for m in made.marks if isinstance(m, Placed) and m.box.key == key)
+
+    assert fill(mark.box) == colour
+    assert mark.lines[-1] == text
+
+
+def test_a_png_has_text_and_twice_the_pixels() -> None:
+    graph = compile_spec(SMALL)
+    made, _ = scene(graph, View())
+    image = Image.open(BytesIO(drawn(graph, View(), "png")))
+
+    assert image.size == (round(made.width * 2), round(made.height * 2))
+    title = image.convert("L").crop((48, 48, 160, 90))
+    dark = sum(value < 100 for value in title.tobytes())
+    assert 300 < dark < 1500  # the letters of `small`, bold and 40 pixels high
+
+
+def test_a_pdf_has_letters() -> None:
+    data = drawn(compile_spec(SMALL), View(), "pdf")
+
+    assert data.startswith(b"%PDF-")
+    assert b"+LiberationSans" in data
+
+
+def test_what_pixels_need_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+
+    for form, what in (("png", "a PNG"), ("pdf", "a PDF")):
+        with pytest.raises(DrawError, match=rf"{what} needs vl_convert: pip install 'incgen\[draw"):
+            drawn(compile_spec(SMALL), View(), form)
+
+
+def test_a_picture_that_is_too_large_is_refused() -> None:
+    with pytest.raises(DrawError, match="20000 x 10 pixels, too large for a PNG: write an SVG"):
+        png("<svg/>", width=20000, height=10)
+
+
+def test_the_name_of_a_file_says_its_format() -> None:
+    assert [format_of(f"a.b/net.{form.upper()}") for form in FORMATS] == list(FORMATS)
+    with pytest.raises(
+        DrawError, match=r"`.gif` is no format of drawings: end its name in `.svg`,"
+    ):
+        format_of("net.gif")
+    with pytest.raises(DrawError, match="`net` does not say a format"):
+        format_of("net")
