@@ -30,6 +30,7 @@ from incgen.compiling import (
     graph_of,
 )
 from incgen.graph.nodes import Graph
+from incgen.syntax.loader import LoadedFile
 from incgen.syntax.loader import load as load_file
 
 if TYPE_CHECKING:
@@ -49,25 +50,47 @@ def check(
     Raises:
         RequestError: The spec has no such parameter, or no parameter has such a value.
     """
-    from incgen.targets import TARGETS
-
-    report, loaded = Reporter(), None
     try:
         loaded = load_file(Path(spec), text=text)
+    except SpecError as error:
+        return list(error.diagnostics)
+    graph, faults = check_loaded(loaded, parameters)
+    return [*refusals(graph), *faults] if graph is not None else faults
+
+
+def check_loaded(
+    loaded: LoadedFile, parameters: Parameters | None = None
+) -> tuple[Graph | None, list[Diagnostic]]:
+    """Return the graph of a file, and what is wrong with the file, apart from what targets refuse.
+
+    There is no graph if the file has errors, or no network.
+
+    Raises:
+        RequestError: The spec has no such parameter, or no parameter has such a value.
+    """
+    report, graph = Reporter(), None
+    try:
         graph = graph_of(loaded, parameters or {}, report)
     except SpecError as error:
         lone = error.diagnostics[0]
-        if loaded is not None and lone.code is Code.NO_NETWORK and lone.span is None:
-            return report.diagnostics + faults_of_recipes(loaded, parameters)
-        return list(error.diagnostics)
-    refused: dict[Diagnostic, None] = {}  # report what no target can express once
+        if not (lone.code is Code.NO_NETWORK and lone.span is None):
+            return None, list(error.diagnostics)
+    faults = report.diagnostics
+    recipes = faults_of_recipes(loaded, parameters)
+    return graph, faults + [each for each in recipes if each not in faults]
+
+
+def refusals(graph: Graph) -> list[Diagnostic]:
+    """Return what some target cannot express, each once."""
+    from incgen.targets import TARGETS
+
+    refused: dict[Diagnostic, None] = {}
     for target in find_targets(list(TARGETS)):
         try:
             target.check(graph)
         except SpecError as error:
             refused |= dict.fromkeys(error.diagnostics)
-    faults = [*refused, *report.diagnostics]
-    return faults + [each for each in faults_of_recipes(loaded, parameters) if each not in faults]
+    return list(refused)
 
 
 def generate(

@@ -128,6 +128,11 @@ def test_numpy_is_only_for_weights_and_for_what_runs_models() -> None:
     assert {name for name in users if not name.startswith(homes)} <= {"incgen.weights.sampling"}
 
 
+def test_pygls_is_only_for_the_language_server() -> None:
+    users = users_of("pygls") | users_of("lsprotocol")
+    assert all(name.startswith("incgen.lsp.") for name in users)
+
+
 def test_click_is_only_for_the_command_line() -> None:
     assert all(name.startswith("incgen.cli.") for name in users_of("click"))
 

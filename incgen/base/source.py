@@ -29,6 +29,10 @@ class SourceFile:
         """Return the lines of the text without their newlines."""
         return self.text.split("\n")
 
+    def offset(self, line: int) -> int:
+        """Return the offset of the beginning of a line, which is counted from 1."""
+        return self._line_starts[line - 1]
+
     def position(self, offset: int) -> tuple[int, int]:
         """Return the line and column of an offset, both counted from 1."""
         line = bisect.bisect_right(self._line_starts, offset)

@@ -28,6 +28,7 @@ _COMMANDS = {
     "check": ("incgen.cli.specs", "check"),
     "draw": ("incgen.cli.draw", "draw"),
     "format": ("incgen.cli.format", "format_specs"),
+    "lsp": ("incgen.cli.lsp", "serve"),
     "show": ("incgen.cli.specs", "show"),
     "templates": ("incgen.cli.templates", "templates"),
     "verify": ("incgen.cli.verify", "verify"),
@@ -94,7 +95,7 @@ def run(command: click.Command, arguments: Sequence[str] | None, program: str) -
 def _run(command: click.Command, arguments: Sequence[str] | None, program: str) -> int:
     try:
         code: Any = command.main(arguments, prog_name=program, standalone_mode=False)
-        if sys.stdout is not None:
+        if sys.stdout is not None and not sys.stdout.closed:  # the language server closes it
             sys.stdout.flush()
         return int(code or OK)
     except SpecError as error:

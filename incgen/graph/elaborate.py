@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import assert_never
 
 from incgen.base.diagnostics import Code, Note, Refused, Reporter
+from incgen.base.source import Span
 from incgen.graph.bounds import MAX_REPEAT, MAX_SIZE, Bounds, TooLargeError
 from incgen.graph.evaluation import Evaluator
 from incgen.graph.frames import Frame, given, join_key, unit_use, uses_of
@@ -61,6 +62,7 @@ def elaborate(program: df.Program, settings: Mapping[str, Value], report: Report
         builder.outputs,
         builder.observed,
         builder.steps,
+        builder.passed,
     )
 
 
@@ -74,6 +76,7 @@ class _Builder:
         self.outputs: dict[str, int] = {}
         self.observed: dict[df.Definition, Observed] = {}
         self.steps: dict[int, Shape] = {}
+        self.passed: dict[Span, list[tuple[Shape, Shape]]] = {}
         self.bounds = Bounds(report)
 
     def run(self, pixels: df.Pixels) -> None:
@@ -160,6 +163,11 @@ class _Builder:
     def element(self, element: df.Element, value: int, frame: Frame) -> int:
         """Apply one element."""
         self.bounds.element(element.span, frame.use, frame.depth)
+        after = self.applied(element, value, frame)
+        _note(self.passed.setdefault(element.span, []), (self.shape(value), self.shape(after)))
+        return after
+
+    def applied(self, element: df.Element, value: int, frame: Frame) -> int:
         match element:
             case df.OpCall():
                 return self.op(element, value, frame)
@@ -244,9 +252,7 @@ class _Builder:
             # `1` and `True` are equal, but the code must show which one it was
             if len(known) < 50 and not any(type(k) is type(value) and k == value for k in known):
                 known.append(value)
-        pair = (self.shape(before), self.shape(after))
-        if len(seen.shapes) < 50 and pair not in seen.shapes:
-            seen.shapes.append(pair)
+        _note(seen.shapes, (self.shape(before), self.shape(after)))
 
     def join(self, element: df.Join, value: int, frame: Frame) -> int:
         inner = frame.inside(element.name)
@@ -290,6 +296,12 @@ class _Builder:
         if args.get("pad") is not None and "pad" not in said:
             _warn_of_even_window(node, shape, self.report)
         return self.add(node)
+
+
+def _note(seen: list[tuple[Shape, Shape]], pair: tuple[Shape, Shape]) -> None:
+    """Record the shapes before and after something; a few different ones are enough."""
+    if len(seen) < 50 and pair not in seen:
+        seen.append(pair)
 
 
 def _warn_of_even_window(node: Node, before: Shape, report: Reporter) -> None:

@@ -69,6 +69,9 @@ class Graph:
     observed: dict[Definition, Observed]  #: The arguments and shapes seen for each unit and block
     #: The shape after each statement of the network's body, by the statement's location
     steps: dict[int, Shape]
+    #: The shapes before and after each element of the spec, by its location; `Observed` says how
+    #: many
+    passed: dict[Span, list[tuple[Shape, Shape]]] = field(default_factory=dict, repr=False)
 
     def digest(self) -> str:
         """Return a digest of the network's source: its files and settings."""

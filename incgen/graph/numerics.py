@@ -35,21 +35,29 @@ def rules(graph: Graph) -> list[Rule]:
     """Return every convention that has an effect; a 1x1 window, say, needs no border."""
     found: dict[tuple[str, str, str, str, str], tuple[list[Span], int]] = {}
     for node in graph.nodes:
-        if node.call is None:
-            continue
-        for argument in node.call.op.arguments:
-            if not _disagreed(node.call.op, argument) or not _acts(node, argument):
-                continue
-            if node.args[argument.name] is None:
-                continue  # nothing was stated, since every choice would be the same
-            origin, name, span = _origin(node, node.call, argument.name)
-            key = (node.op, argument.name, spec_value(node.args[argument.name]), origin, name)
+        for rule in rules_of(node):
+            key = (rule.op, rule.argument, rule.value, rule.origin, rule.name)
             spans, count = found.get(key, ([], 0))
-            if span is not None and span not in spans:
-                spans.append(span)
+            spans += [span for span in rule.spans if span not in spans]
             found[key] = (spans, count + 1)
     made = [Rule(*key, tuple(spans), count) for key, (spans, count) in found.items()]
     return sorted(made, key=_place)
+
+
+def rules_of(node: Node) -> list[Rule]:
+    """Return the conventions that have an effect on one layer, in the order of its arguments."""
+    found: list[Rule] = []
+    for argument in node.call.op.arguments if node.call is not None else ():
+        assert node.call is not None
+        if not _disagreed(node.call.op, argument) or not _acts(node, argument):
+            continue
+        value = node.args[argument.name]
+        if value is None:
+            continue  # nothing was stated, since every choice would be the same
+        origin, name, span = _origin(node, node.call, argument.name)
+        spans = () if span is None else (span,)
+        found.append(Rule(node.op, argument.name, spec_value(value), origin, name, spans, 1))
+    return found
 
 
 def _place(rule: Rule) -> tuple[int, int, int]:
@@ -112,9 +120,10 @@ def _written(around: Use | None, span: Span) -> tuple[str, str, Span]:
 
 def table(graph: Graph) -> str:
     """Format the conventions of a network as a table."""
+    own = next(iter(graph.nodes)).span.source.name
     rows = [("op", "argument", "value", "said by", "layers")]
     rows += [
-        (rule.op, rule.argument, rule.value, _said_by(rule, graph), str(rule.layers))
+        (rule.op, rule.argument, rule.value, said_by(rule, own), str(rule.layers))
         for rule in rules(graph)
     ]
     if len(rows) == 1:
@@ -127,8 +136,11 @@ def table(graph: Graph) -> str:
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]]) + "\n"
 
 
-def _said_by(rule: Rule, graph: Graph) -> str:
-    """Return what sets a rule, with its lines: `default, line 9`."""
+def said_by(rule: Rule, own: str) -> str:
+    """Return what sets a rule, with its lines, and their file if that is not `own`.
+
+    `default, line 9`, `numerics tf, line 1 of parts.inc`
+    """
     what = {"numerics": f"numerics {rule.name}", "unit": f"unit {rule.name}"}
     start = what.get(rule.origin, rule.origin or f"{rule.op} itself")
     if not rule.spans:
@@ -138,7 +150,6 @@ def _said_by(rule: Rule, graph: Graph) -> str:
         lines = files.setdefault(span.source.name, [])
         if span.line not in lines:
             lines.append(span.line)
-    own = next(iter(graph.nodes)).span.source.name
     return "; ".join([f"{start}, {_lines(file, lines, own)}" for file, lines in files.items()])
 
 

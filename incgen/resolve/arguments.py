@@ -152,7 +152,8 @@ def _default_value(argument: Argument, value: DefaultValue) -> ArgumentValue | B
     return ex.Literal(value)
 
 
-def _words(argument: Argument) -> tuple[str, ...]:
+def words_of(argument: Argument) -> tuple[str, ...]:
+    """Return the words that an argument accepts, `true` and `false` included."""
     if argument.kind is Kind.FLAG:
         return ("true", "false")
     if argument.kind is Kind.PADDING and not argument.positional:
@@ -229,7 +230,7 @@ class Binder:
 
     def expression(self, owner: str, argument: Argument, written: ex.Expression) -> ex.Expression:
         """Resolve a number, flag or word, and check it if it is already known."""
-        words = _words(argument)
+        words = words_of(argument)
         what = f"`{argument.name}` of `{owner}`"
         if words and isinstance(written, ex.Name) and not self.known(written.text):
             message = f"{what} must be {listed(words, 'or')}, not `{written.text}`"

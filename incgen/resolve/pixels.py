@@ -11,8 +11,10 @@ from incgen.resolve import definitions as df
 from incgen.resolve.context import Context
 from incgen.syntax import tree as st
 
-_ATTRIBUTES = ("order", "range", "mean", "std")
-_ORDERS = ("rgb", "bgr")
+#: What an `input` line can state.
+ATTRIBUTES = ("order", "range", "mean", "std")
+#: The orders of channels.
+ORDERS = ("rgb", "bgr")
 
 
 def resolve_pixels(network: st.Network, context: Context) -> df.Pixels | None:
@@ -61,9 +63,9 @@ class _Reader:
         stated: dict[str, Any] = {}
         for attribute in self.line.attributes:
             name, span = attribute.name.text, attribute.name.span
-            if name not in _ATTRIBUTES:
+            if name not in ATTRIBUTES:
                 message = f"`input` has no attribute `{name}`"
-                help_ = near(name, _ATTRIBUTES) or f"its attributes are {listed(_ATTRIBUTES)}"
+                help_ = near(name, ATTRIBUTES) or f"its attributes are {listed(ATTRIBUTES)}"
                 self.report.error(Code.UNKNOWN_ATTRIBUTE, span, message, help=help_)
                 continue
             if name in stated:
@@ -78,7 +80,7 @@ class _Reader:
 
     def order(self, attribute: st.Attribute, channels: int | None) -> str:
         value = attribute.value
-        if not (isinstance(value, ex.Name) and value.text in _ORDERS):
+        if not (isinstance(value, ex.Name) and value.text in ORDERS):
             self.report.refuse(Code.WRONG_TYPE, value.span, "`order` must be `rgb` or `bgr`")
         if channels != 3:
             has = f"the input has {channels}" if channels else "here a parameter decides"

@@ -6,7 +6,7 @@ nothing else: a spec from elsewhere cannot reach the rest of the disk.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -15,7 +15,7 @@ from incgen.base.files import reason
 from incgen.base.source import SourceFile, Span
 from incgen.syntax import shipped
 from incgen.syntax import tree as st
-from incgen.syntax.parser import MAX_TEXT, parse
+from incgen.syntax.parser import MAX_TEXT, parse, parse_around_faults
 
 #: The deepest chain of files that use each other.
 MAX_USE_DEPTH = 20
@@ -83,6 +83,27 @@ def load(path: Path, *, text: str | None = None) -> LoadedFile:
     return unit
 
 
+def load_around_faults(
+    path: Path, text: str, texts: Mapping[Path, str], report: Reporter
+) -> LoadedFile | None:
+    """Read what can be read of a text and of the files that it uses, and report what cannot.
+
+    Args:
+        path: The file that the text is meant for; those that it uses are found beside it.
+        text: The text itself.
+        texts: Texts in place of what other files hold, by their resolved paths.
+        report: Collects the faults; lines without one are in the tree.
+    """
+    name = path.as_posix()
+    loader = _Loader(report, texts, around_faults=True)
+    place = _Place(path.parent, _folder(name), path.parent.resolve())
+    try:
+        return loader.parse(SourceFile(name, text), place, (path.resolve(),))
+    except SpecError as error:
+        report.extend(error.diagnostics)
+        return None
+
+
 def find(path: Path) -> tuple[Path, str]:
     """Return the path of a spec, as it was given if nothing is found, and its name in reports."""
     name = path.as_posix()
@@ -102,12 +123,27 @@ def _folder(name: str) -> str:
 class _Loader:
     """Follows `use` from file to file; each file is parsed once."""
 
-    def __init__(self) -> None:
-        self.report = Reporter()
+    def __init__(
+        self,
+        report: Reporter | None = None,
+        texts: Mapping[Path, str] | None = None,
+        *,
+        around_faults: bool = False,
+    ) -> None:
+        self.report = report or Reporter()
+        self.texts = texts or {}
+        self.tree = self.around_faults if around_faults else parse
         self.done: dict[Path, LoadedFile | None] = {}
 
+    def around_faults(self, source: SourceFile) -> st.Spec:
+        tree, faults = parse_around_faults(source)
+        if tree is None:
+            raise SpecError(faults)
+        self.report.extend(faults)
+        return tree
+
     def parse(self, source: SourceFile, place: _Place, above: tuple[Path, ...]) -> LoadedFile:
-        unit = LoadedFile(source, parse(source), {})
+        unit = LoadedFile(source, self.tree(source), {})
         for item in unit.spec.items:
             if isinstance(item, st.Use):
                 used = self.follow(item, place, above)
@@ -140,8 +176,10 @@ class _Loader:
             name = f"{place.shown}{PurePosixPath(text).as_posix()}"
             self.done[target] = None
             try:
-                data = read(target, name, span)
-                source = SourceFile(name, decoded(data, name, span))
+                text_ = self.texts.get(target)
+                if text_ is None:
+                    text_ = decoded(read(target, name, span), name, span)
+                source = SourceFile(name, text_)
                 inner = _Place((place.folder / text).parent, _folder(name), place.root)
                 self.done[target] = self.parse(source, inner, (*above, target))
             except SpecError as error:

@@ -44,10 +44,22 @@ def parse(source: SourceFile) -> st.Spec:
         SpecError: The text does not follow the grammar; every faulty line that can be separated is
             reported.
     """
+    tree, faults = parse_around_faults(source)
+    if faults or tree is None:
+        raise SpecError(faults)
+    return tree
+
+
+def parse_around_faults(source: SourceFile) -> tuple[st.Spec | None, list[Diagnostic]]:
+    """Return the syntax tree of a file without its faulty lines, and what is wrong with those.
+
+    There is no tree if they cannot be separated from the others.
+    """
     if len(source.text) > MAX_TEXT:
         message = f"the file has {len(source.text)} characters, more than {MAX_TEXT}"
-        raise SpecError([Diagnostic(Code.TOO_LARGE, message, None, file=source.name)])
+        return None, [Diagnostic(Code.TOO_LARGE, message, None, file=source.name)]
     text, faults, read = source.text, list[Diagnostic](), 0
+    tree: st.Spec | None = None
     while True:
         read += len(text)
         try:
@@ -63,9 +75,19 @@ def parse(source: SourceFile) -> st.Spec:
         if rest is None or len(faults) == _MAX_FAULTS or read > _MAX_READ:
             break
         text = rest
-    if faults:
-        raise SpecError(sorted(faults, key=lambda d: d.span.start if d.span else 0))
-    return tree
+    return tree, sorted(faults, key=lambda d: d.span.start if d.span else 0)
+
+
+def terminals() -> list[tuple[str, str]]:
+    """Return the names and regular expressions of terminals, in the order in which they are tried.
+
+    The order is that of Lark's basic lexer.
+    """
+    found = sorted(
+        _parser()[0].terminals,
+        key=lambda t: (-t.priority, -t.pattern.max_width, -len(t.pattern.value), t.name),
+    )
+    return [(each.name, each.pattern.to_regexp()) for each in found]
 
 
 def parse_value(text: str) -> ex.Expression:

@@ -1,0 +1,24 @@
+"""The command `lsp`."""
+
+from __future__ import annotations
+
+import click
+
+from incgen.cli.options import OK
+from incgen.cli.reports import failed
+
+
+@click.command("lsp")
+def serve() -> int:
+    """Start the language server, for an editor, on standard input and output.
+
+    It needs more than other commands: pip install 'incgen[lsp]'
+    """
+    from importlib.util import find_spec
+
+    if find_spec("pygls") is None:
+        return failed("the language server needs pygls: pip install 'incgen[lsp]'")
+    from incgen.lsp.server import run
+
+    run()
+    return OK

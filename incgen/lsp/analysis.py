@@ -1,0 +1,90 @@
+"""What is known of one version of a spec: its tree, its faults and its graph."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from incgen.api import check_loaded, refusals
+from incgen.base.diagnostics import Diagnostic, Reporter, SpecError
+from incgen.base.source import SourceFile, Span
+from incgen.graph.nodes import Graph, Node
+from incgen.lsp.names import Names
+from incgen.lsp.positions import file_of
+from incgen.syntax.loader import LoadedFile, load_around_faults
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What is known of one version of a spec."""
+
+    source: SourceFile
+    #: The tree, without the lines that do not parse; None if those cannot be told apart
+    loaded: LoadedFile | None
+    diagnostics: tuple[Diagnostic, ...]  #: Those of `incgen check`, but for what targets refuse
+    graph: Graph | None  #: None if there are errors, or no network
+
+    @cached_property
+    def names(self) -> Names:
+        """Return what the names of the file refer to."""
+        return Names(self.loaded)
+
+    @cached_property
+    def nodes(self) -> Mapping[Span, list[Node]]:
+        """Return the layers that come from each place: an op, a join, or the use of a block."""
+        found: dict[Span, list[Node]] = {}
+        for node in self.graph.nodes if self.graph is not None else ():
+            for span in _places(node):
+                found.setdefault(span, []).append(node)
+        return found
+
+    @cached_property
+    def files(self) -> frozenset[Path]:
+        """Return the files that it was read from."""
+        read = self.loaded.files() if self.loaded is not None else ()
+        return frozenset(file_of(file.source) for file in read)
+
+    def refused(self) -> list[Diagnostic]:
+        """Return what some target cannot express; this takes longer than all the rest."""
+        return refusals(self.graph) if self.graph is not None else []
+
+
+def _places(node: Node) -> Iterator[Span]:
+    yield node.span
+    use = node.use
+    while use is not None:
+        yield use.span
+        use = use.outer
+
+
+def analyse(path: Path, text: str, texts: Mapping[Path, str]) -> Analysis:
+    """Read, resolve and expand a text as far as it goes.
+
+    Args:
+        path: The file that the text is meant for.
+        text: The text itself.
+        texts: The texts of other files that are open, by their resolved paths.
+    """
+    try:
+        found = _analysed(path, text, texts)
+        _ = found.names.occurrences, found.nodes, found.files  # so that no request waits for them
+        return found
+    except Exception:  # a bug in incgen, after which the editor goes on
+        logging.getLogger(__name__).exception("%s cannot be analysed", path)
+        return Analysis(SourceFile(path.as_posix(), text), None, (), None)
+
+
+def _analysed(path: Path, text: str, texts: Mapping[Path, str]) -> Analysis:
+    report = Reporter()
+    loaded = load_around_faults(path, text, texts, report)
+    if loaded is None or report.failed:
+        source = loaded.source if loaded is not None else SourceFile(path.as_posix(), text)
+        return Analysis(source, loaded, tuple(report.diagnostics), None)
+    try:
+        graph, faults = check_loaded(loaded)
+    except SpecError as error:  # of a recipe
+        graph, faults = None, list(error.diagnostics)
+    return Analysis(loaded.source, loaded, tuple(faults), graph)

@@ -1,0 +1,114 @@
+"""Ops, arguments, settings and definitions in words, as Markdown, from the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from incgen.language.ops import PRESETS, Argument, ByWindow, Op, Signature
+from incgen.language.printing import spec_value
+from incgen.recipes.forms import STATED, Field, Form
+from incgen.resolve.arguments import words_of
+from incgen.syntax import tree as st
+
+
+def usage(takes: Signature) -> str:
+    """Return how a call is written: what it must have, and then its attributes.
+
+    >>> from incgen.language.ops import OPS
+    >>> usage(OPS["avg_pool"])
+    'avg_pool WINDOW [pad=] [ceil=] [count_pad=]'
+    """
+    return " ".join([takes.name, *map(written, takes.arguments)])
+
+
+def written(argument: Argument) -> str:
+    """Return an argument as a usage shows it."""
+    return argument.name.upper() if argument.positional else f"[{argument.name}=]"
+
+
+def usage_of_block(block: st.Block) -> str:
+    """Return how a block is used, with the defaults of its parameters."""
+    return " ".join([block.name.text, *map(parameter, block.parameters)])
+
+
+def parameter(parameter: st.Parameter) -> str:
+    """Return a parameter with its default."""
+    name, default = parameter.name.text, parameter.default
+    return name if default is None or default.span is None else f"{name}={default.span.text}"
+
+
+def op(row: Op) -> str:
+    """Describe an op, with its arguments."""
+    lines = [f"```inc\n{usage(row)}\n```", row.doc]
+    return "\n\n".join([*lines, *arguments(row)])
+
+
+def arguments(takes: Signature) -> Sequence[str]:
+    """Return a list of arguments as one paragraph; none if there are none."""
+    rows = [f"- `{a.name}{'' if a.positional else '='}`: {a.doc}" for a in takes.arguments]
+    return ["\n".join(rows)] if rows else []
+
+
+def argument(argument: Argument, owner: Signature) -> str:
+    """Describe an argument: what it means, its values and its default."""
+    lines = [f"`{argument.name}` of `{owner.name}`: {argument.doc}", values(argument)]
+    if not argument.positional or argument.must:
+        lines.append(default(argument, owner))
+    return "\n\n".join(lines)
+
+
+def values(argument: Argument) -> str:
+    """Say what an argument accepts."""
+    words = words_of(argument)
+    if argument.words:
+        return f"One of {', '.join(f'`{word}`' for word in words)}"
+    text = argument.kind.value
+    return f"{text[0].upper()}{text[1:]}"
+
+
+def default(argument: Argument, owner: Signature) -> str:
+    """Say what an argument is if nothing states it, without and with a preset."""
+    family = getattr(owner, "family", "") or owner.name
+    lines = []
+    if argument.default is not None:
+        lines.append(f"Default: `{spec_value(argument.default)}`")
+    else:
+        lines.append("Must be stated without `numerics`")
+    for name, preset in PRESETS.items():
+        if argument.name in preset.get(family, {}):
+            lines.append(f"`numerics {name}`: {shown(preset[family][argument.name])}")
+    return "  \n".join(lines)
+
+
+def shown(value: object) -> str:
+    """Show what a preset sets."""
+    if isinstance(value, ByWindow):
+        strided = f"`{value.strided}`" if value.strided else "must be stated"
+        return f"`{value.plain}`, with a stride {strided}, for an even window `valid`"
+    return f"`{spec_value(value)}`"
+
+
+def preset(name: str) -> str:
+    """Describe a preset: what it sets."""
+    rows = [
+        f"- `{family}` `{argument}`: {shown(value)}"
+        for family, sets in PRESETS[name].items()
+        for argument, value in sets.items()
+    ]
+    return "\n\n".join([f"`numerics {name}` sets", "\n".join(rows)])
+
+
+def form(form: Form, setting: str = "") -> str:
+    """Describe a setting of a recipe, a part of one, or a transform."""
+    rows = [field(each) for each in form.fields]
+    lines = [f"```inc\n{form.usage(setting)}\n```", form.doc, "\n".join(rows)]
+    return "\n\n".join(line for line in lines if line)
+
+
+def field(field: Field) -> str:
+    """Describe a value of a recipe."""
+    name = field.name if field.positional else f"{field.name}="
+    end = ""
+    if field.default is not STATED and field.default is not None:
+        end = f"; `{spec_value(field.default)}` if omitted"
+    return f"- `{name}`: {field.doc}{end}"

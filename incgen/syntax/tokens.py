@@ -1,0 +1,98 @@
+"""Text to tokens, whatever is wrong with it: for editors, which show text that is being typed.
+
+The parser has a lexer of its own, which stops at a character that it does not know. Both follow the
+terminals of the grammar; a test compares them.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from functools import cache
+from typing import NamedTuple
+
+from incgen.syntax.parser import terminals
+
+
+class Kind(Enum):
+    """What a token is."""
+
+    COMMENT = "comment"
+    FAULT = "fault"  #: A character that is not part of the language
+    KEYWORD = "keyword"
+    NAME = "name"
+    NEWLINE = "newline"  #: A newline or `;`
+    NUMBER = "number"
+    SIGN = "sign"  #: An operator, a bracket or another mark
+    STRING = "string"
+    WINDOW = "window"
+
+
+#: The kinds of the terminals that are not signs or keywords.
+_KINDS = {
+    "COMMENT": Kind.COMMENT,
+    "FUNCTION": Kind.KEYWORD,
+    "JOIN": Kind.KEYWORD,
+    "NAME": Kind.NAME,
+    "NUMBER": Kind.NUMBER,
+    "STRING": Kind.STRING,
+    "WINDOW": Kind.WINDOW,
+    "_NEWLINE": Kind.NEWLINE,
+}
+_WORD = re.compile(r"[a-z]+")
+
+
+class Token(NamedTuple):
+    """A piece of a text."""
+
+    kind: Kind
+    text: str
+    start: int  #: The offset of its first character
+
+    @property
+    def end(self) -> int:
+        """Return the offset behind its last character."""
+        return self.start + len(self.text)
+
+
+@cache
+def keywords() -> frozenset[str]:
+    """Return the words that cannot be names."""
+    words = {pattern for _, pattern in terminals() if _WORD.fullmatch(pattern)}
+    return frozenset(words) | joins()
+
+
+@cache
+def joins() -> frozenset[str]:
+    """Return the words that join branches."""
+    pattern = dict(terminals())["JOIN"]
+    return frozenset(_WORD.findall(pattern.partition(")")[0]))
+
+
+@cache
+def _scanner() -> tuple[re.Pattern[str], dict[str, Kind]]:
+    """Return a pattern with a group for each terminal, and the kinds of the groups."""
+    found = [each for each in terminals() if not _WORD.fullmatch(each[1])]
+    kinds = {name: _KINDS.get(name, Kind.SIGN) for name, _ in found}
+    groups = [f"(?P<{name}>{pattern})" for name, pattern in found]
+    return re.compile("|".join([*groups, "(?P<FAULT>.)"]), re.DOTALL), kinds | {"FAULT": Kind.FAULT}
+
+
+def tokens(text: str, end: int | None = None) -> list[Token]:
+    """Return the tokens of a text up to an offset, comments included and blanks omitted.
+
+    >>> [(token.kind.value, token.text) for token in tokens("a: conv 3x3  # c")]
+    [('name', 'a'), ('sign', ':'), ('name', 'conv'), ('window', '3x3'), ('comment', '# c')]
+    """
+    pattern, kinds = _scanner()
+    words = keywords()
+    found = []
+    for match in pattern.finditer(text, 0, len(text) if end is None else end):
+        group = match.lastgroup or ""
+        if group.startswith("__IGNORE"):
+            continue
+        kind, word = kinds[group], match.group()
+        if kind is Kind.NAME and word in words:
+            kind = Kind.KEYWORD
+        found.append(Token(kind, word, match.start()))
+    return found

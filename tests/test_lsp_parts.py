@@ -1,0 +1,137 @@
+"""The parts of the language server that need no client: tokens, alignment, analysis, names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from incgen.api import check
+from incgen.lsp.alignment import Alignment
+from incgen.lsp.analysis import analyse
+from incgen.lsp.context import context_at
+from incgen.syntax import parser
+from incgen.syntax.tokens import Kind, keywords, tokens
+
+ROOT = Path(__file__).parent.parent
+SPECS = sorted((ROOT / "specs").rglob("*.inc"))
+#: A third of them: `incgen check` and the server share everything that finds faults.
+ERRORS = [p for p in sorted((ROOT / "tests/errors").glob("*.inc")) if "not-utf8" not in p.stem][::3]
+
+
+# ---------------------------------------------------------------- tokens
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_tokens_are_those_of_the_parser(path: Path) -> None:
+    text = path.read_text("utf-8")
+    lark = parser._parser()[0]
+    # what it drops between statements is not compared, as tokens() keeps every newline
+    theirs = [(t.start_pos, str(t)) for t in lark.lex(text) if t.type != "_NEWLINE"]
+    ours = tokens(text)
+
+    assert [(t.start, t.text) for t in ours if t.kind not in (Kind.COMMENT, Kind.NEWLINE)] == theirs
+    named = [t.start_pos for t in lark.lex(text) if t.type == "NAME"]
+    assert [t.start for t in ours if t.kind is Kind.NAME] == named
+
+
+def test_tokens_go_on_behind_a_fault() -> None:
+    found = [(t.kind.name, t.text) for t in tokens('a $ "b 3x{n}; x->y')]
+
+    assert found == [
+        *(("NAME", "a"), ("FAULT", "$"), ("FAULT", '"'), ("NAME", "b"), ("WINDOW", "3x{n}")),
+        *(("NEWLINE", ";"), ("NAME", "x"), ("SIGN", "->"), ("NAME", "y")),
+    ]
+
+
+def test_keywords_are_those_of_the_reference() -> None:
+    page = (ROOT / "docs/language.md").read_text("utf-8")
+    _, _, rest = page.partition("Keywords cannot be names: ")
+    listed = {word.strip("`\n ") for word in rest.partition(". Names")[0].split(",")}
+
+    assert keywords() == listed
+
+
+# ---------------------------------------------------------------- alignment
+
+
+def test_what_is_typed_moves_what_stands_behind_it() -> None:
+    old = "one\ntwo\nthree\nfour\n"
+    new = "one\ntwo\nnew\nthr33\nfour\n"
+    found = Alignment(old, new)
+
+    assert [found.new(old.index(word)) for word in ("one", "two", "four")] == [0, 4, 18]
+    assert found.new(old.index("three")) == 8  # the beginning of the line that was replaced
+    assert found.old(new.index("four")) == old.index("four")
+    assert found.old(new.index("33")) is None
+
+
+def test_a_change_within_a_line_leaves_its_ends() -> None:
+    old, new = "a: conv 3x3 8 -> relu\n", "a: conv 3x3/2 16 -> relu\n"
+    found = Alignment(old, new)
+
+    assert found.new(old.index("conv")) == new.index("conv")
+    assert found.new(old.index("relu")) == new.index("relu")
+    assert found.span(old.index("conv"), old.index("conv") + 4) == (3, 7)
+    assert found.span(0, len(old)) is None
+    assert found.old(new.index("16")) is None
+
+
+def test_an_empty_text_has_nothing_in_common() -> None:
+    assert Alignment("", "a\n").old(0) is None
+    assert Alignment("a\n", "").new(0) is None
+    assert Alignment("a\n", "a\n").new(2) == 2
+
+
+# ---------------------------------------------------------------- analysis
+
+
+@pytest.mark.parametrize("path", ERRORS, ids=lambda path: path.stem)
+def test_faults_are_those_of_a_check(path: Path) -> None:
+    text = path.read_text("utf-8")
+    found = analyse(path, text, {})
+    everything = [*found.refused(), *found.diagnostics]
+
+    assert everything == check(path, text=text)
+
+
+def test_the_text_of_an_open_file_counts(tmp_path: Path) -> None:
+    used = tmp_path / "used.inc"
+    used.write_text("block old {\n    relu\n}\n")
+    text = 'use new from "used.inc"\nnetwork n {\n    input 4x4 1\n    new\n}\n'
+
+    assert analyse(tmp_path / "n.inc", text, {}).graph is None
+    overlaid = analyse(tmp_path / "n.inc", text, {used.resolve(): "block new {\n    relu\n}\n"})
+    assert overlaid.diagnostics == () and overlaid.graph is not None
+
+
+def test_the_tree_holds_what_is_around_a_fault(tmp_path: Path) -> None:
+    found = analyse(tmp_path / "n.inc", "let a = 1\nlet b = = 2\nlet c = 3\n", {})
+
+    assert list(found.names.constants) == ["a", "c"]
+
+
+# ---------------------------------------------------------------- context
+
+
+def test_the_context_is_that_of_the_innermost_body() -> None:
+    text = "block b(n, kind = max) {\n    a: relu\n    c: concat {\n        d: conv 1x1 n -> conv_"
+    found = context_at(text, len(text))
+
+    assert [frame.kind for frame in found.frames] == ["file", "body", "join"]
+    assert found.parameters == ("n", "kind")
+    assert found.labels == ["a"]  # of the statement around, only the earlier ones
+    assert [token.text for token in found.statement] == ["d", ":", "conv", "1x1", "n", "->"]
+    assert (found.element, found.prefix) == ((), "conv_")
+
+
+@pytest.mark.parametrize(
+    ("text", "prefix"),
+    [("conv 3x{n", "n"), ("conv 3x{n + 1}/{st", "st"), ("conv 3x3/2x{", ""), ("conv {k}x{k", "k")],
+)
+def test_the_braces_of_a_window_are_no_body(text: str, prefix: str) -> None:
+    whole = f"network n {{\n    {text}"
+    found = context_at(whole, len(whole))
+
+    assert found.expression and found.prefix == prefix
+    assert [token.text for token in found.statement] == ["conv"]
