@@ -180,6 +180,27 @@ def test_a_file_of_a_network_that_has_another_name_now_is_left_over(incgen: Runn
     )
 
 
+def test_a_script_of_a_recipe_that_has_another_name_now_is_left_over(incgen: Runner) -> None:
+    recipe = "recipe slow for net { batch 8; steps 9; optimizer sgd; rate 0.1 }\n"
+    spec = SPEC.replace("8x8 3", "8x8 3 range=[0, 1]") + recipe
+    build = ("build", "net.inc", "-t", "torch", "-o", "out/")
+    script = "out/train_net_slow_torch.py may be left over: "
+    Path("net.inc").write_text(spec)
+    assert incgen(*build, "--recipe", "slow").code == 0
+    Path("out/train_net_mine_torch.py").write_text('"""Train net by the recipe mine."""\n')
+
+    Path("net.inc").write_text(spec + recipe.replace("slow", "fast"))
+    assert incgen(*build, "--recipe", "fast").err.endswith("out/train_net_fast_torch.py\n")
+    assert incgen(*build).err == "unchanged out/net_torch.py\n"
+    Path("net.inc").write_text(spec.replace("slow", "swift"))
+    done = incgen(*build, "--recipe", "swift")
+    assert done.err.endswith(f"{script}net.inc has no recipe `slow` now; if so, remove it\n")
+    assert "fast" in incgen(*build).err
+    Path("net.inc").write_text(spec.replace(" net", " other"))
+    what = f"{script}the network of net.inc is called `other` now; if so, remove it\n"
+    assert what in incgen(*build, "--check").err
+
+
 def test_files_of_other_specs_of_the_same_name_are_not_said_to_be_left_over(
     incgen: Runner,
 ) -> None:

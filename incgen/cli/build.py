@@ -175,12 +175,12 @@ def _compiled(
 
 
 def _say_left_over(graphs: Sequence[Graph], files: Sequence[GeneratedFile]) -> None:
-    """Report files that may be left over from networks that were renamed."""
-    from incgen.output import left_over
+    """Report files that may be left over from networks or recipes that were renamed."""
+    from incgen.output import Made, left_over
     from incgen.syntax.loader import STDIN
     from incgen.targets import TARGETS
 
     programs = [graph.program for graph in graphs if graph.program.file != STDIN]
-    made = [(program.file, program.network.name) for program in programs]
+    made = [Made(each.file, each.network.name, each.recipes) for each in programs]
     for path, what in left_over(made, [file.path for file in files], TARGETS).items():
         say(f"{path} {what}")

@@ -216,6 +216,7 @@ class Program:
     file: str  #: The name of its file, without folders
     #: The constants of the file that were given another value than it says
     settings: dict[str, Value]
+    recipes: tuple[str, ...]  #: The names of the recipes in its file
     digest: str  #: A digest of the file and of those that it uses
 
 

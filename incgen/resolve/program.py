@@ -53,8 +53,9 @@ def resolve(
     if not report.failed:  # a faulty use does not count as one
         _warn_unused(scope, reached)
     spec, name = loaded.spec, PurePosixPath(loaded.source.name.removeprefix(PREFIX)).name
+    recipes = tuple(item.name.text for item in spec.of(st.Recipe))
     return df.Program(
-        network, reached, spec.doc, spec.header, name, dict(settings), loaded.digest()
+        network, reached, spec.doc, spec.header, name, dict(settings), recipes, loaded.digest()
     )
 
 
