@@ -730,6 +730,14 @@ def test_sources_are_those_of_targets() -> None:
         verify(graph_of(), sources={"pytorch": "raise SystemExit"}, rungs=[0])
 
 
+def test_parameters_cannot_come_with_a_graph() -> None:
+    """They would be ignored, since it is expanded already."""
+    with pytest.raises(RequestError, match="parameters must go to `compile_spec`"):
+        verify(graph_of(), {"classes": 3})
+    with pytest.raises(RequestError, match="text must go to `compile_spec`"):
+        verify(graph_of(), text=SPEC)
+
+
 def test_tensors_of_no_device_but_the_first_are_found() -> None:
     """A model on another device fails if a forward pass creates a tensor on the CPU."""
     old, new = "x = self.drop(x)", "x = self.drop(x) + torch.zeros(1)"

@@ -52,7 +52,7 @@ def verify(
 
     Args:
         spec: The spec's file, or its graph.
-        parameters: Values for parameters and constants, which override the spec's.
+        parameters: Values for parameters and constants, which override the spec's; not of a graph.
         targets: The targets to compare; if omitted, all whose libraries are installed.
         rungs: The rungs to compare, by number in `RUNGS`.
         dtypes: `float64`, `float32` or both. Results in float32 are measured against float64.
@@ -62,7 +62,7 @@ def verify(
         dump: A folder for the inputs and outputs of the first divergence.
         sources: Source texts by target, instead of generated ones.
         style: The line length and the user's own templates; incgen's if omitted.
-        text: The spec itself, if it does not come from the file.
+        text: The spec itself, if it does not come from the file; not of a graph.
         progress: A callback that receives progress messages.
         recipe: The recipe by which rung 5 trains the models too; the spec has its settings.
         script: Returns the text of the training script of a target for a recipe, instead of a
@@ -74,14 +74,15 @@ def verify(
 
     Raises:
         SpecError: The spec has errors, or no target can express it.
-        RequestError: A target, rung, type, parameter or value does not exist.
+        RequestError: A target, rung, type, parameter or value does not exist, or parameters come
+            with a graph.
         MismatchError: The weights do not fit the spec.
         WeightsError: The weights cannot be read, or a library is missing.
     """
     _check(rungs, dtypes, batch, seed)
     if dump is not None and Path(dump).exists() and not Path(dump).is_dir():
         raise RequestError(f"{Path(dump).as_posix()} is not a folder")
-    graph = spec if isinstance(spec, Graph) else compile_spec(spec, parameters, text=text)
+    graph = _graph(spec, parameters, text)
     compared, absent = (targets, ()) if targets else _installed()
     texts, omissions = _sources(graph, find_targets(compared, style), sources or {})
     asked, types = tuple(sorted(set(rungs))), tuple(t for t in DTYPES if t in dtypes)
@@ -100,6 +101,16 @@ def verify(
             ladders = _climbed(made, asked, types, saved, progress or (lambda _: None), trained)
     origin = f"random, seed {seed}" if weights is None else Path(weights).as_posix()
     return _report(graph, ladders, omissions, (asked, types), batch, origin, absent, recipe)
+
+
+def _graph(spec: SpecPath | Graph, parameters: Parameters | None, text: str | None) -> Graph:
+    """Return the graph of a spec, with parameters; those of a graph are settled."""
+    if not isinstance(spec, Graph):
+        return compile_spec(spec, parameters, text=text)
+    if parameters or text is not None:
+        given = "parameters" if parameters else "text"
+        raise RequestError(f"a graph is already expanded: {given} must go to `compile_spec`")
+    return spec
 
 
 def _report(
