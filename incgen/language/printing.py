@@ -24,6 +24,8 @@ from incgen.language.expressions import (
 _OPPOSITES = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", "<=": ">", ">": "<="}
 #: The most digits that a number written with an exponent has, such as 2.5e-4.
 _SHORT = 3
+#: Smaller numbers of recipes are written with an exponent.
+_SMALL = 1e-4
 
 
 def python(expression: Operand, *, outer: int = 0) -> str:
@@ -81,6 +83,17 @@ def number(value: Value) -> str:
         if float(f"{digits}e{power}") == value:
             return f"{digits.rstrip('0').rstrip('.')}e{int(power)}"
     return repr(value).replace("e-0", "e-").replace("e+", "e")
+
+
+def plain(value: float) -> str:
+    """Return a number as recipes and their scripts have it, a whole one without a point.
+
+    >>> plain(24.0), plain(0.0075), plain(1e-05)
+    ('24', '0.0075', '1e-5')
+    """
+    if float(value).is_integer():
+        return str(int(value))
+    return repr(value) if abs(value) >= _SMALL else number(value)
 
 
 def _bracket(text: str, strength: float, outer: int) -> str:

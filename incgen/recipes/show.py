@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from incgen.graph.nodes import Graph
+from incgen.language.printing import plain
 from incgen.recipes import recipe as rp
 from incgen.recipes.rates import in_steps, rate_at, total_steps
 
@@ -55,8 +56,8 @@ def steps_of_epoch(recipe: rp.Recipe, examples: int) -> int:
 
 
 def _row(recipe: rp.Recipe, step: int, epoch: int, total: int) -> tuple[str, ...]:
-    rate = rate_at(recipe.rate, step, epoch, total)
-    return f"{step:,}", f"{step / epoch:.2f}", f"{rate:.4g}", f"{step * recipe.batch:,}"
+    rate = plain(float(f"{rate_at(recipe.rate, step, epoch, total):.4g}"))
+    return f"{step:,}", f"{step / epoch:.2f}", rate, f"{step * recipe.batch:,}"
 
 
 def _shown(recipe: rp.Recipe, epoch: int, total: int) -> list[int]:
@@ -85,13 +86,13 @@ def _settings(recipe: rp.Recipe) -> Iterator[tuple[str, str]]:
     """Yield each setting with its values, defaults included."""
     if recipe.settings:
         yield "network", " ".join(f"{k}={_value(v)}" for k, v in recipe.settings.items())
-    yield recipe.length.unit, f"{_value(recipe.length.count)}"
+    yield recipe.length.unit, _value(recipe.length.count)
     yield "batch", f"{recipe.batch}{' synchronized=true' if recipe.synchronized else ''}"
     shuffle = recipe.shuffle
     yield "shuffle", shuffle.kind if shuffle.size is None else f"{shuffle.kind} {shuffle.size}"
     loss = f"cross_entropy smoothing={_value(recipe.loss.smoothing)}"
     yield "loss", loss + (f" heads={_value(recipe.loss.heads)}" if recipe.loss.heads else "")
-    yield "l2", "the network's own" if recipe.l2 is None else f"{recipe.l2:g}"
+    yield "l2", "the network's own" if recipe.l2 is None else plain(recipe.l2)
     yield "optimizer", _optimizer(recipe.optimizer)
     yield "rate", " -> ".join(_rate(recipe.rate))
     if recipe.clip is not None:
@@ -124,7 +125,7 @@ def _optimizer(optimizer: rp.Optimizer) -> str:
             )
         case rp.Adam(beta1, beta2, eps, decay_):
             end = "" if decay_ is None else f" decay={_value(decay_)}"
-            return f"{name} beta1={beta1:g} beta2={beta2:g} eps={_value(eps)}{end}"
+            return f"{name} beta1={plain(beta1)} beta2={plain(beta2)} eps={_value(eps)}{end}"
 
 
 def _rate(rate: rp.Rate) -> Iterator[str]:
@@ -136,7 +137,7 @@ def _rate(rate: rp.Rate) -> Iterator[str]:
         case rp.Exponential(factor, every, smooth):
             yield f"exponential {_value(factor)} every {every}{' smooth=true' if smooth else ''}"
         case rp.Steps(factor, at):
-            times = ", ".join(f"{_value(each.count)}" for each in at)
+            times = ", ".join(_value(each.count) for each in at)
             yield f"steps {_value(factor)} at [{times}] {at[0].unit}"
         case rp.Polynomial(power, to):
             yield f"polynomial {_value(power)} to={_value(to)}"
@@ -160,6 +161,4 @@ def _value(value: object) -> str:
         return f"[{', '.join(map(_value, value))}]"
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float) and float(f"{value:g}") == value:
-        return f"{value:g}"
-    return str(value)
+    return plain(value) if isinstance(value, float) else str(value)

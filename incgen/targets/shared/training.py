@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from incgen.graph.nodes import Graph
-from incgen.language.printing import number
+from incgen.language.printing import plain
 from incgen.recipes.recipe import Duration, Recipe, Transform
 from incgen.targets import TARGETS
 from incgen.targets.shared.preamble import header, origin
@@ -31,8 +31,6 @@ _RANDOM = ("crop", "flip", "color")
 _CROPS = {"ten_crop": 10, "multi_crop": 144}
 #: The ops with a depthwise kernel.
 _DEPTHWISE = ("depthwise_conv", "separable_conv")
-#: Smaller numbers are written with an exponent.
-_SMALL = 1e-4
 #: The largest denominator of a fraction.
 _DENOMINATOR = 16
 #: The scales of `multi_crop`: the shorter side in sevenths of the crop, 256 to 352 for 224.
@@ -178,17 +176,6 @@ def steps(transforms: tuple[Transform, ...], graph: Graph) -> list[Step]:
             args["sides"] = [round(min(both) * scale / 7) for scale in _SCALES]
         found.append(Step(each.name, both, args))
     return found
-
-
-def plain(value: float) -> str:
-    """Return a number as Python source, a whole one without a point.
-
-    >>> plain(24.0), plain(0.0075), plain(1e-05)
-    ('24', '0.0075', '1e-5')
-    """
-    if float(value).is_integer():
-        return str(int(value))
-    return repr(value) if abs(value) >= _SMALL else number(value)
 
 
 def fraction(value: float) -> str:
