@@ -535,12 +535,6 @@ def cut_log(path: Path, step: int) -> None:
     os.replace(temporary, path)
 
 
-def append(path: Path, row: dict[str, float]) -> None:
-    """Append a row to a log: of a training step, or of an evaluation."""
-    with path.open("a", newline="") as file:
-        csv.DictWriter(file, COLUMNS).writerow(row)
-
-
 def plot(log: Path, image: Path) -> None:
     """Plot the curves of a log: losses, accuracies and the rate by step."""
     rows = read_log(log)
@@ -558,6 +552,17 @@ def plot(log: Path, image: Path) -> None:
     os.replace(temporary, image)
 
 
+def whole(least: int) -> Callable[[str], int]:
+    """Return a type of arguments: whole numbers of 32 bits, from `least`."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) < 2**32:
+            raise argparse.ArgumentTypeError(f"{text} is no whole number from {least}")
+        return int(text)
+
+    return number
+
+
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -568,22 +573,16 @@ def parse_arguments() -> argparse.Namespace:
     add("--data", type=Path, required=True, help="the folder of images; see above")
     add("--output", type=Path, default="runs/small_r", help="%(default)s")
     add("--resume", action="store_true", help="continue the run in the output folder")
-    add("--seed", type=int, default=0, help="of weights, order, crops, dropout")
-    add("--workers", type=int, help="threads that load images")
+    add("--seed", type=whole(0), default=0, help="of weights, order, crops, dropout")
+    add("--workers", type=whole(0), help="threads that load images")
     add("--precision", choices=precisions, default="float32", help="%(default)s")
-    add(
-        "--from", dest="weights", type=Path, help="weights to begin with (.safetensors)"
-    )
+    add("--from", dest="weights", type=Path, help="begin with these .safetensors")
     add("--fresh", nargs="+", default=[], help="keys not to load: logits")
     add("--freeze", nargs="+", default=[], help="keys not to train: 'conv*'")
-    add("--save-every", type=int, help="steps between checkpoints; otherwise an epoch")
-    add(
-        "--evaluate-every",
-        type=int,
-        help="steps between evaluations; otherwise an epoch",
-    )
-    add("--log-every", type=int, default=50, help="steps between rows of the log")
-    add("--steps", type=int, help="stop after so many steps, as if interrupted")
+    add("--save-every", type=whole(1), help="steps; an epoch by default")
+    add("--evaluate-every", type=whole(1), help="steps; an epoch by default")
+    add("--log-every", type=whole(1), default=50, help="steps between rows of the log")
+    add("--steps", type=whole(1), help="stop after so many steps, as if interrupted")
     args = parser.parse_args()
     if args.fresh and not args.weights:
         parser.error("--fresh has a meaning with --from only")
@@ -617,7 +616,9 @@ class Log:
     def write(self, step: int, values: dict[str, float]) -> None:
         """Write values that belong to a step."""
         epoch = round(step / self.epoch, 4)
-        append(self.path, {"step": step, "epoch": epoch, **values})
+        with self.path.open("a", newline="") as file:
+            row = {"step": step, "epoch": epoch, **values}
+            csv.DictWriter(file, COLUMNS).writerow(row)
         for name, value in values.items():
             self.board.add_scalar(name, value, step)
         shown = " ".join(f"{name} {value:.4g}" for name, value in values.items())

@@ -52,8 +52,6 @@ NAMES = {"kernel": "weight", "gamma": "weight", "beta": "bias", "bias": "bias"}
 NAMES |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
 #: Which of the devices, on how many machines, a process has.
 Devices = tf.distribute.InputContext
-#: What makes an image and its label from a number.
-Loader = Callable[..., tuple[tf.Tensor, tf.Tensor]]
 
 
 ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")  # of the files that are images
@@ -243,7 +241,7 @@ def prepare(image: tf.Tensor) -> tf.Tensor:
 class Images:
     """Examples in batches, for the devices of this process."""
 
-    def __init__(self, examples: Examples, seed: int, workers: int) -> None:
+    def __init__(self, examples: Examples, seed: int, workers: int | None) -> None:
         self.examples, self.seed, self.workers = examples, seed, workers
         with tf.device("CPU"):
             self.images = tf.constant(examples.images)
@@ -280,15 +278,14 @@ class Images:
 
     def training(self, start: int, end: int, devices: Devices) -> tf.data.Dataset:
         """Return the batches of the steps from `start` to before `end`."""
-        size = BATCH // devices.num_input_pipelines
-        first = size * devices.input_pipeline_id
-        chosen = partial(self.numbers_of, share=slice(first, first + size))
+        share = BATCH // devices.num_input_pipelines
+        first = share * devices.input_pipeline_id
+        chosen = partial(self.numbers_of, share=slice(first, first + share))
         types = [tf.int64, tf.float64]
         steps = tf.data.Dataset.range(start, end)
-        numbers = steps.map(
-            lambda step: tf.numpy_function(chosen, [step], types)
-        ).unbatch()
-        return self.batches(numbers, self.example, BATCH, devices)
+        numbers = steps.map(lambda step: tf.numpy_function(chosen, [step], types))
+        size = BATCH // devices.num_replicas_in_sync
+        return self.ready(numbers.unbatch().map(self.example, self.workers).batch(size))
 
     def prepared(self, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return an image to evaluate and its label."""
@@ -303,22 +300,20 @@ class Images:
     def validation(self, devices: Devices) -> tf.data.Dataset:
         """Return the batches of evaluation; the last one is filled up."""
         count = len(self.examples)
-        size = min(BATCH, count) // devices.num_replicas_in_sync
-        batch = max(1, size) * devices.num_replicas_in_sync
+        size = max(1, min(BATCH, count) // devices.num_replicas_in_sync)
+        batch = size * devices.num_replicas_in_sync
         numbers = tf.data.Dataset.range(math.ceil(count / batch) * batch)
         share = numbers.shard(devices.num_input_pipelines, devices.input_pipeline_id)
-        return self.batches(share, self.prepared, batch, devices)
+        return self.ready(share.map(self.prepared, self.workers).batch(size))
 
-    def batches(
-        self, numbers: tf.data.Dataset, load: Loader, size: int, devices: Devices
-    ) -> tf.data.Dataset:
-        """Return the batches of each device, as the network takes them."""
-        size //= devices.num_replicas_in_sync
-        batches = numbers.map(load, self.workers).batch(size)
+    def ready(self, batches: tf.data.Dataset) -> tf.data.Dataset:
+        """Return batches as the network takes them, a few of them ahead."""
         batches = batches.map(lambda images, labels: (preprocess(images), labels))
         return batches.prefetch(tf.data.AUTOTUNE)
 
-    def blame(self, error: Exception, load: Loader, rows: Iterable[Any]) -> None:
+    def blame(
+        self, error: Exception, load: Callable[..., Any], rows: Iterable[Any]
+    ) -> None:
         """End the program with the first image that cannot be loaded."""
         for number, *rest in rows:
             try:
@@ -439,9 +434,12 @@ class Rate(keras.callbacks.Callback):
     def __init__(self, epoch: int, total: int, step: int = 0) -> None:
         super().__init__()
         self.epoch, self.total, self.step = epoch, total, step
+        self.rate: float | None = None  # the one that is set
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        self.model.optimizer.learning_rate = rate(self.step, self.epoch, self.total)
+        wanted = rate(self.step, self.epoch, self.total)
+        if wanted != self.rate:  # setting it costs as much as a small step
+            self.model.optimizer.learning_rate = self.rate = wanted
         self.step += 1
 
 
@@ -504,12 +502,6 @@ def cut_log(path: Path, step: int) -> None:
         writer.writeheader()
         writer.writerows(r for r in rows if int(r["step"]) < step + bool(r["loss"]))
     os.replace(temporary, path)
-
-
-def append(path: Path, row: dict[str, float]) -> None:
-    """Append a row to a log: of a training step, or of an evaluation."""
-    with path.open("a", newline="") as file:
-        csv.DictWriter(file, COLUMNS).writerow(row)
 
 
 def plot(log: Path, image: Path) -> None:
@@ -619,7 +611,7 @@ class Run(keras.callbacks.Callback):
         self.mark = (self.step, 0.0)  # of the last measurement of speed
 
         examples, validation = find_examples(args.data)
-        workers = args.workers or tf.data.AUTOTUNE
+        workers = tf.data.AUTOTUNE if args.workers is None else args.workers or None
         self.images = Images(examples, args.seed, workers)
         self.unseen = Images(validation, args.seed, workers)
         self.epoch = len(examples) // BATCH
@@ -682,7 +674,8 @@ class Run(keras.callbacks.Callback):
         if self.machine == 0:
             epoch = round(self.step / self.epoch, 4)
             row = {"step": self.step, "epoch": epoch, **values}
-            append(self.folder / "log.csv", row)
+            with (self.folder / "log.csv").open("a", newline="") as file:
+                csv.DictWriter(file, COLUMNS).writerow(row)
             with self.board.as_default(self.step):
                 for name, value in values.items():
                     tf.summary.scalar(name, value)
@@ -723,9 +716,8 @@ class Run(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         logs |= self.shown  # by the progress bar
-        self.training.stop_training = (
-            True  # one call of `fit` goes up to one evaluation
-        )
+        # One call of `fit` goes up to one evaluation.
+        self.training.stop_training = True
 
     def interrupt(self, number: int, frame: FrameType | None) -> None:
         """Remember a signal; the run ends after the current step."""
@@ -798,6 +790,17 @@ class Run(keras.callbacks.Callback):
             self.images.blame(error, self.images.example, zip(*numbers, strict=True))
 
 
+def whole(least: int) -> Callable[[str], int]:
+    """Return a type of arguments: whole numbers of 32 bits, from `least`."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) < 2**32:
+            raise argparse.ArgumentTypeError(f"{text} is no whole number from {least}")
+        return int(text)
+
+    return number
+
+
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -808,23 +811,17 @@ def parse_arguments() -> argparse.Namespace:
     add("--data", type=Path, required=True, help="the folder of images; see above")
     add("--output", type=Path, default="runs/small_r", help="%(default)s")
     add("--resume", action="store_true", help="continue the run in the output folder")
-    add("--seed", type=int, default=0, help="of weights, order, crops, dropout")
-    add("--workers", type=int, help="processes that load images")
+    add("--seed", type=whole(0), default=0, help="of weights, order, crops, dropout")
+    add("--workers", type=whole(0), help="processes that load images")
     add("--precision", choices=precisions, default="float32", help="%(default)s")
     add("--compile", action="store_true", help="compile the network")
-    add(
-        "--from", dest="weights", type=Path, help="weights to begin with (.safetensors)"
-    )
+    add("--from", dest="weights", type=Path, help="begin with these .safetensors")
     add("--fresh", nargs="+", default=[], help="keys not to load: logits")
     add("--freeze", nargs="+", default=[], help="keys not to train: 'conv*'")
-    add("--save-every", type=int, help="steps between checkpoints; otherwise an epoch")
-    add(
-        "--evaluate-every",
-        type=int,
-        help="steps between evaluations; otherwise an epoch",
-    )
-    add("--log-every", type=int, default=50, help="steps between rows of the log")
-    add("--steps", type=int, help="stop after so many steps, as if interrupted")
+    add("--save-every", type=whole(1), help="steps; an epoch by default")
+    add("--evaluate-every", type=whole(1), help="steps; an epoch by default")
+    add("--log-every", type=whole(1), default=50, help="steps between rows of the log")
+    add("--steps", type=whole(1), help="stop after so many steps, as if interrupted")
     args = parser.parse_args()
     if args.fresh and not args.weights:
         parser.error("--fresh has a meaning with --from only")
