@@ -22,12 +22,14 @@ Between `<!-- table: NAME -->` and `<!-- end -->` stands a table made here from 
 from __future__ import annotations
 
 import ast
+import io
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -62,6 +64,7 @@ GENERATED = ROOT / "docs" / "generated-code.md"
 FLAX = ROOT / "docs" / "flax.md"
 ONNX = ROOT / "docs" / "onnx.md"
 DRAWING = ROOT / "docs" / "drawing.md"
+TRAINING = ROOT / "docs" / "training.md"
 WITH_TABLES = [LANGUAGE, RECIPES, ARCHITECTURE, WEIGHTS, GENERATED]
 TEXTS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
 
@@ -447,6 +450,31 @@ def test_the_commands_and_programs_of_the_page_on_drawings(tmp_path: Path) -> No
 
 
 # ---------------------------------------------------------------- tables
+
+
+def test_the_program_for_shards(tmp_path: Path) -> None:
+    (fence,) = fences(TRAINING, "python")
+    for shard, members in {
+        "train/000": {"a.cls": b"12", "a.jpg": b"image a", "./b.png": b"image b", "./b.cls": b"0"},
+        "train/001": {"a.jpeg": b"another", "a.cls": b"0\n", "a.json": b"{}"},
+        "val/000": {"x/a.jpg": b"to evaluate", "x/a.cls": b"12"},
+    }.items():
+        path = tmp_path / "shards" / f"{shard}.tar"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tarfile.open(path, "w") as tar:
+            for name, content in members.items():
+                (info := tarfile.TarInfo(name)).size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+
+    run_program(fence.text, tmp_path)
+
+    files = [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    assert {str(path.relative_to(tmp_path / "data")): path.read_bytes() for path in files} == {
+        "train/00012/000_a.jpg": b"image a",
+        "train/00000/000_b.png": b"image b",
+        "train/00000/001_a.jpeg": b"another",
+        "val/00012/000_a.jpg": b"to evaluate",
+    }
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
