@@ -22,6 +22,7 @@ SCRIPTS = (
     "weights.py",
     "verify.py",
     "models.py",
+    "training.py",
 )
 
 
