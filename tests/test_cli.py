@@ -592,6 +592,52 @@ def test_format_goes_on_after_a_fault(incgen: Runner) -> None:
     assert Path("a.inc").read_text() == NEAT
 
 
+# ---------------------------------------------------------------- diff
+
+
+def test_diff(incgen: Runner) -> None:
+    text = Path("net.inc").read_text()
+    assert "classes = 10" in text
+    Path("other.inc").write_text(text.replace("classes = 10", "classes = 12"))
+
+    done = incgen("diff", "net.inc", "other.inc")
+    assert (done.code, done.err) == (0, "")
+    assert "`classes` is `12`, not `10`." in done.out
+    assert incgen("diff", "net.inc", "--set-b", "classes=12").out.startswith(
+        "net.inc -> net.inc with classes=12\n"
+    )
+    assert incgen("diff", "net.inc", "other.inc", "--exit-code").code == 1
+    assert incgen("diff", "net.inc", "net.inc", "--exit-code").code == 0
+    same = incgen("diff", "net.inc", "other.inc", "--set", "classes=3", "--exit-code")
+    assert same.out.endswith("\n\nThe networks are the same.\n")
+    read = json.loads(incgen("diff", "net.inc", "other.inc", "--format", "json").out)
+    assert read["defaults"] == [["classes", "10", "12"]]
+
+
+def test_diff_of_standard_input(incgen: Runner) -> None:
+    spec = Path("net.inc").read_bytes()
+
+    assert incgen("diff", "net.inc", "-", "--exit-code", stdin=spec).code == 0
+    assert "only one of the specs" in incgen("diff", "-", "-", stdin=spec).err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["net.inc"], "give a second spec, --rev or --set-b"),
+        (["net.inc", "net.inc", "--rev", "HEAD"], "--rev compares A with itself: leave out B"),
+        (["git:net.inc", "net.inc"], "`git:net.inc` is not of the form git:REV:path"),
+        (["net.inc", "--set-b", "wrong=1"], "no parameter and no constant `wrong`"),
+        (["net.inc", "nothing.inc"], "cannot be read"),
+    ],
+)
+def test_diff_that_cannot_be_made(incgen: Runner, arguments: list[str], message: str) -> None:
+    done = incgen("diff", *arguments)
+
+    assert done.code == 2
+    assert message in done.err
+
+
 # ---------------------------------------------------------------- weights
 
 

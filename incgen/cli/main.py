@@ -26,6 +26,7 @@ from incgen.cli.terminal import close_output, say
 _COMMANDS = {
     "build": ("incgen.cli.build", "build"),
     "check": ("incgen.cli.specs", "check"),
+    "diff": ("incgen.cli.diff", "diff"),
     "draw": ("incgen.cli.draw", "draw"),
     "format": ("incgen.cli.format", "format_specs"),
     "lsp": ("incgen.cli.lsp", "serve"),

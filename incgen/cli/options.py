@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,6 +12,9 @@ from incgen.base.diagnostics import SpecError
 if TYPE_CHECKING:
     from incgen.language.arithmetic import Value
     from incgen.targets.shared.style import Style
+
+#: A function with options, or a command.
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 OK, FAULTS, USAGE = 0, 1, 2
 #: The limits of the line length; ruff accepts no more.
@@ -49,13 +52,17 @@ def _settings(
 one_spec = click.argument("spec", metavar="SPEC")
 several_specs = click.argument("specs", metavar="SPEC...", nargs=-1, required=True)
 one_recipe = click.option("--recipe", metavar="NAME", help="A recipe of the spec.")
-set_values = click.option(
-    "--set",
-    "parameters",
-    metavar="NAME=VALUE",
-    multiple=True,
-    callback=_settings,
-    help="Set a parameter of the network or a `let` constant. Repeatable.",
+
+
+def settings_option(flag: str, name: str, about: str) -> Callable[[Command], Command]:
+    """Return an option that takes `name=value` as often as it is given."""
+    return click.option(
+        flag, name, metavar="NAME=VALUE", multiple=True, callback=_settings, help=about
+    )
+
+
+set_values = settings_option(
+    "--set", "parameters", "Set a parameter of the network or a `let` constant. Repeatable."
 )
 
 

@@ -49,7 +49,7 @@ def rules_of(node: Node) -> list[Rule]:
     found: list[Rule] = []
     for argument in node.call.op.arguments if node.call is not None else ():
         assert node.call is not None
-        if not _disagreed(node.call.op, argument) or not _acts(node, argument):
+        if not _disagreed(node.call.op, argument) or not acts(node, argument):
             continue
         value = node.args[argument.name]
         if value is None:
@@ -73,7 +73,7 @@ def _disagreed(op: Op, argument: Argument) -> bool:
     return any(argument.name in preset.get(family, {}) for preset in PRESETS.values())
 
 
-def _acts(node: Node, argument: Argument) -> bool:
+def acts(node: Node, argument: Argument) -> bool:
     """Return whether another value would change the network."""
     window: Window | None = node.args.get("window")
     if window is None:

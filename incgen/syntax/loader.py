@@ -66,15 +66,17 @@ class _Place:
     root: Path  #: The folder that `use` must not leave
 
 
-def load(path: Path, *, text: str | None = None) -> LoadedFile:
+def load(path: Path, *, text: str | None = None, name: str | None = None) -> LoadedFile:
     """Read and parse a spec, or a text in its place, and the files it uses, or raise `SpecError`.
 
-    The path is that of a file, or the name of a shipped one.
+    The path is that of a file, or the name of a shipped one; reports call it by the name, if there
+    is one.
     """
-    name = path.as_posix()
     if text is None:
-        path, name = find(path)
+        path, found = find(path)
+        name = name or found
         text = decoded(read(path, name), name)
+    name = name or path.as_posix()
     shown = _folder(name)
     loader = _Loader()
     place = _Place(path.parent, shown, path.parent.resolve())

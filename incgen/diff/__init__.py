@@ -1,0 +1,1 @@
+"""Compare two networks: what is written differently, and what follows from it."""

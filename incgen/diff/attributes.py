@@ -1,0 +1,57 @@
+"""Compare the attributes of the layers that both networks have, over all layers of an op."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from incgen.diff.aligning import Aligned, Rewritten, layers
+from incgen.diff.arguments import value
+from incgen.diff.changes import Convention
+from incgen.diff.phrases import SHAPING
+from incgen.graph.nodes import Node
+from incgen.graph.numerics import acts
+from incgen.language.ops import OPS, Argument
+
+
+def conventions(aligned: Sequence[Aligned]) -> tuple[Convention, ...]:
+    """Return the attributes that layers have by another value, for each op and pair of values."""
+    found = dict[tuple[str, str, str, str], list[tuple[str, bool]]]()
+    counts = dict[tuple[str, str], int]()
+    told = {id(m) for each in aligned if isinstance(each, Rewritten) for m in each.layers}
+    for each in layers(aligned):
+        a, b = each.a.node, each.b.node
+        if a.op != b.op or a.op not in OPS:
+            continue
+        for argument in OPS[a.op].attributes:
+            name = argument.name
+            if name in SHAPING or not (acts(a, argument) or acts(b, argument)):
+                continue
+            if name == "bias" and id(each) in told:
+                continue  # what stands in place of what says it
+            counts[a.op, name] = counts.get((a.op, name), 0) + 1
+            if a.args.get(name) != b.args.get(name):
+                key = (a.op, name, value(a.args.get(name)), value(b.args.get(name)))
+                found.setdefault(key, []).append((b.path, _differs(a, b, argument)))
+    rows = [
+        Convention(
+            *key,
+            tuple(path for path, _ in pairs),
+            counts[key[0], key[1]],
+            sum(differs for _, differs in pairs),
+        )
+        for key, pairs in found.items()
+    ]
+    return tuple(sorted(rows, key=_rank))
+
+
+def _differs(a: Node, b: Node, argument: Argument) -> bool:
+    """Return whether two layers compute something else by their values of an attribute."""
+    if argument.name == "pad":
+        return a.args.get("borders") != b.args.get("borders")
+    return True
+
+
+def _rank(row: Convention) -> tuple[int, int, int]:
+    """Return a sort key: ops and arguments in the order of their table, frequent ones first."""
+    names = [argument.name for argument in OPS[row.op].attributes]
+    return list(OPS).index(row.op), names.index(row.name), -len(row.layers)

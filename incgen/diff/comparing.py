@@ -1,0 +1,245 @@
+"""Compare two graphs: collect what differs between the parts that both have, and what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import groupby
+
+from incgen.diff import phrases
+from incgen.diff.aligning import Added, Aligned, Matched, Removed, Rewritten, align
+from incgen.diff.arguments import value
+from incgen.diff.attributes import conventions
+from incgen.diff.changes import (
+    Argument,
+    Comparison,
+    Exchange,
+    Only,
+    Place,
+    Renaming,
+    Reshaped,
+    Rewriting,
+    Side,
+)
+from incgen.diff.keys import keys_of
+from incgen.diff.parts import Part, parts_of
+from incgen.diff.wiring import rewired
+from incgen.diff.written import Site, sites
+from incgen.graph.nodes import Graph, Use
+from incgen.language.ops import OPS
+
+
+def compare(a: Graph, b: Graph, sources: tuple[str, str]) -> Comparison:
+    """Compare two networks.
+
+    Args:
+        a: The first.
+        b: The second.
+        sources: How their specs were asked for.
+    """
+    parts = parts_of(a)
+    aligned = align(parts, parts_of(b))
+    found = _Collector()
+    found.walk(aligned, (None, None))
+    return Comparison(
+        _side(a, sources[0]),
+        _side(b, sources[1]),
+        _input(a, b),
+        _defaults(a, b),
+        conventions(aligned),
+        tuple(found.arguments.values()),
+        _rows(found.removed.values()),
+        _rows(found.added.values()),
+        tuple(found.rewritten.values()),
+        rewired(a, b, aligned),
+        tuple(Renaming(place, tuple(pairs)) for place, pairs in found.renamed.items()),
+        found.definitions(),
+        tuple(Exchange(place, tuple(keys)) for place, keys in found.exchanged.items()),
+        _shapes(aligned),
+        (sum(isinstance(each, Matched) for each in aligned) - 1, len(parts) - 1),
+        keys_of(a, b, aligned),
+    )
+
+
+def _side(graph: Graph, source: str) -> Side:
+    sources = (s for n in graph.nodes if n.call for s in n.call.sources.values())
+    presets = dict.fromkeys(source.preset for source in sources if source.preset)
+    outputs = {name: graph.nodes[index].shape for name, index in graph.outputs.items()}
+    return Side(
+        graph.program.network.name,
+        source,
+        dict(graph.program.settings),
+        tuple(presets),
+        graph.input,
+        outputs,
+        graph.trained,
+        graph.multiply_adds,
+    )
+
+
+def _input(a: Graph, b: Graph) -> tuple[tuple[str, str, str], ...]:
+    """Return what is said otherwise about the input: its size, and its pixels."""
+    rows = [("size", str(a.input), str(b.input))]
+    ours, theirs = a.program.network.pixels, b.program.network.pixels
+    for name in ("order", "range", "mean", "std"):
+        values = [_listed(getattr(pixels, name, None)) for pixels in (ours, theirs)]
+        rows.append((name, values[0], values[1]))
+    return tuple(row for row in rows if row[1] != row[2])
+
+
+def _listed(given: object) -> str:
+    if isinstance(given, tuple):
+        return f"[{', '.join(map(value, given))}]" if given else ""
+    return value(given)
+
+
+def _defaults(a: Graph, b: Graph) -> tuple[tuple[str, str, str], ...]:
+    """Return the parameters of the networks that have other values, or that one of them lacks."""
+    names = dict.fromkeys([*a.parameters, *b.parameters])
+    rows = ((name, value(a.parameters.get(name)), value(b.parameters.get(name))) for name in names)
+    return tuple(row for row in rows if row[1] != row[2])
+
+
+def _shapes(aligned: Sequence[Aligned]) -> tuple[Reshaped, ...]:
+    """Return the parts of the networks' own bodies whose output has another shape."""
+    pairs = [(m.a, m.b) for m in aligned if isinstance(m, Matched)]
+    return tuple(
+        Reshaped(a.path, b.path, a.nodes[-1].shape, b.nodes[-1].shape)
+        for a, b in pairs
+        if a.nodes[-1].shape != b.nodes[-1].shape
+    )
+
+
+def _rows(parts: Iterable[Only]) -> tuple[Only, ...]:
+    """Put parts in a row into one: equal ones, as of a `repeat`, and those under one label."""
+    rows = list[Only]()
+    for (_, what, stem), group in groupby(parts, key=lambda p: (p.place, p.what, _stem(p.key))):
+        each = list(group)
+        if len(each) > 1 and stem:
+            rows.append(replace(each[0], what=what, times=len(each), until=each[-1].key))
+        else:
+            rows += each
+    whole = list[Only]()
+    for (_, label), group in groupby(rows, key=lambda p: (p.place, p.key.partition(".")[0])):
+        each = list(group)
+        if len(each) > 1 and not any(row.until for row in each):
+            what = " -> ".join(row.what for row in each) if len(each) <= _MOST else ""
+            total = sum(row.parameters for row in each)
+            whole.append(replace(each[0], key=label, what=what, parameters=total))
+        else:
+            whole += each
+    return tuple(whole)
+
+
+#: How many parts under one label are written out.
+_MOST = 6
+
+
+def _stem(key: str) -> str:
+    """Return the key of the `repeat` that a part comes from; "" for none."""
+    stem, _, number = key.rpartition(".")
+    return stem if number.isdigit() else ""
+
+
+_Uses = tuple[Use | None, Use | None]
+
+
+class _Collector:
+    """Walks over aligned parts; what is in a definition is collected once for all its uses."""
+
+    def __init__(self) -> None:
+        self.arguments: dict[tuple[Place, str, str, str, str, str], Argument] = {}
+        self.removed: dict[tuple[Place, str], Only] = {}
+        self.added: dict[tuple[Place, str], Only] = {}
+        self.rewritten: dict[tuple[Place, tuple[str, ...], tuple[str, ...]], Rewriting] = {}
+        self.renamed: dict[Place, dict[tuple[str, str], None]] = {}
+        self.exchanged: dict[Place, dict[str, None]] = {}
+        self._definitions: dict[tuple[str, str], None] = {}
+
+    def walk(self, aligned: Sequence[Aligned], uses: _Uses) -> None:
+        """Collect what differs between the parts of two networks, or of two uses."""
+        place = _place(uses)
+        for each in aligned:
+            match each:
+                case Matched(a, b, inner):
+                    self.matched(a, b, place)
+                    if a.use is not None:
+                        self.walk(inner, (a.use, b.use))
+                case Removed(part):
+                    self.only(self.removed, part, place)
+                case Added(part):
+                    self.only(self.added, part, place)
+                case Rewritten(ours, theirs, _):
+                    self.rewriting(ours, theirs, place)
+
+    def matched(self, a: Part, b: Part, place: Place) -> None:
+        """Collect what differs between two parts themselves."""
+        if a.name != b.name and (a.labelled or b.labelled):
+            self.renamed.setdefault(place, {})[a.name, b.name] = None
+        if a.use is not None and b.use is not None:
+            self._definitions[a.says, b.says] = None
+            if a.says != b.says:
+                where = b.path if place == Place() else f"{b.path.split('.')[0]}"
+                self.exchanged.setdefault(Place(a.says, b.says), {})[where] = None
+        elif phrases.layer(a.node).partition(" ")[0] != phrases.layer(b.node).partition(" ")[0]:
+            self.rewriting((a,), (b,), place)
+        else:
+            for name in _numbers(a.node.op):
+                if a.node.args.get(name) != b.node.args.get(name):
+                    for site in sites(a.node, b.node, name):
+                        self.argument(site)
+
+    def argument(self, site: Site) -> None:
+        """Collect a value where it is written."""
+        place = _place(site.outer)
+        ours, theirs = (
+            path.removeprefix(f"{use.path}.") if use is not None else path
+            for path, use in zip(site.paths, site.outer, strict=True)
+        )
+        key = (place, ours, theirs, site.name, *site.values)
+        known = self.arguments.get(key)
+        layers = known.layers + 1 if known else 1
+        self.arguments[key] = Argument(place, ours, theirs, site.name, *site.values, layers)
+
+    def only(self, known: dict[tuple[Place, str], Only], part: Part, place: Place) -> None:
+        """Collect a part that one network lacks."""
+        key = (place, part.name)
+        if key in known:
+            known[key] = replace(known[key], times=known[key].times + 1)
+            return
+        parameters = sum(node.parameters for node in part.nodes)
+        known[key] = Only(place, part.name, phrases.part(part), parameters, 1)
+
+    def rewriting(self, a: tuple[Part, ...], b: tuple[Part, ...], place: Place) -> None:
+        """Collect parts in place of others."""
+        ours, theirs = tuple(p.name for p in a), tuple(p.name for p in b)
+        key = (place, ours, theirs)
+        if key in self.rewritten:
+            known = self.rewritten[key]
+            self.rewritten[key] = replace(known, times=known.times + 1)
+            return
+        texts = phrases.chain(a), phrases.chain(b)
+        self.rewritten[key] = Rewriting(place, ours, theirs, *texts, 1)
+
+    def definitions(self) -> tuple[tuple[str, str], ...]:
+        """Return the definitions that have another name, and no other counterpart."""
+        ours = [a for a, _ in self._definitions]
+        theirs = [b for _, b in self._definitions]
+        return tuple(
+            (a, b)
+            for a, b in self._definitions
+            if a != b and ours.count(a) == 1 and theirs.count(b) == 1
+        )
+
+
+def _place(uses: _Uses) -> Place:
+    a, b = (use.definition.name if use is not None else "" for use in uses)
+    return Place(a, b)
+
+
+def _numbers(op: str) -> list[str]:
+    """Return the arguments of an op that are numbers of the network, not conventions."""
+    row = OPS.get(op)
+    if row is None:
+        return []
+    return [a.name for a in row.arguments if a.positional or a.name in phrases.SHAPING]

@@ -1,0 +1,212 @@
+"""Tell what differs between two networks in paragraphs, as an expert would."""
+
+from __future__ import annotations
+
+from incgen.diff.changes import Comparison, Only, Place, Rewriting
+from incgen.diff.sentences import TRAINING, conventions, instead, joined, named, renamings
+
+
+def paragraphs(found: Comparison) -> list[str]:
+    """Return the paragraphs: structure, numbers, conventions, training, input, cost, weights."""
+    if found.same:
+        return ["The networks are the same."]
+    parts = (
+        _names(found),
+        _structure(found),
+        _numbers(found),
+        _conventions(found),
+        _training(found),
+        _input(found),
+        _cost(found),
+        _weights(found),
+    )
+    return [part for part in parts if part]
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _names(found: Comparison) -> str:
+    """Say how many parts the networks have in common, and what is called otherwise."""
+    common, of = found.parts
+    some = f"all {of}" if common == of else f"{common} of the {of}"
+    a, b = titles(found)
+    sentences = [f"{b} has {some} parts of {a}"]
+    for row in found.renamed:
+        groups = "; ".join(renamings(row.pairs))
+        if row.place == Place():
+            sentences[0] += f", some under other names: {groups}"
+        else:
+            sentences.append(f"in `{row.place.b}`, {groups}")
+    if found.definitions:
+        sentences.append(joined([f"`{a}` is called `{b}`" for a, b in found.definitions]))
+    differing = {row.place for row in (*found.removed, *found.added)}
+    differing |= {row.place for row in found.rewritten}
+    differing |= {row.place for row in found.arguments}
+    for each in found.exchanged:
+        place, verb = each.place, _verb(len(each.uses), "use")
+        if place in differing and (place.a, place.b) not in found.definitions:
+            sentences.append(f"{named(each.uses)} {verb} `{place.b}` instead of `{place.a}`")
+    return " ".join(map(_sentence, sentences))
+
+
+def titles(found: Comparison) -> tuple[str, str]:
+    """Return what the networks are called, which may have one name."""
+    if found.a.name == found.b.name:
+        return "the first network", "the second network"
+    return f"`{found.a.name}`", f"`{found.b.name}`"
+
+
+def _verb(number: int, verb: str) -> str:
+    """Return a verb for so many: `has` for one, `have` for more; it agrees with `none` as one."""
+    single = {"have": "has", "are": "is"}
+    return verb if number > 1 else single.get(verb, f"{verb}s")
+
+
+def _structure(found: Comparison) -> str:
+    """Say which parts are others, new or gone."""
+    sentences = [_rewritten(row) for row in found.rewritten]
+    for row_kind, what in ((found.removed, "gone"), (found.added, "new")):
+        groups = dict[Place, list[Only]]()
+        for only in row_kind:
+            groups.setdefault(only.place, []).append(only)
+        for place, group in groups.items():
+            number = len(group) + sum(bool(only.until) for only in group)
+            said = f"{joined([_only(only) for only in group])} {_verb(number, 'are')} {what}"
+            sentences.append(said if place == Place() else f"in `{place.b}`, {said}")
+    for wire in found.rewired:
+        inside = "" if wire.place == Place() else f"in `{wire.place.b}`, "
+        takes = f"takes {named(wire.after)}, not {named(wire.before)}"
+        sentences.append(f"{inside}`{wire.key}` {takes}")
+    return " ".join(map(_sentence, sentences))
+
+
+def _rewritten(row: Rewriting) -> str:
+    inside = "" if row.place == Place() else f"in `{row.place.b}`, "
+    if row.a == row.b and row.before and row.after:
+        are = _verb(len(row.b), "are")
+        return f"{inside}{named(row.b)} {are} `{row.after}`, not `{row.before}`"
+    stand = _verb(len(row.b), "stand")
+    a, b = _described(row.a, row.before), _described(row.b, row.after)
+    return f"{inside}{b} {stand} in place of {a}"
+
+
+def _described(keys: tuple[str, ...], what: str) -> str:
+    """Name parts and say what they are, unless their name does."""
+    return named(keys) if what in ("", *keys) else f"{named(keys)} (`{what}`)"
+
+
+def _only(only: Only) -> str:
+    if only.until:
+        return f"`{only.key}` to `{only.until}` ({only.times} x `{only.what}`)"
+    return _described((only.key,), only.what)
+
+
+def _numbers(found: Comparison) -> str:
+    """Say which numbers are written otherwise, equal ones at once."""
+    values = dict[tuple[Place, str, str, str], list[str]]()
+    for row in found.arguments:
+        values.setdefault((row.place, row.name, row.before, row.after), []).append(row.b)
+    groups = dict[tuple[Place, tuple[str, ...]], list[tuple[str, str]]]()
+    for (place, name, before, after), keys in values.items():
+        groups.setdefault((place, tuple(keys)), []).append((name, instead(before, after)))
+    sentences = [f"`{name}` is {instead(a, b)}" for name, a, b in found.defaults]
+    for (place, of_keys), pairs in groups.items():
+        of = named(of_keys) + ("" if place == Place() else f" in `{place.b}`")
+        if len(pairs) == 1:
+            sentences.append(f"`{pairs[0][0]}` of {of} is {pairs[0][1]}")
+        else:
+            sentences.append(f"of {of}, " + "; ".join(f"`{n}` is {v}" for n, v in pairs))
+    return " ".join(map(_sentence, sentences))
+
+
+def _conventions(found: Comparison) -> str:
+    rows = [row for row in found.conventions if row.name not in TRAINING]
+    phrases = conventions(rows)
+    if found.a.presets == found.b.presets:
+        return _sentence(_listed(phrases))
+    ours, theirs = (
+        joined([f"`{name}`" for name in side.presets]) or "none" for side in (found.a, found.b)
+    )
+    text = f"it follows the conventions of {theirs}, not of {ours}"
+    return _sentence(f"{text}: {_listed(phrases)}" if phrases else text)
+
+
+def _listed(phrases: list[str]) -> str:
+    return "; ".join(phrases)
+
+
+def _training(found: Comparison) -> str:
+    phrases = conventions([row for row in found.conventions if row.name in TRAINING])
+    return _sentence(f"only in training: {_listed(phrases)}" if phrases else "")
+
+
+def _input(found: Comparison) -> str:
+    """Say what differs in the images that the networks take."""
+    phrases = [
+        f"its {name} is {instead(before, after)}" if after else f"no {name} (it was `{before}`)"
+        for name, before, after in found.input
+    ]
+    return _sentence(f"the input differs: {'; '.join(phrases)}" if phrases else "")
+
+
+def _cost(found: Comparison) -> str:
+    """Say what the differences do to shapes, parameters and multiply-adds."""
+    sentences = list[str]()
+    groups = dict[tuple[str, str], list[str]]()
+    resized = any(name == "size" for name, _, _ in found.input)
+    for row in found.shapes:  # of another input, every map has another height and width
+        if not resized or row.before.channels != row.after.channels:
+            groups.setdefault((str(row.before), str(row.after)), []).append(row.b)
+    some = [f"{named(keys)} from {a} to {b}" for (a, b), keys in groups.items()]
+    if some and not resized:
+        sentences.append(f"these outputs change their shape: {joined(some)}")
+    a, b = found.a, found.b
+    if (a.parameters, a.multiply_adds) != (b.parameters, b.multiply_adds):
+        sentences.append(
+            f"{_change(a.parameters, b.parameters, 'parameters')}, and "
+            f"{_change(a.multiply_adds, b.multiply_adds, 'multiply-adds')}"
+        )
+    return " ".join(map(_sentence, sentences))
+
+
+def _change(before: int, after: int, what: str) -> str:
+    """Say a number with its change: "parameters go from 1,000 to 990 (-1.0 %)"."""
+    if before == after:
+        return f"{what} stay {after:,}"
+    return f"{what} go from {before:,} to {after:,} ({change(before, after)})"
+
+
+def change(before: int, after: int) -> str:
+    """Return a change in per cent, with its sign."""
+    if before == after:
+        return "the same"
+    if not before:
+        return "new"
+    share = 100 * (after - before) / before
+    return f"{share:+.1f} %" if abs(share) >= 0.05 else f"{after - before:+,}"
+
+
+def _weights(found: Comparison) -> str:
+    """Say which tensors of a file still fit."""
+    keys = found.keys
+    rows = (
+        (len(keys.kept), "fit", "under its key", "under their keys"),
+        (len(keys.moved), "fit", "under another key", "under another key"),
+        (len(keys.reshaped), "have", "another shape", "another shape"),
+        (len(keys.gone), "have", "no place", "no place"),
+    )
+    total = sum(number for number, *_ in rows)
+    if len(keys.kept) == total and not keys.new:
+        return _sentence(f"all {total} tensors of a weights file fit") if total else ""
+    parts = [
+        f"{number or 'none'} {_verb(number, verb)} {many if number > 1 else one}"
+        for number, verb, one, many in rows
+    ]
+    sentences = [f"of the {total} tensors in a file of {titles(found)[0]}, {joined(parts)}"]
+    if keys.new:
+        number = len(keys.new)
+        tensors = "tensors" if number > 1 else "tensor"
+        sentences.append(f"{number} {tensors} of {titles(found)[1]} {_verb(number, 'are')} new")
+    return " ".join(map(_sentence, sentences))

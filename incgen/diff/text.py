@@ -1,0 +1,77 @@
+"""A comparison as text for a terminal, and as Markdown for a pull request."""
+
+from __future__ import annotations
+
+import textwrap
+
+from incgen.diff.changes import Comparison
+from incgen.diff.prose import change, paragraphs
+
+#: The longest line of text.
+_WIDTH = 98
+#: How many of the keys that changed are listed in text; JSON has all of them.
+_MOST = 12
+
+
+def text(found: Comparison) -> str:
+    """Return a comparison as paragraphs, and the keys under which weights are found."""
+    lines = [f"{_title(found, 0)} -> {_title(found, 1)}"]
+    for paragraph in paragraphs(found):
+        whole = paragraph.replace(" %", "\N{NO-BREAK SPACE}%")
+        filled = textwrap.fill(whole, _WIDTH, break_on_hyphens=False)
+        lines += ["", filled.replace("\N{NO-BREAK SPACE}", " ")]
+    rules = [(theirs, ours) for ours, theirs in found.keys.rules.items()]
+    if rules:
+        width = max(len(theirs) for theirs, _ in rules[:_MOST])
+        lines += ["", "Weights under another key:"]
+        lines += [f"  {theirs:{width}}  ->  {ours}" for theirs, ours in rules[:_MOST]]
+        if len(rules) > _MOST:
+            lines.append(f"  and {len(rules) - _MOST} more; `--format json` lists all")
+    return "\n".join(lines) + "\n"
+
+
+def _title(found: Comparison, number: int) -> str:
+    """Return what a network is called, with its spec if that says more."""
+    side = (found.a, found.b)[number]
+    return side.source if side.name in side.source else f"{side.name} ({side.source})"
+
+
+def markdown(found: Comparison) -> str:
+    """Return a comparison as Markdown: paragraphs, a table of sizes, and all keys that changed."""
+    title = f"### `{_title(found, 0)}` → `{_title(found, 1)}`"
+    parts = [title, *paragraphs(found)]
+    if not found.same:
+        parts.append(_sizes(found))
+    if found.keys.rules:
+        rows = [f"| `{theirs}` | `{ours}` |" for ours, theirs in found.keys.rules.items()]
+        parts += [
+            "<details><summary>Weights under another key</summary>",
+            "\n".join(["| before | after |", "| --- | --- |", *rows]),
+            "</details>",
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _sizes(found: Comparison) -> str:
+    """Return a table of what the networks cost, and of the tensors that fit."""
+    a, b, keys = found.a, found.b, found.keys
+    rows = [
+        (
+            "parameters",
+            f"{a.parameters:,}",
+            f"{b.parameters:,}",
+            change(a.parameters, b.parameters),
+        ),
+        (
+            "multiply-adds",
+            f"{a.multiply_adds:,}",
+            f"{b.multiply_adds:,}",
+            change(a.multiply_adds, b.multiply_adds),
+        ),
+    ]
+    table = ["| | before | after | |", "| --- | ---: | ---: | ---: |"]
+    table += [f"| {' | '.join(row)} |" for row in rows]
+    counts = (len(keys.kept), len(keys.moved), len(keys.reshaped), len(keys.gone), len(keys.new))
+    fits = ["| tensors that fit | under another key | of another shape | without a place | new |"]
+    fits += ["| ---: | ---: | ---: | ---: | ---: |", f"| {' | '.join(map(str, counts))} |"]
+    return "\n".join([*table, "", *fits])
