@@ -16,6 +16,7 @@ from incgen.base.diagnostics import (
     Diagnostic,
     Reporter,
     SpecError,
+    clipped,
     listed,
     near,
 )
@@ -100,6 +101,7 @@ def generate(
     *,
     text: str | None = None,
     style: Style | None = None,
+    passes: Sequence[str] | None = None,
 ) -> str:
     """Return the source text of a spec for one target.
 
@@ -109,14 +111,15 @@ def generate(
         parameters: Values for parameters and constants, which override the spec's.
         text: The spec itself, if it does not come from the file.
         style: The line length and the user's own templates; incgen's if omitted.
+        passes: The passes that make a deployed form; the training form if omitted.
 
     Raises:
         SpecError: The spec has faults, or the target cannot express it.
-        RequestError: There is no such target, parameter or value.
+        RequestError: There is no such target, parameter, value or pass.
         TemplateError: A template of the user's is faulty.
     """
     (found,) = find_targets([target], style)
-    return found.emit(compile_spec(spec, parameters, text=text))
+    return found.emit(_formed(compile_spec(spec, parameters, text=text), passes))
 
 
 def drawing(
@@ -170,6 +173,7 @@ def build(
     force: bool = False,
     check: bool = False,
     style: Style | None = None,
+    passes: Sequence[str] | None = None,
 ) -> list[GeneratedFile]:
     """Write the source files of a spec, one for each target, and with a recipe one to train each.
 
@@ -185,22 +189,36 @@ def build(
         force: Overwrite files even if incgen did not write them or they were edited since.
         check: Write nothing.
         style: The length of lines, and templates of the user's; otherwise incgen's own.
+        passes: The passes that make a deployed form; the training form if omitted.
 
     Returns:
         The files in the order of the targets; `changed` says which differed from what is there.
 
     Raises:
         SpecError: The spec has faults, or a target cannot express it.
-        RequestError: There is no such target, recipe, parameter or value.
+        RequestError: There is no such target, recipe, parameter, value or pass, or the form that
+            a recipe trains is not the training form.
         OutputError: A file cannot or must not be written.
         TemplateError: A template of the user's is faulty.
     """
     targets = find_targets([target] if isinstance(target, str) else target, style)
     if recipe is None:
-        graph, found = compile_spec(spec, parameters), None
+        graph, found = _formed(compile_spec(spec, parameters), passes), None
+    elif passes is not None:
+        raise RequestError("a recipe trains a network, and a deployed one cannot be trained")
     else:
         graph, found = compile_recipe(spec, recipe, parameters)
     return build_graphs([graph], targets, output, recipe=found, force=force, check=check)
+
+
+def _formed(graph: Graph, passes: Sequence[str] | None) -> Graph:
+    """Return the form of a network that is asked for."""
+    return graph if passes is None else deployed(graph, passes)
+
+
+def stem_of(graph: Graph) -> str:
+    """Return the beginning of the names of a network's files: a deployed form has its own."""
+    return f"{graph.program.network.name}{'_deployed' if graph.deployment is not None else ''}"
 
 
 def build_graphs(
@@ -226,7 +244,7 @@ def build_graphs(
     texts: dict[Path, str] = {}
     for graph in graphs:
         sources = emit_all(graph, targets)
-        for name, path in places(graph.program.network.name, tuple(sources), output).items():
+        for name, path in places(stem_of(graph), tuple(sources), output).items():
             if path in texts:
                 help_ = "give a folder as the output, and networks of different names"
                 raise OutputError(f"two specs would be written to `{path.as_posix()}`: {help_}")
@@ -264,6 +282,7 @@ def load(
     *,
     text: str | None = None,
     style: Style | None = None,
+    passes: Sequence[str] | None = None,
 ) -> ModuleType:
     """Generate the source of a spec and import it, without a file.
 
@@ -276,17 +295,56 @@ def load(
         parameters: Values for parameters and constants, which override the spec's.
         text: The spec itself, if it does not come from the file.
         style: The line length and the user's own templates; incgen's if omitted.
+        passes: The passes that make a deployed form; the training form if omitted.
 
     Raises:
         SpecError: The spec has faults, or the target cannot express it.
-        RequestError: There is no such target, parameter or value.
+        RequestError: There is no such target, parameter, value or pass.
         TemplateError: A template of the user's is faulty.
         ImportError: The framework is not installed.
     """
     (found,) = find_targets([target], style)
-    graph = compile_spec(spec, parameters, text=text)
+    graph = _formed(compile_spec(spec, parameters, text=text), passes)
     network = graph.program.network.name
     return import_source(network, graph.program.file, found.name, found.emit(graph))
+
+
+def find_passes(only: Sequence[str] = (), without: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the names of the passes of a deployment, in the order in which they run.
+
+    Args:
+        only: The passes to choose from; all if there are none.
+        without: Those that are left out.
+
+    Raises:
+        RequestError: There is no such pass.
+    """
+    from incgen.deploy.passes import PASSES
+
+    for name in (*only, *without):
+        if name not in PASSES:
+            offer = near(name, PASSES) or f"the passes are {listed([*PASSES])}"
+            raise RequestError(f"there is no pass `{clipped(name)}`: {offer}")
+    return tuple(name for name in PASSES if name in (only or PASSES) and name not in without)
+
+
+def deployed(graph: Graph, passes: Sequence[str] | None = None) -> Graph:
+    """Return the form of a network for inference, which computes the same in evaluation.
+
+    It has no parameters: it is the network of one choice of them. Its `deployment` says what has
+    been done.
+
+    Args:
+        graph: The training form, as `compile_spec` returns it.
+        passes: The names of the passes to run; all if omitted.
+
+    Raises:
+        RequestError: There is no such pass.
+    """
+    from incgen.deploy.deploying import run_passes
+
+    known = find_passes(passes or ())
+    return run_passes(graph, known if passes is None or passes else ())
 
 
 def find_targets(names: Sequence[str], style: Style | None = None) -> list[Target]:

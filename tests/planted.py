@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import incgen
+from incgen import api
 from incgen.compiling import compile_recipe
 from incgen.graph.nodes import Graph
 from incgen.recipes.recipe import Recipe
@@ -64,6 +65,7 @@ class Fault:
         block: The block that the report must name; None if none can be named.
         recipe: The lines of the recipe whose scripts get it; "" if a model's file does.
         what: What the report must say first.
+        deployed: Whether it is in the file of the deployed form.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Fault:
     block: str | None
     recipe: str = ""
     what: str = ""
+    deployed: bool = False
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -89,9 +92,9 @@ class Fault:
     def compared(self) -> tuple[str, ...]:
         """Return the targets to verify: the fault's own, beside a sound one if there is any.
 
-        A script is compared with its recipe.
+        A script is compared with its recipe, and a deployed form with the training form.
         """
-        if self.recipe:
+        if self.recipe or self.deployed:
             return self.targets
         sound = "keras" if self.target == "torch" else "torch"
         return tuple(name for name in TARGETS if name in (sound, *self.targets))
@@ -138,6 +141,7 @@ def _fault(row: Mapping[str, Any], data: Mapping[str, Any]) -> Fault:
         text=data["specs"][row["spec"]],
         rung=data["rung"],
         recipe=recipe,
+        deployed=data.get("deployed", False),
     )
 
 
@@ -157,9 +161,11 @@ def graph_of(spec: str, text: str) -> Graph:
 
 
 @cache
-def sound_sources(spec: str, text: str) -> Mapping[str, str]:
+def sound_sources(spec: str, text: str, deployed: bool = False) -> Mapping[str, str]:
     """Return the files without a fault, by target."""
     graph = graph_of(spec, text)
+    if deployed:
+        graph = api.deployed(graph)
     return {name: target.emit(graph) for name, target in TARGETS.items()}
 
 
@@ -197,7 +203,7 @@ def faulty_sources(fault: Fault) -> dict[str, str]:
     if fault.recipe:
         _, recipe = recipe_of(fault.spec, fault.text, fault.recipe)
         return {target: faulty_script(fault, target, recipe) for target in fault.targets}
-    sound = sound_sources(fault.spec, fault.text)
+    sound = sound_sources(fault.spec, fault.text, fault.deployed)
     sources = {target: sound[target] for target in fault.compared}
     for change in fault.changes:
         for target in change.targets:
@@ -237,11 +243,20 @@ def climbed_without(fault: Fault, highest: int) -> Report:
     """Verify without the fault: nothing must be found, or every fault would count as caught."""
     if fault.recipe:
         return _trained(fault, replace(fault, changes=()))
-    sound = sound_sources(fault.spec, fault.text)
+    sound = sound_sources(fault.spec, fault.text, fault.deployed)
     return _verified(fault, {target: sound[target] for target in fault.compared}, highest)
 
 
 def _verified(fault: Fault, sources: Mapping[str, str], highest: int) -> Report:
+    if fault.deployed:
+        return verify(
+            graph_of(fault.spec, fault.text),
+            targets=tuple(sources),
+            rungs=(fault.rung,),
+            dtypes=("float64",),
+            passes=api.find_passes(),
+            deployed=sources,
+        )
     return verify(
         graph_of(fault.spec, fault.text),
         targets=tuple(sources),

@@ -62,6 +62,7 @@ ARCHITECTURE = ROOT / "docs" / "architecture.md"
 WEIGHTS = ROOT / "docs" / "weights.md"
 GENERATED = ROOT / "docs" / "generated-code.md"
 FLAX = ROOT / "docs" / "flax.md"
+DEPLOYMENT = ROOT / "docs" / "deployment.md"
 ONNX = ROOT / "docs" / "onnx.md"
 DRAWING = ROOT / "docs" / "drawing.md"
 TRAINING = ROOT / "docs" / "training.md"
@@ -343,7 +344,7 @@ def run_page(page: Path, folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES[1:] if page not in (WEIGHTS, FLAX, ONNX, DRAWING)],
+    [page for page in PAGES[1:] if page not in (WEIGHTS, FLAX, ONNX, DRAWING, DEPLOYMENT)],
     ids=lambda page: page.name,
 )
 def test_the_commands_of_a_page(page: Path, tmp_path: Path) -> None:
@@ -447,6 +448,13 @@ def test_the_commands_and_programs_of_the_page_on_drawings(tmp_path: Path) -> No
     after = (tmp_path / "bn_inception.svg").read_text("utf-8")
     assert 'data-key="inception_3a.concat"' in after
     assert 'data-key="inception_3a.concat"' not in before
+
+
+def test_the_commands_and_programs_of_the_page_on_deployment(tmp_path: Path) -> None:
+    run_page(DEPLOYMENT, tmp_path)
+    programs = [fence.text for fence in fences(DEPLOYMENT, "python")]
+
+    run_program("\n".join([*programs, "assert logits.shape == (1, 1000)"]), tmp_path)
 
 
 # ---------------------------------------------------------------- tables

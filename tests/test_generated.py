@@ -17,6 +17,7 @@ import pytest
 from flax import nnx
 
 import incgen
+from incgen.api import find_passes
 from incgen.output import sealed
 from incgen.targets import TARGETS
 from incgen.targets.shared.render import Printer
@@ -51,6 +52,10 @@ TYPED = {"torch": "no-any-return", "flax": "no-any-return, no-untyped-call"}
 KINDS = ("Cc", "Cf", "Zs", "Zl", "Zp")
 
 
+#: What is deployed: something for each pass.
+DEPLOYED = ROOT / "tests" / "deploy" / "everything.inc"
+
+
 def spec_of(name: str) -> Path:
     return next(path for path in SPECS if path.stem == name)
 
@@ -61,6 +66,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("generated")
     for spec in SPECS:
         incgen.build(spec, list(TARGETS), f"{folder}/")
+    incgen.build(DEPLOYED, list(TARGETS), f"{folder}/", passes=find_passes())
     return folder
 
 
@@ -81,8 +87,19 @@ def run(*command: str, cwd: Path) -> None:
 @pytest.mark.parametrize("target", list(TARGETS))
 @pytest.mark.parametrize("name", KEPT)
 def test_golden(name: str, target: str, update_goldens: bool) -> None:
-    golden = GOLDEN / f"{name}_{target}.py"
-    source = incgen.generate(spec_of(name), target)
+    _compare(f"{name}_{target}.py", incgen.generate(spec_of(name), target), update_goldens)
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_golden_of_a_deployed_form(target: str, update_goldens: bool) -> None:
+    source = incgen.generate(DEPLOYED, target, passes=find_passes())
+
+    _compare(f"everything_deployed_{target}.py", source, update_goldens)
+
+
+def _compare(name: str, source: str, update_goldens: bool) -> None:
+    """Compare a file with the one that is kept."""
+    golden = GOLDEN / name
     if update_goldens:
         golden.parent.mkdir(exist_ok=True)
         golden.write_text(source, "utf-8")
@@ -98,7 +115,8 @@ def test_golden(name: str, target: str, update_goldens: bool) -> None:
 
 
 def test_no_golden_is_stale() -> None:
-    kept = {f"{name}_{target}.py" for name in KEPT for target in TARGETS}
+    names = [*KEPT, "everything_deployed"]
+    kept = {f"{name}_{target}.py" for name in names for target in TARGETS}
 
     assert {path.name for path in GOLDEN.glob("*.py")} == kept
     scripts = {f"train_small_r_{target}.py" for target in TARGETS}  # of tests/test_train_*.py

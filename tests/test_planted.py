@@ -39,6 +39,7 @@ SAMPLE = (
     "dropout_not_scaled",
     "l2_doubled_in_flax",
     "variance_biased_in_flax",
+    "border_not_counted",
 )
 
 

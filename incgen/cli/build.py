@@ -13,6 +13,7 @@ from incgen.cli.onnx import onnx_file, onnx_options, options_of
 from incgen.cli.options import (
     FAULTS,
     OK,
+    for_deployment,
     line_length,
     one_recipe,
     own_templates,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     "--check", is_flag=True, help="Write nothing; print a diff and exit 1 if files are out of date."
 )
 @click.option("--force", is_flag=True, help="Overwrite files even if incgen did not write them.")
+@for_deployment
 def build(
     specs: Sequence[str],
     targets: Sequence[str],
@@ -69,13 +71,15 @@ def build(
     line_length: int | None,
     check: bool,
     force: bool,
+    passes: tuple[str, ...] | None,
     **given: Any,
 ) -> int:
     """Write the source of one or more networks for one or more targets.
 
     With --recipe, also a script that trains the network. With --target onnx and --weights, a file
-    of ONNX, for engines that only run networks. All files are written, or none. Specs without a
-    network are skipped if there are several.
+    of ONNX, for engines that only run networks. With --deploy, the form for inference instead,
+    generated/NETWORK_deployed_TARGET.py, which loads the same weights. All files are written, or
+    none. Specs without a network are skipped if there are several.
     """
     from incgen import api
     from incgen.output import sealed
@@ -85,7 +89,7 @@ def build(
     of_onnx = options_of(given, specs, len(names) < len(targets))
     found = api.find_targets(names, style_of(templates, line_length)) if names else []
     _check_output(specs, len(found) + bool(of_onnx), output, recipe, of_onnx, check=check)
-    graphs, trained = _compiled(specs, recipe, parameters)
+    graphs, trained = _compiled(specs, recipe, parameters, passes)
     if graphs is None:
         return FAULTS
     if output == "-":
@@ -125,7 +129,7 @@ def _written(
         if of_onnx:
             (graph,) = graphs
             names = [*(target.name for target in found), ONNX]
-            place = places(graph.program.network.name, names, output)[ONNX]
+            place = places(api.stem_of(graph), names, output)[ONNX]
             made = onnx_file(graph, place, of_onnx, check=check, force=force)
             file = stack.enter_context(made)
         sources = (
@@ -165,13 +169,27 @@ def _check_output(
 
 
 def _compiled(
-    specs: Sequence[str], recipe: str | None, parameters: dict[str, Value]
+    specs: Sequence[str],
+    recipe: str | None,
+    parameters: dict[str, Value],
+    passes: Sequence[str] | None,
 ) -> tuple[Sequence[Graph] | None, Recipe | None]:
-    """Return the graphs of specs, or of one with its recipe; None after reporting errors."""
-    if recipe is None:
-        return all_compiled(specs, parameters), None
-    graph, found = compiled_recipe(specs[0], recipe, parameters, warn=True)
-    return [graph], found
+    """Return the graphs of specs, or of one with its recipe; None after reporting errors.
+
+    With passes they are deployed forms.
+    """
+    if recipe is not None:
+        if passes is not None:
+            message = "--recipe trains a network, and one built with --deploy cannot be"
+            raise click.UsageError(message)
+        graph, found = compiled_recipe(specs[0], recipe, parameters, warn=True)
+        return [graph], found
+    graphs = all_compiled(specs, parameters)
+    if graphs is None or passes is None:
+        return graphs, None
+    from incgen.api import deployed
+
+    return [deployed(graph, passes) for graph in graphs], None
 
 
 def _say_left_over(graphs: Sequence[Graph], files: Sequence[GeneratedFile]) -> None:

@@ -30,6 +30,7 @@ _COMMANDS = {
     "draw": ("incgen.cli.draw", "draw"),
     "format": ("incgen.cli.format", "format_specs"),
     "lsp": ("incgen.cli.lsp", "serve"),
+    "passes": ("incgen.cli.specs", "passes"),
     "show": ("incgen.cli.specs", "show"),
     "templates": ("incgen.cli.templates", "templates"),
     "verify": ("incgen.cli.verify", "verify"),

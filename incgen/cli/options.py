@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -91,3 +92,38 @@ own_templates = click.option(
     metavar="DIR",
     help="A folder of templates that override incgen's, file by file.",
 )
+
+
+def for_deployment(command: Callable[..., int]) -> Callable[..., int]:
+    """Add the options that choose a deployed form, and hand over the names of its passes.
+
+    The command gets `passes`: None for the training form.
+    """
+
+    @click.option("--deploy", is_flag=True, help="The form for inference; see `incgen passes`.")
+    @click.option(
+        "--pass",
+        "only",
+        metavar="NAME",
+        multiple=True,
+        help="With --deploy: run this pass, and no other that is not named. Repeatable.",
+    )
+    @click.option(
+        "--no-pass",
+        "without",
+        metavar="NAME",
+        multiple=True,
+        help="With --deploy: do not run this pass. Repeatable.",
+    )
+    @wraps(command)
+    def chosen(*, deploy: bool, only: Sequence[str], without: Sequence[str], **options: Any) -> int:
+        if not deploy and (only or without):
+            raise click.UsageError(f"--{'pass' if only else 'no-pass'} belongs to --deploy")
+        passes = None
+        if deploy:
+            from incgen.api import find_passes
+
+            passes = find_passes(only, without)
+        return command(passes=passes, **options)
+
+    return chosen

@@ -9,11 +9,19 @@ import click
 
 from incgen.base.diagnostics import Diagnostic, Severity, SpecError, counted
 from incgen.cli.inputs import compiled, compiled_recipe, source_of
-from incgen.cli.options import OK, one_recipe, one_spec, set_values, several_specs
+from incgen.cli.options import (
+    OK,
+    for_deployment,
+    one_recipe,
+    one_spec,
+    set_values,
+    several_specs,
+)
 from incgen.cli.reports import exit_code_of, report_faults
 from incgen.cli.terminal import print_text, say
 
 if TYPE_CHECKING:
+    from incgen.graph.nodes import Graph
     from incgen.language.arithmetic import Value
 
 
@@ -81,6 +89,7 @@ def _counted_faults(found: Sequence[Diagnostic], specs: int) -> str:
     help="With --recipe: how many training examples there are. Default: ImageNet's 1,281,167.",
 )
 @set_values
+@for_deployment
 def show(
     spec: str,
     as_json: bool,
@@ -90,12 +99,19 @@ def show(
     recipe: str | None,
     examples: int | None,
     parameters: dict[str, Value],
+    passes: tuple[str, ...] | None,
 ) -> int:
-    """Print a network as a table: layers, shapes, parameters, multiply-adds; or a recipe."""
+    """Print a network as a table: layers, shapes, parameters, multiply-adds; or a recipe.
+
+    With --deploy, print the form for inference, and what each pass has done.
+    """
     from incgen.graph import numerics
     from incgen.graph.show import as_json as in_json
     from incgen.graph.show import table
 
+    if passes is not None and (conventions or recipe is not None):
+        other = "--numerics" if conventions else "--recipe"
+        raise click.UsageError(f"--deploy and {other} show different things: leave one out")
     if conventions and (depth or everything):
         raise click.UsageError("--numerics shows no layers: leave out --depth and --all")
     if recipe is not None:
@@ -105,12 +121,43 @@ def show(
     if examples is not None:
         raise click.UsageError("--examples belongs to --recipe")
     graph = compiled(spec, parameters)
+    if passes is not None:
+        return _show_deployed(graph, passes, as_json, depth, everything)
     if conventions:
         print_text(numerics.as_json(graph) if as_json else numerics.table(graph))
     elif as_json:
         print_text(in_json(graph, depth=depth))
     else:
         print_text(table(graph, depth=depth, everything=everything))
+    return OK
+
+
+def _show_deployed(
+    graph: Graph, passes: tuple[str, ...], as_json: bool, depth: int | None, everything: bool
+) -> int:
+    """Print a deployed network, with what each pass has done."""
+    import json
+
+    from incgen.api import deployed
+    from incgen.deploy import show
+    from incgen.graph.show import as_json as in_json
+    from incgen.graph.show import table
+
+    made = deployed(graph, passes)
+    if as_json:
+        whole = {**json.loads(in_json(made, depth=depth)), "deployment": show.as_json(made)}
+        print_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
+    else:
+        print_text(f"{table(made, depth=depth, everything=everything)}\n{show.table(made)}")
+    return OK
+
+
+@click.command("passes")
+def passes() -> int:
+    """List the passes of --deploy in order, with the condition under which each applies."""
+    from incgen.deploy import show
+
+    print_text(show.passes())
     return OK
 
 

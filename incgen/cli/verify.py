@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from incgen.cli.inputs import compiled, compiled_recipe
-from incgen.cli.options import FAULTS, OK, one_recipe, one_spec, own_templates, set_values, style_of
+from incgen.cli.options import (
+    FAULTS,
+    OK,
+    for_deployment,
+    one_recipe,
+    one_spec,
+    own_templates,
+    set_values,
+    style_of,
+)
 from incgen.cli.terminal import frameworks_silent, harmless, print_text, progress_line
 
 if TYPE_CHECKING:
@@ -90,6 +99,7 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
 @one_recipe
 @set_values
 @own_templates
+@for_deployment
 def verify(
     spec: str,
     recipe: str | None,
@@ -106,9 +116,12 @@ def verify(
     The models run with the same weights and are compared rung by rung: structure (0), evaluation
     (1), training forward (2), gradients (3), running statistics (4), a training trajectory (5),
     saved and compiled forms (6). With --recipe, rung 5 trains them by the scripts of a recipe too,
-    and holds each step to an implementation in NumPy. The exit code is 1 if anything diverges or is
-    not compared.
+    and holds each step to an implementation in NumPy. With --deploy, rung 1 compares deployed forms
+    with the training form too: that of each pass alone, and that of all. The exit code is 1 if
+    anything diverges or is not compared.
     """
+    if options["passes"] is not None and rungs and 1 not in rungs:
+        raise click.UsageError("--deploy belongs to rung 1: add --rung 1")
     # NumPy multiplies many small matrices here, whose threads would mostly wait for one another.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:

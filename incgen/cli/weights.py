@@ -9,7 +9,7 @@ import click
 
 from incgen.base.diagnostics import counted
 from incgen.cli.inputs import compiled, source_of
-from incgen.cli.options import HELP, OK, one_spec, set_values
+from incgen.cli.options import HELP, OK, for_deployment, one_spec, set_values
 from incgen.cli.terminal import print_text, say
 
 if TYPE_CHECKING:
@@ -185,18 +185,22 @@ def layout(
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["torch", "keras", "flax", "npz"]),
+    type=click.Choice(["torch", "keras", "flax", "npz", "safetensors"]),
     required=True,
     help="A state dict (.pth), Keras weights (.weights.h5) or a model (.keras), "
-    "a Flax state (.msgpack), arrays (.npz).",
+    "a Flax state (.msgpack), arrays (.npz or .safetensors).",
 )
 @_part
 @set_values
 @_force_over_any
+@for_deployment
 def export(
     file: str, spec: str, output: str, form: str, parameters: dict[str, Value], **options: Any
 ) -> int:
-    """Export weights to a framework's own format."""
+    """Export weights to a framework's own format.
+
+    With --deploy, those of the form for inference.
+    """
     from incgen.weights.exporting import export_weights
 
     path, text = source_of(spec)

@@ -221,7 +221,7 @@ class _Builder:
         definition, shape = element.definition, self.shape(value)
         path = join_key(frame.prefix, element.name)
         own = {f.name: f.default for f in definition.parameters} | dict(element.args)
-        use = Use(definition, path, element.span, frame.use, own, element.forwards)
+        use = Use(definition, path, element.span, frame.use, own, element.forwards, element)
         bound: dict[str, Value] = {}
         forwarded: dict[str, object] | None = None
         if definition.kind == "unit":

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from incgen.base.source import Span
+from incgen.graph.changes import Change
 from incgen.graph.shapes import Arguments, Shape, Tensor
 from incgen.language.arithmetic import Value
-from incgen.resolve.definitions import ArgumentValue, Definition, OpCall, Program
+from incgen.resolve.definitions import ArgumentValue, Definition, Instance, OpCall, Program
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Use:
     given: Mapping[str, ArgumentValue] = field(default_factory=dict, repr=False, compare=False)
     #: Whether it is the head of a unit, which takes the unit's arguments
     forwards: bool = field(default=False, repr=False, compare=False)
+    #: The element of the definition around it; the iterations of a repeat share one
+    instance: Instance | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,16 @@ class Node:
     def parameters(self) -> int:
         """Count the numbers that are trained."""
         return sum(t.size for t in self.tensors if t.trained)
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What a network costs, for one example of the spec's size."""
+
+    layers: int  #: Its layers, without the input
+    parameters: int  #: The parameters that are trained
+    multiply_adds: int
+    bytes_moved: int  #: What its layers read and write, each by itself, as float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +85,17 @@ class Graph:
     #: The shapes before and after each element of the spec, by its location; `Observed` says how
     #: many
     passed: dict[Span, list[tuple[Shape, Shape]]] = field(default_factory=dict, repr=False)
+    #: How it was made from its training form, if it is a deployed one
+    deployment: Deployment | None = None
 
     def digest(self) -> str:
         """Return a digest of the network's source: its files and settings."""
         import hashlib
 
         set_ = sorted(self.program.settings.items()), sorted(self.parameters.items())
-        made_from = (self.program.digest, *set_)
+        made_from: tuple[object, ...] = (self.program.digest, *set_)
+        if self.deployment is not None:
+            made_from = (self.deployment.training.digest(), self.deployment.passes)
         return hashlib.sha256(repr(made_from).encode("utf-8")).hexdigest()
 
     @property
@@ -96,6 +113,50 @@ class Graph:
         """Count the multiply-adds for one example, auxiliary heads included."""
         return sum(node.multiply_adds for node in self.nodes)
 
+    def costs(self) -> Costs:
+        """Return what the network costs."""
+        moved = sum(
+            node.shape.size
+            + sum(self.nodes[index].shape.size for index in node.inputs)
+            + sum(tensor.size for tensor in node.tensors)
+            for node in self.nodes[1:]
+        )
+        return Costs(len(self.nodes) - 1, self.trained, self.multiply_adds, 4 * moved)
+
     def tensors(self) -> dict[str, Tensor]:
         """Return every parameter and statistic by its key, in order."""
         return {f"{n.path}.{t.name}": t for n in self.nodes for t in n.tensors}
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What one pass has done: where, and what the network costs behind it."""
+
+    name: str  #: The name of the pass
+    places: int  #: In how many places it applied
+    changes: int  #: How many changes of weights it needs
+    costs: Costs
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A layer that a pass is for, and had to leave."""
+
+    path: str  #: The layer
+    by: str  #: The name of the pass
+    reason: str  #: What stands against it
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """How a network for inference was made from its training form."""
+
+    training: Graph  #: The network that its spec describes
+    passes: tuple[Done, ...]  #: The passes that were run, in order
+    changes: tuple[Change, ...]  #: What happens to the weights of the training form, in order
+    left: tuple[Left, ...]
+
+    @property
+    def label(self) -> str:
+        """Return the names of the passes that change weights, as weights files state them."""
+        return " ".join(each.name for each in self.passes if each.changes) or "nothing"

@@ -107,16 +107,19 @@ def _metadata(
     graph: Graph, weights: Path, checkpoint: Checkpoint, options: Options
 ) -> Mapping[str, str]:
     """Return what a file says about itself: the spec, the weights, and how pixels are treated."""
-    program = graph.program
+    program, made = graph.program, graph.deployment
+    parameters = graph.parameters if made is None else made.training.parameters
     found = {
         "network": program.network.name,
-        "parameters": _json(dict(graph.parameters) | dict(program.settings)),
+        "parameters": _json(dict(parameters) | dict(program.settings)),
         "spec": program.file,
         "spec_text": program.network.span.source.text,
         "spec_sha256": graph.digest(),
         "weights": weights.name,
         "weights_sha256": manifest.sha256([weights], threading.Event()),
     }
+    if made is not None:
+        found["deployed"] = " ".join(each.name for each in made.passes if each.places)
     if (held := manifest.of_file(checkpoint)) is not None:
         found["weights_manifest"] = _json(held)
     pixels = program.network.pixels

@@ -9,6 +9,7 @@ from pathlib import Path
 from incgen.verify import around, checks, structure
 from incgen.verify.by_recipe import ByRecipe, RecipeClimb
 from incgen.verify.comparing import Comparer
+from incgen.verify.deployed import Deployed, Forms
 from incgen.verify.models import Failure, Models
 from incgen.verify.passes import PASSES, Pass
 from incgen.verify.record import Record
@@ -39,14 +40,15 @@ class Ladder:
         *,
         kept: bool,
         recipe: ByRecipe | None = None,
+        forms: Forms | None = None,
     ) -> None:
         """Start below the first rung.
 
         Models in float32 are measured against `exact` ones in float64. The inputs and outputs of a
         divergence are saved in the folder `dump`; `kept` says whether results are needed
-        afterwards. With a recipe, rung 5 climbs that too.
+        afterwards. With a recipe, rung 5 climbs that too; with deployed forms, rung 1 those.
         """
-        self.kept, self.recipe = kept, recipe
+        self.kept, self.recipe, self.forms = kept, recipe, forms
         # What does not depend on the type is checked once, in float64 if that is compared.
         self.first = exact is None or not exact.facts
         self.models, self.exact, self.dump, self.progress = models, exact, dump, progress
@@ -103,6 +105,8 @@ class Ladder:
         else:
             if rung != 5 or len(self.models.names) > 1:
                 self._passes(rung)
+            if rung == 1 and not self.record.wrong(rung):
+                self._deployed()
             if rung == 5 and not self.record.wrong(rung):
                 self._by_recipe()
         self.record.close(rung)
@@ -160,6 +164,13 @@ class Ladder:
             checks.repeated_evaluation(self.models, self.record)
         if rung == min({1, 2} & set(self.asked), default=0) and not self.record.wrong(rung):
             self.comparer.with_arguments(self._combinations, {1, 2} & set(self.asked))
+
+    def _deployed(self) -> None:
+        """Compare the deployed forms with the training form, if any are asked for."""
+        if self.forms is not None and self.first:
+            models = self.exact or self.models
+            with models.precision():
+                Deployed(models, self.record, self.forms).climb()
 
     def _by_recipe(self) -> None:
         """Train the models by the recipe, if there is one."""

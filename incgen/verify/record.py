@@ -124,13 +124,20 @@ class Record:
         """Record that something is undecided."""
         self._keep(subject, path, (0.0, 0.0, 0.0), "undecided", message)
 
-    def failure(self, rung: int, failure: Failure, what: str = "run") -> None:
-        """Record that a model failed, with the line where it did."""
+    def failure(
+        self, rung: int, failure: Failure, what: str = "run", place: Place | None = None
+    ) -> None:
+        """Record that a model failed, with the line where it did.
+
+        The place is given if it is not in the source of the training form.
+        """
         name = failure.target
         prefix = "" if what == "run" else f"{what}: "
         message = f"{name}: {prefix}{failure.reason}"
         self.fault(Subject(rung, what, (name, name)), "", message)
-        lines = (self._line(name, failure.line),) if failure.line is not None else ()
+        if place is None and failure.line is not None:
+            place = self._line(name, failure.line)
+        lines = () if place is None else (place,)
         self.divergences.append(Divergence(rung, self.models.dtype, "", message, lines))
 
     def _compare(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from incgen.recipes.recipe import Recipe
     from incgen.targets.shared.style import Style
     from incgen.verify.by_recipe import ByRecipe
+    from incgen.verify.deployed import Forms
     from incgen.verify.ladder import Ladder
     from incgen.verify.models import Models
 
@@ -47,6 +48,8 @@ def verify(
     progress: Callable[[str], None] | None = None,
     recipe: Recipe | None = None,
     script: Callable[[str, Recipe], str] | None = None,
+    passes: Sequence[str] | None = None,
+    deployed: Mapping[str, str] | None = None,
 ) -> Report:
     """Prove that the generated models of a spec are the same network, or find where they differ.
 
@@ -67,6 +70,10 @@ def verify(
         recipe: The recipe by which rung 5 trains the models too; the spec has its settings.
         script: Returns the text of the training script of a target for a recipe, instead of a
             generated one.
+        passes: The passes whose deployed forms, of each alone and of all together, rung 1 compares
+            with the training form too.
+        deployed: Source texts of the form that all of them make, by target, instead of generated
+            ones.
 
     Returns:
         All comparisons and omissions; `passed` says whether everything requested was compared and
@@ -79,9 +86,7 @@ def verify(
         MismatchError: The weights do not fit the spec.
         WeightsError: The weights cannot be read, or a library is missing.
     """
-    _check(rungs, dtypes, batch, seed)
-    if dump is not None and Path(dump).exists() and not Path(dump).is_dir():
-        raise RequestError(f"{Path(dump).as_posix()} is not a folder")
+    _check(rungs, dtypes, batch, seed, dump)
     graph = _graph(spec, parameters, text)
     compared, absent = (targets, ()) if targets else _installed()
     texts, omissions = _sources(graph, find_targets(compared, style), sources or {})
@@ -96,9 +101,9 @@ def verify(
             # float32 is measured against float64
             measured = DTYPES if "float32" in types else types
             made = {dtype: make(dtype=dtype, folder=Path(folder)) for dtype in measured}
-            saved = Path(dump) if dump is not None else None
-            trained = _by_recipe(graph, recipe, script, style)
-            ladders = _climbed(made, asked, types, saved, progress or (lambda _: None), trained)
+            saved = None if dump is None else Path(dump)
+            more = _by_recipe(graph, recipe, script, style), _forms(passes, deployed or {}, style)
+            ladders = _climbed(made, asked, types, saved, progress, *more)
     origin = f"random, seed {seed}" if weights is None else Path(weights).as_posix()
     return _report(graph, ladders, omissions, (asked, types), batch, origin, absent, recipe)
 
@@ -152,18 +157,20 @@ def _climbed(
     rungs: tuple[int, ...],
     dtypes: tuple[str, ...],
     dump: Path | None,
-    progress: Callable[[str], None],
+    progress: Callable[[str], None] | None,
     recipe: ByRecipe | None,
+    forms: Forms | None,
 ) -> list[Ladder]:
     """Climb the ladder for each type; a divergence in float64 ends it."""
     from incgen.verify.ladder import Ladder
 
     ladders: list[Ladder] = []
+    say = progress or (lambda _: None)
     try:
         for dtype in dtypes:
             exact = made["float64"] if dtype != "float64" else None
             kept = dtype != dtypes[-1]
-            ladder = Ladder(made[dtype], exact, dump, progress, kept=kept, recipe=recipe)
+            ladder = Ladder(made[dtype], exact, dump, say, kept=kept, recipe=recipe, forms=forms)
             if ladders and ladders[0].record.divergences:
                 ladder.record.omissions.append(Omission(None, dtype, "float64 diverges"))
             else:
@@ -174,6 +181,17 @@ def _climbed(
             for runner in models.runners.values():
                 runner.forget()
     return ladders
+
+
+def _forms(
+    passes: Sequence[str] | None, sources: Mapping[str, str], style: Style | None
+) -> Forms | None:
+    """Return the deployed forms to compare."""
+    if passes is None:
+        return None
+    from incgen.verify.deployed import Forms
+
+    return Forms(tuple(passes), sources, style)
 
 
 def _by_recipe(
@@ -256,8 +274,12 @@ def _size(graph: Graph) -> tuple[int, int]:
     return graph.input.height, graph.input.width
 
 
-def _check(rungs: Sequence[int], dtypes: Sequence[str], batch: int, seed: int) -> None:
+def _check(
+    rungs: Sequence[int], dtypes: Sequence[str], batch: int, seed: int, dump: SpecPath | None
+) -> None:
     """Reject invalid arguments."""
+    if dump is not None and Path(dump).exists() and not Path(dump).is_dir():
+        raise RequestError(f"{Path(dump).as_posix()} is not a folder")
     wrong = [rung for rung in rungs if rung not in range(len(RUNGS))]
     if wrong or not rungs:
         names = ", ".join(f"{number} ({name})" for number, name in enumerate(RUNGS))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from incgen.api import load as load_module
+from incgen.api import deployed, find_targets
 from incgen.base.diagnostics import listed
 from incgen.base.files import OutputError, check_new, make_folder, reason
+from incgen.base.modules import import_source
 from incgen.compiling import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.graph.nodes import Graph
 from incgen.weights import finding
@@ -33,6 +34,7 @@ FORMATS = {
     "keras": (".weights.h5", ".keras"),
     "flax": (".msgpack",),
     "npz": (".npz",),
+    "safetensors": (".safetensors",),
 }
 
 
@@ -46,6 +48,7 @@ def export_weights(
     part: str | None = None,
     force: bool = False,
     text: str | None = None,
+    passes: Sequence[str] | None = None,
 ) -> None:
     """Export weights with the keys of a spec to a framework's own format.
 
@@ -56,14 +59,16 @@ def export_weights(
         parameters: Values for parameters of the network, in place of their defaults.
         format: `torch` (a state dict of the generated module, `.pth`), `keras` (weights of the
             generated model, `.weights.h5`, or the model itself, `.keras`), `flax` (the nested
-            dictionary of the generated module, `.msgpack`) or `npz`.
+            dictionary of the generated module, `.msgpack`), `npz` or `safetensors`.
         part: Which tensors to use if the file holds several sets that fit, as for `import_weights`.
         force: Overwrite an existing file.
         text: The spec itself, if it does not come from the file.
+        passes: The passes of a deployed form, whose weights are written; those of the training
+            form if omitted.
 
     Raises:
         SpecError: The spec has faults.
-        RequestError: A parameter or value does not exist.
+        RequestError: A parameter, value or pass does not exist.
         MismatchError: Weights and network differ, or weights cannot have such values.
         WeightsError: The weights cannot be read, or a library is missing.
         OutputError: The file cannot or must not be written.
@@ -77,16 +82,11 @@ def export_weights(
         raise OutputError(f"`{output.as_posix()}`: a file of the format {format} ends in {ends}")
     check_new(output, force=force)
     graph = compile_spec(spec, parameters, text=text)
+    if passes is not None:
+        graph = deployed(graph, passes)
     with open_checkpoint(weights) as checkpoint:
         arrays = arrays_of(weights, graph, checkpoint, part)
-    if format == "torch":
-        write = _torch(graph, arrays)
-    elif format == "flax":
-        write = _flax(graph, arrays)
-    elif format == "npz":
-        write = _npz(arrays)
-    else:
-        write = _keras(graph, spec, parameters, text, arrays)
+    write = _WRITERS[format](graph, arrays)
     make_folder(output.parent)
     with _put(output) as temporary:
         write(temporary)
@@ -115,6 +115,8 @@ def arrays_of(
 ) -> dict[str, Array]:
     """Return the tensors of a file with our keys, in the order of the network.
 
+    For a deployed form the file is that of the training form, whose weights are folded.
+
     Raises:
         MismatchError: The file has other tensors, or values that weights cannot have.
         WeightsError: The file has several sets of them, and no part is given; the report says what
@@ -122,6 +124,11 @@ def arrays_of(
     """
     with extra("weights", "weights"):
         import numpy as np
+    if graph.deployment is not None:
+        from incgen.weights.folding import folded
+
+        training = graph.deployment.training
+        return folded(graph, arrays_of(path, training, checkpoint, part, remedy=remedy))
     own = [identity("torch")]
     name = graph.program.network.name
     found = finding.search(graph, checkpoint.tensors, own, part=part)
@@ -174,28 +181,33 @@ def _flax(graph: Graph, arrays: dict[str, Array]) -> Writer:
     return lambda path: path.write_bytes(msgpack_serialize(state, in_place=True))
 
 
-def _npz(arrays: dict[str, Array]) -> Writer:
+def _npz(_: Graph, arrays: dict[str, Array]) -> Writer:
     with extra("weights", "weights"):
         import numpy as np
     return lambda path: np.savez(path, allow_pickle=False, **arrays)
 
 
-def _keras(
-    graph: Graph,
-    spec: Path,
-    parameters: Parameters,
-    text: str | None,
-    arrays: dict[str, Array],
-) -> Writer:
-    with extra("keras", "Keras files"):
+def _safetensors(graph: Graph, arrays: dict[str, Array]) -> Writer:
+    with extra("weights", "weights"):
         from safetensors.numpy import save_file
+    metadata = {"format": "pt", "network": graph.program.network.name}
+    if graph.deployment is not None:  # its loader would fold them again
+        metadata["deployed"] = graph.deployment.label
+    return lambda path: save_file(arrays, path, metadata)
 
-        module = load_module(spec, "keras", parameters, text=text)
-    model = getattr(module, graph.program.network.name)()
+
+def _keras(graph: Graph, arrays: dict[str, Array]) -> Writer:
+    with extra("keras", "Keras files"):
+        import safetensors  # noqa: F401 - the generated file needs it
+
+        (target,) = find_targets(["keras"])
+        name = graph.program.network.name
+        module = import_source(name, graph.program.file, target.name, target.emit(graph))
+    model = getattr(module, name)()
 
     def write(path: Path) -> None:
         weights = path.with_name("weights.safetensors")
-        save_file(arrays, weights)
+        _safetensors(graph, arrays)(weights)
         module.load_safetensors(model, weights)
         weights.unlink()
         if path.name.endswith(".keras"):
@@ -204,3 +216,13 @@ def _keras(
             model.save_weights(path)
 
     return write
+
+
+#: What makes the writer of each format.
+_WRITERS: dict[str, Callable[[Graph, dict[str, Array]], Writer]] = {
+    "torch": _torch,
+    "keras": _keras,
+    "flax": _flax,
+    "npz": _npz,
+    "safetensors": _safetensors,
+}

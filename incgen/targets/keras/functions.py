@@ -94,9 +94,16 @@ class FunctionWriter(Calls):
             *self.refusals(),
             Bind("inputs", Op("input", {"shape": source})),
             *self.statements,
-            Return(Op("model", {"outputs": outputs})),
+            *self.returned(Op("model", {"outputs": outputs})),
         )
         return Function("network", self.name, tuple(formals), body)
+
+    def returned(self, model: Op) -> tuple[Node, ...]:
+        """Return the statements that make the model and return it."""
+        if self.graph.deployment is None:
+            return (Return(model),)
+        name = ex.Name(self.variable("model"))
+        return Bind(name.text, model), Op("begin_inference", {"model": name}), Return(name)
 
     def fill_in(self) -> None:
         """Write the defaults of a block that depend on its input or on other parameters."""

@@ -228,7 +228,7 @@ def _docstring(graph: Graph, recipe: Recipe, width: int, commands: Sequence[str]
         "The folder has train/ and val/ with a folder of images for each class, or the IDX",
         "files of MNIST and its kin. `--help` lists the options.",
     )
-    return docstring(doc, width, facts=facts, last=origin(graph.program))
+    return docstring(doc, width, facts=facts, last=origin(graph))
 
 
 def _penalty(graph: Graph, recipe: Recipe) -> str | None:

@@ -103,6 +103,8 @@ class TorchWriter(ClassWriter):
             path: The path of the place.
             name: The name of the variable if the path ends in none.
         """
+        if self.graph.deployment is not None:
+            return module  # its weights are never the initial ones
         if not self.nested:
             self.starts += starts  # once it is an attribute
             return module

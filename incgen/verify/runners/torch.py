@@ -127,7 +127,10 @@ class TorchRunner(ClassRunner):
 
     def load(self, path: Path) -> None:
         with self.kept("loading weights"):
-            self.model.load_state_dict(safetensors.torch.load_file(path))
+            if self.graph.deployment is None:
+                self.model.load_state_dict(safetensors.torch.load_file(path))
+            else:
+                self.of_module("load_safetensors")(self.model, path)
 
     def refusal(self, path: Path) -> str:
         try:

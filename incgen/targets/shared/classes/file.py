@@ -40,6 +40,9 @@ class ClassFile(shared.File):
         network = self.writer(self, self.name, self.graph.program.network, True).network_class()
         if self.decays((*self.written, network)):
             network = replace(network, methods=(Op("regularization_loss", {}),))
+        if self.graph.deployment is not None:
+            init = (*network.init, Op("begin_inference", {}))
+            network = replace(network, init=init, methods=(Op("stay_in_inference", {}),))
         shapes = self.outputs()
         output = shapes[first := next(iter(shapes))]
         if first == "logits":

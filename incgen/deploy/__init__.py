@@ -1,0 +1,1 @@
+"""Networks for inference: passes that rewrite a network into an equal one that costs less."""

@@ -1,0 +1,215 @@
+"""Rewrite bodies: steps and elements with the edits of the ops in them.
+
+An op that is left out leaves nothing, except where something must stand: the branch of a join, the
+output of the network, or an element before weights in a chain that numbers its elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol, assert_never
+
+from incgen.base.source import Span
+from incgen.deploy.edits import Tree
+from incgen.deploy.values import put, substituted
+from incgen.language import expressions as ex
+from incgen.language.initializers import DEFAULT_KERNEL
+from incgen.language.ops import OPS
+from incgen.resolve import definitions as df
+
+#: Arguments that only matter in training, and what they are where nothing is trained.
+_TRAINING: dict[str, df.ArgumentValue] = {
+    "init": DEFAULT_KERNEL,
+    "bias_init": ex.Literal(0),
+    "l2": ex.Literal(0),
+}
+
+
+class UnplaceableError(Exception):
+    """An edit would move layers with weights to other keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A rewritten unit or block, and what its uses must know."""
+
+    definition: df.Definition
+    own: frozenset[str]  #: The arguments of a unit's head that it sets itself now
+    nothing: bool  #: Whether it passes its input through
+
+
+class Uses(Protocol):
+    """What returns the rewritten definition of a use."""
+
+    def variant(self, definition: df.Definition, edits: Tree) -> Made:
+        """Return a unit or block with the edits of one use."""
+
+
+class Rewriter:
+    """Rewrites the body of one definition."""
+
+    def __init__(
+        self, uses: Uses, known: Mapping[str, ex.Expression], *, network: bool = False
+    ) -> None:
+        """Begin with the values of parameters that are none any more."""
+        self.uses, self.known = uses, known
+        self.network = network  # the last label of a network is the name of its output
+
+    def body(self, body: df.Body, edits: Tree) -> df.Body:
+        """Return a body; one in which nothing is left passes its input through."""
+        steps: list[df.Step | df.Head] = []
+        for number, step in enumerate(body.steps, 1):
+            if isinstance(step, df.Head):
+                steps.append(replace(step, body=self.body(step.body, edits)))
+            else:
+                last = self.network and number == len(body.steps)
+                made = self._step(step, edits, last=last)
+                steps += [] if made is None else [made]
+        if not any(isinstance(step, df.Step) for step in steps):
+            steps.append(df.Step(None, None, nothing(body.span), False, "", span=body.span))
+        return replace(body, steps=tuple(steps))
+
+    def _step(self, step: df.Step, edits: Tree, *, last: bool) -> df.Step | None:
+        if step.element is None:
+            return step
+        elements = self.element(step.element, edits)
+        if elements:
+            return replace(step, element=_chained(elements, step.element.span))
+        if not (step.kept or step.origin or (last and step.label)):
+            return None
+        name = step.label or "identity"
+        return replace(step, element=nothing(step.span, name, labelled=step.label is not None))
+
+    def _branches(self, body: df.Body, edits: Tree) -> df.Body:
+        steps: list[df.Step] = []
+        for step in body.steps:
+            assert isinstance(step, df.Step)
+            if step.element is not None:
+                elements = self.element(step.element, edits) or [nothing(step.span)]
+                if len(elements) > 1 and step.label is not None:
+                    raise UnplaceableError
+                step = replace(step, element=_chained(elements, step.element.span))
+            steps.append(step)
+        return replace(body, steps=tuple(steps))
+
+    def element(self, element: df.Element, edits: Tree) -> list[df.Element]:
+        """Return what becomes of an element, in order; empty if nothing is left of it."""
+        match element:
+            case df.OpCall():
+                return self._op(element, edits.at(element))
+            case df.Instance():
+                return self._use(element, edits.at(element))
+            case df.Chain():
+                return self._chain(element, edits)
+            case df.Join():
+                return [replace(element, body=self._branches(element.body, edits))]
+            case df.Group():
+                body = self.body(element.body, edits)
+                return [] if is_nothing(body) else [replace(element, body=body)]
+            case df.Repeat():
+                body = self.body(element.body, edits)
+                count = put(element.count, self.known)
+                return [] if is_nothing(body) else [replace(element, body=body, count=count)]
+            case df.Conditional():
+                return self._conditional(element, edits)
+            case _:
+                assert_never(element)
+
+    def _conditional(self, element: df.Conditional, edits: Tree) -> list[df.Element]:
+        condition = put(element.condition, self.known)
+        decided = ex.literal(condition)
+        if decided is not None:
+            taken = element.then if decided else element.otherwise
+            if taken is None:
+                return []
+            return self.element(df.Group(taken, None, span=element.span), edits)
+        then = self.body(element.then, edits)
+        otherwise = None if element.otherwise is None else self.body(element.otherwise, edits)
+        if otherwise is not None and is_nothing(otherwise):
+            otherwise = None
+        if otherwise is None and is_nothing(then):
+            return []
+        return [replace(element, condition=condition, then=then, otherwise=otherwise)]
+
+    def _op(self, call: df.OpCall, edits: Tree) -> list[df.Element]:
+        edit = edits.edit
+        args = {name: substituted(value, self.known) for name, value in call.args.items()}
+        args |= {name: value for name, value in _TRAINING.items() if name in args}
+        call = replace(call, args=args, said=call.said - _TRAINING.keys())
+        if call.op.name == "identity" and not call.labelled:
+            return []
+        if edit is None:
+            return [call]
+        if edit.args:
+            said = call.said | edit.args.keys()
+            call = replace(call, args={**args, **edit.args}, said=said)
+        first = [] if edit.drop else [call]
+        return [edit.instead] if edit.instead is not None else [*first, *edit.behind]
+
+    def _use(self, use: df.Instance, edits: Tree) -> list[df.Element]:
+        made = self.uses.variant(use.definition, edits)
+        if made.nothing:
+            return []
+        definition = made.definition
+        if definition.head is not None:
+            names = use.args.keys() - made.own - _TRAINING.keys()
+        else:
+            names = use.args.keys() & {formal.name for formal in definition.parameters}
+        args = {n: substituted(v, self.known) for n, v in use.args.items() if n in names}
+        forwards = use.forwards and definition.head is not None
+        return [replace(use, definition=definition, args=args, forwards=forwards)]
+
+    def _chain(self, chain: df.Chain, edits: Tree) -> list[df.Element]:
+        found = [self.element(child, edits) for child in chain.elements]
+        if chain.name is None:
+            elements = [each for several in found for each in several]
+            return [_chained(elements, chain.span)] if elements else []
+        numbered: list[tuple[int, df.Element]] = []
+        for number, several in enumerate(found):
+            behind = [each for more in found[number:] for each in more]
+            missing = len(numbered) <= number and any(map(has_weights, behind))
+            if several or missing:
+                each = several or [nothing(chain.span, str(number))]
+                numbered += [(number, one) for one in each]
+        if not numbered:
+            return []
+        named = (_named(each, old, new) for new, (old, each) in enumerate(numbered))
+        return [replace(chain, elements=tuple(named))]
+
+
+def nothing(span: Span, name: str = "identity", *, labelled: bool = False) -> df.OpCall:
+    """Return an op that passes its input through."""
+    return df.OpCall(OPS["identity"], {}, frozenset(), name, labelled, False, span=span)
+
+
+def is_nothing(body: df.Body) -> bool:
+    """Return whether a body passes its input through."""
+    match body.steps:
+        case (df.Step(_, None, df.OpCall(op)),):
+            return op.name == "identity"
+        case _:
+            return False
+
+
+def has_weights(element: df.Element) -> bool:
+    """Return whether an element contains parameters."""
+    return any(
+        (isinstance(each, df.OpCall) and each.op.weighted)
+        or (isinstance(each, df.Instance) and df.has_weights(each.definition))
+        for each in df.within(element)
+    )
+
+
+def _chained(elements: list[df.Element], span: Span) -> df.Element:
+    return elements[0] if len(elements) == 1 else df.Chain(tuple(elements), None, span=span)
+
+
+def _named(element: df.Element, old: int, new: int) -> df.Element:
+    """Return an element of a chain under its number, which is part of the keys inside it."""
+    if old != new and has_weights(element):
+        raise UnplaceableError
+    # what has no name of its own, such as a condition, leaves the number to what is inside it
+    if isinstance(element, df.Conditional) or element.name is None:
+        return element
+    return replace(element, name=str(new))

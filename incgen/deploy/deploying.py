@@ -1,0 +1,97 @@
+"""A network for inference from its training form: run passes until they find nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from incgen.base.diagnostics import Reporter
+from incgen.deploy.bodies import UnplaceableError
+from incgen.deploy.edits import Rewrite, by_site, consistent
+from incgen.deploy.passes import PASSES, Pass
+from incgen.deploy.rewriting import fixed, rewritten, without_heads
+from incgen.graph.changes import Change
+from incgen.graph.elaborate import elaborate
+from incgen.graph.nodes import Deployment, Done, Graph, Left
+from incgen.resolve import definitions as df
+
+_NOT_EACH = "its `repeat` has other iterations, for which it is not so"
+_OTHER_KEYS = "the weights of other layers would get other keys"
+
+
+def run_passes(graph: Graph, passes: Sequence[str] = tuple(PASSES)) -> Graph:
+    """Return a network for inference that computes the same in evaluation.
+
+    It is one network: what were parameters of the training form are numbers in it.
+
+    Args:
+        graph: The training form.
+        passes: The names of the passes to run; they run in the order of `PASSES`.
+    """
+    current = _elaborated(fixed(graph.program, graph.parameters))
+    changes, left, done = list[Change](), list[Left](), list[Done]()
+    for each in (each for name, each in PASSES.items() if name in passes):
+        run = _Run(each, current)
+        run.run()
+        current = run.graph
+        changes += run.changes
+        left += (Left(path, each.name, reason) for path, reason in run.left.items())
+        done.append(Done(each.name, run.places, len(run.changes), current.costs()))
+    made = Deployment(graph, tuple(done), tuple(changes), tuple(left))
+    return replace(current, deployment=made)
+
+
+class _Run:
+    """A pass while it rewrites a network, again and again until it finds nothing more."""
+
+    def __init__(self, made_by: Pass, graph: Graph) -> None:
+        self.made_by, self.graph = made_by, graph
+        self.places = 0
+        self.changes: list[Change] = []
+        self.left: dict[str, str] = {}
+
+    def run(self) -> None:
+        """Rewrite the network."""
+        unplaceable = set[str]()
+        while True:
+            found = self.made_by.find(self.graph)
+            if not found.heads:
+                self.places += len(self.graph.outputs) - 1
+                self.changes += found.changes
+                self.graph = _elaborated(without_heads(self.graph.program))
+            possible = [r for r in found.rewrites if _path(self.graph, r) not in unplaceable]
+            rewrites, refused = consistent(self.graph, possible)
+            if not rewrites:
+                self.left |= found.left
+                self.left |= {_path(self.graph, each): _NOT_EACH for each in refused}
+                self.left |= dict.fromkeys(unplaceable, _OTHER_KEYS)
+                return
+            try:
+                program = rewritten(self.graph.program, by_site(self.graph, rewrites))
+            except UnplaceableError:
+                lone = [each for each in rewrites if not _is_placeable(self.graph, each)]
+                unplaceable |= {_path(self.graph, each) for each in lone or rewrites}
+                continue
+            self.places += len(rewrites)
+            self.changes += [change for rewrite in rewrites for change in rewrite.changes]
+            self.graph = _elaborated(program)
+
+
+def _is_placeable(graph: Graph, rewrite: Rewrite) -> bool:
+    try:
+        rewritten(graph.program, by_site(graph, [rewrite]))
+    except UnplaceableError:
+        return False
+    return True
+
+
+def _path(graph: Graph, rewrite: Rewrite) -> str:
+    """Return the path of the layer that a step is about."""
+    return graph.nodes[next(iter(rewrite.edits))].path
+
+
+def _elaborated(program: df.Program) -> Graph:
+    report = Reporter()
+    graph = elaborate(program, {}, report)
+    assert graph is not None, [each.message for each in report.diagnostics]
+    return graph

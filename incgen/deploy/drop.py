@@ -1,0 +1,30 @@
+"""Leave out what evaluation does without: auxiliary heads, and dropout.
+
+Heads are outputs for training; nothing of the network's own output depends on them. Dropout passes
+its input through outside of training.
+"""
+
+from __future__ import annotations
+
+from incgen.deploy.edits import Edit, Found, Rewrite
+from incgen.graph.changes import Dropped
+from incgen.graph.nodes import Graph
+
+
+def heads(graph: Graph) -> Found:
+    """Find the heads, and the layers that only they need."""
+    if len(graph.outputs) == 1:
+        return Found(())
+    first, *_ = graph.outputs.values()
+    needed = {first}
+    for index in range(first, -1, -1):
+        if index in needed:
+            needed.update(graph.nodes[index].inputs)
+    lone = (node for index, node in enumerate(graph.nodes) if index not in needed)
+    return Found((), heads=False, changes=tuple(Dropped(n.path) for n in lone if n.tensors))
+
+
+def dropout(graph: Graph) -> Found:
+    """Find every dropout."""
+    found = (index for index, node in enumerate(graph.nodes) if node.op == "dropout")
+    return Found([Rewrite({index: Edit(drop=True)}) for index in found])

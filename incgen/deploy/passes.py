@@ -1,0 +1,66 @@
+"""The passes that make a network for inference from its training form, in the order they run in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from incgen.deploy import drop, fold, pooling
+from incgen.deploy.edits import Found
+from incgen.graph.nodes import Graph
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A rewriting of networks that changes no output in evaluation, apart from rounding."""
+
+    name: str  #: What users write
+    does: str  #: One sentence
+    condition: str  #: Where it applies
+    result: str  #: What is true of a network behind it
+    find: Callable[[Graph], Found]  #: Returns what it would do
+
+
+_TABLE = (
+    Pass(
+        "heads",
+        "leaves out auxiliary heads, and what only they need",
+        "the network has heads",
+        "auxiliary heads are left out",
+        drop.heads,
+    ),
+    Pass(
+        "dropout",
+        "leaves out dropout",
+        "everywhere",
+        "dropout is left out",
+        drop.dropout,
+    ),
+    Pass(
+        "fold-scale",
+        "folds a constant factor into the layer in front",
+        "a convolution or dense layer is in front, also behind `pad`, `concat` or an average "
+        "pooling, and nothing else takes its output",
+        "constant factors are folded into the layers in front",
+        fold.scales,
+    ),
+    Pass(
+        "project-first",
+        "moves a 1x1 convolution in front of an average pooling",
+        "the pooling has stride 1, and counts no border if the convolution has a bias; the "
+        "convolution has fewer outputs than inputs; nothing else takes the pooling's output",
+        "1x1 convolutions stand in front of the average poolings that they followed",
+        pooling.projections,
+    ),
+    Pass(
+        "fold-norm",
+        "folds a batch normalisation into the layer in front",
+        "a convolution or dense layer is in front, also behind `concat` or an average pooling that "
+        "counts no border, and nothing else takes its output",
+        "batch normalisations are folded into the layers in front",
+        fold.norms,
+    ),
+)
+
+#: Every pass by name, in the order in which they run.
+PASSES = {each.name: each for each in _TABLE}

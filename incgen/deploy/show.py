@@ -1,0 +1,86 @@
+"""Passes, and what each of them has done to a network, as readable tables and as JSON."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from incgen.deploy.passes import PASSES
+from incgen.graph.nodes import Costs, Deployment, Graph
+
+_GAP = "   "
+_WIDTH = 100
+
+
+def passes() -> str:
+    """Return the passes in the order in which they run, with their conditions."""
+    lines: list[str] = []
+    width = max(map(len, PASSES))
+    for each in PASSES.values():
+        margin = " " * (width + len(_GAP))
+        words = f"{each.does}: {each.condition}"
+        room = textwrap.wrap(words, _WIDTH - len(margin))
+        lines += [f"{each.name.ljust(width)}{_GAP}{room[0]}", *(margin + line for line in room[1:])]
+    return "\n".join(lines) + "\n"
+
+
+def table(graph: Graph) -> str:
+    """Return what each pass has done to a deployed network, and what it had to leave."""
+    made = _deployment(graph)
+    rows: list[tuple[str, ...]] = [
+        ("pass", "places", "layers", "parameters", "multiply-adds", "bytes moved")
+    ]
+    rows.append(("training form", "", *_numbers(made.training.costs())))
+    rows += ((each.name, f"{each.places:,}", *_numbers(each.costs)) for each in made.passes)
+    lines = [*_aligned(rows)]
+    lines.insert(1, "-" * max(map(len, lines)))
+    if made.left:
+        left = sorted(made.left, key=lambda each: [*PASSES].index(each.by))
+        lines += ["", "left as they are"]
+        lines += _aligned_left([(f"  {each.path}", each.by, each.reason) for each in left])
+    return "\n".join(lines) + "\n"
+
+
+def as_json(graph: Graph) -> dict[str, object]:
+    """Return the same as `table`, for JSON."""
+    made = _deployment(graph)
+    return {
+        "training": _costs(made.training.costs()),
+        "passes": [
+            {"name": each.name, "places": each.places, **_costs(each.costs)} for each in made.passes
+        ],
+        "left": [{"path": each.path, "pass": each.by, "reason": each.reason} for each in made.left],
+    }
+
+
+def _deployment(graph: Graph) -> Deployment:
+    assert graph.deployment is not None
+    return graph.deployment
+
+
+def _costs(costs: Costs) -> dict[str, int]:
+    return {
+        "layers": costs.layers,
+        "parameters": costs.parameters,
+        "multiply_adds": costs.multiply_adds,
+        "bytes_moved": costs.bytes_moved,
+    }
+
+
+def _numbers(costs: Costs) -> tuple[str, ...]:
+    return tuple(f"{number:,}" for number in _costs(costs).values())
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
+    """Align the first column to the left, and numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *numbers in rows:
+        cells = (cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=True))
+        yield _GAP.join((first.ljust(widths[0]), *cells))
+
+
+def _aligned_left(rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield _GAP.join(cells).rstrip()

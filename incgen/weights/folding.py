@@ -1,0 +1,49 @@
+"""Weights of a deployed network from those of its training form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from incgen.graph.changes import Change, Dropped, FoldedNorm, FoldedScale
+from incgen.graph.nodes import Graph
+from incgen.weights.checkpoint import Array
+
+
+def folded(graph: Graph, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the weights of a deployed network, computed in float64, in the types of the given.
+
+    Args:
+        graph: The deployed network.
+        arrays: The weights of its training form by key.
+    """
+    assert graph.deployment is not None
+    found = dict(arrays)
+    for change in graph.deployment.changes:
+        _apply(change, found)
+    types = {key: values.dtype for key, values in arrays.items()}
+    kernel = next(iter(types.values()), np.dtype(np.float32))
+    return {key: found[key].astype(types.get(key, kernel)) for key in graph.tensors()}
+
+
+def _apply(change: Change, found: dict[str, Array]) -> None:
+    match change:
+        case FoldedNorm(layer, norm, eps, first, channels):
+            span = slice(first, first + channels)
+            mean, variance = (
+                found[f"{norm}.running_{name}"][span].astype(np.float64) for name in ("mean", "var")
+            )
+            one, none = np.ones(channels), np.zeros(channels)
+            gamma = found[f"{norm}.weight"][span] if f"{norm}.weight" in found else one
+            beta = found[f"{norm}.bias"][span] if f"{norm}.bias" in found else none
+            gain = gamma / np.sqrt(variance + eps)
+            kernel, bias = found[f"{layer}.weight"], found.get(f"{layer}.bias", none)
+            found[f"{layer}.weight"] = kernel * gain.reshape(-1, *(1,) * (kernel.ndim - 1))
+            found[f"{layer}.bias"] = (bias - mean) * gain + beta
+        case FoldedScale(layer, factor):
+            for key in (f"{layer}.weight", f"{layer}.bias"):
+                if key in found:
+                    found[key] = found[key].astype(np.float64) * factor
+        case Dropped():
+            pass

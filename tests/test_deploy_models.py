@@ -1,0 +1,198 @@
+"""Generated files of deployed forms: they load the weights of the training form, and only infer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import safetensors.numpy
+import safetensors.torch
+import torch
+from flax import nnx
+
+import incgen
+from incgen.api import deployed, find_passes
+from incgen.targets import TARGETS
+from incgen.verify import drawing, inputs, verify
+from incgen.verify.reference import Reference
+from incgen.weights.checkpoint import Array
+from incgen.weights.exporting import export_weights
+
+EVERYTHING = Path(__file__).parent / "deploy" / "everything.inc"
+GRAPH = incgen.compile_spec(EVERYTHING)
+WEIGHTS = {key: value.astype(np.float32) for key, value in drawing.weights(GRAPH, 0).items()}
+X = inputs.images(GRAPH, 0, 3).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the weights file of the training form."""
+    path = tmp_path_factory.mktemp("weights") / "everything.safetensors"
+    safetensors.numpy.save_file(WEIGHTS, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def wanted() -> Array:
+    """Return the output of the training form in evaluation."""
+    doubles = {key: value.astype(np.float64) for key, value in WEIGHTS.items()}
+    path = GRAPH.nodes[next(iter(GRAPH.outputs.values()))].path
+    return dict(Reference(GRAPH, doubles).values(X.astype(np.float64)))[path]
+
+
+def module_of(target: str, passes: tuple[str, ...] | None = None) -> Any:
+    return incgen.load(EVERYTHING, target, passes=find_passes() if passes is None else passes)
+
+
+def model_of(target: str, module: Any) -> Any:
+    make = getattr(module, TARGETS[target].entry("everything"))
+    return make(rngs=nnx.Rngs(0)) if target == "flax" else make()
+
+
+def called(target: str, model: Any, *, training: bool = False) -> Array:
+    """Return the output of a model; `training` tells it to train as its framework does."""
+    last = X.transpose(0, 2, 3, 1)
+    if target == "torch":
+        if training:
+            model.train()
+        found: Array = model(torch.from_numpy(X)).numpy()
+        return found
+    if target == "keras":
+        return np.asarray(model(last, training=training))
+    if training:
+        model.train()
+    return np.asarray(model(jnp.asarray(last)))
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_a_deployed_model_loads_the_weights_of_the_training_form(
+    target: str, weights: Path, wanted: Array
+) -> None:
+    module = module_of(target)
+    model = model_of(target, module)
+
+    module.load_safetensors(model, weights)
+
+    np.testing.assert_allclose(called(target, model), wanted, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_a_deployed_model_does_not_train(target: str, weights: Path, wanted: Array) -> None:
+    module = module_of(target)
+    model = model_of(target, module)
+    module.load_safetensors(model, weights)
+
+    # a normalisation is left in it, whose statistics of the batch would show
+    np.testing.assert_allclose(called(target, model, training=True), wanted, rtol=0, atol=1e-5)
+    if target == "torch":
+        assert not any(parameter.requires_grad for parameter in model.parameters())
+    if target == "keras":
+        assert model.trainable_weights == []
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_a_deployed_model_loads_deployed_weights(
+    target: str, weights: Path, wanted: Array, tmp_path: Path
+) -> None:
+    file = tmp_path / "deployed.safetensors"
+    export_weights(weights, EVERYTHING, file, format="safetensors", passes=find_passes())
+    module = module_of(target)
+    model = model_of(target, module)
+
+    module.load_safetensors(model, file)
+
+    np.testing.assert_allclose(called(target, model), wanted, rtol=0, atol=1e-5)
+
+
+def test_exported_weights_are_those_that_the_loader_makes(weights: Path, tmp_path: Path) -> None:
+    file = tmp_path / "deployed.pth"
+    export_weights(weights, EVERYTHING, file, format="torch", passes=find_passes())
+    module = module_of("torch")
+    model = model_of("torch", module)
+    module.load_safetensors(model, weights)
+
+    exported = torch.load(file)
+
+    assert exported.keys() == model.state_dict().keys()
+    for key, value in model.state_dict().items():
+        torch.testing.assert_close(exported[key], value, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_weights_that_other_passes_deployed_are_refused(
+    target: str, weights: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "deployed.safetensors"
+    export_weights(weights, EVERYTHING, file, format="safetensors", passes=["fold-scale"])
+    module = module_of(target)
+
+    with pytest.raises(ValueError, match="was deployed by `fold-scale`, not by `heads fold-scale"):
+        module.load_safetensors(model_of(target, module), file)
+
+
+def test_a_file_that_lacks_a_layer_is_refused(weights: Path, tmp_path: Path) -> None:
+    file = tmp_path / "less.safetensors"
+    kept = {key: value for key, value in WEIGHTS.items() if key != "fc.0.weight"}
+    safetensors.numpy.save_file(kept, file)
+    module = module_of("torch")
+
+    with pytest.raises(RuntimeError, match=r"(?s)Missing.*fc\.0\.weight.*Unexpected.*fc\.1\."):
+        module.load_safetensors(model_of("torch", module), file)
+
+
+@pytest.mark.parametrize(
+    "targets", [("torch",), pytest.param(tuple(TARGETS), marks=pytest.mark.slow)], ids=len
+)
+def test_every_form_is_verified_in_every_target(targets: tuple[str, ...]) -> None:
+    passes = ["fold-norm", "project-first"]
+    report = verify(GRAPH, rungs=(1,), dtypes=("float64",), passes=passes, targets=targets)
+
+    assert report.passed, report
+    forms = {c.what: set[str]() for c in report.comparisons if "deployed" in c.what}
+    for each in report.comparisons:
+        if each.what in forms:
+            forms[each.what].add(each.between[1])
+    assert forms == {
+        f"value deployed by {name}": {"NumPy", *targets}
+        for name in ("fold-norm", "project-first", "all passes")
+    }
+
+
+def test_deployed_weights_of_keras_are_a_model(
+    weights: Path, wanted: Array, tmp_path: Path
+) -> None:
+    import keras
+
+    file = tmp_path / "deployed.keras"
+    export_weights(weights, EVERYTHING, file, format="keras", passes=find_passes())
+
+    model = keras.saving.load_model(file)
+
+    np.testing.assert_allclose(called("keras", model), wanted, rtol=0, atol=1e-5)
+
+
+def test_the_graph_of_a_deployed_form_says_how_it_was_made() -> None:
+    made = deployed(GRAPH).deployment
+
+    assert made is not None
+    assert made.training is GRAPH
+    assert made.label == "heads fold-scale fold-norm"
+
+
+def test_a_file_of_onnx_is_deployed_with_its_weights(
+    weights: Path, wanted: Array, tmp_path: Path
+) -> None:
+    import onnxruntime
+
+    from incgen.onnx.exporting import export_onnx
+
+    made = deployed(GRAPH)
+    export_onnx(made, weights, tmp_path / "deployed.onnx")
+
+    session = onnxruntime.InferenceSession(tmp_path / "deployed.onnx")
+    (found,) = session.run(None, {session.get_inputs()[0].name: X})
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
+    assert session.get_modelmeta().custom_metadata_map["deployed"].split() == [*find_passes()]
