@@ -5,6 +5,8 @@
 #                   weights
 #   make test       the tests; PYTEST_ARGS='tests/test_x.py -x' selects some
 #   make test-slow  what `make test` only samples, in full; some minutes
+#   make test-browser
+#                   the HTML pages in Chromium, if there is one; otherwise it is downloaded
 #   make lint       ruff and mypy
 #   make bench      the benchmarks, as one table; BENCH_ARGS=--smallest only shows that they work
 #   make agreement  published implementations compared with ours, as one table; some minutes
@@ -34,7 +36,7 @@ PUBLISHED := torchvision timm pretrainedmodels facenet-pytorch pytorchcv pytorch
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow lint bench agreement release-check tools science setup clean
+.PHONY: demo test test-slow test-browser lint bench agreement release-check tools science setup clean
 
 demo: setup
 	@$(BIN)/python examples/demo.py
@@ -44,6 +46,12 @@ test: setup
 
 test-slow: setup
 	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+test-browser: setup
+	@$(INSTALL) --editable '.[browser]'
+	@for name in chromium-headless-shell chromium chromium-browser google-chrome; do \
+	    command -v $$name >/dev/null && exit; done; $(BIN)/playwright install chromium-headless-shell
+	@$(BIN)/python -m pytest -m browser $(PYTEST_ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

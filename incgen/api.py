@@ -139,7 +139,7 @@ def drawing(
 
     Args:
         spec: The spec's file.
-        form: `svg`, `png`, `pdf`, `mmd` (Mermaid) or `dot`.
+        form: `svg`, `png`, `pdf`, `html`, `mmd` (Mermaid) or `dot`.
         parameters: Values for parameters and constants, which override the spec's.
         text: The spec itself, if it does not come from the file.
         depth: How many levels of blocks are shown; with 1 all blocks are folded.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from functools import cache
 from io import BytesIO
 from itertools import combinations, pairwise
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -20,7 +23,8 @@ from incgen.base.diagnostics import SpecError
 from incgen.compiling import compile_spec
 from incgen.draw.diagram import Box, Card, Fork, Row, Side, boxes, inner_rows
 from incgen.draw.drawing import FORMATS, drawn, format_of
-from incgen.draw.folding import Network, diagram
+from incgen.draw.folding import diagram
+from incgen.draw.network import Network
 from incgen.draw.page import scene
 from incgen.draw.raster import png
 from incgen.draw.scene import Edge, Frame, Label, Placed, Scene
@@ -129,13 +133,8 @@ def test_blocks_are_folded_and_repeats_counted() -> None:
             ["conv_7b: ['conv_7b.conv: conv 1×1', 'conv_7b.bn: bn', 'conv_7b.relu: relu']"],
         ),
         ("inception_a", ["mixed_5b: ['mixed_5b.concat: concat of 4']"]),
-        (
-            "block8",
-            [
-                "block8: ['block8.0.add: add of 2', 'block8.0.relu: relu']",
-                "block8_last: ['block8_last.add: add of 2']",
-            ],
-        ),
+        ("block8", ["block8: ['block8.0.add: add of 2', 'block8.0.relu: relu']"]),
+        ("block8_last", ["block8_last: ['block8_last.add: add of 2']"]),
     ],
 )
 def test_a_key_or_a_name_opens(opened: str, expected: list[str]) -> None:
@@ -156,7 +155,10 @@ def test_what_surrounds_an_open_part_is_open_too() -> None:
     [
         ("inception_3x", "the network has no unit or block `inception_3x`: did you mean "),
         ("pool1", "`pool1` is a single layer or only groups some: it is always open"),
-        ("zzz", "the network has no unit or block `zzz`: there are `conv1`, `conv_bn`, `inc"),
+        (
+            "zzz",
+            "the network has no unit or block `zzz`: there are `conv1`, `inception_3a`, `in",
+        ),
     ],
 )
 def test_what_cannot_be_opened_is_an_error(opened: str, message: str) -> None:
@@ -400,6 +402,76 @@ def test_heat_colours_by_a_share_of_the_largest(heat: str) -> None:
 
     assert fill(mark.box) == colour
     assert mark.lines[-1] == text
+
+
+# ---------------------------------------------------------------- pages; see test_explorer_browser
+
+
+def data_of(page: str) -> Any:
+    """Return the data that the program of a page reads."""
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found is not None
+    return json.loads(found[1])
+
+
+def items_of(items: list[Any]) -> Iterator[Any]:
+    for item in items:
+        yield item
+        inner = [*item.get("i", []), *item.get("h", [])]
+        yield from items_of(inner)
+        for _, _, branch in item.get("b", []):
+            yield from items_of(branch)
+
+
+def test_a_page_holds_every_layer_and_is_small() -> None:
+    graph = compiled("inception_resnet_v2")
+    data = drawn(graph, View(opened=("block17",)), "html")
+    page = data_of(data.decode("utf-8"))
+
+    assert len(data) < 1_000_000
+    assert page["open"] == ["block17"]
+    found = {item["k"]: item for item in items_of(page["items"])}
+    assert {node.path for node in graph.nodes} <= set(found)
+    block = found["block17.3"]
+    assert (block["t"], block["x"], block["c"]) == ("3", "block17", "block")
+    assert block["g"] == "n1x1 = 192, n1x7 = 160, n7x1 = 192, out = 1088"
+    # 1x1 192 and 1x1 128 on 1088; 1x7 128 to 160; 7x1 160 to 192; 1x1 384 to 1088 with a bias; a
+    # beta for each of the first four
+    weights = 1088 * 192 + 1088 * 128 + 128 * 7 * 160 + 160 * 7 * 192 + 384 * 1088
+    assert block["f"][1] == weights + 1088 + 192 + 128 + 160 + 192
+    assert block["f"][2] == weights * 17 * 17
+    assert block["f"][0] == "1088 × 17 × 17"
+    assert block["f"][5:] == ["inception_resnet_v2.inc:42", "block17 192 160 192"]
+
+
+def test_no_two_parts_of_a_page_have_a_key() -> None:
+    for graph in networks():
+        page = data_of(drawn(graph, View(), "html").decode("utf-8"))
+        keys = [item["k"] for item in items_of(page["items"]) if "f" in item]
+        assert len(keys) == len(set(keys)), sorted(key for key in keys if keys.count(key) > 1)
+        assert {node.path for node in graph.nodes} <= set(keys)
+
+
+def test_a_page_loads_nothing() -> None:
+    page = drawn(compiled("googlenet"), View(), "html").decode("utf-8")
+    page = page.replace("http://www.w3.org/2000/svg", "")  # the name of a language
+
+    assert not re.findall(r"""(?:src|href)=["'](?!data:)|url\((?!["']?#)|@import|https?://""", page)
+    assert "default-src 'none'" in page
+    assert "{{" not in page
+
+
+def test_names_from_a_spec_cannot_end_the_data_of_a_page() -> None:
+    text = "## </script><script>alert(1)</script>\nnetwork net {\n    input 8x8 3\n    a: relu\n}\n"
+    page = drawn(compile_spec("</script>.inc", text=text), View(), "html").decode("utf-8")
+
+    assert page.count("<script") == 2 and page.count("</script>") == 2
+    assert data_of(page)["items"][1]["f"][5] == "script>.inc:4"
+
+
+def test_a_page_does_not_go_right() -> None:
+    with pytest.raises(DrawError, match="leave out --direction"):
+        drawn(compiled("googlenet"), View(direction="right"), "html")
 
 
 def test_a_png_has_text_and_twice_the_pixels() -> None:

@@ -71,6 +71,10 @@ def test_it_checks_formats_and_shows_without_a_framework(installed: Path) -> Non
     assert run(installed, "incgen", "check", "copy.inc").returncode == 0
     assert run(installed, "incgen", "format", "--check", "copy.inc").returncode == 0
     assert "11,285,224" in run(installed, "incgen", "show", "copy.inc").stdout
+    for form in ("svg", "html"):
+        assert run(installed, "incgen", "draw", "copy.inc", "-o", f"net.{form}").returncode == 0
+        assert "inception_3a" in (installed / f"net.{form}").read_text("utf-8")
+    assert "incgen[draw]" in run(installed, "incgen", "draw", "copy.inc", "-o", "net.png").stderr
 
 
 @pytest.mark.parametrize("arguments", [["init"], ["import", "x.pth"]], ids=lambda a: str(a[0]))
@@ -91,11 +95,12 @@ def test_it_ships_grammar_templates_and_specs(installed: Path) -> None:
         "('incgen.grammar', 'inc.lark'), ('incgen.grammar', 'slips.toml'), "
         "('incgen.templates', 'torch/module.py.jinja'), "
         "('incgen.specs', 'bn_inception.inc'), ('incgen.specs', 'parts/inception_v1.inc'), "
-        "('incgen.specs', 'layouts/bn_inception/cadene.toml'), ('incgen', 'py.typed'))))"
+        "('incgen.specs', 'layouts/bn_inception/cadene.toml'), ('incgen', 'py.typed'), "
+        "('incgen.draw', 'page_files/page.js'))))"
     )
     result = run(installed, "python", "-c", script)
 
-    assert result.stdout.split() == ["True"] * 7
+    assert result.stdout.split() == ["True"] * 8
 
 
 def test_it_holds_incgen_and_nothing_else(installed: Path) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     "--output",
     "-o",
     metavar="FILE",
-    help="FILE.svg, .png, .pdf, .mmd (Mermaid) or .dot; - prints SVG. Default: NETWORK.svg.",
+    help="FILE.svg, .png, .pdf, .html, .mmd (Mermaid) or .dot; - prints SVG. Default: NETWORK.svg.",
 )
 @click.option(
     "--depth",

@@ -7,8 +7,9 @@ from pathlib import PurePath
 from incgen.base.diagnostics import listed
 from incgen.draw.colours import THEMES
 from incgen.draw.diagram import Box, boxes
-from incgen.draw.folding import Network, diagram
+from incgen.draw.folding import diagram
 from incgen.draw.heat import heat_of
+from incgen.draw.network import Network
 from incgen.draw.view import DrawError, View
 from incgen.graph.nodes import Graph
 
@@ -17,6 +18,7 @@ FORMATS = {
     "svg": "a figure for documents and web pages",
     "png": "the same in pixels",
     "pdf": "the same for LaTeX",
+    "html": "a page to look around in: blocks open on a click",
     "mmd": "Mermaid, which GitHub draws inside Markdown",
     "dot": "DOT, for Graphviz",
 }
@@ -41,6 +43,10 @@ def drawn(graph: Graph, view: View, form: str) -> bytes:
     Raises:
         DrawError: The view opens what is not there, or a library is missing.
     """
+    if form == "html":
+        from incgen.draw.explorer import html
+
+        return html(graph, view).encode("utf-8")
     if form in ("mmd", "dot"):
         return _text(graph, view, form).encode("utf-8")
     from incgen.draw.page import scene

@@ -2,65 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 
-from incgen.draw.colours import kind_of
-from incgen.draw.diagram import Box, Card, Diagram, Facts, Fork, Item, Row, Side
+from incgen.draw.diagram import Box, Card, Diagram, Fork, Item, Row, Side
+from incgen.draw.network import Network, label
 from incgen.draw.text import times
 from incgen.draw.view import View, openings
 from incgen.graph.frames import join_key
-from incgen.graph.nest import Aside, Body, Joined, Layer, Piece, Repeated, Used, bodies, nest, parts
-from incgen.graph.nodes import Graph, Node
-from incgen.graph.receptive import Field, receptive_fields
+from incgen.graph.nest import Aside, Body, Joined, Layer, Piece, Repeated, Used
+from incgen.graph.nodes import Graph
 from incgen.graph.show import described
-from incgen.language.ops import OPS
-
-
-class Network:
-    """A graph with its nest, and what is known of each of its parts."""
-
-    def __init__(self, graph: Graph) -> None:
-        """Walk the graph."""
-        self.graph = graph
-        self.body = nest(graph)
-
-    @cached_property
-    def fields(self) -> list[Field]:
-        """Return the receptive field of every node."""
-        return receptive_fields(self.graph)
-
-    def facts(self, part: Piece, bodies_: Sequence[Body] = (), value: int | None = None) -> Facts:
-        """Return what is known of a part, or only of some bodies inside it; and of its output."""
-        value = part.value if value is None else value
-        inside = [node for body in bodies_ for node in _inside(body)] if bodies_ else _nodes(part)
-        nodes = [self.graph.nodes[index] for index in inside]
-        return Facts(
-            shape=self.graph.nodes[value].shape,
-            parameters=sum(node.parameters for node in nodes),
-            multiply_adds=sum(node.multiply_adds for node in nodes),
-            field=self.fields[value],
-            place=f"{_file(part.span.source.name)}:{part.span.line}",
-            said=" ".join(part.span.text.partition("{")[0].split()),
-        )
-
-
-def _file(name: str) -> str:
-    """Return the name of a file without folders, and without `incgen:` for a shipped one."""
-    return name.rpartition("/")[2].rpartition(":")[2]
-
-
-def _nodes(part: Piece) -> Iterable[int]:
-    """Yield the nodes of a part."""
-    if isinstance(part, Layer | Joined):
-        yield part.value
-    for body in bodies(part):
-        yield from _inside(body)
-
-
-def _inside(body: Body) -> Iterable[int]:
-    return (part.value for part in parts(body) if isinstance(part, Layer | Joined))
 
 
 def diagram(network: Network, view: View) -> Diagram:
@@ -131,12 +83,6 @@ def _form(body: Body, graph: Graph) -> object:
     return form(body)
 
 
-def brief(node: Node) -> str:
-    """Describe a layer by what a figure says of it: its op and window, not how it is padded."""
-    words = described(node).split(" ")
-    return times(" ".join(word for word in words if word != "ceil" and word[:4] != "pad="))
-
-
 class _Folding:
     """Makes the rows of one drawing."""
 
@@ -165,24 +111,14 @@ class _Folding:
 
     def layer(self, item: Layer, prefix: str) -> Box:
         node = self.nodes[item.value]
-        text = brief(node) if node.op in OPS else node.op
-        title = self.title(item, prefix)
+        title, text, kind = self.network.texts(item, prefix)
         facts = self.network.facts(item)
-        return Box(node.path, item.source, item.value, title, text, kind_of(node.op), facts)
-
-    def title(self, item: Piece, prefix: str) -> str:
-        """Return the label of a part: its key without what stands around it."""
-        name = item.path.removeprefix(f"{prefix}.") if prefix else item.path
-        number = name.isdecimal() or item.path == prefix
-        return "" if number or not (item.named or "." in name) else name
+        return Box(node.path, item.source, item.value, title, text, kind, facts)
 
     def used(self, item: Used, prefix: str, level: int, *, opened: bool = False) -> Box | Card:
-        definition = item.definition
-        unit = definition.kind == "unit"
-        title, facts = self.title(item, prefix), self.network.facts(item)
-        text = self.described(item) if unit else definition.name
-        title = "" if title == text else title
-        kind = kind_of(self.head(item).op) if unit else "block"
+        definition, unit = item.definition, item.definition.kind == "unit"
+        title, text, kind = self.network.texts(item, prefix)
+        facts = self.network.facts(item)
         opened = opened or item.path in self.opened or (not unit and level < self.view.depth)
         if not opened:
             ends = (item.path, item.source, item.value)
@@ -190,26 +126,16 @@ class _Folding:
         row = self.row(item.body, item.path, level + 1)
         return Card(item.path, item.source, item.value, title, text, kind, row, facts)
 
-    def head(self, item: Used) -> Node:
-        """Return the first node of a unit."""
-        first = item.body.items[0]
-        return self.head(first) if isinstance(first, Used) else self.nodes[first.value]
-
-    def described(self, item: Used) -> str:
-        """Describe a unit as `show` does: its name with the arguments of its head."""
-        _, _, arguments = brief(self.head(item)).partition(" ")
-        return f"{item.definition.name} {arguments}".rstrip()
-
     def fork(self, item: Joined, prefix: str, level: int) -> Fork:
         around = item.path if item.named else item.path.rpartition(".")[0]
         branches = []
         for branch in item.branches:
-            label = branch.label or ""
-            inside = join_key(around, label) if label else prefix
-            branches.append(self.row(branch, inside, level, label))
-        title = self.title(item, prefix) if item.named else ""
+            caption = branch.label or ""
+            inside = join_key(around, caption) if caption else prefix
+            branches.append(self.row(branch, inside, level, caption))
+        title, text, kind = self.network.texts(item, prefix)
         ends = (item.path, item.source, item.value)
-        join = Box(*ends, title, item.kind, "join", self.network.facts(item))
+        join = Box(*ends, title, text, kind, self.network.facts(item))
         return Fork(*ends, join, tuple(branches))
 
     def repeated(self, item: Repeated, prefix: str, level: int) -> Sequence[Item]:
@@ -229,7 +155,7 @@ class _Folding:
             return [made for each in first.items for made in self.items(each, prefix, level)]
         count, facts = str(len(run)), self.network.facts(item, run, last.value)
         ends = (item.path if whole else f"{item.path}.{item.bodies.index(first)}", first.source)
-        title = self.title(item, prefix)
+        title = label(item, prefix)
         lone = first.items[0] if len(first.items) == 1 else None
         if isinstance(lone, Used):
             made = self.used(lone, prefix, level, opened=item.path in self.opened)

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from incgen.draw.arranging import arranged
 from incgen.draw.colours import KINDS, THEMES
 from incgen.draw.diagram import Box, Diagram, boxes
-from incgen.draw.folding import Network, diagram
+from incgen.draw.folding import diagram
 from incgen.draw.heat import Heat, heat_of
 from incgen.draw.layout import Layout
+from incgen.draw.network import Network
 from incgen.draw.panels import panels
 from incgen.draw.pieces import Axes
 from incgen.draw.scene import Label, Mark, Patch, Scene
@@ -67,7 +68,7 @@ def _head(
     y = _MARGIN + 18
     marks: list[Mark] = [Label(_MARGIN, y, program.network.name, "name")]
     prose = (program.network.doc or program.doc).partition("\n\n")[0]
-    for line in (*wrapped(prose, 12, whole), _totals(graph)):
+    for line in (*wrapped(prose, 12, whole), totals(graph)):
         y += 17
         marks.append(Label(_MARGIN, y, line, "prose"))
     y += 12
@@ -84,7 +85,8 @@ def _head(
     return marks, y + 26
 
 
-def _totals(graph: Graph) -> str:
+def totals(graph: Graph) -> str:
+    """Return the size of the input and the cost of a network in a line."""
     return (
         f"input {times(graph.input)} · {short(graph.trained)} parameters · "
         f"{short(graph.multiply_adds)} multiply-adds"
@@ -96,7 +98,7 @@ def _described(graph: Graph) -> str:
         f"{name} ({times(graph.nodes[index].shape)})" for name, index in graph.outputs.items()
     )
     layers = len(graph.nodes) - 1
-    return f"{_totals(graph)}; {layers} layers; outputs {outputs}"
+    return f"{totals(graph)}; {layers} layers; outputs {outputs}"
 
 
 def _legend(shown: Iterable[Box], y: float, whole: float) -> tuple[list[Mark], float]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from incgen.draw.colours import WHITE, ink_on
 from incgen.draw.diagram import Diagram, boxes
-from incgen.draw.folding import Network, block_diagram
+from incgen.draw.folding import block_diagram
 from incgen.draw.heat import COLUMNS, Heat
 from incgen.draw.layout import Layout
+from incgen.draw.network import Network
 from incgen.draw.pieces import SMALL, Axes
 from incgen.draw.scene import Label, Mark, Patch
 from incgen.draw.symbolic import definition_diagram

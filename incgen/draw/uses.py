@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from incgen.draw.diagram import Facts
-from incgen.draw.folding import Network, runs
+from incgen.draw.folding import runs
+from incgen.draw.network import Network
 from incgen.graph.nest import Body, Repeated, Used, bodies
 from incgen.graph.nodes import Graph
 

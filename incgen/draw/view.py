@@ -55,22 +55,25 @@ class View:
 
 
 def openings(graph: Graph, network: Body, opened: tuple[str, ...]) -> frozenset[str]:
-    """Return the keys that a view opens: those asked for, everything around them, and all uses.
+    """Return the keys that a view opens: those asked for, and everything around them.
+
+    A name that is no key stands for all uses of the unit or block that has it.
 
     Raises:
         DrawError: Nothing that can be opened has such a key or name.
     """
-    keys: dict[str, set[str]] = {}
+    keys: dict[str, None] = {}
+    uses: dict[str, list[str]] = {}
     for part in parts(network):
         if isinstance(part, Used | Repeated | Aside):
-            keys.setdefault(part.path, set()).add(part.path)
+            keys[part.path] = None
         if isinstance(part, Used):
-            keys.setdefault(part.definition.name, set()).add(part.path)
+            uses.setdefault(part.definition.name, []).append(part.path)
     found: set[str] = set()
     for name in opened:
-        if name not in keys:
-            raise DrawError(_unknown(name, graph, keys))
-        for key in keys[name]:
+        if name not in keys and name not in uses:
+            raise DrawError(_unknown(name, graph, {**keys, **uses}))
+        for key in [name] if name in keys else uses[name]:
             found |= set(_around(key))
     return frozenset(found)
 

@@ -1,0 +1,102 @@
+"""A graph with its nest, and what is known and said of each of its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+from incgen.draw.colours import kind_of
+from incgen.draw.diagram import Facts
+from incgen.draw.text import times
+from incgen.graph.nest import Body, Joined, Layer, Piece, Used, bodies, nest, parts
+from incgen.graph.nodes import Graph, Node
+from incgen.graph.receptive import Field, receptive_fields
+from incgen.graph.show import described
+from incgen.language.ops import OPS
+
+
+class Network:
+    """A graph with its nest, and what is known of each of its parts."""
+
+    def __init__(self, graph: Graph) -> None:
+        """Walk the graph."""
+        self.graph = graph
+        self.body = nest(graph)
+
+    @cached_property
+    def fields(self) -> list[Field]:
+        """Return the receptive field of every node."""
+        return receptive_fields(self.graph)
+
+    def facts(self, part: Piece, bodies_: Sequence[Body] = (), value: int | None = None) -> Facts:
+        """Return what is known of a part, or only of some bodies inside it; and of its output."""
+        value = part.value if value is None else value
+        inside = [node for body in bodies_ for node in _inside(body)] if bodies_ else _nodes(part)
+        nodes = [self.graph.nodes[index] for index in inside]
+        return Facts(
+            shape=self.graph.nodes[value].shape,
+            parameters=sum(node.parameters for node in nodes),
+            multiply_adds=sum(node.multiply_adds for node in nodes),
+            field=self.fields[value],
+            place=f"{_file(part.span.source.name)}:{part.span.line}",
+            said=" ".join(part.span.text.partition("{")[0].split()),
+        )
+
+    def texts(self, part: Layer | Used | Joined, prefix: str) -> tuple[str, str, str]:
+        """Return the label of a part, what it is, and its kind."""
+        title = label(part, prefix)
+        match part:
+            case Layer():
+                node = self.graph.nodes[part.value]
+                return title, brief(node), kind_of(node.op)
+            case Joined():
+                return title if part.named else "", part.kind, "join"
+            case Used(definition=definition) if definition.kind == "unit":
+                text, kind = self._unit(part)
+                return "" if title == text else title, text, kind
+            case Used(definition=definition):
+                name = definition.name
+                return "" if title == name else title, name, "block"
+
+    def _unit(self, part: Used) -> tuple[str, str]:
+        """Describe a unit as `show` does, by its name with the arguments of its head."""
+        first: Piece | None = part
+        while isinstance(first, Used):
+            first = first.body.items[0] if first.body.items else None
+        if first is None:  # all of it is `identity`
+            return part.definition.name, "other"
+        head = self.graph.nodes[first.value]
+        _, _, arguments = brief(head).partition(" ")
+        return f"{part.definition.name} {arguments}".rstrip(), kind_of(head.op)
+
+
+def _file(name: str) -> str:
+    """Return the name of a file without folders, and without `incgen:` for a shipped one."""
+    return name.rpartition("/")[2].rpartition(":")[2]
+
+
+def _nodes(part: Piece) -> Iterable[int]:
+    """Yield the nodes of a part."""
+    if isinstance(part, Layer | Joined):
+        yield part.value
+    for body in bodies(part):
+        yield from _inside(body)
+
+
+def _inside(body: Body) -> Iterable[int]:
+    return (part.value for part in parts(body) if isinstance(part, Layer | Joined))
+
+
+def label(item: Piece, prefix: str) -> str:
+    """Return the label of a part: its key without what stands around it."""
+    name = item.path.removeprefix(f"{prefix}.") if prefix else item.path
+    number = name.isdecimal() or item.path == prefix
+    return "" if number or not (item.named or "." in name) else name
+
+
+def brief(node: Node) -> str:
+    """Describe a layer by what a figure says of it: its op and window, not how it is padded."""
+    if node.op not in OPS:
+        return node.op
+    words = described(node).split(" ")
+    return times(" ".join(word for word in words if word != "ceil" and word[:4] != "pad="))
