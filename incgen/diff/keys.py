@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from incgen.diff.aligning import Aligned, Matched, Rewritten, layers
 from incgen.diff.changes import Keys
@@ -10,30 +10,35 @@ from incgen.graph.nodes import Graph
 
 
 def keys_of(a: Graph, b: Graph, aligned: Sequence[Aligned]) -> Keys:
-    """Compare the tensors of two networks by key, and by the layers that both have."""
+    """Compare the tensors of two networks by key, and by the layers that both have.
+
+    Each tensor of the first network is used once; that of the same key and shape comes first.
+    """
     ours = {key: tensor.shape for key, tensor in a.tensors().items()}
     theirs = {key: tensor.shape for key, tensor in b.tensors().items()}
-    before = {each.b.path: each.a.path for each in layers(aligned)}
-    kept, moved = list[str](), dict[str, str]()
+    layers_before = {each.b.path: each.a.path for each in layers(aligned)}
+    kept = tuple(key for key, shape in theirs.items() if ours.get(key) == shape)
+    left = {key: shape for key, shape in ours.items() if key not in set(kept)}
+    moved = dict[str, str]()
+    others = {key: shape for key, shape in theirs.items() if key not in set(kept)}
+    for key, shape in others.items():
+        before = _before(key, layers_before)
+        if left.get(before) == shape:
+            moved[key] = before
+            del left[before]
     reshaped = dict[str, tuple[tuple[int, ...], tuple[int, ...]]]()
-    new = list[str]()
-    for key, shape in theirs.items():
-        layer, _, tensor = key.rpartition(".")
-        other = f"{before[layer]}.{tensor}" if layer in before else ""
-        if ours.get(key) == shape:
-            kept.append(key)
-        elif ours.get(other) == shape:
-            moved[key] = other
-        elif key in ours or other in ours:
-            reshaped[key] = (ours[key if key in ours else other], shape)
-        else:
-            new.append(key)
-    used = {*kept, *moved.values()}
-    used |= {key for key in reshaped if key in ours}
-    used |= {f"{before.get(k.rpartition('.')[0], '')}.{k.rpartition('.')[2]}" for k in reshaped}
-    gone = tuple(key for key in ours if key not in used)
-    rules = _rules(aligned, moved)
-    return Keys(tuple(kept), moved, reshaped, tuple(new), gone, rules)
+    for key, shape in others.items():
+        before = key if key in left else _before(key, layers_before)
+        if key not in moved and before in left:
+            reshaped[key] = (left.pop(before), shape)
+    new = tuple(key for key in others if key not in moved and key not in reshaped)
+    return Keys(kept, moved, reshaped, new, tuple(left), _rules(aligned, moved))
+
+
+def _before(key: str, layers_before: Mapping[str, str]) -> str:
+    """Return the key of a tensor in the first network, if its layer is there; else ""."""
+    layer, _, tensor = key.rpartition(".")
+    return f"{layers_before[layer]}.{tensor}" if layer in layers_before else ""
 
 
 def _rules(aligned: Iterable[Aligned], moved: dict[str, str]) -> dict[str, str]:
