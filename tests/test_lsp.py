@@ -10,10 +10,14 @@ import pytest
 import pytest_lsp
 from lsp_client import Client, Editor, where
 from lsprotocol import types as lsp
+from pygls.exceptions import JsonRpcException
 from pytest_lsp import ClientServerConfig
 
+from incgen.api import generate
 from incgen.language.ops import OPS
+from incgen.lsp.highlighting import LEGEND
 from incgen.syntax import shipped
+from incgen.syntax.format import format_lines, format_text
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -146,7 +150,8 @@ The largest value of each window; padding never wins.
 - `pad=`: border around the input, in pixels; see Padding
 - `ceil=`: whether a last, partial window counts (must be stated when strided)
 
-12 x 16 x 16 → 12 x 8 x 8
+12 x 16 x 16 → 12 x 8 x 8  
+receptive field 7 x 7, stride 2
 
 Keys: `skip`
 
@@ -205,7 +210,8 @@ label `stem`
 The first layer.
 
 3 x 16 x 16 → 8 x 16 x 16  
-232 parameters, 55,296 multiply-adds
+232 parameters, 55,296 multiply-adds  
+receptive field 3 x 3, stride 1
 
 Keys: `stem`"""
     )
@@ -435,3 +441,296 @@ async def test_a_call_shows_its_signature(
     assert found is not None
     assert found.signatures[0].label.startswith(label)
     assert found.active_parameter == active
+
+
+# ---------------------------------------------------------------- names
+
+
+PART = """\
+## Doubles.
+block twice(n) {
+    a: conv 3x3 n
+    b: from a -> conv 3x3 n
+}
+"""
+USER = """\
+numerics torch
+use twice from "part.inc"
+
+network user {
+    input 8x8 3
+    one: twice 4
+    two: twice n=8
+}
+"""
+
+
+@pytest.fixture
+def project(opened: Callable[..., Editor], tmp_path: Path) -> Editor:
+    """Return an open file that uses another one of its folder."""
+    (tmp_path / "part.inc").write_text(PART)
+    return opened(USER, "user.inc")
+
+
+def shown(path: Path, location: lsp.Location) -> str:
+    return f"{location.uri.removeprefix(f'{path.as_uri()}/')} {where(location.range)}"
+
+
+async def defined(editor: Editor, mark: str) -> str | None:
+    params = lsp.DefinitionParams(editor.document, editor.at(mark))
+    found = await editor.client.text_document_definition_async(params)
+    return shown(editor.path.parent, found) if isinstance(found, lsp.Location) else None
+
+
+async def test_definitions(opened: Callable[..., Editor]) -> None:
+    net = opened()
+
+    assert await defined(net, "split 8") == "net.inc 6:7-12"
+    assert await defined(net, "conv_bn 3x3 wide") == "net.inc 3:6-13"
+    assert await defined(net, "wide\n") == "net.inc 2:5-9"
+    assert await defined(net, "stride} n") == "net.inc 6:28-34"
+    assert await defined(net, "stride=2") == "net.inc 6:28-34"
+    assert await defined(net, "skip\n") == "net.inc 20:5-9"
+    assert await defined(net, "classes\n") == "net.inc 13:13-20"
+    assert await defined(net, "max_pool") is None
+
+
+async def test_definitions_in_other_files(project: Editor) -> None:
+    assert await defined(project, "twice 4") == "part.inc 2:7-12"
+    assert await defined(project, "n=8") == "part.inc 2:13-14"
+    assert await defined(project, '"part') == "part.inc 1:1-1"
+
+
+async def test_references(project: Editor, opened: Callable[..., Editor]) -> None:
+    folder = project.path.parent
+    part = opened(PART, "part.inc")
+
+    async def found(editor: Editor, mark: str, definition: bool) -> list[str]:
+        context = lsp.ReferenceContext(definition)
+        params = lsp.ReferenceParams(context, editor.document, editor.at(mark))
+        places = await editor.client.text_document_references_async(params)
+        return sorted(shown(folder, place) for place in places or ())
+
+    everywhere = ["part.inc 2:7-12", "user.inc 2:5-10", "user.inc 6:10-15", "user.inc 7:10-15"]
+    assert await found(part, "twice", True) == everywhere
+    assert await found(project, "twice 4", False) == everywhere[1:]
+    assert await found(part, "a -> conv", True) == ["part.inc 3:5-6", "part.inc 4:13-14"]
+    assert await found(part, "n\n", False) == [
+        *("part.inc 3:17-18", "part.inc 4:27-28", "user.inc 7:16-17"),
+    ]
+
+
+async def test_uses_of_a_name_are_marked(opened: Callable[..., Editor]) -> None:
+    net = opened()
+    params = lsp.DocumentHighlightParams(net.document, net.at("two: split"))
+    found = await net.client.text_document_document_highlight_async(params)
+
+    write, read = lsp.DocumentHighlightKind.Write, lsp.DocumentHighlightKind.Read
+    assert [(where(f.range), f.kind) for f in found or ()] == [
+        ("19:5-8", write),
+        ("22:22-25", read),
+    ]
+
+
+def edited(text: str, edits: Sequence[lsp.TextEdit]) -> str:
+    """Return a text without characters beyond the basic plane, with edits."""
+    starts = [0]
+    for line in text.split("\n"):
+        starts.append(starts[-1] + len(line) + 1)
+    for edit in sorted(edits, key=lambda e: (e.range.start.line, e.range.start.character))[::-1]:
+        first, last = edit.range.start, edit.range.end
+        begin, end = starts[first.line] + first.character, starts[last.line] + last.character
+        text = text[:begin] + edit.new_text + text[end:]
+    return text
+
+
+async def renamed(editor: Editor, mark: str, name: str) -> dict[str, str]:
+    """Return the files that a new name changes, with their texts."""
+    params = lsp.RenameParams(editor.document, editor.at(mark), name)
+    found = await editor.client.text_document_rename_async(params)
+    texts = {"user.inc": USER, "part.inc": PART, "net.inc": editor.text}
+    changes = (found.changes or {}) if found is not None else {}
+    names = {uri.rpartition("/")[2]: edits for uri, edits in changes.items()}
+    return {file: edited(texts[file], edits) for file, edits in names.items()}
+
+
+async def test_a_block_is_renamed_in_all_files(project: Editor) -> None:
+    assert await renamed(project, "twice 4", "double") == {
+        "user.inc": USER.replace("twice", "double"),
+        "part.inc": PART.replace("twice", "double"),
+    }
+
+
+async def test_a_parameter_is_renamed_where_it_is_given_by_name(project: Editor) -> None:
+    assert await renamed(project, "n=8", "width_") == {
+        "user.inc": USER.replace("n=8", "width_=8"),
+        "part.inc": PART.replace("(n)", "(width_)").replace("3x3 n", "3x3 width_"),
+    }
+
+
+async def test_a_label_is_renamed_with_what_starts_from_it(opened: Callable[..., Editor]) -> None:
+    text = NET.replace("\N{SNAKE}", "")
+    new = text.replace("one: split", "first: split").replace("from one", "from first")
+
+    assert await renamed(opened(text), "one: split", "first") == {"net.inc": new}
+
+
+@pytest.mark.parametrize(
+    ("mark", "name", "reason"),
+    [
+        ("one: split", "two", "the label `two` is given twice"),
+        (
+            "one: split",
+            "a b",
+            "`a b` is not a name: letters, digits and _, not beginning with a digit",
+        ),
+        ("one: split", "repeat", "`repeat` is a keyword"),
+        ("split(", "conv", "`conv` is an op and cannot be defined"),
+        ("split(", "conv_bn", "`conv_bn` is defined twice"),
+        ("n, kind", "wide", "another name would then refer to what `n` does, or hide it"),
+        (
+            "classes =",
+            "x",
+            "`x` is a name that generated code uses itself and cannot name a parameter",
+        ),
+        (
+            "max_pool",
+            "pool",
+            "only labels, parameters, constants, units, blocks, networks and recipes",
+        ),
+    ],
+)
+async def test_a_name_that_would_clash_is_refused(
+    opened: Callable[..., Editor], mark: str, name: str, reason: str
+) -> None:
+    text = NET.replace("3x3/{stride} n", "3x3/{stride} (n + wide)")
+    with pytest.raises(JsonRpcException) as refused:
+        await renamed(opened(text), mark, name)
+
+    assert refused.value.message == reason
+
+
+async def test_what_comes_with_incgen_is_not_renamed(opened: Callable[..., Editor]) -> None:
+    net = opened('use conv_bn from "incgen:parts/inception.inc"\n')
+    params = lsp.PrepareRenameParams(net.document, net.at("conv_bn"))
+    with pytest.raises(JsonRpcException, match="comes with incgen"):
+        await net.client.text_document_prepare_rename_async(params)
+
+
+# ---------------------------------------------------------------- what is shown in the text
+
+
+async def test_hints_show_shapes_and_parameters(opened: Callable[..., Editor]) -> None:
+    net = opened()
+    whole = lsp.Range(lsp.Position(13, 0), lsp.Position(30, 0))
+    params = lsp.InlayHintParams(net.document, whole)
+    found = await net.client.text_document_inlay_hint_async(params)
+
+    lines = NET.split("\n")
+    for hint in reversed(found or ()):
+        line, at = hint.position.line, hint.position.character
+        mark = f"<{hint.label}>"
+        lines[line] = lines[line][:at] + mark + lines[line][at:]
+    assert (
+        "\n".join(lines[15:])
+        == """\
+    ## The first layer.
+    stem: conv_bn 3x3 wide<8 x 16 x 16>
+    one: split <n:>4<12 x 16 x 16>
+    two: split <n:>8 <kind:>avg stride=2<20 x 8 x 8>
+    skip: from one -> max_pool 3x3/2 pad=half ceil=false<12 x 8 x 8>
+    add {
+        narrow: from two -> conv 1x1 12<12 x 8 x 8>
+        from skip
+    }<12 x 8 x 8>
+    global_avg_pool<12>
+    logits: dense classes<10>
+}
+"""
+    )
+
+
+async def test_words_are_coloured_by_meaning(opened: Callable[..., Editor]) -> None:
+    text = "let w = 8\nblock b(k) {\n    a: conv 3x{k} w bias=false  # c\n}\n"
+    net = opened(text)
+    params = lsp.SemanticTokensParams(net.document)
+    found = await net.client.text_document_semantic_tokens_full_async(params)
+    assert found is not None
+
+    line = column = 0
+    shown, types = [], LEGEND.token_types
+    for step, shift, length, kind, _ in zip(*[iter(found.data)] * 5, strict=True):
+        line, column = line + step, shift if step else column + shift
+        word = text.split("\n")[line][column : column + length]
+        shown.append(f"{word}:{types[kind]}")
+    assert shown == [
+        *("let:keyword", "w:variable", "8:number"),
+        *("block:keyword", "b:class", "k:parameter"),
+        *("a:label", "conv:function", "3x{:number", "k:parameter", "}:number", "w:variable"),
+        *("bias:property", "false:keyword", "# c:comment"),
+    ]
+
+
+# ---------------------------------------------------------------- changes
+
+
+async def test_formatting(opened: Callable[..., Editor]) -> None:
+    text = NET.replace("\N{SNAKE}", "").replace("    stem:   conv", "stem: conv")
+    untidy = text.replace("    stem: conv_bn", "  stem:conv_bn").replace("    one:", "one:")
+    net, options = opened(untidy), lsp.FormattingOptions(4, True)
+
+    params = lsp.DocumentFormattingParams(net.document, options)
+    whole = await net.client.text_document_formatting_async(params)
+    first = lsp.Range(lsp.Position(16, 0), lsp.Position(17, 0))
+    part = await net.client.text_document_range_formatting_async(
+        lsp.DocumentRangeFormattingParams(net.document, first, options)
+    )
+
+    assert edited(untidy, whole or ()) == format_text(untidy)
+    assert edited(untidy, part or ()) == format_lines(untidy, 17, 17)
+    net.type("network", "nets {")
+    assert await net.client.text_document_formatting_async(params) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "title"),
+    [
+        ("conv_bm 3x3 wide", "conv_bn 3x3 wide", "Write `conv_bn`"),
+        ("dense units=classes", "dense classes", "Write `dense classes`"),
+        ("global_avg_pool relu", "global_avg_pool -> relu", "Write `-> relu`"),
+        ("max_pool 3 pad=half", "max_pool 3x3/3 pad=half", "Write `max_pool 3x3/3 pad=half`"),
+    ],
+)
+async def test_what_a_help_says_is_a_quick_fix(
+    opened: Callable[..., Editor], old: str, new: str, title: str
+) -> None:
+    text = NET.replace("\N{SNAKE}", "")
+    faulty = {
+        "conv_bm 3x3 wide": ("conv_bn 3x3 wide", old),
+        "dense units=classes": ("dense classes", old),
+        "global_avg_pool relu": ("global_avg_pool", old),
+        "max_pool 3 pad=half": ("max_pool 3x3/2 pad=half ceil=false", old),
+    }[old]
+    net = opened(text.replace(*faulty, 1))
+    (fault, *_) = await net.raw()
+    context = lsp.CodeActionContext([fault])
+    params = lsp.CodeActionParams(net.document, fault.range, context)
+    found = await net.client.text_document_code_action_async(params)
+
+    action = next(a for a in found or () if isinstance(a, lsp.CodeAction) and a.title == title)
+    assert action.edit is not None and action.edit.changes is not None
+    assert edited(net.text, action.edit.changes[net.uri]) == net.text.replace(old, new)
+
+
+async def test_the_generated_source_and_the_drawing(opened: Callable[..., Editor]) -> None:
+    net = opened()
+
+    async def made(command: str, *arguments: str) -> str:
+        params = lsp.ExecuteCommandParams(command, [net.uri, *arguments])
+        return str(await net.client.workspace_execute_command_async(params))
+
+    assert await made("incgen.source", "keras") == generate(net.path, "keras", text=net.text)
+    assert (await made("incgen.drawing", "dark")).startswith("<svg ")
+    net.type("stem: conv_bn", "stem: conv_bm")
+    with pytest.raises(JsonRpcException, match="the spec has errors"):
+        await made("incgen.source", "torch")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
+from test_errors import ADVICE
 
 from incgen.api import check
 from incgen.lsp.alignment import Alignment
 from incgen.lsp.analysis import analyse
 from incgen.lsp.context import context_at
+from incgen.lsp.fixes import fixes
 from incgen.syntax import parser
 from incgen.syntax.tokens import Kind, keywords, tokens
 
@@ -135,3 +138,68 @@ def test_the_braces_of_a_window_are_no_body(text: str, prefix: str) -> None:
 
     assert found.expression and found.prefix == prefix
     assert [token.text for token in found.statement] == ["conv"]
+
+
+# ---------------------------------------------------------------- names
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_every_name_of_a_spec_can_be_another(path: Path) -> None:
+    """All names at once: one that is missed no longer refers to anything."""
+    text = path.read_text("utf-8")
+    before = analyse(path, text, {})
+    own = [each for each in before.names.occurrences if each.defines]
+    new = {each.symbol: f"other_{number}" for number, each in enumerate(own)}
+    changed = text
+    for each in reversed(before.names.occurrences):
+        if each.symbol in new:
+            start, end = each.span.start, each.span.end
+            changed = changed[:start] + new[each.symbol] + changed[end:]
+    after = analyse(path, changed, {})
+
+    assert len(own) > 3 and changed.count("other_") > len(own)
+    assert [d.headline for d in after.diagnostics if d.code.value != "unused"] == [
+        d.headline for d in before.diagnostics if d.code.value != "unused"
+    ]
+    if before.graph is not None:
+        assert after.graph is not None
+        layers = [(n.op, n.shape, n.multiply_adds) for n in before.graph.nodes]
+        assert [(n.op, n.shape, n.multiply_adds) for n in after.graph.nodes] == layers
+
+
+# ---------------------------------------------------------------- quick fixes
+
+#: Advice that takes more than one edit in one file, or is no text to type.
+UNMENDED = {
+    "misplaced_let_in_block",  # the parameter goes to the head, and the line goes
+    "shape-mismatch_channels_of_branch",  # two places
+    "unknown-attribute_of_default",  # a stride belongs to each window
+    "unknown-label_parameter",  # the join moves to the use
+    "unknown-op_called_otherwise",  # `cat`, of what it joins
+}
+
+
+@pytest.mark.parametrize("stem", list(ADVICE)[::2])
+def test_what_is_advised_is_a_fix(stem: str) -> None:
+    path = ROOT / "tests/errors" / f"{stem}.inc"
+    before = analyse(path, path.read_text("utf-8"), {})
+    helped = [d for d in before.diagnostics if d.help and "`" in d.help]
+    without = [
+        fault.headline
+        for fault in helped
+        if not fixes(fault, before, lambda text: analyse(path, text, {}), math.inf)
+    ]
+
+    assert helped and bool(without) == (stem in UNMENDED), without
+
+
+def test_a_fix_is_what_was_meant() -> None:
+    path = ROOT / "tests/errors/syntax_assigned_layer.inc"
+    text = path.read_text("utf-8")
+    before = analyse(path, text, {})
+    (first, *_) = before.diagnostics
+    (fix,) = fixes(first, before, lambda changed: analyse(path, changed, {}), math.inf)
+
+    old, new = 'x = Conv2D(64, 3, padding="same")(x)', "x: conv 3x3 64 pad=same"
+    assert fix.title == f"Write `{new}`"
+    assert fix.applied(text) == text.replace(old, new)

@@ -18,7 +18,7 @@ def serve() -> int:
 
     if find_spec("pygls") is None:
         return failed("the language server needs pygls: pip install 'incgen[lsp]'")
-    from incgen.lsp.server import run
+    from incgen.lsp.starting import run
 
     run()
     return OK

@@ -12,6 +12,7 @@ from incgen.api import check_loaded, refusals
 from incgen.base.diagnostics import Diagnostic, Reporter, SpecError
 from incgen.base.source import SourceFile, Span
 from incgen.graph.nodes import Graph, Node
+from incgen.graph.receptive import Field, receptive_fields
 from incgen.lsp.names import Names
 from incgen.lsp.positions import file_of
 from incgen.syntax.loader import LoadedFile, load_around_faults
@@ -26,6 +27,7 @@ class Analysis:
     loaded: LoadedFile | None
     diagnostics: tuple[Diagnostic, ...]  #: Those of `incgen check`, but for what targets refuse
     graph: Graph | None  #: None if there are errors, or no network
+    parsed: bool = True  #: Whether all of it and of what it uses could be read
 
     @cached_property
     def names(self) -> Names:
@@ -40,6 +42,14 @@ class Analysis:
             for span in _places(node):
                 found.setdefault(span, []).append(node)
         return found
+
+    @cached_property
+    def fields(self) -> Mapping[int, Field]:
+        """Return the receptive field of each layer, by its identity."""
+        if self.graph is None:
+            return {}
+        found = receptive_fields(self.graph)
+        return {id(node): each for node, each in zip(self.graph.nodes, found, strict=True)}
 
     @cached_property
     def files(self) -> frozenset[Path]:
@@ -70,7 +80,12 @@ def analyse(path: Path, text: str, texts: Mapping[Path, str]) -> Analysis:
     """
     try:
         found = _analysed(path, text, texts)
-        _ = found.names.occurrences, found.nodes, found.files  # so that no request waits for them
+        _ = (
+            found.names.occurrences,
+            found.nodes,
+            found.files,
+            found.fields,
+        )  # so that no request waits for them
         return found
     except Exception:  # a bug in incgen, after which the editor goes on
         logging.getLogger(__name__).exception("%s cannot be analysed", path)
@@ -82,7 +97,7 @@ def _analysed(path: Path, text: str, texts: Mapping[Path, str]) -> Analysis:
     loaded = load_around_faults(path, text, texts, report)
     if loaded is None or report.failed:
         source = loaded.source if loaded is not None else SourceFile(path.as_posix(), text)
-        return Analysis(source, loaded, tuple(report.diagnostics), None)
+        return Analysis(source, loaded, tuple(report.diagnostics), None, parsed=False)
     try:
         graph, faults = check_loaded(loaded)
     except SpecError as error:  # of a recipe

@@ -100,12 +100,12 @@ def _here(found: Occurrence, view: View) -> Iterable[str]:
     if not isinstance(call, st.Call):
         return
     nodes = view.nodes(call.span)
-    yield from _measured(view.passed(call.span), nodes, _keys(nodes, call.span))
+    yield from _measured(view.passed(call.span), nodes, _keys(nodes, call.span), view)
     yield from _conventions(nodes, view)
 
 
 def _measured(
-    passed: Sequence[tuple[Shape, Shape]], nodes: Sequence[Node], keys: Sequence[str]
+    passed: Sequence[tuple[Shape, Shape]], nodes: Sequence[Node], keys: Sequence[str], view: View
 ) -> Iterable[str]:
     lines = [f"{before} → {after}" for before, after in passed[:_MAX_LISTED]]
     if len(passed) > _MAX_LISTED:
@@ -118,6 +118,9 @@ def _measured(
         shown += f", over {len(keys)} uses"
     if shown:
         lines.append(shown)
+    field = view.field(nodes[-1]) if nodes and len(keys) == 1 else None
+    if field is not None:
+        lines.append(f"receptive field {field}")
     yield "  \n".join(lines)
     if keys:
         more = f" and {len(keys) - _MAX_LISTED} more" if len(keys) > _MAX_LISTED else ""
@@ -169,7 +172,8 @@ def _label(found: Occurrence, view: View) -> Iterable[str]:
     yield statement.doc
     nodes = [node for each in statement.elements for node in view.nodes(each.span)]
     nodes = list({id(node): node for node in nodes}.values())
-    yield from _measured(view.passed(shaped(statement)), nodes, _labelled(nodes, symbol.name))
+    keys = _labelled(nodes, symbol.name)
+    yield from _measured(view.passed(shaped(statement)), nodes, keys, view)
 
 
 def shaped(statement: st.Statement) -> Span:

@@ -31,8 +31,11 @@ class Places:
     def position(self, offset: int) -> lsp.Position:
         """Return the position of an offset."""
         line, column = self.source.position(offset)
-        before = self.source.lines[line - 1][: column - 1]
-        return lsp.Position(line - 1, len(before) if before.isascii() else self._units(before))
+        return lsp.Position(line - 1, self.units(self.source.lines[line - 1][: column - 1]))
+
+    def units(self, text: str) -> int:
+        """Return how many columns a piece of a line takes."""
+        return len(text) if text.isascii() else self._units(text)
 
     def range(self, start: int, end: int) -> lsp.Range:
         """Return the range between two offsets."""

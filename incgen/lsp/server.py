@@ -1,28 +1,33 @@
-"""The server: which request is answered by which module."""
+"""The server: it follows the documents of one client, and answers its requests."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
 
 from lsprotocol import types as lsp
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 from incgen import __version__
 from incgen.base.diagnostics import Diagnostic
 from incgen.lsp import diagnostics
-from incgen.lsp.completion import completion
 from incgen.lsp.documents import Document, Documents
-from incgen.lsp.hover import hover
-from incgen.lsp.signatures import signature
-from incgen.lsp.symbols import folds, symbols
+from incgen.lsp.positions import path_of
 from incgen.lsp.view import View
 
 _T = TypeVar("_T")
-_AtPosition = lsp.CompletionParams | lsp.HoverParams | lsp.SignatureHelpParams
-#: How long a thread keeps Python to itself (seconds): an analysis must not hold up an answer.
-_SWITCH = 0.0005
+#: Whatever has a document and a position.
+_AtPosition = (
+    lsp.CompletionParams
+    | lsp.DefinitionParams
+    | lsp.DocumentHighlightParams
+    | lsp.HoverParams
+    | lsp.SignatureHelpParams
+)
+#: A notification of ours: a document has been analysed, so what was made of it may have changed.
+ANALYSED = "incgen/analysed"
 
 
 class Server(LanguageServer):
@@ -30,6 +35,8 @@ class Server(LanguageServer):
 
     Attributes:
         documents: What is open.
+        shapes: Whether hints show shapes.
+        parameters: Whether hints show the names of parameters.
     """
 
     def __init__(self) -> None:
@@ -38,41 +45,59 @@ class Server(LanguageServer):
         kind = lsp.TextDocumentSyncKind.Full
         super().__init__("incgen", __version__, text_document_sync_kind=kind)
         self.documents = Documents(self._analysed)
+        self.shapes = self.parameters = True
+
+    def begin(self, options: object) -> None:
+        """Take what the client says when it starts."""
+        encoding = self.workspace.position_encoding
+        self.documents.encoding = str(getattr(encoding, "value", encoding) or "utf-16")
+        hints = options.get("hints") if isinstance(options, dict) else None
+        if isinstance(hints, dict):
+            self.shapes = hints.get("shapes") is not False
+            self.parameters = hints.get("parameters") is not False
 
     def _analysed(self, document: Document, refused: list[Diagnostic]) -> None:
-        """Publish the faults of a document."""
+        """Publish the faults of a document, and ask for what shows more of it again."""
         assert document.analysis is not None
         found = diagnostics.published(document.analysis, refused, self.documents.encoding)
         self.text_document_publish_diagnostics(
             lsp.PublishDiagnosticsParams(document.uri, found, document.version)
         )
+        workspace = self.client_capabilities.workspace
+        if workspace is not None and workspace.inlay_hint is not None:
+            self.workspace_inlay_hint_refresh(None)
+        if workspace is not None and workspace.semantic_tokens is not None:
+            self.workspace_semantic_tokens_refresh(None)
+        self.protocol.notify(ANALYSED, {"uri": document.uri})
+
+    def roots(self) -> list[Path]:
+        """Return the folders of the project."""
+        folders = [path_of(folder.uri) for folder in self.workspace.folders.values()]
+        return folders or ([path_of(self.workspace.root_uri)] if self.workspace.root_uri else [])
 
     async def at(self, params: _AtPosition, answer: Callable[[View, int], _T]) -> _T | None:
         """Answer a request about a position."""
         view = await self.documents.view(params.text_document.uri)
         return answer(view, view.places.offset(params.position)) if view is not None else None
 
-
-def make() -> Server:
-    """Return a server that answers everything that it can."""
-    server = Server()
-    _follow_documents(server)
-    _answer(server)
-    return server
+    async def apart(self, work: Callable[[], _T]) -> _T:
+        """Do what takes long where the analyses are made."""
+        found: Any = await self.documents.apart(work)
+        return found  # type: ignore[no-any-return]
 
 
-def run() -> None:
-    """Serve one client over standard input and output."""
-    sys.setswitchinterval(_SWITCH)
-    make().start_io()
+def refuse(message: str) -> NoReturn:
+    """Answer a request with the reason why it cannot be done, which editors show."""
+    raise JsonRpcException(message, lsp.LSPErrorCodes.RequestFailed.value)
 
 
-def _follow_documents(server: Server) -> None:
+def follow(server: Server) -> None:
+    """Follow the documents of the client."""
     documents = server.documents
 
-    @server.feature(lsp.INITIALIZED)
-    def initialized(params: lsp.InitializedParams) -> None:
-        documents.encoding = str(getattr(server.workspace.position_encoding, "value", "utf-16"))
+    @server.feature(lsp.INITIALIZE)
+    def initialize(params: lsp.InitializeParams) -> None:
+        server.begin(params.initialization_options)
 
     @server.feature(lsp.TEXT_DOCUMENT_DID_OPEN)
     def opened(params: lsp.DidOpenTextDocumentParams) -> None:
@@ -97,38 +122,3 @@ def _follow_documents(server: Server) -> None:
     @server.feature(lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES)
     def watched(params: lsp.DidChangeWatchedFilesParams) -> None:
         documents.again()
-
-
-def _answer(server: Server) -> None:
-    documents = server.documents
-
-    @server.feature(
-        lsp.TEXT_DOCUMENT_COMPLETION, lsp.CompletionOptions(trigger_characters=["=", '"', "/"])
-    )
-    async def complete(params: lsp.CompletionParams) -> lsp.CompletionList | None:
-        document = documents.get(params.text_document.uri)
-        if document is None:
-            return None
-        folder = document.path.resolve().parent
-        found = await server.at(params, lambda view, at: completion(view, at, folder))
-        return lsp.CompletionList(is_incomplete=False, items=found or [])
-
-    @server.feature(lsp.TEXT_DOCUMENT_HOVER)
-    async def hovered(params: lsp.HoverParams) -> lsp.Hover | None:
-        return await server.at(params, hover)
-
-    @server.feature(
-        lsp.TEXT_DOCUMENT_SIGNATURE_HELP, lsp.SignatureHelpOptions(trigger_characters=[" ", "="])
-    )
-    async def signed(params: lsp.SignatureHelpParams) -> lsp.SignatureHelp | None:
-        return await server.at(params, signature)
-
-    @server.feature(lsp.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
-    async def outline(params: lsp.DocumentSymbolParams) -> list[lsp.DocumentSymbol] | None:
-        view = await documents.view(params.text_document.uri)
-        return symbols(view) if view is not None else None
-
-    @server.feature(lsp.TEXT_DOCUMENT_FOLDING_RANGE)
-    async def folded(params: lsp.FoldingRangeParams) -> list[lsp.FoldingRange] | None:
-        view = await documents.view(params.text_document.uri)
-        return folds(view) if view is not None else None

@@ -10,6 +10,7 @@ from lsprotocol import types as lsp
 
 from incgen.base.source import Span
 from incgen.graph.nodes import Node
+from incgen.graph.receptive import Field
 from incgen.graph.shapes import Shape
 from incgen.lsp.alignment import Alignment
 from incgen.lsp.analysis import Analysis
@@ -76,6 +77,11 @@ class View:
         for analysis, there in self._graphs(span):
             found += analysis.nodes.get(there, ())
         return found
+
+    def field(self, node: Node) -> Field | None:
+        """Return the receptive field of a layer."""
+        known = [each for each in (self.good, *self.users) if each is not None]
+        return next((each.fields[id(node)] for each in known if id(node) in each.fields), None)
 
     def passed(self, span: Span) -> list[tuple[Shape, Shape]]:
         """Return the shapes before and after an element of the analysed text, as far as known."""

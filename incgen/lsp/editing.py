@@ -1,0 +1,164 @@
+"""Requests that change a text or make something of it: rename, format, mend, generate, draw."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from lsprotocol import types as lsp
+
+from incgen.api import find_targets
+from incgen.base.diagnostics import SpecError
+from incgen.lsp import fixes
+from incgen.lsp.analysis import Analysis, analyse
+from incgen.lsp.diagnostics import one
+from incgen.lsp.formatting import formatted
+from incgen.lsp.navigation import files_with
+from incgen.lsp.positions import path_of
+from incgen.lsp.rename import CannotRename, rename, renamed_at
+from incgen.lsp.server import Server, refuse
+from incgen.lsp.view import View
+
+#: Our commands: the generated source of a document for a target, and its drawing as SVG.
+SOURCE, DRAWING = "incgen.source", "incgen.drawing"
+#: How long the fixes of one request may be looked for (seconds).
+_BUDGET = 2.0
+
+
+def register(server: Server) -> None:
+    """Answer them."""
+    _rename(server)
+    _format(server)
+    _mend(server)
+    _make(server)
+
+
+def _rename(server: Server) -> None:
+    documents = server.documents
+
+    @server.feature(lsp.TEXT_DOCUMENT_PREPARE_RENAME)
+    async def prepare(params: lsp.PrepareRenameParams) -> lsp.PrepareRenamePlaceholder | None:
+        view = await documents.current(params.text_document.uri)
+        if view is None:
+            return None
+        try:
+            symbol, found = renamed_at(view, view.places.offset(params.position))
+        except CannotRename as reason:
+            refuse(str(reason))
+        return lsp.PrepareRenamePlaceholder(view.places.of(found.span), symbol.name)
+
+    @server.feature(lsp.TEXT_DOCUMENT_RENAME, lsp.RenameOptions(prepare_provider=True))
+    async def renamed(params: lsp.RenameParams) -> lsp.WorkspaceEdit | None:
+        view = await documents.current(params.text_document.uri)
+        if view is None:
+            return None
+        own, texts, roots = path_of(params.text_document.uri), documents.texts(), server.roots()
+        name, encoding = params.new_name, documents.encoding
+        try:
+            symbol, _ = renamed_at(view, view.places.offset(params.position))
+            return await server.apart(
+                lambda: rename(symbol, name, files_with(symbol, own, texts, roots), texts, encoding)
+            )
+        except CannotRename as reason:
+            refuse(str(reason))
+
+
+def _format(server: Server) -> None:
+    documents = server.documents
+
+    @server.feature(lsp.TEXT_DOCUMENT_FORMATTING)
+    async def whole(params: lsp.DocumentFormattingParams) -> list[lsp.TextEdit] | None:
+        return await laid_out(params.text_document.uri, None)
+
+    @server.feature(lsp.TEXT_DOCUMENT_RANGE_FORMATTING)
+    async def part(params: lsp.DocumentRangeFormattingParams) -> list[lsp.TextEdit] | None:
+        first, last = params.range.start.line, params.range.end.line
+        if params.range.end.character == 0 and last > first:
+            last -= 1  # lines are selected up to the beginning of the next
+        return await laid_out(params.text_document.uri, (first + 1, last + 1))
+
+    async def laid_out(uri: str, lines: tuple[int, int] | None) -> list[lsp.TextEdit] | None:
+        view = await documents.view(uri)
+        if view is None:
+            return None
+        return await server.apart(lambda: formatted(view.places, path_of(uri), lines))
+
+
+def _mend(server: Server) -> None:
+    documents = server.documents
+
+    @server.feature(
+        lsp.TEXT_DOCUMENT_CODE_ACTION,
+        lsp.CodeActionOptions(code_action_kinds=[lsp.CodeActionKind.QuickFix]),
+    )
+    async def actions(params: lsp.CodeActionParams) -> list[lsp.CodeAction] | None:
+        kinds = [str(getattr(kind, "value", kind)) for kind in params.context.only or ()]
+        if kinds and lsp.CodeActionKind.QuickFix.value not in kinds:
+            return []
+        view = await documents.current(params.text_document.uri)
+        if view is None:
+            return None
+        path, texts = path_of(params.text_document.uri), documents.texts()
+        uri, known = params.text_document.uri, view
+        return await server.apart(lambda: _mended(known, params.range, uri, path, texts))
+
+
+def _mended(
+    view: View, place: lsp.Range, uri: str, path: Path, texts: dict[Path, str]
+) -> list[lsp.CodeAction]:
+    """Return what mends the faults within a range."""
+    deadline = time.monotonic() + _BUDGET
+    found: list[lsp.CodeAction] = []
+
+    def analysed(text: str) -> Analysis:
+        return analyse(path, text, texts)
+
+    for fault in view.analysis.diagnostics:
+        shown = one(fault, view.analysis, view.places)
+        if shown.range.end.line < place.start.line or shown.range.start.line > place.end.line:
+            continue
+        mending = fixes.fixes(fault, view.analysis, analysed, deadline)
+        for fix in mending:
+            edit = lsp.TextEdit(view.places.range(fix.start, fix.end), fix.text)
+            found.append(
+                lsp.CodeAction(
+                    fix.title,
+                    lsp.CodeActionKind.QuickFix,
+                    diagnostics=[shown],
+                    is_preferred=len(mending) == 1,
+                    edit=lsp.WorkspaceEdit(changes={uri: [edit]}),
+                )
+            )
+    return found
+
+
+def _make(server: Server) -> None:
+    documents = server.documents
+
+    @server.command(SOURCE)
+    async def source(uri: str, target: str) -> str:
+        view = await documents.current(uri)
+        graph = view.analysis.graph if view is not None else None
+        if graph is None:
+            refuse("the spec has errors, or no network")
+
+        def emitted() -> str | SpecError:
+            try:
+                return find_targets([target])[0].emit(graph)
+            except SpecError as error:
+                return error
+
+        found = await server.apart(emitted)
+        return refuse(str(found)) if isinstance(found, SpecError) else found
+
+    @server.command(DRAWING)
+    async def drawing(uri: str, theme: str) -> str:
+        from incgen.draw import view as drawing
+        from incgen.draw.drawing import drawn
+
+        view = await documents.current(uri)
+        graph = view.analysis.graph if view is not None else None
+        if graph is None:
+            refuse("the spec has errors, or no network")
+        shown = drawing.View(theme=theme)
+        return await server.apart(lambda: drawn(graph, shown, "svg").decode("utf-8"))

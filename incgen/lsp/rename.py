@@ -1,0 +1,126 @@
+"""Rename what a spec defines, in every file, if everything else then means what it did before.
+
+The new texts are read and resolved like any others, so what speaks against a name is what the
+resolver says of it; and each name must refer to the same thing as before, which also excludes what
+is no error: a parameter that gets the name of a constant hides it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lsprotocol import types as lsp
+
+from incgen.base.diagnostics import Severity
+from incgen.lsp.analysis import analyse
+from incgen.lsp.names import Names, Occurrence, Symbol
+from incgen.lsp.navigation import uses_in
+from incgen.lsp.positions import Places, file_of
+from incgen.lsp.view import View
+from incgen.syntax import shipped
+from incgen.syntax.tokens import keywords
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class CannotRename(Exception):
+    """A name cannot be changed, or not to this; the text says why."""
+
+
+def renamed_at(view: View, offset: int) -> tuple[Symbol, Occurrence]:
+    """Return what the name at an offset stands for.
+
+    Raises:
+        CannotRename: It is not defined in a spec, or in one that comes with incgen.
+    """
+    found = view.at(offset)
+    if found is None or found.symbol is None:
+        raise CannotRename(
+            "only labels, parameters, constants, units, blocks, networks and recipes"
+        )
+    home = file_of(found.symbol.span.source)
+    if home.is_relative_to(shipped.root().resolve()) and home != _own(view):
+        raise CannotRename(
+            f"`{found.symbol.name}` is defined in {home.name}, which comes with incgen"
+        )
+    return found.symbol, found
+
+
+def _own(view: View) -> Path:
+    return file_of(view.places.source)
+
+
+def rename(
+    symbol: Symbol, name: str, files: Mapping[Path, Names], texts: Mapping[Path, str], encoding: str
+) -> lsp.WorkspaceEdit:
+    """Return the edits that give a symbol another name.
+
+    Raises:
+        CannotRename: The name cannot be one, or would clash with another.
+    """
+    if not _NAME.fullmatch(name):
+        raise CannotRename(
+            f"`{name}` is not a name: letters, digits and _, not beginning with a digit"
+        )
+    if name in keywords():
+        raise CannotRename(f"`{name}` is a keyword")
+    uses = {path: uses_in(names, symbol) for path, names in files.items()}
+    uses = {path: found for path, found in uses.items() if found}
+    new = {path: _replaced(found, name) for path, found in uses.items()}
+    for path, found in uses.items():
+        _check(path, found[0].span.source.text, new, texts, files[path], symbol)
+    changes = {
+        path.as_uri(): [
+            lsp.TextEdit(Places(each.span.source, encoding).of(each.span), name) for each in found
+        ]
+        for path, found in uses.items()
+    }
+    return lsp.WorkspaceEdit(changes=dict(changes))
+
+
+def _replaced(uses: Sequence[Occurrence], name: str) -> str:
+    """Return the text of a file with another name at some places."""
+    text = uses[0].span.source.text
+    for each in sorted(uses, key=lambda use: -use.span.start):
+        text = text[: each.span.start] + name + text[each.span.end :]
+    return text
+
+
+def _check(
+    path: Path,
+    text: str,
+    new: Mapping[Path, str],
+    texts: Mapping[Path, str],
+    before: Names,
+    symbol: Symbol,
+) -> None:
+    """Refuse a name that leads to an error in a file, or changes what another name refers to."""
+    after = analyse(path, new[path], {**texts, **new})
+    known = Counter(d.code for d in analyse(path, text, texts).diagnostics)
+    for fault in after.diagnostics:
+        if fault.severity is Severity.ERROR:
+            known[fault.code] -= 1
+            if known[fault.code] < 0:
+                raise CannotRename(fault.message)
+    if _references(before) != _references(after.names):
+        raise CannotRename(
+            f"another name would then refer to what `{symbol.name}` does, or hide it"
+        )
+
+
+def _references(names: Names) -> list[tuple[object, ...]]:
+    """Return what each name refers to, by places that do not depend on the length of names."""
+    defined = {each.symbol: number for number, each in enumerate(names.occurrences) if each.defines}
+    found: list[tuple[object, ...]] = []
+    for each in names.occurrences:
+        symbol = each.symbol
+        if symbol is None:
+            found.append((each.span.line, each.role))
+        elif symbol in defined:
+            found.append((each.span.line, each.role, defined[symbol]))
+        else:
+            found.append((each.span.line, each.role, file_of(symbol.span.source), symbol.span.line))
+    return found
