@@ -18,6 +18,7 @@ from incgen.lsp.symbols import folds, symbols
 def register(server: Server) -> None:
     """Answer them."""
     _about_names(server)
+    _about_uses(server)
     _about_files(server)
 
 
@@ -44,6 +45,10 @@ def _about_names(server: Server) -> None:
     )
     async def signed(params: lsp.SignatureHelpParams) -> lsp.SignatureHelp | None:
         return await server.at(params, signature)
+
+
+def _about_uses(server: Server) -> None:
+    documents = server.documents
 
     @server.feature(lsp.TEXT_DOCUMENT_DEFINITION)
     async def defined(params: lsp.DefinitionParams) -> lsp.Location | None:
