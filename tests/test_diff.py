@@ -32,8 +32,10 @@ from incgen.diff.changes import (
     Rewriting,
 )
 from incgen.diff.comparing import compare
+from incgen.diff.drawing import drawn
 from incgen.diff.revisions import load_at
 from incgen.diff.text import markdown, text
+from incgen.draw.view import DrawError
 from incgen.graph.shapes import Shape
 from incgen.syntax.loader import LoadedFile
 
@@ -500,6 +502,31 @@ def test_other_definitions() -> None:
     assert found.exchanged == (Exchange(place, ("one",)),)
     assert [row.key for row in found.added] == ["x"]
     assert "`one` uses `other` instead of `branches`. " in text(found).replace("\n", " ")
+
+
+def test_a_drawing() -> None:
+    """What is in colour, by key: new in green, changed in orange, also around it."""
+    other = edited("two: branches 8 24", "two: branches 8 32")
+    other = edited("    dropout 0.5\n", "", other)
+    other = edited("    one:", "    sigmoid\n    one:", other)
+    other = edited("init=he_normal", "init=zeros pad=0", other)
+    graph = compile_spec("net.inc", text=other)
+    found = compare(compile_spec("net.inc", text=NET), graph, ("net.inc", "net.inc"))
+
+    svg = drawn(found, graph, "svg").decode("utf-8")
+
+    groups = re.findall(r'<g data-key="([^"]*)">(.*?)</g>', svg, re.DOTALL)
+    colours = {key: re.findall(r"fill: (#009e73|#e69f00)", text) for key, text in groups}
+    assert {key: set(each) for key, each in colours.items() if each} == {
+        "two": {"#e69f00"},
+        "sigmoid": {"#009e73"},
+    }
+    assert {key: state for key, state in found.layers.items() if "." not in key} == {
+        "sigmoid": "new"
+    }
+    assert re.findall(r">(gone: [^<]*)<", svg) == ["gone: dropout"]
+    with pytest.raises(DrawError, match=r"as `.svg`, `.png` or `.pdf`, not as `.dot`"):
+        drawn(found, graph, "dot")
 
 
 def test_json() -> None:

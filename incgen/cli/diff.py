@@ -10,9 +10,10 @@ import click
 from incgen.base.diagnostics import Reporter
 from incgen.cli.inputs import compiled
 from incgen.cli.options import FAULTS, OK, settings_option
-from incgen.cli.terminal import print_text
+from incgen.cli.terminal import print_text, say
 
 if TYPE_CHECKING:
+    from incgen.diff.changes import Comparison
     from incgen.graph.nodes import Graph
     from incgen.language.arithmetic import Value
 
@@ -38,6 +39,12 @@ _GIT = "git:"
     default="text",
     help="Prose for a terminal, for a pull request, or everything for programs.",
 )
+@click.option(
+    "--draw",
+    "drawing",
+    metavar="FILE",
+    help="Draw the second network, what is new or changed in colour: FILE.svg, .png or .pdf.",
+)
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if the networks differ.")
 def diff(
     a: str,
@@ -47,6 +54,7 @@ def diff(
     ours: dict[str, Value],
     theirs: dict[str, Value],
     form: str,
+    drawing: str | None,
     exit_code: bool,
 ) -> int:
     """Tell what differs between two networks, and which weights of the first fit the second.
@@ -62,8 +70,24 @@ def diff(
     before = _graph(first, {**both, **ours})
     after = _graph(second, {**both, **theirs})
     found = compare(before, after, (_titled(first, ours), _titled(second, theirs)))
+    if drawing is not None:
+        _draw(found, after, drawing)
     print_text({"text": text, "markdown": markdown, "json": as_json}[form](found))
     return FAULTS if exit_code and not found.same else OK
+
+
+def _draw(found: Comparison, graph: Graph, output: str) -> None:
+    """Write the drawing of a comparison."""
+    from incgen.base.files import make_folder, refuse_links, replace
+    from incgen.diff.drawing import drawn
+    from incgen.draw.drawing import format_of
+
+    path = Path(output)
+    data = drawn(found, graph, format_of(output))
+    refuse_links(path)
+    make_folder(path.parent)
+    replace(path, data)
+    say(f"wrote {path.as_posix()}")
 
 
 def _sides(

@@ -8,6 +8,11 @@ from dataclasses import dataclass, field
 from incgen.graph.shapes import Shape
 from incgen.language.arithmetic import Value
 
+#: Attributes that change nothing but how a network is trained.
+TRAINING = ("decay", "variance", "init", "bias_init", "l2")
+#: What a layer of the second network can be, beside the same.
+NEW, CHANGED = "new", "changed"
+
 
 @dataclass(frozen=True)
 class Side:
@@ -155,6 +160,8 @@ class Comparison:
     definitions: tuple[tuple[str, str], ...] = ()  #: Units and blocks under another name
     exchanged: tuple[Exchange, ...] = ()  #: Parts that use another definition
     shapes: tuple[Reshaped, ...] = ()
+    #: The layers of the second network that are `NEW` or `CHANGED`, by key
+    layers: Mapping[str, str] = field(default_factory=dict)
     parts: tuple[int, int] = (0, 0)  #: How many parts of the first were found, and of how many
     keys: Keys = field(default_factory=lambda: Keys((), {}, {}, (), (), {}))
 

@@ -7,12 +7,16 @@ from dataclasses import replace
 from itertools import groupby
 
 from incgen.diff import phrases
-from incgen.diff.aligning import Added, Aligned, Matched, Removed, Rewritten, align
+from incgen.diff.aligning import Added, Aligned, Matched, Removed, Rewritten, align, layers
 from incgen.diff.arguments import value
 from incgen.diff.attributes import conventions
 from incgen.diff.changes import (
+    CHANGED,
+    NEW,
+    TRAINING,
     Argument,
     Comparison,
+    Convention,
     Exchange,
     Only,
     Place,
@@ -25,7 +29,7 @@ from incgen.diff.keys import keys_of
 from incgen.diff.parts import Part, parts_of
 from incgen.diff.wiring import rewired
 from incgen.diff.written import Site, sites
-from incgen.graph.nodes import Graph, Use
+from incgen.graph.nodes import Graph, Node, Use
 from incgen.language.ops import OPS
 
 
@@ -41,21 +45,23 @@ def compare(a: Graph, b: Graph, sources: tuple[str, str]) -> Comparison:
     aligned = align(parts, parts_of(b))
     found = _Collector()
     found.walk(aligned, (None, None))
+    attributes, wires = conventions(aligned), rewired(a, b, aligned)
     return Comparison(
         _side(a, sources[0]),
         _side(b, sources[1]),
         _input(a, b),
         _defaults(a, b),
-        conventions(aligned),
+        attributes,
         tuple(found.arguments.values()),
         _rows(found.removed.values()),
         _rows(found.added.values()),
         tuple(found.rewritten.values()),
-        rewired(a, b, aligned),
+        wires,
         tuple(Renaming(place, tuple(pairs)) for place, pairs in found.renamed.items()),
         found.definitions(),
         tuple(Exchange(place, tuple(keys)) for place, keys in found.exchanged.items()),
         _shapes(aligned),
+        _layers(b, aligned, attributes),
         (sum(isinstance(each, Matched) for each in aligned) - 1, len(parts) - 1),
         keys_of(a, b, aligned),
     )
@@ -108,6 +114,41 @@ def _shapes(aligned: Sequence[Aligned]) -> tuple[Reshaped, ...]:
         for a, b in pairs
         if a.nodes[-1].shape != b.nodes[-1].shape
     )
+
+
+def _layers(
+    b: Graph, aligned: Sequence[Aligned], attributes: Sequence[Convention]
+) -> dict[str, str]:
+    """Return the layers of the second network that are new or changed.
+
+    What every layer of an op follows marks none, and neither does what only matters in training.
+    """
+    both = {each.b.path: (each.a.node, each.b.node) for each in layers(aligned)}
+    local = {
+        key
+        for row in attributes
+        if row.differ and not row.everywhere and row.name not in TRAINING
+        for key in row.layers
+    }
+    states = dict[str, str]()
+    for node in b.nodes:
+        if node.path not in both:
+            states[node.path] = NEW
+            continue
+        ours, theirs = both[node.path]
+        if node.path in local or _kind(ours) != _kind(theirs) or _numbers_differ(ours, theirs):
+            states[node.path] = CHANGED
+    return states
+
+
+def _kind(node: Node) -> str:
+    """Return what a layer is; a pooling that a word chooses is what it chose."""
+    return f"{node.args['kind']}_pool" if node.op == "pool" else node.op
+
+
+def _numbers_differ(a: Node, b: Node) -> bool:
+    names = [name for name in _numbers(a.op) if name != "kind"]
+    return any(a.args.get(name) != b.args.get(name) for name in names)
 
 
 def _rows(parts: Iterable[Only]) -> tuple[Only, ...]:
@@ -198,8 +239,8 @@ class _Collector:
         )
         key = (place, ours, theirs, site.name, *site.values)
         known = self.arguments.get(key)
-        layers = known.layers + 1 if known else 1
-        self.arguments[key] = Argument(place, ours, theirs, site.name, *site.values, layers)
+        count = known.layers + 1 if known else 1
+        self.arguments[key] = Argument(place, ours, theirs, site.name, *site.values, count)
 
     def only(self, known: dict[tuple[Place, str], Only], part: Part, place: Place) -> None:
         """Collect a part that one network lacks."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from incgen.diff.changes import Comparison, Only, Place, Rewriting
-from incgen.diff.sentences import TRAINING, conventions, instead, joined, named, renamings
+from incgen.diff.changes import TRAINING, Comparison, Only, Place, Rewriting
+from incgen.diff.sentences import conventions, instead, joined, named, renamings
 
 
 def paragraphs(found: Comparison) -> list[str]:

@@ -11,8 +11,6 @@ from incgen.language.ops import OPS
 
 #: How many names or phrases of one kind are listed.
 MOST = 6
-#: Attributes that change nothing but how a network is trained.
-TRAINING = ("decay", "variance", "init", "bias_init", "l2")
 
 
 def joined(parts: Sequence[str]) -> str:

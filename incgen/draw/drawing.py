@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import PurePath
 
 from incgen.base.diagnostics import listed
@@ -10,6 +11,7 @@ from incgen.draw.diagram import Box, boxes
 from incgen.draw.folding import diagram
 from incgen.draw.heat import heat_of
 from incgen.draw.network import Network
+from incgen.draw.scene import Scene
 from incgen.draw.view import DrawError, View
 from incgen.graph.nodes import Graph
 
@@ -50,10 +52,26 @@ def drawn(graph: Graph, view: View, form: str) -> bytes:
     if form in ("mmd", "dot"):
         return _text(graph, view, form).encode("utf-8")
     from incgen.draw.page import scene
-    from incgen.draw.svg import svg
 
     made, fill = scene(graph, view)
-    text = svg(made, THEMES[view.theme], fill)
+    return rendered(made, fill, view.theme, form)
+
+
+def rendered(made: Scene, fill: Callable[[Box], str], theme: str, form: str) -> bytes:
+    """Return a scene as SVG, PNG or PDF.
+
+    Args:
+        made: The scene.
+        fill: The colour of a box in place of that of its kind; "" for that.
+        theme: The name of its colours.
+        form: The format.
+
+    Raises:
+        DrawError: A library is missing.
+    """
+    from incgen.draw.svg import svg
+
+    text = svg(made, THEMES[theme], fill)
     if form == "svg":
         return text.encode("utf-8")
     from incgen.draw import raster

@@ -1,0 +1,71 @@
+"""Draw the second of two networks, with what is new or changed in colour."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from incgen.base.diagnostics import listed
+from incgen.diff.changes import CHANGED, NEW, Comparison
+from incgen.draw.drawing import rendered
+from incgen.draw.page import scene
+from incgen.draw.scene import Label, Mark, Patch, Scene
+from incgen.draw.view import DrawError, View
+from incgen.graph.nodes import Graph
+
+#: Strong colours, which no kind of op has, for both themes; the palette of Okabe and Ito.
+_COLOURS = {NEW: "#009e73", CHANGED: "#e69f00"}
+#: The formats that have colours of one's own.
+FORMATS = ("svg", "png", "pdf")
+_MARGIN, _SWATCH, _LINE = 24.0, 12.0, 20.0
+
+
+def drawn(found: Comparison, graph: Graph, form: str, theme: str = "light") -> bytes:
+    """Return the drawing as the content of a file.
+
+    A folded block is in colour if something in it is new or changed.
+
+    Args:
+        found: The comparison.
+        graph: Its second network.
+        form: One of `FORMATS`.
+        theme: The colours of the rest.
+
+    Raises:
+        DrawError: The format is another, or a library is missing.
+    """
+    if form not in FORMATS:
+        offer = listed([f".{each}" for each in FORMATS], "or")
+        raise DrawError(f"a comparison is drawn as {offer}, not as `.{form}`")
+    made, _ = scene(graph, View(definitions=False, theme=theme))
+    colours = _colours(found, graph)
+    return rendered(_with_legend(made, found), lambda box: colours.get(box.key, ""), theme, form)
+
+
+def _colours(found: Comparison, graph: Graph) -> dict[str, str]:
+    """Return the colours of layers, and of all that they are in, by key."""
+    states = dict[str, set[str]]()
+    for node in graph.nodes:
+        names = node.path.split(".")
+        for count in range(1, len(names) + 1):
+            state = found.layers.get(node.path, "")
+            states.setdefault(".".join(names[:count]), set()).add(state)
+    return {
+        key: _COLOURS[NEW if inside == {NEW} else CHANGED]
+        for key, inside in states.items()
+        if inside != {""}
+    }
+
+
+def _with_legend(made: Scene, found: Comparison) -> Scene:
+    """Add what the colours mean, and what is gone, below a drawing."""
+    marks, y = list[Mark](made.marks), made.height - _MARGIN / 2
+    for state, text in ((NEW, "new"), (CHANGED, "changed, or something in it is")):
+        marks.append(Patch(_MARGIN, y, _SWATCH, _SWATCH, "other", _COLOURS[state]))
+        marks.append(Label(_MARGIN + _SWATCH + 6, y + 10, text, "faint"))
+        y += _LINE
+    gone = [only.key for only in found.removed if not only.place.a]
+    if gone:
+        text = f"gone: {', '.join(gone[:8])}{' and more' if len(gone) > 8 else ''}"
+        marks.append(Label(_MARGIN, y + 10, text, "faint"))
+        y += _LINE
+    return replace(made, marks=tuple(marks), height=y + _MARGIN / 2)
