@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from incgen.api import build, check, drawing, generate, load
+    from incgen.api import build, check, deployed, drawing, generate, load
     from incgen.base.diagnostics import Diagnostic, SpecError
     from incgen.base.files import OutputError
     from incgen.compiling import RequestError, compile_recipe, compile_spec
@@ -45,6 +45,7 @@ __all__ = [
     "check",
     "compile_recipe",
     "compile_spec",
+    "deployed",
     "drawing",
     "export_onnx",
     "export_weights",
@@ -68,6 +69,7 @@ _HOMES = {
     "check": "incgen.api",
     "compile_recipe": "incgen.compiling",
     "compile_spec": "incgen.compiling",
+    "deployed": "incgen.api",
     "drawing": "incgen.api",
     "export_onnx": "incgen.onnx.exporting",
     "export_weights": "incgen.weights.exporting",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from incgen.base.diagnostics import (
     Code,
@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from incgen.recipes.recipe import Recipe
     from incgen.targets import Target
     from incgen.targets.shared.style import Style
+
+
+#: Whether to make a deployed form, or the names of the passes that make it.
+Deploy: TypeAlias = bool | Sequence[str]
 
 
 def check(
@@ -101,7 +105,7 @@ def generate(
     *,
     text: str | None = None,
     style: Style | None = None,
-    passes: Sequence[str] | None = None,
+    deploy: Deploy = False,
 ) -> str:
     """Return the source text of a spec for one target.
 
@@ -111,7 +115,8 @@ def generate(
         parameters: Values for parameters and constants, which override the spec's.
         text: The spec itself, if it does not come from the file.
         style: The line length and the user's own templates; incgen's if omitted.
-        passes: The passes that make a deployed form; the training form if omitted.
+        deploy: The form for inference, by all passes or by those of these names, instead of the
+            training form.
 
     Raises:
         SpecError: The spec has faults, or the target cannot express it.
@@ -119,7 +124,7 @@ def generate(
         TemplateError: A template of the user's is faulty.
     """
     (found,) = find_targets([target], style)
-    return found.emit(_formed(compile_spec(spec, parameters, text=text), passes))
+    return found.emit(_formed(compile_spec(spec, parameters, text=text), deploy))
 
 
 def drawing(
@@ -173,7 +178,7 @@ def build(
     force: bool = False,
     check: bool = False,
     style: Style | None = None,
-    passes: Sequence[str] | None = None,
+    deploy: Deploy = False,
 ) -> list[GeneratedFile]:
     """Write the source files of a spec, one for each target, and with a recipe one to train each.
 
@@ -189,7 +194,8 @@ def build(
         force: Overwrite files even if incgen did not write them or they were edited since.
         check: Write nothing.
         style: The length of lines, and templates of the user's; otherwise incgen's own.
-        passes: The passes that make a deployed form; the training form if omitted.
+        deploy: The form for inference, by all passes or by those of these names, instead of the
+            training form.
 
     Returns:
         The files in the order of the targets; `changed` says which differed from what is there.
@@ -203,17 +209,17 @@ def build(
     """
     targets = find_targets([target] if isinstance(target, str) else target, style)
     if recipe is None:
-        graph, found = _formed(compile_spec(spec, parameters), passes), None
-    elif passes is not None:
+        graph, found = _formed(compile_spec(spec, parameters), deploy), None
+    elif deploy is not False:
         raise RequestError("a recipe trains a network, and a deployed one cannot be trained")
     else:
         graph, found = compile_recipe(spec, recipe, parameters)
     return build_graphs([graph], targets, output, recipe=found, force=force, check=check)
 
 
-def _formed(graph: Graph, passes: Sequence[str] | None) -> Graph:
+def _formed(graph: Graph, deploy: Deploy) -> Graph:
     """Return the form of a network that is asked for."""
-    return graph if passes is None else deployed(graph, passes)
+    return graph if deploy is False else deployed(graph, deploy)
 
 
 def stem_of(graph: Graph) -> str:
@@ -282,7 +288,7 @@ def load(
     *,
     text: str | None = None,
     style: Style | None = None,
-    passes: Sequence[str] | None = None,
+    deploy: Deploy = False,
 ) -> ModuleType:
     """Generate the source of a spec and import it, without a file.
 
@@ -295,7 +301,8 @@ def load(
         parameters: Values for parameters and constants, which override the spec's.
         text: The spec itself, if it does not come from the file.
         style: The line length and the user's own templates; incgen's if omitted.
-        passes: The passes that make a deployed form; the training form if omitted.
+        deploy: The form for inference, by all passes or by those of these names, instead of the
+            training form.
 
     Raises:
         SpecError: The spec has faults, or the target cannot express it.
@@ -304,7 +311,7 @@ def load(
         ImportError: The framework is not installed.
     """
     (found,) = find_targets([target], style)
-    graph = _formed(compile_spec(spec, parameters, text=text), passes)
+    graph = _formed(compile_spec(spec, parameters, text=text), deploy)
     network = graph.program.network.name
     return import_source(network, graph.program.file, found.name, found.emit(graph))
 
@@ -328,7 +335,7 @@ def find_passes(only: Sequence[str] = (), without: Sequence[str] = ()) -> tuple[
     return tuple(name for name in PASSES if name in (only or PASSES) and name not in without)
 
 
-def deployed(graph: Graph, passes: Sequence[str] | None = None) -> Graph:
+def deployed(graph: Graph, passes: Deploy = True) -> Graph:
     """Return the form of a network for inference, which computes the same in evaluation.
 
     It has no parameters: it is the network of one choice of them. Its `deployment` says what has
@@ -336,15 +343,16 @@ def deployed(graph: Graph, passes: Sequence[str] | None = None) -> Graph:
 
     Args:
         graph: The training form, as `compile_spec` returns it.
-        passes: The names of the passes to run; all if omitted.
+        passes: Whether to run the passes, or the names of those to run.
 
     Raises:
         RequestError: There is no such pass.
     """
     from incgen.deploy.deploying import run_passes
 
-    known = find_passes(passes or ())
-    return run_passes(graph, known if passes is None or passes else ())
+    if isinstance(passes, bool):
+        return run_passes(graph, find_passes() if passes else ())
+    return run_passes(graph, find_passes(passes) if passes else ())
 
 
 def find_targets(names: Sequence[str], style: Style | None = None) -> list[Target]:

@@ -254,7 +254,7 @@ def _verified(fault: Fault, sources: Mapping[str, str], highest: int) -> Report:
             targets=tuple(sources),
             rungs=(fault.rung,),
             dtypes=("float64",),
-            passes=api.find_passes(),
+            deploy=True,
             deployed=sources,
         )
     return verify(

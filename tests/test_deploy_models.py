@@ -44,7 +44,7 @@ def wanted() -> Array:
 
 
 def module_of(target: str, passes: tuple[str, ...] | None = None) -> Any:
-    return incgen.load(EVERYTHING, target, passes=find_passes() if passes is None else passes)
+    return incgen.load(EVERYTHING, target, deploy=True if passes is None else passes)
 
 
 def model_of(target: str, module: Any) -> Any:
@@ -98,7 +98,7 @@ def test_a_deployed_model_loads_deployed_weights(
     target: str, weights: Path, wanted: Array, tmp_path: Path
 ) -> None:
     file = tmp_path / "deployed.safetensors"
-    export_weights(weights, EVERYTHING, file, format="safetensors", passes=find_passes())
+    export_weights(weights, EVERYTHING, file, format="safetensors", deploy=True)
     module = module_of(target)
     model = model_of(target, module)
 
@@ -109,7 +109,7 @@ def test_a_deployed_model_loads_deployed_weights(
 
 def test_exported_weights_are_those_that_the_loader_makes(weights: Path, tmp_path: Path) -> None:
     file = tmp_path / "deployed.pth"
-    export_weights(weights, EVERYTHING, file, format="torch", passes=find_passes())
+    export_weights(weights, EVERYTHING, file, format="torch", deploy=True)
     module = module_of("torch")
     model = model_of("torch", module)
     module.load_safetensors(model, weights)
@@ -126,7 +126,7 @@ def test_weights_that_other_passes_deployed_are_refused(
     target: str, weights: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "deployed.safetensors"
-    export_weights(weights, EVERYTHING, file, format="safetensors", passes=["fold-scale"])
+    export_weights(weights, EVERYTHING, file, format="safetensors", deploy=["fold-scale"])
     module = module_of(target)
 
     with pytest.raises(ValueError, match="was deployed by `fold-scale`, not by `heads fold-scale"):
@@ -148,7 +148,7 @@ def test_a_file_that_lacks_a_layer_is_refused(weights: Path, tmp_path: Path) -> 
 )
 def test_every_form_is_verified_in_every_target(targets: tuple[str, ...]) -> None:
     passes = ["fold-norm", "project-first"]
-    report = verify(GRAPH, rungs=(1,), dtypes=("float64",), passes=passes, targets=targets)
+    report = verify(GRAPH, rungs=(1,), dtypes=("float64",), deploy=passes, targets=targets)
 
     assert report.passed, report
     forms = {c.what: set[str]() for c in report.comparisons if "deployed" in c.what}
@@ -167,7 +167,7 @@ def test_deployed_weights_of_keras_are_a_model(
     import keras
 
     file = tmp_path / "deployed.keras"
-    export_weights(weights, EVERYTHING, file, format="keras", passes=find_passes())
+    export_weights(weights, EVERYTHING, file, format="keras", deploy=True)
 
     model = keras.saving.load_model(file)
 
@@ -196,3 +196,18 @@ def test_a_file_of_onnx_is_deployed_with_its_weights(
     (found,) = session.run(None, {session.get_inputs()[0].name: X})
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
     assert session.get_modelmeta().custom_metadata_map["deployed"].split() == [*find_passes()]
+
+
+def test_a_deployed_model_takes_other_sizes_as_the_training_form_does(weights: Path) -> None:
+    """Windows that pad by `same` or count a border must not depend on the spec's size."""
+    made = module_of("torch")
+    model = model_of("torch", made)
+    made.load_safetensors(model, weights)
+    training = incgen.load(EVERYTHING, "torch").Everything()
+    training.load_state_dict(safetensors.torch.load_file(weights))
+
+    for height, width in ((6, 13), (15, 7)):
+        x = torch.randn(2, 3, height, width, dtype=torch.float64)
+        wanted = training.eval().double()(x)
+        # kernels are folded in float64 and kept in float32
+        torch.testing.assert_close(model.double()(x), wanted, rtol=0, atol=1e-5)

@@ -17,7 +17,6 @@ import pytest
 from flax import nnx
 
 import incgen
-from incgen.api import find_passes
 from incgen.output import sealed
 from incgen.targets import TARGETS
 from incgen.targets.shared.render import Printer
@@ -66,7 +65,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("generated")
     for spec in SPECS:
         incgen.build(spec, list(TARGETS), f"{folder}/")
-    incgen.build(DEPLOYED, list(TARGETS), f"{folder}/", passes=find_passes())
+    incgen.build(DEPLOYED, list(TARGETS), f"{folder}/", deploy=True)
     return folder
 
 
@@ -92,7 +91,7 @@ def test_golden(name: str, target: str, update_goldens: bool) -> None:
 
 @pytest.mark.parametrize("target", list(TARGETS))
 def test_golden_of_a_deployed_form(target: str, update_goldens: bool) -> None:
-    source = incgen.generate(DEPLOYED, target, passes=find_passes())
+    source = incgen.generate(DEPLOYED, target, deploy=True)
 
     _compare(f"everything_deployed_{target}.py", source, update_goldens)
 

@@ -24,6 +24,7 @@ from incgen.cli.options import (
 from incgen.cli.terminal import print_text, say
 
 if TYPE_CHECKING:
+    from incgen.api import Deploy
     from incgen.graph.nodes import Graph
     from incgen.language.arithmetic import Value
     from incgen.onnx.files import OnnxFile
@@ -71,7 +72,7 @@ def build(
     line_length: int | None,
     check: bool,
     force: bool,
-    passes: tuple[str, ...] | None,
+    deploy: Deploy,
     **given: Any,
 ) -> int:
     """Write the source of one or more networks for one or more targets.
@@ -89,7 +90,7 @@ def build(
     of_onnx = options_of(given, specs, len(names) < len(targets))
     found = api.find_targets(names, style_of(templates, line_length)) if names else []
     _check_output(specs, len(found) + bool(of_onnx), output, recipe, of_onnx, check=check)
-    graphs, trained = _compiled(specs, recipe, parameters, passes)
+    graphs, trained = _compiled(specs, recipe, parameters, deploy)
     if graphs is None:
         return FAULTS
     if output == "-":
@@ -172,24 +173,24 @@ def _compiled(
     specs: Sequence[str],
     recipe: str | None,
     parameters: dict[str, Value],
-    passes: Sequence[str] | None,
+    deploy: Deploy,
 ) -> tuple[Sequence[Graph] | None, Recipe | None]:
     """Return the graphs of specs, or of one with its recipe; None after reporting errors.
 
-    With passes they are deployed forms.
+    They are deployed forms if that is asked for.
     """
     if recipe is not None:
-        if passes is not None:
+        if deploy is not False:
             message = "--recipe trains a network, and one built with --deploy cannot be"
             raise click.UsageError(message)
         graph, found = compiled_recipe(specs[0], recipe, parameters, warn=True)
         return [graph], found
     graphs = all_compiled(specs, parameters)
-    if graphs is None or passes is None:
+    if graphs is None or deploy is False:
         return graphs, None
     from incgen.api import deployed
 
-    return [deployed(graph, passes) for graph in graphs], None
+    return [deployed(graph, deploy) for graph in graphs], None
 
 
 def _say_left_over(graphs: Sequence[Graph], files: Sequence[GeneratedFile]) -> None:

@@ -11,6 +11,7 @@ import click
 from incgen.base.diagnostics import SpecError
 
 if TYPE_CHECKING:
+    from incgen.api import Deploy
     from incgen.language.arithmetic import Value
     from incgen.targets.shared.style import Style
 
@@ -97,7 +98,7 @@ own_templates = click.option(
 def for_deployment(command: Callable[..., int]) -> Callable[..., int]:
     """Add the options that choose a deployed form, and hand over the names of its passes.
 
-    The command gets `passes`: None for the training form.
+    The command gets `deploy`: False for the training form.
     """
 
     @click.option("--deploy", is_flag=True, help="The form for inference; see `incgen passes`.")
@@ -119,11 +120,11 @@ def for_deployment(command: Callable[..., int]) -> Callable[..., int]:
     def chosen(*, deploy: bool, only: Sequence[str], without: Sequence[str], **options: Any) -> int:
         if not deploy and (only or without):
             raise click.UsageError(f"--{'pass' if only else 'no-pass'} belongs to --deploy")
-        passes = None
+        passes: Deploy = False
         if deploy:
             from incgen.api import find_passes
 
             passes = find_passes(only, without)
-        return command(passes=passes, **options)
+        return command(deploy=passes, **options)
 
     return chosen

@@ -21,6 +21,7 @@ from incgen.cli.reports import exit_code_of, report_faults
 from incgen.cli.terminal import print_text, say
 
 if TYPE_CHECKING:
+    from incgen.api import Deploy
     from incgen.graph.nodes import Graph
     from incgen.language.arithmetic import Value
 
@@ -99,7 +100,7 @@ def show(
     recipe: str | None,
     examples: int | None,
     parameters: dict[str, Value],
-    passes: tuple[str, ...] | None,
+    deploy: Deploy,
 ) -> int:
     """Print a network as a table: layers, shapes, parameters, multiply-adds; or a recipe.
 
@@ -109,7 +110,7 @@ def show(
     from incgen.graph.show import as_json as in_json
     from incgen.graph.show import table
 
-    if passes is not None and (conventions or recipe is not None):
+    if deploy is not False and (conventions or recipe is not None):
         other = "--numerics" if conventions else "--recipe"
         raise click.UsageError(f"--deploy and {other} show different things: leave one out")
     if conventions and (depth or everything):
@@ -121,8 +122,8 @@ def show(
     if examples is not None:
         raise click.UsageError("--examples belongs to --recipe")
     graph = compiled(spec, parameters)
-    if passes is not None:
-        return _show_deployed(graph, passes, as_json, depth, everything)
+    if deploy is not False:
+        return _show_deployed(graph, deploy, as_json, depth, everything)
     if conventions:
         print_text(numerics.as_json(graph) if as_json else numerics.table(graph))
     elif as_json:
@@ -133,7 +134,7 @@ def show(
 
 
 def _show_deployed(
-    graph: Graph, passes: tuple[str, ...], as_json: bool, depth: int | None, everything: bool
+    graph: Graph, deploy: Deploy, as_json: bool, depth: int | None, everything: bool
 ) -> int:
     """Print a deployed network, with what each pass has done."""
     import json
@@ -143,7 +144,7 @@ def _show_deployed(
     from incgen.graph.show import as_json as in_json
     from incgen.graph.show import table
 
-    made = deployed(graph, passes)
+    made = deployed(graph, deploy)
     if as_json:
         whole = {**json.loads(in_json(made, depth=depth)), "deployment": show.as_json(made)}
         print_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n")

@@ -120,7 +120,7 @@ def verify(
     with the training form too: that of each pass alone, and that of all. The exit code is 1 if
     anything diverges or is not compared.
     """
-    if options["passes"] is not None and rungs and 1 not in rungs:
+    if options["deploy"] is not False and rungs and 1 not in rungs:
         raise click.UsageError("--deploy belongs to rung 1: add --rung 1")
     # NumPy multiplies many small matrices here, whose threads would mostly wait for one another.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

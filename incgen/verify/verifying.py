@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from incgen.api import find_targets
+from incgen.api import Deploy, find_passes, find_targets
 from incgen.base.diagnostics import SpecError, listed
 from incgen.compiling import Parameters, RequestError, SpecPath, compile_spec
 from incgen.graph.nodes import Graph
@@ -48,7 +48,7 @@ def verify(
     progress: Callable[[str], None] | None = None,
     recipe: Recipe | None = None,
     script: Callable[[str, Recipe], str] | None = None,
-    passes: Sequence[str] | None = None,
+    deploy: Deploy = False,
     deployed: Mapping[str, str] | None = None,
 ) -> Report:
     """Prove that the generated models of a spec are the same network, or find where they differ.
@@ -70,8 +70,8 @@ def verify(
         recipe: The recipe by which rung 5 trains the models too; the spec has its settings.
         script: Returns the text of the training script of a target for a recipe, instead of a
             generated one.
-        passes: The passes whose deployed forms, of each alone and of all together, rung 1 compares
-            with the training form too.
+        deploy: Whether rung 1 compares deployed forms with the training form too, those of each
+            pass alone and of all together; or the names of the passes.
         deployed: Source texts of the form that all of them make, by target, instead of generated
             ones.
 
@@ -102,7 +102,7 @@ def verify(
             measured = DTYPES if "float32" in types else types
             made = {dtype: make(dtype=dtype, folder=Path(folder)) for dtype in measured}
             saved = None if dump is None else Path(dump)
-            more = _by_recipe(graph, recipe, script, style), _forms(passes, deployed or {}, style)
+            more = _by_recipe(graph, recipe, script, style), _forms(deploy, deployed or {}, style)
             ladders = _climbed(made, asked, types, saved, progress, *more)
     origin = f"random, seed {seed}" if weights is None else Path(weights).as_posix()
     return _report(graph, ladders, omissions, (asked, types), batch, origin, absent, recipe)
@@ -183,15 +183,14 @@ def _climbed(
     return ladders
 
 
-def _forms(
-    passes: Sequence[str] | None, sources: Mapping[str, str], style: Style | None
-) -> Forms | None:
+def _forms(deploy: Deploy, sources: Mapping[str, str], style: Style | None) -> Forms | None:
     """Return the deployed forms to compare."""
-    if passes is None:
+    if deploy is False:
         return None
     from incgen.verify.deployed import Forms
 
-    return Forms(tuple(passes), sources, style)
+    passes = find_passes() if deploy is True else find_passes(deploy)
+    return Forms(passes, sources, style)
 
 
 def _by_recipe(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from incgen.api import deployed, find_targets
+from incgen.api import Deploy, deployed, find_targets
 from incgen.base.diagnostics import listed
 from incgen.base.files import OutputError, check_new, make_folder, reason
 from incgen.base.modules import import_source
@@ -48,7 +48,7 @@ def export_weights(
     part: str | None = None,
     force: bool = False,
     text: str | None = None,
-    passes: Sequence[str] | None = None,
+    deploy: Deploy = False,
 ) -> None:
     """Export weights with the keys of a spec to a framework's own format.
 
@@ -63,8 +63,8 @@ def export_weights(
         part: Which tensors to use if the file holds several sets that fit, as for `import_weights`.
         force: Overwrite an existing file.
         text: The spec itself, if it does not come from the file.
-        passes: The passes of a deployed form, whose weights are written; those of the training
-            form if omitted.
+        deploy: Write the weights of the form for inference, by all passes or by those of these
+            names.
 
     Raises:
         SpecError: The spec has faults.
@@ -82,8 +82,8 @@ def export_weights(
         raise OutputError(f"`{output.as_posix()}`: a file of the format {format} ends in {ends}")
     check_new(output, force=force)
     graph = compile_spec(spec, parameters, text=text)
-    if passes is not None:
-        graph = deployed(graph, passes)
+    if deploy is not False:
+        graph = deployed(graph, deploy)
     with open_checkpoint(weights) as checkpoint:
         arrays = arrays_of(weights, graph, checkpoint, part)
     write = _WRITERS[format](graph, arrays)

@@ -1,0 +1,106 @@
+"""The commands of deployed forms: what they print and write, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from incgen.cli.main import commands
+from incgen.compiling import RequestError
+
+SPEC = """\
+numerics caffe
+network net(classes = 4) {
+    input 8x8 3
+    a: conv 3x3 6 bias=false -> bn -> relu
+    global_avg_pool
+    dropout 0.5
+    logits: dense classes
+}
+"""
+
+
+@pytest.fixture(autouse=True)
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Go to a folder with a spec, and return it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.inc").write_text(SPEC, "utf-8")
+    return tmp_path / "net.inc"
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(commands, arguments, standalone_mode=False)
+
+
+def test_a_deployed_file_stands_beside_that_of_the_training_form(tmp_path: Path) -> None:
+    both = ("--target", "torch", "--target", "keras")
+    run("build", "net.inc", *both)
+    done = run("build", "net.inc", "--deploy", *both)
+
+    assert done.return_value == 0
+    names = [
+        f"net{form}_{target}.py" for form in ("", "_deployed") for target in ("keras", "torch")
+    ]
+    assert sorted(path.name for path in (tmp_path / "generated").iterdir()) == sorted(names)
+    text = (tmp_path / "generated" / "net_deployed_torch.py").read_text("utf-8")
+    assert "from net.inc with classes=4 for inference; edit" in text
+    assert run("build", "net.inc", "--deploy", "--check", *both).return_value == 0
+    # other passes make another file, and other parameters too
+    assert run("build", "net.inc", "--deploy", "--no-pass", "dropout", "--check").return_value == 1
+    assert run("build", "net.inc", "--deploy", "--set", "classes=5", "--check").return_value == 1
+
+
+def test_passes_are_chosen_by_name() -> None:
+    def layers(*options: str) -> list[str]:
+        shown = json.loads(run("show", "net.inc", "--deploy", "--json", *options).output)
+        return [each["op"] for each in shown["layers"][1:]]
+
+    assert layers() == ["conv", "relu", "global_avg_pool", "dense"]
+    assert layers("--pass", "dropout") == ["conv", "bn", "relu", "global_avg_pool", "dense"]
+    assert layers("--no-pass", "dropout", "--no-pass", "heads") == [
+        "conv",
+        "relu",
+        "global_avg_pool",
+        "dropout",
+        "dense",
+    ]
+
+
+def test_costs_of_each_pass_are_shown() -> None:
+    shown = json.loads(run("show", "net.inc", "--deploy", "--json").output)["deployment"]
+
+    # 3 * 6 * 9 = 162 weights, 12 of the normalisation, 4 * 6 + 4 = 28 of the dense layer; a bias
+    # of 6 takes the place of the normalisation
+    assert shown["training"]["parameters"] == 202
+    assert [each["parameters"] for each in shown["passes"]] == [202, 202, 202, 202, 196]
+    assert [each["places"] for each in shown["passes"]] == [0, 1, 0, 0, 1]
+    assert shown["left"] == []
+    table = run("show", "net.inc", "--deploy").output
+    assert table.splitlines()[-1].split()[:3] == ["fold-norm", "1", "4"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("build net.inc --pass heads", "--pass belongs to --deploy"),
+        ("show net.inc --no-pass heads", "--no-pass belongs to --deploy"),
+        ("build net.inc --deploy --recipe x", "--recipe trains a network"),
+        ("show net.inc --deploy --numerics", "--deploy and --numerics show different things"),
+        ("verify net.inc --deploy --rung 0", "--deploy belongs to rung 1: add --rung 1"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(words: str, message: str) -> None:
+    done = run(*words.split())
+
+    assert done.exception is not None
+    assert message in str(getattr(done.exception, "message", done.exception))
+
+
+def test_an_unknown_pass_is_refused_with_the_nearest() -> None:
+    done = run("build", "net.inc", "--deploy", "--no-pass", "drop-out")
+
+    assert isinstance(done.exception, RequestError)
+    assert str(done.exception) == "there is no pass `drop-out`: did you mean `dropout`?"
