@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from incgen.draw.colours import Theme
+from incgen.draw.colours import Theme, ink_on
 from incgen.draw.diagram import Box, Diagram, boxes
 from incgen.draw.outline import Group, Outline, outline, text_of
 from incgen.draw.svg import Fill
@@ -37,7 +37,10 @@ def mermaid(diagram: Diagram, theme: Theme, fill: Fill, *, down: bool) -> str:
         lines.append(f"    class {','.join(named)} {_class(kind)}")
     for box in boxes(diagram.row):
         if fill(box):
-            lines.append(f"    style {found.names[box.key]} fill:{fill(box)}")
+            ink = ink_on(fill(box))
+            lines.append(f"    style {found.names[box.key]} fill:{fill(box)},color:{ink}")
+    for name in _names(found.whole):
+        lines.append(f"    style {name} fill:{theme.card},stroke:{theme.rule},color:{theme.ink}")
     return "\n".join(lines) + "\n"
 
 
@@ -49,6 +52,13 @@ def _group(group: Group, found: Outline, level: int) -> Iterator[str]:
         yield f'{indent}subgraph {inner.name}["{_escaped(inner.title)}"]'
         yield from _group(inner, found, level + 1)
         yield f"{indent}end"
+
+
+def _names(group: Group) -> Iterator[str]:
+    """Yield the names of all groups inside one."""
+    for inner in group.groups:
+        yield inner.name
+        yield from _names(inner)
 
 
 def _shaped(box: Box) -> str:
