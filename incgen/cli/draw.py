@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from incgen.language.arithmetic import Value
 
 
-@click.command("draw")
+_EXAMPLES = """\b
+Examples:
+  incgen draw bn_inception
+  incgen draw net.inc -o net.png --open inception_3a --heat parameters
+"""
+
+
+@click.command("draw", epilog=_EXAMPLES)
 @one_spec
 @click.option(
     "--output",
@@ -27,7 +34,7 @@ if TYPE_CHECKING:
     "--depth",
     type=click.IntRange(min=1),
     default=1,
-    help="How many levels of blocks are open. Default: 1, all blocks folded.",
+    help="How many levels are shown; with 1, the default, all blocks are folded.",
 )
 @click.option(
     "--open",
@@ -41,7 +48,12 @@ if TYPE_CHECKING:
     type=click.Choice(["multiply-adds", "parameters", "receptive-field"]),
     help="Colour by a number instead of the kind of op.",
 )
-@click.option("--theme", type=click.Choice(["light", "dark"]), default="light")
+@click.option(
+    "--theme",
+    type=click.Choice(["light", "dark"]),
+    default="light",
+    help="Dark on light, the default, or light on dark.",
+)
 @click.option(
     "--direction",
     type=click.Choice(["down", "right"]),
@@ -65,12 +77,7 @@ def draw(
     definitions: bool,
     parameters: dict[str, Value],
 ) -> int:
-    r"""Draw a network as for a paper: branches side by side, repeated blocks once.
-
-    \b
-    incgen draw bn_inception                                 writes bn_inception.svg
-    incgen draw net.inc -o net.png --open inception_3a --heat parameters
-    """
+    """Draw a network as for a paper: branches side by side, repeated blocks once."""
     from incgen.draw.drawing import drawn, format_of
     from incgen.draw.view import View
 
