@@ -84,7 +84,7 @@ class Layout:
     def box(self, box: Box) -> Part:
         """Return a box as large as its texts."""
         lines = lines_of(box, self.extra(box))
-        bold = len(lines) > 1
+        bold = bool(box.title or box.folds)
         wide = max(width(text, TEXT, bold=bold and at == 0) for at, text in enumerate(lines))
         size = max(wide + 2 * _PAD, _NARROWEST), LINE * len(lines) + _PAD
         part = self.pen.placed(box, size, "pill" if box.kind == "input" else "box", lines)

@@ -122,7 +122,7 @@ def _box(mark: Placed, fill: str) -> list[str]:
     x, count = mark.x + mark.width / 2, len(mark.lines)
     first = mark.y + mark.height / 2 - LINE * (count - 1) / 2 + TEXT * 0.36
     for number, text in enumerate(mark.lines):
-        bold = number == 0 and (count > 1 or box.folds)
+        bold = number == 0 and bool(box.title or box.folds)
         style = "title" if bold else "column" if mark.shape == "bar" else "word"
         lines.append(_text(x, first + LINE * number, text, style, "middle", ink))
     return [*lines, "</g>"]
