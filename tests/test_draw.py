@@ -222,7 +222,7 @@ def networks() -> Iterator[Graph]:
         yield compile_spec(path)
     for number in range(RANDOM):
         try:
-            yield compile_spec("random.inc", text=random_spec(15, number).text)
+            yield compile_spec("random.inc", text=random_spec(97, number).text)
         except SpecError:
             continue
 
@@ -264,6 +264,8 @@ def check(graph: Graph, view: View) -> None:
         assert mark.x >= 0 and mark.x + mark.width <= made.width
         assert mark.y >= 0 and mark.y + mark.height <= made.height
     texts_fit(placed)
+    texts_are_apart(made, placed, frames)
+    no_edge_crosses_a_box(made, placed)
     edges_end_at_boxes(made, placed, frames)
     every_layer_is_there(graph, view)
 
@@ -288,6 +290,38 @@ def texts_fit(placed: list[Placed]) -> None:
     for mark in placed:
         for line in mark.lines:
             assert mark.shape == "dot" or width(line, 11) <= mark.width, line
+
+
+#: The size and weight of texts by their style; the others are 10 pixels high.
+SIZES = {"name": (20, True), "heading": (13, True), "prose": (12, False), "faint": (11, False)}
+
+
+def texts_are_apart(made: Scene, placed: list[Placed], frames: list[Frame]) -> None:
+    found = []
+    for mark in made.marks:
+        if isinstance(mark, Label):
+            size, bold = SIZES.get(mark.style.split(" ")[0], (10, False))
+            wide = width(mark.text, size, bold=bold)
+            x = mark.x - {"start": 0, "middle": wide / 2, "end": wide}[mark.anchor]
+            found.append((x, mark.y - size * 0.72, wide, size * 0.9, mark.text))
+            assert x >= 0 and x + wide <= made.width, mark.text
+    others = [(p.x, p.y, p.width, p.height, p.box.key) for p in placed]
+    others += [(f.x, f.y, f.width, f.band, f.card.key) for f in frames]
+    for number, (x, y, wide, high, text) in enumerate(found):
+        for ox, oy, other_wide, other_high, other in (*found[number + 1 :], *others):
+            beside = x + wide <= ox or ox + other_wide <= x
+            assert beside or y + high <= oy or oy + other_high <= y, f"{text} overlaps {other}"
+
+
+def no_edge_crosses_a_box(made: Scene, placed: list[Placed]) -> None:
+    for edge in made.marks:
+        if not isinstance(edge, Edge):
+            continue
+        for (ax, ay), (bx, by) in pairwise(edge.points):
+            for p in placed:
+                across = min(ax, bx) < p.x + p.width - 0.1 and p.x + 0.1 < max(ax, bx, ax + 0.2)
+                along = min(ay, by) < p.y + p.height - 0.1 and p.y + 0.1 < max(ay, by, ay + 0.2)
+                assert not (across and along), p.box.key
 
 
 def edges_end_at_boxes(made: Scene, placed: list[Placed], frames: list[Frame]) -> None:

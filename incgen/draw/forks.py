@@ -12,6 +12,7 @@ from incgen.draw.text import width
 #: Between branches, for a lane beside them, and from the fork to where branches begin to part.
 _BETWEEN, _LANE, _BUS = 16.0, 14.0, 12.0
 _DOT = 22.0  #: The diameter of an add or mul
+_TURN = 8.0  #: From where an edge turns to where it ends
 _SIGNS = {"add": "+", "mul": "×"}
 
 
@@ -120,21 +121,27 @@ class _ForkLayout:
         """Return the first places of an edge into a branch."""
         return [(0, 0), (_BUS, 0), (_BUS, column)] if column else [(0, 0)]
 
+    def into(self, column: float, at: float) -> list[Point]:
+        """Return the last places of an edge into the join: from above, or from beside a dot."""
+        if self.bar or not column:
+            return [(at, column)]
+        half = _DOT / 2
+        if abs(column) <= half + _TURN:  # too near for a way to its side
+            return [(at - _TURN, column), (at - _TURN, 0), (at, 0)]
+        return [(at + half, column), (at + half, half if column > 0 else -half)]
+
     def way_out(
         self, row: Row, part: Part, column: float, top: float, at: float, out: str
     ) -> Sequence[Mark]:
         """Draw the edge from the last item of a branch, or from the fork itself, into the join."""
-        into: list[Point] = [(at, column)]
-        if not self.bar and column:
-            side = _DOT / 2 if column > 0 else -_DOT / 2
-            into = [(at + _DOT / 2, column), (at + _DOT / 2, side)]
+        into = self.into(column, at)
         if row.items:
             end = top + part.length
-            if len(into) > 1 and out:  # the text stands before the corner
-                straight = self.pen.edge([(end, column), (at, column)], out, arrow=False)
-                return [*straight, self.axes.edge([(at, column), *into])]
-            marks = self.pen.edge([(end, column), *into], out)
-            return marks
+            if len(into) == 1 or not out:
+                return self.pen.edge([(end, column), *into], out)
+            corner = (min(at, into[0][0]), column)  # the text stands before it
+            straight = self.pen.edge([(end, column), corner], out, arrow=False)
+            return [*straight, self.axes.edge([corner, *into])]
         if row.value != self.fork.source:
             self.wants.append(Want(row.value, ((0, column), *into)))
             return self.beside(row.caption, column)
