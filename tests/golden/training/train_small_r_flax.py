@@ -89,8 +89,7 @@ class Examples:
     """Images with their labels: the paths of files, or an array (N, H, W) of bytes."""
 
     def __init__(self, images: list[str] | np.ndarray, labels: np.ndarray) -> None:
-        self.images = images
-        self.labels = labels
+        self.images, self.labels = images, labels
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -272,8 +271,8 @@ class Images:
         self.examples, self.seed = examples, seed
         if workers is None:
             small = isinstance(examples.images, np.ndarray)
-            workers = 1 if small else min(8, os.cpu_count() or 1)
-        self.workers = max(1, workers)
+            workers = 0 if small else min(8, os.cpu_count() or 1)
+        self.workers = workers
 
     def load(self, epoch: int | None, number: int) -> np.ndarray:
         """Return an image as the network is to see it."""
@@ -302,7 +301,10 @@ class Images:
     def read(
         self, batches: Iterable[tuple[int | None, np.ndarray]]
     ) -> Iterator[tuple[Array, Array]]:
-        """Yield batches as the network takes them, which threads read ahead."""
+        """Yield batches as the network takes them, which threads, if any, read ahead."""
+        if not self.workers:
+            yield from (placed(*self.batch(*batch)) for batch in batches)
+            return
         with ThreadPoolExecutor(self.workers) as pool:
             ahead = deque[Future[tuple[np.ndarray, np.ndarray]]]()
             for epoch, numbers in batches:

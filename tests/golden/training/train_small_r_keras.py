@@ -61,8 +61,7 @@ class Examples:
     """Images with their labels: the paths of files, or an array (N, H, W) of bytes."""
 
     def __init__(self, images: list[str] | np.ndarray, labels: np.ndarray) -> None:
-        self.images = images
-        self.labels = labels
+        self.images, self.labels = images, labels
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -204,9 +203,8 @@ def resize_somehow(image: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
 
 def transform(image: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
     """Return an image (H, W, C), values 0..255, for training, by random numbers."""
-    image = tf.cast(image, tf.float32)
     top, left, h, w = tf.unstack(measured(crop_box, [4], image, numbers))
-    image = image[top : top + h, left : left + w]
+    image = tf.cast(image[top : top + h, left : left + w], tf.float32)
     image = resize_somehow(image, numbers[23])
     image = tf.where(numbers[22] < 0.5, tf.reverse(image, [1]), image)
     r = tf.cast(numbers, tf.float32)

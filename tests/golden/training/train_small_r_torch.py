@@ -86,8 +86,7 @@ class Examples:
     """Images with their labels: the paths of files, or an array (N, H, W) of bytes."""
 
     def __init__(self, images: list[str] | np.ndarray, labels: np.ndarray) -> None:
-        self.images = images
-        self.labels = labels
+        self.images, self.labels = images, labels
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -257,8 +256,7 @@ class Images(Dataset[tuple[Tensor, Tensor]]):
     """
 
     def __init__(self, examples: Examples, seed: int) -> None:
-        self.examples = examples
-        self.seed = seed
+        self.examples, self.seed = examples, seed
 
     def __getitem__(
         self, batch: tuple[int | None, np.ndarray]
@@ -284,8 +282,7 @@ class Order(Sampler[tuple[int, np.ndarray]]):
     """The examples of each step for this process: its share of every batch."""
 
     def __init__(self, count: int, seed: int, start: int, end: int) -> None:
-        self.count, self.seed = count, seed
-        self.start, self.end = start, end
+        self.count, self.seed, self.start, self.end = count, seed, start, end
 
     def __len__(self) -> int:
         return self.end - self.start
@@ -451,6 +448,8 @@ received = list[int]()  # the signals that asked this process to end
 
 def interrupted() -> bool:
     """Return whether any process is to end; all of them ask at the same time."""
+    if PROCESSES == 1:
+        return bool(received)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return bool(summed(torch.tensor(len(received), device=device)))
 
@@ -553,6 +552,7 @@ def evaluate(
     return {} if interrupted() else values
 
 
+@torch.no_grad()
 def first_overflow(model: nn.Module, images: Tensor, precision: torch.dtype) -> str:
     """Return the key of the first layer whose output is not finite."""
     found = list[str]()
@@ -563,10 +563,7 @@ def first_overflow(model: nn.Module, images: Tensor, precision: torch.dtype) -> 
 
     for name, module in model.named_modules():
         module.register_forward_hook(partial(look, name))
-    with (
-        torch.no_grad(),
-        torch.autocast(images.device.type, precision, precision != torch.float32),
-    ):
+    with torch.autocast(images.device.type, precision, precision != torch.float32):
         model.forward(images)
     return found[0] if found else "none"
 
@@ -766,6 +763,7 @@ class Run:
             self.network = DistributedDataParallel(self.model)
         if args.compile:
             self.network.compile()
+        self.network.eval()
 
     def parts(self) -> dict[str, Any]:
         """Return what changes, by its name in a checkpoint."""
@@ -778,9 +776,10 @@ class Run:
 
     def train(self, images: Tensor, labels: Tensor, rate: float) -> Tensor:
         """Train on a batch; return the loss, or exit if it is not finite."""
-        self.network.train()
-        for layer in self.unchanging:
-            layer.eval()
+        if not self.model.training:  # at first, and after an evaluation
+            self.network.train()
+            for layer in self.unchanging:
+                layer.eval()
         # Dropout depends on the step, and not on what was drawn before.
         state = np.random.SeedSequence([self.seed, self.step, RANK]).generate_state(1)
         torch.manual_seed(int(state[0]))
