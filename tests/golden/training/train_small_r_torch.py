@@ -307,7 +307,7 @@ def evaluation_order(count: int) -> list[tuple[None, np.ndarray]]:
 def load(
     images: Images, batches: Iterable[Any], workers: int | None, device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield batches as the network takes them, read by worker processes."""
+    """Yield batches as the network takes them, read by worker processes, if any."""
     if workers is None:
         cores = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         workers = 0 if isinstance(images.examples.images, np.ndarray) else min(8, cores)
@@ -320,7 +320,7 @@ def load(
         worker_init_fn=ignore_interrupts,
     )
     try:
-        for pixels, labels in loader:
+        for pixels, labels in loader if workers else map(images.__getitem__, batches):
             pixels = pixels.to(device, non_blocking=True)
             x = preprocess(pixels)
             if device.type == "cuda":
@@ -433,7 +433,7 @@ def train_step(
     loss = loss_of(model, outputs, labels)
     scaler.scale(loss).backward()
     loss = summed(loss.detach()) / PROCESSES
-    if not torch.isfinite(loss):
+    if not math.isfinite(loss):
         raise FloatingPointError(f"the loss is {loss:g}")
     scaler.unscale_(optimizer)
     clip(model.parameters())
