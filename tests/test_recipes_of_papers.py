@@ -52,7 +52,7 @@ def test_scripts_train_a_small_network_as_a_paper_does(
     spec: str, recipe: str, targets: str
 ) -> None:
     _, paper = compile_recipe(SPECS / f"{spec}.inc", recipe)
-    network = NETWORK if paper.loss.heads is not None else NETWORK.replace(HEAD, "")
+    network = NETWORK if paper.loss.heads else NETWORK.replace(HEAD, "")
     first, rest = network.split("\n", 1)
     text = f'{first}\nuse {recipe} from "incgen:{spec}.inc"\n{rest}'
     text += f"recipe small_one for small from {recipe} {{\n    evaluate {{ center_crop }}\n}}\n"
