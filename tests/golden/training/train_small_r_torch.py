@@ -738,7 +738,7 @@ class Run:
         )
 
         torch.manual_seed(self.seed)
-        self.model = Small()
+        self.model = Small().eval()  # until the first step
         if args.weights:
             load_weights(self.model, args.weights, args.fresh)
         if PROCESSES > 1 and device.type == "cuda":
@@ -763,7 +763,6 @@ class Run:
             self.network = DistributedDataParallel(self.model)
         if args.compile:
             self.network.compile()
-        self.network.eval()
 
     def parts(self) -> dict[str, Any]:
         """Return what changes, by its name in a checkpoint."""
