@@ -178,6 +178,17 @@ def same(
         np.testing.assert_allclose(found[key], value, rtol=within, atol=within)
 
 
+def compared(one: Run, two: Run) -> None:
+    """Check that two runs have the same log and weights, but for rounding in float64."""
+    assert (one.code, two.code) == (0, 0), one.said + two.said
+    for name in ("last", "average"):
+        same(weights(two, name), weights(one, name), 1e-9)
+    for row, other in zip(one.log(), two.log(), strict=True):
+        for column in row:
+            found, expected = float(other[column] or 0), float(row[column] or 0)
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
 def check(*command: str, cwd: Path) -> None:
     """Check that a program, such as ruff, finds nothing."""
     result = subprocess.run(

@@ -571,64 +571,6 @@ def whole(script: Path, images: Path, tmp_path_factory: pytest.TempPathFactory) 
     return run
 
 
-def test_a_run_writes_its_files(whole: scripts.Run) -> None:
-    names = {path.name.partition(".out")[0] for path in whole.output.iterdir()}
-    assert names == {
-        "average.safetensors",
-        "checkpoint.npz",
-        "curves.png",
-        "events",
-        "last.safetensors",
-        "log.csv",
-    }
-    log = whole.log()
-    assert [row["step"] for row in log if row["loss"]] == [str(n) for n in range(1, 16)]
-    assert [row["step"] for row in log if row["top1"]] == ["5", "10", "15"]
-
-
-@pytest.mark.parametrize(
-    ("number", "code"),
-    [
-        (scripts.KILL, -9),
-        (scripts.TERMINATE, 143),
-        pytest.param(scripts.INTERRUPT, 130, marks=pytest.mark.slow),
-    ],
-)
-def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
-    number: int, code: int, script: Path, images: Path, tmp_path: Path, whole: scripts.Run
-) -> None:
-    options = ["--log-every=1", "--save-every=4"]
-    first = scripts.run(script, images, tmp_path / "run", *options, at=(number, 6))
-    again = scripts.run(script, images, tmp_path / "run", *options, "--resume")
-
-    assert (first.code, again.code) == (code, 0), first.said + again.said
-    assert again.log() == whole.log()
-    for name in ("last", "average"):
-        same(weights(again, name), weights(whole, name))
-
-
-def compared(one: scripts.Run, two: scripts.Run) -> None:
-    """Check that two runs have the same log and weights, but for rounding in float64."""
-    assert (one.code, two.code) == (0, 0), one.said + two.said
-    same(weights(two), weights(one), 1e-9)
-    same(weights(two, "average"), weights(one, "average"), 1e-9)
-    for row, other in zip(one.log(), two.log(), strict=True):
-        for column in row:
-            assert float(other[column] or 0) == pytest.approx(float(row[column] or 0), rel=1e-9)
-
-
-@pytest.mark.parametrize("numerics", ["caffe", pytest.param("tf", marks=pytest.mark.slow)])
-def test_two_devices_are_one(numerics: str, images: Path, tmp_path: Path) -> None:
-    """Also with dropout. The two conventions differ in which variance is averaged."""
-    script = scripts.built(tmp_path / "script", spec(NETWORK.replace("caffe", numerics)), "flax")
-    options = ("--log-every=1", "--steps=3")
-    one, two = (
-        scripts.run(script, images, tmp_path / f"run{n}", *options, devices=n, dtype="float64")
-        for n in (1, 2)
-    )
-    compared(one, two)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", ["6", "6 synchronized=true"])
 def test_two_processes_are_two_devices(batch: str, images: Path, tmp_path: Path) -> None:
@@ -636,7 +578,7 @@ def test_two_processes_are_two_devices(batch: str, images: Path, tmp_path: Path)
     options, dtype = ("--log-every=1", "--steps=6"), "float64"
     one = scripts.run(script, images, tmp_path / "run1", *options, devices=2, dtype=dtype)
     two = scripts.run(script, images, tmp_path / "run2", *options, processes=2, dtype=dtype)
-    compared(one, two)
+    scripts.compared(one, two)
 
 
 def test_each_device_has_its_own_statistics(images: Path, tmp_path: Path) -> None:
@@ -683,30 +625,6 @@ def test_each_device_and_each_step_drops_other_values(tmp_path: Path) -> None:
     first, second = map(float, (tmp_path / "found").read_text().split())
 
     assert first and second and first != second
-
-
-def test_a_batch_that_devices_cannot_share(script: Path, images: Path, tmp_path: Path) -> None:
-    run = scripts.run(script, images, tmp_path / "run", devices=4)
-    assert run.code == 1
-    assert "4 devices cannot share a batch of 6 equally" in run.said
-
-
-def test_fine_tuning(script: Path, images: Path, tmp_path: Path, whole: scripts.Run) -> None:
-    """Weights are loaded but for fresh ones, and frozen ones stay, with their statistics."""
-    options = [f"--from={whole.output}/average.safetensors", "--fresh", "logits", "early.*"]
-    options += ["--freeze", "conv1", "*2.conv*"]
-    run = scripts.run(script, images, tmp_path / "run", *options, "--steps=4", "--seed=5")
-    again = scripts.run(script, images, tmp_path / "run", "--steps=1", "--resume")
-    assert (run.code, again.code) == (0, 0), run.said + again.said
-
-    before, after = weights(whole, "average"), weights(again)
-    still = {key for key in before if np.array_equal(before[key], after[key])}
-    frozen = {key for key in before if key.startswith("conv1.") or key == "conv2.conv.weight"}
-    assert still == frozen
-    module = scripts.loaded(script)
-    fresh = jax.jit(lambda: module.Small(rngs=nnx.Rngs(5)).logits.kernel[...])().T
-    moved = [np.abs(after["logits.weight"] - w).mean() for w in (fresh, before["logits.weight"])]
-    assert moved[0] < moved[1] / 5
 
 
 def test_frozen_statistics_freeze_a_normalisation(imported: Callable[..., Any]) -> None:
@@ -766,15 +684,9 @@ def test_what_the_command_line_refuses(
     assert not (tmp_path / "run" / "log.csv").exists()
 
 
-@pytest.mark.parametrize(
-    "several",
-    [
-        {},
-        pytest.param({"devices": 2}, marks=pytest.mark.slow),
-        pytest.param({"processes": 2}, marks=pytest.mark.slow),
-    ],
-)
-def test_a_loss_that_is_not_finite_stops_the_run(
+@pytest.mark.slow
+@pytest.mark.parametrize("several", [{"devices": 2}, {"processes": 2}])
+def test_a_loss_that_is_not_finite_stops_a_run_on_several_devices(
     several: dict[str, Any], script: Path, images: Path, tmp_path: Path, whole: scripts.Run
 ) -> None:
     broken = weights(whole)

@@ -18,7 +18,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import save_file
-from scripts import check, same, weights
+from scripts import check, weights
 from small import NETWORK, PLAIN, picture, spec
 
 Array = NDArray[Any]
@@ -572,63 +572,6 @@ def whole(script: Path, images: Path, tmp_path_factory: pytest.TempPathFactory) 
     return run
 
 
-def test_a_run_writes_its_files(whole: scripts.Run) -> None:
-    names = {path.name.partition(".out")[0] for path in whole.output.iterdir()}
-    assert names == {
-        "average.safetensors",
-        "checkpoint.npz",
-        "curves.png",
-        "events",
-        "last.safetensors",
-        "log.csv",
-    }
-    log = whole.log()
-    assert [row["step"] for row in log if row["loss"]] == [str(n) for n in range(1, 16)]
-    assert [row["step"] for row in log if row["top1"]] == ["5", "10", "15"]
-
-
-@pytest.mark.parametrize(
-    ("number", "code"),
-    [
-        (scripts.KILL, -9),
-        (scripts.TERMINATE, 143),
-        pytest.param(scripts.INTERRUPT, 130, marks=pytest.mark.slow),
-    ],
-)
-def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
-    number: int, code: int, script: Path, images: Path, tmp_path: Path, whole: scripts.Run
-) -> None:
-    options = ["--log-every=1", "--save-every=4"]
-    first = scripts.run(script, images, tmp_path / "run", *options, at=(number, 6))
-    again = scripts.run(script, images, tmp_path / "run", *options, "--resume")
-
-    assert (first.code, again.code) == (code, 0), first.said + again.said
-    assert again.log() == whole.log()
-    for name in ("last", "average"):
-        same(weights(again, name), weights(whole, name))
-
-
-@pytest.mark.parametrize("numerics", ["caffe", pytest.param("tf", marks=pytest.mark.slow)])
-def test_two_devices_are_one(numerics: str, images: Path, tmp_path: Path) -> None:
-    """The two conventions differ in which variance is averaged."""
-    text = spec(NETWORK.replace("caffe", numerics).replace("drop = 0.25", "drop = 0"))
-    script = scripts.built(tmp_path / "script", text, "keras")
-    runs = [
-        scripts.run(
-            script, images, tmp_path / f"run{n}", "--log-every=1", devices=n, dtype="float64"
-        )
-        for n in (1, 2)
-    ]
-    assert [run.code for run in runs] == [0, 0], runs[1].said
-
-    one, two = runs
-    same(weights(two), weights(one), 1e-9)
-    same(weights(two, "average"), weights(one, "average"), 1e-9)
-    for row, other in zip(one.log(), two.log(), strict=True):
-        for column in row:
-            assert float(other[column] or 0) == pytest.approx(float(row[column] or 0), rel=1e-9)
-
-
 @pytest.mark.slow
 def test_devices_with_statistics_of_their_own(
     imported: Callable[..., Any], images: Path, tmp_path: Path
@@ -648,30 +591,6 @@ def test_devices_with_statistics_of_their_own(
     top1, loss = (np.asarray(sums) / 15).tolist()
     assert float(run.log()[-1]["top1"]) == pytest.approx(top1)
     assert float(run.log()[-1]["val_loss"]) == pytest.approx(loss, rel=1e-5)
-
-
-def test_a_batch_that_devices_cannot_share(script: Path, images: Path, tmp_path: Path) -> None:
-    run = scripts.run(script, images, tmp_path / "run", devices=4)
-    assert run.code == 1
-    assert "4 devices cannot share a batch of 6 equally" in run.said
-
-
-def test_fine_tuning(script: Path, images: Path, tmp_path: Path, whole: scripts.Run) -> None:
-    """Weights are loaded but for fresh ones, and frozen ones stay, with their statistics."""
-    options = [f"--from={whole.output}/average.safetensors", "--fresh", "logits", "early.*"]
-    options += ["--freeze", "conv1", "*2.conv*"]
-    run = scripts.run(script, images, tmp_path / "run", *options, "--steps=4", "--seed=5")
-    again = scripts.run(script, images, tmp_path / "run", "--steps=1", "--resume")
-    assert (run.code, again.code) == (0, 0), run.said + again.said
-
-    before, after = weights(whole, "average"), weights(again)
-    still = {key for key in before if np.array_equal(before[key], after[key])}
-    frozen = {key for key in before if key.startswith("conv1.") or key == "conv2.conv.weight"}
-    assert still == frozen
-    keras.utils.set_random_seed(5)
-    fresh = scripts.loaded(script).small().get_layer("logits").kernel.numpy().T
-    moved = [np.abs(after["logits.weight"] - w).mean() for w in (fresh, before["logits.weight"])]
-    assert moved[0] < moved[1] / 5
 
 
 def test_frozen_statistics_freeze_a_normalisation(imported: Callable[..., Any]) -> None:
@@ -725,20 +644,6 @@ def test_what_is_refused(imported: Callable[..., Any], whole: scripts.Run, tmp_p
         with pytest.raises(SystemExit) as stopped:
             call()
         assert message in str(stopped.value)
-
-
-def test_a_loss_that_is_not_finite_stops_the_run(
-    script: Path, images: Path, tmp_path: Path, whole: scripts.Run
-) -> None:
-    broken = weights(whole)
-    broken["conv2.conv.weight"] = np.full_like(broken["conv2.conv.weight"], 3e38)
-    save_file(broken, tmp_path / "broken.safetensors")
-    run = scripts.run(script, images, tmp_path / "run", f"--from={tmp_path}/broken.safetensors")
-
-    assert run.code == 1
-    assert "the loss is nan in step 0, at a rate of 0;" in run.said
-    assert "output is not finite: conv2.conv\n" in run.said
-    assert not (tmp_path / "run" / "checkpoint.npz").exists()
 
 
 def test_weights_files_hold_every_kind_of_kernel(forms: Path, images: Path, tmp_path: Path) -> None:

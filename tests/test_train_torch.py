@@ -718,75 +718,6 @@ def weights(run: scripts.Run, name: str = "last") -> dict[str, Tensor]:
     return load_file(run.output / f"{name}.safetensors")
 
 
-def test_a_run_writes_its_files(whole: scripts.Run) -> None:
-    names = {path.name.partition(".out")[0] for path in whole.output.iterdir()}
-    assert names == {
-        "average.safetensors",
-        "checkpoint.pt",
-        "curves.png",
-        "events",
-        "last.safetensors",
-        "log.csv",
-    }
-    log = whole.log()
-    assert [row["step"] for row in log if row["loss"]] == [str(n) for n in range(1, 16)]
-    assert [row["step"] for row in log if row["top1"]] == ["5", "10", "15"]
-
-
-@pytest.mark.parametrize(
-    ("number", "code", "step", "every"),
-    [
-        (scripts.KILL, -9, 6, 4),
-        (scripts.KILL, -9, 11, 5),  # the last checkpoint is followed by an evaluation
-        (scripts.TERMINATE, 143, 6, 4),
-        (scripts.INTERRUPT, 130, 9, 4),  # the end of an epoch, before its evaluation
-    ],
-)
-def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
-    number: int,
-    code: int,
-    step: int,
-    every: int,
-    script: Path,
-    images: Path,
-    tmp_path: Path,
-    whole: scripts.Run,
-) -> None:
-    options = ["--log-every=1", f"--save-every={every}"]
-    first = scripts.run(script, images, tmp_path / "run", *options, at=(number, step))
-    again = scripts.run(script, images, tmp_path / "run", *options, "--resume")
-
-    assert (first.code, again.code) == (code, 0), first.said + again.said
-    assert again.log() == whole.log()
-    for name in ("last", "average"):
-        expected, found = weights(whole, name), weights(again, name)
-        assert {k: torch.equal(v, found[k]) for k, v in expected.items()} == dict.fromkeys(
-            expected, True
-        )
-
-
-@pytest.mark.parametrize("numerics", ["caffe", "tf"])
-def test_two_processes_are_one(numerics: str, images: Path, tmp_path: Path) -> None:
-    """The two conventions differ in which variance is averaged."""
-    text = spec(NETWORK.replace("caffe", numerics).replace("drop = 0.25", "drop = 0"))
-    script = scripts.built(tmp_path / "script", text, "torch")
-    runs = [
-        scripts.run(
-            script, images, tmp_path / f"run{n}", "--log-every=1", processes=n, dtype="float64"
-        )
-        for n in (1, 2)
-    ]
-    assert [run.code for run in runs] == [0, 0], runs[1].said
-
-    one, two = (weights(run) for run in runs)
-    assert one.keys() == two.keys()
-    for key in one:
-        torch.testing.assert_close(two[key], one[key], rtol=1e-9, atol=1e-9)
-    for row, other in zip(*(run.log() for run in runs), strict=True):
-        for column in row:
-            assert float(other[column] or 0) == pytest.approx(float(row[column] or 0), rel=1e-9)
-
-
 def test_worker_processes_change_nothing(
     script: Path, images: Path, tmp_path: Path, whole: scripts.Run
 ) -> None:
@@ -822,29 +753,6 @@ def test_what_the_command_line_refuses(
         assert not (tmp_path / "run" / "log.csv").exists()
 
 
-def test_a_batch_that_processes_cannot_share(script: Path, images: Path, tmp_path: Path) -> None:
-    run = scripts.run(script, images, tmp_path / "run", processes=4)
-    assert run.code == 1
-    assert "4 processes cannot share a batch of 6 equally" in run.said
-
-
-def test_fine_tuning(script: Path, images: Path, tmp_path: Path, whole: scripts.Run) -> None:
-    """Weights are loaded but for fresh ones, and frozen ones stay, with their statistics."""
-    options = [f"--from={whole.output}/average.safetensors", "--fresh", "logits", "early.*"]
-    options += ["--freeze", "conv1.conv*", "*2.bn.running_*"]
-    run = scripts.run(script, images, tmp_path / "run", *options, "--steps=4", "--seed=5")
-    again = scripts.run(script, images, tmp_path / "run", "--steps=1", "--resume")
-    assert (run.code, again.code) == (0, 0), run.said + again.said
-
-    before, after = weights(whole, "average"), weights(again)
-    same = {key for key in before if torch.equal(before[key], after[key])}
-    assert same == {"conv1.conv.weight", *(key for key in before if key.startswith("conv2.bn"))}
-    torch.manual_seed(5)
-    fresh = scripts.loaded(script).Small().logits.weight.detach()
-    moved = [(after["logits.weight"] - w).abs().mean() for w in (fresh, before["logits.weight"])]
-    assert moved[0] < moved[1] / 5
-
-
 def test_weights_that_do_not_fit(
     script: Path, images: Path, tmp_path: Path, whole: scripts.Run
 ) -> None:
@@ -861,20 +769,6 @@ def test_weights_that_do_not_fit(
         "size mismatch for logits.weight",
     ):
         assert part in run.said
-
-
-def test_a_loss_that_is_not_finite_stops_the_run(
-    script: Path, images: Path, tmp_path: Path, whole: scripts.Run
-) -> None:
-    broken = weights(whole)
-    broken["conv2.conv.weight"] = torch.full_like(broken["conv2.conv.weight"], 3e38)
-    save_file(broken, tmp_path / "broken.safetensors")
-    run = scripts.run(script, images, tmp_path / "run", f"--from={tmp_path}/broken.safetensors")
-
-    assert run.code == 1
-    assert "the loss is nan in step 0, at a rate of 0;" in run.said
-    assert "output is not finite: conv2.conv\n" in run.said
-    assert not (tmp_path / "run" / "checkpoint.pt").exists()
 
 
 def test_weights_that_are_not_finite_are_not_saved(

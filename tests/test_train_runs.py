@@ -1,0 +1,158 @@
+"""Whole runs of training scripts: what is the same in every framework."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scripts
+from safetensors.numpy import save_file
+from scripts import same, weights
+from small import NETWORK, spec
+
+from incgen.targets import TARGETS
+
+#: What shares a batch.
+SHARING = {"torch": "processes", "keras": "devices", "flax": "devices"}
+
+
+@pytest.fixture(scope="module", params=TARGETS)
+def target(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return scripts.folder_of_images(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def script(target: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return scripts.built(tmp_path_factory.mktemp("script"), spec(), target)
+
+
+@pytest.fixture(scope="module")
+def whole(script: Path, images: Path, tmp_path_factory: pytest.TempPathFactory) -> scripts.Run:
+    """Return a run that nothing interrupted."""
+    output = tmp_path_factory.mktemp("runs") / "whole"
+    run = scripts.run(script, images, output, "--log-every=1")
+    assert run.code == 0, run.said
+    return run
+
+
+def test_a_run_writes_its_files(target: str, whole: scripts.Run) -> None:
+    names = {path.name.partition(".out")[0] for path in whole.output.iterdir()}
+    assert names == {
+        "average.safetensors",
+        "checkpoint.pt" if target == "torch" else "checkpoint.npz",
+        "curves.png",
+        "events",
+        "last.safetensors",
+        "log.csv",
+    }
+    log = whole.log()
+    assert [row["step"] for row in log if row["loss"]] == [str(n) for n in range(1, 16)]
+    assert [row["step"] for row in log if row["top1"]] == ["5", "10", "15"]
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "step", "every"),
+    [
+        (scripts.KILL, -9, 6, 4),
+        (scripts.TERMINATE, 143, 6, 4),
+        # the last checkpoint is followed by an evaluation
+        pytest.param(scripts.KILL, -9, 11, 5, marks=pytest.mark.slow),
+        # the end of an epoch, before its evaluation
+        pytest.param(scripts.INTERRUPT, 130, 9, 4, marks=pytest.mark.slow),
+    ],
+)
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
+    number: int,
+    code: int,
+    step: int,
+    every: int,
+    script: Path,
+    images: Path,
+    tmp_path: Path,
+    whole: scripts.Run,
+) -> None:
+    options = ["--log-every=1", f"--save-every={every}"]
+    first = scripts.run(script, images, tmp_path / "run", *options, at=(number, step))
+    again = scripts.run(script, images, tmp_path / "run", *options, "--resume")
+
+    assert (first.code, again.code) == (code, 0), first.said + again.said
+    assert again.log() == whole.log()
+    for name in ("last", "average"):
+        same(weights(again, name), weights(whole, name))
+
+
+@pytest.mark.parametrize("numerics", ["caffe", pytest.param("tf", marks=pytest.mark.slow)])
+def test_two_that_share_a_batch_are_one(
+    target: str, numerics: str, images: Path, tmp_path: Path
+) -> None:
+    """In Flax with dropout, too. The two conventions differ in which variance is averaged."""
+    text = spec(NETWORK.replace("caffe", numerics))
+    if target != "flax":
+        text = text.replace("drop = 0.25", "drop = 0")
+    script = scripts.built(tmp_path / "script", text, target)
+    options = ["--log-every=1", *(["--steps=3"] if target == "flax" else [])]
+    one, two = (
+        scripts.run(
+            script,
+            images,
+            tmp_path / f"run{count}",
+            *options,
+            dtype="float64",
+            **{SHARING[target]: count},  # type: ignore[arg-type]
+        )
+        for count in (1, 2)
+    )
+
+    scripts.compared(one, two)
+
+
+def test_a_batch_that_cannot_be_shared(
+    target: str, script: Path, images: Path, tmp_path: Path
+) -> None:
+    several = {SHARING[target]: 4}
+    run = scripts.run(script, images, tmp_path / "run", **several)  # type: ignore[arg-type]
+    assert run.code == 1
+    assert f"4 {SHARING[target]} cannot share a batch of 6 equally" in run.said
+
+
+def test_fine_tuning(script: Path, images: Path, tmp_path: Path, whole: scripts.Run) -> None:
+    """Weights are loaded but for fresh ones, and frozen ones stay, with their statistics."""
+    options = [f"--from={whole.output}/average.safetensors", "--fresh", "logits", "early.*"]
+    options += ["--freeze", "conv1.conv*", "*2.bn.running_*"]
+    run = scripts.run(script, images, tmp_path / "run", *options, "--steps=1", "--seed=5")
+    before, start = weights(whole, "average"), weights(run)
+    again = scripts.run(script, images, tmp_path / "run", "--steps=4", "--resume")
+    assert (run.code, again.code) == (0, 0), run.said + again.said
+
+    after = weights(again)
+    # The rate of the first step is 0, so that only statistics change in it.
+    changed = {key for key in before if not np.array_equal(before[key], start[key])}
+    fresh = ("logits", "early", "conv1.bn.running", "conv1.bn.num")
+    assert changed == {key for key in before if key.startswith(fresh)}
+    still = {key for key in before if np.array_equal(start[key], after[key])}
+    assert still == {"conv1.conv.weight", *(key for key in before if key.startswith("conv2.bn"))}
+    first, file, last = (each["logits.weight"] for each in (start, before, after))
+    assert np.abs(last - first).mean() < np.abs(last - file).mean() / 5
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(
+    script: Path, images: Path, tmp_path: Path, whole: scripts.Run
+) -> None:
+    broken = weights(whole)
+    broken["conv2.conv.weight"] = np.full_like(broken["conv2.conv.weight"], 3e38)
+    save_file(broken, tmp_path / "broken.safetensors")
+    options = [f"--from={tmp_path}/broken.safetensors", "--log-every=1"]
+    run = scripts.run(script, images, tmp_path / "run", *options)
+
+    assert run.code == 1
+    assert "the loss is nan in step 0, at a rate of 0;" in run.said
+    assert "output is not finite: conv2.conv\n" in run.said
+    assert not [*(tmp_path / "run").glob("checkpoint*")]
+    assert not run.log()
