@@ -14,11 +14,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from incgen.api import build, check, deployed, drawing, generate, load
+    from incgen.api import build, check, drawing, generate, load
     from incgen.base.diagnostics import Diagnostic, SpecError
     from incgen.base.files import OutputError
     from incgen.compiling import RequestError, compile_recipe, compile_spec
     from incgen.draw.view import DrawError
+    from incgen.inference import deployed
     from incgen.onnx.exporting import export_onnx
     from incgen.output import GeneratedFile
     from incgen.targets.shared.style import Style, TemplateError
@@ -69,7 +70,7 @@ _HOMES = {
     "check": "incgen.api",
     "compile_recipe": "incgen.compiling",
     "compile_spec": "incgen.compiling",
-    "deployed": "incgen.api",
+    "deployed": "incgen.inference",
     "drawing": "incgen.api",
     "export_onnx": "incgen.onnx.exporting",
     "export_weights": "incgen.weights.exporting",

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from incgen.base.diagnostics import (
     Code,
     Diagnostic,
     Reporter,
     SpecError,
-    clipped,
     listed,
     near,
 )
@@ -31,6 +30,7 @@ from incgen.compiling import (
     graph_of,
 )
 from incgen.graph.nodes import Graph
+from incgen.inference import Deploy, formed, stem_of
 from incgen.syntax.loader import LoadedFile
 from incgen.syntax.loader import load as load_file
 
@@ -39,10 +39,6 @@ if TYPE_CHECKING:
     from incgen.recipes.recipe import Recipe
     from incgen.targets import Target
     from incgen.targets.shared.style import Style
-
-
-#: Whether to make a deployed form, or the names of the passes that make it.
-Deploy: TypeAlias = bool | Sequence[str]
 
 
 def check(
@@ -124,7 +120,7 @@ def generate(
         TemplateError: A template of the user's is faulty.
     """
     (found,) = find_targets([target], style)
-    return found.emit(_formed(compile_spec(spec, parameters, text=text), deploy))
+    return found.emit(formed(compile_spec(spec, parameters, text=text), deploy))
 
 
 def drawing(
@@ -209,22 +205,12 @@ def build(
     """
     targets = find_targets([target] if isinstance(target, str) else target, style)
     if recipe is None:
-        graph, found = _formed(compile_spec(spec, parameters), deploy), None
+        graph, found = formed(compile_spec(spec, parameters), deploy), None
     elif deploy is not False:
         raise RequestError("a recipe trains a network, and a deployed one cannot be trained")
     else:
         graph, found = compile_recipe(spec, recipe, parameters)
     return build_graphs([graph], targets, output, recipe=found, force=force, check=check)
-
-
-def _formed(graph: Graph, deploy: Deploy) -> Graph:
-    """Return the form of a network that is asked for."""
-    return graph if deploy is False else deployed(graph, deploy)
-
-
-def stem_of(graph: Graph) -> str:
-    """Return the beginning of the names of a network's files: a deployed form has its own."""
-    return f"{graph.program.network.name}{'_deployed' if graph.deployment is not None else ''}"
 
 
 def build_graphs(
@@ -311,48 +297,9 @@ def load(
         ImportError: The framework is not installed.
     """
     (found,) = find_targets([target], style)
-    graph = _formed(compile_spec(spec, parameters, text=text), deploy)
+    graph = formed(compile_spec(spec, parameters, text=text), deploy)
     network = graph.program.network.name
     return import_source(network, graph.program.file, found.name, found.emit(graph))
-
-
-def find_passes(only: Sequence[str] = (), without: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return the names of the passes of a deployment, in the order in which they run.
-
-    Args:
-        only: The passes to choose from; all if there are none.
-        without: Those that are left out.
-
-    Raises:
-        RequestError: There is no such pass.
-    """
-    from incgen.deploy.passes import PASSES
-
-    for name in (*only, *without):
-        if name not in PASSES:
-            offer = near(name, PASSES) or f"the passes are {listed([*PASSES])}"
-            raise RequestError(f"there is no pass `{clipped(name)}`: {offer}")
-    return tuple(name for name in PASSES if name in (only or PASSES) and name not in without)
-
-
-def deployed(graph: Graph, passes: Deploy = True) -> Graph:
-    """Return the form of a network for inference, which computes the same in evaluation.
-
-    It has no parameters: it is the network of one choice of them. Its `deployment` says what has
-    been done.
-
-    Args:
-        graph: The training form, as `compile_spec` returns it.
-        passes: Whether to run the passes, or the names of those to run.
-
-    Raises:
-        RequestError: There is no such pass.
-    """
-    from incgen.deploy.deploying import run_passes
-
-    if isinstance(passes, bool):
-        return run_passes(graph, find_passes() if passes else ())
-    return run_passes(graph, find_passes(passes) if passes else ())
 
 
 def find_targets(names: Sequence[str], style: Style | None = None) -> list[Target]:

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import incgen
-from incgen import api
 from incgen.compiling import compile_recipe
 from incgen.graph.nodes import Graph
 from incgen.recipes.recipe import Recipe
@@ -165,7 +164,7 @@ def sound_sources(spec: str, text: str, deployed: bool = False) -> Mapping[str, 
     """Return the files without a fault, by target."""
     graph = graph_of(spec, text)
     if deployed:
-        graph = api.deployed(graph)
+        graph = incgen.deployed(graph)
     return {name: target.emit(graph) for name, target in TARGETS.items()}
 
 

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from fuzzing.specs import random_spec
-from incgen.api import deployed, find_passes
 from incgen.base.diagnostics import SpecError
 from incgen.compiling import RequestError, compile_spec
 from incgen.deploy import fold, pooling
@@ -22,6 +21,7 @@ from incgen.deploy.passes import PASSES
 from incgen.deploy.show import passes as listed_passes
 from incgen.deploy.show import table
 from incgen.graph.nodes import Graph
+from incgen.inference import deployed, find_passes
 from incgen.verify import drawing, inputs, measure
 from incgen.verify.reference import Reference
 from incgen.weights import folding

@@ -14,7 +14,7 @@ import torch
 from flax import nnx
 
 import incgen
-from incgen.api import deployed, find_passes
+from incgen.inference import deployed, find_passes
 from incgen.targets import TARGETS
 from incgen.verify import drawing, inputs, verify
 from incgen.verify.reference import Reference

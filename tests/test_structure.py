@@ -203,7 +203,7 @@ ROOMS = (
     *("targets", "road", "weights", "onnx", "verify"),
 )
 #: Modules outside the rooms: the pipeline, and what writes its output.
-ROAD = {"incgen.api", "incgen.compiling", "incgen.output"}
+ROAD = {"incgen.api", "incgen.compiling", "incgen.inference", "incgen.output"}
 
 
 def room_of(name: str) -> int:

@@ -24,8 +24,8 @@ from incgen.cli.options import (
 from incgen.cli.terminal import print_text, say
 
 if TYPE_CHECKING:
-    from incgen.api import Deploy
     from incgen.graph.nodes import Graph
+    from incgen.inference import Deploy
     from incgen.language.arithmetic import Value
     from incgen.onnx.files import OnnxFile
     from incgen.output import GeneratedFile
@@ -122,6 +122,7 @@ def _written(
 ) -> tuple[list[GeneratedFile], OnnxFile | None]:
     """Write the sources of targets and the file of ONNX, all or none."""
     from incgen import api
+    from incgen.inference import stem_of
     from incgen.output import places
     from incgen.targets import ONNX
 
@@ -130,7 +131,7 @@ def _written(
         if of_onnx:
             (graph,) = graphs
             names = [*(target.name for target in found), ONNX]
-            place = places(api.stem_of(graph), names, output)[ONNX]
+            place = places(stem_of(graph), names, output)[ONNX]
             made = onnx_file(graph, place, of_onnx, check=check, force=force)
             file = stack.enter_context(made)
         sources = (
@@ -188,7 +189,7 @@ def _compiled(
     graphs = all_compiled(specs, parameters)
     if graphs is None or deploy is False:
         return graphs, None
-    from incgen.api import deployed
+    from incgen.inference import deployed
 
     return [deployed(graph, deploy) for graph in graphs], None
 

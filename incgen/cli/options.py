@@ -11,7 +11,7 @@ import click
 from incgen.base.diagnostics import SpecError
 
 if TYPE_CHECKING:
-    from incgen.api import Deploy
+    from incgen.inference import Deploy
     from incgen.language.arithmetic import Value
     from incgen.targets.shared.style import Style
 
@@ -122,7 +122,7 @@ def for_deployment(command: Callable[..., int]) -> Callable[..., int]:
             raise click.UsageError(f"--{'pass' if only else 'no-pass'} belongs to --deploy")
         passes: Deploy = False
         if deploy:
-            from incgen.api import find_passes
+            from incgen.inference import find_passes
 
             passes = find_passes(only, without)
         return command(deploy=passes, **options)

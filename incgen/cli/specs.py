@@ -21,8 +21,8 @@ from incgen.cli.reports import exit_code_of, report_faults
 from incgen.cli.terminal import print_text, say
 
 if TYPE_CHECKING:
-    from incgen.api import Deploy
     from incgen.graph.nodes import Graph
+    from incgen.inference import Deploy
     from incgen.language.arithmetic import Value
 
 
@@ -139,10 +139,10 @@ def _show_deployed(
     """Print a deployed network, with what each pass has done."""
     import json
 
-    from incgen.api import deployed
     from incgen.deploy import show
     from incgen.graph.show import as_json as in_json
     from incgen.graph.show import table
+    from incgen.inference import deployed
 
     made = deployed(graph, deploy)
     if as_json:

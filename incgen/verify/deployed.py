@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from incgen.api import find_targets, stem_of
+from incgen.api import find_targets
 from incgen.base.diagnostics import SpecError
 from incgen.deploy.deploying import run_passes
 from incgen.graph.nodes import Graph, Node
+from incgen.inference import stem_of
 from incgen.language.ops import ACTIVATIONS
 from incgen.targets.shared.style import Style
 from incgen.verify import drawing, measure

@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from incgen.api import Deploy, find_passes, find_targets
+from incgen.api import find_targets
 from incgen.base.diagnostics import SpecError, listed
 from incgen.compiling import Parameters, RequestError, SpecPath, compile_spec
 from incgen.graph.nodes import Graph
+from incgen.inference import Deploy, find_passes
 from incgen.targets import TARGETS, Target
 from incgen.verify.report import RUNGS, Omission, Report
 from incgen.verify.resizing import resized

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from incgen.api import Deploy, deployed, find_targets
+from incgen.api import find_targets
 from incgen.base.diagnostics import listed
 from incgen.base.files import OutputError, check_new, make_folder, reason
 from incgen.base.modules import import_source
 from incgen.compiling import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.graph.nodes import Graph
+from incgen.inference import Deploy, deployed
 from incgen.weights import finding
 from incgen.weights.checkpoint import Array, Checkpoint, first_line
 from incgen.weights.choosing import TAKE_PART, Request, choose
