@@ -302,6 +302,7 @@ def texts_are_apart(made: Scene, placed: list[Placed], frames: list[Frame]) -> N
         if isinstance(mark, Label):
             size, bold = SIZES.get(mark.style.split(" ")[0], (10, False))
             wide = width(mark.text, size, bold=bold)
+            wide += width(mark.more, 11) + 6 if mark.more else 0
             x = mark.x - {"start": 0, "middle": wide / 2, "end": wide}[mark.anchor]
             found.append((x, mark.y - size * 0.72, wide, size * 0.9, mark.text))
             assert x >= 0 and x + wide <= made.width, mark.text

@@ -20,7 +20,7 @@ from incgen.graph.show import short
 from incgen.language.printing import spec_value
 
 _PAD = 16.0  #: Inside a panel
-_ROW, _COLUMN = 16.0, 14.0  #: The height of a row of the table, and the space between columns
+_ROW, _COLUMN = 16.0, 18.0  #: The height of a row of the table, and the space between columns
 _PROSE = 15.0  #: From one line of prose to the next
 #: The most rows of a table.
 _MOST = 40
@@ -88,10 +88,8 @@ def _panel(diagram: Diagram, rows: Sequence[Use], axes: Axes, heat: Heat | None)
     inner = max(drawing_width, table_width, heading + 20, 220)
     prose = wrapped(definition.doc.partition("\n\n")[0], 12, inner)
     parameters = f"({names})" if names else ""
-    head: list[Mark] = [
-        Label(_PAD, _PAD + 12, definition.name, "heading"),
-        Label(_PAD + heading + 6, _PAD + 12, cut(parameters, 11, inner - heading - 6), "faint"),
-    ]
+    more = cut(parameters, 11, inner - heading - 6)
+    head: list[Mark] = [Label(_PAD, _PAD + 12, definition.name, "heading", more=more)]
     y = _PAD + 18
     for line in prose:
         y += _PROSE

@@ -69,6 +69,7 @@ class Label:
     text: str
     style: str  #: A class of the style sheet: see `svg.py`
     anchor: str = "start"  #: `start`, `middle` or `end`: what of it is at x
+    more: str = ""  #: Smaller and fainter text behind it
 
     def moved(self, x: float, y: float) -> Self:
         """Return it at another place."""

@@ -61,6 +61,7 @@ def _styles(theme: Theme) -> str:
         ".end": "text-anchor: end",
         ".name": "font-size: 20px; font-weight: bold",
         ".heading": "font-size: 13px; font-weight: bold",
+        ".aside": f"font-size: {TEXT:g}px; font-weight: normal; fill: {theme.faint}",
         ".prose": f"font-size: 12px; fill: {theme.faint}",
         ".faint": f"fill: {theme.faint}",
         ".cell, .column": f"font-size: {SMALL:g}px",
@@ -99,7 +100,7 @@ def _written(mark: Mark, fill: Fill) -> list[str]:
             end = ' marker-end="url(#arrow)"' if mark.arrow else ""
             return [f'<path class="edge" d="{_path(mark)}"{end}/>']
         case Label():
-            return [_text(mark.x, mark.y, mark.text, mark.style, mark.anchor)]
+            return [_text(mark.x, mark.y, mark.text, mark.style, mark.anchor, more=mark.more)]
         case Patch():
             colour = f' style="fill: {mark.fill}"' if mark.fill else ""
             size = _rectangle(mark.x, mark.y, mark.width, mark.height)
@@ -145,10 +146,14 @@ def _card(mark: Frame) -> list[str]:
     return [*lines, "</g>"]
 
 
-def _text(x: float, y: float, text: str, style: str, anchor: str, more: str = "") -> str:
+def _text(
+    x: float, y: float, text: str, style: str, anchor: str, ink: str = "", more: str = ""
+) -> str:
     names = style if anchor == "start" else f"{style} {anchor}"
-    colour = f' style="{more}"' if more else ""
-    return f'<text class="{names}" x="{_number(x)}" y="{_number(y)}"{colour}>{escape(text)}</text>'
+    colour = f' style="{ink}"' if ink else ""
+    behind = f'<tspan class="aside" dx="6">{escape(more)}</tspan>' if more else ""
+    place = f'x="{_number(x)}" y="{_number(y)}"'
+    return f'<text class="{names}" {place}{colour}>{escape(text)}{behind}</text>'
 
 
 def _rectangle(x: float, y: float, wide: float, high: float) -> str:
