@@ -423,6 +423,29 @@ def test_names_from_a_spec_are_text_and_nothing_else() -> None:
     assert b"<b>" not in drawn(graph, View(), "svg")
 
 
+def test_long_names_are_cut_and_control_characters_replaced() -> None:
+    long = "a" * 58
+    text = f"""## {"word " * 40}{"x" * 300}
+numerics torch
+unit {long}u = conv bias=false -> bn -> relu
+block {long}({long}b, {long}c) {{
+    {long}: {long}u 1x1 ({long}b + {long}c)
+    relu
+}}
+network {long}n {{
+    input 8x8 3
+    {long}: {long} 4 5
+    {long}2: {long} 6 7
+    {long}3: {long}u 1x1 3
+}}
+"""
+    graph = compile_spec("a\x1b[31m.inc", text=text)
+    for view in (View(), View(depth=2, heat="parameters"), View(direction="right")):
+        check(graph, view)
+        ElementTree.fromstring(drawn(graph, view, "svg"))
+    assert "a\ufffd[31m.inc" in drawn(graph, View(), "svg").decode("utf-8")
+
+
 @pytest.mark.parametrize("heat", HEATS)
 def test_heat_colours_by_a_share_of_the_largest(heat: str) -> None:
     graph = compile_spec("googlenet")
@@ -497,10 +520,12 @@ def test_a_page_loads_nothing() -> None:
 
 
 def test_names_from_a_spec_cannot_end_the_data_of_a_page() -> None:
-    text = "## </script><script>alert(1)</script>\nnetwork net {\n    input 8x8 3\n    a: relu\n}\n"
+    doc = "## </script><script>alert(1)</script> {{data}}"
+    text = f"{doc}\nnetwork net {{\n    input 8x8 3\n    a: relu\n}}\n"
     page = drawn(compile_spec("</script>.inc", text=text), View(), "html").decode("utf-8")
 
     assert page.count("<script") == 2 and page.count("</script>") == 2
+    assert page.count('"items":') == 1
     assert data_of(page)["items"][1]["f"][5] == "script>.inc:4"
 
 

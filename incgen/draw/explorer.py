@@ -8,6 +8,7 @@ in the file, and its policy forbids anything else.
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
@@ -60,10 +61,7 @@ def html(graph: Graph, view: View) -> str:
         "figure": _figure(graph),
         "data": _embedded(data),
     }
-    page = _file("page.html")
-    for name, text in parts.items():
-        page = page.replace(f"{{{{{name}}}}}", text)
-    return page
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _file("page.html"))
 
 
 def _file(name: str) -> str:
@@ -73,7 +71,7 @@ def _file(name: str) -> str:
 def _embedded(data: _Data) -> str:
     """Return data as JSON that cannot end the element it stands in."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace("{{", "{\\u007b")
+    return text.replace("<", "\\u003c")
 
 
 def _figure(graph: Graph) -> str:

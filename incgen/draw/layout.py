@@ -16,12 +16,12 @@ from incgen.draw.forks import fork_part
 from incgen.draw.pieces import Axes, Part, Pen, Want
 from incgen.draw.rows import row_part
 from incgen.draw.scene import Frame, Mark
-from incgen.draw.text import width
+from incgen.draw.text import cut, width
 
 #: The size of texts in boxes, and from one line of it to the next.
 TEXT, LINE = 11.0, 14.0
 _PAD = 10.0  #: Beside the text of a box
-_NARROWEST = 62.0
+_NARROWEST, _WIDEST = 62.0, 240.0  #: A box, and a text in one
 _INSIDE = 14.0  #: Inside cards
 COPIES = 6.0  #: How far the copies behind a repeated box reach
 _BAND = 24.0  #: The height of the band of a card
@@ -121,11 +121,11 @@ class Layout:
 def lines_of(box: Box, extra: str) -> tuple[str, ...]:
     """Return the texts of a box, one above the other."""
     text = f"{box.count} × {box.text}" if box.count else box.text
-    return tuple(line for line in (box.title, text, extra) if line)
+    return tuple(cut(line, TEXT, _WIDEST) for line in (box.title, text, extra) if line)
 
 
 def titles_of(card: Card) -> tuple[str, ...]:
     """Return the label of a card and what it is, each unless it says nothing."""
     text = f"{card.count} × {card.text}" if card.count else card.text
     text = text if card.text else f"repeat {card.count}" if card.count else ""
-    return tuple(each for each in (card.title, text) if each)
+    return tuple(cut(each, TEXT, _WIDEST) for each in (card.title, text) if each)

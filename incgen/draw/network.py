@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
+from incgen.base.diagnostics import clipped
 from incgen.draw.colours import kind_of
 from incgen.draw.diagram import Facts
 from incgen.draw.text import times
@@ -39,7 +40,7 @@ class Network:
             multiply_adds=sum(node.multiply_adds for node in nodes),
             field=self.fields[value],
             place=f"{_file(part.span.source.name)}:{part.span.line}",
-            said=" ".join(part.span.text.partition("{")[0].split()),
+            said=clipped(" ".join(part.span.text.partition("{")[0].split()), 120),
         )
 
     def texts(self, part: Layer | Used | Joined, prefix: str) -> tuple[str, str, str]:

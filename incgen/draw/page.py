@@ -14,7 +14,7 @@ from incgen.draw.network import Network
 from incgen.draw.panels import panels
 from incgen.draw.pieces import Axes
 from incgen.draw.scene import Label, Mark, Patch, Scene
-from incgen.draw.text import times, width, wrapped
+from incgen.draw.text import cut, times, width, wrapped
 from incgen.draw.view import View
 from incgen.graph.nodes import Graph
 from incgen.graph.show import short
@@ -66,11 +66,12 @@ def _head(
     """Return the title, the totals and the legend, and where they end."""
     program = graph.program
     y = _MARGIN + 18
-    marks: list[Mark] = [Label(_MARGIN, y, program.network.name, "name")]
+    name = cut(program.network.name, 20, whole, bold=True)
+    marks: list[Mark] = [Label(_MARGIN, y, name, "name")]
     prose = (program.network.doc or program.doc).partition("\n\n")[0]
     for line in (*wrapped(prose, 12, whole), totals(graph)):
         y += 17
-        marks.append(Label(_MARGIN, y, line, "prose"))
+        marks.append(Label(_MARGIN, y, cut(line, 12, whole), "prose"))
     y += 12
     shown = [box for each in drawn for box in boxes(each.row)]
     if heat is not None:
@@ -81,7 +82,7 @@ def _head(
         marks += legend
     for unit in _units(graph, shown):
         y += 15
-        marks.append(Label(_MARGIN, y, unit, "faint"))
+        marks.append(Label(_MARGIN, y, cut(unit, 11, whole), "faint"))
     return marks, y + 26
 
 

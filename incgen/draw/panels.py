@@ -22,6 +22,7 @@ from incgen.language.printing import spec_value
 _PAD = 16.0  #: Inside a panel
 _ROW, _COLUMN = 16.0, 18.0  #: The height of a row of the table, and the space between columns
 _PROSE = 15.0  #: From one line of prose to the next
+_WIDEST = 240.0  #: A column
 #: The most rows of a table.
 _MOST = 40
 
@@ -93,7 +94,7 @@ def _panel(diagram: Diagram, rows: Sequence[Use], axes: Axes, heat: Heat | None)
     y = _PAD + 18
     for line in prose:
         y += _PROSE
-        head.append(Label(_PAD, y, line, "prose"))
+        head.append(Label(_PAD, y, cut(line, 12, inner), "prose"))
     y += 14
     dx, dy = axes.place(0, part.before)
     left = _PAD + (inner - drawing_width) / 2
@@ -112,12 +113,16 @@ def table_rows(rows: Sequence[Use]) -> Sequence[Use]:
 def _columns(rows: Sequence[Use]) -> list[tuple[str, list[str]]]:
     """Return the heading of each column, and its cells."""
     shown = table_rows(rows)
-    labels = [f"{len(row.all)} × {row.label}" if len(row.all) > 1 else row.label for row in shown]
+    counts = [f"{len(row.all)} × " if len(row.all) > 1 else "" for row in shown]
+    labels = [
+        cut(count + row.label, SMALL, _WIDEST) for count, row in zip(counts, shown, strict=True)
+    ]
     if len(rows) > len(shown):
         labels[-1] += f" and {len(rows) - len(shown)} more"
     found = [("use", labels)]
     for formal in rows[0].first.definition.parameters:
-        found.append((formal.name, [spec_value(row.first.given[formal.name]) for row in shown]))
+        name = cut(formal.name, SMALL, _WIDEST / 2)
+        found.append((name, [spec_value(row.first.given[formal.name]) for row in shown]))
     found.append(("output", [times(row.facts.shape) for row in shown]))
     facts = [row.facts for row in shown]
     found.append(("parameters", [short(each.parameters) for each in facts]))

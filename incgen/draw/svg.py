@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from html import escape
 from typing import TypeAlias
 
+from incgen.base.diagnostics import plain
 from incgen.draw.colours import THEMES as _THEMES
 from incgen.draw.colours import WHITE, Theme, ink_on
 from incgen.draw.diagram import Box
@@ -35,8 +36,8 @@ def svg(scene: Scene, theme: Theme, fill: Fill) -> str:
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" '
         f'viewBox="0 0 {wide} {high}" role="img" aria-labelledby="title description">',
-        f'<title id="title">{escape(scene.title)}</title>',
-        f'<desc id="description">{escape(scene.description)}</desc>',
+        f'<title id="title">{_escaped(scene.title)}</title>',
+        f'<desc id="description">{_escaped(scene.description)}</desc>',
         f"<style>\n{_styles(theme)}</style>",
         '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7.4" refY="4" markerWidth="7" '
         'markerHeight="7" orient="auto"><path class="head" d="M0 0.8L8 4L0 7.2z"/></marker></defs>',
@@ -115,7 +116,7 @@ def _box(mark: Placed, fill: str) -> list[str]:
     rounding = {"box": 4.0, "bar": 4.0, "pill": mark.height / 2, "dot": mark.height / 2}
     rx = _number(rounding[mark.shape])
     copies = (2, 1, 0) if box.count else (0,)  # from the back to the front
-    lines = [f'<g data-key="{escape(box.key)}">', f"<title>{escape(hint(box))}</title>"]
+    lines = [f'<g data-key="{_escaped(box.key)}">', f"<title>{_escaped(hint(box))}</title>"]
     for copy in copies:
         away = copy * COPIES / 2
         size = _rectangle(mark.x + away, mark.y + away, mark.width, mark.height)
@@ -133,13 +134,13 @@ def _card(mark: Frame) -> list[str]:
     card, band = mark.card, mark.band
     outer = _rectangle(mark.x, mark.y, mark.width, mark.height)
     top = _rectangle(mark.x, mark.y, mark.width, band)
-    lines = [f'<g data-key="{escape(card.key)}">', f"<title>{escape(hint(card))}</title>"]
+    lines = [f'<g data-key="{_escaped(card.key)}">', f"<title>{_escaped(hint(card))}</title>"]
     lines.append(f'<rect class="card" {outer} rx="6"/>')
     lines.append(f'<rect class="{_class(card.kind)}" {top} rx="6"/>')
     texts = titles_of(card)
     spans = [
-        f'<tspan class="title">{escape(texts[0])}</tspan>' if texts else "",
-        f'<tspan class="faint" dx="6">{escape(texts[1])}</tspan>' if len(texts) > 1 else "",
+        f'<tspan class="title">{_escaped(texts[0])}</tspan>' if texts else "",
+        f'<tspan class="faint" dx="6">{_escaped(texts[1])}</tspan>' if len(texts) > 1 else "",
     ]
     x, y = _number(mark.x + mark.width / 2), _number(mark.y + band / 2 + TEXT * 0.36)
     lines.append(f'<text class="middle" x="{x}" y="{y}">{"".join(spans)}</text>')
@@ -151,9 +152,9 @@ def _text(
 ) -> str:
     names = style if anchor == "start" else f"{style} {anchor}"
     colour = f' style="{ink}"' if ink else ""
-    behind = f'<tspan class="aside" dx="6">{escape(more)}</tspan>' if more else ""
+    behind = f'<tspan class="aside" dx="6">{_escaped(more)}</tspan>' if more else ""
     place = f'x="{_number(x)}" y="{_number(y)}"'
-    return f'<text class="{names}" {place}{colour}>{escape(text)}{behind}</text>'
+    return f'<text class="{names}" {place}{colour}>{_escaped(text)}{behind}</text>'
 
 
 def _rectangle(x: float, y: float, wide: float, high: float) -> str:
@@ -190,6 +191,11 @@ def _towards(
 
 def _pair(place: tuple[float, float]) -> str:
     return f"{_number(place[0])} {_number(place[1])}"
+
+
+def _escaped(text: str) -> str:
+    """Return a text as XML has it, which knows no control characters."""
+    return escape("\n".join(map(plain, text.split("\n"))))
 
 
 def _number(value: float) -> str:

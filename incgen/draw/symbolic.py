@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
+from incgen.base.diagnostics import clipped
 from incgen.draw.colours import kind_of
 from incgen.draw.diagram import Box, Card, Diagram, Fork, Item, Row
 from incgen.draw.text import times
@@ -66,7 +67,7 @@ class _Walk:
     def value(self, text: str) -> int:
         """Return a new value whose edges say a text."""
         number = len(self.edges)
-        self.edges[number] = text
+        self.edges[number] = clipped(text, _LONGEST)
         return number
 
     def body(
