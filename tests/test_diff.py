@@ -34,6 +34,7 @@ from incgen.diff.changes import (
 from incgen.diff.comparing import compare
 from incgen.diff.drawing import drawn
 from incgen.diff.revisions import load_at
+from incgen.diff.sentences import named, renamings
 from incgen.diff.text import markdown, text
 from incgen.draw.view import DrawError
 from incgen.graph.shapes import Shape
@@ -484,6 +485,43 @@ def test_markdown() -> None:
     other = edited("two: branches 8 24", "second: branches 8 32")
 
     assert markdown(compared(NET, other)) == MARKDOWN
+
+
+def test_keys_in_a_row_are_named_by_its_ends() -> None:
+    """A row leaves out none of the network's own parts."""
+    parts = ("b_3a", "pool", "b_3b", "b_4a", "b_4c", "b_5a")
+
+    assert named(["b_3a", "b_3b", "b_4a", "pool"], parts) == "`b_3a` to `b_4a` and `pool`"
+    assert named(["b_3a", "b_4a", "b_4c", "b_5a"], parts) == "`b_3a` and `b_4a` to `b_5a`"
+    assert named(["b_3a", "b_3b", "b_5a"], parts) == "`b_3a`, `b_3b` and `b_5a`"
+    assert named(["x.0", "x.1", "x.2", "x.4"]) == "`x.0` to `x.2` and `x.4`"
+    assert named(["b_3a", "b_3b", "b_3c"]) == "`b_3a`, `b_3b` and `b_3c`"
+    assert named([f"k{n}z" for n in range(8)]) == "`k0z`, `k1z`, `k2z`, `k3z`, `k4z` and 3 more"
+    pairs = [("b_3a", "c1"), ("b_3b", "c2"), ("b_4a", "c3"), ("b_5a", "c4"), ("pool", "p")]
+    assert renamings(pairs, parts, ("c1", "c2", "c3", "c4", "p")) == [
+        "`b_3a` to `b_4a` are `c1` to `c3`",
+        "`b_5a` is `c4`",
+        "`pool` is `p`",
+    ]
+
+
+def test_parameters_that_only_one_network_has() -> None:
+    more = edited("net(classes = 10)", "net(classes = 10, deep = true)")
+    more = edited("    dropout", "    if deep { relu }\n    dropout", more)
+
+    found = compared(NET, more)
+
+    assert found.defaults == (("deep", "", "true"),)
+    assert "The parameter `deep` is new: `true`." in text(found)
+    assert "The parameter `deep` is gone: `true`." in text(compared(more, NET))
+
+
+def test_a_padding_that_is_the_same_border() -> None:
+    """It is told with what it does; around a 1x1 window it is no difference."""
+    other = edited("stem: conv_bn 3x3 16", "stem: conv_bn 3x3 16 pad=same")
+
+    assert "(in `stem.conv`; the same border here)." in text(compared(NET, other))
+    assert is_same(compared(NET, edited("last: conv 1x1 12", "last: conv 1x1 12 pad=0")))
 
 
 def test_other_definitions() -> None:

@@ -126,7 +126,9 @@ def _titled(spec: str, given: dict[str, Value]) -> str:
     """Return what a spec is called, with what is set for it alone."""
     from incgen.language.printing import spec_value
 
-    if spec.startswith(_GIT):
+    if spec == "-":
+        spec = "standard input"
+    elif spec.startswith(_GIT):
         revision, _, path = spec.removeprefix(_GIT).partition(":")
         spec = f"{path} at {revision}"
     values = " ".join(f"{name}={spec_value(value)}" for name, value in given.items())

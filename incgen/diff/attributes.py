@@ -29,8 +29,10 @@ def conventions(aligned: Sequence[Aligned]) -> tuple[Convention, ...]:
             if name == "bias" and id(each) in told:
                 continue  # what stands in place of what says it
             counts[a.op, name] = counts.get((a.op, name), 0) + 1
-            if a.args.get(name) != b.args.get(name):
-                key = (a.op, name, value(a.args.get(name)), value(b.args.get(name)))
+            ours, theirs = a.args.get(name), b.args.get(name)
+            both = acts(a, argument) and acts(b, argument)
+            if ours != theirs and (both or _differs(a, b, argument)):
+                key = (a.op, name, value(ours), value(theirs))
                 found.setdefault(key, []).append((b.path, _differs(a, b, argument)))
     rows = [
         Convention(

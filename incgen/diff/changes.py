@@ -22,6 +22,7 @@ class Side:
     source: str  #: The spec as it was asked for
     settings: Mapping[str, Value]  #: What was set from outside
     presets: tuple[str, ...]  #: The presets of `numerics` that its layers follow
+    parts: tuple[str, ...] = field(repr=False)  #: The keys of the parts of its body, in order
     input: Shape
     outputs: Mapping[str, Shape]
     parameters: int  #: The trained ones

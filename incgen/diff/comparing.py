@@ -41,14 +41,14 @@ def compare(a: Graph, b: Graph, sources: tuple[str, str]) -> Comparison:
         b: The second.
         sources: How their specs were asked for.
     """
-    parts = parts_of(a)
-    aligned = align(parts, parts_of(b))
+    ours, theirs = parts_of(a), parts_of(b)
+    aligned = align(ours, theirs)
     found = _Collector()
     found.walk(aligned, (None, None))
     attributes, wires = conventions(aligned), rewired(a, b, aligned)
     return Comparison(
-        _side(a, sources[0]),
-        _side(b, sources[1]),
+        _side(a, sources[0], ours),
+        _side(b, sources[1], theirs),
         _input(a, b),
         _defaults(a, b),
         attributes,
@@ -62,12 +62,12 @@ def compare(a: Graph, b: Graph, sources: tuple[str, str]) -> Comparison:
         tuple(Exchange(place, tuple(keys)) for place, keys in found.exchanged.items()),
         _shapes(aligned),
         _layers(b, aligned, attributes),
-        (sum(isinstance(each, Matched) for each in aligned) - 1, len(parts) - 1),
+        (sum(isinstance(each, Matched) for each in aligned) - 1, len(ours) - 1),
         keys_of(a, b, aligned),
     )
 
 
-def _side(graph: Graph, source: str) -> Side:
+def _side(graph: Graph, source: str, parts: Sequence[Part]) -> Side:
     sources = (s for n in graph.nodes if n.call for s in n.call.sources.values())
     presets = dict.fromkeys(source.preset for source in sources if source.preset)
     outputs = {name: graph.nodes[index].shape for name, index in graph.outputs.items()}
@@ -76,6 +76,7 @@ def _side(graph: Graph, source: str) -> Side:
         source,
         dict(graph.program.settings),
         tuple(presets),
+        tuple(part.path for part in parts),
         graph.input,
         outputs,
         graph.trained,

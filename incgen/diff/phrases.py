@@ -8,6 +8,7 @@ from itertools import groupby
 from incgen.diff.arguments import argument, value, written
 from incgen.diff.parts import Part
 from incgen.graph.nodes import Node, Use
+from incgen.language import expressions as ex
 from incgen.language.ops import OPS
 
 #: Attributes that say what a layer is, beside the numbers that are given by position.
@@ -30,8 +31,10 @@ def layer(node: Node) -> str:
 
 def _number(node: Node, name: str) -> str:
     """Return an argument of a layer as it is written, in parentheses if it is computed."""
-    text = written(argument(node, name).value) or value(node.args[name])
-    return f"({text})" if " " in text and text[0] not in "[{" and "x" not in text else text
+    given = argument(node, name).value
+    text = written(given) or value(node.args[name])
+    computed = isinstance(given, (ex.Binary, ex.Unary)) and ex.literal(given) is None
+    return f"({text})" if computed else text
 
 
 def part(given: Part) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from incgen.base.diagnostics import counted
 from incgen.diff.changes import TRAINING, Comparison, Only, Place, Rewriting
 from incgen.diff.sentences import conventions, instead, joined, named, renamings
 
@@ -30,15 +31,15 @@ def _sentence(text: str) -> str:
 def _names(found: Comparison) -> str:
     """Say how many parts the networks have in common, and what is called otherwise."""
     common, of = found.parts
-    some = f"all {of}" if common == of else f"{common} of the {of}"
+    some = f"all {counted(of, 'part')}" if common == of else f"{common} of the {of} parts"
     a, b = titles(found)
-    sentences = [f"{b} has {some} parts of {a}"]
+    sentences = [f"{b} has {some} of {a}"]
     for row in found.renamed:
-        groups = "; ".join(renamings(row.pairs))
         if row.place == Place():
+            groups = "; ".join(renamings(row.pairs, found.a.parts, found.b.parts))
             sentences[0] += f", some under other names: {groups}"
         else:
-            sentences.append(f"in `{row.place.b}`, {groups}")
+            sentences.append(f"in `{row.place.b}`, {'; '.join(renamings(row.pairs))}")
     if found.definitions:
         sentences.append(joined([f"`{a}` is called `{b}`" for a, b in found.definitions]))
     differing = {row.place for row in (*found.removed, *found.added)}
@@ -47,7 +48,9 @@ def _names(found: Comparison) -> str:
     for each in found.exchanged:
         place, verb = each.place, _verb(len(each.uses), "use")
         if place in differing and (place.a, place.b) not in found.definitions:
-            sentences.append(f"{named(each.uses)} {verb} `{place.b}` instead of `{place.a}`")
+            sentences.append(
+                f"{named(each.uses, found.b.parts)} {verb} `{place.b}` instead of `{place.a}`"
+            )
     return " ".join(map(_sentence, sentences))
 
 
@@ -66,7 +69,7 @@ def _verb(number: int, verb: str) -> str:
 
 def _structure(found: Comparison) -> str:
     """Say which parts are others, new or gone."""
-    sentences = [_rewritten(row) for row in found.rewritten]
+    sentences = [_rewritten(row, found) for row in found.rewritten]
     for row_kind, what in ((found.removed, "gone"), (found.added, "new")):
         groups = dict[Place, list[Only]]()
         for only in row_kind:
@@ -82,19 +85,22 @@ def _structure(found: Comparison) -> str:
     return " ".join(map(_sentence, sentences))
 
 
-def _rewritten(row: Rewriting) -> str:
+def _rewritten(row: Rewriting, found: Comparison) -> str:
     inside = "" if row.place == Place() else f"in `{row.place.b}`, "
     if row.a == row.b and row.before and row.after:
         are = _verb(len(row.b), "are")
-        return f"{inside}{named(row.b)} {are} `{row.after}`, not `{row.before}`"
+        names = named(row.b, found.b.parts)
+        return f"{inside}{names} {are} `{row.after}`, not `{row.before}`"
     stand = _verb(len(row.b), "stand")
-    a, b = _described(row.a, row.before), _described(row.b, row.after)
+    a = _described(row.a, row.before, found.a.parts)
+    b = _described(row.b, row.after, found.b.parts)
     return f"{inside}{b} {stand} in place of {a}"
 
 
-def _described(keys: tuple[str, ...], what: str) -> str:
+def _described(keys: tuple[str, ...], what: str, parts: tuple[str, ...] = ()) -> str:
     """Name parts and say what they are, unless their name does."""
-    return named(keys) if what in ("", *keys) else f"{named(keys)} (`{what}`)"
+    names = named(keys, parts)
+    return names if what in ("", *keys) else f"{names} (`{what}`)"
 
 
 def _only(only: Only) -> str:
@@ -111,14 +117,21 @@ def _numbers(found: Comparison) -> str:
     groups = dict[tuple[Place, tuple[str, ...]], list[tuple[str, str]]]()
     for (place, name, before, after), keys in values.items():
         groups.setdefault((place, tuple(keys)), []).append((name, instead(before, after)))
-    sentences = [f"`{name}` is {instead(a, b)}" for name, a, b in found.defaults]
+    sentences = [_parameter(*row) for row in found.defaults]
     for (place, of_keys), pairs in groups.items():
-        of = named(of_keys) + ("" if place == Place() else f" in `{place.b}`")
+        of = named(of_keys, found.b.parts) + ("" if place == Place() else f" in `{place.b}`")
         if len(pairs) == 1:
             sentences.append(f"`{pairs[0][0]}` of {of} is {pairs[0][1]}")
         else:
             sentences.append(f"of {of}, " + "; ".join(f"`{n}` is {v}" for n, v in pairs))
     return " ".join(map(_sentence, sentences))
+
+
+def _parameter(name: str, before: str, after: str) -> str:
+    """Say what a parameter of the network is now."""
+    if before and after:
+        return f"`{name}` is {instead(before, after)}"
+    return f"the parameter `{name}` is {f'new: `{after}`' if after else f'gone: `{before}`'}"
 
 
 def _conventions(found: Comparison) -> str:
@@ -127,7 +140,7 @@ def _conventions(found: Comparison) -> str:
     if found.a.presets == found.b.presets:
         return _sentence(_listed(phrases))
     ours, theirs = (
-        joined([f"`{name}`" for name in side.presets]) or "none" for side in (found.a, found.b)
+        joined([f"`{name}`" for name in side.presets]) or "no preset" for side in (found.a, found.b)
     )
     text = f"it follows the conventions of {theirs}, not of {ours}"
     return _sentence(f"{text}: {_listed(phrases)}" if phrases else text)
@@ -159,7 +172,7 @@ def _cost(found: Comparison) -> str:
     for row in found.shapes:  # of another input, every map has another height and width
         if not resized or row.before.channels != row.after.channels:
             groups.setdefault((str(row.before), str(row.after)), []).append(row.b)
-    some = [f"{named(keys)} from {a} to {b}" for (a, b), keys in groups.items()]
+    some = [f"{named(k, found.b.parts)} from {a} to {b}" for (a, b), k in groups.items()]
     if some and not resized:
         sentences.append(f"these outputs change their shape: {joined(some)}")
     a, b = found.a, found.b
@@ -199,14 +212,13 @@ def _weights(found: Comparison) -> str:
     )
     total = sum(number for number, *_ in rows)
     if len(keys.kept) == total and not keys.new:
-        return _sentence(f"all {total} tensors of a weights file fit") if total else ""
+        return _sentence(f"all {counted(total, 'tensor')} of a weights file fit") if total else ""
     parts = [
         f"{number or 'none'} {_verb(number, verb)} {many if number > 1 else one}"
         for number, verb, one, many in rows
     ]
     sentences = [f"of the {total} tensors in a file of {titles(found)[0]}, {joined(parts)}"]
     if keys.new:
-        number = len(keys.new)
-        tensors = "tensors" if number > 1 else "tensor"
-        sentences.append(f"{number} {tensors} of {titles(found)[1]} {_verb(number, 'are')} new")
+        are = _verb(len(keys.new), "are")
+        sentences.append(f"{counted(len(keys.new), 'tensor')} of {titles(found)[1]} {are} new")
     return " ".join(map(_sentence, sentences))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from itertools import groupby
+from functools import lru_cache
 
 from incgen.diff.changes import Convention
 from incgen.language.ops import OPS
@@ -22,9 +22,20 @@ def joined(parts: Sequence[str]) -> str:
     return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def named(keys: Iterable[str]) -> str:
-    """List keys, those of a row by its ends: "`mixed_5b` to `mixed_5d`"."""
-    return joined([_ends([key for key in row]) for _, row in groupby(keys, key=stem)])
+def named(keys: Iterable[str], parts: tuple[str, ...] = ()) -> str:
+    """List keys, three or more in a row by their ends: "`mixed_5b` to `mixed_5d`".
+
+    Args:
+        keys: The keys.
+        parts: The keys of all parts of the network, in order; a row leaves out none of them.
+    """
+    rows = list[list[str]]()
+    for key in keys:
+        if rows and _follows(rows[-1][-1], key, parts):
+            rows[-1].append(key)
+        else:
+            rows.append([key])
+    return joined([text for row in rows for text in _ends(row)])
 
 
 def stem(key: str) -> str:
@@ -32,21 +43,54 @@ def stem(key: str) -> str:
     return re.sub(r"[_.]?\d+[a-z]?$", "", key)
 
 
-def _ends(row: Sequence[str]) -> str:
+@lru_cache(maxsize=8)
+def _places(parts: tuple[str, ...]) -> dict[str, int]:
+    """Return the place of each part among those with the same stem."""
+    counts, places = dict[str, int](), dict[str, int]()
+    for part in parts:
+        places[part] = counts[stem(part)] = counts.get(stem(part), -1) + 1
+    return places
+
+
+def _follows(before: str, key: str, parts: tuple[str, ...]) -> bool:
+    """Return whether a key is the next one of the same row."""
+    places = _places(parts)
+    if stem(before) != stem(key):
+        return False
+    if before in places and key in places:
+        return places[key] == places[before] + 1
+    numbers = [re.search(r"\d+$", each) for each in (before, key)]
+    return all(numbers) and int(numbers[1][0]) == int(numbers[0][0]) + 1  # type: ignore[index]
+
+
+def _ends(row: Sequence[str]) -> list[str]:
+    """Return the keys of a row, or its ends if it is longer than two."""
     if len(row) > 2:
-        return f"`{row[0]}` to `{row[-1]}`"
-    return " and ".join(f"`{key}`" for key in row)
+        return [f"`{row[0]}` to `{row[-1]}`"]
+    return [f"`{key}`" for key in row]
 
 
-def renamings(pairs: Iterable[tuple[str, str]]) -> list[str]:
-    """Say what is called otherwise: "`inception_3a` to `inception_5b` are `mixed_3b` to ..."."""
-    groups = dict[tuple[str, str], list[tuple[str, str]]]()
-    for a, b in pairs:
-        groups.setdefault((stem(a), stem(b)), []).append((a, b))
+def renamings(
+    pairs: Iterable[tuple[str, str]], a: tuple[str, ...] = (), b: tuple[str, ...] = ()
+) -> list[str]:
+    """Say what is called otherwise: "`inception_3a` to `inception_5b` are `mixed_3b` to ...".
+
+    Args:
+        pairs: The keys before and after.
+        a: The keys of all parts of the first network, in order.
+        b: Those of the second.
+    """
+    groups = dict[tuple[str, str], list[list[tuple[str, str]]]]()
+    for before, after in pairs:
+        rows = groups.setdefault((stem(before), stem(after)), [[]])
+        last = rows[-1][-1:]
+        if last and not (_follows(last[0][0], before, a) and _follows(last[0][1], after, b)):
+            rows.append([])
+        rows[-1].append((before, after))
     found = list[str]()
-    for group in groups.values():
-        verb = "is" if len(group) == 1 else "are"
-        found.append(f"{_ends([a for a, _ in group])} {verb} {_ends([b for _, b in group])}")
+    for row in (row for rows in groups.values() for row in rows):
+        ours, theirs = (joined(_ends([pair[side] for pair in row])) for side in (0, 1))
+        found.append(f"{ours} {'is' if len(row) == 1 else 'are'} {theirs}")
     return found
 
 
