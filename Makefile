@@ -13,6 +13,7 @@
 #   make tools      every tool on every spec, as a table; TOOLS_ARGS=xception
 #                   selects some
 #   make science    the experiments of docs/batch-normalisation.md; hours
+#   make vscode     the extension for VS Code, editors/vscode/incgen.vsix, tested; needs Node.js
 #   make release-check
 #                   builds the wheel into dist/ and tries it in an empty environment
 #   make setup      only the set-up, for running programs in .venv directly
@@ -36,7 +37,7 @@ PUBLISHED := torchvision timm pretrainedmodels facenet-pytorch pytorchcv pytorch
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow test-browser lint bench agreement release-check tools science setup clean
+.PHONY: demo test test-slow test-browser lint bench agreement vscode release-check tools science setup clean
 
 demo: setup
 	@$(BIN)/python examples/demo.py
@@ -77,6 +78,12 @@ release-check: setup
 	@$(BIN)/python -m pytest tests/test_wheel.py
 	@echo "the wheel is in dist/; see CONTRIBUTING.md for the remaining steps of a release"
 
+vscode: setup
+	@command -v npm >/dev/null || { echo "make: npm was not found; install Node.js 20 or later" >&2; exit 1; }
+	@cd editors/vscode && npm ci --no-audit --no-fund --silent
+	@cd editors/vscode && PYTHON="$(CURDIR)/$(BIN)/python" npm test --silent
+	@cd editors/vscode && npm run --silent package
+
 setup: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -88,5 +95,6 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist generated *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist generated editors/vscode/node_modules editors/vscode/dist
+	rm -rf *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

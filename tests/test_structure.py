@@ -312,7 +312,7 @@ DESCRIBING = re.compile(r"(?:The|An?|What|Whether|How|Where|Why|Who|Every|All|On
 #: Everything written by hand except the table of tools, which are named by their docstrings.
 WRITTEN = [
     path
-    for room in ("benchmarks", "examples", "fuzzing", "incgen", "tests")
+    for room in ("benchmarks", "editors", "examples", "fuzzing", "incgen", "tests")
     for path in sorted((ROOT / room).rglob("*.py"))
     if not {"golden", "reference", "tools.py"} & set(path.parts)
 ]

@@ -1,0 +1,1 @@
+"""Colours for specs where there is no language server: TextMate grammars and Pygments."""
