@@ -31,6 +31,14 @@ from incgen.cli.terminal import frameworks_silent, print_text, progress_line
 @click.option(
     "--processes", "-j", type=click.IntRange(1), metavar="N", default=1, show_default=True
 )
+@click.option(
+    "--target",
+    "-t",
+    "targets",
+    metavar="TARGET",
+    multiple=True,
+    help="A target of random networks, or onnx. Default: all targets. Repeatable.",
+)
 @click.option("--save", metavar="DIR", help="Save failing inputs there, reduced.")
 @click.option(
     "--broken",
@@ -39,12 +47,21 @@ from incgen.cli.terminal import frameworks_silent, print_text, progress_line
 )
 @click.option("--coverage", is_flag=True, help="Print the coverage of the language.")
 def command(
-    count: int, seed: int, processes: int, save: str | None, broken: str | None, coverage: bool
+    count: int,
+    seed: int,
+    processes: int,
+    targets: Sequence[str],
+    save: str | None,
+    broken: str | None,
+    coverage: bool,
 ) -> int:
     """Try random networks: verify the models of each, up to running statistics.
 
-    Failing specs are reduced. The exit code is 1 if anything fails.
+    ONNX alone is verified on the rungs that it has. Failing specs are reduced. The exit code is 1
+    if anything fails.
     """
+    if targets and broken:
+        raise click.UsageError("--target is for random networks, not for --broken")
     if coverage and broken:
         raise click.UsageError("--coverage is for random networks, not for --broken")
     folder = Path(save) if save is not None else None
@@ -59,8 +76,11 @@ def command(
             failed, text, interrupted = tried.failed, tried.text(), tried.interrupted
         else:
             from fuzzing.search import search
+            from incgen.targets import TARGETS
 
-            report = search(count, seed, processes, folder, progress=progress)
+            report = search(
+                count, seed, processes, folder, progress=progress, targets=targets or (*TARGETS,)
+            )
             failed, text, interrupted = not report.passed, report.text(), report.interrupted
             if coverage:
                 text += f"\n{report.tally.coverage.table()}"

@@ -26,8 +26,8 @@ from fuzzing.reduce import reduced
 from fuzzing.specs import random_spec
 from fuzzing.tally import Tally
 from incgen.base import files
-from incgen.targets import TARGETS
-from incgen.verify.verifying import check_runners
+from incgen.targets import ONNX, TARGETS
+from incgen.verify.verifying import EVALUATED, check_runners
 
 #: How many networks a process examines per task.
 BATCH = 20
@@ -94,9 +94,10 @@ def search(
     seed: int = 0,
     processes: int = 1,
     save: Path | None = None,
-    rungs: Sequence[int] = RUNGS,
+    rungs: Sequence[int] | None = None,
     progress: Callable[[str], None] | None = None,
     shrink: bool = True,
+    targets: Sequence[str] = tuple(TARGETS),
 ) -> Report:
     """Examine random networks, and reduce those that fail.
 
@@ -105,18 +106,20 @@ def search(
         seed: The seed of the networks, their weights and inputs.
         processes: How many run at the same time.
         save: A folder for specs that fail.
-        rungs: The rungs of the ladder.
+        rungs: The rungs of the ladder; if omitted, those of random networks.
         progress: A callback that receives progress messages.
         shrink: Whether to reduce specs that fail.
+        targets: The targets, and `onnx`.
 
     Raises:
         RequestError: Keras is set to run on a backend other than TensorFlow.
     """
-    check_runners(TARGETS)
+    check_runners(targets)
+    rungs = rungs or (EVALUATED if {*targets} == {ONNX} else RUNGS)
     began = time.monotonic()
     report = Report(seed, linted=can_lint())
     batches = [range(first, min(first + BATCH, count)) for first in range(0, count, BATCH)]
-    action = partial(examine_batch, seed=seed, rungs=tuple(rungs))
+    action = partial(examine_batch, seed=seed, rungs=tuple(rungs), targets=tuple(targets))
     try:
         for batch, tally in spread(action, batches, processes):
             report.tally.add(_died(batch, seed) if tally is None else tally)
@@ -124,7 +127,7 @@ def search(
             if progress is not None:
                 progress(_progress(report, count))
         chosen = _chosen(report.tally.found)
-        small = partial(minimised, seed=seed, rungs=tuple(rungs))
+        small = partial(minimised, seed=seed, rungs=tuple(rungs), targets=tuple(targets))
         report.faults = chosen
         if shrink and chosen:
             if progress is not None:
@@ -223,7 +226,9 @@ def _count(tally: Tally, examined: Examined, spec: tree.Spec, text: str) -> None
         tally.coverage.count(spec, examined.graph)
 
 
-def minimised(found: Found, seed: int, rungs: Sequence[int]) -> Found:
+def minimised(
+    found: Found, seed: int, rungs: Sequence[int], targets: Sequence[str] = tuple(TARGETS)
+) -> Found:
     """Return a failure with the smallest spec that is found to fail in the same way."""
     if found.where == "crash":
         return found
@@ -232,7 +237,7 @@ def minimised(found: Found, seed: int, rungs: Sequence[int]) -> Found:
     models = found.where not in ("check", "build", "format", "rules", "lint")
 
     def fails(other: tree.Spec) -> bool:
-        fault = _fault_of(other, lower, models) if time.monotonic() < end else None
+        fault = _fault_of(other, lower, models, targets) if time.monotonic() < end else None
         if fault is None or fault.kind != found.kind:
             return False
         messages.append(str(fault))
@@ -243,9 +248,11 @@ def minimised(found: Found, seed: int, rungs: Sequence[int]) -> Found:
     return replace(found, message=messages[-1], text=examined_text(small))
 
 
-def _fault_of(spec: tree.Spec, rungs: Sequence[int], models: bool) -> Fault | None:
+def _fault_of(
+    spec: tree.Spec, rungs: Sequence[int], models: bool, targets: Sequence[str]
+) -> Fault | None:
     try:
-        examined = examine(examined_text(spec), spec, rungs, models=models)
+        examined = examine(examined_text(spec), spec, rungs, models=models, targets=targets)
     except Fault as fault:
         return fault
     if models or not can_lint():

@@ -75,7 +75,7 @@ def assert_same_network(
     parameters: Parameters | None = None,
     *,
     files: dict[str, SpecPath] | None = None,
-    rungs: Sequence[int] = range(7),
+    rungs: Sequence[int] | None = None,
     **options: Any,
 ) -> None:
     """Assert that the models of a spec are the same network, as `incgen verify` does.
@@ -84,7 +84,7 @@ def assert_same_network(
         spec: The spec.
         parameters: Values for parameters and constants.
         files: Generated files by target, to verify instead of freshly generated ones.
-        rungs: The rungs to compare.
+        rungs: The rungs to compare; if omitted, all that there are.
         options: Other arguments of `incgen.verify.verify`: targets, dtypes, weights, seed, ...
 
     Raises:

@@ -17,6 +17,7 @@ from onnx.reference import ReferenceEvaluator
 from safetensors.numpy import save_file
 
 import incgen
+from fuzzing import search
 from incgen.cli.main import main
 from incgen.graph.nodes import Graph
 from incgen.language.ops import OPS
@@ -24,9 +25,10 @@ from incgen.onnx import encoding
 from incgen.onnx.model import model_of
 from incgen.onnx.ops import EMITTERS
 from incgen.onnx.options import OPSETS, Options
-from incgen.verify import drawing, inputs
+from incgen.verify import drawing, inputs, verify
 from incgen.verify.reference import Reference
 from incgen.verify.runners.onnx_ops import OPERATORS
+from incgen.verify.show import text as text_of
 from incgen.weights import first
 from incgen.weights.checkpoint import Array
 
@@ -268,7 +270,8 @@ def test_pixels_are_treated_in_the_graph() -> None:
         ("a: dense 3", "`dense` takes a map of one size", "leave out --any-size, or put"),
         ("flatten", "`flatten` takes a map of one size", "leave out --any-size, or put"),
         ("adaptive_avg_pool 3x2", "the windows of `adaptive_avg_pool 3x2` need", "leave out"),
-        ("max_pool 2x2/3 pad=same ceil=false", "the window 2x2/3 with `pad=same` skips", "leave"),
+        ("max_pool 2x2/3 pad=same ceil=false", "depends on the size, and skips pixels", "leave"),
+        ("a: conv 3x3/2 4 pad=same dilation=2", "depends on the size, with a dilation", "leave"),
         ("a: conv {height}x1 3 pad=valid", "`net` computes with the height of a map", "leave out"),
     ],
 )
@@ -480,3 +483,56 @@ def test_a_missing_library_is_named(folder: Path) -> None:
 
     assert done.stderr == "Error: ONNX files need onnx: pip install 'incgen[onnx]'\n"
     assert done.returncode == 2
+
+
+# ---------------------------------------------------------------- proof
+
+#: In every run; `make test-slow` verifies all.
+VERIFIED = ("activations", "heads", "kinds", "local_norm", "pixels_bgr", "same_conv", "units")
+KEPT = sorted((Path(__file__).parent / "random").glob("*.inc"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        path if path.stem in VERIFIED else pytest.param(path, marks=pytest.mark.slow)
+        for path in [*CASES, *KEPT]
+    ],
+    ids=lambda path: path.stem,
+)
+def test_a_file_climbs_the_ladder(path: Path) -> None:
+    graph = incgen.compile_spec(path)
+
+    report = verify(graph, targets=["onnx"])
+
+    assert report.passed, text_of(report, graph)
+    assert report.asked == (0, 1, 6)
+    assert {each.rung for each in report.comparisons if each.dtype == "float32"} == {0, 1, 6}
+
+
+def test_a_file_is_compared_with_a_framework_where_both_are_evaluated() -> None:
+    graph = incgen.compile_spec("net.inc", text=NET)
+
+    report = verify(graph, targets=["torch", "onnx"], rungs=(0, 1, 2, 3), dtypes=["float64"])
+
+    pairs = {(each.rung, each.between) for each in report.comparisons}
+    assert {(0, ("spec", "onnx")), (1, ("torch", "onnx")), (1, ("spec", "onnx"))} <= pairs
+    assert not [between for rung, between in pairs if rung == 2 and "onnx" in between]
+    assert not report.divergences
+    assert [each.reason for each in report.omissions] == [
+        "torch is the only target that can be trained"
+    ]
+
+
+def test_a_file_alone_is_not_trained() -> None:
+    report = verify(incgen.compile_spec("net.inc", text=NET), targets=["onnx"], rungs=(4,))
+
+    assert {each.reason for each in report.omissions} == {"onnx cannot be trained"}
+    assert not report.passed
+
+
+def test_random_networks_compute_what_they_say() -> None:
+    tally = search.examine_batch(range(2), seed=5, rungs=(0, 1, 6), targets=("onnx",))
+
+    assert not tally.found, tally.found[0].message + "\n" + tally.found[0].text
+    assert tally.agreed == 2

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from checkpoints import Array, random_arrays, write_npz, write_torch
+from safetensors.numpy import save_file
 
 import incgen
 from incgen.weights import first
@@ -504,3 +505,18 @@ for name, form, room in [("w.pth", "torch", 2000), ("w.npz", "npz", 2000),
     assert {path.name for path in folder.iterdir()} == {
         *("net.inc", "layouts", "ours.safetensors", "theirs.pth", "w.pth")
     }
+
+
+@pytest.mark.parametrize(("gamma", "fits"), [(1.0, True), (0.5, False)])
+def test_a_gamma_without_a_place_is_not_dropped_unless_it_is_one(
+    folder: Path, gamma: float, fits: bool
+) -> None:
+    held = {**arrays("ours.safetensors"), "c.weight": np.full(8, gamma, np.float32)}
+    save_file(held, "more.safetensors")
+
+    if fits:
+        incgen.export_weights("more.safetensors", "net.inc", "w.npz", format="npz")
+        assert "c.weight" not in np.load("w.npz")
+    else:
+        with pytest.raises(incgen.MismatchError, match=r"`c\.weight` is not 1 everywhere"):
+            incgen.export_weights("more.safetensors", "net.inc", "w.npz", format="npz")

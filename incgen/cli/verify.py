@@ -50,7 +50,7 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
     "targets",
     metavar="TARGET",
     multiple=True,
-    help="A target to compare. Default: all that are installed. Repeatable.",
+    help="A target to compare, or onnx. Default: all targets that are installed. Repeatable.",
 )
 @click.option(
     "--rung",
@@ -140,7 +140,7 @@ def verify(
             graph,
             style=style_of(templates),
             recipe=trained,
-            rungs=rungs or range(len(proof.RUNGS)),
+            rungs=rungs or None,
             dtypes=dtypes or proof.DTYPES,
             progress=progress,
             **options,

@@ -49,7 +49,7 @@ def model_of(graph: Graph, options: Options) -> Model:
             body.nodes,
             graph.program.network.name,
             [helper.make_tensor_value_info(pixels.INPUT, first, _input(graph.input, options))],
-            [_info(name, shapes[name], options) for name in outputs],
+            [_info(name, graph.nodes[n].shape, options) for name, n in outputs.items()],
             body.constants,
             value_info=[_info(value, shape, options) for value, shape in inner.items()],
         ),

@@ -14,6 +14,7 @@ from incgen.onnx.layers import Layer
 from incgen.onnx.refusing import refuse
 
 NONE: Borders = ((0, 0), (0, 0))
+_ONE_SIZE = "leave out --any-size, or state `pad` in pixels"
 
 
 def attributes(layer: Layer, borders: Borders) -> dict[str, Any]:
@@ -39,9 +40,11 @@ def follows_size(layer: Layer) -> bool:
     pairs = list(zip(spans, window.stride, strict=True))
     if all(stride == 1 or span == 1 for span, stride in pairs):
         return False
+    what = f"the border of {window} with `pad=same` depends on the size"
     if any(span < stride for span, stride in pairs):
-        what = f"the window {window} with `pad=same` skips pixels, and how many depends on the size"
-        refuse(what, layer.node.span, help="leave out --any-size")
+        refuse(f"{what}, and skips pixels", layer.node.span, help=_ONE_SIZE)
+    if args.get("dilation", 1) > 1:  # ONNX Runtime has no `auto_pad` there
+        refuse(f"{what}, with a dilation", layer.node.span, help=_ONE_SIZE)
     return True
 
 

@@ -56,7 +56,7 @@ def _sides(
     elif last is not None and last.rung == rung and last in models.results:
         what = "output" if rung < 3 else last.what.replace(" ", "_")
         layer = path if rung < 3 else path.rpartition(".")[0]
-        for name in models.names:
+        for name in models.names_on(rung):
             result = models.results[last][name]
             arrays = {what: result[path]} if path in result else {}
             # the inputs of a layer in training, if the pass itself is not a single forward pass

@@ -59,7 +59,7 @@ def _shapes(each: Pass, models: Models, record: Record) -> None:
 
 
 def _types(each: Pass, models: Models, record: Record) -> None:
-    for name in models.names:
+    for name in models.names_on(each.rung):
         for path, value in models.results[each][name].items():
             if value.dtype != models.dtype:
                 message = f"{name}: the {each.what} is {value.dtype}, not {models.dtype}"
@@ -75,7 +75,7 @@ def _penalties(models: Models, record: Record) -> None:
             if len(tensor.shape) > 1:
                 value = models.weights[f"{node.path}.{tensor.name}"]
                 total += decay / 2 * float(np.square(value).sum())
-    for name in models.names:
+    for name in models.names_on(3):
         pair = np.asarray([total]), np.asarray([models.step(name).penalty])
         limit = Limit(usual_bar(models.dtype))
         record.array(Subject(3, "penalty", ("spec", name)), "", pair, limit)
@@ -83,7 +83,7 @@ def _penalties(models: Models, record: Record) -> None:
 
 def _counters(models: Models, record: Record) -> None:
     """Check that a step counts as one batch, in normalisations that count them."""
-    for name in models.names:
+    for name in models.names_on(4):
         counted = models.step(name).counted
         for path, count in counted.items():
             if count != 1:

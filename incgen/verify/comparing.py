@@ -68,7 +68,7 @@ class Comparer:
         """Run a pass, and make the checks that compare no numbers."""
         models.climb(each, rate)
         checks.of_pass(each, models, self.record)
-        for name in models.names if each.rung > 2 else ():
+        for name in models.names_on(each.rung) if each.rung > 2 else ():
             found = set(models.results[each][name])
             self.record.keys(each.rung, each.what, name, self._stated(each.rung), found)
 
@@ -89,12 +89,12 @@ class Comparer:
     def _exactly(self, each: Pass, models: Models) -> None:
         """Compare the results of all targets with those of the first, and with the spec."""
         found = models.results[each]
-        first, *others = models.names
+        first, *others = models.names_on(each.rung)
         suffix = "" if models.dtype == self.models.dtype else f" in {models.dtype}"
         sides = [(f"{first}{suffix}", found[first], name) for name in others]
         if each.stated:
             stated = models.stated(each)
-            sides += [("spec", stated, name) for name in models.names]
+            sides += [("spec", stated, name) for name in [first, *others]]
         for one, values, name in sides:
             floor = measure.gradient_floor(values) if each.rung == 3 else 0.0
             self.record.arrays(
@@ -135,21 +135,20 @@ class Comparer:
     def _rounded(self, each: Pass, exact: Models) -> None:
         """Compare each target's distance from its float64 result with those of the others."""
         models, found = self.models, self.models.results[each]
-        before = exact.results[each]
+        before, names = exact.results[each], self.models.names_on(each.rung)
         floors = {
-            name: measure.gradient_floor(before[name]) if each.rung == 3 else 0.0
-            for name in models.names
+            name: measure.gradient_floor(before[name]) if each.rung == 3 else 0.0 for name in names
         }
         apart = {
             name: {
                 key: measure.difference(before[name][key], found[name][key], floors[name])[1]
                 for key in before[name].keys() & found[name].keys()
             }
-            for name in models.names
+            for name in names
         }
         beyond = _beyond(before, found, apart)
         bars = _bars_in_float32(apart)
-        for name in models.names:
+        for name in names:
             sides = f"{name} in {exact.dtype}", f"{name} in {models.dtype}"
             subject = Subject(each.rung, each.what, sides)
             for key in beyond & apart[name].keys():
@@ -167,11 +166,11 @@ class Comparer:
 
     def _finite(self, each: Pass) -> None:
         """Check that gradients for large numbers are finite if those of another target are."""
-        models, found = self.models, self.models.results[each]
+        found, names = self.models.results[each], self.models.names_on(3)
         for key in sorted({key for values in found.values() for key in values}):
             whole = {name: bool(np.isfinite(found[name].get(key, 0.0)).all()) for name in found}
             if not any(whole.values()):
-                sides = (models.names[0], models.names[-1])
+                sides = (names[0], names[-1])
                 self.record.undecided(
                     Subject(3, each.what, sides), key, "it is finite in no target"
                 )
@@ -180,7 +179,7 @@ class Comparer:
                 if not fine:
                     message = f"{name}: the {each.what} is not finite"
                     self.record.fault(Subject(3, each.what, (name, name)), key, message)
-        for name in models.names:
+        for name in names:
             self.record.same(3, f"finite {each.what}", name)
 
 

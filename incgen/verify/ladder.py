@@ -16,6 +16,7 @@ from incgen.verify.record import Record
 from incgen.verify.report import RUNGS, Omission
 from incgen.verify.round_trip import RoundTrip
 from incgen.verify.runners.base import Runner
+from incgen.verify.runners.inference import InferenceRunner
 from incgen.verify.runners.results import Facts
 from incgen.verify.variants import Another, combinations
 from incgen.weights.checkpoint import Array
@@ -103,7 +104,7 @@ class Ladder:
         elif reason := self._omitted(rung):
             self.record.omit(rung, reason)
         else:
-            if rung != 5 or len(self.models.names) > 1:
+            if rung != 5 or len(self.models.names_on(rung)) > 1:
                 self._passes(rung)
             if rung == 1 and not self.record.wrong(rung):
                 self._deployed()
@@ -114,6 +115,9 @@ class Ladder:
     def _omitted(self, rung: int) -> str:
         """Return why a rung from 1 to 5 cannot be compared; "" if it can."""
         models, measured = self.models, self.exact is not None
+        names = models.names_on(rung)
+        if not names:
+            return f"{models.names[0]} cannot be trained"
         if rung > 1 and (path := checks.normalised(models, 1)):
             reason = "PyTorch does not train with one value per channel"
             return f"{reason}: `{path}` needs a --batch of 2 or more"
@@ -123,8 +127,9 @@ class Ladder:
         if measured and (path := checks.normalised(models, 2)):
             reason = "no gradient of a normalisation of two values is left in float32"
             return f"{reason}: `{path}` needs a --batch of 3 or more"
-        if len(models.names) == 1 and (rung == 3 or self.recipe is None):
-            return f"{models.names[0]} is the only target"
+        if len(names) == 1 and (rung == 3 or self.recipe is None):
+            than = "" if len(models.names) == 1 else " that can be trained"
+            return f"{names[0]} is the only target{than}"
         undecided = 3 in (self.exact or models).undecided
         return "what float64 says of the gradients is not decided" if undecided else ""
 
@@ -135,11 +140,17 @@ class Ladder:
         models = self.models
         others = (self._combinations or [Another({}, models.graph)]) if self.first else []
         for name, facts in models.facts.items():
-            more = [(row, models.run(name, partial(_another, row))) for row in others[:1]]
-            found = list(
-                structure.findings(models.graph, facts, models.dtype, more[0] if more else None)
-            )
-            for row in others[1:]:
+            runner, rows = models.runners[name], list(others)
+            if isinstance(runner, InferenceRunner):
+                messages = models.run(name, partial(_checked, runner))
+                found = list(structure.of_file(models.graph, facts, models.dtype, messages))
+            else:
+                more = [(row, models.run(name, partial(_another, row))) for row in rows[:1]]
+                rows = rows[1:]
+                found = list(
+                    structure.findings(models.graph, facts, models.dtype, more[0] if more else None)
+                )
+            for row in rows:
                 again = models.run(name, partial(_another, row))
                 found += structure.parts(row.graph, again, f" with {row.given}")
             for what, weights in structure.misfits(models.graph) if others else ():
@@ -192,6 +203,10 @@ class Ladder:
     @cached_property
     def _combinations(self) -> list[Another]:
         return combinations(self.models.graph, self.models.names) if self.first else []
+
+
+def _checked(model: InferenceRunner, _: Runner) -> list[tuple[str, str, str]]:
+    return list(model.checked())
 
 
 def _another(other: Another, runner: Runner) -> Facts:

@@ -108,6 +108,10 @@ class Models:
         """Return the targets; the others are compared with the first."""
         return list(self.runners)
 
+    def names_on(self, rung: int) -> list[str]:
+        """Return the targets that are compared on a rung: what cannot be trained is on few."""
+        return [n for n, each in self.runners.items() if each.trainable or rung in (0, 1, 6)]
+
     def run(self, name: str, action: Callable[[Runner], T]) -> T:
         """Run an action of a runner; raise `Failure` if the model fails."""
         try:
@@ -211,7 +215,7 @@ class Models:
     @cached_property
     def rate(self) -> float:
         """Return a learning rate with which the first step moves the weights by a thousandth."""
-        found = self.step(self.names[0]).gradients
+        found = self.step(self.names_on(3)[0]).gradients
         gradients = {key: value for key, value in found.items() if key != "input"}
         size = measure.largest(gradients.values())
         moved = measure.largest(self.weights[key] for key in gradients if key in self.weights)
@@ -256,7 +260,7 @@ class Models:
         self.build()
         self.climbed.add(each)
         self.results[each] = {}
-        for name in self.names:
+        for name in self.names_on(each.rung):
             if each.of_step:
                 step = self.step(name, each)
                 if each.rung == 3 and step.failure is not None:

@@ -223,7 +223,7 @@ class Record:
         models = self.models
         if models.dtype != "float64":
             return ""
-        for name in models.names:
+        for name in models.names_on(3):
             models.load(name)
             if models.run(name, lambda r: r.slope(models.x, models.seed)).wrong:
                 return f"; in {name} it is not the slope of the loss itself"

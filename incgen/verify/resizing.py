@@ -39,13 +39,13 @@ def resized(graph: Graph) -> Resized | str:
     rows, columns = graph.input.height, graph.input.width
     halves = [2, 1] if min(rows, columns) >= LARGE else [1]
     for height, width in ((rows // n + MORE[0], columns // n + MORE[1]) for n in halves):
-        other = _at(graph, height, width)
+        other = at_size(graph, height, width)
         if other is not None:
             return Resized(other, height, width) if _asks(other) else Resized(other, None, None)
     return f"it is another network for {height} x {width}"
 
 
-def _at(graph: Graph, height: int, width: int) -> Graph | None:
+def at_size(graph: Graph, height: int, width: int) -> Graph | None:
     """Return the network at a size; None if it is a different one there."""
     network = graph.program.network
     assert network.pixels is not None

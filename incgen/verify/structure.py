@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,8 +44,7 @@ def findings(
         if key in facts.tensors:
             trained, says = key in facts.trained, "is" if tensor.trained else "is not"
             yield Finding("trained", key, "" if trained == tensor.trained else f"{says} trained")
-            found = str(facts.tensors[key].dtype)
-            yield Finding("type", key, f"{found}, not {dtype}" if found != dtype else "")
+            yield _type(key, facts, dtype)
     yield Finding("mode", "", "" if facts.training else "begins in evaluation")
     for what, path, message in figures.messages(graph, facts.docs, Places(graph)):
         yield Finding(what, path, message)
@@ -63,6 +62,25 @@ def findings(
         fresh = _fitting(tensors, tensors, again)
         for key, message in beginnings.messages(tensors, fresh, {}):
             yield Finding(f"initial value with {other.given}", key, message)
+
+
+def of_file(
+    graph: Graph, facts: Facts, dtype: str, messages: Iterable[tuple[str, str, str]]
+) -> Iterator[Finding]:
+    """Compare the facts of a model that cannot be trained, and add those of its own kind.
+
+    Such a model has no initial values: it is made for weights.
+    """
+    yield from parts(graph, facts, "")
+    for key in facts.tensors:
+        yield _type(key, facts, dtype)
+    for what, path, message in messages:
+        yield Finding(what, path, message)
+
+
+def _type(key: str, facts: Facts, dtype: str) -> Finding:
+    found = str(facts.tensors[key].dtype)
+    return Finding("type", key, f"{found}, not {dtype}" if found != dtype else "")
 
 
 def parts(graph: Graph, facts: Facts, given: str) -> Iterator[Finding]:

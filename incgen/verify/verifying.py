@@ -13,7 +13,7 @@ from incgen.base.diagnostics import SpecError, listed
 from incgen.compiling import Parameters, RequestError, SpecPath, compile_spec
 from incgen.graph.nodes import Graph
 from incgen.inference import Deploy, find_passes
-from incgen.targets import TARGETS, Target
+from incgen.targets import ONNX, TARGETS
 from incgen.verify.report import RUNGS, Omission, Report
 from incgen.verify.resizing import resized
 from incgen.verify.runners import RUNNERS
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: The floating-point types, in the order in which they are compared.
 DTYPES = ("float64", "float32")
+#: The rungs on which a model is only evaluated.
+EVALUATED = (0, 1, 6)
 
 
 def verify(
@@ -37,7 +39,7 @@ def verify(
     parameters: Parameters | None = None,
     *,
     targets: Sequence[str] = (),
-    rungs: Sequence[int] = tuple(range(len(RUNGS))),
+    rungs: Sequence[int] | None = None,
     dtypes: Sequence[str] = DTYPES,
     weights: SpecPath | None = None,
     seed: int = 0,
@@ -57,8 +59,9 @@ def verify(
     Args:
         spec: The spec's file, or its graph.
         parameters: Values for parameters and constants, which override the spec's; not of a graph.
-        targets: The targets to compare; if omitted, all whose libraries are installed.
-        rungs: The rungs to compare, by number in `RUNGS`.
+        targets: The targets to compare, and `onnx`; if omitted, the targets whose libraries are
+            installed.
+        rungs: The rungs to compare, by number in `RUNGS`; if omitted, all that there are.
         dtypes: `float64`, `float32` or both. Results in float32 are measured against float64.
         weights: A safetensors file with the spec's keys; random weights if omitted.
         seed: Determines the weights, the inputs and the dropout masks.
@@ -87,10 +90,11 @@ def verify(
         MismatchError: The weights do not fit the spec.
         WeightsError: The weights cannot be read, or a library is missing.
     """
+    rungs = _rungs(rungs, targets)
     _check(rungs, dtypes, batch, seed, dump)
     graph = _graph(spec, parameters, text)
     compared, absent = (targets, ()) if targets else _installed()
-    texts, omissions = _sources(graph, find_targets(compared, style), sources or {})
+    texts, omissions = _sources(graph, compared, style, sources or {})
     asked, types = tuple(sorted(set(rungs))), tuple(t for t in DTYPES if t in dtypes)
     ladders: list[Ladder] = []
     if texts:
@@ -214,33 +218,40 @@ def _by_recipe(
 
 
 def _sources(
-    graph: Graph, targets: Sequence[Target], given: Mapping[str, str]
+    graph: Graph, names: Sequence[str], style: Style | None, given: Mapping[str, str]
 ) -> tuple[dict[str, str], list[Omission]]:
-    """Return the source texts of the targets that can be compared, and the omissions."""
-    names = [target.name for target in targets]
+    """Return the source texts of the targets that can be compared, and the omissions.
+
+    A file of ONNX has no source text: it is made from the graph.
+    """
+    code = [name for name in names if name != ONNX]
+    targets = find_targets(code, style) if code or not names else []
+    known = [*(target.name for target in targets), *([ONNX] if ONNX in names else [])]
     for name in given:
-        if name not in names:
-            raise RequestError(f"`{name}` is not one of the targets: {listed(names)}")
-    check_runners(names)
+        if name not in known:
+            raise RequestError(f"`{name}` is not one of the targets: {listed(known)}")
+    check_runners(known)
     texts: dict[str, str] = {}
     omissions: list[Omission] = []
     faults: list[SpecError] = []
     for target in targets:
         try:
-            source = given[target.name] if target.name in given else target.emit(graph)
+            own = target.name in given
+            texts[target.name] = given[target.name] if own else target.emit(graph)
         except SpecError as error:
             faults.append(error)
             reason = f"{target.name} cannot express it: {error.diagnostics[0].headline}"
             omissions.append(Omission(None, "", reason))
-            continue
-        missing = RUNNERS[target.name].missing()
-        if missing:
-            reason = f"{target.name} needs {listed(missing)}: pip install 'incgen[{target.name}]'"
-            omissions.append(Omission(None, "", reason))
-        else:
-            texts[target.name] = source
-    if len(faults) == len(names):
+    if len(faults) == len(known):
         raise SpecError([each for fault in faults for each in fault.diagnostics])
+    if ONNX in known:
+        texts[ONNX] = ""
+    for name in [*texts]:
+        if missing := RUNNERS[name].missing():
+            engine = " onnxruntime" if "onnxruntime" in missing else ""  # several packages have it
+            reason = f"{name} needs {listed(missing)}: pip install 'incgen[{name}]'{engine}"
+            omissions.append(Omission(None, "", reason))
+            del texts[name]
     return texts, omissions
 
 
@@ -269,6 +280,13 @@ def _weights(graph: Graph, file: SpecPath | None, seed: int) -> dict[str, Array]
     return {key: np.asarray(value, np.float64) for key, value in found.items()}
 
 
+def _rungs(asked: Sequence[int] | None, targets: Sequence[str]) -> Sequence[int]:
+    """Return the rungs to compare: if none are asked for, all that the targets have."""
+    if asked is None:
+        return EVALUATED if {*targets} == {ONNX} else range(len(RUNGS))
+    return asked
+
+
 def _size(graph: Graph) -> tuple[int, int]:
     assert graph.input.height is not None and graph.input.width is not None
     return graph.input.height, graph.input.width
@@ -291,3 +309,5 @@ def _check(
         raise RequestError(f"{what}: the types are {listed(DTYPES)}")
     if batch < 1 or seed < 0:
         raise RequestError("a batch must have at least 1 example, and a seed must not be negative")
+    if dump is not None and Path(dump).exists() and not Path(dump).is_dir():
+        raise RequestError(f"{Path(dump).as_posix()} is not a folder")

@@ -23,6 +23,7 @@ from incgen.weights.conventions import CONVENTIONS
 from incgen.weights.damage import fault_of
 from incgen.weights.errors import MOST, MismatchError, WeightsError
 from incgen.weights.layout import identity
+from incgen.weights.matching import unplaced
 from incgen.weights.readers import open_checkpoint
 from incgen.weights.readers.libraries import extra
 
@@ -136,6 +137,8 @@ def arrays_of(
     request = Request(path, graph, {}, part, len(own), lambda _: graph, remedy)
     try:
         match = choose(request, found, checkpoint.tensors).match
+        if faults := unplaced(match):
+            raise MismatchError(name, faults)
     except MismatchError as error:
         title = f"`{path.as_posix()}` does not hold the weights of `{name}`"
         raise MismatchError(title, error.faults, most=MOST) from None

@@ -21,6 +21,7 @@ from incgen.weights.damage import fault_of, finite
 from incgen.weights.errors import Fault, MismatchError, WeightsError
 from incgen.weights.finding import Found
 from incgen.weights.layout import Layout
+from incgen.weights.matching import unplaced
 from incgen.weights.readers import files_of, open_checkpoint, started
 from incgen.weights.readers.libraries import extra
 
@@ -144,12 +145,8 @@ def _hashed(files: list[Path]) -> Iterator[Callable[[], str]]:
 
 def _converted(request: Request, found: Found, dtype: str) -> Iterator[memoryview]:
     """Yield the bytes of each tensor of ours, in order; only one is in memory at a time."""
-    faults: list[Fault] = []
     match = found.match
-    for check in match.checks:
-        if not (check.stored.values() == check.value).all():
-            text = f"`{check.stored.name}` is not {check.value:g} everywhere"
-            faults.append(Fault("without a place here", check.key, text))
+    faults = unplaced(match)
     for key in request.graph.tensors():
         values = match.recipes[key].values()
         made = _cast(values, dtype)

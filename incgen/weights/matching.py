@@ -338,3 +338,16 @@ class _Matcher:
         used = set(users)
         used |= {names[r.divided_by.name] for r in self.recipes.values() if r.divided_by}
         return used | {names[check.stored.name] for check in self.checks}
+
+
+def unplaced(match: Match) -> list[Fault]:
+    """Return the tensors that would be dropped although they change the network."""
+    return [
+        Fault(
+            "without a place here",
+            check.key,
+            f"`{check.stored.name}` is not {check.value:g} everywhere",
+        )
+        for check in match.checks
+        if not (check.stored.values() == check.value).all()
+    ]

@@ -90,4 +90,5 @@ RUNNERS = {
     "flax": RunnerModule(
         "incgen.verify.runners.flax", ("jax", "flax", "optax", "safetensors"), training=True
     ),
+    "onnx": RunnerModule("incgen.verify.runners.onnx", ("onnx", "onnxruntime", "safetensors")),
 }

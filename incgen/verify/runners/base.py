@@ -42,6 +42,7 @@ class Runner(ABC):
     #: Returns the process settings that belong to the framework, by name.
     settings: ClassVar[Callable[[], Mapping[str, Any]]]
     versions: ClassVar[str]
+    trainable: ClassVar[bool] = True  #: Whether there is more to it than evaluation
 
     def __init__(self, graph: Graph, source: str, dtype: str) -> None:
         """Store the source."""

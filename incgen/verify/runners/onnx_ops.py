@@ -1,8 +1,9 @@
 """Operators of ONNX in NumPy, for the evaluator of the ONNX project, which computes in float64.
 
 Its own poolings fail where a window is not square and its border is, its `Erf` rounds to float32,
-and its convolution takes most of the time of a proof. These are written from the operators'
-definitions (onnx.ai/onnx/operators), and share nothing with what writes the files.
+its `Sigmoid` overflows on the way, its `Gelu` is made of that `Erf`, and its convolution takes most
+of the time of a proof. These are written from the operators' definitions (onnx.ai/onnx/operators),
+and share nothing with what writes the files.
 """
 
 from __future__ import annotations
@@ -125,5 +126,28 @@ class Erf(OpRun):
         return (np.vectorize(math.erf, otypes=[x.dtype])(x),)
 
 
+class Gelu(OpRun):
+    """x times the normal distribution's CDF, exactly or approximately."""
+
+    op_domain = ""
+
+    def _run(self, x: Array, approximate: str | None = None) -> Any:
+        if approximate == "tanh":
+            bent = math.sqrt(2 / math.pi) * (x + 0.044715 * np.power(x, 3))
+            return (0.5 * x * (1 + np.tanh(bent)),)
+        curve = np.vectorize(math.erf, otypes=[x.dtype])(x / math.sqrt(2))
+        return (0.5 * x * (1 + curve),)
+
+
+class Sigmoid(OpRun):
+    """1 / (1 + exp(-x))."""
+
+    op_domain = ""
+
+    def _run(self, x: Array) -> Any:
+        small = np.exp(-np.abs(x))
+        return (np.where(x >= 0, 1.0, small) / (1 + small),)
+
+
 #: Those that replace the evaluator's own.
-OPERATORS = [Conv, MaxPool, AveragePool, Erf]
+OPERATORS = [AveragePool, Conv, Erf, Gelu, MaxPool, Sigmoid]
