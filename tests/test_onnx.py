@@ -19,6 +19,7 @@ from safetensors.numpy import save_file
 import incgen
 from fuzzing import search
 from incgen.cli.main import main
+from incgen.deploy.passes import PASSES
 from incgen.graph.nodes import Graph
 from incgen.language.ops import OPS
 from incgen.onnx import encoding
@@ -522,6 +523,25 @@ def test_a_file_is_compared_with_a_framework_where_both_are_evaluated() -> None:
     assert [each.reason for each in report.omissions] == [
         "torch is the only target that can be trained"
     ]
+
+
+def test_the_form_for_inference_computes_the_same() -> None:
+    graph = incgen.compile_spec("net.inc", text=NET)
+
+    report = verify(graph, targets=["onnx"], rungs=(1,), dtypes=["float64"], passes=[*PASSES])
+
+    assert report.passed, text_of(report, graph)
+    made = {(each.what, each.between) for each in report.comparisons}
+    assert ("value deployed by all passes", ("spec", "onnx")) in made
+
+
+def test_a_file_for_inference_says_so_and_takes_the_weights_of_training(folder: Path) -> None:
+    assert command(*BUILD, "--deploy") == 0
+
+    proto = onnx.load("generated/net_deployed.onnx")
+    said = {each.key: each.value for each in proto.metadata_props}
+    assert "fold-norm" in said["deployed"].split()
+    assert "BatchNormalization" not in {node.op_type for node in proto.graph.node}
 
 
 def test_a_file_alone_is_not_trained() -> None:

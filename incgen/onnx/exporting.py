@@ -120,6 +120,8 @@ def _metadata(
     }
     if made is not None:
         found["deployed"] = " ".join(each.name for each in made.passes if each.places)
+    if graph.deployment is not None:
+        found["deployed"] = " ".join(each.name for each in graph.deployment.passes)
     if (held := manifest.of_file(checkpoint)) is not None:
         found["weights_manifest"] = _json(held)
     pixels = program.network.pixels

@@ -18,6 +18,7 @@ from incgen.deploy.deploying import run_passes
 from incgen.graph.nodes import Graph, Node
 from incgen.inference import stem_of
 from incgen.language.ops import ACTIVATIONS
+from incgen.targets import ONNX
 from incgen.targets.shared.style import Style
 from incgen.verify import drawing, measure
 from incgen.verify.models import Failure, Models
@@ -95,8 +96,9 @@ class Deployed:
         """Compare a form in a target."""
         source = self.forms.sources.get(target, "") if name == ALL else ""
         try:
-            (made,) = find_targets([target], self.forms.style)
-            source = source or made.emit(graph)
+            if target != ONNX and not source:
+                (made,) = find_targets([target], self.forms.style)
+                source = made.emit(graph)
             runner = RUNNERS[target].make(graph, source, self.models.dtype)
             runner.build()
             runner.load(self.models.file())
