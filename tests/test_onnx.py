@@ -19,7 +19,6 @@ from safetensors.numpy import save_file
 import incgen
 from fuzzing import search
 from incgen.cli.main import main
-from incgen.deploy.passes import PASSES
 from incgen.graph.nodes import Graph
 from incgen.language.ops import OPS
 from incgen.onnx import encoding
@@ -528,7 +527,7 @@ def test_a_file_is_compared_with_a_framework_where_both_are_evaluated() -> None:
 def test_the_form_for_inference_computes_the_same() -> None:
     graph = incgen.compile_spec("net.inc", text=NET)
 
-    report = verify(graph, targets=["onnx"], rungs=(1,), dtypes=["float64"], passes=[*PASSES])
+    report = verify(graph, targets=["onnx"], rungs=(1,), dtypes=["float64"], deploy=True)
 
     assert report.passed, text_of(report, graph)
     made = {(each.what, each.between) for each in report.comparisons}

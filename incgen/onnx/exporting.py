@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from incgen.base.files import OutputError
 from incgen.compiling import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.graph.nodes import Graph
+from incgen.inference import Deploy, formed
 from incgen.onnx import SUFFIX
 from incgen.onnx.options import Options
 from incgen.weights import manifest
@@ -33,6 +34,7 @@ def export_onnx(
     output: SpecPath,
     parameters: Parameters | None = None,
     *,
+    deploy: Deploy = False,
     part: str | None = None,
     force: bool = False,
     check: bool = False,
@@ -46,6 +48,7 @@ def export_onnx(
         weights: A weights file with the spec's keys.
         output: The file to write, `*.onnx`.
         parameters: Values for parameters and constants, which override the spec's.
+        deploy: Whether to write the form for inference, or the passes that make it.
         part: Which tensors to use if the file holds several sets that fit, as for `import_weights`.
         force: Overwrite a file even if incgen did not write it or it was edited since.
         check: Write nothing.
@@ -57,7 +60,7 @@ def export_onnx(
 
     Raises:
         SpecError: The spec has faults, or ONNX cannot express it.
-        RequestError: A parameter, a value or an option does not exist.
+        RequestError: A parameter, a value, a pass or an option does not exist.
         MismatchError: Weights and network differ, or weights cannot have such values.
         WeightsError: The weights cannot be read, or a library is missing.
         OutputError: The file cannot or must not be written.
@@ -66,7 +69,13 @@ def export_onnx(
     if not isinstance(spec, Graph):
         spec = compile_spec(spec, plain_parameters(parameters), text=text)
     with exported(
-        spec, Path(weights), Path(output), chosen, part=part, force=force, check=check
+        formed(spec, deploy),
+        Path(weights),
+        Path(output),
+        chosen,
+        part=part,
+        force=force,
+        check=check,
     ) as file:
         return file
 
