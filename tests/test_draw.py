@@ -123,6 +123,41 @@ def test_blocks_are_folded_and_repeats_counted() -> None:
     ]
 
 
+def test_iterations_that_differ_are_drawn_apart() -> None:
+    """The channels double in `grow`; in `same` and `wide` only what the first takes differs."""
+    text = """
+numerics torch
+block b(n) { x: conv 1x1 n }
+network net {
+    input 8x8 4
+    grow: repeat 3 { c: conv 1x1 (channels * 2) }
+    same: repeat 3 { c: conv 1x1 8 }
+    wide: repeat 4 { b 16 }
+    last: repeat 2 {
+        conv: conv 3x3 4
+        relu
+    }
+    once: repeat 1 { relu }
+    flat: repeat 2 { d: dense (channels * 2) }
+}
+"""
+    graph = compile_spec("net.inc", text=text)
+    row = diagram(Network(graph), View()).row
+
+    assert list(texts(row)) == [
+        "input: input",
+        *(f"grow.{number}.c: conv 1×1" for number in range(3)),
+        "same: 3 x conv 1×1",
+        "wide: 4 x b",
+        "last: ['last.0.conv: conv 3×3', 'last.0.relu: relu']",
+        "once.0: relu",
+        *(f"flat.{number}.d: dense" for number in range(2)),
+    ]
+    same = next(box for box in boxes(row) if box.key == "same")
+    # 32 to 8 once, then 8 to 8 twice, with a bias each
+    assert same.facts is not None and same.facts.parameters == 32 * 8 + 2 * 64 + 3 * 8
+
+
 @pytest.mark.parametrize(
     ("opened", "expected"),
     [

@@ -9,7 +9,7 @@ from incgen.base.diagnostics import listed
 from incgen.draw.colours import THEMES
 from incgen.draw.diagram import Box, boxes
 from incgen.draw.folding import diagram
-from incgen.draw.heat import heat_of
+from incgen.draw.heat import heat_of, nothing
 from incgen.draw.network import Network
 from incgen.draw.scene import Scene
 from incgen.draw.view import DrawError, View
@@ -88,11 +88,7 @@ def _text(graph: Graph, view: View, form: str) -> str:
 
     main, theme = diagram(Network(graph), view), THEMES[view.theme]
     heat = heat_of(view.heat, boxes(main.row), theme) if view.heat else None
-    fill = heat.fill if heat is not None else _nothing
+    fill = heat.fill if heat is not None else nothing
     if form == "mmd":
         return mermaid(main, theme, fill, down=view.down)
     return dot(main, theme, fill, down=view.down, name=graph.program.network.name)
-
-
-def _nothing(box: Box) -> str:
-    return ""

@@ -26,9 +26,9 @@ def diagram(network: Network, view: View) -> Diagram:
     return Diagram(row, shapes_of(network.graph))
 
 
-def block_diagram(network: Network, used: Used, opened: frozenset[str] = frozenset()) -> Diagram:
+def block_diagram(network: Network, used: Used) -> Diagram:
     """Return the inside of one use of a block, with what it uses folded."""
-    row = _Folding(network, View(), opened).row(used.body, used.path, 1)
+    row = _Folding(network, View(), frozenset()).row(used.body, used.path, 1)
     return Diagram(row, shapes_of(network.graph))
 
 
@@ -38,9 +38,9 @@ def shapes_of(graph: Graph) -> dict[int, str]:
 
 
 def alike(first: Body, second: Body, graph: Graph) -> bool:
-    """Return whether two bodies say the same: the same layers, joined in the same way.
+    """Return whether two bodies can be drawn as one: the same layers, joined in the same way.
 
-    Shapes may differ, and numbers of channels that follow from the input.
+    What their layers take may differ in shape, as where a concat grows.
     """
     return _form(first, graph) == _form(second, graph)
 
@@ -57,7 +57,7 @@ def runs(iterations: Sequence[Body], graph: Graph) -> list[list[Body]]:
 
 
 def _form(body: Body, graph: Graph) -> object:
-    """Return what two bodies that can be drawn as one have in common."""
+    """Return what bodies that can be drawn as one have in common; values are numbered anew."""
     known = {body.source: 0}
 
     def value(index: int) -> int:
@@ -70,7 +70,8 @@ def _form(body: Body, graph: Graph) -> object:
         match item:
             case Layer():
                 node = graph.nodes[item.value]
-                return described(node), node.args.get("channels"), value(item.value)
+                outputs = node.args.get("channels", node.args.get("features"))
+                return described(node), outputs, value(item.value)
             case Used():
                 return item.definition.name, tuple(item.given.items()), form(item.body)
             case Joined():
@@ -157,10 +158,15 @@ class _Folding:
         ends = (item.path if whole else f"{item.path}.{item.bodies.index(first)}", first.source)
         title = label(item, prefix)
         lone = first.items[0] if len(first.items) == 1 else None
-        if isinstance(lone, Used):
-            made = self.used(lone, prefix, level, opened=item.path in self.opened)
-            made = replace(made, key=ends[0], value=last.value, facts=facts, count=count)
-            return [replace(made, title="" if title == made.text else title)]
+        if isinstance(lone, Used | Layer):
+            made: Box | Card
+            if isinstance(lone, Layer):
+                made = self.layer(lone, prefix)
+            else:
+                made = self.used(lone, prefix, level, opened=item.path in self.opened)
+            title = "" if title == made.text else title
+            made = replace(made, key=ends[0], value=last.value, title=title)
+            return [replace(made, facts=facts, count=count)]
         inside = f"{item.path}.{item.bodies.index(first)}"
         row = self.row(first, inside, level)
         return [Card(*ends, last.value, title, "", "block", row, facts, count)]

@@ -53,6 +53,11 @@ class Heat:
         return f"{number:,} px" if self.number == "receptive-field" else short(number)
 
 
+def nothing(box: Box) -> str:
+    """Return the colour, and the text, of a box without heat: that of its kind, and none."""
+    return ""
+
+
 def heat_of(number: str, shown: Iterable[Box], theme: Theme) -> Heat:
     """Return the heat of a drawing, whose scale ends at its largest number."""
     scale = Heat(number, 1, theme)

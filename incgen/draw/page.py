@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from incgen.draw.arranging import arranged
 from incgen.draw.colours import KINDS, THEMES
+from incgen.draw.colours import heat as colour
 from incgen.draw.diagram import Box, Diagram, boxes
 from incgen.draw.folding import diagram
-from incgen.draw.heat import Heat, heat_of
+from incgen.draw.heat import Heat, heat_of, nothing
 from incgen.draw.layout import Layout
 from incgen.draw.network import Network
 from incgen.draw.panels import panels
@@ -18,7 +19,7 @@ from incgen.draw.text import cut, times, width, wrapped
 from incgen.draw.view import View
 from incgen.graph.nodes import Graph
 from incgen.graph.show import short
-from incgen.resolve.definitions import Definition, OpCall, within
+from incgen.resolve.definitions import Definition, Instance, OpCall, Step, within
 
 _MARGIN = 24.0
 _NARROWEST = 420.0  #: A page is at least so wide, for its title
@@ -38,7 +39,7 @@ def scene(graph: Graph, view: View) -> tuple[Scene, Callable[[Box], str]]:
     main = diagram(network, view)
     shown = list(boxes(main.row))
     heat = heat_of(view.heat, shown, theme) if view.heat else None
-    part = Layout(main, axes, heat.text if heat else _nothing).whole()
+    part = Layout(main, axes, heat.text if heat else nothing).whole()
     wide, high = axes.place(part.length, part.before + part.after)
     dx, dy = axes.place(0, part.before)
     found, inside = panels(network, main, axes, heat) if view.definitions else ([], [])
@@ -53,11 +54,7 @@ def scene(graph: Graph, view: View) -> tuple[Scene, Callable[[Box], str]]:
         bottom = max(bottom, top + spot.y + spot.panel.height)
     size = whole + 2 * _MARGIN, bottom + _MARGIN
     name = f"{graph.program.network.name}, drawn from {graph.program.file}"
-    return Scene(*size, tuple(marks), name, _described(graph)), heat.fill if heat else _nothing
-
-
-def _nothing(box: Box) -> str:
-    return ""
+    return Scene(*size, tuple(marks), name, _described(graph)), heat.fill if heat else nothing
 
 
 def _head(
@@ -124,11 +121,10 @@ def _legend(shown: Iterable[Box], y: float, whole: float) -> tuple[list[Mark], f
 def _scale(heat: Heat, y: float) -> list[Mark]:
     """Return the scale of heat, from 0 to the largest number."""
     steps, wide = 40, 200.0
-    from incgen.draw.colours import heat as colour
-
+    fills = [colour(heat.theme, step / (steps - 1)) for step in range(steps)]
     marks: list[Mark] = [
         Patch(_MARGIN + at * wide / steps, y, wide / steps + 0.5, 10, "cell", fill)
-        for at, fill in enumerate(colour(heat.theme, step / (steps - 1)) for step in range(steps))
+        for at, fill in enumerate(fills)
     ]
     names = {"receptive-field": "receptive field, the longer side"}
     text = names.get(heat.number, heat.number)
@@ -147,8 +143,6 @@ def _units(graph: Graph, shown: Iterable[Box]) -> list[str]:
 
 def _ops(unit: Definition) -> list[str]:
     """Return the names of what a unit consists of."""
-    from incgen.resolve.definitions import Instance, Step
-
     step = unit.body.steps[0]
     assert isinstance(step, Step) and step.element is not None
     return [

@@ -6,6 +6,7 @@ Edges say channels, as expressions. A condition becomes a card around what it de
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from incgen.base.diagnostics import clipped
@@ -219,8 +220,6 @@ class _Walk:
 
 def _without(row: Row) -> Row:
     """Return a branch whose only item does not repeat its label."""
-    from dataclasses import replace
-
     if len(row.items) == 1 and isinstance(row.items[0], Box) and row.items[0].title == row.caption:
         return replace(row, items=(replace(row.items[0], title=""),))
     return row
