@@ -311,16 +311,18 @@ def load(
     if workers is None:
         cores = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         workers = 0 if isinstance(images.examples.images, np.ndarray) else min(8, cores)
-    loader = DataLoader(
-        images,
-        batch_size=None,  # an index is a whole batch already
-        sampler=batches,
-        num_workers=workers,
-        pin_memory=device.type == "cuda",
-        worker_init_fn=ignore_interrupts,
-    )
+    loader: Iterable[Any] = map(images.__getitem__, batches)
+    if workers:
+        loader = DataLoader(
+            images,
+            batch_size=None,  # an index is a whole batch already
+            sampler=batches,
+            num_workers=workers,
+            pin_memory=device.type == "cuda",
+            worker_init_fn=ignore_interrupts,
+        )
     try:
-        for pixels, labels in loader if workers else map(images.__getitem__, batches):
+        for pixels, labels in loader:
             pixels = pixels.to(device, non_blocking=True)
             x = preprocess(pixels)
             if device.type == "cuda":
