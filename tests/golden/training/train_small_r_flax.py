@@ -301,7 +301,7 @@ class Images:
     def read(
         self, batches: Iterable[tuple[int | None, np.ndarray]]
     ) -> Iterator[tuple[Array, Array]]:
-        """Yield batches as the network takes them, which threads, if any, read ahead."""
+        """Yield batches as the network takes them; threads, if any, read ahead."""
         if not self.workers:
             yield from (placed(*self.batch(*batch)) for batch in batches)
             return
@@ -317,11 +317,16 @@ class Images:
 
 def placed(images: np.ndarray, labels: np.ndarray) -> tuple[Array, Array]:
     """Split a batch, of which each process has its part, between all devices."""
-    part = partial(jax.make_array_from_process_local_data, split())
-    return scaled(part(images)), part(labels.astype(np.int32))
+    batch: Any = images, labels.astype(np.int32)
+    if jax.process_count() > 1:
+        batch = map(partial(jax.make_array_from_process_local_data, split()), batch)
+    return scaling()(*batch)
 
 
-scaled = jax.jit(preprocess)
+@cache
+def scaling() -> Callable[..., tuple[Array, Array]]:
+    """Return what scales a batch for the network and spreads it over the devices."""
+    return jax.jit(lambda x, labels: (preprocess(x), labels), out_shardings=split())
 
 
 def training_order(
@@ -641,11 +646,7 @@ def variables_of(state: Any) -> dict[str, nnx.Variable[Any]]:
 
 
 class Run:
-    """A run: the network, and all that changes as it is trained.
-
-    Args:
-        args: The command line.
-    """
+    """A run: the network, and all that changes as it is trained."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.output = args.output
