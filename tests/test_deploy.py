@@ -527,3 +527,28 @@ left as they are
   c   fold-norm   `relu` in front is no layer that could take it
 """
     )
+
+
+def test_branches_that_are_not_taken_cost_nothing() -> None:
+    """The uses in them double with each block, and none of them becomes a layer."""
+    blocks = ["block b0() { conv 1x1 4 }"]
+    for number in range(1, 18):
+        inner = f"if channels > 1000 {{ b{number - 1} -> b{number - 1} }}"
+        blocks.append(f"block b{number}() {{ {inner}; relu }}")
+    graph = graph_of("    b17\n    a: conv 1x1 2\n    bn", before="\n".join(blocks))
+
+    assert layers(deployed(graph)) == ["b17.relu relu", "a conv"]
+
+
+def test_few_steps_that_cannot_be_taken_leave_the_others() -> None:
+    lines = [f"    p{n}: avg_pool 3x3/1\n    c{n}: conv 1x1 {40 - n} bias=false" for n in range(9)]
+    lines[4] += " -> conv 1x1 36"
+    body = "\n".join(["    first: conv 1x1 41", *lines])
+
+    made = deployed(graph_of(body), ["project-first"])
+
+    assert [each.path for each in made.deployment.left] == ["c4.0"]  # type: ignore[union-attr]
+    # those in front of it move to the first convolution, past all poolings in between
+    ops = [node.op for node in made.nodes[1:]]
+    assert ops[:6] == ["conv", "conv", "conv", "conv", "conv", "avg_pool"]
+    assert len({node.path for node in made.nodes}) == len(made.nodes)

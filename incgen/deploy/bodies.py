@@ -144,8 +144,7 @@ class Rewriter:
         if edit.args:
             said = call.said | edit.args.keys()
             call = replace(call, args={**args, **edit.args}, said=said)
-        first = [] if edit.drop else [call]
-        return [edit.instead] if edit.instead is not None else [*first, *edit.behind]
+        return [*([] if edit.drop else [call]), *edit.behind]
 
     def _use(self, use: df.Instance, edits: Tree) -> list[df.Element]:
         made = self.uses.variant(use.definition, edits)

@@ -69,7 +69,8 @@ class _Run:
             try:
                 program = rewritten(self.graph.program, by_site(self.graph, rewrites))
             except UnplaceableError:
-                lone = [each for each in rewrites if not _is_placeable(self.graph, each)]
+                fine = {id(each) for each in _placeable(self.graph, rewrites)}
+                lone = [each for each in rewrites if id(each) not in fine]
                 unplaceable |= {_path(self.graph, each) for each in lone or rewrites}
                 continue
             self.places += len(rewrites)
@@ -77,12 +78,16 @@ class _Run:
             self.graph = _elaborated(program)
 
 
-def _is_placeable(graph: Graph, rewrite: Rewrite) -> bool:
+def _placeable(graph: Graph, rewrites: list[Rewrite]) -> list[Rewrite]:
+    """Return the steps that can be taken, in few attempts if only few cannot."""
     try:
-        rewritten(graph.program, by_site(graph, [rewrite]))
+        rewritten(graph.program, by_site(graph, rewrites))
     except UnplaceableError:
-        return False
-    return True
+        half = len(rewrites) // 2
+        if not half:
+            return []
+        return [*_placeable(graph, rewrites[:half]), *_placeable(graph, rewrites[half:])]
+    return rewrites
 
 
 def _path(graph: Graph, rewrite: Rewrite) -> str:

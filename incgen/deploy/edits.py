@@ -25,7 +25,6 @@ class Edit:
 
     drop: bool = False  #: Whether it is left out
     args: Mapping[str, ArgumentValue] = field(default_factory=dict)  #: Arguments that are set
-    instead: OpCall | None = None  #: What takes its place
     behind: tuple[OpCall, ...] = ()  #: What follows it
     mark: str = ""  #: A word for the name of a definition that differs from others by this
 

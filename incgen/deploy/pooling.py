@@ -19,6 +19,8 @@ outputs than inputs, and nothing else takes the value of the pooling.
 
 from __future__ import annotations
 
+from itertools import count
+
 from incgen.deploy.edits import Edit, Found, Rewrite, consumers
 from incgen.graph.nodes import Graph, Node
 from incgen.graph.shapes import Window
@@ -33,6 +35,7 @@ _NO_BORDER = ((0, 0), (0, 0))
 def projections(graph: Graph) -> Found:
     """Find the 1x1 convolutions behind average poolings that can move in front of them."""
     taken, rewrites, left = consumers(graph), list[Rewrite](), dict[str, str]()
+    paths = {node.path for node in graph.nodes}
     for index, conv in enumerate(graph.nodes):
         if not conv.inputs or not _is_projection(conv):
             continue
@@ -43,7 +46,7 @@ def projections(graph: Graph) -> Found:
         if reason:
             left[conv.path] = reason
         else:
-            rewrites.append(_rewrite(conv.inputs[0], pool, index, conv))
+            rewrites.append(_rewrite(conv.inputs[0], pool, index, _name(conv, paths)))
     return Found(rewrites, left)
 
 
@@ -74,7 +77,18 @@ def counts_border(pool: Node) -> bool:
     return pool.args["borders"] != _NO_BORDER and bool(pool.args["count_pad"])
 
 
-def _rewrite(first: int, pool: Node, second: int, conv: Node) -> Rewrite:
+def _name(conv: Node, paths: set[str]) -> str:
+    """Return a name for the pooling behind a convolution, and take its path."""
+    prefix, dot, _ = conv.path.rpartition(".")
+    for number in count(1):
+        name = "avg_pool" if number == 1 else f"avg_pool{number}"
+        if (path := f"{prefix}{dot}{name}") not in paths:
+            paths.add(path)
+            return name
+    raise AssertionError(conv.path)
+
+
+def _rewrite(first: int, pool: Node, second: int, name: str) -> Rewrite:
     """Return the step that moves one convolution."""
     assert pool.call is not None
     (top, bottom), (left, right) = pool.args["borders"]
@@ -88,7 +102,7 @@ def _rewrite(first: int, pool: Node, second: int, conv: Node) -> Rewrite:
         "count_pad": Literal(bool(pool.args["count_pad"])) if has_border else None,
     }
     behind = df.OpCall(
-        OPS["avg_pool"], args, frozenset(args), "avg_pool", False, False, span=pool.call.span
+        OPS["avg_pool"], args, frozenset(args), name, False, False, span=pool.call.span
     )
     edits = {second: Edit(behind=(behind,), mark="pooled"), first: Edit(drop=True)}
     return Rewrite(edits)

@@ -57,8 +57,12 @@ class Variants:
         for element in df.elements(definition.body):
             if isinstance(element, df.Instance):
                 inner = edits.at(element)
-                self.of(element.definition, inner).uses.append(element)
-                self._visit(element.definition, inner)
+                variant = self.of(element.definition, inner)
+                variant.uses.append(element)
+                # What has no edits is the same everywhere. It may be used very often: branches
+                # that are not taken count here, too.
+                if inner != Tree() or len(variant.uses) == 1:
+                    self._visit(element.definition, inner)
 
 
 def given(use: df.Instance) -> dict[str, df.ArgumentValue]:
