@@ -17,10 +17,10 @@ def keys_of(a: Graph, b: Graph, aligned: Sequence[Aligned]) -> Keys:
     ours = {key: tensor.shape for key, tensor in a.tensors().items()}
     theirs = {key: tensor.shape for key, tensor in b.tensors().items()}
     layers_before = {each.b.path: each.a.path for each in layers(aligned)}
-    kept = tuple(key for key, shape in theirs.items() if ours.get(key) == shape)
-    left = {key: shape for key, shape in ours.items() if key not in set(kept)}
+    kept = {key: shape for key, shape in theirs.items() if ours.get(key) == shape}
+    left = {key: shape for key, shape in ours.items() if key not in kept}
     moved = dict[str, str]()
-    others = {key: shape for key, shape in theirs.items() if key not in set(kept)}
+    others = {key: shape for key, shape in theirs.items() if key not in kept}
     for key, shape in others.items():
         before = _before(key, layers_before)
         if left.get(before) == shape:
@@ -32,7 +32,7 @@ def keys_of(a: Graph, b: Graph, aligned: Sequence[Aligned]) -> Keys:
         if key not in moved and before in left:
             reshaped[key] = (left.pop(before), shape)
     new = tuple(key for key in others if key not in moved and key not in reshaped)
-    return Keys(kept, moved, reshaped, new, tuple(left), _rules(aligned, moved))
+    return Keys(tuple(kept), moved, reshaped, new, tuple(left), _rules(aligned, moved))
 
 
 def _before(key: str, layers_before: Mapping[str, str]) -> str:
