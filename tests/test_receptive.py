@@ -9,7 +9,8 @@ import pytest
 
 from incgen.compiling import compile_spec
 from incgen.graph.nodes import Graph
-from incgen.graph.receptive import Field, receptive_fields
+from incgen.graph.receptive import WHOLE, WINDOWS, Field, receptive_fields
+from incgen.language.ops import OPS
 from incgen.verify.reference import Reference
 from incgen.weights.checkpoint import Array
 
@@ -124,6 +125,14 @@ def test_the_fields_that_were_published() -> None:
         last = max(i for i, node in enumerate(graph.nodes) if node.op == "global_avg_pool")
         before = graph.nodes[last].inputs[0]
         assert receptive_fields(graph)[before] == Field((size, size), (32, 32)), name
+
+
+def test_every_op_has_its_rule() -> None:
+    """All others act on each pixel by itself, or across channels."""
+    sized = {op.name for op in OPS.values() if any(a.name == "window" for a in op.arguments)}
+
+    assert sized == {*WINDOWS, "adaptive_avg_pool"}
+    assert set(WHOLE) < set(OPS)
 
 
 NETWORKS = {

@@ -18,8 +18,9 @@ from incgen.graph.shapes import Shape, Window, effective
 
 #: Lines a p + b as (a, b).
 _Lines: TypeAlias = tuple[tuple[int, int], ...]
-_MAPS = ("conv", "depthwise_conv", "separable_conv", "max_pool", "avg_pool", "pool")
-_VECTORS = ("global_avg_pool", "global_max_pool", "flatten", "dense")
+#: Ops with windows, and ops whose every output depends on the whole map.
+WINDOWS = ("conv", "depthwise_conv", "separable_conv", "max_pool", "avg_pool", "pool")
+WHOLE = ("global_avg_pool", "global_max_pool", "flatten", "dense")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def _after(
     before, count = inputs[0][axis], _count(node.shape, axis)
     if len(inputs) > 1 or node.op in ("concat", "add", "mul"):
         return _joined([each[axis] for each in inputs], shapes, axis, count)
-    if node.op in _MAPS:
+    if node.op in WINDOWS:
         window: Window = node.args["window"]
         span = effective(window.kernel[axis], int(node.args.get("dilation", 1)))
         return _windows(before, count, window.stride[axis], node.args["borders"][axis][0], span)
@@ -118,7 +119,7 @@ def _after(
         # Window p reaches from floor(p size / count) to ceil((p + 1) size / count), exclusive.
         pairs = ((p * size // count, -(-(p + 1) * size // count) - 1) for p in range(count))
         return _listed(before, count, pairs)
-    if node.op in _VECTORS:
+    if node.op in WHOLE:
         return _whole(before)
     return before  # on every value by itself, or across channels
 
