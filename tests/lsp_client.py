@@ -11,7 +11,7 @@ from pygls.protocol import default_converter
 from pytest_lsp import LanguageClient
 
 #: How long a test waits for faults (seconds).
-_LONGEST = 10.0
+_LONGEST = 60.0
 
 
 class Client(LanguageClient):
@@ -56,6 +56,13 @@ class Editor:
     async def faults(self) -> list[str]:
         """Return the faults of this version, as `line:column-column code: message`."""
         return [f"{where(each.range)} {each.code}: {each.message}" for each in await self.raw()]
+
+    async def news(self) -> None:
+        """Wait until something new is published of the document."""
+        known = self.client.published.get(self.uri)
+        while self.client.published.get(self.uri) is known:
+            self.client.news.clear()
+            await asyncio.wait_for(self.client.news.wait(), _LONGEST)
 
     async def raw(self) -> Sequence[lsp.Diagnostic]:
         """Return the faults of this version as they are sent."""

@@ -617,6 +617,49 @@ async def test_what_comes_with_incgen_is_not_renamed(opened: Callable[..., Edito
         await net.client.text_document_prepare_rename_async(params)
 
 
+# ---------------------------------------------------------------- several files
+
+
+async def test_a_file_without_a_network_shows_what_its_user_makes_of_it(
+    project: Editor, opened: Callable[..., Editor]
+) -> None:
+    assert await project.faults() == []
+    shown = await opened(PART, "part.inc").hover("conv 3x3")
+
+    assert shown is not None
+    # 3 * 3 * 3 * 4 weights and 4 biases, then 3 * 3 * 4 * 8 and 8, for 8 * 8 pixels
+    assert shown.endswith("""\
+3 x 8 x 8 → 4 x 8 x 8  
+4 x 8 x 8 → 8 x 8 x 8  
+408 parameters, 25,344 multiply-adds, over 2 uses
+
+Keys: `one.a`, `two.a`
+
+Conventions:
+
+- `pad=half`: numerics torch, line 1 of user.inc""")
+
+
+async def test_faults_follow_what_is_typed_in_a_file_that_is_used(
+    project: Editor, opened: Callable[..., Editor]
+) -> None:
+    assert await project.faults() == []
+    part = opened(PART, "part.inc")
+
+    part.type("conv 3x3 n\n    b", "conv 3x3 (\n    b")
+    await project.news()
+    assert await project.faults() == [
+        "2:16-26 missing-brace: part.inc:3: this `(` is never closed\nhelp: close it on its line"
+    ]
+    (fault,) = await project.raw()
+    (place,) = fault.related_information or ()
+    assert shown(project.path.parent, place.location) == "part.inc 3:17-18"
+
+    part.type("conv 3x3 (\n", "conv 3x3 n\n")
+    await project.news()
+    assert await project.faults() == []
+
+
 # ---------------------------------------------------------------- what is shown in the text
 
 

@@ -9,6 +9,7 @@ import pytest
 from test_errors import ADVICE
 
 from incgen.api import check
+from incgen.cli.main import main
 from incgen.lsp.alignment import Alignment
 from incgen.lsp.analysis import analyse
 from incgen.lsp.context import context_at
@@ -203,3 +204,18 @@ def test_a_fix_is_what_was_meant() -> None:
     old, new = 'x = Conv2D(64, 3, padding="same")(x)', "x: conv 3x3 64 pad=same"
     assert fix.title == f"Write `{new}`"
     assert fix.applied(text) == text.replace(old, new)
+
+
+# ---------------------------------------------------------------- the command
+
+
+def test_the_command_says_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SystemExit) as ended:
+        main(["lsp"])
+
+    assert ended.value.code == 2
+    message = "Error: the language server needs pygls: pip install 'incgen[lsp]'\n"
+    assert capsys.readouterr().err == message

@@ -66,7 +66,7 @@ def _about_uses(server: Server) -> None:
             return None
         symbol, own = found.symbol, path_of(params.text_document.uri)
         texts, roots = documents.texts(), server.roots()
-        files = await server.apart(lambda: files_with(symbol, own, texts, roots))
+        files = await documents.apart(lambda: files_with(symbol, own, texts, roots))
         defines = params.context.include_declaration
         return references(symbol, files, documents.encoding, definitions=defines)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from lsprotocol import types as lsp
 
@@ -38,10 +37,12 @@ def one(fault: Diagnostic, analysis: Analysis, places: Places) -> lsp.Diagnostic
         span = _use_of(span, analysis.loaded)
     related = [
         lsp.DiagnosticRelatedInformation(
-            lsp.Location(_uri(span_.source.name), Places(span_.source, places.encoding).of(span_)),
-            message_,
+            lsp.Location(
+                file_of(place.source).as_uri(), Places(place.source, places.encoding).of(place)
+            ),
+            about,
         )
-        for message_, span_ in _elsewhere(fault, analysis)
+        for about, place in _elsewhere(fault, analysis)
     ]
     facts = [note.message for note in fault.notes if note.span is None]
     lines = [message, *facts, *([f"help: {fault.help}"] if fault.help else [])]
@@ -83,14 +84,3 @@ def _use_of(span: Span, loaded: LoadedFile | None) -> Span | None:
         if used is not None and any(f.source.name == span.source.name for f in used.files()):
             return item.path.span
     return None
-
-
-def _uri(name: str) -> str:
-    return file_of_name(name).as_uri()
-
-
-def file_of_name(name: str) -> Path:
-    """Return the path of a file by its name in reports."""
-    from incgen.base.source import SourceFile
-
-    return file_of(SourceFile(name, ""))

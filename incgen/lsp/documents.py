@@ -1,7 +1,8 @@
 """The open documents: their texts, and an analysis of each that follows its changes.
 
 An analysis runs in a thread of its own once nothing has been typed for a moment, so that requests
-are answered at once, from the last one.
+are answered at once, from the last one. What targets make of a graph takes longer than all else and
+has another thread.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from incgen.base.diagnostics import Diagnostic
 from incgen.base.source import SourceFile
@@ -19,6 +21,7 @@ from incgen.lsp.analysis import Analysis, analyse
 from incgen.lsp.positions import Places, path_of
 from incgen.lsp.view import View
 
+_T = TypeVar("_T")
 #: How long nothing must be typed before an analysis begins (seconds): as long as the last one took,
 #: within these bounds. People notice a delay from about a tenth of a second.
 _QUIET = (0.05, 0.4)
@@ -38,6 +41,7 @@ class Document:
     took: float = 0.0  #: How long the last analysis took (seconds)
     stale: bool = False  #: Whether other files have changed since the last analysis
     task: asyncio.Task[None] | None = None  #: The analysis that waits or runs
+    refusing: asyncio.Task[None] | None = None  #: The question what targets refuse
     #: Set whenever an analysis is finished
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -64,7 +68,8 @@ class Documents:
         self.encoding = "utf-16"
         self._open: dict[str, Document] = {}
         self._listener = listener
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="analysis")
+        self._analyses = ThreadPoolExecutor(1, thread_name_prefix="analyses")
+        self._targets = ThreadPoolExecutor(1, thread_name_prefix="targets")
 
     def texts(self) -> dict[Path, str]:
         """Return the texts of all documents by their resolved paths."""
@@ -87,8 +92,12 @@ class Documents:
     def close(self, uri: str) -> None:
         """Forget a document."""
         document = self._open.pop(uri, None)
-        if document is not None and document.task is not None:
-            document.task.cancel()
+        if document is None:
+            return
+        for task in (document.task, document.refusing):
+            if task is not None:
+                task.cancel()
+        document.done.set()
         self.again()
 
     def again(self) -> None:
@@ -100,26 +109,28 @@ class Documents:
     async def view(self, uri: str) -> View | None:
         """Return a document with what is known of it; wait for its first analysis."""
         document = self._open.get(uri)
-        if document is None:
-            return None
-        while document.analysis is None:
+        while document is not None and document.analysis is None:
             await self._next(document)
+            document = self._open.get(uri)  # it may have been closed
+        if document is None or document.analysis is None:
+            return None
         return self._view(document, document.analysis)
 
     async def current(self, uri: str) -> View | None:
         """Return a document with an analysis of the text of now."""
         document = self._open.get(uri)
-        if document is None:
-            return None
-        while not document.is_current:
+        while document is not None and not document.is_current:
             document.changed = 0.0  # it need not be quiet
             await self._next(document)
-        assert document.analysis is not None
+            document = self._open.get(uri)
+        if document is None or document.analysis is None:
+            return None
         return self._view(document, document.analysis)
 
-    async def apart(self, work: Callable[[], object]) -> object:
-        """Do what takes long where the analyses are made."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+    async def apart(self, work: Callable[[], _T], *, targets: bool = False) -> _T:
+        """Do what takes long in the thread of the analyses, or in that of the targets."""
+        pool = self._targets if targets else self._analyses
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
 
     def _view(self, document: Document, analysis: Analysis) -> View:
         source = analysis.source
@@ -140,17 +151,21 @@ class Documents:
             document.task = asyncio.get_running_loop().create_task(self._follow(document))
 
     async def _follow(self, document: Document) -> None:
-        """Analyse a document until its last analysis is of its text, and what targets say of it."""
+        """Analyse a document until its last analysis is of its text; then ask the targets."""
+        if document.refusing is not None:
+            document.refusing.cancel()
         while not document.is_current:
             await self._quiet(document)
             await self._analyse(document)
-            analysis = document.analysis
-            if analysis is None or not document.is_current:
-                continue
-            refused = await self.apart(analysis.refused)
-            assert isinstance(refused, list)
-            if refused and document.analysis is analysis and document.is_current:
-                self._listener(document, refused)
+        assert document.analysis is not None
+        asked = self._refuse(document, document.analysis)
+        document.refusing = asyncio.get_running_loop().create_task(asked)
+
+    async def _refuse(self, document: Document, analysis: Analysis) -> None:
+        """Tell what targets refuse, if a document is still what was analysed."""
+        refused = await self.apart(analysis.refused, targets=True)
+        if refused and document.analysis is analysis and document.is_current:
+            self._listener(document, refused)
 
     async def _quiet(self, document: Document) -> None:
         """Wait until nothing has been typed for a moment; a new document need not wait."""
@@ -166,7 +181,6 @@ class Documents:
         document.stale = False
         started = time.monotonic()
         analysis = await self.apart(lambda: analyse(path, text, texts))
-        assert isinstance(analysis, Analysis)
         document.took = time.monotonic() - started
         before, document.analysis = document.analysis, analysis
         if analysis.graph is not None:

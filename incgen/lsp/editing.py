@@ -56,7 +56,7 @@ def _rename(server: Server) -> None:
         name, encoding = params.new_name, documents.encoding
         try:
             symbol, _ = renamed_at(view, view.places.offset(params.position))
-            return await server.apart(
+            return await documents.apart(
                 lambda: rename(symbol, name, files_with(symbol, own, texts, roots), texts, encoding)
             )
         except CannotRename as reason:
@@ -81,7 +81,7 @@ def _format(server: Server) -> None:
         view = await documents.view(uri)
         if view is None:
             return None
-        return await server.apart(lambda: formatted(view.places, path_of(uri), lines))
+        return await documents.apart(lambda: formatted(view.places, path_of(uri), lines))
 
 
 def _mend(server: Server) -> None:
@@ -100,7 +100,7 @@ def _mend(server: Server) -> None:
             return None
         path, texts = path_of(params.text_document.uri), documents.texts()
         uri, known = params.text_document.uri, view
-        return await server.apart(lambda: _mended(known, params.range, uri, path, texts))
+        return await documents.apart(lambda: _mended(known, params.range, uri, path, texts))
 
 
 def _mended(
@@ -148,7 +148,7 @@ def _make(server: Server) -> None:
             except SpecError as error:
                 return error
 
-        found = await server.apart(emitted)
+        found = await documents.apart(emitted, targets=True)
         return refuse(str(found)) if isinstance(found, SpecError) else found
 
     @server.command(DRAWING)
@@ -161,4 +161,6 @@ def _make(server: Server) -> None:
         if graph is None:
             refuse("the spec has errors, or no network")
         shown = drawing.View(theme=theme)
-        return await server.apart(lambda: drawn(graph, shown, "svg").decode("utf-8"))
+        return await documents.apart(
+            lambda: drawn(graph, shown, "svg").decode("utf-8"), targets=True
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcException
@@ -79,11 +79,6 @@ class Server(LanguageServer):
         """Answer a request about a position."""
         view = await self.documents.view(params.text_document.uri)
         return answer(view, view.places.offset(params.position)) if view is not None else None
-
-    async def apart(self, work: Callable[[], _T]) -> _T:
-        """Do what takes long where the analyses are made."""
-        found: Any = await self.documents.apart(work)
-        return found  # type: ignore[no-any-return]
 
 
 def refuse(message: str) -> NoReturn:
