@@ -131,6 +131,21 @@ async def test_a_fault_names_the_places_that_explain_it(opened: Callable[..., Ed
     assert (where(first.location.range), first.message) == ("18:5-8", "it is first given here")
 
 
+async def test_what_a_target_refuses_follows(opened: Callable[..., Editor]) -> None:
+    text = """\
+numerics torch
+network n(deep = true) {
+    input 8x8 3
+    if deep { global_avg_pool } else { relu }
+}
+"""
+    net = opened(text)
+    while not (found := await net.faults()):
+        await net.news()
+
+    assert [fault.partition(": ")[0] for fault in found] == ["4:5-46 undecided"]
+
+
 # ---------------------------------------------------------------- hover
 
 

@@ -9,11 +9,13 @@ import pytest
 from test_errors import ADVICE
 
 from incgen.api import check
+from incgen.base.source import SourceFile
 from incgen.cli.main import main
 from incgen.lsp.alignment import Alignment
 from incgen.lsp.analysis import analyse
 from incgen.lsp.context import context_at
 from incgen.lsp.fixes import fixes
+from incgen.lsp.positions import Places
 from incgen.syntax import parser
 from incgen.syntax.tokens import Kind, keywords, tokens
 
@@ -219,3 +221,17 @@ def test_the_command_says_what_it_needs(
     assert ended.value.code == 2
     message = "Error: the language server needs pygls: pip install 'incgen[lsp]'\n"
     assert capsys.readouterr().err == message
+
+
+# ---------------------------------------------------------------- places
+
+
+@pytest.mark.parametrize(("encoding", "column"), [("utf-8", 8), ("utf-16", 5), ("utf-32", 4)])
+def test_columns_are_counted_as_the_client_does(encoding: str, column: int) -> None:
+    places = Places(SourceFile("n.inc", "a\n\N{SNAKE}é: b\nc"), encoding)
+    found = places.position(6)
+
+    assert (found.line, found.character) == (1, column)  # behind the blank: 4 + 2, or 2 + 1, and 2
+    assert places.offset(found) == 6
+    assert places.offset(type(found)(1, 99)) == 7  # the end of the line
+    assert places.offset(type(found)(9, 0)) == 9  # the end of the text
