@@ -203,11 +203,8 @@ class OnnxRunner(InferenceRunner):
         self.use({})
 
 
-def runner_of(data: bytes, dtype: str, **options: Any) -> Run:
-    """Return what runs a file: the evaluator of the ONNX project in float64, else ONNX Runtime.
-
-    Options are those of a session.
-    """
+def runner_of(data: bytes, dtype: str) -> Run:
+    """Return what runs a file: the evaluator of the ONNX project in float64, else ONNX Runtime."""
     if dtype == "float64":
         evaluator = ReferenceEvaluator(onnx.load_from_string(data), new_ops=OPERATORS)
 
@@ -219,8 +216,6 @@ def runner_of(data: bytes, dtype: str, **options: Any) -> Run:
     chosen = onnxruntime.SessionOptions()
     chosen.log_severity_level = 3
     chosen.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others wait too
-    for name, value in options.items():
-        setattr(chosen, name, value)
     session = onnxruntime.InferenceSession(data, chosen, ["CPUExecutionProvider"])
     return lambda names, x: list(session.run(names, {pixels.INPUT: x}))
 

@@ -1,4 +1,4 @@
-"""Forms of a file of ONNX: other options, and other ways to run it."""
+"""Forms of a file of ONNX: those that other options give."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import onnxruntime
 
 from incgen.base.diagnostics import SpecError
 from incgen.onnx.options import OPSETS
@@ -33,11 +31,3 @@ def forms(runner: OnnxRunner, folder: Path, x: Array) -> Iterator[Form]:
         pass  # it has one size
     else:
         yield Form("any size", partial(made, any_size=True))
-    if runner.dtype == "float32":
-        none = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-
-        def plain() -> dict[str, Array]:
-            run = runner_of(runner.made()[1], runner.dtype, graph_optimization_level=none)
-            return runner.outputs_of(run, x)
-
-        yield Form("without optimisation", plain)
