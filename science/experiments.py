@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import incgen
+from incgen.weights import first
 
 HERE = Path(__file__).parent
 #: Where Debian's package dataset-fashion-mnist puts its files.
@@ -42,6 +43,8 @@ CHANGES = {
     "back_shuffle": "batches that stay together",
     "back_distortion": "the strong distortion",
 }
+#: The frameworks whose curves are laid over one another.
+FRAMEWORKS = {"torch": "PyTorch", "keras": "Keras", "flax": "Flax"}
 #: Steps between evaluations.
 _EVALUATED = {"sigmoids": 1000, "forms": 200}
 
@@ -56,6 +59,7 @@ class Run:
         target: The framework.
         seed: The seed of weights, order and distortion.
         settings: Values for constants of the spec.
+        shared: Whether the initial weights are those that incgen draws, the same in all frameworks.
     """
 
     spec: str
@@ -63,11 +67,18 @@ class Run:
     target: str = "torch"
     seed: int = 0
     settings: Mapping[str, float] = field(default_factory=dict)
+    shared: bool = False
+
+    @property
+    def source(self) -> Path:
+        """Return its spec."""
+        return HERE / f"{self.spec}.inc"
 
     @property
     def name(self) -> str:
         """Return the name of its folder."""
         said = [f"{name}{value:g}" for name, value in self.settings.items()]
+        said += ["shared"] if self.shared else []
         return "_".join([self.spec, self.recipe, self.target, *said, str(self.seed)])
 
 
@@ -77,12 +88,18 @@ def grid() -> list[Run]:
 
 
 def figures(base: float) -> list[Run]:
-    """Return the trainings of figures 1 to 3, of the seven changes, and the one in Keras."""
+    """Return the trainings of figures 1 to 3, of the seven changes, and of the frameworks."""
     rate = {"base": base}
     runs = [Run("sigmoids", recipe) for recipe in ("plain", "normalised")]
     runs += [Run("forms", form, seed=seed, settings=rate) for seed in SEEDS for form in FORMS]
     runs += [Run("forms", each, seed=seed, settings=rate) for seed in SEEDS for each in CHANGES]
-    return [*runs, Run("forms", "x5", "keras", settings=rate)]
+    return [*runs, *frameworks(base)]
+
+
+def frameworks(base: float) -> list[Run]:
+    """Return the trainings of BN-x5 from the same weights in every framework."""
+    rate = {"base": base}
+    return [Run("forms", "x5", target, settings=rate, shared=True) for target in FRAMEWORKS]
 
 
 def run_all(runs: Iterable[Run], folder: Path, data: Path, more: Sequence[str] = ()) -> None:
@@ -96,9 +113,11 @@ def run_all(runs: Iterable[Run], folder: Path, data: Path, more: Sequence[str] =
     """
     waiting = [run for run in runs if not _finished(folder / run.name)]
     for run in waiting:  # not at the same time: they share files
-        source = HERE / f"{run.spec}.inc"
-        place = f"{folder / run.name}/"
-        incgen.build(source, run.target, place, run.settings, recipe=run.recipe)
+        place = folder / run.name
+        incgen.build(run.source, run.target, f"{place}/", run.settings, recipe=run.recipe)
+        if run.shared:
+            graph, _ = incgen.compile_recipe(run.source, run.recipe, run.settings)
+            first.write(graph, place / "first.safetensors", run.seed, force=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for line in pool.map(lambda run: _train(run, folder, data, more), waiting):
             print(line, flush=True)
@@ -111,6 +130,7 @@ def _train(run: Run, folder: Path, data: Path, more: Sequence[str]) -> str:
     begun = ["--resume"] if (place / "log.csv").exists() else []
     command = [sys.executable, *_watched(run), script, "--data", data, "--output", place]
     options = ["--seed", run.seed, "--evaluate-every", _EVALUATED[run.spec], *begun, *more]
+    options += ["--from", place / "first.safetensors"] if run.shared else []
     with (place / "output.txt").open("w") as output:
         done = subprocess.run(
             [str(part) for part in (*command, *options)],
