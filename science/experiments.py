@@ -171,6 +171,11 @@ class Curve:
         """Return the highest accuracy."""
         return max(self.accuracies, default=0.0)
 
+    def until(self, step: int) -> Curve:
+        """Return its evaluations up to a step."""
+        count = sum(each <= step for each in self.steps)
+        return Curve(self.steps[:count], self.accuracies[:count])
+
     def steps_to(self, accuracy: float) -> int | None:
         """Return the first evaluated step with an accuracy; None if it was never reached."""
         pairs = zip(self.steps, self.accuracies, strict=True)

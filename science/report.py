@@ -98,11 +98,13 @@ def table_of_forms(curves: Curves, base: float) -> str:
 
 
 def table_of_changes(curves: Curves, base: float) -> str:
-    """Return what each of the seven changes does, taken back from BN-x5."""
+    """Return what each of the seven changes does, taken back from BN-x5, in as many steps."""
     goals = [*_ON_THE_WAY, _goal(curves, base)]
+    taken_back = [curve for recipe in CHANGES for curve in curves_of(curves, recipe, base)]
+    last = min((curve.steps[-1] for curve in taken_back), default=0)
     rows = [["BN-x5 with", *(f"steps to {100 * goal:.1f} %" for goal in goals), "best"]]
     for recipe, name in {"x5": "all seven changes", **CHANGES}.items():
-        found = curves_of(curves, recipe, base)
+        found = [curve.until(last) for curve in curves_of(curves, recipe, base)]
         rows.append([name, *(_range_of_steps(found, goal) for goal in goals), _spread(found)])
     return _table(rows)
 

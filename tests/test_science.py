@@ -89,6 +89,7 @@ def test_steps_to_an_accuracy() -> None:
     assert curve.best == 0.8
     assert curve.steps_to(0.8) == 500
     assert curve.steps_to(0.81) is None
+    assert curve.until(500) == Curve((250, 500), (0.5, 0.8))
 
 
 def test_the_table_of_forms() -> None:
@@ -97,6 +98,8 @@ def test_the_table_of_forms() -> None:
         for form in FORMS:
             name = Run("forms", form, seed=seed, settings={"base": 0.02}).name
             curves[name] = Curve((250, 500, 1000), (0.5, 0.7, 0.8))
+        name = Run("forms", "back_l2", seed=seed, settings={"base": 0.02}).name
+        curves[name] = Curve((250, 500), (0.5, 0.8))
         name = Run("forms", "x5", seed=seed, settings={"base": 0.02}).name
         curves[name] = Curve((250, 500, 1000), (0.8, 0.85, 0.84 + 0.01 * seed))
 
@@ -115,9 +118,12 @@ def test_the_table_of_forms() -> None:
     changes = report.table_of_changes(curves, 0.02).splitlines()
     assert changes[2] == (
         "| all seven changes | 250 (250 to 250) | 500 (500 to 500) | 250 (250 to 250) "
-        "| 85.3 % (85.0 to 86.0) |"
+        "| 85.0 % (85.0 to 85.0) |"
     )
     assert changes[3] == "| the rate | - | - | - | - |"
+    assert changes[5] == (
+        "| the weight decay | 500 (500 to 500) | - | 500 (500 to 500) | 80.0 % (80.0 to 80.0) |"
+    )
 
 
 @pytest.mark.slow
