@@ -111,7 +111,7 @@ def run_all(runs: Iterable[Run], folder: Path, data: Path, more: Sequence[str] =
         data: The folder of the IDX files.
         more: More arguments of the scripts.
     """
-    waiting = [run for run in runs if not _finished(folder / run.name)]
+    waiting = [run for run in runs if not finished(folder / run.name)]
     for run in waiting:  # not at the same time: they share files
         place = folder / run.name
         incgen.build(run.source, run.target, f"{place}/", run.settings, recipe=run.recipe)
@@ -150,7 +150,8 @@ def _watched(run: Run) -> list[str | Path]:
     return [HERE / "percentiles.py"] if run.spec == "sigmoids" else []
 
 
-def _finished(place: Path) -> bool:
+def finished(place: Path) -> bool:
+    """Return whether a training ran to its end."""
     return (place / "done").exists()
 
 

@@ -22,6 +22,7 @@ from science.experiments import (
     Curve,
     Run,
     curve_of,
+    finished,
     frameworks,
 )
 
@@ -44,9 +45,9 @@ def collect(runs: Sequence[Run], folder: Path, results: Path) -> None:
     """Write the curves of finished runs, and the percentiles of figure 1, to a JSON file."""
     found: dict[str, Any] = {}
     for run in runs:
+        if not finished(folder / run.name):
+            continue
         curve = curve_of(folder / run.name)
-        if not curve.steps:
-            continue  # it was not run
         found[run.name] = {**asdict(curve), "base": run.settings.get("base")}
         percentiles = folder / run.name / "percentiles.csv"
         if percentiles.exists():
