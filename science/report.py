@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -175,7 +176,8 @@ def plot(results: Path, folder: Path) -> None:
     figures["frameworks"] = (_frameworks(curves, base), frameworks(base)[0].name)
     for name, (figure, runs) in figures.items():
         if any(run.startswith(runs) for run in curves):
-            figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+            with rc_context({"svg.hashsalt": name}):  # the same curves give the same file
+                figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
 
 
 def _figure_1(curves: Curves, percentiles: Mapping[str, list[list[float]]]) -> Figure:
