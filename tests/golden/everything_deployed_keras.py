@@ -56,8 +56,8 @@ def fold_norm(weights, layer, norm, eps, first=0, but=()):
     """Fold normalisations into the layers in front of them.
 
     They get the kernel `kernel * g` and the bias `(bias - mean) * g + beta`, where g is
-    gamma / sqrt(var + eps). A `*` stands for the same labels in both names, except where
-    the normalisation is one of `but`; its channel `first` is the layer's first.
+    gamma / sqrt(var + eps). A `*` stands for the same labels in both names, except
+    where the normalisation is one of `but`; its channel `first` is the layer's first.
     """
     head, _, tail = norm.partition("*")
     for variance in fnmatch.filter([*weights], f"{norm}.running_var"):
@@ -195,7 +195,7 @@ def everything(input_shape=(9, 8, 3), name="everything"):
 
 
 def load_safetensors(model, path):
-    """Load the weights of the training form, or those that `incgen weights export` deployed.
+    """Load the weights of the training form, or of `incgen weights export --deploy`.
 
     A ValueError lists all that does not fit.
     """

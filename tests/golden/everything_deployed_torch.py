@@ -53,8 +53,8 @@ def fold_norm(
     """Fold normalisations into the layers in front of them.
 
     They get the kernel `kernel * g` and the bias `(bias - mean) * g + beta`, where g is
-    gamma / sqrt(var + eps). A `*` stands for the same labels in both names, except where
-    the normalisation is one of `but`; its channel `first` is the layer's first.
+    gamma / sqrt(var + eps). A `*` stands for the same labels in both names, except
+    where the normalisation is one of `but`; its channel `first` is the layer's first.
     """
     head, _, tail = norm.partition("*")
     for variance in fnmatch.filter([*weights], f"{norm}.running_var"):
@@ -220,7 +220,7 @@ class Everything(nn.Module):
 
 
 def load_safetensors(model: nn.Module, path: str | os.PathLike[str]) -> None:
-    """Load the weights of the training form, or those that `incgen weights export` deployed."""
+    """Load the weights of the training form, or of `incgen weights export --deploy`."""
     with safe_open(path, "pt") as file:
         metadata = file.metadata() or {}
         weights = {key: file.get_tensor(key) for key in file.keys()}
