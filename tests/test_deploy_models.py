@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,9 @@ def wanted() -> Array:
     return dict(Reference(GRAPH, doubles).values(X.astype(np.float64)))[path]
 
 
-def module_of(target: str, passes: tuple[str, ...] | None = None) -> Any:
-    return incgen.load(EVERYTHING, target, deploy=True if passes is None else passes)
+@cache
+def module_of(target: str) -> Any:
+    return incgen.load(EVERYTHING, target, deploy=True)
 
 
 def model_of(target: str, module: Any) -> Any:

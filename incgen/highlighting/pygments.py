@@ -64,7 +64,6 @@ class IncLexer(RegexLexer):  # type: ignore[misc]  # Pygments has no types
     name = "inc"
     aliases = ["inc", "incgen"]  # noqa: RUF012  # as Pygments has it
     filenames = ["*.inc"]  # noqa: RUF012
-    url = "https://pypi.org/project/incgen/"
     flags = re.MULTILINE
     tokens = {  # noqa: RUF012
         "root": [
