@@ -1,7 +1,7 @@
-"""Text to tokens, whatever is wrong with it: for editors, which show text that is being typed.
+"""Text to tokens and comments, whatever is wrong with it: for the formatter and for editors.
 
-The parser has a lexer of its own, which stops at a character that it does not know. Both follow the
-terminals of the grammar; a test compares them.
+The parser has a lexer of its own, which drops comments and stops at a character that it does not
+know. Both follow the terminals of the grammar; a test compares them.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ def joins() -> frozenset[str]:
 
 @cache
 def _scanner() -> tuple[re.Pattern[str], dict[str, Kind]]:
-    """Return a pattern with a group for each terminal, and the kinds of the groups."""
+    """Return a pattern with a group for each terminal, and the kinds of all but blanks."""
     found = [each for each in terminals() if not _WORD.fullmatch(each[1])]
-    kinds = {name: _KINDS.get(name, Kind.SIGN) for name, _ in found}
+    kinds = {n: _KINDS.get(n, Kind.SIGN) for n, _ in found if not n.startswith("__IGNORE")}
     groups = [f"(?P<{name}>{pattern})" for name, pattern in found]
     return re.compile("|".join([*groups, "(?P<FAULT>.)"]), re.DOTALL), kinds | {"FAULT": Kind.FAULT}
 
@@ -88,10 +88,9 @@ def tokens(text: str, end: int | None = None) -> list[Token]:
     words = keywords()
     found = []
     for match in pattern.finditer(text, 0, len(text) if end is None else end):
-        group = match.lastgroup or ""
-        if group.startswith("__IGNORE"):
+        kind, word = kinds.get(match.lastgroup or ""), match.group()
+        if kind is None:
             continue
-        kind, word = kinds[group], match.group()
         if kind is Kind.NAME and word in words:
             kind = Kind.KEYWORD
         found.append(Token(kind, word, match.start()))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from incgen.syntax.format.lines import JOINS, Bracket, Line
+from incgen.syntax.format.lines import Bracket, Line
+from incgen.syntax.tokens import joins
 
 #: Where aligning would make a line longer than this, nothing is aligned.
 MAX_LINE = 100
@@ -35,7 +36,7 @@ def align_branches(lines: list[Line]) -> list[list[int]]:
 def _is_branch(line: Line) -> bool:
     """Return whether a line is a labelled branch, or the beginning of one that is continued."""
     around: Bracket | None = line.inside
-    if around is None or around.sign != "{" or around.kind not in JOINS or not line.whole:
+    if around is None or around.sign != "{" or around.kind not in joins() or not line.whole:
         return False
     texts = [token.text for token in line.tokens]
     return len(texts) > 2 and texts[1] == ":" and ";" not in texts

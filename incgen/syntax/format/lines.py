@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from incgen.syntax.format.tokens import BLANKS, Token, split
+from incgen.syntax.tokens import Kind, Token, joins, tokens
 
 INDENT = 4
 OPENING, CLOSING = ("{", "(", "["), ("}", ")", "]")
-JOINS = ("concat", "add", "mul")
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +101,8 @@ class Ending(NamedTuple):
     before: tuple[str, ...]
 
 
+#: What the grammar ignores between tokens; a comment may end with some.
+_BLANKS = " \t\r\f"
 #: What is left out; "" is the end of a line.
 _NEEDLESS = (Ending(";", ("", "}")), Ending(",", (")", "]")))
 
@@ -115,6 +116,15 @@ def _needed(tokens: list[Token]) -> list[Token]:
             kept.append(token)
             after = token.text
     return kept[::-1]
+
+
+def _line(number: int, typed: str) -> Line:
+    """Return a line as it was typed: its tokens, and its comment."""
+    found = tokens(typed)
+    if found and found[-1].kind is Kind.COMMENT:
+        last = found.pop()
+        return Line(number, _needed(found), last.text.rstrip(_BLANKS), last.start)
+    return Line(number, _needed(found), "", 0)
 
 
 class Reader:
@@ -132,14 +142,13 @@ class Reader:
     def run(self, text: str) -> list[Line]:
         """Return the lines of a text with their levels."""
         for number, typed in enumerate(text.split("\n"), 1):
-            tokens, comment, column = split(typed) if typed.strip(BLANKS) else ([], "", 0)
-            line = Line(number, _needed(tokens) if tokens else tokens, comment, column)
+            line = _line(number, typed)
             line.level = self.level
             line.inside = self.open[-1] if self.open else None
             self.lines.append(line)
             if line.tokens:
                 self.code(line)
-            elif comment:
+            elif line.comment:
                 self.comments.append(line)
         return self.lines
 
@@ -195,4 +204,4 @@ class Reader:
         """Return what opens a bracket, given the token before and the first of its statement."""
         if self.open and self.open[-1].kind == "recipe":
             return "recipe"
-        return before if before in JOINS else statement
+        return before if before in joins() else statement

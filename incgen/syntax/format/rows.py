@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
+from incgen.language.arithmetic import FUNCTIONS
 from incgen.syntax.format.lines import CLOSING, OPENING, Line
-from incgen.syntax.format.tokens import FUNCTIONS, Token
+from incgen.syntax.tokens import Kind, Token
 
 #: Signs that no row contains outside of brackets: it is one use, and nothing else.
 _NOT_IN_ROWS = frozenset({"->", ";", "{", "}", ":", ","})
+#: What a row uses: a definition, or an earlier value by `from`.
+_USED = (Kind.NAME, Kind.KEYWORD)
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Row:
     def is_number(self, cell: int) -> bool:
         """Return whether an argument is a plain number."""
         first, behind = self.cells[cell]
-        return behind == first + 1 and self.line.tokens[first].kind == "number"
+        return behind == first + 1 and self.line.tokens[first].kind is Kind.NUMBER
 
     def typed(self, cell: int) -> range:
         """Return the columns where an argument was typed, from the beginning of the use."""
@@ -78,7 +81,7 @@ def _row(line: Line) -> Row | None:
     around, tokens = line.inside, line.tokens
     if around is None or around.sign != "{" or around.kind == "recipe" or not line.whole:
         return None
-    if len(tokens) < 4 or tokens[1].text != ":" or tokens[2].kind != "name":
+    if len(tokens) < 4 or tokens[1].text != ":" or tokens[2].kind not in _USED:
         return None
     cells, number = list[tuple[int, int]](), 3
     while number < len(tokens):
@@ -96,9 +99,8 @@ def _row(line: Line) -> Row | None:
 
 def _behind(tokens: list[Token], number: int) -> int:
     """Return the token behind the argument that begins at a token."""
-    called = tokens[number + 1 : number + 2]
-    if tokens[number].text in FUNCTIONS and called and called[0].text == "(" and called[0].touches:
-        number += 1
+    if tokens[number].text in FUNCTIONS and tokens[number].kind is Kind.KEYWORD:
+        number += 1  # its bracket follows at once
     depth = 0
     while number < len(tokens):
         depth += (tokens[number].text in OPENING) - (tokens[number].text in CLOSING)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from incgen.language.arithmetic import FUNCTIONS
 from incgen.syntax.format.lines import CLOSING, OPENING, Line
-from incgen.syntax.format.tokens import FUNCTIONS, Token, split
+from incgen.syntax.tokens import Kind, Token, tokens
 
 _SIGNS = frozenset({"+", "-", "*", "/", "//", "%", "==", "!=", "<", "<=", ">", ">="})
 #: What a number's own sign can follow; behind anything else, `-` takes one value from another.
@@ -86,11 +87,11 @@ class Spacing:
         if left.text in ("+", "-"):
             return 0 if _leads(self.before(tokens, number - 1)) else 1
         if left.text in FUNCTIONS:
-            return 0 if tokens[number].touches else 1  # `min (n)` is two arguments
+            return 0 if left.kind is Kind.KEYWORD else 1  # `min (n)` is two arguments
         if _heads(tokens, number, start):
             return 0
         # `init=normal(0.01)`; elsewhere, a bracket behind a name is an argument of its own.
-        assigned = left.kind == "name" and self.before(tokens, number - 1) == "="
+        assigned = left.kind is Kind.NAME and self.before(tokens, number - 1) == "="
         return 0 if assigned and not self.defines(tokens, number - 1, start) else 1
 
 
@@ -112,7 +113,7 @@ def _is_fraction(tokens: list[Token], number: int) -> bool:
     """Return whether a token is the `/` between two plain numbers, as in `3/4`."""
     if tokens[number].text != "/" or not 0 < number < len(tokens) - 1:
         return False
-    return tokens[number - 1].kind == tokens[number + 1].kind == "number"
+    return tokens[number - 1].kind is tokens[number + 1].kind is Kind.NUMBER
 
 
 def _leads(before: str) -> bool:
@@ -122,13 +123,13 @@ def _leads(before: str) -> bool:
 
 def _neat(token: Token) -> Token:
     """Return a token with neat blanks inside it: only a window has any."""
-    if token.kind != "window" or "{" not in token.text:
+    if token.kind is not Kind.WINDOW or "{" not in token.text:
         return token
     return token._replace(text=_BRACES.sub(_expression, token.text))
 
 
 def _expression(braces: re.Match[str]) -> str:
     """Return an expression in braces with neat blanks."""
-    tokens, _, _ = split(braces[1])
-    gaps = Spacing().gaps(tokens)
-    return "{" + "".join(" " * g + t.text for g, t in zip(gaps, tokens, strict=True)) + "}"
+    inside = tokens(braces[1])
+    gaps = Spacing().gaps(inside)
+    return "{" + "".join(" " * g + t.text for g, t in zip(gaps, inside, strict=True)) + "}"
