@@ -16,7 +16,6 @@ from incgen.recipes.table import SETTINGS, TRANSFORMS
 from incgen.syntax.parser import terminals
 from incgen.syntax.tokens import keywords
 
-_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _TRUTHS = ("true", "false")
 #: The words that a definition begins with, each with the scope of the name behind it.
 _DEFINING = {
@@ -46,9 +45,10 @@ def _words(words: Iterable[str]) -> str:
 def patterns() -> tuple[Pattern, ...]:
     """Return the patterns in the order in which they are tried."""
     found = dict(terminals())
+    name = found["NAME"]
     word = [each for each in sorted(keywords()) if each not in _TRUTHS]
     signs = [r"->", found["COMPARATOR"], found["FACTOR"], found["SIGN"], "="]
-    named = [(rf"\b({word})[ \t]+({_NAME})", scope) for word, scope in _DEFINING.items()]
+    named = [(rf"\b({word})[ \t]+({name})", scope) for word, scope in _DEFINING.items()]
     return (
         Pattern(r"##.*$", ("comment.line.documentation",)),
         Pattern(r"#.*$", ("comment.line.number-sign",)),
@@ -58,8 +58,8 @@ def patterns() -> tuple[Pattern, ...]:
         Pattern(_words(word), ("keyword.control",)),
         Pattern(_words(_TRUTHS), ("constant.language.boolean",)),
         Pattern(found["FUNCTION"], ("support.function.builtin",)),
-        Pattern(rf"\b{_NAME}(?=[ \t]*:)", ("entity.name.label",)),
-        Pattern(rf"\b{_NAME}(?=[ \t]*=(?!=))", ("variable.parameter.attribute",)),
+        Pattern(rf"\b{name}(?=[ \t]*:)", ("entity.name.label",)),
+        Pattern(rf"\b{name}(?=[ \t]*=(?!=))", ("variable.parameter.attribute",)),
         Pattern(
             rf"(?<![A-Za-z0-9_]){found['NUMBER']}(?![A-Za-z0-9_])", ("constant.numeric.number",)
         ),
@@ -71,5 +71,5 @@ def patterns() -> tuple[Pattern, ...]:
         Pattern(_words({*WORDS, *RULES, *PRESETS} - set(OPS)), ("support.constant.word",)),
         Pattern(_words(DIMENSIONS), ("variable.language.size",)),
         Pattern("|".join(signs), ("keyword.operator",)),
-        Pattern(rf"\b{_NAME}", ()),
+        Pattern(rf"\b{name}", ()),
     )

@@ -21,9 +21,8 @@ from incgen.lsp.navigation import uses_in
 from incgen.lsp.positions import Places, file_of
 from incgen.lsp.view import View
 from incgen.syntax import shipped
+from incgen.syntax.parser import terminals
 from incgen.syntax.tokens import keywords
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class CannotRename(Exception):
@@ -61,7 +60,7 @@ def rename(
     Raises:
         CannotRename: The name cannot be one, or would clash with another.
     """
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(dict(terminals())["NAME"], name):
         raise CannotRename(
             f"`{name}` is not a name: letters, digits and _, not beginning with a digit"
         )
