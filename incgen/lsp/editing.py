@@ -9,6 +9,7 @@ from lsprotocol import types as lsp
 
 from incgen.api import find_targets
 from incgen.base.diagnostics import SpecError
+from incgen.graph.nodes import Graph
 from incgen.lsp import fixes
 from incgen.lsp.analysis import Analysis, analyse
 from incgen.lsp.diagnostics import one
@@ -21,7 +22,7 @@ from incgen.lsp.view import View
 
 #: Our commands: the generated source of a document for a target, and its drawing as SVG.
 SOURCE, DRAWING = "incgen.source", "incgen.drawing"
-#: How long the fixes of one request may be looked for (seconds).
+#: How long the fixes of one request may be looked for (seconds), since each trial is an analysis.
 _BUDGET = 2.0
 
 
@@ -135,12 +136,15 @@ def _mended(
 def _make(server: Server) -> None:
     documents = server.documents
 
+    async def graph_of(uri: str) -> Graph:
+        view = await documents.current(uri)
+        if view is None or view.analysis.graph is None:
+            refuse("the spec has errors, or no network")
+        return view.analysis.graph
+
     @server.command(SOURCE)
     async def source(uri: str, target: str) -> str:
-        view = await documents.current(uri)
-        graph = view.analysis.graph if view is not None else None
-        if graph is None:
-            refuse("the spec has errors, or no network")
+        graph = await graph_of(uri)
 
         def emitted() -> str | SpecError:
             try:
@@ -156,10 +160,7 @@ def _make(server: Server) -> None:
         from incgen.draw import view as drawing
         from incgen.draw.drawing import drawn
 
-        view = await documents.current(uri)
-        graph = view.analysis.graph if view is not None else None
-        if graph is None:
-            refuse("the spec has errors, or no network")
+        graph = await graph_of(uri)
         shown = drawing.View(theme=theme)
         return await documents.apart(
             lambda: drawn(graph, shown, "svg").decode("utf-8"), targets=True

@@ -19,8 +19,6 @@ from incgen.language.ops import PRESETS
 from incgen.lsp.analysis import Analysis
 from incgen.syntax.tokens import Kind, keywords, tokens
 
-#: How long the fixes of one request may be looked for (seconds), since each trial is an analysis.
-_BUDGET = 2.0
 #: How many places are tried for one offer.
 _MAX_TRIALS = 12
 _OFFER = re.compile(r"`([^`]+)`")
@@ -46,7 +44,7 @@ def fixes(
     fault: Diagnostic,
     analysis: Analysis,
     analysed: Callable[[str], Analysis],
-    deadline: float | None = None,
+    deadline: float,
 ) -> list[Fix]:
     """Return the edits that the help of a fault asks for, each tried.
 
@@ -54,9 +52,8 @@ def fixes(
         fault: One of the faults of the analysis, in its own file.
         analysis: The analysis.
         analysed: Analyses another text in place of that file.
-        deadline: When to stop looking, by `time.monotonic`; 2 seconds from now if omitted.
+        deadline: When to stop looking, by `time.monotonic`.
     """
-    deadline = time.monotonic() + _BUDGET if deadline is None else deadline
     if fault.help is None or fault.span is None or fault.span.source != analysis.source:
         return []
     found: list[Fix] = []
@@ -115,7 +112,8 @@ def _candidates(fault: Diagnostic, help_: str) -> Iterator[list[Fix]]:
             above = _item_above(text, span.start)
             group.insert(0, Fix(title, above, above, f"{offer}\n"))
         if offer == "}":
-            group = [Fix("Close it with `}`", at, at, piece) for at, piece in _closings(text, span)]
+            ends = _closings(text, span.start)
+            group = [Fix("Close it with `}`", at, at, piece) for at, piece in ends]
         if offer.startswith("from ") or offer[-1:] == "=":
             group += [Fix(title, span.start, span.start, offer)]
         yield group
@@ -134,8 +132,7 @@ def _likeness(written: str, offer: str) -> float:
 def _regions(text: str, start: int, end: int) -> list[tuple[int, int]]:
     """Return pieces of text around a fault, from itself to its line, the shortest first."""
     first = text.rfind("\n", 0, start) + 1
-    last = text.find("\n", max(start, end - 1))
-    last = len(text) if last < 0 else last
+    last = _line_end(text, max(start, end - 1))
     code = [t for t in tokens(text[first:last]) if t.kind is not Kind.COMMENT]
     starts, ends = {start}, {end}
     word = re.search(r"\S*$", text[first:start]), re.match(r"\S*", text[end:last])
@@ -156,6 +153,12 @@ def _regions(text: str, start: int, end: int) -> list[tuple[int, int]]:
     return sorted(found, key=lambda region: (region[1] - region[0], region[0]))
 
 
+def _line_end(text: str, offset: int) -> int:
+    """Return the end of the line that an offset is on, without its newline."""
+    found = text.find("\n", offset)
+    return len(text) if found < 0 else found
+
+
 def _separates(text: str) -> bool:
     return text in ("->", ":", "{", "}", ";", ",", "=")
 
@@ -174,28 +177,22 @@ def _item_above(text: str, offset: int) -> int:
 def _moved(text: str, offset: int) -> Fix:
     """Return the edit that moves a line in front of the definition around it."""
     first = text.rfind("\n", 0, offset) + 1
-    last = text.find("\n", offset)
-    last = len(text) if last < 0 else last
+    last = _line_end(text, offset)
     above = _item_above(text, offset)
     line = text[first:last].strip()
     title = f"Move `{clipped(line, 40)}` in front of the definition"
     return Fix(title, above, last + 1, f"{line}\n{text[above:first]}")
 
 
-def _closings(text: str, span: object) -> list[tuple[int, str]]:
+def _closings(text: str, offset: int) -> list[tuple[int, str]]:
     """Return where a missing brace can be: at the end of the line, or of the file."""
-    start = getattr(span, "start", 0)
-    end = text.find("\n", start)
-    end = len(text) if end < 0 else end
-    rest = len(text.rstrip())
-    return [(rest, "\n}"), (end, " }")]
+    return [(len(text.rstrip()), "\n}"), (_line_end(text, offset), " }")]
 
 
 def _with_gap(text: str, start: int, end: int) -> tuple[int, int]:
     """Extend a piece of text by what separates it: a whole line, a comma, or a blank."""
     first = text.rfind("\n", 0, start) + 1
-    last = text.find("\n", end)
-    last = len(text) if last < 0 else last
+    last = _line_end(text, end)
     if not text[first:start].strip() and not text[end:last].strip():
         return first, min(len(text), last + 1)
     if text[end : end + 2] == ", ":
