@@ -68,8 +68,9 @@ class Alignment:
     def span(self, start: int, end: int) -> tuple[int, int] | None:
         """Return where a piece of the old version stands in the new one, if it is unchanged."""
         first, last = self.new(start), self.new(end)
-        kept = first is not None and last is not None and last - first == end - start
-        return (first, last) if kept and first is not None and last is not None else None
+        if first is None or last is None or last - first != end - start:
+            return None
+        return first, last
 
 
 def _common(one: list[str] | str, other: list[str] | str) -> int:

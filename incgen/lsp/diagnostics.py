@@ -79,8 +79,10 @@ def _elsewhere(fault: Diagnostic, analysis: Analysis) -> Iterable[tuple[str, Spa
 
 def _use_of(span: Span, loaded: LoadedFile | None) -> Span | None:
     """Return the `use` that leads to the file of a place."""
-    for item in loaded.spec.of(st.Use) if loaded is not None else ():
-        used = loaded.uses.get(item.path.value) if loaded is not None else None
+    if loaded is None:
+        return None
+    for item in loaded.spec.of(st.Use):
+        used = loaded.uses.get(item.path.value)
         if used is not None and any(f.source.name == span.source.name for f in used.files()):
             return item.path.span
     return None

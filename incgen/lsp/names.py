@@ -140,10 +140,10 @@ class Names:
 
     def at(self, offset: int) -> Occurrence | None:
         """Return the name at an offset, or the one that ends there."""
-        for index in (bisect.bisect_right(self._starts, offset) - 1,):
-            if index >= 0 and self.occurrences[index].span.end >= offset:
-                return self.occurrences[index]
-        return None
+        index = bisect.bisect_right(self._starts, offset) - 1
+        if index < 0 or self.occurrences[index].span.end < offset:
+            return None
+        return self.occurrences[index]
 
     def of(self, symbol: Symbol) -> list[Occurrence]:
         """Return the places that refer to a symbol, and the one that defines it."""
