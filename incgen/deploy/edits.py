@@ -49,10 +49,7 @@ class Found:
 
 def site_of(node: Node) -> Site:
     """Return the site of a layer, which must come from an op of the spec."""
-    ids, use = [id(node.call)], node.use
-    while use is not None:
-        ids.append(id(use.instance))
-        use = use.outer
+    ids = [id(node.call), *(id(use.instance) for use in node.uses())]
     return tuple(reversed(ids))
 
 

@@ -74,11 +74,7 @@ def parts_of(graph: Graph) -> tuple[Part, ...]:
 
 def _uses(node: Node) -> list[Use]:
     """Return the uses around a layer, the outermost first."""
-    found, use = list[Use](), node.use
-    while use is not None:
-        found.append(use)
-        use = use.outer
-    return found[::-1]
+    return [*node.uses()][::-1]
 
 
 def _split(nodes: Sequence[Node], depth: int, prefix: str) -> tuple[Part, ...]:

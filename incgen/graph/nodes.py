@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from incgen.base.source import Span
@@ -48,6 +48,13 @@ class Node:
     def parameters(self) -> int:
         """Count the numbers that are trained."""
         return sum(t.size for t in self.tensors if t.trained)
+
+    def uses(self) -> Iterator[Use]:
+        """Yield the uses that it is part of, the innermost first."""
+        use = self.use
+        while use is not None:
+            yield use
+            use = use.outer
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def tree(graph: Graph) -> Group:
     """Group the layers of a graph by their keys, with sums for each group."""
     root = Group(graph.program.network.name)
     for node in graph.nodes:
-        uses = _uses(node.use)
+        uses = {use.path: use for use in node.uses()}  # of one key, the outer one
         group, key = root, ""
         root.add(node)
         *above, name = node.path.split(".")
@@ -77,15 +77,6 @@ def tree(graph: Graph) -> Group:
         leaf.add(node)
         group.children.append(leaf)
     return root
-
-
-def _uses(use: Use | None) -> dict[str, Use]:
-    """Return the units and blocks around a layer by their keys; the outer one wins."""
-    found: dict[str, Use] = {}
-    while use is not None:
-        found[use.path] = use
-        use = use.outer
-    return found
 
 
 def _describe(group: Group, use: Use | None, first: Node) -> None:
@@ -283,12 +274,10 @@ def _json_part(
 
 def _json_layer(graph: Graph, node: Node, depth: int | None) -> dict[str, object]:
     uses = []
-    use = node.use
-    while use is not None:
+    for use in node.uses():
         definition = use.definition
         place = {"path": use.path, "line": use.span.line}
         uses.append({"name": definition.name, "kind": definition.kind, **place})
-        use = use.outer
     return {
         "path": node.path,
         "op": node.op,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,7 +39,7 @@ class Analysis:
         """Return the layers that come from each place: an op, a join, or the use of a block."""
         found: dict[Span, list[Node]] = {}
         for node in self.graph.nodes if self.graph is not None else ():
-            for span in _places(node):
+            for span in (node.span, *(use.span for use in node.uses())):
                 found.setdefault(span, []).append(node)
         return found
 
@@ -60,14 +60,6 @@ class Analysis:
     def refused(self) -> list[Diagnostic]:
         """Return what some target cannot express; this takes longer than all the rest."""
         return refusals(self.graph) if self.graph is not None else []
-
-
-def _places(node: Node) -> Iterator[Span]:
-    yield node.span
-    use = node.use
-    while use is not None:
-        yield use.span
-        use = use.outer
 
 
 def analyse(path: Path, text: str, texts: Mapping[Path, str]) -> Analysis:

@@ -142,8 +142,4 @@ class Layer:
 
 def places_of(node: Node) -> list[Span]:
     """Return where a layer is written, and where the units and blocks around it are used."""
-    spans, use = [node.span], node.use
-    while use is not None:
-        spans.append(use.span)
-        use = use.outer
-    return spans
+    return [node.span, *(use.span for use in node.uses())]

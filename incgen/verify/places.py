@@ -78,11 +78,9 @@ class Places:
             for node in self._inside(candidate):
                 if node.path == candidate:
                     return node.span
-                use = node.use
-                while use is not None:
+                for use in node.uses():
                     if use.path == candidate:
                         return use.span
-                    use = use.outer
         inside = next(self._inside(path), None)
         return inside.span if inside else self.graph.program.network.span
 
