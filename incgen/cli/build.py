@@ -187,11 +187,11 @@ def _compiled(
         graph, found = compiled_recipe(specs[0], recipe, parameters, warn=True)
         return [graph], found
     graphs = all_compiled(specs, parameters)
-    if graphs is None or deploy is False:
-        return graphs, None
-    from incgen.inference import deployed
+    if graphs is None:
+        return None, None
+    from incgen.inference import formed
 
-    return [deployed(graph, deploy) for graph in graphs], None
+    return [formed(graph, deploy) for graph in graphs], None
 
 
 def _say_left_over(graphs: Sequence[Graph], files: Sequence[GeneratedFile]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -64,14 +64,12 @@ def options_of(given: Mapping[str, Any], specs: Sequence[str], asked: bool) -> d
     return found
 
 
-@contextmanager
 def onnx_file(
     graph: Graph, output: Path, given: dict[str, Any], *, check: bool, force: bool
-) -> Iterator[OnnxFile]:
+) -> AbstractContextManager[OnnxFile]:
     """Write a file beside its place, which it takes when the context ends without an error."""
     from incgen.onnx.exporting import exported
     from incgen.onnx.options import Options
 
     weights = Path(given.pop("weights"))
-    with exported(graph, weights, output, Options(**given), check=check, force=force) as file:
-        yield file
+    return exported(graph, weights, output, Options(**given), check=check, force=force)
