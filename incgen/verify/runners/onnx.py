@@ -19,7 +19,7 @@ from incgen.base.diagnostics import Reporter
 from incgen.graph.elaborate import elaborate
 from incgen.graph.nodes import Graph
 from incgen.onnx import encoding, pixels
-from incgen.onnx.layers import Body
+from incgen.onnx.layers import TYPES, Body
 from incgen.onnx.model import Model, model_of
 from incgen.onnx.options import Options
 from incgen.verify.figures import Docs
@@ -120,7 +120,7 @@ class OnnxRunner(InferenceRunner):
             body.nodes,
             "preprocess",
             [helper.make_tensor_value_info(pixels.INPUT, given, sizes)],
-            [helper.make_tensor_value_info(result, _type(self), sizes)],
+            [helper.make_tensor_value_info(result, TYPES[self.dtype], sizes)],
             body.constants,
         )
         opset = helper.make_opsetid("", Options().opset)
@@ -229,10 +229,6 @@ def _inferred(proto: onnx.ModelProto) -> dict[str, onnx.ValueInfoProto]:
         output.type.tensor_type.ClearField("shape")
     graph = shape_inference.infer_shapes(bare, data_prop=True).graph
     return {each.name: each for each in (*graph.value_info, *graph.output)}
-
-
-def _type(runner: OnnxRunner) -> int:
-    return helper.np_dtype_to_tensor_dtype(np.dtype(runner.dtype))
 
 
 def _sizes(value: onnx.ValueInfoProto) -> tuple[int | str, ...]:

@@ -84,12 +84,16 @@ class _Pool(OpRun):
 
     op_domain = ""
 
-    def _seen(self, x: Array, given: dict[str, Any], value: float) -> Array:
+    def _window(
+        self, x: Array, given: dict[str, Any]
+    ) -> tuple[list[int], list[int], list[tuple[int, int]]]:
+        """Return kernel, strides and borders."""
         kernel, strides = given["kernel_shape"], given["strides"] or [1, 1]
-        borders = _borders(
-            x.shape[2:], kernel, strides, given["pads"], given["auto_pad"] or "NOTSET"
-        )
-        return _windows(x, kernel, strides, borders, value=value, ceil=given["ceil_mode"])
+        auto_pad = given["auto_pad"] or "NOTSET"
+        return kernel, strides, _borders(x.shape[2:], kernel, strides, given["pads"], auto_pad)
+
+    def _seen(self, x: Array, given: dict[str, Any], value: float) -> Array:
+        return _windows(x, *self._window(x, given), value=value, ceil=given["ceil_mode"])
 
 
 class MaxPool(_Pool):
@@ -106,10 +110,7 @@ class AveragePool(_Pool):
         total = self._seen(x, given, 0.0).sum((4, 5))
         ones = np.ones((1, 1, *x.shape[2:]), x.dtype)
         if given["count_include_pad"]:
-            kernel, strides = given["kernel_shape"], given["strides"] or [1, 1]
-            borders = _borders(
-                x.shape[2:], kernel, strides, given["pads"], given["auto_pad"] or "NOTSET"
-            )
+            kernel, strides, borders = self._window(x, given)
             ones = np.pad(ones, ((0, 0), (0, 0), *borders), constant_values=1.0)
             none = [(0, 0), (0, 0)]
             counted = _windows(ones, kernel, strides, none, value=0.0, ceil=given["ceil_mode"])
