@@ -27,7 +27,8 @@ from fuzzing.specs import random_spec
 from fuzzing.tally import Tally
 from incgen.base import files
 from incgen.targets import ONNX, TARGETS
-from incgen.verify.verifying import EVALUATED, check_runners
+from incgen.verify.report import EVALUATED
+from incgen.verify.verifying import check_runners
 
 #: How many networks a process examines per task.
 BATCH = 20

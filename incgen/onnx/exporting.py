@@ -17,15 +17,13 @@ from incgen.onnx import SUFFIX
 from incgen.onnx.options import Options
 from incgen.weights import manifest
 from incgen.weights.checkpoint import Checkpoint
+from incgen.weights.choosing import MAKE_ONE
 from incgen.weights.exporting import arrays_of
 from incgen.weights.readers import open_checkpoint
 from incgen.weights.readers.libraries import extra
 
 if TYPE_CHECKING:
     from incgen.onnx.files import OnnxFile
-
-#: What to do if weights of several kinds are in a file.
-_TAKE_PART = "make a file of one with `incgen weights import --part NAME`"
 
 
 def export_onnx(
@@ -104,7 +102,7 @@ def exported(
     made = model.model_of(graph, options)
     with open_checkpoint(weights) as checkpoint:
         metadata = _metadata(graph, weights, checkpoint, options)
-        arrays = arrays_of(weights, graph, checkpoint, part, remedy=_TAKE_PART)
+        arrays = arrays_of(weights, graph, checkpoint, part, remedy=MAKE_ONE)
     with ExitStack() as stack:
         file = files.compared(output, made, arrays, metadata)
         if not check:
@@ -128,9 +126,7 @@ def _metadata(
         "weights_sha256": manifest.sha256([weights], threading.Event()),
     }
     if made is not None:
-        found["deployed"] = " ".join(each.name for each in made.passes if each.places)
-    if graph.deployment is not None:
-        found["deployed"] = " ".join(each.name for each in graph.deployment.passes)
+        found["deployed"] = " ".join(each.name for each in made.passes)
     if (held := manifest.of_file(checkpoint)) is not None:
         found["weights_manifest"] = _json(held)
     pixels = program.network.pixels

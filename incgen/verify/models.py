@@ -17,6 +17,7 @@ from incgen.graph.nodes import Graph
 from incgen.verify import drawing, inputs, measure
 from incgen.verify.passes import SCALES, Pass
 from incgen.verify.reference import Reference
+from incgen.verify.report import EVALUATED
 from incgen.verify.resizing import Resized, resized
 from incgen.verify.runners import RUNNERS
 from incgen.verify.runners.base import Runner
@@ -110,7 +111,7 @@ class Models:
 
     def names_on(self, rung: int) -> list[str]:
         """Return the targets that are compared on a rung: what cannot be trained is on few."""
-        return [n for n, each in self.runners.items() if each.trainable or rung in (0, 1, 6)]
+        return [n for n, each in self.runners.items() if each.trainable or rung in EVALUATED]
 
     def run(self, name: str, action: Callable[[Runner], T]) -> T:
         """Run an action of a runner; raise `Failure` if the model fails."""

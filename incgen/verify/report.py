@@ -17,6 +17,8 @@ RUNGS = (
     "trajectory",
     "round trip",
 )
+#: Those on which a model is only evaluated.
+EVALUATED = (0, 1, 6)
 #: Whether a difference is within its bar; `undecided` is above it by no more than rounding explains
 #: in this network with these weights.
 Verdict: TypeAlias = Literal["agrees", "diverges", "undecided"]

@@ -14,7 +14,7 @@ from incgen.compiling import Parameters, RequestError, SpecPath, compile_spec
 from incgen.graph.nodes import Graph
 from incgen.inference import Deploy, find_passes
 from incgen.targets import ONNX, TARGETS
-from incgen.verify.report import RUNGS, Omission, Report
+from incgen.verify.report import EVALUATED, RUNGS, Omission, Report
 from incgen.verify.resizing import resized
 from incgen.verify.runners import RUNNERS
 from incgen.weights.checkpoint import Array
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 #: The floating-point types, in the order in which they are compared.
 DTYPES = ("float64", "float32")
-#: The rungs on which a model is only evaluated.
-EVALUATED = (0, 1, 6)
 
 
 def verify(
@@ -270,12 +268,12 @@ def _weights(graph: Graph, file: SpecPath | None, seed: int) -> dict[str, Array]
         from incgen.verify import drawing
 
         return drawing.weights(graph, seed)
+    from incgen.weights.choosing import MAKE_ONE
     from incgen.weights.exporting import arrays_of
     from incgen.weights.readers import open_checkpoint
 
     with open_checkpoint(Path(file)) as checkpoint:
-        remedy = "make a file of one with `incgen weights import --part NAME`"
-        found = arrays_of(Path(file), graph, checkpoint, remedy=remedy)
+        found = arrays_of(Path(file), graph, checkpoint, remedy=MAKE_ONE)
     return {key: np.asarray(value, np.float64) for key, value in found.items()}
 
 

@@ -27,6 +27,8 @@ from incgen.weights.recipes import Recipe
 _BEHIND = ELEMENTWISE | {"softmax", "global_avg_pool", "global_max_pool", "flatten"}
 #: The advice of commands with that option on choosing one of several sets.
 TAKE_PART = "`--part NAME` takes one of them"
+#: The advice of commands without it.
+MAKE_ONE = "make a file of one with `incgen weights import --part NAME`"
 #: The most layers of theirs that a report offers to ignore.
 _FEW = 3
 
