@@ -14,7 +14,7 @@ import click
 
 from incgen.base.ending import exit_code
 from incgen.cli.main import run
-from incgen.cli.options import FAULTS, HELP, OK
+from incgen.cli.options import FAULTS, HELP, OK, several_targets
 from incgen.cli.terminal import frameworks_silent, print_text, progress_line
 
 
@@ -31,14 +31,7 @@ from incgen.cli.terminal import frameworks_silent, print_text, progress_line
 @click.option(
     "--processes", "-j", type=click.IntRange(1), metavar="N", default=1, show_default=True
 )
-@click.option(
-    "--target",
-    "-t",
-    "targets",
-    metavar="TARGET",
-    multiple=True,
-    help="A target of random networks, or onnx. Default: all targets. Repeatable.",
-)
+@several_targets("A target of random networks, or onnx. Default: all targets.")
 @click.option("--save", metavar="DIR", help="Save failing inputs there, reduced.")
 @click.option(
     "--broken",

@@ -19,6 +19,7 @@ from incgen.cli.options import (
     own_templates,
     set_values,
     several_specs,
+    several_targets,
     style_of,
 )
 from incgen.cli.terminal import print_text, say
@@ -35,15 +36,10 @@ if TYPE_CHECKING:
 
 @click.command("build")
 @several_specs
-@click.option(
-    "--target",
-    "-t",
-    "targets",
-    metavar="TARGET",
-    multiple=True,
+@several_targets(
+    "torch (the default), keras (aliases: tf, tensorflow), flax (aliases: jax, nnx), or onnx, "
+    "which needs --weights.",
     default=("torch",),
-    help="torch (the default), keras (aliases: tf, tensorflow), flax (aliases: jax, nnx), or onnx, "
-    "which needs --weights. Repeatable.",
 )
 @click.option(
     "--output",

@@ -56,6 +56,19 @@ several_specs = click.argument("specs", metavar="SPEC...", nargs=-1, required=Tr
 one_recipe = click.option("--recipe", metavar="NAME", help="A recipe of the spec.")
 
 
+def several_targets(about: str, default: Sequence[str] = ()) -> Callable[[Command], Command]:
+    """Return an option that takes a target as often as it is given."""
+    return click.option(
+        "--target",
+        "-t",
+        "targets",
+        metavar="TARGET",
+        multiple=True,
+        default=default,
+        help=f"{about} Repeatable.",
+    )
+
+
 def settings_option(flag: str, name: str, about: str) -> Callable[[Command], Command]:
     """Return an option that takes `name=value` as often as it is given."""
     return click.option(

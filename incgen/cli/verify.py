@@ -17,6 +17,7 @@ from incgen.cli.options import (
     one_spec,
     own_templates,
     set_values,
+    several_targets,
     style_of,
 )
 from incgen.cli.terminal import frameworks_silent, harmless, print_text, progress_line
@@ -44,14 +45,7 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
 
 @click.command("verify")
 @one_spec
-@click.option(
-    "--target",
-    "-t",
-    "targets",
-    metavar="TARGET",
-    multiple=True,
-    help="A target to compare, or onnx. Default: all targets that are installed. Repeatable.",
-)
+@several_targets("A target to compare, or onnx. Default: all targets that are installed.")
 @click.option(
     "--rung",
     "rungs",
