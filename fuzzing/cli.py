@@ -50,8 +50,8 @@ def command(
 ) -> int:
     """Try random networks: verify the models of each, up to running statistics.
 
-    ONNX alone is verified on the rungs that it has. Failing specs are reduced. The exit code is 1
-    if anything fails.
+    One target alone has no other to compare its gradients with, and ONNX alone is only evaluated.
+    Failing specs are reduced. The exit code is 1 if anything fails.
     """
     if targets and broken:
         raise click.UsageError("--target is for random networks, not for --broken")

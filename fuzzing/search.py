@@ -25,6 +25,7 @@ from fuzzing.processes import spread
 from fuzzing.reduce import reduced
 from fuzzing.specs import random_spec
 from fuzzing.tally import Tally
+from incgen.api import find_with_onnx
 from incgen.base import files
 from incgen.targets import ONNX, TARGETS
 from incgen.verify.report import EVALUATED
@@ -113,14 +114,16 @@ def search(
         targets: The targets, and `onnx`.
 
     Raises:
-        RequestError: Keras is set to run on a backend other than TensorFlow.
+        RequestError: There is no such target, or Keras is set to run on a backend other than
+            TensorFlow.
     """
-    check_runners(targets)
-    rungs = rungs or (EVALUATED if {*targets} == {ONNX} else RUNGS)
+    _, names = find_with_onnx(targets)
+    check_runners(names)
+    rungs = rungs or _rungs(names)
     began = time.monotonic()
     report = Report(seed, linted=can_lint())
     batches = [range(first, min(first + BATCH, count)) for first in range(0, count, BATCH)]
-    action = partial(examine_batch, seed=seed, rungs=tuple(rungs), targets=tuple(targets))
+    action = partial(examine_batch, seed=seed, rungs=tuple(rungs), targets=tuple(names))
     try:
         for batch, tally in spread(action, batches, processes):
             report.tally.add(_died(batch, seed) if tally is None else tally)
@@ -128,7 +131,7 @@ def search(
             if progress is not None:
                 progress(_progress(report, count))
         chosen = _chosen(report.tally.found)
-        small = partial(minimised, seed=seed, rungs=tuple(rungs), targets=tuple(targets))
+        small = partial(minimised, seed=seed, rungs=tuple(rungs), targets=tuple(names))
         report.faults = chosen
         if shrink and chosen:
             if progress is not None:
@@ -225,6 +228,14 @@ def _count(tally: Tally, examined: Examined, spec: tree.Spec, text: str) -> None
             tally.agreed += 1
         tally.untold += examined.counts
         tally.coverage.count(spec, examined.graph)
+
+
+def _rungs(targets: Sequence[str]) -> Sequence[int]:
+    """Return the rungs of random networks that targets have: gradients are compared between two."""
+    trained = [name for name in targets if name != ONNX]
+    if not trained:
+        return EVALUATED
+    return RUNGS if len(trained) > 1 else [rung for rung in RUNGS if rung != 3]
 
 
 def minimised(

@@ -335,6 +335,23 @@ def find_targets(names: Sequence[str], style: Style | None = None) -> list[Targe
     return list(found.values())
 
 
+def find_with_onnx(
+    names: Sequence[str], style: Style | None = None
+) -> tuple[list[Target], list[str]]:
+    """Look up targets by name where `onnx`, which is none of them, may be among the names.
+
+    The arguments and errors are those of `find_targets`.
+
+    Returns:
+        The targets; and the names of all, without aliases, with `onnx` as the last.
+    """
+    from incgen.targets import ONNX
+
+    code = [name for name in names if name != ONNX]
+    targets = find_targets(code, style) if code or not names else []
+    return targets, [*(each.name for each in targets), *([ONNX] if ONNX in names else [])]
+
+
 def emit_all(graph: Graph, targets: Sequence[Target]) -> dict[str, str]:
     """Return the source text for each target by the target's name.
 

@@ -152,6 +152,16 @@ def _divides(number: int) -> float:
     return 1 / number
 
 
+def test_a_search_for_a_target_that_does_not_exist_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        fuzzing.cli.main(["--count", "1", "--target", "onxx"])
+
+    assert caught.value.code == 2
+    assert "there is no target `onxx`: did you mean `onnx`?" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), Ended(signal.SIGTERM)], ids=repr)
 def test_a_search_that_is_interrupted_does_not_succeed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: KeyboardInterrupt

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -291,6 +292,22 @@ def _dies_at_two(number: int) -> int:
     if number == 2:
         os._exit(1)
     return number * 10
+
+
+def test_one_target_alone_is_examined_on_the_rungs_that_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[int, ...]] = []
+
+    def spread_to_none(action: partial[object], *_: object) -> tuple[()]:
+        asked.append(action.keywords["rungs"])
+        return ()
+
+    monkeypatch.setattr(search, "spread", spread_to_none)
+    for targets in (("pytorch",), ("torch", "onnx"), ("onnx",), ("tf", "torch")):
+        search.search(1, targets=targets)
+
+    assert asked == [(0, 1, 2, 4), (0, 1, 2, 4), (0, 1, 6), (0, 1, 2, 3, 4)]
 
 
 def test_an_interrupt_ends_with_what_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,10 +82,9 @@ def build(
     from incgen.output import sealed
     from incgen.targets import ONNX
 
-    names = [name for name in targets if name != ONNX]
-    of_onnx = options_of(given, specs, len(names) < len(targets))
-    found = api.find_targets(names, style_of(templates, line_length)) if names else []
-    _check_output(specs, len(found) + bool(of_onnx), output, recipe, of_onnx, check=check)
+    found, names = api.find_with_onnx(targets, style_of(templates, line_length))
+    of_onnx = options_of(given, specs, ONNX in names)
+    _check_output(specs, len(names), output, recipe, of_onnx, check=check)
     graphs, trained = _compiled(specs, recipe, parameters, deploy)
     if graphs is None:
         return FAULTS

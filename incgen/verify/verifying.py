@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from incgen.api import find_targets
+from incgen.api import find_with_onnx
 from incgen.base.diagnostics import SpecError, listed
 from incgen.compiling import Parameters, RequestError, SpecPath, compile_spec
 from incgen.graph.nodes import Graph
@@ -221,9 +221,7 @@ def _sources(
 
     A file of ONNX has no source text: it is made from the graph.
     """
-    code = [name for name in names if name != ONNX]
-    targets = find_targets(code, style) if code or not names else []
-    known = [*(target.name for target in targets), *([ONNX] if ONNX in names else [])]
+    targets, known = find_with_onnx(names, style)
     for name in given:
         if name not in known:
             raise RequestError(f"`{name}` is not one of the targets: {listed(known)}")
