@@ -93,6 +93,20 @@ def test_heads_are_left_out_with_what_only_they_need() -> None:
     assert_equal(graph_of(body))
 
 
+def test_heads_take_a_layer_with_them_whose_label_is_used_again_further_in() -> None:
+    body = """
+    a: conv 3x3 4
+    side: conv 1x1 2
+    aux early { from side -> dense 2 }
+    from a -> conv 1x1 3
+    g: { side: conv 1x1 3; relu; add { identity; from side } }
+    """
+    made = deployed(graph_of(body), ["heads"])
+
+    assert layers(made) == ["a conv", "conv conv", "g.side conv", "g.relu relu", "g.add add"]
+    assert_equal(graph_of(body))
+
+
 def test_dropout_is_left_out_wherever_it_stands() -> None:
     body = """
     a: conv 3x3 4 -> dropout 0.5 -> conv 1x1 4

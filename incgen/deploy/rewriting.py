@@ -15,6 +15,7 @@ from incgen.deploy.variants import Variant, Variants
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.resolve import definitions as df
+from incgen.resolve.written import outer_labels
 
 
 def rewritten(program: df.Program, edits: Tree) -> df.Program:
@@ -52,29 +53,11 @@ def without_heads(program: df.Program) -> df.Program:
             steps.append(step)
             taken = step.origin is None
             if step.element is not None:
-                wanted |= _origins(step.element)
+                wanted |= outer_labels(step.element)
             if step.origin is not None:
                 wanted.add(step.origin)
     body = replace(program.network.body, steps=tuple(reversed(steps)))
     return _with(program, replace(program.network, body=body))
-
-
-def _origins(element: df.Element) -> set[str]:
-    """Return the labels that a `from` inside an element names."""
-    found = set[str]()
-    for each in df.within(element):
-        bodies: tuple[df.Body | None, ...] = ()
-        match each:
-            case df.Join() | df.Group() | df.Repeat():
-                bodies = (each.body,)
-            case df.Conditional():
-                bodies = (each.then, each.otherwise)
-            case _:
-                pass
-        for body in bodies:
-            steps = body.steps if body is not None else ()
-            found |= {s.origin for s in steps if isinstance(s, df.Step) and s.origin is not None}
-    return found
 
 
 def _with(program: df.Program, network: df.Definition) -> df.Program:

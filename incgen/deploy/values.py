@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from incgen.language import expressions as ex
 from incgen.resolve import definitions as df
+from incgen.resolve.written import expressions_of, written_in
 
 
 def substituted(value: df.ArgumentValue, known: Mapping[str, ex.Expression]) -> df.ArgumentValue:
@@ -31,9 +32,8 @@ def put(expression: ex.Expression, known: Mapping[str, ex.Expression]) -> ex.Exp
 
 def names_of(where: df.Body | df.ArgumentValue) -> set[str]:
     """Return the parameters that a body or an argument names."""
-    if isinstance(where, df.Body):
-        return set[str]().union(*(names_of(value) for value in _values(where)))
-    return set[str]().union(*map(_names_in, _expressions(where)))
+    written = written_in(where) if isinstance(where, df.Body) else expressions_of(where)
+    return set[str]().union(*map(_names_in, written))
 
 
 def _names_in(expression: ex.Expression) -> set[str]:
@@ -42,28 +42,3 @@ def _names_in(expression: ex.Expression) -> set[str]:
             return {name}
         case _:
             return set[str]().union(*map(_names_in, ex.children(expression)))
-
-
-def _values(body: df.Body) -> Iterator[df.ArgumentValue]:
-    for element in df.elements(body):
-        match element:
-            case df.OpCall() | df.Instance():
-                yield from element.args.values()
-            case df.Repeat():
-                yield element.count
-            case df.Conditional():
-                yield element.condition
-            case _:
-                pass
-
-
-def _expressions(value: df.ArgumentValue) -> tuple[ex.Expression, ...]:
-    match value:
-        case df.WindowValue():
-            return *value.kernel, *value.stride
-        case df.SidesValue():
-            return value.sides
-        case _ if isinstance(value, ex.Expression):
-            return (value,)
-        case _:
-            return ()

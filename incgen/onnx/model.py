@@ -15,7 +15,7 @@ from incgen.onnx import ops, pixels
 from incgen.onnx.layers import TYPES, Body, Layer, Weight, places_of
 from incgen.onnx.options import Options
 from incgen.onnx.refusing import refuse
-from incgen.targets.shared.elements import axes_in, written_in
+from incgen.resolve.written import axes_in, written_in
 
 #: The sizes of a value: numbers, names of free ones, or None for what follows from these.
 Sizes: TypeAlias = tuple[int | str | None, ...]

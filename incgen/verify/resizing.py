@@ -8,7 +8,7 @@ from incgen.base.diagnostics import Reporter
 from incgen.graph.elaborate import elaborate
 from incgen.graph.nodes import Graph, Node
 from incgen.language import expressions as ex
-from incgen.targets.shared.elements import axes_in, written_in
+from incgen.resolve.written import axes_in, written_in
 
 #: The rows and columns to add: one odd, one even, so that borders fall differently.
 MORE = 3, 2

@@ -1,12 +1,11 @@
-"""Facts about definitions: the names in them, and the outer values that a part uses."""
+"""Facts about definitions: the names in them, and what stands alone in a body."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from incgen.language import expressions as ex
-from incgen.language.expressions import Expression
 from incgen.resolve import definitions as df
+from incgen.resolve.written import bodies
 
 
 def only(body: df.Body) -> df.Step | None:
@@ -61,50 +60,6 @@ def slot_of(element: df.Conditional) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
-# ---------------------------------------------------------------- parameters and labels
-
-
-def _values(element: df.Element) -> Iterator[df.ArgumentValue]:
-    match element:
-        case df.OpCall() | df.Instance():
-            yield from element.args.values()
-        case df.Repeat():
-            yield element.count
-        case df.Conditional():
-            yield element.condition
-        case _:
-            pass
-
-
-def expressions_of(value: df.ArgumentValue) -> tuple[Expression, ...]:
-    """Return the expressions that an argument consists of."""
-    match value:
-        case df.WindowValue():
-            return *value.kernel, *value.stride
-        case df.SidesValue():
-            return value.sides
-        case _ if isinstance(value, Expression):
-            return (value,)
-        case _:
-            return ()
-
-
-def axes_in(expression: Expression) -> set[str]:
-    """Return which of `channels`, `height` and `width` an expression names."""
-    found = {expression.axis} if isinstance(expression, ex.Dimension) else set[str]()
-    return found.union(*map(axes_in, ex.children(expression)))
-
-
-def written_in(body: df.Body) -> list[Expression]:
-    """Return every expression in a body."""
-    return [
-        expression
-        for element in df.elements(body)
-        for value in _values(element)
-        for expression in expressions_of(value)
-    ]
-
-
 def names_in(body: df.Body) -> set[str]:
     """Return the names of everything in a body."""
     found = {name for e in df.elements(body) if (name := getattr(e, "name", None))}
@@ -122,17 +77,6 @@ def _steps(body: df.Body) -> Iterator[df.Step | df.Head]:
                     yield from inner.steps
 
 
-def bodies(element: df.Element) -> list[df.Body]:
-    """Return the bodies directly inside an element."""
-    match element:
-        case df.Join() | df.Group() | df.Repeat():
-            return [element.body]
-        case df.Conditional():
-            return [element.then] + ([element.otherwise] if element.otherwise else [])
-        case _:
-            return []
-
-
 def flag_name(body: df.Body | None, sides: Sequence[tuple[object, df.Body | None]]) -> str:
     """Return a name for the condition of a side, after something that the other sides lack."""
     others = {name for _, other in sides if other is not body for name in _told_by(other)}
@@ -148,32 +92,6 @@ def _told_by(body: df.Body | None) -> list[str]:
     labels = [step.label for step in _steps(body) if step.label]
     names = [name for e in df.elements(body) if (name := getattr(e, "name", None))]
     return [*words, *(f"has_{name}" for name in (*labels, *names))]
-
-
-def outer_labels(element: df.Element) -> frozenset[str]:
-    """Return the outer labels that a `from` inside an element names."""
-    match element:
-        case df.Chain():
-            return frozenset[str]().union(*map(outer_labels, element.elements))
-        case _:
-            return frozenset[str]().union(*map(outer_labels_of_body, bodies(element)))
-
-
-def outer_labels_of_body(body: df.Body) -> frozenset[str]:
-    """Return the outer labels that a `from` inside a body names."""
-    found: set[str] = set()
-    known: set[str] = set()
-    for step in body.steps:
-        if isinstance(step, df.Head):
-            found |= outer_labels_of_body(step.body) - known
-            continue
-        if step.origin is not None and step.origin not in known:
-            found.add(step.origin)
-        if step.element is not None:
-            found |= outer_labels(step.element) - known
-        if step.label is not None:
-            known.add(step.label)
-    return frozenset(found)
 
 
 def unnamed_branch(join: df.Join, number: int) -> str:

@@ -8,8 +8,8 @@ from incgen.graph.nodes import Graph
 from incgen.language import expressions as ex
 from incgen.language.ops import Kind
 from incgen.resolve import definitions as df
+from incgen.resolve.written import expressions_of, written_in
 from incgen.targets.shared.code import BOOL, FLOAT, INT, STR, Type, parameters_in
-from incgen.targets.shared.elements import expressions_of, written_in
 
 ARGUMENT_TYPES = {Kind.COUNT: INT, Kind.FACTOR: FLOAT, Kind.FLAG: BOOL, Kind.WORD: STR}
 

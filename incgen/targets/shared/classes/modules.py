@@ -18,6 +18,7 @@ from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.names import class_name
 from incgen.resolve import definitions as df
+from incgen.resolve.written import outer_labels, written_in
 from incgen.targets.shared.classes.code import (
     Built,
     Class,
@@ -40,14 +41,7 @@ from incgen.targets.shared.code import (
     opposite,
     parameters_in,
 )
-from incgen.targets.shared.elements import (
-    only,
-    outer_labels,
-    part_name,
-    single,
-    unwrapped,
-    written_in,
-)
+from incgen.targets.shared.elements import only, part_name, single, unwrapped
 from incgen.targets.shared.file import Form
 from incgen.targets.shared.symbols import AXES, Symbol, parameters_for, sizes_of
 from incgen.targets.shared.units import UnitForm

@@ -1,0 +1,87 @@
+"""What definitions write: their expressions, and the labels that a part takes from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from incgen.language import expressions as ex
+from incgen.language.expressions import Expression
+from incgen.resolve import definitions as df
+
+
+def _values(element: df.Element) -> Iterator[df.ArgumentValue]:
+    match element:
+        case df.OpCall() | df.Instance():
+            yield from element.args.values()
+        case df.Repeat():
+            yield element.count
+        case df.Conditional():
+            yield element.condition
+        case _:
+            pass
+
+
+def expressions_of(value: df.ArgumentValue) -> tuple[Expression, ...]:
+    """Return the expressions that an argument consists of."""
+    match value:
+        case df.WindowValue():
+            return *value.kernel, *value.stride
+        case df.SidesValue():
+            return value.sides
+        case _ if isinstance(value, Expression):
+            return (value,)
+        case _:
+            return ()
+
+
+def axes_in(expression: Expression) -> set[str]:
+    """Return which of `channels`, `height` and `width` an expression names."""
+    found = {expression.axis} if isinstance(expression, ex.Dimension) else set[str]()
+    return found.union(*map(axes_in, ex.children(expression)))
+
+
+def written_in(body: df.Body) -> list[Expression]:
+    """Return every expression in a body."""
+    return [
+        expression
+        for element in df.elements(body)
+        for value in _values(element)
+        for expression in expressions_of(value)
+    ]
+
+
+def bodies(element: df.Element) -> list[df.Body]:
+    """Return the bodies directly inside an element."""
+    match element:
+        case df.Join() | df.Group() | df.Repeat():
+            return [element.body]
+        case df.Conditional():
+            return [element.then] + ([element.otherwise] if element.otherwise else [])
+        case _:
+            return []
+
+
+def outer_labels(element: df.Element) -> frozenset[str]:
+    """Return the outer labels that a `from` inside an element names."""
+    match element:
+        case df.Chain():
+            return frozenset[str]().union(*map(outer_labels, element.elements))
+        case _:
+            return frozenset[str]().union(*map(outer_labels_of_body, bodies(element)))
+
+
+def outer_labels_of_body(body: df.Body) -> frozenset[str]:
+    """Return the outer labels that a `from` inside a body names."""
+    found: set[str] = set()
+    known: set[str] = set()
+    for step in body.steps:
+        if isinstance(step, df.Head):
+            found |= outer_labels_of_body(step.body) - known
+            continue
+        if step.origin is not None and step.origin not in known:
+            found.add(step.origin)
+        if step.element is not None:
+            found |= outer_labels(step.element) - known
+        if step.label is not None:
+            known.add(step.label)
+    return frozenset(found)
