@@ -32,6 +32,17 @@ def find_passes(only: Sequence[str] = (), without: Sequence[str] = ()) -> tuple[
     return tuple(name for name in PASSES if name in (only or PASSES) and name not in without)
 
 
+def passes_of(deploy: Deploy) -> tuple[str, ...]:
+    """Return the names of the passes that make a form, in the order in which they run.
+
+    Raises:
+        RequestError: There is no such pass.
+    """
+    if deploy is True:
+        return find_passes()
+    return find_passes(deploy) if deploy else ()  # to choose from none would mean from all
+
+
 def deployed(graph: Graph, passes: Deploy = True) -> Graph:
     """Return the form of a network for inference, which computes the same in evaluation.
 
@@ -47,9 +58,7 @@ def deployed(graph: Graph, passes: Deploy = True) -> Graph:
     """
     from incgen.deploy.deploying import run_passes
 
-    if isinstance(passes, bool):
-        return run_passes(graph, find_passes() if passes else ())
-    return run_passes(graph, find_passes(passes) if passes else ())
+    return run_passes(graph, passes_of(passes))
 
 
 def formed(graph: Graph, deploy: Deploy) -> Graph:

@@ -21,7 +21,7 @@ from incgen.deploy.passes import PASSES
 from incgen.deploy.show import passes as listed_passes
 from incgen.deploy.show import table
 from incgen.graph.nodes import Graph
-from incgen.inference import deployed, find_passes
+from incgen.inference import deployed, find_passes, passes_of
 from incgen.verify import drawing, inputs, measure
 from incgen.verify.reference import Reference
 from incgen.weights import folding
@@ -373,6 +373,8 @@ def test_only_the_passes_that_are_named_run() -> None:
         "project-first",
     )
     assert find_passes(["fold-norm", "heads"]) == ("heads", "fold-norm")
+    assert passes_of(True) == tuple(PASSES)
+    assert passes_of(find_passes(["heads"], ["heads"])) == ()
     with pytest.raises(RequestError, match="no pass `fold-nrm`: did you mean `fold-norm`"):
         find_passes(["fold-nrm"])
 

@@ -163,6 +163,14 @@ def test_every_form_is_verified_in_every_target(targets: tuple[str, ...]) -> Non
     }
 
 
+def test_a_form_without_passes_is_the_only_one_that_is_verified() -> None:
+    report = verify(GRAPH, rungs=(1,), dtypes=("float64",), deploy=[], targets=["torch"])
+
+    assert report.passed, report
+    forms = {each.what for each in report.comparisons if "deployed" in each.what}
+    assert forms == {"value deployed by all passes"}
+
+
 def test_deployed_weights_of_keras_are_a_model(
     weights: Path, wanted: Array, tmp_path: Path
 ) -> None:

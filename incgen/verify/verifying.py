@@ -12,7 +12,7 @@ from incgen.api import find_with_onnx
 from incgen.base.diagnostics import SpecError, listed
 from incgen.compiling import Parameters, RequestError, SpecPath, compile_spec
 from incgen.graph.nodes import Graph
-from incgen.inference import Deploy, find_passes
+from incgen.inference import Deploy, passes_of
 from incgen.targets import ONNX, TARGETS
 from incgen.verify.report import EVALUATED, RUNGS, Omission, Report
 from incgen.verify.resizing import resized
@@ -191,8 +191,7 @@ def _forms(deploy: Deploy, sources: Mapping[str, str], style: Style | None) -> F
         return None
     from incgen.verify.deployed import Forms
 
-    passes = find_passes() if deploy is True else find_passes(deploy)
-    return Forms(passes, sources, style)
+    return Forms(passes_of(deploy), sources, style)
 
 
 def _by_recipe(

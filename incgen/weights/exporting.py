@@ -15,7 +15,7 @@ from incgen.base.files import OutputError, check_new, make_folder, reason
 from incgen.base.modules import import_source
 from incgen.compiling import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.graph.nodes import Graph
-from incgen.inference import Deploy, deployed
+from incgen.inference import Deploy, formed
 from incgen.weights import finding
 from incgen.weights.checkpoint import Array, Checkpoint, first_line
 from incgen.weights.choosing import TAKE_PART, Request, choose
@@ -83,9 +83,7 @@ def export_weights(
         ends = listed(FORMATS[format], "or")
         raise OutputError(f"`{output.as_posix()}`: a file of the format {format} ends in {ends}")
     check_new(output, force=force)
-    graph = compile_spec(spec, parameters, text=text)
-    if deploy is not False:
-        graph = deployed(graph, deploy)
+    graph = formed(compile_spec(spec, parameters, text=text), deploy)
     with open_checkpoint(weights) as checkpoint:
         arrays = arrays_of(weights, graph, checkpoint, part)
     write = _WRITERS[format](graph, arrays)
