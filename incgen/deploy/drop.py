@@ -9,6 +9,7 @@ from __future__ import annotations
 from incgen.deploy.edits import Edit, Found, Rewrite
 from incgen.graph.changes import Dropped
 from incgen.graph.nodes import Graph
+from incgen.graph.unused import needed
 
 
 def heads(graph: Graph) -> Found:
@@ -16,11 +17,8 @@ def heads(graph: Graph) -> Found:
     if len(graph.outputs) == 1:
         return Found(())
     first, *_ = graph.outputs.values()
-    needed = {first}
-    for index in range(first, -1, -1):
-        if index in needed:
-            needed.update(graph.nodes[index].inputs)
-    lone = (node for index, node in enumerate(graph.nodes) if index not in needed)
+    kept = needed(graph.nodes, [first])
+    lone = (node for index, node in enumerate(graph.nodes) if index not in kept)
     return Found((), heads=False, changes=tuple(Dropped(n.path) for n in lone if n.tensors))
 
 

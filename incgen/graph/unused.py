@@ -10,19 +10,22 @@ from incgen.graph.nodes import Node
 from incgen.resolve import definitions as df
 
 
+def needed(nodes: Sequence[Node], outputs: Iterable[int]) -> set[int]:
+    """Return the numbers of the nodes that some outputs depend on, and those of the outputs."""
+    found = set(outputs)
+    for index in range(len(nodes) - 1, -1, -1):
+        if index in found:
+            found.update(nodes[index].inputs)
+    return found
+
+
 def report_unused(
     nodes: Sequence[Node], outputs: Iterable[int], network: df.Definition, report: Reporter
 ) -> None:
     """Report the values that nothing uses and that are not outputs."""
-    reached, consumed = [False] * len(nodes), [False] * len(nodes)
-    for index in outputs:
-        reached[index] = True
-    for index in range(len(nodes) - 1, 0, -1):
-        for before in nodes[index].inputs:
-            consumed[before] = True
-            reached[before] = reached[before] or reached[index]
-    for node, needed, used in zip(nodes[1:], reached[1:], consumed[1:], strict=True):
-        if not needed and not used:
+    used = set(outputs).union(*(node.inputs for node in nodes))
+    for index, node in enumerate(nodes):
+        if index > 0 and index not in used:
             message = f"nothing uses `{node.path}`: no output depends on it"
             help_ = _help(node, network)
             report.error(Code.UNUSED, node.span, message, notes=uses_of(node.use), help=help_)

@@ -11,6 +11,7 @@ from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 import incgen
 from incgen.graph.nodes import Graph
 from incgen.graph.shapes import Shape
+from incgen.graph.unused import needed
 from incgen.onnx import ops, pixels
 from incgen.onnx.layers import TYPES, Body, Layer, Weight, places_of
 from incgen.onnx.options import Options
@@ -64,12 +65,13 @@ def model_of(graph: Graph, options: Options) -> Model:
 
 def _emitted(graph: Graph, body: Body, outputs: Mapping[str, int]) -> dict[int, str]:
     """Add the nodes of all layers that the outputs need; return their values by number."""
-    needed, named = _needed(graph, outputs), {number: name for name, number in outputs.items()}
+    kept = needed(graph.nodes, outputs.values())
+    named = {number: name for name, number in outputs.items()}
     values: dict[int, str] = {}
     for number, node in enumerate(graph.nodes):
         if not node.inputs:
             values[number] = pixels.treated(graph, body) if body.options.preprocess else node.path
-        elif number in needed:
+        elif number in kept:
             # an output may have the name of an inner layer
             inner = f"{node.path}/value" if node.path in outputs else node.path
             shapes = tuple(graph.nodes[each].shape for each in node.inputs)
@@ -81,18 +83,6 @@ def _emitted(graph: Graph, body: Body, outputs: Mapping[str, int]) -> dict[int, 
             body.node("Identity", [values[number]], f"{name}/output", value=name, spans=spans)
             values[number] = name
     return values
-
-
-def _needed(graph: Graph, outputs: Mapping[str, int]) -> set[int]:
-    """Return the numbers of the nodes that some outputs depend on."""
-    found: set[int] = set()
-    left = list(outputs.values())
-    while left:
-        number = left.pop()
-        if number not in found:
-            found.add(number)
-            left += graph.nodes[number].inputs
-    return found
 
 
 def _input(shape: Shape, options: Options) -> Sizes:
