@@ -107,6 +107,23 @@ def test_heads_take_a_layer_with_them_whose_label_is_used_again_further_in() -> 
     assert_equal(graph_of(body))
 
 
+@pytest.mark.parametrize("where", ["if height > 99", "repeat 0"])
+def test_heads_stay_if_a_layer_of_theirs_is_named_where_the_network_does_not_go(where: str) -> None:
+    body = f"""
+    a: conv 3x3 4
+    side: conv 1x1 4
+    aux early {{ from side -> dense 2 }}
+    from a -> conv 1x1 4
+    {where} {{ add {{ identity; from side }} }}
+    """
+    made = deployed(graph_of(body))
+
+    assert list(made.outputs) == ["output", "early"]
+    assert layers(made) == ["a conv", "side conv", "early dense", "conv conv"]
+    assert reasons(made) == {"early": "without heads nothing uses `side`: no output depends on it"}
+    assert_equal(graph_of(body))
+
+
 def test_dropout_is_left_out_wherever_it_stands() -> None:
     body = """
     a: conv 3x3 4 -> dropout 0.5 -> conv 1x1 4

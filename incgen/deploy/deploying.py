@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from incgen.base.diagnostics import Reporter
+from incgen.base.diagnostics import Reporter, Severity
 from incgen.deploy.bodies import UnplaceableError
 from incgen.deploy.edits import Rewrite, by_site, consistent
 from incgen.deploy.passes import PASSES, Pass
@@ -56,9 +56,7 @@ class _Run:
         while True:
             found = self.made_by.find(self.graph)
             if not found.heads:
-                self.places += len(self.graph.outputs) - 1
-                self.changes += found.changes
-                self.graph = _elaborated(without_heads(self.graph.program))
+                self._leave_out_heads(found.changes)
             possible = [r for r in found.rewrites if _path(self.graph, r) not in unplaceable]
             rewrites, refused = consistent(self.graph, possible)
             if not rewrites:
@@ -76,6 +74,20 @@ class _Run:
             self.places += len(rewrites)
             self.changes += [change for rewrite in rewrites for change in rewrite.changes]
             self.graph = _elaborated(program)
+
+    def _leave_out_heads(self, changes: Sequence[Change]) -> None:
+        """Leave out the heads, if the others still make a network."""
+        _, *heads = self.graph.outputs.values()
+        report = Reporter()
+        graph = elaborate(without_heads(self.graph.program), {}, report)
+        if graph is None:  # an `if` that is not taken names a layer that only a head needs
+            why = next(d.message for d in report.diagnostics if d.severity is Severity.ERROR)
+            reason = f"without heads {why}"
+            self.left |= {self.graph.nodes[head].path: reason for head in heads}
+            return
+        self.places += len(heads)
+        self.changes += changes
+        self.graph = graph
 
 
 def _placeable(graph: Graph, rewrites: list[Rewrite]) -> list[Rewrite]:
