@@ -137,8 +137,6 @@ def _show_deployed(
     graph: Graph, deploy: Deploy, as_json: bool, depth: int | None, everything: bool
 ) -> int:
     """Print a deployed network, with what each pass has done."""
-    import json
-
     from incgen.deploy import show
     from incgen.graph.show import as_json as in_json
     from incgen.graph.show import table
@@ -146,8 +144,7 @@ def _show_deployed(
 
     made = deployed(graph, deploy)
     if as_json:
-        whole = {**json.loads(in_json(made, depth=depth)), "deployment": show.as_json(made)}
-        print_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
+        print_text(in_json(made, depth=depth, more={"deployment": show.as_json(made)}))
     else:
         print_text(f"{table(made, depth=depth, everything=everything)}\n{show.table(made)}")
     return OK

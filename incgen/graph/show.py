@@ -7,7 +7,7 @@ the spec; its layers are shown on request.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from incgen.base.diagnostics import plain
@@ -203,10 +203,13 @@ def short(number: int, unit: str = "") -> str:
     return f"{digits} {prefixes[0]}{unit}".rstrip()
 
 
-def as_json(graph: Graph, *, depth: int | None = None) -> str:
+def as_json(
+    graph: Graph, *, depth: int | None = None, more: Mapping[str, object] | None = None
+) -> str:
     """Return everything about a network, with exact numbers, as one JSON object.
 
-    Layers whose keys begin with the same `depth` labels become one entry, with their sums.
+    Layers whose keys begin with the same `depth` labels become one entry, with their sums. The
+    entries in `more` come last.
     """
     outputs = {
         name: {
@@ -228,6 +231,7 @@ def as_json(graph: Graph, *, depth: int | None = None) -> str:
             "statistics": numbers - graph.trained,
             "multiply_adds": graph.multiply_adds,
         },
+        **(more or {}),
     }
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
