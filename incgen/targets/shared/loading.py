@@ -87,9 +87,9 @@ def _short(lines: Iterable[Line], keys: list[str]) -> list[Line]:
             found.setdefault(_wild(line, begin), []).append(line)
         short = []
         for wild, group in found.items():
-            places = [*_places(wild, keys)]
-            others = tuple(place.norm for place in places if place not in group)
-            whole = len(group) > 1 + len(others) and all(each in places for each in group)
+            places, own = dict.fromkeys(_places(wild, keys)), set(group)
+            others = tuple(place.norm for place in places if place not in own)
+            whole = len(group) > 1 + len(others) and own <= places.keys()
             # a layer without a normalisation has no name that a factor could spare
             exact = whole and all(others)
             short += [replace(wild, but=others)] if exact else group
