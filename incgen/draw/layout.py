@@ -108,7 +108,7 @@ class Layout:
         begin, end = start + lead, start + lead + inner.length
         x, y = self.axes.place(0, -before)
         wide, high = self.axes.place(length, before + after)
-        marks: list[Mark] = [Frame(card, x, y, wide, high, _BAND)]
+        marks: list[Mark] = [Frame(x, y, card, wide, high, _BAND)]
         marks += self.axes.shifted(inner, begin, 0)
         if inner.entered:
             marks.append(self.axes.edge([(start, 0), (begin, 0)], arrow=inner.arrow))

@@ -129,7 +129,7 @@ class Pen:
         """Return a box of (width, height) on the axis."""
         length, breadth = self.axes.size(*size)
         x, y = self.axes.place(0, -breadth / 2)
-        mark = Placed(box, x, y, *size, shape, lines)
+        mark = Placed(x, y, box, *size, shape, lines)
         return Part(breadth / 2, breadth / 2, length, (mark,))
 
 

@@ -9,17 +9,11 @@ from incgen.draw.diagram import Box, Card
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """A box and its place."""
+class _At:
+    """Something at a place."""
 
-    box: Box
     x: float
     y: float
-    width: float
-    height: float
-    #: `box`, `bar` (a concat as wide as its branches), `dot` (an add or mul) or `pill` (the input)
-    shape: str
-    lines: tuple[str, ...]  #: The texts in it, one above the other; the first is bold if titled
 
     def moved(self, x: float, y: float) -> Self:
         """Return it at another place."""
@@ -27,19 +21,25 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class Placed(_At):
+    """A box and its place."""
+
+    box: Box
+    width: float
+    height: float
+    #: `box`, `bar` (a concat as wide as its branches), `dot` (an add or mul) or `pill` (the input)
+    shape: str
+    lines: tuple[str, ...]  #: The texts in it, one above the other; the first is bold if titled
+
+
+@dataclass(frozen=True, slots=True)
+class Frame(_At):
     """The rectangle of an open card, with a band along its top."""
 
     card: Card
-    x: float
-    y: float
     width: float
     height: float
     band: float  #: The height of the band with its title
-
-    def moved(self, x: float, y: float) -> Self:
-        """Return it at another place."""
-        return replace(self, x=self.x + x, y=self.y + y)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,35 +61,23 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
-    """A text at a place."""
+class Label(_At):
+    """A text whose baseline is at a place."""
 
-    x: float
-    y: float  #: Of the baseline
     text: str
     style: str  #: A class of the style sheet: see `svg.py`
     anchor: str = "start"  #: `start`, `middle` or `end`: what of it is at x
     more: str = ""  #: Smaller and fainter text behind it
 
-    def moved(self, x: float, y: float) -> Self:
-        """Return it at another place."""
-        return replace(self, x=self.x + x, y=self.y + y)
-
 
 @dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(_At):
     """A rectangle without a meaning of its own: a swatch of the legend, a line of a table."""
 
-    x: float
-    y: float
     width: float
     height: float
     style: str  #: A class of the style sheet
     fill: str = ""  #: A colour; "" for that of its class
-
-    def moved(self, x: float, y: float) -> Self:
-        """Return it at another place."""
-        return replace(self, x=self.x + x, y=self.y + y)
 
 
 Mark = Placed | Frame | Edge | Label | Patch
