@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from incgen.draw.diagram import Box, Card, Diagram, Fork, Item, Row, Side
 from incgen.draw.network import Network, label
@@ -37,23 +38,13 @@ def shapes_of(graph: Graph) -> dict[int, str]:
     return {index: times(node.shape) for index, node in enumerate(graph.nodes)}
 
 
-def alike(first: Body, second: Body, graph: Graph) -> bool:
-    """Return whether two bodies can be drawn as one: the same layers, joined in the same way.
-
-    What their layers take may differ in shape, as where a concat grows.
-    """
-    return _form(first, graph) == _form(second, graph)
-
-
 def runs(iterations: Sequence[Body], graph: Graph) -> list[list[Body]]:
-    """Return the iterations of a repeat in runs of those that are alike."""
-    found: list[list[Body]] = []
-    for body in iterations:
-        if found and alike(found[-1][0], body, graph):
-            found[-1].append(body)
-        else:
-            found.append([body])
-    return found
+    """Return the iterations of a repeat in runs of those that can be drawn as one.
+
+    They have the same layers, joined in the same way; what these take may differ in shape, as where
+    a concat grows.
+    """
+    return [list(run) for _, run in groupby(iterations, lambda body: _form(body, graph))]
 
 
 def _form(body: Body, graph: Graph) -> object:
@@ -155,7 +146,8 @@ class _Folding:
         if len(run) == 1:
             return [made for each in first.items for made in self.items(each, prefix, level)]
         count, facts = str(len(run)), self.network.facts(item, run, last.value)
-        ends = (item.path if whole else f"{item.path}.{item.bodies.index(first)}", first.source)
+        inside = f"{item.path}.{item.bodies.index(first)}"
+        ends = (item.path if whole else inside, first.source)
         title = label(item, prefix)
         lone = first.items[0] if len(first.items) == 1 else None
         if isinstance(lone, Used | Layer):
@@ -167,6 +159,5 @@ class _Folding:
             title = "" if title == made.text else title
             made = replace(made, key=ends[0], value=last.value, title=title)
             return [replace(made, facts=facts, count=count)]
-        inside = f"{item.path}.{item.bodies.index(first)}"
         row = self.row(first, inside, level)
         return [Card(*ends, last.value, title, "", "block", row, facts, count)]
