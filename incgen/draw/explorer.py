@@ -143,8 +143,10 @@ class _Nest:
         self, part: Piece, label: str, text: str, kind: str, bodies: Sequence[Body] = ()
     ) -> _Data:
         """Return what every item has."""
-        value = bodies[-1].value if bodies else part.value
-        facts = self.network.facts(part, bodies, value)
+        facts = self.network.facts(part, bodies)
+        source, value = part.source, part.value
+        if bodies:
+            source, value = bodies[0].source, bodies[-1].value
         known = [
             times(facts.shape),
             facts.parameters,
@@ -154,7 +156,7 @@ class _Nest:
             facts.place,
             facts.said,
         ]
-        ends = {"s": bodies[0].source if bodies else part.source, "v": value}
+        ends = {"s": source, "v": value}
         return {"k": part.path, "t": label, "x": text, "c": kind, **ends, "f": known}
 
     def join(self, item: Joined, prefix: str) -> _Data:

@@ -145,7 +145,7 @@ class _Folding:
         first, last = run[0], run[-1]
         if len(run) == 1:
             return [made for each in first.items for made in self.items(each, prefix, level)]
-        count, facts = str(len(run)), self.network.facts(item, run, last.value)
+        count, facts = str(len(run)), self.network.facts(item, run)
         inside = f"{item.path}.{item.bodies.index(first)}"
         ends = (item.path if whole else inside, first.source)
         title = label(item, prefix)

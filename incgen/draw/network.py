@@ -29,9 +29,9 @@ class Network:
         """Return the receptive field of every node."""
         return receptive_fields(self.graph)
 
-    def facts(self, part: Piece, bodies_: Sequence[Body] = (), value: int | None = None) -> Facts:
-        """Return what is known of a part, or only of some bodies inside it; and of its output."""
-        value = part.value if value is None else value
+    def facts(self, part: Piece, bodies_: Sequence[Body] = ()) -> Facts:
+        """Return what is known of a part, or only of some bodies inside it, and of its output."""
+        value = bodies_[-1].value if bodies_ else part.value
         inside = [node for body in bodies_ for node in _inside(body)] if bodies_ else _nodes(part)
         nodes = [self.graph.nodes[index] for index in inside]
         return Facts(
