@@ -17,12 +17,11 @@ from typing import Any, TypeAlias
 
 from incgen.draw.colours import KINDS, THEMES, Theme
 from incgen.draw.folding import runs
-from incgen.draw.network import Network
+from incgen.draw.network import Network, branch_prefix
 from incgen.draw.page import scene, totals
 from incgen.draw.svg import svg
 from incgen.draw.text import times
 from incgen.draw.view import DrawError, View, openings
-from incgen.graph.frames import join_key
 from incgen.graph.nest import Aside, Body, Joined, Layer, Piece, Repeated, Used
 from incgen.graph.nodes import Graph
 from incgen.language.printing import spec_value
@@ -160,12 +159,10 @@ class _Nest:
         return {"k": part.path, "t": label, "x": text, "c": kind, **ends, "f": known}
 
     def join(self, item: Joined, prefix: str) -> _Data:
-        around = item.path if item.named else item.path.rpartition(".")[0]
         branches = []
         for branch in item.branches:
-            label = branch.label or ""
-            inside = join_key(around, label) if label else prefix
-            branches.append([label, branch.value, self.body(branch, inside)])
+            inside = self.body(branch, branch_prefix(item, branch, prefix))
+            branches.append([branch.label or "", branch.value, inside])
         return self.part(item, *self.network.texts(item, prefix)) | {"b": branches}
 
     def repeat(self, item: Repeated, prefix: str) -> _Data:

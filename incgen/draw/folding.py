@@ -7,10 +7,9 @@ from dataclasses import replace
 from itertools import groupby
 
 from incgen.draw.diagram import Box, Card, Diagram, Fork, Item, Row, Side
-from incgen.draw.network import Network, label
+from incgen.draw.network import Network, branch_prefix, label
 from incgen.draw.text import times
 from incgen.draw.view import View, openings
-from incgen.graph.frames import join_key
 from incgen.graph.nest import Aside, Body, Joined, Layer, Piece, Repeated, Used
 from incgen.graph.nodes import Graph
 from incgen.graph.show import described
@@ -119,12 +118,10 @@ class _Folding:
         return Card(item.path, item.source, item.value, title, text, kind, row, facts)
 
     def fork(self, item: Joined, prefix: str, level: int) -> Fork:
-        around = item.path if item.named else item.path.rpartition(".")[0]
-        branches = []
-        for branch in item.branches:
-            caption = branch.label or ""
-            inside = join_key(around, caption) if caption else prefix
-            branches.append(self.row(branch, inside, level, caption))
+        branches = [
+            self.row(branch, branch_prefix(item, branch, prefix), level, branch.label or "")
+            for branch in item.branches
+        ]
         title, text, kind = self.network.texts(item, prefix)
         ends = (item.path, item.source, item.value)
         join = Box(*ends, title, text, kind, self.network.facts(item))

@@ -9,6 +9,7 @@ from incgen.base.diagnostics import clipped
 from incgen.draw.colours import kind_of
 from incgen.draw.diagram import Facts
 from incgen.draw.text import times
+from incgen.graph.frames import join_key
 from incgen.graph.nest import Body, Joined, Layer, Piece, Used, bodies, nest, parts
 from incgen.graph.nodes import Graph, Node
 from incgen.graph.receptive import Field, receptive_fields
@@ -93,6 +94,13 @@ def label(item: Piece, prefix: str) -> str:
     name = item.path.removeprefix(f"{prefix}.") if prefix else item.path
     number = name.isdecimal() or item.path == prefix
     return "" if number or not (item.named or "." in name) else name
+
+
+def branch_prefix(join: Joined, branch: Body, prefix: str) -> str:
+    """Return what the labels of a branch's parts are relative to, given that of the join."""
+    if not branch.label:
+        return prefix
+    return join_key(join.path if join.named else join.path.rpartition(".")[0], branch.label)
 
 
 def brief(node: Node) -> str:
