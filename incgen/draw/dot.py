@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from incgen.draw.colours import Theme, ink_on
 from incgen.draw.diagram import Box, Diagram
+from incgen.draw.heat import OfBox
 from incgen.draw.outline import Group, Outline, outline, text_of
-from incgen.draw.svg import Fill
 
 _SIGNS = {"add": "+", "mul": "×"}
 
 
-def dot(diagram: Diagram, theme: Theme, fill: Fill, *, down: bool, name: str) -> str:
+def dot(diagram: Diagram, theme: Theme, fill: OfBox, *, down: bool, name: str) -> str:
     """Write a diagram as a directed graph.
 
     Args:
@@ -39,7 +39,7 @@ def dot(diagram: Diagram, theme: Theme, fill: Fill, *, down: bool, name: str) ->
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _group(group: Group, found: Outline, theme: Theme, fill: Fill, level: int) -> Iterator[str]:
+def _group(group: Group, found: Outline, theme: Theme, fill: OfBox, level: int) -> Iterator[str]:
     indent = "    " * level
     for box in group.boxes:
         yield f"{indent}{found.names[box.key]} [{_attributes(box, theme, fill(box))}];"

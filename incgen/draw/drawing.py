@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import PurePath
 
 from incgen.base.diagnostics import listed
 from incgen.draw.colours import THEMES
-from incgen.draw.diagram import Box, boxes
+from incgen.draw.diagram import boxes
 from incgen.draw.folding import diagram
-from incgen.draw.heat import heat_of, nothing
+from incgen.draw.heat import OfBox, heat_of, nothing
 from incgen.draw.network import Network
 from incgen.draw.scene import Scene
 from incgen.draw.view import DrawError, View
@@ -57,7 +56,7 @@ def drawn(graph: Graph, view: View, form: str) -> bytes:
     return rendered(made, fill, view.theme, form)
 
 
-def rendered(made: Scene, fill: Callable[[Box], str], theme: str, form: str) -> bytes:
+def rendered(made: Scene, fill: OfBox, theme: str, form: str) -> bytes:
     """Return a scene as SVG, PNG or PDF.
 
     Args:

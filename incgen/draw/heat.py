@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from incgen.draw.colours import Theme, heat
 from incgen.draw.diagram import Box, Facts
 from incgen.graph.show import short
 
+#: What is said of a box: its colour in place of that of its kind, or a line under its text; or "".
+OfBox: TypeAlias = Callable[[Box], str]
 #: The heading of the column of each number in tables.
 COLUMNS = {
     "multiply-adds": "multiply-adds",

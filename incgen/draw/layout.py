@@ -7,13 +7,13 @@ lanes beside rows where a value skips some.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
 from incgen.draw.diagram import Box, Card, Diagram, Fork, Item, Row, Side
 from incgen.draw.forks import fork_part
-from incgen.draw.pieces import Axes, Part, Pen, Want
+from incgen.draw.heat import OfBox, nothing
+from incgen.draw.pieces import Axes, Part, Pen, Want, widened
 from incgen.draw.rows import row_part
 from incgen.draw.scene import Frame, Mark
 from incgen.draw.text import cut, width
@@ -30,9 +30,7 @@ _BAND = 24.0  #: The height of the band of a card
 class Layout:
     """Lays out the rows of one diagram."""
 
-    def __init__(
-        self, diagram: Diagram, axes: Axes, extra: Callable[[Box], str] = lambda box: ""
-    ) -> None:
+    def __init__(self, diagram: Diagram, axes: Axes, extra: OfBox = nothing) -> None:
         """Store the diagram; `extra` is a line that boxes say under their text."""
         self.pen, self.axes, self.extra = Pen(axes, diagram.edges), axes, extra
         self.diagram = diagram
@@ -57,10 +55,8 @@ class Layout:
         start, free = part.leaves or (part.length, part.length)
         end = free + self.axes.gap(text)
         marks = (*part.marks, *self.pen.edge([(start, 0), (end, 0)], text))
-        half = self.axes.half(text)
-        before, after = max(part.before, half), max(part.after, half)
-        length = max(part.length, end)
-        return replace(part, before=before, after=after, length=length, marks=marks), said
+        part = widened(part, self.axes.half(text))
+        return replace(part, length=max(part.length, end), marks=marks), said
 
     def row(self, row: Row, said: str) -> tuple[Part, str]:
         """Return the items of a row one behind the other, and what its edges said last."""

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from incgen.draw.colours import Theme, ink_on
 from incgen.draw.diagram import Box, Diagram, boxes
+from incgen.draw.heat import OfBox
 from incgen.draw.outline import Group, Outline, outline, text_of
-from incgen.draw.svg import Fill
 
 _SHAPES = {"input": ("([", "])"), "block": ("[[", "]]")}
 _SIGNS = {"add": "+", "mul": "×"}
 
 
-def mermaid(diagram: Diagram, theme: Theme, fill: Fill, *, down: bool) -> str:
+def mermaid(diagram: Diagram, theme: Theme, fill: OfBox, *, down: bool) -> str:
     """Write a diagram as a Mermaid flowchart.
 
     Args:
@@ -36,9 +36,9 @@ def mermaid(diagram: Diagram, theme: Theme, fill: Fill, *, down: bool) -> str:
         named = [found.names[box.key] for box in boxes(diagram.row) if box.kind == kind]
         lines.append(f"    class {','.join(named)} {_class(kind)}")
     for box in boxes(diagram.row):
-        if fill(box):
-            ink = ink_on(fill(box))
-            lines.append(f"    style {found.names[box.key]} fill:{fill(box)},color:{ink}")
+        if colour := fill(box):
+            style = f"fill:{colour},color:{ink_on(colour)}"
+            lines.append(f"    style {found.names[box.key]} {style}")
     for name in _names(found.whole):
         lines.append(f"    style {name} fill:{theme.card},stroke:{theme.rule},color:{theme.ink}")
     return "\n".join(lines) + "\n"

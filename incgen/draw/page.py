@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from incgen.draw.arranging import arranged
 from incgen.draw.colours import KINDS, THEMES
 from incgen.draw.colours import heat as colour
 from incgen.draw.diagram import Box, Diagram, boxes
 from incgen.draw.folding import diagram
-from incgen.draw.heat import Heat, heat_of, nothing
+from incgen.draw.heat import Heat, OfBox, heat_of, nothing
 from incgen.draw.layout import Layout
 from incgen.draw.network import Network
 from incgen.draw.panels import panels
@@ -26,7 +26,7 @@ _NARROWEST = 420.0  #: A page is at least so wide, for its title
 _SWATCH = 12.0
 
 
-def scene(graph: Graph, view: View) -> tuple[Scene, Callable[[Box], str]]:
+def scene(graph: Graph, view: View) -> tuple[Scene, OfBox]:
     """Draw a network.
 
     Returns:

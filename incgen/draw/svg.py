@@ -5,26 +5,23 @@ Only what every renderer knows is used: shapes, markers and classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from html import escape
-from typing import TypeAlias
 
 from incgen.base.diagnostics import plain
 from incgen.draw.colours import THEMES as _THEMES
 from incgen.draw.colours import WHITE, Theme, ink_on
-from incgen.draw.diagram import Box
+from incgen.draw.heat import OfBox
 from incgen.draw.hints import hint
 from incgen.draw.layout import COPIES, LINE, TEXT, titles_of
 from incgen.draw.pieces import SMALL
 from incgen.draw.scene import Edge, Frame, Label, Mark, Patch, Placed, Scene
 
-#: Gives the colour of a box in place of that of its kind, or "".
-Fill: TypeAlias = Callable[[Box], str]
 #: Helvetica first: `text.py` has its widths, and the others have the same or nearly so.
 FONTS = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 
 
-def svg(scene: Scene, theme: Theme, fill: Fill) -> str:
+def svg(scene: Scene, theme: Theme, fill: OfBox) -> str:
     """Write a scene as SVG.
 
     Args:
@@ -83,7 +80,7 @@ def _class(kind: str) -> str:
     return kind.replace(" ", "-")
 
 
-def _ordered(marks: Iterable[Mark], fill: Fill) -> list[str]:
+def _ordered(marks: Iterable[Mark], fill: OfBox) -> list[str]:
     """Write marks from the back to the front: cards, edges, boxes, texts."""
     layers: dict[type[Mark], list[str]] = {kind: [] for kind in (Patch, Frame, Edge, Placed, Label)}
     for mark in marks:
@@ -91,7 +88,7 @@ def _ordered(marks: Iterable[Mark], fill: Fill) -> list[str]:
     return [line for lines in layers.values() for line in lines]
 
 
-def _written(mark: Mark, fill: Fill) -> list[str]:
+def _written(mark: Mark, fill: OfBox) -> list[str]:
     match mark:
         case Placed():
             return _box(mark, fill(mark.box))
