@@ -75,6 +75,8 @@ class Side(Step):
     row: Row
 
 
+#: What stands in the circle of a join that has one; a concat is a bar.
+SIGNS = {"add": "+", "mul": "×"}
 Item: TypeAlias = Box | Fork | Card | Side
 
 
@@ -94,6 +96,11 @@ class Diagram:
 
     row: Row
     edges: dict[int, str]  #: The text of the edges of a value: its shape, or an expression
+
+
+def counted(part: Box | Card) -> str:
+    """Return what a part is, with how often it is repeated if it is."""
+    return f"{part.count} × {part.text}" if part.count else part.text
 
 
 def inner_rows(item: Item) -> tuple[Row, ...]:

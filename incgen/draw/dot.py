@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from incgen.draw.colours import Theme, ink_on
-from incgen.draw.diagram import Box, Diagram
+from incgen.draw.diagram import SIGNS, Box, Diagram
 from incgen.draw.heat import OfBox
 from incgen.draw.outline import Group, Outline, outline, text_of
-
-_SIGNS = {"add": "+", "mul": "×"}
 
 
 def dot(diagram: Diagram, theme: Theme, fill: OfBox, *, down: bool, name: str) -> str:
@@ -51,7 +49,7 @@ def _group(group: Group, found: Outline, theme: Theme, fill: OfBox, level: int) 
 
 
 def _attributes(box: Box, theme: Theme, fill: str) -> str:
-    sign = _SIGNS.get(box.text) if box.kind == "join" else None
+    sign = SIGNS.get(box.text) if box.kind == "join" else None
     words = [f"label={_quoted(sign or text_of(box))}"]
     words.append(f'fillcolor="{fill or theme.fills[box.kind]}"')
     words.append(f'color="{theme.borders[box.kind]}"')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from incgen.draw.diagram import Fork, Row
+from incgen.draw.diagram import SIGNS, Fork, Row
 from incgen.draw.pieces import SMALL, Part, Pen, Point, Want, widened
 from incgen.draw.scene import Label, Mark
 from incgen.draw.text import width
@@ -13,7 +13,6 @@ from incgen.draw.text import width
 _BETWEEN, _LANE, _BUS = 16.0, 14.0, 12.0
 _DOT = 22.0  #: The diameter of an add or mul
 _TURN = 8.0  #: From where an edge turns to where it ends
-_SIGNS = {"add": "+", "mul": "×"}
 
 
 def fork_part(pen: Pen, fork: Fork, laid: Sequence[tuple[Part, str]]) -> Part:
@@ -26,7 +25,7 @@ class _ForkLayout:
 
     def __init__(self, pen: Pen, fork: Fork, laid: Sequence[tuple[Part, str]]) -> None:
         self.pen, self.fork, self.axes = pen, fork, pen.axes
-        self.bar = fork.join.text not in _SIGNS
+        self.bar = fork.join.text not in SIGNS
         passing = [not row.items and row.value == fork.source for row in fork.branches]
         drawn = [n for n, passes in enumerate(passing) if self.bar or not passes]
         drawn = drawn or [0]  # a value joined with itself
@@ -89,7 +88,7 @@ class _ForkLayout:
         """Return the box of the join: a bar under all branches, or a dot."""
         box = self.fork.join
         if not self.bar:
-            return self.pen.placed(box, (_DOT, _DOT), "dot", (_SIGNS[box.text],))
+            return self.pen.placed(box, (_DOT, _DOT), "dot", (SIGNS[box.text],))
         text = f"{box.title}: {box.text}" if box.title else box.text
         wide, breadth = width(text, SMALL) + 20, columns[-1] - columns[0] + 40
         size = (max(wide, breadth), 19.0) if self.axes.down else (wide, max(19.0, breadth))

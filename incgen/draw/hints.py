@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from incgen.draw.diagram import Box, Card
+from incgen.draw.diagram import Box, Card, counted
 from incgen.draw.text import times
 
 
 def hint(part: Box | Card) -> str:
     """Describe a part: its key, what it is, its shape and cost, and its line in the spec."""
-    text = f"{part.count} × {part.text}" if part.count else part.text
-    lines = [" · ".join(filter(None, (part.key, text)))]
+    lines = [" · ".join(filter(None, (part.key, counted(part))))]
     facts = part.facts
     if facts is not None:
         lines.append(f"output {times(facts.shape)}")

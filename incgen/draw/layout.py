@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from incgen.draw.diagram import Box, Card, Diagram, Fork, Item, Row, Side
+from incgen.draw.diagram import Box, Card, Diagram, Fork, Item, Row, Side, counted
 from incgen.draw.forks import fork_part
 from incgen.draw.heat import OfBox, nothing
 from incgen.draw.pieces import Axes, Part, Pen, Want, widened
@@ -116,12 +116,10 @@ class Layout:
 
 def lines_of(box: Box, extra: str) -> tuple[str, ...]:
     """Return the texts of a box, one above the other."""
-    text = f"{box.count} × {box.text}" if box.count else box.text
-    return tuple(cut(line, TEXT, _WIDEST) for line in (box.title, text, extra) if line)
+    return tuple(cut(line, TEXT, _WIDEST) for line in (box.title, counted(box), extra) if line)
 
 
 def titles_of(card: Card) -> tuple[str, ...]:
     """Return the label of a card and what it is, each unless it says nothing."""
-    text = f"{card.count} × {card.text}" if card.count else card.text
-    text = text if card.text else f"repeat {card.count}" if card.count else ""
+    text = f"repeat {card.count}" if card.count and not card.text else counted(card)
     return tuple(cut(each, TEXT, _WIDEST) for each in (card.title, text) if each)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from incgen.draw.colours import Theme, ink_on
-from incgen.draw.diagram import Box, Diagram, boxes
+from incgen.draw.diagram import SIGNS, Box, Diagram, boxes
 from incgen.draw.heat import OfBox
 from incgen.draw.outline import Group, Outline, outline, text_of
 
 _SHAPES = {"input": ("([", "])"), "block": ("[[", "]]")}
-_SIGNS = {"add": "+", "mul": "×"}
 
 
 def mermaid(diagram: Diagram, theme: Theme, fill: OfBox, *, down: bool) -> str:
@@ -62,8 +61,8 @@ def _names(group: Group) -> Iterator[str]:
 
 
 def _shaped(box: Box) -> str:
-    if box.text in _SIGNS and box.kind == "join":
-        return f'(("{_SIGNS[box.text]}"))'
+    if box.text in SIGNS and box.kind == "join":
+        return f'(("{SIGNS[box.text]}"))'
     opening, closing = _SHAPES.get(box.kind, ("[", "]"))
     return f'{opening}"{_escaped(text_of(box))}"{closing}'
 
