@@ -45,6 +45,15 @@ def kind_of(op: str) -> str:
     return _KIND_OF.get(op, "other")
 
 
+def class_of(kind: str) -> str:
+    """Return the name of a kind in style sheets.
+
+    >>> class_of("dense layer")
+    'dense-layer'
+    """
+    return kind.replace(" ", "-")
+
+
 @dataclass(frozen=True, slots=True)
 class Theme:
     """The colours of a page."""

@@ -15,7 +15,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from incgen.draw.colours import KINDS, THEMES, Theme
+from incgen.draw.colours import KINDS, THEMES, Theme, class_of
 from incgen.draw.folding import runs
 from incgen.draw.network import Network, branch_prefix
 from incgen.draw.page import scene, totals
@@ -98,7 +98,7 @@ def _properties(theme: Theme) -> str:
         **{f"heat-{at}": colour for at, colour in enumerate(theme.scale)},
     }
     for kind in KINDS:
-        name = kind.replace(" ", "-")
+        name = class_of(kind)
         plain |= {f"{name}-fill": theme.fills[kind], f"{name}-line": theme.borders[kind]}
     return "\n".join(f"  --{name}: {colour};" for name, colour in plain.items())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from incgen.draw.colours import Theme, ink_on
+from incgen.draw.colours import Theme, class_of, ink_on
 from incgen.draw.diagram import SIGNS, Box, Diagram, boxes
 from incgen.draw.heat import OfBox
 from incgen.draw.outline import Group, Outline, outline, text_of
@@ -30,10 +30,10 @@ def mermaid(diagram: Diagram, theme: Theme, fill: OfBox, *, down: bool) -> str:
     kinds = dict.fromkeys(box.kind for box in boxes(diagram.row))
     for kind in kinds:
         style = f"fill:{theme.fills[kind]},stroke:{theme.borders[kind]},color:{theme.ink}"
-        lines.append(f"    classDef {_class(kind)} {style}")
+        lines.append(f"    classDef {class_of(kind)} {style}")
     for kind in kinds:
         named = [found.names[box.key] for box in boxes(diagram.row) if box.kind == kind]
-        lines.append(f"    class {','.join(named)} {_class(kind)}")
+        lines.append(f"    class {','.join(named)} {class_of(kind)}")
     for box in boxes(diagram.row):
         if colour := fill(box):
             style = f"fill:{colour},color:{ink_on(colour)}"
@@ -72,7 +72,3 @@ def _escaped(text: str) -> str:
     for sign, entity in (("&", "&amp;"), ('"', "#quot;"), ("<", "&lt;"), (">", "&gt;")):
         text = text.replace(sign, entity)
     return text.replace("\n", "<br>")
-
-
-def _class(kind: str) -> str:
-    return kind.replace(" ", "-")

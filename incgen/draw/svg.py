@@ -10,7 +10,7 @@ from html import escape
 
 from incgen.base.diagnostics import plain
 from incgen.draw.colours import THEMES as _THEMES
-from incgen.draw.colours import WHITE, Theme, ink_on
+from incgen.draw.colours import WHITE, Theme, class_of, ink_on
 from incgen.draw.heat import OfBox
 from incgen.draw.hints import hint
 from incgen.draw.layout import COPIES, LINE, TEXT, titles_of
@@ -70,14 +70,10 @@ def _styles(theme: Theme) -> str:
         ".caption": "font-style: italic",
     }
     kinds = "".join(
-        f".{_class(kind)} {{ fill: {fill}; stroke: {theme.borders[kind]} }}\n"
+        f".{class_of(kind)} {{ fill: {fill}; stroke: {theme.borders[kind]} }}\n"
         for kind, fill in theme.fills.items()
     )
     return "".join(f"{name} {{ {rule} }}\n" for name, rule in rules.items()) + kinds
-
-
-def _class(kind: str) -> str:
-    return kind.replace(" ", "-")
 
 
 def _ordered(marks: Iterable[Mark], fill: OfBox) -> list[str]:
@@ -103,7 +99,7 @@ def _written(mark: Mark, fill: OfBox) -> list[str]:
             colour = f' style="fill: {mark.fill}"' if mark.fill else ""
             size = _rectangle(mark.x, mark.y, mark.width, mark.height)
             rounded = ' rx="3"' if mark.style not in ("rule", "cell") else ""
-            return [f'<rect class="{_class(mark.style)}" {size}{rounded}{colour}/>']
+            return [f'<rect class="{class_of(mark.style)}" {size}{rounded}{colour}/>']
 
 
 def _box(mark: Placed, fill: str) -> list[str]:
@@ -117,7 +113,7 @@ def _box(mark: Placed, fill: str) -> list[str]:
     for copy in copies:
         away = copy * COPIES / 2
         size = _rectangle(mark.x + away, mark.y + away, mark.width, mark.height)
-        lines.append(f'<rect class="{_class(box.kind)}" {size} rx="{rx}"{style}/>')
+        lines.append(f'<rect class="{class_of(box.kind)}" {size} rx="{rx}"{style}/>')
     x, count = mark.x + mark.width / 2, len(mark.lines)
     first = mark.y + mark.height / 2 - LINE * (count - 1) / 2 + TEXT * 0.36
     for number, text in enumerate(mark.lines):
@@ -133,7 +129,7 @@ def _card(mark: Frame) -> list[str]:
     top = _rectangle(mark.x, mark.y, mark.width, band)
     lines = [f'<g data-key="{_escaped(card.key)}">', f"<title>{_escaped(hint(card))}</title>"]
     lines.append(f'<rect class="card" {outer} rx="6"/>')
-    lines.append(f'<rect class="{_class(card.kind)}" {top} rx="6"/>')
+    lines.append(f'<rect class="{class_of(card.kind)}" {top} rx="6"/>')
     texts = titles_of(card)
     spans = [
         f'<tspan class="title">{_escaped(texts[0])}</tspan>' if texts else "",
