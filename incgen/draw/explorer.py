@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 from incgen.draw.colours import KINDS, THEMES, Theme, class_of
 from incgen.draw.folding import runs
 from incgen.draw.network import Network, branch_prefix
-from incgen.draw.page import scene, totals
+from incgen.draw.page import about, scene, titled, totals
 from incgen.draw.svg import svg
 from incgen.draw.text import times
 from incgen.draw.view import DrawError, View, openings
@@ -40,18 +40,18 @@ def html(graph: Graph, view: View) -> str:
         raise DrawError("the data of an HTML page goes down: leave out --direction, or draw an SVG")
     network = Network(graph)
     opened = openings(graph, network.body, view.opened)
-    program = graph.program
+    name = graph.program.network.name
     data = {
-        "network": program.network.name,
+        "network": name,
         "open": sorted(opened),
         "depth": view.depth,
         "heat": view.heat or "kind",
         "items": _Nest(network).body(network.body, ""),
     }
     parts = {
-        "title": escape(f"{program.network.name}, drawn from {program.file}"),
-        "name": escape(program.network.name),
-        "about": escape(" ".join((program.network.doc or program.doc).split("\n\n")[0].split())),
+        "title": escape(titled(graph)),
+        "name": escape(name),
+        "about": escape(about(graph)),
         "totals": escape(totals(graph)),
         "theme": view.theme,
         "colours": _colours(),

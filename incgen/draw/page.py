@@ -53,20 +53,18 @@ def scene(graph: Graph, view: View) -> tuple[Scene, OfBox]:
         marks += (mark.moved(_MARGIN + spot.x, top + spot.y) for mark in placed)
         bottom = max(bottom, top + spot.y + spot.panel.height)
     size = whole + 2 * _MARGIN, bottom + _MARGIN
-    name = f"{graph.program.network.name}, drawn from {graph.program.file}"
-    return Scene(*size, tuple(marks), name, _described(graph)), heat.fill if heat else nothing
+    made = Scene(*size, tuple(marks), titled(graph), _described(graph))
+    return made, heat.fill if heat else nothing
 
 
 def _head(
     graph: Graph, drawn: Sequence[Diagram], heat: Heat | None, whole: float
 ) -> tuple[list[Mark], float]:
     """Return the title, the totals and the legend, and where they end."""
-    program = graph.program
     y = _MARGIN + 18
-    name = cut(program.network.name, 20, whole, bold=True)
+    name = cut(graph.program.network.name, 20, whole, bold=True)
     marks: list[Mark] = [Label(_MARGIN, y, name, "name")]
-    prose = (program.network.doc or program.doc).partition("\n\n")[0]
-    for line in (*wrapped(prose, 12, whole), totals(graph)):
+    for line in (*wrapped(about(graph), 12, whole), totals(graph)):
         y += 17
         marks.append(Label(_MARGIN, y, cut(line, 12, whole), "prose"))
     y += 12
@@ -81,6 +79,17 @@ def _head(
         y += 15
         marks.append(Label(_MARGIN, y, cut(unit, 11, whole), "faint"))
     return marks, y + 26
+
+
+def titled(graph: Graph) -> str:
+    """Return the title of a drawing: its network and the file of that."""
+    return f"{graph.program.network.name}, drawn from {graph.program.file}"
+
+
+def about(graph: Graph) -> str:
+    """Return the first paragraph of what is said of a network, or else of its file, in a line."""
+    prose = graph.program.network.doc or graph.program.doc
+    return " ".join(prose.partition("\n\n")[0].split())
 
 
 def totals(graph: Graph) -> str:
