@@ -40,9 +40,7 @@ def html(graph: Graph, view: View) -> str:
         raise DrawError("the data of an HTML page goes down: leave out --direction, or draw an SVG")
     network = Network(graph)
     opened = openings(graph, network.body, view.opened)
-    name = graph.program.network.name
     data = {
-        "network": name,
         "open": sorted(opened),
         "depth": view.depth,
         "heat": view.heat or "kind",
@@ -50,7 +48,7 @@ def html(graph: Graph, view: View) -> str:
     }
     parts = {
         "title": escape(titled(graph)),
-        "name": escape(name),
+        "name": escape(graph.program.network.name),
         "about": escape(about(graph)),
         "totals": escape(totals(graph)),
         "theme": view.theme,
