@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
+from incgen.base.diagnostics import Reporter
 from incgen.base.source import Span
+from incgen.graph.evaluation import Evaluator
 from incgen.graph.frames import Frame, join_key
 from incgen.graph.nodes import Graph
 from incgen.language.arithmetic import Value
-from incgen.language.evaluation import evaluate
 from incgen.language.expressions import Expression
-from incgen.language.ops import DIMENSIONS
 from incgen.resolve import definitions as df
 
 
@@ -119,6 +119,7 @@ class _Walk:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self.values = Evaluator(Reporter())
         self.at = 1  # behind the input
 
     def node(self) -> int:
@@ -127,9 +128,8 @@ class _Walk:
         return self.at - 1
 
     def evaluate(self, expression: Expression, value: int, frame: Frame) -> Value:
-        shape = self.graph.nodes[value].shape
-        sizes = dict(zip(DIMENSIONS, (shape.channels, shape.height, shape.width), strict=True))
-        return evaluate(expression, frame.parameters, sizes)
+        """Evaluate an expression that takes the sizes of a value; elaboration could, so it can."""
+        return self.values.evaluate(expression, frame, self.graph.nodes[value].shape, None)
 
     def body(self, body: df.Body, source: int, frame: Frame, label: str | None = None) -> Body:
         items: list[Piece] = []
