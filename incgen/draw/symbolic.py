@@ -14,9 +14,10 @@ from incgen.draw.colours import kind_of
 from incgen.draw.diagram import Box, Card, Diagram, Fork, Item, Row
 from incgen.draw.text import times
 from incgen.graph.frames import join_key
+from incgen.graph.show import TOLD, is_told
 from incgen.language.expressions import Literal
 from incgen.language.initializers import Initializer
-from incgen.language.ops import Argument, Kind, Op
+from incgen.language.ops import Op
 from incgen.language.printing import python, spec_value
 from incgen.resolve import definitions as df
 
@@ -229,14 +230,10 @@ def described(op: Op, args: Mapping[str, df.ArgumentValue], name: str) -> str:
     """Describe a call by its window and what else figures say of it."""
     words = [name]
     for argument in op.positional:
-        if _shown(argument, op):
+        if is_told(argument, op):
             words.append(said(args.get(argument.name)))
-    for key in ("groups", "dilation", "multiplier"):
+    for key in TOLD:
         value = args.get(key)
         if value is not None and said(value) != "1":
             words.append(f"{key}={said(value)}")
     return " ".join(filter(None, words))
-
-
-def _shown(argument: Argument, op: Op) -> bool:
-    return argument.kind is not Kind.COUNT or op.name == "lrn"

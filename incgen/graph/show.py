@@ -14,7 +14,7 @@ from incgen.base.diagnostics import plain
 from incgen.graph.nodes import Graph, Node, Use
 from incgen.graph.shapes import Borders, Shape, Window, effective
 from incgen.language.initializers import Initializer
-from incgen.language.ops import OPS, Kind
+from incgen.language.ops import OPS, Argument, Kind, Op
 from incgen.language.printing import spec_value
 
 _HEADINGS = ("layer", "op", "output", "parameters", "multiply-adds")
@@ -22,6 +22,8 @@ _INDENT = "  "
 _GAP = "   "
 #: Longer columns are cut: a table that wraps cannot be read.
 _WIDEST = (36, 34)
+#: Arguments that descriptions name, unless they are 1; see `is_told` for positional ones.
+TOLD = ("groups", "dilation", "multiplier")
 
 
 @dataclass(slots=True)
@@ -114,18 +116,19 @@ def described(node: Node) -> str:
         value = node.args[argument.name]
         if argument.kind is Kind.WORD and argument.name == "kind":
             name = f"{value}_{name}"
-        elif argument.kind is not Kind.COUNT or node.op == "lrn":
+        elif is_told(argument, row):
             words.append(spec_value(value))
-    words += [
-        f"{key}={node.args[key]}"
-        for key in ("groups", "dilation", "multiplier")
-        if node.args.get(key, 1) != 1
-    ]
+    words += [f"{key}={node.args[key]}" for key in TOLD if node.args.get(key, 1) != 1]
     if "window" in node.args and "borders" in node.args:
         words += _borders(node.args["window"], node.args.get("dilation", 1), node.args["borders"])
     if node.args.get("ceil") and node.args["window"].strided:
         words.append("ceil")
     return " ".join([name, *words])
+
+
+def is_told(argument: Argument, op: Op) -> bool:
+    """Return whether a positional argument is part of a description: channels are not."""
+    return argument.kind is not Kind.COUNT or op.name == "lrn"
 
 
 def _borders(window: Window, dilation: int, borders: Borders) -> list[str]:
