@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from incgen.base.diagnostics import clipped, listed, near
+from incgen.draw.colours import THEMES
 from incgen.graph.nest import Aside, Body, Repeated, Used, parts
 from incgen.graph.nodes import Graph
 
 #: What `heat` can colour by.
 HEATS = ("multiply-adds", "parameters", "receptive-field")
-THEMES = ("light", "dark")
 DIRECTIONS = ("down", "right")
 
 
@@ -26,7 +26,7 @@ class View:
     depth: int = 1  #: How many levels of blocks are shown; those below are folded
     opened: tuple[str, ...] = ()  #: Keys, and names of units and blocks, that are open too
     heat: str | None = None  #: One of `HEATS`: what boxes are coloured by, instead of their kind
-    theme: str = "light"  #: One of `THEMES`
+    theme: str = "light"  #: One of `colours.THEMES`
     direction: str = "down"  #: One of `DIRECTIONS`: where the data goes
     definitions: bool = True  #: Whether the definitions of folded blocks stand beside the network
 
@@ -40,7 +40,7 @@ class View:
             raise DrawError(f"the depth is at least 1, not {self.depth}")
         words = (
             ("heat", self.heat, (None, *HEATS)),
-            ("theme", self.theme, THEMES),
+            ("theme", self.theme, tuple(THEMES)),
             ("direction", self.direction, DIRECTIONS),
         )
         for name, word, known in words:
