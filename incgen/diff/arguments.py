@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from incgen.graph.frames import unit_use
 from incgen.graph.nodes import Node, Use
 from incgen.language import expressions as ex
 from incgen.language.initializers import Initializer
@@ -32,11 +33,9 @@ def argument(node: Node, name: str) -> Written:
     call = node.call
     if call is None:
         return Written(None, node.use, node.path)
-    use, forwards = node.use, call.forwards
-    while forwards and use is not None and use.definition.kind == "unit":
-        if name in use.given:
-            return Written(use.given[name], use.outer, use.path)
-        forwards, use = use.forwards, use.outer
+    use = unit_use(node.use, call.forwards, (name,))
+    if use is not None:
+        return Written(use.given[name], use.outer, use.path)
     return Written(call.args.get(name), node.use, node.path)
 
 
