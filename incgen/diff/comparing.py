@@ -221,9 +221,9 @@ class _Collector:
         if a.use is not None and b.use is not None:
             self._definitions[a.says, b.says] = None
             if a.says != b.says:
-                where = b.path if place == Place() else f"{b.path.split('.')[0]}"
+                where = b.path if place == Place() else b.path.split(".")[0]
                 self.exchanged.setdefault(Place(a.says, b.says), {})[where] = None
-        elif phrases.layer(a.node).partition(" ")[0] != phrases.layer(b.node).partition(" ")[0]:
+        elif a.node.op != b.node.op:
             self.rewriting((a,), (b,), place)
         else:
             for name in _numbers(a.node.op):

@@ -45,9 +45,8 @@ def _colours(found: Comparison, graph: Graph) -> dict[str, str]:
     """Return the colours of layers, and of all that they are in, by key."""
     states = dict[str, set[str]]()
     for node in graph.nodes:
-        names = node.path.split(".")
+        names, state = node.path.split("."), found.layers.get(node.path, "")
         for count in range(1, len(names) + 1):
-            state = found.layers.get(node.path, "")
             states.setdefault(".".join(names[:count]), set()).add(state)
     return {
         key: _COLOURS[NEW if inside == {NEW} else CHANGED]

@@ -138,21 +138,17 @@ def _conventions(found: Comparison) -> str:
     rows = [row for row in found.conventions if row.name not in TRAINING]
     phrases = conventions(rows)
     if found.a.presets == found.b.presets:
-        return _sentence(_listed(phrases))
+        return _sentence("; ".join(phrases))
     ours, theirs = (
         joined([f"`{name}`" for name in side.presets]) or "no preset" for side in (found.a, found.b)
     )
     text = f"it follows the conventions of {theirs}, not of {ours}"
-    return _sentence(f"{text}: {_listed(phrases)}" if phrases else text)
-
-
-def _listed(phrases: list[str]) -> str:
-    return "; ".join(phrases)
+    return _sentence(f"{text}: {'; '.join(phrases)}" if phrases else text)
 
 
 def _training(found: Comparison) -> str:
     phrases = conventions([row for row in found.conventions if row.name in TRAINING])
-    return _sentence(f"only in training: {_listed(phrases)}" if phrases else "")
+    return _sentence(f"only in training: {'; '.join(phrases)}" if phrases else "")
 
 
 def _input(found: Comparison) -> str:

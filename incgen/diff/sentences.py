@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from incgen.base.diagnostics import counted
 from incgen.diff.changes import Convention
 from incgen.language.ops import OPS
 
@@ -163,7 +164,7 @@ def _said(group: Sequence[Convention]) -> str:
     if len({row.after for row in group}) == 1:
         ops = [row.op for row in group]
         return convention(ops, first.name, first.before, first.after) + _where(group)
-    each = [f"`{row.after}` ({_count(len(row.layers))})" for row in group]
+    each = [f"`{row.after}` ({counted(len(row.layers), 'layer')})" for row in group]
     text = convention([first.op], first.name, first.before, "\0")
     return text.replace("`\0`", joined(each))
 
@@ -181,7 +182,3 @@ def _where(group: Sequence[Convention]) -> str:
     elif differ < len(layers):
         words.append(f"another border in {differ} of {len(layers)}")
     return f" ({'; '.join(words)})" if words else ""
-
-
-def _count(layers: int) -> str:
-    return "1 layer" if layers == 1 else f"{layers} layers"
