@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from incgen.diff.aligning import Aligned, Rewritten, layers
 from incgen.diff.arguments import value
 from incgen.diff.changes import Convention
-from incgen.diff.phrases import SHAPING
 from incgen.graph.nodes import Node
 from incgen.graph.numerics import acts
-from incgen.language.ops import OPS, Argument
+from incgen.graph.show import TOLD
+from incgen.language.ops import OPS, Argument, place_of
 
 
 def conventions(aligned: Sequence[Aligned]) -> tuple[Convention, ...]:
@@ -24,7 +24,7 @@ def conventions(aligned: Sequence[Aligned]) -> tuple[Convention, ...]:
             continue
         for argument in OPS[a.op].attributes:
             name = argument.name
-            if name in SHAPING or not (acts(a, argument) or acts(b, argument)):
+            if name in TOLD or not (acts(a, argument) or acts(b, argument)):
                 continue
             if name == "bias" and id(each) in told:
                 continue  # what stands in place of what says it
@@ -43,7 +43,7 @@ def conventions(aligned: Sequence[Aligned]) -> tuple[Convention, ...]:
         )
         for key, pairs in found.items()
     ]
-    return tuple(sorted(rows, key=_rank))
+    return tuple(sorted(rows, key=lambda row: (place_of(row.op, row.name), -len(row.layers))))
 
 
 def _differs(a: Node, b: Node, argument: Argument) -> bool:
@@ -51,9 +51,3 @@ def _differs(a: Node, b: Node, argument: Argument) -> bool:
     if argument.name == "pad":
         return a.args.get("borders") != b.args.get("borders")
     return True
-
-
-def _rank(row: Convention) -> tuple[int, int, int]:
-    """Return a sort key: ops and arguments in the order of their table, frequent ones first."""
-    names = [argument.name for argument in OPS[row.op].attributes]
-    return list(OPS).index(row.op), names.index(row.name), -len(row.layers)

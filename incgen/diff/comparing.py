@@ -30,6 +30,7 @@ from incgen.diff.parts import Part, parts_of
 from incgen.diff.wiring import rewired
 from incgen.diff.written import Site, sites
 from incgen.graph.nodes import Graph, Node, Use
+from incgen.graph.show import TOLD
 from incgen.language.ops import OPS
 
 
@@ -284,4 +285,4 @@ def _numbers(op: str) -> list[str]:
     row = OPS.get(op)
     if row is None:
         return []
-    return [a.name for a in row.arguments if a.positional or a.name in phrases.SHAPING]
+    return [a.name for a in row.arguments if a.positional or a.name in TOLD]

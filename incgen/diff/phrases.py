@@ -8,11 +8,10 @@ from itertools import groupby
 from incgen.diff.arguments import argument, value, written
 from incgen.diff.parts import Part
 from incgen.graph.nodes import Node, Use
+from incgen.graph.show import TOLD
 from incgen.language import expressions as ex
 from incgen.language.ops import OPS
 
-#: Attributes that say what a layer is, beside the numbers that are given by position.
-SHAPING = ("groups", "dilation", "multiplier")
 #: The longest chain that is written out.
 _MAX_CHAIN = 8
 
@@ -23,7 +22,7 @@ def layer(node: Node) -> str:
     if row is None:
         return node.op
     words = [node.op, *(_number(node, argument.name) for argument in row.positional)]
-    words += [f"{n}={_number(node, n)}" for n in SHAPING if node.args.get(n, 1) != 1]
+    words += [f"{n}={_number(node, n)}" for n in TOLD if node.args.get(n, 1) != 1]
     if node.args.get("bias") is False:
         words.append("bias=false")
     return " ".join(words)

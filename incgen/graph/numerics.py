@@ -10,7 +10,7 @@ from incgen.base.source import Span
 from incgen.graph.nodes import Graph, Node, Use
 from incgen.graph.shapes import Window, effective
 from incgen.language import expressions as ex
-from incgen.language.ops import OPS, PRESETS, Argument, Op
+from incgen.language.ops import PRESETS, Argument, Op, place_of
 from incgen.language.printing import spec_value
 from incgen.resolve import definitions as df
 
@@ -41,7 +41,7 @@ def rules(graph: Graph) -> list[Rule]:
             spans += [span for span in rule.spans if span not in spans]
             found[key] = (spans, count + 1)
     made = [Rule(*key, tuple(spans), count) for key, (spans, count) in found.items()]
-    return sorted(made, key=_place)
+    return sorted(made, key=lambda rule: (place_of(rule.op, rule.argument), -rule.layers))
 
 
 def rules_of(node: Node) -> list[Rule]:
@@ -58,13 +58,6 @@ def rules_of(node: Node) -> list[Rule]:
         spans = () if span is None else (span,)
         found.append(Rule(node.op, argument.name, spec_value(value), origin, name, spans, 1))
     return found
-
-
-def _place(rule: Rule) -> tuple[int, int, int]:
-    """Return a sort key: ops and arguments in the order of their table, frequent ones first."""
-    op = OPS[rule.op]
-    number = next(n for n, argument in enumerate(op.arguments) if argument.name == rule.argument)
-    return list(OPS).index(rule.op), number, -rule.layers
 
 
 def _disagreed(op: Op, argument: Argument) -> bool:
