@@ -126,14 +126,9 @@ def run_all(runs: Iterable[Run], folder: Path, data: Path, more: Sequence[str] =
 def _train(run: Run, folder: Path, data: Path, more: Sequence[str]) -> str:
     """Train once, and say how it ended."""
     place = folder / run.name
-    script = place / f"train_{run.spec}_{run.recipe}_{run.target}.py"
-    begun = ["--resume"] if (place / "log.csv").exists() else []
-    command = [sys.executable, *_watched(run), script, "--data", data, "--output", place]
-    options = ["--seed", run.seed, "--evaluate-every", _EVALUATED[run.spec], *begun, *more]
-    options += ["--from", place / "first.safetensors"] if run.shared else []
     with (place / "output.txt").open("w") as output:
         done = subprocess.run(
-            [str(part) for part in (*command, *options)],
+            [*command(run, place, data), *more],
             env={**os.environ, "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"},
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -143,6 +138,18 @@ def _train(run: Run, folder: Path, data: Path, more: Sequence[str]) -> str:
         (place / "done").touch()
     last = (place / "output.txt").read_text().strip().splitlines()[-1:]
     return f"{run.name}: {'done' if done.returncode == 0 else f'{done.returncode}: {last}'}"
+
+
+def command(run: Run, place: Path, data: Path) -> list[str]:
+    """Return the command of a training; one that was interrupted goes on, with its own weights."""
+    script = place / f"train_{run.spec}_{run.recipe}_{run.target}.py"
+    parts: list[object] = [sys.executable, *_watched(run), script, "--data", data]
+    parts += ["--output", place, "--seed", run.seed, "--evaluate-every", _EVALUATED[run.spec]]
+    if (place / "log.csv").exists():
+        parts += ["--resume"]
+    elif run.shared:
+        parts += ["--from", place / "first.safetensors"]
+    return [str(part) for part in parts]
 
 
 def _watched(run: Run) -> list[str | Path]:

@@ -6,7 +6,6 @@ The images are scikit-learn's digits, 8x8, each pixel three times as wide and hi
 from __future__ import annotations
 
 import csv
-import gzip
 import os
 import re
 import subprocess
@@ -16,10 +15,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scripts import write_idx
 from sklearn.datasets import load_digits
 
 from science import report
-from science.experiments import FORMS, RATES, Curve, Run, curve_of, figures, grid, run_all
+from science.experiments import (
+    FORMS,
+    RATES,
+    Curve,
+    Run,
+    command,
+    curve_of,
+    figures,
+    grid,
+    run_all,
+)
 
 STEPS = 24
 
@@ -38,12 +48,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def write_idx(path: Path, values: np.ndarray) -> None:
-    header = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes()
-    with gzip.open(path, "wb") as file:
-        file.write(header + values.astype(np.uint8).tobytes())
-
-
 def losses(place: Path) -> list[float]:
     """Return the losses in the log of a training."""
     with (place / "log.csv").open(newline="") as file:
@@ -56,6 +60,17 @@ def test_every_run_has_a_recipe_and_a_folder_of_its_own() -> None:
     assert len({run.name for run in runs}) == len(runs) - 1  # one of the grid is a form, seed 0
     assert Run("forms", "x5", "keras", 2, {"base": 0.02}).name == "forms_x5_keras_base0.02_2"
     assert Run("forms", "x5", shared=True).name == "forms_x5_torch_shared_0"
+
+
+def test_an_interrupted_training_goes_on_from_its_own_weights(tmp_path: Path) -> None:
+    """Scripts refuse --from with --resume."""
+    run = Run("forms", "x5", shared=True)
+
+    assert command(run, tmp_path, tmp_path)[-2:] == ["--from", f"{tmp_path}/first.safetensors"]
+    (tmp_path / "log.csv").touch()
+    again = command(run, tmp_path, tmp_path)
+    assert again[-1] == "--resume"
+    assert "--from" not in again
 
 
 def test_a_miniature(data: Path, tmp_path: Path) -> None:
