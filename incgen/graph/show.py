@@ -22,7 +22,8 @@ _INDENT = "  "
 _GAP = "   "
 #: Longer columns are cut: a table that wraps cannot be read.
 _WIDEST = (36, 34)
-#: Arguments that descriptions name, unless they are 1; see `is_told` for positional ones.
+#: Attributes that say what a layer is, and are told unless they are 1; see `is_told` for the
+#: arguments given by position.
 TOLD = ("groups", "dilation", "multiplier")
 
 
