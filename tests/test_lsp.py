@@ -344,6 +344,15 @@ async def test_completion_of_statements(opened: Callable[..., Editor]) -> None:
         ("default max_pool |", ["ceil=", "pad="]),
         ("default conv pad=|", ["half", "same", "valid", "wide"]),
         ("let more = |", ["wide", *WORDS]),
+        ("unit more = max_pool 3x3 |", ["ceil=", "pad="]),
+        ("unit more = bn -> max_pool 3x3 |", ["ceil=", "pad="]),
+        (
+            "unit more = activation |",
+            [
+                *("wide", "hard_sigmoid", "hard_swish", "identity", "relu", "relu6"),
+                *("sigmoid", "silu", "tanh"),
+            ],
+        ),
         ("recipe r |", ["for", "from"]),
         ("recipe r for |", ["net"]),
         ("recipe r for net |", ["classes=", "from", "wide="]),

@@ -132,6 +132,19 @@ def test_the_context_is_that_of_the_innermost_body() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "element"),
+    [
+        ("unit u", []),
+        ("unit u = ", []),
+        ("unit u = conv 3x3 ", ["conv", "3x3"]),
+        ("unit u = conv 3x3 8 -> bn ", ["bn"]),
+    ],
+)
+def test_a_unit_applies_what_stands_behind_its_sign(text: str, element: list[str]) -> None:
+    assert [token.text for token in context_at(text, len(text)).element] == element
+
+
+@pytest.mark.parametrize(
     ("text", "prefix"),
     [("conv 3x{n", "n"), ("conv 3x{n + 1}/{st", "st"), ("conv 3x3/2x{", ""), ("conv {k}x{k", "k")],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from lsprotocol import types as lsp
@@ -22,7 +22,7 @@ from incgen.resolve.pixels import ATTRIBUTES, ORDERS
 from incgen.syntax import shipped
 from incgen.syntax import tree as st
 from incgen.syntax.loader import load_around_faults
-from incgen.syntax.tokens import Kind, joins, tokens
+from incgen.syntax.tokens import Kind, Token, joins, tokens
 
 _KIND = lsp.CompletionItemKind
 #: What begins a statement at the top of a file, with a few words on each.
@@ -80,7 +80,8 @@ def _at_top(view: View, context: Context) -> Iterator[lsp.CompletionItem]:
                 if op.attributes:
                     yield item(op.name, _KIND.Function, op.doc, describing.op(op))
         case ["default", name, *_]:
-            yield from _arguments(view, context, callee(name, view.names), 2, by_position=False)
+            found = callee(name, view.names)
+            yield from _arguments(view, context, found, context.statement[2:], by_position=False)
         case ["let", _, "=", *_]:
             yield from _values(view, context)
         case ["unit", _, "=", *_]:
@@ -93,12 +94,11 @@ def _at_top(view: View, context: Context) -> Iterator[lsp.CompletionItem]:
 
 def _in_unit(view: View, context: Context) -> Iterator[lsp.CompletionItem]:
     element = context.element
-    element = element[3:] if element[:1] and element[0].text == "unit" else element
     if not element:
         yield from _ops()
         yield from _definitions(view, ("unit",))
     else:
-        yield from _arguments(view, context, callee(element[0].text, view.names), 1, element)
+        yield from _arguments(view, context, callee(element[0].text, view.names), element[1:])
 
 
 def _of_file(view: View, context: Context) -> Iterator[lsp.CompletionItem]:
@@ -172,8 +172,7 @@ def _in_body(view: View, context: Context) -> Iterator[lsp.CompletionItem]:
     elif words[0] == "input":
         yield from _pixels(words)
     elif element[0].kind is Kind.NAME:
-        found = callee(words[0], view.names)
-        yield from _arguments(view, context, found, 1, element)
+        yield from _arguments(view, context, callee(words[0], view.names), element[1:])
 
 
 def _elements(view: View, context: Context, *, begins: bool) -> Iterator[lsp.CompletionItem]:
@@ -230,15 +229,11 @@ def _arguments(
     view: View,
     context: Context,
     found: Callee | None,
-    skip: int,
-    element: tuple[object, ...] | None = None,
+    arguments: Sequence[Token],
     *,
     by_position: bool = True,
 ) -> Iterator[lsp.CompletionItem]:
     """Yield what can follow the name of a call: values where one is due, and attributes."""
-    arguments = (context.statement if element is None else context.element)[skip:]
-    if element is not None and context.element and context.element[0].text == "unit":
-        arguments = context.element[3 + skip :]
     if found is None:
         if context.element and context.element[0].text == "activation":
             yield from (item(word, _KIND.EnumMember) for word in ACTIVATIONS)

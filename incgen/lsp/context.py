@@ -68,9 +68,13 @@ class Context:
 
     @property
     def element(self) -> tuple[Token, ...]:
-        """Return the statement behind its last arrow, or behind its label."""
+        """Return the statement behind its last arrow, behind its label, or behind `unit NAME =`."""
         arrows = [n for n, token in enumerate(self.statement) if token.text == "->"]
-        return self.statement[arrows[-1] + 1 :] if arrows else self.unlabelled
+        if arrows:
+            return self.statement[arrows[-1] + 1 :]
+        if self.frame.kind == "file" and self.statement and self.statement[0].text == "unit":
+            return self.statement[3:]
+        return self.unlabelled
 
 
 def context_at(text: str, offset: int) -> Context:

@@ -120,14 +120,11 @@ def _call(context: Context) -> Sequence[Token]:
     """Return the call at the cursor, from its name on."""
     element = context.element
     if context.frame.kind == "file":
-        words = [token.text for token in context.statement[:3]]
-        if words[:1] == ["default"]:
+        first = context.statement[0].text if context.statement else ""
+        if first == "default":
             return context.statement[1:]
-        if words[:1] == ["unit"] and len(words) == 3 and element is context.statement:
-            return context.statement[3:]
-        if words[:1] != ["unit"]:
+        if first != "unit":
             return ()
-        element = element[3:] if element[:1] and element[0].text == "unit" else element
     return element if element and element[0].kind is Kind.NAME else ()
 
 
