@@ -312,6 +312,32 @@ block b {
     )
 
 
+def test_a_function_is_one_argument_of_a_row_and_a_value_can_be_used() -> None:
+    text = """\
+block b(n) {
+    a: part min(n, 2) 64
+    bb: part max(n, 16) 8
+    c: part min (n) 8
+
+    d: from a
+    ee: from bb
+}
+"""
+    assert (
+        format_text(text)
+        == """\
+block b(n) {
+    a:  part min(n, 2)  64
+    bb: part max(n, 16) 8
+    c:  part min        (n) 8
+
+    d:  from a
+    ee: from bb
+}
+"""
+    )
+
+
 def test_what_is_no_row_of_a_table() -> None:
     text = """\
 block b {
