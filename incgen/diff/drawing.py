@@ -10,6 +10,7 @@ from incgen.draw.drawing import rendered
 from incgen.draw.page import scene
 from incgen.draw.scene import Label, Mark, Patch, Scene
 from incgen.draw.view import DrawError, View
+from incgen.graph.frames import prefixes
 from incgen.graph.nodes import Graph
 
 #: Strong colours, which no kind of op has, for both themes; the palette of Okabe and Ito.
@@ -45,9 +46,9 @@ def _colours(found: Comparison, graph: Graph) -> dict[str, str]:
     """Return the colours of layers, and of all that they are in, by key."""
     states = dict[str, set[str]]()
     for node in graph.nodes:
-        names, state = node.path.split("."), found.layers.get(node.path, "")
-        for count in range(1, len(names) + 1):
-            states.setdefault(".".join(names[:count]), set()).add(state)
+        state = found.layers.get(node.path, "")
+        for key in (*prefixes(node.path), node.path):
+            states.setdefault(key, set()).add(state)
     return {
         key: _COLOURS[NEW if inside == {NEW} else CHANGED]
         for key, inside in states.items()

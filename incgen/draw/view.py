@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from incgen.base.diagnostics import clipped, listed, near
 from incgen.draw.colours import THEMES
+from incgen.graph.frames import prefixes
 from incgen.graph.nest import Aside, Body, Repeated, Used, parts
 from incgen.graph.nodes import Graph
 
@@ -74,15 +75,8 @@ def openings(graph: Graph, network: Body, opened: tuple[str, ...]) -> frozenset[
         if name not in keys and name not in uses:
             raise DrawError(_unknown(name, graph, {**keys, **uses}))
         for key in [name] if name in keys else uses[name]:
-            found |= set(_around(key))
+            found |= {*prefixes(key), key}
     return frozenset(found)
-
-
-def _around(key: str) -> Iterator[str]:
-    """Yield a key and the beginnings of it that are keys themselves."""
-    names = key.split(".")
-    for count in range(1, len(names) + 1):
-        yield ".".join(names[:count])
 
 
 def _unknown(name: str, graph: Graph, keys: Mapping[str, object]) -> str:

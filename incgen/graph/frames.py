@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from incgen.base.diagnostics import Note
@@ -55,6 +55,17 @@ def join_key(prefix: str, name: str | None) -> str:
     if not name:
         return prefix
     return f"{prefix}.{name}" if prefix else name
+
+
+def prefixes(key: str) -> Iterator[str]:
+    """Yield the keys around a key, the outermost first.
+
+    >>> list(prefixes("inception_3a.conv3x3.0"))
+    ['inception_3a', 'inception_3a.conv3x3']
+    """
+    parts = key.split(".")
+    for length in range(1, len(parts)):
+        yield ".".join(parts[:length])
 
 
 def uses_of(use: Use | None) -> tuple[Note, ...]:

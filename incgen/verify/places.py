@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from incgen.base.source import Span
+from incgen.graph.frames import prefixes
 from incgen.graph.nodes import Graph, Node
 
 
@@ -88,14 +89,3 @@ class Places:
         for node in self.graph.nodes:
             if node.path == path or node.path.startswith(f"{path}."):
                 yield node
-
-
-def prefixes(path: str) -> Iterator[str]:
-    """Yield the paths around a path, the outermost first.
-
-    >>> list(prefixes("inception_3a.conv3x3.0"))
-    ['inception_3a', 'inception_3a.conv3x3']
-    """
-    parts = path.split(".")
-    for length in range(1, len(parts)):
-        yield ".".join(parts[:length])

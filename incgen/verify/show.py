@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from incgen.graph.frames import prefixes
 from incgen.graph.nodes import Graph
-from incgen.verify.places import Places, prefixes
+from incgen.verify.places import Places
 from incgen.verify.report import RUNGS, Comparison, Divergence, Omission, Report, worst
 
 _GAP = "  "
