@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from incgen.draw.colours import KINDS, THEMES, Theme, class_of
-from incgen.draw.folding import runs
 from incgen.draw.network import Network, branch_prefix
 from incgen.draw.page import about, scene, titled, totals
 from incgen.draw.svg import svg
@@ -166,7 +165,7 @@ class _Nest:
     def repeat(self, item: Repeated, prefix: str) -> _Data:
         """Return a repeat: a part that opens to its iterations."""
         lone = item.bodies[0].items[0] if len(item.bodies[0].items) == 1 else None
-        same = len(runs(item.bodies, self.network.graph)) == 1
+        same = len(self.network.runs(item)) == 1
         count = len(item.bodies)
         text = f"repeat {count}"
         if same and isinstance(lone, Used):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
 
 from incgen.draw.diagram import Box, Card, Diagram, Fork, Item, Row, Side
 from incgen.draw.network import Network, branch_prefix, label
@@ -12,7 +11,6 @@ from incgen.draw.text import times
 from incgen.draw.view import View, openings
 from incgen.graph.nest import Aside, Body, Joined, Layer, Piece, Repeated, Used
 from incgen.graph.nodes import Graph
-from incgen.graph.show import described
 
 
 def diagram(network: Network, view: View) -> Diagram:
@@ -35,43 +33,6 @@ def block_diagram(network: Network, used: Used) -> Diagram:
 def shapes_of(graph: Graph) -> dict[int, str]:
     """Return what edges say: the shapes of all values."""
     return {index: times(node.shape) for index, node in enumerate(graph.nodes)}
-
-
-def runs(iterations: Sequence[Body], graph: Graph) -> list[list[Body]]:
-    """Return the iterations of a repeat in runs of those that can be drawn as one.
-
-    They have the same layers, joined in the same way; what these take may differ in shape, as where
-    a concat grows.
-    """
-    return [list(run) for _, run in groupby(iterations, lambda body: _form(body, graph))]
-
-
-def _form(body: Body, graph: Graph) -> object:
-    """Return what bodies that can be drawn as one have in common; values are numbered anew."""
-    known = {body.source: 0}
-
-    def value(index: int) -> int:
-        return known.setdefault(index, len(known))
-
-    def form(inner: Body) -> object:
-        return tuple((*one(item), value(item.source)) for item in inner.items), value(inner.value)
-
-    def one(item: Piece) -> tuple[object, ...]:
-        match item:
-            case Layer():
-                node = graph.nodes[item.value]
-                outputs = node.args.get("channels", node.args.get("features"))
-                return described(node), outputs, value(item.value)
-            case Used():
-                return item.definition.name, tuple(item.given.items()), form(item.body)
-            case Joined():
-                return item.kind, tuple(map(form, item.branches)), value(item.value)
-            case Repeated():
-                return "repeat", tuple(map(form, item.bodies))
-            case Aside():
-                return "aux", form(item.body)
-
-    return form(body)
 
 
 class _Folding:
@@ -130,7 +91,7 @@ class _Folding:
     def repeated(self, item: Repeated, prefix: str, level: int) -> Sequence[Item]:
         """Return each run of iterations that are alike as one, with their number."""
         found: list[Item] = []
-        same = runs(item.bodies, self.network.graph)
+        same = self.network.runs(item)
         for run in same:
             found += self.run(item, run, prefix, level, whole=len(same) == 1)
         return found

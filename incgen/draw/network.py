@@ -8,9 +8,10 @@ from functools import cached_property
 from incgen.base.diagnostics import clipped
 from incgen.draw.colours import kind_of
 from incgen.draw.diagram import Facts
+from incgen.draw.iterations import runs
 from incgen.draw.text import times
 from incgen.graph.frames import join_key
-from incgen.graph.nest import Body, Joined, Layer, Piece, Used, bodies, nest, parts
+from incgen.graph.nest import Body, Joined, Layer, Piece, Repeated, Used, bodies, nest, parts
 from incgen.graph.nodes import Graph, Node
 from incgen.graph.receptive import Field, receptive_fields
 from incgen.graph.show import described
@@ -24,11 +25,18 @@ class Network:
         """Walk the graph."""
         self.graph = graph
         self.body = nest(graph)
+        self._runs: dict[str, list[list[Body]]] = {}
 
     @cached_property
     def fields(self) -> list[Field]:
         """Return the receptive field of every node."""
         return receptive_fields(self.graph)
+
+    def runs(self, repeat: Repeated) -> list[list[Body]]:
+        """Return the iterations of a repeat in runs of those that can be drawn as one."""
+        if repeat.path not in self._runs:  # every table of uses asks again
+            self._runs[repeat.path] = runs(repeat.bodies, self.graph)
+        return self._runs[repeat.path]
 
     def facts(self, part: Piece, bodies_: Sequence[Body] = ()) -> Facts:
         """Return what is known of a part, or only of some bodies inside it, and of its output."""

@@ -6,10 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from incgen.draw.diagram import Facts
-from incgen.draw.folding import runs
 from incgen.draw.network import Network
 from incgen.graph.nest import Body, Repeated, Used, bodies
-from incgen.graph.nodes import Graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ class Use:
 def uses(network: Network, name: str) -> list[Use]:
     """Return the uses of a block in order, with iterations that are alike as one."""
     found = []
-    for label, same in _found(network.body, name, network.graph):
+    for label, same in _found(network.body, name, network):
         each = [network.facts(used) for used in same]
         total = replace(
             each[-1],
@@ -40,20 +38,20 @@ def uses(network: Network, name: str) -> list[Use]:
     return found
 
 
-def _found(body: Body, name: str, graph: Graph) -> Iterator[tuple[str, Sequence[Used]]]:
+def _found(body: Body, name: str, network: Network) -> Iterator[tuple[str, Sequence[Used]]]:
     for item in body.items:
         if isinstance(item, Used) and item.definition.name == name:
             yield item.path, [item]
         if isinstance(item, Repeated):
-            for run in runs(item.bodies, graph):
+            for run in network.runs(item):
                 whole = len(run) == len(item.bodies)
-                inside = (_found(iteration, name, graph) for iteration in run)
+                inside = (_found(iteration, name, network) for iteration in run)
                 for same in zip(*inside, strict=True):
                     label = _short(same[0][0], item, whole)
                     yield label, [used for _, each in same for used in each]
             continue
         for inner in bodies(item):
-            yield from _found(inner, name, graph)
+            yield from _found(inner, name, network)
 
 
 def _short(label: str, repeat: Repeated, whole: bool) -> str:
