@@ -160,6 +160,40 @@ network net {
     assert same.facts is not None and same.facts.parameters == 32 * 8 + 2 * 64 + 3 * 8
 
 
+def test_what_is_known_of_some_iterations_is_of_the_last_of_them() -> None:
+    """Of a height of 32, the first two leave more than 4 rows, so that they are alike."""
+    text = """
+numerics torch
+network net {
+    input 32x32 3
+    down: repeat 3 {
+        pool: max_pool 2x2/2
+        if height > 4 { relu }
+    }
+}
+"""
+    graph = compile_spec("net.inc", text=text)
+    row = diagram(Network(graph), View()).row
+
+    assert list(texts(row)) == [
+        "input: input",
+        "down.0: ['down.0.pool: max_pool 2×2/2', 'down.0.relu: relu']",
+        "down.2.pool: max_pool 2×2/2",
+    ]
+    card = row.items[1]
+    assert isinstance(card, Card) and card.count == "2" and card.facts is not None
+    assert str(card.facts.shape) == "3 x 8 x 8"
+    assert str(card.facts.field) == "4 x 4, stride 4"
+    page = data_of(drawn(graph, View(), "html").decode("utf-8"))
+    found = {item["k"]: (item["f"][0], item["f"][3]) for item in items_of(page["items"])}
+    assert [found[key] for key in ("down.0", "down.1", "down.2.pool", "down")] == [
+        ("3 × 16 × 16", "2 × 2, stride 2"),
+        ("3 × 8 × 8", "4 × 4, stride 4"),
+        ("3 × 4 × 4", "8 × 8, stride 8"),
+        ("3 × 4 × 4", "8 × 8, stride 8"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("opened", "expected"),
     [
