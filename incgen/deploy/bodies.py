@@ -193,11 +193,7 @@ def is_nothing(body: df.Body) -> bool:
 
 def has_weights(element: df.Element) -> bool:
     """Return whether an element contains parameters."""
-    return any(
-        (isinstance(each, df.OpCall) and each.op.weighted)
-        or (isinstance(each, df.Instance) and df.has_weights(each.definition))
-        for each in df.within(element)
-    )
+    return any(map(df.is_weighted, df.within(element)))
 
 
 def _chained(elements: list[df.Element], span: Span) -> df.Element:

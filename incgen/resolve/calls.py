@@ -47,11 +47,7 @@ class CallResolver:
         except Refused:
             self.refused = True
             return None
-        if isinstance(element, df.Instance):
-            weighted = df.has_weights(element.definition)
-        else:
-            weighted = element.op.weighted
-        if weighted and not labelled and not self.unit:
+        if df.is_weighted(element) and not labelled and not self.unit:
             self.warn_unnamed(call, name)
         return element
 

@@ -296,12 +296,18 @@ def unit_defaults(unit: Definition) -> dict[str, ArgumentValue]:
 @cache
 def has_weights(definition: Definition) -> bool:
     """Return whether a definition contains parameters."""
-    for element in elements(definition.body):
-        if isinstance(element, OpCall) and element.op.weighted:
-            return True
-        if isinstance(element, Instance) and has_weights(element.definition):
-            return True
-    return False
+    return any(map(is_weighted, elements(definition.body)))
+
+
+def is_weighted(element: Element) -> bool:
+    """Return whether an op, or what is used, has parameters; what is in braces is not asked."""
+    match element:
+        case OpCall():
+            return element.op.weighted
+        case Instance():
+            return has_weights(element.definition)
+        case _:
+            return False
 
 
 def given_on(definition: Definition, parameter: str) -> Iterator[tuple[OpCall | Instance, str]]:
