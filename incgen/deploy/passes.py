@@ -25,7 +25,7 @@ _TABLE = (
     Pass(
         "heads",
         "leaves out auxiliary heads, and what only they need",
-        "the network has heads",
+        "the network has heads, and names what only they need nowhere else",
         "auxiliary heads are left out",
         drop.heads,
     ),
