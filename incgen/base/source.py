@@ -72,3 +72,9 @@ class Located:
     """What stands at one place of a spec; equality does not count the place."""
 
     span: Span = field(compare=False, repr=False)
+
+
+def line_end(text: str, offset: int) -> int:
+    """Return the end of the line that an offset is on, without its newline."""
+    found = text.find("\n", offset)
+    return len(text) if found < 0 else found

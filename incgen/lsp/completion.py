@@ -8,6 +8,7 @@ from pathlib import Path
 from lsprotocol import types as lsp
 
 from incgen.base.diagnostics import Reporter
+from incgen.base.source import line_end
 from incgen.language.initializers import RULES
 from incgen.language.ops import ACTIVATIONS, DIMENSIONS, OPS, PRESETS, WORDS, Argument
 from incgen.language.ops import Kind as Takes
@@ -103,8 +104,7 @@ def _in_unit(view: View, context: Context) -> Iterator[lsp.CompletionItem]:
 
 def _of_file(view: View, context: Context) -> Iterator[lsp.CompletionItem]:
     """Yield the units and blocks of the file that the line names behind the cursor."""
-    end = view.text.find("\n", context.start)
-    line = view.text[context.start : len(view.text) if end < 0 else end]
+    line = view.text[context.start : line_end(view.text, context.start)]
     named = next((token.text for token in tokens(line) if token.kind is Kind.STRING), None)
     if named is None:
         return

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from incgen.base.diagnostics import Diagnostic, Severity, clipped
+from incgen.base.source import line_end
 from incgen.language.ops import PRESETS
 from incgen.lsp.analysis import Analysis
 from incgen.syntax.tokens import Kind, keywords, tokens
@@ -132,7 +133,7 @@ def _likeness(written: str, offer: str) -> float:
 def _regions(text: str, start: int, end: int) -> list[tuple[int, int]]:
     """Return pieces of text around a fault, from itself to its line, the shortest first."""
     first = text.rfind("\n", 0, start) + 1
-    last = _line_end(text, max(start, end - 1))
+    last = line_end(text, max(start, end - 1))
     code = [t for t in tokens(text[first:last]) if t.kind is not Kind.COMMENT]
     starts, ends = {start}, {end}
     word = re.search(r"\S*$", text[first:start]), re.match(r"\S*", text[end:last])
@@ -153,12 +154,6 @@ def _regions(text: str, start: int, end: int) -> list[tuple[int, int]]:
     return sorted(found, key=lambda region: (region[1] - region[0], region[0]))
 
 
-def _line_end(text: str, offset: int) -> int:
-    """Return the end of the line that an offset is on, without its newline."""
-    found = text.find("\n", offset)
-    return len(text) if found < 0 else found
-
-
 def _separates(text: str) -> bool:
     return text in ("->", ":", "{", "}", ";", ",", "=")
 
@@ -177,7 +172,7 @@ def _item_above(text: str, offset: int) -> int:
 def _moved(text: str, offset: int) -> Fix:
     """Return the edit that moves a line in front of the definition around it."""
     first = text.rfind("\n", 0, offset) + 1
-    last = _line_end(text, offset)
+    last = line_end(text, offset)
     above = _item_above(text, offset)
     line = text[first:last].strip()
     title = f"Move `{clipped(line, 40)}` in front of the definition"
@@ -186,13 +181,13 @@ def _moved(text: str, offset: int) -> Fix:
 
 def _closings(text: str, offset: int) -> list[tuple[int, str]]:
     """Return where a missing brace can be: at the end of the line, or of the file."""
-    return [(len(text.rstrip()), "\n}"), (_line_end(text, offset), " }")]
+    return [(len(text.rstrip()), "\n}"), (line_end(text, offset), " }")]
 
 
 def _with_gap(text: str, start: int, end: int) -> tuple[int, int]:
     """Extend a piece of text by what separates it: a whole line, a comma, or a blank."""
     first = text.rfind("\n", 0, start) + 1
-    last = _line_end(text, end)
+    last = line_end(text, end)
     if not text[first:start].strip() and not text[end:last].strip():
         return first, min(len(text), last + 1)
     if text[end : end + 2] == ", ":

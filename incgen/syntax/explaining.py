@@ -5,7 +5,7 @@ from __future__ import annotations
 from lark import Token, UnexpectedToken
 
 from incgen.base.diagnostics import Code, Note
-from incgen.base.source import SourceFile, Span
+from incgen.base.source import SourceFile, Span, line_end
 from incgen.syntax.building import Builder
 from incgen.syntax.faults import SyntaxFault
 from incgen.syntax.lexing import Lines
@@ -58,8 +58,7 @@ def unexpected(build: Builder, lines: Lines, error: UnexpectedToken, length: int
         )
     text = build.source.text
     before = text[text.rfind("\n", 0, span.start) + 1 : span.start]
-    newline = text.find("\n", span.end)
-    after = "" if token.type == "_NEWLINE" else text[span.end : None if newline < 0 else newline]
+    after = "" if token.type == "_NEWLINE" else text[span.end : line_end(text, span.end)]
     slip = explain(Misfit(token.type, str(token), accepts, before, after))
     start = span.start - slip.back
     span = Span(span.source, start, span.end if slip.width is None else start + slip.width)

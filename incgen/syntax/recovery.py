@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from incgen.base.diagnostics import Code, Diagnostic
+from incgen.base.source import line_end
 
 
 def balanced(text: str) -> bool:
@@ -18,20 +19,15 @@ def without_line(text: str, fault: Diagnostic) -> str | None:
     if fault.span is None or fault.code is Code.NESTING_TOO_DEEP:
         return None
     start = text.rfind("\n", 0, fault.span.start) + 1
-    end = _line_end_of(text, fault.span.start)
+    end = line_end(text, fault.span.start)
     while end < len(text) and text[end + 1 : end + 200].lstrip().startswith("->"):
-        end = _line_end_of(text, end + 1)
+        end = line_end(text, end + 1)
     line = text[start:end]
     opens_next = text[end : end + 200].lstrip().startswith("{")
     if not line.strip() or opens_next or not _balanced(line, fault):
         return None
     blank = re.sub(r"[^\n]", " ", line)
     return text[:start] + blank + text[end:]
-
-
-def _line_end_of(text: str, start: int) -> int:
-    end = text.find("\n", start)
-    return len(text) if end < 0 else end
 
 
 def _balanced(line: str, fault: Diagnostic) -> bool:
