@@ -51,6 +51,13 @@ def test_a_fault_in_a_file_is_caught_where_it_is(name: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_the_line_that_a_fault_changes_is_in_its_module_once(fault: planted_onnx.Fault) -> None:
+    lines = planted_onnx.source_of(fault).read_text("utf-8").splitlines()
+
+    assert lines.count(fault.old) == 1
+
+
 def test_the_sample_has_a_fault_of_every_rung_module_and_type() -> None:
     assert {*SAMPLE} <= FAULTS.keys()
     for part in ("rung", "module", "dtype"):
