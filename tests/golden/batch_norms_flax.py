@@ -16,9 +16,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
-from jax.nn.initializers import (
-    glorot_uniform,
-)
+from jax.nn.initializers import glorot_uniform
 from safetensors.numpy import load_file
 
 

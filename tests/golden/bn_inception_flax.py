@@ -22,9 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import Array
-from jax.nn.initializers import (
-    glorot_uniform,
-)
+from jax.nn.initializers import glorot_uniform
 from safetensors.numpy import load_file
 
 

@@ -17,10 +17,7 @@ from typing import Any, Literal
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
-from jax.nn.initializers import (
-    glorot_uniform,
-    variance_scaling,
-)
+from jax.nn.initializers import glorot_uniform, variance_scaling
 from safetensors.numpy import load_file
 
 

@@ -30,12 +30,12 @@ def formatted(source: str, width: int, beside: Sequence[str] = ()) -> str:
         SyntaxError: The source is not Python.
     """
     options = ["--quiet", "--isolated", "--no-cache", f"--line-length={width}", "-"]
+    check = ["check", "--fix-only", "--select=F401,I001"]
     # One feeds the other, so that both start at once.
-    own = f"lint.isort.known-first-party = {json.dumps([*beside])}"
+    # Names are on one line again if they fit there without those that are removed.
+    own = f"split-on-trailing-comma = false, known-first-party = {json.dumps([*beside])}"
     with (
-        _ruff(
-            ["check", "--fix-only", "--select=F401,I001", "--config", own, *options], None
-        ) as pruning,
+        _ruff([*check, "--config", f"lint.isort = {{ {own} }}", *options], None) as pruning,
         _ruff(["format", *options], pruning.stdout) as layout,
     ):
         assert pruning.stdout is not None
