@@ -46,6 +46,7 @@ from incgen.graph.nodes import Graph
 from incgen.language.initializers import RULES
 from incgen.language.names import class_name
 from incgen.language.ops import OPS, PRESETS, Argument, ByWindow, Kind
+from incgen.manual import errors
 from incgen.recipes import forms
 from incgen.recipes.forms import Field, Form
 from incgen.recipes.table import SETTINGS, TRANSFORMS
@@ -57,6 +58,7 @@ from incgen.weights.layout_file import read as read_layout
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LANGUAGE = ROOT / "docs" / "language.md"
+ERRORS = ROOT / "docs" / "errors.md"
 RECIPES = ROOT / "docs" / "recipes.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 WEIGHTS = ROOT / "docs" / "weights.md"
@@ -66,7 +68,7 @@ DEPLOYMENT = ROOT / "docs" / "deployment.md"
 ONNX = ROOT / "docs" / "onnx.md"
 DRAWING = ROOT / "docs" / "drawing.md"
 TRAINING = ROOT / "docs" / "training.md"
-WITH_TABLES = [LANGUAGE, RECIPES, ARCHITECTURE, WEIGHTS, GENERATED]
+WITH_TABLES = [LANGUAGE, ERRORS, RECIPES, ARCHITECTURE, WEIGHTS, GENERATED]
 TEXTS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
 
 # ---------------------------------------------------------------- fences
@@ -107,7 +109,9 @@ def fences(page: Path, language: str) -> list[Fence]:
     ]
 
 
-SPECS = [fence for page in PAGES for fence in fences(page, "inc")]
+#: The examples of errors are tried by tests/test_manual.py, for the command that shows them.
+WITH_SPECS = [page for page in PAGES if page != ERRORS]
+SPECS = [fence for page in WITH_SPECS for fence in fences(page, "inc")]
 
 # ---------------------------------------------------------------- specs
 
@@ -195,7 +199,7 @@ def test_the_code_of_all_examples_is_clean(tmp_path: Path) -> None:
     """Undefined and unused names, imports, layout: all files in one process of ruff each."""
     code = tmp_path / "code"
     code.mkdir()
-    for page in PAGES:
+    for page in WITH_SPECS:
         folder = tmp_path / page.stem
         files_of(page, folder)
         for fence in buildable(page):
@@ -216,7 +220,7 @@ def test_the_code_of_all_examples_is_clean(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-BUILT = [page for page in PAGES if buildable(page)]
+BUILT = [page for page in WITH_SPECS if buildable(page)]
 
 
 @pytest.mark.parametrize("page", BUILT, ids=lambda page: str(page.name))
@@ -564,7 +568,10 @@ def initializers() -> str:
 
 
 def codes() -> str:
-    rows = [(f"`{code.value}`", code.summary.replace("|", "\\|")) for code in Code]
+    rows = [
+        (f"[`{code.value}`](errors.md#{code.value})", code.summary.replace("|", "\\|"))
+        for code in Code
+    ]
     return table(("code", "what is wrong"), rows)
 
 
@@ -715,6 +722,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "presets": presets,
     "initialisers": initializers,
     "codes": codes,
+    "explanations": errors.markdown,
     "limits": limits,
     **{f"op {op.name}": lambda name=op.name: arguments_of(name) for op in OPS.values()},
 }

@@ -28,6 +28,7 @@ _COMMANDS = {
     "check": ("incgen.cli.specs", "check"),
     "diff": ("incgen.cli.diff", "diff"),
     "draw": ("incgen.cli.draw", "draw"),
+    "explain": ("incgen.cli.manual", "explain"),
     "format": ("incgen.cli.format", "format_specs"),
     "lsp": ("incgen.cli.lsp", "serve"),
     "passes": ("incgen.cli.specs", "passes"),

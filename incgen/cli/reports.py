@@ -26,12 +26,24 @@ def report_faults(diagnostics: Sequence[Diagnostic]) -> None:
     if _in_colour():
         text = "\n".join(map(_coloured, text.split("\n")))
     click.echo(f"{text}\n", err=True, color=True)
+    if sys.stderr is not None and sys.stderr.isatty():
+        say(_more(diagnostics))
 
 
 def _in_colour() -> bool:
     """Return whether standard error is a terminal whose user wants colours (no-color.org)."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return not plain and sys.stderr is not None and sys.stderr.isatty()
+
+
+def _more(diagnostics: Iterable[Diagnostic]) -> str:
+    """Return how to learn more about errors; nothing about warnings, which every build repeats."""
+    codes = {d.code.value for d in diagnostics if d.severity is Severity.ERROR}
+    if not codes:
+        return ""
+    if len(codes) == 1:
+        return f"`incgen explain {codes.pop()}` says more about this error"
+    return "`incgen explain CODE` says more about an error, by its code in brackets"
 
 
 def _coloured(line: str) -> str:

@@ -1,0 +1,44 @@
+"""The commands that document the language in the terminal: `ops` and `explain`."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import click
+
+from incgen.base.diagnostics import Code, near
+from incgen.cli.options import OK
+from incgen.cli.terminal import print_text
+
+_EXAMPLES_OF_EXPLAIN = """\b
+Examples:
+  incgen explain shape-mismatch
+  incgen explain
+"""
+
+
+@click.command("explain", epilog=_EXAMPLES_OF_EXPLAIN)
+@click.argument("code", metavar="[CODE]", required=False)
+def explain(code: str | None) -> int:
+    """Explain the code of an error or warning, with an example; or list all codes.
+
+    CODE is what stands in brackets in a report, such as `shape-mismatch`.
+    """
+    from incgen.manual import errors
+
+    if code is None:
+        print_text(errors.listing(_width()))
+        return OK
+    known = {each.value: each for each in Code}
+    word = re.sub(r"^.*\[(.*)\].*$", r"\1", code).strip().lower().replace("_", "-")
+    if word not in known:
+        offer = near(word, known) or "`incgen explain` lists all codes"
+        raise click.UsageError(f"there is no code `{code}`: {offer}")
+    print_text(errors.page(errors.explanations()[known[word]], _width()))
+    return OK
+
+
+def _width() -> int:
+    """Return how many columns text is filled into: those of the terminal, within reason."""
+    return max(60, min(shutil.get_terminal_size().columns, 100))
