@@ -45,8 +45,8 @@ from incgen.base.diagnostics import Code, Diagnostic, SpecError
 from incgen.graph.nodes import Graph
 from incgen.language.initializers import RULES
 from incgen.language.names import class_name
-from incgen.language.ops import OPS, PRESETS, Argument, ByWindow, Kind
-from incgen.manual import errors
+from incgen.language.ops import OPS, PRESETS
+from incgen.manual import arguments, errors, ops
 from incgen.recipes import forms
 from incgen.recipes.forms import Field, Form
 from incgen.recipes.table import SETTINGS, TRANSFORMS
@@ -494,68 +494,8 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in lines)
 
 
-def shown(value: object) -> str:
-    """Return a value as a spec writes it."""
-    match value:
-        case ByWindow(plain, strided):
-            stated = f"`{strided}`" if strided else "must be stated"
-            return f"`{plain}`; strided {stated}; even `valid`"
-        case bool():
-            return f"`{str(value).lower()}`"
-        case float() if 0 < abs(value) < 0.01:
-            mantissa, exponent = f"{value:e}".split("e")
-            return f"`{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}`"
-        case _:
-            return f"`{value}`"
-
-
-def values(argument: Argument) -> str:
-    """Return the values that an argument can have, as text."""
-    low, high = argument.minimum > -1e19, argument.maximum < 1e19
-    match argument.kind:
-        case Kind.WORD:
-            return ", ".join(f"`{word}`" for word in argument.words)
-        case Kind.FACTOR if low and high:
-            return f"a number from {argument.minimum:g} to {argument.maximum:g}"
-        case Kind.FACTOR if low:
-            return f"a number {'above' if argument.open else 'from'} {argument.minimum:g}"
-        case Kind.PADDING if argument.positional:
-            return "pixels"  # its own text says which forms
-        case Kind.WINDOW:
-            return "a window"
-        case Kind.PADDING:
-            return "a [padding](#padding)"
-        case Kind.INITIALIZER:
-            return "an [initialiser](#initialisers)"
-        case _:
-            return argument.kind.value
-
-
-def default(argument: Argument) -> str:
-    if argument.must:
-        return "must be stated"
-    return "required" if argument.positional else shown(argument.default)
-
-
-def arguments_of(op: str) -> str:
-    rows = []
-    for argument in OPS[op].arguments:
-        name = f"{argument.name}" if argument.positional else f"`{argument.name}=`"
-        rows.append((name, values(argument), default(argument), argument.doc))
-    return table(("argument", "value", "default", "meaning"), rows)
-
-
 def presets() -> str:
-    rows = []
-    families: dict[str, list[str]] = {}
-    for preset in PRESETS.values():
-        for family, said in preset.items():
-            known = families.setdefault(family, [])
-            known += [name for name in said if name not in known]
-    for family, names in families.items():
-        for name in names:
-            cells = (shown(preset[family][name]) for preset in PRESETS.values())
-            rows.append((f"`{family}`", f"`{name}`", *cells))
+    rows = [(f"`{family}`", f"`{name}`", *cells) for family, name, cells in arguments.presets()]
     return table(("family", "argument", *(f"`{name}`" for name in PRESETS)), rows)
 
 
@@ -679,7 +619,7 @@ def rows_of(name: str, form: Form, doc: str) -> list[tuple[str, ...]]:
         default = field.default
         if isinstance(default, float) and default.is_integer():
             default = int(default)
-        needed = "required" if default is forms.STATED else shown(default)
+        needed = "required" if default is forms.STATED else arguments.shown(default)
         needed = "" if default is None else needed
         title = field.name.upper() if field.positional and not field.lead else f"`{field.name}=`"
         title = f"`{field.lead}`" if field.lead else title
@@ -724,7 +664,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "codes": codes,
     "explanations": errors.markdown,
     "limits": limits,
-    **{f"op {op.name}": lambda name=op.name: arguments_of(name) for op in OPS.values()},
+    "ops without arguments": ops.simple_ops,
+    **{f"op {op.name}": partial(ops.markdown, op) for op in OPS.values()},
 }
 _TABLE = re.compile(r"(<!-- table: ([^\n]+?) -->\n)(.*?)(\n?<!-- end -->)", re.DOTALL)
 

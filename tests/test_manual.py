@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from incgen import api
+from incgen import api, compiling
 from incgen.base.diagnostics import Code, Diagnostic, Severity
 from incgen.cli.main import main
-from incgen.manual import errors
+from incgen.language.ops import OPS
+from incgen.manual import errors, ops
+from incgen.manual.rendering import network_of
 from incgen.syntax.format import format_text
 
 ROOT = Path(__file__).parent.parent
@@ -162,3 +165,206 @@ def test_reports_on_a_terminal_say_once_where_to_learn_more(
         "`incgen explain CODE` says more about an error, by its code in brackets"
     )
     assert reported(warning) == "a.inc: warning[unnamed]: later"
+
+
+# ---------------------------------------------------------------- ops
+
+#: Beside the example of each op: other windows, borders and inputs.
+USES = {
+    "conv": ["conv 5x3/2 8 pad=[0, 1, 2, 0] dilation=2", "conv 3x3 8 pad=same"],
+    "depthwise_conv": ["depthwise_conv 3x2/3 multiplier=3 pad=valid"],
+    "separable_conv": ["separable_conv 3x3/2 8 multiplier=2"],
+    "max_pool": ["max_pool 3x3/2 ceil=false", "max_pool 2x5/3 pad=1 ceil=false"],
+    "avg_pool": ["avg_pool 3x3/2 pad=half ceil=false"],
+    "pool": ["pool max 3x3/2 pad=0x1 ceil=false"],
+    "dense": ["{ global_avg_pool -> dense 7 }"],
+    "flatten": ["flatten"],
+    "global_avg_pool": ["global_avg_pool"],
+    "global_max_pool": ["global_max_pool"],
+    "adaptive_avg_pool": ["adaptive_avg_pool 3x5"],
+    "pad": ["pad [1, 0, 2, 5]"],
+}
+
+
+def test_every_op_has_an_entry_and_every_entry_is_of_something() -> None:
+    table = tomllib.loads((ROOT / "grammar" / "ops.toml").read_text("utf-8"))
+
+    assert list(ops.entries()) == [*OPS, "activation", "concat", "add", "mul"]
+    assert list(table["word"]) == ["activation", "concat", "add", "mul"]
+    assert set(table["op"]) <= set(OPS)
+    assert {name for name, op in OPS.items() if op.arguments} <= set(table["op"])
+
+
+@pytest.mark.parametrize("name", list(OPS))
+def test_outputs_have_the_sizes_that_their_formulas_give(name: str) -> None:
+    """The formulas are evaluated for height and width, and compared with the graph."""
+    entry = ops.entries()[name]
+    statements = [f"x{n}: {use}" for n, use in enumerate(USES.get(name, []))]
+    example = entry.example.replace("classes", "10") or entry.use
+    checked = 0
+    for body in [example, *statements]:
+        graph = compiling.compile_spec("example.inc", text=network_of(body))
+        for node in graph.nodes:
+            if node.op != name and not (name == "pool" and node.op.endswith("_pool")):
+                continue
+            before, after = graph.nodes[node.inputs[0]].shape, node.shape
+            rounded = math.ceil if node.args.get("ceil") else math.floor
+            known = {**node.args, "floor": rounded, "C": before.channels}
+            known |= {"H": before.height or 1, "W": before.width or 1}
+            assert after.channels == eval(entry.channels, known), body
+            if not entry.height or not before.is_map:
+                assert not after.is_map
+                continue
+            for axis in (0, 1):
+                size = (before.height, before.width)[axis]
+                found = (after.height, after.width)[axis]
+                assert found == eval(entry.height, known | along(axis, node.args) | {"H": size})
+            checked += 1
+    assert checked or not entry.height or name == "identity"  # which leaves nothing behind
+
+
+def along(axis: int, args: dict[str, object]) -> dict[str, object]:
+    """Return what the names of a formula are for one axis."""
+    window = args.get("window")
+    known: dict[str, object] = {}
+    if window is not None:
+        known |= {"kernel": window.kernel[axis], "stride": window.stride[axis]}
+        known["span"] = (window.kernel[axis] - 1) * int(args.get("dilation", 1)) + 1
+    if "borders" in args:
+        known["before"], known["after"] = args["borders"][axis]
+    return known
+
+
+def test_ops_documents_an_op(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    code, text = run(["ops", "lrn"], capsys)
+
+    assert code == 0
+    assert (
+        text
+        == """\
+lrn SIZE [alpha=] [beta=] [k=]
+
+x / (k + alpha / size * sum of x ** 2 over size channels) ** beta.
+
+    out[c] = x[c] / (k + alpha / size * s) ** beta
+    s = sum of x[i] ** 2 for i from c - size // 2 to c + (size - 1) // 2
+
+argument  value                  default         meaning
+SIZE      a whole number from 1  must be stated  channels in the sum; size // 2
+                                                 of them before the channel
+                                                 itself
+alpha=    a number from 0        must be stated  divided by size, as Caffe and
+                                                 PyTorch do
+beta=     a number from 0        must be stated  the exponent
+k=        a number above 0       must be stated  the constant
+
+numerics  size=  alpha=  beta=  k=
+caffe     5      1e-4    0.75   1
+torch     5      1e-4    0.75   1
+tf        5      1e-4    0.75   1
+
+takes  a map, C x H x W
+gives  as the input
+
+In each target:
+
+    lrn 5 alpha=1e-4 beta=0.75 k=2
+
+on an input of 16 x 32 x 32, under `numerics caffe`, is
+
+torch
+    self.lrn = LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=2.0)
+    # LocalResponseNorm: the stock one squares in half precision, where 256
+    # overflows, and has no half-precision version on a CPU
+
+keras
+    x = LocalResponseNormalization(5, alpha=1e-4, beta=0.75, k=2, name="lrn")(x)
+    # LocalResponseNormalization: Keras has none
+
+flax
+    return local_response_norm(x, 5, alpha=1e-4, beta=0.75, k=2.0)
+    # local_response_norm: Flax has none
+
+onnx
+    Mul -> Conv -> Pow -> Div
+"""
+    )
+
+
+def test_ops_documents_the_shape_of_a_window_and_what_presets_say(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, text = run(["ops", "max_pool"], capsys)
+
+    assert code == 0
+    assert (
+        """
+numerics  pad=                                      ceil=
+caffe     half; strided valid; even valid           true
+torch     half; strided must be stated; even valid  false
+tf        same                                      false
+"""
+        in text
+    )
+    assert (
+        """
+takes  a map, C x H x W
+gives  a map, C' x H' x W'
+       C' = C
+       H' = floor((H + before + after - kernel) / stride) + 1, W' alike
+       rounded up with ceil=true, see Padding
+"""
+        in text
+    )
+
+
+#: Entries whose code every run looks at: layers, functions, a body, nothing at all.
+_SAMPLES = {"bn", "gelu", "concat", "identity"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(e, marks=[] if e in _SAMPLES else pytest.mark.slow) for e in ops.entries()],
+)
+def test_every_entry_is_shown_in_every_target(name: str) -> None:
+    text = ops.page(ops.entries()[name])
+
+    for target in ("torch", "keras", "flax", "onnx"):
+        assert f"\n\n{target}\n    " in text
+
+
+def test_ops_alone_lists_all(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+
+    code, text = run(["ops"], capsys)
+
+    assert code == 0
+    names = [line.split()[0] for line in text.splitlines() if not line.startswith(" ")]
+    assert names == list(ops.entries())
+    assert "\nmax_pool           The largest value of each window; padding never wins\n" in text
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ("max_poll", "did you mean `max_pool`, `avg_pool` or"),
+        ("Conv2d", "here it is `conv`"),
+        ("BatchNorm", "here it is `bn`"),
+        ("layer_scale", "`depthwise_conv 1x1 bias=false init=constant(1e-6)` learns a factor"),
+        ("quux", "`incgen ops` lists all ops"),
+    ],
+)
+def test_an_unknown_op_is_answered(
+    asked: str, answer: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, text = run(["ops", asked], capsys)
+
+    assert code == 2
+    assert f"there is no op `{asked}`: " in text
+    assert answer in text

@@ -11,11 +11,41 @@ from incgen.base.diagnostics import Code, near
 from incgen.cli.options import OK
 from incgen.cli.terminal import print_text
 
+_EXAMPLES_OF_OPS = """\b
+Examples:
+  incgen ops avg_pool
+  incgen ops
+"""
 _EXAMPLES_OF_EXPLAIN = """\b
 Examples:
   incgen explain shape-mismatch
   incgen explain
 """
+
+
+@click.command("ops", epilog=_EXAMPLES_OF_OPS)
+@click.argument("op", metavar="[OP]", required=False)
+def show_ops(op: str | None) -> int:
+    """Document an op: arguments, presets, output, and its code in each target; or list all ops."""
+    from incgen.manual import ops
+
+    if op is None:
+        print_text(ops.listing(_width()))
+        return OK
+    known = ops.entries()
+    if op not in known:
+        raise click.UsageError(f"there is no op `{op}`: {_offer(op, list(known))}")
+    print_text(ops.page(known[op], _width()))
+    return OK
+
+
+def _offer(op: str, known: list[str]) -> str:
+    """Return what to ask for in place of an op that there is not."""
+    from incgen.language import elsewhere
+
+    if called := elsewhere.called_here(op):
+        return f"here it is `{called}`"
+    return elsewhere.lacking(op) or near(op, known) or "`incgen ops` lists all ops"
 
 
 @click.command("explain", epilog=_EXAMPLES_OF_EXPLAIN)

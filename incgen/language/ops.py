@@ -64,6 +64,11 @@ class Argument:
     maximum: float = 1e20  #: The largest value, for numbers
     open: bool = False  #: Whether the minimum and maximum themselves are excluded
 
+    @property
+    def usage(self) -> str:
+        """Return the argument as the usage of its op shows it."""
+        return self.name.upper() if self.positional else f"[{self.name}=]"
+
 
 class Takes(Enum):
     """What an op accepts as its input."""
@@ -84,6 +89,11 @@ class Signature:
     def arguments(self) -> tuple[Argument, ...]:
         """Return all of them."""
         return (*self.positional, *self.attributes)
+
+    @property
+    def usage(self) -> str:
+        """Return how a call is written, such as `avg_pool WINDOW [pad=] [ceil=] [count_pad=]`."""
+        return " ".join([self.name, *(argument.usage for argument in self.arguments)])
 
     def argument(self, name: str) -> Argument | None:
         """Return the argument of a name, positional or not."""

@@ -215,7 +215,7 @@ def _definitions(view: View, roles: tuple[str, ...]) -> Iterator[lsp.CompletionI
             continue
         found = callee(symbol.name, view.names)
         takes = found.takes if found is not None else None
-        usage = describing.usage(takes) if takes is not None else ""
+        usage = takes.usage if takes is not None else ""
         if found is not None and found.block is not None:
             usage = describing.usage_of_block(found.block)
         doc = "\n\n".join(filter(None, (f"```inc\n{usage}\n```", found.doc if found else "")))

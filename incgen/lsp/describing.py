@@ -11,21 +11,6 @@ from incgen.resolve.arguments import words_of
 from incgen.syntax import tree as st
 
 
-def usage(takes: Signature) -> str:
-    """Return how a call is written: what it must have, and then its attributes.
-
-    >>> from incgen.language.ops import OPS
-    >>> usage(OPS["avg_pool"])
-    'avg_pool WINDOW [pad=] [ceil=] [count_pad=]'
-    """
-    return " ".join([takes.name, *map(written, takes.arguments)])
-
-
-def written(argument: Argument) -> str:
-    """Return an argument as a usage shows it."""
-    return argument.name.upper() if argument.positional else f"[{argument.name}=]"
-
-
 def usage_of_block(block: st.Block) -> str:
     """Return how a block is used, with the defaults of its parameters."""
     return " ".join([block.name.text, *map(parameter, block.parameters)])
@@ -39,7 +24,7 @@ def parameter(parameter: st.Parameter) -> str:
 
 def op(row: Op) -> str:
     """Describe an op, with its arguments."""
-    lines = [f"```inc\n{usage(row)}\n```", row.doc]
+    lines = [f"```inc\n{row.usage}\n```", row.doc]
     return "\n\n".join([*lines, *arguments(row)])
 
 

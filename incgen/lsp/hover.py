@@ -85,7 +85,7 @@ def _definition(found: Occurrence, view: View) -> Iterable[str]:
         yield f"```inc\n{symbol.item.span.text}\n```"
     yield getattr(symbol.item, "doc", "")
     if known is not None and known.takes is not None:
-        yield f"Takes `{describing.usage(known.takes)}`"
+        yield f"Takes `{known.takes.usage}`"
     if isinstance(found.around, st.Call):
         yield from _here(found, view)
     elif found.defines and view.good is not None and symbol.role is Role.NETWORK:

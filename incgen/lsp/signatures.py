@@ -134,7 +134,7 @@ def _parameters(found: Callee) -> list[tuple[str, str]]:
     takes = found.takes
     if takes is None:
         return []
-    return [(describing.written(a), describing.argument(a, takes)) for a in takes.arguments]
+    return [(a.usage, describing.argument(a, takes)) for a in takes.arguments]
 
 
 def _active(found: Callee, arguments: Sequence[Token], context: Context) -> int | None:

@@ -17,7 +17,11 @@ def filled(text: str, width: int) -> str:
 
 
 def columns(rows: Sequence[Sequence[str]], width: int) -> str:
-    """Align the cells of rows; the last one is filled into the lines that are left of the width."""
+    """Align the cells of rows; the last one is filled into what is left of the width.
+
+    Backticks are for prose; in a table, the columns show what is code.
+    """
+    rows = [[cell.replace("`", "") for cell in row] for row in rows]
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)][:-1]
     margin = " " * sum(each + 2 for each in widths)
     lines = []

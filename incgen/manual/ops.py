@@ -1,0 +1,155 @@
+"""What an op does and takes, as text for a terminal and as parts of the language's reference.
+
+The arguments come from the table of ops, and the rest from `grammar/ops.toml`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, replace
+from functools import cache
+from textwrap import indent
+
+from incgen.base.resources import folder
+from incgen.language.ops import OPS, PRESETS, Op, Takes
+from incgen.manual import arguments
+from incgen.manual.rendering import renderings
+from incgen.manual.text import MARGIN, columns, filled
+
+#: What the output of an op is where the table does not say.
+_CHANNELS, _HEIGHT = "C", "H"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the reference says of an op, or of another word that stands where ops do."""
+
+    name: str
+    usage: str  #: How it is written
+    doc: str  #: What it is, in one or two sentences
+    use: str = ""  #: A statement that shows it in each target
+    formula: str = ""  #: What it computes, if `doc` does not say
+    channels: str = _CHANNELS  #: The channels of its output, as an expression
+    height: str = _HEIGHT  #: Its height, and its width alike; "" for a vector
+    where: str = ""  #: What the names in these expressions are
+    example: str = ""  #: Statements
+    op: Op | None = None
+
+    @property
+    def output(self) -> str:
+        """Return the rank of its output in words."""
+        if self.height == _HEIGHT and self.channels == _CHANNELS:
+            return "as the input"
+        return "a map, C' x H' x W'" if self.height else "a vector, C'"
+
+    @property
+    def sizes(self) -> str:
+        """Return the sizes of its output as formulas, a line each; none if they are the input's."""
+        lines = [f"C' = {self.channels}"]
+        if self.height:
+            lines.append(f"H' = {self.height}, W' alike")
+        if self.where:
+            lines.append(self.where)
+        return "" if self.output == "as the input" else "\n".join(lines)
+
+
+@cache
+def entries() -> dict[str, Entry]:
+    """Return the entry of every op, and then of the other words."""
+    table = tomllib.loads((folder("grammar") / "ops.toml").read_text("utf-8"))
+    rows = {**table["op"], **table["word"]}
+    rows = {name: {key: text.strip() for key, text in row.items()} for name, row in rows.items()}
+    found = {}
+    for op in OPS.values():
+        entry = Entry(op.name, op.usage, op.doc, **rows.pop(op.name, {}), op=op)
+        found[op.name] = replace(entry, use=entry.use or entry.example or op.name)
+    return found | {name: Entry(name, **row) for name, row in rows.items()}
+
+
+def listing(width: int = 80) -> str:
+    """List all ops with what they do."""
+    rows = [(each.name, each.doc.partition(". ")[0].rstrip(".")) for each in entries().values()]
+    return columns(rows, width)
+
+
+def page(entry: Entry, width: int = 80) -> str:
+    """Document one op for a terminal of so many columns."""
+    parts = [entry.usage, filled(entry.doc, width)]
+    if entry.formula:
+        parts.append(indent(entry.formula, MARGIN))
+    if entry.op is not None:
+        parts += _tables(entry.op, width)
+        takes = "a map, C x H x W" if entry.op.takes is Takes.MAP else "a map or a vector"
+        parts.append(f"takes  {takes}\ngives  {entry.output}")
+        if entry.sizes:
+            parts[-1] += f"\n{indent(entry.sizes, ' ' * 7)}"
+    if entry.example and entry.example != entry.use:
+        parts += ["For example:", indent(entry.example, MARGIN)]
+    parts += ["In each target:", indent(entry.use, MARGIN)]
+    parts.append("on an input of 16 x 32 x 32, under `numerics caffe`, is")
+    return "\n\n".join([*parts, *_targets(entry, width)]) + "\n"
+
+
+def _tables(op: Op, width: int) -> list[str]:
+    """Return the arguments of an op, and what presets set."""
+    parts = []
+    if op.arguments:
+        rows = [("argument", "value", "default", "meaning")]
+        for each in op.arguments:
+            name = each.name.upper() if each.positional else f"{each.name}="
+            rows.append((name, arguments.values(each), arguments.default(each), each.doc))
+        parts.append(columns(rows, width))
+    if presets := arguments.presets_of(op):
+        names, said = zip(*presets, strict=True)
+        heads = ("numerics", *(f"{name}=" for name in names))
+        parts.append(columns([heads, *zip(PRESETS, *said, strict=True)], width))
+    return [part.rstrip() for part in parts]
+
+
+def _targets(entry: Entry, width: int) -> list[str]:
+    """Return what each target writes for an entry."""
+    parts = []
+    for each in renderings(entry.use):
+        parts.append(f"{each.target}\n{indent(each.code, MARGIN)}")
+        for name, why in each.helpers.items():
+            comment = indent(filled(f"{name}: {why}", width - len(MARGIN) - 2), "# ")
+            parts[-1] += f"\n{indent(comment, MARGIN)}"
+    return parts
+
+
+def markdown(op: Op) -> str:
+    """Return what the language's reference says of an op behind its introduction."""
+    entry = entries()[op.name]
+    formulas = "\n\n".join(filter(None, [entry.formula, entry.sizes]))
+    parts = [indent(formulas, MARGIN)] if formulas else []
+    rows: list[tuple[str, ...]] = [("argument", "value", "default", "meaning"), ("---",) * 4]
+    for each in op.arguments:
+        name = each.name if each.positional else f"`{each.name}=`"
+        rows.append((name, _linked(arguments.values(each)), arguments.default(each), each.doc))
+    parts.append(_markdown_table(rows))
+    if entry.example:
+        parts.append(f"```inc body\n{entry.example}\n```")
+    return "\n\n".join(parts)
+
+
+def _linked(values: str) -> str:
+    """Return the values of an argument with links to what explains them."""
+    for word, place in (("padding", "padding"), ("initialiser", "initialisers")):
+        values = values.replace(f" {word}", f" [{word}](#{place})")
+    return values
+
+
+def simple_ops() -> str:
+    """Return the table of the ops without arguments."""
+    rows: list[tuple[str, ...]] = [("op", "formula, elementwise unless stated", "output")]
+    rows.append(("---",) * 3)
+    for op in OPS.values():
+        if not op.arguments:
+            entry = entries()[op.name]
+            output = entry.output + (f", {entry.sizes}" if entry.sizes else "")
+            rows.append((f"`{op.name}`", op.doc.rstrip("."), output))
+    return _markdown_table(rows)
+
+
+def _markdown_table(rows: list[tuple[str, ...]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
