@@ -16,7 +16,8 @@ from incgen.targets import TARGETS
 ROOT = Path(__file__).parent.parent
 #: The input of a build, and `fuzzing`, which it must omit; copied, because setuptools leaves
 #: folders behind.
-SOURCES = ["incgen", "fuzzing", "grammar", "templates", "specs", "pyproject.toml", "README.md"]
+SOURCES = ["incgen", "fuzzing", "grammar", "templates", "specs", "starters"]
+SOURCES += ["pyproject.toml", "README.md"]
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,13 @@ def test_it_checks_formats_and_shows_without_a_framework(installed: Path) -> Non
     assert "incgen[draw]" in run(installed, "incgen", "draw", "copy.inc", "-o", "net.png").stderr
 
 
+def test_it_documents_and_starts_projects(installed: Path) -> None:
+    assert "is never closed" in run(installed, "incgen", "explain", "missing-brace").stdout
+    assert "nnx.relu(x)" in run(installed, "incgen", "ops", "relu").stdout
+    assert run(installed, "incgen", "new", "my-net").returncode == 0
+    assert (installed / "my-net" / "my_net" / "my_net_torch.py").is_file()
+
+
 @pytest.mark.parametrize("arguments", [["init"], ["import", "x.pth"]], ids=lambda a: str(a[0]))
 def test_it_says_which_extra_weights_need(installed: Path, arguments: list[str]) -> None:
     result = run(
@@ -96,11 +104,12 @@ def test_it_ships_grammar_templates_and_specs(installed: Path) -> None:
         "('incgen.templates', 'torch/module.py.jinja'), "
         "('incgen.specs', 'bn_inception.inc'), ('incgen.specs', 'parts/inception_v1.inc'), "
         "('incgen.specs', 'layouts/bn_inception/cadene.toml'), ('incgen', 'py.typed'), "
-        "('incgen.draw', 'page_files/page.js'))))"
+        "('incgen.draw', 'page_files/page.js'), ('incgen.grammar', 'errors.toml'), "
+        "('incgen.starters', 'project/gitignore.in'))))"
     )
     result = run(installed, "python", "-c", script)
 
-    assert result.stdout.split() == ["True"] * 8
+    assert result.stdout.split() == ["True"] * 10
 
 
 def test_it_holds_incgen_and_nothing_else(installed: Path) -> None:

@@ -31,6 +31,7 @@ _COMMANDS = {
     "explain": ("incgen.cli.manual", "explain"),
     "format": ("incgen.cli.format", "format_specs"),
     "lsp": ("incgen.cli.lsp", "serve"),
+    "new": ("incgen.cli.new", "new"),
     "ops": ("incgen.cli.manual", "show_ops"),
     "passes": ("incgen.cli.specs", "passes"),
     "show": ("incgen.cli.specs", "show"),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
 
 import click
 
 from incgen.base.diagnostics import Code, near
 from incgen.cli.options import OK
-from incgen.cli.terminal import print_text
+from incgen.cli.terminal import print_text, text_width
 
 _EXAMPLES_OF_OPS = """\b
 Examples:
@@ -30,12 +29,12 @@ def show_ops(op: str | None) -> int:
     from incgen.manual import ops
 
     if op is None:
-        print_text(ops.listing(_width()))
+        print_text(ops.listing(text_width()))
         return OK
     known = ops.entries()
     if op not in known:
         raise click.UsageError(f"there is no op `{op}`: {_offer(op, list(known))}")
-    print_text(ops.page(known[op], _width()))
+    print_text(ops.page(known[op], text_width()))
     return OK
 
 
@@ -58,17 +57,12 @@ def explain(code: str | None) -> int:
     from incgen.manual import errors
 
     if code is None:
-        print_text(errors.listing(_width()))
+        print_text(errors.listing(text_width()))
         return OK
     known = {each.value: each for each in Code}
     word = re.sub(r"^.*\[(.*)\].*$", r"\1", code).strip().lower().replace("_", "-")
     if word not in known:
         offer = near(word, known) or "`incgen explain` lists all codes"
         raise click.UsageError(f"there is no code `{code}`: {offer}")
-    print_text(errors.page(errors.explanations()[known[word]], _width()))
+    print_text(errors.page(errors.explanations()[known[word]], text_width()))
     return OK
-
-
-def _width() -> int:
-    """Return how many columns text is filled into: those of the terminal, within reason."""
-    return max(60, min(shutil.get_terminal_size().columns, 100))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -32,6 +33,11 @@ def say(text: str) -> None:
     """Print a message on standard error."""
     if text:
         click.echo(harmless(text), err=True)
+
+
+def text_width() -> int:
+    """Return how many columns prose is filled into: those of the terminal, within reason."""
+    return max(60, min(shutil.get_terminal_size().columns, 100))
 
 
 def harmless(text: str) -> str:

@@ -1,0 +1,1 @@
+"""New specs and projects, made from the files of `starters/`."""

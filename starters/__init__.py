@@ -1,0 +1,1 @@
+"""What `incgen new` makes specs and projects from, as data."""
