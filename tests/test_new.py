@@ -259,7 +259,7 @@ def test_its_own_tests_pass_and_see_a_change(
     tests.test_the_models_compute_what_the_spec_says()
 
     spec = tmp_path / "net" / "specs" / "net.inc"
-    spec.write_text(spec.read_text("utf-8").replace("stem: conv_bn 3x3", "stem: conv_bn 5x5"))
+    spec.write_text(spec.read_text("utf-8").replace("conv_bn 3x3  ", "conv_bn 5x5  "))
     with pytest.raises(AssertionError, match=r"net_torch\.py is not what .*net\.inc gives"):
         tests.test_the_generated_file_is_up_to_date("torch")
 
@@ -268,7 +268,7 @@ def test_its_own_tests_pass_and_see_a_change(
 def test_its_own_tests_pass_in_every_framework(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    run(["net", "--template", "inception", *(w for t in TARGETS for w in ("-t", t))], capsys)
+    run(["net", *(w for t in TARGETS for w in ("-t", t))], capsys)
     (tmp_path / "net" / "conftest.py").touch()  # pytest finds its configuration here
 
     done = subprocess.run(
