@@ -14,6 +14,7 @@
 #                   selects some
 #   make science    the experiments of docs/batch-normalisation.md; hours
 #   make vscode     the extension for VS Code, editors/vscode/incgen.vsix, tested; needs Node.js
+#   make docs       the site of the documentation, build/site; needs Node.js
 #   make release-check
 #                   builds the wheel into dist/ and tries it in an empty environment
 #   make setup      only the set-up, for running programs in .venv directly
@@ -37,7 +38,7 @@ PUBLISHED := torchvision timm pretrainedmodels facenet-pytorch pytorchcv pytorch
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow test-browser lint bench agreement vscode release-check tools science setup clean
+.PHONY: demo test test-slow test-browser lint bench agreement vscode docs release-check tools science setup clean
 
 demo: setup
 	@$(BIN)/python examples/demo.py
@@ -84,6 +85,11 @@ vscode: setup
 	@cd editors/vscode && PYTHON="$(CURDIR)/$(BIN)/python" npm test --silent
 	@cd editors/vscode && npm run --silent package
 
+docs: setup
+	@command -v npm >/dev/null || { echo "make: npm was not found; install Node.js 20 or later" >&2; exit 1; }
+	@cd website && npm ci --no-audit --no-fund --silent
+	@$(BIN)/python -m website
+
 setup: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -95,6 +101,6 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist generated editors/vscode/node_modules editors/vscode/dist
+	rm -rf $(VENV) build dist generated editors/vscode/node_modules editors/vscode/dist website/node_modules
 	rm -rf *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

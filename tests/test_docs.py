@@ -7,13 +7,15 @@ A fence that begins with `inc` is a spec. What follows says how it is tested:
     inc block USE           definitions, tried by the statement USE inside such a network
     inc file NAME           a file that later examples of the page can `use`
 
-At the end may stand `error: CODE` or `warning: CODE`: the example has that fault and no other;
-without it an example has no fault at all. What has no error is built and run in every framework.
-Examples in `body` and `block` may use `conv_bn` and `classes`; `numerics caffe` holds in them.
+At the end may stand `error: CODE` or `warning: CODE`, several with commas: the example has these
+faults and no other; without them an example has no fault at all. What has no error is built and run
+in every framework. Examples in `body` and `block` may use `conv_bn` and `classes`; `numerics caffe`
+holds in them.
 
 In a fence `console`, lines that begin with `$ incgen` are run in a folder that has `specs/`. Where
 lines follow, they are the output; a line `...` stands for any lines. Fences `python` of the README,
 and of the pages on weights, on Flax, on ONNX and on drawings, are run in that folder afterwards.
+The guides, such as the tutorial, are followed step by step by `test_guides.py` instead.
 
 Between `<!-- table: NAME -->` and `<!-- end -->` stands a table made here from incgen's own tables;
 `pytest tests/test_docs.py --update-goldens` writes it anew.
@@ -69,12 +71,16 @@ ONNX = ROOT / "docs" / "onnx.md"
 DRAWING = ROOT / "docs" / "drawing.md"
 TRAINING = ROOT / "docs" / "training.md"
 WITH_TABLES = [LANGUAGE, ERRORS, RECIPES, ARCHITECTURE, WEIGHTS, GENERATED]
+#: Followed step by step by `test_guides.py`.
+GUIDES = [
+    ROOT / "docs" / f"{name}.md" for name in ("quickstart", "tutorial", "cookbook", "numerics")
+]
 TEXTS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
 
 # ---------------------------------------------------------------- fences
 
 _FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_EXPECTED = re.compile(r"^(.*?)\s*(?:\b(error|warning): ([a-z0-9-]+))?$")
+_FAULT = re.compile(r"\b(error|warning): ([a-z0-9-]+)")
 
 
 @dataclass(frozen=True)
@@ -93,11 +99,9 @@ class Fence:
     @property
     def trial(self) -> tuple[str, str, set[tuple[str, str]]]:
         """Return how to test a spec, with what, and the faults to expect."""
-        matched = _EXPECTED.match(self.info)
-        assert matched is not None
-        how, _, what = matched[1].partition(" ")
+        how, _, what = _FAULT.sub("", self.info).rstrip(", ").partition(" ")
         assert how in ("", "body", "block", "file"), f"{self}: what is `{how}`?"
-        return how, what, {(matched[2], matched[3])} if matched[3] else set()
+        return how, what, {(found[1], found[2]) for found in _FAULT.finditer(self.info)}
 
 
 def fences(page: Path, language: str) -> list[Fence]:
@@ -132,14 +136,16 @@ def whole(fence: Fence, how: str, use: str) -> str:
     return "\n".join([*above, "network example {", *lines, statements, "}", ""])
 
 
-def files_of(page: Path, folder: Path) -> None:
-    """Put the `inc file` examples of a page into a folder."""
+def files_of(page: Path, folder: Path, last: Fence | None = None) -> None:
+    """Put the `inc file` examples of a page into a folder, or those up to one of them."""
     for fence in fences(page, "inc"):
         how, name, _ = fence.trial
         if how == "file":
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(fence.text, "utf-8")
+        if fence == last:
+            break
 
 
 def faults(path: Path, text: str) -> list[Diagnostic]:
@@ -158,7 +164,7 @@ def faults(path: Path, text: str) -> list[Diagnostic]:
 @pytest.mark.parametrize("fence", SPECS, ids=str)
 def test_an_example_is_as_the_page_says(fence: Fence, tmp_path: Path) -> None:
     how, what, expected = fence.trial
-    files_of(fence.page, tmp_path)
+    files_of(fence.page, tmp_path, fence)
     if how == "file":
         found = api.check(tmp_path / what)
     else:
@@ -348,7 +354,7 @@ def run_page(page: Path, folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES[1:] if page not in (WEIGHTS, FLAX, ONNX, DRAWING, DEPLOYMENT)],
+    [page for page in PAGES[1:] if page not in (WEIGHTS, FLAX, ONNX, DRAWING, DEPLOYMENT, *GUIDES)],
     ids=lambda page: page.name,
 )
 def test_the_commands_of_a_page(page: Path, tmp_path: Path) -> None:

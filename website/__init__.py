@@ -1,0 +1,1 @@
+"""The site of the documentation, from docs/, the specs and the docstrings: see `make docs`."""
