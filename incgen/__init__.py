@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from incgen.inference import deployed
     from incgen.onnx.exporting import export_onnx
     from incgen.output import GeneratedFile
+    from incgen.quantization.api import quantize
+    from incgen.quantization.errors import QuantizeError
     from incgen.targets.shared.style import Style, TemplateError
     from incgen.weights.errors import MismatchError, WeightsError
     from incgen.weights.exporting import export_weights
@@ -36,6 +38,7 @@ __all__ = [
     "GeneratedFile",
     "MismatchError",
     "OutputError",
+    "QuantizeError",
     "RequestError",
     "SpecError",
     "Style",
@@ -53,6 +56,7 @@ __all__ = [
     "generate",
     "import_weights",
     "load",
+    "quantize",
 ]
 
 _HOMES = {
@@ -61,6 +65,7 @@ _HOMES = {
     "GeneratedFile": "incgen.output",
     "MismatchError": "incgen.weights.errors",
     "OutputError": "incgen.output",
+    "QuantizeError": "incgen.quantization.errors",
     "RequestError": "incgen.compiling",
     "SpecError": "incgen.base.diagnostics",
     "Style": "incgen.targets.shared.style",
@@ -77,6 +82,7 @@ _HOMES = {
     "generate": "incgen.api",
     "import_weights": "incgen.weights.importing",
     "load": "incgen.api",
+    "quantize": "incgen.quantization.api",
 }
 
 

@@ -14,7 +14,8 @@ holds in them.
 
 In a fence `console`, lines that begin with `$ incgen` are run in a folder that has `specs/`. Where
 lines follow, they are the output; a line `...` stands for any lines. Fences `python` of the README,
-and of the pages on weights, on Flax, on ONNX and on drawings, are run in that folder afterwards.
+and of the pages on weights, on Flax, on ONNX, on use and on drawings, are run in that folder, most
+of them afterwards.
 The guides, such as the tutorial, are followed step by step by `test_guides.py` instead.
 
 Between `<!-- table: NAME -->` and `<!-- end -->` stands a table made here from incgen's own tables;
@@ -32,7 +33,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -55,6 +56,7 @@ from incgen.recipes.table import SETTINGS, TRANSFORMS
 from incgen.syntax.format import format_text
 from incgen.targets import TARGETS
 from incgen.targets.shared.render import Printer
+from incgen.weights import first
 from incgen.weights.layout_file import read as read_layout
 
 ROOT = Path(__file__).parent.parent
@@ -69,8 +71,11 @@ FLAX = ROOT / "docs" / "flax.md"
 DEPLOYMENT = ROOT / "docs" / "deployment.md"
 ONNX = ROOT / "docs" / "onnx.md"
 DRAWING = ROOT / "docs" / "drawing.md"
+TO_USE = ROOT / "docs" / "from-training-to-use.md"
 TRAINING = ROOT / "docs" / "training.md"
 WITH_TABLES = [LANGUAGE, ERRORS, RECIPES, ARCHITECTURE, WEIGHTS, GENERATED]
+#: Whose programs are run too.
+WITH_PROGRAMS = [WEIGHTS, FLAX, ONNX, DRAWING, DEPLOYMENT, TO_USE]
 #: Followed step by step by `test_guides.py`.
 GUIDES = [
     ROOT / "docs" / f"{name}.md" for name in ("quickstart", "tutorial", "cookbook", "numerics")
@@ -323,15 +328,15 @@ def matches(lines: list[str], output: str) -> bool:
     return re.fullmatch(pattern, output, re.DOTALL) is not None
 
 
-def run_page(page: Path, folder: Path) -> None:
-    """Run the `incgen` commands of a page and compare what they print."""
+def run_page(page: Path, folder: Path, only: Collection[str] = ()) -> None:
+    """Run the `incgen` commands of a page, or some of them, and compare what they print."""
     shutil.copytree(ROOT / "specs", folder / "specs", dirs_exist_ok=True)
     files_of(page, folder)
     for fence in fences(page, "console"):
         for command, lines in commands(fence):
             words = shlex.split(command, comments=True)
             assert words[0] in ("incgen", "make", "pip", "git", "cd"), f"{fence}: {command}"
-            if words[0] != "incgen":
+            if words[0] != "incgen" or (only and command not in only):
                 continue
             done = subprocess.run(
                 [sys.executable, "-m", "incgen", *words[1:]],
@@ -354,7 +359,7 @@ def run_page(page: Path, folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES[1:] if page not in (WEIGHTS, FLAX, ONNX, DRAWING, DEPLOYMENT, *GUIDES)],
+    [page for page in PAGES[1:] if page not in (*WITH_PROGRAMS, *GUIDES)],
     ids=lambda page: page.name,
 )
 def test_the_commands_of_a_page(page: Path, tmp_path: Path) -> None:
@@ -465,6 +470,61 @@ def test_the_commands_and_programs_of_the_page_on_deployment(tmp_path: Path) -> 
     programs = [fence.text for fence in fences(DEPLOYMENT, "python")]
 
     run_program("\n".join([*programs, "assert logits.shape == (1, 1000)"]), tmp_path)
+
+
+def test_the_way_from_a_weights_file_to_int8(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page in short: nothing is trained, and TensorFlow stays out of it."""
+    images, run, *_ = fences(TO_USE, "python")
+    weights, found = "runs/digits/last.safetensors", dict[str, Any]()
+    monkeypatch.chdir(tmp_path)
+    exec(images.text, found)
+    files_of(TO_USE, tmp_path)
+    (tmp_path / weights).parent.mkdir(parents=True)
+    first.write(compiling.compile_spec(tmp_path / "digits.inc"), tmp_path / weights, 0, force=True)
+
+    run_page(
+        TO_USE,
+        tmp_path,
+        {
+            f"incgen build digits.inc --target onnx --deploy --weights {weights} -o digits.onnx",
+            "incgen quantize digits.onnx --images digits",
+        },
+    )
+
+    exec(run.text, found)
+    assert found["logits"].shape == (1, 10)
+
+
+#: What the programs of the page must have done.
+_CHECKS_OF_USE = """
+assert logits.shape == (1, 10) and logits.argmax() == 0
+assert same > 0.98
+report = incgen.quantize("digits.onnx", "digits", "digits_int8.onnx", compare=600)
+before, after = report.top1
+assert report.found.images == 599 and before > 0.97 and after >= before - 0.005, report.top1
+"""
+
+
+@pytest.mark.slow
+def test_the_commands_and_programs_of_the_page_from_training_to_use(tmp_path: Path) -> None:
+    """The network is trained, which takes half a minute, and loses at most half a per cent."""
+    programs = [fence.text for fence in fences(TO_USE, "python")]
+    trained, page = tmp_path / "trained", tmp_path / "page"
+    for folder in (trained, page):
+        folder.mkdir()
+        run_program(programs[0], folder)
+    run_page(TO_USE, trained, {"incgen build digits.inc --recipe quick"})
+    (line,) = re.findall(r"^python (generated/train_.*)$", TO_USE.read_text("utf-8"), re.MULTILINE)
+    words = [sys.executable, *line.split()]
+    done = subprocess.run(words, cwd=trained, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    shutil.copytree(trained / "runs", page / "runs")
+
+    run_page(TO_USE, page)
+
+    run_program("\n".join([*programs, _CHECKS_OF_USE]), page)
 
 
 # ---------------------------------------------------------------- tables

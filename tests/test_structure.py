@@ -108,7 +108,7 @@ def test_a_framework_is_only_for_its_files(library: str) -> None:
 
 def test_onnx_is_only_for_its_files_and_for_what_runs_them() -> None:
     users = users_of("onnx") | users_of("onnxruntime")
-    homes = ("incgen.onnx.", "incgen.verify.runners.onnx")
+    homes = ("incgen.onnx.", "incgen.quantization.", "incgen.verify.runners.onnx")
     assert users and all(name.startswith(homes) for name in users)
 
 
@@ -124,7 +124,7 @@ def test_frameworks_are_imported_where_they_are_needed() -> None:
 
 def test_numpy_is_only_for_weights_and_for_what_runs_models() -> None:
     users = users_of("numpy") | users_of("safetensors")
-    homes = ("incgen.weights.", "incgen.onnx.", "incgen.verify.")
+    homes = ("incgen.weights.", "incgen.onnx.", "incgen.quantization.", "incgen.verify.")
     assert {name for name in users if not name.startswith(homes)} <= {"incgen.weights.sampling"}
 
 
@@ -200,7 +200,7 @@ def test_targets_do_not_import_each_other() -> None:
 #: From the ground up: a module imports from its own room and from those in front of it.
 ROOMS = (
     *("base", "language", "syntax", "resolve", "graph", "draw", "recipes", "deploy"),
-    *("targets", "road", "weights", "onnx", "verify", "manual", "starting"),
+    *("targets", "road", "weights", "onnx", "quantization", "verify", "manual", "starting"),
 )
 #: Modules outside the rooms: the pipeline, and what writes its output.
 ROAD = {"incgen.api", "incgen.compiling", "incgen.inference", "incgen.output"}

@@ -34,6 +34,7 @@ _COMMANDS = {
     "new": ("incgen.cli.new", "new"),
     "ops": ("incgen.cli.manual", "show_ops"),
     "passes": ("incgen.cli.specs", "passes"),
+    "quantize": ("incgen.cli.quantize", "quantize"),
     "show": ("incgen.cli.specs", "show"),
     "templates": ("incgen.cli.templates", "templates"),
     "verify": ("incgen.cli.verify", "verify"),
@@ -123,14 +124,15 @@ def _run(command: click.Command, arguments: Sequence[str] | None, program: str) 
         from incgen.base.files import OutputError
         from incgen.compiling import RequestError  # whatever failed has already imported them
         from incgen.draw.view import DrawError
+        from incgen.quantization.errors import QuantizeError
         from incgen.targets.shared.formatting import FormatterError
         from incgen.targets.shared.style import TemplateError
         from incgen.weights.errors import MismatchError, WeightsError
 
-        known = (DrawError, FormatterError, OutputError, RequestError, TemplateError, WeightsError)
         if isinstance(error, MismatchError):
             failed(str(error))
             return FAULTS
-        if isinstance(error, known):
+        ours = (DrawError, FormatterError, OutputError, QuantizeError, RequestError)
+        if isinstance(error, (*ours, TemplateError, WeightsError)):
             return failed(str(error))
         raise  # a bug in incgen

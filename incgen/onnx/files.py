@@ -91,7 +91,7 @@ def compared(
     if not path.is_file():
         raise OutputError(f"`{path.as_posix()}` is not a regular file: choose another")
     try:
-        before, untouched = _stated(path)
+        before, untouched = stated(path)
         version, said = _described(path) if untouched and before != digest else ("", {})
     except OSError as error:
         raise OutputError(f"`{path.as_posix()}` cannot be read: {reason(error)}") from None
@@ -115,10 +115,8 @@ def written(
     refuse_links(file.path)
     if not file.changed:
         return
-    if file.before is not None and not (force or (file.before and file.untouched)):
-        name = file.path.as_posix()
-        help_ = "choose another output with -o, or overwrite it with --force"
-        raise OutputError(f"`{name}` {file.difference()}: {help_}")
+    if not force:
+        refuse_foreign(file)
     make_folder(file.path.parent)
     temporary = stack.enter_context(Replacement(file.path))
     sealed = encoding.entry(file.digest)
@@ -129,7 +127,14 @@ def written(
     temporary.close()
 
 
-def _stated(path: Path) -> tuple[str, bool]:
+def refuse_foreign(file: OnnxFile) -> None:
+    """Raise `OutputError` if there is a file that incgen did not write, or that was edited."""
+    if file.before is not None and not (file.before and file.untouched):
+        help_ = "choose another output with -o, or overwrite it with --force"
+        raise OutputError(f"`{file.path.as_posix()}` {file.difference()}: {help_}")
+
+
+def stated(path: Path) -> tuple[str, bool]:
     """Return the digest that a file states, "" if it is not incgen's, and whether it is true."""
     with path.open("rb") as file:
         first = _BEGIN.fullmatch(file.read(_LENGTH))

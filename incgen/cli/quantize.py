@@ -1,0 +1,85 @@
+"""The command `quantize`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from incgen.cli.options import OK, Command
+from incgen.cli.terminal import harmless, print_text, progress_line, say
+
+_EXAMPLES = """\b
+Examples:
+  incgen quantize bn_inception.onnx --images photos/ --resize 256
+  incgen quantize net.onnx --images data/ --keep conv1 --keep 'inception_3a.pool*'
+"""
+
+
+def _number(flag: str, default: int, about: str) -> Callable[[Command], Command]:
+    return click.option(
+        flag, type=click.IntRange(1), metavar="N", default=default, show_default=True, help=about
+    )
+
+
+@click.command("quantize", epilog=_EXAMPLES)
+@click.argument("model", metavar="MODEL")
+@click.option(
+    "--images",
+    metavar="PATH",
+    required=True,
+    help="A folder of images, with a folder for each class or without; one with train/ and val/, "
+    "or with IDX files; or an array, .npy or .npz.",
+)
+@click.option("--output", "-o", metavar="FILE", help="Default: MODEL_int8.onnx beside the model.")
+@_number("--count", 128, "How many images the ranges of values come from.")
+@_number("--compare", 500, "How many others are compared.")
+@click.option(
+    "--calibration",
+    type=click.Choice(["minmax", "entropy", "percentile"]),
+    default="minmax",
+    show_default=True,
+    help="How a range follows from the values that were seen.",
+)
+@click.option(
+    "--percentile",
+    type=float,
+    metavar="PERCENT",
+    default=99.999,
+    show_default=True,
+    help="With --calibration percentile: how much of the values a range holds.",
+)
+@_number("--batch", 16, "How many images are computed at once.")
+@click.option(
+    "--resize",
+    type=click.IntRange(1),
+    metavar="SIZE",
+    help="Resize images, the shorter side to SIZE, and crop the middle that the network takes.",
+)
+@click.option(
+    "--keep",
+    metavar="LABEL",
+    multiple=True,
+    help="Leave the layers under this label (or wildcard) in float. Repeatable.",
+)
+@click.option(
+    "--reduce-range", is_flag=True, help="Weights of 7 bits, for x86 processors without VNNI."
+)
+@_number("--depth", 1, "Report this many levels of labels.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option("--force", is_flag=True, help="Overwrite a file even if incgen did not write it.")
+def quantize(model: str, images: str, output: str | None, as_json: bool, **options: Any) -> int:
+    """Write a file of ONNX in int8, and report how far each block moves from float.
+
+    MODEL is a file that `incgen build --target onnx` wrote, best with --deploy. Some of the images
+    tell the ranges of values; others are computed in float and in int8, and compared.
+    """
+    from incgen.quantization.api import quantize as quantized
+
+    with progress_line() as progress:
+        report = quantized(model, images, output, progress=progress, **options)
+    sizes = f"{report.bytes:,} bytes, {report.source_bytes:,} in float"
+    say(f"{'wrote' if report.changed else 'unchanged'} {report.path.as_posix()} ({sizes})")
+    print_text(report.as_json() if as_json else harmless(report.text()))
+    return OK

@@ -1,0 +1,7 @@
+"""What stands against quantising a file, as an exception whose text is the whole report."""
+
+from __future__ import annotations
+
+
+class QuantizeError(Exception):
+    """A model cannot be quantised with what is given; the message says why and what to do."""

@@ -1,0 +1,154 @@
+"""Quantise a file: calibrate, convert, compare, write."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import (
+    Fail,
+    InvalidArgument,
+    InvalidGraph,
+    NotImplemented,
+    RuntimeException,
+)
+
+from incgen.base.diagnostics import counted
+from incgen.onnx import encoding
+from incgen.quantization import calibrating, choosing, comparing, images, quantizing
+from incgen.quantization.errors import QuantizeError
+from incgen.quantization.files import place_for, write
+from incgen.quantization.images import Images
+from incgen.quantization.options import Options
+from incgen.quantization.reading import Reader
+from incgen.quantization.report import Report
+from incgen.quantization.source import QUANTIZED, Source, opened
+from incgen.weights.checkpoint import Array
+
+#: What ONNX Runtime raises.
+_FAILURES = (Fail, InvalidArgument, InvalidGraph, NotImplemented, RuntimeException)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is quantised, with which images."""
+
+    source: Source
+    options: Options
+    reader: Reader
+    calibrating: Images
+    comparing: Images
+    progress: Callable[[str], None]
+
+    def batches(self) -> Iterator[Array]:
+        """Yield the images for calibration."""
+        return (x for x, _ in self.reader.batches(self.calibrating))
+
+
+def run(
+    model: Path,
+    folder: Path,
+    output: Path | None,
+    options: Options,
+    *,
+    force: bool,
+    progress: Callable[[str], None],
+) -> Report:
+    """Quantise a file, and compare the result with it.
+
+    The arguments and errors are those of `incgen.quantize`.
+    """
+    source = opened(model)
+    place = place_for(source, output, force=force)
+    found = images.found(folder)
+    first, second = images.split(*found, options.count, options.compare, folder)
+    _check_counts(source, first, second)
+    reader = Reader(source, folder, options.batch, options.resize)
+    job = _Job(source, options, reader, first, second, progress)
+    with tempfile.TemporaryDirectory(prefix="incgen") as temporary:
+        return _quantized(job, Path(temporary), place)
+
+
+def _quantized(job: _Job, temporary: Path, place: Path) -> Report:
+    source, options = job.source, job.options
+    plain = quantizing.folded(source.proto, temporary / "float.onnx")
+    path = temporary / "float.onnx"
+    in_float = choosing.in_float(plain.graph, options.keep)
+    try:
+        ranges = calibrating.ranges_of(
+            path, job.batches(), options.calibration, options.percentile, job.progress
+        )
+        calibrating.cut_ranges(plain.graph, ranges)
+        calibrating.share_ranges(plain.graph, ranges)
+        made = quantizing.in_int8(path, ranges, in_float, reduce_range=options.reduce_range)
+        note = _why_no_classes(source, job.comparing)
+        found = comparing.compared(
+            plain,
+            made,
+            job.reader.batches(job.comparing if not note else Images(job.comparing.items)),
+            depth=options.depth,
+            places=_places(source),
+            classes=source.classes is not None,
+            progress=job.progress,
+        )
+    except _FAILURES as error:
+        raise QuantizeError(f"ONNX Runtime cannot run it: {error}") from None
+    size, changed = write(place, made, source.said | {QUANTIZED: _described(job)})
+    return Report(
+        path=place,
+        changed=changed,
+        source=source.path,
+        bytes=size,
+        source_bytes=source.path.stat().st_size,
+        calibration=options.calibration,
+        calibrated=len(job.calibrating),
+        kept=options.keep,
+        note=note,
+        found=found,
+    )
+
+
+def _check_counts(source: Source, first: Images, second: Images) -> None:
+    """Refuse fewer images than a file of a fixed batch takes at once."""
+    need = source.batch or 1
+    if min(len(first), len(second)) < need:
+        have = f"{len(first)} to calibrate with and {len(second)} to compare"
+        what = f"`{source.path.as_posix()}` takes {counted(need, 'image')} at once"
+        raise QuantizeError(f"{what}, and there are {have}: give more, or build without --batch")
+
+
+def _why_no_classes(source: Source, found: Images) -> str:
+    """Return why images cannot be counted as right or wrong; "" if they can."""
+    if source.classes is None:
+        return f"the output `{source.proto.graph.output[0].name}` is no vector"
+    if found.labels is None:
+        return "the images are not in a folder for each class"
+    classes = found.classes or 1 + int(found.labels.max())
+    if classes > source.classes or (found.classes and classes < source.classes):
+        have = f"the images are of {classes} classes"
+        return f"{have}, and `{source.spec}` tells {source.classes} apart"
+    return ""
+
+
+def _places(source: Source) -> dict[str, list[str]]:
+    """Return where the spec has each node, from the inside out."""
+    return {node.name: node.doc_string.split(", ") for node in source.proto.graph.node}
+
+
+def _described(job: _Job) -> str:
+    """Return what the file says about how it was quantised."""
+    options = job.options
+    said = {
+        "from": job.source.path.name,
+        "from_sha256": job.source.said[encoding.DIGEST],
+        "calibration": options.calibration,
+        "images": len(job.calibrating),
+        "kept": list(options.keep),
+        "reduce_range": options.reduce_range,
+        "by": f"onnxruntime {onnxruntime.__version__}",
+    }
+    return json.dumps(said, separators=(",", ":"), ensure_ascii=False)
