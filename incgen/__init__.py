@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from incgen.compiling import RequestError, compile_recipe, compile_spec
     from incgen.draw.view import DrawError
     from incgen.inference import deployed
+    from incgen.notebooks.network import Network
     from incgen.onnx.exporting import export_onnx
     from incgen.output import GeneratedFile
     from incgen.quantization.api import quantize
@@ -37,6 +38,7 @@ __all__ = [
     "DrawError",
     "GeneratedFile",
     "MismatchError",
+    "Network",
     "OutputError",
     "QuantizeError",
     "RequestError",
@@ -59,11 +61,13 @@ __all__ = [
     "quantize",
 ]
 
+#: The modules of all names; the last is what IPython looks for, for `%load_ext incgen`.
 _HOMES = {
     "Diagnostic": "incgen.base.diagnostics",
     "DrawError": "incgen.draw.view",
     "GeneratedFile": "incgen.output",
     "MismatchError": "incgen.weights.errors",
+    "Network": "incgen.notebooks.network",
     "OutputError": "incgen.output",
     "QuantizeError": "incgen.quantization.errors",
     "RequestError": "incgen.compiling",
@@ -83,6 +87,7 @@ _HOMES = {
     "import_weights": "incgen.weights.importing",
     "load": "incgen.api",
     "quantize": "incgen.quantization.api",
+    "load_ipython_extension": "incgen.notebooks.cells",
 }
 
 

@@ -297,9 +297,13 @@ def load(
         ImportError: The framework is not installed.
     """
     (found,) = find_targets([target], style)
-    graph = formed(compile_spec(spec, parameters, text=text), deploy)
-    network = graph.program.network.name
-    return import_source(network, graph.program.file, found.name, found.emit(graph))
+    return imported(formed(compile_spec(spec, parameters, text=text), deploy), found)
+
+
+def imported(graph: Graph, target: Target) -> ModuleType:
+    """Import the code of a network for one target, as `load` does for a spec."""
+    program = graph.program
+    return import_source(program.network.name, program.file, target.name, target.emit(graph))
 
 
 def find_targets(names: Sequence[str], style: Style | None = None) -> list[Target]:

@@ -16,7 +16,8 @@ In a fence `console`, lines that begin with `$ incgen` are run in a folder that 
 lines follow, they are the output; a line `...` stands for any lines. Fences `python` of the README,
 and of the pages on weights, on Flax, on ONNX, on use and on drawings, are run in that folder, most
 of them afterwards.
-The guides, such as the tutorial, are followed step by step by `test_guides.py` instead.
+The guides, such as the tutorial, are followed step by step by `test_guides.py` instead, and the
+cells of the page on notebooks by `test_notebooks.py`.
 
 Between `<!-- table: NAME -->` and `<!-- end -->` stands a table made here from incgen's own tables;
 `pytest tests/test_docs.py --update-goldens` writes it anew.

@@ -133,6 +133,10 @@ def test_pygls_is_only_for_the_language_server() -> None:
     assert all(name.startswith("incgen.lsp.") for name in users)
 
 
+def test_ipython_is_only_for_cells() -> None:
+    assert users_of("IPython") == {"incgen.notebooks.cells"}
+
+
 def test_click_is_only_for_the_command_line() -> None:
     assert all(name.startswith("incgen.cli.") for name in users_of("click"))
 

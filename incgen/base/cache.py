@@ -49,6 +49,21 @@ def store(name: str, value: Any) -> None:
         replace(place / name, _digest(data) + data)
 
 
+def store_file(name: str, data: bytes) -> Path | None:
+    """Keep a file for other programs to read; return its path, or None if that is impossible."""
+    place = _folder()
+    if place is None:
+        return None
+    from incgen.base.files import OutputError, replace
+
+    path = place / name
+    with suppress(OutputError, OSError):
+        if not path.is_file() or path.read_bytes() != data:
+            replace(path, data)
+        return path
+    return None
+
+
 def _digest(data: bytes) -> bytes:
     return hashlib.sha256(data).hexdigest().encode("ascii")
 

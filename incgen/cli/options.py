@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from incgen.base.diagnostics import SpecError
-
 if TYPE_CHECKING:
     from incgen.inference import Deploy
     from incgen.language.arithmetic import Value
@@ -28,27 +26,14 @@ def _settings(
     context: click.Context, option: click.Parameter, given: Sequence[str]
 ) -> dict[str, Value]:
     """Read `--set name=value`."""
-    from incgen.language.expressions import Literal, Name
-    from incgen.syntax.parser import parse_value
+    if not given:
+        return {}
+    from incgen.syntax.settings import settings
 
-    found: dict[str, Value] = {}
-    for text in given:
-        name, equals, written = (part.strip() for part in text.partition("="))
-        if not (name and equals and written):
-            raise click.BadParameter(f"`{text}` is not of the form name=value")
-        try:
-            value = parse_value(written)
-        except SpecError as error:
-            message = error.diagnostics[0].message
-            raise click.BadParameter(f"`{text}`: {message}") from None
-        match value:
-            case Literal(constant) | Name(constant):
-                found[name] = constant
-            case _:
-                raise click.BadParameter(
-                    f"`{text}`: a value is a number, `true`, `false` or a word such as `max`"
-                )
-    return found
+    try:
+        return settings(given)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 one_spec = click.argument("spec", metavar="SPEC")

@@ -24,10 +24,15 @@ def report_faults(diagnostics: Sequence[Diagnostic]) -> None:
         return
     text = harmless(render(diagnostics))
     if _in_colour():
-        text = "\n".join(map(_coloured, text.split("\n")))
+        text = coloured(text)
     click.echo(f"{text}\n", err=True, color=True)
     if sys.stderr is not None and sys.stderr.isatty():
         say(_more(diagnostics))
+
+
+def coloured(text: str) -> str:
+    """Return reports with the codes of colours that terminals and notebooks know."""
+    return "\n".join(map(_coloured, text.split("\n")))
 
 
 def _in_colour() -> bool:

@@ -1,0 +1,1 @@
+"""Networks in notebooks: objects that show themselves, and cells that define them."""
