@@ -47,14 +47,20 @@ network net(classes = 10) {
 """
 
 
+@pytest.fixture(scope="module")
+def cached(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder for caches; the tables of the grammar are made once in it."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture(autouse=True)
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def project(tmp_path: Path, cached: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Yield a folder on the path of modules with specs in it; forget all imports afterwards."""
     (tmp_path / "project" / "nets").mkdir(parents=True)
     (tmp_path / "project" / "nets" / "net.inc").write_text(NET, "utf-8")
     (tmp_path / "project" / "nets" / "parts.inc").write_text(UNITS, "utf-8")
     monkeypatch.syspath_prepend(tmp_path / "project")
-    monkeypatch.setenv("INCGEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("INCGEN_CACHE", str(cached))
     cache._folder.cache_clear()
     before, finders = set(sys.modules), list(sys.meta_path)
     finding.install()

@@ -357,6 +357,7 @@ def test_ops_alone_lists_all(
         ("Conv2d", "here it is `conv`"),
         ("BatchNorm", "here it is `bn`"),
         ("layer_scale", "`depthwise_conv 1x1 bias=false init=constant(1e-6)` learns a factor"),
+        ("repeat", "that is a word of the language, which docs/language.md describes"),
         ("quux", "`incgen ops` lists all ops"),
     ],
 )

@@ -16,11 +16,12 @@ from safetensors.numpy import save_file
 
 import incgen
 from fuzzing.search import search
-from incgen import RequestError, testing
+from incgen import RequestError, api, testing
 from incgen.base.modules import needs
 from incgen.graph.nodes import Graph
 from incgen.graph.shapes import Tensor
 from incgen.language.initializers import Initializer
+from incgen.starting.projects import Project
 from incgen.targets import TARGETS
 from incgen.verify import Report, beginnings, inputs, measure, verifying
 from incgen.verify.places import Places
@@ -1020,6 +1021,21 @@ def test_files_that_are_the_same_network(tmp_path: Path) -> None:
     file.write_text(file.read_text("utf-8").replace("epsilon=1e-5", "epsilon=1e-3"), "utf-8")
     with pytest.raises(AssertionError, match=r"`stem\.bn`: value of torch and keras differ"):
         testing.assert_same_network(spec, files={"keras": file}, **options)
+
+
+def test_a_new_project_passes_its_own_tests(tmp_path: Path) -> None:
+    """Those that `incgen new` writes, on one rung; tests/test_new.py runs all."""
+    for name, content in Project("net", "small", api.find_targets(["torch"])).files().items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content, "utf-8")
+    file = tmp_path / "tests" / "test_net.py"
+    tests: dict[str, Any] = {}
+
+    exec(compile(file.read_text("utf-8"), str(file), "exec"), tests)
+
+    tests["RUNGS"] = [1]
+    tests["test_the_generated_file_is_up_to_date"]("torch")
+    tests["test_the_models_compute_what_the_spec_says"]()
 
 
 def test_helpers_look_beside_the_file_that_calls_them(

@@ -41,7 +41,10 @@ def show_ops(op: str | None) -> int:
 def _offer(op: str, known: list[str]) -> str:
     """Return what to ask for in place of an op that there is not."""
     from incgen.language import elsewhere
+    from incgen.syntax.tokens import keywords
 
+    if op in keywords():
+        return "that is a word of the language, which docs/language.md describes"
     if called := elsewhere.called_here(op):
         return f"here it is `{called}`"
     return elsewhere.lacking(op) or near(op, known) or "`incgen ops` lists all ops"

@@ -33,7 +33,7 @@ def network_of(statement: str) -> str:
 
 
 def renderings(statement: str) -> list[Rendering]:
-    """Return what each target writes for a statement; for ONNX, if it is there, the operators."""
+    """Return what each target writes for a statement; for ONNX, if that is there, its operators."""
     from incgen import compiling
     from incgen.targets import ONNX, TARGETS
 
@@ -42,9 +42,9 @@ def renderings(statement: str) -> list[Rendering]:
     for target in TARGETS.values():
         code = _own_lines(target.emit(graph), target.entry(graph.program.network.name))
         found.append(Rendering(target.name, code, _helpers(target.name, code)))
-    if find_spec("onnx") is not None:
-        found.append(Rendering(ONNX, " -> ".join(_operators(graph)), {}))
-    return found
+    if find_spec("onnx") is None:
+        return [*found, Rendering(ONNX, "needs onnx: pip install 'incgen[onnx]'", {})]
+    return [*found, Rendering(ONNX, " -> ".join(_operators(graph)), {})]
 
 
 def _own_lines(source: str, entry: str) -> str:

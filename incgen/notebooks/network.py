@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType, ModuleType
 from typing import Any
 
@@ -76,7 +77,7 @@ class Network:
         """Return the shapes of the outputs by their names: the network's own, then its heads."""
         return {name: self.graph.nodes[node].shape for name, node in self.graph.outputs.items()}
 
-    @property
+    @cached_property
     def shapes(self) -> Mapping[str, Shape]:
         """Return the shape after every layer, unit and block, by its key."""
         found: dict[str, Shape] = {}
