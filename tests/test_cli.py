@@ -442,6 +442,9 @@ def test_a_spec_cannot_steer_the_terminal(incgen: Runner) -> None:
         (True, {"NO_COLOR": "1"}, False),
         (True, {"TERM": "dumb"}, False),
         (False, {}, False),
+        (False, {"FORCE_COLOR": "1"}, True),
+        (False, {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        (True, {"FORCE_COLOR": "1", "TERM": "dumb"}, True),
     ],
 )
 def test_colour(
@@ -451,17 +454,23 @@ def test_colour(
     variables: dict[str, str],
     coloured: bool,
 ) -> None:
-    plain = incgen("check", "faulty.inc").err
+    plain, table = incgen("check", "faulty.inc").err, incgen("show", "net.inc").out
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
 
     shown = incgen("check", "faulty.inc").err
 
     assert ("\x1b[31m\x1b[1merror[unknown-op]" in shown) is coloured
     assert cli.click.unstyle(shown) == plain
+    monkeypatch.setenv("COLUMNS", "200")
+    printed = incgen("show", "net.inc").out
+    assert ("██████████\x1b[0m" in printed) is coloured
+    assert cli.click.unstyle(printed) == table
 
 
 # ---------------------------------------------------------------- show
@@ -472,7 +481,48 @@ def test_show(incgen: Runner) -> None:
 
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith("net(classes = 3)  from net.inc\n")
-    assert json.loads(incgen("show", "-", "--json", stdin=SPEC.encode()).out)["file"] == "<stdin>"
+    shown = incgen("show", "-", "--format", "json", stdin=SPEC.encode()).out
+    assert json.loads(shown)["file"] == "<stdin>"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--columns op,shape", "there is no column `shape`: did you mean `share`?"),
+        ("--sort cost", "there is no column `cost`: use `op`, `output`,"),
+        ("--format json --sort op", "JSON has every column, in order: leave out --columns"),
+        ("--numerics --columns op", "--numerics shows no layers: leave out the options for them"),
+        ("--recipe x --target torch", "--recipe shows a recipe: leave out the options for"),
+        ("--recipe x --format csv", "a recipe has no form csv: use --format json, or leave it out"),
+        ("--examples 3", "--examples belongs to --recipe"),
+        ("--deploy --columns training-memory", "the form for inference is not trained"),
+        ("--target pytroch", "there is no target `pytroch`"),
+    ],
+)
+def test_options_of_show_that_do_not_go_together(
+    incgen: Runner, arguments: str, message: str
+) -> None:
+    done = incgen("show", "net.inc", *arguments.split())
+
+    assert done.code == 2
+    assert message in done.err
+
+
+def test_every_form_of_every_table(incgen: Runner) -> None:
+    def first(*arguments: str) -> str:
+        done = incgen("show", "net.inc", *arguments)
+        assert (done.code, done.err) == (0, "")
+        return done.out.split("\n")[0]
+
+    head = "layer,op,output,parameters,multiply-adds,share,torch"
+    assert first("--format", "csv", "--target", "pytorch") == head
+    assert first("--format", "csv", "--deploy") == head.removesuffix(",torch")
+    assert first("--format", "csv", "--numerics") == "op,argument,value,said by,layers"
+    head = "| layer | op | output | parameters | multiply-adds | % of multiply-adds |"
+    assert first("--format", "markdown", "--deploy") == head
+    assert "\n| pass | places |" in incgen("show", "net.inc", "--format=markdown", "--deploy").out
+    head = "| op | argument | value | said by | layers |"
+    assert first("--format", "markdown", "--numerics") == head
 
 
 def test_show_needs_a_network(incgen: Runner) -> None:

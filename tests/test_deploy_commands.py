@@ -55,7 +55,7 @@ def test_a_deployed_file_stands_beside_that_of_the_training_form(tmp_path: Path)
 
 def test_passes_are_chosen_by_name() -> None:
     def layers(*options: str) -> list[str]:
-        shown = json.loads(run("show", "net.inc", "--deploy", "--json", *options).output)
+        shown = json.loads(run("show", "net.inc", "--deploy", "--format", "json", *options).output)
         return [each["op"] for each in shown["layers"][1:]]
 
     assert layers() == ["conv", "relu", "global_avg_pool", "dense"]
@@ -70,7 +70,7 @@ def test_passes_are_chosen_by_name() -> None:
 
 
 def test_costs_of_each_pass_are_shown() -> None:
-    shown = json.loads(run("show", "net.inc", "--deploy", "--json").output)["deployment"]
+    shown = json.loads(run("show", "net.inc", "--deploy", "--format", "json").output)["deployment"]
 
     # 3 * 6 * 9 = 162 weights, 12 of the normalisation, 4 * 6 + 4 = 28 of the dense layer; a bias
     # of 6 takes the place of the normalisation

@@ -46,6 +46,7 @@ import pytest
 
 from incgen import api, compiling
 from incgen.base.diagnostics import Code, Diagnostic, SpecError
+from incgen.graph.memory import BY_INPUT, BY_OUTPUT
 from incgen.graph.nodes import Graph
 from incgen.language.initializers import RULES
 from incgen.language.names import class_name
@@ -54,6 +55,7 @@ from incgen.manual import arguments, errors, ops
 from incgen.recipes import forms
 from incgen.recipes.forms import Field, Form
 from incgen.recipes.table import SETTINGS, TRANSFORMS
+from incgen.show.columns import COLUMNS
 from incgen.syntax.format import format_text
 from incgen.targets import TARGETS
 from incgen.targets.shared.render import Printer
@@ -73,8 +75,9 @@ DEPLOYMENT = ROOT / "docs" / "deployment.md"
 ONNX = ROOT / "docs" / "onnx.md"
 DRAWING = ROOT / "docs" / "drawing.md"
 TO_USE = ROOT / "docs" / "from-training-to-use.md"
+TABLES_OF_NETWORKS = ROOT / "docs" / "tables.md"
 TRAINING = ROOT / "docs" / "training.md"
-WITH_TABLES = [LANGUAGE, ERRORS, RECIPES, ARCHITECTURE, WEIGHTS, GENERATED]
+WITH_TABLES = [LANGUAGE, ERRORS, RECIPES, ARCHITECTURE, WEIGHTS, GENERATED, TABLES_OF_NETWORKS]
 #: Whose programs are run too.
 WITH_PROGRAMS = [WEIGHTS, FLAX, ONNX, DRAWING, DEPLOYMENT, TO_USE]
 #: Followed step by step by `test_guides.py`.
@@ -719,7 +722,23 @@ def transforms() -> str:
     return table(("transform", "value", "default", "meaning"), rows)
 
 
+def columns() -> str:
+    rows = [(f"`{each.name}`", each.about) for each in COLUMNS.values()]
+    return table(("column", "what it says"), rows)
+
+
+def kept() -> str:
+    """Return the ops whose derivatives are computed from a value, in the order of the reference."""
+    rows = []
+    for what, names in (("its input", BY_INPUT), ("its output", BY_OUTPUT)):
+        found = [*(name for name in OPS if name in names), *sorted(names - {*OPS})]
+        rows.append((what, ", ".join(f"`{name}`" for name in found)))
+    return table(("kept is", "for"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "columns": columns,
+    "kept": kept,
     "settings": settings,
     "transforms": transforms,
     **{f"helpers of {target}": partial(helpers_of, target) for target in TARGETS},

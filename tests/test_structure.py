@@ -203,7 +203,7 @@ def test_targets_do_not_import_each_other() -> None:
 
 #: From the ground up: a module imports from its own room and from those in front of it.
 ROOMS = (
-    *("base", "language", "syntax", "resolve", "graph", "draw", "recipes", "deploy"),
+    *("base", "language", "syntax", "resolve", "graph", "show", "draw", "recipes", "deploy"),
     *("targets", "road", "weights", "onnx", "quantization", "verify", "manual", "starting"),
 )
 #: Modules outside the rooms: the pipeline, and what writes its output.

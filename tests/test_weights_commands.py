@@ -236,7 +236,7 @@ def test_show_prints_where_weights_come_from(folder: Path) -> None:
 def test_show_prints_json_for_programs(folder: Path) -> None:
     run("weights", "import", "theirs.pth", "net.inc", "-o", "w.safetensors")
 
-    code, out, _ = run("weights", "show", "w.safetensors", "--json")
+    code, out, _ = run("weights", "show", "w.safetensors", "--format", "json")
 
     assert code == 0
     found = json.loads(out)
@@ -266,7 +266,7 @@ def test_show_lists_the_parts_of_a_file(folder: Path) -> None:
         "part        ema.module 2 tensors",
         "part        . 1 tensor",
     ]
-    assert json.loads(run("weights", "show", "x.pth", "--json")[1])["parts"] == {
+    assert json.loads(run("weights", "show", "x.pth", "--format", "json")[1])["parts"] == {
         **{"model": 2, "ema.module": 2, ".": 1}
     }
     assert "part " not in run("weights", "show", "theirs.pth")[1]

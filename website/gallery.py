@@ -10,7 +10,10 @@ from incgen.compiling import compile_spec
 from incgen.draw.drawing import drawn
 from incgen.draw.view import View
 from incgen.graph.nodes import Graph
-from incgen.graph.show import short, table
+from incgen.graph.words import short
+from incgen.show.sheet import View as Shown
+from incgen.show.sheet import sheet
+from incgen.show.text import table
 from incgen.syntax import tree as st
 from incgen.syntax.loader import load
 from website.places import ROOT
@@ -120,7 +123,7 @@ def _page(path: Path, graph: Graph) -> str:
         multiply_adds=graph.multiply_adds,
         size=graph.input,
         layers=sum(node.op not in ("input", "concat", "add", "mul") for node in graph.nodes),
-        table=_rows(table(graph, depth=1)),
+        table=_rows(table(sheet(graph, Shown(depth=1)))),
         recipes=_RECIPES.format(name=path.stem, lines=recipes) if recipes else "",
         text=path.read_text("utf-8").rstrip(),
     )

@@ -25,10 +25,12 @@ from incgen.base.diagnostics import (
 from incgen.base.files import OutputError
 from incgen.base.source import SourceFile
 from incgen.graph.nodes import Graph
-from incgen.graph.show import as_json, table
 from incgen.language.arithmetic import Value
 from incgen.language.expressions import Literal, Name
 from incgen.output import FOLDER, is_untouched
+from incgen.show.as_json import as_json
+from incgen.show.sheet import View, sheet
+from incgen.show.text import table
 from incgen.syntax.format import format_text
 from incgen.syntax.parser import parse, parse_value
 from incgen.targets import TARGETS
@@ -171,7 +173,7 @@ def _check_format(path: Path, *, parsed: bool) -> None:
 
 def _check_shown(graph: Graph) -> None:
     """Check that the table has no terminal control characters, and that the JSON is valid."""
-    for line in table(graph).split("\n"):
+    for line in table(sheet(graph, View())).split("\n"):
         if plain(line) != line:
             raise Failure("control character in a table", repr(line[:200]))
     json.loads(as_json(graph))

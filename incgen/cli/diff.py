@@ -9,7 +9,7 @@ import click
 
 from incgen.base.diagnostics import Reporter
 from incgen.cli.inputs import compiled
-from incgen.cli.options import FAULTS, OK, settings_option
+from incgen.cli.options import FAULTS, OK, one_form, settings_option
 from incgen.cli.terminal import print_text, say
 
 if TYPE_CHECKING:
@@ -32,12 +32,9 @@ _GIT = "git:"
 @settings_option("--set", "both", "Set a parameter or constant of both networks. Repeatable.")
 @settings_option("--set-a", "ours", "Set one of the first network alone.")
 @settings_option("--set-b", "theirs", "Set one of the second network alone.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "markdown", "json"]),
-    default="text",
-    help="Prose for a terminal, for a pull request, or everything for programs.",
+@one_form(
+    "Prose for a terminal, for a pull request, or everything for programs.",
+    *("text", "markdown", "json"),
 )
 @click.option(
     "--draw",

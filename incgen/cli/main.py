@@ -35,7 +35,7 @@ _COMMANDS = {
     "ops": ("incgen.cli.manual", "show_ops"),
     "passes": ("incgen.cli.specs", "passes"),
     "quantize": ("incgen.cli.quantize", "quantize"),
-    "show": ("incgen.cli.specs", "show"),
+    "show": ("incgen.cli.show", "show"),
     "templates": ("incgen.cli.templates", "templates"),
     "verify": ("incgen.cli.verify", "verify"),
     "weights": ("incgen.cli.weights", "weights"),

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from incgen.cli.configuration import COLUMNS, configuration
+
 if TYPE_CHECKING:
     from incgen.inference import Deploy
     from incgen.language.arithmetic import Value
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 OK, FAULTS, USAGE = 0, 1, 2
-#: The limits of the line length; ruff accepts no more.
-COLUMNS = (40, 320)
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -54,6 +54,11 @@ def several_targets(about: str, default: Sequence[str] = ()) -> Callable[[Comman
     )
 
 
+def one_form(about: str, *forms: str) -> Callable[[Command], Command]:
+    """Return the option that says in which form something is printed, the first if not given."""
+    return click.option("--format", "form", type=click.Choice(forms), default=forms[0], help=about)
+
+
 def settings_option(flag: str, name: str, about: str) -> Callable[[Command], Command]:
     """Return an option that takes `name=value` as often as it is given."""
     return click.option(
@@ -68,8 +73,6 @@ set_values = settings_option(
 
 def style_of(templates: str | None, line_length: int | None = None) -> Style | None:
     """Return the style set by options or the project; None if neither sets one."""
-    from incgen.cli.configuration import configuration
-
     project = configuration()
     own = templates or project.get("templates")
     columns = line_length or project.get("line-length")

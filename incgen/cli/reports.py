@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -11,7 +10,7 @@ import click
 
 from incgen.base.diagnostics import Code, Diagnostic, Severity, render
 from incgen.cli.options import FAULTS, OK, USAGE
-from incgen.cli.terminal import harmless, say
+from incgen.cli.terminal import harmless, in_colour, is_terminal, say
 
 _HEADLINE = re.compile(r"^(.*?: )(error|warning)(\[[a-z0-9-]+\]): (.*)$")
 _MARKS = re.compile(r"^( *\| *)(\^.*)$")
@@ -23,22 +22,16 @@ def report_faults(diagnostics: Sequence[Diagnostic]) -> None:
     if not diagnostics:
         return
     text = harmless(render(diagnostics))
-    if _in_colour():
+    if in_colour(sys.stderr):
         text = coloured(text)
     click.echo(f"{text}\n", err=True, color=True)
-    if sys.stderr is not None and sys.stderr.isatty():
+    if is_terminal(sys.stderr):
         say(_more(diagnostics))
 
 
 def coloured(text: str) -> str:
     """Return reports with the codes of colours that terminals and notebooks know."""
     return "\n".join(map(_coloured, text.split("\n")))
-
-
-def _in_colour() -> bool:
-    """Return whether standard error is a terminal whose user wants colours (no-color.org)."""
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return not plain and sys.stderr is not None and sys.stderr.isatty()
 
 
 def _more(diagnostics: Iterable[Diagnostic]) -> str:

@@ -10,11 +10,52 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+#: The styles of a table on a terminal.
+_STYLES: dict[str, dict[str, Any]] = {
+    "heading": {"bold": True},
+    "faint": {"dim": True},
+    "total": {"bold": True},
+    "short": {"fg": "green"},
+    "middle": {"fg": "yellow"},
+    "long": {"fg": "red"},
+}
+
+
+def in_colour(stream: TextIO | None) -> bool:
+    """Return whether what a stream shows is to be coloured.
+
+    `NO_COLOR` says that it is not (no-color.org), and `FORCE_COLOR` that it is (force-color.org);
+    otherwise it is on a terminal that can.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return os.environ.get("TERM") != "dumb" and is_terminal(stream)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a stream is a terminal; a closed one is None."""
+    return stream is not None and stream.isatty()
+
+
+def painter() -> Callable[[str, str], str]:
+    """Return what writes a text in a style: in colour on standard output, or as it is."""
+    if not in_colour(sys.stdout):
+        return lambda text, style: text
+    return lambda text, style: click.style(text, **_STYLES[style])
+
+
+def terminal_width() -> int | None:
+    """Return the columns of the terminal that standard output is; None if it is none."""
+    return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
 
 
 def print_text(text: str) -> None:
@@ -48,7 +89,7 @@ def harmless(text: str) -> str:
 @contextmanager
 def progress_line() -> Iterator[Callable[[str], None]]:
     """Show progress in one line of a terminal, and nothing elsewhere."""
-    shown = sys.stderr is not None and sys.stderr.isatty()
+    shown = is_terminal(sys.stderr)
 
     def show(message: str) -> None:
         if shown:

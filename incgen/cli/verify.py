@@ -13,6 +13,7 @@ from incgen.cli.options import (
     FAULTS,
     OK,
     for_deployment,
+    one_form,
     one_recipe,
     one_spec,
     own_templates,
@@ -89,7 +90,7 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
     metavar="DIR",
     help="Save the inputs and outputs of the first divergence in this folder.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print every comparison as JSON.")
+@one_form("A report for people, or every comparison as JSON.", "text", "json")
 @one_recipe
 @set_values
 @own_templates
@@ -100,7 +101,7 @@ def verify(
     rungs: list[int],
     dtypes: Sequence[str],
     depth: int,
-    as_json: bool,
+    form: str,
     parameters: dict[str, Value],
     templates: str | None,
     **options: Any,
@@ -120,8 +121,7 @@ def verify(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from incgen import verify as proof
-        from incgen.verify.show import as_json as in_json
-        from incgen.verify.show import text
+        from incgen.verify.show import as_json, text
     except ModuleNotFoundError as error:
         message = f"this needs {error.name}: pip install 'incgen[verify]'"
         raise click.ClickException(message) from None
@@ -139,5 +139,5 @@ def verify(
             progress=progress,
             **options,
         )
-    print_text(in_json(report) if as_json else harmless(text(report, graph, depth=depth)))
+    print_text(as_json(report) if form == "json" else harmless(text(report, graph, depth=depth)))
     return OK if report.passed else FAULTS

@@ -9,7 +9,7 @@ import click
 
 from incgen.base.diagnostics import counted
 from incgen.cli.inputs import compiled, source_of
-from incgen.cli.options import HELP, OK, for_deployment, one_spec, set_values
+from incgen.cli.options import HELP, OK, for_deployment, one_form, one_spec, set_values
 from incgen.cli.terminal import print_text, say
 
 if TYPE_CHECKING:
@@ -138,14 +138,14 @@ def import_(
 
 @weights.command("show")
 @click.argument("file", metavar="FILE")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def show(file: str, as_json: bool) -> int:
+@one_form("A summary, or everything as JSON.", "text", "json")
+def show(file: str, form: str) -> int:
     """Print what a weights file holds and where it comes from."""
     from incgen.weights import manifest
     from incgen.weights.readers import open_checkpoint
 
     with open_checkpoint(Path(file)) as checkpoint:
-        print_text(manifest.as_json(checkpoint) if as_json else manifest.text(checkpoint))
+        print_text({"text": manifest.text, "json": manifest.as_json}[form](checkpoint))
     return OK
 
 

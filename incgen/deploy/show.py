@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from incgen.deploy.passes import PASSES
 from incgen.graph.nodes import Costs, Deployment, Graph
+from incgen.show.forms import markdown
 
 _GAP = "   "
 _WIDTH = 100
@@ -26,19 +27,36 @@ def passes() -> str:
 
 def table(graph: Graph) -> str:
     """Return what each pass has done to a deployed network, and what it had to leave."""
-    made = _deployment(graph)
-    rows: list[tuple[str, ...]] = [
-        ("pass", "places", "layers", "parameters", "multiply-adds", "bytes moved")
-    ]
-    rows.append(("training form", "", *_numbers(made.training.costs())))
-    rows += ((each.name, f"{each.places:,}", *_numbers(each.costs)) for each in made.passes)
-    lines = [*_aligned(rows)]
+    lines = [*_aligned(_done(graph))]
     lines.insert(1, "-" * max(map(len, lines)))
-    if made.left:
-        left = sorted(made.left, key=lambda each: [*PASSES].index(each.by))
+    if left := _left(graph):
         lines += ["", "left as they are"]
-        lines += _aligned_left([(f"  {each.path}", each.by, each.reason) for each in left])
+        lines += _aligned_left([(f"  {path}", *rest) for path, *rest in left])
     return "\n".join(lines) + "\n"
+
+
+def in_markdown(graph: Graph) -> str:
+    """Return the same as `table`, in Markdown."""
+    head, *rows = _done(graph)
+    text = markdown(head, rows, range(1, len(head)))
+    if left := _left(graph):
+        named = [(f"`{path}`", *rest) for path, *rest in left]
+        text += "\n" + markdown(("left as it is", "by", "why"), named)
+    return text
+
+
+def _done(graph: Graph) -> list[tuple[str, ...]]:
+    """Return the rows of what each pass has done, the first the heading."""
+    made = _deployment(graph)
+    head = ("pass", "places", "layers", "parameters", "multiply-adds", "bytes moved")
+    rows = [(each.name, f"{each.places:,}", *_numbers(each.costs)) for each in made.passes]
+    return [head, ("training form", "", *_numbers(made.training.costs())), *rows]
+
+
+def _left(graph: Graph) -> list[tuple[str, ...]]:
+    """Return the rows of what passes had to leave: the layer, the pass, the reason."""
+    left = sorted(_deployment(graph).left, key=lambda each: [*PASSES].index(each.by))
+    return [(each.path, each.by, each.reason) for each in left]
 
 
 def as_json(graph: Graph) -> dict[str, object]:

@@ -9,7 +9,7 @@ from incgen.diff.arguments import value
 from incgen.diff.changes import Convention
 from incgen.graph.nodes import Node
 from incgen.graph.numerics import acts
-from incgen.graph.show import TOLD
+from incgen.graph.words import TOLD
 from incgen.language.ops import OPS, Argument, place_of
 
 

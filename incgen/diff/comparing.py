@@ -30,7 +30,7 @@ from incgen.diff.parts import Part, parts_of
 from incgen.diff.wiring import rewired
 from incgen.diff.written import Site, sites
 from incgen.graph.nodes import Graph, Node, Use
-from incgen.graph.show import TOLD
+from incgen.graph.words import TOLD
 from incgen.language.ops import OPS
 
 

@@ -8,7 +8,7 @@ from itertools import groupby
 from incgen.diff.arguments import argument, value, written
 from incgen.diff.parts import Part
 from incgen.graph.nodes import Node, Use
-from incgen.graph.show import TOLD
+from incgen.graph.words import TOLD
 from incgen.language import expressions as ex
 from incgen.language.ops import OPS
 

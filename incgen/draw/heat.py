@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from incgen.draw.colours import Theme, heat
 from incgen.draw.diagram import Box, Facts
-from incgen.graph.show import short
+from incgen.graph.words import short
 
 #: What is said of a box: its colour in place of that of its kind, or a line under its text; or "".
 OfBox: TypeAlias = Callable[[Box], str]

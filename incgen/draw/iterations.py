@@ -7,7 +7,7 @@ from itertools import groupby
 
 from incgen.graph.nest import Aside, Body, Joined, Layer, Piece, Repeated, Used
 from incgen.graph.nodes import Graph
-from incgen.graph.show import described
+from incgen.graph.words import described
 
 
 def runs(iterations: Sequence[Body], graph: Graph) -> list[list[Body]]:

@@ -14,7 +14,7 @@ from incgen.graph.frames import join_key
 from incgen.graph.nest import Body, Joined, Layer, Piece, Repeated, Used, bodies, nest, parts
 from incgen.graph.nodes import Graph, Node
 from incgen.graph.receptive import Field, receptive_fields
-from incgen.graph.show import described
+from incgen.graph.words import described
 from incgen.language.ops import OPS
 
 

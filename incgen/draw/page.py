@@ -18,7 +18,7 @@ from incgen.draw.scene import Label, Mark, Patch, Scene
 from incgen.draw.text import cut, times, width, wrapped
 from incgen.draw.view import View
 from incgen.graph.nodes import Graph
-from incgen.graph.show import short
+from incgen.graph.words import short
 from incgen.resolve.definitions import Definition, Instance, OpCall, Step, within
 
 _MARGIN = 24.0

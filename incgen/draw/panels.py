@@ -16,7 +16,7 @@ from incgen.draw.scene import Label, Mark, Patch
 from incgen.draw.symbolic import definition_diagram
 from incgen.draw.text import cut, times, width, wrapped
 from incgen.draw.uses import Use, uses
-from incgen.graph.show import short
+from incgen.graph.words import short
 from incgen.language.printing import spec_value
 
 _PAD = 16.0  #: Inside a panel

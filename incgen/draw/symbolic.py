@@ -14,7 +14,7 @@ from incgen.draw.colours import kind_of
 from incgen.draw.diagram import Box, Card, Diagram, Fork, Item, Row
 from incgen.draw.text import times
 from incgen.graph.frames import join_key
-from incgen.graph.show import TOLD, is_told
+from incgen.graph.words import TOLD, is_told
 from incgen.language.expressions import Literal
 from incgen.language.initializers import Initializer
 from incgen.language.ops import Op

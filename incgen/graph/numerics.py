@@ -111,14 +111,19 @@ def _written(around: Use | None, span: Span) -> tuple[str, str, Span]:
     return "use", "", span
 
 
-def table(graph: Graph) -> str:
-    """Format the conventions of a network as a table."""
+def cells(graph: Graph) -> list[tuple[str, ...]]:
+    """Return the cells of a table of the conventions, the first row its heading."""
     own = next(iter(graph.nodes)).span.source.name
-    rows = [("op", "argument", "value", "said by", "layers")]
-    rows += [
+    found = [
         (rule.op, rule.argument, rule.value, said_by(rule, own), str(rule.layers))
         for rule in rules(graph)
     ]
+    return [("op", "argument", "value", "said by", "layers"), *found]
+
+
+def table(graph: Graph) -> str:
+    """Format the conventions of a network as a table."""
+    rows = cells(graph)
     if len(rows) == 1:
         return "nothing in this network is left to a convention\n"
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

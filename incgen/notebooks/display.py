@@ -82,13 +82,13 @@ def image(svg: str, title: str) -> str:
 
 def table(graph: Graph) -> str:
     """Return the layers at the top level as a table of HTML, with their sums."""
-    from incgen.graph.show import tree
+    from incgen.show.tree import tree
 
     rows = []
     for part in tree(graph).children:
         output = " × ".join(map(str, part.shape.sizes if part.shape else ()))
         costs = [f"{count:,}" if count else "" for count in (part.parameters, part.multiply_adds)]
-        rows.append((part.name, part.op, output, *costs))
+        rows.append((part.name, part.described, output, *costs))
     rows.append(("total", "", "", f"{graph.trained:,}", f"{graph.multiply_adds:,}"))
     head = _row("th", [name for name, _ in _HEADINGS])
     lines = "\n".join(_row("td", row) for row in rows)

@@ -12,7 +12,7 @@ from incgen.base.diagnostics import Diagnostic, Reporter
 from incgen.compiling import Parameters, SpecPath, compile_spec
 from incgen.graph.nodes import Graph
 from incgen.graph.shapes import Shape
-from incgen.graph.show import short, table
+from incgen.graph.words import short
 from incgen.inference import Deploy, formed
 from incgen.notebooks import display
 from incgen.notebooks.display import Drawing, Page, Source
@@ -192,7 +192,10 @@ class Network:
 
     def __str__(self) -> str:
         """Return the table of `incgen show --depth 1`."""
-        return table(self.graph, depth=1).rstrip("\n")
+        from incgen.show.sheet import View, sheet
+        from incgen.show.text import table
+
+        return table(sheet(self.graph, View(depth=1))).rstrip("\n")
 
     def _repr_mimebundle_(
         self, include: Sequence[str] | None = None, exclude: Sequence[str] | None = None

@@ -11,6 +11,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from incgen.graph.calls import Calls
 from incgen.graph.nodes import Graph
 from incgen.language.names import class_name
 from incgen.targets.shared.style import PLAIN, Style
@@ -46,6 +47,15 @@ class Target:
         """
         text: str = importlib.import_module(self.module).emit(graph, self.style)
         return text
+
+    def calls(self, graph: Graph) -> Calls:
+        """Return what this framework's code calls the layers of a network.
+
+        Raises:
+            SpecError: The framework cannot express something; code `unsupported`.
+        """
+        found: Calls = importlib.import_module(self.module).calls(graph)
+        return found
 
     def check(self, graph: Graph) -> None:
         """Refuse a network that this framework cannot express, without formatting any code.

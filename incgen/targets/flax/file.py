@@ -9,11 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from incgen.graph.calls import Calls
 from incgen.graph.nodes import Graph
+from incgen.targets.flax.ops import layer
 from incgen.targets.flax.writer import FlaxWriter
+from incgen.targets.shared import naming
 from incgen.targets.shared.classes.file import ClassFile
-from incgen.targets.shared.code import Node, Op, within
+from incgen.targets.shared.code import Code, Node, Op, within
 from incgen.targets.shared.style import PLAIN, Style
+from incgen.targets.shared.units import Place
+from incgen.targets.shared.values import Args
 
 
 def emit(graph: Graph, style: Style = PLAIN, *, laid_out: bool = True) -> str:
@@ -26,10 +31,24 @@ def emit(graph: Graph, style: Style = PLAIN, *, laid_out: bool = True) -> str:
     return File(graph, style).source(laid_out=laid_out)
 
 
+def calls(graph: Graph) -> Calls:
+    """Return what the code calls the layers, units and blocks of a network.
+
+    Raises:
+        SpecError: Something cannot be expressed; code `unsupported` or `undecided`.
+    """
+    return naming.calls(File(graph, PLAIN))
+
+
 class File(ClassFile):
     """A file of Flax classes."""
 
     target, framework, channels_last, writer = "flax", "Flax", True, FlaxWriter
+
+    def op_alone(self, op: str, args: Args, place: Place) -> Sequence[Code]:
+        """Return the module that an op is written as, by itself, or a function and a module."""
+        found = layer(op, args, place)
+        return found.apart or (found.module,)
 
     def decays(self, classes: Sequence[Node]) -> bool:
         """Return whether a kernel has weight decay in its metadata."""

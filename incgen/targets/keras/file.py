@@ -6,17 +6,23 @@ The functional style has no attributes, so a body is straight-line code whatever
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from incgen.graph.calls import Calls
 from incgen.graph.nodes import Graph
 from incgen.resolve import definitions as df
 from incgen.targets.keras.code import Function, Layer
 from incgen.targets.keras.functions import FunctionWriter
+from incgen.targets.keras.ops import steps
 from incgen.targets.keras.scope import File
-from incgen.targets.shared.code import within
+from incgen.targets.shared import naming
+from incgen.targets.shared.code import Code, within
 from incgen.targets.shared.file import Form
 from incgen.targets.shared.preamble import facts
 from incgen.targets.shared.style import PLAIN, Style
+from incgen.targets.shared.units import Place
+from incgen.targets.shared.values import Args
 
 
 def emit(graph: Graph, style: Style = PLAIN, *, laid_out: bool = True) -> str:
@@ -29,12 +35,29 @@ def emit(graph: Graph, style: Style = PLAIN, *, laid_out: bool = True) -> str:
     return FunctionFile(graph, style).source(laid_out=laid_out)
 
 
+def calls(graph: Graph) -> Calls:
+    """Return what the code calls the layers, units and blocks of a network.
+
+    Raises:
+        SpecError: Something cannot be expressed; code `unsupported` or `undecided`.
+    """
+    return naming.calls(FunctionFile(graph, PLAIN))
+
+
 class FunctionFile(File):
     """A file of Keras functions."""
 
     def write(self, name: str, definition: df.Definition, is_map: bool) -> tuple[Form, Function]:
         """Return the function of a unit or block whose input is a map or a vector."""
         return FunctionWriter(self, name, definition, is_map).function()
+
+    def op_alone(self, op: str, args: Args, place: Place) -> Sequence[Code]:
+        """Return the layers that an op is written as, by themselves."""
+        return [step for step in steps(op, args, place) if isinstance(step, Layer)]
+
+    def join_alone(self, kind: str, count: int) -> Sequence[Code]:
+        """Return the layer that values are joined by."""
+        return (Layer(kind, {}),)
 
     def view(self) -> dict[str, Any]:
         """Return the variables of the template of the file."""

@@ -16,14 +16,15 @@ from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.printing import python
 from incgen.resolve import definitions as df
-from incgen.targets.shared.code import Node, within
+from incgen.targets.shared.code import Code, Node, within
 from incgen.targets.shared.parameters import OpenParameters, float_parameters
 from incgen.targets.shared.render import Printer
 from incgen.targets.shared.scopes import Names, parameters
 from incgen.targets.shared.shaping import Shaper
 from incgen.targets.shared.style import Style
 from incgen.targets.shared.symbols import Unknown
-from incgen.targets.shared.units import unit_forms
+from incgen.targets.shared.units import Place, unit_forms
+from incgen.targets.shared.values import Args
 from incgen.targets.shared.words import Words
 
 #: The name and default of a parameter.
@@ -109,6 +110,14 @@ class File(ABC):
     @abstractmethod
     def view(self) -> Mapping[str, Any]:
         """Return the variables of the template of the file."""
+
+    @abstractmethod
+    def op_alone(self, op: str, args: Args, place: Place) -> Sequence[Code]:
+        """Return the layers that an op is written as, by themselves."""
+
+    @abstractmethod
+    def join_alone(self, kind: str, count: int) -> Sequence[Code]:
+        """Return the layer that so many values are joined by, or the code that joins them."""
 
     def source(self, *, laid_out: bool) -> str:
         """Return the text of the file.

@@ -9,11 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from incgen.graph.calls import Calls
 from incgen.graph.nodes import Graph
+from incgen.targets.shared import naming
 from incgen.targets.shared.classes.code import Class
 from incgen.targets.shared.classes.file import ClassFile
-from incgen.targets.shared.code import Node, Op
+from incgen.targets.shared.code import Code, Node, Op
 from incgen.targets.shared.style import PLAIN, Style
+from incgen.targets.shared.units import Place, UnitForm, unit_arguments
+from incgen.targets.shared.values import Args
+from incgen.targets.shared.windows import SAME, padding
+from incgen.targets.torch.ops import layer
 from incgen.targets.torch.writer import TorchWriter
 
 
@@ -27,12 +33,38 @@ def emit(graph: Graph, style: Style = PLAIN, *, laid_out: bool = True) -> str:
     return File(graph, style).source(laid_out=laid_out)
 
 
+def calls(graph: Graph) -> Calls:
+    """Return what the code calls the layers, units and blocks of a network.
+
+    Raises:
+        SpecError: Something cannot be expressed; code `unsupported` or `undecided`.
+    """
+    return naming.calls(File(graph, PLAIN))
+
+
 class File(ClassFile):
     """A file of PyTorch classes."""
 
     target, framework, channels_last, writer = "torch", "PyTorch", False, TorchWriter
 
+    def op_alone(self, op: str, args: Args, place: Place) -> Sequence[Code]:
+        """Return the module that an op is written as, by itself, or a function and a module."""
+        found = layer(op, _in_unit(args, place.unit), place)
+        return found.apart or (found.module,)
+
     def decays(self, classes: Sequence[Node]) -> bool:
         """Return whether a constructor lists rates of weight decay."""
         nodes = [node for each in classes if isinstance(each, Class) for node in each.init]
         return any(isinstance(node, Op) and node.name == "decays" for node in nodes)
+
+
+def _in_unit(args: Args, unit: UnitForm | None) -> Args:
+    """Return the arguments of a layer as the class of its unit has them.
+
+    Where no use says pixels for `same`, one layer has to do for every window.
+    """
+    if unit is None or args.get("pad") != SAME or "window" not in unit.args:
+        return args
+    if unit.padding and padding(args, odd=unit.odd).sides is not None:
+        return args
+    return {**args, "window": unit_arguments(unit)["window"]}

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from incgen.language import expressions as ex
 from incgen.language.names import class_name
 from incgen.resolve import definitions as df
 from incgen.targets.shared import file as shared
 from incgen.targets.shared.classes.code import Class
 from incgen.targets.shared.classes.writer import ClassWriter
-from incgen.targets.shared.code import Node, Op
+from incgen.targets.shared.code import Code, Joined, Node, Op
 from incgen.targets.shared.file import Form
 from incgen.targets.shared.preamble import facts
 
@@ -30,6 +31,10 @@ class ClassFile(shared.File):
     @abstractmethod
     def decays(self, classes: Sequence[Node]) -> bool:
         """Return whether any class has weight decay."""
+
+    def join_alone(self, kind: str, count: int) -> Sequence[Code]:
+        """Return the code that joins so many values."""
+        return (Joined(kind, tuple(ex.Name(f"x{number}") for number in range(count))),)
 
     def write(self, name: str, definition: df.Definition, is_map: bool) -> tuple[Form, Class]:
         """Return the class of a unit or block whose input is a map or a vector."""

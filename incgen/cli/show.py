@@ -1,0 +1,177 @@
+"""The command `show`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from incgen.cli.inputs import compiled, compiled_recipe
+from incgen.cli.options import (
+    OK,
+    for_deployment,
+    one_form,
+    one_recipe,
+    one_spec,
+    set_values,
+    several_targets,
+)
+from incgen.cli.terminal import painter, print_text, terminal_width
+
+if TYPE_CHECKING:
+    from incgen.graph.calls import Calls
+    from incgen.graph.nodes import Graph
+    from incgen.inference import Deploy
+    from incgen.language.arithmetic import Value
+    from incgen.show.sheet import View
+
+
+@click.command("show")
+@one_spec
+@one_form(
+    "A table for people, Markdown, CSV, or JSON with everything.",
+    *("table", "markdown", "csv", "json"),
+)
+@click.option("--columns", metavar="NAMES", help="The columns, `+` and more of them, or `all`.")
+@click.option("--sort", metavar="COLUMN", help="Sort layers, the largest first.")
+@several_targets("Add what torch, keras, flax or onnx calls each layer.")
+@click.option("--depth", type=click.IntRange(min=1), help="Show so many levels of labels.")
+@click.option("--all", "everything", is_flag=True, help="Show the layers inside units too.")
+@click.option("--numerics", "conventions", is_flag=True, help="Show what sets each convention.")
+@one_recipe
+@click.option(
+    "--examples",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="With --recipe: how many training examples there are. Default: ImageNet's 1,281,167.",
+)
+@set_values
+@for_deployment
+def show(
+    spec: str,
+    form: str,
+    columns: str | None,
+    sort: str | None,
+    targets: Sequence[str],
+    depth: int | None,
+    everything: bool,
+    conventions: bool,
+    recipe: str | None,
+    examples: int | None,
+    parameters: dict[str, Value],
+    deploy: Deploy,
+) -> int:
+    """Print a network as a table: layers, shapes, and where the cost is; or a recipe.
+
+    With --deploy, print the form for inference, and what each pass has done.
+    """
+    from incgen.show.sheet import View
+
+    view = View(depth, everything, columns, sort)
+    _check(view, targets, form, conventions=conventions, recipe=recipe, deploy=deploy)
+    if recipe is not None:
+        return _show_recipe(spec, recipe, parameters, form, examples)
+    if examples is not None:
+        raise click.UsageError("--examples belongs to --recipe")
+    graph = compiled(spec, parameters)
+    if conventions:
+        print_text(_numerics(graph, form))
+        return OK
+    if deploy is not False:
+        from incgen.inference import deployed
+
+        graph = deployed(graph, deploy)
+    print_text(_network(graph, view, form, _calls(graph, targets)))
+    return OK
+
+
+def _check(
+    view: View,
+    targets: Sequence[str],
+    form: str,
+    *,
+    conventions: bool,
+    recipe: str | None,
+    deploy: Deploy,
+) -> None:
+    """Refuse options that do not go together."""
+    from incgen.show.sheet import View
+
+    if deploy is not False and (conventions or recipe is not None):
+        other = "--numerics" if conventions else "--recipe"
+        raise click.UsageError(f"--deploy and {other} show different things: leave one out")
+    of_layers = view != View() or bool(targets)
+    if conventions and (of_layers or recipe is not None):
+        raise click.UsageError("--numerics shows no layers: leave out the options for them")
+    if recipe is not None and of_layers:
+        raise click.UsageError("--recipe shows a recipe: leave out the options for networks")
+    if recipe is not None and form not in ("table", "json"):
+        raise click.UsageError(f"a recipe has no form {form}: use --format json, or leave it out")
+    if form == "json" and (view.columns or view.sort):
+        raise click.UsageError("JSON has every column, in order: leave out --columns and --sort")
+
+
+def _calls(graph: Graph, targets: Sequence[str]) -> dict[str, Calls]:
+    """Return what each target calls the layers of a network."""
+    if not targets:
+        return {}
+    from incgen import api
+    from incgen.targets import ONNX
+
+    found, names = api.find_with_onnx(targets)
+    calls = {target.name: target.calls(graph) for target in found}
+    if ONNX in names:
+        from incgen.onnx import naming
+
+        calls[ONNX] = naming.calls(graph)
+    return {name: calls[name] for name in names}
+
+
+def _network(graph: Graph, view: View, form: str, calls: Mapping[str, Calls]) -> str:
+    """Return a network in a form; with what passes have done, if it is a deployed one."""
+    from incgen.deploy import show as passes
+    from incgen.show.as_json import as_json
+    from incgen.show.columns import ColumnError
+    from incgen.show.sheet import sheet
+    from incgen.show.text import as_csv, in_markdown, table
+
+    done = graph.deployment is not None
+    if form == "json":
+        more = {"deployment": passes.as_json(graph)} if done else {}
+        return as_json(graph, depth=view.depth, calls=calls, more=more)
+    try:
+        found = sheet(graph, view, calls)
+    except ColumnError as error:
+        raise click.UsageError(str(error)) from None
+    if form == "csv":
+        return as_csv(found)
+    if form == "markdown":
+        return in_markdown(found) + (f"\n{passes.in_markdown(graph)}" if done else "")
+    text = table(found, width=terminal_width(), paint=painter())
+    return text + (f"\n{passes.table(graph)}" if done else "")
+
+
+def _numerics(graph: Graph, form: str) -> str:
+    """Return the conventions of a network in a form."""
+    from incgen.graph import numerics
+    from incgen.show.forms import comma_separated, markdown
+
+    if form == "table":
+        return numerics.table(graph)
+    if form == "json":
+        return numerics.as_json(graph)
+    head, *rows = numerics.cells(graph)
+    return markdown(head, rows, (4,)) if form == "markdown" else comma_separated(head, rows)
+
+
+def _show_recipe(
+    spec: str, recipe: str, parameters: dict[str, Value], form: str, examples: int | None
+) -> int:
+    """Print a recipe with its schedule."""
+    from incgen.recipes import show
+
+    given = compiled_recipe(spec, recipe, parameters)
+    form_of = show.as_json if form == "json" else show.page
+    print_text(form_of(*given, examples or show.IMAGENET))
+    return OK

@@ -1,0 +1,20 @@
+"""What a file of ONNX calls the layers of a network: the operators of its nodes."""
+
+from __future__ import annotations
+
+from incgen.graph.calls import Calls
+from incgen.graph.nodes import Graph
+from incgen.onnx.model import model_of
+from incgen.onnx.options import Options
+
+
+def calls(graph: Graph) -> Calls:
+    """Return the operators that each layer is written as, those of heads too.
+
+    Raises:
+        SpecError: ONNX cannot express something; code `unsupported`.
+    """
+    found: dict[str, list[str]] = {}
+    for node in model_of(graph, Options(heads=True)).proto.graph.node:
+        found.setdefault(node.name.partition("/")[0], []).append(node.op_type)
+    return Calls({path: " + ".join(ops) for path, ops in found.items()})

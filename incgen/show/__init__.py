@@ -1,0 +1,1 @@
+"""A network as a table: on a terminal, in Markdown, as CSV and as JSON."""

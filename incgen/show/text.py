@@ -1,0 +1,211 @@
+"""The table of a network for people: on a terminal and in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+from incgen.base.diagnostics import plain
+from incgen.graph.nodes import Graph
+from incgen.graph.shapes import Shape
+from incgen.graph.words import short
+from incgen.language.printing import spec_value
+from incgen.show.columns import SHARE, Column
+from incgen.show.forms import comma_separated, markdown
+from incgen.show.sheet import Sheet
+from incgen.show.tree import Row
+
+#: Writes a text in the style of a name: `heading`, `faint`, `total`, or for a bar how long it is,
+#: `short`, `middle` or `long`.
+Paint: TypeAlias = Callable[[str, str], str]
+
+_INDENT = "  "
+_GAP = "   "
+#: The layer and its op are cut where they are longer: a table that wraps cannot be read.
+_WIDEST = {"layer": 36, "op": 34}
+#: They are not made narrower than this to fit into a terminal.
+_NARROWEST = 12
+_BAR = 10
+_BLOCKS = " ▏▎▍▌▋▊▉█"
+
+
+def unpainted(text: str, style: str) -> str:
+    """Return a text as it is."""
+    return text
+
+
+def table(sheet: Sheet, *, width: int | None = None, paint: Paint = unpainted) -> str:
+    """Return the table of a network, with what it is above and what it costs below.
+
+    Args:
+        sheet: The table.
+        width: The columns of the terminal to fit it into, if possible.
+        paint: Writes a text in a style.
+    """
+    graph = sheet.known.graph
+    name, *doc = _heading(graph)
+    body = _body(sheet, width, paint)
+    return "\n".join([paint(name, "heading"), *doc, "", *body, "", *summary(sheet)]) + "\n"
+
+
+def _body(sheet: Sheet, width: int | None, paint: Paint) -> list[str]:
+    widest = dict(_WIDEST)
+    lines = _lines(sheet, widest)
+    over = _width(lines) - (width or _width(lines))
+    if over > 0 and any(each.name == SHARE for each in sheet.columns):
+        return _body(_without_share(sheet), width, paint)
+    for column in ("op", "layer"):
+        if over > 0 and column in (names := ["layer", *(each.name for each in sheet.columns)]):
+            now = max(len(line[names.index(column)]) for line in lines)
+            widest[column] = max(now - over, min(now, _NARROWEST))
+            over -= now - widest[column]
+    return _drawn(sheet, _lines(sheet, widest), paint)
+
+
+def _without_share(sheet: Sheet) -> Sheet:
+    return replace(sheet, columns=[each for each in sheet.columns if each.name != SHARE])
+
+
+def _lines(sheet: Sheet, widest: dict[str, int]) -> list[list[str]]:
+    """Return the cells of all lines: the heading, the rows, the total."""
+    lines = [["layer", *map(sheet.heading, sheet.columns)]]
+    for row in sheet.rows:
+        label = _INDENT * row.level * sheet.nested + sheet.label(row)
+        lines.append([label, *(_shown(sheet, each, row) for each in sheet.columns)])
+    lines.append(["total", *(_counted(sheet.total(each)) for each in sheet.columns)])
+    for number, name in enumerate(["layer", *(each.name for each in sheet.columns)]):
+        if name in widest:
+            for line in lines:
+                line[number] = _cut(line[number], widest[name])
+    return [[plain(cell) for cell in line] for line in lines]
+
+
+def _width(lines: Sequence[Sequence[str]]) -> int:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+
+def _drawn(sheet: Sheet, lines: list[list[str]], paint: Paint) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    right = [False, *(each.number and each.name != SHARE for each in sheet.columns)]
+    names = ["", *(each.name for each in sheet.columns)]
+
+    padded = [
+        [
+            cell.rjust(width) if aligned else cell.ljust(width)
+            for cell, width, aligned in zip(line, widths, right, strict=True)
+        ]
+        for line in lines
+    ]
+    rule = paint("-" * max(len(_GAP.join(line).rstrip()) for line in padded), "faint")
+    head, *rows, total = padded
+    shown = [paint(_GAP.join(head).rstrip(), "heading"), rule]
+    for row, line in zip(sheet.rows, rows, strict=True):
+        heat = _heat(sheet.share(row)[1])
+        cells = [
+            _painted(cell, heat, paint) if name == SHARE else cell
+            for cell, name in zip(line, names, strict=True)
+        ]
+        shown.append(_GAP.join(cells).rstrip())
+    return [*shown, rule, paint(_GAP.join(total).rstrip(), "total")]
+
+
+def _painted(cell: str, style: str, paint: Paint) -> str:
+    """Write a cell in a style, but not the blanks behind it."""
+    text = cell.rstrip()
+    return (paint(text, style) if text else "") + " " * (len(cell) - len(text))
+
+
+def _heat(share: float) -> str:
+    return "long" if share > 2 / 3 else "middle" if share > 1 / 3 else "short"
+
+
+def _shown(sheet: Sheet, each: Column, row: Row) -> str:
+    """Return a cell as people read it: numbers in groups of three, nothing for 0."""
+    if each.name == SHARE:
+        return _bar(*sheet.share(row))
+    value = sheet.value(each, row)
+    return _counted(value) if isinstance(value, int) else value or ""
+
+
+def _counted(value: int | None) -> str:
+    return f"{value:,}" if value else ""
+
+
+def _bar(share: float, length: float) -> str:
+    """Return a share in percent, and a bar.
+
+    >>> _bar(0.25, 0.55)
+    ' 25.0 █████▌'
+    """
+    if not share:
+        return ""
+    eighths = max(1, round(8 * _BAR * length))
+    bar = "█" * (eighths // 8) + _BLOCKS[eighths % 8].strip()
+    return f"{100 * share:5.1f} {bar}"
+
+
+def _cut(text: str, widest: int) -> str:
+    return text if len(text) <= widest else f"{text[: widest - 3]}..."
+
+
+# ---------------------------------------------------------------- above and below
+
+
+def _heading(graph: Graph) -> list[str]:
+    network = graph.program.network
+    parameters = ", ".join(f"{name} = {spec_value(v)}" for name, v in graph.parameters.items())
+    heading = f"{network.name}({parameters})  from {graph.program.file}"
+    doc = network.doc or graph.program.doc
+    return [*map(plain, (heading, *(doc.split("\n") if doc else ())))]
+
+
+def summary(sheet: Sheet) -> list[str]:
+    """Return the lines below a table."""
+    graph, memory = sheet.known.graph, sheet.known.memory
+    outputs = ", ".join(
+        f"{name} ({graph.nodes[index].shape})" for name, index in graph.outputs.items()
+    )
+    numbers = sum(tensor.size for tensor in graph.tensors().values())
+    trained, kept = graph.trained, numbers - graph.trained
+    training = f"{short(memory.training, 'B')} kept in training, "
+    return [
+        f"outputs        {outputs}",
+        f"parameters     {short(trained)}, and {short(kept)} running statistics; "
+        f"{short(4 * numbers, 'B')} as float32",
+        f"multiply-adds  {short(graph.multiply_adds)} for one {_size(graph.input)} input",
+        f"activations    {'' if graph.deployment else training}"
+        f"{short(memory.inference, 'B')} at once in inference, for one input",
+    ]
+
+
+def _size(shape: Shape) -> str:
+    return f"{shape.height} x {shape.width}"
+
+
+# ---------------------------------------------------------------- Markdown and CSV
+
+
+def in_markdown(sheet: Sheet) -> str:
+    """Return the table in Markdown, each row under its whole key, and the total below."""
+    right = {number for number, each in enumerate(sheet.columns, 1) if each.number}
+    rows = [
+        [f"`{row.group.key}`", *(_shown(sheet, each, row).strip() for each in sheet.columns)]
+        for row in sheet.rows
+    ]
+    total = ["**total**", *(_counted(sheet.total(each)) for each in sheet.columns)]
+    head = ["layer", *map(sheet.heading, sheet.columns)]
+    return markdown(head, [*rows, total], right)
+
+
+def as_csv(sheet: Sheet) -> str:
+    """Return the rows without others inside them as CSV, so that their sum is the network's."""
+    head = ["layer", *(each.name for each in sheet.columns)]
+    rows = [[row.group.key, *_exact(sheet, row)] for row in sheet.rows if row.leaf]
+    return comma_separated(head, rows)
+
+
+def _exact(sheet: Sheet, row: Row) -> list[object]:
+    share = f"{sheet.share(row)[0]:.6f}"
+    return [share if each.name == SHARE else sheet.value(each, row) for each in sheet.columns]
