@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from pathlib import Path
 
@@ -369,3 +370,19 @@ def test_an_unknown_op_is_answered(
     assert code == 2
     assert f"there is no op `{asked}`: " in text
     assert answer in text
+
+
+def test_headings_and_reports_are_coloured_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    plain = [run(words, capsys)[1] for words in (["explain", "groups"], ["ops", "relu"])]
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+    painted = [run(words, capsys)[1] for words in (["explain", "groups"], ["ops", "relu"])]
+
+    assert "\x1b[1merror[groups]: groups do not divide the channels\x1b[0m\n" in painted[0]
+    assert "\n    \x1b[36m\x1b[1mhelp: \x1b[0m3 can be divided by `3`\n" in painted[0]
+    assert "\n\x1b[1mtorch\x1b[0m\n    return F.relu(x)" in painted[1]
+    assert [re.sub("\x1b\\[[0-9]+m", "", text) for text in painted] == plain

@@ -201,7 +201,7 @@ def test_a_project_has_what_a_project_needs(
 def test_its_commands_find_nothing_to_do(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those of the hooks, of CI and of the README leave a new project as it is."""
+    """Those of the hooks and of CI leave a new project as it is, and those of the README work."""
     run(["net"], capsys)
     monkeypatch.chdir(tmp_path / "net")
 
@@ -211,13 +211,17 @@ def test_its_commands_find_nothing_to_do(
     commands = [hook["entry"] for hook in hooks if not hook.get("pass_filenames", True)]
     commands += [f"{hook['entry']} specs/net.inc" for hook in hooks if "files" in hook]
     commands += [line.replace("*", "net") for line in lines if line.startswith("incgen")]
-    assert len(commands) == 5
+    commands += re.findall(r"^\$ (incgen [^#\n]+)", Path("README.md").read_text("utf-8"), re.M)
+    assert len(commands) == 8
     for command in commands:
         with pytest.raises(SystemExit) as ended:
             main(command.split()[1:])
         assert ended.value.code == 0, command
     assert lines[-1] == "pytest"
-    assert "formatted" not in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "formatted" not in said
+    assert "wrote net.html\n" in said
+    assert "unchanged net/net_torch.py\n" in said
 
 
 def test_its_hooks_are_those_that_incgen_offers(capsys: pytest.CaptureFixture[str]) -> None:

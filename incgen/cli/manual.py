@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import click
 
 from incgen.base.diagnostics import Code, near
 from incgen.cli.options import OK
-from incgen.cli.terminal import print_text, text_width
+from incgen.cli.reports import coloured
+from incgen.cli.terminal import in_colour, painter, print_text, text_width
 
 _EXAMPLES_OF_OPS = """\b
 Examples:
@@ -25,7 +27,11 @@ Examples:
 @click.command("ops", epilog=_EXAMPLES_OF_OPS)
 @click.argument("op", metavar="[OP]", required=False)
 def show_ops(op: str | None) -> int:
-    """Document an op: arguments, presets, output, and its code in each target; or list all ops."""
+    """Document an op, or list all of them.
+
+    An op is told with its arguments, what each preset sets, its output, and what each target
+    writes for it.
+    """
     from incgen.manual import ops
 
     if op is None:
@@ -34,7 +40,7 @@ def show_ops(op: str | None) -> int:
     known = ops.entries()
     if op not in known:
         raise click.UsageError(f"there is no op `{op}`: {_offer(op, list(known))}")
-    print_text(ops.page(known[op], text_width()))
+    print_text(ops.page(known[op], text_width(), painter()))
     return OK
 
 
@@ -53,9 +59,10 @@ def _offer(op: str, known: list[str]) -> str:
 @click.command("explain", epilog=_EXAMPLES_OF_EXPLAIN)
 @click.argument("code", metavar="[CODE]", required=False)
 def explain(code: str | None) -> int:
-    """Explain the code of an error or warning, with an example; or list all codes.
+    """Explain an error or warning, or list all.
 
-    CODE is what stands in brackets in a report, such as `shape-mismatch`.
+    CODE is what stands in brackets in a report, such as `shape-mismatch`. It is told with what it
+    means, why it is a fault, and an example and its remedy.
     """
     from incgen.manual import errors
 
@@ -67,5 +74,6 @@ def explain(code: str | None) -> int:
     if word not in known:
         offer = near(word, known) or "`incgen explain` lists all codes"
         raise click.UsageError(f"there is no code `{code}`: {offer}")
-    print_text(errors.page(errors.explanations()[known[word]], text_width()))
+    look = coloured if in_colour(sys.stdout) else str
+    print_text(errors.page(errors.explanations()[known[word]], text_width(), painter(), look))
     return OK

@@ -18,15 +18,15 @@ Examples:
 
 
 @click.command("new", epilog=_EXAMPLES)
-@click.argument("name", metavar="NAME", required=False)
+@click.argument("name", metavar="[NAME]", required=False)
 @click.option("--template", metavar="TEMPLATE", help="What the spec begins as; see --list.")
 @several_targets("A framework that the project generates code for. Default: torch.")
 @click.option("--list", "listing", is_flag=True, help="List the templates of specs.")
 def new(name: str | None, template: str | None, targets: Sequence[str], listing: bool) -> int:
-    """Start a project in the folder NAME, or a spec, NAME.inc.
+    """Start a project, or a spec.
 
-    A project has a spec, its generated code, tests of both, and what runs them before commits and
-    in CI. Nothing is ever overwritten.
+    A project is a folder NAME, and a spec a file NAME.inc. A project has a spec, its generated
+    code, tests of both, and what runs them before commits and in CI. Nothing is ever overwritten.
     """
     from incgen.starting import specs
 

@@ -7,6 +7,7 @@ there: it is what a check of the example says now.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,7 @@ from textwrap import indent
 
 from incgen.base.diagnostics import Code, Diagnostic
 from incgen.base.resources import folder
-from incgen.manual.text import MARGIN, columns, filled
+from incgen.manual.text import MARGIN, Paint, columns, filled, plain
 
 #: What the file of an example is called in its report.
 _FILE = "example.inc"
@@ -74,18 +75,30 @@ def _explanation(code: Code, row: dict[str, str | dict[str, str]]) -> Explanatio
     return Explanation(code, about, wrong, mended, encoding=str(row.get("encoding", "utf-8")))
 
 
-def page(explanation: Explanation, width: int = 80) -> str:
-    """Explain one code for a terminal of so many columns."""
+def page(
+    explanation: Explanation,
+    width: int = 80,
+    paint: Paint = plain,
+    coloured: Callable[[str], str] = str,
+) -> str:
+    """Explain one code for a terminal.
+
+    Args:
+        explanation: The explanation.
+        width: The columns that prose is filled into.
+        paint: Writes headings.
+        coloured: Writes the report.
+    """
     code, faults = explanation.code, explanation.faults()
     saved = f", saved as {explanation.encoding}" if explanation.encoding != "utf-8" else ""
     parts = [
-        f"{faults[0].severity.value}[{code.value}]: {code.summary}",
+        paint(f"{faults[0].severity.value}[{code.value}]: {code.summary}", "heading"),
         filled(explanation.about, width),
-        f"Wrong{saved}:",
+        paint(f"Wrong{saved}:", "heading"),
         indent(explanation.wrong.rstrip(), MARGIN),
-        "What incgen says of it:",
-        indent(explanation.report(), MARGIN),
-        "Mended:",
+        paint("What incgen says of it:", "heading"),
+        indent(coloured(explanation.report()), MARGIN),
+        paint("Mended:", "heading"),
         indent(explanation.mended.rstrip(), MARGIN),
     ]
     return "\n\n".join(parts) + "\n"

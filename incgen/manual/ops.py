@@ -14,7 +14,7 @@ from incgen.base.resources import folder
 from incgen.language.ops import OPS, PRESETS, Op, Takes
 from incgen.manual import arguments
 from incgen.manual.rendering import renderings
-from incgen.manual.text import MARGIN, columns, filled
+from incgen.manual.text import MARGIN, Paint, columns, filled, plain
 
 #: What the output of an op is where the table does not say.
 _CHANNELS, _HEIGHT = "C", "H"
@@ -72,9 +72,15 @@ def listing(width: int = 80) -> str:
     return columns(rows, width)
 
 
-def page(entry: Entry, width: int = 80) -> str:
-    """Document one op for a terminal of so many columns."""
-    parts = [entry.usage, filled(entry.doc, width)]
+def page(entry: Entry, width: int = 80, paint: Paint = plain) -> str:
+    """Document one op for a terminal.
+
+    Args:
+        entry: The entry of the op.
+        width: The columns that prose is filled into.
+        paint: Writes headings.
+    """
+    parts = [paint(entry.usage, "heading"), filled(entry.doc, width)]
     if entry.formula:
         parts.append(indent(entry.formula, MARGIN))
     if entry.op is not None:
@@ -84,10 +90,10 @@ def page(entry: Entry, width: int = 80) -> str:
         if entry.sizes:
             parts[-1] += f"\n{indent(entry.sizes, ' ' * 7)}"
     if entry.example and entry.example != entry.use:
-        parts += ["For example:", indent(entry.example, MARGIN)]
-    parts += ["In each target:", indent(entry.use, MARGIN)]
+        parts += [paint("For example:", "heading"), indent(entry.example, MARGIN)]
+    parts += [paint("In each target:", "heading"), indent(entry.use, MARGIN)]
     parts.append("on an input of 16 x 32 x 32, under `numerics caffe`, is")
-    return "\n\n".join([*parts, *_targets(entry, width)]) + "\n"
+    return "\n\n".join([*parts, *_targets(entry, width, paint)]) + "\n"
 
 
 def _tables(op: Op, width: int) -> list[str]:
@@ -106,11 +112,11 @@ def _tables(op: Op, width: int) -> list[str]:
     return [part.rstrip() for part in parts]
 
 
-def _targets(entry: Entry, width: int) -> list[str]:
+def _targets(entry: Entry, width: int, paint: Paint) -> list[str]:
     """Return what each target writes for an entry."""
     parts = []
     for each in renderings(entry.use):
-        parts.append(f"{each.target}\n{indent(each.code, MARGIN)}")
+        parts.append(f"{paint(each.target, 'heading')}\n{indent(each.code, MARGIN)}")
         for name, why in each.helpers.items():
             comment = indent(filled(f"{name}: {why}", width - len(MARGIN) - 2), "# ")
             parts[-1] += f"\n{indent(comment, MARGIN)}"
