@@ -171,10 +171,30 @@ def test_a_network_is_shown_as_its_drawing_and_a_table(net: incgen.Network) -> N
         [cell.text or "" for cell in row]
         for row in ElementTree.fromstring(f"{table}</table>").iter("tr")
     ]
-    assert rows[0] == ["layer", "op", "output", "parameters", "multiply-adds"]
-    assert rows[1] == ["input", "", "3 × 16 × 12", "", ""]
-    assert rows[3] == ["body", "part", "12 × 16 × 12", "60", "9,216"]
-    assert rows[-1] == ["total", "", "", "375", f"{20736 + 9216 + 60 + 120:,}"]
+    head = ["layer", "op", "output", "parameters", "multiply-adds", "% of multiply-adds"]
+    assert rows[0] == head
+    assert rows[1] == ["input", "", "3 x 16 x 12", "", "", ""]
+    assert rows[3] == ["body", "part", "12 x 16 x 12", "60", "9,216", "30.6"]
+    assert rows[-1] == ["total", "", "", "375", f"{20736 + 9216 + 60 + 120:,}", ""]
+    # the longest bar is that of the stem; the body has 9216 of its 20736
+    assert re.findall(r"0\.4\) ([0-9.]+)%", table) == ["100.0", "44.4", "0.3", "0.6"]
+
+
+def test_a_table_has_the_columns_and_the_order_of_the_command(net: incgen.Network) -> None:
+    table = net.table(None, columns=["key", "parameters"], sort="parameters", targets=["torch"])
+
+    assert str(table) == repr(table) == table.text
+    lines = [line.split() for line in table.text.splitlines()]
+    assert ["logits", "logits", "130", "nn.Linear"] in lines
+    cells = re.findall(r"<t[hd] [^>]*>([^<]*)<", table._repr_html_())
+    assert cells[:4] == ["layer", "key", "parameters", "torch"]
+    assert cells[4:8] == ["logits", "logits", "130", "nn.Linear"]
+    assert net.table(columns="+stride").text.splitlines()[2].split()[-1] == "stride"
+    assert "padding-left: 16px" in net.table(2).html
+    with pytest.raises(incgen.RequestError, match="there is no column `color`"):
+        net.table(columns="color")
+    with pytest.raises(incgen.RequestError, match="there is no target `caffe`"):
+        net.table(targets=["caffe"])
 
 
 def test_only_what_is_asked_for_is_shown(net: incgen.Network) -> None:

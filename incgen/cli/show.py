@@ -82,7 +82,9 @@ def show(
         from incgen.inference import deployed
 
         graph = deployed(graph, deploy)
-    print_text(_network(graph, view, form, _calls(graph, targets)))
+    from incgen import api
+
+    print_text(_network(graph, view, form, api.calls_of(graph, targets)))
     return OK
 
 
@@ -110,22 +112,6 @@ def _check(
         raise click.UsageError(f"a recipe has no form {form}: use --format json, or leave it out")
     if form == "json" and (view.columns or view.sort):
         raise click.UsageError("JSON has every column, in order: leave out --columns and --sort")
-
-
-def _calls(graph: Graph, targets: Sequence[str]) -> dict[str, Calls]:
-    """Return what each target calls the layers of a network."""
-    if not targets:
-        return {}
-    from incgen import api
-    from incgen.targets import ONNX
-
-    found, names = api.find_with_onnx(targets)
-    calls = {target.name: target.calls(graph) for target in found}
-    if ONNX in names:
-        from incgen.onnx import naming
-
-        calls[ONNX] = naming.calls(graph)
-    return {name: calls[name] for name in names}
 
 
 def _network(graph: Graph, view: View, form: str, calls: Mapping[str, Calls]) -> str:

@@ -8,18 +8,9 @@ from html import escape
 from pathlib import Path
 
 from incgen.compiling import SpecPath
-from incgen.graph.nodes import Graph
 
 #: The height of a page in a notebook, in pixels.
 _PAGE = 720
-#: Inline, because a notebook has no file beside it; frames of pages are transparent otherwise.
-_TABLE = "border-collapse: collapse; font-variant-numeric: tabular-nums"
-_CELL = "padding: 1px 16px 1px 0; text-align:"
-_LEFT, _RIGHT = f"{_CELL} left", f"{_CELL} right"
-_HEADINGS = (
-    *(("layer", _LEFT), ("op", _LEFT), ("output", _LEFT)),
-    *(("parameters", _RIGHT), ("multiply-adds", _RIGHT)),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +49,26 @@ class Page:
         return f'<iframe title="{title}" style="{style}" srcdoc="{page}"></iframe>'
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of layers, as `Network.table` makes it."""
+
+    text: str
+    html: str = field(repr=False)
+
+    def __str__(self) -> str:
+        """Return the table as text."""
+        return self.text
+
+    def __repr__(self) -> str:
+        """Return the table as text, which is what a terminal shows."""
+        return self.text
+
+    def _repr_html_(self) -> str:
+        """Show the table with bars."""
+        return self.html
+
+
 class Source(str):
     """Generated source: a string that notebooks show in colours."""
 
@@ -78,24 +89,3 @@ def image(svg: str, title: str) -> str:
     data = b64encode(svg.encode("utf-8")).decode("ascii")
     style = "max-width: 100%; height: auto; background: white"
     return f'<img alt="{escape(title)}" style="{style}" src="data:image/svg+xml;base64,{data}">'
-
-
-def table(graph: Graph) -> str:
-    """Return the layers at the top level as a table of HTML, with their sums."""
-    from incgen.show.tree import tree
-
-    rows = []
-    for part in tree(graph).children:
-        output = " × ".join(map(str, part.shape.sizes if part.shape else ()))
-        costs = [f"{count:,}" if count else "" for count in (part.parameters, part.multiply_adds)]
-        rows.append((part.name, part.described, output, *costs))
-    rows.append(("total", "", "", f"{graph.trained:,}", f"{graph.multiply_adds:,}"))
-    head = _row("th", [name for name, _ in _HEADINGS])
-    lines = "\n".join(_row("td", row) for row in rows)
-    return f'<table style="{_TABLE}">\n<thead>{head}</thead>\n<tbody>\n{lines}\n</tbody>\n</table>'
-
-
-def _row(cell: str, texts: tuple[str, ...] | list[str]) -> str:
-    pairs = zip(texts, _HEADINGS, strict=True)
-    cells = (f'<{cell} style="{style}">{escape(text)}</{cell}>' for text, (_, style) in pairs)
-    return f"<tr>{''.join(cells)}</tr>"

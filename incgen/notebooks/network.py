@@ -9,13 +9,13 @@ from typing import Any
 
 from incgen import api
 from incgen.base.diagnostics import Diagnostic, Reporter
-from incgen.compiling import Parameters, SpecPath, compile_spec
+from incgen.compiling import Parameters, RequestError, SpecPath, compile_spec
 from incgen.graph.nodes import Graph
 from incgen.graph.shapes import Shape
 from incgen.graph.words import short
 from incgen.inference import Deploy, formed
 from incgen.notebooks import display
-from incgen.notebooks.display import Drawing, Page, Source
+from incgen.notebooks.display import Drawing, Page, Source, Table
 
 
 class Network:
@@ -184,6 +184,41 @@ class Network:
 
         return Page(drawn(self.graph, View(), "html").decode("utf-8"), self.name)
 
+    def table(
+        self,
+        depth: int | None = 1,
+        *,
+        columns: str | Sequence[str] | None = None,
+        sort: str | None = None,
+        targets: Sequence[str] = (),
+        everything: bool = False,
+    ) -> Table:
+        """Return the table of `incgen show`: what each layer is, and where the cost is.
+
+        Args:
+            depth: How many levels of labels; all if None.
+            columns: The names of the columns; as a text, `+` adds to the usual ones, and `all`
+                stands for all.
+            sort: The column to sort by, from the largest.
+            targets: Frameworks that say what they call each layer.
+            everything: Whether the layers inside units are shown too.
+
+        Raises:
+            RequestError: There is no such column or target.
+        """
+        from incgen.notebooks.tables import table
+        from incgen.show.columns import ColumnError
+        from incgen.show.sheet import View, sheet
+        from incgen.show.text import table as as_text
+
+        named = columns if columns is None or isinstance(columns, str) else ",".join(columns)
+        view = View(depth, everything, named, sort)
+        try:
+            found = sheet(self.graph, view, api.calls_of(self.graph, targets))
+        except ColumnError as error:
+            raise RequestError(str(error)) from None
+        return Table(as_text(found).rstrip("\n"), table(found))
+
     def __repr__(self) -> str:
         """Return the network in one line: its shapes and costs."""
         outputs = ", ".join(f"{name} {shape}" for name, shape in self.outputs.items())
@@ -192,10 +227,7 @@ class Network:
 
     def __str__(self) -> str:
         """Return the table of `incgen show --depth 1`."""
-        from incgen.show.sheet import View, sheet
-        from incgen.show.text import table
-
-        return table(sheet(self.graph, View(depth=1))).rstrip("\n")
+        return self.table().text
 
     def _repr_mimebundle_(
         self, include: Sequence[str] | None = None, exclude: Sequence[str] | None = None
@@ -214,5 +246,5 @@ class Network:
     def _repr_html_(self) -> str:
         """Return the drawing, and the table of layers behind a click."""
         drawing = display.image(self.draw().svg, self.name)
-        layers = display.table(self.graph)
+        layers = self.table().html
         return f"{drawing}\n<details>\n<summary>Layers</summary>\n{layers}\n</details>"
