@@ -82,9 +82,9 @@ def show(
         from incgen.inference import deployed
 
         graph = deployed(graph, deploy)
-    from incgen import api
+    from incgen.calling import calls_of
 
-    print_text(_network(graph, view, form, api.calls_of(graph, targets)))
+    print_text(_network(graph, view, form, calls_of(graph, targets)))
     return OK
 
 

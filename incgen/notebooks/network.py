@@ -206,6 +206,7 @@ class Network:
         Raises:
             RequestError: There is no such column or target.
         """
+        from incgen.calling import calls_of
         from incgen.notebooks.tables import table
         from incgen.show.columns import ColumnError
         from incgen.show.sheet import View, sheet
@@ -214,7 +215,7 @@ class Network:
         named = columns if columns is None or isinstance(columns, str) else ",".join(columns)
         view = View(depth, everything, named, sort)
         try:
-            found = sheet(self.graph, view, api.calls_of(self.graph, targets))
+            found = sheet(self.graph, view, calls_of(self.graph, targets))
         except ColumnError as error:
             raise RequestError(str(error)) from None
         return Table(as_text(found).rstrip("\n"), table(found))
