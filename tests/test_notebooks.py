@@ -308,6 +308,16 @@ def test_an_error_is_shown_at_the_line_of_the_cell_and_nothing_else(shell: Shell
     assert "n" not in shell.names
 
 
+def test_an_error_in_a_file_is_shown_as_its_report(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "bad.inc").write_text("network n {\n    rellu\n}\n", "utf-8")
+
+    result = shell.run('import incgen\n\nincgen.Network("bad.inc")')
+
+    assert isinstance(result.error_in_exec, SpecError)
+    assert shell.printed.startswith("bad.inc:1:9: error[no-input]: ")
+    assert "Traceback" not in shell.printed
+
+
 def test_a_warning_is_printed_and_the_network_defined(shell: Shell) -> None:
     shell.run("%%inc -q\nnumerics torch\nnetwork n {\n    input 8x8 3\n    conv 3x3 8\n}")
 

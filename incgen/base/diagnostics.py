@@ -168,6 +168,10 @@ class SpecError(Exception):
         super().__init__(render(diagnostics))
         self.diagnostics = tuple(diagnostics)
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows in place of a traceback: what is wrong is in the spec."""
+        return str(self).split("\n")
+
 
 class Refused(Exception):
     """A part of a spec is faulty, which has been reported; what depends on it is not built."""

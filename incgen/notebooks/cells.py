@@ -19,10 +19,10 @@ from incgen.syntax.settings import settings
 
 
 class CellError(SpecError):
-    """The spec of a cell has errors: notebooks show the report, and no traceback of Python."""
+    """The spec of a cell has errors."""
 
     def _render_traceback_(self) -> list[str]:
-        """Return the lines that IPython shows in place of a traceback."""
+        """Return the report in colours, in place of a traceback."""
         return coloured(str(self)).split("\n")
 
 
