@@ -505,6 +505,9 @@ def test_the_way_from_a_weights_file_to_int8(
 _CHECKS_OF_USE = """
 assert logits.shape == (1, 10) and logits.argmax() == 0
 assert same > 0.98
+assert (classes("digits.tflite") == np.asarray(model(x)).argmax(1)).all()
+truth = np.array([int(path.parent.name) for path in paths])
+assert (classes("digits_int8.tflite") == truth).mean() > 0.97
 report = incgen.quantize("digits.onnx", "digits", "digits_int8.onnx", compare=600)
 before, after = report.top1
 assert report.found.images == 599 and before > 0.97 and after >= before - 0.005, report.top1

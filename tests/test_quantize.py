@@ -6,6 +6,7 @@ import gzip
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from incgen.quantization import images as sources
 from incgen.quantization.blocks import Quantized
 from incgen.quantization.comparing import Classes, Error
 from incgen.quantization.images import Images
+from incgen.quantization.processor import saturates
 from incgen.quantization.reading import Reader
 from incgen.quantization.report import Report
 from incgen.quantization.source import opened
@@ -51,6 +53,7 @@ network net(classes = 3) {
         conv: conv_bn 3x3 8 }
     c: conv 1x1 6 -> silu
     pool: max_pool 2x2/2
+    even: avg_pool 3x3/1
     global_avg_pool
     out: dense classes
 }
@@ -116,8 +119,12 @@ def test_layers_are_in_int8_and_what_8_bits_do_not_hold_is_not(tmp_path: Path) -
     scales = {each.name: numpy_helper.to_array(each) for each in proto.graph.initializer}
     assert scales["first.conv.weight_scale"].shape == (8,)  # one for each channel
     assert not scales["first.conv.weight_zero_point"].any()
-    kept = [node.op_type for node in proto.graph.node if node.output[0] in ("out", "c.1")]
-    assert kept == ["Mul", "Gemm"]  # silu and logits are not rounded
+    rounded = {node.input[0] for node in proto.graph.node if node.op_type == "QuantizeLinear"}
+    assert rounded == {
+        *("input", "first.relu", "lrn", "a.one.relu", "a.three.relu", "a.concat", "b.conv.relu"),
+        *("b", "c.0", "even", "global_avg_pool/pool", "global_avg_pool"),
+        # and neither silu, nor what its pooling gives, nor the logits
+    }
 
 
 def test_branches_of_a_concat_share_a_range_unless_it_would_undo_a_relu(tmp_path: Path) -> None:
@@ -145,6 +152,16 @@ network net {
     assert zero["mixed.three.1"] == 0 < zero["mixed.four"]
     assert scale["mixed.three.1"] != scale["mixed.four"]
     assert max(row.own.relative for row in report.blocks) < 0.05
+
+
+@pytest.mark.parametrize("calibration", ["entropy", "percentile"])
+def test_the_range_behind_a_relu_begins_at_0(tmp_path: Path, calibration: str) -> None:
+    """Histograms end at the edge of a bin, which is not quite 0."""
+    path = made(tmp_path, calibration=calibration, percentile=99).path
+
+    held = {each.name: numpy_helper.to_array(each) for each in onnx.load(path).graph.initializer}
+    found = {name: int(value) for name, value in held.items() if "relu_zero_point" in name}
+    assert len(found) == 4 and not any(found.values())
 
 
 def test_a_file_says_what_it_was_made_from_and_how(tmp_path: Path) -> None:
@@ -307,16 +324,40 @@ network net {
     assert rows["b"].total.relative == pytest.approx(wanted, rel=0.02)
 
 
+def test_errors_are_those_of_a_block_alone_and_in_the_network(tmp_path: Path) -> None:
+    whole = {row.block.label: row for row in made(tmp_path).blocks}
+    path, others = tmp_path / "net_int8.onnx", [label for label in whole if label != "c"]
+    proto, before = onnx.load(path), onnx.load(tmp_path / "net.onnx")
+    (seen,) = (n.output[0] for n in proto.graph.node if n.input[0] == "b_QuantizeLinear_Output")
+    found = {}
+    images, _ = sources.found(tmp_path / "images.npy")
+    _, second = sources.split(images, None, 128, 500, Path())
+    ((x, _),) = Reader(opened(tmp_path / "net.onnx"), tmp_path, 24).batches(second)
+    for model, name in ((before, "b"), (proto, seen)):
+        del model.graph.output[:]
+        model.graph.output.add(name=name).type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+        onnx.save(model, tmp_path / "other.onnx")
+        found[name] = run(tmp_path / "other.onnx", x).astype(np.float64)
+    alone = {row.block.label: row for row in made(tmp_path, keep=others, output=path).blocks}
+
+    error = np.linalg.norm(found[seen] - found["b"]) / np.linalg.norm(found["b"])
+    assert whole["b"].total.relative == pytest.approx(error, rel=0.05)
+    assert whole["first"].own.relative == whole["first"].total.relative
+    # with everything else in float, what a block loses is its own
+    assert alone["c"].total.relative == pytest.approx(whole["c"].own.relative, rel=0.05)
+    assert whole["c"].total.relative > 1.2 * whole["c"].own.relative
+
+
 def test_a_block_takes_what_it_is_given_and_gives_what_others_take(tmp_path: Path) -> None:
     path = made(tmp_path).path
 
     blocks = {block.label: block for block in Quantized(onnx.load(path)).blocks(1, {})}
 
-    assert [*blocks] == ["first", "lrn", "a", "b", "c", "pool", "global_avg_pool", "out"]
+    assert [*blocks] == ["first", "lrn", "a", "b", "c", "pool", "even", "global_avg_pool", "out"]
     assert (blocks["a"].takes, blocks["a"].gives) == (["lrn"], ["a.concat"])
     assert (blocks["b"].takes, blocks["b"].gives) == (["a.concat"], ["b"])
     assert [(b.int8, b.layers) for b in blocks.values()] == [
-        *((1, 1), (0, 0), (2, 2), (1, 1), (1, 1), (0, 0), (0, 0), (1, 1)),
+        *((1, 1), (0, 0), (2, 2), (1, 1), (1, 1), (0, 0), (0, 0), (0, 0), (1, 1)),
     ]
 
 
@@ -334,6 +375,16 @@ def test_the_report_begins_with_the_worst_and_says_where_it_is(tmp_path: Path) -
     assert rows["lrn"].endswith("net.inc:12")
     assert lines[-2].startswith("the same class for ")
     assert lines[-1] == "no top-1: the images are not in a folder for each class"
+
+
+def test_a_processor_without_vnni_is_noted(tmp_path: Path) -> None:
+    assert saturates("model name\t: some\nflags\t\t: fpu avx2 fma\n")
+    assert not saturates("flags\t\t: fpu avx2 avx_vnni\n")
+    assert not saturates("Features\t: fp asimd asimddp\n")  # no x86
+
+    report = replace(made(tmp_path), saturates=True)
+    note = "note: this processor has no VNNI, and sums of products may saturate: compare with"
+    assert f"{note} `--reduce-range`" in report.text().splitlines()
 
 
 def test_a_report_for_programs_has_all_of_it(tmp_path: Path) -> None:
@@ -519,6 +570,7 @@ def test_files_that_are_not_of_incgen_are_refused(
     new = written(Path("new"), opset=28)
 
     assert message("no.onnx", ".") == "`no.onnx` cannot be read: no such file or directory"
+    assert message("net.inc", ".") == f"`net.inc` is no file of ONNX: {help_}"
     assert message("text.onnx", ".") == f"`text.onnx` is not a file of ONNX: {help_}"
     assert message("foreign.onnx", ".") == f"`foreign.onnx` was not written by incgen: {help_}"
     assert message(new, ".") == (
@@ -542,6 +594,7 @@ def test_images_that_do_not_fit_are_refused(
     for name in ("0", "1"):
         Path(f"bad/a/{name}.png").write_text("x")
     np.save("floats.npy", np.zeros((4, 2, 8, 6), np.float32))
+    np.save("nan.npy", np.full((4, 3, 8, 6), np.nan, np.float32))
     np.save("ints.npy", np.zeros((4, 8, 6, 3), int))
     np.savez("named.npz", what=np.zeros(1))
 
@@ -555,6 +608,7 @@ def test_images_that_do_not_fit_are_refused(
         "`one` has 1 image: at least 2 are needed, one to calibrate with and another to compare"
     )
     assert found["floats.npy"].endswith("is an array (2, 8, 6): expected (3, height, width)")
+    assert message("net.onnx", "nan.npy").endswith("` holds numbers that are not finite")
     assert found["ints.npy"] == (
         "`ints.npy` holds an array (4, 8, 6, 3) of int64: expected bytes (N, H, W), (N, H, W, C) "
         "or (N, C, H, W), or floats (N, C, H, W) that are preprocessed"

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 from onnxruntime.quantization import (
+    CalibraterBase,
     CalibrationDataReader,
     CalibrationMethod,
     TensorData,
@@ -22,6 +23,7 @@ from onnxruntime.quantization import (
 
 from incgen.onnx.pixels import INPUT
 from incgen.quantization.choosing import OPERATORS
+from incgen.quantization.errors import QuantizeError
 from incgen.weights.checkpoint import Array
 
 #: The ways to find a range.
@@ -61,8 +63,13 @@ def ranges_of(
         method: A name in `METHODS`.
         percentile: How many per cent of the values are in a range, for that method.
         progress: Gets what is being done.
+
+    Raises:
+        QuantizeError: The values fit into no histogram.
     """
-    more = {"percentile": percentile} if method == "percentile" else {}
+    more: dict[str, Any] = {"symmetric": False}  # which is not the default of all methods
+    if method == "percentile":
+        more["percentile"] = percentile
     calibrator = create_calibrator(
         model,
         list(OPERATORS),
@@ -73,22 +80,23 @@ def ranges_of(
     done = 0
     with contextlib.redirect_stdout(io.StringIO()):  # the library prints
         for x in batches:
-            calibrator.collect_data(_Once(x))
+            _collect(calibrator, x, method)
             done += len(x)
             progress(f"calibrating: {done} images")
         return calibrator.compute_data()
 
 
-def cut_ranges(graph: onnx.GraphProto, ranges: TensorsData) -> None:
-    """Let the range of what comes out of a ReLU begin at 0; histograms give the end of a bin.
+def _collect(calibrator: CalibraterBase, x: Array, method: str) -> None:
+    """Count the values of a batch.
 
-    In int8 there is no other ReLU than the lower end of the range.
+    Raises:
+        QuantizeError: A histogram cannot hold them.
     """
-    for node in graph.node:
-        if node.op_type in ("Relu", "Clip") and node.output[0] in ranges:
-            _, high = ranges[node.output[0]].range_value
-            zero = np.zeros_like(high)
-            ranges.data[node.output[0]] = TensorData(lowest=zero, highest=np.maximum(high, zero))
+    try:
+        calibrator.collect_data(_Once(x))
+    except (MemoryError, ValueError) as error:
+        what = f"the values of an image fit into no histogram ({error})"
+        raise QuantizeError(f"{what}: use `--calibration minmax`, not {method}") from None
 
 
 def share_ranges(graph: onnx.GraphProto, ranges: TensorsData) -> None:

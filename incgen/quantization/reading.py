@@ -66,6 +66,8 @@ class Reader:
         if item.dtype != np.uint8:
             if self.source.takes_pixels:
                 self._fail(name, "holds floats, and the network takes bytes: give bytes")
+            if not np.isfinite(item).all():
+                self._fail(name, "holds numbers that are not finite")
             return np.asarray(self._checked(item, name), np.float32)
         return self._preprocessed(self._sized(self._first(item, name), name))
 

@@ -30,6 +30,7 @@ class Report:
     calibrated: int  #: From how many images
     kept: tuple[str, ...]  #: The labels that stay in float
     note: str  #: Why there is no top-1; "" if there is
+    saturates: bool  #: Whether this processor may compute the file less exactly than others
     found: Comparison
 
     @property
@@ -71,6 +72,11 @@ class Report:
             lines.append(f"top-1: {percents} ({change:+.2f})")
         elif self.note:
             lines.append(f"no top-1: {self.note}")
+        if self.saturates:
+            lines.append(
+                "note: this processor has no VNNI, and sums of products may saturate: "
+                "compare with `--reduce-range`"
+            )
         worst = next((row for row in self.blocks if row.block.int8 and row.own.squares), None)
         if worst is not None and self._is_much():
             lines.append(f"help: `--keep {worst.block.label}` leaves the worst block in float")
@@ -96,6 +102,7 @@ class Report:
             "kept": list(self.kept),
             "compared": self.found.images,
             "blocks": [_json_row(row) for row in self.blocks],
+            "note": self.note,
             "outputs": {name: _json_error(each) for name, each in self.found.outputs.items()},
             "classes": _json_classes(self.found.classes, self.top1),
         }

@@ -24,6 +24,7 @@ from incgen.quantization.errors import QuantizeError
 from incgen.quantization.files import place_for, write
 from incgen.quantization.images import Images
 from incgen.quantization.options import Options
+from incgen.quantization.processor import saturates
 from incgen.quantization.reading import Reader
 from incgen.quantization.report import Report
 from incgen.quantization.source import QUANTIZED, Source, opened
@@ -82,7 +83,6 @@ def _quantized(job: _Job, temporary: Path, place: Path) -> Report:
         ranges = calibrating.ranges_of(
             path, job.batches(), options.calibration, options.percentile, job.progress
         )
-        calibrating.cut_ranges(plain.graph, ranges)
         calibrating.share_ranges(plain.graph, ranges)
         made = quantizing.in_int8(path, ranges, in_float, reduce_range=options.reduce_range)
         note = _why_no_classes(source, job.comparing)
@@ -108,6 +108,7 @@ def _quantized(job: _Job, temporary: Path, place: Path) -> Report:
         calibrated=len(job.calibrating),
         kept=options.keep,
         note=note,
+        saturates=saturates() and not options.reduce_range,
         found=found,
     )
 

@@ -11,7 +11,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from incgen.base.files import reason
-from incgen.onnx import encoding
+from incgen.onnx import SUFFIX, encoding
 from incgen.onnx.pixels import INPUT
 from incgen.quantization.errors import QuantizeError
 
@@ -102,6 +102,8 @@ def opened(path: Path) -> Source:
         QuantizeError: It cannot be read, is not incgen's, is quantised already, or too new.
     """
     name = path.as_posix()
+    if path.suffix != SUFFIX and not path.exists():
+        raise QuantizeError(f"`{name}` is no file of ONNX: {_WRITE_ONE}")
     try:
         proto = onnx.load(path)
     except OSError as error:
