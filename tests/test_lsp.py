@@ -161,6 +161,12 @@ max_pool WINDOW [pad=] [ceil=]
 
 The largest value of each window; padding never wins.
 
+```text
+C' = C
+H' = floor((H + before + after - kernel) / stride) + 1, W' alike
+rounded up with ceil=true, see Padding
+```
+
 - `window`: kernel and stride, in pixels
 - `pad=`: border around the input, in pixels; see Padding
 - `ceil=`: whether a last, partial window counts (must be stated when strided)
@@ -195,6 +201,12 @@ pool KIND WINDOW [pad=] [ceil=] [count_pad=]
 ```
 
 max_pool or avg_pool, chosen by a word that can be a parameter.
+
+```text
+C' = C
+H' = floor((H + before + after - kernel) / stride) + 1, W' alike
+rounded up with ceil=true, see Padding
+```
 
 - `kind`: which pooling
 - `window`: kernel and stride, in pixels

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from incgen.language.ops import PRESETS, Argument, ByWindow, Op, Signature
 from incgen.language.printing import spec_value
+from incgen.manual.ops import entries
 from incgen.recipes.forms import STATED, Field, Form
 from incgen.resolve.arguments import words_of
 from incgen.syntax import tree as st
@@ -23,9 +24,11 @@ def parameter(parameter: st.Parameter) -> str:
 
 
 def op(row: Op) -> str:
-    """Describe an op, with its arguments."""
-    lines = [f"```inc\n{row.usage}\n```", row.doc]
-    return "\n\n".join([*lines, *arguments(row)])
+    """Describe an op: what it computes, its output, its arguments."""
+    entry = entries()[row.name]
+    formulas = "\n".join(filter(None, [entry.formula, entry.sizes]))
+    lines = [f"```inc\n{row.usage}\n```", row.doc, f"```text\n{formulas}\n```" if formulas else ""]
+    return "\n\n".join([*filter(None, lines), *arguments(row)])
 
 
 def arguments(takes: Signature) -> Sequence[str]:
