@@ -379,6 +379,23 @@ def test_parameters_of_the_network_become_numbers() -> None:
     assert made.nodes[next(iter(made.outputs.values()))].shape.channels == 9
 
 
+@pytest.mark.parametrize(
+    "element",
+    [
+        "relu",
+        "{ relu }",
+        "{ { relu } }",
+        "if channels > 2 { relu }",
+        "if channels < 2 { tanh } else { relu }",
+    ],
+)
+def test_the_elements_of_a_chain_are_numbered_anew_at_any_depth(element: str) -> None:
+    graph = graph_of(f"    a: conv 1x1 3 -> bn -> {element} -> softmax")
+
+    assert layers(deployed(graph)) == ["a.0 conv", "a.1 relu", "a.2 softmax"]
+    assert_equal(graph)
+
+
 def test_only_the_passes_that_are_named_run() -> None:
     graph = compile_spec(EVERYTHING)
 

@@ -205,6 +205,26 @@ def _named(element: df.Element, old: int, new: int) -> df.Element:
     if old != new and has_weights(element):
         raise UnplaceableError
     # what has no name of its own, such as a condition, leaves the number to what is inside it
-    if isinstance(element, df.Conditional) or element.name is None:
-        return element
-    return replace(element, name=str(new))
+    match element:
+        case df.Conditional(then=then, otherwise=otherwise):
+            other = None if otherwise is None else _renumbered(otherwise, old, new)
+            return replace(element, then=_renumbered(then, old, new), otherwise=other)
+        case df.Group(name=None):
+            return replace(element, body=_renumbered(element.body, old, new))
+        case _ if element.name is None:
+            return element
+        case _:
+            return replace(element, name=str(new))
+
+
+def _renumbered(body: df.Body, old: int, new: int) -> df.Body:
+    """Return a body in which what has the number of the element around it has another."""
+
+    def renumbered(step: df.Step | df.Head) -> df.Step | df.Head:
+        element = step.element if isinstance(step, df.Step) else None
+        if element is None or getattr(element, "name", None) not in (None, str(old)):
+            return step
+        assert isinstance(step, df.Step)
+        return replace(step, element=_named(element, old, new))
+
+    return replace(body, steps=tuple(map(renumbered, body.steps)))
