@@ -7,13 +7,17 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from incgen import __version__
+from incgen import __version__, compiling
 from incgen.cli import main as cli
+from incgen.cli import terminal as cli_terminal
+from incgen.cli.reports import coloured
 from incgen.graph.nodes import Graph
 from incgen.syntax import shipped
 from incgen.syntax.loader import MAX_BYTES
@@ -473,6 +477,54 @@ def test_colour(
     printed = incgen("show", "net.inc").out
     assert ("██████████\x1b[0m" in printed) is coloured
     assert cli.click.unstyle(printed) == table
+
+
+def test_reports_are_coloured_as_those_of_compilers() -> None:
+    """The place and message are bold, the gutter blue; the marks have the severity's colour."""
+    report = "\n".join(
+        [
+            "a.inc:6:8: warning[even-window]: an even window",
+            "  |",
+            "6 | x: a | b",
+            "  |    ^ here",
+            "note: a fact",
+            "help: write `c`",
+        ]
+    )
+
+    blue, yellow = "\x1b[34m\x1b[1m", "\x1b[33m\x1b[1m"
+    assert coloured(report).split("\n") == [
+        "\x1b[1ma.inc:6:8: \x1b[0m"
+        f"{yellow}warning[even-window]\x1b[0m\x1b[1m: an even window\x1b[0m",
+        f"{blue}  |\x1b[0m",
+        f"{blue}6 |\x1b[0m x: a | b",
+        f"{blue}  |\x1b[0m{yellow}    ^ here\x1b[0m",
+        "\x1b[32m\x1b[1mnote: \x1b[0ma fact",
+        "\x1b[36m\x1b[1mhelp: \x1b[0mwrite `c`",
+    ]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_takes_long_says_so_on_a_terminal(
+    incgen: Runner, monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    """After a second; here, at once. The line is gone before anything else is printed."""
+    compile_spec = compiling.compile_spec
+
+    def slow(*given: Any, **named: Any) -> Any:
+        time.sleep(0.2)
+        return compile_spec(*given, **named)
+
+    monkeypatch.setattr(compiling, "compile_spec", slow)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    monkeypatch.setattr(cli_terminal, "_PATIENCE", 0.01)
+
+    err = incgen("show", "net.inc").err
+
+    assert err.startswith("\r\x1b[Kcompiling net.inc ... 0 s\r") is terminal
+    assert err.endswith("\r\x1b[K") is terminal
+    monkeypatch.setattr(cli_terminal, "_PATIENCE", 60.0)
+    assert incgen("show", "net.inc").err == ""
 
 
 # ---------------------------------------------------------------- show

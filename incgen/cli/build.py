@@ -13,6 +13,7 @@ from incgen.cli.onnx import onnx_file, onnx_options, options_of
 from incgen.cli.options import (
     FAULTS,
     OK,
+    examples,
     for_deployment,
     line_length,
     one_recipe,
@@ -22,7 +23,7 @@ from incgen.cli.options import (
     several_targets,
     style_of,
 )
-from incgen.cli.terminal import print_text, say
+from incgen.cli.terminal import print_text, say, waiting
 
 if TYPE_CHECKING:
     from incgen.graph.nodes import Graph
@@ -34,7 +35,13 @@ if TYPE_CHECKING:
     from incgen.targets import Target
 
 
-@click.command("build")
+@click.command(
+    "build",
+    epilog=examples(
+        "incgen build net.inc --target torch --target keras -o models/",
+        "incgen build bn_inception -t onnx --weights bn.safetensors --deploy",
+    ),
+)
 @several_specs
 @several_targets(
     "torch (the default), keras (aliases: tf, tensorflow), flax (aliases: jax, nnx), or onnx, "
@@ -54,9 +61,9 @@ if TYPE_CHECKING:
 @line_length
 @onnx_options
 @click.option(
-    "--check", is_flag=True, help="Write nothing; print a diff and exit 1 if files are out of date."
+    "--check", is_flag=True, help="Write nothing; print a diff, and exit 1 if there is one."
 )
-@click.option("--force", is_flag=True, help="Overwrite files even if incgen did not write them.")
+@click.option("--force", is_flag=True, help="Overwrite files that incgen did not write.")
 @for_deployment
 def build(
     specs: Sequence[str],
@@ -71,12 +78,12 @@ def build(
     deploy: Deploy,
     **given: Any,
 ) -> int:
-    """Write the source of one or more networks for one or more targets.
+    """Write the source of networks for one or more frameworks.
 
     With --recipe, also a script that trains the network. With --target onnx and --weights, a file
-    of ONNX, for engines that only run networks. With --deploy, the form for inference instead,
-    generated/NETWORK_deployed_TARGET.py, which loads the same weights. All files are written, or
-    none. Specs without a network are skipped if there are several.
+    of ONNX. With --deploy, the form for inference instead, NETWORK_deployed_TARGET.py, which loads
+    the same weights. All files are written, or none. Of several specs, those without a network are
+    skipped.
     """
     from incgen import api
     from incgen.output import sealed
@@ -129,6 +136,7 @@ def _written(
             place = places(stem_of(graph), names, output)[ONNX]
             made = onnx_file(graph, place, of_onnx, check=check, force=force)
             file = stack.enter_context(made)
+        stack.enter_context(waiting("writing the source"))
         sources = (
             api.build_graphs(graphs, found, output, recipe=recipe, force=force, check=check)
             if found

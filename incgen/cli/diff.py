@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from incgen.base.diagnostics import Reporter
+from incgen.cli import completing
 from incgen.cli.inputs import compiled
-from incgen.cli.options import FAULTS, OK, one_form, settings_option
-from incgen.cli.terminal import print_text, say
+from incgen.cli.options import FAULTS, OK, examples, one_form, settings_option
+from incgen.cli.terminal import print_text, say, waiting
 
 if TYPE_CHECKING:
     from incgen.diff.changes import Comparison
@@ -21,9 +22,16 @@ if TYPE_CHECKING:
 _GIT = "git:"
 
 
-@click.command("diff")
-@click.argument("a", metavar="A")
-@click.argument("b", metavar="[B]", required=False)
+@click.command(
+    "diff",
+    short_help="Tell what differs between two networks.",
+    epilog=examples(
+        "incgen diff bn_inception bn_inception_slim",
+        "incgen diff net.inc --rev HEAD --format markdown",
+    ),
+)
+@click.argument("a", metavar="A", shell_complete=completing.specs)
+@click.argument("b", metavar="[B]", required=False, shell_complete=completing.specs)
 @click.option(
     "--rev",
     metavar="REV[..REV]",
@@ -66,7 +74,8 @@ def diff(
     first, second = _sides(a, b, rev, ours, theirs)
     before = _graph(first, {**both, **ours})
     after = _graph(second, {**both, **theirs})
-    found = compare(before, after, (_titled(first, ours), _titled(second, theirs)))
+    with waiting("comparing"):
+        found = compare(before, after, (_titled(first, ours), _titled(second, theirs)))
     if drawing is not None:
         _draw(found, after, drawing)
     print_text({"text": text, "markdown": markdown, "json": as_json}[form](found))

@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING
 
 import click
 
+from incgen.cli import completing
 from incgen.cli.inputs import compiled
-from incgen.cli.options import OK, one_spec, set_values
-from incgen.cli.terminal import print_text, say
+from incgen.cli.options import OK, examples, one_spec, set_values
+from incgen.cli.terminal import print_text, say, waiting
 
 if TYPE_CHECKING:
     from incgen.language.arithmetic import Value
 
 
-_EXAMPLES = """\b
-Examples:
-  incgen draw bn_inception
-  incgen draw net.inc -o net.png --open inception_3a --heat parameters
-"""
-
-
-@click.command("draw", epilog=_EXAMPLES)
+@click.command(
+    "draw",
+    short_help="Draw a network as for a paper.",
+    epilog=examples(
+        "incgen draw bn_inception",
+        "incgen draw net.inc -o net.png --open inception_3a --heat parameters",
+    ),
+)
 @one_spec
 @click.option(
     "--output",
@@ -42,6 +43,7 @@ Examples:
     metavar="KEY",
     multiple=True,
     help="Open a block or unit too, by its key or its name in the spec. Repeatable.",
+    shell_complete=completing.labels,
 )
 @click.option(
     "--heat",
@@ -84,7 +86,8 @@ def draw(
     form = "svg" if output in (None, "-") else format_of(output)
     graph = compiled(spec, parameters)
     view = View(depth, opened, heat, theme, direction, definitions)
-    data = drawn(graph, view, form)
+    with waiting(f"drawing {spec}"):
+        data = drawn(graph, view, form)
     if output == "-":
         print_text(data.decode("utf-8"))
         return OK

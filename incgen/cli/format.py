@@ -10,7 +10,7 @@ import click
 
 from incgen.base.diagnostics import SpecError
 from incgen.cli.inputs import standard_input
-from incgen.cli.options import FAULTS, OK, several_specs
+from incgen.cli.options import FAULTS, OK, examples, several_specs
 from incgen.cli.reports import exit_code_of, failed, report_faults
 from incgen.cli.terminal import print_text, say
 
@@ -28,7 +28,9 @@ def _lines(
     return first, last
 
 
-@click.command("format")
+@click.command(
+    "format", epilog=examples("incgen format specs/*.inc", "incgen format --check --diff net.inc")
+)
 @several_specs
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if a spec is not formatted.")
 @click.option("--diff", is_flag=True, help="Write nothing; print the changes as a diff.")

@@ -11,7 +11,7 @@ import click
 from incgen.base.diagnostics import Code, Diagnostic, Reporter, SpecError
 from incgen.cli.options import USAGE
 from incgen.cli.reports import exit_code_of, report_faults
-from incgen.cli.terminal import say
+from incgen.cli.terminal import say, waiting
 
 if TYPE_CHECKING:
     from incgen.graph.nodes import Graph
@@ -31,7 +31,8 @@ def compiled(
     path, text = source_of(spec)
     report = Reporter()
     try:
-        graph = compiling.compile_spec(path, parameters, text=text, report=report)
+        with waiting(f"compiling {spec}"):
+            graph = compiling.compile_spec(path, parameters, text=text, report=report)
     except compiling.RequestError:
         if not alone:  # a file without a network does not have the parameters of the others
             compiling.compile_spec(path, text=text)
@@ -49,7 +50,8 @@ def compiled_recipe(
 
     path, text = source_of(spec)
     report = Reporter()
-    found = compiling.compile_recipe(path, recipe, parameters, text=text, report=report)
+    with waiting(f"compiling {spec}"):
+        found = compiling.compile_recipe(path, recipe, parameters, text=text, report=report)
     if warn:
         report_faults(report.diagnostics)
     return found

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import click
 
-from incgen.cli.options import OK
+from incgen.cli.options import OK, examples
 from incgen.cli.reports import failed
 
 
-@click.command("lsp")
+@click.command(
+    "lsp",
+    short_help="Start the language server, for an editor.",
+    epilog=examples("incgen lsp", "incgen lsp 2> incgen-lsp.log"),
+)
 def serve() -> int:
     """Start the language server, for an editor, on standard input and output.
 

@@ -18,28 +18,38 @@ import click
 
 from incgen.base.diagnostics import SpecError
 from incgen.base.ending import as_exceptions, exit_code
-from incgen.cli.options import FAULTS, HELP, OK, USAGE
+from incgen.cli.options import FAULTS, HELP, OK, USAGE, examples
 from incgen.cli.reports import exit_code_of, failed, report_faults
 from incgen.cli.terminal import close_output, say
 
-#: Each command, with its module and its name there.
-_COMMANDS = {
-    "build": ("incgen.cli.build", "build"),
-    "check": ("incgen.cli.specs", "check"),
-    "diff": ("incgen.cli.diff", "diff"),
-    "draw": ("incgen.cli.draw", "draw"),
-    "explain": ("incgen.cli.manual", "explain"),
-    "format": ("incgen.cli.format", "format_specs"),
-    "lsp": ("incgen.cli.lsp", "serve"),
-    "new": ("incgen.cli.new", "new"),
-    "ops": ("incgen.cli.manual", "show_ops"),
-    "passes": ("incgen.cli.specs", "passes"),
-    "quantize": ("incgen.cli.quantize", "quantize"),
-    "show": ("incgen.cli.show", "show"),
-    "templates": ("incgen.cli.templates", "templates"),
-    "verify": ("incgen.cli.verify", "verify"),
-    "weights": ("incgen.cli.weights", "weights"),
+#: The commands by what they are for, each with its module and its name there.
+GROUPS = {
+    "Check and build": {
+        "check": ("incgen.cli.specs", "check"),
+        "build": ("incgen.cli.build", "build"),
+        "verify": ("incgen.cli.verify", "verify"),
+        "passes": ("incgen.cli.specs", "passes"),
+        "templates": ("incgen.cli.templates", "templates"),
+    },
+    "Weights": {
+        "weights": ("incgen.cli.weights", "weights"),
+        "quantize": ("incgen.cli.quantize", "quantize"),
+    },
+    "Look": {
+        "show": ("incgen.cli.show", "show"),
+        "draw": ("incgen.cli.draw", "draw"),
+        "diff": ("incgen.cli.diff", "diff"),
+        "ops": ("incgen.cli.manual", "show_ops"),
+        "explain": ("incgen.cli.manual", "explain"),
+    },
+    "Write": {
+        "new": ("incgen.cli.new", "new"),
+        "format": ("incgen.cli.format", "format_specs"),
+        "lsp": ("incgen.cli.lsp", "serve"),
+        "completion": ("incgen.cli.completion", "completion"),
+    },
 }
+_COMMANDS = {name: place for group in GROUPS.values() for name, place in group.items()}
 
 
 class _Commands(click.Group):
@@ -57,6 +67,21 @@ class _Commands(click.Group):
         command: click.Command = getattr(import_module(module), name)
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands by what they are for, as wide as all of them need."""
+        width = max(map(len, _COMMANDS))
+        room = formatter.width - width - 6
+        for title, names in GROUPS.items():
+            with formatter.section(title):
+                found = [(name, self.get_command(ctx, name)) for name in names]
+                formatter.write_dl(
+                    [
+                        (f"{name:{width}}", each.get_short_help_str(room))
+                        for name, each in found
+                        if each
+                    ]
+                )
+
 
 def _print_version(context: click.Context, option: click.Parameter, wanted: bool) -> None:
     if wanted:
@@ -66,7 +91,11 @@ def _print_version(context: click.Context, option: click.Parameter, wanted: bool
         context.exit()
 
 
-@click.group(cls=_Commands, context_settings=HELP)
+@click.group(
+    cls=_Commands,
+    context_settings=HELP,
+    epilog=examples("incgen show bn_inception --depth 1", "incgen build net.inc --target torch"),
+)
 @click.option(
     "--version",
     is_flag=True,

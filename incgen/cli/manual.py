@@ -8,24 +8,17 @@ import sys
 import click
 
 from incgen.base.diagnostics import Code, near
-from incgen.cli.options import OK
+from incgen.cli import completing
+from incgen.cli.options import OK, examples
 from incgen.cli.reports import coloured
 from incgen.cli.terminal import in_colour, painter, print_text, text_width
 
-_EXAMPLES_OF_OPS = """\b
-Examples:
-  incgen ops avg_pool
-  incgen ops
-"""
-_EXAMPLES_OF_EXPLAIN = """\b
-Examples:
-  incgen explain shape-mismatch
-  incgen explain
-"""
 
-
-@click.command("ops", epilog=_EXAMPLES_OF_OPS)
-@click.argument("op", metavar="[OP]", required=False)
+@click.command(
+    "ops",
+    epilog=examples("incgen ops avg_pool", "incgen ops"),
+)
+@click.argument("op", metavar="[OP]", required=False, shell_complete=completing.ops)
 def show_ops(op: str | None) -> int:
     """Document an op, or list all of them.
 
@@ -56,8 +49,11 @@ def _offer(op: str, known: list[str]) -> str:
     return elsewhere.lacking(op) or near(op, known) or "`incgen ops` lists all ops"
 
 
-@click.command("explain", epilog=_EXAMPLES_OF_EXPLAIN)
-@click.argument("code", metavar="[CODE]", required=False)
+@click.command(
+    "explain",
+    epilog=examples("incgen explain shape-mismatch", "incgen explain"),
+)
+@click.argument("code", metavar="[CODE]", required=False, shell_complete=completing.codes)
 def explain(code: str | None) -> int:
     """Explain an error or warning, or list all.
 

@@ -7,19 +7,25 @@ from pathlib import Path
 
 import click
 
-from incgen.cli.options import OK, several_targets
+from incgen.cli import completing
+from incgen.cli.options import OK, examples, several_targets
 from incgen.cli.terminal import print_text, say, text_width
 
-_EXAMPLES = """\b
-Examples:
-  incgen new my_net --target torch --target flax
-  incgen new specs/other.inc --template residual
-"""
 
-
-@click.command("new", epilog=_EXAMPLES)
+@click.command(
+    "new",
+    epilog=examples(
+        "incgen new my_net --target torch --target flax",
+        "incgen new specs/other.inc --template residual",
+    ),
+)
 @click.argument("name", metavar="[NAME]", required=False)
-@click.option("--template", metavar="TEMPLATE", help="What the spec begins as; see --list.")
+@click.option(
+    "--template",
+    metavar="TEMPLATE",
+    help="What the spec begins as; see --list.",
+    shell_complete=completing.templates,
+)
 @several_targets("A framework that the project generates code for. Default: torch.")
 @click.option("--list", "listing", is_flag=True, help="List the templates of specs.")
 def new(name: str | None, template: str | None, targets: Sequence[str], listing: bool) -> int:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _FLAGS = {
-    "any_size": "Leave height and width of the input free too.",
-    "heads": "Also return the auxiliary heads, under their names.",
-    "with_preprocess": "Take RGB bytes, and treat them in the graph as the `input` line says.",
+    "any_size": "Leave height and width free too.",
+    "heads": "Also return the auxiliary heads.",
+    "with_preprocess": "Take RGB bytes, and treat them as `input` says.",
 }
 
 
@@ -37,7 +37,7 @@ def onnx_options(command: Command) -> Command:
         "--opset", type=int, metavar="N", help="ONNX: The version of the operators. Default: 20."
     )(command)
     return click.option(
-        "--weights", metavar="FILE", help="ONNX: The weights, a file with the spec's keys."
+        "--weights", metavar="FILE", help="ONNX: The weights, with the keys of the spec."
     )(command)
 
 

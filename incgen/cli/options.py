@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from incgen.cli import completing
 from incgen.cli.configuration import COLUMNS, configuration
 
 if TYPE_CHECKING:
@@ -36,9 +37,18 @@ def _settings(
         raise click.BadParameter(str(error)) from None
 
 
-one_spec = click.argument("spec", metavar="SPEC")
-several_specs = click.argument("specs", metavar="SPEC...", nargs=-1, required=True)
-one_recipe = click.option("--recipe", metavar="NAME", help="A recipe of the spec.")
+def examples(*lines: str) -> str:
+    """Return the end of a help page: two lines to type."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
+one_spec = click.argument("spec", metavar="SPEC", shell_complete=completing.specs)
+several_specs = click.argument(
+    "specs", metavar="SPEC...", nargs=-1, required=True, shell_complete=completing.specs
+)
+one_recipe = click.option(
+    "--recipe", metavar="NAME", help="A recipe of the spec.", shell_complete=completing.recipes
+)
 
 
 def several_targets(about: str, default: Sequence[str] = ()) -> Callable[[Command], Command]:
@@ -51,6 +61,7 @@ def several_targets(about: str, default: Sequence[str] = ()) -> Callable[[Comman
         multiple=True,
         default=default,
         help=f"{about} Repeatable.",
+        shell_complete=completing.targets,
     )
 
 
@@ -62,12 +73,18 @@ def one_form(about: str, *forms: str) -> Callable[[Command], Command]:
 def settings_option(flag: str, name: str, about: str) -> Callable[[Command], Command]:
     """Return an option that takes `name=value` as often as it is given."""
     return click.option(
-        flag, name, metavar="NAME=VALUE", multiple=True, callback=_settings, help=about
+        flag,
+        name,
+        metavar="NAME=VALUE",
+        multiple=True,
+        callback=_settings,
+        help=about,
+        shell_complete=completing.settings,
     )
 
 
 set_values = settings_option(
-    "--set", "parameters", "Set a parameter of the network or a `let` constant. Repeatable."
+    "--set", "parameters", "Set a parameter or `let` constant. Repeatable."
 )
 
 
@@ -87,12 +104,12 @@ line_length = click.option(
     "--line-length",
     metavar="COLUMNS",
     type=click.IntRange(*COLUMNS),
-    help="Line length of generated code. Default: that of pyproject.toml, or 88.",
+    help="Default: that of pyproject.toml, or 88.",
 )
 own_templates = click.option(
     "--templates",
     metavar="DIR",
-    help="A folder of templates that override incgen's, file by file.",
+    help="Templates that override incgen's, file by file.",
 )
 
 
@@ -108,14 +125,16 @@ def for_deployment(command: Callable[..., int]) -> Callable[..., int]:
         "only",
         metavar="NAME",
         multiple=True,
-        help="With --deploy: run this pass, and no other that is not named. Repeatable.",
+        help="With --deploy: run only this pass. Repeatable.",
+        shell_complete=completing.passes,
     )
     @click.option(
         "--no-pass",
         "without",
         metavar="NAME",
         multiple=True,
-        help="With --deploy: do not run this pass. Repeatable.",
+        help="With --deploy: leave out this pass. Repeatable.",
+        shell_complete=completing.passes,
     )
     @wraps(command)
     def chosen(*, deploy: bool, only: Sequence[str], without: Sequence[str], **options: Any) -> int:

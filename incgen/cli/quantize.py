@@ -7,14 +7,8 @@ from typing import Any
 
 import click
 
-from incgen.cli.options import OK, Command
+from incgen.cli.options import OK, Command, examples, one_form
 from incgen.cli.terminal import harmless, print_text, progress_line, say
-
-_EXAMPLES = """\b
-Examples:
-  incgen quantize bn_inception.onnx --images photos/ --resize 256
-  incgen quantize net.onnx --images data/ --keep conv1 --keep 'inception_3a.pool*'
-"""
 
 
 def _number(flag: str, default: int, about: str) -> Callable[[Command], Command]:
@@ -23,14 +17,21 @@ def _number(flag: str, default: int, about: str) -> Callable[[Command], Command]
     )
 
 
-@click.command("quantize", epilog=_EXAMPLES)
+@click.command(
+    "quantize",
+    short_help="Write a file of ONNX in int8.",
+    epilog=examples(
+        "incgen quantize bn_inception.onnx --images photos/ --resize 256",
+        "incgen quantize net.onnx --images data/ --keep 'inception_3a.*'",
+    ),
+)
 @click.argument("model", metavar="MODEL")
 @click.option(
     "--images",
     metavar="PATH",
     required=True,
-    help="A folder of images, with a folder for each class or without; one with train/ and val/, "
-    "or with IDX files; or an array, .npy or .npz.",
+    help="A folder of images (of classes, or with train/ and val/, or IDX files), or an array, "
+    ".npy or .npz.",
 )
 @click.option("--output", "-o", metavar="FILE", help="Default: MODEL_int8.onnx beside the model.")
 @_number("--count", 128, "How many images the ranges of values come from.")
@@ -40,7 +41,7 @@ def _number(flag: str, default: int, about: str) -> Callable[[Command], Command]
     type=click.Choice(["minmax", "entropy", "percentile"]),
     default="minmax",
     show_default=True,
-    help="How a range follows from the values that were seen.",
+    help="How a range follows from the values seen.",
 )
 @click.option(
     "--percentile",
@@ -48,28 +49,26 @@ def _number(flag: str, default: int, about: str) -> Callable[[Command], Command]
     metavar="PERCENT",
     default=99.999,
     show_default=True,
-    help="With --calibration percentile: how much of the values a range holds.",
+    help="Of --calibration percentile: how many a range holds.",
 )
 @_number("--batch", 16, "How many images are computed at once.")
 @click.option(
     "--resize",
     type=click.IntRange(1),
     metavar="SIZE",
-    help="Resize images, the shorter side to SIZE, and crop the middle that the network takes.",
+    help="Resize the shorter side to SIZE, and crop the middle.",
 )
 @click.option(
     "--keep",
     metavar="LABEL",
     multiple=True,
-    help="Leave the layers under this label (or wildcard) in float. Repeatable.",
+    help="Leave this label (or wildcard) in float. Repeatable.",
 )
-@click.option(
-    "--reduce-range", is_flag=True, help="Weights of 7 bits, for x86 processors without VNNI."
-)
+@click.option("--reduce-range", is_flag=True, help="Weights of 7 bits, for x86 without VNNI.")
 @_number("--depth", 1, "Report this many levels of labels.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-@click.option("--force", is_flag=True, help="Overwrite a file even if incgen did not write it.")
-def quantize(model: str, images: str, output: str | None, as_json: bool, **options: Any) -> int:
+@one_form("A report for people, or everything as JSON.", "text", "json")
+@click.option("--force", is_flag=True, help="Overwrite a file that incgen did not write.")
+def quantize(model: str, images: str, output: str | None, form: str, **options: Any) -> int:
     """Write a file of ONNX in int8, and report how far each block moves from float.
 
     MODEL is a file that `incgen build --target onnx` wrote, best with --deploy. Some of the images
@@ -81,5 +80,5 @@ def quantize(model: str, images: str, output: str | None, as_json: bool, **optio
         report = quantized(model, images, output, progress=progress, **options)
     sizes = f"{report.bytes:,} bytes, {report.source_bytes:,} in float"
     say(f"{'wrote' if report.changed else 'unchanged'} {report.path.as_posix()} ({sizes})")
-    print_text(report.as_json() if as_json else harmless(report.text()))
+    print_text(report.as_json() if form == "json" else harmless(report.text()))
     return OK

@@ -13,8 +13,9 @@ from incgen.cli.options import FAULTS, OK, USAGE
 from incgen.cli.terminal import harmless, in_colour, is_terminal, say
 
 _HEADLINE = re.compile(r"^(.*?: )(error|warning)(\[[a-z0-9-]+\]): (.*)$")
-_MARKS = re.compile(r"^( *\| *)(\^.*)$")
-_COLOURS = {"error": "red", "warning": "yellow"}
+#: A line of a spec or the marks below it: the number and the bar, then the rest.
+_EXCERPT = re.compile(r"^( *\d* \|)(.*)$")
+_COLOURS = {"error": "red", "warning": "yellow", "note": "green", "help": "cyan"}
 
 
 def report_faults(diagnostics: Sequence[Diagnostic]) -> None:
@@ -31,7 +32,12 @@ def report_faults(diagnostics: Sequence[Diagnostic]) -> None:
 
 def coloured(text: str) -> str:
     """Return reports with the codes of colours that terminals and notebooks know."""
-    return "\n".join(map(_coloured, text.split("\n")))
+    shown, colour = [], "red"
+    for line in text.split("\n"):
+        if headline := _HEADLINE.match(line):
+            colour = _COLOURS[headline[2]]
+        shown.append(_coloured(line, colour))
+    return "\n".join(shown)
 
 
 def _more(diagnostics: Iterable[Diagnostic]) -> str:
@@ -44,18 +50,19 @@ def _more(diagnostics: Iterable[Diagnostic]) -> str:
     return "`incgen explain CODE` says more about an error, by its code in brackets"
 
 
-def _coloured(line: str) -> str:
-    if line[:1].isdigit() and " | " in line:
-        return line  # of the spec
+def _coloured(line: str, colour: str) -> str:
+    """Return a line of a report; `colour` is that of its marks."""
     if headline := _HEADLINE.match(line):
         place, severity, code, message = headline.groups()
-        kind = click.style(severity + code, fg=_COLOURS[severity], bold=True)
-        return f"{click.style(place, bold=True)}{kind}: {click.style(message, bold=True)}"
-    if marks := _MARKS.match(line):
-        return marks[1] + click.style(marks[2], fg="red", bold=True)
+        kind = click.style(severity + code, fg=colour, bold=True)
+        return f"{click.style(place, bold=True)}{kind}{click.style(f': {message}', bold=True)}"
+    if excerpt := _EXCERPT.match(line):
+        gutter, rest = click.style(excerpt[1], fg="blue", bold=True), excerpt[2]
+        of_marks = rest and excerpt[1].endswith(" |") and not excerpt[1][:1].isdigit()
+        return gutter + (click.style(rest, fg=colour, bold=True) if of_marks else rest)
     word, colon, rest = line.partition(": ")
     if word in ("note", "help"):
-        return click.style(word + colon, fg="cyan", bold=True) + rest
+        return click.style(word + colon, fg=_COLOURS[word], bold=True) + rest
     return line
 
 

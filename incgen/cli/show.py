@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from incgen.cli import completing
 from incgen.cli.inputs import compiled, compiled_recipe
 from incgen.cli.options import (
     OK,
+    examples,
     for_deployment,
     one_form,
     one_recipe,
@@ -27,16 +29,33 @@ if TYPE_CHECKING:
     from incgen.show.sheet import View
 
 
-@click.command("show")
+@click.command(
+    "show",
+    short_help="Print a network as a table of layers and costs.",
+    epilog=examples(
+        "incgen show bn_inception --depth 1 --sort parameters",
+        "incgen show net.inc --columns +field,stride --target torch",
+    ),
+)
 @one_spec
 @one_form(
     "A table for people, Markdown, CSV, or JSON with everything.",
     *("table", "markdown", "csv", "json"),
 )
-@click.option("--columns", metavar="NAMES", help="The columns, `+` and more of them, or `all`.")
-@click.option("--sort", metavar="COLUMN", help="Sort layers, the largest first.")
+@click.option(
+    "--columns",
+    metavar="NAMES",
+    help="The columns, `+` and more of them, or `all`.",
+    shell_complete=completing.columns,
+)
+@click.option(
+    "--sort",
+    metavar="COLUMN",
+    help="Sort layers, the largest first.",
+    shell_complete=completing.columns,
+)
 @several_targets("Add what torch, keras, flax or onnx calls each layer.")
-@click.option("--depth", type=click.IntRange(min=1), help="Show so many levels of labels.")
+@click.option("--depth", type=click.IntRange(1), metavar="N", help="Show so many levels of labels.")
 @click.option("--all", "everything", is_flag=True, help="Show the layers inside units too.")
 @click.option("--numerics", "conventions", is_flag=True, help="Show what sets each convention.")
 @one_recipe
@@ -44,7 +63,7 @@ if TYPE_CHECKING:
     "--examples",
     metavar="N",
     type=click.IntRange(min=1),
-    help="With --recipe: how many training examples there are. Default: ImageNet's 1,281,167.",
+    help="With --recipe: the training examples. Default: ImageNet's.",
 )
 @set_values
 @for_deployment

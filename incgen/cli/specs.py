@@ -9,15 +9,20 @@ import click
 
 from incgen.base.diagnostics import Diagnostic, Severity, SpecError, counted
 from incgen.cli.inputs import source_of
-from incgen.cli.options import OK, one_form, set_values, several_specs
+from incgen.cli.options import OK, examples, one_form, set_values, several_specs
 from incgen.cli.reports import exit_code_of, report_faults
-from incgen.cli.terminal import print_text, say
+from incgen.cli.terminal import print_text, say, waiting
 
 if TYPE_CHECKING:
     from incgen.language.arithmetic import Value
 
 
-@click.command("check")
+@click.command(
+    "check",
+    epilog=examples(
+        "incgen check specs/*.inc", "incgen check net.inc --set classes=10 --format concise"
+    ),
+)
 @several_specs
 @one_form(
     "Reports with excerpts, one line per report, or JSON on standard output.",
@@ -33,7 +38,8 @@ def check(specs: Sequence[str], form: str, parameters: dict[str, Value]) -> int:
     for spec in specs:
         try:
             path, text = source_of(spec)
-            new = api.check(path, parameters, text=text)
+            with waiting(f"checking {spec}"):
+                new = api.check(path, parameters, text=text)
         except SpecError as error:  # standard input is not text
             new = list(error.diagnostics)
         found += [d for d in new if d not in found]  # a shared file is reported once
@@ -55,7 +61,11 @@ def _counted_faults(found: Sequence[Diagnostic], specs: int) -> str:
     return f"{' and '.join(parts) or 'no problems'} in {counted(specs, 'spec')}"
 
 
-@click.command("passes")
+@click.command(
+    "passes",
+    short_help="List the passes of --deploy.",
+    epilog=examples("incgen passes", "incgen build net.inc --deploy --no-pass project-first"),
+)
 def passes() -> int:
     """List the passes of --deploy in order, with the condition under which each applies."""
     from incgen.deploy import show

@@ -7,12 +7,18 @@ from pathlib import Path
 
 import click
 
-from incgen.cli.options import OK
+from incgen.cli import completing
+from incgen.cli.options import OK, examples
 from incgen.cli.terminal import print_text, say
 
 
-@click.command("templates")
-@click.argument("target", metavar="TARGET")
+@click.command(
+    "templates",
+    epilog=examples(
+        "incgen templates torch", "incgen templates torch macros/ops.jinja -o my_templates/"
+    ),
+)
+@click.argument("target", metavar="TARGET", shell_complete=completing.sources)
 @click.argument("files", metavar="[FILE]...", nargs=-1)
 @click.option("--output", "-o", metavar="DIR", help="Copy the files to the folder DIR/TARGET.")
 @click.option("--force", is_flag=True, help="Overwrite existing files.")

@@ -7,16 +7,20 @@ import os
 import re
 import shutil
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Event, Thread
 from typing import Any, TextIO
 
 import click
 
+from incgen.base.diagnostics import clipped
+
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-
-
+#: The seconds after which a command says what it does, and between two times that it does.
+_PATIENCE = 1.0
 #: The styles of a table on a terminal.
 _STYLES: dict[str, dict[str, Any]] = {
     "heading": {"bold": True},
@@ -89,17 +93,46 @@ def harmless(text: str) -> str:
 @contextmanager
 def progress_line() -> Iterator[Callable[[str], None]]:
     """Show progress in one line of a terminal, and nothing elsewhere."""
-    shown = is_terminal(sys.stderr)
+    terminal, shown = is_terminal(sys.stderr), False
 
     def show(message: str) -> None:
-        if shown:
-            click.echo(f"\r\x1b[K{harmless(message)}", nl=False, err=True)
+        nonlocal shown
+        if terminal:
+            shown = True
+            line = clipped(harmless(message), shutil.get_terminal_size().columns - 1)
+            click.echo(f"\r\x1b[K{line}", nl=False, err=True)
 
     try:
         yield show
     finally:
         if shown:
             click.echo("\r\x1b[K", nl=False, err=True)
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Say on a terminal what is being done once it has taken a second, and for how long.
+
+    Args:
+        what: What is done, as in `reading net.pth`. Nothing else may be printed meanwhile.
+    """
+    if not is_terminal(sys.stderr):
+        yield
+        return
+    done, begin = Event(), time.monotonic()
+
+    def tick(show: Callable[[str], None]) -> None:
+        while not done.wait(_PATIENCE):
+            show(f"{what} ... {time.monotonic() - begin:.0f} s")
+
+    with progress_line() as show:
+        thread = Thread(target=tick, args=(show,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
 
 @contextmanager

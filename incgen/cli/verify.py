@@ -12,6 +12,7 @@ from incgen.cli.inputs import compiled, compiled_recipe
 from incgen.cli.options import (
     FAULTS,
     OK,
+    examples,
     for_deployment,
     one_form,
     one_recipe,
@@ -44,7 +45,12 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
     return found
 
 
-@click.command("verify")
+@click.command(
+    "verify",
+    epilog=examples(
+        "incgen verify net.inc", "incgen verify net.inc -t torch -t keras --rung 0-3 --float64"
+    ),
+)
 @one_spec
 @several_targets("A target to compare, or onnx. Default: all targets that are installed.")
 @click.option(
@@ -67,8 +73,7 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
     type=click.IntRange(0, 2**63 - 1),
     metavar="N",
     default=0,
-    show_default=True,
-    help="The seed of the weights, the inputs and dropout.",
+    help="The seed of all random numbers. Default: 0.",
 )
 @click.option(
     "--batch",
@@ -83,12 +88,13 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Show at most this many levels of labels.",
+    metavar="N",
+    help="Show so many levels of labels.",
 )
 @click.option(
     "--dump",
     metavar="DIR",
-    help="Save the inputs and outputs of the first divergence in this folder.",
+    help="Save both sides of the first divergence here.",
 )
 @one_form("A report for people, or every comparison as JSON.", "text", "json")
 @one_recipe
@@ -110,10 +116,9 @@ def verify(
 
     The models run with the same weights and are compared rung by rung: structure (0), evaluation
     (1), training forward (2), gradients (3), running statistics (4), a training trajectory (5),
-    saved and compiled forms (6). With --recipe, rung 5 trains them by the scripts of a recipe too,
-    and holds each step to an implementation in NumPy. With --deploy, rung 1 compares deployed forms
-    with the training form too: that of each pass alone, and that of all. The exit code is 1 if
-    anything diverges or is not compared.
+    saved and compiled forms (6). With --recipe, rung 5 trains them by its scripts too, and holds
+    each step to NumPy. With --deploy, rung 1 compares the forms that passes give with the training
+    form too. The exit code is 1 if anything diverges or is not compared.
     """
     if options["deploy"] is not False and rungs and 1 not in rungs:
         raise click.UsageError("--deploy belongs to rung 1: add --rung 1")

@@ -9,14 +9,20 @@ import click
 
 from incgen.base.diagnostics import counted
 from incgen.cli.inputs import compiled, source_of
-from incgen.cli.options import HELP, OK, for_deployment, one_form, one_spec, set_values
-from incgen.cli.terminal import print_text, say
+from incgen.cli.options import HELP, OK, examples, for_deployment, one_form, one_spec, set_values
+from incgen.cli.terminal import print_text, say, waiting
 
 if TYPE_CHECKING:
     from incgen.language.arithmetic import Value
 
 
-@click.group("weights", context_settings=HELP)
+@click.group(
+    "weights",
+    context_settings=HELP,
+    epilog=examples(
+        "incgen weights init net.inc -o net.safetensors", "incgen weights show net.safetensors"
+    ),
+)
 def weights() -> None:
     """Create, inspect and convert weights files."""
 
@@ -52,7 +58,13 @@ _seed = click.option(
 )
 
 
-@weights.command("init")
+@weights.command(
+    "init",
+    epilog=examples(
+        "incgen weights init net.inc -o net.safetensors",
+        "incgen weights init net.inc -o net.safetensors --seed 1",
+    ),
+)
 @one_spec
 @_output_file
 @_seed
@@ -65,12 +77,19 @@ def init(spec: str, output: str, seed: int, parameters: dict[str, Value], force:
     except ModuleNotFoundError as error:
         raise click.ClickException(str(error)) from None
     graph = compiled(spec, parameters)
-    size = first.write(graph, output, seed, force=force)
+    with waiting(f"writing {output}"):
+        size = first.write(graph, output, seed, force=force)
     say(f"wrote {Path(output)} ({len(graph.tensors())} tensors, {size:,} bytes)")
     return OK
 
 
-@weights.command("import")
+@weights.command(
+    "import",
+    epilog=examples(
+        "incgen weights import bn.pth bn_inception -o bn.safetensors",
+        "incgen weights import v3.pth net.inc -o net.safetensors --fresh logits",
+    ),
+)
 @click.argument("checkpoint", metavar="CHECKPOINT")
 @one_spec
 @_output_file
@@ -119,7 +138,8 @@ def import_(
     from incgen.weights.importing import import_weights
 
     path, text = source_of(spec)
-    manifest = import_weights(checkpoint, path, output, parameters, text=text, **options)
+    with waiting(f"importing {checkpoint}"):
+        manifest = import_weights(checkpoint, path, output, parameters, text=text, **options)
     found, place = manifest["layout"], manifest["checkpoint"]["part"]
     of = "" if place == "." else f", part {place}"
     count = len(manifest["tensors"])
@@ -136,7 +156,12 @@ def import_(
     return OK
 
 
-@weights.command("show")
+@weights.command(
+    "show",
+    epilog=examples(
+        "incgen weights show net.safetensors", "incgen weights show inception.pth --format json"
+    ),
+)
 @click.argument("file", metavar="FILE")
 @one_form("A summary, or everything as JSON.", "text", "json")
 def show(file: str, form: str) -> int:
@@ -144,12 +169,19 @@ def show(file: str, form: str) -> int:
     from incgen.weights import manifest
     from incgen.weights.readers import open_checkpoint
 
-    with open_checkpoint(Path(file)) as checkpoint:
-        print_text({"text": manifest.text, "json": manifest.as_json}[form](checkpoint))
+    with waiting(f"reading {file}"), open_checkpoint(Path(file)) as checkpoint:
+        found = {"text": manifest.text, "json": manifest.as_json}[form](checkpoint)
+    print_text(found)
     return OK
 
 
-@weights.command("layout")
+@weights.command(
+    "layout",
+    epilog=examples(
+        "incgen weights layout own.pth net.inc -o layouts/net/own.toml",
+        "incgen weights layout own.h5 net.inc -o own.toml --set classes=10",
+    ),
+)
 @click.argument("checkpoint", metavar="CHECKPOINT")
 @one_spec
 @_output_file
@@ -166,7 +198,8 @@ def layout(
     from incgen.weights.drafting import draft_layout
 
     path, text = source_of(spec)
-    made = draft_layout(checkpoint, path, output, parameters, force=force, text=text)
+    with waiting(f"matching {checkpoint} with {spec}"):
+        made = draft_layout(checkpoint, path, output, parameters, force=force, text=text)
     doubtful = f"{counted(made.doubtful, 'rule')} doubtful" if made.doubtful else "nothing doubtful"
     say(f"wrote {Path(output)} ({counted(made.layers, 'layer')}, {doubtful})")
     for layers, where in ((made.missing, "here"), (made.left, "of theirs")):
@@ -178,7 +211,13 @@ def layout(
     return OK
 
 
-@weights.command("export")
+@weights.command(
+    "export",
+    epilog=examples(
+        "incgen weights export net.safetensors net.inc --format torch -o net.pth",
+        "incgen weights export a.safetensors net.inc --format keras -o a.weights.h5",
+    ),
+)
 @click.argument("file", metavar="FILE")
 @one_spec
 @_output_file
@@ -204,6 +243,7 @@ def export(
     from incgen.weights.exporting import export_weights
 
     path, text = source_of(spec)
-    export_weights(file, path, output, parameters, format=form, text=text, **options)
+    with waiting(f"exporting {file}"):
+        export_weights(file, path, output, parameters, format=form, text=text, **options)
     say(f"wrote {Path(output)}")
     return OK
