@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import click
-from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 #: Returns what a word may be, from what is typed in front of it.
 _Known: TypeAlias = Callable[[click.Context], Iterable[str]]
 #: What click calls for a parameter.
-Completion: TypeAlias = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+Completion: TypeAlias = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
 
 
 def _offering(known: _Known, *, files: bool = False) -> Completion:
@@ -26,6 +28,8 @@ def _offering(known: _Known, *, files: bool = False) -> Completion:
     def offer(
         context: click.Context, parameter: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
         try:
             words = sorted(word for word in known(context) if word.startswith(incomplete))
         except Exception:  # a faulty spec, for instance
@@ -117,6 +121,8 @@ def columns(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Offer the columns of a table, behind those with commas in front."""
+    from click.shell_completion import CompletionItem
+
     from incgen.show.columns import COLUMNS
 
     before, comma, _ = incomplete.rpartition(",")

@@ -13,7 +13,6 @@ from incgen.graph.calls import Calls
 from incgen.graph.nodes import Graph
 from incgen.targets.flax.ops import layer
 from incgen.targets.flax.writer import FlaxWriter
-from incgen.targets.shared import naming
 from incgen.targets.shared.classes.file import ClassFile
 from incgen.targets.shared.code import Code, Node, Op, within
 from incgen.targets.shared.style import PLAIN, Style
@@ -37,6 +36,8 @@ def calls(graph: Graph) -> Calls:
     Raises:
         SpecError: Something cannot be expressed; code `unsupported` or `undecided`.
     """
+    from incgen.targets.shared import naming  # no build needs it
+
     return naming.calls(File(graph, PLAIN))
 
 

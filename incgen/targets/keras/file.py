@@ -16,7 +16,6 @@ from incgen.targets.keras.code import Function, Layer
 from incgen.targets.keras.functions import FunctionWriter
 from incgen.targets.keras.ops import steps
 from incgen.targets.keras.scope import File
-from incgen.targets.shared import naming
 from incgen.targets.shared.code import Code, within
 from incgen.targets.shared.file import Form
 from incgen.targets.shared.preamble import facts
@@ -41,6 +40,8 @@ def calls(graph: Graph) -> Calls:
     Raises:
         SpecError: Something cannot be expressed; code `unsupported` or `undecided`.
     """
+    from incgen.targets.shared import naming  # no build needs it
+
     return naming.calls(FunctionFile(graph, PLAIN))
 
 

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from incgen.graph.calls import Calls
 from incgen.graph.nodes import Graph
-from incgen.targets.shared import naming
 from incgen.targets.shared.classes.code import Class
 from incgen.targets.shared.classes.file import ClassFile
 from incgen.targets.shared.code import Code, Node, Op
@@ -39,6 +38,8 @@ def calls(graph: Graph) -> Calls:
     Raises:
         SpecError: Something cannot be expressed; code `unsupported` or `undecided`.
     """
+    from incgen.targets.shared import naming  # no build needs it
+
     return naming.calls(File(graph, PLAIN))
 
 
