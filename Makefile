@@ -6,7 +6,8 @@
 #   make test       the tests; PYTEST_ARGS='tests/test_x.py -x' selects some
 #   make test-slow  what `make test` only samples, in full; some minutes
 #   make test-browser
-#                   the HTML pages in Chromium, if there is one; otherwise it is downloaded
+#                   the HTML pages, the site and its playground in Chromium, if there is one;
+#                   otherwise it is downloaded; needs Node.js
 #   make lint       ruff and mypy
 #   make bench      the benchmarks, as one table; BENCH_ARGS=--smallest only shows that they work
 #   make agreement  published implementations compared with ours, as one table; some minutes
@@ -49,7 +50,7 @@ test: setup
 test-slow: setup
 	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
-test-browser: setup
+test-browser: docs
 	@$(INSTALL) --editable '.[browser]'
 	@for name in chromium-headless-shell chromium chromium-browser google-chrome; do \
 	    command -v $$name >/dev/null && exit; done; $(BIN)/playwright install chromium-headless-shell

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 CONFIGURATION = tomllib.loads((ROOT / "website" / "zensical.toml").read_text("utf-8"))["project"]
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 #: What is made when the site is built.
-MADE = {"index.md", "gallery/index.md", "api.md"}
+MADE = {"index.md", "gallery/index.md", "api.md", "playground.md"}
 
 
 def navigated(entries: list[dict[str, Any]]) -> list[str]:
@@ -223,7 +223,7 @@ def test_the_gallery_says_what_a_spec_costs(tmp_path: Path, monkeypatch: Any) ->
         "index.md",
     ]
     row = (folder / "index.md").read_text("utf-8").splitlines()[-1]
-    assert row.endswith("| 164 k | 128 M | 192 x 56 x 56 |")
+    assert row.endswith('| 164 k | 128 M | <span class="size">192 x 56 x 56</span> |')
     assert 'title="164,208"' in (folder / "inception_v1_block.md").read_text("utf-8")
 
 

@@ -8,13 +8,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from website import gallery, landing, reference, sources
+from website import gallery, landing, packing, reference, sources
 from website.markdown import Conversion
 from website.offline import sever
 from website.places import ROOT, TOP, place
 
 #: What is made from incgen itself: each writes its pages into a folder.
-MADE: tuple[Callable[[Path], None], ...] = (gallery.write, landing.write, reference.write)
+MADE: tuple[Callable[[Path], None], ...] = (
+    gallery.write,
+    landing.write,
+    packing.write,
+    reference.write,
+)
 
 
 class BuildError(Exception):
@@ -31,6 +36,7 @@ def build(folder: Path) -> Path:
         copy(ROOT / "website" / name, work / name)
     _generate(work)
     sever(work / "site")
+    packing.add(work / "site")
     site = folder / "site"
     shutil.rmtree(site, ignore_errors=True)
     return Path(shutil.move(work / "site", site))

@@ -50,6 +50,7 @@ $ incgen build {name} --target torch --target keras --target flax
 ```
 
 [Look around in it]({name}.explorer.html){{ .md-button target=_blank }}
+<a class="md-button" href="../playground.html#example={name}">Open it in the playground</a>
 
 ## Drawing
 
@@ -102,7 +103,7 @@ def _row(name: str, graph: Graph) -> str:
         f"[{name}]({name}.md)<br>{title.rstrip('.')}",
         short(graph.trained),
         short(graph.multiply_adds),
-        str(graph.input),
+        f'<span class="size">{graph.input}</span>',
     )
     return f"| {' | '.join(cells)} |"
 

@@ -18,7 +18,7 @@ _WRONG = "numerics torch\n\nnetwork net {\n    input 32x32 3\n    stem: conv2d 3
 def write(pages: Path) -> None:
     """Fill in the front page of a folder of pages."""
     path = pages / "index.md"
-    spec = _first()
+    spec = first()
     made = {
         "spec": spec.rstrip(),
         "fault": _fault(),
@@ -34,7 +34,7 @@ def write(pages: Path) -> None:
     path.write_text(text, "utf-8")
 
 
-def _first() -> str:
+def first() -> str:
     """Return the spec of the page for beginners."""
     text = (ROOT / "docs" / "quickstart.md").read_text("utf-8")
     found = re.search(r"^```inc file first\.inc\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)

@@ -10,6 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
+#: A browser has no processes, so there is nothing that could run ruff.
+PROCESSES = sys.platform != "emscripten"
+
 
 class FormatterError(Exception):
     """Ruff, which incgen depends on, is missing; the message says what to do."""
@@ -18,7 +21,8 @@ class FormatterError(Exception):
 def formatted(source: str, width: int, beside: Sequence[str] = ()) -> str:
     """Format a file: remove unused imports, sort the others, break lines at a width.
 
-    The configuration of the user's own project is ignored.
+    The configuration of the user's own project is ignored. In a browser, where ruff cannot run,
+    the text stays as it is: the same program, with more imports and longer lines.
 
     Args:
         source: The text of the file.
@@ -29,6 +33,9 @@ def formatted(source: str, width: int, beside: Sequence[str] = ()) -> str:
         FormatterError: Ruff cannot be run.
         SyntaxError: The source is not Python.
     """
+    if not PROCESSES:
+        compile(source, "generated", "exec", dont_inherit=True)
+        return source
     options = ["--quiet", "--isolated", "--no-cache", f"--line-length={width}", "-"]
     check = ["check", "--fix-only", "--select=F401,I001"]
     # One feeds the other, so that both start at once.

@@ -1,0 +1,108 @@
+"""Put the playground into a built site: its page, its programs, and incgen for the browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from incgen.highlighting.patterns import patterns
+from website.gallery import SPECS
+from website.landing import first
+from website.offline import MissingError, module
+from website.places import ROOT
+
+HERE = ROOT / "website" / "playground"
+#: What incgen needs, and what the help at the cursor does. All of them are Python alone, or can do
+#: without their compiled parts.
+LIBRARIES = ("attr", "attrs", "jinja2", "lark", "lsprotocol", "markupsafe")
+#: Parts of incgen that run models, read weights or serve editors, which a browser does not.
+_LEFT_OUT = ("cli", "onnx", "verify", "weights")
+#: The files beside a shipped spec, which in the browser come with incgen.
+_USED = re.compile(r'(?<=\bfrom )"(?!incgen:)')
+_ADDRESS = re.compile(r"https?://(?!www\.w3\.org/)[^\s\"'`)<>\\]+")
+
+
+def write(pages: Path) -> None:
+    """Fill in the page of the playground: its examples, and the colours of its editor."""
+    shipped = {path.stem: _USED.sub('"incgen:', path.read_text("utf-8")) for path in SPECS}
+    examples = {"first": first()} | shipped
+    colours = [{"regex": each.regex, "scopes": each.scopes} for each in patterns()]
+    data = json.dumps({"examples": examples, "patterns": colours}).replace("</", "<\\/")
+    path = pages / "playground.md"
+    path.write_text(path.read_text("utf-8").replace("{data}", data), "utf-8")
+
+
+def add(site: Path) -> None:
+    """Add the programs of the playground to a site."""
+    folder = site / "playground"
+    _bundle(folder)
+    pyodide = folder / "pyodide"
+    pyodide.mkdir()
+    for name in ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip"):
+        shutil.copy(module(f"pyodide/{name}"), pyodide)
+    lock = json.loads(module("pyodide/pyodide-lock.json").read_text("utf-8"))
+    (pyodide / "pyodide-lock.json").write_text(json.dumps({**lock, "packages": {}}), "utf-8")
+    shutil.copy(module("@astral-sh/ruff-wasm-web/ruff_wasm_bg.wasm"), folder)
+    for path in (*folder.glob("*.js"), *pyodide.glob("*.mjs")):
+        path.write_text(_ADDRESS.sub("about:blank", path.read_text("utf-8")), "utf-8")
+    sources = folder / "sources.zip"
+    pack(sources)
+    _run(["node", str(HERE / "pack.mjs"), str(sources), str(folder / "incgen.zip")])
+    sources.unlink()
+
+
+def pack(path: Path) -> None:
+    """Write an archive of incgen and of the libraries that it needs, as source."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file, name in _packed():
+            archive.write(file, name)
+
+
+def _packed() -> Iterator[tuple[Path, str]]:
+    """Yield each file to pack, with its name in the archive."""
+    folders = [(ROOT / "incgen", "incgen")]
+    folders += [(ROOT / name, f"incgen/{name}") for name in ("grammar", "specs", "templates")]
+    for library in LIBRARIES:
+        found = find_spec(library)
+        assert found is not None and found.origin is not None
+        folders.append((Path(found.origin).parent, library))
+    for folder, place in folders:
+        for file in sorted(folder.rglob("*")):
+            inside = file.relative_to(folder)
+            out = place == "incgen" and inside.parts[0] in _LEFT_OUT
+            if file.is_file() and file.suffix not in (".pyc", ".so", ".pyd") and not out:
+                yield file, f"{place}/{inside.as_posix()}"
+    for name in ("website/__init__.py", "website/playground/__init__.py"):
+        yield ROOT / name, name
+    yield HERE / "session.py", "website/playground/session.py"
+
+
+def _bundle(folder: Path) -> None:
+    """Bundle the programs of the page and of its worker."""
+    tool = module(".bin/esbuild")
+    programs = [str(HERE / name) for name in ("main.js", "worker.js")]
+    options = [
+        "--bundle",
+        "--format=esm",
+        "--minify",
+        "--log-level=warning",
+        "--legal-comments=none",
+    ]
+    _run([str(tool), *programs, *options, f"--outdir={folder}"])
+
+
+def _run(command: list[str]) -> None:
+    """Run a program of Node.
+
+    Raises:
+        MissingError: It fails.
+    """
+    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise MissingError(done.stdout[-3000:] + done.stderr[-3000:])

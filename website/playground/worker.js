@@ -1,0 +1,88 @@
+// Python, and what lays generated code out, in a thread of their own. Messages are
+// {id, call, arguments}, answers {id, value} or {id, failure}.
+
+import startRuff, { PositionEncoding, Workspace } from "@astral-sh/ruff-wasm-web";
+
+const here = new URL(".", self.location.href);
+
+async function startPython() {
+  const { loadPyodide } = await import(new URL("pyodide/pyodide.mjs", here).href);
+  const packed = fetch(new URL("incgen.zip", here)).then((answer) => answer.arrayBuffer());
+  const python = await loadPyodide({ indexURL: new URL("pyodide/", here).href });
+  python.unpackArchive(await packed, "zip", { extractDir: "/" });
+  return python.runPython("from website.playground.session import Session; Session()");
+}
+
+// The same settings as in incgen/targets/shared/formatting.py.
+const SETTINGS = {
+  "line-length": 88,
+  lint: { select: ["F401", "I001"], isort: { "split-on-trailing-comma": false } },
+};
+
+async function startFormatter() {
+  await startRuff({ module_or_path: new URL("ruff_wasm_bg.wasm", here) });
+  const workspace = new Workspace(SETTINGS, PositionEncoding.Utf16);
+  return (source) => workspace.format(fixed(workspace, source));
+}
+
+// Apply fixes until there are none; of those that overlap, the first.
+function fixed(workspace, source) {
+  for (let round = 0; round < 100; round += 1) {
+    const edits = edited(workspace.check(source));
+    if (!edits.length) return source;
+    const lines = [0];
+    for (let at = source.indexOf("\n"); at >= 0; at = source.indexOf("\n", at + 1)) lines.push(at + 1);
+    const offset = ({ row, column }) => (lines[row - 1] ?? source.length) + column - 1;
+    for (const { location, end_location, content } of edits.reverse()) {
+      source = source.slice(0, offset(location)) + (content ?? "") + source.slice(offset(end_location));
+    }
+  }
+  return source;
+}
+
+function edited(found) {
+  const edits = [];
+  let last = { row: 0, column: 0 };
+  const after = (a, b) => a.row > b.row || (a.row === b.row && a.column >= b.column);
+  const pending = found.filter((each) => each.fix).flatMap((each) => each.fix.edits);
+  pending.sort((a, b) => a.location.row - b.location.row || a.location.column - b.location.column);
+  for (const each of pending) {
+    if (!after(each.location, last)) continue;
+    edits.push(each);
+    last = each.end_location;
+  }
+  return edits;
+}
+
+const python = startPython();
+const formatter = startFormatter();
+const TARGETS = ["torch", "keras", "flax"];
+
+const calls = {
+  async check(text) {
+    return JSON.parse((await python).check(text));
+  },
+  async result(kind, theme) {
+    const session = await python;
+    const found = JSON.parse(session.result(kind, theme));
+    if (!found.text || !TARGETS.includes(kind)) return found;
+    return { ...found, text: session.seal((await formatter)(found.text)) };
+  },
+  async format(text) {
+    return (await python).format(text);
+  },
+  async complete(text, position) {
+    return JSON.parse((await python).complete(text, position));
+  },
+  async hover(text, position) {
+    return JSON.parse((await python).hover(text, position));
+  },
+};
+
+self.onmessage = async ({ data: { id, call, given } }) => {
+  try {
+    self.postMessage({ id, value: await calls[call](...given) });
+  } catch (error) {
+    self.postMessage({ id, failure: String(error) });
+  }
+};
