@@ -204,8 +204,7 @@ def test_every_example_is_built(browser: Any, place: str) -> None:
     for name in data["examples"]:
         if name == "first":
             continue
-        examples = page.locator("[data-part=examples]")
-        after(page, lambda name=name: examples.select_option(name))  # type: ignore[misc]
+        after(page, partial(page.locator("[data-part=examples]").select_option, name))
         assert "error" not in status(page).inner_text(), name
         expected = incgen.generate("network.inc", "torch", text=data["examples"][name])
         assert source(page).partition("\n")[2] == expected

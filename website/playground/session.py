@@ -113,9 +113,11 @@ class Session:
 
 def _result(graph: Graph, kind: str, theme: str) -> str:
     if kind == "table":
-        from incgen.graph.show import table
+        from incgen.show.sheet import View as Shown
+        from incgen.show.sheet import sheet
+        from incgen.show.text import table
 
-        return table(graph)
+        return table(sheet(graph, Shown()))
     if kind == "drawing":
         from incgen.draw.drawing import drawn
         from incgen.draw.view import View
