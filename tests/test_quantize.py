@@ -22,6 +22,7 @@ from safetensors.numpy import save_file
 from torch.nn import functional as F
 
 import incgen
+from fuzzing.specs import random_spec
 from incgen.quantization import images as sources
 from incgen.quantization.blocks import Quantized
 from incgen.quantization.comparing import Classes, Error
@@ -262,6 +263,30 @@ def test_every_op_can_be_in_a_quantised_network(path: Path, tmp_path: Path) -> N
     onnx.checker.check_model(onnx.load(report.path), full_check=True)
     assert max(error.relative for error in report.found.outputs.values()) < 0.35
     assert sum(row.block.int8 for row in report.blocks)
+
+
+@pytest.mark.slow
+def test_random_networks_can_be_quantised(tmp_path: Path) -> None:
+    """Their values may be extreme, so what they lose says nothing; each file is valid and runs."""
+    for number in range(60):
+        graph = incgen.compile_spec("net.inc", text=random_spec(3, number).text)
+        weights = {k: v.astype(np.float32) for k, v in drawing.weights(graph, 0).items()}
+        save_file(weights, tmp_path / "net.safetensors")
+        np.save(tmp_path / "images.npy", inputs.images(graph, 0, 6).astype(np.float32))
+        options = {"heads": number % 2 == 0, "deploy": number % 3 > 0, "force": True}
+        file = incgen.export_onnx(
+            graph, tmp_path / "net.safetensors", tmp_path / "net.onnx", **options
+        )
+        calibration = ("minmax", "entropy", "percentile")[number % 3]
+        try:
+            report = incgen.quantize(
+                file, tmp_path / "images.npy", calibration=calibration, force=True
+            )
+        except incgen.QuantizeError as error:
+            assert str(error).endswith("it would gain nothing"), number
+        else:
+            onnx.checker.check_model(onnx.load(report.path), full_check=True)
+            assert report.found.images == 3
 
 
 # ---------------------------------------------------------------- what is reported

@@ -76,10 +76,10 @@ def run(
 
 def _quantized(job: _Job, temporary: Path, place: Path) -> Report:
     source, options = job.source, job.options
-    plain = quantizing.folded(source.proto, temporary / "float.onnx")
     path = temporary / "float.onnx"
-    in_float = choosing.in_float(plain.graph, options.keep)
     try:
+        plain = quantizing.folded(source.proto, path)
+        in_float = choosing.in_float(plain.graph, options.keep)
         ranges = calibrating.ranges_of(
             path, job.batches(), options.calibration, options.percentile, job.progress
         )
