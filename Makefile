@@ -9,7 +9,10 @@
 #                   the HTML pages, the site and its playground in Chromium, if there is one;
 #                   otherwise it is downloaded; needs Node.js
 #   make lint       ruff and mypy
-#   make bench      the benchmarks, as one table; BENCH_ARGS=--smallest only shows that they work
+#   make bench      the benchmarks, as one table; half an hour in which nothing else should run.
+#                   BENCH_ARGS=--smallest only shows that they work
+#   make bench-peers
+#                   one of them: every engine, against published models and converters; 15 minutes
 #   make agreement  published implementations compared with ours, as one table; some minutes
 #   make tools      every tool on every spec, as a table; TOOLS_ARGS=xception
 #                   selects some
@@ -39,7 +42,7 @@ PUBLISHED := torchvision timm pretrainedmodels facenet-pytorch pytorchcv pytorch
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow test-browser lint bench agreement vscode docs release-check tools science setup clean
+.PHONY: demo test test-slow test-browser lint bench bench-peers agreement vscode docs release-check tools science setup clean
 
 demo: setup
 	@$(BIN)/python examples/demo.py
@@ -61,8 +64,17 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# They are optional: the benchmark names those that are missing.
+PEERS = $(if $(filter --smallest --page,$(BENCH_ARGS)),,$(INSTALL) --editable '.[bench]' \
+    || echo "make: some of what is compared could not be installed" >&2)
+
 bench: setup
+	@$(PEERS)
 	@$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
+
+bench-peers: setup
+	@$(PEERS)
+	@$(BIN)/python benchmarks/inference.py $(BENCH_ARGS)
 
 agreement: setup
 	@$(BIN)/python tests/published.py

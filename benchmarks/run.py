@@ -1,6 +1,6 @@
 """Run all benchmarks, each in a separate process, and print their figures as one table.
 
-`make bench` runs this. Run nothing else meanwhile; it takes a few minutes. With `--smallest` it
+`make bench` runs this. Run nothing else meanwhile; it takes half an hour. With `--smallest` it
 only shows that all of them work, and ignores the bars.
 """
 
@@ -23,6 +23,7 @@ SCRIPTS = (
     "verify.py",
     "models.py",
     "training.py",
+    "inference.py",
 )
 
 

@@ -44,6 +44,9 @@ from typing import Any
 
 import pytest
 
+from engines.page import RESULTS
+from engines.page import tables as tables_of_benchmarks
+from engines.results import read as read_results
 from incgen import api, compiling
 from incgen.base.diagnostics import Code, Diagnostic, SpecError
 from incgen.graph.memory import BY_INPUT, BY_OUTPUT
@@ -77,7 +80,11 @@ DRAWING = ROOT / "docs" / "drawing.md"
 TO_USE = ROOT / "docs" / "from-training-to-use.md"
 TABLES_OF_NETWORKS = ROOT / "docs" / "tables.md"
 TRAINING = ROOT / "docs" / "training.md"
-WITH_TABLES = [LANGUAGE, ERRORS, RECIPES, ARCHITECTURE, WEIGHTS, GENERATED, TABLES_OF_NETWORKS]
+BENCHMARKS = ROOT / "docs" / "benchmarks.md"
+WITH_TABLES = [
+    *(LANGUAGE, ERRORS, RECIPES, ARCHITECTURE, WEIGHTS, GENERATED),
+    *(TABLES_OF_NETWORKS, BENCHMARKS),
+]
 #: Whose programs are run too.
 WITH_PROGRAMS = [WEIGHTS, FLAX, ONNX, DRAWING, DEPLOYMENT, TO_USE]
 #: Followed step by step by `test_guides.py`.
@@ -742,6 +749,16 @@ def kept() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "columns": columns,
     "kept": kept,
+
+
+def benchmarks() -> dict[str, Callable[[], str]]:
+    """Return what makes each table of benchmarks from the results that are kept."""
+    found = tables_of_benchmarks(read_results(RESULTS))
+    return {name: partial(str, text) for name, text in found.items()}
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    **benchmarks(),
     "settings": settings,
     "transforms": transforms,
     **{f"helpers of {target}": partial(helpers_of, target) for target in TARGETS},

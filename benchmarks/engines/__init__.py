@@ -1,0 +1,1 @@
+"""Generated networks in every engine, against what a user would take instead."""

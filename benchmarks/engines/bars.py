@@ -1,0 +1,203 @@
+"""The figures that are to be reached, and what a run says of each.
+
+A figure is the median over the rounds of how many times faster one cell is than another, unless it
+says otherwise.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+
+from engines.plan import (
+    CONVOLUTION,
+    DEPLOYED,
+    ENGINES,
+    INFERENCE,
+    INT8,
+    PUBLISHED,
+    STEP,
+    STEP_BATCH,
+    TRAINING,
+    Cell,
+    plain_multiply_adds,
+)
+from engines.results import Results
+from figures import Comparison, Figure
+
+#: "Not slower" holds up to this: instances of one class differ by so much (see models.py).
+NOISE = 0.03
+#: What is compared: a text, the bar, then engine and model of both, and batches.
+_FASTER: tuple[tuple[str, float, tuple[str, str], tuple[str, str], tuple[int, ...]], ...] = (
+    (
+        "deployed PyTorch, channels_last / published as its README runs it",
+        2.0,
+        ("torch-channels-last", DEPLOYED),
+        ("torch", PUBLISHED),
+        (32,),
+    ),
+    (
+        "deployed PyTorch, channels_last / published as its README runs it",
+        1.6,
+        ("torch-channels-last", DEPLOYED),
+        ("torch", PUBLISHED),
+        (1,),
+    ),
+    (
+        "deployed PyTorch / published, both channels_last",
+        1.1,
+        ("torch-channels-last", DEPLOYED),
+        ("torch-channels-last", PUBLISHED),
+        (32, 1),
+    ),
+    (
+        "deployed ONNX / published module's export, ONNX Runtime",
+        1.1,
+        ("onnxruntime", DEPLOYED),
+        ("onnxruntime", PUBLISHED),
+        (32, 1),
+    ),
+    (
+        "deployed ONNX / published module's export, OpenVINO",
+        1.0,
+        ("openvino", DEPLOYED),
+        ("openvino", PUBLISHED),
+        (32, 1),
+    ),
+    (
+        "deployed Keras / published, predict",
+        1.1,
+        ("keras-predict", DEPLOYED),
+        ("keras-predict", PUBLISHED),
+        (32, 1),
+    ),
+    (
+        "deployed Keras / published, tf.function",
+        1.1,
+        ("keras-function", DEPLOYED),
+        ("keras-function", PUBLISHED),
+        (32, 1),
+    ),
+    (
+        "PyTorch file / Keras on torch",
+        1.5,
+        ("torch", TRAINING),
+        ("keras-on-torch", PUBLISHED),
+        (32, 1),
+    ),
+    (
+        "int8 / float, both deployed, ONNX Runtime",
+        1.8,
+        ("onnxruntime", INT8),
+        ("onnxruntime", DEPLOYED),
+        (32,),
+    ),
+)
+SHARE = 0.85
+SECONDS, TIMES_WEIGHTS = 1.0, 3.0
+
+
+def figures(results: Results) -> list[Figure]:
+    """Return every figure, with what was measured, or that it was not."""
+    found: list[Figure] = []
+    for network in results.networks:
+        found += _not_slower(results, network)
+        found += _faster(results, network)
+        found.append(_step(results, network))
+        found.append(_share(results, network))
+    return found + list(_writing(results))
+
+
+def _not_slower(results: Results, network: str) -> Iterator[Figure]:
+    """Yield how the training form compares with the published module where it does worst."""
+    for work in (INFERENCE, STEP):
+        pairs = []
+        for cell in results.times:
+            other = Cell(cell.network, cell.engine, PUBLISHED, cell.batch, work)
+            if (cell.network, cell.model, cell.work) == (network, TRAINING, work):
+                compared = results.speedup(cell, other)
+                if compared is not None:
+                    pairs.append((compared.ratio, str(compared_text(compared)), cell))
+        what = "slowest engine" if work == INFERENCE else "slowest engine, training step"
+        name = f"{network}: training form / published, {what}"
+        bar = f"at least 1 (- {NOISE})"
+        if not pairs:
+            yield Figure(name, "not measured", bar)
+            continue
+        ratio, text, cell = min(pairs)
+        where = f"{ENGINES[cell.engine].title}, batch {cell.batch}; {len(pairs)} compared"
+        yield Figure(name, f"{text}  ({where})", bar, ratio >= 1 - NOISE)
+
+
+def _faster(results: Results, network: str) -> Iterator[Figure]:
+    for text, bar, (engine, model), (other_engine, other_model), batches in _FASTER:
+        for batch in batches:
+            cell = Cell(network, engine, model, batch)
+            compared = results.speedup(cell, Cell(network, other_engine, other_model, batch))
+            yield _figure(f"{network}: {text}, batch {batch}", compared, bar)
+
+
+def _step(results: Results, network: str) -> Figure:
+    ours = Cell(network, "torch", TRAINING, STEP_BATCH, STEP)
+    theirs = Cell(network, "keras-on-torch", PUBLISHED, STEP_BATCH, STEP)
+    name = f"{network}: PyTorch file / Keras on torch, training step, batch {STEP_BATCH}"
+    return _figure(name, results.speedup(ours, theirs), 1.5)
+
+
+def _figure(name: str, compared: Comparison | None, bar: float) -> Figure:
+    text = f"at least {bar:g}"
+    if compared is None:
+        return Figure(name, "not measured", text)
+    if bar == 1:
+        return Figure(
+            name, compared_text(compared), f"{text} (- {NOISE})", compared.ratio >= 1 - NOISE
+        )
+    return Figure(name, compared_text(compared), text, compared.ratio >= bar)
+
+
+def compared_text(compared: Comparison) -> str:
+    """Return a ratio with its spread over the rounds."""
+    low, high = compared.interval
+    return f"{compared.ratio:.2f}  [{low:.2f} to {high:.2f}]"
+
+
+def peak(results: Results, network: str) -> tuple[float, str] | None:
+    """Return the most multiply-adds a second of the plain convolution, and the engine."""
+    rates = [
+        (rate * plain_multiply_adds(), ENGINES[cell.engine].title)
+        for cell in results.found(network, CONVOLUTION, 32)
+        if (rate := results.rate(cell)) is not None
+    ]
+    return max(rates, default=None)
+
+
+def _share(results: Results, network: str) -> Figure:
+    """Return how much of the machine's speed the fastest float model reaches."""
+    name = f"{network}: share of a plain convolution's speed, batch 32, best engine"
+    bar, best = f"at least {SHARE:.0%}", peak(results, network)
+    adds = results.networks[network]["multiply_adds"]
+    ours = [
+        (rate * adds, ENGINES[cell.engine].title)
+        for model in (TRAINING, DEPLOYED)
+        for cell in results.found(network, model, 32)
+        if (rate := results.rate(cell)) is not None
+    ]
+    if best is None or not ours:
+        return Figure(name, "not measured", bar)
+    (mine, engine), (limit, other) = max(ours), best
+    text = f"{mine / limit:.0%}  ({mine / 1e9:.0f} of {limit / 1e9:.0f} G/s; {engine}, {other})"
+    return Figure(name, text, bar, mine / limit >= SHARE)
+
+
+def _writing(results: Results) -> Iterator[Figure]:
+    for each in results.building:
+        if each.what != "incgen build, ONNX":
+            continue
+        seconds = statistics.median(each.seconds)
+        name = f"{each.network}: ONNX file written, whole command"
+        yield Figure(name, f"{seconds:.2f} s", f"under {SECONDS:g} s", seconds < SECONDS)
+        if each.peak is not None:
+            times = each.peak / results.networks[each.network]["weights"]
+            text = f"{times:.1f} times the weights  ({each.peak / 1e6:.0f} MB)"
+            name = f"{each.network}: ONNX file written, memory at the peak"
+            yield Figure(name, text, f"under {TIMES_WEIGHTS:g} times", times < TIMES_WEIGHTS)

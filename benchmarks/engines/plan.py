@@ -1,0 +1,192 @@
+"""What is measured: networks, engines, the models in each, and the cells that these make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+#: The models that may run in an engine, with what they are called.
+PUBLISHED, TRAINING, DEPLOYED = "published", "training", "deployed"
+PNNX, ONNX2TF, INT8, CONVOLUTION = "pnnx", "onnx2tf", "int8", "convolution"
+BATCHES = (1, 8, 32)
+STEP_BATCH = 8
+#: What a cell is about.
+INFERENCE, STEP = "inference", "training step"
+#: The plain convolution: a window of 3x3 over so many channels, in and out, and pixels of a side.
+CHANNELS, SIDE = 256, 56
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network that is measured.
+
+    Attributes:
+        name: The name of its spec.
+        size: Pixels of a side.
+        keras: The spec of what Keras has of it.
+        peers: What is measured in its place, by the family of engines.
+        parameters: Parameters of the specs.
+    """
+
+    name: str
+    size: int
+    keras: str
+    peers: dict[str, str]
+    parameters: dict[str, bool] = field(default_factory=dict)
+
+    def spec(self, process: str) -> str:
+        """Return the name of the spec that a process measures."""
+        return self.keras if process.startswith("keras") else self.name
+
+    def settings(self) -> list[str]:
+        """Return the parameters as options of `incgen`."""
+        return [f"--set={name}={str(value).lower()}" for name, value in self.parameters.items()]
+
+
+NETWORKS = {
+    "bn_inception": Network(
+        "bn_inception",
+        224,
+        "bn_inception",
+        {"torch": "Cadene's `bninception`", "keras": "written by hand", "flax": "written by hand"},
+    ),
+    "inception_v3": Network(
+        "inception_v3",
+        299,
+        "inception_v3_tf",
+        {"torch": "torchvision's `inception_v3`", "keras": "`keras.applications.InceptionV3`"},
+        {"heads": False},
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A way to run networks.
+
+    Attributes:
+        name: What users type.
+        title: What it is called in tables.
+        process: The process that it is measured in: one for each library.
+        package: What has to be installed.
+        models: The models that run in it.
+        family: The family of published models that runs in it.
+        compiles: Whether each size of a batch is compiled by itself, which takes long.
+        steps: Which models are trained in it.
+        exports: Whether it runs a file that the published module was exported to.
+    """
+
+    name: str
+    title: str
+    process: str
+    package: str
+    models: tuple[str, ...]
+    family: str
+    compiles: bool = False
+    steps: tuple[str, ...] = ()
+    exports: bool = False
+
+
+_OURS = (PUBLISHED, TRAINING, DEPLOYED)
+_TABLE = (
+    Engine(
+        "torch",
+        "PyTorch",
+        "torch",
+        "torch",
+        (*_OURS, PNNX),
+        "torch",
+        steps=(PUBLISHED, TRAINING),
+    ),
+    Engine(
+        "torch-channels-last",
+        "PyTorch, channels_last",
+        "torch",
+        "torch",
+        (*_OURS, PNNX, CONVOLUTION),
+        "torch",
+        steps=(PUBLISHED, TRAINING),
+    ),
+    Engine("torch-compile", "PyTorch, torch.compile", "torch", "torch", _OURS, "torch", True),
+    Engine("keras-predict", "Keras, predict", "keras", "tensorflow", _OURS, "keras"),
+    Engine(
+        "keras-function", "Keras, tf.function", "keras", "tensorflow", (*_OURS, ONNX2TF), "keras"
+    ),
+    Engine("keras-xla", "Keras, XLA", "keras", "tensorflow", _OURS, "keras", True),
+    Engine(
+        "keras-on-torch",
+        "Keras on torch",
+        "keras_torch",
+        "keras",
+        (PUBLISHED, TRAINING),
+        "keras",
+        steps=(PUBLISHED, TRAINING),
+    ),
+    Engine("flax", "Flax, jit", "flax", "flax", _OURS, "flax", True),
+    Engine(
+        "onnxruntime",
+        "ONNX Runtime",
+        "onnxruntime",
+        "onnxruntime",
+        (*_OURS, INT8, CONVOLUTION),
+        "torch",
+        exports=True,
+    ),
+    Engine(
+        "openvino",
+        "OpenVINO",
+        "openvino",
+        "openvino",
+        (*_OURS, CONVOLUTION),
+        "torch",
+        exports=True,
+    ),
+)
+#: Every engine by name.
+ENGINES = {engine.name: engine for engine in _TABLE}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cell:
+    """One thing that is timed: a model of a network in an engine."""
+
+    network: str
+    engine: str
+    model: str
+    batch: int
+    work: str = INFERENCE
+
+    def __str__(self) -> str:
+        title = ENGINES[self.engine].title
+        return f"{self.network}: {self.model} in {title}, {self.work}, batch {self.batch}"
+
+
+def cells(
+    network: Network, engines: Sequence[Engine], batches: Sequence[int], steps: bool, every: bool
+) -> list[Cell]:
+    """Return what is measured of a network, in the order of engines, models and batches.
+
+    Args:
+        network: The network.
+        engines: The engines.
+        batches: Examples at a time, in inference.
+        steps: Whether training steps are measured.
+        every: Whether engines that compile for each batch are measured with all batches, and not
+            only with the largest.
+    """
+    found: list[Cell] = []
+    for engine in engines:
+        chosen = batches if every or not engine.compiles else [max(batches)]
+        for model in engine.models:
+            if model == PUBLISHED and engine.family not in network.peers:
+                continue
+            sizes = [max(batches)] if model == CONVOLUTION else chosen
+            found += [Cell(network.name, engine.name, model, batch) for batch in sizes]
+        if steps:
+            found += [Cell(network.name, engine.name, m, STEP_BATCH, STEP) for m in engine.steps]
+    return found
+
+
+def plain_multiply_adds() -> int:
+    """Return the multiply-adds of the plain convolution, for one example."""
+    return 9 * CHANNELS * CHANNELS * SIDE * SIDE

@@ -1,0 +1,210 @@
+"""What the benchmark of all engines makes of its measurements, and how it measures."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engines import bars, page, preparing, rounds
+from engines.plan import ENGINES, NETWORKS, STEP, Cell, cells, plain_multiply_adds
+from engines.results import Building, Missing, Results, read, write
+from engines.worker import Worker
+
+NET = "bn_inception"
+MACHINE = {
+    "processor": "P",
+    "family": "model 1",
+    "instructions": ["avx2"],
+    "cores": 2,
+    "memory": 2**33,
+    "system": "Linux",
+    "load": 0.1,
+}
+
+
+def cell(engine: str, model: str, batch: int = 32, work: str = "inference") -> Cell:
+    return Cell(NET, engine, model, batch, work)
+
+
+@pytest.fixture
+def results() -> Results:
+    """Return what a run of three rounds might find."""
+    times = {
+        cell("torch", "published"): [4.0, 2.0, 2.0],
+        cell("torch", "training"): [2.0, 2.0, 2.2],
+        cell("torch-channels-last", "deployed"): [1.0, 0.8, 1.0],
+        cell("torch-channels-last", "convolution"): [1.6, 0.8, 0.8],
+        cell("openvino", "convolution"): [1.0, 1.0, 1.0],
+        cell("torch", "training", 8, STEP): [4.0, 4.0, 4.0],
+        cell("keras-on-torch", "published", 8, STEP): [4.0, 5.0, 6.0],
+    }
+    found = Results("2026-01-31", 90.0, MACHINE, {"torch": "2"}, times=times)
+    found.networks = {NET: {"multiply_adds": plain_multiply_adds() // 2, "weights": 10_000_000}}
+    found.building = [Building(NET, "incgen build, ONNX", (0.5, 1.5, 0.6), 40_000_000)]
+    found.missing = [Missing("OpenVINO", "it is not installed: `pip install openvino`")]
+    return found
+
+
+def test_results_are_read_as_they_were_written(results: Results, tmp_path: Path) -> None:
+    write(results, tmp_path / "new" / "r.json")
+
+    assert read(tmp_path / "new" / "r.json") == results
+
+
+def test_figures_are_medians_of_the_ratios_of_rounds(results: Results) -> None:
+    found = {f.name.removeprefix(f"{NET}: "): (f.value, f.reached) for f in bars.figures(results)}
+    measured = {name: value for name, value in found.items() if value[0] != "not measured"}
+
+    assert measured == {
+        "training form / published, slowest engine": (
+            "1.00  [0.91 to 2.00]  (PyTorch, batch 32; 1 compared)",
+            True,
+        ),
+        "deployed PyTorch, channels_last / published as its README runs it, batch 32": (
+            "2.50  [2.00 to 4.00]",
+            True,
+        ),
+        "PyTorch file / Keras on torch, training step, batch 8": ("1.25  [1.00 to 1.50]", False),
+        # half of a convolution's work in 1 s, and a whole convolution in 0.8 s
+        "share of a plain convolution's speed, batch 32, best engine": (
+            "40%  (30 of 74 G/s; PyTorch, channels_last, PyTorch, channels_last)",
+            False,
+        ),
+        "ONNX file written, whole command": ("0.60 s", True),
+        "ONNX file written, memory at the peak": ("4.0 times the weights  (40 MB)", False),
+    }
+    assert all(found[name][1] is None for name in found.keys() - measured.keys())
+
+
+def test_the_tables_of_a_page(results: Results) -> None:
+    found = page.tables(results)
+
+    assert found["benchmark bn_inception"] == (
+        "| engine | model | batch 32 | by published |\n"
+        "| --- | --- | --- | --- |\n"
+        "| PyTorch | Cadene's `bninception` | 16.0 [8.0 to 16.0] |  |\n"
+        "| PyTorch | ours, training form | 16.0 [14.5 to 16.0] | 1.00 |\n"
+        "| PyTorch, channels_last | ours, deployed | 32.0 [32.0 to 40.0] |  |"
+    )
+    assert found["benchmark steps"].splitlines()[2:] == [
+        "| bn_inception | PyTorch | ours, training form | 2.0 [2.0 to 2.0] |  |",
+        "| bn_inception | Keras on torch | written by hand | 1.6 [1.3 to 2.0] |  |",
+    ]
+    assert found["benchmark missing"].splitlines()[2:] == [
+        "| OpenVINO | it is not installed: `pip install openvino` |"
+    ]
+    assert found["benchmark machine"] == (
+        "Measured on 2026-01-31 in 2 minutes, 3 to 3 rounds. 2 cores of P (model 1; avx2), 8 GiB; "
+        "Linux; load 0.1 when it began. torch 2."
+    )
+    assert "| ✗ 40% (30 of 74 G/s;" in found["benchmark bars"]
+
+
+def test_what_compiles_is_measured_with_the_largest_batch() -> None:
+    network = NETWORKS["inception_v3"]
+    found = cells(network, [ENGINES["flax"]], (1, 8), steps=True, every=False)
+    every = cells(network, [ENGINES["flax"]], (1, 8), steps=True, every=True)
+
+    assert [(c.model, c.batch) for c in found] == [("training", 8), ("deployed", 8)]
+    assert [(c.model, c.batch) for c in every][:2] == [("training", 1), ("training", 8)]
+
+
+class Stub:
+    """A process that answers at once, and ends before its third turn."""
+
+    def __init__(self, log: list[tuple[str, str]]) -> None:
+        self.log = log
+
+    def ask(self, cell: Cell, do: str, **more: Any) -> dict[str, Any]:
+        """Answer a request."""
+        self.log.append((do, cell.model))
+        if do == "prepare":
+            return {"difference": 0.1 if cell.model == "pnnx" else 1e-6}
+        return {"error": "its process ended with -9"} if len(self.log) > 7 else {"seconds": 1.0}
+
+    def end(self) -> None:
+        """Take note."""
+        self.log.append(("end", ""))
+
+
+def test_rounds_go_forward_and_backward_and_what_fails_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    log: list[tuple[str, str]] = []
+    monkeypatch.setattr(rounds, "Process", lambda *_: Stub(log))
+    monkeypatch.setattr(rounds, "find_spec", lambda name: None if name == "openvino" else 1)
+    wanted = [cell("torch", name) for name in ("published", "training", "pnnx")]
+    found = Results("")
+    silent = str
+
+    done = rounds.measure(
+        NETWORKS[NET], [*wanted, cell("openvino", "training")], tmp_path, found, 0, (3, 9), silent
+    )
+
+    assert done == 3
+    turns = [model for do, model in log if do == "time"]
+    assert turns == ["published", "training", "training", "published", "published", "training"]
+    assert found.times == {wanted[0]: [1.0, 1.0], wanted[1]: [1.0, 1.0]}
+    assert [(each.what, each.why) for each in found.missing] == [
+        ("OpenVINO", "it is not installed: `pip install openvino`"),
+        (str(wanted[2]), "its output differs by 1.0e-01, more than 0.001"),
+        (str(wanted[0]), "its process ended with -9"),
+        (str(wanted[1]), "its process ended with -9"),
+    ]
+
+
+def test_a_worker_tells_what_fails_and_how_far_outputs_are(tmp_path: Path) -> None:
+    np.save(tmp_path / f"expected_{NET}.npy", np.array([[1.0, -4.0]], np.float32))
+    worker = Worker("onnxruntime", NETWORKS[NET], tmp_path)
+
+    answer = worker.answer({"do": "prepare", "cell": {**CELL, "engine": "onnxruntime"}})
+
+    assert answer["error"].startswith("FileNotFoundError: ")
+    assert worker._difference(Cell(**CELL), np.array([[1.5, -4.0]], np.float32)) == 0.125
+
+
+CELL = {"network": NET, "engine": "torch", "model": "training", "batch": 1}
+
+
+def test_a_turn_is_the_median_of_its_passes(tmp_path: Path) -> None:
+    worker = Worker("torch", NETWORKS[NET], tmp_path)
+    runs: list[int] = []
+    each = Cell(**CELL)
+    worker.runs[each], worker.last[each] = lambda: runs.append(1), 0.001
+
+    one = worker.answer({"do": "time", "cell": CELL, "short": True})
+
+    assert len(runs) == 1
+    assert 0 < one["seconds"] < 0.1
+    assert worker.answer({"do": "time", "cell": CELL, "short": False})["seconds"] < 0.1
+    assert len(runs) > 3
+
+
+def test_commands_are_measured_and_their_faults_shown() -> None:
+    def python(program: str) -> Sequence[str]:
+        return [sys.executable, "-c", program]
+
+    seconds, peak = preparing.measured(python("bytearray(b'x') * 10**9"))
+
+    assert seconds > 0
+    assert 1e9 < peak < 1.1e9
+    with pytest.raises(RuntimeError, match="no such thing"):
+        preparing.measured(python("raise SystemExit('no such thing')"))
+
+
+def test_what_was_not_converted_is_not_measured(tmp_path: Path) -> None:
+    engines = [ENGINES["torch"], ENGINES["onnxruntime"]]
+    wanted = cells(NETWORKS[NET], engines, (1,), steps=False, every=False)
+    (tmp_path / "pnnx").mkdir()
+
+    left = {str(c) for c in wanted} - {str(c) for c in preparing.present(wanted, tmp_path)}
+
+    assert left == {
+        f"{NET}: published in ONNX Runtime, inference, batch 1",
+        f"{NET}: int8 in ONNX Runtime, inference, batch 1",
+    }
