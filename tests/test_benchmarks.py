@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engines import bars, page, preparing, rounds
+from engines import bars, page, preparing, rounds, stages
 from engines.plan import ENGINES, NETWORKS, STEP, Cell, cells, plain_multiply_adds
 from engines.results import Building, Missing, Results, read, write
 from engines.worker import Worker
@@ -201,6 +201,7 @@ def test_what_was_not_converted_is_not_measured(tmp_path: Path) -> None:
     engines = [ENGINES["torch"], ENGINES["onnxruntime"]]
     wanted = cells(NETWORKS[NET], engines, (1,), steps=False, every=False)
     (tmp_path / "pnnx").mkdir()
+    (tmp_path / "pnnx" / "model_pnnx.py").touch()
 
     left = {str(c) for c in wanted} - {str(c) for c in preparing.present(wanted, tmp_path)}
 
@@ -208,3 +209,18 @@ def test_what_was_not_converted_is_not_measured(tmp_path: Path) -> None:
         f"{NET}: published in ONNX Runtime, inference, batch 1",
         f"{NET}: int8 in ONNX Runtime, inference, batch 1",
     }
+
+
+def test_what_is_not_installed_and_what_fails_is_told_with_its_reason() -> None:
+    def missing() -> None:
+        raise ModuleNotFoundError("No module named 'pnnx'", name="pnnx")
+
+    assert stages.attempted("a", missing) == (
+        "a",
+        0.0,
+        "it is not installed: `pip install pnnx`",
+    )
+    assert stages.attempted("b", lambda: int("x"))[2] == (
+        "it failed: ValueError: invalid literal for int() with base 10: 'x'"
+    )
+    assert stages.attempted("c", list)[2] is None

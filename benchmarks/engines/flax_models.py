@@ -12,8 +12,8 @@ import numpy as np
 from flax import nnx
 
 import incgen
+from engines.files import spec_of, weights_of
 from engines.plan import DEPLOYED, NETWORKS, PUBLISHED, Cell, Network
-from engines.preparing import spec_of, weights_of
 from figures import REFERENCE
 from incgen.language.names import class_name
 from models import import_file

@@ -11,8 +11,8 @@ import keras
 import numpy as np
 
 import incgen
+from engines.files import spec_of, weights_of
 from engines.plan import DEPLOYED, NETWORKS, ONNX2TF, PUBLISHED, STEP, Cell, Network
-from engines.preparing import spec_of, weights_of
 from figures import REFERENCE
 from models import copy_by_name, import_file
 

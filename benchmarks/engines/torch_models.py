@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 import incgen
+from engines.files import spec_of, weights_of
 from engines.plan import (
     CHANNELS,
     CONVOLUTION,
@@ -26,7 +27,6 @@ from engines.plan import (
     Cell,
     Network,
 )
-from engines.preparing import spec_of, weights_of
 from incgen.language.names import class_name
 from models import import_pretrainedmodels, randomise_statistics
 

@@ -19,8 +19,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from engines.files import COMPARED, expected_of
 from engines.plan import CONVOLUTION, INFERENCE, INT8, NETWORKS, Cell, Network
-from engines.preparing import COMPARED, expected_of
 
 #: A turn lasts so many seconds at least, and a pass at least.
 TURN = 0.25
