@@ -72,6 +72,8 @@ def measure(options: argparse.Namespace) -> results.Results:
     found = results.Results(datetime.now(UTC).date().isoformat())
     found.machine = {**machine.described(), "load": round(machine.load(), 2)}
     found.versions = machine.versions()
+    if found.machine["load"] > 0.5:
+        say(f"the load is {found.machine['load']}: something else is running, so times say little")
     networks = [NETWORKS[name] for name in options.network or NETWORKS]
     if options.smallest:
         networks = networks[:1]
