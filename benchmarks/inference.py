@@ -98,6 +98,11 @@ def one(
 ) -> None:
     """Measure a network, and add what is found."""
     names = options.engine or (SMALL if options.smallest else ENGINES)
+    if not options.engine:
+        for name in network.slow:
+            why = f"it compiles for minutes: `--engine {name}` measures it"
+            found.missing.append(results.Missing(f"{ENGINES[name].title}, {network.name}", why))
+        names = [name for name in names if name not in network.slow]
     engines = [ENGINES[name] for name in names]
     batches = options.batch or ((1,) if options.smallest else BATCHES)
     steps = not (options.no_steps or options.smallest)

@@ -212,7 +212,7 @@ def import_pretrainedmodels() -> ModuleType:
     import torch
 
     declared: Any = torch.library  # has no types
-    if torch.version.cuda is None:
+    if torch.version.cuda is None and not LIBRARIES:
         library = declared.Library("torchvision", "DEF")
         for name in ("nms", "qnms"):
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")

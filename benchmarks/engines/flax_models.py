@@ -29,9 +29,9 @@ def model_of(network: Network, name: str, folder: Path) -> Any:
         return model
     by_hand = import_file(REFERENCE / f"{network.name}_flax.py").BNInception
     other = nnx.eval_shape(lambda: by_hand(rngs=nnx.Rngs(0)))
-    values = dict(nnx.to_flat_state(nnx.state(model)))
-    for path, variable in nnx.to_flat_state(nnx.state(other)):
-        variable.set_value(values[path][...])
+    ours, theirs = (nnx.to_flat_state(nnx.state(each)) for each in (model, other))
+    for (_, value), (_, variable) in zip(ours, theirs, strict=True):  # in the same order
+        variable.set_value(value[...])
     return other
 
 

@@ -26,6 +26,7 @@ class Network:
         keras: The spec of what Keras has of it.
         peers: What is measured in its place, by the family of engines.
         parameters: Parameters of the specs.
+        slow: Engines that take minutes to compile it, so that only who asks for them gets them.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Network:
     keras: str
     peers: dict[str, str]
     parameters: dict[str, bool] = field(default_factory=dict)
+    slow: tuple[str, ...] = ()
 
     def spec(self, process: str) -> str:
         """Return the name of the spec that a process measures."""
@@ -56,6 +58,7 @@ NETWORKS = {
         "inception_v3_tf",
         {"torch": "torchvision's `inception_v3`", "keras": "`keras.applications.InceptionV3`"},
         {"heads": False},
+        ("torch-compile",),
     ),
 }
 
