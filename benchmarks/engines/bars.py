@@ -145,14 +145,11 @@ def _step(results: Results, network: str) -> Figure:
 
 
 def _figure(name: str, compared: Comparison | None, bar: float) -> Figure:
-    text = f"at least {bar:g}"
+    noise = NOISE if bar == 1 else 0
+    text = f"at least {bar:g}" + (f" (- {noise})" if noise else "")
     if compared is None:
         return Figure(name, "not measured", text)
-    if bar == 1:
-        return Figure(
-            name, compared_text(compared), f"{text} (- {NOISE})", compared.ratio >= 1 - NOISE
-        )
-    return Figure(name, compared_text(compared), text, compared.ratio >= bar)
+    return Figure(name, compared_text(compared), text, compared.ratio >= bar - noise)
 
 
 def compared_text(compared: Comparison) -> str:

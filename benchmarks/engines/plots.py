@@ -52,7 +52,8 @@ def _figure(results: Results, network: str) -> Figure:
     cells = [cell for cell in cells if cell.model in _SHOWN]
     engines = [name for name in ENGINES if any(cell.engine == name for cell in cells)]
     batches = sorted({cell.batch for cell in cells})
-    figure = Figure(figsize=(3.6 * max(1, len(batches)) + 1.6, 0.62 * len(engines) + 1.3))
+    width = max(8, 3.6 * len(batches) + 1.6)  # the legend needs some
+    figure = Figure(figsize=(width, 0.62 * len(engines) + 1.3))
     figure.set_layout_engine("constrained")
     row = figure.subplots(1, max(1, len(batches)), sharey=True, squeeze=False)[0]
     for axes, batch in zip(row, batches, strict=False):
@@ -83,6 +84,7 @@ def _bars(axes: Axes, results: Results, cells: list[Cell], engines: list[str]) -
             height = place + (number - (len(found) - 1) / 2) * thick
             axes.barh(height, middle, thick * 0.92, color=_SHOWN[cell.model][1])
             axes.errorbar(middle, height, xerr=spread, color="#333333", linewidth=0.8)
-            axes.text(middle, height, f" {middle:.3g}", va="center", fontsize=6.5)
+            end = cell.batch / min(times)
+            axes.text(end, height, f" {middle:.3g}", va="center", fontsize=6.5)
     axes.margins(x=0.14)
     axes.spines[["top", "right"]].set_visible(False)

@@ -66,9 +66,10 @@ class Worker:
     def prepare(self, cell: Cell) -> dict[str, Any]:
         """Make a cell ready by running it once; return how far its output is from the expected."""
         models = importlib.import_module(f"engines.{MODULES[self.process]}")
-        run = models.runner(cell, self.network, self.folder)
-        output = run()
-        self.runs[cell], self.last[cell] = run, timed(run)
+        self.runs[cell] = models.runner(cell, self.network, self.folder)
+        begun = time.perf_counter()
+        output = self.runs[cell]()
+        self.last[cell] = time.perf_counter() - begun
         if cell.work != INFERENCE or cell.model == CONVOLUTION:
             return {}
         return {"difference": self._difference(cell, np.asarray(output))}
