@@ -746,11 +746,6 @@ def kept() -> str:
     return table(("kept is", "for"), rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {
-    "columns": columns,
-    "kept": kept,
-
-
 def benchmarks() -> dict[str, Callable[[], str]]:
     """Return what makes each table of benchmarks from the results that are kept."""
     found = tables_of_benchmarks(read_results(RESULTS))
@@ -758,6 +753,8 @@ def benchmarks() -> dict[str, Callable[[], str]]:
 
 
 TABLES: dict[str, Callable[[], str]] = {
+    "columns": columns,
+    "kept": kept,
     **benchmarks(),
     "settings": settings,
     "transforms": transforms,
