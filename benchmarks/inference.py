@@ -115,7 +115,7 @@ def one(
     wanted = [c for c in wanted if not (options.smallest and c.model == CONVOLUTION)]
     wanted = preparing.present(wanted, folder)
     found.networks[network.name] = preparing.sizes(network, folder)
-    limits = (1, 1) if options.smallest else (2, options.rounds)
+    limits = (1, 1) if options.smallest else (min(2, options.rounds), options.rounds)
     rounds.measure(network, wanted, folder, found, until, limits, say)
 
 
