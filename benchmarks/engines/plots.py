@@ -64,7 +64,7 @@ def _figure(results: Results, network: str) -> Figure:
     row[0].invert_yaxis()
     shown = {_SHOWN[cell.model] for cell in cells}
     keys = [Patch(color=c, label=t) for t, c in dict.fromkeys(_SHOWN.values()) if (t, c) in shown]
-    figure.legend(handles=keys, loc="outside lower center", ncols=len(keys) or 1, frameon=False)
+    figure.legend(handles=keys, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     figure.suptitle(network)
     return figure
 
