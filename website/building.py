@@ -31,9 +31,7 @@ def build(folder: Path) -> Path:
     work = folder / "website"
     shutil.rmtree(work, ignore_errors=True)
     gather(work / "pages")
-    for name in ("zensical.toml", "theme"):
-        copy = shutil.copytree if (ROOT / "website" / name).is_dir() else shutil.copy
-        copy(ROOT / "website" / name, work / name)
+    shutil.copy(ROOT / "website" / "zensical.toml", work)
     _generate(work)
     sever(work / "site")
     packing.add(work / "site")
