@@ -209,12 +209,17 @@ def test_a_table_fits_into_a_terminal(small: Graph) -> None:
     def lines(width: int) -> list[str]:
         return table(found, width=width).split("\n")[3:-6]
 
-    assert max(map(len, lines(99))) == 79
-    assert max(map(len, lines(75))) == 75
-    cut = "    1             conv_bn 3x3 g...   2 x 8 x 6           40           1,728"
-    assert cut in lines(75)
-    assert max(map(len, lines(60))) == 68  # as narrow as it gets
-    assert "global_av...   global_av...   4" in lines(60)
+    mixed = (
+        "mixed            pair                  4 x 8 x 6          52          2,112   47.3 ████▋"
+    )
+    assert lines(99)[3] == mixed
+    assert max(map(len, lines(99))) == 88
+    assert max(map(len, lines(85))) == 79
+    assert max(map(len, lines(78))) == 75
+    cut = "    1            conv_bn 3x3 g...  2 x 8 x 6          40          1,728"
+    assert cut in lines(71)
+    assert max(map(len, lines(60))) == 64  # as narrow as it gets
+    assert "global_av...  global_av...  4" in lines(60)
 
 
 def test_bars_are_painted_by_their_length(small: Graph) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from incgen.graph.calls import Calls
@@ -77,8 +77,9 @@ class _Writer:
         for node in graph.nodes:
             parts.setdefault(_cut(node.path, self.depth), []).append(node)
         root = tree(graph)
+        leaves = {group.key: group for group in _leaves(root)}
         return [
-            self.layer(nodes[0], _leaf(root, path))
+            self.layer(nodes[0], leaves[path])
             if nodes[0].path == path
             else self.part(nodes, _inside(root, path))
             for path, nodes in parts.items()
@@ -154,11 +155,13 @@ def _inside(root: Group, path: str) -> Group:
     return group
 
 
-def _leaf(root: Group, path: str) -> Group:
-    """Return the group of a single layer; its key may also be that of a group."""
-    above, _, _ = path.rpartition(".")
-    around = _inside(root, above) if above else root
-    return next(each for each in around.children if each.key == path and not each.children)
+def _leaves(group: Group) -> Iterator[Group]:
+    """Yield the groups of single layers; the key of one may also be that of a part."""
+    for child in group.children:
+        if child.children:
+            yield from _leaves(child)
+        else:
+            yield child
 
 
 def _json_value(value: object) -> object:

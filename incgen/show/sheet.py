@@ -32,6 +32,8 @@ class Sheet:
     columns: Sequence[Column]
     rows: Sequence[Row]
     basis: Column  #: The column that shares are of
+    whole: int  #: The number of the network that a share is of, and the largest of a row
+    largest: int
     nested: bool  #: Whether rows stand in the order of the network, sums in front of their parts
 
     def label(self, row: Row) -> str:
@@ -52,14 +54,12 @@ class Sheet:
 
     def share(self, row: Row) -> tuple[float, float]:
         """Return a row's share of the network, and that of the largest row."""
-        whole = self.total(self.basis) or 1
-        value, largest = (self.number(each) for each in (row, max(self.rows, key=self.number)))
-        return value / whole, value / (largest or 1)
+        value = self.number(row)
+        return value / (self.whole or 1), value / (self.largest or 1)
 
     def number(self, row: Row) -> int:
         """Return the number that the share of a row is computed from."""
-        value = self.basis.value(self.known, row.group)
-        return value if isinstance(value, int) else 0
+        return _number(self.known, self.basis, row)
 
     def heading(self, each: Column) -> str:
         """Return the heading of a column."""
@@ -89,4 +89,11 @@ def sheet(graph: Graph, view: View, calls: Mapping[str, Calls] | None = None) ->
         found = [row for row in found if row.leaf]
         found.sort(key=lambda row: order.sorted_by(known, row.group))
     basis = order if order.whole else COLUMNS[COST]
-    return Sheet(known, columns, found, basis, nested=view.sort is None)
+    largest = max(_number(known, basis, row) for row in found)
+    whole = basis.whole(known) if basis.whole else 0
+    return Sheet(known, columns, found, basis, whole, largest, nested=view.sort is None)
+
+
+def _number(known: Facts, basis: Column, row: Row) -> int:
+    value = basis.value(known, row.group)
+    return value if isinstance(value, int) else 0

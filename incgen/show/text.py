@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from incgen.base.diagnostics import plain
@@ -21,13 +21,25 @@ from incgen.show.tree import Row
 Paint: TypeAlias = Callable[[str, str], str]
 
 _INDENT = "  "
-_GAP = "   "
-#: The layer and its op are cut where they are longer: a table that wraps cannot be read.
-_WIDEST = {"layer": 36, "op": 34}
 #: They are not made narrower than this to fit into a terminal.
 _NARROWEST = 12
-_BAR = 10
 _BLOCKS = " ▏▎▍▌▋▊▉█"
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How wide the parts of a table are, in columns."""
+
+    gap: int = 3
+    bar: int = 10  #: The longest bar; 0 for no shares
+    #: The layer and its op are cut where they are longer: a table that wraps cannot be read
+    layer: int = 36
+    op: int = 34
+
+
+_USUAL = _Layout()
+#: From the widest to the narrowest.
+_LAYOUTS = (_USUAL, _Layout(gap=2, bar=5), _Layout(bar=0), _Layout(gap=2, bar=0))
 
 
 def unpainted(text: str, style: str) -> str:
@@ -50,30 +62,37 @@ def table(sheet: Sheet, *, width: int | None = None, paint: Paint = unpainted) -
 
 
 def _body(sheet: Sheet, width: int | None, paint: Paint) -> list[str]:
-    widest = dict(_WIDEST)
-    lines = _lines(sheet, widest)
-    over = _width(lines) - (width or _width(lines))
-    if over > 0 and any(each.name == SHARE for each in sheet.columns):
-        return _body(_without_share(sheet), width, paint)
+    """Return the widest form of a table that fits."""
+    shares = any(each.name == SHARE for each in sheet.columns)
+    for layout in _LAYOUTS:
+        if not layout.bar and shares:
+            shares, sheet = False, _without_share(sheet)
+        lines = _lines(sheet, layout)
+        over = _width(lines, layout) - (width or _width(lines, layout))
+        if over <= 0:
+            return _drawn(sheet, lines, layout, paint)
+    names = ["layer", *(each.name for each in sheet.columns)]
     for column in ("op", "layer"):
-        if over > 0 and column in (names := ["layer", *(each.name for each in sheet.columns)]):
+        if over > 0 and column in names:
             now = max(len(line[names.index(column)]) for line in lines)
-            widest[column] = max(now - over, min(now, _NARROWEST))
-            over -= now - widest[column]
-    return _drawn(sheet, _lines(sheet, widest), paint)
+            cut = max(now - over, min(now, _NARROWEST))
+            over -= now - cut
+            layout = replace(layout, **{column: cut})
+    return _drawn(sheet, _lines(sheet, layout), layout, paint)
 
 
 def _without_share(sheet: Sheet) -> Sheet:
     return replace(sheet, columns=[each for each in sheet.columns if each.name != SHARE])
 
 
-def _lines(sheet: Sheet, widest: dict[str, int]) -> list[list[str]]:
+def _lines(sheet: Sheet, layout: _Layout) -> list[list[str]]:
     """Return the cells of all lines: the heading, the rows, the total."""
-    lines = [["layer", *map(sheet.heading, sheet.columns)]]
+    lines = [["layer", *(_head(sheet, each, layout) for each in sheet.columns)]]
     for row in sheet.rows:
         label = _INDENT * row.level * sheet.nested + sheet.label(row)
-        lines.append([label, *(_shown(sheet, each, row) for each in sheet.columns)])
+        lines.append([label, *(_shown(sheet, each, row, layout.bar) for each in sheet.columns)])
     lines.append(["total", *(_counted(sheet.total(each)) for each in sheet.columns)])
+    widest = {"layer": layout.layer, "op": layout.op}
     for number, name in enumerate(["layer", *(each.name for each in sheet.columns)]):
         if name in widest:
             for line in lines:
@@ -81,16 +100,21 @@ def _lines(sheet: Sheet, widest: dict[str, int]) -> list[list[str]]:
     return [[plain(cell) for cell in line] for line in lines]
 
 
-def _width(lines: Sequence[Sequence[str]]) -> int:
+def _head(sheet: Sheet, each: Column, layout: _Layout) -> str:
+    """Return the heading of a column, a short one above short bars."""
+    short_bars = each.name == SHARE and layout.bar < _USUAL.bar
+    return "%" if short_bars else sheet.heading(each)
+
+
+def _width(lines: Sequence[Sequence[str]], layout: _Layout) -> int:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return sum(widths) + len(_GAP) * (len(widths) - 1)
+    return sum(widths) + layout.gap * (len(widths) - 1)
 
 
-def _drawn(sheet: Sheet, lines: list[list[str]], paint: Paint) -> list[str]:
+def _drawn(sheet: Sheet, lines: list[list[str]], layout: _Layout, paint: Paint) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     right = [False, *(each.number and each.name != SHARE for each in sheet.columns)]
     names = ["", *(each.name for each in sheet.columns)]
-
     padded = [
         [
             cell.rjust(width) if aligned else cell.ljust(width)
@@ -98,17 +122,18 @@ def _drawn(sheet: Sheet, lines: list[list[str]], paint: Paint) -> list[str]:
         ]
         for line in lines
     ]
-    rule = paint("-" * max(len(_GAP.join(line).rstrip()) for line in padded), "faint")
+    gap = " " * layout.gap
+    rule = paint("-" * max(len(gap.join(line).rstrip()) for line in padded), "faint")
     head, *rows, total = padded
-    shown = [paint(_GAP.join(head).rstrip(), "heading"), rule]
+    shown = [paint(gap.join(head).rstrip(), "heading"), rule]
     for row, line in zip(sheet.rows, rows, strict=True):
         heat = _heat(sheet.share(row)[1])
         cells = [
             _painted(cell, heat, paint) if name == SHARE else cell
             for cell, name in zip(line, names, strict=True)
         ]
-        shown.append(_GAP.join(cells).rstrip())
-    return [*shown, rule, paint(_GAP.join(total).rstrip(), "total")]
+        shown.append(gap.join(cells).rstrip())
+    return [*shown, rule, paint(gap.join(total).rstrip(), "total")]
 
 
 def _painted(cell: str, style: str, paint: Paint) -> str:
@@ -121,10 +146,10 @@ def _heat(share: float) -> str:
     return "long" if share > 2 / 3 else "middle" if share > 1 / 3 else "short"
 
 
-def _shown(sheet: Sheet, each: Column, row: Row) -> str:
+def _shown(sheet: Sheet, each: Column, row: Row, bar: int) -> str:
     """Return a cell as people read it: numbers in groups of three, nothing for 0."""
     if each.name == SHARE:
-        return _bar(*sheet.share(row))
+        return _bar(*sheet.share(row), bar)
     value = sheet.value(each, row)
     return _counted(value) if isinstance(value, int) else value or ""
 
@@ -133,15 +158,15 @@ def _counted(value: int | None) -> str:
     return f"{value:,}" if value else ""
 
 
-def _bar(share: float, length: float) -> str:
+def _bar(share: float, length: float, longest: int) -> str:
     """Return a share in percent, and a bar.
 
-    >>> _bar(0.25, 0.55)
+    >>> _bar(0.25, 0.55, 10)
     ' 25.0 █████▌'
     """
     if not share:
         return ""
-    eighths = max(1, round(8 * _BAR * length))
+    eighths = max(1, round(8 * longest * length))
     bar = "█" * (eighths // 8) + _BLOCKS[eighths % 8].strip()
     return f"{100 * share:5.1f} {bar}"
 
@@ -191,7 +216,10 @@ def in_markdown(sheet: Sheet) -> str:
     """Return the table in Markdown, each row under its whole key, and the total below."""
     right = {number for number, each in enumerate(sheet.columns, 1) if each.number}
     rows = [
-        [f"`{row.group.key}`", *(_shown(sheet, each, row).strip() for each in sheet.columns)]
+        [
+            f"`{row.group.key}`",
+            *(_shown(sheet, each, row, _USUAL.bar).strip() for each in sheet.columns),
+        ]
         for row in sheet.rows
     ]
     total = ["**total**", *(_counted(sheet.total(each)) for each in sheet.columns)]
