@@ -180,3 +180,25 @@ def test_modules_of_flax_have_these_classes(path: Path) -> None:
 def model_of(graph: Graph, path: Path, target: str, **given: Any) -> Any:
     module = incgen.load(path, target)
     return getattr(module, TARGETS[target].entry(graph.program.network.name))(**given)
+
+
+SMALL_SPECS = sorted((ROOT / "tests/agreement").glob("*.inc"))
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=() if path.stem == "elements" else pytest.mark.slow, id=path.stem)
+        for path in SMALL_SPECS
+    ],
+)
+def test_every_layer_of_every_op_has_a_name(path: Path, target: str) -> None:
+    """Only a vector that is flattened has no layer in Keras."""
+    graph = compile_spec(path)
+    calls = TARGETS[target].calls(graph)
+
+    assert list(calls.layers) == [node.path for node in graph.nodes[1:]]
+    for node in graph.nodes[1:]:
+        assert calls.layers[node.path] or node.op == "flatten", node.path
+    assert all(calls.uses.values())

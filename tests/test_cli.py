@@ -516,6 +516,7 @@ def test_what_takes_long_says_so_on_a_terminal(
         return compile_spec(*given, **named)
 
     monkeypatch.setattr(compiling, "compile_spec", slow)
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     monkeypatch.setattr(cli_terminal, "_PATIENCE", 0.01)
 

@@ -191,6 +191,15 @@ def test_imports_run_in_one_direction() -> None:
     assert len(done) == len(MODULES + FUZZING)
 
 
+def test_the_command_line_has_no_circle_of_late_imports_either() -> None:
+    paths = [path for path in MODULES if path.parent.name == "cli"]
+    graph = {name_of(path): imported(path) - {name_of(path)} for path in paths}
+    while free := [name for name, others in graph.items() if not others & set(graph)]:
+        graph = {name: others for name, others in graph.items() if name not in free}
+
+    assert set(graph) <= {"incgen.cli"}, "these import each other"
+
+
 def test_targets_do_not_import_each_other() -> None:
     graph = module_graph()
     for name, others in graph.items():

@@ -92,8 +92,8 @@ def harmless(text: str) -> str:
 
 @contextmanager
 def progress_line() -> Iterator[Callable[[str], None]]:
-    """Show progress in one line of a terminal, and nothing elsewhere."""
-    terminal, shown = is_terminal(sys.stderr), False
+    """Show progress in one line of a terminal that can erase it, and nothing elsewhere."""
+    terminal, shown = is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb", False
 
     def show(message: str) -> None:
         nonlocal shown
