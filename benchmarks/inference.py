@@ -23,7 +23,7 @@ from engines.plan import BATCHES, CONVOLUTION, ENGINES, NETWORKS, Network, cells
 from figures import report
 
 #: What `--smallest` measures.
-SMALL = ("torch", "onnxruntime")
+SMALL = ("onnxruntime",)
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
@@ -77,12 +77,11 @@ def measure(options: argparse.Namespace) -> results.Results:
     networks = [NETWORKS[name] for name in options.network or NETWORKS]
     if options.smallest:
         networks = networks[:1]
-    left = sum(network.size**2 for network in networks)
+    left = sum(network.share for network in networks)
     for network in networks:
         spent = time.monotonic() - begun
-        share = network.size**2 / left
-        left -= network.size**2
-        until = time.monotonic() + (60 * options.minutes - spent) * share
+        until = time.monotonic() + (60 * options.minutes - spent) * network.share / left
+        left -= network.share
         with tempfile.TemporaryDirectory(prefix="incgen-benchmark-") as folder:
             one(network, Path(folder), options, found, until)
     found.seconds = round(time.monotonic() - begun)

@@ -25,6 +25,7 @@ class Network:
         size: Pixels of a side.
         keras: The spec of what Keras has of it.
         peers: What is measured in its place, by the family of engines.
+        share: How much of the time of a run it gets, beside the others.
         parameters: Parameters of the specs.
         slow: Engines that take minutes to compile it, so that only who asks for them gets them.
     """
@@ -33,6 +34,7 @@ class Network:
     size: int
     keras: str
     peers: dict[str, str]
+    share: int
     parameters: dict[str, bool] = field(default_factory=dict)
     slow: tuple[str, ...] = ()
 
@@ -51,12 +53,14 @@ NETWORKS = {
         224,
         "bn_inception",
         {"torch": "Cadene's `bninception`", "keras": "written by hand", "flax": "written by hand"},
+        3,
     ),
     "inception_v3": Network(
         "inception_v3",
         299,
         "inception_v3_tf",
         {"torch": "torchvision's `inception_v3`", "keras": "`keras.applications.InceptionV3`"},
+        4,
         {"heads": False},
         ("torch-compile",),
     ),
