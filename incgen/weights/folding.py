@@ -19,12 +19,19 @@ def folded(graph: Graph, arrays: Mapping[str, Array]) -> dict[str, Array]:
         arrays: The weights of its training form by key.
     """
     assert graph.deployment is not None
-    found = dict(arrays)
-    for change in graph.deployment.changes:
-        _apply(change, found)
+    changes = graph.deployment.changes
     types = {key: values.dtype for key, values in arrays.items()}
     kernel = next(iter(types.values()), np.dtype(np.float32))
-    return {key: found[key].astype(types.get(key, kernel)) for key in graph.tensors()}
+    found = dict(arrays)
+    del arrays  # unless the caller keeps them, memory holds no more than one layer in float64
+    last = {change.layer: number for number, change in enumerate(changes)}
+    for number, change in enumerate(changes):
+        _apply(change, found)
+        if last[change.layer] == number:
+            for key in (f"{change.layer}.weight", f"{change.layer}.bias"):
+                if key in found:
+                    found[key] = found[key].astype(types.get(key, kernel), copy=False)
+    return {key: found[key].astype(types.get(key, kernel), copy=False) for key in graph.tensors()}
 
 
 def _apply(change: Change, found: dict[str, Array]) -> None:
