@@ -174,7 +174,7 @@ def test_completion_hover_and_format(page: Any, place: str) -> None:
     offered.wait_for(timeout=START)
     page.keyboard.press("Enter")
     page.keyboard.type(" 2x2/2")
-    page.get_by_role("button", name="Format").click()
+    after(page, page.get_by_role("button", name="Format").click)
     page.locator(".cm-line", has_text="    a: max_pool 2x2/2").wait_for(timeout=START)
 
     page.locator(".cm-line", has_text="stem:").get_by_text("stem").hover()
