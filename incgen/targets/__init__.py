@@ -10,11 +10,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from incgen.graph.calls import Calls
 from incgen.graph.nodes import Graph
 from incgen.language.names import class_name
 from incgen.targets.shared.style import PLAIN, Style
+
+if TYPE_CHECKING:
+    from incgen.graph.calls import Calls
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ function (`ops.py`), whose initialisers are arguments (`writer.py`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from incgen.graph.calls import Calls
 from incgen.graph.nodes import Graph
 from incgen.targets.flax.ops import layer
 from incgen.targets.flax.writer import FlaxWriter
@@ -18,6 +18,9 @@ from incgen.targets.shared.code import Code, Node, Op, within
 from incgen.targets.shared.style import PLAIN, Style
 from incgen.targets.shared.units import Place
 from incgen.targets.shared.values import Args
+
+if TYPE_CHECKING:
+    from incgen.graph.calls import Calls
 
 
 def emit(graph: Graph, style: Style = PLAIN, *, laid_out: bool = True) -> str:

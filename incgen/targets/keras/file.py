@@ -7,9 +7,8 @@ The functional style has no attributes, so a body is straight-line code whatever
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from incgen.graph.calls import Calls
 from incgen.graph.nodes import Graph
 from incgen.resolve import definitions as df
 from incgen.targets.keras.code import Function, Layer
@@ -22,6 +21,9 @@ from incgen.targets.shared.preamble import facts
 from incgen.targets.shared.style import PLAIN, Style
 from incgen.targets.shared.units import Place
 from incgen.targets.shared.values import Args
+
+if TYPE_CHECKING:
+    from incgen.graph.calls import Calls
 
 
 def emit(graph: Graph, style: Style = PLAIN, *, laid_out: bool = True) -> str:

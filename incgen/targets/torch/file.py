@@ -8,8 +8,8 @@ function (`ops.py`), whose parameters are initialised in place (`writer.py`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from incgen.graph.calls import Calls
 from incgen.graph.nodes import Graph
 from incgen.targets.shared.classes.code import Class
 from incgen.targets.shared.classes.file import ClassFile
@@ -20,6 +20,9 @@ from incgen.targets.shared.values import Args
 from incgen.targets.shared.windows import SAME, padding
 from incgen.targets.torch.ops import layer
 from incgen.targets.torch.writer import TorchWriter
+
+if TYPE_CHECKING:
+    from incgen.graph.calls import Calls
 
 
 def emit(graph: Graph, style: Style = PLAIN, *, laid_out: bool = True) -> str:
