@@ -6,49 +6,20 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import browser, page
 
 from incgen.compiling import compile_spec
 from incgen.draw.drawing import drawn
 from incgen.draw.view import View
 
 pytestmark = pytest.mark.browser
+__all__ = ["browser", "page"]  # fixtures that pytest finds here
 
 SMALL = Path(__file__).parent / "drawings" / "small.inc"
-#: Names under which systems install the browser; playwright's own is used if there is none.
-NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=path, args=sandbox)
-        yield found
-        found.close()
-
-
-@pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop", "phone"])
-def page(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Return a page that fails the test if its program fails or it asks for anything."""
-    page = browser.new_page(viewport=request.param)
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda said: said.type != "error" or faults.append(said.text))
-    page.on("request", lambda asked: asked.url.startswith("file:") or faults.append(asked.url))
-    yield page
-    page.close()
-    assert not faults
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import threading
 import tomllib
@@ -17,16 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import DESKTOP, browser, page
 
 import incgen
 
 pytestmark = pytest.mark.browser
+__all__ = ["browser", "page"]  # fixtures that pytest finds here
 
 ROOT = Path(__file__).parent.parent
 SITE = ROOT / "build" / "site"
-#: Names under which systems install the browser; playwright's own is used if there is none.
-NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 #: How long Python may take to start, on a machine that does much else.
 START = 120_000
 
@@ -45,32 +43,6 @@ def place() -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=path, args=sandbox)
-        yield found
-        found.close()
-
-
-@pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop", "phone"])
-def page(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Return a page that fails the test if its program fails or asks for anything elsewhere."""
-    page = browser.new_page(viewport=request.param)
-    faults: list[str] = []
-    ours = ("file:", "data:", "blob:", "http://127.0.0.1:")
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda said: said.type != "error" or faults.append(said.text))
-    page.on("request", lambda asked: asked.url.startswith(ours) or faults.append(asked.url))
-    yield page
-    page.close()
-    assert not faults
 
 
 def pages() -> Iterator[str]:
