@@ -144,6 +144,7 @@ def test_completion_hover_and_format(page: Any, place: str) -> None:
     page.keyboard.press("Control+Space")
     offered = page.locator(".cm-completionLabel").get_by_text("max_pool", exact=True)
     offered.wait_for(timeout=START)
+    page.wait_for_timeout(500)  # before, Enter would be for the text: the list is too new
     page.keyboard.press("Enter")
     page.keyboard.type(" 2x2/2")
     after(page, page.get_by_role("button", name="Format").click)
