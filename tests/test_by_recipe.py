@@ -23,18 +23,23 @@ from incgen.verify.show import text as shown
 
 #: The recipes that show the planted faults; they have every optimiser, schedule and option.
 NETWORK, RECIPES = planted.read_recipes()
-#: Faults in every part of a script, of one target each but for a few.
+#: Faults in every part of a script, of one target each but for a few; some are slow.
 FAULTS = (
-    "staircase_smooth",
-    "rate_never_set",
     "smoothing_over_the_others",
     "penalty_not_clipped",
-    "constant_in_the_norm",
     "rate_inside",
     "eps_outside",
-    "eps_before_the_correction",
     "decay_coupled",
     "statistics_not_averaged",
+    *(
+        pytest.param(name, marks=pytest.mark.slow)
+        for name in (
+            "staircase_smooth",
+            "rate_never_set",
+            "constant_in_the_norm",
+            "eps_before_the_correction",
+        )
+    ),
 )
 
 

@@ -431,6 +431,7 @@ assert [weight.path for weight in model.trainable_weights] == ["logits/kernel", 
 ]
 
 
+@pytest.mark.slow  # the README has the commands that are most used
 def test_the_commands_and_programs_of_the_page_on_weights(tmp_path: Path) -> None:
     page = WEIGHTS
     run_page(page, tmp_path)
@@ -451,6 +452,7 @@ assert abs(spread - logits).max() < 1e-5 * abs(logits).max()
 """
 
 
+@pytest.mark.slow  # its models are built in every run
 def test_the_commands_and_programs_of_the_page_on_flax(tmp_path: Path) -> None:
     run_page(FLAX, tmp_path)
     programs = [fence.text for fence in fences(FLAX, "python")]

@@ -85,7 +85,10 @@ PAIRS = [("torch", "keras"), pytest.param(("torch", "flax"), marks=pytest.mark.s
 
 
 @pytest.mark.parametrize("targets", PAIRS, ids="_".join)
-@pytest.mark.parametrize("name", ALONE[1:])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(ALONE[1], marks=pytest.mark.slow), *ALONE[2:]],  # its blocks are bn_inception's
+)
 def test_what_nothing_else_implements_is_one_network(name: str, targets: tuple[str, str]) -> None:
     """Verify evaluation at a small size, which is cheap and still covers every layer."""
     path = SPECS / f"{name}.inc"

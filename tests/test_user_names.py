@@ -333,6 +333,7 @@ def everywhere(kind: str, names: tuple[str, ...]) -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.parametrize("kind", ["block", pytest.param("unit", marks=pytest.mark.slow)])
+@pytest.mark.slow  # what has one name each is tried in every run
+@pytest.mark.parametrize("kind", ["block", "unit"])
 def test_one_name_for_all_that_it_can_name(kind: str, tmp_path: Path, float64: None) -> None:
     assert fault_of(everywhere(kind, COMMON), tmp_path) is None
