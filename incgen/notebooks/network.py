@@ -61,6 +61,7 @@ class Network:
         self.graph: Graph = formed(compile_spec(spec, parameters, text=text, report=report), deploy)
         self.warnings: tuple[Diagnostic, ...] = tuple(report.diagnostics)
         self._weights = weights
+        self._modules: dict[str, ModuleType] = {}
 
     @property
     def name(self) -> str:
@@ -111,7 +112,7 @@ class Network:
         return Source(found.emit(self.graph))
 
     def module(self, target: str = "torch") -> ModuleType:
-        """Return the generated code as a module, as `incgen.load` does.
+        """Return the generated code as a module, as `incgen.load` does; it is generated once.
 
         Raises:
             SpecError: The target cannot express the network.
@@ -119,7 +120,9 @@ class Network:
             ImportError: The framework is not installed.
         """
         (found,) = api.find_targets([target])
-        return api.imported(self.graph, found)
+        if found.name not in self._modules:
+            self._modules[found.name] = api.imported(self.graph, found)
+        return self._modules[found.name]
 
     def torch(self, **arguments: Any) -> Any:
         """Return a model of PyTorch; arguments are the parameters of the network."""
