@@ -41,7 +41,7 @@ def test_every_code_is_explained_and_nothing_else() -> None:
 def test_the_wrong_example_has_that_fault_and_no_other(code: Code) -> None:
     faults = errors.explanations()[code].faults()
 
-    assert {fault.code for fault in faults} == {code}, errors.explanations()[code].report()
+    assert {fault.code for fault in faults} == {code}, errors.report_of(faults)
 
 
 @pytest.mark.parametrize("code", list(Code))

@@ -17,6 +17,7 @@ from typing import Any, TextIO
 import click
 
 from incgen.base.diagnostics import clipped
+from incgen.base.painting import Paint, unpainted
 
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 #: The seconds after which a command says what it does, and between two times that it does.
@@ -50,10 +51,10 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
-def painter() -> Callable[[str, str], str]:
+def painter() -> Paint:
     """Return what writes a text in a style: in colour on standard output, or as it is."""
     if not in_colour(sys.stdout):
-        return lambda text, style: text
+        return unpainted
     return lambda text, style: click.style(text, **_STYLES[style])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from incgen.language.ops import PRESETS, Argument, ByWindow, Kind, Op
+from incgen.language.printing import spec_value
 
 
 def values(argument: Argument) -> str:
@@ -40,13 +41,8 @@ def shown(value: object) -> str:
         case ByWindow(plain, strided):
             stated = f"`{strided}`" if strided else "must be stated"
             return f"`{plain}`; strided {stated}; even `valid`"
-        case bool():
-            return f"`{str(value).lower()}`"
-        case float() if 0 < abs(value) < 0.01:
-            mantissa, exponent = f"{value:e}".split("e")
-            return f"`{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}`"
         case _:
-            return f"`{value}`"
+            return f"`{spec_value(value)}`"
 
 
 def presets() -> list[tuple[str, str, list[str]]]:

@@ -7,7 +7,7 @@ there: it is what a check of the example says now.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,8 +15,9 @@ from tempfile import TemporaryDirectory
 from textwrap import indent
 
 from incgen.base.diagnostics import Code, Diagnostic
+from incgen.base.painting import Paint, unpainted
 from incgen.base.resources import folder
-from incgen.manual.text import MARGIN, Paint, columns, filled, plain
+from incgen.manual.text import MARGIN, columns, filled
 
 #: What the file of an example is called in its report.
 _FILE = "example.inc"
@@ -45,10 +46,11 @@ class Explanation:
             found = api.check(path)
         return found
 
-    def report(self) -> str:
-        """Return the report of the wrong example, without the folder of its file."""
-        lines = "\n\n".join(fault.render() for fault in self.faults()).splitlines()
-        return "\n".join(_unplaced(line) for line in lines)
+
+def report_of(faults: Sequence[Diagnostic]) -> str:
+    """Return the report of the faults of an example, without the folder of its file."""
+    lines = "\n\n".join(fault.render() for fault in faults).splitlines()
+    return "\n".join(_unplaced(line) for line in lines)
 
 
 def _unplaced(line: str) -> str:
@@ -78,7 +80,7 @@ def _explanation(code: Code, row: dict[str, str | dict[str, str]]) -> Explanatio
 def page(
     explanation: Explanation,
     width: int = 80,
-    paint: Paint = plain,
+    paint: Paint = unpainted,
     coloured: Callable[[str], str] = str,
 ) -> str:
     """Explain one code for a terminal.
@@ -97,7 +99,7 @@ def page(
         paint(f"Wrong{saved}:", "heading"),
         indent(explanation.wrong.rstrip(), MARGIN),
         paint("What incgen says of it:", "heading"),
-        indent(coloured(explanation.report()), MARGIN),
+        indent(coloured(report_of(faults)), MARGIN),
         paint("Mended:", "heading"),
         indent(explanation.mended.rstrip(), MARGIN),
     ]
@@ -118,12 +120,13 @@ def _section(explanation: Explanation) -> str:
     code, faults = explanation.code, explanation.faults()
     severity = faults[0].severity.value
     title = [f"## `{code.value}`", f"{_sentence(code.summary)} ({severity}).", explanation.about]
-    return "\n\n".join(part.strip() for part in [*title, *_examples(explanation, severity)])
+    return "\n\n".join(part.strip() for part in [*title, *_examples(explanation, faults)])
 
 
-def _examples(explanation: Explanation, severity: str) -> list[str]:
+def _examples(explanation: Explanation, faults: Sequence[Diagnostic]) -> list[str]:
     """Return the examples of a section as fences, with what stands between them."""
-    wrong, mended, report = explanation.wrong, explanation.mended, explanation.report()
+    wrong, mended, report = explanation.wrong, explanation.mended, report_of(faults)
+    severity = faults[0].severity.value
     if explanation.command:
         said = f"$ {wrong}\n{report}\n\n1 {severity} in 1 spec\n"
         return [_fence("console", said), _fence("console", f"$ {mended}\n")]

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 from textwrap import indent
 
+from incgen.base.painting import Paint, unpainted
 from incgen.base.resources import folder
 from incgen.language.ops import OPS, PRESETS, Op, Takes
 from incgen.manual import arguments
 from incgen.manual.rendering import renderings
-from incgen.manual.text import MARGIN, Paint, columns, filled, plain
+from incgen.manual.text import MARGIN, columns, filled
 
 #: What the output of an op is where the table does not say.
 _CHANNELS, _HEIGHT = "C", "H"
@@ -72,7 +73,7 @@ def listing(width: int = 80) -> str:
     return columns(rows, width)
 
 
-def page(entry: Entry, width: int = 80, paint: Paint = plain) -> str:
+def page(entry: Entry, width: int = 80, paint: Paint = unpainted) -> str:
     """Document one op for a terminal.
 
     Args:

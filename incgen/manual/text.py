@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
-
-#: Writes a text in a style of terminals.
-Paint: TypeAlias = Callable[[str, str], str]
+from collections.abc import Sequence
 
 #: What examples are indented by.
 MARGIN = "    "
-
-
-def plain(text: str, style: str) -> str:
-    """Write a text without a style."""
-    return text
 
 
 def filled(text: str, width: int) -> str:

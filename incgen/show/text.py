@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 from incgen.base.diagnostics import plain
+from incgen.base.painting import Paint, unpainted
 from incgen.graph.nodes import Graph
 from incgen.graph.shapes import Shape
 from incgen.graph.words import short
@@ -15,10 +15,6 @@ from incgen.show.columns import SHARE, Column
 from incgen.show.forms import comma_separated, markdown
 from incgen.show.sheet import Sheet
 from incgen.show.tree import Row
-
-#: Writes a text in the style of a name: `heading`, `faint`, `total`, or for a bar how long it is,
-#: `short`, `middle` or `long`.
-Paint: TypeAlias = Callable[[str, str], str]
 
 _INDENT = "  "
 #: They are not made narrower than this to fit into a terminal.
@@ -40,11 +36,6 @@ class _Layout:
 _USUAL = _Layout()
 #: From the widest to the narrowest.
 _LAYOUTS = (_USUAL, _Layout(gap=2, bar=5), _Layout(bar=0), _Layout(gap=2, bar=0))
-
-
-def unpainted(text: str, style: str) -> str:
-    """Return a text as it is."""
-    return text
 
 
 def table(sheet: Sheet, *, width: int | None = None, paint: Paint = unpainted) -> str:
