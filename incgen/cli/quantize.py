@@ -9,6 +9,9 @@ import click
 
 from incgen.cli.options import OK, Command, examples, one_form
 from incgen.cli.terminal import harmless, print_text, progress_line, say
+from incgen.quantization.options import CALIBRATIONS, Options
+
+_USUAL = Options()
 
 
 def _number(flag: str, default: int, about: str) -> Callable[[Command], Command]:
@@ -34,12 +37,12 @@ def _number(flag: str, default: int, about: str) -> Callable[[Command], Command]
     ".npy or .npz.",
 )
 @click.option("--output", "-o", metavar="FILE", help="Default: MODEL_int8.onnx beside the model.")
-@_number("--count", 128, "How many images the ranges of values come from.")
-@_number("--compare", 500, "How many others are compared.")
+@_number("--count", _USUAL.count, "How many images the ranges of values come from.")
+@_number("--compare", _USUAL.compare, "How many others are compared.")
 @click.option(
     "--calibration",
-    type=click.Choice(["minmax", "entropy", "percentile"]),
-    default="minmax",
+    type=click.Choice(CALIBRATIONS),
+    default=_USUAL.calibration,
     show_default=True,
     help="How a range follows from the values seen.",
 )
@@ -47,11 +50,11 @@ def _number(flag: str, default: int, about: str) -> Callable[[Command], Command]
     "--percentile",
     type=float,
     metavar="PERCENT",
-    default=99.999,
+    default=_USUAL.percentile,
     show_default=True,
     help="Of --calibration percentile: how many a range holds.",
 )
-@_number("--batch", 16, "How many images are computed at once.")
+@_number("--batch", _USUAL.batch, "How many images are computed at once.")
 @click.option(
     "--resize",
     type=click.IntRange(1),
@@ -65,7 +68,7 @@ def _number(flag: str, default: int, about: str) -> Callable[[Command], Command]
     help="Leave this label (or wildcard) in float. Repeatable.",
 )
 @click.option("--reduce-range", is_flag=True, help="Weights of 7 bits, for x86 without VNNI.")
-@_number("--depth", 1, "Report this many levels of labels.")
+@_number("--depth", _USUAL.depth, "Report this many levels of labels.")
 @one_form("A report for people, or everything as JSON.", "text", "json")
 @click.option("--force", is_flag=True, help="Overwrite a file that incgen did not write.")
 def quantize(model: str, images: str, output: str | None, form: str, **options: Any) -> int:

@@ -131,11 +131,17 @@ class Quantized:
 
     def whole(self, values: list[str]) -> onnx.ModelProto:
         """Return the model with values as more outputs."""
-        model = onnx.ModelProto()
-        model.CopyFrom(self.proto)
-        more = dict.fromkeys(self.seen[plain(value)] for value in values)
-        model.graph.output.extend(_float(name) for name in more if name not in self.outputs)
-        return model
+        return with_outputs(self.proto, [self.seen[plain(value)] for value in values])
+
+
+def with_outputs(proto: onnx.ModelProto, values: Sequence[str]) -> onnx.ModelProto:
+    """Return a model with values as more outputs."""
+    model = onnx.ModelProto()
+    model.CopyFrom(proto)
+    known = {each.name for each in model.graph.output}
+    more = dict.fromkeys(value for value in values if value not in known)
+    model.graph.output.extend(map(_float, more))
+    return model
 
 
 def plain(value: str) -> str:

@@ -24,14 +24,12 @@ from onnxruntime.quantization import (
 from incgen.onnx.pixels import INPUT
 from incgen.quantization.choosing import OPERATORS
 from incgen.quantization.errors import QuantizeError
+from incgen.quantization.options import CALIBRATIONS
 from incgen.weights.checkpoint import Array
 
 #: The ways to find a range.
-METHODS = {
-    "minmax": CalibrationMethod.MinMax,
-    "entropy": CalibrationMethod.Entropy,
-    "percentile": CalibrationMethod.Percentile,
-}
+_METHODS = (CalibrationMethod.MinMax, CalibrationMethod.Entropy, CalibrationMethod.Percentile)
+METHODS = dict(zip(CALIBRATIONS, _METHODS, strict=True))
 
 
 class _Once(CalibrationDataReader):  # type: ignore[misc]

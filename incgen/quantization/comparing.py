@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import helper
 
 from incgen.onnx.pixels import INPUT
-from incgen.quantization.blocks import Block, Quantized, plain
+from incgen.quantization.blocks import Block, Quantized, plain, with_outputs
 from incgen.weights.checkpoint import Array
 
 
@@ -130,7 +129,7 @@ class _Models:
         self.outputs = [each.name for each in before.graph.output]
         wanted = list(dict.fromkeys([*self.outputs, *map(plain, inner)]))
         seen = list(dict.fromkeys(quantized.seen[plain(value)] for value in inner))
-        self.float = _runner(_with_outputs(before, wanted), wanted)
+        self.float = _runner(with_outputs(before, wanted), wanted)
         self.int8 = _runner(after, self.outputs)
         self.all_int8 = _runner(quantized.whole(inner), seen)
         self.parts = [_part(quantized, block) for block in blocks]
@@ -170,16 +169,3 @@ def _runner(model: onnx.ModelProto, names: Sequence[str]) -> _Run:
     session = onnxruntime.InferenceSession(data, options, ["CPUExecutionProvider"])
     wanted = list(names)
     return lambda given: dict(zip(wanted, session.run(wanted, dict(given)), strict=True))
-
-
-def _with_outputs(proto: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
-    """Return a model with values as more outputs."""
-    model = onnx.ModelProto()
-    model.CopyFrom(proto)
-    known = {each.name for each in model.graph.output}
-    model.graph.output.extend(
-        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
-        for name in names
-        if name not in known
-    )
-    return model
