@@ -34,7 +34,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -43,6 +43,7 @@ from textwrap import indent
 from typing import Any
 
 import pytest
+from guides import commands
 
 from engines.page import RESULTS
 from engines.page import tables as tables_of_benchmarks
@@ -318,20 +319,6 @@ def shape_of(graph: Graph, node: int) -> tuple[int, ...]:
 # ---------------------------------------------------------------- commands
 
 
-def commands(fence: Fence) -> Iterator[tuple[str, list[str]]]:
-    """Yield each command of a `console` fence with the lines that follow it."""
-    command, lines = "", list[str]()
-    for line in fence.text.splitlines():
-        if line.startswith("$ "):
-            if command:
-                yield command, lines
-            command, lines = line[2:], []
-        else:
-            lines.append(line)
-    if command:
-        yield command, lines
-
-
 def matches(lines: list[str], output: str) -> bool:
     """Return whether an output matches a page, where a line `...` stands for any lines."""
     parts = [".*" if line == "..." else re.escape(line) for line in lines]
@@ -344,7 +331,7 @@ def run_page(page: Path, folder: Path, only: Collection[str] = ()) -> None:
     shutil.copytree(ROOT / "specs", folder / "specs", dirs_exist_ok=True)
     files_of(page, folder)
     for fence in fences(page, "console"):
-        for command, lines in commands(fence):
+        for command, lines in commands(fence.text):
             words = shlex.split(command, comments=True)
             assert words[0] in ("incgen", "make", "pip", "git", "cd"), f"{fence}: {command}"
             if words[0] != "incgen" or (only and command not in only):
