@@ -1,4 +1,4 @@
-"""How many seeds of `incgen verify` give a verdict for published networks with gates, on rung 1.
+"""Count the seeds that give `incgen verify` a verdict on rung 1 of published gated networks.
 
 All frameworks, both types, at 64 x 64 with 2 examples: some minutes a seed, because JAX compiles
 each network anew. A number on the command line changes the number of seeds, which is 20.

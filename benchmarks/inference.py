@@ -1,4 +1,4 @@
-"""How fast generated networks run in every engine, against what a user would take instead.
+"""Time generated networks in every engine, against what a user would take instead.
 
     make bench-peers, or python benchmarks/inference.py [OPTIONS]
 

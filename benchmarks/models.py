@@ -1,4 +1,4 @@
-"""How fast the generated models run, against published and hand-written ones.
+"""Time the generated models against published and hand-written ones.
 
 PyTorch against `bninception` of Cadene's pretrainedmodels, Keras and Flax against
 `reference/bn_inception_*.py`; one forward pass in evaluation mode, at batch 1 and 32, both models

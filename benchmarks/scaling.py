@@ -1,4 +1,4 @@
-"""How the time per layer grows with the number of layers.
+"""Measure how the time per layer grows with the number of layers.
 
 Checks and builds networks of 100, 1,000 and 10,000 convolutions, both as a `repeat` and written out
 line by line, all in this process. The cost is linear if a layer of a large network takes no longer

@@ -1,4 +1,4 @@
-"""How long and how clean the generated files are, compared with hand-written ones."""
+"""Measure the length and cleanliness of generated files, compared with hand-written ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long `incgen build` takes as a whole process, compared with importing its dependencies.
+"""Time `incgen build` as a whole process, compared with importing its dependencies.
 
 The baseline is `python -c "import lark, jinja2, click"`, the least that a program using them needs.
 Both are run in turn.

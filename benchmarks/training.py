@@ -1,4 +1,4 @@
-"""How fast the generated training scripts run, against loops written by hand.
+"""Time the generated training scripts against loops written by hand.
 
 Both train the same generated network on the same data: a perceptron on arrays in memory, where
 what surrounds a step shows, and a small convolutional network on JPEG files with crops and mirror
@@ -57,7 +57,7 @@ ONE_THREAD = {
 
 @dataclass(frozen=True)
 class Run:
-    """What a run took.
+    """The time of a run.
 
     Attributes:
         pace: Seconds for an image, by the median of the log.

@@ -1,4 +1,4 @@
-"""How long `incgen verify` takes for BN-Inception: all rungs, in float64 and float32."""
+"""Time `incgen verify` for BN-Inception: all rungs, in float64 and float32."""
 
 from __future__ import annotations
 

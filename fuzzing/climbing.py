@@ -131,7 +131,7 @@ def generated(graph: Graph, targets: Iterable[str]) -> dict[str, str]:
     """
     from incgen.targets import TARGETS
 
-    try:  # a file of ONNX has no source text
+    try:  # an ONNX file has no source text
         return {name: TARGETS[name].emit(graph) if name in TARGETS else "" for name in targets}
     except SpecError:
         raise

@@ -1,4 +1,4 @@
-"""Which features of the language random specs contained, how often, and which never."""
+"""Count the features of the language in random specs, and find those that never occur."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a target may refuse in a valid spec; any other refusal is a failure.
+"""The refusals of valid specs that a target may make; any other is a failure.
 
 A refused network is not compared with anything: a target that refused everything would pass.
 """

@@ -329,7 +329,7 @@ def _value(value: tree.Value, scene: Scene) -> Any:
 
 def _whole(value: Any, minimum: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-        raise Misfit(f"{value!r} is no whole number from {minimum}")
+        raise Misfit(f"{value!r} is not a whole number from {minimum}")
     return value
 
 

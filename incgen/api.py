@@ -260,7 +260,7 @@ def _script(graph: Graph, recipe: Recipe, target: Target, model: Path) -> dict[P
     from incgen.targets.shared import training
 
     if not model.stem.isidentifier():
-        message = f"`{model.name}` is no name of a module, and the script imports it"
+        message = f"`{model.name}` is not the name of a module, and the script imports it"
         raise OutputError(f"{message}: give a name of letters, digits and `_`, or a folder")
     text = training.script(graph, recipe, target.name, target.style, module=model.stem)
     name = training.file_name(recipe.network, recipe.name, target.name)
@@ -327,7 +327,7 @@ def find_targets(names: Sequence[str], style: Style | None = None) -> list[Targe
     for name in names:
         target = target_named(name)
         if name == ONNX:
-            raise RequestError("a file of ONNX holds weights: call `incgen.export_onnx`")
+            raise RequestError("an ONNX file holds weights: call `incgen.export_onnx`")
         if target is None:
             known = [*TARGETS, ONNX, *(a for each in TARGETS.values() for a in each.aliases)]
             offer = near(name, known) or f"the targets are {listed(sorted([*TARGETS, ONNX]))}"

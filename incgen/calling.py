@@ -1,4 +1,4 @@
-"""What frameworks call the layers of a network, for those that a user names."""
+"""List the classes of a framework that make up each layer, for a target that a user names."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def places(
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What was made from a spec.
+    """The files made from a spec.
 
     Attributes:
         file: The spec, without folders.

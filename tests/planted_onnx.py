@@ -1,6 +1,6 @@
-"""Plant faults in what writes files of ONNX; `incgen verify --target onnx` must catch each.
+"""Plant faults in what writes ONNX files; `incgen verify --target onnx` must catch each.
 
-A file of ONNX has no lines to change, so the lines are those of the modules that make it.
+An ONNX file has no lines to change, so the lines are those of the modules that make it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What training scripts of PyTorch import, for the process that runs of them are forked from."""
+"""The imports of PyTorch's training scripts, for the process from which runs are forked."""
 
 import scripts
 

@@ -1,4 +1,4 @@
-"""What training scripts of Flax import, for the process that runs of them are forked from."""
+"""The imports of Flax's training scripts, for the process from which runs are forked."""
 
 import importlib
 

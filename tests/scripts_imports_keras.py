@@ -1,4 +1,4 @@
-"""What training scripts of Keras import, for the process that runs of them are forked from."""
+"""The imports of Keras' training scripts, for the process from which runs are forked."""
 
 import os
 

@@ -237,7 +237,7 @@ def test_constants_of_the_spec_can_be_set() -> None:
     source = incgen.generate("net.inc", "torch", {"gamma": False}, text=CONSTANTS)
     assert "from net.inc with gamma=false; edit the spec" in source
     assert "def __init__(self, classes: int = 3, wide: int = 2)" in source
-    # what nothing uses that is built is no argument
+    # what nothing uses that is built is not an argument
     source = incgen.generate("net.inc", "keras", text=CONSTANTS)
     assert "def net(classes=3, input_shape=(8, 8, 3)" in source
 

@@ -1,4 +1,4 @@
-"""What the benchmark of all engines makes of its measurements, and how it measures."""
+"""The benchmark of all engines: how it measures, and what it makes of the measurements."""
 
 from __future__ import annotations
 

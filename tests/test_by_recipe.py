@@ -205,7 +205,7 @@ def test_what_is_saved_of_a_divergence(tmp_path: Path) -> None:
 
 
 def test_state_that_a_recipe_does_not_have_is_a_finding() -> None:
-    """What has no counterpart could not be compared."""
+    """Report what has no counterpart as not compared."""
     report = in_torch("torch", "momentum=", "momentum=0 * ")
 
     (found,) = report.divergences

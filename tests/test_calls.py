@@ -1,4 +1,4 @@
-"""What `show --target` says: each layer of the real models has that class or function."""
+"""`show --target` is right: each layer of the real models has that class or function."""
 
 from __future__ import annotations
 

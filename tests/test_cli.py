@@ -232,7 +232,7 @@ def test_what_is_no_file_does_not_stop_a_build(incgen: Runner) -> None:
 
 @pytest.mark.parametrize("command", ["check", "build", "show", "format"])
 def test_a_spec_that_comes_with_incgen_is_named(incgen: Runner, command: str) -> None:
-    Path("bn_inception").mkdir()  # is no spec
+    Path("bn_inception").mkdir()  # is not a spec
     options = {"build": ["-t", "fake", "-o", "-"], "format": ["--check"]}.get(command, [])
     incgen.patch.setattr(Fake, "emit", lambda target, graph: f"{graph.program.file}\n")
 

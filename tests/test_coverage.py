@@ -51,7 +51,7 @@ def needed() -> set[str]:
 def statements() -> Iterator[str]:
     """Yield statements, elements and operands, from the classes of the syntax tree."""
     for cls in (*get_args(st.Item), st.Statement, st.Input, st.Aux):
-        if cls is not st.Recipe:  # it is no part of a network: tests/test_recipes.py
+        if cls is not st.Recipe:  # it is not part of a network: tests/test_recipes.py
             yield kind(cls)
     for cls in get_args(st.Element):
         yield f"{kind(cls)} with a label"

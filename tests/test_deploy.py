@@ -227,7 +227,7 @@ def test_each_branch_takes_its_channels_of_a_normalisation() -> None:
 @pytest.mark.parametrize(
     ("body", "path", "reason"),
     [
-        ("conv 3x3 4 -> relu\n    n: bn", "n", "`relu` in front is no layer that could take it"),
+        ("conv 3x3 4 -> relu\n    n: bn", "n", "`relu` in front cannot take it"),
         ("a: conv 3x3 4\n    pad 1\n    n: bn", "n", "the border of `pad` in front is 0 before it"),
         (
             "a: conv 3x3 4\n    p: avg_pool 3x3/1\n    n: bn",
@@ -242,7 +242,7 @@ def test_each_branch_takes_its_channels_of_a_normalisation() -> None:
         (
             "concat { conv 3x3 4; max_pool 3x3/1 }\n    n: bn",
             "n",
-            "`max_pool` in front is no layer that could take it",
+            "`max_pool` in front cannot take it",
         ),
     ],
 )
@@ -597,7 +597,7 @@ project-first        0        4           14             252         2,944
 fold-norm            1        3           12             252         2,248
 
 left as they are
-  c   fold-norm   `relu` in front is no layer that could take it
+  c   fold-norm   `relu` in front cannot take it
 """
     )
 

@@ -518,7 +518,7 @@ def test_parameters_that_only_one_network_has() -> None:
 
 
 def test_a_padding_that_is_the_same_border() -> None:
-    """It is told with what it does; around a 1x1 window it is no difference."""
+    """It is told with what it does; around a 1x1 window it is not a difference."""
     other = edited("stem: conv_bn 3x3 16", "stem: conv_bn 3x3 16 pad=same")
 
     assert "(in `stem.conv`; the same border here)." in text(compared(NET, other))
@@ -544,7 +544,7 @@ def test_other_definitions() -> None:
 
 
 def test_a_drawing() -> None:
-    """What is in colour, by key: new in green, changed in orange, also around it."""
+    """Return the coloured parts by key: new in green, changed in orange, also around them."""
     other = edited("two: branches 8 24", "two: branches 8 32")
     other = edited("    dropout 0.5\n", "", other)
     other = edited("    one:", "    sigmoid\n    one:", other)

@@ -242,7 +242,7 @@ def test_what_cannot_be_opened_is_an_error(opened: str, message: str) -> None:
 @pytest.mark.parametrize("name", ["bn_inception", "inception_resnet_v2", "xception"])
 @pytest.mark.parametrize("depth", [1, 2, 9])
 def test_the_boxes_add_up_to_the_network(name: str, depth: int) -> None:
-    """Where everything is folded or nothing is repeated; an open repeat shows one of its bodies."""
+    """Fold everything, or repeat nothing; an open repeat shows one of its bodies."""
     graph = compiled(name)
     row = diagram(Network(graph), View(depth=depth)).row
     facts = [item.facts for item in costs(row)]
@@ -645,9 +645,7 @@ def test_every_op_has_a_kind() -> None:
 
 def test_the_name_of_a_file_says_its_format() -> None:
     assert [format_of(f"a.b/net.{form.upper()}") for form in FORMATS] == list(FORMATS)
-    with pytest.raises(
-        DrawError, match=r"`.gif` is no format of drawings: end its name in `.svg`,"
-    ):
+    with pytest.raises(DrawError, match=r"`.gif` is not a drawing format: end its name in `.svg`,"):
         format_of("net.gif")
-    with pytest.raises(DrawError, match="`net` does not say a format"):
+    with pytest.raises(DrawError, match="`net` has no suffix"):
         format_of("net")

@@ -94,7 +94,7 @@ def test_options_change_what_they_say(draw: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("-o", "net.gif"), "`.gif` is no format of drawings: end its name in `.svg`, `.png`"),
+        (("-o", "net.gif"), "`.gif` is not a drawing format: end its name in `.svg`, `.png`"),
         (("--open", "pairs"), "the network has no unit or block `pairs`: did you mean `pair`?"),
         (("-o", "net.html", "--direction", "right"), "leave out --direction, or draw an SVG"),
         (("-o", "net.inc/net.svg"), "cannot be made: "),

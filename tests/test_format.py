@@ -605,7 +605,7 @@ def test_a_text_whose_tree_would_change_is_left(
     run: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = "unit a=conv -> bn\n\n## doc\nlet b=1\n"
-    for faulty in (0, 1):  # `unita=...` is no spec, and `- >` no arrow
+    for faulty in (0, 1):  # `unita=...` is not a spec, and `- >` no arrow
         monkeypatch.setattr(Spacing, "gaps", lambda self, tokens, gap=faulty: [gap] * len(tokens))
         assert run(text) == text if not faulty else run(text).endswith(" let b = 1\n")
     monkeypatch.undo()

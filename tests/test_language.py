@@ -1,4 +1,4 @@
-"""What the language reference forbids is refused, and what it allows builds.
+"""The language reference is true: what it forbids is refused, and what it allows builds.
 
 Each claim is a phrase of docs/language.md with a spec that tries it; targets are asked too.
 """

@@ -185,7 +185,7 @@ def test_every_name_of_a_spec_can_be_another(path: Path) -> None:
 
 # ---------------------------------------------------------------- quick fixes
 
-#: Advice that takes more than one edit in one file, or is no text to type.
+#: Advice that takes more than one edit in one file, or is not text to type.
 UNMENDED = {
     "misplaced_let_in_block",  # the parameter goes to the head, and the line goes
     "shape-mismatch_channels_of_branch",  # two places

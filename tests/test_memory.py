@@ -164,7 +164,7 @@ BATCH = 2  # PyTorch normalises no single value
     ],
 )
 def test_pytorch_keeps_these_and_what_is_listed(path: Path) -> None:
-    """What it keeps besides is listed in `_more`, but for layers of several parts."""
+    """Expect what it keeps besides in `_more`, but for layers of several parts."""
     graph = compile_spec(path)
     kept, found = BATCH * memory(graph).training + _more(graph), saved_by_pytorch(graph, path)
     if own_layers(graph) <= STORING_NOTHING:

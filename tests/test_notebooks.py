@@ -359,7 +359,7 @@ _FENCE = re.compile(r"^```(python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def test_the_cells_of_the_page_run(shell: Shell, tmp_path: Path) -> None:
-    """What stands as text behind a cell is what the cell says."""
+    """Keep as text behind each cell what the cell shows."""
     (tmp_path / "specs").mkdir()
     shutil.copy(ROOT / "specs" / "bn_inception.inc", tmp_path / "specs")
     sys.path.insert(0, str(tmp_path))

@@ -427,11 +427,11 @@ def test_a_check_says_what_changed(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (BUILD[:4], "a file of ONNX holds weights: add `--weights FILE`; `incgen weights init"),
+        (BUILD[:4], "an ONNX file holds weights: add `--weights FILE`; `incgen weights init"),
         (("build", "net.inc", "--opset", "18"), "--opset is for ONNX: add `--target onnx`"),
         (("build", "net.inc", "--any-size"), "--any-size is for ONNX: add `--target onnx`"),
-        ((*BUILD, "-o", "-"), "ONNX is no text: give another output than `-`"),
-        ((*BUILD, "-o", "net.pb"), "`net.pb`: a file of ONNX ends in .onnx"),
+        ((*BUILD, "-o", "-"), "ONNX is not text: give another output than `-`"),
+        ((*BUILD, "-o", "net.pb"), "`net.pb`: an ONNX file ends in .onnx"),
         ((*BUILD, "other.inc"), "the weights are those of one spec"),
         ((*BUILD, "--opset", "3"), "there is no opset 3 here: incgen writes 14 to 28"),
         ((*BUILD, "-t", "torch", "-o", "net.onnx"), "`net.onnx` is one file for 2 targets"),

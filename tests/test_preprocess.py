@@ -1,4 +1,4 @@
-"""What `preprocess` accepts, rejects and warns about, identically in every framework."""
+"""`preprocess` accepts, rejects and warns alike in every framework."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def test_pairs_of_which_there_is_no_network_are_left_out() -> None:
     """
     graph = graph_of(body, "(n = 4, wide = false)")
 
-    # five channels are no sum with four
+    # five channels have no sum with four
     assert sorted(row.given for row in made(graph)) == ["n=5", "wide=True"]
 
 

@@ -595,8 +595,8 @@ def test_files_that_are_not_of_incgen_are_refused(
     new = written(Path("new"), opset=28)
 
     assert message("no.onnx", ".") == "`no.onnx` cannot be read: no such file or directory"
-    assert message("net.inc", ".") == f"`net.inc` is no file of ONNX: {help_}"
-    assert message("text.onnx", ".") == f"`text.onnx` is not a file of ONNX: {help_}"
+    assert message("net.inc", ".") == f"`net.inc` is not an ONNX file: {help_}"
+    assert message("text.onnx", ".") == f"`text.onnx` is not an ONNX file: {help_}"
     assert message("foreign.onnx", ".") == f"`foreign.onnx` was not written by incgen: {help_}"
     assert message(new, ".") == (
         "`new/net.onnx` has opset 28, for which ONNX Runtime has no int8: build it with "
@@ -690,7 +690,7 @@ def test_a_file_of_somebody_else_is_not_overwritten(tmp_path: Path) -> None:
     assert message(*given, tmp_path / "net.onnx").endswith(
         "is the float file: choose another output with -o"
     )
-    assert message(*given, tmp_path / "net.tflite").endswith("a file of ONNX ends in .onnx")
+    assert message(*given, tmp_path / "net.tflite").endswith("an ONNX file ends in .onnx")
     incgen.quantize(*given, force=True)
     assert first.path.read_bytes() == data
 

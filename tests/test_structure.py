@@ -322,18 +322,23 @@ def test_functions_are_short() -> None:
 
 #: Words that begin a description rather than an instruction; ruff only knows verbs.
 DESCRIBING = re.compile(r"(?:The|An?|What|Whether|How|Where|Why|Who|Every|All|One|It|Its)\b|[`\d]")
+#: Words that begin a question, which is not a title of a module or class.
+ASKING = re.compile(r"(?:What|Whether|How|Where|Which|When|Why|Who)\b")
+ROOMS = ("benchmarks", "editors", "examples", "fuzzing", "incgen", "science", "tests", "website")
 #: Everything written by hand except the table of tools, which are named by their docstrings.
 WRITTEN = [
     path
-    for room in ("benchmarks", "editors", "examples", "fuzzing", "incgen", "tests")
+    for room in ROOMS
     for path in sorted((ROOT / room).rglob("*.py"))
     if not {"golden", "reference", "tools.py"} & set(path.parts)
 ]
 
 
 @pytest.mark.parametrize("path", WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))
-def test_docstrings_of_functions_are_in_the_imperative(path: Path) -> None:
+def test_docstrings_of_functions_are_in_the_imperative_and_others_are_titles(path: Path) -> None:
     """A test says in its name what it shows; its docstring may say why that is so."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("test_"):
             assert not DESCRIBING.match(ast.get_docstring(node) or ""), f"{path}:{node.lineno}"
+        elif isinstance(node, ast.Module | ast.ClassDef):
+            assert not ASKING.match(ast.get_docstring(node) or ""), f"{path}:{node.body[0].lineno}"

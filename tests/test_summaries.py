@@ -1,4 +1,4 @@
-"""What `show` says of the specs, beside what torchinfo, fvcore and Keras say of their models."""
+"""`show` agrees with what torchinfo, fvcore and Keras say of their models."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_numbers_of_steps_begin_with_1(
         with pytest.raises(SystemExit):
             parse(f"--{option}", value)
         said = capsys.readouterr().err
-        assert f"error: argument --{option}: {value} is no whole number from 1\n" in said
+        assert f"error: argument --{option}: {value} is not a whole number from 1\n" in said
 
 
 @pytest.mark.parametrize("option", ["seed", "workers"])
@@ -75,7 +75,7 @@ def test_seeds_and_workers_begin_with_0(
         with pytest.raises(SystemExit):
             parse(f"--{option}", value)
         said = capsys.readouterr().err
-        assert f"error: argument --{option}: {value} is no whole number from 0\n" in said
+        assert f"error: argument --{option}: {value} is not a whole number from 0\n" in said
 
 
 def test_what_does_not_go_together(

@@ -717,7 +717,7 @@ def test_weights_are_saved_in_full_when_layers_compute_in_half(
 
 
 def test_weights_files_hold_every_kind_of_kernel(forms: Path, tmp_path: Path) -> None:
-    """What is saved is loaded again: also depthwise and grouped kernels."""
+    """Load again what was saved: also depthwise and grouped kernels."""
     module = scripts.loaded(forms / "depth" / "train_small_depth_flax.py")
     one, other = (made(module.Small, seed) for seed in (0, 1))
     save_file(module.tensors_of(one), tmp_path / "a.safetensors")

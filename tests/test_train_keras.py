@@ -647,7 +647,7 @@ def test_what_is_refused(imported: Callable[..., Any], whole: scripts.Run, tmp_p
 
 
 def test_weights_files_hold_every_kind_of_kernel(forms: Path, images: Path, tmp_path: Path) -> None:
-    """What is saved is loaded again: also depthwise and grouped kernels."""
+    """Load again what was saved: also depthwise and grouped kernels."""
     script = forms / "depth" / "train_small_depth_keras.py"
     module = scripts.loaded(script)
     network, other = module.small(), module.small()

@@ -151,7 +151,7 @@ def test_weights_that_were_trained_are_kept_even_with_our_metadata(
     path = tmp_path / "net.safetensors"
     first.write(graph, path, 0)
     with safetensors.safe_open(path, "pt") as file:
-        metadata, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - it is no dict
+        metadata, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - it is not a dict
     tensors["b.bias"] += 1  # "training"
     safetensors.save_file(tensors, path, metadata)
     trained = path.read_bytes()

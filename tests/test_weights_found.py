@@ -1,4 +1,4 @@
-"""What an import finds in a file: prefixes and sets of weights; reinitialised layers."""
+"""Prefixes and sets of weights in a file, as an import finds them; reinitialised layers."""
 
 from __future__ import annotations
 

@@ -227,7 +227,7 @@ class NothingToDoError(Exception):
 
 
 class DifferentError(Exception):
-    """What a tool made is another network."""
+    """A tool made another network of a model."""
 
 
 def hold(found: Any, wanted: Any, bar: float, what: str = "") -> None:
@@ -523,7 +523,7 @@ REFUSALS = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a tool on a spec.
+    """The outcome of a tool on a spec.
 
     Attributes:
         word: `works`, `refused`, `fails` or, where there is nothing for it, `-`.

@@ -1,4 +1,4 @@
-"""What PyTorch's tools make of a model, tool by tool: something to call that is the same network.
+"""Apply PyTorch's tools to a model, tool by tool: each gives something to call, the same network.
 
 Each function takes a model, in evaluation or training, and images, and leaves the model as it is.
 """

@@ -1,4 +1,4 @@
-"""Where a file of the repository stands on the site, and how a page links to it from there."""
+"""Find the place of a file of the repository on the site, and the link to it from a page."""
 
 from __future__ import annotations
 

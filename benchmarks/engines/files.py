@@ -1,4 +1,4 @@
-"""Where a run keeps what the engines of a network need."""
+"""The places of the files that the engines of a network need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run describes of its machine."""
+"""Describe the machine of a run."""
 
 from __future__ import annotations
 

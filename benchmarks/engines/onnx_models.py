@@ -1,4 +1,4 @@
-"""The files of ONNX that ONNX Runtime and OpenVINO run."""
+"""The ONNX files that ONNX Runtime and OpenVINO run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engines.plan import CHANNELS, CONVOLUTION, SIDE, Cell, Network
 
 
 def images_of(cell: Cell, folder: Path) -> np.ndarray:
-    """Return what a file of ONNX gets."""
+    """Return what an ONNX file gets."""
     if cell.model == CONVOLUTION:
         shape = (cell.batch, CHANNELS, SIDE, SIDE)
         return np.random.default_rng(4).standard_normal(shape, np.float32)

@@ -1,4 +1,4 @@
-"""What is measured: networks, engines, the models in each, and the cells that these make."""
+"""The plan of the measurements: networks, engines, the models in each, and their cells."""
 
 from __future__ import annotations
 

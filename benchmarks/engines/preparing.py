@@ -38,7 +38,7 @@ REPEATED = 3
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What preparing a network found.
+    """The result of preparing a network.
 
     Attributes:
         building: How long building takes.

@@ -23,7 +23,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Building:
-    """What writing a network in some form takes.
+    """The time and memory of writing a network in some form.
 
     Attributes:
         network: The network.

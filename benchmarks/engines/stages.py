@@ -1,4 +1,4 @@
-"""What is prepared with a framework: weights and outputs of published models, and their exports.
+"""Prepare with a framework: weights and outputs of published models, and their exports.
 
 Each stage runs in a process of its own, and prints what it tried as JSON.
 """
@@ -106,7 +106,7 @@ def keras_stage(network: Network, folder: Path) -> list[Attempt]:
 
 
 def convolution_stage(network: Network, folder: Path) -> list[Attempt]:
-    """Write the plain convolution as a file of ONNX."""
+    """Write the plain convolution as an ONNX file."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 

@@ -39,7 +39,7 @@ MODULES = {
 
 
 class Worker:
-    """What runs in the process.
+    """The model that the process runs.
 
     Attributes:
         process: The name of the process.
@@ -119,7 +119,7 @@ def main() -> None:
     """Serve the process and network that the command line names."""
     process, network, folder = sys.argv[1:4]
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # what libraries print is not an answer
     serve(Worker(process, NETWORKS[network], Path(folder)), sys.stdin, answers)
 
 

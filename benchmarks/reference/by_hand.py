@@ -1,4 +1,4 @@
-"""What the hand-written training loops share: options, IDX files, and a log as scripts have it."""
+"""The common parts of the hand-written training loops: options, IDX files, and their log."""
 
 from __future__ import annotations
 

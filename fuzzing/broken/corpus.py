@@ -1,4 +1,4 @@
-"""What broken specs are made from: whole specs, and short pieces of large ones."""
+"""The material of broken specs: whole specs, and short pieces of large ones."""
 
 from __future__ import annotations
 

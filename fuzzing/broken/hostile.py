@@ -1,4 +1,4 @@
-"""What a hostile spec might contain: numbers, names, strings, characters, nesting."""
+"""The contents of hostile specs: numbers, names, strings, characters, nesting."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Failure(Exception):
 
 
 class Subject(Protocol):
-    """What to fuzz. It is sent to other processes."""
+    """The subject of a fuzzing run, as it is sent to other processes."""
 
     @property
     def bounds(self) -> Bounds:
@@ -51,7 +51,7 @@ class Subject(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an input ended.
+    """The outcome of an input.
 
     Attributes:
         ends: Words to be counted, the worst first.

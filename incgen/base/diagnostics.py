@@ -91,7 +91,7 @@ class Code(StrEnum):
 
 
 class Severity(StrEnum):
-    """How bad a diagnostic is."""
+    """The severity of a diagnostic."""
 
     ERROR = "error"
     WARNING = "warning"

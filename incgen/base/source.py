@@ -69,7 +69,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Located:
-    """What stands at one place of a spec; equality does not count the place."""
+    """A part of a spec with its position, which equality ignores."""
 
     span: Span = field(compare=False, repr=False)
 

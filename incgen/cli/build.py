@@ -122,7 +122,7 @@ def _written(
     check: bool,
     force: bool,
 ) -> tuple[list[GeneratedFile], OnnxFile | None]:
-    """Write the sources of targets and the file of ONNX, all or none."""
+    """Write the sources of targets and the ONNX file, all or none."""
     from incgen import api
     from incgen.inference import stem_of
     from incgen.output import places
@@ -166,7 +166,7 @@ def _check_output(
         elif targets > 1:
             what = f"{targets} targets need files"
         elif of_onnx:
-            what = "ONNX is no text"
+            what = "ONNX is not text"
         raise click.UsageError(f"{what}: give another output than `-`")
     if recipe is not None and (len(specs) > 1 or output == "-"):
         what = "one spec" if len(specs) > 1 else "files"

@@ -1,4 +1,4 @@
-"""What a shell completes: names of specs, targets, recipes, labels and columns.
+"""Complete names in a shell: specs, targets, recipes, labels and columns.
 
 A function here gets what is typed so far. Whatever goes wrong while it looks around, it offers
 nothing: a completion must not print a report into the line that is being typed.

@@ -1,4 +1,4 @@
-"""The options of `build` for files of ONNX."""
+"""The options of `build` for ONNX files."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def options_of(given: Mapping[str, Any], specs: Sequence[str], asked: bool) -> d
     if "weights" not in found:
         first = f"`incgen weights init {specs[0]} -o weights.safetensors`"
         raise click.UsageError(
-            f"a file of ONNX holds weights: add `--weights FILE`; {first} writes initial ones"
+            f"an ONNX file holds weights: add `--weights FILE`; {first} writes initial ones"
         )
     found["preprocess"] = found.pop("with_preprocess", False)
     return found

@@ -22,7 +22,7 @@ def _number(flag: str, default: int, about: str) -> Callable[[Command], Command]
 
 @click.command(
     "quantize",
-    short_help="Write a file of ONNX in int8.",
+    short_help="Write an ONNX file in int8.",
     epilog=examples(
         "incgen quantize bn_inception.onnx --images photos/ --resize 256",
         "incgen quantize net.onnx --images data/ --keep 'inception_3a.*'",
@@ -72,7 +72,7 @@ def _number(flag: str, default: int, about: str) -> Callable[[Command], Command]
 @one_form("A report for people, or everything as JSON.", "text", "json")
 @click.option("--force", is_flag=True, help="Overwrite a file that incgen did not write.")
 def quantize(model: str, images: str, output: str | None, form: str, **options: Any) -> int:
-    """Write a file of ONNX in int8, and report how far each block moves from float.
+    """Write an ONNX file in int8, and report how far each block moves from float.
 
     MODEL is a file that `incgen build --target onnx` wrote, best with --deploy. Some of the images
     tell the ranges of values; others are computed in float and in int8, and compared.

@@ -40,7 +40,7 @@ class Made:
 
 
 class Uses(Protocol):
-    """What returns the rewritten definition of a use."""
+    """A function that returns the rewritten definition of a use."""
 
     def variant(self, definition: df.Definition, edits: Tree) -> Made:
         """Return a unit or block with the edits of one use."""

@@ -21,7 +21,7 @@ Site: TypeAlias = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What becomes of one op of a definition."""
+    """The replacement of one op of a definition."""
 
     drop: bool = False  #: Whether it is left out
     args: Mapping[str, ArgumentValue] = field(default_factory=dict)  #: Arguments that are set
@@ -39,7 +39,7 @@ class Rewrite:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a pass finds in a network."""
+    """The changes that a pass makes to a network."""
 
     rewrites: Sequence[Rewrite]
     left: Mapping[str, str] = field(default_factory=dict)  #: Reasons, by the paths of layers

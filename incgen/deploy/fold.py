@@ -104,7 +104,7 @@ def _obstacle(node: Node, op: str) -> str:
     if is_average(node):
         counted = op == "bn" and counts_border(node)
         return f"`{node.path}` in front counts its border" if counted else ""
-    return f"`{node.op}` in front is no layer that could take it"
+    return f"`{node.op}` in front cannot take it"
 
 
 def _rewrite(graph: Graph, index: int, parts: list[_Part]) -> Rewrite:

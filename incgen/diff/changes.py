@@ -1,4 +1,4 @@
-"""What differs between two networks, as data."""
+"""The differences of two networks, as data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Side:
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """Where something is written: in the network, or in a definition of each side."""
+    """The place of a change: in the network, or in a definition of each side."""
 
     a: str = ""  #: The definition; "" for the network
     b: str = ""
@@ -133,7 +133,7 @@ class Reshaped:
 
 @dataclass(frozen=True)
 class Keys:
-    """Which tensors of a file for the first network fit the second."""
+    """The tensors of a file for the first network that fit the second."""
 
     kept: tuple[str, ...]  #: The same key and shape
     moved: Mapping[str, str]  #: The same shape under another key: theirs by ours

@@ -1,4 +1,4 @@
-"""Where panels stand: in columns beside a network that goes down, or in rows below one.
+"""Arrange panels: in columns beside a network that goes down, or in rows below one.
 
 Of all ways to break them into columns (or rows) of at most some length, the one whose page is most
 nearly square is taken: it loses least when it is scaled to the width of a text.

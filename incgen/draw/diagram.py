@@ -1,4 +1,4 @@
-"""What a drawing consists of before anything has a place: rows of boxes, forks and cards.
+"""The contents of a drawing before anything is placed: rows of boxes, forks and cards.
 
 A value is a number: the index of its node where a graph is drawn, otherwise just a number. An item
 says which value it takes, because that is not always the one in front of it (`from`).
@@ -16,7 +16,7 @@ from incgen.graph.shapes import Shape
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a part of a network."""
+    """The known facts about a part of a network."""
 
     shape: Shape  #: Of its output
     parameters: int  #: Trained ones
@@ -44,7 +44,7 @@ class Box(Step):
     kind: str  #: One of `colours.KINDS`
     facts: Facts | None = None  #: None in a definition
     count: str = ""  #: How often it is repeated: a number or an expression; "" if it is not
-    folds: str = ""  #: The name of the block whose inside is not shown; "" if it is no block
+    folds: str = ""  #: The name of the block whose inside is not shown; "" if it is not a block
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def format_of(name: str) -> str:
     """
     form = PurePath(name).suffix[1:].lower()
     if form not in FORMATS:
-        what = f"`.{form}` is no format of drawings" if form else f"`{name}` does not say a format"
+        what = f"`.{form}` is not a drawing format" if form else f"`{name}` has no suffix"
         raise DrawError(f"{what}: end its name in {listed([f'.{f}' for f in FORMATS], 'or')}")
     return form
 

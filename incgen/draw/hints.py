@@ -1,4 +1,4 @@
-"""What is known of a part of a drawing, as the lines of a tooltip."""
+"""Describe a part of a drawing as the lines of a tooltip."""
 
 from __future__ import annotations
 

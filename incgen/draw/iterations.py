@@ -1,4 +1,4 @@
-"""Which iterations of a repeat can be drawn as one."""
+"""Find iterations of a repeat that can be drawn as one."""
 
 from __future__ import annotations
 

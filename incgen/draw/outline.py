@@ -21,7 +21,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What a diagram says, without places."""
+    """The contents of a diagram, without positions."""
 
     whole: Group
     names: dict[str, str]  #: A name for each box by its key: `n1`

@@ -1,4 +1,4 @@
-"""How wide a text is in Helvetica, where it breaks, and how numbers are written."""
+"""The width of text in Helvetica, its line breaks, and the formatting of numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a drawing shows, and how: the options of the command as one value."""
+"""The content and style of a drawing: the options of the command as one value."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class View:
 def openings(graph: Graph, network: Body, opened: tuple[str, ...]) -> frozenset[str]:
     """Return the keys that a view opens: those asked for, and everything around them.
 
-    A name that is no key stands for all uses of the unit or block that has it.
+    A name that is not a key stands for all uses of the unit or block that has it.
 
     Raises:
         DrawError: Nothing that can be opened has such a key or name.

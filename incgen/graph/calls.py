@@ -1,4 +1,4 @@
-"""What a framework calls the layers of a network, as whoever writes its code hands it on."""
+"""The classes and functions of a framework that make up each layer, for whoever reads its code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a deployed network changes in the weights of its training form, as data.
+"""The changes that deployment makes to the weights of the training form, as data.
 
 A change names layers by the paths of their parameters: the kernel of a layer `a.conv` is
 `a.conv.weight`, and that of a separable convolution `a.conv.pointwise.weight`.

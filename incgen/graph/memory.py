@@ -63,7 +63,7 @@ def _kept(graph: Graph) -> list[int]:
     nodes = graph.nodes
     stored, varying = _stored(nodes, SAME), _varying(nodes)
     values: set[int] = set()
-    inside = [0] * len(nodes)  # what layers keep that is no value of the graph
+    inside = [0] * len(nodes)  # what layers keep that is not a value of the graph
     for index, node in enumerate(nodes):
         op = _op(node)
         if op in BY_OUTPUT and varying[index]:

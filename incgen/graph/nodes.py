@@ -59,7 +59,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What a network costs, for one example of the spec's size."""
+    """The cost of a network, for one example of the spec's size."""
 
     layers: int  #: Its layers, without the input
     parameters: int  #: The parameters that are trained
@@ -137,7 +137,7 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What one pass has done: where, and what the network costs behind it."""
+    """The effect of one pass: its place, and the cost of the network behind it."""
 
     name: str  #: The name of the pass
     places: int  #: In how many places it applied
@@ -156,7 +156,7 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """How a network for inference was made from its training form."""
+    """The derivation of a network for inference from its training form."""
 
     training: Graph  #: The network that its spec describes
     passes: tuple[Done, ...]  #: The passes that were run, in order

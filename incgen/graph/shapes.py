@@ -1,4 +1,4 @@
-"""What each op does to a shape, which parameters it has, and what it costs.
+"""Compute the output shape, the parameters and the cost of each op.
 
 The rules are plain arithmetic. `window_output` also takes symbols, so that generated code can
 hold the formula where a size depends on a parameter.

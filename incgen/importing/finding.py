@@ -100,7 +100,7 @@ class CodeLoader(InspectLoader):
         return str(self.file / f"{self.target}.py")
 
     def is_package(self, fullname: str) -> bool:
-        """Return that generated code is no package."""
+        """Return that generated code is not a package."""
         return False
 
     def get_source(self, fullname: str) -> str:

@@ -1,4 +1,4 @@
-"""Where generated lines come from: the line of the spec, as a comment at the end of each.
+"""Map generated lines to the spec: its line, as a comment at the end of each.
 
 Tracebacks, debuggers and editors show the line of the code that failed; with such a comment, each
 of them shows the line of the spec as well.

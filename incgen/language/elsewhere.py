@@ -1,4 +1,4 @@
-"""What other tools call ops, arguments and settings, looked up in `grammar/elsewhere.toml`.
+"""Look up other tools' names of ops, arguments and settings in `grammar/elsewhere.toml`.
 
 Names are compared without case, underscores and the frameworks' `2d`: `MaxPool2d`, `max_pooling`
 and `maxpool` are the same.

@@ -71,7 +71,7 @@ class Argument:
 
 
 class Takes(Enum):
-    """What an op accepts as its input."""
+    """The inputs that an op accepts."""
 
     MAP = "a map (N, C, H, W)"
     ANY = "a map or a vector"

@@ -1,4 +1,4 @@
-"""Where what was known of one version of a text stands in another."""
+"""Map positions of one version of a text to another."""
 
 from __future__ import annotations
 

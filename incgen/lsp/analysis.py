@@ -1,4 +1,4 @@
-"""What is known of one version of a spec: its tree, its faults and its graph."""
+"""Analyse one version of a spec: its tree, its errors and its graph."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from incgen.syntax.loader import LoadedFile, load_around_faults
 
 @dataclass(frozen=True)
 class Analysis:
-    """What is known of one version of a spec."""
+    """The analysis of one version of a spec."""
 
     source: SourceFile
     #: The tree, without the lines that do not parse; None if those cannot be told apart

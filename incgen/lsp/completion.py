@@ -1,4 +1,4 @@
-"""What can be typed at the cursor."""
+"""Complete the word at the cursor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be typed in a recipe."""
+"""Completion inside a recipe."""
 
 from __future__ import annotations
 

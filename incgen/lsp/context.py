@@ -1,4 +1,4 @@
-"""What stands around the cursor, read from the tokens in front of it.
+"""Find the context of the cursor from the tokens in front of it.
 
 The text there is being typed and rarely parses, so no tree is needed: only which definition and
 which statement the cursor is in, and what of that statement is there already.
@@ -32,7 +32,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Context:
-    """What stands around the cursor."""
+    """The context of the cursor."""
 
     frames: tuple[Frame, ...]  #: The file, and the bodies inside it
     #: The statement up to the word at the cursor; a closed body is only its last brace
@@ -82,7 +82,7 @@ def context_at(text: str, offset: int) -> Context:
     line = text[text.rfind("\n", 0, offset) + 1 : offset]
     window = _IN_WINDOW.search(line)
     end = offset
-    if window is not None:  # up to the window, as an unfinished one is no token
+    if window is not None:  # up to the window, as an unfinished one is not a token
         end = offset - len(line) + window.start()
     reader = _Reader()
     found = tokens(text, end)

@@ -1,4 +1,4 @@
-"""What each word is, for editors that colour by meaning."""
+"""Classify each word for editors that colour by meaning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands between the words of a spec: shapes at the ends of lines, names of parameters."""
+"""Inlay hints: shapes at the ends of lines, and names of parameters."""
 
 from __future__ import annotations
 

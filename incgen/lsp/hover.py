@@ -1,4 +1,4 @@
-"""What is known of the name at the cursor: what it means, and what it is here."""
+"""Describe the name at the cursor: its meaning, and its values here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each name of a file refers to, read off its tree alone: faults elsewhere do not matter.
+"""Resolve each name of a file from its tree alone, so that errors elsewhere do not matter.
 
 The rules are the resolver's: a test renames every symbol of every spec and compiles the result.
 """
@@ -21,7 +21,7 @@ from incgen.syntax.loader import LoadedFile
 
 
 class Role(Enum):
-    """What a name stands for."""
+    """The referent of a name."""
 
     UNIT = "unit"
     BLOCK = "block"

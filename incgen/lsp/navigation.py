@@ -1,4 +1,4 @@
-"""Where a name is defined and where it is used, in this file and in those that use it."""
+"""Find the definition and the uses of a name, in this file and in those that use it."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 The new texts are read and resolved like any others, so what speaks against a name is what the
 resolver says of it; and each name must refer to the same thing as before, which also excludes what
-is no error: a parameter that gets the name of a constant hides it.
+is not an error: a parameter that gets the name of a constant hides it.
 """
 
 from __future__ import annotations

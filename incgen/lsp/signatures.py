@@ -1,4 +1,4 @@
-"""What a call takes: of an op, a unit or a block."""
+"""Signatures of calls of an op, a unit or a block."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from incgen.syntax.tokens import Kind, Token
 
 @dataclass(frozen=True)
 class Callee:
-    """What a name in front of arguments stands for."""
+    """The referent of a name in front of arguments."""
 
     name: str
     takes: Signature | None  #: The arguments of an op or unit

@@ -1,4 +1,4 @@
-"""What each code of an error or warning means, as text for a terminal and as a page of Markdown.
+"""Explain each code of an error or warning, as text for a terminal and as a page of Markdown.
 
 The explanations are in `grammar/errors.toml`. The report of a wrong example is not written
 there: it is what a check of the example says now.
@@ -25,7 +25,7 @@ _FILE = "example.inc"
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What a code means, with a small example."""
+    """The explanation of a code, with a small example."""
 
     code: Code
     about: str  #: What it means and why it is a fault: Markdown, filled into lines

@@ -1,4 +1,4 @@
-"""What an op does and takes, as text for a terminal and as parts of the language's reference.
+"""Describe an op and its arguments, as text for a terminal and as parts of the reference.
 
 The arguments come from the table of ops, and the rest from `grammar/ops.toml`.
 """
@@ -23,7 +23,7 @@ _CHANNELS, _HEIGHT = "C", "H"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the reference says of an op, or of another word that stands where ops do."""
+    """The reference's entry for an op, or for another word that can stand where an op does."""
 
     name: str
     usage: str  #: How it is written

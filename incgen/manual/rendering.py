@@ -1,4 +1,4 @@
-"""What each target writes for a statement: the lines of its code that are about it alone."""
+"""Show what each target writes for a statement: the lines of its code that belong to it alone."""
 
 from __future__ import annotations
 

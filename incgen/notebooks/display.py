@@ -1,4 +1,4 @@
-"""What notebooks show of a network: drawings, pages, source, tables."""
+"""Show networks in notebooks: drawings, pages, source, tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Export a network with its weights to a file of ONNX."""
+"""Export a network with its weights to an ONNX file."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def export_onnx(
     text: str | None = None,
     **options: Any,
 ) -> OnnxFile:
-    """Write a network with its weights as a file of ONNX.
+    """Write a network with its weights as an ONNX file.
 
     Args:
         spec: The spec's file, or its graph.
@@ -94,7 +94,7 @@ def exported(
     The arguments and errors are those of `export_onnx`.
     """
     if output.suffix != SUFFIX:
-        raise OutputError(f"`{output.as_posix()}`: a file of ONNX ends in {SUFFIX}")
+        raise OutputError(f"`{output.as_posix()}`: an ONNX file ends in {SUFFIX}")
     with extra("onnx", "ONNX files"):
         import onnx  # noqa: F401
 

@@ -1,4 +1,4 @@
-"""Write a file of ONNX, and tell whether one is incgen's and up to date.
+"""Write an ONNX file, and tell whether one is incgen's and up to date.
 
 A file begins with a digest of itself, so that one that was made by something else, or was changed
 since, is not overwritten unless forced. A model that a user quantised in place is such a file.
@@ -32,7 +32,7 @@ _LENGTH = len(encoding.entry(encoding.NO_DIGEST))
 
 @dataclass(frozen=True, slots=True)
 class OnnxFile(os.PathLike[str]):
-    """A file of ONNX, compared with what is, or was, at its place."""
+    """An ONNX file, compared with what is, or was, at its place."""
 
     path: Path
     digest: str  #: That of the content that belongs there
@@ -73,7 +73,7 @@ class OnnxFile(os.PathLike[str]):
         return f"was written before its {' and '.join(changed) or 'options'} changed"
 
     def diff(self) -> str:
-        """Return nothing: the difference of two such files is no text."""
+        """Return nothing: the difference of two such files is not text."""
         return ""
 
 

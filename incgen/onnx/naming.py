@@ -1,4 +1,4 @@
-"""What a file of ONNX calls the layers of a network: the operators of its nodes."""
+"""Name the ONNX operators of each layer of a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each op is in ONNX: a table from ops to functions that add a few nodes.
+"""Translate each op to ONNX: a table from ops to functions that add a few nodes.
 
 The numbers are the language's. An attribute of ONNX is a float32; where that would not do for the
 proof in float64, an op is written with constants instead (`Layer.holds`).

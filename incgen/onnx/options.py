@@ -1,4 +1,4 @@
-"""What users can choose about an ONNX file."""
+"""The options of an ONNX file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DEFAULT_OPSET = 20
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a file is made for.
+    """The options of an ONNX file.
 
     Raises:
         RequestError: A number is out of its range.

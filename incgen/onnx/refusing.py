@@ -1,4 +1,4 @@
-"""Refuse what a file of ONNX cannot hold."""
+"""Refuse what an ONNX file cannot hold."""
 
 from __future__ import annotations
 

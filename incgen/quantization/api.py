@@ -23,7 +23,7 @@ def quantize(
     progress: Callable[[str], None] = lambda _: None,
     **options: Any,
 ) -> Report:
-    """Write a file of ONNX in int8, and tell how far each block moves from float.
+    """Write an ONNX file in int8, and tell how far each block moves from float.
 
     Args:
         model: A float file that incgen wrote, best of all a deployed one.

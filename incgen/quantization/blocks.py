@@ -69,7 +69,7 @@ class Quantized:
         return value if known else None
 
     def layers(self) -> Iterator[onnx.NodeProto]:
-        """Yield the nodes that are no conversions."""
+        """Yield the nodes that are not conversions."""
         return (node for node in self.proto.graph.node if node.op_type not in CONVERSIONS)
 
     def blocks(self, depth: int, places: Mapping[str, Sequence[str]]) -> list[Block]:
@@ -158,7 +158,7 @@ def label_of(node: onnx.NodeProto, depth: int) -> str:
 def places_of(label: str, places: Sequence[str]) -> tuple[str, ...]:
     """Return where the spec has a label, of the places of a node in it from the inside out.
 
-    The numbers of a chain or repeat are no lines of their own.
+    The numbers of a chain or repeat are not lines of their own.
     """
     named = sum(not part.isdecimal() for part in label.split("."))
     return tuple(places[-max(named, 1) :])

@@ -1,4 +1,4 @@
-"""Which nodes are computed in int8: what pays there, except for what is to stay in float.
+"""Choose the nodes to compute in int8: those that gain from it, except what is to stay in float.
 
 Convolutions and dense layers are computed in int8, and what lies between them is too, so that
 values stay in 8 bits: ReLU and its kin, max pooling, and joins. What is behind the last of these

@@ -38,7 +38,7 @@ class Error:
 
 @dataclass(slots=True)
 class Row:
-    """How far a block moves."""
+    """The distance of a block from float."""
 
     block: Block
     own: Error = field(default_factory=Error)  #: With the inputs that it has in float
@@ -47,7 +47,7 @@ class Row:
 
 @dataclass(slots=True)
 class Classes:
-    """How images are classified."""
+    """The classification of images before and after."""
 
     labelled: int = 0  #: The images whose class is known
     float_right: int = 0
@@ -68,7 +68,7 @@ class Classes:
 
 @dataclass(slots=True)
 class Comparison:
-    """What was found."""
+    """The result of a comparison."""
 
     rows: list[Row]
     outputs: dict[str, Error]

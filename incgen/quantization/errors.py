@@ -1,4 +1,4 @@
-"""What stands against quantising a file, as an exception whose text is the whole report."""
+"""Errors of quantisation, whose text is the whole report."""
 
 from __future__ import annotations
 

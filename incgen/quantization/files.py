@@ -23,7 +23,7 @@ def place_for(source: Source, output: Path | None, *, force: bool) -> Path:
     place = output or source.path.with_name(f"{source.path.stem}_int8{SUFFIX}")
     name = place.as_posix()
     if place.suffix != SUFFIX:
-        raise OutputError(f"`{name}`: a file of ONNX ends in {SUFFIX}")
+        raise OutputError(f"`{name}`: an ONNX file ends in {SUFFIX}")
     refuse_links(place)
     if not place.exists():
         return place

@@ -1,4 +1,4 @@
-"""Where images come from: folders, IDX files and arrays, with their classes where they have some.
+"""Read images from folders, IDX files and arrays, with their classes if they have any.
 
 The conventions are those of training scripts: a folder with train/ and val/, or with IDX files, has
 separate images to compare with, and the folders of classes are numbered in the order of their

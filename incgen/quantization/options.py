@@ -1,4 +1,4 @@
-"""What users can choose about quantising."""
+"""The options of quantisation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CALIBRATIONS = ("minmax", "entropy", "percentile")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a file is quantised and compared.
+    """The options of quantisation and of the comparison after it.
 
     Raises:
         RequestError: A value is out of its range.

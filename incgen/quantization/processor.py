@@ -1,4 +1,4 @@
-"""What the processor that compares the files can do."""
+"""The capabilities of the processor that compares the files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What quantising a network has cost, as text and as JSON."""
+"""The report of a quantised network, as text and as JSON."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ _FAILURES = (Fail, InvalidArgument, InvalidGraph, NotImplemented, RuntimeExcepti
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """What is quantised, with which images."""
+    """A model to quantise, and the images for it."""
 
     source: Source
     options: Options
@@ -125,7 +125,7 @@ def _check_counts(source: Source, first: Images, second: Images) -> None:
 def _why_no_classes(source: Source, found: Images) -> str:
     """Return why images cannot be counted as right or wrong; "" if they can."""
     if source.classes is None:
-        return f"the output `{source.proto.graph.output[0].name}` is no vector"
+        return f"the output `{source.proto.graph.output[0].name}` is not a vector"
     if found.labels is None:
         return "the images are not in a folder for each class"
     classes = found.classes or 1 + int(found.labels.max())

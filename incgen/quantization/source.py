@@ -26,7 +26,7 @@ _WRITE_ONE = "write one with `incgen build SPEC --target onnx --deploy --weights
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """What the `input` line of the spec says about pixels."""
+    """The pixel settings of the spec's `input` line."""
 
     order: str | None
     range: tuple[float, float]
@@ -70,7 +70,7 @@ class Source:
 
     @property
     def classes(self) -> int | None:
-        """Return how many classes its first output has; None if that is no vector."""
+        """Return how many classes its first output has; None if that is not a vector."""
         sizes = self.proto.graph.output[0].type.tensor_type.shape.dim
         return int(sizes[1].dim_value) if len(sizes) == 2 else None
 
@@ -103,13 +103,13 @@ def opened(path: Path) -> Source:
     """
     name = path.as_posix()
     if path.suffix != SUFFIX and not path.exists():
-        raise QuantizeError(f"`{name}` is no file of ONNX: {_WRITE_ONE}")
+        raise QuantizeError(f"`{name}` is not an ONNX file: {_WRITE_ONE}")
     try:
         proto = onnx.load(path)
     except OSError as error:
         raise QuantizeError(f"`{name}` cannot be read: {reason(error)}") from None
     except DecodeError:
-        raise QuantizeError(f"`{name}` is not a file of ONNX: {_WRITE_ONE}") from None
+        raise QuantizeError(f"`{name}` is not an ONNX file: {_WRITE_ONE}") from None
     said = {each.key: each.value for each in proto.metadata_props}
     if QUANTIZED in said or any(node.op_type in CONVERSIONS for node in proto.graph.node):
         before = json.loads(said[QUANTIZED])["from"] if QUANTIZED in said else ""

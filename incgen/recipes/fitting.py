@@ -15,7 +15,7 @@ from incgen.recipes.resolve import Found
 #: The fewest examples whose statistics are of use to batch normalisation. Wu & He,
 #: arXiv:1803.08494, figure 1: the error rises steeply below 8.
 _SMALL_BATCH = 8
-#: Ops whose output is no logit.
+#: Ops whose output is not a logit.
 _ENDS = ("softmax", "sigmoid", "l2_normalize")
 _COLOURED = ("saturation", "hue")
 
@@ -52,7 +52,7 @@ class _Fit:
         self.report.warning(Code.TRAP, self.places.get(key, self.name), message, help=help)
 
     def network(self) -> None:
-        """Refuse a network whose outputs are no logits, or whose input is no image."""
+        """Refuse a network whose outputs are not logits, or whose input is not an image."""
         graph, (main, *_) = self.graph, self.graph.outputs
         classes = graph.nodes[graph.outputs[main]].shape.channels
         for name, index in graph.outputs.items():
@@ -71,7 +71,7 @@ class _Fit:
         self._pixels()
 
     def _pixels(self) -> None:
-        """Refuse an input that is no image, or that does not say what its values are."""
+        """Refuse an input that is not an image, or that does not say what its values are."""
         pixels, channels = self.graph.program.network.pixels, self.graph.input.channels
         assert pixels is not None
         note = Note("the input is here", pixels.span)

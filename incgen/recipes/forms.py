@@ -1,4 +1,4 @@
-"""How settings of recipes are written: forms with fields, whose types and ranges are checked."""
+"""The syntax of a recipe's settings: forms with fields, whose types and ranges are checked."""
 
 from __future__ import annotations
 

@@ -188,7 +188,7 @@ class Transform:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a network is trained.
+    """The training of a network.
 
     Attributes:
         name: Its name.

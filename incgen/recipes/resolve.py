@@ -42,7 +42,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What a recipe and those that it is made from say."""
+    """The settings of a recipe and of those that it is made from."""
 
     network: str
     file: LoadedFile

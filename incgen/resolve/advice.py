@@ -1,4 +1,4 @@
-"""What is wrong with a use that makes no sense, and what to type instead."""
+"""Explain what is wrong with an invalid use, and what to type instead."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ALIKE = 0.75
 
 
 class Advice(NamedTuple):
-    """What is wrong, and what to type, if known."""
+    """The fault of a use, and what to type instead, if known."""
 
     message: str
     help: str | None = None

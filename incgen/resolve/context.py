@@ -1,4 +1,4 @@
-"""What is known where a definition is resolved: the names of its file, and its own."""
+"""The names in scope where a definition is resolved: those of its file, and its own."""
 
 from __future__ import annotations
 

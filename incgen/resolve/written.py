@@ -1,4 +1,4 @@
-"""What definitions write: their expressions, and the labels that a part takes from outside."""
+"""The expressions that definitions contain, and the labels that a part takes from outside."""
 
 from __future__ import annotations
 

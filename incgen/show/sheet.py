@@ -16,7 +16,7 @@ COST = "multiply-adds"
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a user wants to see of a network."""
+    """The parts of a network that a user asks to see."""
 
     depth: int | None = None  #: How many levels of labels; all if None
     everything: bool = False  #: Whether to show the layers inside units

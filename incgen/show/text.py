@@ -24,7 +24,7 @@ _BLOCKS = " ▏▎▍▌▋▊▉█"
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """How wide the parts of a table are, in columns."""
+    """The widths of the parts of a table, in columns."""
 
     gap: int = 3
     bar: int = 10  #: The longest bar; 0 for no shares

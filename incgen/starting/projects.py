@@ -34,7 +34,7 @@ NEEDS = {
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What a project is made of."""
+    """The choices for a new project."""
 
     folder: str  #: The name of its folder
     template: str  #: The template of its spec

@@ -14,7 +14,7 @@ def settings(given: Sequence[str]) -> dict[str, Value]:
     """Read values by their names.
 
     Raises:
-        ValueError: One has another form, or is no value; the message says so.
+        ValueError: One has another form, or is not a value; the message says so.
     """
     found: dict[str, Value] = {}
     for text in given:

@@ -30,7 +30,7 @@ _LOOKED_AT = 200
 
 @dataclass(frozen=True, slots=True)
 class Slip:
-    """What is wrong with a token; `back` and `width` move the span if it is not the token."""
+    """The fault of a token; `back` and `width` move the span if it is not the token."""
 
     code: Code
     message: str

@@ -15,7 +15,7 @@ from incgen.syntax.parser import terminals
 
 
 class Kind(Enum):
-    """What a token is."""
+    """The kind of a token."""
 
     COMMENT = "comment"
     FAULT = "fault"  #: A character that is not part of the language

@@ -1,6 +1,6 @@
 """The frameworks that incgen writes. A target is one row here, one package and one folder.
 
-ONNX is not among them, since its files are no source text and hold weights: see `incgen/onnx`.
+ONNX is not among them, since its files are not source text and hold weights: see `incgen/onnx`.
 The package turns a graph into trees of code, and the templates of the folder print them. Modules
 are imported when they are used: a build for one target pays for one.
 """
@@ -69,7 +69,7 @@ class Target:
         importlib.import_module(self.module).emit(graph, self.style, laid_out=False)
 
 
-#: What users write for a file of ONNX, beside the names of targets.
+#: What users write for an ONNX file, beside the names of targets.
 ONNX = "onnx"
 TARGETS: dict[str, Target] = {
     target.name: target

@@ -17,7 +17,7 @@ _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
 @dataclass(frozen=True, slots=True)
 class Docs:
-    """What a generated file says about its model in docstrings."""
+    """The numbers that a generated file states about its model in docstrings."""
 
     module: str  #: The docstring of the module
     #: The docstring of the class and its arguments, by the path of a block or unit

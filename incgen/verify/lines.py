@@ -1,4 +1,4 @@
-"""Which line of a generated file creates each layer, unit and block."""
+"""Find the line of a generated file that creates each layer, unit and block."""
 
 from __future__ import annotations
 

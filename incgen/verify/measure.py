@@ -1,4 +1,4 @@
-"""How far apart two results are, and how far rounding alone could have moved them."""
+"""Measure the distance of two results, and how far rounding alone could have moved them."""
 
 from __future__ import annotations
 

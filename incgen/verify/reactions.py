@@ -1,4 +1,4 @@
-"""How reliable results are: whether they repeat, and how far rounding moves them."""
+"""Measure how reliable results are: whether they repeat, and how far rounding moves them."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ Reaction: TypeAlias = Callable[[], Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is compared: the rung, its name, and the two sides."""
+    """The subject of a comparison: the rung, its name, and the two sides."""
 
     rung: int
     what: str
@@ -30,7 +30,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How far two results may be apart."""
+    """The largest allowed difference of two results."""
 
     bar: float | Mapping[str, float]  #: The limit of the relative difference, for all or by key
     floor: float = 0.0  #: The least that the largest element counts as

@@ -1,4 +1,4 @@
-"""What the spec says, computed in NumPy, independently of every target.
+"""Compute a spec's network in NumPy, independently of every target.
 
 Two models that are wrong in the same way agree. This module knows neither: it reads the graph
 alone, and computes each op by its definition in the language reference, in float64, as plainly as

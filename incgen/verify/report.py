@@ -89,7 +89,7 @@ class Divergence:
 
 @dataclass(frozen=True, slots=True)
 class Omission:
-    """What was not compared, and why.
+    """A comparison that was left out, and the reason.
 
     Attributes:
         rung: The number of the rung; None for all.

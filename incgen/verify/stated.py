@@ -1,4 +1,4 @@
-"""What a recipe says of a network: steps in NumPy, with the gradients of a model.
+"""Train by a recipe in NumPy, with the gradients of a model.
 
 Only the derivative of the network itself comes from a framework, whose model is proved on the rungs
 below. The loss and its derivative, the penalty, and everything after that are NumPy's. A first pass
@@ -28,7 +28,7 @@ State: TypeAlias = Mapping[str, Mapping[str, Array]]
 
 
 class Stated:
-    """What a recipe says: steps in NumPy, with the gradients of a model that is proved already."""
+    """The training of a recipe in NumPy, with the gradients of a model that is proved already."""
 
     def __init__(self, models: Models, recipe: Recipe, weights: Mapping[str, Array]) -> None:
         """Begin with these weights, on the first of the models."""

@@ -1,4 +1,4 @@
-"""What a training step does by a recipe, in NumPy: the side that no framework is behind.
+"""Compute a recipe's training step in NumPy, independently of every framework.
 
 The meaning of every value is in `incgen/recipes/recipe.py`. Gradients of the network itself come
 from outside, for the gradients of the loss with respect to its outputs that `loss` returns.

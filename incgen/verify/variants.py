@@ -122,7 +122,7 @@ def _others(value: Value, words: Set[str]) -> Iterator[Value]:
 def _expressible(graph: Graph, targets: Iterable[str]) -> bool:
     try:
         for name in targets:
-            if name in TARGETS:  # at a known size, a file of ONNX expresses everything
+            if name in TARGETS:  # at a known size, an ONNX file expresses everything
                 TARGETS[name].check(graph)
     except SpecError:
         return False

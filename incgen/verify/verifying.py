@@ -218,7 +218,7 @@ def _sources(
 ) -> tuple[dict[str, str], list[Omission]]:
     """Return the source texts of the targets that can be compared, and the omissions.
 
-    A file of ONNX has no source text: it is made from the graph.
+    An ONNX file has no source text: it is made from the graph.
     """
     targets, known = find_with_onnx(names, style)
     for name in given:

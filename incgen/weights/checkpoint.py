@@ -1,4 +1,4 @@
-"""What every reader returns: named tensors with known shapes, whose values are read on demand."""
+"""The result of every reader: named tensors with known shapes, whose values are read on demand."""
 
 from __future__ import annotations
 

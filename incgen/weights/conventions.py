@@ -1,4 +1,4 @@
-"""What frameworks call the tensors of a layer, and the order of their axes.
+"""The names that frameworks give the tensors of a layer, and the order of their axes.
 
 For each op and each of its tensors, a convention gives the names it can have after the name of the
 layer, and its axes:

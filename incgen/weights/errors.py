@@ -1,4 +1,4 @@
-"""What can be wrong with a weights file, as exceptions whose text is the whole report."""
+"""Errors of weights files, whose text is the whole report."""
 
 from __future__ import annotations
 

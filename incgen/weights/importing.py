@@ -66,7 +66,7 @@ def import_weights(
         seed: A number from 0 to 2**64 - 1, for what is drawn.
         rules: Rules for layers that the file calls otherwise than the layout, ours and theirs, as
             in ``{"logits": "new_fc"}``.
-        ignore: Wildcards of tensors in the file that are no part of the network.
+        ignore: Wildcards of tensors in the file that are not part of the network.
         dtype: The type of what is written: `float32`, `float16`, `bfloat16` or `float64`.
         force: Overwrite weights even if incgen could not recreate them.
         text: The spec itself, if it does not come from the file.

@@ -37,7 +37,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where a checkpoint keeps each of our layers."""
+    """The places of our layers in a checkpoint."""
 
     name: str  #: The name of the layout's file
     place: str  #: The file itself, for reports

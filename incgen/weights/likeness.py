@@ -1,4 +1,4 @@
-"""How similar the names of two layers are: shared words, and ends that occur together elsewhere."""
+"""Score the similarity of the names of two layers: shared words, and ends that often pair up."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ Tensors: TypeAlias = Mapping[str, Stored]
 
 @dataclass(frozen=True, slots=True)
 class Anew:
-    """What is reinitialised instead of imported: layers by their paths, and the seed."""
+    """The layers to reinitialise instead of importing them, by path, and the seed."""
 
     layers: frozenset[str] = frozenset()
     seed: int = 0

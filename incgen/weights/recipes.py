@@ -1,4 +1,4 @@
-"""How one of our tensors is made from theirs: which axes move, and what has to be undone."""
+"""Derive one of our tensors from theirs: move its axes, and undo what their framework did."""
 
 from __future__ import annotations
 

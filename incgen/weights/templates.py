@@ -57,7 +57,7 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class _Sum:
-    """What stands in braces on the right: a name alone, or a sum that computes."""
+    """The braces of a right side: a name alone, or a sum to compute."""
 
     name: str
     terms: tuple[tuple[str, int], ...]

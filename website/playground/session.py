@@ -1,4 +1,4 @@
-"""What the playground asks of incgen: faults, sources, a table, a drawing, help at the cursor.
+"""Answer the playground's requests: errors, sources, a table, a drawing, help at the cursor.
 
 This module is imported in the browser. Everything goes in and out as text, positions as the
 browser counts them, in units of UTF-16; results are JSON.

@@ -148,7 +148,7 @@ _MOST_BLANKS = 8
 
 
 class _Column(NamedTuple):
-    """Where a column is.
+    """The position of a column.
 
     Attributes:
         start: Where its arguments begin.

@@ -1,4 +1,4 @@
-"""What each op is in Flax: the form that it takes there, and the facts that its macro needs.
+"""Translate each op to Flax: the form that it takes there, and the facts that its macro needs.
 
 `NAME` in templates/flax/macros/ops.jinja is a module or function, and `NAME_of`, if there is one,
 the op applied to a value.

@@ -1,4 +1,4 @@
-"""What is Flax's own in its classes: initialisers are arguments, and everything takes `rngs`."""
+"""Flax's own parts of a class: initialisers are arguments, and everything takes `rngs`."""
 
 from __future__ import annotations
 

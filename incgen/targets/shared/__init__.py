@@ -1,1 +1,1 @@
-"""What every target stands on: shapes as formulas, arguments as source, text, rendering."""
+"""The foundation of every target: shapes as formulas, arguments as source, text, rendering."""

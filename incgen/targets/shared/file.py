@@ -35,7 +35,7 @@ _SHOWN = 15
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a user of a class or function has to know.
+    """The facts that a user of a class or function needs.
 
     Attributes:
         name: The name of the class or function.

@@ -1,4 +1,4 @@
-"""How a size changes over the iterations of a repeat."""
+"""Formulas for how a size changes over the iterations of a repeat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a deployed file loads the weights of its training form: what it folds, as few lines.
+"""Describe how a deployed file loads and folds the weights of its training form, in few lines.
 
 Most networks fold the same way everywhere: behind every `conv` there is a `bn`. Such a line names
 the layers with a wildcard, `*.conv`, if that says exactly what the network folds; otherwise each
@@ -46,7 +46,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Loader:
-    """What the template of a deployed file knows of its weights.
+    """The weights of a deployed file, as its template needs them.
 
     Attributes:
         passes: The passes that made the file, as weights files name them.

@@ -1,4 +1,4 @@
-"""What generated code calls the layers of a network, read off the same templates.
+"""Find the names that generated code gives the layers of a network, using the same templates.
 
 Each layer is printed by itself, with its arguments as numbers, and the names of what constructs or
 computes it are found in that code. For a layer that a framework has both as a class and as a

@@ -48,7 +48,7 @@ _NOTHING: Given = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a repeat does to a shape.
+    """The effect of a repeat on a shape.
 
     Attributes:
         before: The shape before the iteration with a given index.

@@ -28,7 +28,7 @@ NOTHING: Sides = (ZERO, ZERO, ZERO, ZERO)
 
 @dataclass(frozen=True, slots=True)
 class Padding:
-    """What a padding is for one window.
+    """The padding of one window.
 
     Attributes:
         sides: Top, bottom, left, right; None if they depend on the size of the input.

@@ -1,4 +1,4 @@
-"""How the parameters of an op are initialised, and their weight decay."""
+"""The initialisation of an op's parameters, and their weight decay."""
 
 from __future__ import annotations
 

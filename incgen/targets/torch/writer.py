@@ -1,4 +1,4 @@
-"""What is PyTorch's own in its classes: initialisation in place, weight decay, final attributes."""
+"""PyTorch's own parts of a class: initialisation in place, weight decay, final attributes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Flax model holds, with our keys and axes."""
+"""The variables of a Flax model, with our keys and axes."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def settings() -> dict[str, Any]:
 
 
 class Programs:
-    """What is compiled: functions that compute the same are compiled once."""
+    """The key of a compiled program: functions that compute the same are compiled once."""
 
     def __init__(self) -> None:
         self._compiled: dict[str, Callable[..., Any]] = {}

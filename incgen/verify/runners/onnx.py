@@ -1,4 +1,4 @@
-"""Run files of ONNX: in float64 as the ONNX project defines it, in float32 in ONNX Runtime."""
+"""Run ONNX files: in float64 as the ONNX project defines it, in float32 in ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class OnnxRunner(InferenceRunner):
         self.use({key: np.zeros(shape, self.dtype) for key, shape in shapes.items()})
 
     def make_model(self, module: ModuleType) -> None:
-        raise AssertionError("a file of ONNX has no module")
+        raise AssertionError("an ONNX file has no module")
 
     def use(self, arrays: Mapping[str, Array]) -> None:
         """Make the file for these weights."""

@@ -1,4 +1,4 @@
-"""Forms of a file of ONNX: those that other options give."""
+"""Forms of an ONNX file: those that other options give."""
 
 from __future__ import annotations
 

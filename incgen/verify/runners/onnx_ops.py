@@ -80,7 +80,7 @@ class Conv(OpRun):
 
 
 class _Pool(OpRun):
-    """What poolings have in common."""
+    """The common settings of poolings."""
 
     op_domain = ""
 

@@ -1,4 +1,4 @@
-"""What runners return: facts of a fresh model, values, gradients, forms; channels first."""
+"""The results of runners: facts of a fresh model, values, gradients, forms; channels first."""
 
 from __future__ import annotations
 

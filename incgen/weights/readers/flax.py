@@ -1,6 +1,6 @@
 """Flax's `.msgpack`: nested dictionaries of arrays, as `layer/variable`.
 
-Whatever else a file holds, such as the number of a step, is no array and is left out.
+Whatever else a file holds, such as the number of a step, is not an array and is left out.
 """
 
 from __future__ import annotations

@@ -793,7 +793,7 @@ def whole(least: int) -> Callable[[str], int]:
 
     def number(text: str) -> int:
         if not text.isdecimal() or not least <= int(text) < 2**32:
-            raise argparse.ArgumentTypeError(f"{text} is no whole number from {least}")
+            raise argparse.ArgumentTypeError(f"{text} is not a whole number from {least}")
         return int(text)
 
     return number
