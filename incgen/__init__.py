@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from incgen.base.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from incgen.api import build, check, drawing, generate, load
     from incgen.base.diagnostics import Diagnostic, SpecError
@@ -29,9 +31,6 @@ if TYPE_CHECKING:
     from incgen.weights.errors import MismatchError, WeightsError
     from incgen.weights.exporting import export_weights
     from incgen.weights.importing import import_weights
-
-#: Written once, here: pyproject.toml reads it.
-__version__ = "0.1.0.dev0"
 
 __all__ = [
     "Diagnostic",

@@ -17,9 +17,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from incgen import __version__
 from incgen.base.files import OutputError, Replacement, existing, make_folder, refuse_links
 from incgen.base.fingerprint import fingerprint
+from incgen.base.version import VERSION
 
 #: The default folder of generated files.
 FOLDER = "generated"
@@ -73,7 +73,7 @@ class GeneratedFile(os.PathLike[str]):
 
 def sealed(source: str, spec: str) -> str:
     """Prepend the first line of a generated file, with the digest of its input, to its source."""
-    return f"# incgen {__version__} spec:{spec[:16]} code:{fingerprint(source)}\n{source}"
+    return f"# incgen {VERSION} spec:{spec[:16]} code:{fingerprint(source)}\n{source}"
 
 
 def is_untouched(text: str) -> bool:

@@ -56,9 +56,9 @@ def test_a_difference_of_version_is_told_from_one_of_spec(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, spec: str, difference: str
 ) -> None:
     path = tmp_path / "net.py"
-    monkeypatch.setattr(output, "__version__", version)
+    monkeypatch.setattr(output, "VERSION", version)
     write_all({path: sealed("x = 0\n", spec)})
-    monkeypatch.setattr(output, "__version__", "2.0")
+    monkeypatch.setattr(output, "VERSION", "2.0")
 
     assert compared(path, sealed(SOURCE)).difference() == difference
 
@@ -69,7 +69,7 @@ def test_a_file_that_another_version_writes_alike_is_as_it_should_be(
     path = tmp_path / "net.py"
     write_all({path: sealed(SOURCE, SPEC[::-1])})
     before = path.read_bytes()
-    monkeypatch.setattr(output, "__version__", "2.0")
+    monkeypatch.setattr(output, "VERSION", "2.0")
 
     (file,) = write_all({path: sealed(SOURCE)})
 

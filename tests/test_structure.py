@@ -324,12 +324,12 @@ def test_functions_are_short() -> None:
 DESCRIBING = re.compile(r"(?:The|An?|What|Whether|How|Where|Why|Who|Every|All|One|It|Its)\b|[`\d]")
 #: Words that begin a question, which is not a title of a module or class.
 ASKING = re.compile(r"(?:What|Whether|How|Where|Which|When|Why|Who)\b")
-ROOMS = ("benchmarks", "editors", "examples", "fuzzing", "incgen", "science", "tests", "website")
+PLACES = ("benchmarks", "editors", "examples", "fuzzing", "incgen", "science", "tests", "website")
 #: Everything written by hand except the table of tools, which are named by their docstrings.
 WRITTEN = [
     path
-    for room in ROOMS
-    for path in sorted((ROOT / room).rglob("*.py"))
+    for place in PLACES
+    for path in sorted((ROOT / place).rglob("*.py"))
     if not {"golden", "reference", "tools.py"} & set(path.parts)
 ]
 

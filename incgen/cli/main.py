@@ -18,6 +18,7 @@ import click
 
 from incgen.base.diagnostics import SpecError
 from incgen.base.ending import as_exceptions, exit_code
+from incgen.base.version import VERSION
 from incgen.cli.options import FAULTS, HELP, OK, USAGE, examples
 from incgen.cli.reports import exit_code_of, failed, report_faults
 from incgen.cli.terminal import close_output, say
@@ -85,9 +86,7 @@ class _Commands(click.Group):
 
 def _print_version(context: click.Context, option: click.Parameter, wanted: bool) -> None:
     if wanted:
-        import incgen
-
-        click.echo(f"incgen {incgen.__version__}")
+        click.echo(f"incgen {VERSION}")
         context.exit()
 
 

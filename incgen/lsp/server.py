@@ -10,8 +10,8 @@ from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
-from incgen import __version__
 from incgen.base.diagnostics import Diagnostic
+from incgen.base.version import VERSION
 from incgen.lsp import diagnostics
 from incgen.lsp.documents import Document, Documents
 from incgen.lsp.positions import path_of
@@ -43,7 +43,7 @@ class Server(LanguageServer):
         """Start without documents."""
         # Whole texts: they are short, and pygls splits lines at more characters than editors do.
         kind = lsp.TextDocumentSyncKind.Full
-        super().__init__("incgen", __version__, text_document_sync_kind=kind)
+        super().__init__("incgen", VERSION, text_document_sync_kind=kind)
         self.documents = Documents(self._analysed)
         self.shapes = self.parameters = True
 

@@ -14,8 +14,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import incgen
 from incgen.base.files import OutputError, Replacement, make_folder, reason, refuse_links
+from incgen.base.version import VERSION
 from incgen.onnx import encoding
 from incgen.onnx.model import Model
 from incgen.weights.checkpoint import Array
@@ -68,8 +68,8 @@ class OnnxFile(os.PathLike[str]):
             for name, key in (("spec", "spec_sha256"), ("weights", "weights_sha256"))
             if self.said.get(key) != self.metadata[key]
         ]
-        if self.version != incgen.__version__:
-            return f"was written by incgen {self.version}, and this is incgen {incgen.__version__}"
+        if self.version != VERSION:
+            return f"was written by incgen {self.version}, and this is incgen {VERSION}"
         return f"was written before its {' and '.join(changed) or 'options'} changed"
 
     def diff(self) -> str:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
-import incgen
+from incgen.base.version import VERSION
 from incgen.graph.nodes import Graph
 from incgen.graph.shapes import Shape
 from incgen.graph.unused import needed
@@ -56,7 +56,7 @@ def model_of(graph: Graph, options: Options) -> Model:
         ),
         opset_imports=[helper.make_opsetid("", options.opset)],
         producer_name="incgen",
-        producer_version=incgen.__version__,
+        producer_version=VERSION,
     )
     proto.ir_version = helper.find_min_ir_version_for(proto.opset_import)
     named = {graph.nodes[number].path: value for number, value in values.items()}

@@ -17,7 +17,7 @@ import onnx
 from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
 from onnxruntime.quantization import QDQQuantizer, QuantType, TensorsData
 
-import incgen
+from incgen.base.version import VERSION
 from incgen.quantization.choosing import OPERATORS
 
 
@@ -66,7 +66,7 @@ def in_int8(
     sets = [each for each in made.opset_import if not each.domain or each.domain in used]
     del made.opset_import[:]
     made.opset_import.extend(sets)
-    made.producer_name, made.producer_version = "incgen", incgen.__version__
+    made.producer_name, made.producer_version = "incgen", VERSION
     return made
 
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import incgen
 from incgen.base.diagnostics import counted, plain
+from incgen.base.version import VERSION
 from incgen.compiling import Parameters
 from incgen.graph.nodes import Graph
 from incgen.syntax.loader import LoadedFile
@@ -48,7 +48,7 @@ def of_import(
         if recipe.notes:
             tensors[key]["notes"] = list(recipe.notes)
     return {
-        "incgen": incgen.__version__,
+        "incgen": VERSION,
         "network": graph.program.network.name,
         "parameters": dict(parameters),
         "spec": {name: digest for name, digest in _specs(loaded)},
