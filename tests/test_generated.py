@@ -302,6 +302,36 @@ block body() {
     assert "        # of dropout\n        self.dropout = nn.Dropout(0.5)\n" in code
 
 
+def test_a_relu_of_pytorch_overwrites_a_value_only_if_nothing_else_can_see_it() -> None:
+    source = """numerics torch
+
+unit plain = conv -> relu
+
+network net {
+    input 8x8 3
+    a: plain 3x3 4
+    sum: {
+        add { identity; conv 3x3 4 }
+        relu
+    }
+    b: conv 3x3 4
+    relu
+    c: max_pool 2x2/2
+    relu
+    max_pool 2x2/2 -> relu
+}
+"""
+    code = incgen.generate("net.inc", "torch", text=source)
+
+    assert [line.strip() for line in code.splitlines() if "relu(" in line] == [
+        "return F.relu(self.conv(x), inplace=True)",
+        "return F.relu(x + self.conv(x), inplace=True)",
+        "x = F.relu(x)  # (N, 4, 8, 8)",
+        "x = F.relu(x)  # (N, 4, 4, 4)",
+        "return F.relu(F.max_pool2d(x, 2, 2))  # (N, 4, 2, 2)",
+    ]
+
+
 @pytest.mark.parametrize(
     ("target", "line"),
     [

@@ -267,7 +267,7 @@ def test_a_traceback_shows_the_generated_line_and_the_line_of_the_spec() -> None
     ]
     assert lines == [
         "x = self.stem(x)  # (N, 8, 32, 32); nets/net.inc:14",
-        "return F.relu(self.bn(self.conv(x)))  # nets/parts.inc:1",
+        "return F.relu(self.bn(self.conv(x)), inplace=True)  # nets/parts.inc:1",
     ]
 
 

@@ -30,7 +30,7 @@ class ConvBN(nn.Module):
         self.bn = nn.BatchNorm2d(channels, eps=1e-5, momentum=0.1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.bn(self.conv(x)))
+        return F.relu(self.bn(self.conv(x)), inplace=True)
 
 
 class Bottleneck(nn.Module):
@@ -56,7 +56,7 @@ class Bottleneck(nn.Module):
             self.skip = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.body(x) + self.skip(x))
+        return F.relu(self.body(x) + self.skip(x), inplace=True)
 
 
 class Maybe(nn.Module):

@@ -37,7 +37,7 @@ class ConvBN(nn.Module):
         self.weight_decay = {"conv.weight": 1e-3}
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.bn(self.conv(x)))
+        return F.relu(self.bn(self.conv(x)), inplace=True)
 
 
 class Part(nn.Module):

@@ -93,7 +93,7 @@ class ConvBN(nn.Module):
         self.conv = nn.Conv2d(in_channels, channels, kernel, padding=kernel // 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.conv(x))
+        return F.relu(self.conv(x), inplace=True)
 
 
 class ConvBNPooled(nn.Module):
@@ -107,7 +107,7 @@ class ConvBNPooled(nn.Module):
         self.bn = nn.BatchNorm2d(channels, eps=1e-5, momentum=0.1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.bn(F.avg_pool2d(self.conv(x), 3, 1, 1)))
+        return F.relu(self.bn(F.avg_pool2d(self.conv(x), 3, 1, 1)), inplace=True)
 
 
 class Inception(nn.Module):
@@ -151,7 +151,7 @@ class Residual(nn.Module):
         self.up = nn.Conv2d(in_channels, in_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x + self.up(x))
+        return F.relu(x + self.up(x), inplace=True)
 
 
 class ResidualLast(nn.Module):
@@ -165,7 +165,7 @@ class ResidualLast(nn.Module):
         self.up = nn.Conv2d(in_channels, in_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x + self.up(x))
+        return F.relu(x + self.up(x), inplace=True)
 
 
 class Everything(nn.Module):

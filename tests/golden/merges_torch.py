@@ -56,7 +56,7 @@ class ConvBN(nn.Module):
         self.bn = nn.BatchNorm2d(channels, eps=1e-5, momentum=0.1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.bn(self.conv(x)))
+        return F.relu(self.bn(self.conv(x)), inplace=True)
 
 
 class MergesMix(nn.Module):
@@ -89,7 +89,9 @@ class Gate(nn.Module):
         nn.init.zeros_(self.dense_2.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        gate = self.dense_2(F.relu(self.dense(F.adaptive_avg_pool2d(x, 1).flatten(1))))
+        gate = self.dense_2(
+            F.relu(self.dense(F.adaptive_avg_pool2d(x, 1).flatten(1)), inplace=True)
+        )
         return x * gate.sigmoid()[:, :, None, None]
 
 

@@ -27,7 +27,7 @@ class ConvBN(nn.Module):
         self.bn = nn.BatchNorm2d(channels, eps=1e-5, momentum=0.1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.bn(self.conv(x)))
+        return F.relu(self.bn(self.conv(x)), inplace=True)
 
 
 class Residual(nn.Module):
@@ -44,7 +44,7 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         residual = self.inner(x)
-        return F.relu(x + self.up(residual) * self.factor)
+        return F.relu(x + self.up(residual) * self.factor, inplace=True)
 
 
 class DenseLayer(nn.Module):
@@ -57,7 +57,7 @@ class DenseLayer(nn.Module):
         nn.init.xavier_uniform_(self.conv.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        features = self.conv(F.relu(self.bn(x)))
+        features = self.conv(F.relu(self.bn(x), inplace=True))
         return torch.cat([x, features], dim=1)
 
 

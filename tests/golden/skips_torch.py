@@ -29,7 +29,7 @@ class ConvBN(nn.Module):
         self.bn = nn.BatchNorm2d(channels, eps=1e-5, momentum=0.1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.bn(self.conv(x)))
+        return F.relu(self.bn(self.conv(x)), inplace=True)
 
 
 class Refine(nn.Module):

@@ -145,7 +145,7 @@ class ConvBN(nn.Module):
         self.weight_decay = {"conv.weight": l2}
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.bn(self.conv(x)))
+        return F.relu(self.bn(self.conv(x)), inplace=True)
 
 
 class WideBN(nn.Module):
@@ -217,7 +217,7 @@ class Fc(nn.Module):
         nn.init.constant_(self.dense.bias, bias_init)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.dense(x))
+        return F.relu(self.dense(x), inplace=True)
 
 
 class Units(nn.Module):

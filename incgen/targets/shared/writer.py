@@ -30,12 +30,14 @@ from incgen.targets.shared.values import ONE
 class Flow:
     """A value in the code: its expression and its shape.
 
-    `weighted` says whether the expression calls a layer with parameters.
+    `weighted` says whether the expression calls a layer with parameters, `fresh` whether nothing
+    but the next layer needs the value, not even a gradient: it may be overwritten.
     """
 
     code: Code
     shape: Symbol
     weighted: bool = False
+    fresh: bool = False
 
     @property
     def variable(self) -> bool:

@@ -20,6 +20,7 @@ from incgen.targets.shared.symbols import Symbol
 from incgen.targets.shared.units import Place
 from incgen.targets.shared.values import TRUE, ZERO
 from incgen.targets.shared.windows import PADDING, SAME
+from incgen.targets.shared.writer import Flow
 from incgen.targets.torch.ops import Layer, layer
 from incgen.targets.torch.weights import Key, Start, kernels
 
@@ -49,6 +50,14 @@ class TorchWriter(ClassWriter):
         super().__init__(file, name, definition, is_map, owner)
         self.starts: list[Start] = []  # of the module that becomes an attribute
         self.rates: list[tuple[Key, Expression]] = []
+
+    # ------------------------------------------------------------ values
+
+    def applied(self, op: Op, flow: Flow, shape: Symbol) -> Flow:
+        """Return an op as a function of a value; a ReLU overwrites what nothing else needs."""
+        if op.name == "relu" and flow.fresh:
+            op = replace(op, name="relu_in_place")
+        return super().applied(op, flow, shape)
 
     # ------------------------------------------------------------ modules
 

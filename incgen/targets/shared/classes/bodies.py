@@ -178,7 +178,9 @@ class Bodies(Modules):
     def attached(self, slot: str, built: Built, element: df.Element, flow: Flow) -> Flow:
         """Write a module as an attribute, and call it."""
         self.attribute(slot, built.module)
-        return Flow(built.call(own(slot), flow.code), self.behind(element, flow.shape))
+        fresh = isinstance(element, df.OpCall) and element.op.weighted and not element.labelled
+        shape = self.behind(element, flow.shape)
+        return Flow(built.call(own(slot), flow.code), shape, fresh=fresh)
 
     def slotted(self, element: df.Element, slot: str, flow: Flow) -> Flow:
         """Write whatever has a label as one attribute."""
@@ -199,7 +201,7 @@ class Bodies(Modules):
             Op("spread", {"value": each.code}) if spread and not each.shape.is_map else each.code
             for each in values
         ]
-        return Flow(Joined(join.kind, tuple(codes)), out)
+        return Flow(Joined(join.kind, tuple(codes)), out, fresh=True)
 
     # ------------------------------------------------------------ conditions
 
