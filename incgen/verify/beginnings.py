@@ -102,21 +102,25 @@ def message(value: Array, tensor: Tensor) -> str:
         return "" if right else f"{_seen(value)}, not {scale:g}"
     x = value.astype(np.float64) / scale
     name, sizes = f"{tensor.initializer.name}, scale {scale:.4g}", np.abs(x)
-    if sizes.max() > _LIMITS.get(kind, np.inf) * (1 + 1e-6):
-        return f"up to {sizes.max() * scale:.4g}, outside of {name}"
-    if x.size > 1 and sizes.max() == sizes.min():
+    largest = float(sizes.max())
+    if largest > _LIMITS.get(kind, np.inf) * (1 + 1e-6):
+        return f"up to {largest * scale:.4g}, outside of {name}"
+    if x.size > 1 and largest == sizes.min():
         return f"{_seen(value)}, not {name}"
-    if kind == "uniform" and sizes.max() ** x.size < UNLIKELY:
-        return f"up to {sizes.max() * scale:.4g} only, not {name}"
+    if kind == "uniform" and largest**x.size < UNLIKELY:
+        return f"up to {largest * scale:.4g} only, not {name}"
     second, fourth, eighth = _MOMENTS[kind]
     if x.size < ENOUGH:
         return ""
-    if abs(float((x**2).mean()) - second) > _allowed(second, fourth, x.size):
-        found = math.sqrt(float((x**2).mean())) * scale
+    squares = np.square(x)
+    if abs(float(squares.mean()) - second) > _allowed(second, fourth, x.size):
+        found = math.sqrt(float(squares.mean())) * scale
         return f"deviation {found:.4g}, not {math.sqrt(second) * scale:.4g} ({name})"
     if abs(float(x.mean())) > _allowed(0, second, x.size):
         return f"mean {float(x.mean()) * scale:.4g}, not 0 ({name})"
-    if x.size >= MANY and abs(float((x**4).mean()) - fourth) > _allowed(fourth, eighth, x.size):
+    if x.size >= MANY and abs(float(np.square(squares).mean()) - fourth) > _allowed(
+        fourth, eighth, x.size
+    ):
         return f"another distribution than {name}"
     return ""
 

@@ -57,17 +57,23 @@ def difference(a: Array, b: Array, floor: float = 0.0) -> tuple[float, float]:
     if not a.size:
         return 0.0, 0.0
     a, b = a.astype(np.float64, copy=False), b.astype(np.float64, copy=False)
-    if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        whole = np.isfinite(a) & np.isfinite(b)
-        if not np.array_equal(a[~whole], b[~whole], equal_nan=True):
-            return np.inf, np.inf
-        a, b = a[whole], b[whole]
-        if not a.size:
-            return 0.0, 0.0
-    absolute = float(np.abs(a - b).max())
+    with np.errstate(all="ignore"):
+        absolute = _apart(a, b)
+        if not np.isfinite(absolute):
+            whole = np.isfinite(a) & np.isfinite(b)
+            if not np.array_equal(a[~whole], b[~whole], equal_nan=True):
+                return np.inf, np.inf
+            a, b = a[whole], b[whole]
+            absolute = _apart(a, b) if a.size else 0.0
     if not absolute:
         return 0.0, 0.0
-    return absolute, absolute / max(float(np.abs(a).max()), floor, 1e-30)
+    return absolute, absolute / max(float(a.max()), -float(a.min()), floor, 1e-30)
+
+
+def _apart(a: Array, b: Array) -> float:
+    """Return the largest difference; it is not finite if a number is not."""
+    apart = a - b
+    return max(float(apart.max()), -float(apart.min()))
 
 
 def is_nothing(values: Array) -> bool:

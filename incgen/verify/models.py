@@ -178,14 +178,18 @@ class Models:
         self.run(name, lambda runner: runner.load(path or self.file()))
 
     def refusal(self, name: str, shapes: Mapping[str, tuple[int, ...]]) -> str:
-        """Describe how weights that do not fit are wrongly accepted; "" if they are rejected."""
+        """Describe how weights that do not fit are wrongly accepted; "" if they are rejected.
+
+        No others have been loaded yet.
+        """
         path = self.folder / "other.safetensors"
         head = safetensors.header(shapes, "F64" if self.dtype == "float64" else "F32", {})
         numbers = sum(math.prod(shape) for shape in shapes.values())
         with path.open("wb") as file:
             file.write(head)
             file.truncate(len(head) + numbers * np.dtype(self.dtype).itemsize)  # all are 0
-        return self.run(name, lambda runner: runner.refusal(path))
+        before = self.facts[name].tensors
+        return self.run(name, lambda runner: runner.refusal(path, before))
 
     # ------------------------------------------------------------ inputs
 

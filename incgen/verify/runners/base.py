@@ -121,9 +121,11 @@ class Runner(ABC):
     def load(self, path: Path) -> None:
         """Load a safetensors file as the module's users do."""
 
-    def refusal(self, path: Path) -> str:
-        """Describe how a file that does not fit is wrongly accepted; "" if it is rejected."""
-        before = self.facts().tensors
+    def refusal(self, path: Path, before: Mapping[str, Array]) -> str:
+        """Describe how a file that does not fit is wrongly accepted; "" if it is rejected.
+
+        The model holds the tensors `before`, and must keep them.
+        """
         try:
             self.load(path)
         except ValueError:

@@ -135,7 +135,7 @@ class OnnxRunner(InferenceRunner):
         with open_checkpoint(path) as checkpoint:
             self.use(arrays_of(path, self.graph, checkpoint))
 
-    def refusal(self, path: Path) -> str:
+    def refusal(self, path: Path, before: Mapping[str, Array]) -> str:
         try:
             self.load(path)
         except MismatchError:

@@ -132,7 +132,7 @@ class TorchRunner(ClassRunner):
             else:
                 self.of_module("load_safetensors")(self.model, path)
 
-    def refusal(self, path: Path) -> str:
+    def refusal(self, path: Path, before: Mapping[str, Array]) -> str:
         try:
             self.load(path)
         except RuntimeError:  # PyTorch loads what fits before it rejects the rest
