@@ -135,10 +135,12 @@ def import_(
     A CHECKPOINT is a PyTorch, safetensors, Keras, TensorFlow, Flax, NumPy or Caffe file. Unless all
     of it fits, every difference is listed, nothing is written, and the exit code is 1.
     """
-    from incgen.weights.importing import import_weights
+    from incgen.weights.readers import started
 
     path, text = source_of(spec)
-    with waiting(f"importing {checkpoint}"):
+    with waiting(f"importing {checkpoint}"), started(Path(checkpoint)):
+        from incgen.weights.importing import import_weights
+
         manifest = import_weights(checkpoint, path, output, parameters, text=text, **options)
     found, place = manifest["layout"], manifest["checkpoint"]["part"]
     of = "" if place == "." else f", part {place}"

@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from incgen.base.diagnostics import listed
-from incgen.compiling import Parameters, SpecPath, compile_spec, plain_parameters
+from incgen.base.diagnostics import Reporter, listed
+from incgen.compiling import Parameters, SpecPath, graph_of, plain_parameters
 from incgen.graph.nodes import Graph
+from incgen.syntax.loader import LoadedFile
 from incgen.syntax.loader import load as load_spec
 from incgen.weights import finding, layouts, manifest, safetensors
 from incgen.weights.checkpoint import Array
@@ -86,10 +87,11 @@ def import_weights(
     spec, output = Path(spec), Path(output)
     _check(output, dtype, force=force)
     with started(path):
-        graph = compile_spec(spec, parameters, text=text)
+        loaded = load_spec(spec, text=text)
+        graph = _graph(loaded, parameters)
         anew = layers_anew(graph, fresh, seed)
         known = _layouts(spec, graph, layout)
-        others = partial(compile_spec, spec, text=text)
+        others = partial(_graph, loaded)
         request = Request(path, graph, parameters, part, len(known), others)
         opened = open_checkpoint(path)
     with opened, _hashed(files_of(path)) as digest:
@@ -100,12 +102,16 @@ def import_weights(
         )
         found = choose(request, sets, tensors)
         source = manifest.source(files_of(path), opened, digest())
-        loaded = load_spec(spec, text=text)
         made = manifest.of_import(graph, parameters, loaded, source, found, anew, dtype)
         shapes = {key: tensor.shape for key, tensor in graph.tensors().items()}
         head = safetensors.header(shapes, DTYPES[dtype], manifest.metadata(made))
         safetensors.write(output, head, _converted(request, found, dtype))
     return made
+
+
+def _graph(loaded: LoadedFile, parameters: Parameters) -> Graph:
+    """Expand the network of a spec that has been read."""
+    return graph_of(loaded, parameters, Reporter())
 
 
 def _layouts(spec: Path, graph: Graph, name: str | None) -> list[Layout]:
@@ -152,7 +158,7 @@ def _converted(request: Request, found: Found, dtype: str) -> Iterator[memoryvie
         made = _cast(values, dtype)
         if fault := fault_of(key, values):
             faults.append(fault)
-        elif not finite(made):
+        elif (values.itemsize > 4 or dtype in ("float16", "bfloat16")) and not finite(made):
             faults.append(Fault("too large", key, f"it has values that {dtype} cannot hold"))
         data = made if dtype != "bfloat16" else (made.view("<u4") >> 16).astype("<u2")
         yield data.data.cast("B")
