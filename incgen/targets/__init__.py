@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from incgen.graph.nodes import Graph
 from incgen.language.names import class_name
@@ -27,7 +27,7 @@ class Target:
     Attributes:
         name: What users write.
         aliases: What they can write instead.
-        module: The module whose `emit(graph, style, laid_out=True)` returns the source text.
+        module: The module whose class `File` is a file of it.
         entry: Returns the name of the class or function of a network.
         style: How the code is written.
     """
@@ -48,7 +48,7 @@ class Target:
         Raises:
             SpecError: The framework cannot express something; code `unsupported`.
         """
-        text: str = importlib.import_module(self.module).emit(graph, self.style)
+        text: str = self._file(graph, self.style).source(laid_out=True)
         return text
 
     def calls(self, graph: Graph) -> Calls:
@@ -57,8 +57,9 @@ class Target:
         Raises:
             SpecError: The framework cannot express something; code `unsupported`.
         """
-        found: Calls = importlib.import_module(self.module).calls(graph)
-        return found
+        from incgen.targets.shared import naming  # no build needs it
+
+        return naming.calls(self._file(graph, PLAIN))
 
     def check(self, graph: Graph) -> None:
         """Refuse a network that this framework cannot express, without formatting any code.
@@ -66,7 +67,11 @@ class Target:
         Raises:
             SpecError: The framework cannot express something; code `unsupported`.
         """
-        importlib.import_module(self.module).emit(graph, self.style, laid_out=False)
+        self._file(graph, self.style).source(laid_out=False)
+
+    def _file(self, graph: Graph, style: Style) -> Any:
+        """Return a file of which nothing is written yet."""
+        return importlib.import_module(self.module).File(graph, style)
 
 
 #: What users write for an ONNX file, beside the names of targets.

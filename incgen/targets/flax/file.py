@@ -8,40 +8,13 @@ function (`ops.py`), whose initialisers are arguments (`writer.py`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from incgen.graph.nodes import Graph
 from incgen.targets.flax.ops import layer
 from incgen.targets.flax.writer import FlaxWriter
 from incgen.targets.shared.classes.file import ClassFile
 from incgen.targets.shared.code import Code, Node, Op, within
-from incgen.targets.shared.style import PLAIN, Style
 from incgen.targets.shared.units import Place
 from incgen.targets.shared.values import Args
-
-if TYPE_CHECKING:
-    from incgen.graph.calls import Calls
-
-
-def emit(graph: Graph, style: Style = PLAIN, *, laid_out: bool = True) -> str:
-    """Return the Flax source of a network.
-
-    Raises:
-        SpecError: Something cannot be expressed; code `unsupported` or `undecided`.
-        TemplateError: A template of the user's is faulty.
-    """
-    return File(graph, style).source(laid_out=laid_out)
-
-
-def calls(graph: Graph) -> Calls:
-    """Return what the code calls the layers, units and blocks of a network.
-
-    Raises:
-        SpecError: Something cannot be expressed; code `unsupported` or `undecided`.
-    """
-    from incgen.targets.shared import naming  # no build needs it
-
-    return naming.calls(File(graph, PLAIN))
 
 
 class File(ClassFile):

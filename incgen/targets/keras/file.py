@@ -7,47 +7,21 @@ The functional style has no attributes, so a body is straight-line code whatever
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from incgen.graph.nodes import Graph
 from incgen.resolve import definitions as df
+from incgen.targets.keras import scope
 from incgen.targets.keras.code import Function, Layer
 from incgen.targets.keras.functions import FunctionWriter
 from incgen.targets.keras.ops import steps
-from incgen.targets.keras.scope import File
 from incgen.targets.shared.code import Code, within
 from incgen.targets.shared.file import Form
 from incgen.targets.shared.preamble import facts
-from incgen.targets.shared.style import PLAIN, Style
 from incgen.targets.shared.units import Place
 from incgen.targets.shared.values import Args
 
-if TYPE_CHECKING:
-    from incgen.graph.calls import Calls
 
-
-def emit(graph: Graph, style: Style = PLAIN, *, laid_out: bool = True) -> str:
-    """Return the Keras source of a network.
-
-    Raises:
-        SpecError: Something cannot be expressed; code `unsupported` or `undecided`.
-        TemplateError: A template of the user's is faulty.
-    """
-    return FunctionFile(graph, style).source(laid_out=laid_out)
-
-
-def calls(graph: Graph) -> Calls:
-    """Return what the code calls the layers, units and blocks of a network.
-
-    Raises:
-        SpecError: Something cannot be expressed; code `unsupported` or `undecided`.
-    """
-    from incgen.targets.shared import naming  # no build needs it
-
-    return naming.calls(FunctionFile(graph, PLAIN))
-
-
-class FunctionFile(File):
+class File(scope.File):
     """A file of Keras functions."""
 
     def write(self, name: str, definition: df.Definition, is_map: bool) -> tuple[Form, Function]:
