@@ -10,17 +10,11 @@ from typing import Final
 
 from fuzzing import tree, values
 from fuzzing.choices import Choices, Place
+from incgen.language.ops import OPS
 
 #: Ops without arguments that keep the shape.
 PLAIN_OPS: Final = (
-    "relu",
-    "relu6",
-    "sigmoid",
-    "tanh",
-    "silu",
-    "hard_sigmoid",
-    "hard_swish",
-    "softmax",
+    *(op.name for op in OPS.values() if op.kind == "activation" and not op.arguments),
     "identity",
 )
 #: What `default` lines can set.

@@ -20,7 +20,8 @@ from fuzzing.features import (
 )
 from incgen.graph.nodes import Graph
 from incgen.language.initializers import RULES
-from incgen.language.ops import OPS, PRESETS, Argument, Kind, Op
+from incgen.language.ops import OPS, Argument, Kind, Op
+from incgen.language.presets import PRESETS
 
 
 @dataclass

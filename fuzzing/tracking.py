@@ -13,7 +13,8 @@ from typing import Any
 
 from fuzzing import tree
 from incgen.graph.shapes import Shape
-from incgen.language.ops import OPS, PRESETS, WORDS, ByWindow, Takes
+from incgen.language.ops import OPS, WORDS, ByWindow, Takes
+from incgen.language.presets import PRESETS
 
 #: Limits of random networks: height or width, channels of a map, numbers of a value.
 MAX_SIZE, MAX_CHANNELS, MAX_NUMBERS = 60, 48, 12_000

@@ -18,7 +18,8 @@ from incgen.graph.nodes import Graph
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import FUNCTIONS, PRECEDENCE
 from incgen.language.initializers import RULES, Initializer
-from incgen.language.ops import DIMENSIONS, OPS, PRESETS, WORDS, Argument, Kind
+from incgen.language.ops import DIMENSIONS, OPS, WORDS, Argument, Kind
+from incgen.language.presets import PRESETS
 from incgen.resolve import definitions as df
 from incgen.resolve.arguments import PAD_WORDS
 from incgen.syntax import tree as st

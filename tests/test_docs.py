@@ -50,11 +50,12 @@ from engines.page import tables as tables_of_benchmarks
 from engines.results import read as read_results
 from incgen import api, compiling
 from incgen.base.diagnostics import Code, Diagnostic, SpecError
-from incgen.graph.memory import BY_INPUT, BY_OUTPUT
+from incgen.graph.memory import DERIVATIVES
 from incgen.graph.nodes import Graph
 from incgen.language.initializers import RULES
 from incgen.language.names import class_name
-from incgen.language.ops import OPS, PRESETS
+from incgen.language.ops import OPS
+from incgen.language.presets import PRESETS
 from incgen.manual import arguments, errors, ops
 from incgen.recipes import forms
 from incgen.recipes.forms import Field, Form
@@ -729,9 +730,9 @@ def columns() -> str:
 def kept() -> str:
     """Return the ops whose derivatives are computed from a value, in the order of the reference."""
     rows = []
-    for what, names in (("its input", BY_INPUT), ("its output", BY_OUTPUT)):
-        found = [*(name for name in OPS if name in names), *sorted(names - {*OPS})]
-        rows.append((what, ", ".join(f"`{name}`" for name in found)))
+    for by in ("input", "output"):
+        names = (f"`{op}`" for op, computed_from in DERIVATIVES.items() if computed_from == by)
+        rows.append((f"its {by}", ", ".join(names)))
     return table(("kept is", "for"), rows)
 
 

@@ -11,38 +11,22 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-#: What an op counts as; what is not listed is "other".
-_OPS: Final = MappingProxyType(
-    {
-        "convolution": ("conv",),
-        "separable convolution": ("depthwise_conv", "separable_conv"),
-        "pooling": (
-            *("max_pool", "avg_pool", "pool", "global_avg_pool", "global_max_pool"),
-            "adaptive_avg_pool",
-        ),
-        "normalisation": ("bn", "lrn", "l2_normalize"),
-        "activation": (
-            *("relu", "relu6", "leaky_relu", "sigmoid", "tanh", "silu", "gelu"),
-            *("hard_sigmoid", "hard_swish", "softmax"),
-        ),
-        "dense layer": ("dense",),
-        "dropout": ("dropout",),
-        "join": ("concat", "add", "mul"),
-        "input": ("input",),
-    }
+from incgen.language.ops import OPS
+
+#: Every kind of a box, in the order of the legend.
+KINDS: Final = (
+    *("convolution", "separable convolution", "pooling", "normalisation", "activation"),
+    *("dense layer", "dropout", "join", "input", "block", "other"),
 )
-_KIND_OF: Final = {op: kind for kind, ops in _OPS.items() for op in ops}
-#: Every kind, in the order of the legend.
-KINDS: Final = (*_OPS, "block", "other")
 
 
 def kind_of(op: str) -> str:
-    """Return the kind of an op.
+    """Return the kind of an op, a join or the input.
 
-    >>> kind_of("max_pool"), kind_of("flatten")
-    ('pooling', 'other')
+    >>> kind_of("max_pool"), kind_of("flatten"), kind_of("concat")
+    ('pooling', 'other', 'join')
     """
-    return _KIND_OF.get(op, "other")
+    return OPS[op].kind if op in OPS else "input" if op == "input" else "join"
 
 
 def class_of(kind: str) -> str:

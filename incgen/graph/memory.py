@@ -15,18 +15,12 @@ from dataclasses import dataclass
 
 from incgen.graph.nodes import Graph, Node
 from incgen.graph.unused import needed
+from incgen.language.ops import OPS
 
 #: Bytes of a number, and of an element of the mask of a dropout.
 NUMBER, MASK = 4, 1
-#: Ops whose derivative is computed from their input, and ops for which their output does.
-BY_INPUT = frozenset(
-    {
-        *("conv", "depthwise_conv", "separable_conv", "dense", "bn", "lrn", "l2_normalize"),
-        *("max_pool", "global_max_pool", "relu6", "leaky_relu", "silu", "gelu"),
-        *("hard_sigmoid", "hard_swish", "mul"),
-    }
-)
-BY_OUTPUT = frozenset({"relu", "sigmoid", "tanh", "softmax"})
+#: What derivatives of layers and joins are computed from: "input" or "output".
+DERIVATIVES = {op.name: op.derivative for op in OPS.values()} | {"mul": "input"}
 #: Ops whose output is their input, in the same memory: always, and in inference.
 SAME = frozenset({"flatten"})
 SAME_IN_INFERENCE = SAME | {"dropout"}
@@ -66,9 +60,10 @@ def _kept(graph: Graph) -> list[int]:
     inside = [0] * len(nodes)  # what layers keep that is not a value of the graph
     for index, node in enumerate(nodes):
         op = _op(node)
-        if op in BY_OUTPUT and varying[index]:
+        by = DERIVATIVES.get(op)
+        if by == "output" and varying[index]:
             values.add(stored[index])
-        if op in BY_INPUT:
+        if by == "input":
             values.update(stored[each] for each in _factors(node, varying))
         if op == "separable_conv":
             inside[index] = NUMBER * _between(graph, node)

@@ -10,7 +10,8 @@ from incgen.base.source import Span
 from incgen.graph.nodes import Graph, Node, Use
 from incgen.graph.shapes import Window, effective
 from incgen.language import expressions as ex
-from incgen.language.ops import PRESETS, Argument, Op, place_of
+from incgen.language.ops import Argument, Op, place_of
+from incgen.language.presets import PRESETS
 from incgen.language.printing import spec_value
 from incgen.resolve import definitions as df
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from incgen.language.initializers import RULES
-from incgen.language.ops import DIMENSIONS, OPS, PRESETS, WORDS
+from incgen.language.ops import DIMENSIONS, OPS, WORDS
+from incgen.language.presets import PRESETS
 from incgen.recipes.table import SETTINGS, TRANSFORMS
 from incgen.syntax.parser import terminals
 from incgen.syntax.tokens import keywords

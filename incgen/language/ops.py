@@ -1,4 +1,4 @@
-"""The table of ops: what each takes, and what the presets of `numerics` set for it.
+"""The table of ops: what each takes and is.
 
 This is the one place that knows an op's arguments, their types, ranges and defaults. Checking,
 documentation, formatting, counting and every target read it; shape and cost rules are in
@@ -113,6 +113,9 @@ class Op(Signature):
     weighted: bool = False  #: Whether it has parameters, and therefore a key in weights files
     family: str = ""  #: The name under which `numerics` and `default` know several ops
     title: str = ""  #: The name in a sentence, if it is not the one in specs
+    kind: str = "other"  #: What kind of layer it is, as drawings tell them apart
+    elementwise: bool = False  #: Whether it acts on each value by itself
+    derivative: str = ""  #: What that is computed from: "input", "output", or neither
 
     @property
     def noun(self) -> str:
@@ -165,9 +168,13 @@ _POOL = (
 _COUNT_PAD = _flag(
     "count_pad", "whether the border counts in the average (must be stated when padded)", must=True
 )
-#: What an op with windows has in common with others of its family.
-_CONVOLUTION: Final[dict[str, Any]] = {"takes": Takes.MAP, "weighted": True, "family": "conv"}
-_POOLING: Final[dict[str, Any]] = {"takes": Takes.MAP, "family": "pool"}
+#: What ops have in common with others of their family or kind.
+_WEIGHTED: Final[dict[str, Any]] = {"weighted": True, "derivative": "input"}
+_CONVOLUTION: Final[dict[str, Any]] = {**_WEIGHTED, "takes": Takes.MAP, "family": "conv"}
+_OVER_MAP: Final[dict[str, Any]] = {"takes": Takes.MAP, "kind": "pooling"}
+_POOLING: Final[dict[str, Any]] = {**_OVER_MAP, "family": "pool"}
+_NORM: Final[dict[str, Any]] = {"kind": "normalisation", "derivative": "input"}
+_activation = partial(_op, kind="activation", elementwise=True, derivative="input")
 
 _TABLE = (
     _op(
@@ -175,6 +182,7 @@ _TABLE = (
         "Convolution (cross-correlation) over height and width.",
         *(_WINDOW, _CHANNELS, *_CONV, _GROUPS, *_WEIGHT),
         **_CONVOLUTION,
+        kind="convolution",
         title="convolution",
     ),
     _op(
@@ -182,6 +190,7 @@ _TABLE = (
         "A convolution of each channel separately.",
         *(_WINDOW, _MULTIPLIER, *_CONV, *_WEIGHT),
         **_CONVOLUTION,
+        kind="separable convolution",
         title="depthwise convolution",
     ),
     _op(
@@ -189,6 +198,7 @@ _TABLE = (
         "A depthwise convolution, then a 1x1 convolution, with nothing between.",
         *(_WINDOW, _CHANNELS, _MULTIPLIER, *_CONV, *_WEIGHT),
         **_CONVOLUTION,
+        kind="separable convolution",
         title="separable convolution",
     ),
     _op(
@@ -196,7 +206,8 @@ _TABLE = (
         "A matrix product; a map is flattened in the order C, H, W first.",
         _count("features", "output features", positional=True),
         *_WEIGHT,
-        weighted=True,
+        **_WEIGHTED,
+        kind="dense layer",
         title="dense layer",
     ),
     _op(
@@ -218,6 +229,7 @@ _TABLE = (
             words=("unbiased", "biased"),
             default="unbiased",
         ),
+        **_NORM,
         weighted=True,
         title="batch normalisation",
     ),
@@ -233,6 +245,7 @@ _TABLE = (
         _factor("alpha", "divided by size, as Caffe and PyTorch do", must=True, minimum=0),
         _factor("beta", "the exponent", must=True, minimum=0),
         _factor("k", "the constant", must=True, minimum=0, open=True),
+        **_NORM,
         takes=Takes.MAP,
         title="local response normalisation",
     ),
@@ -242,6 +255,7 @@ _TABLE = (
         _WINDOW,
         *_POOL,
         **_POOLING,
+        derivative="input",
         title="max pooling",
     ),
     _op(
@@ -264,20 +278,21 @@ _TABLE = (
     _op(
         "global_avg_pool",
         "The average over height and width; gives a vector.",
-        takes=Takes.MAP,
+        **_OVER_MAP,
         title="global average pooling",
     ),
     _op(
         "global_max_pool",
         "The largest value over height and width; gives a vector.",
-        takes=Takes.MAP,
+        **_OVER_MAP,
+        derivative="input",
         title="global max pooling",
     ),
     _op(
         "adaptive_avg_pool",
         "The average over windows, one for each pixel of the resulting map.",
         _window("window", "the size of the resulting map, without a stride"),
-        takes=Takes.MAP,
+        **_OVER_MAP,
         title="adaptive average pooling",
     ),
     _op(
@@ -285,20 +300,21 @@ _TABLE = (
         "x / max(eps, the root of the sum of x ** 2 over the channels).",
         # float32 holds the square of the minimum
         _factor("eps", "the smallest norm to divide by", default=1e-12, minimum=1e-18),
+        **_NORM,
         title="L2 normalisation",
     ),
-    _op("relu", "max(x, 0).", title="ReLU"),
-    _op("relu6", "min(max(x, 0), 6).", title="ReLU6"),
-    _op(
+    _activation("relu", "max(x, 0).", derivative="output", title="ReLU"),
+    _activation("relu6", "min(max(x, 0), 6).", title="ReLU6"),
+    _activation(
         "leaky_relu",
         "x where x > 0, else slope * x.",
         _factor("slope", "the factor for x <= 0", positional=True),
         title="leaky ReLU",
     ),
-    _op("sigmoid", "1 / (1 + exp(-x))."),
-    _op("tanh", "The hyperbolic tangent."),
-    _op("silu", "x * sigmoid(x), also called swish.", title="SiLU"),
-    _op(
+    _activation("sigmoid", "1 / (1 + exp(-x)).", derivative="output"),
+    _activation("tanh", "The hyperbolic tangent.", derivative="output"),
+    _activation("silu", "x * sigmoid(x), also called swish.", title="SiLU"),
+    _activation(
         "gelu",
         "x times the normal distribution's CDF at x, exactly (erf) or approximately (tanh).",
         _word(
@@ -309,9 +325,14 @@ _TABLE = (
         ),
         title="GELU",
     ),
-    _op("hard_sigmoid", "min(max(x + 3, 0), 6) / 6."),
-    _op("hard_swish", "x * hard_sigmoid(x)."),
-    _op("softmax", "exp(x) / sum of exp(x), over the channels."),
+    _activation("hard_sigmoid", "min(max(x + 3, 0), 6) / 6."),
+    _activation("hard_swish", "x * hard_sigmoid(x)."),
+    _activation(
+        "softmax",
+        "exp(x) / sum of exp(x), over the channels.",
+        elementwise=False,
+        derivative="output",
+    ),
     _op(
         "dropout",
         "In training, zeroes values and scales the others by 1 / (1 - rate).",
@@ -322,13 +343,16 @@ _TABLE = (
             minimum=0,
             maximum=0.999999,
         ),
+        kind="dropout",
+        elementwise=True,
     ),
     _op("flatten", "A map as a vector, in the order C, H, W."),
-    _op("identity", "The value itself."),
+    _op("identity", "The value itself.", elementwise=True),
     _op(
         "scale",
         "The value times a constant.",
         _factor("factor", "the constant", positional=True),
+        elementwise=True,
         title="scaling",
     ),
     _op(
@@ -346,43 +370,13 @@ _TABLE = (
 OPS: Final = MappingProxyType({op.name: op for op in _TABLE})
 
 #: What `activation` can name: ops without arguments that act on each value by itself.
-ACTIVATIONS: Final = (
-    *("relu", "relu6", "sigmoid", "tanh", "silu", "hard_sigmoid", "hard_swish", "identity"),
-)
+ACTIVATIONS: Final = tuple(op.name for op in _TABLE if op.elementwise and not op.arguments)
 #: The names of the sizes of the current value.
 DIMENSIONS: Final = ("channels", "height", "width")
 #: Every word that an argument accepts.
 WORDS: Final = frozenset({"valid", "half", "same"}) | {
     word for op in _TABLE for argument in op.arguments for word in argument.words
 }
-
-_BN_CAFFE: Final[dict[str, DefaultValue]] = {"eps": 1e-5, "decay": 0.9, "variance": "unbiased"}
-_LRN: Final[dict[str, DefaultValue]] = {"size": 5, "alpha": 1e-4, "beta": 0.75, "k": 1}
-#: What each preset sets, by family and argument. Sources: the defaults of Caffe (pooling_layer.cpp,
-#: lrn_layer.cpp, batch_norm as trained in BN-Inception), of PyTorch 2 (nn.BatchNorm2d,
-#: nn.MaxPool2d, nn.LocalResponseNorm) and of Keras 3 (BatchNormalization, "same").
-PRESETS: Final[MappingProxyType[str, dict[str, dict[str, DefaultValue]]]] = MappingProxyType(
-    {
-        "caffe": {
-            "conv": {"pad": "half"},
-            "pool": {"pad": ByWindow("half", "valid"), "ceil": True, "count_pad": True},
-            "bn": {**_BN_CAFFE},
-            "lrn": {**_LRN},
-        },
-        "torch": {
-            "conv": {"pad": "half"},
-            "pool": {"pad": ByWindow("half", None), "ceil": False, "count_pad": True},
-            "bn": {**_BN_CAFFE},
-            "lrn": {**_LRN},
-        },
-        "tf": {
-            "conv": {"pad": "same"},
-            "pool": {"pad": "same", "ceil": False, "count_pad": False},
-            "bn": {"eps": 1e-3, "decay": 0.99, "variance": "biased"},
-            "lrn": {**_LRN},
-        },
-    }
-)
 
 
 def place_of(op: str, argument: str) -> tuple[int, int]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from incgen.language.ops import PRESETS, Argument, ByWindow, Op, Signature
+from incgen.language.ops import Argument, ByWindow, Op, Signature
+from incgen.language.presets import PRESETS
 from incgen.language.printing import spec_value
 from incgen.manual.ops import entries
 from incgen.recipes.forms import STATED, Field, Form

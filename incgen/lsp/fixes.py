@@ -16,7 +16,7 @@ from difflib import SequenceMatcher
 
 from incgen.base.diagnostics import Diagnostic, Severity, clipped
 from incgen.base.source import line_end
-from incgen.language.ops import PRESETS
+from incgen.language.presets import PRESETS
 from incgen.lsp.analysis import Analysis
 from incgen.syntax.tokens import Kind, keywords, tokens
 

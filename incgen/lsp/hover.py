@@ -11,7 +11,8 @@ from incgen.graph.nodes import Node
 from incgen.graph.numerics import rules_of, said_by
 from incgen.graph.shapes import Shape
 from incgen.language.initializers import RULES
-from incgen.language.ops import OPS, PRESETS, Op
+from incgen.language.ops import OPS, Op
+from incgen.language.presets import PRESETS
 from incgen.language.printing import spec_value
 from incgen.lsp import describing
 from incgen.lsp.names import Occurrence, Role, Symbol

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from incgen.language.ops import PRESETS, Argument, ByWindow, Kind, Op
+from incgen.language.ops import Argument, ByWindow, Kind, Op
+from incgen.language.presets import PRESETS
 from incgen.language.printing import spec_value
 
 

@@ -12,7 +12,8 @@ from textwrap import indent
 
 from incgen.base.painting import Paint, unpainted
 from incgen.base.resources import folder
-from incgen.language.ops import OPS, PRESETS, Op, Takes
+from incgen.language.ops import OPS, Op, Takes
+from incgen.language.presets import PRESETS
 from incgen.manual import arguments
 from incgen.manual.rendering import renderings
 from incgen.manual.text import MARGIN, columns, filled

@@ -10,7 +10,6 @@ from incgen.base.diagnostics import Code, Note, Refused, counted, listed, near
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.ops import (
-    PRESETS,
     WORDS,
     Argument,
     ByWindow,
@@ -18,6 +17,7 @@ from incgen.language.ops import (
     Op,
     Signature,
 )
+from incgen.language.presets import PRESETS
 from incgen.language.printing import spec_value
 from incgen.resolve import definitions as df
 from incgen.resolve.arguments import padding_of

@@ -10,7 +10,8 @@ from itertools import chain
 from incgen.base.diagnostics import Code, Note, Refused, Reporter, clipped, listed, near
 from incgen.base.source import Span
 from incgen.language.arithmetic import Value
-from incgen.language.ops import DIMENSIONS, OPS, PRESETS, WORDS
+from incgen.language.ops import DIMENSIONS, OPS, WORDS
+from incgen.language.presets import PRESETS
 from incgen.resolve import definitions as df
 from incgen.resolve.arguments import Binder, Conventions
 from incgen.resolve.clashes import report_different

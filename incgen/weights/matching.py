@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from incgen.graph.nodes import Graph, Node
 from incgen.graph.shapes import Tensor
+from incgen.language.ops import OPS
 from incgen.weights.checkpoint import Stored, shown, size_of
 from incgen.weights.conventions import Slot
 from incgen.weights.errors import Fault
@@ -30,10 +31,7 @@ _PARTS = {
 #: The tensors that an op can have, for those that theirs has and ours lacks.
 _OPTIONAL = {"conv": "bias", "depthwise_conv": "bias", "separable_conv": "pointwise.bias"}
 #: Ops between a flattened map and a dense layer that keep the order of values.
-_ELEMENTWISE = """
-    dropout gelu hard_sigmoid hard_swish identity leaky_relu relu relu6 scale sigmoid silu tanh
-"""
-ELEMENTWISE = frozenset(_ELEMENTWISE.split())
+ELEMENTWISE = frozenset(op.name for op in OPS.values() if op.elementwise)
 
 #: The tensors of a checkpoint by the names that a layout uses.
 Tensors: TypeAlias = Mapping[str, Stored]
