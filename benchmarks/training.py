@@ -85,7 +85,9 @@ def main() -> None:
 def compared(folder: Path, target: str, kind: str) -> Figure:
     """Return how a script compares with the loop by hand."""
     incgen.build(SPECS / f"{kind}.inc", target, f"{folder}/", recipe="r")
-    script = [str(folder / f"train_{kind}_r_{target}.py"), "--evaluate-every=1000000"]
+    # The loop neither evaluates nor saves.
+    script = [str(folder / f"train_{kind}_r_{target}.py")]
+    script += ["--evaluate-every=1000000", "--save-every=1000000"]
     loop = [str(REFERENCE / f"train_{target}.py"), kind]
     long, short = STEPS[kind]
     begun = [run(folder, kind, each, short).processor if short else 0.0 for each in (script, loop)]

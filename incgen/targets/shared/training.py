@@ -44,7 +44,8 @@ class Step:
     Attributes:
         name: The name of the transform.
         size: Height and width of the result, in pixels; for `resize` the shorter side, twice.
-        args: The other arguments.
+        args: The other arguments. Also `sides` of `multi_crop`, and whether an image may be smaller
+            than a crop from it, which has to be `checked`.
     """
 
     name: str
@@ -166,7 +167,7 @@ def _bindings(source: str, name: str) -> int:
 
 def steps(transforms: tuple[Transform, ...], graph: Graph) -> list[Step]:
     """Return transforms with their sizes; without one of its own it is that of the network."""
-    shape, found = graph.input, list[Step]()
+    shape, found, least = graph.input, list[Step](), 0
     assert shape.height is not None and shape.width is not None
     for each in transforms:
         args: dict[str, Any] = dict(each.args)
@@ -174,6 +175,9 @@ def steps(transforms: tuple[Transform, ...], graph: Graph) -> list[Step]:
         both = (shape.height, shape.width) if size is None else (int(size), int(size))
         if each.name == "multi_crop":
             args["sides"] = [round(min(both) * scale / 7) for scale in _SCALES]
+        elif each.name in ("center_crop", "ten_crop"):
+            args["checked"] = least < max(both)
+        least = least if each.name in ("flip", "color") else min(both)
         found.append(Step(each.name, both, args))
     return found
 
