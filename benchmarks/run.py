@@ -16,6 +16,7 @@ from figures import SMALLEST, Figure, from_script, print_table
 
 SCRIPTS = (
     "startup.py",
+    "editor.py",
     "scaling.py",
     "size.py",
     "family.py",

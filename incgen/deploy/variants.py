@@ -54,7 +54,7 @@ class Variants:
         return variants[-1]
 
     def _visit(self, definition: df.Definition, edits: Tree) -> None:
-        for element in df.elements(definition.body):
+        for element in definition.elements:
             if isinstance(element, df.Instance):
                 inner = edits.at(element)
                 variant = self.of(element.definition, inner)

@@ -33,6 +33,9 @@ from incgen.language.arithmetic import Value
 from incgen.resolve import definitions as df
 from incgen.resolve.arguments import count_fault
 
+#: The most different shapes before and after something that are noted.
+_PASSED = 50
+
 
 def elaborate(program: df.Program, settings: Mapping[str, Value], report: Reporter) -> Graph | None:
     """Build the graph of a network, with values in place of the defaults of its parameters.
@@ -60,9 +63,9 @@ def elaborate(program: df.Program, settings: Mapping[str, Value], report: Report
         parameters,
         tuple(builder.nodes),
         builder.outputs,
-        builder.observed,
+        {each: Observed(builder.given[each], [*builder.shapes[each]]) for each in builder.given},
         builder.steps,
-        builder.passed,
+        {span: [*pairs] for span, pairs in builder.passed.items()},
     )
 
 
@@ -74,9 +77,10 @@ class _Builder:
         self.values = Evaluator(report)
         self.nodes: list[Node] = []
         self.outputs: dict[str, int] = {}
-        self.observed: dict[df.Definition, Observed] = {}
+        self.given: dict[df.Definition, dict[str, list[object]]] = {}
+        self.shapes: dict[df.Definition, dict[tuple[Shape, Shape], None]] = {}
         self.steps: dict[int, Shape] = {}
-        self.passed: dict[Span, list[tuple[Shape, Shape]]] = {}
+        self.passed: dict[Span, dict[tuple[Shape, Shape], None]] = {}
         self.bounds = Bounds(report)
 
     def run(self, pixels: df.Pixels) -> None:
@@ -164,7 +168,9 @@ class _Builder:
         """Apply one element."""
         self.bounds.element(element.span, frame.use, frame.depth)
         after = self.applied(element, value, frame)
-        _note(self.passed.setdefault(element.span, []), (self.shape(value), self.shape(after)))
+        passed = self.passed.setdefault(element.span, {})
+        if len(passed) < _PASSED:
+            passed[self.shape(value), self.shape(after)] = None
         return after
 
     def applied(self, element: df.Element, value: int, frame: Frame) -> int:
@@ -246,13 +252,15 @@ class _Builder:
         self, definition: df.Definition, values: Mapping[str, object], before: int, after: int
     ) -> None:
         """Record what a definition is used with; a few different values are enough."""
-        seen = self.observed.setdefault(definition, Observed({}, []))
+        seen = self.given.setdefault(definition, {})
         for name, value in values.items():
-            known = seen.values.setdefault(name, [])
+            known = seen.setdefault(name, [])
             # `1` and `True` are equal, but the code must show which one it was
             if len(known) < 50 and not any(type(k) is type(value) and k == value for k in known):
                 known.append(value)
-        _note(seen.shapes, (self.shape(before), self.shape(after)))
+        shapes = self.shapes.setdefault(definition, {})
+        if len(shapes) < _PASSED:
+            shapes[self.shape(before), self.shape(after)] = None
 
     def join(self, element: df.Join, value: int, frame: Frame) -> int:
         inner = frame.inside(element.name)
@@ -296,12 +304,6 @@ class _Builder:
         if args.get("pad") is not None and "pad" not in said:
             _warn_of_even_window(node, shape, self.report)
         return self.add(node)
-
-
-def _note(seen: list[tuple[Shape, Shape]], pair: tuple[Shape, Shape]) -> None:
-    """Record the shapes before and after something; a few different ones are enough."""
-    if len(seen) < 50 and pair not in seen:
-        seen.append(pair)
 
 
 def _warn_of_even_window(node: Node, before: Shape, report: Reporter) -> None:

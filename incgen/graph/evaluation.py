@@ -32,6 +32,8 @@ class Evaluator:
     def __init__(self, report: Reporter) -> None:
         """Store the reporter."""
         self.report = report
+        #: The arguments of each op that are the same for every use, once they are known
+        self.fixed: dict[int, Arguments] = {}
 
     def evaluate(
         self, expression: ex.Expression, frame: Frame, shape: Shape | None, span: Span | None
@@ -52,7 +54,11 @@ class Evaluator:
         """Evaluate the arguments of an op, including those forwarded by a unit."""
         forwarded = frame.forwarded if call.forwards and frame.forwarded else {}
         result: Arguments = {}
+        fixed = self.fixed.setdefault(id(call), {})
         for argument in call.op.arguments:
+            if argument.name in fixed and argument.name not in forwarded:
+                result[argument.name] = fixed[argument.name]
+                continue
             written = call.args[argument.name]
             if argument.name in forwarded:
                 value = forwarded[argument.name]
@@ -67,6 +73,8 @@ class Evaluator:
                 code = fault_code(value, argument)
                 self.refuse(code, found, what, fault, value, place or call.span, frame, help_)
             result[argument.name] = value
+            if argument.name not in forwarded and _is_fixed(written):
+                fixed[argument.name] = value
         return result
 
     def refuse(
@@ -133,3 +141,14 @@ class Evaluator:
             assert isinstance(number, int)
             found.append(number)
         return tuple(found)
+
+
+def _is_fixed(written: df.ArgumentValue) -> bool:
+    """Return whether an argument has the same value in every use."""
+    match written:
+        case df.WindowValue(kernel, stride):
+            return all(isinstance(part, ex.Literal) for part in (*kernel, *stride))
+        case df.SidesValue(sides):
+            return all(isinstance(side, ex.Literal) for side in sides)
+        case _:
+            return written is None or isinstance(written, ex.Literal | Initializer)

@@ -322,6 +322,8 @@ def substitute(
 ) -> Expression:
     """Replace parameters and dimensions in an expression, and simplify it."""
     match expression:
+        case Literal():  # the most frequent
+            return expression
         case Item(parameter, index):
             return parameters.get(f"{parameter}[{index}]", expression)
         case Parameter(name):

@@ -17,7 +17,8 @@ from typing import TypeVar
 
 from incgen.base.diagnostics import Diagnostic
 from incgen.base.source import SourceFile
-from incgen.lsp.analysis import Analysis, analyse
+from incgen.lsp.analysis import Analysis, Fix, analyse
+from incgen.lsp.fixes import fixes
 from incgen.lsp.positions import Places, path_of
 from incgen.lsp.view import View
 
@@ -25,6 +26,10 @@ _T = TypeVar("_T")
 #: How long nothing must be typed before an analysis begins (seconds): as long as the last one took,
 #: within these bounds. People notice a delay from about a tenth of a second.
 _QUIET = (0.05, 0.4)
+#: How long what mends a fault may be looked for (seconds), since each trial is an analysis.
+_BUDGET = 2.0
+#: For how many faults that is done before anybody asks.
+_AHEAD = 3
 
 
 @dataclass
@@ -41,7 +46,8 @@ class Document:
     took: float = 0.0  #: How long the last analysis took (seconds)
     stale: bool = False  #: Whether other files have changed since the last analysis
     task: asyncio.Task[None] | None = None  #: The analysis that waits or runs
-    refusing: asyncio.Task[None] | None = None  #: The question what targets refuse
+    #: What is looked for once it is analysed: what mends its faults, and what targets refuse
+    following: asyncio.Task[None] | None = None
     #: Set whenever an analysis is finished
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -50,6 +56,12 @@ class Document:
         """Return whether the last analysis is of the text of now."""
         known = self.analysis is not None and self.analysis.source.text == self.text
         return known and not self.stale
+
+    @property
+    def is_settled(self) -> bool:
+        """Return whether nothing more will be found out about the text of now."""
+        done = self.following is not None and self.following.done()
+        return self.is_current and done and self.task is not None and self.task.done()
 
 
 #: What is told of each analysis: the document, and what targets refuse once that is known.
@@ -94,7 +106,7 @@ class Documents:
         document = self._open.pop(uri, None)
         if document is None:
             return
-        for task in (document.task, document.refusing):
+        for task in (document.task, document.following):
             if task is not None:
                 task.cancel()
         document.done.set()
@@ -132,6 +144,17 @@ class Documents:
         pool = self._targets if targets else self._analyses
         return await asyncio.get_running_loop().run_in_executor(pool, work)
 
+    async def mending(self, document: Document, analysis: Analysis, fault: Diagnostic) -> list[Fix]:
+        """Return what mends a fault of an analysis, which is looked for once."""
+        if fault not in analysis.mending:
+            path, texts, deadline = document.path, self.texts(), time.monotonic() + _BUDGET
+
+            def look() -> list[Fix]:
+                return fixes(fault, analysis, lambda text: analyse(path, text, texts), deadline)
+
+            analysis.mending[fault] = await self.apart(look)
+        return analysis.mending[fault]
+
     def _view(self, document: Document, analysis: Analysis) -> View:
         source = analysis.source
         if source.text != document.text:
@@ -151,18 +174,20 @@ class Documents:
             document.task = asyncio.get_running_loop().create_task(self._follow(document))
 
     async def _follow(self, document: Document) -> None:
-        """Analyse a document until its last analysis is of its text; then ask the targets."""
-        if document.refusing is not None:
-            document.refusing.cancel()
+        """Analyse a document until its last analysis is of its text; then look for the rest."""
+        if document.following is not None:
+            document.following.cancel()
         while not document.is_current:
             await self._quiet(document)
             await self._analyse(document)
         assert document.analysis is not None
-        asked = self._refuse(document, document.analysis)
-        document.refusing = asyncio.get_running_loop().create_task(asked)
+        rest = self._look(document, document.analysis)
+        document.following = asyncio.get_running_loop().create_task(rest)
 
-    async def _refuse(self, document: Document, analysis: Analysis) -> None:
-        """Tell what targets refuse, if a document is still what was analysed."""
+    async def _look(self, document: Document, analysis: Analysis) -> None:
+        """Look for what mends the first faults, and tell what targets refuse."""
+        for fault in analysis.diagnostics[:_AHEAD]:
+            await self.mending(document, analysis, fault)
         refused = await self.apart(analysis.refused, targets=True)
         if refused and document.analysis is analysis and document.is_current:
             self._listener(document, refused)

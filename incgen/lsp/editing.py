@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from lsprotocol import types as lsp
 
 from incgen.api import find_targets
 from incgen.base.diagnostics import SpecError
 from incgen.graph.nodes import Graph
-from incgen.lsp import fixes
-from incgen.lsp.analysis import Analysis, analyse
+from incgen.lsp.analysis import Fix
 from incgen.lsp.diagnostics import one
 from incgen.lsp.formatting import formatted
 from incgen.lsp.navigation import files_with
@@ -22,7 +20,7 @@ from incgen.lsp.view import View
 
 #: Our commands: the generated source of a document for a target, and its drawing as SVG.
 SOURCE, DRAWING = "incgen.source", "incgen.drawing"
-#: How long the fixes of one request may be looked for (seconds), since each trial is an analysis.
+#: For how long one request looks for what mends further faults (seconds).
 _BUDGET = 2.0
 
 
@@ -99,38 +97,31 @@ def _mend(server: Server) -> None:
         view = await documents.current(params.text_document.uri)
         if view is None:
             return None
-        path, texts = path_of(params.text_document.uri), documents.texts()
-        uri, known = params.text_document.uri, view
-        return await documents.apart(lambda: _mended(known, params.range, uri, path, texts))
+        uri, document = params.text_document.uri, documents.get(params.text_document.uri)
+        assert document is not None
+        found, deadline = list[lsp.CodeAction](), time.monotonic() + _BUDGET
+        for fault in view.analysis.diagnostics:
+            shown = one(fault, view.analysis, view.places)
+            if _touch(shown.range, params.range) and time.monotonic() < deadline:
+                mending = await documents.mending(document, view.analysis, fault)
+                found += [_action(fix, shown, len(mending) == 1, view, uri) for fix in mending]
+        return found
 
 
-def _mended(
-    view: View, place: lsp.Range, uri: str, path: Path, texts: dict[Path, str]
-) -> list[lsp.CodeAction]:
-    """Return what mends the faults within a range."""
-    deadline = time.monotonic() + _BUDGET
-    found: list[lsp.CodeAction] = []
+def _touch(one: lsp.Range, other: lsp.Range) -> bool:
+    """Return whether two ranges have a line in common."""
+    return one.start.line <= other.end.line and other.start.line <= one.end.line
 
-    def analysed(text: str) -> Analysis:
-        return analyse(path, text, texts)
 
-    for fault in view.analysis.diagnostics:
-        shown = one(fault, view.analysis, view.places)
-        if shown.range.end.line < place.start.line or shown.range.start.line > place.end.line:
-            continue
-        mending = fixes.fixes(fault, view.analysis, analysed, deadline)
-        for fix in mending:
-            edit = lsp.TextEdit(view.places.range(fix.start, fix.end), fix.text)
-            found.append(
-                lsp.CodeAction(
-                    fix.title,
-                    lsp.CodeActionKind.QuickFix,
-                    diagnostics=[shown],
-                    is_preferred=len(mending) == 1,
-                    edit=lsp.WorkspaceEdit(changes={uri: [edit]}),
-                )
-            )
-    return found
+def _action(fix: Fix, fault: lsp.Diagnostic, only: bool, view: View, uri: str) -> lsp.CodeAction:
+    edit = lsp.TextEdit(view.places.range(fix.start, fix.end), fix.text)
+    return lsp.CodeAction(
+        fix.title,
+        lsp.CodeActionKind.QuickFix,
+        diagnostics=[fault],
+        is_preferred=only,
+        edit=lsp.WorkspaceEdit(changes={uri: [edit]}),
+    )
 
 
 def _make(server: Server) -> None:

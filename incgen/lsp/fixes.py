@@ -11,13 +11,12 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from incgen.base.diagnostics import Diagnostic, Severity, clipped
 from incgen.base.source import line_end
 from incgen.language.presets import PRESETS
-from incgen.lsp.analysis import Analysis
+from incgen.lsp.analysis import Analysis, Fix
 from incgen.syntax.tokens import Kind, keywords, tokens
 
 #: How many places are tried for one offer.
@@ -25,20 +24,6 @@ _MAX_TRIALS = 12
 _OFFER = re.compile(r"`([^`]+)`")
 _REMOVE = re.compile(r"\b(?:leave it out|remove it|or remove it)\b")
 _DEFINES = re.compile(r"(?:unit|let|block) \w+")
-
-
-@dataclass(frozen=True)
-class Fix:
-    """One edit that mends a fault."""
-
-    title: str
-    start: int
-    end: int
-    text: str
-
-    def applied(self, text: str) -> str:
-        """Return a text with the edit."""
-        return text[: self.start] + self.text + text[self.end :]
 
 
 def fixes(

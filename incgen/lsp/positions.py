@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -78,6 +79,10 @@ def path_of(uri: str) -> Path:
 
 def file_of(source: SourceFile) -> Path:
     """Return the path of a file that was read for a spec."""
-    if source.name.startswith(shipped.PREFIX):
-        return shipped.file_of(source.name).resolve()
-    return Path(source.name).resolve()
+    return _resolved(source.name)
+
+
+@lru_cache(maxsize=100)
+def _resolved(name: str) -> Path:
+    """Return the path of a file by its name; each of its spans asks for it."""
+    return (shipped.file_of(name) if name.startswith(shipped.PREFIX) else Path(name)).resolve()

@@ -98,12 +98,12 @@ def _check(
 ) -> None:
     """Refuse a name that leads to an error in a file, or changes what another name refers to."""
     after = analyse(path, new[path], {**texts, **new})
-    known = Counter(d.code for d in analyse(path, text, texts).diagnostics)
-    for fault in after.diagnostics:
-        if fault.severity is Severity.ERROR:
-            known[fault.code] -= 1
-            if known[fault.code] < 0:
-                raise CannotRename(fault.message)
+    errors = [fault for fault in after.diagnostics if fault.severity is Severity.ERROR]
+    known = Counter(d.code for d in (analyse(path, text, texts).diagnostics if errors else ()))
+    for fault in errors:
+        known[fault.code] -= 1
+        if known[fault.code] < 0:
+            raise CannotRename(fault.message)
     if _references(before) != _references(after.names):
         raise CannotRename(
             f"another name would then refer to what `{symbol.name}` does, or hide it"

@@ -10,10 +10,15 @@ from incgen.lsp import answers, editing, server
 _SWITCH = 0.0005
 
 
+def made() -> server.Server:
+    """Return a server that answers everything."""
+    new = server.Server()
+    for each in (server.follow, answers.register, editing.register):
+        each(new)
+    return new
+
+
 def run() -> None:
     """Serve one client over standard input and output."""
     sys.setswitchinterval(_SWITCH)
-    made = server.Server()
-    for each in (server.follow, answers.register, editing.register):
-        each(made)
-    made.start_io()
+    made().start_io()

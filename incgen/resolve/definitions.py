@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TypeAlias
 
 from incgen.base.source import Located, Span
@@ -193,6 +192,12 @@ class Definition:
     span: Span = field(repr=False)  #: The whole definition
     #: For a unit, how the padding of its head follows the window of a use that says none
     pads: ByWindow | None = None
+    #: Every element of the body, including nested ones, in order
+    elements: tuple[Element, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """List the elements, which many questions are about."""
+        object.__setattr__(self, "elements", tuple(elements(self.body)))
 
     def means(self, other: Definition) -> bool:
         """Return whether another definition says the same, comments apart.
@@ -251,7 +256,7 @@ def reached(network: Definition) -> tuple[Definition, ...]:
     used: dict[int, Definition] = {}
 
     def visit(definition: Definition) -> None:
-        for element in elements(definition.body):
+        for element in definition.elements:
             if isinstance(element, Instance) and id(element.definition) not in used:
                 visit(element.definition)
                 used[id(element.definition)] = element.definition
@@ -263,7 +268,7 @@ def reached(network: Definition) -> tuple[Definition, ...]:
 def uses(program: Program) -> Iterator[tuple[Definition, Instance]]:
     """Yield every use with the definition that contains it: users come before what they use."""
     for definition in (program.network, *reversed(program.definitions)):
-        for element in elements(definition.body):
+        for element in definition.elements:
             if isinstance(element, Instance):
                 yield definition, element
 
@@ -293,10 +298,9 @@ def unit_defaults(unit: Definition) -> dict[str, ArgumentValue]:
     return {**unit_defaults(head.definition), **head.args}
 
 
-@cache
 def has_weights(definition: Definition) -> bool:
     """Return whether a definition contains parameters."""
-    return any(map(is_weighted, elements(definition.body)))
+    return any(map(is_weighted, definition.elements))
 
 
 def is_weighted(element: Element) -> bool:
@@ -312,7 +316,7 @@ def is_weighted(element: Element) -> bool:
 
 def given_on(definition: Definition, parameter: str) -> Iterator[tuple[OpCall | Instance, str]]:
     """Yield what a definition passes a parameter to unchanged, and as which argument."""
-    for element in elements(definition.body):
+    for element in definition.elements:
         if isinstance(element, OpCall | Instance):
             for name, value in element.args.items():
                 if isinstance(value, Parameter) and value.name == parameter:

@@ -35,6 +35,9 @@ MAX_TEXT = 1_000_000
 #: characters in total.
 _MAX_FAULTS = 10
 _MAX_READ = 200_000
+#: Trees are kept of the texts read last, of so many characters in all: what several specs use is
+#: parsed once, and so is what is checked and formatted, or asked about in an editor.
+_KEPT = 200_000
 
 
 def parse(source: SourceFile) -> st.Spec:
@@ -55,6 +58,17 @@ def parse_around_faults(source: SourceFile) -> tuple[st.Spec | None, list[Diagno
 
     There is no tree if they cannot be separated from the others.
     """
+    with _LOCK:
+        tree, faults = (
+            _KNOWN.pop(source) if source in _KNOWN else _parse_around_faults(source)
+        )
+        _KNOWN[source] = tree, faults
+        while len(_KNOWN) > 1 and sum(len(each.text) for each in _KNOWN) > _KEPT:
+            del _KNOWN[next(iter(_KNOWN))]
+    return tree, [*faults]
+
+
+def _parse_around_faults(source: SourceFile) -> tuple[st.Spec | None, list[Diagnostic]]:
     if len(source.text) > MAX_TEXT:
         message = f"the file has {len(source.text)} characters, more than {MAX_TEXT}"
         return None, [Diagnostic(Code.TOO_LARGE, message, None, file=source.name)]
@@ -100,15 +114,8 @@ def parse_value(text: str) -> ex.Expression:
         raise SpecError([fault.diagnostic]) from None
 
 
-def lex(source: SourceFile) -> list[tuple[str, str, int]]:
-    """Return the tokens of a file that has a tree: the terminal, the text and the line of each."""
-    with _LOCK:
-        parser, build, _ = _parser()
-        build.source, build.shift = source, 0
-        return [(token.type, str(token), token.line or 0) for token in parser.lex(source.text)]
-
-
 _LOCK = threading.RLock()
+_KNOWN: dict[SourceFile, tuple[st.Spec | None, list[Diagnostic]]] = {}
 _OPTIONS: dict[str, Any] = {
     "parser": "lalr",
     "lexer": "basic",

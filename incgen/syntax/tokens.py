@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from incgen.syntax.parser import terminals
@@ -95,3 +95,9 @@ def tokens(text: str, end: int | None = None) -> list[Token]:
             kind = Kind.KEYWORD
         found.append(Token(kind, word, match.start()))
     return found
+
+
+@lru_cache(maxsize=10_000)
+def tokens_of_line(line: str) -> tuple[Token, ...]:
+    """Return the tokens of a line, which none goes beyond; most are asked for again."""
+    return tuple(tokens(line))

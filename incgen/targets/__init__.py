@@ -48,7 +48,7 @@ class Target:
         Raises:
             SpecError: The framework cannot express something; code `unsupported`.
         """
-        text: str = self._file(graph, self.style).source(laid_out=True)
+        text: str = self._file(graph, self.style).source()
         return text
 
     def calls(self, graph: Graph) -> Calls:
@@ -62,12 +62,12 @@ class Target:
         return naming.calls(self._file(graph, PLAIN))
 
     def check(self, graph: Graph) -> None:
-        """Refuse a network that this framework cannot express, without formatting any code.
+        """Refuse a network that this framework cannot express, without printing any code.
 
         Raises:
             SpecError: The framework cannot express something; code `unsupported`.
         """
-        self._file(graph, self.style).source(laid_out=False)
+        self._file(graph, self.style).view()
 
     def _file(self, graph: Graph, style: Style) -> Any:
         """Return a file of which nothing is written yet."""

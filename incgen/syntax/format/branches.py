@@ -81,10 +81,12 @@ def aligned(lines: list[Line], align: Callable[[], bool]) -> bool:
     Returns:
         Whether they are aligned.
     """
-    before = [(list(line.gaps), len(line.code)) for line in lines]
+    before = [(list(line.gaps), line.place(len(line.tokens))) for line in lines]
     stays = align()
     pairs = list(zip(lines, before, strict=True))
-    if stays and not any(length < len(line.code) > MAX_LINE for line, (_, length) in pairs):
+    if stays and not any(
+        length < line.place(len(line.tokens)) > MAX_LINE for line, (_, length) in pairs
+    ):
         return True
     for line, (gaps, _) in pairs:
         line.gaps = gaps

@@ -32,7 +32,7 @@ def _goes_on(above: Line, line: Line) -> bool:
 
 
 def _align(run: list[Line]) -> None:
-    lengths = [len(line.code) for line in run]
+    lengths = [line.place(len(line.tokens)) for line in run]
     column = max(lengths) + 2
     moved = zip(run, lengths, strict=True)
     if any(column + len(line.comment) > MAX_LINE and column > n + 2 for line, n in moved):

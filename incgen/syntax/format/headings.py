@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -100,11 +99,11 @@ def columns_at(extents: Sequence[range], rows: Sequence[Row]) -> list[int] | Non
     for column in range(max(len(row.cells) for row in rows)):
         typed = [row.typed(column) for row in rows if column < len(row.cells)]
         for known, places in (
-            (starts, Counter(each.start for each in typed)),
-            (ends, Counter(each.stop for each in typed)),
+            (starts, [each.start for each in typed]),
+            (ends, [each.stop for each in typed]),
         ):
-            place, count = places.most_common(1)[0]
-            if 2 * count > len(typed):
+            place = sorted(places)[len(places) // 2]  # where most are, if anywhere
+            if 2 * places.count(place) > len(typed):
                 known[place] = column
     found = list[int]()
     for extent in extents:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
-from incgen.syntax.tokens import Kind, Token, joins, tokens
+from incgen.syntax.tokens import Kind, Token, joins, tokens_of_line
 
 INDENT = 4
 OPENING, CLOSING = ("{", "(", "["), ("}", ")", "]")
@@ -84,10 +85,8 @@ class Line:
 
     def place(self, index: int) -> int:
         """Return the column of a token as it is laid out; of the end of the line for none."""
-        place = self.level * INDENT
-        for gap, token in zip(self.gaps[:index], self.tokens[:index], strict=True):
-            place += gap + len(token.text)
-        return place + (self.gaps[index] if index < len(self.tokens) else 0)
+        words = sum([len(token.text) for token in self.tokens[:index]])
+        return self.level * INDENT + sum(self.gaps[: index + 1]) + words
 
     def move(self, index: int, place: int) -> None:
         """Set the blanks before a token so that it begins at a column."""
@@ -118,13 +117,14 @@ def _needed(tokens: list[Token]) -> list[Token]:
     return kept[::-1]
 
 
-def _line(number: int, typed: str) -> Line:
-    """Return a line as it was typed: its tokens, and its comment."""
-    found = tokens(typed)
+@lru_cache(maxsize=10_000)
+def _typed(line: str) -> tuple[list[Token], str, int]:
+    """Return the tokens of a line, its comment, and the column of that."""
+    found = [*tokens_of_line(line)]
     if found and found[-1].kind is Kind.COMMENT:
         last = found.pop()
-        return Line(number, _needed(found), last.text.rstrip(_BLANKS), last.start)
-    return Line(number, _needed(found), "", 0)
+        return _needed(found), last.text.rstrip(_BLANKS), last.start
+    return _needed(found), "", 0
 
 
 class Reader:
@@ -142,7 +142,8 @@ class Reader:
     def run(self, text: str) -> list[Line]:
         """Return the lines of a text with their levels."""
         for number, typed in enumerate(text.split("\n"), 1):
-            line = _line(number, typed)
+            found, comment, column = _typed(typed)
+            line = Line(number, [*found], comment, column)
             line.level = self.level
             line.inside = self.open[-1] if self.open else None
             self.lines.append(line)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 
-from incgen.base.source import SourceFile
-from incgen.syntax.parser import lex
+from incgen.syntax.tokens import Kind, Token, tokens_of_line
 
 _BLANKS = re.compile(r"\s+")
+_END = Token(Kind.NEWLINE, "\n", 0)
 
 
 def same_tree(one: str, other: str) -> bool:
@@ -21,41 +21,44 @@ def same_tree(one: str, other: str) -> bool:
 
 
 def _facts(text: str) -> object:
-    """Return what the tree of a text depends on."""
-    kinds, words, lines = list[str](), list[str](), list[int]()
-    for kind, word, line in lex(SourceFile("", text)):
-        if kind == "_NEWLINE" and (not kinds or kinds[-1] in ("LBRACE", "_NEWLINE")):
-            continue  # it ends nothing
-        while kinds and (
-            (kind == "RBRACE" and kinds[-1] == "_NEWLINE")
-            or (kind in ("RPAR", "RSQB") and kinds[-1] == "COMMA")
-        ):
-            kinds.pop(), words.pop(), lines.pop()
-        kinds.append(kind)
-        words.append("" if kind == "_NEWLINE" else _BLANKS.sub("", word))
-        lines.append(line)
-    while kinds and kinds[-1] == "_NEWLINE":
-        kinds.pop(), words.pop(), lines.pop()
-    return kinds, words, _comments(text, kinds, lines)
+    """Return what the tree of a text depends on: its words, with "" for the end of a statement."""
+    words, lines = list[str](), list[int]()
+    for number, line in enumerate(text.split("\n"), 1):
+        for kind, word, _ in (*tokens_of_line(line), _END):
+            if kind is Kind.COMMENT:
+                continue
+            if kind is Kind.NEWLINE:
+                if not words or words[-1] in ("{", ""):
+                    continue  # it ends nothing
+                word = ""
+            while words and (
+                (word == "}" and not words[-1]) or (word in (")", "]") and words[-1] == ",")
+            ):
+                words.pop(), lines.pop()
+            words.append(_BLANKS.sub("", word) if kind is Kind.WINDOW else word)
+            lines.append(number)
+    while words and not words[-1]:
+        words.pop(), lines.pop()
+    return words, _comments(text, words, lines)
 
 
-def _comments(text: str, kinds: list[str], lines: list[int]) -> list[tuple[str, int, bool]]:
-    """Return each line of comment, the token below it, and whether a blank line is between.
+def _comments(text: str, words: list[str], lines: list[int]) -> list[tuple[str, int, bool]]:
+    """Return each line of comment, the word below it, and whether a blank line is between.
 
     At the end of a body it makes no difference whether there is one.
 
     Args:
         text: The text.
-        kinds: The kind of each token.
-        lines: The line of each token.
+        words: Its words.
+        lines: The line of each word.
     """
     typed = [line.strip() for line in text.split("\n")]
     found = list[tuple[str, int, bool]]()
     for number, line in enumerate(typed, 1):
         if line.startswith("#"):
             below = bisect_left(lines, number)
-            ends = kinds[below : below + 1] in ([], ["RBRACE"])
+            ends = words[below : below + 1] in ([], ["}"])
             blank = not ends and not typed[number]
-            words = line if line.startswith("##") else _BLANKS.sub(" ", line)
-            found.append((words, below, blank))
+            said = line if line.startswith("##") else _BLANKS.sub(" ", line)
+            found.append((said, below, blank))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from incgen.language.arithmetic import FUNCTIONS
@@ -34,13 +35,17 @@ class Row:
         """Return what the row uses."""
         return self.line.tokens[2].text
 
-    def text(self, cell: int) -> str:
-        """Return an argument as it is laid out."""
-        first, behind = self.cells[cell]
-        pieces = [self.line.tokens[first].text]
-        for number in range(first + 1, behind):
-            pieces += (" " * self.line.gaps[number], self.line.tokens[number].text)
-        return "".join(pieces)
+    @cached_property
+    def texts(self) -> list[str]:
+        """Return the arguments as they are laid out."""
+        tokens, gaps = self.line.tokens, self.line.gaps
+        return [
+            tokens[first].text
+            if behind == first + 1
+            else tokens[first].text
+            + "".join(f"{' ' * gaps[n]}{tokens[n].text}" for n in range(first + 1, behind))
+            for first, behind in self.cells
+        ]
 
     def is_number(self, cell: int) -> bool:
         """Return whether an argument is a plain number."""

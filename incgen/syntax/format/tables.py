@@ -197,10 +197,12 @@ def _place(table: Table) -> list[_Column]:
         start += width + table.gap
     for row, places in table.rows:
         row.line.move(2, name)
-        for cell, column in enumerate(places):
-            row.line.move(row.cells[cell][0], columns[column].place(row.text(cell)))
+        end = name + len(row.name)
+        for (first, _), text, column in zip(row.cells, row.texts, places, strict=True):
+            begin = columns[column].place(text)
+            row.line.gaps[first], end = begin - end, begin + len(text)
         if row.tail < len(row.line.tokens):
-            row.line.move(row.tail, start)
+            row.line.gaps[row.tail] = start - end
     return columns
 
 
@@ -211,8 +213,8 @@ def _widths(table: Table) -> list[int]:
     """
     found = dict[int, int]()
     for row, places in table.rows:
-        for cell, column in enumerate(places):
-            found[column] = max(found.get(column, 0), len(row.text(cell)))
+        for text, column in zip(row.texts, places, strict=True):
+            found[column] = max(found.get(column, 0), len(text))
     widths = [found.get(column, 0) for column in range(max(found) + 1)]
     ends = [*(column for _, column in table.words[1:]), len(widths)]
     for (word, column), end in zip(table.words, ends, strict=False):

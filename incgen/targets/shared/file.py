@@ -119,18 +119,15 @@ class File(ABC):
     def join_alone(self, kind: str, count: int) -> Sequence[Code]:
         """Return the layer that so many values are joined by, or the code that joins them."""
 
-    def source(self, *, laid_out: bool) -> str:
+    def source(self) -> str:
         """Return the text of the file.
-
-        Args:
-            laid_out: Whether somebody will read it.
 
         Raises:
             SpecError: Something cannot be expressed; code `unsupported` or `undecided`.
             TemplateError: A template of the user's is faulty.
         """
         with self.printer.templates.faults():
-            return self.printer.file(self.view(), laid_out=laid_out)
+            return self.printer.file(self.view())
 
     def free(self, *wanted: str) -> str:
         """Take a name for a class or function: the first that nothing else has."""

@@ -50,7 +50,7 @@ def float_parameters(program: df.Program) -> set[tuple[df.Definition, str]]:
     for definition in (*program.definitions, program.network):
         as_floats: set[str] = set()
         others: set[str] = set()
-        for element in df.elements(definition.body):
+        for element in definition.elements:
             for value, is_float in _typed_values(element, found):
                 direct = isinstance(value, ex.Parameter) and is_float
                 (as_floats if direct else others).update(parameters_in(expressions_of(value)))

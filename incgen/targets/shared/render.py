@@ -63,8 +63,6 @@ class Printer:
     def file(
         self,
         view: Mapping[str, Any],
-        *,
-        laid_out: bool,
         template: str = "module.py.jinja",
         beside: Sequence[str] = (),
     ) -> str:
@@ -72,13 +70,10 @@ class Printer:
 
         Args:
             view: The variables of the template.
-            laid_out: Whether somebody will read it.
             template: The name of the template.
             beside: Modules that stand beside the file.
         """
         source = self.templates.file({**self.given, **view}, template)
-        if not laid_out:
-            return source
         try:
             return formatted(source, self.width, beside)
         except SyntaxError as error:

@@ -97,6 +97,8 @@ class Symbol:
 
     def formula(self, written: Expression) -> Expression:
         """Return an expression with `channels` and the like as formulas of this shape."""
+        if isinstance(written, ex.Literal):
+            return written  # the most frequent
         return ex.substitute(written, {}, Lookup(self.size))
 
 

@@ -77,7 +77,7 @@ def described(unit: df.Definition, named: Callable[[df.Definition], str]) -> str
     """
     words = [
         element.op.noun if isinstance(element, df.OpCall) else f"`{named(element.definition)}`"
-        for element in df.elements(unit.body)
+        for element in unit.elements
         if isinstance(element, df.OpCall | df.Instance)
     ]
     *first, last = words

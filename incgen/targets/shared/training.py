@@ -77,9 +77,7 @@ def script(
     with printer.templates.faults():
         facts = view(graph, recipe, target, style.line_length)
         facts["module"] = module or facts["module"]
-        print_ = partial(
-            printer.file, laid_out=True, template="train.py.jinja", beside=[facts["module"]]
-        )
+        print_ = partial(printer.file, template="train.py.jinja", beside=[facts["module"]])
         text, entry = print_(facts), facts["entry"]
         if _bindings(text, entry) > 1:  # a name of the script's own
             facts["entry"] = entry + ("Network" if entry[0].isupper() else "_network")

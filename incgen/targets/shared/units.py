@@ -83,7 +83,7 @@ def unit_forms(graph: Graph, words: Words) -> dict[df.Definition, UnitForm]:
             odd = definition not in loose and _odd_kernels(definition, graph)
             same = definition in padded
             forms[definition] = _form(definition, uses.get(definition, []), odd, same)
-        for element in df.elements(definition.body):
+        for element in definition.elements:
             if isinstance(element, df.Instance) and element.definition.kind == "unit":
                 given = dict(element.args)
                 if element.forwards:

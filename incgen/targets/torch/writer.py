@@ -160,7 +160,7 @@ class TorchWriter(ClassWriter):
         """Return whether conditions or loops set weight decay, so that no one dictionary does."""
         return any(
             isinstance(inner, df.OpCall) and inner.args.get("l2", ZERO) != ZERO
-            for element in df.elements(self.definition.body)
+            for element in self.definition.elements
             if isinstance(element, df.Conditional | df.Repeat)
             for inner in df.within(element)
         )
