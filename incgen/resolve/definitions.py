@@ -194,10 +194,12 @@ class Definition:
     pads: ByWindow | None = None
     #: Every element of the body, including nested ones, in order
     elements: tuple[Element, ...] = field(init=False, repr=False)
+    weighted: bool = field(init=False, repr=False)  #: Whether it contains parameters
 
     def __post_init__(self) -> None:
         """List the elements, which many questions are about."""
         object.__setattr__(self, "elements", tuple(elements(self.body)))
+        object.__setattr__(self, "weighted", any(map(is_weighted, self.elements)))
 
     def means(self, other: Definition) -> bool:
         """Return whether another definition says the same, comments apart.
@@ -298,18 +300,13 @@ def unit_defaults(unit: Definition) -> dict[str, ArgumentValue]:
     return {**unit_defaults(head.definition), **head.args}
 
 
-def has_weights(definition: Definition) -> bool:
-    """Return whether a definition contains parameters."""
-    return any(map(is_weighted, definition.elements))
-
-
 def is_weighted(element: Element) -> bool:
     """Return whether an op, or what is used, has parameters; what is in braces is not asked."""
     match element:
         case OpCall():
             return element.op.weighted
         case Instance():
-            return has_weights(element.definition)
+            return element.definition.weighted
         case _:
             return False
 
