@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -92,29 +94,83 @@ def test_the_script_of_a_shell(shell: str) -> None:
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
-def test_bash_completes() -> None:
-    """As after typing the words and the tab key."""
-    script = """
-        eval "$(incgen completion bash)"
-        COMP_WORDS=(incgen build net.inc --set wi); COMP_CWORD=4
-        _incgen_completion incgen
-        echo "${COMPREPLY[@]}"
-    """
-    program = Path("bin/incgen")
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m incgen "$@"\n')
-    program.chmod(0o755)
-    path = f"{program.parent.resolve()}{os.pathsep}{os.environ['PATH']}"
+def run(shell: str, *arguments: str) -> str:
+    """Return what a shell prints for which `incgen` is a command."""
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"needs {shell}")
+    command = Path("bin/incgen")
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m incgen "$@"\n')
+    command.chmod(0o755)
+    path = f"{command.parent.resolve()}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "-c", script],
+        [program, *arguments],
         env={**os.environ, "PATH": path},
         capture_output=True,
         text=True,
         check=False,
+        timeout=120,
     )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
-    assert done.stdout == "wide=\n", done.stderr
+
+def test_bash_completes() -> None:
+    """As after typing the words and the tab key."""
+    script = """
+        eval "$(incgen completion bash)"
+        compopt() { echo "$@"; }
+        COMP_WORDS=(incgen build net.inc --set wi); COMP_CWORD=4
+        _incgen_completion incgen
+        echo "${COMPREPLY[@]}"; COMPREPLY=()
+        COMP_WORDS=(incgen build net.inc --target = k); COMP_CWORD=5
+        _incgen_completion incgen
+        echo "${COMPREPLY[@]}"
+    """
+    assert run("bash", "-c", script) == "-o nospace\nwide=\nkeras\n"
+
+
+#: Typed lines, and what the tab key makes of them.
+TYPED = {
+    "incgen build net.inc --set wi": "incgen build net.inc --set wide=",
+    "incgen build net.inc --target=k": "incgen build net.inc --target=keras",
+    "incgen show net.inc --columns op,st": "incgen show net.inc --columns op,stride",
+    "incgen diff ne": "incgen diff net.inc",
+    "incgen weights ex": "incgen weights export",
+}
+
+
+def test_fish_completes() -> None:
+    lines = " ".join(f"'{line}'" for line in TYPED)
+    script = f"""
+        incgen completion fish | source
+        for line in {lines}; complete -C $line; end
+    """
+    found = [line.partition("\t")[0] for line in run("fish", "-N", "-c", script).splitlines()]
+
+    assert found == [line.rpartition(" ")[2] for line in TYPED.values()]
+
+
+def test_zsh_completes() -> None:
+    """In a terminal of its own, for zsh completes nowhere else."""
+    prepare = (
+        'PS1=""; unsetopt beep; autoload -Uz compinit; compinit -u -D;'
+        ' eval "$(incgen completion zsh)"; bindkey "^I" complete-word;'
+        ' say() { print -r -- "<$BUFFER>"; BUFFER=""; zle -I }; zle -N say; bindkey "^P" say;'
+        ' print REA""DY'
+    )
+    typed = "".join(
+        f"zpty -w -n z {shlex.quote(line)}$'\\t\\x10'; zpty -r z out '*<*>*'; print -r -- $out\n"
+        for line in TYPED
+    )
+    script = (
+        f"zmodload zsh/zpty; zpty z zsh -f -i; zpty -w z {shlex.quote(prepare)}\n"
+        f"zpty -r z out '*READY*'\n{typed}"
+    )
+    found = re.findall("<(incgen .*?) ?>", run("zsh", "-f", "-c", script))
+
+    assert found == [*TYPED.values()]
 
 
 def test_an_unknown_shell() -> None:
