@@ -1,4 +1,4 @@
-"""How long the language server takes for each answer on 1,000 lines, and the shell for all specs.
+"""Answers of the language server on 1,000 lines, and all specs in the shell, by processor time.
 
 The messages of an editor are given to a server in this process, and a time is that of the processor
 until the answer is written. Three documents are asked about: a sound one that is laid out, the same
