@@ -53,7 +53,8 @@ def add(site: Path) -> None:
         path.write_text(_ADDRESS.sub("about:blank", path.read_text("utf-8")), "utf-8")
     sources = folder / "sources.zip"
     pack(sources)
-    _run(["node", str(HERE / "pack.mjs"), str(sources), str(folder / "incgen.zip")])
+    library = pyodide / "python_stdlib.zip"
+    _run(["node", str(HERE / "pack.mjs"), *map(str, (sources, folder / "incgen.zip", library))])
     sources.unlink()
 
 

@@ -59,9 +59,7 @@ def parse_around_faults(source: SourceFile) -> tuple[st.Spec | None, list[Diagno
     There is no tree if they cannot be separated from the others.
     """
     with _LOCK:
-        tree, faults = (
-            _KNOWN.pop(source) if source in _KNOWN else _parse_around_faults(source)
-        )
+        tree, faults = _KNOWN.pop(source) if source in _KNOWN else _parse_around_faults(source)
         _KNOWN[source] = tree, faults
         while len(_KNOWN) > 1 and sum(len(each.text) for each in _KNOWN) > _KEPT:
             del _KNOWN[next(iter(_KNOWN))]

@@ -1,13 +1,14 @@
 // Pack incgen for the browser: compile it with the Python that will run it there, and fill its cache.
 //
-//     node pack.mjs SOURCES.zip OUT.zip
+//     node pack.mjs SOURCES.zip OUT.zip STDLIB.zip
 //
-// SOURCES.zip holds packages. OUT.zip is unpacked at the root of the browser's file system.
+// SOURCES.zip holds packages. OUT.zip is unpacked at the root of the browser's file system. STDLIB.zip
+// is compiled in place: pyodide has it as source, and starting Python took twice as long.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { loadPyodide } from "pyodide";
 
-const [sources, output] = process.argv.slice(2);
+const [sources, output, library] = process.argv.slice(2);
 const python = await loadPyodide();
 const site = python.runPython("import sysconfig; sysconfig.get_path('purelib')");
 python.unpackArchive(new Uint8Array(readFileSync(sources)), "zip", { extractDir: site });
@@ -43,3 +44,14 @@ shutil.copytree(cache, pack / str(cache).lstrip("/"))
 shutil.make_archive("/packed", "zip", pack)
 `);
 writeFileSync(output, python.FS.readFile("/packed.zip"));
+
+python.unpackArchive(new Uint8Array(readFileSync(library)), "zip", { extractDir: "/library" });
+python.runPython(`
+place = f"/lib/python{sys.version_info.major}{sys.version_info.minor}.zip"
+compileall.compile_dir("/library", legacy=True, quiet=1, stripdir="/library", prependdir=place)
+for path in pathlib.Path("/library").rglob("*.py"):
+    if path.with_suffix(".pyc").exists():
+        path.unlink()
+shutil.make_archive("/compiled", "zip", "/library")
+`);
+writeFileSync(library, python.FS.readFile("/compiled.zip"));
