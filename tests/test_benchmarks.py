@@ -81,6 +81,22 @@ def test_figures_are_medians_of_the_ratios_of_rounds(results: Results) -> None:
     assert all(found[name][1] is None for name in found.keys() - measured.keys())
 
 
+def test_what_is_near_a_bar_gets_more_rounds(results: Results) -> None:
+    step = {
+        cell(engine, m, 8, STEP)
+        for engine, m in (("torch", "training"), ("keras-on-torch", "published"))
+    }
+    both = {cell("torch", "published"), cell("torch", "training")}
+    deployed = cell("torch-channels-last", "deployed")
+
+    # 2.5 [2 to 4] of 2, 1 [0.91 to 2] of 1, and 1.25 [1 to 1.5] of 1.5
+    assert bars.undecided(results, NET) == {*both, deployed, *step}
+    results.times[deployed] = [1.0, 0.8, 0.8]  # 2.5 [2.5 to 4]
+    assert bars.undecided(results, NET) == {*both, *step}
+    results.times[cell("torch", "training", 8, STEP)] = [4.0, 4.0, 4.5]  # 1.25 [1 to 1.33]
+    assert bars.undecided(results, NET) == both
+
+
 def test_the_tables_of_a_page(results: Results) -> None:
     found = page.tables(results)
 
@@ -156,6 +172,24 @@ def test_rounds_go_forward_and_backward_and_what_fails_is_named(
         (str(wanted[0]), "its process ended with -9"),
         (str(wanted[1]), "its process ended with -9"),
     ]
+
+
+def test_after_the_rounds_of_all_come_those_of_what_is_undecided(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    log: list[tuple[str, str]] = []
+    monkeypatch.setattr(rounds, "Process", lambda *_: Stub(log))
+    wanted = [cell("torch", name) for name in ("published", "deployed")]
+    monkeypatch.setattr(bars, "undecided", lambda *_: {wanted[1]})
+    found = Results("")
+
+    done = rounds.measure(NETWORKS[NET], wanted, tmp_path, found, float("inf"), (2, 4), str)
+
+    assert done == 4
+    assert {each.model: len(times) for each, times in found.times.items()} == {
+        "published": 2,
+        "deployed": 3,
+    }
 
 
 def test_a_worker_tells_what_fails_and_how_far_outputs_are(tmp_path: Path) -> None:

@@ -93,6 +93,10 @@ _FASTER: tuple[tuple[str, float, tuple[str, str], tuple[str, str], tuple[int, ..
         (32,),
     ),
 )
+#: What compares two cells of training.
+_STEPS = (("torch", TRAINING), ("keras-on-torch", PUBLISHED), 1.5)
+#: More rounds decide a ratio whose interval ends no further than this from its bar.
+NEAR = 0.1
 SHARE = 0.85
 SECONDS, TIMES_WEIGHTS = 1.0, 3.0
 
@@ -102,22 +106,60 @@ def figures(results: Results) -> list[Figure]:
     found: list[Figure] = []
     for network in results.networks:
         found += _not_slower(results, network)
-        found += _faster(results, network)
-        found.append(_step(results, network))
+        found += (
+            _figure(f"{network}: {text}", results.speedup(cell, other), bar)
+            for text, cell, other, bar in _compared(network)
+        )
         found.append(_share(results, network))
     return found + list(_writing(results))
+
+
+def undecided(results: Results, network: str) -> set[Cell]:
+    """Return the cells whose ratio is near a bar: they are worth more rounds than others."""
+    slow = [
+        (cell, other, 1.0)
+        for work in (INFERENCE, STEP)
+        for cell, other in _pairs(results, network, work)
+    ]
+    found = set[Cell]()
+    for cell, other, bar in (*slow, *(each[1:] for each in _compared(network))):
+        compared = results.speedup(cell, other)
+        if compared is None:
+            continue
+        low, high = compared.interval
+        if low < bar * (1 + NEAR) and high > bar * (1 - NEAR):
+            found |= {cell, other}
+    return found
+
+
+def _pairs(results: Results, network: str, work: str) -> list[tuple[Cell, Cell]]:
+    """Return the measured training forms, each with the published model beside it."""
+    return [
+        (cell, Cell(network, cell.engine, PUBLISHED, cell.batch, work))
+        for cell in results.times
+        if (cell.network, cell.model, cell.work) == (network, TRAINING, work)
+    ]
+
+
+def _compared(network: str) -> Iterator[tuple[str, Cell, Cell, float]]:
+    """Yield what is compared with a bar: a text, both cells, and the bar."""
+    for text, bar, ours, theirs, batches in _FASTER:
+        for batch in batches:
+            cell, other = (Cell(network, *each, batch) for each in (ours, theirs))
+            yield f"{text}, batch {batch}", cell, other, bar
+    ours, theirs, bar = _STEPS
+    cell, other = (Cell(network, *each, STEP_BATCH, STEP) for each in (ours, theirs))
+    yield f"PyTorch file / Keras on torch, training step, batch {STEP_BATCH}", cell, other, bar
 
 
 def _not_slower(results: Results, network: str) -> Iterator[Figure]:
     """Yield how the training form compares with the published module where it does worst."""
     for work in (INFERENCE, STEP):
         pairs = []
-        for cell in results.times:
-            other = Cell(cell.network, cell.engine, PUBLISHED, cell.batch, work)
-            if (cell.network, cell.model, cell.work) == (network, TRAINING, work):
-                compared = results.speedup(cell, other)
-                if compared is not None:
-                    pairs.append((compared.ratio, str(compared_text(compared)), cell))
+        for cell, other in _pairs(results, network, work):
+            compared = results.speedup(cell, other)
+            if compared is not None:
+                pairs.append((compared.ratio, str(compared_text(compared)), cell))
         what = "slowest engine" if work == INFERENCE else "slowest engine, training step"
         name = f"{network}: training form / published, {what}"
         bar = f"at least 1 (- {NOISE})"
@@ -127,21 +169,6 @@ def _not_slower(results: Results, network: str) -> Iterator[Figure]:
         ratio, text, cell = min(pairs)
         where = f"{ENGINES[cell.engine].title}, batch {cell.batch}; {len(pairs)} compared"
         yield Figure(name, f"{text}  ({where})", bar, ratio >= 1 - NOISE)
-
-
-def _faster(results: Results, network: str) -> Iterator[Figure]:
-    for text, bar, (engine, model), (other_engine, other_model), batches in _FASTER:
-        for batch in batches:
-            cell = Cell(network, engine, model, batch)
-            compared = results.speedup(cell, Cell(network, other_engine, other_model, batch))
-            yield _figure(f"{network}: {text}, batch {batch}", compared, bar)
-
-
-def _step(results: Results, network: str) -> Figure:
-    ours = Cell(network, "torch", TRAINING, STEP_BATCH, STEP)
-    theirs = Cell(network, "keras-on-torch", PUBLISHED, STEP_BATCH, STEP)
-    name = f"{network}: PyTorch file / Keras on torch, training step, batch {STEP_BATCH}"
-    return _figure(name, results.speedup(ours, theirs), 1.5)
 
 
 def _figure(name: str, compared: Comparison | None, bar: float) -> Figure:

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from engines import bars
 from engines.plan import ENGINES, Cell, Network
 from engines.results import Missing, Results
 from engines.worker import AGREEMENT, agrees
@@ -156,7 +157,10 @@ def _rounds(
     limits: tuple[int, int],
     say: Callable[[str], None],
 ) -> int:
-    """Give every cell a turn in each round, forward and backward in turn."""
+    """Give every cell a turn in each round, forward and backward in turn.
+
+    Once there are enough rounds of all, others are only of the cells that decide something.
+    """
     least, most = limits
     done, longest = 0, 0.0
     while done < least or (done < most and time.monotonic() + longest < until):
@@ -172,4 +176,6 @@ def _rounds(
             time.sleep(PAUSE)
         longest = max(longest, time.monotonic() - begun)
         done += 1
+        if cells and done == least and (near := bars.undecided(results, cells[0].network)):
+            cells, longest = [cell for cell in cells if cell in near], 0.0
     return done
