@@ -671,7 +671,7 @@ def test_what_keras_is_set_to_run_on_is_no_part_of_an_extra(
 
 
 def test_a_target_that_is_not_installed_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    missing = RunnerModule("incgen.verify.runners.keras", ("no_such_library",))
+    missing = RunnerModule("Keras", ("no_such_library",))
     monkeypatch.setitem(RUNNERS, "keras", missing)
 
     report = verify(graph_of(), targets=["torch", "keras"], rungs=[0], dtypes=["float64"])
@@ -686,7 +686,7 @@ def test_a_target_that_nobody_asked_for_need_not_be_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("keras", "flax"):
-        missing = RunnerModule(f"incgen.verify.runners.{name}", ("no_such_library",))
+        missing = RunnerModule(name.title(), ("no_such_library",))
         monkeypatch.setitem(RUNNERS, name, missing)
 
     graph = graph_of()

@@ -15,7 +15,6 @@ from incgen.verify.passes import PASSES, Pass
 from incgen.verify.record import Record
 from incgen.verify.report import RUNGS, Omission
 from incgen.verify.round_trip import RoundTrip
-from incgen.verify.runners.base import Runner
 from incgen.verify.runners.inference import InferenceRunner
 from incgen.verify.runners.results import Facts
 from incgen.verify.variants import Another, combinations
@@ -141,8 +140,8 @@ class Ladder:
         others = (self._combinations or [Another({}, models.graph)]) if self.first else []
         for name, facts in models.facts.items():
             runner, rows = models.runners[name], list(others)
-            if isinstance(runner, InferenceRunner):
-                messages = models.run(name, partial(_checked, runner))
+            if not runner.trainable:
+                messages = models.run(name, lambda r: list(r.checked()))
                 found = list(structure.of_file(models.graph, facts, models.dtype, messages))
             else:
                 more = [(row, models.run(name, partial(_another, row))) for row in rows[:1]]
@@ -205,9 +204,5 @@ class Ladder:
         return combinations(self.models.graph, self.models.names) if self.first else []
 
 
-def _checked(model: InferenceRunner, _: Runner) -> list[tuple[str, str, str]]:
-    return list(model.checked())
-
-
-def _another(other: Another, runner: Runner) -> Facts:
+def _another(other: Another, runner: InferenceRunner) -> Facts:
     return runner.another(1, other.arguments)

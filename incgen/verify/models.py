@@ -21,6 +21,7 @@ from incgen.verify.report import EVALUATED
 from incgen.verify.resizing import Resized, resized
 from incgen.verify.runners import RUNNERS
 from incgen.verify.runners.base import Runner
+from incgen.verify.runners.inference import InferenceRunner
 from incgen.verify.runners.results import Facts, RunFault, Step, Values
 from incgen.verify.variants import Another, sources_with
 from incgen.weights import safetensors
@@ -91,7 +92,7 @@ class Models:
         """
         self.graph, self.sources, self.weights = graph, sources, weights
         self.dtype, self.seed, self.batch, self.folder = dtype, seed, batch, folder
-        self.runners: dict[str, Runner] = {
+        self.runners: dict[str, InferenceRunner] = {
             name: RUNNERS[name].make(graph, source, dtype) for name, source in sources.items()
         }
         self.facts: dict[str, Facts] = {}
@@ -113,12 +114,18 @@ class Models:
         """Return the targets that are compared on a rung: what cannot be trained is on few."""
         return [n for n, each in self.runners.items() if each.trainable or rung in EVALUATED]
 
-    def run(self, name: str, action: Callable[[Runner], T]) -> T:
+    def run(self, name: str, action: Callable[[InferenceRunner], T]) -> T:
         """Run an action of a runner; raise `Failure` if the model fails."""
         try:
             return action(self.runners[name])
         except Exception as error:
             raise Failure(name, error) from error
+
+    def run_trained(self, name: str, action: Callable[[Runner], T]) -> T:
+        """Run an action of the runner of a model that can be trained."""
+        runner = self.runners[name]
+        assert isinstance(runner, Runner)
+        return self.run(name, lambda _: action(runner))
 
     @contextmanager
     def precision(self) -> Iterator[None]:
@@ -245,7 +252,7 @@ class Models:
             return self.graph
         return self.resized.graph
 
-    def sized(self, each: Pass | None, runner: Runner) -> AbstractContextManager[None]:
+    def sized(self, each: Pass | None, runner: InferenceRunner) -> AbstractContextManager[None]:
         """Use a model for the size of a pass: in evaluation one that knows it, else for any."""
         if each is None or each.given != "many" or isinstance(self.resized, str):
             return nullcontext()
@@ -286,10 +293,12 @@ class Models:
                     runner.load(self.file(each))
                     return runner.step(x, self.seed, backward=given in ("examples", "large"))
 
-            self._steps[name, given] = self.run(name, stepped)
+            self._steps[name, given] = self.run_trained(name, stepped)
         return self._steps[name, given]
 
-    def computed(self, each: Pass, runner: Runner, rate: float | None = None) -> dict[str, Array]:
+    def computed(
+        self, each: Pass, runner: InferenceRunner, rate: float | None = None
+    ) -> dict[str, Array]:
         """Return the results of a pass with the weights of the verification."""
         if each.rung == 5:
             rate = rate or self.rate  # which takes a step, if none was taken
@@ -297,10 +306,13 @@ class Models:
             runner.load(self.file(each))
             return self.given(each, runner, self.input(each), rate)
 
-    def given(self, each: Pass, runner: Runner, x: Array, rate: float | None) -> dict[str, Array]:
+    def given(
+        self, each: Pass, runner: InferenceRunner, x: Array, rate: float | None
+    ) -> dict[str, Array]:
         """Return the results of a pass with the loaded weights."""
         if each.rung == 1:
             return self._by_place(runner.evaluate(x))
+        assert isinstance(runner, Runner)
         if each.rung == 5:
             return self._descent(runner, rate or self.rate)
         return self._part(each, runner.step(x, self.seed, backward=each.rung == 3))
@@ -359,11 +371,12 @@ class Models:
     def taken(self, each: Pass, name: str, path: str) -> tuple[Array, ...]:
         """Return the inputs of a place in a forward pass, which is run again for that."""
 
-        def values(runner: Runner) -> Values:
+        def values(runner: InferenceRunner) -> Values:
             with self.sized(each, runner):
                 runner.load(self.file(each))
                 if each.rung == 1:
                     return runner.evaluate(self.input(each), inputs=True)
+                assert isinstance(runner, Runner)
                 return runner.step(self.input(each), self.seed, inputs=True, backward=False).values
 
         return self.run(name, values).inputs.get(path, ())

@@ -46,7 +46,7 @@ def _measured(models: Models, each: Pass, size: float, trials: int) -> dict[str,
     stated = models.stated(each) if each.stated else {}
     for number in range(trials):
         trial = _Trial(models, each, size, number)
-        pairs = [] if name is None else [(exact, models.run(name, trial.computed))]
+        pairs = [] if name is None else [(exact, models.run_trained(name, trial.computed))]
         if each.stated:  # it has places that the target does not expose
             pairs.append((stated, trial.said()))
         for before, after in pairs:

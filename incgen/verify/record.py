@@ -225,7 +225,7 @@ class Record:
             return ""
         for name in models.names_on(3):
             models.load(name)
-            if models.run(name, lambda r: r.slope(models.x, models.seed)).wrong:
+            if models.run_trained(name, lambda r: r.slope(models.x, models.seed)).wrong:
                 return f"; in {name} it is not the slope of the loss itself"
         return ""
 

@@ -10,7 +10,7 @@ from incgen.verify import measure
 from incgen.verify.models import Failure, Models
 from incgen.verify.record import Limit, Record, Subject
 from incgen.verify.runners import RUNNERS
-from incgen.verify.runners.base import Runner
+from incgen.verify.runners.inference import InferenceRunner
 from incgen.verify.runners.results import GRADIENT
 from incgen.weights.checkpoint import Array
 
@@ -83,9 +83,9 @@ class RoundTrip:
             self.outputs = {sides[0]: own, other: after}
 
 
-def _given(use: Callable[[], dict[str, Array]], runner: Runner) -> dict[str, Array]:
+def _given(use: Callable[[], dict[str, Array]], runner: InferenceRunner) -> dict[str, Array]:
     return use()
 
 
-def _write(path: Path, runner: Runner) -> bool:
+def _write(path: Path, runner: InferenceRunner) -> bool:
     return runner.write(path)

@@ -50,12 +50,13 @@ class Stated:
         models, tensors = self.models, self.training.tensors
         name, path = models.names[0], models.folder / "step.safetensors"
         models.save(path, tensors)
-        with models.runners[name].noise(number, noise) if noise else nullcontext():
+        noisy = models.run_trained(name, lambda r: r.noise(number, noise))
+        with noisy if noise else nullcontext():
             models.load(name, path)
-            step = models.run(name, lambda r: r.step(x, number, backward=False))
+            step = models.run_trained(name, lambda r: r.step(x, number, backward=False))
             self.loss, pulls = training.loss(step.values.outputs, labels, self.recipe.loss)
             models.load(name, path)
-            found = models.run(name, partial(_gradients, x=x, seed=number, pulls=pulls))
+            found = models.run_trained(name, partial(_gradients, x=x, seed=number, pulls=pulls))
         penalty, decayed = training.penalty(tensors, self.decays)
         self.loss += penalty
         return {k: g + decayed.get(k, 0.0) for k, g in found.items()}, step.statistics

@@ -12,7 +12,7 @@ from incgen.graph.shapes import Tensor
 from incgen.verify import beginnings, figures, inputs
 from incgen.verify.measure import EVALUATION, LEAST, difference
 from incgen.verify.places import Places
-from incgen.verify.runners.base import Runner
+from incgen.verify.runners.inference import InferenceRunner
 from incgen.verify.runners.results import Facts
 from incgen.verify.variants import Another
 from incgen.weights.checkpoint import Array
@@ -144,7 +144,7 @@ def _misshapen(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
     return (other for other in others if other != shape)
 
 
-def pixels(graph: Graph, runner: Runner, dtype: str, seed: int) -> Iterator[Finding]:
+def pixels(graph: Graph, runner: InferenceRunner, dtype: str, seed: int) -> Iterator[Finding]:
     """Compare the result of `preprocess` with the spec's `input` line."""
     stated = graph.program.network.pixels
     if stated is None or not stated.described:

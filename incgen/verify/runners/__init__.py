@@ -9,14 +9,14 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from incgen.graph.nodes import Graph
 from incgen.weights.checkpoint import Array
 
 if TYPE_CHECKING:
     from incgen.recipes.recipe import Recipe
-    from incgen.verify.runners.base import Runner
+    from incgen.verify.runners.inference import InferenceRunner
     from incgen.verify.runners.results import Form
     from incgen.verify.runners.trained import Trained
 
@@ -29,7 +29,7 @@ def _nothing() -> str:
 class RunnerModule:
     """The runner of a target."""
 
-    module: str  #: The module of the runner; its forms and training are beside it
+    name: str  #: What its classes begin with, and, in lower case, its modules
     libraries: tuple[str, ...]
     #: Returns what keeps it from running here, and what to type; "" if nothing
     obstacle: Callable[[], str] = _nothing
@@ -39,26 +39,28 @@ class RunnerModule:
         """Return the libraries that are not installed."""
         return tuple(name for name in self.libraries if importlib.util.find_spec(name) is None)
 
-    def make(self, graph: Graph, source: str, dtype: str) -> Runner:
+    def make(self, graph: Graph, source: str, dtype: str) -> InferenceRunner:
         """Return a runner of a source text."""
-        made: Runner = importlib.import_module(self.module).make(graph, source, dtype)
+        made: InferenceRunner = self._found("", f"{self.name}Runner")(graph, source, dtype)
         return made
 
     def trained(
-        self, runner: Runner, recipe: Recipe, source: str, epoch: int, total: int
+        self, runner: InferenceRunner, recipe: Recipe, source: str, epoch: int, total: int
     ) -> Trained:
         """Return a model that a script trains, in steps that make epochs and a whole training."""
-        made: Trained = importlib.import_module(f"{self.module}_training").make(
-            runner, recipe, source, epoch, total
-        )
+        kind = self._found("_training", f"{self.name}Trained")
+        made: Trained = kind(runner, recipe, source, epoch, total)
         return made
 
-    def forms(self, runner: Runner, folder: Path, x: Array) -> Iterator[Form]:
+    def forms(self, runner: InferenceRunner, folder: Path, x: Array) -> Iterator[Form]:
         """Yield saved, compiled and exported forms of a model, for an input (N, C, H, W)."""
-        made: Iterator[Form] = importlib.import_module(f"{self.module}_forms").forms(
-            runner, folder, x
-        )
+        made: Iterator[Form] = self._found("_forms", "forms")(runner, folder, x)
         return made
+
+    def _found(self, suffix: str, what: str) -> Any:
+        """Return what one of its modules defines."""
+        module = importlib.import_module(f"{__name__}.{self.name.lower()}{suffix}")
+        return getattr(module, what)
 
 
 def _other_backend() -> str:
@@ -80,15 +82,10 @@ def _other_backend() -> str:
 
 #: The runners by target.
 RUNNERS = {
-    "torch": RunnerModule("incgen.verify.runners.torch", ("torch", "safetensors"), training=True),
+    "torch": RunnerModule("Torch", ("torch", "safetensors"), training=True),
     "keras": RunnerModule(
-        "incgen.verify.runners.keras",
-        ("keras", "tensorflow", "safetensors"),
-        _other_backend,
-        training=True,
+        "Keras", ("keras", "tensorflow", "safetensors"), _other_backend, training=True
     ),
-    "flax": RunnerModule(
-        "incgen.verify.runners.flax", ("jax", "flax", "optax", "safetensors"), training=True
-    ),
-    "onnx": RunnerModule("incgen.verify.runners.onnx", ("onnx", "onnxruntime", "safetensors")),
+    "flax": RunnerModule("Flax", ("jax", "flax", "optax", "safetensors"), training=True),
+    "onnx": RunnerModule("Onnx", ("onnx", "onnxruntime", "safetensors")),
 }

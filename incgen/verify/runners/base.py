@@ -7,7 +7,7 @@ first, under the keys of the spec. A new target implements the abstract methods 
 from __future__ import annotations
 
 import inspect
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
@@ -22,39 +22,25 @@ from incgen.base.modules import import_source
 from incgen.graph.nodes import Graph
 from incgen.targets import TARGETS
 from incgen.verify import inputs as random_inputs
-from incgen.verify.places import Places
+from incgen.verify.runners.inference import InferenceRunner
 from incgen.verify.runners.results import Facts, Slope, Step, Trajectory, Values
 from incgen.verify.surroundings import UNUSUAL, kept
 from incgen.weights.checkpoint import Array
 
 
-class Runner(ABC):
-    """A generated model; everything except the constructor is called inside `precision`.
+class Runner(InferenceRunner):
+    """A generated model, which can be trained."""
 
-    Attributes:
-        versions: The framework and its version, as users write it.
-        lines: The line of the source that creates each layer, unit and block, by path.
-    """
-
-    #: The name of the target, and that of the method that a layer is called by.
-    target: ClassVar[str]
-    method: ClassVar[str]
+    trainable = True
+    method: ClassVar[str]  #: The name of the method that a layer is called by
     #: Returns the process settings that belong to the framework, by name.
     settings: ClassVar[Callable[[], Mapping[str, Any]]]
-    versions: ClassVar[str]
-    trainable: ClassVar[bool] = True  #: Whether there is more to it than evaluation
 
     def __init__(self, graph: Graph, source: str, dtype: str) -> None:
         """Store the source."""
-        self.graph, self.source, self.dtype = graph, source, dtype
-        self.places = Places(graph)
-        self.lines: dict[str, int] = {}
+        super().__init__(graph, source, dtype)
         self.module: ModuleType | None = None
         self.model: Any = None
-
-    @abstractmethod
-    def precision(self) -> AbstractContextManager[None]:
-        """Set the framework to this floating-point type."""
 
     # ------------------------------------------------------------ making models
 
@@ -107,25 +93,8 @@ class Runner(ABC):
         """Return the names of the arguments of the model's constructor."""
         return tuple(inspect.signature(self._maker()).parameters)
 
-    @abstractmethod
-    def sized(self, height: int | None, width: int | None) -> AbstractContextManager[None]:
-        """Switch to a model for another input size, None for any; weights must be reloaded."""
-
-    @abstractmethod
-    def preprocess(self, images: Array) -> Array:
-        """Return the result of the module's `preprocess` for images (N, C, H, W)."""
-
-    # ------------------------------------------------------------ files of weights
-
-    @abstractmethod
-    def load(self, path: Path) -> None:
-        """Load a safetensors file as the module's users do."""
-
     def refusal(self, path: Path, before: Mapping[str, Array]) -> str:
-        """Describe how a file that does not fit is wrongly accepted; "" if it is rejected.
-
-        The model holds the tensors `before`, and must keep them.
-        """
+        """Describe how a file that does not fit is wrongly accepted; "" if it is rejected."""
         try:
             self.load(path)
         except ValueError:
@@ -134,23 +103,7 @@ class Runner(ABC):
             return "" if same else "are refused when some are loaded"
         return "are loaded"
 
-    @abstractmethod
-    def write(self, path: Path) -> bool:
-        """Write a safetensors file as the module's users do; return False if they cannot."""
-
     # ------------------------------------------------------------ running
-
-    @abstractmethod
-    def evaluate(self, x: Array, *, inputs: bool = False) -> Values:
-        """Run the model in evaluation mode, with its heads.
-
-        Raises:
-            RunFault: The model returns the wrong outputs, or changes its input.
-        """
-
-    @abstractmethod
-    def called(self, x: Array) -> dict[str, Array]:
-        """Return the outputs in evaluation, running the model as users do."""
 
     def step(self, x: Array, seed: int, *, inputs: bool = False, backward: bool = True) -> Step:
         """Run a pass in training mode, on a loss that weights each output element differently.
@@ -303,10 +256,6 @@ class Runner(ABC):
                 else:
                     stack.callback(setattr, layer, self.method, before)
             yield
-
-    @abstractmethod
-    def forget(self) -> None:
-        """Free what the framework would otherwise keep."""
 
     # ------------------------------------------------------------ what differs by framework
 

@@ -121,9 +121,6 @@ class FlaxRunner(ClassRunner):
         with self.kept("loading weights"):
             self.of_module("load_safetensors")(self.model, path)
 
-    def write(self, path: Path) -> bool:
-        return False
-
     # ------------------------------------------------------------ running
 
     def evaluate(self, x: Array, *, inputs: bool = False) -> Values:
@@ -352,8 +349,3 @@ class FlaxRunner(ClassRunner):
 
     def forget(self) -> None:
         self.programs.forget()
-
-
-def make(graph: Graph, source: str, dtype: str) -> FlaxRunner:
-    """Return a runner of a source text."""
-    return FlaxRunner(graph, source, dtype)

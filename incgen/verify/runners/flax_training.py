@@ -105,8 +105,3 @@ def _flat(state: Any) -> list[tuple[tuple[Any, ...], Any]]:
 
 def _arrays(variables: Mapping[str, Any]) -> dict[str, Array]:
     return {key: ours(np.asarray(each[...])) for key, each in variables.items()}
-
-
-def make(*given: Any) -> FlaxTrained:
-    """Return a model that a script trains."""
-    return FlaxTrained(*given)

@@ -1,81 +1,95 @@
-"""Runners of what can only be evaluated: there is nothing to train in it."""
+"""A model in one floating-point type, as far as it is only evaluated.
+
+Arrays go in and come out with channels first, under the keys of the spec.
+"""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar, NoReturn
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, ClassVar
 
-from incgen.verify.runners.base import Runner
-from incgen.verify.runners.results import Values
+from incgen.graph.nodes import Graph
+from incgen.verify.places import Places
+from incgen.verify.runners.results import Facts, Values
 from incgen.weights.checkpoint import Array
 
 
-class InferenceRunner(Runner):
-    """A model that is only evaluated; the ladder asks it for nothing else."""
+class InferenceRunner(ABC):
+    """A model that is evaluated; everything except the constructor is called inside `precision`.
 
-    trainable = False
-    method = ""
-    settings: ClassVar[Callable[[], Mapping[str, Any]]] = staticmethod(dict)
+    Attributes:
+        versions: The framework and its version, as users write it.
+        lines: The line of the source that creates each layer, unit and block, by path.
+    """
+
+    target: ClassVar[str]  #: The name of the target
+    versions: ClassVar[str]
+    trainable: ClassVar[bool] = False  #: Whether there is more to it than evaluation
+
+    def __init__(self, graph: Graph, source: str, dtype: str) -> None:
+        """Store the source."""
+        self.graph, self.source, self.dtype = graph, source, dtype
+        self.places = Places(graph)
+        self.lines: dict[str, int] = {}
 
     @abstractmethod
+    def precision(self) -> AbstractContextManager[None]:
+        """Set the framework to this floating-point type."""
+
+    @abstractmethod
+    def build(self) -> None:
+        """Make a new model."""
+
+    @abstractmethod
+    def facts(self) -> Facts:
+        """Return the facts of the model."""
+
     def checked(self) -> Iterator[tuple[str, str, str]]:
         """Yield each fact of its own kind and its place, and what is wrong with it, or ""."""
+        yield from ()
 
-    def precision(self) -> AbstractContextManager[None]:
-        return nullcontext()
+    @abstractmethod
+    def another(self, seed: int, arguments: Mapping[str, Any]) -> Facts:
+        """Return the facts of another model of the source, with this seed and arguments."""
 
-    def seed(self, seed: int) -> None:
-        """Do nothing: nothing is drawn."""
+    @abstractmethod
+    def sized(self, height: int | None, width: int | None) -> AbstractContextManager[None]:
+        """Switch to a model for another input size, None for any; weights must be reloaded."""
 
-    def arguments(self) -> tuple[str, ...]:
-        return ()
+    @abstractmethod
+    def preprocess(self, images: Array) -> Array:
+        """Return the result of the module's `preprocess` for images (N, C, H, W)."""
 
-    def _untrained(self) -> NoReturn:
-        raise AssertionError(f"{self.target} cannot be trained")
+    @abstractmethod
+    def load(self, path: Path) -> None:
+        """Load a safetensors file as the module's users do."""
 
-    def sum(self, value: Any) -> Any:
-        self._untrained()
+    @abstractmethod
+    def refusal(self, path: Path, before: Mapping[str, Array]) -> str:
+        """Describe how a file that does not fit is wrongly accepted; "" if it is rejected.
 
-    def mean(self, value: Any) -> Any:
-        self._untrained()
+        The model holds the tensors `before`, and must keep them.
+        """
 
-    def tensor(self, value: Array) -> Any:
-        self._untrained()
+    def write(self, path: Path) -> bool:
+        """Write a safetensors file as the module's users do; return False if they cannot."""
+        return False
 
-    def shape_of(self, value: Any, batch: int | None = None) -> tuple[int, ...]:
-        self._untrained()
+    @abstractmethod
+    def evaluate(self, x: Array, *, inputs: bool = False) -> Values:
+        """Run the model in evaluation mode, with its heads.
 
-    def trained_outputs(self, x: Any) -> dict[str, Any]:
-        self._untrained()
+        Raises:
+            RunFault: The model returns the wrong outputs, or changes its input.
+        """
 
-    def trained(self, x: Any, inputs: bool) -> tuple[dict[str, Any], Values]:
-        self._untrained()
+    @abstractmethod
+    def called(self, x: Array) -> dict[str, Array]:
+        """Return the outputs in evaluation, running the model as users do."""
 
-    def layers(self, model: Any) -> list[tuple[str, Any]]:
-        self._untrained()
-
-    def rate(self, layer: Any) -> float | None:
-        self._untrained()
-
-    def statistics(self) -> dict[str, Array]:
-        self._untrained()
-
-    def ours(self, key: str, value: Any) -> Array:
-        self._untrained()
-
-    def penalty(self) -> Any:
-        self._untrained()
-
-    def optimizer(self, rate: float, momentum: float) -> Callable[[Callable[[], Any]], float]:
-        self._untrained()
-
-    def leaves(self, x: Array) -> dict[str, Any]:
-        self._untrained()
-
-    def move(self, leaves: Sequence[Any], moves: Sequence[Any]) -> None:
-        self._untrained()
-
-    def gradients(self, loss: Callable[[], Any], leaves: Sequence[Any]) -> Sequence[Any]:
-        self._untrained()
+    @abstractmethod
+    def forget(self) -> None:
+        """Free what the framework would otherwise keep."""

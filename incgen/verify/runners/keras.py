@@ -164,9 +164,6 @@ class KerasRunner(Runner):
         with self.kept("loading weights"):
             self.of_module("load_safetensors")(self.model, path)
 
-    def write(self, path: Path) -> bool:
-        return False
-
     # ------------------------------------------------------------ running
 
     def evaluate(self, x: Array, *, inputs: bool = False) -> Values:
@@ -300,8 +297,3 @@ def laid_out(model: Any, key: str, value: Array) -> Array:
         high, wide, channels, multiplier = value.shape
         return value.transpose(2, 3, 0, 1).reshape(channels * multiplier, 1, high, wide)
     return value.transpose(3, 2, 0, 1)
-
-
-def make(graph: Graph, source: str, dtype: str) -> KerasRunner:
-    """Return a runner of a source text."""
-    return KerasRunner(graph, source, dtype)

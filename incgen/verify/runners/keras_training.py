@@ -64,8 +64,3 @@ class KerasTrained(Trained):
 def _by_key(keys: list[str], values: list[Any]) -> dict[str, Any]:
     """Return the state of an optimiser by key; it may have none."""
     return dict(zip(keys, values, strict=True)) if values else {}
-
-
-def make(*given: Any) -> KerasTrained:
-    """Return a model that a script trains."""
-    return KerasTrained(*given)

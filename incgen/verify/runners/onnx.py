@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from onnx.reference import ReferenceEvaluator
 
 from incgen.base.diagnostics import Reporter
 from incgen.graph.elaborate import elaborate
-from incgen.graph.nodes import Graph
 from incgen.onnx import encoding, pixels
 from incgen.onnx.layers import TYPES, Body
 from incgen.onnx.model import Model, model_of
@@ -42,12 +40,12 @@ class OnnxRunner(InferenceRunner):
     target = "onnx"
     versions = f"ONNX {onnx.__version__}, ONNX Runtime {onnxruntime.__version__}"
 
+    def precision(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def build(self) -> None:
         shapes = {key: tensor.shape for key, tensor in self.graph.tensors().items()}
         self.use({key: np.zeros(shape, self.dtype) for key, shape in shapes.items()})
-
-    def make_model(self, module: ModuleType) -> None:
-        raise AssertionError("an ONNX file has no module")
 
     def use(self, arrays: Mapping[str, Array]) -> None:
         """Make the file for these weights."""
@@ -66,9 +64,6 @@ class OnnxRunner(InferenceRunner):
         return self.made(heads=True)
 
     # ------------------------------------------------------------ facts
-
-    def facts_of(self, model: Any) -> Facts:
-        return self.facts()
 
     def facts(self) -> Facts:
         proto = onnx.load_from_string(self.whole[1])
@@ -144,9 +139,6 @@ class OnnxRunner(InferenceRunner):
             more = checkpoint.tensors.keys() - self.graph.tensors().keys()
         # in such a file all numbers are 0, and a bias of 0 is none: every weights file may have it
         return "" if more and all(key.endswith(".bias") for key in more) else "are loaded"
-
-    def write(self, path: Path) -> bool:
-        return False
 
     # ------------------------------------------------------------ running
 
@@ -234,8 +226,3 @@ def _inferred(proto: onnx.ModelProto) -> dict[str, onnx.ValueInfoProto]:
 def _sizes(value: onnx.ValueInfoProto) -> tuple[int | str, ...]:
     """Return the shape of a value, with the names of what is free."""
     return tuple(d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim)
-
-
-def make(graph: Graph, source: str, dtype: str) -> OnnxRunner:
-    """Return a runner; there is no source text."""
-    return OnnxRunner(graph, source, dtype)

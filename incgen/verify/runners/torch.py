@@ -300,8 +300,3 @@ def _array(value: Tensor) -> Array:
 def arrays(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
     """Return tensors as arrays."""
     return {key: _array(value) for key, value in tensors.items()}
-
-
-def make(graph: Graph, source: str, dtype: str) -> TorchRunner:
-    """Return a runner of a source text."""
-    return TorchRunner(graph, source, dtype)

@@ -56,8 +56,3 @@ class TorchTrained(Trained):
         averages = self.average.model.state_dict() if self.average is not None else {}
         kept = {key: value for key, value in averages.items() if key in tensors}  # no counters
         return {**found, "tensor": tensors, "average": arrays(kept)}
-
-
-def make(*given: Any) -> TorchTrained:
-    """Return a model that a script trains."""
-    return TorchTrained(*given)
