@@ -1,4 +1,4 @@
-"""What the presets of `numerics` set for each op, or family of ops."""
+"""The presets of `numerics`: the values of each for an op, or a family of ops."""
 
 from __future__ import annotations
 
