@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from abc import abstractmethod
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from types import ModuleType
 from typing import Any, ClassVar
 
 from incgen.base.diagnostics import listed
+from incgen.verify.figures import Docs
+from incgen.verify.lines import arguments_of, seen_by_object
 from incgen.verify.runners.base import Runner
 from incgen.verify.runners.results import RunFault
 
@@ -20,6 +24,35 @@ class ClassRunner(Runner):
 
     kind: ClassVar[type]
     word: ClassVar[str]
+    base: ClassVar[type]  #: What every module is
+    stock: ClassVar[tuple[type, ...]]  #: Classes of the framework that make modules in the file
+    has_channels_last: ClassVar[bool] = False  #: Whether shapes in docstrings are (N, H, W, C)
+    docs = Docs("", {})
+
+    @abstractmethod
+    def modules(self) -> list[tuple[str, Any]]:
+        """Return the modules that were made, except the model itself, by their paths."""
+
+    def make_model(self, module: ModuleType) -> None:
+        own = [each for each in vars(module).values() if isinstance(each, type)]
+        own = [e for e in own if issubclass(e, self.base) and e.__module__ == module.__name__]
+        seen: dict[int, int] = {}
+        given: dict[int, dict[str, Any]] = {}
+        with ExitStack() as stack:
+            for cls in (*own, *self.stock):
+                if "__init__" in cls.__dict__:
+                    stack.enter_context(seen_by_object(cls, module.__file__ or "", seen))
+            stack.enter_context(arguments_of(own, given))
+            stack.enter_context(self.kept("making the model", drawn=True))
+            self.model = self.fresh()
+        named = dict(self.modules())
+        blocks = {
+            path: (type(each).__doc__ or "", given[id(each)])
+            for path, each in named.items()
+            if id(each) in given
+        }
+        self.docs = Docs(module.__doc__ or "", blocks, self.has_channels_last)
+        self.lines = {path: seen[id(each)] for path, each in named.items() if id(each) in seen}
 
     def sized(self, height: int | None, width: int | None) -> AbstractContextManager[None]:
         return nullcontext()  # a module takes any input size

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import flax
@@ -18,8 +17,6 @@ import optax
 from flax import nnx
 
 from incgen.graph.nodes import Graph
-from incgen.verify.figures import Docs
-from incgen.verify.lines import arguments_of, seen_by_object
 from incgen.verify.runners.axes import channels_first, channels_last
 from incgen.verify.runners.classes import ClassRunner
 from incgen.verify.runners.flax_contents import Input, modules_of, ours, variables_of
@@ -33,6 +30,8 @@ class FlaxRunner(ClassRunner):
 
     target, method, settings = "flax", "__call__", staticmethod(settings)
     kind, word = jax.Array, "an array"
+    base, stock = nnx.Module, (nnx.Conv, nnx.Linear, nnx.BatchNorm, nnx.Dropout)
+    has_channels_last = True
     versions = f"Flax {flax.__version__} on JAX {jax.__version__}"
 
     def __init__(self, graph: Graph, source: str, dtype: str) -> None:
@@ -72,28 +71,8 @@ class FlaxRunner(ClassRunner):
         names = inspect.signature(getattr(maker, "func", maker).__init__).parameters
         return tuple(names)[1:-1]  # without `self` and `rngs`
 
-    def make_model(self, module: ModuleType) -> None:
-        seen: dict[int, int] = {}
-        classes: list[type] = [each for each in vars(module).values() if inspect.isclass(each)]
-        classes = [each for each in classes if issubclass(each, nnx.Module)]
-        own = [each for each in classes if each.__module__ == module.__name__]
-        given: dict[int, dict[str, Any]] = {}
-        stock: list[type] = [nnx.Conv, nnx.Linear, nnx.BatchNorm, nnx.Dropout]
-        with ExitStack() as stack:
-            for cls in (*own, *stock):
-                if "__init__" in cls.__dict__:
-                    stack.enter_context(seen_by_object(cls, module.__file__ or "", seen))
-            stack.enter_context(arguments_of(own, given))
-            stack.enter_context(self.kept("making the model", drawn=True))
-            self.model = self.fresh()
-        named = dict(modules_of(self.made))
-        blocks = {
-            name: (type(each).__doc__ or "", given[id(each)])
-            for name, each in named.items()
-            if id(each) in given
-        }
-        self.docs = Docs(module.__doc__ or "", blocks, channels_last=True)
-        self.lines = {name: seen[id(each)] for name, each in named.items() if id(each) in seen}
+    def modules(self) -> list[tuple[str, Any]]:
+        return modules_of(self.made)
 
     def facts_of(self, model: Any) -> Facts:
         every = variables_of(model)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import safetensors.torch
@@ -13,8 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from incgen.graph.nodes import Graph
-from incgen.verify.figures import Docs
-from incgen.verify.lines import arguments_of, seen_by_object
 from incgen.verify.runners.classes import ClassRunner
 from incgen.verify.runners.results import Facts, RunFault, Values
 from incgen.verify.surroundings import RANDOM, UNUSUAL
@@ -67,12 +64,12 @@ class TorchRunner(ClassRunner):
 
     target, method, settings = "torch", "forward", staticmethod(settings)
     kind, word = Tensor, "a tensor"
+    base, stock = nn.Module, (nn.Module,)
     versions = f"PyTorch {torch.__version__.partition('+')[0]}"
 
     def __init__(self, graph: Graph, source: str, dtype: str) -> None:
         super().__init__(graph, source, dtype)
         self.type: torch.dtype = getattr(torch, dtype)
-        self.docs = Docs("", {})
         self.steps = 0
 
     @contextmanager
@@ -87,28 +84,8 @@ class TorchRunner(ClassRunner):
     def seed(self, seed: int) -> None:
         torch.manual_seed(seed)
 
-    def make_model(self, module: ModuleType) -> None:
-        seen: dict[int, int] = {}
-        classes = [
-            each
-            for each in vars(module).values()
-            if isinstance(each, type) and each.__module__ == module.__name__
-        ]
-        given: dict[int, dict[str, Any]] = {}
-        with (
-            seen_by_object(nn.Module, module.__file__ or "", seen),
-            arguments_of(classes, given),
-            self.kept("making the model", drawn=True),
-        ):
-            self.model = self.fresh()
-        named = {name: (id(each), each) for name, each in self.model.named_modules()}
-        blocks = {
-            name: (type(each).__doc__ or "", given[key])
-            for name, (key, each) in named.items()
-            if name and key in given
-        }
-        self.docs = Docs(module.__doc__ or "", blocks)
-        self.lines = {name: seen[key] for name, (key, _) in named.items() if key in seen}
+    def modules(self) -> list[tuple[str, Any]]:
+        return [(name, each) for name, each in self.model.named_modules() if name]
 
     def facts_of(self, model: nn.Module) -> Facts:
         state = {k: v for k, v in model.state_dict().items() if not k.endswith(_COUNTER)}
