@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from incgen.cli.main import commands
 from incgen.compiling import RequestError
+from incgen.weights.errors import WeightsError
 
 SPEC = """\
 numerics caffe
@@ -104,3 +105,40 @@ def test_an_unknown_pass_is_refused_with_the_nearest() -> None:
 
     assert isinstance(done.exception, RequestError)
     assert str(done.exception) == "there is no pass `drop-out`: did you mean `dropout`?"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "build net.inc -t onnx --weights folded.safetensors -o net.onnx",
+        "build net.inc -t onnx --deploy --weights folded.safetensors -o net.onnx",
+        "weights export folded.safetensors net.inc --format npz -o net.npz",
+        "weights import folded.safetensors net.inc -o net.safetensors",
+    ],
+)
+def test_folded_weights_are_not_folded_again(words: str, spec: Path) -> None:
+    """A factor leaves no trace in the keys."""
+    factor = SPEC.replace("6 bias=false -> bn -> relu", "6\n    b: scale 0.5")
+    spec.write_text(factor, "utf-8")
+    run("weights", "init", "net.inc", "-o", "initial.safetensors")
+    deployed = ("--deploy", "--format", "safetensors", "-o")
+    run("weights", "export", "initial.safetensors", "net.inc", *deployed, "folded.safetensors")
+
+    done = run(*words.split())
+
+    assert isinstance(done.exception, WeightsError)
+    assert str(done.exception) == (
+        "`folded.safetensors` holds weights that were deployed by `fold-scale`: "
+        "take the file that they were exported from"
+    )
+
+
+def test_weights_that_no_pass_changed_are_those_of_the_training_form() -> None:
+    run("weights", "init", "net.inc", "-o", "initial.safetensors")
+    made = run(
+        *("weights", "export", "initial.safetensors", "net.inc", "--deploy", "--pass", "dropout"),
+        *("--format", "safetensors", "-o", "same.safetensors"),
+    )
+    done = run("weights", "export", "same.safetensors", "net.inc", "--format", "npz", "-o", "x.npz")
+
+    assert made.exception is None and done.exception is None

@@ -154,6 +154,10 @@ class Left:
     reason: str  #: What stands against it
 
 
+#: What weights files state in place of passes if none changed weights.
+NOTHING = "nothing"
+
+
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """The derivation of a network for inference from its training form."""
@@ -166,4 +170,4 @@ class Deployment:
     @property
     def label(self) -> str:
         """Return the names of the passes that change weights, as weights files state them."""
-        return " ".join(each.name for each in self.passes if each.changes) or "nothing"
+        return " ".join(each.name for each in self.passes if each.changes) or NOTHING

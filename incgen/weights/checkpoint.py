@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from incgen.base.diagnostics import clipped
+from incgen.graph.nodes import NOTHING
 from incgen.weights.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -122,6 +123,18 @@ class Checkpoint:
     ) -> None:
         """Close the file."""
         self._resources.close()
+
+    def unfolded(self, path: Path) -> dict[str, Stored]:
+        """Return the tensors of a training form.
+
+        Raises:
+            WeightsError: They are those of a deployed form, and would be folded twice.
+        """
+        passes = self.metadata.get("deployed", NOTHING)
+        if passes != NOTHING:
+            message = f"`{path.as_posix()}` holds weights that were deployed by `{passes}`"
+            raise WeightsError(f"{message}: take the file that they were exported from")
+        return self.tensors
 
 
 def size_of(shape: tuple[int, ...]) -> int:

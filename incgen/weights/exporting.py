@@ -119,8 +119,8 @@ def arrays_of(
 
     Raises:
         MismatchError: The file has other tensors, or values that weights cannot have.
-        WeightsError: The file has several sets of them, and no part is given; the report says what
-            the remedy does.
+        WeightsError: They are folded already; or the file has several sets of them, and no part is
+            given; the report says what the remedy does.
     """
     with extra("weights", "weights"):
         import numpy as np
@@ -129,12 +129,12 @@ def arrays_of(
 
         training = graph.deployment.training
         return folded(graph, arrays_of(path, training, checkpoint, part, remedy=remedy))
-    own = [identity("torch")]
+    own, tensors = [identity("torch")], checkpoint.unfolded(path)
     name = graph.program.network.name
-    found = finding.search(graph, checkpoint.tensors, own, part=part)
+    found = finding.search(graph, tensors, own, part=part)
     request = Request(path, graph, {}, part, len(own), lambda _: graph, remedy)
     try:
-        match = choose(request, found, checkpoint.tensors).match
+        match = choose(request, found, tensors).match
         if faults := unplaced(match):
             raise MismatchError(name, faults)
     except MismatchError as error:

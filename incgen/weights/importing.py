@@ -95,7 +95,7 @@ def import_weights(
         request = Request(path, graph, parameters, part, len(known), others)
         opened = open_checkpoint(path)
     with opened, _hashed(files_of(path)) as digest:
-        tensors = opened.tensors
+        tensors = opened.unfolded(path)
         rules = checked_rules(graph, rules or {}, tensors)
         sets = finding.search(
             graph, tensors, known, part=part, anew=anew, rules=rules, ignore=ignore
