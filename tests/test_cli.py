@@ -858,6 +858,29 @@ def test_a_table_of_the_project_that_says_something_else(
     assert message in found.err
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[tool.incgen]\nline-length = 5",
+        "[ 'tool' . \"incgen\" ]\nline-length = 5",
+        "tool.incgen.line-length = 5",
+        "[tool]\nincgen = { line-length = 5 }",
+        "tool = { incgen = { line-length = 5 } }",
+    ],
+)
+def test_the_table_of_the_project_is_found_however_it_is_written(incgen: Runner, text: str) -> None:
+    Path("pyproject.toml").write_text(f"{text}\n")
+
+    assert "is not between 40 and 320" in incgen("build", "bn_inception", "-o", "-").err
+
+
+def test_a_project_without_a_table_is_not_read(incgen: Runner) -> None:
+    """Reading TOML takes as long as compiling a network."""
+    Path("pyproject.toml").write_text("[project]\ndependencies = ['incgen']\nnot TOML\n")
+
+    assert incgen("build", "net.inc", "-t", "fake", "-o", "-").code == 0
+
+
 def test_the_table_of_the_project_is_used_where_the_command_says_nothing(incgen: Runner) -> None:
     Path("pyproject.toml").write_text("[tool.incgen]\nline-length = 60\ntemplates = 'mine'\n")
     Path("mine/torch").mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import click
 
 #: The limits of the line length; ruff accepts no more.
 COLUMNS = (40, 320)
-#: A string that every pyproject.toml with a table for incgen contains.
-_TABLE = b"incgen"
+#: What every pyproject.toml with a table for incgen contains: reading TOML takes as long as
+#: compiling a network, and a project that depends on incgen need not have the table.
+_TABLE = re.compile(rb"""tool["'\s]*(?:[]=]|\.["'\s]*incgen)""")
 
 
 def configuration() -> dict[str, Any]:
@@ -28,7 +30,7 @@ def configuration() -> dict[str, Any]:
             data = file.read_bytes()
         except OSError:
             continue
-        table = _table(file, data) if _TABLE in data else None
+        table = _table(file, data) if _TABLE.search(data) else None
         if table is not None:
             if "templates" in table:
                 table["templates"] = folder / table["templates"]

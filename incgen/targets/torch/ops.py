@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from functools import partial
 
 from incgen.language import expressions as ex
@@ -128,9 +127,9 @@ def _dense(args: Args, place: Place) -> Layer:
 
 
 def _one_minus(decay: Expression) -> Expression:
-    """Return PyTorch's momentum, the fraction replaced, in exact decimals: 1 - 0.9 is 0.1."""
+    """Return PyTorch's momentum, the fraction replaced, without rounding errors: 1 - 0.9 is 0.1."""
     known = ex.literal(decay)
-    return ONE - decay if known is None else ex.Literal(float(1 - Decimal(repr(known))))
+    return ONE - decay if known is None else ex.Literal(round(1.0 - known, 15))
 
 
 def _bn(args: Args, place: Place) -> Layer:
