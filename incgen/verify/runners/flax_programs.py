@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 
@@ -26,10 +26,10 @@ def settings() -> dict[str, Any]:
 
 
 class Programs:
-    """The key of a compiled program: functions that compute the same are compiled once."""
+    """Compiled programs: functions that compute the same are compiled once, by any model."""
 
-    def __init__(self) -> None:
-        self._compiled: dict[str, Callable[..., Any]] = {}
+    #: Models with other arguments are others, of which most make their weights in the same way.
+    _compiled: ClassVar[dict[str, Callable[..., Any]]] = {}
 
     def run(self, function: Callable[..., Any], *given: Any) -> Any:
         """Return the result of a function, both trees of arrays.
