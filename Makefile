@@ -41,6 +41,9 @@ PUBLISHED := torchvision timm pretrainedmodels facenet-pytorch pytorchcv pytorch
 # Silence TensorFlow's messages at start-up.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
+# The tests start hundreds of processes, which would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DELETE_ON_ERROR:
 .PHONY: demo test test-slow test-browser lint bench bench-peers agreement vscode docs release-check tools science setup clean
 

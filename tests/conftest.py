@@ -14,6 +14,11 @@ from incgen.weights.readers import apart
 # Test networks are so small that the threads of a pass mostly wait for each other, and there is a
 # process per core. Frameworks read this on import, and child processes inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Most programs that JAX compiles run once, so they are compiled in haste, which takes a quarter of
+# the time. At level 0, which is faster still, the gradient of a maximum can be NaN.
+HASTE = ("backend_optimization_level=1", "llvm_disable_expensive_passes=true")
+HASTE += ("cpu_parallel_codegen_split_count=1", "cpu_use_fusion_emitters=false")
+os.environ.setdefault("XLA_FLAGS", " ".join(f"--xla_{flag}" for flag in HASTE))
 
 #: This many modules at once must be a framework.
 _MANY = 200

@@ -74,13 +74,18 @@ def _console(text: str) -> None:
         words = shlex.split(command, comments=True)
         if words[0] in _INSTALLS:
             continue
-        status, output = _run(words)
-        while lines and not lines[-1]:
-            lines.pop()
-        if lines:
-            _compare(command, lines, output)
-        elif status:
-            raise AssertionError(f"{command} gives\n{output}")
+        run(command, lines)
+
+
+def run(command: str, lines: list[str]) -> None:
+    """Run a command, and compare its output with the lines if there are any."""
+    status, output = _run(shlex.split(command, comments=True))
+    while lines and not lines[-1]:
+        lines.pop()
+    if lines:
+        _compare(command, lines, output)
+    elif status:
+        raise AssertionError(f"{command} gives\n{output}")
 
 
 def _run(words: list[str]) -> tuple[int, str]:

@@ -340,13 +340,10 @@ def set_keras(dtype: str, devices: int = 1) -> None:
 def set_flax(dtype: str, devices: int) -> None:
     """Set the largest floating-point type of JAX, and how many devices it makes of the CPU.
 
-    What is compiled is compiled in haste, and kept for the next run.
+    What is compiled is kept for the next run.
     """
     import jax
 
-    haste = ("backend_optimization_level=1", "llvm_disable_expensive_passes=true")
-    haste += ("cpu_parallel_codegen_split_count=1", "cpu_use_fusion_emitters=false")
-    os.environ["XLA_FLAGS"] = " ".join(f"--xla_{flag}" for flag in haste)
     jax.config.update("jax_enable_x64", dtype == "float64")
     jax.config.update("jax_num_cpu_devices", devices)
     jax.config.update("jax_compilation_cache_dir", os.environ.get("JAX_COMPILATION_CACHE_DIR"))

@@ -8,6 +8,7 @@ scripts.do_without_tensorflow()
 for name in (
     "flax.nnx",
     "jax.experimental.multihost_utils",
+    "matplotlib.backends.backend_agg",
     "matplotlib.colors",
     "matplotlib.figure",
     "optax",

@@ -26,6 +26,7 @@ Between `<!-- table: NAME -->` and `<!-- end -->` stands a table made here from 
 from __future__ import annotations
 
 import ast
+import contextlib
 import io
 import os
 import re
@@ -43,7 +44,7 @@ from textwrap import indent
 from typing import Any
 
 import pytest
-from guides import commands
+from guides import commands, run
 
 from engines.page import RESULTS
 from engines.page import tables as tables_of_benchmarks
@@ -320,13 +321,6 @@ def shape_of(graph: Graph, node: int) -> tuple[int, ...]:
 # ---------------------------------------------------------------- commands
 
 
-def matches(lines: list[str], output: str) -> bool:
-    """Return whether an output matches a page, where a line `...` stands for any lines."""
-    parts = [".*" if line == "..." else re.escape(line) for line in lines]
-    pattern = r"\n".join(parts).replace(r".*\n", r"(?:.*\n)?").replace(r"\n.*", r"(?:\n.*)?")
-    return re.fullmatch(pattern, output, re.DOTALL) is not None
-
-
 def run_page(page: Path, folder: Path, only: Collection[str] = ()) -> None:
     """Run the `incgen` commands of a page, or some of them, and compare what they print."""
     shutil.copytree(ROOT / "specs", folder / "specs", dirs_exist_ok=True)
@@ -337,23 +331,8 @@ def run_page(page: Path, folder: Path, only: Collection[str] = ()) -> None:
             assert words[0] in ("incgen", "make", "pip", "git", "cd"), f"{fence}: {command}"
             if words[0] != "incgen" or (only and command not in only):
                 continue
-            done = subprocess.run(
-                [sys.executable, "-m", "incgen", *words[1:]],
-                cwd=folder,
-                env={**os.environ, "NO_COLOR": "1"},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                encoding="utf-8",
-                check=False,
-            )
-            while lines and not lines[-1]:
-                lines.pop()
-            output = done.stdout.rstrip("\n")
-            if lines:
-                assert matches(lines, output), f"{fence}: {command} gives\n{output}"
-            else:
-                assert done.returncode == 0, f"{fence}: {command} gives\n{output}"
+            with contextlib.chdir(folder):
+                run(command, lines)
 
 
 @pytest.mark.parametrize(
@@ -371,7 +350,19 @@ def test_the_commands_and_programs_of_the_readme(tmp_path: Path) -> None:
 
 
 def run_program(program: str, folder: Path) -> None:
-    """Run a program of a page where its commands were run."""
+    """Run a program of a page where its commands were run, but in this process."""
+    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+        sys.path.insert(0, str(folder))
+        try:
+            exec(compile(program, "page", "exec"), {"__name__": "__page__"})
+        finally:
+            sys.path.remove(str(folder))
+            for name in [name for name in sys.modules if name.partition(".")[0] == "generated"]:
+                del sys.modules[name]  # another page has other files there
+
+
+def run_program_apart(program: str, folder: Path) -> None:
+    """Run a program that changes the settings of frameworks in a process of its own."""
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -426,7 +417,7 @@ def test_the_commands_and_programs_of_the_page_on_weights(tmp_path: Path) -> Non
     programs = [fence.text for fence in fences(page, "python")]
     pairs = zip(programs, _CHECKS_OF_WEIGHTS, strict=True)
 
-    run_program("\n".join(text for pair in pairs for text in pair), tmp_path)
+    run_program_apart("\n".join(text for pair in pairs for text in pair), tmp_path)
 
 
 #: What the programs of the page on Flax must have done.
@@ -445,7 +436,7 @@ def test_the_commands_and_programs_of_the_page_on_flax(tmp_path: Path) -> None:
     run_page(FLAX, tmp_path)
     programs = [fence.text for fence in fences(FLAX, "python")]
 
-    run_program("\n".join([*programs, _CHECKS_OF_FLAX]), tmp_path)
+    run_program_apart("\n".join([*programs, _CHECKS_OF_FLAX]), tmp_path)
 
 
 def test_the_commands_and_programs_of_the_page_on_onnx(tmp_path: Path) -> None:
@@ -518,7 +509,7 @@ def test_the_commands_and_programs_of_the_page_from_training_to_use(tmp_path: Pa
     trained, page = tmp_path / "trained", tmp_path / "page"
     for folder in (trained, page):
         folder.mkdir()
-        run_program(programs[0], folder)
+        run_program_apart(programs[0], folder)
     run_page(TO_USE, trained, {"incgen build digits.inc --recipe quick"})
     (line,) = re.findall(r"^python (generated/train_.*)$", TO_USE.read_text("utf-8"), re.MULTILINE)
     words = [sys.executable, *line.split()]
@@ -528,7 +519,7 @@ def test_the_commands_and_programs_of_the_page_from_training_to_use(tmp_path: Pa
 
     run_page(TO_USE, page)
 
-    run_program("\n".join([*programs, _CHECKS_OF_USE]), page)
+    run_program_apart("\n".join([*programs, _CHECKS_OF_USE]), page)
 
 
 # ---------------------------------------------------------------- tables

@@ -541,13 +541,13 @@ def test_a_batch_split_over_devices_has_the_statistics_of_one(tmp_path: Path) ->
     save_file(tensors(), tmp_path / "w.safetensors")
     np.save(tmp_path / "x.npy", X)
     names = [str(tmp_path / name) for name in ("x.npy", "w.safetensors", "found.npz")]
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *names],
         input=SPEC,
         text=True,
         capture_output=True,
-        env={**os.environ, **flags},
+        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]

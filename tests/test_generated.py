@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -130,29 +131,17 @@ def test_ruff_would_lay_it_out_the_same(generated: Path) -> None:
     run("ruff", "format", "--isolated", "--diff", ".", cwd=generated)
 
 
-@pytest.fixture(scope="module")
-def mypy(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
-    """Return the command of mypy, which reads the types of the frameworks once for all tests."""
-    cache = tmp_path_factory.mktemp("mypy")
-    return "mypy", "--strict", "--config-file=", "--cache-dir", str(cache)
-
-
-def test_mypy_finds_nothing(generated: Path, mypy: tuple[str, ...]) -> None:
+def test_mypy_finds_nothing(generated: Path, tmp_path: Path) -> None:
+    """In one process, which reads the types of the frameworks once; also in random networks."""
     files = sorted(p.name for target in TYPED for p in generated.glob(f"*_{target}.py"))
     assert len(files) == len(TYPED) * len([*SPECS, DEPLOYED])
-
-    run(*mypy, *files, cwd=generated)
-
-
-def test_mypy_finds_nothing_in_random_networks_that_once_failed(
-    tmp_path: Path, mypy: tuple[str, ...]
-) -> None:
     for spec in (ROOT / "tests/random").glob("*.inc"):
         for target in TYPED:
-            source = incgen.generate(spec, target)
-            (tmp_path / f"{spec.stem}_{target}.py").write_text(source, "utf-8")
+            path = tmp_path / f"{spec.stem}_{target}.py"
+            path.write_text(incgen.generate(spec, target), "utf-8")
+            files.append(str(path))
 
-    run(*mypy, ".", cwd=tmp_path)
+    run("mypy", "--strict", "--config-file=", "--cache-dir", os.devnull, *files, cwd=generated)
 
 
 @pytest.mark.parametrize("target", HAND_WRITTEN)

@@ -129,10 +129,6 @@ def made(make: Callable[..., Any], seed: int = 0, dtype: str = "float32") -> Any
     return model
 
 
-#: Compiles faster.
-HASTE = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
-
-
 class Weights(nnx.Module):
     """Some weights."""
 
@@ -208,7 +204,7 @@ def test_the_loss(l2: str | None, imported: Callable[..., Any]) -> None:
     module = imported(spec(STILL, **({} if l2 is None else {"l2": l2})))
     model = made(module.Small, dtype="float64")
     images, labels = jnp.array(np.random.default_rng(0).normal(size=(4, 8, 8, 3))), [0, 2, 1, 2]
-    call = jax.jit(lambda x: nnx.clone(model)(x), compiler_options=HASTE)
+    call = jax.jit(lambda x: nnx.clone(model)(x))
     main, head = map(np.asarray, call(images))
     expected = small.cross_entropy(main, labels, 0.1) + 0.3 * small.cross_entropy(head, labels, 0.1)
     for w in module.tensors_of(model).values():
@@ -217,9 +213,7 @@ def test_the_loss(l2: str | None, imported: Callable[..., Any]) -> None:
         elif w.ndim == 2:
             expected += float(l2 or 0) / 2 * float((w**2).sum())
     graph, state = nnx.split(model)
-    loss_of = jax.jit(
-        lambda state, *args: module.loss_of(nnx.merge(graph, state), *args), compiler_options=HASTE
-    )
+    loss_of = jax.jit(lambda state, *args: module.loss_of(nnx.merge(graph, state), *args))
 
     assert float(loss_of(state, images, jnp.array(labels))) == pytest.approx(expected, rel=1e-13)
 
@@ -259,8 +253,8 @@ def test_a_step(line: str, decays: list[float], imported: Callable[..., Any]) ->
         copies = nnx.merge(nnx.graphdef(parts), state)
         return module.train_step(*copies, *args), nnx.state(copies)
 
-    derived = jax.jit(jax.value_and_grad(loss_of, has_aux=True), compiler_options=HASTE)
-    stepped = jax.jit(step_of, compiler_options=HASTE)
+    derived = jax.jit(jax.value_and_grad(loss_of, has_aux=True))
+    stepped = jax.jit(step_of)
     images = jnp.array(np.random.default_rng(0).normal(size=(6, 8, 8, 3)))
     labels = jnp.arange(6) % 3
     averages = module.tensors_of(average)
