@@ -641,12 +641,12 @@ def plot(log: Path, image: Path) -> None:
     os.replace(temporary, image)
 
 
-def whole(least: int) -> Callable[[str], int]:
-    """Return a type of arguments: whole numbers of 32 bits, from `least`."""
+def whole(low: int) -> Callable[[str], int]:
+    """Return a type of arguments: whole numbers of 32 bits, from `low`."""
 
     def number(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) < 2**32:
-            raise argparse.ArgumentTypeError(f"{text} is not a whole number from {least}")
+        if not text.isdecimal() or not low <= int(text) < 2**32:
+            raise argparse.ArgumentTypeError(f"{text} is not a whole number from {low}")
         return int(text)
 
     return number
