@@ -129,7 +129,7 @@ def _dense(args: Args, place: Place) -> Layer:
 def _one_minus(decay: Expression) -> Expression:
     """Return PyTorch's momentum, the fraction replaced, without rounding errors: 1 - 0.9 is 0.1."""
     known = ex.literal(decay)
-    return ONE - decay if known is None else ex.Literal(round(1.0 - known, 15))
+    return ONE - decay if known is None else ex.Literal(round(1 - float(known), 15))
 
 
 def _bn(args: Args, place: Place) -> Layer:
