@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import tomllib
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,15 @@ import pytest
 from incgen import api, compiling
 from incgen.base.diagnostics import Code, Diagnostic, Severity
 from incgen.cli.main import main
+from incgen.language.expressions import literal
 from incgen.language.ops import OPS
 from incgen.manual import errors, ops
 from incgen.manual.rendering import network_of
 from incgen.syntax.format import format_text
+from incgen.targets.shared.parameters import OpenParameters
+from incgen.targets.shared.shaping import Shaper
+from incgen.targets.shared.symbols import AXES, Symbol
+from incgen.targets.shared.words import Words
 
 ROOT = Path(__file__).parent.parent
 
@@ -222,6 +228,23 @@ def test_outputs_have_the_sizes_that_their_formulas_give(name: str) -> None:
                 assert found == eval(entry.height, known | along(axis, node.args) | {"H": size})
             checked += 1
     assert checked or not entry.height or name == "identity"  # which leaves nothing behind
+
+
+@pytest.mark.parametrize("name", list(OPS))
+def test_targets_have_the_formula_of_every_output(name: str) -> None:
+    """An op that changes the shape needs a case in `targets/shared/outputs.py`."""
+    entry = ops.entries()[name]
+    example = entry.example.replace("classes", "10") or entry.use
+    for body in (example, *(f"x: {use}" for use in USES.get(name, []))):
+        graph = compiling.compile_spec("example.inc", text=network_of(body))
+        network, shape = graph.program.network, graph.nodes[-1].shape
+        shaper = Shaper(graph, Words(graph, OpenParameters(graph.program)))
+        given = Symbol(True, partial(getattr, network.pixels))
+
+        found = shaper.body(network.body, given, {})
+
+        axes = AXES if found.is_map else AXES[:1]
+        assert tuple(literal(found.size(axis)) for axis in axes) == shape.sizes, body
 
 
 def along(axis: int, args: dict[str, object]) -> dict[str, object]:
