@@ -31,7 +31,8 @@ network small(classes = 10) {
 def test_a_sound_spec_is_shown() -> None:
     session = Session()
 
-    assert json.loads(session.check(GOOD)) == {"built": True, "faults": []}
+    found = json.loads(session.check(GOOD))
+    assert found == {"built": True, "faults": [], "recipes": [], "problem": ""}
     for target in ("torch", "keras", "flax"):
         found = json.loads(session.result(target, "light"))
         source = incgen.generate("network.inc", target, text=GOOD)
@@ -41,6 +42,55 @@ def test_a_sound_spec_is_shown() -> None:
     for theme in ("light", "dark"):
         picture = json.loads(session.result("drawing", theme))["text"]
         assert picture.encode() == incgen.drawing("network.inc", text=GOOD, theme=theme)
+
+
+TRAINED = f"""{GOOD.replace("16x16 3", "16x16 3  range=[0, 1]")}
+recipe fast for small classes=4 {{
+    batch 8
+    epochs 1
+    loss cross_entropy
+    optimizer sgd
+    rate 0.1
+    train {{ resize 16 -> center_crop }}
+    evaluate {{ resize 16 -> center_crop }}
+}}
+"""
+
+
+def test_values_are_set_and_a_recipe_shows_its_scripts(tmp_path: Path) -> None:
+    spec = tmp_path / "network.inc"
+    spec.write_text(TRAINED, "utf-8")
+    session = Session()
+
+    found = json.loads(session.check(TRAINED, "classes=7", "none"))
+    assert found == {"built": True, "faults": [], "recipes": ["fast"], "problem": ""}
+    assert json.loads(session.result("torch", "light"))["text"] == incgen.generate(
+        spec, "torch", {"classes": 7}
+    )
+    session.check(TRAINED, "", "fast")
+    for target in ("torch", "keras", "flax"):
+        shown = json.loads(session.result(target, "light"))
+        model, script = incgen.build(spec, target, f"{tmp_path}/out/", recipe="fast")
+        assert shown["name"] == script.path.name and shown["beside"] == model.path.stem
+        assert session.seal(shown["text"]) == script.text
+    assert "4" in json.loads(session.result("table", "light"))["text"].split("logits")[1]
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ("classes", "`classes` is not of the form name=value"),
+        ("class=7", "no constant `class`: did you mean `classes`?"),
+    ],
+)
+def test_what_cannot_be_set_is_said(given: str, problem: str) -> None:
+    session = Session()
+    session.check(GOOD)
+    before = session.result("torch", "light")
+
+    found = json.loads(session.check(GOOD, given))
+    assert not found["built"] and problem in found["problem"]
+    assert session.result("torch", "light") == before
 
 
 def test_a_source_is_sealed_as_build_writes_it(tmp_path: Path) -> None:

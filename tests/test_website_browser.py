@@ -135,6 +135,35 @@ def test_type_break_mend_see(page: Any, place: str, tmp_path: Path) -> None:
     assert fault.count() == 0
 
 
+def test_values_and_recipes(page: Any, place: str, tmp_path: Path) -> None:
+    opened(page, f"{place}playground.html#example=bn_inception")
+    given, recipes = page.get_by_label("Set"), page.get_by_label("Recipe")
+    after(page, lambda: given.fill("classes=10 act=sigmoid"))
+    spec = tmp_path / "network.inc"
+    shutil.copy(ROOT / "specs" / "bn_inception.inc", spec)
+    values = {"classes": 10, "act": "sigmoid"}
+    assert source(page).partition("\n")[2] == incgen.generate(spec, "torch", values)
+
+    after(page, lambda: given.fill("class=10"))
+    assert "did you mean `classes`?" in status(page).inner_text()
+    assert given.get_attribute("aria-invalid") == "true"
+    after(page, lambda: given.fill(""))
+    after(page, lambda: recipes.select_option("x5"))
+    for target in ("torch", "keras", "flax"):
+        page.locator(f"[data-tab={target}]").click()
+        page.locator(f"#workbench[data-showing={target}]").wait_for(timeout=START)
+        _, script = incgen.build(spec, target, f"{tmp_path}/out/", recipe="x5")
+        assert source(page) == script.text
+        assert page.locator("[data-part=save]").get_attribute("data-name") == script.path.name
+
+    page.get_by_role("button", name="Link").click()
+    page.wait_for_function("location.hash.includes('recipe=x5')")
+    link = page.url
+    page.goto("about:blank")
+    opened(page, link)
+    assert recipes.input_value() == "x5" and "Train bn_inception by the recipe" in source(page)
+
+
 def test_completion_hover_and_format(page: Any, place: str) -> None:
     opened(page, f"{place}playground.html")
     editor = page.locator("[data-part=editor] .cm-content")

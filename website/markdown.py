@@ -77,7 +77,7 @@ def _language(info: str) -> str:
     """Return the info of a fence without what only the tests read."""
     language, _, rest = info.strip().partition(" ")
     titles = [rest.split()[1]] if rest.startswith("file ") else []
-    titles += [f"{kind}: {code}" for kind, code in _FAULT.findall(rest)]
+    titles = titles or [f"{kind}: {code}" for kind, code in _FAULT.findall(rest)]
     return f'{language} title="{", ".join(titles)}"' if titles else language
 
 

@@ -22,7 +22,7 @@ HERE = ROOT / "website" / "playground"
 #: without their compiled parts.
 LIBRARIES = ("attr", "attrs", "jinja2", "lark", "lsprotocol", "markupsafe")
 #: Parts of incgen that run models, read weights or serve editors, which a browser does not.
-_LEFT_OUT = ("cli", "onnx", "verify", "weights")
+_LEFT_OUT = ("cli", "diff", "notebooks", "onnx", "quantization", "starting", "verify", "weights")
 #: The files beside a shipped spec, which in the browser come with incgen.
 _USED = re.compile(r'(?<=\bfrom )"(?!incgen:)')
 _ADDRESS = re.compile(r"https?://(?!www\.w3\.org/)[^\s\"'`)<>\\]+")

@@ -13,10 +13,11 @@ import {
 import { classHighlighter } from "@lezer/highlight";
 
 import { inc } from "./language.js";
-import { linkOf, textOf } from "./link.js";
+import { linkOf, meaning } from "./link.js";
 import { markdown } from "./markdown.js";
 
 const WAIT = 120; // milliseconds without typing before a spec is read
+const IDLE = 1000; // and after the first one before what completion needs is loaded ahead
 const root = document.querySelector("#workbench");
 const part = (name) => root.querySelector(`[data-part="${name}"]`);
 const shown = JSON.parse(document.querySelector("#playground-data").textContent);
@@ -103,6 +104,8 @@ let tab = "torch";
 let timer = 0;
 let version = 0;
 let built = false;
+let recipe = "";
+const [given, recipes] = [part("set"), part("recipes")];
 
 function changed() {
   version += 1;
@@ -116,14 +119,16 @@ async function read() {
   const text = editor.state.doc.toString();
   const start = performance.now();
   try {
-    const found = await ask("check", text);
+    const found = await ask("check", text, given.value, recipe);
     if (mine !== version) return;
     mark(found.faults);
+    offer(found.recipes);
+    given.setAttribute("aria-invalid", String(Boolean(found.problem)));
     if (found.built) {
       const first = !built;
       built = true;
       await show();
-      if (first) ask("hover", text, 0); // loads what completion needs, before somebody waits for it
+      if (first) setTimeout(() => mine === version && ask("hover", text, 0), IDLE);
     }
     if (mine !== version) return;
     summarise(found, Math.round(performance.now() - start));
@@ -159,7 +164,15 @@ function mark(faults) {
   );
 }
 
-function summarise({ built: sound, faults }, milliseconds) {
+// Recipes of the spec can be chosen; one that a faulty text hides stays.
+function offer(names) {
+  const chosen = names.includes(recipe) ? recipe : "";
+  recipes.replaceChildren(new Option("none", ""), ...names.map((name) => new Option(name, name)));
+  recipes.value = chosen;
+  recipes.parentElement.hidden = !names.length;
+}
+
+function summarise({ built: sound, faults, problem }, milliseconds) {
   const count = (severity, word) => {
     const number = faults.filter((each) => each.severity === severity).length;
     return number ? `${number} ${word}${number > 1 ? "s" : ""}` : "";
@@ -167,7 +180,8 @@ function summarise({ built: sound, faults }, milliseconds) {
   const said = [count("error", "error"), count("warning", "warning")].filter(Boolean).join(", ");
   part("result").classList.toggle("old", !sound);
   const time = milliseconds < 2000 ? `${milliseconds} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
-  if (sound) status(`${said || "no problems"} · ${time}`, said ? "warning" : "good");
+  if (problem) status(problem, "error");
+  else if (sound) status(`${said || "no problems"} · ${time}`, said ? "warning" : "good");
   else status(built ? `${said}: what you see is the last version without errors` : said, "error");
 }
 
@@ -212,6 +226,12 @@ new MutationObserver(() => tab === "drawing" && show()).observe(document.body, {
   attributeFilter: ["data-md-color-scheme"],
 });
 
+given.oninput = changed;
+recipes.onchange = () => {
+  recipe = recipes.value;
+  changed();
+};
+
 const examples = part("examples");
 examples.append(...Object.keys(shown.examples).map((name) => new Option(name, name)));
 examples.onchange = () => {
@@ -224,7 +244,7 @@ part("format").onclick = async () => {
 };
 
 part("share").onclick = async () => {
-  const link = await linkOf(editor.state.doc.toString());
+  const link = await linkOf(editor.state.doc.toString(), given.value, recipe);
   history_.replaceState(null, "", link);
   try {
     await navigator.clipboard.writeText(location.href);
@@ -248,9 +268,12 @@ part("save").onclick = () => {
 const history_ = window.history;
 
 async function begin() {
-  const [name, text] = await textOf(location.hash, shown.examples);
+  const { name, text, ...rest } = await meaning(location.hash, shown.examples);
   examples.value = name;
+  given.value = rest.given;
+  recipe = rest.recipe;
   replace(editor, text);
+  changed();
 }
 
 window.addEventListener("hashchange", begin);

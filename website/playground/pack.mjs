@@ -27,6 +27,9 @@ for name in ("bn_inception", "inception_resnet_v2"):
     for kind in ("torch", "keras", "flax", "table", "drawing"):
         session.result(kind, "light")
 text = path.read_text()
+session.check(pathlib.Path(site, "incgen", "specs", "bn_inception.inc").read_text(), "", "x5")
+for kind in ("torch", "keras", "flax"):
+    session.result(kind, "light")
 session.complete(text, text.index("network "))
 session.hover(text, text.index("network "))
 

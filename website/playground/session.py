@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from incgen.api import check_loaded, find_targets
 from incgen.base.diagnostics import Diagnostic, SpecError
+from incgen.compiling import compile_recipe
 from incgen.graph.nodes import Graph
+from incgen.syntax import tree as st
 from incgen.syntax.loader import load
+from incgen.syntax.settings import settings
+from incgen.targets import TARGETS
 
 if TYPE_CHECKING:
     from incgen.lsp.view import View
+    from incgen.recipes.recipe import Recipe
 
 #: The file that the text of the editor is taken for.
 SPEC = Path("network.inc")
@@ -28,17 +33,39 @@ class Session:
     def __init__(self) -> None:
         """Begin without a spec."""
         self._graph: Graph | None = None
+        self._recipe: Recipe | None = None
         self._view: View | None = None
 
-    def check(self, text: str) -> str:
-        """Read a spec: return its faults, and whether there is a network to show."""
+    def check(self, text: str, given: str = "", recipe: str = "") -> str:
+        """Read a spec: return its faults, its recipes, and whether there is a network to show.
+
+        Args:
+            text: The spec.
+            given: Values for its parameters, as `--set` takes them, with blanks between.
+            recipe: The recipe of which the scripts are shown, if it has one of this name.
+        """
+        graph, found, recipes, problem = None, None, list[str](), ""
         try:
-            graph, faults = check_loaded(load(SPEC, text=text))
+            loaded = load(SPEC, text=text)
+            recipes = [item.name.text for item in loaded.spec.of(st.Recipe)]
+            values = settings(given.split())
+            graph, faults = check_loaded(loaded, values)
+            if graph is not None and recipe in recipes:
+                graph, found = compile_recipe(SPEC, recipe, values, text=text)
         except SpecError as error:
             graph, faults = None, list(error.diagnostics)
+        except ValueError as error:  # of what is given
+            graph, faults, problem = None, [], str(error)
         if graph is not None:
-            self._graph = graph
-        return json.dumps({"built": graph is not None, "faults": _shown(faults, text)})
+            self._graph, self._recipe = graph, found
+        return json.dumps(
+            {
+                "built": graph is not None,
+                "faults": _shown(faults, text),
+                "recipes": recipes,
+                "problem": problem,
+            }
+        )
 
     def result(self, kind: str, theme: str) -> str:
         """Return what a tab shows of the last spec that had a network.
@@ -50,18 +77,28 @@ class Session:
         graph = self._graph
         if graph is None:
             return json.dumps({"text": "", "name": ""})
+        network = graph.program.network.name
+        shown = {"name": f"{network}_{kind}.py"}
         try:
-            text = _result(graph, kind, theme)
+            if self._recipe is not None and kind in TARGETS:
+                from incgen.targets.shared import training
+
+                shown["name"] = training.file_name(network, self._recipe.name, kind)
+                shown["text"] = training.script(graph, self._recipe, kind)
+                shown["beside"] = f"{network}_{kind}"
+            else:
+                shown["text"] = _result(graph, kind, theme)
         except SpecError as error:
             return json.dumps({"refused": str(error), "name": ""})
-        return json.dumps({"text": text, "name": f"{graph.program.network.name}_{kind}.py"})
+        return json.dumps(shown)
 
     def seal(self, text: str) -> str:
         """Return a source as `incgen build` writes it, with the line that tells its origin."""
         from incgen.output import sealed
 
         assert self._graph is not None
-        return sealed(text, self._graph.digest())
+        digest = self._graph.digest()
+        return sealed(text, self._recipe.digest(digest) if self._recipe is not None else digest)
 
     def format(self, text: str) -> str:
         """Return a spec in its layout."""

@@ -14,15 +14,21 @@ async function startPython() {
 }
 
 // The same settings as in incgen/targets/shared/formatting.py.
-const SETTINGS = {
+const settings = (beside) => ({
   "line-length": 88,
-  lint: { select: ["F401", "I001"], isort: { "split-on-trailing-comma": false } },
-};
+  lint: { select: ["F401", "I001"], isort: { "split-on-trailing-comma": false, "known-first-party": beside } },
+});
 
 async function startFormatter() {
   await startRuff({ module_or_path: new URL("ruff_wasm_bg.wasm", here) });
-  const workspace = new Workspace(SETTINGS, PositionEncoding.Utf16);
-  return (source) => workspace.format(fixed(workspace, source));
+  const workspaces = new Map();
+  return (source, beside) => {
+    const key = beside ?? "";
+    if (!workspaces.has(key)) {
+      workspaces.set(key, new Workspace(settings(beside ? [beside] : []), PositionEncoding.Utf16));
+    }
+    return workspaces.get(key).format(fixed(workspaces.get(key), source));
+  };
 }
 
 // Apply fixes until there are none; of those that overlap, the first.
@@ -59,14 +65,14 @@ const formatter = startFormatter();
 const TARGETS = ["torch", "keras", "flax"];
 
 const calls = {
-  async check(text) {
-    return JSON.parse((await python).check(text));
+  async check(text, given, recipe) {
+    return JSON.parse((await python).check(text, given, recipe));
   },
   async result(kind, theme) {
     const session = await python;
     const found = JSON.parse(session.result(kind, theme));
     if (!found.text || !TARGETS.includes(kind)) return found;
-    return { ...found, text: session.seal((await formatter)(found.text)) };
+    return { ...found, text: session.seal((await formatter)(found.text, found.beside)) };
   },
   async format(text) {
     return (await python).format(text);
