@@ -69,6 +69,24 @@ def test_blocks_open_and_fold_on_a_click(page: Any, place: Path) -> None:
     assert fragment(page) == "#at=inception_3a"
 
 
+def test_definitions_stand_beside_the_network_and_lead_to_their_uses(
+    page: Any, place: Path
+) -> None:
+    visit(page, place, "inception_resnet_v2")
+    definitions = page.locator("#definitions section")
+
+    assert "block35" in definitions.locator("h2").all_inner_texts()[1]
+    lines = definitions.nth(1).locator("tbody tr").all_inner_texts()
+    assert lines[0].startswith("10 × block35\t48\t64\t320\t320 × 35 × 35\t1.23 M\t")
+    uses = page.locator("[data-use]").evaluate_all("all => all.map(e => e.dataset.use)")
+    assert all(page.evaluate("key => parts.has(key)", key) for key in uses)
+    definitions.nth(1).locator("[data-use]").first.click()
+    assert fragment(page) == "#open=block35&at=block35.0"
+
+    page.get_by_text("Definitions of the blocks").click()
+    assert not definitions.first.is_visible()
+
+
 def test_a_unit_opens_to_its_layers_and_a_repeat_to_its_iterations(page: Any, place: Path) -> None:
     visit(page, place, "inception_resnet_v2")
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from incgen.draw.colours import KINDS, THEMES, Theme, class_of
+from incgen.draw.definitions import definitions
 from incgen.draw.network import Network, branch_prefix
 from incgen.draw.page import about, scene, titled, totals
 from incgen.draw.svg import svg
@@ -55,6 +56,7 @@ def html(graph: Graph, view: View) -> str:
         "style": _file("page.css"),
         "program": _file("page.js"),
         "figure": _figure(graph),
+        "definitions": definitions(network) if view.definitions else "",
         "data": _embedded(data),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _file("page.html"))

@@ -51,21 +51,21 @@ def panels(
     Returns:
         The panels, and the diagrams in them.
     """
-    found: list[Panel] = []
-    drawn: list[Diagram] = []
-    known: set[str] = set()
+    known = definitions(network, diagram)
+    return [_panel(each, rows, axes, heat) for each, rows in known], [each for each, _ in known]
+
+
+def definitions(network: Network, diagram: Diagram) -> list[tuple[Diagram, Sequence[Use]]]:
+    """Return each block that is folded in a diagram or in another block: its inside, its uses."""
+    found = dict[str, tuple[Diagram, Sequence[Use]]]()
     waiting = [diagram]
     while waiting:
         for box in boxes(waiting.pop(0).row):
-            if not box.folds or box.folds in known:
-                continue
-            known.add(box.folds)
-            rows = uses(network, box.folds)
-            inside = _diagram(network, rows)
-            found.append(_panel(inside, rows, axes, heat))
-            drawn.append(inside)
-            waiting.append(inside)
-    return found, drawn
+            if box.folds and box.folds not in found:
+                rows = uses(network, box.folds)
+                found[box.folds] = _diagram(network, rows), rows
+                waiting.append(found[box.folds][0])
+    return [*found.values()]
 
 
 def _diagram(network: Network, rows: Sequence[Use]) -> Diagram:
@@ -82,8 +82,7 @@ def _panel(diagram: Diagram, rows: Sequence[Use], axes: Axes, heat: Heat | None)
     definition = rows[0].first.definition
     part = Layout(diagram, axes).whole()
     drawing_width, drawing_height = axes.place(part.length, part.before + part.after)
-    columns = _columns(rows)
-    table_width, table = _table(columns, rows, heat)
+    table_width, table = _table(columns(rows), rows, heat)
     names = ", ".join(formal.name for formal in definition.parameters)
     heading = width(definition.name, 13, bold=True)
     inner = max(drawing_width, table_width, heading + 20, 220)
@@ -110,7 +109,7 @@ def table_rows(rows: Sequence[Use]) -> Sequence[Use]:
     return rows[:_MOST]
 
 
-def _columns(rows: Sequence[Use]) -> list[tuple[str, list[str]]]:
+def columns(rows: Sequence[Use]) -> list[tuple[str, list[str]]]:
     """Return the heading of each column, and its cells."""
     shown = table_rows(rows)
     counts = [f"{len(row.all)} × " if len(row.all) > 1 else "" for row in shown]

@@ -451,6 +451,10 @@ found.addEventListener("mousedown", (event) => {
 search.addEventListener("blur", () => {
   found.hidden = true;
 });
+document.getElementById("definitions")?.addEventListener("click", (event) => {
+  const key = event.target.closest("[data-use]")?.dataset.use;
+  if (key) go(key);
+});
 document.getElementById("tools").addEventListener("submit", (event) => event.preventDefault());
 
 // ---------------------------------------------------------------- the address and the buttons
@@ -507,6 +511,7 @@ document.getElementById("theme").addEventListener("click", () => {
 });
 window.addEventListener("hashchange", recall);
 window.addEventListener("resize", drawJumps);
+document.getElementById("definitions")?.addEventListener("toggle", drawJumps);
 
 index(data.items, null, 1);
 for (const item of parts.values()) shapes.set(item.v, item.f[0]);
