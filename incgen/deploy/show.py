@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
 
+from incgen.base.tables import aligned, ruled
 from incgen.deploy.passes import PASSES
 from incgen.graph.nodes import Costs, Deployment, Graph
 from incgen.show.forms import markdown
@@ -27,11 +27,11 @@ def passes() -> str:
 
 def table(graph: Graph) -> str:
     """Return what each pass has done to a deployed network, and what it had to leave."""
-    lines = [*_aligned(_done(graph))]
-    lines.insert(1, "-" * max(map(len, lines)))
+    head, *rows = _done(graph)
+    lines = ruled([head, *rows], right=range(1, len(head)))
     if left := _left(graph):
         lines += ["", "left as they are"]
-        lines += _aligned_left([(f"  {path}", *rest) for path, *rest in left])
+        lines += aligned([(f"  {path}", *rest) for path, *rest in left])
     return "\n".join(lines) + "\n"
 
 
@@ -87,18 +87,3 @@ def _costs(costs: Costs) -> dict[str, int]:
 
 def _numbers(costs: Costs) -> tuple[str, ...]:
     return tuple(f"{number:,}" for number in _costs(costs).values())
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
-    """Align the first column to the left, and numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *numbers in rows:
-        cells = (cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=True))
-        yield _GAP.join((first.ljust(widths[0]), *cells))
-
-
-def _aligned_left(rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield _GAP.join(cells).rstrip()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from incgen.base.source import Span
+from incgen.base.tables import ruled
 from incgen.graph.nodes import Graph, Node, Use
 from incgen.graph.shapes import Window, effective
 from incgen.language import expressions as ex
@@ -127,12 +128,7 @@ def table(graph: Graph) -> str:
     rows = cells(graph)
     if len(rows) == 1:
         return "nothing in this network is left to a convention\n"
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        words = [text.ljust(width) for text, width in zip(row[:-1], widths, strict=False)]
-        lines.append("   ".join([*words, row[-1].rjust(widths[-1])]))
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]]) + "\n"
+    return "\n".join(ruled(rows, right=[4])) + "\n"
 
 
 def said_by(rule: Rule, own: str) -> str:

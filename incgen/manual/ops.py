@@ -17,6 +17,7 @@ from incgen.language.presets import PRESETS
 from incgen.manual import arguments
 from incgen.manual.rendering import renderings
 from incgen.manual.text import MARGIN, columns, filled
+from incgen.show.forms import markdown as table
 
 #: What the output of an op is where the table does not say.
 _CHANNELS, _HEIGHT = "C", "H"
@@ -58,8 +59,8 @@ class Entry:
 @cache
 def entries() -> dict[str, Entry]:
     """Return the entry of every op, and then of the other words."""
-    table = tomllib.loads((folder("grammar") / "ops.toml").read_text("utf-8"))
-    rows = {**table["op"], **table["word"]}
+    read = tomllib.loads((folder("grammar") / "ops.toml").read_text("utf-8"))
+    rows = {**read["op"], **read["word"]}
     rows = {name: {key: text.strip() for key, text in row.items()} for name, row in rows.items()}
     found = {}
     for op in OPS.values():
@@ -130,11 +131,11 @@ def markdown(op: Op) -> str:
     entry = entries()[op.name]
     formulas = "\n\n".join(filter(None, [entry.formula, entry.sizes]))
     parts = [indent(formulas, MARGIN)] if formulas else []
-    rows: list[tuple[str, ...]] = [("argument", "value", "default", "meaning"), ("---",) * 4]
+    rows = []
     for each in op.arguments:
         name = each.name if each.positional else f"`{each.name}=`"
         rows.append((name, _linked(arguments.values(each)), arguments.default(each), each.doc))
-    parts.append(_markdown_table(rows))
+    parts.append(table(("argument", "value", "default", "meaning"), rows).rstrip())
     if entry.example:
         parts.append(f"```inc body\n{entry.example}\n```")
     return "\n\n".join(parts)
@@ -149,15 +150,10 @@ def _linked(values: str) -> str:
 
 def simple_ops() -> str:
     """Return the table of the ops without arguments."""
-    rows: list[tuple[str, ...]] = [("op", "formula, elementwise unless stated", "output")]
-    rows.append(("---",) * 3)
+    rows = []
     for op in OPS.values():
         if not op.arguments:
             entry = entries()[op.name]
             output = entry.output + (f", {entry.sizes}" if entry.sizes else "")
             rows.append((f"`{op.name}`", op.doc.rstrip("."), output))
-    return _markdown_table(rows)
-
-
-def _markdown_table(rows: list[tuple[str, ...]]) -> str:
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return table(("op", "formula, elementwise unless stated", "output"), rows).rstrip()

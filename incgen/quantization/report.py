@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from incgen.base.diagnostics import counted
+from incgen.base.tables import ruled
 from incgen.quantization.comparing import Classes, Comparison, Error, Row
 
 #: How much less of the images may be classified rightly, or otherwise than in float, before the
@@ -49,12 +50,9 @@ class Report:
     def text(self) -> str:
         """Return the report for people."""
         rows = [("block", "own error", "so far", "int8", "line"), *map(_row, self.blocks)]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [_aligned(row, widths) for row in rows]
         images = f"{counted(self.calibrated, 'image')} for the ranges ({self.calibration})"
         head = f"{images}, {self.found.images:,} others compared"
-        table = [lines[0], "-" * max(map(len, lines)), *lines[1:]]
-        return "\n".join([head, "", *table, "", *self._summary()]) + "\n"
+        return "\n".join([head, "", *ruled(rows, range(1, 4)), "", *self._summary()]) + "\n"
 
     def _summary(self) -> list[str]:
         found = self.found
@@ -127,12 +125,6 @@ def _place(places: Sequence[str]) -> str:
         said.append(line if name == file else place)
         file = name
     return ", ".join(said)
-
-
-def _aligned(row: tuple[str, ...], widths: list[int]) -> str:
-    label, *numbers, place = row
-    cells = (text.rjust(width) for text, width in zip(numbers, widths[1:-1], strict=True))
-    return "   ".join((label.ljust(widths[0]), *cells, place)).rstrip()
 
 
 def _percent(error: Error) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 
+from incgen.base.tables import aligned
 from incgen.graph.nodes import Graph
 from incgen.language.printing import plain
 from incgen.recipes import recipe as rp
@@ -24,14 +25,11 @@ def page(graph: Graph, recipe: rp.Recipe, examples: int) -> str:
     total = total_steps(recipe, epoch)
     head = [f"{recipe.name}: trains {recipe.network}, {graph.trained:,} parameters"]
     head += [f"  {line}" for line in recipe.doc.splitlines()]
-    lines = list(_settings(recipe))
-    width = max(len(name) for name, _ in lines)
-    body = [f"{name:<{width}}  {value}".rstrip() for name, value in lines]
+    body = aligned([*_settings(recipe)], gap="  ")
     ends = f"{examples:,} examples: {epoch:,} steps of an epoch, {total:,} in all, "
     ends += f"{total * recipe.batch:,} images"
     rows = [_HEADINGS, *(_row(recipe, step, epoch, total) for step in _shown(recipe, epoch, total))]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    table = ["  ".join(map(str.rjust, row, widths)) for row in rows]
+    table = aligned(rows, range(len(_HEADINGS)), gap="  ")
     return "\n".join([*head, "", *body, "", ends, "", *table]) + "\n"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from incgen.base.diagnostics import plain
 from incgen.base.painting import Paint, unpainted
+from incgen.base.tables import padded
 from incgen.graph.nodes import Graph
 from incgen.graph.shapes import Shape
 from incgen.graph.words import short
@@ -103,19 +104,12 @@ def _width(lines: Sequence[Sequence[str]], layout: _Layout) -> int:
 
 
 def _drawn(sheet: Sheet, lines: list[list[str]], layout: _Layout, paint: Paint) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    right = [False, *(each.number and each.name != SHARE for each in sheet.columns)]
+    columns = enumerate(sheet.columns, 1)
+    right = {number for number, each in columns if each.number and each.name != SHARE}
     names = ["", *(each.name for each in sheet.columns)]
-    padded = [
-        [
-            cell.rjust(width) if aligned else cell.ljust(width)
-            for cell, width, aligned in zip(line, widths, right, strict=True)
-        ]
-        for line in lines
-    ]
     gap = " " * layout.gap
-    rule = paint("-" * max(len(gap.join(line).rstrip()) for line in padded), "faint")
-    head, *rows, total = padded
+    head, *rows, total = cells_of_lines = padded(lines, right)
+    rule = paint("-" * max(len(gap.join(line).rstrip()) for line in cells_of_lines), "faint")
     shown = [paint(gap.join(head).rstrip(), "heading"), rule]
     for row, line in zip(sheet.rows, rows, strict=True):
         heat = _heat(sheet.share(row)[1])

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from incgen.base.tables import aligned, ruled
 from incgen.graph.frames import prefixes
 from incgen.graph.nodes import Graph
 from incgen.verify.places import Places
@@ -53,9 +54,7 @@ def _heading(report: Report) -> str:
     rows += [("input", shape), ("weights", report.weights)]
     if report.recipe:
         rows.append(("recipe", f"{report.recipe}, in miniature"))
-    width = max(len(name) for name, _ in rows)
-    lines = [f"{name.ljust(width)}{_GAP}{value}" for name, value in rows]
-    return "\n".join([f"{report.network}  from {report.file}", *lines])
+    return "\n".join([f"{report.network}  from {report.file}", *aligned(rows, gap=_GAP)])
 
 
 # ---------------------------------------------------------------- the tree
@@ -162,11 +161,8 @@ def _rung_verdict(made: Sequence[Comparison]) -> str:
 def _divergence(divergence: Divergence) -> str:
     where = f"`{divergence.path}`: " if divergence.path else ""
     title = f"rung {divergence.rung} ({RUNGS[divergence.rung]}), {divergence.dtype}: "
-    width = max((len(f"{each.file}:{each.line}") for each in divergence.lines), default=0)
-    lines = [
-        f"{_INDENT}{f'{each.file}:{each.line}'.ljust(width)}{_GAP}{each.text}"
-        for each in divergence.lines
-    ]
+    places = [(f"{_INDENT}{each.file}:{each.line}", each.text) for each in divergence.lines]
+    lines = aligned(places, gap=_GAP)
     return "\n".join([f"{title}{where}{divergence.message}", *lines])
 
 
@@ -203,16 +199,8 @@ def _verdict(report: Report) -> str:
 
 
 def _table(rows: Sequence[Sequence[str]], texts: Sequence[int] = (0,)) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = (
-            cell.ljust(width) if number in texts else cell.rjust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        lines.append(_GAP.join(cells).rstrip())
-    lines.insert(1, "-" * max(map(len, lines)))
-    return "\n".join(lines)
+    right = {*range(len(rows[0]))} - {*texts}
+    return "\n".join(ruled(rows, right, _GAP))
 
 
 def _number(value: float) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from incgen.base.diagnostics import counted, plain
+from incgen.base.tables import ruled
 from incgen.base.version import VERSION
 from incgen.compiling import Parameters
 from incgen.graph.nodes import Graph
@@ -137,14 +138,8 @@ def text(checkpoint: Checkpoint) -> str:
         sources, notes = (entry.get(part, []) for part in ("from", "notes"))
         rows.append((name, shown(stored.shape), _joined(sources, ", "), _joined(notes, "; ")))
     columns = [column for column in range(4) if any(row[column] for row in rows[1:])]
-    widths = [max(len(row[column]) for row in rows) for column in columns]
-    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    table = [
-        "  ".join(row[c].ljust(w) for c, w in zip(columns, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    shown_lines = map(plain, [*lines, "", table[0], rule, *table[1:]])
-    return "\n".join(shown_lines) + "\n"
+    table = ruled([[row[column] for column in columns] for row in rows], gap="  ")
+    return "\n".join(map(plain, [*lines, "", *table])) + "\n"
 
 
 def as_json(checkpoint: Checkpoint) -> str:
