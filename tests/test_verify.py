@@ -560,6 +560,22 @@ network small {
 """
 
 
+def test_squares_beyond_float32_are_undecided_and_so_is_what_depends_on_them() -> None:
+    """1e20 is a number of float32, and its square is none: the result of `lrn` is 0 there."""
+    network = "huge: scale 1e15; concat { { norm: lrn 3; twice: scale 2 }; beside: scale 0.5 }"
+    text = f"numerics torch\nnetwork net {{ input 4x4 3; {network} }}"
+    report = verify("net.inc", text=text, targets=["torch"], rungs=[1], dtypes=["float32"])
+
+    found = {each.path: each.message for each in report.ill_conditioned}
+    assert found == {
+        "norm": "what is finite in float64 has squares that are not in float32",
+        "twice": "rounding alone makes what goes into it",
+    }
+    assert {"huge", "beside"} <= {
+        each.path for each in report.comparisons if each.verdict == "agrees"
+    }
+
+
 def test_numbers_beyond_float32_are_undecided() -> None:
     report = verify(graph_of(LARGE), rungs=[1])
 

@@ -15,6 +15,9 @@ from incgen.verify.record import Limit, Record, Subject
 from incgen.verify.variants import Another
 from incgen.weights.checkpoint import Array
 
+#: What is or takes squares: a result is lost long before it or the input is.
+_SQUARING, _VARIANCE = ("lrn", "l2_normalize"), ".running_var"
+
 
 class Comparer:
     """Compares the results of the models of one floating-point type, pass by pass."""
@@ -146,18 +149,35 @@ class Comparer:
             }
             for name in names
         }
-        beyond = _beyond(before, found, apart)
+        lost = dict.fromkeys(_beyond(before, found, apart), f"is not in {models.dtype}")
+        lost |= dict.fromkeys(
+            self._squares_beyond(each, exact), f"has squares that are not in {models.dtype}"
+        )
         bars = _bars_in_float32(apart)
         for name in names:
             sides = f"{name} in {exact.dtype}", f"{name} in {models.dtype}"
             subject = Subject(each.rung, each.what, sides)
-            for key in beyond & apart[name].keys():
-                message = f"what is finite in {exact.dtype} is not in {models.dtype}"
+            for key in lost.keys() & apart[name].keys():
+                message = f"what is finite in {exact.dtype} {lost[key]}"
                 self.record.undecided(subject, key, message)
-            left = {key: before[name][key] for key in before[name].keys() - beyond}
-            jumps = partial(self._jumps, each, exact)
-            limit = Limit(bars[name], floors[name], jumps, True, each.given == "large")
-            self.record.arrays(subject, (left, found[name]), limit)
+            jumps, large = partial(self._jumps, each, exact), each.given == "large"
+            limit = Limit(bars[name], floors[name], jumps, True, large, frozenset(lost))
+            self.record.arrays(subject, (before[name], found[name]), limit)
+
+    def _squares_beyond(self, each: Pass, exact: Models) -> set[str]:
+        """Return the layers that need squares, or a variance, too large for this type."""
+        if each.rung != 1:
+            return set()
+        nodes, values, weights = self.models.graph.nodes, exact.stated(each), exact.weights_of(each)
+        squares = {
+            key.removesuffix(_VARIANCE): weights[key] for key in weights if key.endswith(_VARIANCE)
+        }
+        for node in nodes:
+            given = [values[path] for i in node.inputs if (path := nodes[i].path) in values]
+            if node.op in _SQUARING:
+                squares[node.path] = np.square(measure.largest(given))
+        most = np.finfo(self.models.dtype).max
+        return {path for path, found in squares.items() if (found > most).any()}
 
     def _jumps(self, each: Pass, exact: Models) -> dict[str, float]:
         """Return the effect in float64 of moving all numbers by the rounding of float32."""

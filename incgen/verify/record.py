@@ -37,6 +37,7 @@ class Limit:
     reaction: Reaction | None = None  #: Called if a bar is missed
     rounded: bool = False  #: Whether the second side is the first in a smaller type
     coarse: bool = False  #: Whether to compare it however far rounding moves it
+    lost: frozenset[str] = frozenset()  #: What is not compared, and excuses what depends on it
 
     def of(self, key: str) -> float:
         """Return the bar of a key."""
@@ -71,8 +72,8 @@ class Record:
     ) -> None:
         """Compare the arrays of each key; what only one side has is not compared."""
         shared = pair[0].keys() & pair[1].keys()
-        noise: set[str] = set()
-        for key in sorted(shared, key=self._order):
+        noise = set(limit.lost)
+        for key in sorted(shared - noise, key=self._order):
             of_noise = subject.rung < 3 and not noise.isdisjoint(self._before(key, shared))
             moved = self._compare(subject, key, (pair[0][key], pair[1][key]), limit, of_noise)
             if moved >= measure.HOPELESS:
