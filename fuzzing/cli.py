@@ -60,11 +60,14 @@ def command(
     folder = Path(save) if save is not None else None
     with _installed(), frameworks_silent(), progress_line() as progress:
         if broken is not None:
-            from fuzzing.broken import specs, weights
+            from fuzzing.broken import runner
+            from fuzzing.broken.corpus import corpus
+            from fuzzing.broken.specs import Specs
+            from fuzzing.broken.weights import Weights, bases
 
-            attempt = specs.run if broken == "specs" else weights.run
-            tried = attempt(
-                count, seed, processes, lambda so_far: progress(so_far.progress(count)), keep=folder
+            subject = Specs(corpus(), seed) if broken == "specs" else Weights(bases(), seed)
+            tried = runner.run(
+                subject, count, processes, lambda each: progress(each.progress(count)), keep=folder
             )
             failed, text, interrupted = tried.failed, tried.text(), tried.interrupted
         else:

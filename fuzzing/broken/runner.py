@@ -41,7 +41,6 @@ def run(
     progress: Callable[[Report], None] | None = None,
     *,
     keep: Path | None = None,
-    first: int = 0,
 ) -> Report:
     """Try inputs.
 
@@ -52,14 +51,13 @@ def run(
         progress: Called about twice a second with the report so far, with which an interrupt ends
             the run.
         keep: The folder for failing inputs, reduced.
-        first: The number of the first input.
     """
     report, start = Report(), time.monotonic()
     workers: list[_Worker] = []
     folder = tempfile.TemporaryDirectory(prefix="incgen-broken-")
     try:
         for i in range(processes):
-            numbers = range(first + i, first + count, processes)
+            numbers = range(i, count, processes)
             workers.append(_Worker(subject, numbers, Path(folder.name)))
         while any(worker.running for worker in workers):
             wait([worker.results for worker in workers if worker.running], timeout=_TELL)

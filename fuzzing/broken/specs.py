@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fuzzing.broken import runner
 from fuzzing.broken.cases import Case
-from fuzzing.broken.corpus import Corpus, corpus
+from fuzzing.broken.corpus import Corpus
 from fuzzing.broken.examine import LOOKS, examine_spec
 from fuzzing.broken.guard import Bounds
 from fuzzing.broken.inputs import spec_case
-from fuzzing.broken.report import Report
 
 #: How many inputs there are for each one that another command, in turn, is tried on too.
 _EVERY = 5
@@ -48,28 +45,3 @@ class Specs:
         """Examine how it ends."""
         turn, rest = divmod(number, _EVERY)
         return examine_spec(case, folder, "" if rest else LOOKS[turn % len(LOOKS)])
-
-
-def run(
-    count: int,
-    seed: int = 0,
-    processes: int = 1,
-    progress: Callable[[Report], None] | None = None,
-    *,
-    keep: Path | None = None,
-    folders: Iterable[Path] = (),
-    first: int = 0,
-) -> Report:
-    """Try broken specs.
-
-    Args:
-        count: How many.
-        seed: The same number gives the same specs, if `folders` are the same.
-        processes: How many run at once.
-        progress: Called about twice a second with the report so far.
-        keep: The folder for failing specs, reduced.
-        folders: Folders of `.inc` and `.md` files to break, in addition to incgen's own specs.
-        first: The number of the first.
-    """
-    subject = Specs(corpus(folders), seed)
-    return runner.run(subject, count, processes, progress, keep=keep, first=first)

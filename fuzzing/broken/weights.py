@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -12,12 +12,10 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from fuzzing.broken import runner
 from fuzzing.broken.archives import PICKLES, RAN, bitten, repacked
 from fuzzing.broken.cases import Case
 from fuzzing.broken.guard import Bounds
 from fuzzing.broken.headers import lying
-from fuzzing.broken.report import Report
 from fuzzing.broken.trial import Failure
 from incgen.api import load
 from incgen.base.diagnostics import plain
@@ -204,28 +202,3 @@ def _loaded(path: Path) -> str:
             raise Failure("partly loaded", str(error)) from error
         return "not loaded"
     return "loaded"
-
-
-def run(
-    count: int,
-    seed: int = 0,
-    processes: int = 1,
-    progress: Callable[[Report], None] | None = None,
-    *,
-    keep: Path | None = None,
-    folders: Iterable[Path] = (),
-    first: int = 0,
-) -> Report:
-    """Try broken weights files.
-
-    Args:
-        count: How many.
-        seed: The same number gives the same files, if `folders` are the same.
-        processes: How many run at once.
-        progress: Called about twice a second with the report so far.
-        keep: The folder for failing files, reduced.
-        folders: Folders of good files to break, in addition to those that incgen writes.
-        first: The number of the first.
-    """
-    subject = Weights(bases(folders), seed)
-    return runner.run(subject, count, processes, progress, keep=keep, first=first)
