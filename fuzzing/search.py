@@ -98,7 +98,6 @@ def search(
     save: Path | None = None,
     rungs: Sequence[int] | None = None,
     progress: Callable[[str], None] | None = None,
-    shrink: bool = True,
     targets: Sequence[str] = tuple(TARGETS),
 ) -> Report:
     """Examine random networks, and reduce those that fail.
@@ -110,7 +109,6 @@ def search(
         save: A folder for specs that fail.
         rungs: The rungs of the ladder; if omitted, those of random networks.
         progress: A callback that receives progress messages.
-        shrink: Whether to reduce specs that fail.
         targets: The targets, and `onnx`.
 
     Raises:
@@ -133,7 +131,7 @@ def search(
         chosen = _chosen(report.tally.found)
         small = partial(minimised, seed=seed, rungs=tuple(rungs), targets=tuple(names))
         report.faults = chosen
-        if shrink and chosen:
+        if chosen:
             if progress is not None:
                 progress(f"making {len(chosen)} specs small")
             done = {found.number: result for found, result in spread(small, chosen, processes)}

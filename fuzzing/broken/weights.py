@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -46,12 +45,8 @@ _SPEC, _OUTPUT = "net.inc", "written.safetensors"
 Base = tuple[str, tuple[tuple[str, bytes], ...]]
 
 
-def bases(folders: Iterable[Path] = ()) -> tuple[Base, ...]:
-    """Return good files: those that incgen writes, and those in folders, from any network.
-
-    A TensorFlow checkpoint consists of the files with a common prefix.
-    """
-    found: list[Base] = []
+def bases() -> tuple[Base, ...]:
+    """Return good files: those that incgen writes."""
     with TemporaryDirectory() as name:
         made = Path(name)
         spec, ours = made / _SPEC, made / "ours.safetensors"
@@ -61,14 +56,9 @@ def bases(folders: Iterable[Path] = ()) -> tuple[Base, ...]:
             form = {"w.pth": "torch", "w.npz": "npz", "w.msgpack": "flax"}.get(output, "keras")
             export_weights(ours, spec, made / output, format=form)
         spec.unlink()
-        for folder in (made, *folders):
-            grouped: dict[str, list[Path]] = {}
-            for path in sorted(each for each in folder.iterdir() if each.is_file()):
-                stem = path.name.partition(".index")[0].partition(".data-")[0]
-                grouped.setdefault(stem, []).append(path)
-            for stem, paths in grouped.items():
-                found.append((stem, tuple((path.name, path.read_bytes()) for path in paths)))
-    return tuple(found)
+        return tuple(
+            (path.name, ((path.name, path.read_bytes()),)) for path in sorted(made.iterdir())
+        )
 
 
 @dataclass(frozen=True)
