@@ -16,6 +16,7 @@ from fuzzing.climbing import climb, climb_with_arguments, generated
 from fuzzing.faults import Fault, place_of
 from fuzzing.refusals import UNSEEN, expected
 from fuzzing.tracking import Misfit, TooLarge, output_of
+from incgen.api import refusals
 from incgen.base.diagnostics import Severity, SpecError
 from incgen.compiling import compile_spec
 from incgen.graph.nodes import Graph
@@ -80,6 +81,8 @@ def examine(
     except SpecError as error:
         if not expected(_headline(error)):
             raise Fault("refused", _headline(error)) from error
+        if not set(error.diagnostics) <= set(refusals(graph)):
+            raise Fault("check", f"does not find: {_headline(error)}") from error
         return Examined(refused=_headline(error))
     _format_keeps_it(text, graph)
     if spec is not None:

@@ -27,7 +27,7 @@ from incgen.compiling import compile_spec
 from incgen.graph.nodes import Graph
 from incgen.language.expressions import Literal
 from incgen.language.ops import OPS
-from incgen.targets import TARGETS
+from incgen.targets import TARGETS, Target
 from incgen.targets.keras import ops as keras_ops
 from incgen.targets.keras.code import Layer
 from incgen.targets.torch import ops as torch_ops
@@ -78,6 +78,14 @@ def test_what_once_failed_agrees_in_flax(path: Path) -> None:
 )
 def test_what_no_class_can_say_is_refused(uses: str) -> None:
     assert examine(f"numerics torch\n{uses}").refused.startswith("unsupported: ")
+
+
+def test_what_is_refused_has_to_be_found_by_a_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "numerics torch\nunit u = conv 2x2 -> dense 2\nnetwork n {\n    input 4x4 1\n"
+    monkeypatch.setattr(Target, "check", lambda target, graph: None)
+
+    with pytest.raises(Fault, match="check: does not find: unsupported: "):
+        examine(f"{text}    a: u 1 pad=same\n}}\n")
 
 
 def test_what_no_target_has_to_refuse_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
