@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from incgen.base.files import OutputError, Replacement, existing, make_folder, refuse_links
+from incgen.base.files import OutputError, Replacement, existing, refuse_links
 from incgen.base.fingerprint import fingerprint
 from incgen.base.version import VERSION
 
@@ -225,7 +225,6 @@ def write_all(texts: Mapping[Path, str], *, force: bool = False) -> list[Generat
     with ExitStack() as written:  # write all of them before the first is moved into place
         for file in files:
             if file.changed:
-                make_folder(file.path.parent)
                 temporary = written.enter_context(Replacement(file.path))
                 temporary.write(file.text.encode("utf-8"))
                 temporary.close()

@@ -119,8 +119,9 @@ class Replacement:
         self._descriptor = -1
 
     def __enter__(self) -> Replacement:
-        """Open the new file beside the old one."""
+        """Open the new file beside the old one, in a folder that is made if it is missing."""
         _refuse_read_only(self.path)
+        make_folder(self.path.parent)
         # O_EXCL: never a file or a link that somebody else put there.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         try:

@@ -84,14 +84,13 @@ def diff(
 
 def _draw(found: Comparison, graph: Graph, output: str) -> None:
     """Write the drawing of a comparison."""
-    from incgen.base.files import make_folder, refuse_links, replace
+    from incgen.base.files import refuse_links, replace
     from incgen.diff.drawing import drawn
     from incgen.draw.drawing import format_of
 
     path = Path(output)
     data = drawn(found, graph, format_of(output))
     refuse_links(path)
-    make_folder(path.parent)
     replace(path, data)
     say(f"wrote {path.as_posix()}")
 

@@ -92,12 +92,11 @@ def draw(
         print_text(data.decode("utf-8"))
         return OK
     path = Path(output or f"{graph.program.network.name}.svg")
-    from incgen.base.files import existing, make_folder, refuse_links, replace
+    from incgen.base.files import existing, refuse_links, replace
 
     refuse_links(path)
     changed = existing(path) != data
     if changed:
-        make_folder(path.parent)
         replace(path, data)
     say(f"{'wrote' if changed else 'unchanged'} {path.as_posix()}")
     return OK

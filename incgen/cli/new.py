@@ -68,13 +68,12 @@ def _project(name: str, template: str, targets: Sequence[str]) -> int:
 
 def _write(texts: Mapping[Path, str]) -> None:
     """Write new files, or none if one of them exists."""
-    from incgen.base.files import OutputError, make_folder, replace
+    from incgen.base.files import OutputError, replace
 
     for path in texts:
         if path.is_symlink() or path.exists():
             raise OutputError(f"`{path.as_posix()}` exists: choose another name, or remove it")
     for path, text in texts.items():
-        make_folder(path.parent)
         replace(path, text.encode("utf-8"))
         say(f"wrote {path.as_posix()}")
 

@@ -29,7 +29,7 @@ def templates(target: str, files: Sequence[str], output: str | None, force: bool
     incgen's own.
     """
     from incgen import api
-    from incgen.base.files import OutputError, make_folder, replace
+    from incgen.base.files import OutputError, replace
     from incgen.targets.shared.templates import places_of
 
     (found,) = api.find_targets([target])
@@ -53,7 +53,6 @@ def templates(target: str, files: Sequence[str], output: str | None, force: bool
         help_ = "choose another folder, or overwrite it with --force"
         raise OutputError(f"`{there[0].as_posix()}` already exists: {help_}")
     for path, source in copies.items():
-        make_folder(path.parent)
         replace(path, source.read_bytes())
         say(f"wrote {path.as_posix()}")
     return OK

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from incgen.base.files import OutputError, Replacement, make_folder, reason, refuse_links
+from incgen.base.files import OutputError, Replacement, reason, refuse_links
 from incgen.base.version import VERSION
 from incgen.onnx import encoding
 from incgen.onnx.model import Model
@@ -117,7 +117,6 @@ def written(
         return
     if not force:
         refuse_foreign(file)
-    make_folder(file.path.parent)
     temporary = stack.enter_context(Replacement(file.path))
     sealed = encoding.entry(file.digest)
     for number, chunk in enumerate(encoding.chunks(model, arrays, metadata)):

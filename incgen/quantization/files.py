@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx
 
-from incgen.base.files import OutputError, make_folder, reason, refuse_links, replace
+from incgen.base.files import OutputError, reason, refuse_links, replace
 from incgen.onnx import SUFFIX, encoding
 from incgen.onnx.files import OnnxFile, refuse_foreign, stated
 from incgen.quantization.source import Source
@@ -55,7 +55,6 @@ def write(place: Path, proto: onnx.ModelProto, metadata: Mapping[str, str]) -> t
     content = proto.SerializeToString(deterministic=True)
     digest = hashlib.sha256(encoding.entry(encoding.NO_DIGEST) + content).hexdigest()
     data = encoding.entry(digest) + content
-    make_folder(place.parent)
     changed = not place.exists() or place.read_bytes() != data
     if changed:
         replace(place, data)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from incgen.base.files import make_folder, replace
+from incgen.base.files import replace
 from incgen.verify.models import Models
 from incgen.verify.passes import Pass
 from incgen.verify.report import Divergence
@@ -36,7 +36,6 @@ def save(
         if arrays:
             data = BytesIO()
             np.savez(data, allow_pickle=False, **arrays)
-            make_folder(folder)
             file = folder / f"{models.dtype}_rung{found.rung}_{place}_{side}.npz"
             replace(file, data.getvalue())
 

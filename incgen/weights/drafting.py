@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from incgen.base.files import OutputError, check_new, make_folder, replace
+from incgen.base.files import OutputError, check_new, replace
 from incgen.compiling import Parameters, SpecPath, compile_spec, plain_parameters
 from incgen.graph.nodes import Graph
 from incgen.language.arithmetic import Value
@@ -81,7 +81,6 @@ def draft_layout(
     if not made.layers:
         network = graph.program.network.name
         raise WeightsError(f"`{checkpoint.as_posix()}` has no layer with the shapes of `{network}`")
-    make_folder(output.parent)
     replace(output, made.text.encode("utf-8"))
     return made
 

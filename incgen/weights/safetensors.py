@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from incgen.base.files import OutputError, Replacement, make_folder, refuse_links
+from incgen.base.files import OutputError, Replacement, refuse_links
 from incgen.weights.checkpoint import (
     Array,
     Checkpoint,
@@ -67,7 +67,6 @@ def write(path: Path, head: bytes, chunks: Iterable[bytes | memoryview]) -> int:
     """
     size = len(head)
     digest = hashlib.sha256(head)
-    make_folder(path.parent)
     with Replacement(path) as file:
         file.write(head)
         for chunk in chunks:
