@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ MODULES = sorted((ROOT / "incgen").rglob("*.py"))
 FUZZING = sorted((ROOT / "fuzzing").rglob("*.py"))
 
 
+@cache
 def imported(path: Path) -> set[str]:
     """Return the modules that a file imports anywhere, including inside functions."""
     found: set[str] = set()
