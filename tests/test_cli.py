@@ -405,6 +405,17 @@ def test_a_spec_that_is_not_there(incgen: Runner, command: str, name: str, why: 
     assert f"{name}: error[unreadable]: the file cannot be read: {why}\n" in done.err
 
 
+@pytest.mark.parametrize("name", ["small", "small.inc"])
+def test_a_spec_that_is_somewhere_else(incgen: Runner, name: str) -> None:
+    Path("specs").mkdir()
+    Path("specs/small.inc").write_text(SPEC)
+    if name == "small":
+        Path(name).mkdir()
+
+    for typed in (name, "specs/small"):
+        assert "\nhelp: write `specs/small.inc`\n" in incgen("check", typed).err
+
+
 @pytest.mark.parametrize("command", ["check", "build", "show", "format"])
 def test_standard_input_that_is_no_text(incgen: Runner, command: str) -> None:
     done = incgen(command, "-", stdin=b"net\n\xff")

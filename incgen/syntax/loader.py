@@ -7,6 +7,7 @@ nothing else: a spec from elsewhere cannot reach the rest of the disk.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -239,7 +240,7 @@ def read(path: Path, name: str, span: Span | None = None) -> bytes:
     except (OSError, ValueError) as error:
         message = f"{_which(name, span)} cannot be read: {reason(error)}"
         help_ = None
-        if span is None and isinstance(error, FileNotFoundError):
+        if span is None and isinstance(error, FileNotFoundError | IsADirectoryError):
             help_ = _one_that_is_there(path)
         fault = Diagnostic(Code.UNREADABLE, message, span, help=help_, file=name)
         raise SpecError([fault]) from None
@@ -283,9 +284,13 @@ def _not_utf8(data: bytes, at: int, name: str, span: Span | None, which: str) ->
 
 
 def _one_that_is_there(path: Path) -> str | None:
-    """Return what to type for a missing spec whose name resembles a shipped one."""
+    """Return what to type for a missing spec: one beside it, or a shipped one with such a name."""
     name = path.as_posix().removeprefix(shipped.PREFIX)
     name = PurePosixPath(name).name.removesuffix(".inc")
+    for file in (path.parent / f"{name}.inc", path.parent / "specs" / f"{name}.inc"):
+        with suppress(OSError):  # a name too long
+            if name and file.is_file():
+                return f"write `{file.as_posix()}`"
     if name in shipped.names():
         return f"`{name}` comes with incgen: give its name alone"
     return near(name, shipped.names())
