@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from checkpoints import Array, random_arrays, write_npz, write_torch
 from safetensors.numpy import save_file
 
 import incgen
+from incgen.cli.main import main
 from incgen.weights import first
 from incgen.weights.readers import open_checkpoint
 
@@ -55,14 +58,23 @@ def theirs() -> dict[str, Array]:
 
 
 def run(*arguments: str, without: str = "") -> tuple[int, str, str]:
-    """Run a command, optionally `without` a library."""
-    script = "from incgen.cli.main import main; main()"
-    if without:
-        lacking = Path("lacking")  # for the process that reads Keras files too
-        lacking.mkdir()
-        text = f"raise ModuleNotFoundError('no {without}', name='{without}')\n"
-        Path(lacking, f"{without}.py").write_text(text, "utf-8")
-        script = f"import sys; sys.path.insert(0, '{lacking}')\n{script}"
+    """Run a command, `without` a library in a process of its own."""
+    if not without:
+        with (
+            redirect_stdout(io.StringIO()) as out,
+            redirect_stderr(io.StringIO()) as said,
+            pytest.raises(SystemExit) as ended,
+        ):
+            main(arguments)
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, out.getvalue(), said.getvalue().rstrip("\n")
+    lacking = Path("lacking")  # for the process that reads Keras files too
+    lacking.mkdir()
+    text = f"raise ModuleNotFoundError('no {without}', name='{without}')\n"
+    Path(lacking, f"{without}.py").write_text(text, "utf-8")
+    script = (
+        f"import sys; sys.path.insert(0, '{lacking}')\nfrom incgen.cli.main import main; main()"
+    )
     command = [sys.executable, "-c", script, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     words = [line for line in done.stderr.splitlines() if not line.startswith(("W0", "I0", "WARN"))]
