@@ -212,10 +212,10 @@ PUBLISHED = [
         "tf_slim inception_v1",
         "inception_v1_slim",
         "slim",
-        slim("inception_v1", (224, 224)),
+        slim("inception_v1", (193, 199)),
         file="weights.ckpt",
-        size=(224, 224),
-        steps=(224, 224),
+        size=(193, 199),  # the least that leave 7 x 7
+        steps=(193, 199),
     ),
     Published(
         "torchvision googlenet",
