@@ -29,6 +29,8 @@ network small(classes = 3, drop = 0.25) {
     logits: dense classes
 }
 """
+#: The same for grey images, which may come in IDX files.
+GREY = NETWORK.replace("8x8 3", "8x8 1")
 #: The least.
 PLAIN = """\
 numerics caffe

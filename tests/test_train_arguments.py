@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from incgen.targets import TARGETS
 from incgen.targets.shared import training
 
 #: What the functions of the command line need.
-NAMES = {"argparse": argparse, "Path": Path, "Callable": Callable, "Iterable": Iterable}
+NAMES = {"argparse": argparse, "Path": Path, "partial": partial}
 
 
 @pytest.fixture(scope="module", params=TARGETS)

@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from scripts import check
-from small import NETWORK, PLAIN, picture, spec
+from small import GREY, NETWORK, PLAIN, picture, spec
 from torch import Tensor, nn
 
 from incgen.compiling import compile_recipe
@@ -42,16 +42,22 @@ GOLDEN = Path(__file__).parent / "golden" / "training"
 #: Recipes that together have every form of a script.
 FORMS = {
     "all": spec(),
-    "least": spec(PLAIN, loss="cross_entropy", optimizer="sgd", rate="0.1", drop=small.OPTIONAL),
+    "least": spec(
+        PLAIN.replace("8x8 3", "8x8 1"),
+        loss="cross_entropy",
+        optimizer="sgd",
+        rate="0.1",
+        drop=small.OPTIONAL,
+    ),
     "biased": spec(NETWORK.replace("caffe", "tf"), optimizer="rmsprop tf decay=0.9 eps=1"),
     "mixed": spec(
         NETWORK.replace("-> bn ->", "-> bn variance=biased ->", 1).replace(MORE, MORE_BN)
     ),
-    "grey": spec(NETWORK.replace("8x8 3", "8x8 1"), train="{ flip }", clip="value 1"),
+    "grey": spec(GREY, train="{ flip }", clip="value 1"),
     "crops": spec(evaluate="{ ten_crop }", optimizer="sgd momentum=0.5 nesterov=true rate=inside"),
     "many": spec(evaluate="{ multi_crop }", shuffle="shards 10", optimizer="adamw decay=0.05"),
     "decay": spec(l2="0.125", rate="0.1 per=epoch -> cosine to=0.01", average="0.9"),
-    "arrays": spec(drop=["train"], evaluate="{ resize 9 -> center_crop }"),
+    "arrays": spec(GREY, drop=["train"], evaluate="{ resize 9 -> center_crop }"),
     "torch": spec(optimizer="rmsprop torch decay=0.9 eps=1 momentum=0.5", shuffle="once"),
 }
 
@@ -96,12 +102,21 @@ def test_mypy_finds_nothing(forms: Path, tmp_path: Path) -> None:
 
 def test_only_what_a_recipe_needs_is_written(forms: Path) -> None:
     least = (forms / "least" / "train_small_least_torch.py").read_text("utf-8")
-    for word in ("Average", "SyncBatchNorm", "clip", "draw", "centred", "HEADS", "SMOOTHING", "L2"):
+    for word in (
+        "average",
+        "SyncBatchNorm",
+        "clip",
+        "draw",
+        "crop_box",
+        "HEADS",
+        "SMOOTHING",
+        "L2",
+    ):
         assert word not in least, word
     assert len(least.splitlines()) < 680
 
 
-@pytest.mark.parametrize("name", ["run", "images", "sampler", "csv"])
+@pytest.mark.parametrize("name", ["run", "images", "dataset", "csv"])
 def test_a_network_with_a_name_of_the_script(name: str, tmp_path: Path) -> None:
     text = spec().replace("network small", f"network {name}").replace("for small", f"for {name}")
     module = scripts.loaded(scripts.built(tmp_path, text, "torch"))
@@ -206,9 +221,9 @@ def test_a_rate(line: str, length: str, imported: Callable[..., Any]) -> None:
     text = spec(rate=line) if length == "epochs" else spec(drop=["epochs"], steps="40", rate=line)
     module, (_, recipe) = imported(text), compile_recipe("spec.inc", "r", text=text)
     epoch = 7
-    total = module.length(epoch)
-
-    assert total == rates.total_steps(recipe, epoch)
+    total = rates.total_steps(recipe, epoch)
+    said = re.search(r"total = (.*)", Path(module.__file__).read_text("utf-8"))
+    assert said is not None and eval(said[1], {"epoch": epoch}) == total  # our own code
     assert [module.rate(step, epoch, total) for step in range(total)] == [
         rates.rate_at(recipe.rate, step, epoch, total) for step in range(total)
     ]
@@ -235,7 +250,7 @@ def test_processes_share_each_batch(
 ) -> None:
     """A run that begins in the middle of an epoch sees what one from the start sees there."""
     module = imported(spec())
-    whole = [(epoch, part.tolist()) for epoch, part in module.Order(20, 7, 0, 7)]
+    whole = [(epoch, part.tolist()) for epoch, part in module.training_order(20, 7, 0, 7)]
     assert [epoch for epoch, _ in whole] == [0, 0, 0, 1, 1, 1, 2]
     for epoch in (0, 1):
         seen = module.order(epoch, 20, 7).tolist()
@@ -245,7 +260,7 @@ def test_processes_share_each_batch(
     shares = []
     for rank in range(3):
         monkeypatch.setattr(module, "RANK", rank)
-        shares.append([part.tolist() for _, part in module.Order(20, 7, 4, 7)])
+        shares.append([part.tolist() for _, part in module.training_order(20, 7, 4, 7)])
     assert [[*chain(*parts)] for parts in zip(*shares, strict=True)] == [p for _, p in whole[4:]]
 
 
@@ -274,19 +289,18 @@ def test_clipping(imported: Callable[..., Any]) -> None:
 def test_the_average(line: str, decays: list[float], imported: Callable[..., Any]) -> None:
     module = imported(spec(average=line))
     model = module.Small()
-    average = module.Average(model)
-    expected = {key: value.clone() for key, value in model.state_dict().items()}
+    average = module.make_average(model)
+    assert not average.module.training
+    kept = {key: w for key, w in model.state_dict().items() if w.is_floating_point()}
+    assert "conv1.bn.running_var" in kept
+    expected = {key: value.clone() for key, value in kept.items()}
     for step, decay in enumerate(decays):
-        for value in model.state_dict().values():
+        for key, value in kept.items():
             value.add_(step + 1)
-        average.update(step)
-        for key, value in model.state_dict().items():
-            old = expected[key]
-            new = decay * old + (1 - decay) * value if value.is_floating_point() else value.clone()
-            expected[key] = new
+            expected[key] = decay * expected[key] + (1 - decay) * value
+        average.update_parameters(model)
 
-    found = average.model.state_dict()
-    assert found.keys() == expected.keys()
+    found = average.module.state_dict()
     for key in expected:
         torch.testing.assert_close(found[key], expected[key], rtol=1e-13, atol=0)
 
@@ -556,10 +570,12 @@ def test_a_folder_for_each_class(imported: Callable[..., Any], images: Path) -> 
 
 
 def test_idx_files(imported: Callable[..., Any], tmp_path: Path) -> None:
-    train, val = imported(spec()).find_examples(scripts.folder_of_idx(tmp_path))
+    train, val = imported(spec(GREY, train="{ flip }")).find_examples(
+        scripts.folder_of_idx(tmp_path)
+    )
     assert (len(train), len(val)) == (40, 20)
     assert train.labels.dtype == np.int64 and train.labels[:4].tolist() == [0, 1, 2, 0]
-    assert train.image(0).shape == (8, 8, 3)
+    assert train.image(0).shape == (8, 8, 1)
 
 
 def without(name: str) -> Callable[[Path], None]:
@@ -595,7 +611,7 @@ def test_wrong_idx_files(
 ) -> None:
     change(scripts.folder_of_idx(tmp_path / "data"))
     with pytest.raises(SystemExit) as stopped:
-        imported(spec()).find_examples(tmp_path / "data")
+        imported(spec(GREY, train="{ flip }")).find_examples(tmp_path / "data")
     assert str(stopped.value).startswith("error: ") and message in str(stopped.value)
     assert str(tmp_path / "data") in str(stopped.value)
 
@@ -796,17 +812,17 @@ def test_arrays_without_transforms_are_taken_as_they_are(
     for text, of_training, of_evaluation in (
         (FORMS["least"], torch.uint8, torch.uint8),
         (FORMS["arrays"], torch.uint8, torch.float32),
-        (spec(train="{ flip }", drop=["evaluate"]), torch.float32, torch.uint8),
+        (spec(GREY, train="{ flip }", drop=["evaluate"]), torch.float32, torch.uint8),
     ):
         module = imported(text)
         examples, _ = module.find_examples(data)
         for epoch, dtype in ((0, of_training), (None, of_evaluation)):
             pixels, labels = module.Images(examples, 0)[epoch, numbers]
-            assert (pixels.shape, pixels.dtype) == ((3, 3, 8, 8), dtype)
+            assert (pixels.shape, pixels.dtype) == ((3, 1, 8, 8), dtype)
             assert labels.tolist() == [2, 0, 0]
         if dtype == torch.uint8:
             expected = np.stack([examples.images[n] for n in numbers])
-            assert torch.equal(pixels, torch.from_numpy(expected)[:, None].expand(-1, 3, -1, -1))
+            assert torch.equal(pixels, torch.from_numpy(expected)[:, None])
 
 
 def test_a_run_on_arrays(tmp_path: Path) -> None:

@@ -33,6 +33,17 @@ _CROPS = {"ten_crop": 10, "multi_crop": 144}
 _DEPTHWISE = ("depthwise_conv", "separable_conv")
 #: The largest denominator of a fraction.
 _DENOMINATOR = 16
+#: What the data are: only grey images come in IDX files.
+_DATA = {
+    True: (
+        "The folder has train/ and val/ with a folder of images for each class, or the IDX",
+        "files of MNIST and its kin. `--help` lists the options.",
+    ),
+    False: (
+        "The folder has train/ and val/ with a folder of images for each class. `--help`",
+        "lists the options.",
+    ),
+}
 #: The scales of `multi_crop`: the shorter side in sevenths of the crop, 256 to 352 for 224.
 _SCALES = (8, 9, 10, 11)
 
@@ -203,7 +214,7 @@ def lerp(low: float, high: float, number: str) -> str:
     return f"({fraction(low)} + ({fraction(high)} - {fraction(low)}) * {number})"
 
 
-def in_steps(duration: Duration) -> str:
+def in_steps(duration: Duration, epoch: str = "epoch") -> str:
     """Return a duration in steps as Python source, for an `epoch` of so many steps.
 
     >>> in_steps(Duration(0.5, "epochs")), in_steps(Duration(24, "epochs"))
@@ -213,8 +224,8 @@ def in_steps(duration: Duration) -> str:
     if duration.unit == "steps":
         return plain(max(1, round(count)))
     if float(count).is_integer() and count >= 1:
-        return "epoch" if count == 1 else f"{plain(count)} * epoch"
-    return f"max(1, round({fraction(count)} * epoch))"
+        return epoch if count == 1 else f"{plain(count)} * {epoch}"
+    return f"max(1, round({fraction(count)} * {epoch}))"
 
 
 def _docstring(graph: Graph, recipe: Recipe, width: int, commands: Sequence[str]) -> list[str]:
@@ -227,8 +238,7 @@ def _docstring(graph: Graph, recipe: Recipe, width: int, commands: Sequence[str]
         "",
         *(f"    {command}" for command in commands),
         "",
-        "The folder has train/ and val/ with a folder of images for each class, or the IDX",
-        "files of MNIST and its kin. `--help` lists the options.",
+        *_DATA[graph.input.channels == 1],
     )
     return docstring(doc, width, facts=facts, last=origin(graph))
 

@@ -25,7 +25,8 @@ class KerasTrained(Trained):
         self.compiled.run_eagerly = True  # every step has its own masks
         self.callbacks: list[Any] = [self.script.Rate(self.epoch, self.total)]
         if self.recipe.average is not None:
-            self.callbacks.append(self.script.Average(self.model))
+            average = self.runner.fresh()
+            self.callbacks.append(self.script.Average(self.model, average))
         for each in self.callbacks:
             each.set_model(self.compiled)
             each.on_train_begin()
@@ -46,13 +47,16 @@ class KerasTrained(Trained):
         variables = variables_of(self.model)
         keys = {id(each): key for key, each in variables.items()}
         trained = [keys[id(each)] for each in self.model.trainable_variables]
-        sgd = isinstance(self.recipe.optimizer, Sgd)
+        rule = self.recipe.optimizer
+        sgd = isinstance(rule, Sgd)
+        sign = -1.0 if isinstance(rule, Sgd) and rule.rate_inside else 1.0  # Keras' own adds it
         velocities = getattr(optimizer, "momentums" if sgd else "_momentums", [])
         squares = [] if sgd else optimizer._velocities
-        averages = self.callbacks[1].state if len(self.callbacks) > 1 else {}
+        average = len(self.callbacks) > 1
+        averages = variables_of(self.callbacks[1].network) if average else {}
         return {
             "tensor": self._arrays(variables),
-            "velocity": self._arrays(_by_key(trained, velocities if self.heavy else []), self.sign),
+            "velocity": self._arrays(_by_key(trained, velocities if self.heavy else []), sign),
             "mean square": self._arrays(_by_key(trained, squares)),
             "average": self._arrays(averages),
         }

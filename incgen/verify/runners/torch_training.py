@@ -32,7 +32,7 @@ class TorchTrained(Trained):
         self.model.load_state_dict(safetensors.torch.load_file(weights))
         self.optimizer: Any = self.script.make_optimizer(self.model)
         averaged = self.recipe.average is not None
-        self.average: Any = self.script.Average(self.model) if averaged else None
+        self.average: Any = self.script.make_average(self.model) if averaged else None
         self.model.train()
 
     def step(self, x: Array, labels: Array, number: int) -> float:
@@ -48,11 +48,9 @@ class TorchTrained(Trained):
         for key, parameter in self.model.named_parameters():
             for name, value in self.optimizer.state.get(parameter, {}).items():
                 kind = _STATES.get(name)
-                if kind == "velocity" and self.heavy:
-                    found[kind] |= arrays({key: self.sign * value})
-                elif kind == "mean square":
+                if kind == "mean square" or (kind == "velocity" and self.heavy):
                     found[kind] |= arrays({key: value})
         tensors = self.runner.facts_of(self.model).tensors
-        averages = self.average.model.state_dict() if self.average is not None else {}
+        averages = self.average.module.state_dict() if self.average is not None else {}
         kept = {key: value for key, value in averages.items() if key in tensors}  # no counters
         return {**found, "tensor": tensors, "average": arrays(kept)}

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from incgen.base.modules import import_source
-from incgen.recipes.recipe import Adam, Recipe, Sgd
+from incgen.recipes.recipe import Adam, Recipe
 from incgen.verify.runners.base import Runner
 from incgen.weights.checkpoint import Array
 
@@ -46,9 +46,6 @@ class Trained(ABC):
         self.script = import_script(runner, source)
         self.model: Any = runner.fresh()
         optimizer = recipe.optimizer
-        #: The factor that makes velocities what is subtracted: that of SGD with the rate inside is
-        #: added, in every framework
-        self.sign = -1.0 if isinstance(optimizer, Sgd) and optimizer.rate_inside else 1.0
         #: Whether there are velocities that are more than the step itself
         self.heavy = isinstance(optimizer, Adam) or optimizer.momentum > 0
 
