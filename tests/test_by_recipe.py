@@ -60,6 +60,11 @@ def compared(report: Report) -> set[str]:
     [
         *((name, ("torch", "keras")) for name in RECIPES if name != "inside"),
         ("inside", ("torch", "keras", "flax")),  # which compiles every step, if slowly
+        *(
+            pytest.param(name, ("torch", "flax"), marks=pytest.mark.slow)
+            for name in RECIPES
+            if name != "inside"
+        ),
     ],
 )
 def test_scripts_do_what_their_recipe_says(name: str, targets: tuple[str, ...]) -> None:
