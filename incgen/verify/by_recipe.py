@@ -270,7 +270,7 @@ _PARTS = {
     "velocity": r"(class|def) (SGD|RMSprop|Adam|make_optimizer)\b",
     "parameter": r"(class|def) (SGD|RMSprop|Adam|make_optimizer)\b",
     "statistic": r" *def train_step\(",
-    "average": r"class Average\b",
+    "average": r"(class Average|def make_average)\b",
 }
 
 
