@@ -383,6 +383,30 @@ def test_source_text_and_a_file_are_written_together_or_not_at_all(
     assert len(list(Path("generated").iterdir())) == 2
 
 
+def test_a_file_of_a_network_that_has_another_name_now_is_left_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "numerics torch\nnetwork net { input 8x8 3\n a: conv 3x3 2 }\n"
+    Path("net.inc").write_text(text)
+    assert command("weights", "init", "net.inc", "-o", "w.safetensors") == 0
+    build = ("build", "net.inc", "-t", "onnx", "--weights", "w.safetensors", "-o")
+    for output in ("out/", "out/mine.onnx"):  # the second has a name of its user's
+        assert command(*build, output) == 0
+    Path("out/broken.onnx").write_bytes(b"")
+    Path("net.inc").write_text(text.replace("network net", "network other"))
+    capsys.readouterr()
+
+    assert command(*build, "out/") == 0
+
+    assert capsys.readouterr().err == (
+        "wrote out/other.onnx\nout/net.onnx may be left over: "
+        "the network of net.inc is called `other` now; if so, remove it\n"
+    )
+    assert command(*build, "out/mine.onnx") == 0
+    assert capsys.readouterr().err == "wrote out/mine.onnx\n"
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -108,7 +108,7 @@ def build(
             say(f"{each.path} {each.difference()}")
     if check:
         print_text("".join(each.diff() for each in files))
-    _say_left_over(graphs, sources)
+    _say_left_over(graphs, sources, file)
     return FAULTS if check and any(each.changed for each in files) else OK
 
 
@@ -197,7 +197,9 @@ def _compiled(
     return [formed(graph, deploy) for graph in graphs], None
 
 
-def _say_left_over(graphs: Sequence[Graph], files: Sequence[GeneratedFile]) -> None:
+def _say_left_over(
+    graphs: Sequence[Graph], files: Sequence[GeneratedFile], of_onnx: OnnxFile | None
+) -> None:
     """Report files that may be left over from networks or recipes that were renamed."""
     from incgen.output import Made, left_over
     from incgen.syntax.loader import STDIN
@@ -207,3 +209,10 @@ def _say_left_over(graphs: Sequence[Graph], files: Sequence[GeneratedFile]) -> N
     made = [Made(each.file, each.network.name, each.recipes) for each in programs]
     for path, what in left_over(made, [file.path for file in files], TARGETS).items():
         say(f"{path} {what}")
+    if of_onnx is not None and made:
+        from incgen.onnx.files import left_over as left_over_files
+
+        (each,) = made
+        renamed = f"the network of {each.file} is called `{each.network}` now; if so, remove it"
+        for path in left_over_files(of_onnx.path, each.file, each.network):
+            say(f"{path} may be left over: {renamed}")

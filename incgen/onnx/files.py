@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,6 +144,27 @@ def stated(path: Path) -> tuple[str, bool]:
             digest.update(data)
     stated = first[1].decode("ascii")
     return stated, digest.hexdigest() == stated
+
+
+def left_over(path: Path, spec: str, network: str) -> list[Path]:
+    """Return files beside one that its spec made when its network had another name.
+
+    Files that users named themselves say nothing, and nothing is said of them.
+    """
+    ends = ("", "_deployed")
+    if path.stem not in {f"{network}{end}" for end in ends}:
+        return []
+    found = []
+    for other in sorted(path.parent.glob(f"*{path.suffix}")):
+        if other == path or not other.is_file():
+            continue
+        with suppress(OSError):
+            said = _described(other)[1] if stated(other)[1] else {}
+            before = said.get("network", network)
+            named = other.stem in {f"{before}{end}" for end in ends}
+            if named and before != network and said["spec"] == spec:
+                found.append(other)
+    return found
 
 
 def _described(path: Path) -> tuple[str, dict[str, str]]:
