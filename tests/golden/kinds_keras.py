@@ -53,7 +53,7 @@ class PaddedAveragePooling2D(Float32AveragePooling2D):
 
 @keras.saving.register_keras_serializable("kinds")
 class PaddedMaxPooling2D(layers.MaxPooling2D):
-    """Max pooling with a border, ((top, bottom), (left, right)), of copies of the edge."""
+    """Max pooling with copies of the edge around, ((top, bottom), (left, right))."""
 
     def __init__(self, pool_size, strides, border, **kwargs):
         super().__init__(pool_size, strides, **kwargs)
@@ -72,7 +72,7 @@ class PaddedMaxPooling2D(layers.MaxPooling2D):
         )
 
     def is_same(self, sizes):
-        """Return whether "same" has these windows: it copies nothing, so it is faster."""
+        """Return whether "same" has these windows: it copies nothing."""
         for n, k, s, around in zip(sizes, self.pool_size, self.strides, self.border):
             if n is None:
                 return False
