@@ -54,7 +54,7 @@ CALLS = {
     "keras": (
         *("layers.Conv2D", "UnbiasedBatchNormalization", "layers.ReLU", "Float32AveragePooling2D"),
         *("layers.DepthwiseConv2D + layers.Conv2D", "layers.Concatenate"),
-        *("UnbiasedBatchNormalization", "PaddedMaxPooling2D", "layers.Conv2D"),
+        *("UnbiasedBatchNormalization", "EdgePadding2D + layers.MaxPooling2D", "layers.Conv2D"),
         *("layers.Add", "layers.Permute + layers.Flatten + layers.Dense"),
     ),
     "flax": (

@@ -327,7 +327,7 @@ network net {
         ("torch", "            2 * ((min(q - 1, 2) + 21) // (q - 1) + 1) * (18 // (q - 1) + 1), q"),
         (
             "keras",
-            '        (3, 1), p - 1, ((1, min(p - 1, 2)), (0, 0)), **NHWC, name=f"{name}-pool"',
+            '    x = EdgePadding2D(((1, min(p - 1, 2)), (0, 0)), name=f"{name}-pool-pad")(x)',
         ),
     ],
 )

@@ -22,6 +22,24 @@ NHWC = {"data_format": "channels_last"}  # whatever keras.json says
 
 
 @keras.saving.register_keras_serializable("bn_inception")
+class EdgePadding2D(layers.Layer):
+    """Padding by copies of the edge, for max pooling: they never exceed a maximum."""
+
+    def __init__(self, padding, **kwargs):
+        super().__init__(**kwargs)
+        self.padding = padding
+
+    def call(self, x):
+        (top, bottom), (left, right) = self.padding
+        x = ops.concatenate([x[:, :1]] * top + [x] + [x[:, -1:]] * bottom, axis=1)
+        first, last = x[:, :, :1], x[:, :, -1:]
+        return ops.concatenate([first] * left + [x] + [last] * right, axis=2)
+
+    def get_config(self):
+        return {**super().get_config(), "padding": self.padding}
+
+
+@keras.saving.register_keras_serializable("bn_inception")
 class Float32AveragePooling2D(layers.AveragePooling2D):
     """Average pooling in float32 or better: half-precision sums overflow on a CPU."""
 
@@ -31,59 +49,16 @@ class Float32AveragePooling2D(layers.AveragePooling2D):
 
 
 @keras.saving.register_keras_serializable("bn_inception")
-class PaddedMaxPooling2D(layers.MaxPooling2D):
-    """Max pooling with copies of the edge around, ((top, bottom), (left, right))."""
-
-    def __init__(self, pool_size, strides, border, **kwargs):
-        super().__init__(pool_size, strides, **kwargs)
-        self.border = border
-
-    def call(self, inputs):
-        x, (top, bottom), (left, right) = inputs, *self.border
-        if self.is_same(x.shape[1:3]):
-            return ops.max_pool(
-                x, self.pool_size, self.strides, "same", "channels_last"
-            )
-        x = ops.concatenate([x[:, :1]] * top + [x] + [x[:, -1:]] * bottom, axis=1)
-        first, last = x[:, :, :1], x[:, :, -1:]
-        return super().call(
-            ops.concatenate([first] * left + [x] + [last] * right, axis=2)
-        )
-
-    def is_same(self, sizes):
-        """Return whether "same" has these windows: it copies nothing."""
-        for n, k, s, around in zip(sizes, self.pool_size, self.strides, self.border):
-            if n is None:
-                return False
-            count = (n - 1) // s + 1
-            added = max((count - 1) * s + k - n, 0)
-            if around[0] != added // 2 or (n + sum(around) - k) // s + 1 != count:
-                return False
-        return True
-
-    def compute_output_shape(self, input_shape):
-        n, *sizes, channels = input_shape
-        for axis, size in enumerate(sizes):
-            if size is not None:
-                sizes[axis] = size + sum(self.border[axis])
-        return super().compute_output_shape((n, *sizes, channels))
-
-    def get_config(self):
-        return {**super().get_config(), "border": self.border}
-
-
-@keras.saving.register_keras_serializable("bn_inception")
 class UnbiasedBatchNormalization(layers.BatchNormalization):
     """Batch normalisation that averages unbiased variances, n / (n - 1) as large."""
 
     def call(self, inputs, training=None, mask=None):
-        if not (training and self.trainable):
-            return super().call(inputs, training=training, mask=mask)
         kept = self.momentum * self.moving_variance
         outputs = super().call(inputs, training=training, mask=mask)
-        added = self.moving_variance - kept
-        n = ops.size(inputs) // inputs.shape[-1] * getattr(self, "replicas", 1)
-        self.moving_variance.assign_add(ops.divide(added, ops.maximum(n - 1, 1)))
+        if training and self.trainable:
+            added = self.moving_variance - kept
+            n = ops.size(inputs) // inputs.shape[-1] * getattr(self, "replicas", 1)
+            self.moving_variance.assign_add(ops.divide(added, ops.maximum(n - 1, 1)))
         return outputs
 
 
@@ -147,7 +122,8 @@ def reduction(x, n3x3_reduce, n3x3, ndouble_reduce, ndouble, *, name):
     double3x3 = conv_bn(x, ndouble_reduce, 1, name=f"{name}-double3x3-0")
     double3x3 = conv_bn(double3x3, ndouble, 3, name=f"{name}-double3x3-1")
     double3x3 = conv_bn(double3x3, ndouble, 3, stride=2, name=f"{name}-double3x3-2")
-    pool = PaddedMaxPooling2D(3, 2, ((0, 1), (0, 1)), **NHWC, name=f"{name}-pool")(x)
+    pool = EdgePadding2D(((0, 1), (0, 1)), name=f"{name}-pool-pad")(x)
+    pool = layers.MaxPooling2D(3, 2, **NHWC, name=f"{name}-pool")(pool)
     return layers.Concatenate(name=name)([conv3x3, double3x3, pool])
 
 
@@ -155,10 +131,12 @@ def bn_inception(classes=1000, input_shape=(224, 224, 3), name="bn_inception"):
     """Return a model of (N, 224, 224, 3) to (N, 1000)."""
     inputs = keras.Input(input_shape, name="input")
     x = conv_bn(inputs, 64, 7, stride=2, name="conv1")  # (N, 112, 112, 64)
-    x = PaddedMaxPooling2D(3, 2, ((0, 1), (0, 1)), **NHWC, name="pool1")(x)
+    x = EdgePadding2D(((0, 1), (0, 1)), name="pool1-pad")(x)
+    x = layers.MaxPooling2D(3, 2, **NHWC, name="pool1")(x)  # (N, 56, 56, 64)
     x = conv_bn(x, 64, 1, name="conv2-0")
-    x = conv_bn(x, 192, 3, name="conv2-1")  # (N, 56, 56, 192)
-    x = PaddedMaxPooling2D(3, 2, ((0, 1), (0, 1)), **NHWC, name="pool2")(x)
+    x = conv_bn(x, 192, 3, name="conv2-1")
+    x = EdgePadding2D(((0, 1), (0, 1)), name="pool2-pad")(x)
+    x = layers.MaxPooling2D(3, 2, **NHWC, name="pool2")(x)  # (N, 28, 28, 192)
 
     x = inception(x, 64, 64, 64, 64, 96, "avg", 32, name="inception_3a")
     x = inception(x, 64, 64, 96, 64, 96, "avg", 64, name="inception_3b")

@@ -18,6 +18,24 @@ NHWC = {"data_format": "channels_last"}  # whatever keras.json says
 
 
 @keras.saving.register_keras_serializable("kinds")
+class EdgePadding2D(layers.Layer):
+    """Padding by copies of the edge, for max pooling: they never exceed a maximum."""
+
+    def __init__(self, padding, **kwargs):
+        super().__init__(**kwargs)
+        self.padding = padding
+
+    def call(self, x):
+        (top, bottom), (left, right) = self.padding
+        x = ops.concatenate([x[:, :1]] * top + [x] + [x[:, -1:]] * bottom, axis=1)
+        first, last = x[:, :, :1], x[:, :, -1:]
+        return ops.concatenate([first] * left + [x] + [last] * right, axis=2)
+
+    def get_config(self):
+        return {**super().get_config(), "padding": self.padding}
+
+
+@keras.saving.register_keras_serializable("kinds")
 class Float32AveragePooling2D(layers.AveragePooling2D):
     """Average pooling in float32 or better: half-precision sums overflow on a CPU."""
 
@@ -51,56 +69,13 @@ class PaddedAveragePooling2D(Float32AveragePooling2D):
         return {**super().get_config(), "border": self.border}
 
 
-@keras.saving.register_keras_serializable("kinds")
-class PaddedMaxPooling2D(layers.MaxPooling2D):
-    """Max pooling with copies of the edge around, ((top, bottom), (left, right))."""
-
-    def __init__(self, pool_size, strides, border, **kwargs):
-        super().__init__(pool_size, strides, **kwargs)
-        self.border = border
-
-    def call(self, inputs):
-        x, (top, bottom), (left, right) = inputs, *self.border
-        if self.is_same(x.shape[1:3]):
-            return ops.max_pool(
-                x, self.pool_size, self.strides, "same", "channels_last"
-            )
-        x = ops.concatenate([x[:, :1]] * top + [x] + [x[:, -1:]] * bottom, axis=1)
-        first, last = x[:, :, :1], x[:, :, -1:]
-        return super().call(
-            ops.concatenate([first] * left + [x] + [last] * right, axis=2)
-        )
-
-    def is_same(self, sizes):
-        """Return whether "same" has these windows: it copies nothing."""
-        for n, k, s, around in zip(sizes, self.pool_size, self.strides, self.border):
-            if n is None:
-                return False
-            count = (n - 1) // s + 1
-            added = max((count - 1) * s + k - n, 0)
-            if around[0] != added // 2 or (n + sum(around) - k) // s + 1 != count:
-                return False
-        return True
-
-    def compute_output_shape(self, input_shape):
-        n, *sizes, channels = input_shape
-        for axis, size in enumerate(sizes):
-            if size is not None:
-                sizes[axis] = size + sum(self.border[axis])
-        return super().compute_output_shape((n, *sizes, channels))
-
-    def get_config(self):
-        return {**super().get_config(), "border": self.border}
-
-
 def pooling(x, kind: Literal["max", "avg"], stride, counts=True, *, name):
     """Map (N, H, W, C) to (N, H', W', C)."""
     if kind not in ("max", "avg"):
         raise ValueError(f"{kind=} is not one of max, avg")
     if kind == "max":
-        x = PaddedMaxPooling2D(
-            3, stride, ((1, 1), (1, 1)), **NHWC, name=f"{name}-pool"
-        )(x)
+        x = EdgePadding2D(((1, 1), (1, 1)), name=f"{name}-pool-pad")(x)
+        x = layers.MaxPooling2D(3, stride, **NHWC, name=f"{name}-pool")(x)
     elif counts:
         x = layers.ZeroPadding2D(1, **NHWC, name=f"{name}-pool-pad")(x)
         x = Float32AveragePooling2D(3, stride, **NHWC, name=f"{name}-pool")(x)

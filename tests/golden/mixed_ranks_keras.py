@@ -20,13 +20,12 @@ class UnbiasedBatchNormalization(layers.BatchNormalization):
     """Batch normalisation that averages unbiased variances, n / (n - 1) as large."""
 
     def call(self, inputs, training=None, mask=None):
-        if not (training and self.trainable):
-            return super().call(inputs, training=training, mask=mask)
         kept = self.momentum * self.moving_variance
         outputs = super().call(inputs, training=training, mask=mask)
-        added = self.moving_variance - kept
-        n = ops.size(inputs) // inputs.shape[-1] * getattr(self, "replicas", 1)
-        self.moving_variance.assign_add(ops.divide(added, ops.maximum(n - 1, 1)))
+        if training and self.trainable:
+            added = self.moving_variance - kept
+            n = ops.size(inputs) // inputs.shape[-1] * getattr(self, "replicas", 1)
+            self.moving_variance.assign_add(ops.divide(added, ops.maximum(n - 1, 1)))
         return outputs
 
 

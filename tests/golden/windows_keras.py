@@ -17,45 +17,21 @@ NHWC = {"data_format": "channels_last"}  # whatever keras.json says
 
 
 @keras.saving.register_keras_serializable("windows")
-class PaddedMaxPooling2D(layers.MaxPooling2D):
-    """Max pooling with copies of the edge around, ((top, bottom), (left, right))."""
+class EdgePadding2D(layers.Layer):
+    """Padding by copies of the edge, for max pooling: they never exceed a maximum."""
 
-    def __init__(self, pool_size, strides, border, **kwargs):
-        super().__init__(pool_size, strides, **kwargs)
-        self.border = border
+    def __init__(self, padding, **kwargs):
+        super().__init__(**kwargs)
+        self.padding = padding
 
-    def call(self, inputs):
-        x, (top, bottom), (left, right) = inputs, *self.border
-        if self.is_same(x.shape[1:3]):
-            return ops.max_pool(
-                x, self.pool_size, self.strides, "same", "channels_last"
-            )
+    def call(self, x):
+        (top, bottom), (left, right) = self.padding
         x = ops.concatenate([x[:, :1]] * top + [x] + [x[:, -1:]] * bottom, axis=1)
         first, last = x[:, :, :1], x[:, :, -1:]
-        return super().call(
-            ops.concatenate([first] * left + [x] + [last] * right, axis=2)
-        )
-
-    def is_same(self, sizes):
-        """Return whether "same" has these windows: it copies nothing."""
-        for n, k, s, around in zip(sizes, self.pool_size, self.strides, self.border):
-            if n is None:
-                return False
-            count = (n - 1) // s + 1
-            added = max((count - 1) * s + k - n, 0)
-            if around[0] != added // 2 or (n + sum(around) - k) // s + 1 != count:
-                return False
-        return True
-
-    def compute_output_shape(self, input_shape):
-        n, *sizes, channels = input_shape
-        for axis, size in enumerate(sizes):
-            if size is not None:
-                sizes[axis] = size + sum(self.border[axis])
-        return super().compute_output_shape((n, *sizes, channels))
+        return ops.concatenate([first] * left + [x] + [last] * right, axis=2)
 
     def get_config(self):
-        return {**super().get_config(), "border": self.border}
+        return {**super().get_config(), "padding": self.padding}
 
 
 def factorised(x, n, c, *, name):
@@ -82,7 +58,8 @@ def windows(n=3, input_shape=(10, 12, 3), name="windows"):
     x = layers.ZeroPadding2D((2, 1), **NHWC, name="stem-pad")(inputs)
     x = layers.Conv2D(4, (5, 3), (2, 1), **NHWC, name="stem")(x)  # (N, 5, 12, 4)
     x = factorised(x, n, 5, name="mid")
-    x = PaddedMaxPooling2D((2, 3), (2, 1), ((0, 1), (0, 0)), **NHWC, name="pool1")(x)
+    x = EdgePadding2D(((0, 1), (0, 0)), name="pool1-pad")(x)
+    x = layers.MaxPooling2D((2, 3), (2, 1), **NHWC, name="pool1")(x)  # (N, 3, 10, 15)
     x = whole(x, 7, name="last")  # (N, 1, 1, 7)
     # Channels first, the order of the weights that follow.
     x = layers.Permute((3, 1, 2), name="flatten-permute")(x)

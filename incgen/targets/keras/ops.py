@@ -265,7 +265,9 @@ def _pool(args: Args, place: Place, average: bool) -> tuple[Step, ...]:
     found = () if zeros is None else (_zero_padding(border(zeros)),)
     if over is None:
         return *found, stock
-    return *found, Layer(f"padded_{name}", {**stock.args, "border": full_border(over)})
+    if average:
+        return *found, Layer("padded_avg_pool", {**stock.args, "border": full_border(over)})
+    return Layer("edge_padding", {"sides": full_border(over)}, ("pad",)), stock
 
 
 def _counted_same(kernel_: Pair, stride: Pair) -> Step:
