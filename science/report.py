@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -42,30 +42,49 @@ PAPER = {
 _ON_THE_WAY = (0.8, 0.85)
 
 
-def collect(runs: Sequence[Run], folder: Path, results: Path) -> None:
-    """Write the curves of finished runs, and the percentiles of figure 1, to a JSON file."""
+def gather(runs: Iterable[Run], folder: Path, results: Path) -> dict[str, Any]:
+    """Return the curves of runs by name, and the percentiles of figure 1.
+
+    Runs that are not finished in the folder have what an earlier JSON file says, if anything.
+    """
+    known = json.loads(results.read_text("utf-8")) if results.exists() else {}
     found: dict[str, Any] = {}
     for run in runs:
-        if not finished(folder / run.name):
-            continue
-        curve = curve_of(folder / run.name)
-        found[run.name] = {**asdict(curve), "base": run.settings.get("base")}
-        percentiles = folder / run.name / "percentiles.csv"
-        if percentiles.exists():
-            with percentiles.open(newline="") as file:
-                rows = [[float(value) for value in row] for row in list(csv.reader(file))[1:]]
-            found[run.name]["percentiles"] = rows[::5]
-    results.write_text(json.dumps(found) + "\n", "utf-8")
+        if finished(folder / run.name):
+            found[run.name] = _result(run, folder / run.name)
+        elif run.name in known:
+            found[run.name] = known[run.name]
+    return found
+
+
+def _result(run: Run, place: Path) -> dict[str, Any]:
+    found = {**asdict(curve_of(place)), "base": run.settings.get("base")}
+    percentiles = place / "percentiles.csv"
+    if percentiles.exists():
+        with percentiles.open(newline="") as file:
+            rows = [[float(value) for value in row] for row in list(csv.reader(file))[1:]]
+        found["percentiles"] = rows[::5]
+    return found
+
+
+def collect(runs: Iterable[Run], folder: Path, results: Path) -> None:
+    """Write what `gather` returns to the JSON file."""
+    results.write_text(json.dumps(gather(runs, folder, results)) + "\n", "utf-8")
 
 
 def read(results: Path) -> tuple[dict[str, Curve], dict[str, list[list[float]]], float]:
     """Read what `collect` wrote: curves, percentiles, and the rate of Inception."""
     found = json.loads(results.read_text("utf-8"))
-    curves = {
-        name: Curve(tuple(each["steps"]), tuple(each["accuracies"])) for name, each in found.items()
-    }
+    curves = curves_in(found)
     percentiles = {n: each["percentiles"] for n, each in found.items() if "percentiles" in each}
     return curves, percentiles, best_rate(curves)
+
+
+def curves_in(found: Mapping[str, Any]) -> dict[str, Curve]:
+    """Return the curves of what `gather` returned, by name."""
+    return {
+        name: Curve(tuple(each["steps"]), tuple(each["accuracies"])) for name, each in found.items()
+    }
 
 
 def best_rate(curves: Curves) -> float:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from science import report  # noqa: E402  # after the path is known
-from science.experiments import DATA, curve_of, figures, grid, run_all  # noqa: E402
+from science.experiments import DATA, figures, grid, run_all  # noqa: E402
 
 #: The results that the page in the docs shows.
 RESULTS = ROOT / "science" / "results.json"
@@ -37,7 +37,7 @@ def main() -> None:
     only = tuple(args.only) or ("",)
     first = [run for run in grid() if run.name.startswith(only)]
     run_all(first, args.output, args.data)
-    base = report.best_rate({run.name: curve_of(args.output / run.name) for run in grid()})
+    base = report.best_rate(report.curves_in(report.gather(grid(), args.output, RESULTS)))
     runs = [run for run in figures(base) if run.name.startswith(only)]
     run_all(runs, args.output, args.data)
     report.collect([*grid(), *figures(base)], args.output, RESULTS)
