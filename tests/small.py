@@ -68,6 +68,23 @@ def spec(network: str = NETWORK, drop: Sequence[str] = (), **settings: str) -> s
     return f"{network}\nrecipe r for small {{\n{body}\n}}\n"
 
 
+#: Recipes whose scripts have other forms in every target, by their names.
+FORMS = {
+    "all": spec(),
+    "least": spec(
+        PLAIN.replace("8x8 3", "8x8 1"),
+        loss="cross_entropy",
+        optimizer="sgd",
+        rate="0.1",
+        drop=OPTIONAL,
+    ),
+    "grey": spec(GREY, train="{ flip }", clip="value 1"),
+    "many": spec(evaluate="{ multi_crop }", shuffle="shards 10", optimizer="adamw decay=0.05"),
+    "decay": spec(l2="0.125", rate="0.1 per=epoch -> cosine to=0.01", average="0.9"),
+    "arrays": spec(GREY, drop=["train"], evaluate="{ resize 9 -> center_crop }"),
+    "torch": spec(optimizer="rmsprop torch decay=0.9 eps=1 momentum=0.5", shuffle="once"),
+}
+
 #: Rates that change from step to step, and gradients of two weights.
 RATES = [0.1, 0.05, 0.2, 0.025]
 GRADIENTS = [[0.5, -2.0], [0.25, 1.0], [-1.5, 0.125], [0.75, 0.5]]

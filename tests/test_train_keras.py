@@ -39,21 +39,9 @@ DEPTHWISE = """    separable_conv 3x3 10 multiplier=2
     dropout"""
 #: Recipes that together have every form of a script.
 FORMS = {
-    "all": spec(),
-    "least": spec(
-        PLAIN.replace("8x8 3", "8x8 1"),
-        loss="cross_entropy",
-        optimizer="sgd",
-        rate="0.1",
-        drop=small.OPTIONAL,
-    ),
+    **small.FORMS,
     "biased": spec(NETWORK.replace("caffe", "tf"), optimizer="rmsprop tf decay=0.9 eps=1"),
-    "grey": spec(GREY, train="{ flip }", clip="value 1"),
     "crops": spec(evaluate="{ ten_crop }", optimizer="sgd momentum=0.5 nesterov=true"),
-    "many": spec(evaluate="{ multi_crop }", shuffle="shards 10", optimizer="adamw decay=0.05"),
-    "decay": spec(l2="0.125", rate="0.1 per=epoch -> cosine to=0.01", average="0.9"),
-    "arrays": spec(GREY, drop=["train"], evaluate="{ resize 9 -> center_crop }"),
-    "torch": spec(optimizer="rmsprop torch decay=0.9 eps=1 momentum=0.5", shuffle="once"),
     "stock": spec(optimizer="rmsprop keras decay=0.9 eps=1", batch="6", drop=["clip", "average"]),
     "depth": spec(NETWORK.replace("    global_avg_pool\n    dropout", DEPTHWISE)),
 }

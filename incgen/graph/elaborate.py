@@ -33,8 +33,8 @@ from incgen.language.arithmetic import Value
 from incgen.resolve import definitions as df
 from incgen.resolve.arguments import count_fault
 
-#: The most different shapes before and after something that are noted.
-_PASSED = 50
+#: The most different values, or shapes before and after something, that are noted.
+_NOTED = 50
 
 
 def elaborate(program: df.Program, settings: Mapping[str, Value], report: Reporter) -> Graph | None:
@@ -168,9 +168,7 @@ class _Builder:
         """Apply one element."""
         self.bounds.element(element.span, frame.use, frame.depth)
         after = self.applied(element, value, frame)
-        passed = self.passed.setdefault(element.span, {})
-        if len(passed) < _PASSED:
-            passed[self.shape(value), self.shape(after)] = None
+        self.note(self.passed.setdefault(element.span, {}), value, after)
         return after
 
     def applied(self, element: df.Element, value: int, frame: Frame) -> int:
@@ -256,11 +254,16 @@ class _Builder:
         for name, value in values.items():
             known = seen.setdefault(name, [])
             # `1` and `True` are equal, but the code must show which one it was
-            if len(known) < 50 and not any(type(k) is type(value) and k == value for k in known):
+            if len(known) < _NOTED and not any(
+                type(k) is type(value) and k == value for k in known
+            ):
                 known.append(value)
-        shapes = self.shapes.setdefault(definition, {})
-        if len(shapes) < _PASSED:
-            shapes[self.shape(before), self.shape(after)] = None
+        self.note(self.shapes.setdefault(definition, {}), before, after)
+
+    def note(self, seen: dict[tuple[Shape, Shape], None], before: int, after: int) -> None:
+        """Record the shapes before and after something; a few different ones are enough."""
+        if len(seen) < _NOTED:
+            seen[self.shape(before), self.shape(after)] = None
 
     def join(self, element: df.Join, value: int, frame: Frame) -> int:
         inner = frame.inside(element.name)
