@@ -7,6 +7,7 @@ table; with `--json` it prints them for `run.py`, which combines those of all be
 
 from __future__ import annotations
 
+import argparse
 import gc
 import json
 import os
@@ -56,6 +57,14 @@ def at_most(name: str, value: float, bar: float, note: str = "") -> Figure:
 def zero(name: str, faults: int) -> Figure:
     """Return a figure that counts failures, of which there must be none."""
     return Figure(name, str(faults), "0", faults == 0)
+
+
+def option_parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser of the options of every benchmark, described by its first paragraph."""
+    parser = argparse.ArgumentParser(description=(description or "").split("\n\n", 1)[0])
+    parser.add_argument("--smallest", action="store_true", help="measure as little as possible")
+    parser.add_argument("--json", action="store_true", help="print the figures for `run.py`")
+    return parser
 
 
 def report(figures: Sequence[Figure]) -> None:

@@ -1,15 +1,13 @@
 """Count the seeds that give `incgen verify` a verdict on rung 1 of published gated networks.
 
 All frameworks, both types, at 64 x 64 with 2 examples: some minutes a seed, because JAX compiles
-each network anew. A number on the command line changes the number of seeds, which is 20.
+each network anew.
 """
 
 from __future__ import annotations
 
-import sys
-
 import incgen
-from figures import ROOT, Figure, report
+from figures import ROOT, Figure, option_parser, report
 from incgen.verify import verify
 
 NAMES = ("efficientnet_b0", "ghostnet", "mobilenet_v3_small", "regnet_y_400mf")
@@ -34,5 +32,6 @@ def measure(seeds: int) -> list[Figure]:
 
 
 if __name__ == "__main__":
-    numbers = [int(each) for each in sys.argv[1:] if each.isdecimal()]
-    report(measure(*numbers or [SEEDS]))
+    parser = option_parser(__doc__)
+    parser.add_argument("seeds", nargs="?", type=int, default=SEEDS, help=f"how many ({SEEDS})")
+    report(measure(parser.parse_args().seeds))

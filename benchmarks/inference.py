@@ -20,7 +20,7 @@ from pathlib import Path
 
 from engines import bars, machine, page, preparing, results, rounds
 from engines.plan import BATCHES, CONVOLUTION, ENGINES, NETWORKS, Network, cells
-from figures import report
+from figures import option_parser, report
 
 #: What `--smallest` measures.
 SMALL = ("onnxruntime",)
@@ -28,7 +28,7 @@ SMALL = ("onnxruntime",)
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser = option_parser(__doc__)
     add = parser.add_argument
     add("--network", action="append", choices=NETWORKS, help="measure this one; repeatable")
     add("--engine", action="append", choices=ENGINES, help="measure in this one; repeatable")
@@ -39,8 +39,6 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     add("--no-steps", action="store_true", help="leave out training steps")
     add("--results", type=Path, metavar="FILE", help=f"write JSON here (all: {page.RESULTS.name})")
     add("--page", action="store_true", help="write docs/benchmarks.md from the results, and end")
-    add("--smallest", action="store_true", help="only show that it works")
-    add("--json", action="store_true", help="print the figures for `run.py`")
     return parser.parse_args(given)
 
 

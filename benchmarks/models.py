@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -25,7 +24,7 @@ from typing import Any
 import numpy as np
 
 import incgen
-from figures import REFERENCE, SMALLEST, SPEC, Figure, compare, from_script, report
+from figures import REFERENCE, SMALLEST, SPEC, Figure, compare, from_script, option_parser, report
 
 PAIRS = {1: 1} if SMALLEST else {1: 60, 32: 9}  # batch: how many pairs of forward passes are timed
 STEPS = {2: 1} if SMALLEST else {1: 20, 32: 3}  # the same for training steps
@@ -289,8 +288,11 @@ def main() -> None:
     """Measure the frameworks named on the command line, or all of them in separate processes."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     measures = {"torch": measure_torch, "keras": measure_keras, "flax": measure_flax}
-    if "--only" in sys.argv:
-        report(measures[sys.argv[sys.argv.index("--only") + 1]]())
+    parser = option_parser(__doc__)
+    parser.add_argument("--only", choices=measures, help="measure this one, in this process")
+    only = parser.parse_args().only
+    if only is not None:
+        report(measures[only]())
     else:
         report([figure for name in measures for figure in from_script(__file__, "--only", name)])
 

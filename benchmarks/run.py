@@ -12,7 +12,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from figures import SMALLEST, Figure, from_script, print_table
+from figures import SMALLEST, Figure, from_script, option_parser, print_table
 
 SCRIPTS = (
     "startup.py",
@@ -30,6 +30,7 @@ SCRIPTS = (
 
 def main() -> int:
     """Print all figures; return 1 if one of them misses its bar."""
+    option_parser(__doc__).parse_args()
     folder = Path(__file__).resolve().parent
     found: list[Figure] = []
     with ThreadPoolExecutor(2 if SMALLEST else 1) as executor:  # they run as processes

@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image
 
 import incgen
-from figures import REFERENCE, ROOT, SMALLEST, Comparison, Figure, report
+from figures import REFERENCE, ROOT, SMALLEST, Comparison, Figure, option_parser, report
 
 SPECS = ROOT / "benchmarks" / "training"
 NAMES = {"torch": "PyTorch", "keras": "Keras", "flax": "Flax"}
@@ -70,16 +70,19 @@ class Run:
 
 def main() -> None:
     """Measure what is asked for, and print the figures."""
-    only = sys.argv[sys.argv.index("--only") + 1] if "--only" in sys.argv else ""
+    parser = option_parser(__doc__)
+    cases = [(target, kind) for kind in KINDS for target in NAMES]
+    names = ["-".join(case) for case in cases]
+    parser.add_argument("--only", choices=names, help="measure this one")
+    only = parser.parse_args().only
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_arrays(folder / "data" / "arrays")
         write_images(folder / "data" / "images")
         (folder / "torch").mkdir()
         (folder / "torch" / "sitecustomize.py").write_text(DECLARED, "utf-8")
-        cases = [(target, kind) for kind in KINDS for target in NAMES]
-        cases = [case for case in cases if only in ("", "-".join(case))]
-        report([compared(folder, *case) for case in cases])
+        chosen = [case for case in cases if only in (None, "-".join(case))]
+        report([compared(folder, *case) for case in chosen])
 
 
 def compared(folder: Path, target: str, kind: str) -> Figure:

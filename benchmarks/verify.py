@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from figures import INCGEN, SMALL_SPEC, SMALLEST, SPEC, Figure, at_most, report, run, seconds
+from figures import (
+    INCGEN,
+    SMALL_SPEC,
+    SMALLEST,
+    SPEC,
+    Figure,
+    at_most,
+    option_parser,
+    report,
+    run,
+    seconds,
+)
 
 BAR = 180.0
 
@@ -22,4 +33,5 @@ def verify() -> None:
 
 
 if __name__ == "__main__":
+    option_parser(__doc__).parse_args()
     report(measure())

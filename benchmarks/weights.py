@@ -15,7 +15,7 @@ import tempfile
 from importlib import import_module
 from pathlib import Path
 
-from figures import ROOT, SMALLEST, Figure, at_most, compare, report
+from figures import ROOT, SMALLEST, Figure, at_most, compare, option_parser, report
 
 #: The spec and the published model that it equals, by the format of the publication.
 SPEC = ROOT / "specs" / ("bn_inception.inc" if SMALLEST else "inception_resnet_v2.inc")
@@ -144,7 +144,10 @@ def make(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--make"]:
-        make(Path(sys.argv[2]))
+    parser = option_parser(__doc__)
+    parser.add_argument("--make", type=Path, metavar="FILE", help="only write this checkpoint")
+    path = parser.parse_args().make
+    if path is not None:
+        make(path)
     else:
         report(measure())
