@@ -101,6 +101,14 @@ def test_only_what_a_recipe_needs_is_written(forms: Path) -> None:
     assert len(least.splitlines()) < 720
 
 
+@pytest.mark.parametrize("name", ["run", "images"])
+def test_a_network_with_a_name_of_the_script(name: str, tmp_path: Path) -> None:
+    text = spec().replace("network small", f"network {name}").replace("for small", f"for {name}")
+    module = scripts.loaded(scripts.built(tmp_path, text, "flax"))
+    assert getattr(module, f"{name.capitalize()}Network").__module__ == f"{name}_flax"
+    assert getattr(module, name.capitalize()).__module__ == module.__name__
+
+
 # ---------------------------------------------------------------- a step
 
 
