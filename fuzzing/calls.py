@@ -11,6 +11,7 @@ from typing import Final
 from fuzzing import tree, values
 from fuzzing.choices import Choices, Place
 from incgen.language.ops import OPS
+from incgen.language.signatures import Argument, Kind, Op, Takes
 
 #: Ops without arguments that keep the shape.
 PLAIN_OPS: Final = (
@@ -59,11 +60,17 @@ _INITIALIZERS = (
 )
 _CONV = ("conv", "depthwise_conv", "separable_conv")
 POOL = ("max_pool", "avg_pool", "pool")
+_VALUES = (*PLAIN_OPS, "leaky_relu", "gelu", "dropout", "scale")
+_RANK = ("dense", "flatten", "global_avg_pool", "global_max_pool", "adaptive_avg_pool")
+_MAPS = ("pad", "lrn", "softmax", "l2_normalize", "adaptive_avg_pool")
+_VECTORS = ("dense", "dense", "bn", "flatten", "l2_normalize")
+_LISTED = {*_CONV, *POOL, *_VALUES, *_RANK, *_MAPS, *_VECTORS}
+#: Ops that have no place of their own here: they are drawn as the table of ops says.
+_OTHERS: Final = tuple(name for name in OPS if name not in _LISTED)
 
 
 def op(choose: Choices, place: Place) -> tree.Call:
     """Return a call of any op that can take the current value."""
-    flat = [*PLAIN_OPS, "leaky_relu", "gelu", "dropout", "scale", "bn", "dense", "flatten"]
     if place.maps:
         kind = choose.one("window", "window", "act", "norm", "rank", "map")
     else:
@@ -71,62 +78,76 @@ def op(choose: Choices, place: Place) -> tree.Call:
     match kind:
         case "window":
             name = choose.one("conv", "conv", "conv", *_CONV, *POOL)
-        case "act":
-            name = choose.one(*PLAIN_OPS, "leaky_relu", "gelu", "dropout", "scale")
         case "norm":
             name = choose.one("bn", "bn", "lrn") if place.maps else "bn"
         case "rank" if not place.ranked and not place.even:
-            name = choose.one(
-                "dense", "flatten", "global_avg_pool", "global_max_pool", "adaptive_avg_pool"
-            )
+            name = choose.one(*_RANK)
         case "map":
-            name = choose.one("pad", "lrn", "softmax", "l2_normalize", "adaptive_avg_pool")
+            name = choose.one(*_MAPS, *_OTHERS, *_OTHERS)
         case "vector":
-            name = choose.one("dense", "dense", "bn", "flatten", "l2_normalize")
+            name = choose.one(*_VECTORS, *(n for n in _OTHERS if OPS[n].takes is Takes.ANY))
         case _:
-            name = choose.one(*flat[:13])
+            name = choose.one(*_VALUES)
     return call(choose, place, name)
 
 
 def call(choose: Choices, place: Place, name: str) -> tree.Call:
     """Return a call of one op, with everything that it must state."""
     match name:
-        case "conv":
+        case "conv" | "separable_conv":
             shape: list[tree.Value] = [values.window(choose, place), values.count(choose, place)]
             return _convolution(choose, place, name, shape)
         case "depthwise_conv":
             return _convolution(choose, place, name, [values.window(choose, place)])
-        case "separable_conv":
-            shape = [values.window(choose, place), values.count(choose, place)]
-            return _convolution(choose, place, name, shape)
         case "dense":
             return dense(choose, place)
-        case "bn":
-            return tree.Call("bn", (), _some(choose, place, _BN))
-        case "lrn":
-            size = (values.argument(choose, place, "size"),) if choose.chance(2) else ()
-            return tree.Call("lrn", size, _some(choose, place, _LRN))
         case "max_pool" | "avg_pool" | "pool":
             return _pooling(choose, place, name)
-        case "leaky_relu":
-            return tree.Call(name, (values.number(choose, place, "0.1", "-0.5", "0", "1", "2.5"),))
-        case "scale":
-            return tree.Call(name, (values.number(choose, place, "0.17", "-1", "0", "2", "1 / 3"),))
-        case "dropout":
-            return tree.Call(name, (values.share(choose, place, "0.5", "0", "0.9", "1e-3"),))
-        case "gelu":
-            return tree.Call(name, (values.argument(choose, place, "form"),))
-        case "pad":
-            return tree.Call(name, (values.border(choose, place),))
         case "adaptive_avg_pool":
             names = place.named("kernel", "count")
             sides = ("2", "1", "3", "4", "7", *names, *(f"{n} + 1" for n in names))
             sizes = (choose.one(*sides), choose.one(*sides))
             return tree.Call(name, (tree.Window(("height", "width") if place.even else sizes),))
-        case "l2_normalize":
-            return tree.Call(name, (), _some(choose, place, _NORM))
         case _:
-            return tree.Call(name)
+            return _by_table(choose, place, OPS[name])
+
+
+def _by_table(choose: Choices, place: Place, op: Op) -> tree.Call:
+    """Return a call with arguments as the row of the op has them."""
+    draws = [(each.name, _draw_of(op, each)) for each in op.attributes]
+    positional = tuple(
+        _draw_of(op, each)(choose, place)
+        for each in op.positional
+        if not each.must or choose.chance(2)
+    )
+    return tree.Call(op.name, positional, _some(choose, place, tuple(draws)))
+
+
+def _draw_of(op: Op, argument: Argument) -> _Draw:
+    """Return how a value is drawn: as listed for this argument, else any of its type."""
+    if argument.name in _DRAWS.get(op.name, {}):
+        return _DRAWS[op.name][argument.name]
+    match argument.kind:
+        case Kind.FLAG:
+            return _of("flag")
+        case Kind.WORD:
+            return lambda choose, place: choose.one(*argument.words)
+        case Kind.COUNT if argument.divides:
+            return lambda choose, place: values.few(choose, place, "1", "1", "2", "2", "3")
+        case Kind.COUNT:
+            return lambda choose, place: values.few(choose, place, "2", "1", "3", "4")
+        case Kind.FACTOR if argument.minimum < 0:
+            return _plain("0.5", "-1", "0", "2")
+        case Kind.FACTOR if argument.maximum <= 1:
+            return lambda choose, place: values.share(choose, place, "0.5", "0.9", "0.1")
+        case Kind.FACTOR:
+            return lambda choose, place: values.positive(choose, place, "0.5", "1", "2", "0.1")
+        case Kind.WINDOW:
+            return values.window
+        case Kind.PADDING:
+            return values.border
+        case Kind.INITIALIZER:
+            return _init
 
 
 def strided(choose: Choices, place: Place, size: tree.Window, pad: str) -> tree.Call:
@@ -158,23 +179,25 @@ _WEIGHT: tuple[tuple[str, _Draw], ...] = (
     ("bias_init", lambda c, p: values.number(c, p, "0.2", "-1", "1e-3")),
     ("l2", lambda c, p: values.positive(c, p, "1e-4", "0", "0.5")),
 )
-_BN: tuple[tuple[str, _Draw], ...] = (
-    ("eps", lambda c, p: values.positive(c, p, "1e-3", "1e-5", "1", "1e-8")),
-    ("decay", lambda c, p: values.share(c, p, "0.9", "0.5", "0", "1", "0.99", "1 - 0.1")),
-    ("scale", _of("flag")),
-    ("shift", _of("flag")),
-    ("variance", _of("variance")),
-)
-_LRN: tuple[tuple[str, _Draw], ...] = (
-    ("alpha", lambda c, p: values.positive(c, p, "1e-4", "1", "0", "0.1")),
-    ("beta", lambda c, p: values.positive(c, p, "0.75", "0.5", "0", "1", "2")),
-    ("k", lambda c, p: values.positive(c, p, "1", "2", "0.1", *p.named("count"))),
-)
-
-
-_NORM: tuple[tuple[str, _Draw], ...] = (
-    ("eps", lambda c, p: values.positive(c, p, "1e-12", "1e-5", "0.5")),
-)
+#: How arguments are drawn whose type does not say which values matter.
+_DRAWS: dict[str, dict[str, _Draw]] = {
+    "bn": {
+        "eps": lambda c, p: values.positive(c, p, "1e-3", "1e-5", "1", "1e-8"),
+        "decay": lambda c, p: values.share(c, p, "0.9", "0.5", "0", "1", "0.99", "1 - 0.1"),
+        "variance": _of("variance"),
+    },
+    "lrn": {
+        "size": _of("size"),
+        "alpha": lambda c, p: values.positive(c, p, "1e-4", "1", "0", "0.1"),
+        "beta": lambda c, p: values.positive(c, p, "0.75", "0.5", "0", "1", "2"),
+        "k": lambda c, p: values.positive(c, p, "1", "2", "0.1", *p.named("count")),
+    },
+    "l2_normalize": {"eps": lambda c, p: values.positive(c, p, "1e-12", "1e-5", "0.5")},
+    "leaky_relu": {"slope": _plain("0.1", "-0.5", "0", "1", "2.5")},
+    "scale": {"factor": _plain("0.17", "-1", "0", "2", "1 / 3")},
+    "dropout": {"rate": lambda c, p: values.share(c, p, "0.5", "0", "0.9", "1e-3")},
+    "gelu": {"form": _of("form")},
+}
 
 
 def _some(

@@ -20,8 +20,9 @@ from fuzzing.features import (
 )
 from incgen.graph.nodes import Graph
 from incgen.language.initializers import RULES
-from incgen.language.ops import OPS, Argument, Kind, Op
+from incgen.language.ops import OPS
 from incgen.language.presets import PRESETS
+from incgen.language.signatures import Argument, Kind, Op
 
 
 @dataclass

@@ -1,7 +1,8 @@
 """Shapes of random specs, by a second set of rules: what fits where.
 
 The generator asks this module before it writes a statement, so that most specs are valid; its
-output shapes are compared with incgen's. The rules are those of docs/language.md.
+output shapes are compared with incgen's. The rules are those of docs/language.md. An op that
+has none here keeps its shape, or gives the one that the table of ops states.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fuzzing import tree
-from incgen.graph.shapes import Shape
-from incgen.language.ops import OPS, WORDS, ByWindow, Takes
+from incgen.graph.shape_inference import output
+from incgen.graph.shapes import Fault, Shape
+from incgen.language.ops import OPS, WORDS
 from incgen.language.presets import PRESETS
+from incgen.language.signatures import ByWindow, Op, Takes
 
 #: Limits of random networks: height or width, channels of a map, numbers of a value.
 MAX_SIZE, MAX_CHANNELS, MAX_NUMBERS = 60, 48, 12_000
@@ -230,7 +233,7 @@ class Tracker:
                     shape.channels, shape.height + top + bottom, shape.width + left + right
                 )
             case _:
-                found = shape
+                found = _stated(op, args, shape)
         return _small(found)
 
     def _convolved(self, name: str, args: dict[str, Any], shape: Shape) -> Shape:
@@ -276,6 +279,14 @@ class Tracker:
             if key in self.defaults:
                 return _value(self.defaults[key], scene)
         return PRESETS[self.preset].get(family, {}).get(name) if self.preset else None
+
+
+def _stated(op: Op, args: Mapping[str, Any], shape: Shape) -> Shape:
+    """Return the output shape that the table of ops states, for an op that has no rule here."""
+    try:
+        return output(op, {a.name: args.get(a.name, a.default) for a in op.arguments}, shape)
+    except Fault as fault:
+        raise Misfit(str(fault)) from fault
 
 
 def _fitting(pad: Any, axis: int, size: int | None, span: int, stride: int, ceil: bool) -> int:

@@ -18,8 +18,9 @@ from incgen.graph.nodes import Graph
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import FUNCTIONS, PRECEDENCE
 from incgen.language.initializers import RULES, Initializer
-from incgen.language.ops import DIMENSIONS, OPS, WORDS, Argument, Kind
+from incgen.language.ops import DIMENSIONS, OPS, WORDS
 from incgen.language.presets import PRESETS
+from incgen.language.signatures import Argument, Kind
 from incgen.resolve import definitions as df
 from incgen.resolve.arguments import PAD_WORDS
 from incgen.syntax import tree as st

@@ -21,7 +21,6 @@ from PIL import Image
 from fuzzing.specs import random_spec
 from incgen.base.diagnostics import SpecError
 from incgen.compiling import compile_spec
-from incgen.draw.colours import kind_of
 from incgen.draw.diagram import Box, Card, Fork, Row, Side, boxes, inner_rows
 from incgen.draw.drawing import FORMATS, drawn, format_of
 from incgen.draw.folding import diagram
@@ -33,7 +32,6 @@ from incgen.draw.text import width
 from incgen.draw.view import HEATS, DrawError, View
 from incgen.graph.nest import Used, parts
 from incgen.graph.nodes import Graph
-from incgen.language.ops import OPS
 
 ROOT = Path(__file__).parent.parent
 HERE = Path(__file__).parent / "drawings"
@@ -634,13 +632,6 @@ def test_what_pixels_need_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_picture_that_is_too_large_is_refused() -> None:
     with pytest.raises(DrawError, match="20000 x 10 pixels, too large for a PNG: write an SVG"):
         png("<svg/>", width=20000, height=10)
-
-
-def test_every_op_has_a_kind() -> None:
-    """Those that are drawn as `other` belong to no group that readers of figures know."""
-    others = {op for op in OPS if kind_of(op) == "other"}
-
-    assert others == {"flatten", "identity", "scale", "pad"}
 
 
 def test_the_name_of_a_file_says_its_format() -> None:

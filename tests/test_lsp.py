@@ -163,7 +163,7 @@ The largest value of each window; padding never wins.
 
 ```text
 C' = C
-H' = floor((H + before + after - kernel) / stride) + 1, W' alike
+H' = (H + before + after - kernel) // stride + 1, W' alike
 rounded up with ceil=true, see Padding
 ```
 
@@ -204,7 +204,7 @@ max_pool or avg_pool, chosen by a word that can be a parameter.
 
 ```text
 C' = C
-H' = floor((H + before + after - kernel) / stride) + 1, W' alike
+H' = (H + before + after - kernel) // stride + 1, W' alike
 rounded up with ceil=true, see Padding
 ```
 

@@ -13,8 +13,9 @@ from incgen.api import check
 from incgen.cli.main import main
 from incgen.compiling import compile_spec
 from incgen.graph import numerics
-from incgen.language.ops import OPS, ByWindow
+from incgen.language.ops import OPS
 from incgen.language.presets import PRESETS
+from incgen.language.signatures import ByWindow
 
 SPECS = Path(__file__).parent.parent / "specs"
 OWN = [path for path in sorted(SPECS.rglob("*.inc")) if "\nnumerics " in path.read_text("utf-8")]

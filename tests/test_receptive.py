@@ -9,8 +9,9 @@ import pytest
 
 from incgen.compiling import compile_spec
 from incgen.graph.nodes import Graph
-from incgen.graph.receptive import WHOLE, WINDOWS, Field, receptive_fields
+from incgen.graph.receptive import Field, receptive_fields
 from incgen.language.ops import OPS
+from incgen.manual.ops import entries
 from incgen.verify.reference import Reference
 from incgen.weights.checkpoint import Array
 
@@ -127,12 +128,26 @@ def test_the_fields_that_were_published() -> None:
         assert receptive_fields(graph)[before] == Field((size, size), (32, 32)), name
 
 
-def test_every_op_has_its_rule() -> None:
-    """All others act on each pixel by itself, or across channels."""
-    sized = {op.name for op in OPS.values() if any(a.name == "window" for a in op.arguments)}
-
-    assert sized == {*WINDOWS, "adaptive_avg_pool"}
-    assert set(WHOLE) < set(OPS)
+@pytest.mark.parametrize("name", OPS)
+def test_every_op_reads_what_is_said(name: str) -> None:
+    """Each row and column is changed, and outputs that change with it depend on it."""
+    text = f"numerics caffe\nnetwork net {{\n    input 12x12 4\n{entries()[name].use}\n}}\n"
+    graph = compile_spec("net.inc", text=text)
+    reference, field = Reference(graph, weights(graph)), receptive_fields(graph)[-1]
+    random = np.random.default_rng(0)
+    image = random.random((1, 4, 12, 12))
+    *_, (_, before) = reference.values(image)
+    for axis in (0, 1):
+        seen: dict[int, list[int]] = {}
+        for place in range(12):
+            changed = np.moveaxis(image.copy(), axis + 2, 0)
+            changed[place] += 1 + random.random(changed[place].shape)
+            *_, (_, after) = reference.values(np.moveaxis(changed, 0, axis + 2))
+            moved = before != after
+            along = moved.any((0, 1, 3 - axis)) if moved.ndim == 4 else [moved.any()]
+            for output in np.flatnonzero(along):
+                seen.setdefault(int(output), []).append(place)
+        assert max(each[-1] - each[0] + 1 for each in seen.values()) == min(field.size[axis], 12)
 
 
 NETWORKS = {

@@ -13,7 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 import incgen
-from incgen.language.ops import OPS, Kind, Op
+from incgen.language.ops import OPS
+from incgen.language.signatures import Kind, Op
+from incgen.manual.ops import entries
 from incgen.verify.reference import Reference
 
 
@@ -228,18 +230,32 @@ def calls_of(op: Op, number: int) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", OPS)
 def test_what_an_op_accepts_can_be_computed(name: str) -> None:
-    """`graph/shape_inference.py` has to refuse the rest, such as groups that divide no channels."""
+    """The row of an op has to refuse the rest: vectors, or groups that divide no channels."""
     accepted = 0
     for call in calls_of(OPS[name], 25):
-        for channels in (5, 6):
+        for channels, before in ((5, ""), (6, ""), (6, "global_avg_pool -> ")):
             x = np.ones((2, channels, 7, 6))
             try:
-                network = given(call, x)
+                network = given(before + call, x)
             except incgen.SpecError:
                 continue
             *_, (_, value) = network.values(x)
-            shape = network.graph.nodes[-1].shape
-            size = [n for n in (shape.channels, shape.height, shape.width) if n is not None]
-            assert [*value.shape[1:]] == size, call
+            assert value.shape[1:] == network.graph.nodes[-1].shape.sizes, before + call
             accepted += 1
     assert accepted
+
+
+@pytest.mark.parametrize("name", [name for name in OPS if name != "identity"])
+def test_what_acts_on_each_value_by_itself_does_so_in_any_order(name: str) -> None:
+    dice = np.random.default_rng(0)
+    x = dice.normal(size=(1, 4, 12, 12))
+    order = dice.permutation(x.size)
+    network = given(entries()[name].use.replace("classes", "2"), x)
+    keys = network.weights
+    network = Reference(network.graph, {k: dice.uniform(1, 2, v.shape) for k, v in keys.items()})
+
+    *_, (_, first) = network.values(x)
+    *_, (_, second) = network.values(x.ravel()[order].reshape(x.shape))
+
+    same = first.shape == x.shape and np.array_equal(first.ravel()[order], second.ravel())
+    assert same is OPS[name].elementwise

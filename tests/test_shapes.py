@@ -23,8 +23,9 @@ from incgen.graph.shapes import (
 from incgen.language.evaluation import evaluate
 from incgen.language.expressions import Parameter
 from incgen.language.initializers import Initializer
-from incgen.language.ops import OPS, ByWindow
+from incgen.language.ops import OPS
 from incgen.language.printing import python
+from incgen.language.signatures import ByWindow, windows
 
 PLACE = Span(SourceFile("test", "x"), 0, 1)
 
@@ -60,6 +61,10 @@ def test_how_many_windows_fit(
     size: int, kernel: int, stride: int, border: tuple[int, int], ceil: bool, expected: int
 ) -> None:
     assert window_output(size, kernel, stride, border, ceil) == expected
+    if not ceil:  # as the reference of ops shows it
+        before, after = border
+        known = {"H": size, "span": kernel, "stride": stride, "before": before, "after": after}
+        assert windows(known.__getitem__) == expected
 
 
 @pytest.mark.parametrize("ceil", [False, True])

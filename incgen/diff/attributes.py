@@ -10,7 +10,8 @@ from incgen.diff.changes import Convention
 from incgen.graph.nodes import Node
 from incgen.graph.numerics import acts
 from incgen.graph.words import TOLD
-from incgen.language.ops import OPS, Argument, place_of
+from incgen.language.ops import OPS, place_of
+from incgen.language.signatures import Argument
 
 
 def conventions(aligned: Sequence[Aligned]) -> tuple[Convention, ...]:

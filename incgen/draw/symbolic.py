@@ -17,8 +17,8 @@ from incgen.graph.frames import join_key
 from incgen.graph.words import TOLD, is_told
 from incgen.language.expressions import Literal
 from incgen.language.initializers import Initializer
-from incgen.language.ops import Op
 from incgen.language.printing import python, spec_value
+from incgen.language.signatures import Op
 from incgen.resolve import definitions as df
 
 #: The channels of what a block is used on.
@@ -230,7 +230,7 @@ def described(op: Op, args: Mapping[str, df.ArgumentValue], name: str) -> str:
     """Describe a call by its window and what else figures say of it."""
     words = [name]
     for argument in op.positional:
-        if is_told(argument, op):
+        if is_told(argument):
             words.append(said(args.get(argument.name)))
     for key in TOLD:
         value = args.get(key)

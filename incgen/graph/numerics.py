@@ -11,9 +11,10 @@ from incgen.base.tables import ruled
 from incgen.graph.nodes import Graph, Node, Use
 from incgen.graph.shapes import Window, effective
 from incgen.language import expressions as ex
-from incgen.language.ops import Argument, Op, place_of
+from incgen.language.ops import place_of
 from incgen.language.presets import PRESETS
 from incgen.language.printing import spec_value
+from incgen.language.signatures import Argument, Op
 from incgen.resolve import definitions as df
 
 #: How many lines of one kind are listed.

@@ -18,9 +18,8 @@ from incgen.graph.shapes import Shape, Window, effective
 
 #: Lines a p + b as (a, b).
 _Lines: TypeAlias = tuple[tuple[int, int], ...]
-#: Ops with windows, and ops whose every output depends on the whole map.
-WINDOWS = ("conv", "depthwise_conv", "separable_conv", "max_pool", "avg_pool", "pool")
-WHOLE = ("global_avg_pool", "global_max_pool", "flatten", "dense")
+#: The window of what has none, but a border.
+_PIXEL = Window((1, 1), (1, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +101,28 @@ def _field(node: Node, axes: tuple[_Axis, _Axis]) -> Field:
 def _after(
     node: Node, axis: int, inputs: Sequence[tuple[_Axis, _Axis]], shapes: Sequence[Shape]
 ) -> _Axis:
-    """Return the fields of a layer along one axis."""
+    """Return the fields of a layer along one axis.
+
+    What has no window divides its input evenly among its outputs: each depends on its own pixel if
+    they are as many, on those of a block if they are fewer, and all of a map on what is a vector.
+    """
     before, count = inputs[0][axis], _count(node.shape, axis)
     if len(inputs) > 1 or node.op in ("concat", "add", "mul"):
         return _joined([each[axis] for each in inputs], shapes, axis, count)
-    if node.op in WINDOWS:
-        window: Window = node.args["window"]
+    if "borders" in node.args:
+        window: Window = node.args.get("window", _PIXEL)
         span = effective(window.kernel[axis], int(node.args.get("dilation", 1)))
         return _windows(before, count, window.stride[axis], node.args["borders"][axis][0], span)
-    if node.op == "pad":
-        return _windows(before, count, 1, node.args["borders"][axis][0], 1)
-    if node.op == "adaptive_avg_pool":
-        size = _count(shapes[0], axis)
-        if size % count == 0:
-            return _windows(before, count, size // count, 0, size // count)
-        # Window p reaches from floor(p size / count) to ceil((p + 1) size / count), exclusive.
-        pairs = ((p * size // count, -(-(p + 1) * size // count) - 1) for p in range(count))
-        return _listed(before, count, pairs)
-    if node.op in WHOLE:
+    if not node.shape.is_map:
         return _whole(before)
-    return before  # on every value by itself, or across channels
+    size = _count(shapes[0], axis)
+    if size == count:
+        return before
+    if size % count == 0:
+        return _windows(before, count, size // count, 0, size // count)
+    # Window p reaches from floor(p size / count) to ceil((p + 1) size / count), exclusive.
+    pairs = ((p * size // count, -(-(p + 1) * size // count) - 1) for p in range(count))
+    return _listed(before, count, pairs)
 
 
 def _count(shape: Shape, axis: int) -> int:

@@ -8,83 +8,110 @@ from __future__ import annotations
 
 from incgen.base.diagnostics import Code, counted, listed
 from incgen.graph.shapes import Arguments, Borders, Fault, Shape, Window, borders, sides, spatial
-from incgen.language.ops import Op, Takes
+from incgen.language.signatures import Formula, Op, Takes, windows
 
 
 def output(op: Op, args: Arguments, shape: Shape) -> Shape:
     """Return the shape that an op gives for an input, or raise `Fault`.
 
-    If there is a window, its border in pixels is added to the arguments as `borders`.
+    If there is a window or a border, its pixels are added to the arguments as `borders`.
     """
     if op.takes is Takes.MAP and not shape.is_map:
-        message = f"`{op.name}` needs {op.takes.value}, but its input is a vector of {shape}"
-        help_ = "put it before whatever makes a vector: a global pooling, `flatten` or `dense`"
-        window = args.get("window")
-        if op.name == "conv" and window is not None and window.kernel == (1, 1):
-            help_ = f"write `dense {args['channels']}`, which is what a 1x1 `conv` is on a vector"
-        elif op.name.startswith("global_") or op.name == "adaptive_avg_pool":
-            help_ = "leave it out: a vector has no height and width"
-        raise Fault(Code.WRONG_RANK, message, help_)
-    match op.name:
-        case "conv" | "depthwise_conv" | "separable_conv":
-            return _convolved(op.name, args, shape)
-        case "max_pool" | "avg_pool" | "pool":
-            return _pooled(op.name, args, shape)
-        case "dense":
-            return Shape(args["features"])
-        case "global_avg_pool" | "global_max_pool":
-            return Shape(shape.channels)
-        case "adaptive_avg_pool":
-            return _adapted(args, shape)
-        case "flatten":
-            return Shape(shape.size)
-        case "pad":
-            return _padded(args, shape)
-        case _:
-            return shape
+        raise _wrong_rank(op, args, shape)
+    sizes: tuple[int, ...] = () if op.vector else shape.sizes[1:]
+    if op.height is windows:
+        sizes = _moved(op, args, shape)
+    elif "border" in args:
+        args["borders"] = sides(args["border"])
+    elif op.name == "adaptive_avg_pool" and args["window"].strided:
+        raise _strided(args["window"])
+    _check_divisors(op, args, shape)
+    if op.height is not None and op.height is not windows:
+        sizes = tuple(_size(op.height, args, shape, axis) for axis in (0, 1))
+    channels = shape.channels if op.channels is None else _size(op.channels, args, shape)
+    return Shape(channels, *sizes)
 
 
-def _convolved(name: str, args: Arguments, shape: Shape) -> Shape:
-    window, dilation = args["window"], args["dilation"]
-    around = _borders(name, args, shape, dilation)
-    high, wide = spatial(shape, window, dilation, around, False, name)
-    args["borders"] = around
-    if name == "depthwise_conv":
-        return Shape(shape.channels * args["multiplier"], high, wide)
-    groups = args.get("groups", 1)
-    for what, channels in (("input", shape.channels), ("output", args["channels"])):
-        if channels % groups:
-            message = f"{groups} groups do not divide the {channels} {what} channels of `{name}`"
-            divisors = [str(d) for d in range(2, min(channels, 256) + 1) if channels % d == 0]
-            help_ = f"{channels} can be divided by {listed(divisors[:8], 'or')}" if divisors else ""
-            raise Fault(Code.GROUPS, message, help_ or None)
-    return Shape(args["channels"], high, wide)
+def _size(formula: Formula, args: Arguments, shape: Shape, axis: int = 0) -> int:
+    """Return a size that the row of an op states, with the arguments of a call."""
+    known = _named(args, shape, axis)
+    if "window" in args:
+        known["kernel"] = args["window"].kernel[axis]
+    if "borders" in args:
+        known["before"], known["after"] = args["borders"][axis]
+    size = formula(known.__getitem__)
+    assert isinstance(size, int)
+    return size
 
 
-def _pooled(name: str, args: Arguments, shape: Shape) -> Shape:
+def _named(args: Arguments, shape: Shape, axis: int = 0) -> Arguments:
+    """Return arguments with the sizes of the input, whose height may be its width."""
+    sides = (shape.height or 1, shape.width or 1)
+    return {"C": shape.channels, "H": sides[axis], "W": sides[1], **args}
+
+
+def _wrong_rank(op: Op, args: Arguments, shape: Shape) -> Fault:
+    message = f"`{op.name}` needs {op.takes.value}, but its input is a vector of {shape}"
+    help_ = "put it before whatever makes a vector: a global pooling, `flatten` or `dense`"
+    window = args.get("window")
+    if op.name == "conv" and window is not None and window.kernel == (1, 1):
+        help_ = f"write `dense {args['channels']}`, which is what a 1x1 `conv` is on a vector"
+    elif op.name.startswith("global_") or op.name == "adaptive_avg_pool":
+        help_ = "leave it out: a vector has no height and width"
+    return Fault(Code.WRONG_RANK, message, help_)
+
+
+#: Sizes that an argument has to divide, in words.
+_DIVIDED = {
+    "C": "input channels",
+    "H": "input rows",
+    "W": "input columns",
+    "channels": "output channels",
+}
+
+
+def _check_divisors(op: Op, args: Arguments, shape: Shape) -> None:
+    for argument in op.arguments:
+        for name in argument.divides:
+            number, size = args[argument.name], _named(args, shape)[name]
+            if size % number:
+                message = f"`{argument.name}` of `{op.name}` is {number}, which does not divide its"
+                divisors = [str(d) for d in range(2, min(size, 256) + 1) if size % d == 0]
+                help_ = f"{size} can be divided by {listed(divisors[:8], 'or')}" if divisors else ""
+                raise Fault(Code.GROUPS, f"{message} {size} {_DIVIDED[name]}", help_ or None)
+
+
+def _moved(op: Op, args: Arguments, shape: Shape) -> tuple[int, int]:
+    """Return how often a window fits, in height and width, and add its border."""
     window: Window = args["window"]
-    around = _borders(name, args, shape, 1)
+    dilation, ceil = args.get("dilation", 1), False
+    around = _borders(op.name, args, shape, dilation)
+    if op.known("ceil"):
+        ceil = _rounded_up(op, args, around)
+    found = spatial(shape, window, dilation, around, ceil, op.name)
+    args["borders"] = around
+    return found
+
+
+def _rounded_up(op: Op, args: Arguments, around: Borders) -> bool:
+    """Return whether a last, partial window of a pooling counts."""
+    window: Window = args["window"]
     if args["ceil"] is None:
         if window.strided:
-            raise _must_say(name, "ceil", f"with the window {window}", "ceil=false")
+            raise _must_say(op.name, "ceil", f"with the window {window}", "ceil=false")
         args["ceil"] = False
-    averages = name == "avg_pool" or args.get("kind") == "avg"
+    averages = op.name == "avg_pool" or args.get("kind") == "avg"
     padded = max(around[0] + around[1])
     if averages and padded and args["count_pad"] is None:
         why = f"with a padding of {counted(padded, 'pixel')}"
-        raise _must_say(name, "count_pad", why, "count_pad=true")
-    high, wide = spatial(shape, window, 1, around, args["ceil"], name)
-    args["borders"] = around
-    return Shape(shape.channels, high, wide)
+        raise _must_say(op.name, "count_pad", why, "count_pad=true")
+    return bool(args["ceil"])
 
 
-def _adapted(args: Arguments, shape: Shape) -> Shape:
-    window: Window = args["window"]
-    if window.strided:
-        message = f"`adaptive_avg_pool` takes the size of its output, which has no stride: {window}"
-        high, wide = window.kernel
-        raise Fault(Code.BAD_WINDOW, message, f"write `adaptive_avg_pool {high}x{wide}`")
-    return Shape(shape.channels, *window.kernel)
+def _strided(window: Window) -> Fault:
+    message = f"`adaptive_avg_pool` takes the size of its output, which has no stride: {window}"
+    high, wide = window.kernel
+    return Fault(Code.BAD_WINDOW, message, f"write `adaptive_avg_pool {high}x{wide}`")
 
 
 def _borders(name: str, args: Arguments, shape: Shape, dilation: int) -> Borders:
@@ -101,10 +128,3 @@ def _must_say(name: str, argument: str, why: str, form: str) -> Fault:
     message = f"`{name}` {why} must state `{argument}`: the frameworks disagree on it"
     help_ = f"write `{form}`, or begin the file with `numerics caffe`, `torch` or `tf`"
     return Fault(Code.MUST_SAY, message, help_)
-
-
-def _padded(args: Arguments, shape: Shape) -> Shape:
-    assert shape.height is not None and shape.width is not None
-    around = sides(args["border"])
-    args["borders"] = around
-    return Shape(shape.channels, shape.height + sum(around[0]), shape.width + sum(around[1]))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from incgen.graph.nodes import Node
 from incgen.graph.shapes import Borders, Window, effective
-from incgen.language.ops import OPS, Argument, Kind, Op
+from incgen.language.ops import OPS
 from incgen.language.printing import spec_value
+from incgen.language.signatures import Argument, Kind
 
 #: Attributes that say what a layer is, and are told unless they are 1; see `is_told` for the
 #: arguments given by position.
@@ -25,7 +26,7 @@ def described(node: Node) -> str:
         value = node.args[argument.name]
         if argument.kind is Kind.WORD and argument.name == "kind":
             name = f"{value}_{name}"
-        elif is_told(argument, row):
+        elif is_told(argument):
             words.append(spec_value(value))
     words += [f"{key}={node.args[key]}" for key in TOLD if node.args.get(key, 1) != 1]
     if "window" in node.args and "borders" in node.args:
@@ -35,9 +36,9 @@ def described(node: Node) -> str:
     return " ".join([name, *words])
 
 
-def is_told(argument: Argument, op: Op) -> bool:
+def is_told(argument: Argument) -> bool:
     """Return whether a positional argument is part of a description: channels are not."""
-    return argument.kind is not Kind.COUNT or op.name == "lrn"
+    return argument.name not in ("channels", "features")
 
 
 def _borders(window: Window, dilation: int, borders: Borders) -> list[str]:

@@ -14,7 +14,8 @@ from functools import cache
 from typing import Any, Final
 
 from incgen.base.resources import folder
-from incgen.language.ops import OPS, Kind, Signature, Takes
+from incgen.language.ops import OPS
+from incgen.language.signatures import Kind, Signature, Takes
 
 #: The words that join branches.
 JOINS: Final = ("concat", "add", "mul")

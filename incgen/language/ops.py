@@ -1,127 +1,18 @@
-"""The table of ops: what each takes and is.
+"""The table of ops: what each takes, is and gives.
 
-This is the one place that knows an op's arguments, their types, ranges and defaults. Checking,
-documentation, formatting, counting and every target read it; shape and cost rules are in
-`graph/shapes.py`, the emitters in `targets/`. A test fails if one of them lacks an op.
+This is the one place that knows an op's arguments, their types, ranges and defaults, and the shape
+of its output. Checking, documentation, formatting, counting and every target read it; the cost of
+ops with weights is in `graph/shapes.py`, the emitters in `targets/`. A test fails if one of them
+lacks an op.
 """
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
-from enum import Enum
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
-
-class Kind(Enum):
-    """The type of an argument."""
-
-    COUNT = "a whole number from 1"
-    FACTOR = "a number"
-    FLAG = "`true` or `false`"
-    WORD = "a word"
-    WINDOW = "a window such as `3x3` or `3x3/2`"
-    PADDING = "`valid`, `half`, `same`, a number, `HxW` or `[top, bottom, left, right]`"
-    INITIALIZER = "an initialiser such as `he_normal` or `normal(0.01)`"
-
-
-@dataclass(frozen=True, slots=True)
-class ByWindow:
-    """A padding that follows the window: `valid` where a side is even, else by the stride."""
-
-    plain: str  #: The word for odd windows with stride 1
-    strided: str | None  #: The word for other odd windows; None if it must be stated
-
-    def word(self, kernel: tuple[int, ...], stride: tuple[int, ...]) -> str | None:
-        """Return the word for one window; None if it must be stated.
-
-        >>> ByWindow("half", None).word((3, 3), (1, 1))
-        'half'
-        """
-        if any(side % 2 == 0 for side in kernel) or max(kernel) == 1:
-            return "valid"
-        return self.plain if max(stride) == 1 else self.strided
-
-
-#: What an argument can default to. None: there is no default without `numerics`.
-DefaultValue = int | float | bool | str | ByWindow | None
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """One argument of an op."""
-
-    name: str  #: The attribute's name, or what errors call a positional argument
-    doc: str  #: Its meaning, with the unit
-    _: KW_ONLY
-    kind: Kind  #: The type of its values
-    positional: bool = False  #: Whether it is given by position rather than as `name=value`
-    default: DefaultValue = None  #: The value if it is not stated
-    must: bool = False  #: No default without a `numerics` line: the frameworks disagree
-    words: tuple[str, ...] = ()  #: The words it accepts, for `Kind.WORD`
-    minimum: float = -1e20  #: The smallest value, for numbers
-    maximum: float = 1e20  #: The largest value, for numbers
-    open: bool = False  #: Whether the minimum and maximum themselves are excluded
-
-    @property
-    def usage(self) -> str:
-        """Return the argument as the usage of its op shows it."""
-        return self.name.upper() if self.positional else f"[{self.name}=]"
-
-
-class Takes(Enum):
-    """The inputs that an op accepts."""
-
-    MAP = "a map (N, C, H, W)"
-    ANY = "a map or a vector"
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """The parameters of a call: of an op, or of a unit whose arguments go to its head."""
-
-    name: str  #: The name in specs
-    positional: tuple[Argument, ...] = ()  #: Those given by position, in order
-    attributes: tuple[Argument, ...] = ()  #: Those given by name
-
-    @property
-    def arguments(self) -> tuple[Argument, ...]:
-        """Return all of them."""
-        return (*self.positional, *self.attributes)
-
-    @property
-    def usage(self) -> str:
-        """Return how a call is written, such as `avg_pool WINDOW [pad=] [ceil=] [count_pad=]`."""
-        return " ".join([self.name, *(argument.usage for argument in self.arguments)])
-
-    def argument(self, name: str) -> Argument | None:
-        """Return the argument of a name, positional or not."""
-        return next((a for a in self.arguments if a.name == name), None)
-
-    def known(self, name: str) -> bool:
-        """Return whether an argument has this name."""
-        return self.argument(name) is not None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Op(Signature):
-    """One row of the table."""
-
-    doc: str  #: One sentence
-    takes: Takes = Takes.ANY  #: The rank of its input
-    weighted: bool = False  #: Whether it has parameters, and therefore a key in weights files
-    family: str = ""  #: The name under which `numerics` and `default` know several ops
-    title: str = ""  #: The name in a sentence, if it is not the one in specs
-    kind: str = "other"  #: What kind of layer it is, as drawings tell them apart
-    elementwise: bool = False  #: Whether it acts on each value by itself
-    derivative: str = ""  #: What that is computed from: "input", "output", or neither
-
-    @property
-    def noun(self) -> str:
-        """Return the name of the op in a sentence."""
-        return self.title or self.name.replace("_", " ")
-
+from incgen.language.signatures import Argument, Kind, Op, Takes, windows
 
 _count = partial(Argument, kind=Kind.COUNT)
 _factor = partial(Argument, kind=Kind.FACTOR)
@@ -160,7 +51,7 @@ _WEIGHT = (
         minimum=0,
     ),
 )
-_GROUPS = _count("groups", "independent groups of channels", default=1)
+_GROUPS = _count("groups", "independent groups of channels", default=1, divides=("C", "channels"))
 _POOL = (
     _padding("pad", "border around the input, in pixels; see Padding", must=True),
     _flag("ceil", "whether a last, partial window counts (must be stated when strided)", must=True),
@@ -170,9 +61,14 @@ _COUNT_PAD = _flag(
 )
 #: What ops have in common with others of their family or kind.
 _WEIGHTED: Final[dict[str, Any]] = {"weighted": True, "derivative": "input"}
-_CONVOLUTION: Final[dict[str, Any]] = {**_WEIGHTED, "takes": Takes.MAP, "family": "conv"}
+_CONVOLUTION: Final[dict[str, Any]] = {
+    **_WEIGHTED,
+    "takes": Takes.MAP,
+    "family": "conv",
+    "height": windows,
+}
 _OVER_MAP: Final[dict[str, Any]] = {"takes": Takes.MAP, "kind": "pooling"}
-_POOLING: Final[dict[str, Any]] = {**_OVER_MAP, "family": "pool"}
+_POOLING: Final[dict[str, Any]] = {**_OVER_MAP, "family": "pool", "height": windows}
 _NORM: Final[dict[str, Any]] = {"kind": "normalisation", "derivative": "input"}
 _activation = partial(_op, kind="activation", elementwise=True, derivative="input")
 
@@ -182,6 +78,7 @@ _TABLE = (
         "Convolution (cross-correlation) over height and width.",
         *(_WINDOW, _CHANNELS, *_CONV, _GROUPS, *_WEIGHT),
         **_CONVOLUTION,
+        channels=lambda of: of("channels"),
         kind="convolution",
         title="convolution",
     ),
@@ -190,6 +87,7 @@ _TABLE = (
         "A convolution of each channel separately.",
         *(_WINDOW, _MULTIPLIER, *_CONV, *_WEIGHT),
         **_CONVOLUTION,
+        channels=lambda of: of("C") * of("multiplier"),
         kind="separable convolution",
         title="depthwise convolution",
     ),
@@ -198,6 +96,7 @@ _TABLE = (
         "A depthwise convolution, then a 1x1 convolution, with nothing between.",
         *(_WINDOW, _CHANNELS, _MULTIPLIER, *_CONV, *_WEIGHT),
         **_CONVOLUTION,
+        channels=lambda of: of("channels"),
         kind="separable convolution",
         title="separable convolution",
     ),
@@ -207,6 +106,8 @@ _TABLE = (
         _count("features", "output features", positional=True),
         *_WEIGHT,
         **_WEIGHTED,
+        vector=True,
+        channels=lambda of: of("features"),
         kind="dense layer",
         title="dense layer",
     ),
@@ -279,12 +180,14 @@ _TABLE = (
         "global_avg_pool",
         "The average over height and width; gives a vector.",
         **_OVER_MAP,
+        vector=True,
         title="global average pooling",
     ),
     _op(
         "global_max_pool",
         "The largest value over height and width; gives a vector.",
         **_OVER_MAP,
+        vector=True,
         derivative="input",
         title="global max pooling",
     ),
@@ -293,6 +196,7 @@ _TABLE = (
         "The average over windows, one for each pixel of the resulting map.",
         _window("window", "the size of the resulting map, without a stride"),
         **_OVER_MAP,
+        height=lambda of: of("kernel"),
         title="adaptive average pooling",
     ),
     _op(
@@ -346,13 +250,20 @@ _TABLE = (
         kind="dropout",
         elementwise=True,
     ),
-    _op("flatten", "A map as a vector, in the order C, H, W."),
-    _op("identity", "The value itself.", elementwise=True),
+    _op(
+        "flatten",
+        "A map as a vector, in the order C, H, W.",
+        vector=True,
+        channels=lambda of: of("C") * of("H") * of("W"),
+        kind="other",
+    ),
+    _op("identity", "The value itself.", elementwise=True, kind="other"),
     _op(
         "scale",
         "The value times a constant.",
         _factor("factor", "the constant", positional=True),
         elementwise=True,
+        kind="other",
         title="scaling",
     ),
     _op(
@@ -362,6 +273,8 @@ _TABLE = (
             "border", "a number, `HxW` or `[top, bottom, left, right]`, in pixels", positional=True
         ),
         takes=Takes.MAP,
+        height=lambda of: of("H") + of("before") + of("after"),
+        kind="other",
         title="zero padding",
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
-from incgen.language.ops import ByWindow, DefaultValue
+from incgen.language.signatures import ByWindow, DefaultValue
 
 _LRN: Final[dict[str, DefaultValue]] = {"size": 5, "alpha": 1e-4, "beta": 0.75, "k": 1}
 _CAFFE: Final[dict[str, dict[str, DefaultValue]]] = {

@@ -10,9 +10,10 @@ from lsprotocol import types as lsp
 from incgen.base.diagnostics import Reporter
 from incgen.base.source import line_end
 from incgen.language.initializers import RULES
-from incgen.language.ops import ACTIVATIONS, DIMENSIONS, OPS, WORDS, Argument
-from incgen.language.ops import Kind as Takes
+from incgen.language.ops import ACTIVATIONS, DIMENSIONS, OPS, WORDS
 from incgen.language.presets import PRESETS
+from incgen.language.signatures import Argument
+from incgen.language.signatures import Kind as Takes
 from incgen.lsp import describing
 from incgen.lsp.completion_recipes import in_recipe
 from incgen.lsp.context import Context, context_at

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from incgen.language.ops import Argument, ByWindow, Op, Signature
 from incgen.language.presets import PRESETS
 from incgen.language.printing import spec_value
+from incgen.language.signatures import Argument, ByWindow, Op, Signature
 from incgen.manual.ops import entries
 from incgen.recipes.forms import STATED, Field, Form
 from incgen.resolve.arguments import words_of

@@ -11,9 +11,10 @@ from incgen.graph.nodes import Node
 from incgen.graph.numerics import rules_of, said_by
 from incgen.graph.shapes import Shape
 from incgen.language.initializers import RULES
-from incgen.language.ops import OPS, Op
+from incgen.language.ops import OPS
 from incgen.language.presets import PRESETS
 from incgen.language.printing import spec_value
+from incgen.language.signatures import Op
 from incgen.lsp import describing
 from incgen.lsp.names import Occurrence, Role, Symbol
 from incgen.lsp.signatures import callee

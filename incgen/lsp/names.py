@@ -14,7 +14,8 @@ from typing import TypeAlias
 
 from incgen.base.source import Located, Span
 from incgen.language import expressions as ex
-from incgen.language.ops import DIMENSIONS, OPS, WORDS, Kind, Op
+from incgen.language.ops import DIMENSIONS, OPS, WORDS
+from incgen.language.signatures import Kind, Op
 from incgen.recipes.table import SETTINGS, TRANSFORMS
 from incgen.syntax import tree as st
 from incgen.syntax.loader import LoadedFile

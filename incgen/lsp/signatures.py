@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from lsprotocol import types as lsp
 
-from incgen.language.ops import OPS, Argument, Signature
+from incgen.language.ops import OPS
+from incgen.language.signatures import Argument, Signature
 from incgen.lsp import describing
 from incgen.lsp.context import Context, context_at
 from incgen.lsp.names import Names

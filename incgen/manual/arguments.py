@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from incgen.language.ops import Argument, ByWindow, Kind, Op
 from incgen.language.presets import PRESETS
 from incgen.language.printing import spec_value
+from incgen.language.signatures import Argument, ByWindow, Kind, Op
 
 
 def values(argument: Argument) -> str:

@@ -12,15 +12,15 @@ from textwrap import indent
 
 from incgen.base.painting import Paint, unpainted
 from incgen.base.resources import folder
-from incgen.language.ops import OPS, Op, Takes
+from incgen.language.expressions import Parameter
+from incgen.language.ops import OPS
 from incgen.language.presets import PRESETS
+from incgen.language.printing import python
+from incgen.language.signatures import Formula, Op, Takes
 from incgen.manual import arguments
 from incgen.manual.rendering import renderings
 from incgen.manual.text import MARGIN, columns, filled
 from incgen.show.forms import markdown as table
-
-#: What the output of an op is where the table does not say.
-_CHANNELS, _HEIGHT = "C", "H"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,28 +32,34 @@ class Entry:
     doc: str  #: What it is, in one or two sentences
     use: str = ""  #: A statement that shows it in each target
     formula: str = ""  #: What it computes, if `doc` does not say
-    channels: str = _CHANNELS  #: The channels of its output, as an expression
-    height: str = _HEIGHT  #: Its height, and its width alike; "" for a vector
-    where: str = ""  #: What the names in these expressions are
+    where: str = ""  #: What the names in the formulas of its output are
     example: str = ""  #: Statements
     op: Op | None = None
 
     @property
     def output(self) -> str:
         """Return the rank of its output in words."""
-        if self.height == _HEIGHT and self.channels == _CHANNELS:
+        if self.op is None or not (self.op.vector or self.op.channels or self.op.height):
             return "as the input"
-        return "a map, C' x H' x W'" if self.height else "a vector, C'"
+        return "a vector, C'" if self.op.vector else "a map, C' x H' x W'"
 
     @property
     def sizes(self) -> str:
         """Return the sizes of its output as formulas, a line each; none if they are the input's."""
-        lines = [f"C' = {self.channels}"]
-        if self.height:
-            lines.append(f"H' = {self.height}, W' alike")
-        if self.where:
-            lines.append(self.where)
-        return "" if self.output == "as the input" else "\n".join(lines)
+        if self.op is None or self.output == "as the input":
+            return ""
+        lines = [f"C' = {_written(self.op, self.op.channels, 'C')}"]
+        if not self.op.vector:
+            lines.append(f"H' = {_written(self.op, self.op.height, 'H')}, W' alike")
+        return "\n".join([*lines, *filter(None, [self.where])])
+
+
+def _written(op: Op, formula: Formula | None, otherwise: str) -> str:
+    """Return the formula of a size; the span of a window without dilation is its kernel."""
+    if formula is None:
+        return otherwise
+    names = {} if op.known("dilation") else {"span": "kernel"}
+    return python(formula(lambda name: Parameter(names.get(name, name))))
 
 
 @cache

@@ -10,8 +10,9 @@ from incgen.base.diagnostics import clipped, listed, near
 from incgen.language import elsewhere
 from incgen.language import expressions as ex
 from incgen.language.names import label_fault
-from incgen.language.ops import OPS, Argument, Kind, Op, Signature
+from incgen.language.ops import OPS
 from incgen.language.presets import PRESETS
+from incgen.language.signatures import Argument, Kind, Op, Signature
 from incgen.syntax import tree as st
 from incgen.syntax.translation import translated, written, written_attribute
 

@@ -16,8 +16,8 @@ from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import EvaluationError, Value
 from incgen.language.initializers import RULES, SMALLEST, Initializer, scale_fault
-from incgen.language.ops import Argument, ByWindow, DefaultValue, Kind, Op
 from incgen.language.presets import PRESETS
+from incgen.language.signatures import Argument, ByWindow, DefaultValue, Kind, Op
 from incgen.resolve.definitions import ArgumentValue, SidesValue, Source, WindowValue
 from incgen.syntax import tree as st
 

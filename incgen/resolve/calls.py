@@ -10,7 +10,8 @@ from incgen.base.diagnostics import Code, Refused, listed, near
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.names import label_fault
-from incgen.language.ops import ACTIVATIONS, OPS, Op
+from incgen.language.ops import ACTIVATIONS, OPS
+from incgen.language.signatures import Op
 from incgen.resolve import definitions as df
 from incgen.resolve.context import Context
 from incgen.resolve.labels import Namespace, Naming

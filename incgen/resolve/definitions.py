@@ -15,7 +15,7 @@ from incgen.base.source import Located, Span
 from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression, Parameter
 from incgen.language.initializers import Initializer
-from incgen.language.ops import ByWindow, Op
+from incgen.language.signatures import ByWindow, Op
 
 
 @dataclass(frozen=True, slots=True)

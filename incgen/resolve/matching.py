@@ -9,16 +9,10 @@ from typing import NoReturn
 from incgen.base.diagnostics import Code, Note, Refused, counted, listed, near
 from incgen.base.source import Span
 from incgen.language import expressions as ex
-from incgen.language.ops import (
-    WORDS,
-    Argument,
-    ByWindow,
-    Kind,
-    Op,
-    Signature,
-)
+from incgen.language.ops import WORDS
 from incgen.language.presets import PRESETS
 from incgen.language.printing import spec_value
+from incgen.language.signatures import Argument, ByWindow, Kind, Op, Signature
 from incgen.resolve import definitions as df
 from incgen.resolve.arguments import padding_of
 from incgen.resolve.context import Context

@@ -13,7 +13,7 @@ from incgen.base.diagnostics import Code, Reporter
 from incgen.base.source import Span
 from incgen.language.arithmetic import Value
 from incgen.language.names import network_fault
-from incgen.language.ops import ByWindow
+from incgen.language.signatures import ByWindow
 from incgen.resolve import definitions as df
 from incgen.resolve.arguments import Conventions
 from incgen.resolve.body import BodyResolver

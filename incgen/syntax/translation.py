@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from incgen.language import elsewhere
 from incgen.language import expressions as ex
 from incgen.language.initializers import RULES
-from incgen.language.ops import OPS, Kind, Op, Signature
+from incgen.language.ops import OPS
+from incgen.language.signatures import Kind, Op, Signature
 from incgen.syntax import tree as st
 
 #: Written arguments by name.

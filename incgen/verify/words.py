@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from incgen.language.ops import WORDS, Argument
+from incgen.language.ops import WORDS
+from incgen.language.signatures import Argument
 from incgen.resolve import definitions as df
 from incgen.resolve.arguments import value_fault
 from incgen.targets.shared.parameters import compared_words

@@ -32,8 +32,6 @@ from incgen.targets.shared.growth import ranks_differ, vector_in_repeat
 from incgen.targets.shared.symbols import Symbol
 from incgen.targets.shared.writer import Flow
 
-#: Ops that return a vector.
-_TO_VECTOR = ("dense", "flatten", "global_avg_pool", "global_max_pool")
 #: The variables that functions begin with.
 _X, _INPUTS, _NAME = map(ex.Name, ("x", "inputs", "name"))
 
@@ -143,7 +141,7 @@ class FunctionWriter(Calls):
         if not found and call.labelled:
             found = (Layer("identity", {}),)  # the label has to be the name of a layer
         done = self.apply(found, call.name, flow, variable)
-        if flow.shape.is_map and call.op.name in _TO_VECTOR:
+        if flow.shape.is_map and call.op.vector:
             return self.value(done.code, False)
         return done
 

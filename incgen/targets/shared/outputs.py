@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from incgen.language import expressions as ex
-from incgen.language.expressions import Expression
+from incgen.language.expressions import Expression, lift
+from incgen.language.signatures import Formula, Op, windows
 from incgen.targets.shared.symbols import Symbol, Unknown, simplest, vector
 from incgen.targets.shared.values import (
     FALSE,
@@ -26,33 +27,51 @@ EITHER = ex.Parameter("padding, a word or a number")
 Carried = Mapping[str, bool]
 
 
-def op_output(op: str, args: Args, shape: Symbol, words: Carried) -> Symbol:
+def op_output(op: Op, args: Args, shape: Symbol, words: Carried) -> Symbol:
     """Return the output shape of an op.
 
     Args:
-        op: The name of the op.
+        op: The op.
         args: Its arguments, resolved.
         shape: The shape of its input.
         words: The parameters that carry words, and whether they carry nothing else.
     """
-    match op:
-        case "conv" | "separable_conv" | "depthwise_conv" | "max_pool" | "avg_pool" | "pool":
-            return _moved(args, shape, words)
-        case "dense":
-            return vector(lambda: expression(args, "features"))
-        case "global_avg_pool" | "global_max_pool":
-            return vector(lambda: shape.channels)
-        case "adaptive_avg_pool":
-            sizes = dict(zip(("height", "width"), window(args).kernel, strict=True))
-            return Symbol(True, lambda axis: sizes[axis] if axis in sizes else shape.size(axis))
-        case "flatten" if shape.is_map:
-            return vector(lambda: flat_size(shape))
-        case "pad":
-            top, bottom, left, right = four_sides(args["border"])
-            border = {"height": (top, bottom), "width": (left, right)}
-            return Symbol(True, lambda axis: sum(border.get(axis, ()), shape.size(axis)))
-        case _:
-            return shape
+
+    def channels() -> Expression:
+        return shape.channels if op.channels is None else _formula(op.channels, args, shape, 0)
+
+    def size(axis: str) -> Expression:
+        if axis == "channels":
+            return channels()
+        number = ("height", "width").index(axis)
+        if op.height is windows:
+            return _windows(args, shape.size(axis), number, words)
+        return shape.size(axis) if op.height is None else _formula(op.height, args, shape, number)
+
+    if op.vector:
+        return vector(channels)
+    return shape if op.channels is None and op.height is None else Symbol(shape.is_map, size)
+
+
+def _formula(formula: Formula, args: Args, shape: Symbol, axis: int) -> Expression:
+    """Return a size that the row of an op states, with the arguments of a call."""
+
+    def known(name: str) -> Expression:
+        match name:
+            case "C":
+                return shape.channels
+            case "H" | "W" if not shape.is_map:
+                return ONE
+            case "H" | "W":
+                return shape.size("width" if axis or name == "W" else "height")
+            case "kernel":
+                return window(args).kernel[axis]
+            case "before" | "after":
+                return four_sides(args["border"])[2 * axis + (name == "after")]
+            case _:
+                return expression(args, name)
+
+    return lift(formula(known))
 
 
 def flat_size(shape: Symbol) -> Expression:
@@ -60,20 +79,6 @@ def flat_size(shape: Symbol) -> Expression:
     if not shape.is_map:
         return shape.channels
     return shape.channels * shape.size("height") * shape.size("width")
-
-
-def _moved(args: Args, shape: Symbol, words: Carried) -> Symbol:
-    """Return the output of a window that moves over a map."""
-
-    def size(axis: str) -> Expression:
-        if axis != "channels":
-            return _windows(args, shape.size(axis), ("height", "width").index(axis), words)
-        if "channels" in args:
-            return expression(args, "channels")
-        many = expression(args, "multiplier") if "multiplier" in args else ONE
-        return shape.channels * many
-
-    return Symbol(True, size)
 
 
 def _windows(args: Args, size: Expression, axis: int, words: Carried) -> Expression:

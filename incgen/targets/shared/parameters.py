@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from incgen.graph.nodes import Graph
 from incgen.language import expressions as ex
-from incgen.language.ops import Kind
+from incgen.language.signatures import Kind
 from incgen.resolve import definitions as df
 from incgen.resolve.written import expressions_of, written_in
 from incgen.targets.shared.code import BOOL, FLOAT, INT, STR, Type, parameters_in

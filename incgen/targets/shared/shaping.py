@@ -134,7 +134,7 @@ class Shaper:
             case df.OpCall():
                 args = {**element.args, **given} if element.forwards else element.args
                 resolved_ = self.resolved_all(args, shape)
-                out = op_output(element.op.name, resolved_, shape, self._words)
+                out = op_output(element.op, resolved_, shape, self._words)
                 return self.possible(out) if isinstance(args.get("pad"), ex.Parameter) else out
             case df.Instance():
                 return self.instance(element, shape, given)

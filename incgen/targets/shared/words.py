@@ -9,7 +9,7 @@ from incgen.graph.nodes import Graph
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
-from incgen.language.ops import Kind
+from incgen.language.signatures import Kind
 from incgen.resolve import definitions as df
 from incgen.resolve.arguments import PAD_WORDS
 from incgen.targets.shared.code import Refusal, Type

@@ -14,7 +14,7 @@ from typing import ClassVar, assert_never
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
-from incgen.language.ops import Argument, Kind
+from incgen.language.signatures import Argument, Kind
 from incgen.resolve import definitions as df
 from incgen.targets.shared import text
 from incgen.targets.shared.code import Code, Node, within

@@ -12,7 +12,7 @@ from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
 from incgen.language.names import MODULE_ATTRIBUTES
-from incgen.language.ops import Op as Operation
+from incgen.language.signatures import Op as Operation
 from incgen.resolve import definitions as df
 from incgen.targets.shared.classes.code import (
     Layer,
