@@ -2,17 +2,20 @@
 
 Each node is printed by the macro of its name, in any file of `templates/TARGET/macros/` or
 `templates/shared/macros/`. A helper that a macro asks for is added to the file, with those that
-it needs itself.
+it needs itself. An op that a framework lacks needs no macro: it is the helper of its name.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
+from incgen.language.names import class_name
+from incgen.language.ops import OPS
 from incgen.language.printing import python
 from incgen.targets.shared import text
 from incgen.targets.shared.code import ATOM, Comment, Node
@@ -52,9 +55,20 @@ class Printer:
             **facts,
         }
         self.macros: dict[str, Macro] = self.templates.macros(self.given)
+        self.macros |= self._macros_of_helpers()
         tables: dict[str, Any] = self.templates.tables
         self.strengths: dict[str, int] = tables["strengths"]
         self.defaults: dict[str, dict[int | str, object]] = tables["defaults"]
+
+    def _macros_of_helpers(self) -> dict[str, Macro]:
+        """Return macros of ops without one that are a helper: a class or function of their name."""
+        forms = [form for form in ("", "_of") if f"op_helper{form}" in self.macros]
+        return {
+            f"{op}{form}": partial(self.macros[f"op_helper{form}"], name)
+            for op in OPS.keys() - self.macros.keys()
+            for name in self.templates.helpers & {op, class_name(op)}
+            for form in forms
+        }
 
     def has(self, macro: str) -> bool:
         """Return whether the target has a macro, for instance for a variant of an op."""

@@ -116,8 +116,16 @@ class Templates:
                 if (path := place / "tables.json").exists():
                     self._read_tables(path)
             self.environment.globals |= self.tables
-            names = sorted(self._files("macros/"), key=self._place, reverse=True)
+            files = self.loader.list_templates()
+            names = [name for name in files if name.startswith("macros/")]
+            names.sort(key=self._place, reverse=True)
             self._macros = [self.environment.get_template(name) for name in names]
+        #: The names of all helpers.
+        self.helpers = {
+            name.removeprefix("helpers/").partition(".")[0]
+            for name in files
+            if name.startswith("helpers/")
+        }
 
     def _read_tables(self, path: Path) -> None:
         """Read tables: a key of `defaults` names several functions, a number is a position."""
@@ -134,9 +142,6 @@ class Templates:
                 self.tables[key] = self.tables.get(key, {}) | table
             else:
                 self.tables[key] = table
-
-    def _files(self, place: str) -> Iterator[str]:
-        return (name for name in self.loader.list_templates() if name.startswith(place))
 
     def _place(self, name: str) -> int:
         """Return the number of the folder that a template comes from."""
