@@ -537,7 +537,9 @@ class Log:
         self.path, self.epoch = output / "log.csv", epoch
         cut_log(self.path, step)
         self.board = Writer(str(output))
-        self.bar = tqdm(total=total * BATCH, initial=step * BATCH, unit=" images")
+        self.bar = tqdm(
+            total=total * BATCH, initial=step * BATCH, unit=" images", disable=None
+        )
         self.last, self.clock = step, time.perf_counter()
 
     def train(self, step: int, every: int, rate: float, loss: Array) -> None:

@@ -295,7 +295,7 @@ def clip(weights: Iterable[nn.Parameter]) -> None:
     torch._foreach_mul_(gradients, (CLIP / norm).clamp(max=1))
 
 
-def averaged(averages: Any, weights: Any, step: Tensor) -> None:
+def averaged(averages: Any, weights: Any, step: Any) -> None:
     """Average after a step, from 1; the part that is kept rises up to DECAY."""
     decay = min(DECAY, step.item() / (9 + step.item()))
     get_ema_multi_avg_fn(decay)(averages, weights, step)
@@ -514,7 +514,11 @@ def freeze(model: nn.Module, patterns: list[str]) -> list[nn.Module]:
     layers = [
         m for name, m in model.named_modules() if f"{name}.running_mean" in frozen
     ]
-    return [layer.requires_grad_(False) for layer in layers]
+    for layer in layers:
+        layer.requires_grad_(False)
+    if not any(weight.requires_grad for weight in model.parameters()):
+        sys.exit("error: --freeze leaves nothing to train")
+    return layers
 
 
 COLUMNS = "step epoch rate loss images_per_second top1 val_loss".split()
@@ -775,6 +779,9 @@ def main() -> None:
         log.close()
     if PROCESSES > 1:
         dist.barrier()
+        # DistributedDataParallel goes first: as the last that holds the group, it would
+        # end it under Python's lock, for which a thread of the group may wait.
+        run.network = run.model
         dist.destroy_process_group()
     if stop:
         sys.exit(128 + (received or [signal.SIGTERM])[0])
