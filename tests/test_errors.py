@@ -136,7 +136,9 @@ ADVICE = {
         "nn.Linear(512, 10)": "dense 10",
     },
     "bad-window_input_of_three": {"input 3x224x224": "input 224x224 3"},
+    "bad-window_other_letter": {"3y3": "3x3", "3s3": "3x3", "5_5": "5x5", "3by3": "3x3"},
     "bad-window_side_by_name": {"3xk": "3x{k}"},
+    "bad-window_stride_by_letter": {"3x3s2": "3x3/2"},
     "bad-window_stride_by_name": {"3x3/stride": "3x3/{stride}"},
     "misplaced_let_in_block": {
         "    let c = channels // 2\n": "",
@@ -188,6 +190,8 @@ ADVICE = {
         "conv 3x3 8 -> depthwise_conv: depthwise_conv 3x3 -> relu": "conv 3x3 8\n"
         "depthwise_conv: depthwise_conv 3x3\nrelu"
     },
+    "syntax_letters_for_digits": {"1o24": "1024"},
+    "syntax_number_and_name": {"(2classes)": "(2 * classes)"},
     "syntax_output": {"output x: conv 3x3 8": "aux x { conv 3x3 8 }\nconv 3x3 8"},
     "syntax_plus": {"c: a + b": "c: add { from a; from b }"},
     "syntax_repeat_with_index": {

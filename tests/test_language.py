@@ -44,6 +44,7 @@ REFUSED = [
         )
     ),
     ("only `use` takes one", network('dropout "0.5"'), "syntax"),
+    ("A letter right behind one is an error: `10k`", network("a: dense 10k"), "syntax"),
     ("without spaces: `3x3`", network("a: conv 3 x 3 8"), "bad-window"),
     *(
         ("It is the first statement of a file", f"{line}\n{network('relu')}", "misplaced")

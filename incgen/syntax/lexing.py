@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from lark import Token
+from lark import Token, UnexpectedToken
 from lark.lark import PostLex
 
 from incgen.base.diagnostics import Code, Note
@@ -35,7 +35,7 @@ class TooLong(SyntaxFault):
 
 
 class Lines(PostLex):
-    """Drops newlines that end nothing, counts brackets, and limits names.
+    """Drops newlines that end nothing, counts brackets, limits names, and keeps numbers apart.
 
     Attributes:
         open: The open brackets.
@@ -48,10 +48,11 @@ class Lines(PostLex):
         """Start with no open brackets."""
         self.open: list[Token] = []
         self.span_of = span_of
+        self._number: int | None = None  # where the last number ends
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         """Yield the tokens that the grammar sees."""
-        self.open = []
+        self.open, self._number = [], None
         newline: Token | None = None
         ends = False  # whether it ends a statement regardless of what follows
         count = element = 0
@@ -92,8 +93,12 @@ class Lines(PostLex):
             raise TooLong(self.span_of(token), "this line", MAX_ELEMENT, help_)
 
     def _check(self, token: Token) -> None:
-        """Track brackets, and limit names."""
-        if token.type in _CLOSING:
+        """Track brackets, limit names, and reject a word that a number runs into, as in `3y3`."""
+        if token.type == "NUMBER":
+            self._number = token.end_pos
+        elif token.start_pos == self._number and (token[0].isalpha() or token[0] == "_"):
+            raise UnexpectedToken(Token.new_borrow_pos("RUN", token, token), set())
+        elif token.type in _CLOSING:
             self.open.append(token)
             if len(self.open) > MAX_NESTING:
                 message = f"brackets are nested more than {MAX_NESTING} deep"

@@ -14,26 +14,24 @@ from incgen.syntax.faults import SyntaxFault
 
 
 def refuse_split_window(positional: Sequence[st.Argument]) -> None:
-    """Reject `3 x 3`, `3x` and `3x3x3`, which lex as several arguments."""
+    """Reject `3 x 3`, `3x3x3` and `3x3s2`, which lex as several arguments."""
     for first, second in itertools.pairwise(positional):
-        if not (isinstance(second, ex.Name) and re.fullmatch(r"[xX]\w*", second.text)):
+        if not isinstance(second, ex.Name) or first.span is None or second.span is None:
             continue
-        if first.span is None or second.span is None:
-            continue
-        span = first.span.until(second.span)
-        side = second.text[1:]
-        if not (side.isdigit() or side == ""):
-            if isinstance(first, ex.Literal) and first.span.end == second.span.start:
-                message = "a side of a window that is not a number goes in braces"
-                help_ = f"write `{first.span.text}x{{{side}}}`"
-                raise SyntaxFault(Code.BAD_WINDOW, span, message, help=help_)
-            continue
-        if isinstance(first, st.Window):
-            message = "a window has two sides, height and width"
-            raise SyntaxFault(Code.BAD_WINDOW, span, message, help="write `3x3`")
-        if isinstance(first, ex.Literal):
+        span, side = first.span.until(second.span), re.fullmatch(r"[xX]([0-9]*)", second.text)
+        if isinstance(first, ex.Literal) and side:
             message = "a window is two whole numbers with an `x` between them, without spaces"
             help_ = "write `3x3`, or `3x3/2` with a stride"
+            raise SyntaxFault(Code.BAD_WINDOW, span, message, help=help_)
+        if not isinstance(first, st.Window):
+            continue
+        if side:
+            message = "a window has two sides, height and width"
+            raise SyntaxFault(Code.BAD_WINDOW, span, message, help="write `3x3`")
+        if first.span.end == second.span.start:
+            message = "a stride stands behind the window and a `/`"
+            stride = re.sub(r"[^0-9]", "", second.text)[:3] or "2"
+            help_ = f"write `{first.span.text.partition('/')[0]}/{stride}`"
             raise SyntaxFault(Code.BAD_WINDOW, span, message, help=help_)
 
 

@@ -275,6 +275,8 @@ def _body(groups: Mapping[str, str]) -> str | None:
 
 
 #: The values of <offer>, by the names that rows use for it.
+#: Letters that are typed for digits.
+_DIGITS = str.maketrans("oOlI", "0011")
 _OFFERS: Mapping[str, Callable[[dict[str, str]], str | None]] = {
     "body": _body,
     "braces": _braces,
@@ -282,6 +284,7 @@ _OFFERS: Mapping[str, Callable[[dict[str, str]], str | None]] = {
     "call": _call,
     "called": lambda groups: elsewhere.called_here(groups["name"]),
     "character": _character,
+    "digits": lambda groups: (groups["number"] + groups["digits"]).translate(_DIGITS),
     "input": lambda groups: input_help(groups["rest"]),
     "item": lambda groups: near(groups["token"], sorted(map(str.lower, ITEMS))),
     "loop": _loop,
