@@ -10,7 +10,7 @@ from incgen.show.tree import Row
 
 #: Styles are inline, because a notebook has no file beside it.
 _TABLE = "border-collapse: collapse; font-variant-numeric: tabular-nums"
-_CELL = "padding: 1px 16px 1px 0; text-align: "
+_CELL = "padding: 1px 16px 1px 0; white-space: nowrap; text-align: "
 #: How far a level of labels is indented, in pixels.
 _INDENT = 16
 #: The colour of bars, on light and on dark.
