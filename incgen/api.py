@@ -77,7 +77,7 @@ def check_loaded(
         if not (lone.code is Code.NO_NETWORK and lone.span is None):
             return None, list(error.diagnostics)
     faults = report.diagnostics
-    recipes = faults_of_recipes(loaded, parameters)
+    recipes = faults_of_recipes(loaded, parameters, graph)
     return graph, faults + [each for each in recipes if each not in faults]
 
 

@@ -139,8 +139,13 @@ def _trained_graph(found: Found, given: Parameters, report: Reporter) -> Graph:
     return graph_of(found.file, {**settings, **given}, report)
 
 
-def faults_of_recipes(loaded: LoadedFile, parameters: Parameters | None = None) -> list[Diagnostic]:
-    """Return what is wrong with the recipes of a spec whose network has no faults."""
+def faults_of_recipes(
+    loaded: LoadedFile, parameters: Parameters | None = None, graph: Graph | None = None
+) -> list[Diagnostic]:
+    """Return what is wrong with the recipes of a spec whose network has no faults.
+
+    The graph is that of the spec and the parameters, which a recipe without settings trains.
+    """
     if not loaded.spec.of(st.Recipe):
         return []
     from incgen.recipes.fitting import fitted
@@ -148,12 +153,12 @@ def faults_of_recipes(loaded: LoadedFile, parameters: Parameters | None = None) 
 
     faults: dict[Diagnostic, None] = {}
     given, report = plain_parameters(parameters), Reporter()
-    graphs: dict[object, Graph] = {}  # recipes often share one
+    graphs: dict[object, Graph] = {(id(loaded), ()): graph} if graph is not None else {}
     for found in RecipeResolver(loaded, report, _own(loaded, given)).all():
         values = given if found.file is loaded else {}
         key = (id(found.file), tuple(sorted(found.recipe.settings.items(), key=repr)))
         each = Reporter()
-        try:
+        try:  # recipes often share a graph
             graphs[key] = graphs.get(key) or _trained_graph(found, values, each)
             fitted(found, graphs[key], each)
         except SpecError as error:
