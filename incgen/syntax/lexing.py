@@ -97,7 +97,8 @@ class Lines(PostLex):
         if token.type == "NUMBER":
             self._number = token.end_pos
         elif token.start_pos == self._number and (token[0].isalpha() or token[0] == "_"):
-            raise UnexpectedToken(Token.new_borrow_pos("RUN", token, token), set())
+            run = Token.new_borrow_pos("RUN", token, token)
+            raise UnexpectedToken(run, set())  # type: ignore[no-untyped-call]  # Lark's own
         elif token.type in _CLOSING:
             self.open.append(token)
             if len(self.open) > MAX_NESTING:
