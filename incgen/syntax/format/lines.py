@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import NamedTuple
 
 from incgen.syntax.tokens import Kind, Token, joins, tokens_of_line
@@ -104,10 +103,13 @@ class Ending(NamedTuple):
 _BLANKS = " \t\r\f"
 #: What is left out; "" is the end of a line.
 _NEEDLESS = (Ending(";", ("", "}")), Ending(",", (")", "]")))
+_MARKS = [each.sign for each in _NEEDLESS]
 
 
 def _needed(tokens: list[Token]) -> list[Token]:
     """Return the tokens without those that say nothing."""
+    if not any(token.text in _MARKS for token in tokens):
+        return tokens  # as nearly always
     kept = list[Token]()
     after = ""
     for token in reversed(tokens):
@@ -117,7 +119,6 @@ def _needed(tokens: list[Token]) -> list[Token]:
     return kept[::-1]
 
 
-@lru_cache(maxsize=10_000)
 def _typed(line: str) -> tuple[list[Token], str, int]:
     """Return the tokens of a line, its comment, and the column of that."""
     found = [*tokens_of_line(line)]
@@ -143,7 +144,7 @@ class Reader:
         """Return the lines of a text with their levels."""
         for number, typed in enumerate(text.split("\n"), 1):
             found, comment, column = _typed(typed)
-            line = Line(number, [*found], comment, column)
+            line = Line(number, found, comment, column)
             line.level = self.level
             line.inside = self.open[-1] if self.open else None
             self.lines.append(line)
