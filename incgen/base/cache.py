@@ -28,8 +28,8 @@ def load(name: str) -> Any:
         return None
     try:
         entry = (place / name).read_bytes()
-        digest, data = entry[:_DIGEST], entry[_DIGEST:]
-        if digest != _digest(data):
+        stated, data = entry[:_DIGEST], entry[_DIGEST:]
+        if stated != digest(data).encode("ascii"):
             return None
         return marshal.loads(data)
     except (OSError, EOFError, TypeError, ValueError):
@@ -46,7 +46,7 @@ def store(name: str, value: Any) -> None:
     data = marshal.dumps(value, _FORMAT)
     # the disk may be full, or another system's rules may apply
     with suppress(OutputError, OSError):
-        replace(place / name, _digest(data) + data)
+        replace(place / name, digest(data).encode("ascii") + data)
 
 
 def store_file(name: str, data: bytes) -> Path | None:
@@ -64,8 +64,9 @@ def store_file(name: str, data: bytes) -> Path | None:
     return None
 
 
-def _digest(data: bytes) -> bytes:
-    return hashlib.sha256(data).hexdigest().encode("ascii")
+def digest(data: bytes) -> str:
+    """Return a digest, under which what is made from data is cached."""
+    return hashlib.sha256(data).hexdigest()
 
 
 @cache

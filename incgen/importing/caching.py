@@ -6,7 +6,6 @@ is kept as a file too, which tracebacks and debuggers show.
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache as once
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ def source_of(spec: Path, target: str, root: Path) -> tuple[str, Path | None]:
         SpecError: The spec has faults, or the target cannot express it.
     """
     key = "\0".join([str(spec), target, str(root)])
-    digest = _digest(key.encode("utf-8", "surrogatepass"))
+    digest = cache.digest(key.encode("utf-8", "surrogatepass"))
     known = cache.load(f"import-{digest}")
     if known is None or not _valid(known):
         source, files = _generated(spec, target, root)
@@ -71,7 +70,7 @@ def _digest_of(name: str) -> str:
     """Return a digest of a file; "" if it cannot be read."""
     path = shipped.file_of(name) if name.startswith(shipped.PREFIX) else Path(name)
     try:
-        return _digest(path.read_bytes())
+        return cache.digest(path.read_bytes())
     except OSError:
         return ""
 
@@ -79,15 +78,11 @@ def _digest_of(name: str) -> str:
 @once
 def _stamp() -> str:
     """Return what tells this incgen from others, and a checkout from itself after a change."""
-    digest = hashlib.sha256(incgen.__version__.encode())
+    facts = [incgen.__version__]
     package = Path(incgen.__file__).parent
     for place in (package, folder("grammar"), folder("templates")):
         for path in sorted(place.rglob("*")):
             if path.suffix in (".py", ".jinja", ".json", ".lark", ".toml"):
                 status = path.stat()
-                digest.update(f"{path}\0{status.st_mtime_ns}\0{status.st_size}\n".encode())
-    return digest.hexdigest()
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+                facts.append(f"{path}\0{status.st_mtime_ns}\0{status.st_size}")
+    return cache.digest("\n".join(facts).encode("utf-8", "surrogateescape"))
