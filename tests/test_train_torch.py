@@ -587,6 +587,10 @@ def holding(name: str, content: bytes) -> Callable[[Path], Any]:
             lambda folder: scripts.write_idx(folder / "train-labels-idx1-ubyte", np.zeros(7)),
             "the images and labels of train do not belong together",
         ),
+        (
+            lambda folder: scripts.folder_of_idx(folder, side=9),
+            "the images of train are 9 x 9, not 8 x 8",
+        ),
         (lambda folder: scripts.folder_of_idx(folder, classes=4), "build with --set classes=4"),
         (
             lambda folder: scripts.folder_of_idx(folder, count=5),

@@ -718,7 +718,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--output", type=Path, default="runs/small_r", help="%(default)s")
     add("--resume", action="store_true", help="continue the run in the output folder")
     add("--seed", type=whole, default=0, help="of weights, order, crops, dropout")
-    add("--workers", type=whole, help="processes that load images")
+    add("--workers", type=whole, help="threads that load images")
     add("--precision", choices=precisions, default="float32", help="%(default)s")
     add("--compile", action="store_true", help="compile the network")
     add("--from", dest="weights", type=Path, help="begin with these .safetensors")
