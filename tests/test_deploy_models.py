@@ -20,6 +20,7 @@ from incgen.targets import TARGETS
 from incgen.verify import drawing, inputs, verify
 from incgen.verify.reference import Reference
 from incgen.weights.checkpoint import Array
+from incgen.weights.errors import WeightsError
 from incgen.weights.exporting import export_weights
 
 EVERYTHING = Path(__file__).parent / "deploy" / "everything.inc"
@@ -133,6 +134,67 @@ def test_weights_that_other_passes_deployed_are_refused(
 
     with pytest.raises(ValueError, match="was deployed by `fold-scale`, not by `heads fold-scale"):
         module.load_safetensors(model_of(target, module), file)
+
+
+SCALED = """numerics torch
+network scaled {
+    input 4x4 1
+    conv: conv 1x1 1
+    halved: scale 0.5
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def halved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return weights with a folded factor, which leaves no trace in their keys."""
+    folder = tmp_path_factory.mktemp("scaled")
+    one = {"conv.weight": np.ones((1, 1, 1, 1), np.float32), "conv.bias": np.ones(1, np.float32)}
+    safetensors.numpy.save_file(one, folder / "trained.safetensors")
+    file = folder / "deployed.safetensors"
+    trained, passes = folder / "trained.safetensors", ["fold-scale"]
+    export_weights(trained, "scaled.inc", file, format="safetensors", deploy=passes, text=SCALED)
+    return file
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_a_training_form_refuses_folded_factors(target: str, halved: Path) -> None:
+    module = incgen.load("scaled.inc", target, text=SCALED)
+    make = getattr(module, TARGETS[target].entry("scaled"))
+    model = make(rngs=nnx.Rngs(0)) if target == "flax" else make()
+
+    with pytest.raises((RuntimeError, ValueError), match=r"(?i)unexpected.*deployed by fold-scale"):
+        if target == "torch":
+            model.load_state_dict(safetensors.torch.load_file(halved))
+        else:
+            module.load_safetensors(model, halved)
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_a_deployed_form_loads_folded_factors(target: str, halved: Path) -> None:
+    module = incgen.load("scaled.inc", target, text=SCALED, deploy=["fold-scale"])
+    make = getattr(module, TARGETS[target].entry("scaled"))
+    model = make(rngs=nnx.Rngs(0)) if target == "flax" else make()
+
+    for file in (halved, halved.with_name("trained.safetensors")):
+        module.load_safetensors(model, file)
+
+        x = np.ones((1, 1, 4, 4) if target == "torch" else (1, 4, 4, 1), np.float32)
+        given = torch.from_numpy(x) if target == "torch" else x
+        np.testing.assert_array_equal(np.asarray(model(given)), x)  # (1 * 1 + 1) * 0.5
+
+
+@pytest.mark.parametrize(
+    ("format", "suffix"),
+    [("torch", ".pth"), ("npz", ".npz"), ("flax", ".msgpack"), ("keras", ".weights.h5")],
+)
+def test_a_format_that_cannot_say_what_is_folded_is_refused(
+    format: str, suffix: str, halved: Path, tmp_path: Path
+) -> None:
+    trained, file = halved.with_name("trained.safetensors"), tmp_path / f"deployed{suffix}"
+
+    with pytest.raises(WeightsError, match="would have the keys of the training form"):
+        export_weights(trained, "scaled.inc", file, format=format, deploy=True, text=SCALED)
 
 
 def test_a_file_that_lacks_a_layer_is_refused(weights: Path, tmp_path: Path) -> None:

@@ -134,6 +134,19 @@ class Graph:
         """Return every parameter and statistic by its key, in order."""
         return {f"{n.path}.{t.name}": t for n in self.nodes for t in n.tensors}
 
+    def mark(self) -> str:
+        """Return the name of an empty tensor that tells folded weights from the training form's.
+
+        It is "" where the keys tell them apart, or no weight is changed. A factor leaves no trace
+        in keys; a tensor that the training form does not have makes it refuse the file, also where
+        its metadata is not read.
+        """
+        made = self.deployment
+        if made is None or made.label == NOTHING:
+            return ""
+        same = self.tensors().keys() == made.training.tensors().keys()
+        return f"deployed by {made.label}" if same else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Done:

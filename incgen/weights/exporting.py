@@ -84,12 +84,22 @@ def export_weights(
         raise OutputError(f"`{output.as_posix()}`: a file of the format {format} ends in {ends}")
     check_new(output, force=force)
     graph = formed(compile_spec(spec, parameters, text=text), deploy)
+    if graph.mark() and not output.name.endswith(_MARKED):
+        raise WeightsError(_UNMARKED.format(output.as_posix()))
     with open_checkpoint(weights) as checkpoint:
         arrays = arrays_of(weights, graph, checkpoint, part)
     write = _WRITERS[format](graph, arrays)
     make_folder(output.parent)
     with _put(output) as temporary:
         write(temporary)
+
+
+#: Files that say what is folded, or cannot be loaded by another model.
+_MARKED = (".safetensors", ".keras")
+_UNMARKED = (
+    "`{}` would have the keys of the training form, which would load it: only factors are folded; "
+    "take `--format safetensors`, which says so"
+)
 
 
 @contextmanager
@@ -191,10 +201,13 @@ def _npz(_: Graph, arrays: dict[str, Array]) -> Writer:
 
 def _safetensors(graph: Graph, arrays: dict[str, Array]) -> Writer:
     with extra("weights", "weights"):
+        import numpy as np
         from safetensors.numpy import save_file
     metadata = {"format": "pt", "network": graph.program.network.name}
     if graph.deployment is not None:  # its loader would fold them again
         metadata["deployed"] = graph.deployment.label
+    if mark := graph.mark():
+        arrays = {**arrays, mark: np.zeros(0, np.float32)}
     return lambda path: save_file(arrays, path, metadata)
 
 

@@ -52,11 +52,13 @@ class Loader:
         passes: The passes that made the file, as weights files name them.
         dropped: The beginnings of keys that it has no use for.
         lines: What it folds, in order.
+        mark: The tensor of a folded file that is no weight; "" if there is none.
     """
 
     passes: str
     dropped: tuple[str, ...]
     lines: tuple[Line, ...]
+    mark: str
 
 
 def loader(graph: Graph) -> Loader | None:
@@ -69,7 +71,7 @@ def loader(graph: Graph) -> Loader | None:
     lines = [_line(each) for each in made.changes if not isinstance(each, Dropped)]
     short = _short(lines, keys)
     same = _expanded(short, keys) == _by_layer(lines)
-    return Loader(made.label, dropped, tuple(short if same else lines))
+    return Loader(made.label, dropped, tuple(short if same else lines), graph.mark())
 
 
 def _line(change: FoldedNorm | FoldedScale) -> Line:
