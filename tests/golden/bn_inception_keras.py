@@ -22,24 +22,6 @@ NHWC = {"data_format": "channels_last"}  # whatever keras.json says
 
 
 @keras.saving.register_keras_serializable("bn_inception")
-class EdgePadding2D(layers.Layer):
-    """Padding by copies of the edge, for max pooling: they never exceed a maximum."""
-
-    def __init__(self, padding, **kwargs):
-        super().__init__(**kwargs)
-        self.padding = padding
-
-    def call(self, x):
-        (top, bottom), (left, right) = self.padding
-        x = ops.concatenate([x[:, :1]] * top + [x] + [x[:, -1:]] * bottom, axis=1)
-        first, last = x[:, :, :1], x[:, :, -1:]
-        return ops.concatenate([first] * left + [x] + [last] * right, axis=2)
-
-    def get_config(self):
-        return {**super().get_config(), "padding": self.padding}
-
-
-@keras.saving.register_keras_serializable("bn_inception")
 class Float32AveragePooling2D(layers.AveragePooling2D):
     """Average pooling in float32 or better: half-precision sums overflow on a CPU."""
 
@@ -122,7 +104,7 @@ def reduction(x, n3x3_reduce, n3x3, ndouble_reduce, ndouble, *, name):
     double3x3 = conv_bn(x, ndouble_reduce, 1, name=f"{name}-double3x3-0")
     double3x3 = conv_bn(double3x3, ndouble, 3, name=f"{name}-double3x3-1")
     double3x3 = conv_bn(double3x3, ndouble, 3, stride=2, name=f"{name}-double3x3-2")
-    pool = EdgePadding2D(((0, 1), (0, 1)), name=f"{name}-pool-pad")(x)
+    pool = layers.ZeroPadding2D(((0, 1), (0, 1)), **NHWC, name=f"{name}-pool-pad")(x)
     pool = layers.MaxPooling2D(3, 2, **NHWC, name=f"{name}-pool")(pool)
     return layers.Concatenate(name=name)([conv3x3, double3x3, pool])
 
@@ -131,11 +113,11 @@ def bn_inception(classes=1000, input_shape=(224, 224, 3), name="bn_inception"):
     """Return a model of (N, 224, 224, 3) to (N, 1000)."""
     inputs = keras.Input(input_shape, name="input")
     x = conv_bn(inputs, 64, 7, stride=2, name="conv1")  # (N, 112, 112, 64)
-    x = EdgePadding2D(((0, 1), (0, 1)), name="pool1-pad")(x)
+    x = layers.ZeroPadding2D(((0, 1), (0, 1)), **NHWC, name="pool1-pad")(x)
     x = layers.MaxPooling2D(3, 2, **NHWC, name="pool1")(x)  # (N, 56, 56, 64)
     x = conv_bn(x, 64, 1, name="conv2-0")
     x = conv_bn(x, 192, 3, name="conv2-1")
-    x = EdgePadding2D(((0, 1), (0, 1)), name="pool2-pad")(x)
+    x = layers.ZeroPadding2D(((0, 1), (0, 1)), **NHWC, name="pool2-pad")(x)
     x = layers.MaxPooling2D(3, 2, **NHWC, name="pool2")(x)  # (N, 28, 28, 192)
 
     x = inception(x, 64, 64, 64, 64, 96, "avg", 32, name="inception_3a")

@@ -267,6 +267,8 @@ def _pool(args: Args, place: Place, average: bool) -> tuple[Step, ...]:
         return *found, stock
     if average:
         return *found, Layer("padded_avg_pool", {**stock.args, "border": full_border(over)})
+    if place.never_negative:
+        return *found, _zero_padding(border(over)), stock
     return Layer("edge_padding", {"sides": full_border(over)}, ("pad",)), stock
 
 

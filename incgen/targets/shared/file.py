@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
 from incgen.base.diagnostics import SpecError
+from incgen.base.source import Span
 from incgen.graph.nodes import Graph
 from incgen.graph.shapes import Shape
 from incgen.language import expressions as ex
@@ -21,6 +22,7 @@ from incgen.targets.shared.parameters import OpenParameters, float_parameters
 from incgen.targets.shared.render import Printer
 from incgen.targets.shared.scopes import Names, parameters
 from incgen.targets.shared.shaping import Shaper
+from incgen.targets.shared.signs import never_negative
 from incgen.targets.shared.style import Style
 from incgen.targets.shared.symbols import Unknown
 from incgen.targets.shared.units import Place, unit_forms
@@ -92,6 +94,11 @@ class File(ABC):
             each: [self.free(f"{name}{self.joint}{rank}") for rank in ("1d", "2d")]
             for each, name in self.called.items()
         }
+
+    @cached_property
+    def never_negative(self) -> frozenset[Span]:
+        """Return the places of the ops whose input is never negative."""
+        return never_negative(self.graph.program)
 
     @cached_property
     def shaper(self) -> Shaper:

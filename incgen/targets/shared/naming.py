@@ -39,7 +39,9 @@ def calls(file: File) -> Calls:
     for node in graph.nodes[1:]:
         shape = graph.nodes[node.inputs[0]].shape
         unit = node.use.definition.name if node.call and node.call.forwards and node.use else ""
-        look = repr((node.op, node.args, shape, len(node.inputs), unit))
+        look = repr(
+            (node.op, node.args, shape, len(node.inputs), unit, _is_never_negative(file, node))
+        )
         if look not in known:
             known[look] = " + ".join(_named(file, node, shape))
         layers[node.path] = known[look]
@@ -75,7 +77,12 @@ def _codes(file: File, node: Node, shape: Shape) -> Iterable[Code]:
         return file.join_alone(node.op, len(node.inputs))
     args = {name: _argument(node.args[name]) for name in node.call.args}
     unit = file.unit_forms[node.use.definition] if node.call.forwards and node.use else None
-    return file.op_alone(node.op, args, Place(_symbol(shape), lambda _: [], unit))
+    place = Place(_symbol(shape), lambda _: [], unit, never_negative=_is_never_negative(file, node))
+    return file.op_alone(node.op, args, place)
+
+
+def _is_never_negative(file: File, node: Node) -> bool:
+    return node.call is not None and node.call.span in file.never_negative
 
 
 def _names(tree: ast.expr) -> Iterator[str]:

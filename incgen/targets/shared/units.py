@@ -57,6 +57,7 @@ class Place:
         unit: The form of the unit whose head it is, if it is one.
         init: How the kernels are initialised if a use of the unit sets nothing.
         explicit: Whether some use of the unit needs explicit padding.
+        never_negative: Whether its input is known to have no negative values.
     """
 
     shape: Symbol
@@ -64,6 +65,7 @@ class Place:
     unit: UnitForm | None = None
     init: Initializer | None = None
     explicit: bool = False
+    never_negative: bool = False
 
     @property
     def odd(self) -> bool:

@@ -66,7 +66,9 @@ class Uses(Writer):
     def place(self, call: df.OpCall, shape: Symbol) -> Place:
         """Return the context of an op."""
         unit, init = self.unit if call.forwards else None, call.args.get("init")
-        return Place(shape, self.words, unit, init if isinstance(init, Initializer) else None)
+        init = init if isinstance(init, Initializer) else None
+        never_negative = call.span in self.file.never_negative
+        return Place(shape, self.words, unit, init, never_negative=never_negative)
 
     def given(self, instance: df.Instance, shape: Symbol) -> Given:
         """Return the arguments of a use, including defaults that depend on it."""
