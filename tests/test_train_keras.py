@@ -442,6 +442,19 @@ def test_files_are_read_as_pillow_reads_them(
         np.testing.assert_array_equal(found, expected.reshape(9, 8, channels))
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_of_16_bits_the_upper_8_are_read(
+    channels: int, imported: Callable[..., Any], tmp_path: Path
+) -> None:
+    pixels = picture(9, 8)[:, :, 0]
+    Image.fromarray(pixels * np.uint16(256) + 255).save(tmp_path / "deep.png")
+    module = imported(spec(NETWORK.replace("8x8 3", f"8x8 {channels}"), train="{ flip }"))
+    images = module.Images(module.Examples([f"{tmp_path}/deep.png"], np.zeros(1)), 0, 1)
+
+    found = tf.function(images.read)(0).numpy()
+    np.testing.assert_array_equal(found, np.repeat(pixels[:, :, None], channels, 2))
+
+
 def test_images_of_idx_files(imported: Callable[..., Any], tmp_path: Path) -> None:
     module = imported(spec(GREY, train="{ flip }"))
     train, val = module.find_examples(scripts.folder_of_idx(tmp_path))

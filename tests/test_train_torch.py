@@ -536,14 +536,16 @@ def test_grey_images(imported: Callable[..., Any], tmp_path: Path) -> None:
     pixels = picture(9, 8)
     Image.fromarray(pixels).save(tmp_path / "colour.png")
     Image.fromarray(pixels[:, :, 0]).save(tmp_path / "grey.png")
-    files = [str(tmp_path / "colour.png"), str(tmp_path / "grey.png")]
-    read = [module.Examples(files, np.zeros(2)) for module in (grey, colour)]
+    Image.fromarray(pixels[:, :, 0] * np.uint16(256) + 255).save(tmp_path / "deep.png")
+    files = [str(tmp_path / f"{name}.png") for name in ("colour", "grey", "deep")]
+    read = [module.Examples(files, np.zeros(3)) for module in (grey, colour)]
 
     luma = np.asarray(Image.fromarray(pixels).convert("L"))
     np.testing.assert_array_equal(read[0].image(0)[:, :, 0], luma)
-    np.testing.assert_array_equal(read[0].image(1), pixels[:, :, :1])
     np.testing.assert_array_equal(read[1].image(0), pixels)
-    np.testing.assert_array_equal(read[1].image(1), np.repeat(pixels[:, :, :1], 3, 2))
+    for number in (1, 2):  # of 16 bits, the upper 8 count
+        np.testing.assert_array_equal(read[0].image(number), pixels[:, :, :1])
+        np.testing.assert_array_equal(read[1].image(number), np.repeat(pixels[:, :, :1], 3, 2))
 
 
 # ---------------------------------------------------------------- folders

@@ -82,9 +82,10 @@ class Examples:
         return len(self.labels)
 
     def image(self, index: int) -> np.ndarray:
-        """Return an image (H, W, 3) as bytes."""
+        """Return an image (H, W, 3) as bytes; of 16 bits, the upper 8."""
         with Image.open(self.images[index]) as file:
-            return np.array(file.convert("RGB"))
+            pixels = file.point(lambda x: x / 256) if file.mode == "I;16" else file
+            return np.array(pixels.convert("RGB"))
 
 
 def find_examples(data: Path) -> tuple[Examples, Examples]:
