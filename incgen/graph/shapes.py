@@ -1,8 +1,4 @@
-"""Compute the output shape, the parameters and the cost of each op.
-
-The rules are plain arithmetic. `window_output` also takes symbols, so that generated code can
-hold the formula where a size depends on a parameter.
-"""
+"""Compute borders and how windows fit, and the parameters and the cost of each op."""
 
 from __future__ import annotations
 
@@ -11,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from incgen.base.diagnostics import Code, counted
-from incgen.language.expressions import Size, binary, choice, lift
 from incgen.language.initializers import DEFAULT_KERNEL, Initializer, WeightKind, fans
 
 #: The arguments of one op with all names and defaults resolved to values.
@@ -116,9 +111,9 @@ def same_border(size: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 def window_output(
-    size: Size, kernel: Size, stride: Size, border: tuple[Size, Size], ceil: bool = False
-) -> Size:
-    """Return how many windows fit, for numbers and for symbols.
+    size: int, kernel: int, stride: int, border: tuple[int, int], ceil: bool = False
+) -> int:
+    """Return how many windows fit.
 
     With `ceil` a last, partial window counts unless it begins in the border after the input
     (PyTorch's rule, aten/src/ATen/native/Pool.h; Caffe's agrees).
@@ -131,13 +126,7 @@ def window_output(
     if not ceil:
         return room // stride + 1
     count = (room + stride - 1) // stride + 1
-    start, end = (count - 1) * stride, size + before
-    if isinstance(count, int) and isinstance(start, int) and isinstance(end, int):
-        return count - 1 if start >= end else count
-    if after == 0 and before == 0:  # where sizes are symbols, strides do not exceed kernels
-        return count
-    starts_outside = binary(">=", lift(start), lift(end))
-    return choice(starts_outside, count - 1, count)
+    return count - ((count - 1) * stride >= size + before)
 
 
 def sides(pad: Any) -> Borders:
@@ -211,9 +200,7 @@ def spatial(
                 f"only {size}{padded}",
                 "use a smaller window, more padding or a larger input",
             )
-        count = window_output(size, span, stride, border, ceil)
-        assert isinstance(count, int)
-        result.append(count)
+        result.append(window_output(size, span, stride, border, ceil))
     return result[0], result[1]
 
 
