@@ -59,7 +59,7 @@ def compared(report: Report) -> set[str]:
     ("name", "targets"),
     [
         *((name, ("torch", "keras")) for name in RECIPES if name != "inside"),
-        ("inside", ("torch", "keras", "flax")),  # which compiles every step, if slowly
+        ("inside", ("torch", "keras", "flax")),  # which takes seconds to compile a step
         *(
             pytest.param(name, ("torch", "flax"), marks=pytest.mark.slow)
             for name in RECIPES

@@ -302,7 +302,9 @@ class FlaxRunner(ClassRunner):
         try:
             if derived:
                 step = jax.value_and_grad(passed, (0, 1), has_aux=True)
-                (result, (rest, kept)), found = self.programs.run(step, value, weights)
+                (result, (rest, kept)), found = self.programs.run(
+                    step, value, weights, derived=True
+                )
             else:
                 result, (rest, kept) = self.programs.run(passed, value, weights)
                 found = None, []

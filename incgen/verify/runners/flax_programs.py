@@ -8,14 +8,16 @@ from typing import Any, ClassVar
 
 import jax
 
-#: Compiles twice as fast; each program runs only a few times. At level 0, which is faster still, a
-#: maximum can differ from each of its elements by rounding, and its gradient is NaN then.
+#: Compiles twice as fast; each program runs only a few times.
 _HASTE = {
-    "xla_backend_optimization_level": 1,
     "xla_llvm_disable_expensive_passes": True,
     "xla_cpu_parallel_codegen_split_count": 1,
     "xla_cpu_use_fusion_emitters": False,
 }
+#: How far a program is optimised, by whether it has gradients. Level 0 compiles three times as
+#: fast, but a maximum can differ from each of its elements by rounding there, and its gradient is
+#: NaN then.
+_LEVELS = {False: 0, True: 1}
 
 
 def settings() -> dict[str, Any]:
@@ -29,20 +31,33 @@ class Programs:
     """Compiled programs: functions that compute the same are compiled once, by any model."""
 
     #: Models with other arguments are others, of which most make their weights in the same way.
-    _compiled: ClassVar[dict[str, Callable[..., Any]]] = {}
+    _compiled: ClassVar[dict[tuple[str, bool], Callable[..., Any]]] = {}
 
-    def run(self, function: Callable[..., Any], *given: Any) -> Any:
-        """Return the result of a function, both trees of arrays.
+    def run(self, function: Callable[..., Any], *given: Any, derived: bool = False) -> Any:
+        """Return the result of a function, both trees of arrays."""
+        return self.compiled(function, *given, derived=derived)(*given)
 
-        Arrays from outside, such as masks of dropout, are inputs of what is compiled.
+    def compiled(
+        self, function: Callable[..., Any], *given: Any, derived: bool
+    ) -> Callable[..., Any]:
+        """Return a function that computes the same, for trees of arrays like these.
+
+        `derived` says whether it computes gradients. Arrays from outside, such as masks of dropout,
+        are inputs of what is compiled.
         """
         program, shapes = jax.make_jaxpr(function, return_shape=True)(*given)
-        text = str(program.jaxpr)
-        if text not in self._compiled:
+        known = str(program.jaxpr), derived
+        if known not in self._compiled:
             evaluated = partial(jax.core.eval_jaxpr, program.jaxpr)
-            self._compiled[text] = jax.jit(evaluated, compiler_options=_HASTE)
-        found = self._compiled[text](program.consts, *jax.tree.leaves(given))
-        return jax.tree.unflatten(jax.tree.structure(shapes), found)
+            options = {**_HASTE, "xla_backend_optimization_level": _LEVELS[derived]}
+            self._compiled[known] = jax.jit(evaluated, compiler_options=options)
+        compiled = self._compiled[known]
+
+        def run(*given: Any) -> Any:
+            found = compiled(program.consts, *jax.tree.leaves(given))
+            return jax.tree.unflatten(jax.tree.structure(shapes), found)
+
+        return run
 
     def forget(self) -> None:
         """Free them, and what JAX has compiled besides."""

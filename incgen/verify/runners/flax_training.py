@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,38 +35,37 @@ class FlaxTrained(Trained):
         self.parts["optimizer"] = self.script.make_optimizer(self.model)
         if self.recipe.average is not None:
             self.parts["average"] = nnx.clone(self.model)
+        self.taken: Callable[..., Any] | None = None
 
     def step(self, x: Array, labels: Array, number: int) -> float:
         images = self.runner.tensor(x)
         rate = self.script.rate(number, self.epoch, self.total)
         graph, state = nnx.split(self.parts)
 
-        def taken(state: Any, images: Any, labels: Any, rate: Any, step: Any) -> tuple[Any, Any]:
+        def taken(state: Any, masks: Any, images: Any, labels: Any, rate: Any, step: Any) -> Any:
             parts: Any = nnx.merge(graph, state)
             given = {"images": images, "labels": labels, "rate": rate, "step": step}
-            return self.script.train_step(**parts, **given), nnx.state(parts)
+            with _masked(masks):
+                return self.script.train_step(**parts, **given), nnx.state(parts)
 
-        given = jnp.asarray(labels), jnp.asarray(rate), jnp.asarray(number)
-        with self._masks(number):
-            loss, state = self.runner.programs.run(taken, state, images, *given)
+        masks = self._masks(len(x), number)
+        given = state, masks, images, jnp.asarray(labels), jnp.asarray(rate), jnp.asarray(number)
+        if self.taken is None:  # traced and compiled once, as scripts do it
+            self.taken = self.runner.programs.compiled(taken, *given, derived=True)
+        loss, state = self.taken(*given)
         nnx.update(self.parts, state)
         return float(loss)
 
-    @contextmanager
-    def _masks(self, number: int) -> Iterator[None]:
-        """Let dropout layers use the masks of a step."""
-        sound, runner = nnx.Dropout.__call__, self.runner
-
-        def masked(layer: Any, x: Any) -> Any:
-            place = runner.places.name_of(layer.path) or layer.path
-            kept = inputs.kept(place, runner.shape_of(x), layer.rate, number)
-            return x * runner.tensor(kept)
-
-        nnx.Dropout.__call__ = masked  # type: ignore[method-assign, assignment]
-        try:
-            yield
-        finally:
-            nnx.Dropout.__call__ = sound  # type: ignore[method-assign]
+    def _masks(self, batch: int, number: int) -> dict[str, Any]:
+        """Return what each dropout layer multiplies by in a step, by the path of the layer."""
+        places, found = self.runner.places, {}
+        for path, layer in modules_of(self.model):
+            if isinstance(layer, nnx.Dropout):
+                place = places.name_of(path) or path
+                shape = self.runner.graph.nodes[places.numbers[place]].shape
+                kept = inputs.kept(place, (batch, *shape.sizes), layer.rate, number)
+                found[path] = self.runner.tensor(kept)
+        return found
 
     def state(self) -> dict[str, dict[str, Array]]:
         found: dict[str, dict[str, Array]] = {kind: {} for kind in _STATES.values()}
@@ -96,6 +95,21 @@ class FlaxTrained(Trained):
         """
         inside = getattr(self.recipe.optimizer, "rate_inside", False)
         return -1.0 if inside else 1.0
+
+
+@contextmanager
+def _masked(masks: Mapping[str, Any]) -> Iterator[None]:
+    """Let dropout layers multiply by these masks, by their paths."""
+    sound = nnx.Dropout.__call__
+
+    def masked(layer: Any, x: Any) -> Any:
+        return x * masks[layer.path]
+
+    nnx.Dropout.__call__ = masked  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        nnx.Dropout.__call__ = sound  # type: ignore[method-assign]
 
 
 def _flat(state: Any) -> list[tuple[tuple[Any, ...], Any]]:
