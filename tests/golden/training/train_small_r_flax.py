@@ -143,9 +143,8 @@ def crop_box(height: int, width: int, numbers: np.ndarray) -> tuple[int, int, in
             top = math.floor(numbers[20] * (height - h + 1))
             left = math.floor(numbers[21] * (width - w + 1))
             return top, left, h, w
-    aspect = min(
-        max(width / height, narrow), wide
-    )  # none does: the largest in the middle
+    # None does: the largest in the middle.
+    aspect = min(max(width / height, narrow), wide)
     h, w = min(height, round(width / aspect)), min(width, round(height * aspect))
     return (height - h) // 2, (width - w) // 2, h, w
 

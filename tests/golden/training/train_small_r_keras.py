@@ -371,10 +371,8 @@ class Average(keras.callbacks.Callback):
         self, weights: keras.Model, network: keras.Model, step: int = 0
     ) -> None:
         super().__init__()
-        self.network, self.pairs = (
-            network,
-            [*zip(network.weights, weights.weights, strict=True)],
-        )
+        pairs = zip(network.weights, weights.weights, strict=True)
+        self.network, self.pairs = network, [*pairs]
         for mean, weight in self.pairs:
             mean.assign(weight)
         self.step = step
@@ -542,9 +540,8 @@ class Run(keras.callbacks.Callback):
             self.load()
         if self.machine == 0:
             cut_log(self.folder / "log.csv", self.step)
-            self.board = Writer(
-                str(self.folder)
-            )  # TensorFlow's takes six times as long
+            # TensorFlow's own writer takes six times as long.
+            self.board = Writer(str(self.folder))
 
     def variables(self) -> dict[str, Any]:
         """Return all that a checkpoint holds by name."""

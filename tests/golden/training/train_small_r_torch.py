@@ -140,9 +140,8 @@ def crop_box(height: int, width: int, numbers: np.ndarray) -> tuple[int, int, in
             top = math.floor(numbers[20] * (height - h + 1))
             left = math.floor(numbers[21] * (width - w + 1))
             return top, left, h, w
-    aspect = min(
-        max(width / height, narrow), wide
-    )  # none does: the largest in the middle
+    # None does: the largest in the middle.
+    aspect = min(max(width / height, narrow), wide)
     h, w = min(height, round(width / aspect)), min(width, round(height * aspect))
     return (height - h) // 2, (width - w) // 2, h, w
 
@@ -647,11 +646,8 @@ class Run:
         checkpoint = self.output / "checkpoint.pt"
         if args.resume and checkpoint.exists():
             saved = torch.load(checkpoint, map_location=device, weights_only=True)
-        self.step, self.seed, self.patterns = (
-            saved["step"],
-            saved["seed"],
-            saved["freeze"],
-        )
+        self.step, self.seed = saved["step"], saved["seed"]
+        self.patterns = saved["freeze"]
 
         torch.manual_seed(self.seed)
         self.model = Small().eval()  # until the first step
@@ -682,12 +678,8 @@ class Run:
 
     def parts(self) -> dict[str, Any]:
         """Return what changes, by its name in a checkpoint."""
-        parts = {
-            "model": self.model,
-            "optimizer": self.optimizer,
-            "scaler": self.scaler,
-        }
-        return parts | {"average": self.average}
+        parts = {"model": self.model, "optimizer": self.optimizer}
+        return parts | {"scaler": self.scaler, "average": self.average}
 
     def train(self, images: Tensor, labels: Tensor, rate: float) -> Tensor:
         """Train on a batch; return the loss."""
