@@ -893,21 +893,38 @@ def test_processes_with_statistics_of_their_own(images: Path, tmp_path: Path) ->
     assert all(torch.equal(w, weights(again)[k]) for k, w in weights(two).items())
 
 
-@pytest.mark.slow
-def test_torchrun_starts_processes(script: Path, images: Path, tmp_path: Path) -> None:
+def torchrun(script: Path, images: Path, tmp_path: Path) -> subprocess.Popen[str]:
+    """Start two processes, each with one that reads images."""
     site = tmp_path / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text("import scripts; scripts._prepare()\n", "utf-8")
     paths = os.pathsep.join([str(site), str(Path(__file__).parent)])
     command = ["torch.distributed.run", "--nproc-per-node=2", str(script), f"--data={images}"]
-    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
-    result = subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-m", *command, f"--output={tmp_path}/run", "--workers=1"],
-        env=environment,
-        capture_output=True,
+        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        check=False,
     )
-    assert result.returncode == 0, result.stderr
-    assert "step 15 epoch 3.0 top1" in result.stderr + result.stdout
+
+
+@pytest.mark.slow
+def test_torchrun_starts_processes(script: Path, images: Path, tmp_path: Path) -> None:
+    run = torchrun(script, images, tmp_path)
+    said, _ = run.communicate()
+    assert run.returncode == 0, said
+    assert "step 15 epoch 3.0 top1" in said
     assert (tmp_path / "run" / "curves.png").exists()
+
+
+@pytest.mark.slow
+def test_a_run_of_torchrun_saves_when_it_is_asked_to_end(images: Path, tmp_path: Path) -> None:
+    """Torchrun passes the signal on to whole groups of processes, with those that read images."""
+    script = scripts.built(tmp_path / "script", spec(epochs="2000"), "torch")
+    run = torchrun(script, images, tmp_path)
+    assert run.stdout is not None
+    said = [next(line for line in run.stdout if line.startswith("step 5 epoch 1.0 top1"))]
+    run.terminate()
+    said += run.communicate()[0]
+    assert (tmp_path / "run" / "curves.png").exists(), "".join(said)

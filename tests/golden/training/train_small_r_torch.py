@@ -265,9 +265,9 @@ def load(
 
 
 def ignore_interrupts(worker: int) -> None:
-    """Leave it to the main process to react to signals."""
+    """Leave it to the main process to react to signals: torchrun sends them to all."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 class SGD(torch.optim.SGD):
